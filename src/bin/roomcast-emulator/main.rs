@@ -1,2 +1,2 @@
 //! emu
-fn main(){}
+fn main() {}

@@ -1,0 +1,29 @@
+//! Deliveries: one event for one subscription.
+
+use std::sync::Arc;
+
+use super::{Event, Moment, Platform, RobotId, SubscriptionId};
+
+/// One event for one subscription, with its history so far.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// What is delivered.
+    pub event: Arc<Event>,
+    /// For whom.
+    pub subscription: SubscriptionId,
+    /// On which platform.
+    pub platform: Platform,
+    /// To which robot.
+    pub robot: RobotId,
+    /// How many attempts were made and failed. A deferral does not change it.
+    pub attempts: u32,
+    /// How often it was put into a delay tier, for whatever reason; together with the event, the subscription and the
+    /// generation it names one message on the broker.
+    pub hops: u32,
+    /// When the first attempt was made.
+    pub first_attempt_at: Option<Moment>,
+    /// Before when it must not be tried.
+    pub due_at: Option<Moment>,
+    /// How often it was redriven from a dead queue.
+    pub generation: u32,
+}

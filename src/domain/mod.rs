@@ -1,0 +1,30 @@
+//! The vocabulary of roomcast: pure types, no input or output, no async, no serialisation.
+//!
+//! Every other room speaks in these words; none of them is defined twice. What each word means is the closed
+//! list in `docs/ARCHITECTURE.md`.
+
+mod delivery;
+mod event;
+mod header;
+mod moment;
+mod platform;
+mod published;
+mod robot;
+mod secret;
+mod settlement;
+mod subscription;
+mod topic;
+mod verdict;
+
+pub use delivery::Delivery;
+pub use event::{Content, Entry, Event, EventId, Format, Mentions, Piece};
+pub use header::{HeaderValue, Headers};
+pub use moment::Moment;
+pub use platform::{Platform, UnknownPlatform};
+pub use published::Published;
+pub use robot::RobotId;
+pub use secret::{Endpoint, Secret};
+pub use settlement::{DeadReason, Settlement, UnknownReason};
+pub use subscription::{Subscription, SubscriptionId, SubscriptionState, UnreadableId};
+pub use topic::{TopicMistake, TopicName};
+pub use verdict::{Answer, Verdict};

@@ -1,0 +1,58 @@
+//! Points in wall-clock time. Owns their arithmetic; reading the clock is not done here.
+
+use std::time::Duration;
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+///
+/// Wall-clock time is used only where a time has to survive the process (due times, expiry, headers). What is
+/// measured within one process uses the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// From milliseconds since the epoch.
+    #[must_use]
+    pub const fn from_unix_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn unix_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub const fn unix_seconds(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// This moment moved into the future; at the end of time it stays there.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+
+    /// How long it is from `earlier` to this moment; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_never_negative_and_a_sum_never_overflows() {
+        let (early, late) = (Moment::from_unix_millis(5), Moment::from_unix_millis(1005));
+        assert_eq!(late.since(early), Duration::from_secs(1));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.after(Duration::MAX).unix_millis(), u64::MAX);
+    }
+}

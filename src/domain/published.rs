@@ -1,0 +1,31 @@
+//! What a publisher handed to the broker, as it came.
+
+use super::Headers;
+
+/// A message as it was published: the body byte for byte, and everything else that has to survive a
+/// republish to a delay tier or a dead queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Published {
+    /// The routing key; for an event it is the topic's name.
+    pub routing_key: String,
+    /// The body, never changed.
+    pub body: Vec<u8>,
+    /// The headers without those that roomcast and the broker add.
+    pub headers: Headers,
+    /// `message_id` property.
+    pub message_id: Option<String>,
+    /// `content_type` property.
+    pub content_type: Option<String>,
+    /// `content_encoding` property.
+    pub content_encoding: Option<String>,
+    /// `correlation_id` property.
+    pub correlation_id: Option<String>,
+    /// `app_id` property.
+    pub app_id: Option<String>,
+    /// `type` property.
+    pub kind: Option<String>,
+    /// `timestamp` property, in seconds since the epoch.
+    pub timestamp: Option<u64>,
+    /// `priority` property.
+    pub priority: Option<u8>,
+}

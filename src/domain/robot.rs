@@ -1,0 +1,51 @@
+//! Robots. Owns the name by which a robot is known without knowing its endpoint.
+
+use std::{fmt, str::FromStr};
+
+/// Who is behind an endpoint: a keyed hash of the normalised endpoint, so two subscriptions with one webhook are
+/// one robot with one quota, and nobody without the key can tell which webhook that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RobotId([u8; 16]);
+
+impl RobotId {
+    /// From the bytes of the keyed hash.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the keyed hash.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for RobotId {
+    /// 32 lower-case hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for RobotId {
+    type Err = hex::FromHexError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_robot_is_read_back_from_its_text() {
+        let robot = RobotId::from_bytes(*b"0123456789abcdef");
+        assert_eq!(robot.to_string().parse(), Ok(robot));
+        assert!("zz".parse::<RobotId>().is_err());
+    }
+}

@@ -1,0 +1,52 @@
+//! The seam through which subscriptions are found: implemented by the store, and by a double in simulations.
+
+use std::{any::Any, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::domain::{Platform, RobotId, Subscription, SubscriptionId, TopicName};
+
+/// Who is to hear an event: everything that pacing needs, with the rest still sealed.
+#[derive(Clone)]
+pub struct Recipient {
+    /// Which subscription.
+    pub subscription: SubscriptionId,
+    /// On which platform.
+    pub platform: Platform,
+    /// To which robot.
+    pub robot: RobotId,
+    /// The sealed record, in the form of whoever implements [`Subscriptions`]; only [`Subscriptions::open`]
+    /// can read it.
+    pub sealed: Arc<dyn Any + Send + Sync>,
+}
+
+/// Some of the active subscriptions of a topic, in the order of their ids.
+pub struct Page {
+    /// The recipients on this page.
+    pub recipients: Vec<Recipient>,
+    /// Where the next page begins; nothing if this is the last one.
+    pub next: Option<SubscriptionId>,
+}
+
+/// The store could not be read. Nothing is settled on the strength of this: the message stays unacked.
+#[derive(Debug, thiserror::Error)]
+#[error("the subscriptions cannot be read")]
+pub struct Unreadable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Finds and opens subscriptions.
+#[async_trait]
+pub trait Subscriptions: Send + Sync {
+    /// One page of the active subscriptions of `topic`, beginning with the one after `after`.
+    async fn page(
+        &self,
+        topic: &TopicName,
+        after: Option<SubscriptionId>,
+    ) -> Result<Page, Unreadable>;
+
+    /// The subscription of that id if it exists and is active, for a delivery that travels alone.
+    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable>;
+
+    /// Opens a recipient for one attempt; nothing if the subscription was removed meanwhile. Quick and without waiting: it
+    /// is called on the async threads.
+    fn open(&self, recipient: &Recipient) -> Result<Option<Subscription>, Unreadable>;
+}
