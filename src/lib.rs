@@ -7,3 +7,5 @@
 
 pub mod domain;
 pub mod fanout;
+pub mod pace;
+pub mod settle;

@@ -3,6 +3,9 @@
 //! Owns the reading of events and the shape in which subscriptions are looked up. Where subscriptions are kept is
 //! not known here: the store implements [`Subscriptions`].
 
+mod decode;
 mod subscriptions;
+mod wire;
 
+pub use decode::{Decoder, Known, Settings, Undecodable};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};

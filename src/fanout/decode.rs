@@ -1,0 +1,384 @@
+//! From a published message to an event, or to the place where it cannot be read.
+//!
+//! Owns limits and rules of content; the shape of the JSON is `wire.rs`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::wire::{EventWire, StructureWire};
+use crate::domain::{
+    Content, Entry, Event, EventId, Mentions, Moment, Platform, Published, TopicName,
+};
+
+/// What bounds an event.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The largest body, in bytes.
+    pub size_max: usize,
+    /// How long an event is worth sending if it does not say so itself.
+    pub time_to_live: Duration,
+    /// The longest time to live an event may ask for; a longer one is cut to this.
+    pub time_to_live_max: Duration,
+}
+
+/// Why a message is no event: where the mistake is, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    /// What kind of mistake: `size`, `topic`, `json` or `content`.
+    pub code: &'static str,
+    /// The place and the mistake in one sentence.
+    pub detail: String,
+}
+
+/// What is known of an event from the message around its body.
+pub struct Known {
+    /// Its name.
+    pub id: EventId,
+    /// When it was first received.
+    pub received_at: Moment,
+    /// When it expires, if that was decided earlier.
+    pub expires_at: Option<Moment>,
+    /// Whether it came through the urgent exchange.
+    pub urgent: bool,
+}
+
+/// Messages of this AMQP priority or above overtake.
+const URGENT_PRIORITY: u8 = 5;
+
+/// Reads events.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    settings: Settings,
+}
+
+impl Decoder {
+    /// A decoder within these bounds.
+    #[must_use]
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Reads an event; gives the message back with the mistake if it cannot be read.
+    pub fn decode(
+        &self,
+        published: Published,
+        known: Known,
+    ) -> Result<Event, Box<(Published, Undecodable)>> {
+        match self.content(&published) {
+            Ok((topic, content, asked)) => {
+                let life = asked
+                    .unwrap_or(self.settings.time_to_live)
+                    .min(self.settings.time_to_live_max);
+                Ok(Event {
+                    id: known.id,
+                    topic,
+                    content,
+                    urgent: known.urgent || published.priority >= Some(URGENT_PRIORITY),
+                    received_at: known.received_at,
+                    expires_at: known
+                        .expires_at
+                        .unwrap_or_else(|| known.received_at.after(life)),
+                    published,
+                })
+            }
+            Err(mistake) => Err(Box::new((published, mistake))),
+        }
+    }
+
+    fn content(
+        &self,
+        published: &Published,
+    ) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
+        let size = published.body.len();
+        if size > self.settings.size_max {
+            return Err(Undecodable {
+                code: "size",
+                detail: format!(
+                    "the body has {size} bytes: at most {} are possible",
+                    self.settings.size_max
+                ),
+            });
+        }
+        let topic = published
+            .routing_key
+            .parse()
+            .map_err(|mistake| Undecodable {
+                code: "topic",
+                detail: format!("routing key: {mistake}"),
+            })?;
+        let wire = parse(&published.body)?;
+        let asked = wire.time_to_live.map(Duration::from_secs);
+        Ok((topic, content_of(wire)?, asked))
+    }
+}
+
+/// Parses the body. The happy path keeps no track of where it is; a mistake is looked for a second time, with the path.
+fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
+    serde_json::from_slice(body).map_err(|_| {
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let detail = match serde_path_to_error::deserialize::<_, EventWire>(&mut reader) {
+            Err(mistake) if mistake.path().iter().len() > 0 => {
+                format!("at {}: {}", mistake.path(), mistake.inner())
+            }
+            Err(mistake) => mistake.inner().to_string(),
+            // The first value is an event, so the mistake is what follows it.
+            Ok(_) => reader
+                .end()
+                .err()
+                .map_or_else(String::new, |mistake| mistake.to_string()),
+        };
+        Undecodable {
+            code: "json",
+            detail,
+        }
+    })
+}
+
+fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
+    let mut content = Content {
+        subject: wire.subject.filter(|subject| !subject.is_empty()),
+        format: wire.format.unwrap_or_default().into(),
+        message: wire.message.filter(|message| !message.is_empty()),
+        entries: Vec::new(),
+        mentions: wire.at.map(Mentions::from).unwrap_or_default(),
+    };
+    if let Some(structure) = wire.message_structure {
+        read_structure(structure, &mut content)?;
+    } else if content.message.is_none() {
+        return Err(mistake(match wire.message_template_name {
+            Some(_) => {
+                "message_template_name: templates are not supported by this version; send message or message_structure"
+            }
+            None => "neither message nor message_structure says anything",
+        }));
+    }
+    Ok(content)
+}
+
+/// Reads the entries of `message_structure`; its `default` wins over `message`.
+fn read_structure(structure: StructureWire, content: &mut Content) -> Result<(), Undecodable> {
+    for (name, entry) in structure.0 {
+        let place = format!("message_structure.{name}");
+        let entry = match entry {
+            Value::String(text) if text.is_empty() => {
+                return Err(mistake(format!("{place} is empty")));
+            }
+            Value::String(text) => Entry::Text(text),
+            Value::Object(native) => Entry::Native(Value::Object(native).to_string()),
+            other => {
+                return Err(mistake(format!(
+                    "{place} is {}: use text or an object with the platform's own message",
+                    kind_of(&other)
+                )));
+            }
+        };
+        match (name.as_str(), entry) {
+            ("default", Entry::Text(text)) => content.message = Some(text),
+            ("default", Entry::Native(_)) => {
+                return Err(mistake(format!("{place} is an object: it must be text")));
+            }
+            (name, entry) => {
+                // Entries for SMN's other protocols (email, sms, …) are no business of ours and no mistake either.
+                if let Ok(platform) = name.parse::<Platform>() {
+                    content.entries.retain(|(known, _)| *known != platform);
+                    content.entries.push((platform, entry));
+                }
+            }
+        }
+    }
+    match Platform::ALL
+        .into_iter()
+        .find(|platform| content.piece_for(*platform).is_none())
+    {
+        Some(platform) => Err(mistake(format!(
+            "message_structure says nothing for {platform} and there is neither a default nor a message"
+        ))),
+        None => Ok(()),
+    }
+}
+
+const fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn mistake(detail: impl Into<String>) -> Undecodable {
+    Undecodable {
+        code: "content",
+        detail: detail.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Format, Piece};
+
+    fn decode_from(topic: &str, body: &str) -> Result<Event, Undecodable> {
+        let decoder = Decoder::new(Settings {
+            size_max: 1000,
+            time_to_live: Duration::from_secs(60),
+            time_to_live_max: Duration::from_secs(600),
+        });
+        let published = Published {
+            routing_key: topic.into(),
+            body: body.as_bytes().to_vec(),
+            ..Published::default()
+        };
+        let known = Known {
+            id: EventId::new("e1"),
+            received_at: Moment::from_unix_millis(1_000_000),
+            expires_at: None,
+            urgent: false,
+        };
+        decoder
+            .decode(published, known)
+            .map_err(|refused| refused.1)
+    }
+
+    fn decode(body: &str) -> Result<Event, Undecodable> {
+        decode_from("ops.db", body)
+    }
+
+    #[test]
+    fn an_event_with_every_field_is_read() {
+        let event = decode(
+            r#"{"subject":"db-1 is down","message":"**help**","format":"markdown","time_to_live":"120",
+                "at":{"all":true,"mobiles":["138"],"users":["u1"]},"tags":{"a":"b"},"unknown":1}"#,
+        )
+        .unwrap();
+        assert_eq!(event.topic.as_str(), "ops.db");
+        assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
+        assert_eq!(event.content.format, Format::Markdown);
+        assert_eq!(
+            event.content.piece_for(Platform::WeCom),
+            Some(Piece::Text("**help**"))
+        );
+        assert!(event.content.mentions.all);
+        assert_eq!(
+            event.expires_at.since(event.received_at),
+            Duration::from_secs(120)
+        );
+    }
+
+    #[test]
+    fn a_structure_may_be_an_object_or_json_in_text_and_its_names_may_be_those_of_smn() {
+        for body in [
+            r#"{"message_structure":{"default":"d","feishu":"f","dingding":{"msgtype":"text"},"email":"x"}}"#,
+            r#"{"message_structure":"{\"default\":\"d\",\"feishu\":\"f\",\"dingding\":{\"msgtype\":\"text\"},\"email\":\"x\"}"}"#,
+        ] {
+            let content = decode(body).unwrap().content;
+            assert_eq!(content.piece_for(Platform::WeCom), Some(Piece::Text("d")));
+            assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text("f")));
+            let native = Piece::Native(r#"{"msgtype":"text"}"#);
+            assert_eq!(content.piece_for(Platform::DingTalk), Some(native));
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        for (body, code, says) in [
+            ("{", "json", "line 1 column 1"),
+            ("[]", "json", "expected"),
+            (
+                r#"{"message":"x"} x"#,
+                "json",
+                "trailing characters at line 1 column 17",
+            ),
+            (
+                r#"{"message":7}"#,
+                "json",
+                "at message: invalid type: integer `7`, expected a string",
+            ),
+            (
+                r#"{"message":"x","at":{"mobiles":[1]}}"#,
+                "json",
+                "at at.mobiles[0]",
+            ),
+            (
+                r#"{"message":"x","format":"html"}"#,
+                "json",
+                "unknown variant `html`",
+            ),
+            (
+                r#"{"message":"x","time_to_live":-1}"#,
+                "json",
+                "time_to_live",
+            ),
+            (
+                r#"{"message":"x","time_to_live":"soon"}"#,
+                "json",
+                "time_to_live",
+            ),
+            ("{}", "content", "neither message nor message_structure"),
+            (
+                r#"{"message":""}"#,
+                "content",
+                "neither message nor message_structure",
+            ),
+            (
+                r#"{"message_template_name":"t"}"#,
+                "content",
+                "message_template_name",
+            ),
+            (
+                r#"{"message_structure":{"lark":7,"default":"d"}}"#,
+                "content",
+                "message_structure.lark is a number",
+            ),
+            (
+                r#"{"message_structure":{"lark":"l"}}"#,
+                "content",
+                "says nothing for dingtalk",
+            ),
+            (
+                r#"{"message_structure":{"default":{}}}"#,
+                "content",
+                "message_structure.default is an object",
+            ),
+            (
+                r#"{"message_structure":"nonsense"}"#,
+                "json",
+                "message_structure",
+            ),
+        ] {
+            let undecodable = decode(body).unwrap_err();
+            assert_eq!(undecodable.code, code, "{body}: {undecodable:?}");
+            assert!(undecodable.detail.contains(says), "{body}: {undecodable:?}");
+        }
+        assert_eq!(
+            decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000)))
+                .unwrap_err()
+                .code,
+            "size"
+        );
+        assert_eq!(
+            decode_from("", r#"{"message":"x"}"#).unwrap_err().code,
+            "topic"
+        );
+    }
+
+    #[test]
+    fn a_time_to_live_is_bounded_and_has_a_default() {
+        let life = |body| {
+            let event = decode(body).unwrap();
+            event.expires_at.since(event.received_at).as_secs()
+        };
+        assert_eq!(life(r#"{"message":"x"}"#), 60);
+        assert_eq!(life(r#"{"message":"x","time_to_live":99999}"#), 600);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(body: Vec<u8>) {
+            let _ = parse(&body);
+        }
+    }
+}

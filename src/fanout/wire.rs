@@ -1,0 +1,85 @@
+//! The JSON shape of an event, with the field names of Huawei Cloud SMN. Owns nothing but the shape.
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value};
+
+use crate::domain::{Format, Mentions};
+
+#[derive(Deserialize)]
+pub(super) struct EventWire {
+    pub(super) subject: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) format: Option<FormatWire>,
+    pub(super) message_structure: Option<StructureWire>,
+    pub(super) message_template_name: Option<String>,
+    #[serde(default, deserialize_with = "seconds")]
+    pub(super) time_to_live: Option<u64>,
+    pub(super) at: Option<AtWire>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FormatWire {
+    #[default]
+    Text,
+    Markdown,
+}
+
+impl From<FormatWire> for Format {
+    fn from(wire: FormatWire) -> Self {
+        match wire {
+            FormatWire::Text => Self::Text,
+            FormatWire::Markdown => Self::Markdown,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AtWire {
+    all: bool,
+    mobiles: Vec<String>,
+    users: Vec<String>,
+}
+
+impl From<AtWire> for Mentions {
+    fn from(wire: AtWire) -> Self {
+        Self {
+            all: wire.all,
+            mobiles: wire.mobiles,
+            users: wire.users,
+        }
+    }
+}
+
+/// SMN sends the structure as JSON inside text; an object is accepted as well.
+pub(super) struct StructureWire(pub(super) Map<String, Value>);
+
+impl<'de> Deserialize<'de> for StructureWire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Object(map) => Ok(Self(map)),
+            Value::String(text) => serde_json::from_str(&text).map(Self).map_err(|mistake| {
+                de::Error::custom(format!("the text is not a JSON object: {mistake}"))
+            }),
+            _ => Err(de::Error::custom(
+                "it is neither an object nor JSON in text",
+            )),
+        }
+    }
+}
+
+/// SMN sends the time to live as text; a number is accepted as well.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let refused = || de::Error::custom("it must be a whole number of seconds, 1 or more");
+    let seconds = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    seconds
+        .filter(|seconds| *seconds > 0)
+        .map(Some)
+        .ok_or_else(refused)
+}

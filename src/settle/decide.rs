@@ -1,0 +1,210 @@
+//! From a verdict to a settlement. Pure and total: every verdict has one, whatever the history is.
+
+use super::RetryPolicy;
+use crate::domain::{Answer, DeadReason, Delivery, Moment, Settlement, Verdict};
+
+/// What is to be done about a delivery whose attempt was answered.
+///
+/// The delivery's number of attempts already counts this one if the answer is [`counts_as_attempt`]. `resume` is when the robot may be sent to
+/// again, if the platform refused for speed; `dice` is a random number from 0 to 1.
+#[must_use]
+pub fn decide(
+    delivery: &Delivery,
+    answer: &Answer,
+    policy: &RetryPolicy,
+    now: Moment,
+    resume: Moment,
+    dice: f64,
+) -> Settlement {
+    let dead = |reason| Settlement::Dead {
+        reason,
+        code: answer.code.clone(),
+        detail: answer.detail.clone(),
+    };
+    match answer.verdict {
+        Verdict::Delivered => Settlement::Done,
+        Verdict::Throttled { .. } => defer(delivery, resume),
+        Verdict::Refused => dead(DeadReason::Refused),
+        Verdict::RobotGone => dead(DeadReason::RobotGone),
+        Verdict::Security => dead(DeadReason::Security),
+        Verdict::TryAgain { wait } => {
+            let age = now.since(delivery.event.received_at);
+            match policy.wait_after(delivery.attempts, wait, dice) {
+                Some(wait) if age.saturating_add(wait) <= policy.age_max => {
+                    let until = now.after(wait);
+                    if until >= delivery.event.expires_at {
+                        dead(DeadReason::Expired)
+                    } else {
+                        Settlement::Retried { until }
+                    }
+                }
+                _ => dead(DeadReason::Exhausted),
+            }
+        }
+    }
+}
+
+/// What is to be done about a delivery whose turn is at `until`: it waits, unless its time to live ends before.
+#[must_use]
+pub fn defer(delivery: &Delivery, until: Moment) -> Settlement {
+    if until >= delivery.event.expires_at {
+        expired(until, delivery)
+    } else {
+        Settlement::Deferred { until }
+    }
+}
+
+/// What is to be done before anything is tried: nothing, unless the time to live has ended.
+#[must_use]
+pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {
+    (now >= delivery.event.expires_at).then(|| expired(now, delivery))
+}
+
+/// Whether an attempt with this verdict counts: a refusal for speed does not.
+#[must_use]
+pub const fn counts_as_attempt(verdict: Verdict) -> bool {
+    !matches!(verdict, Verdict::Throttled { .. })
+}
+
+fn expired(at: Moment, delivery: &Delivery) -> Settlement {
+    let late = at.since(delivery.event.expires_at).as_secs();
+    Settlement::Dead {
+        reason: DeadReason::Expired,
+        code: "time_to_live".to_owned(),
+        detail: format!("it could leave {late} s after its time to live ends at the earliest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::domain::{Content, Event, EventId, Platform, Published, RobotId, SubscriptionId};
+
+    const NOW: Moment = Moment::from_unix_millis(1_000_000);
+
+    fn at(seconds: u64) -> Moment {
+        NOW.after(Duration::from_secs(seconds))
+    }
+
+    fn delivery(attempts: u32, expires_in: u64) -> Delivery {
+        let event = Event {
+            id: EventId::new("e"),
+            topic: "t".parse().unwrap(),
+            content: Content::default(),
+            urgent: false,
+            received_at: NOW,
+            expires_at: at(expires_in),
+            published: Published::default(),
+        };
+        Delivery {
+            event: Arc::new(event),
+            subscription: SubscriptionId::from_bytes([1; 16]),
+            platform: Platform::Lark,
+            robot: RobotId::from_bytes([2; 16]),
+            attempts,
+            hops: 0,
+            first_attempt_at: None,
+            due_at: None,
+            generation: 0,
+        }
+    }
+
+    fn settle(verdict: Verdict, attempts: u32, expires_in: u64) -> Settlement {
+        let policy = RetryPolicy {
+            delays: [5, 15].map(Duration::from_secs).to_vec(),
+            jitter: 0.2,
+            age_max: Duration::from_secs(1000),
+            wait_max: Duration::from_secs(600),
+        };
+        let answer = Answer {
+            verdict,
+            code: "c".into(),
+            detail: "d".into(),
+        };
+        decide(
+            &delivery(attempts, expires_in),
+            &answer,
+            &policy,
+            NOW,
+            at(60),
+            0.0,
+        )
+    }
+
+    fn dead(reason: DeadReason) -> Settlement {
+        Settlement::Dead {
+            reason,
+            code: "c".into(),
+            detail: "d".into(),
+        }
+    }
+
+    #[test]
+    fn every_verdict_has_its_settlement() {
+        let again = |wait: Option<u64>| Verdict::TryAgain {
+            wait: wait.map(Duration::from_secs),
+        };
+        for (verdict, attempts, expires_in, settlement) in [
+            (Verdict::Delivered, 1, 900, Settlement::Done),
+            (Verdict::Refused, 1, 900, dead(DeadReason::Refused)),
+            (Verdict::RobotGone, 1, 900, dead(DeadReason::RobotGone)),
+            (Verdict::Security, 1, 900, dead(DeadReason::Security)),
+            (
+                Verdict::Throttled { wait: None },
+                0,
+                900,
+                Settlement::Deferred { until: at(60) },
+            ),
+            (again(None), 1, 900, Settlement::Retried { until: at(5) }),
+            (again(None), 2, 900, Settlement::Retried { until: at(15) }),
+            (
+                again(Some(100)),
+                2,
+                900,
+                Settlement::Retried { until: at(100) },
+            ),
+            (again(None), 3, 900, dead(DeadReason::Exhausted)),
+            (again(None), 1, 5, dead(DeadReason::Expired)),
+        ] {
+            assert_eq!(
+                settle(verdict, attempts, expires_in),
+                settlement,
+                "{verdict:?} {attempts}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_leave_before_its_time_to_live_ends_is_dead_at_once() {
+        let reason = |settlement| match settlement {
+            Settlement::Dead { reason, .. } => Some(reason),
+            _ => None,
+        };
+        assert_eq!(
+            reason(defer(&delivery(0, 60), at(60))),
+            Some(DeadReason::Expired)
+        );
+        assert_eq!(
+            reason(settle(Verdict::Throttled { wait: None }, 0, 60)),
+            Some(DeadReason::Expired)
+        );
+        assert_eq!(
+            defer(&delivery(0, 61), at(60)),
+            Settlement::Deferred { until: at(60) }
+        );
+        assert_eq!(expire(&delivery(0, 1), NOW), None);
+        assert_eq!(
+            expire(&delivery(0, 1), at(1)).and_then(reason),
+            Some(DeadReason::Expired)
+        );
+    }
+
+    #[test]
+    fn a_refusal_for_speed_is_no_attempt() {
+        assert!(!counts_as_attempt(Verdict::Throttled { wait: None }));
+        assert!(counts_as_attempt(Verdict::TryAgain { wait: None }));
+        assert!(counts_as_attempt(Verdict::Delivered));
+    }
+}

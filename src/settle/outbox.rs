@@ -1,0 +1,74 @@
+//! The seam through which next steps are stored: implemented by the broker room, and by a double in simulations.
+
+use async_trait::async_trait;
+
+use crate::domain::{DeadReason, Delivery, Moment, Published};
+
+/// What becomes of a message that cannot be done now.
+#[derive(Clone, Debug)]
+pub enum NextStep {
+    /// The delivery comes back at its time. Its counts are already those it comes back with.
+    Later {
+        /// The delivery.
+        delivery: Box<Delivery>,
+        /// When it is due.
+        until: Moment,
+    },
+    /// The delivery is given up.
+    DeadDelivery {
+        /// The delivery.
+        delivery: Box<Delivery>,
+        /// Why.
+        reason: DeadReason,
+        /// The platform's code, or ours.
+        code: String,
+        /// The platform's words, redacted.
+        detail: String,
+        /// When it was given up.
+        at: Moment,
+    },
+    /// The message is no event that could be read.
+    DeadEvent {
+        /// The message as it came.
+        published: Box<Published>,
+        /// The event's name.
+        event: String,
+        /// What kind of mistake.
+        code: String,
+        /// The place and the mistake.
+        detail: String,
+        /// When it was given up.
+        at: Moment,
+    },
+}
+
+/// A message that was received and has to be acked once it is settled. It belongs to one session, and acks nothing in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which session received it.
+    pub session: u64,
+    /// On which of the session's channels.
+    pub channel: usize,
+    /// Its delivery tag on that channel.
+    pub tag: u64,
+}
+
+/// The next step is not known to be stored. Nothing may be acked on the strength of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker did not confirm that it stored the message: {0}")]
+pub struct NotStored(pub String);
+
+/// The session has ended; the receipts that were not acked come back as messages.
+#[derive(Debug, thiserror::Error)]
+#[error("the session has ended before the messages were acked")]
+pub struct SessionEnded;
+
+/// Stores next steps and acks what is settled.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Stores the next step. When it returns, the broker has confirmed it and has not returned it.
+    async fn store(&self, step: NextStep) -> Result<(), NotStored>;
+
+    /// Acks messages whose settlement is durable, as few frames as possible. The receipts that could not be acked come back.
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded>;
+}

@@ -1,0 +1,79 @@
+//! When a failed delivery is tried again. Pure: the clock and the dice come from outside.
+
+use std::time::Duration;
+
+/// How failed attempts are repeated.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    /// The wait after the first, second, … failed attempt. When the list ends, so do the attempts.
+    pub delays: Vec<Duration>,
+    /// By which share a wait is lengthened at random, 0 to 1, so that what failed together does not return together.
+    pub jitter: f64,
+    /// No delivery is tried again once its event is older than this.
+    pub age_max: Duration,
+    /// The longest wait that a platform may ask for; more is cut to this.
+    pub wait_max: Duration,
+}
+
+impl RetryPolicy {
+    /// The wait after the attempt number `attempts` (from 1) failed, or nothing if that was the last one.
+    ///
+    /// `asked` is what the platform asked for: it can lengthen the wait up to `wait_max`, never shorten it. `dice` is a random number
+    /// from 0 to 1.
+    #[must_use]
+    pub fn wait_after(
+        &self,
+        attempts: u32,
+        asked: Option<Duration>,
+        dice: f64,
+    ) -> Option<Duration> {
+        let place = usize::try_from(attempts.checked_sub(1)?).ok()?;
+        let scheduled = *self.delays.get(place)?;
+        let jittered = scheduled.mul_f64(1.0 + self.jitter.clamp(0.0, 1.0) * dice.clamp(0.0, 1.0));
+        Some(jittered.max(asked.unwrap_or_default().min(self.wait_max)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policy(jitter: f64) -> RetryPolicy {
+        RetryPolicy {
+            delays: [5, 15, 60].map(Duration::from_secs).to_vec(),
+            jitter,
+            age_max: Duration::from_secs(3600),
+            wait_max: Duration::from_secs(600),
+        }
+    }
+
+    #[test]
+    fn the_waits_follow_the_list_and_end_with_it() {
+        let waits: Vec<_> = (0..6)
+            .map(|attempts| {
+                policy(0.0)
+                    .wait_after(attempts, None, 0.5)
+                    .map(|wait| wait.as_secs())
+            })
+            .collect();
+        assert_eq!(waits, [None, Some(5), Some(15), Some(60), None, None]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_shorter_than_scheduled_nor_longer_than_jitter_and_clamp_allow(
+            attempts in 1u32..4, asked in prop::option::of(0u64..10_000), jitter in 0.0f64..1.0, dice in 0.0f64..1.0,
+        ) {
+            let policy = policy(jitter);
+            let scheduled = policy.delays[attempts as usize - 1];
+            let wait = policy.wait_after(attempts, asked.map(Duration::from_secs), dice).unwrap();
+            prop_assert!(wait >= scheduled);
+            prop_assert!(wait <= scheduled.mul_f64(1.0 + jitter).max(policy.wait_max));
+            if let Some(asked) = asked {
+                prop_assert!(wait >= Duration::from_secs(asked).min(policy.wait_max));
+            }
+        }
+    }
+}
