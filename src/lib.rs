@@ -5,6 +5,8 @@
 //! what its answer means and stores the next step. `pipeline` shows the whole job on one page; `domain` holds
 //! the words that they share. `docs/ARCHITECTURE.md` is the map.
 
+pub mod broker;
+pub mod clock;
 pub mod domain;
 pub mod fanout;
 pub mod pace;

@@ -1,0 +1,75 @@
+//! Connections to the broker: address, heartbeat, TLS. Owns opening them; lapin's own recovery stays off, because a
+//! session is rebuilt as a whole.
+
+use std::{path::PathBuf, time::Duration};
+
+use lapin::{
+    Connection, ConnectionBuilder, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::{BrokerError, while_connecting};
+
+/// How to reach the broker.
+#[derive(Clone)]
+pub struct Address {
+    /// The AMQP address with user and password.
+    pub url: SecretString,
+    /// Certificates to trust besides the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// How often both sides show that they live; a peer silent for twice as long is dead.
+    pub heartbeat: Duration,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+}
+
+impl Address {
+    /// Host and port, without user and password.
+    pub fn shown(&self) -> Result<String, BrokerError> {
+        let uri = self.uri()?;
+        Ok(format!("{}:{}", uri.authority.host, uri.authority.port))
+    }
+
+    /// The virtual host.
+    pub fn vhost(&self) -> Result<String, BrokerError> {
+        Ok(self.uri()?.vhost)
+    }
+
+    /// Opens a connection that shows itself as `name`.
+    pub(super) async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
+        let at = self.shown()?;
+        let mut builder = ConnectionBuilder::new()
+            .map_err(|error| while_connecting(&at, &error))?
+            .with_uri(self.uri()?)
+            .with_properties(ConnectionProperties::default().with_connection_name(name.into()));
+        if let Some(path) = &self.ca_file {
+            let cert_chain =
+                std::fs::read_to_string(path).map_err(|error| BrokerError::CaFile {
+                    path: path.display().to_string(),
+                    why: error.to_string(),
+                })?;
+            builder = builder.with_tls_config(OwnedTLSConfig {
+                identity: None,
+                cert_chain: Some(cert_chain),
+            });
+        }
+        match tokio::time::timeout(self.connect_timeout, builder.connect()).await {
+            Ok(connected) => connected.map_err(|error| while_connecting(&at, &error)),
+            Err(_) => Err(BrokerError::Unreachable {
+                at,
+                why: "no answer in time".to_owned(),
+            }),
+        }
+    }
+
+    fn uri(&self) -> Result<AMQPUri, BrokerError> {
+        let mut uri: AMQPUri = self
+            .url
+            .expose_secret()
+            .parse()
+            .map_err(|_| BrokerError::Address)?;
+        let seconds = u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX);
+        uri.query.heartbeat.get_or_insert(seconds);
+        Ok(uri)
+    }
+}

@@ -1,0 +1,343 @@
+//! The headers of messages that travel alone: deliveries and dead letters. Owns their names and their reading, which is
+//! total: any headers either are a delivery's or have a mistake that can be named.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::message::Travelling;
+use crate::domain::{DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Published};
+
+pub(super) const REASON: &str = "x-roomcast-reason";
+pub(super) const CODE: &str = "x-roomcast-code";
+pub(super) const DETAIL: &str = "x-roomcast-detail";
+pub(super) const PLATFORM: &str = "x-roomcast-platform";
+pub(super) const TOPIC: &str = "x-roomcast-topic";
+pub(super) const EVENT: &str = "x-roomcast-event";
+pub(super) const SUBSCRIPTION: &str = "x-roomcast-subscription";
+pub(super) const ROBOT: &str = "x-roomcast-robot";
+pub(super) const ATTEMPTS: &str = "x-roomcast-attempts";
+pub(super) const HOPS: &str = "x-roomcast-hops";
+pub(super) const FIRST_ATTEMPT_AT: &str = "x-roomcast-first-attempt-at";
+pub(super) const DEAD_AT: &str = "x-roomcast-dead-at";
+pub(super) const DUE_AT: &str = "x-roomcast-due-at";
+pub(super) const RECEIVED_AT: &str = "x-roomcast-received-at";
+pub(super) const EXPIRES_AT: &str = "x-roomcast-expires-at";
+pub(super) const GENERATION: &str = "x-roomcast-generation";
+pub(super) const URGENT: &str = "x-roomcast-urgent";
+
+/// The headers of a delivery that is due at `until`.
+pub(super) fn of_delivery(delivery: &Delivery, until: Moment) -> Headers {
+    let mut headers = identity(delivery);
+    headers.push((DUE_AT.into(), time(until)));
+    headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
+    headers.push((EXPIRES_AT.into(), time(delivery.event.expires_at)));
+    headers
+}
+
+/// The headers of a delivery that was given up.
+pub(super) fn of_dead_delivery(
+    delivery: &Delivery,
+    reason: DeadReason,
+    code: &str,
+    detail: &str,
+    at: Moment,
+) -> Headers {
+    let mut headers = why(reason, code, detail, at);
+    headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
+    headers.extend(identity(delivery));
+    headers
+}
+
+/// The headers of a message that was no readable event.
+pub(super) fn of_dead_event(
+    published: &Published,
+    event: &str,
+    code: &str,
+    detail: &str,
+    at: Moment,
+) -> Headers {
+    let mut headers = why(DeadReason::Undecodable, code, detail, at);
+    headers.push((
+        TOPIC.into(),
+        HeaderValue::text(published.routing_key.clone()),
+    ));
+    headers.push((EVENT.into(), HeaderValue::text(event)));
+    headers.push((ATTEMPTS.into(), HeaderValue::Int(0)));
+    headers
+}
+
+/// The headers with which a delivery is redriven: a generation later, and with a life of its own.
+pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
+    let mut headers = vec![
+        (
+            PLATFORM.into(),
+            HeaderValue::text(travelling.platform.as_str()),
+        ),
+        (
+            TOPIC.into(),
+            HeaderValue::text(travelling.published.routing_key.clone()),
+        ),
+        (EVENT.into(), HeaderValue::text(travelling.event.as_str())),
+        (
+            SUBSCRIPTION.into(),
+            HeaderValue::text(travelling.subscription.to_string()),
+        ),
+        (ATTEMPTS.into(), HeaderValue::Int(0)),
+        (HOPS.into(), HeaderValue::Int(0)),
+        (
+            GENERATION.into(),
+            HeaderValue::Int(i64::from(travelling.generation) + 1),
+        ),
+    ];
+    if travelling.urgent {
+        headers.push((URGENT.into(), HeaderValue::Bool(true)));
+    }
+    headers
+}
+
+/// Reads a delivery from a message and its headers, or says what is wrong with them.
+pub(super) fn read(
+    mut published: Published,
+    headers: &Headers,
+) -> Result<Travelling, Box<(Published, String)>> {
+    match fields(headers) {
+        Ok(mut travelling) => {
+            let topic = find(headers, TOPIC)
+                .and_then(HeaderValue::as_text)
+                .unwrap_or_default();
+            topic.clone_into(&mut published.routing_key);
+            published.message_id = Some(travelling.event.as_str().to_owned());
+            travelling.published = published;
+            Ok(travelling)
+        }
+        Err(why) => Err(Box::new((published, why))),
+    }
+}
+
+fn fields(headers: &Headers) -> Result<Travelling, String> {
+    Ok(Travelling {
+        published: Published::default(),
+        event: EventId::new(text(headers, EVENT)?),
+        subscription: parsed(headers, SUBSCRIPTION)?,
+        platform: parsed(headers, PLATFORM)?,
+        attempts: count(headers, ATTEMPTS)?,
+        hops: count(headers, HOPS)?,
+        generation: count(headers, GENERATION)?,
+        first_attempt_at: moment(headers, FIRST_ATTEMPT_AT)?,
+        due_at: moment(headers, DUE_AT)?,
+        received_at: moment(headers, RECEIVED_AT)?,
+        expires_at: moment(headers, EXPIRES_AT)?,
+        urgent: matches!(find(headers, URGENT), Some(HeaderValue::Bool(true))),
+    })
+}
+
+/// What every message of a delivery says about it.
+fn identity(delivery: &Delivery) -> Headers {
+    let mut headers = vec![
+        (
+            PLATFORM.into(),
+            HeaderValue::text(delivery.platform.as_str()),
+        ),
+        (
+            TOPIC.into(),
+            HeaderValue::text(delivery.event.topic.as_str()),
+        ),
+        (EVENT.into(), HeaderValue::text(delivery.event.id.as_str())),
+        (
+            SUBSCRIPTION.into(),
+            HeaderValue::text(delivery.subscription.to_string()),
+        ),
+        (ATTEMPTS.into(), HeaderValue::Int(delivery.attempts.into())),
+        (HOPS.into(), HeaderValue::Int(delivery.hops.into())),
+        (
+            GENERATION.into(),
+            HeaderValue::Int(delivery.generation.into()),
+        ),
+    ];
+    if let Some(at) = delivery.first_attempt_at {
+        headers.push((FIRST_ATTEMPT_AT.into(), time(at)));
+    }
+    if delivery.event.urgent {
+        headers.push((URGENT.into(), HeaderValue::Bool(true)));
+    }
+    headers
+}
+
+fn why(reason: DeadReason, code: &str, detail: &str, at: Moment) -> Headers {
+    vec![
+        (REASON.into(), HeaderValue::text(reason.as_str())),
+        (CODE.into(), HeaderValue::text(code)),
+        (DETAIL.into(), HeaderValue::text(detail)),
+        (DEAD_AT.into(), time(at)),
+    ]
+}
+
+pub(super) fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a HeaderValue> {
+    headers
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value)
+}
+
+pub(super) fn text<'a>(headers: &'a Headers, name: &str) -> Result<&'a str, String> {
+    find(headers, name)
+        .and_then(HeaderValue::as_text)
+        .ok_or_else(|| format!("header {name} is missing or no text"))
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(headers: &Headers, name: &str) -> Result<T, String> {
+    text(headers, name)?
+        .parse()
+        .map_err(|mistake| format!("header {name}: {mistake}"))
+}
+
+/// A count; a missing one is zero, so that a message put there by hand needs only what cannot be guessed.
+pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
+    match find(headers, name) {
+        None => Ok(0),
+        Some(value) => value
+            .as_int()
+            .and_then(|number| u32::try_from(number).ok())
+            .ok_or_else(|| format!("header {name} is no count")),
+    }
+}
+
+pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Moment>, String> {
+    if find(headers, name).is_none() {
+        return Ok(None);
+    }
+    let at: Timestamp = parsed(headers, name)?;
+    let millis =
+        u64::try_from(at.as_millisecond()).map_err(|_| format!("header {name} is before 1970"))?;
+    Ok(Some(Moment::from_unix_millis(millis)))
+}
+
+/// RFC 3339, so that people can read it where they look at messages.
+fn time(at: Moment) -> HeaderValue {
+    let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
+    HeaderValue::text(
+        Timestamp::from_millisecond(millis)
+            .unwrap_or(Timestamp::MAX)
+            .to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{Content, Event, Platform, RobotId, SubscriptionId};
+
+    fn delivery() -> Delivery {
+        let event = Event {
+            id: EventId::new("e-1"),
+            topic: "ops.db".parse().unwrap(),
+            content: Content::default(),
+            urgent: true,
+            received_at: Moment::from_unix_millis(1_700_000_000_123),
+            expires_at: Moment::from_unix_millis(1_700_000_060_123),
+            published: Published {
+                routing_key: "ops.db".into(),
+                body: b"{}".to_vec(),
+                message_id: Some("e-1".into()),
+                ..Published::default()
+            },
+        };
+        Delivery {
+            event: Arc::new(event),
+            subscription: SubscriptionId::from_bytes([7; 16]),
+            platform: Platform::DingTalkInternal,
+            robot: RobotId::from_bytes([8; 16]),
+            attempts: 2,
+            hops: 3,
+            first_attempt_at: Some(Moment::from_unix_millis(1_700_000_001_000)),
+            due_at: None,
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn a_delivery_is_read_back_from_its_headers_and_keeps_its_attempt_number() {
+        let delivery = delivery();
+        let until = Moment::from_unix_millis(1_700_000_030_000);
+        let mut published = delivery.event.published.clone();
+        published.routing_key = "5s.dingtalk_internal".into();
+        let travelling = read(published, &of_delivery(&delivery, until)).unwrap();
+        assert_eq!(travelling.published, delivery.event.published);
+        assert_eq!(
+            (travelling.attempts, travelling.hops, travelling.generation),
+            (2, 3, 1)
+        );
+        assert_eq!(travelling.due_at, Some(until));
+        assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
+        assert_eq!(travelling.received_at, Some(delivery.event.received_at));
+        assert_eq!(travelling.expires_at, Some(delivery.event.expires_at));
+        assert!(travelling.urgent);
+    }
+
+    #[test]
+    fn a_redriven_delivery_is_a_generation_later_and_begins_anew() {
+        let delivery = delivery();
+        let dead = of_dead_delivery(
+            &delivery,
+            DeadReason::Exhausted,
+            "c",
+            "d",
+            Moment::from_unix_millis(5),
+        );
+        let first = read(Published::default(), &dead).unwrap();
+        let again = read(Published::default(), &of_redriven(&first)).unwrap();
+        assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
+        assert_eq!(
+            (again.received_at, again.expires_at, again.first_attempt_at),
+            (None, None, None)
+        );
+        assert_eq!(again.subscription, delivery.subscription);
+    }
+
+    #[test]
+    fn a_mistake_in_the_headers_is_named() {
+        let good = of_delivery(&delivery(), Moment::from_unix_millis(0));
+        for (name, value, says) in [
+            (
+                EVENT,
+                HeaderValue::Int(7),
+                "x-roomcast-event is missing or no text",
+            ),
+            (
+                SUBSCRIPTION,
+                HeaderValue::text("zz"),
+                "not a subscription id",
+            ),
+            (PLATFORM, HeaderValue::text("slack"), "unknown platform"),
+            (ATTEMPTS, HeaderValue::Int(-1), "no count"),
+            (DUE_AT, HeaderValue::text("soon"), "x-roomcast-due-at"),
+        ] {
+            let mut bad = good.clone();
+            bad.iter_mut()
+                .filter(|(known, _)| known == name)
+                .for_each(|(_, old)| *old = value.clone());
+            let (_, why) = *read(Published::default(), &bad).unwrap_err();
+            assert!(why.contains(says), "{name}: {why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_headers_make_the_reader_panic(values in prop::collection::vec((0usize..8, ".*", any::<i64>()), 0..9)) {
+            let names = [EVENT, SUBSCRIPTION, PLATFORM, ATTEMPTS, HOPS, DUE_AT, RECEIVED_AT, TOPIC];
+            let headers = values
+                .into_iter()
+                .map(|(name, text, number)| {
+                    let value = if number % 2 == 0 { HeaderValue::Int(number) } else { HeaderValue::text(text) };
+                    (names[name].to_owned(), value)
+                })
+                .collect();
+            let _ = read(Published::default(), &headers);
+        }
+    }
+}

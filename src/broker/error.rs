@@ -1,0 +1,127 @@
+//! What can be wrong with the broker, by what one would do about it.
+
+use lapin::{ErrorKind, protocol::AMQPErrorKind, protocol::AMQPHardError, protocol::AMQPSoftError};
+
+/// Why there is no session with the broker.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// The address in the configuration is no AMQP address.
+    #[error("broker.url is not an AMQP address: write it like amqp://user:password@host:5672/%2f")]
+    Address,
+    /// Nobody answers there, or the connection was cut. It may come back by itself.
+    #[error("the broker at {at} cannot be reached: {why}")]
+    Unreachable {
+        /// Host and port.
+        at: String,
+        /// What happened.
+        why: String,
+    },
+    /// The broker does not let this user in.
+    #[error("the broker at {at} refuses the user or the virtual host of broker.url: {why}")]
+    Refused {
+        /// Host and port.
+        at: String,
+        /// The broker's words.
+        why: String,
+    },
+    /// The user may not do what the daemon has to do.
+    #[error("the broker's user lacks a permission on {what}: {why}")]
+    Permission {
+        /// The exchange or queue.
+        what: String,
+        /// The broker's words.
+        why: String,
+    },
+    /// An exchange or queue exists with other arguments than the plan's.
+    #[error(
+        "{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix"
+    )]
+    Mismatch {
+        /// The exchange or queue.
+        what: String,
+        /// The broker's words, which name the argument and both values.
+        why: String,
+    },
+    /// `broker.declare` is not `create`, and something is missing.
+    #[error(
+        "{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`"
+    )]
+    Missing {
+        /// The exchange or queue.
+        what: String,
+    },
+    /// Another daemon works under the same prefix.
+    #[error(
+        "another roomcast daemon is connected under this prefix (it holds the queue {queue}): stop it, or set broker.prefix"
+    )]
+    Locked {
+        /// The lock queue.
+        queue: String,
+    },
+    /// A file named in the configuration cannot be used.
+    #[error("broker.ca_file {path}: {why}")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl BrokerError {
+    /// Whether time alone may mend it.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Locked { .. })
+    }
+}
+
+/// The broker's own words on an error, without those of the client.
+pub(super) fn words(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),
+        ErrorKind::IOError(io) => io.to_string(),
+        ErrorKind::MissingHeartbeatError => "it sent no heartbeat".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// What an error while connecting means.
+pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
+    let (at, why) = (at.to_owned(), words(error));
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp) => match amqp.kind() {
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => BrokerError::Refused { at, why },
+            _ => BrokerError::Unreachable { at, why },
+        },
+        _ => BrokerError::Unreachable { at, why },
+    }
+}
+
+/// What an error while declaring `what` means.
+pub(super) fn while_declaring(at: &str, what: &str, error: &lapin::Error) -> BrokerError {
+    let (what, why) = (what.to_owned(), words(error));
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp) => match amqp.kind() {
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
+                BrokerError::Permission { what, why }
+            }
+            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
+                BrokerError::Mismatch { what, why }
+            }
+            AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => BrokerError::Missing { what },
+            AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => {
+                BrokerError::Locked { queue: what }
+            }
+            _ => BrokerError::Unreachable {
+                at: at.to_owned(),
+                why,
+            },
+        },
+        _ => BrokerError::Unreachable {
+            at: at.to_owned(),
+            why,
+        },
+    }
+}

@@ -1,0 +1,67 @@
+//! What the broker hands over, in our own terms.
+
+use crate::{
+    domain::{EventId, Moment, Platform, Published, SubscriptionId},
+    settle::Receipt,
+};
+
+/// A message in hand. It stays on the broker until its receipt is acked.
+#[derive(Debug)]
+pub struct Message {
+    /// With what it is acked.
+    pub receipt: Receipt,
+    /// Whether the broker handed it over before; then some of its deliveries may have been made.
+    pub redelivered: bool,
+    /// What it carries.
+    pub carried: Carried,
+}
+
+/// What a message carries.
+#[derive(Debug)]
+pub enum Carried {
+    /// An event as a publisher published it.
+    Event {
+        /// The message.
+        published: Published,
+        /// Whether it came through the urgent exchange.
+        urgent: bool,
+    },
+    /// One delivery that was deferred, retried or redriven.
+    Delivery(Box<Travelling>),
+    /// A message on a delivery queue whose headers are not those of a delivery.
+    Unreadable {
+        /// The message.
+        published: Published,
+        /// What is wrong with its headers.
+        why: String,
+    },
+}
+
+/// A delivery as it travels alone: the event's message and its history, never the endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Travelling {
+    /// The event's message; its routing key is the topic again.
+    pub published: Published,
+    /// The event's name.
+    pub event: EventId,
+    /// For whom.
+    pub subscription: SubscriptionId,
+    /// On which platform.
+    pub platform: Platform,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How often it was put into a delay tier.
+    pub hops: u32,
+    /// How often it was redriven.
+    pub generation: u32,
+    /// When the first attempt was made.
+    pub first_attempt_at: Option<Moment>,
+    /// Before when it must not be tried.
+    pub due_at: Option<Moment>,
+    /// When the event was first received; a redriven delivery begins anew.
+    pub received_at: Option<Moment>,
+    /// When the event expires; a redriven delivery begins anew.
+    pub expires_at: Option<Moment>,
+    /// Whether it overtakes what is not urgent.
+    pub urgent: bool,
+}

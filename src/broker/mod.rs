@@ -1,0 +1,24 @@
+//! The broker: sessions, topology, messages in and out. The only room that names lapin.
+//!
+//! Owns what a message looks like on the wire, and that a next step counts as stored only when the broker says so. What is done
+//! about a message is decided elsewhere.
+
+mod acks;
+mod connection;
+mod declare;
+mod envelope;
+mod error;
+mod message;
+mod properties;
+mod publisher;
+mod session;
+mod topology;
+
+pub use connection::Address;
+pub use declare::Declare;
+pub use error::BrokerError;
+pub use message::{Carried, Message, Travelling};
+pub use session::{BrokerOutbox, Ended, Intake, Session, Settings};
+pub use topology::{
+    Argument, BindingPlan, ExchangePlan, QueuePlan, Settings as TopologySettings, Topology,
+};

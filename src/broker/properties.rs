@@ -1,0 +1,258 @@
+//! Between lapin's properties and ours. Owns that what a publisher sent along survives, and that what the broker and
+//! roomcast added does not pile up.
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
+};
+
+use crate::domain::{HeaderValue, Headers, Published};
+
+/// Headers that the broker adds or gives a meaning of its own; carried on they would steer the republished message.
+const BROKERS: [&str; 9] = [
+    "x-death",
+    "x-first-death-exchange",
+    "x-first-death-queue",
+    "x-first-death-reason",
+    "x-last-death-exchange",
+    "x-last-death-queue",
+    "x-last-death-reason",
+    "x-delivery-count",
+    "x-opt-deaths",
+];
+
+/// The prefix of the headers that are ours.
+pub(super) const OURS: &str = "x-roomcast-";
+
+/// A header frame has to fit the negotiated frame size (131,072 bytes by default) together with our own headers.
+const PUBLISHERS_BYTES_MAX: usize = 96 * 1024;
+
+/// Takes a message apart: what the publisher sent, and our own headers.
+pub(super) fn take_apart(
+    routing_key: String,
+    body: Vec<u8>,
+    properties: &BasicProperties,
+) -> (Published, Headers) {
+    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let mut published = Published {
+        routing_key,
+        body,
+        headers: Vec::new(),
+        message_id: text(properties.message_id()),
+        content_type: text(properties.content_type()),
+        content_encoding: text(properties.content_encoding()),
+        correlation_id: text(properties.correlation_id()),
+        app_id: text(properties.app_id()),
+        kind: text(properties.kind()),
+        timestamp: *properties.timestamp(),
+        priority: *properties.priority(),
+    };
+    let mut ours = Vec::new();
+    for (name, value) in properties.headers().iter().flat_map(|table| table.inner()) {
+        let name = name.as_str();
+        if name.starts_with(OURS) {
+            ours.push((name.to_owned(), from_amqp(value)));
+        } else if !BROKERS.contains(&name) && name != "CC" && name != "BCC" {
+            published.headers.push((name.to_owned(), from_amqp(value)));
+        }
+    }
+    (published, ours)
+}
+
+/// Puts a message together to be stored: the publisher's properties, our headers, and a name of its own by which a returned
+/// message is recognised.
+pub(super) fn put_together(
+    published: &Published,
+    ours: Headers,
+    message_id: &str,
+) -> BasicProperties {
+    let mut table = FieldTable::default();
+    if published
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + size_of(value))
+        .sum::<usize>()
+        <= PUBLISHERS_BYTES_MAX
+    {
+        insert(&mut table, &published.headers);
+    }
+    insert(&mut table, &ours);
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_message_id(short(message_id))
+        .with_headers(table);
+    for (value, set) in [
+        (
+            &published.content_type,
+            BasicProperties::with_content_type
+                as fn(BasicProperties, ShortString) -> BasicProperties,
+        ),
+        (
+            &published.content_encoding,
+            BasicProperties::with_content_encoding,
+        ),
+        (
+            &published.correlation_id,
+            BasicProperties::with_correlation_id,
+        ),
+        (&published.app_id, BasicProperties::with_app_id),
+        (&published.kind, BasicProperties::with_type),
+    ] {
+        if let Some(value) = value {
+            properties = set(properties, short(value));
+        }
+    }
+    if let Some(timestamp) = published.timestamp {
+        properties = properties.with_timestamp(timestamp);
+    }
+    if let Some(priority) = published.priority {
+        properties = properties.with_priority(priority);
+    }
+    properties
+}
+
+/// AMQP's short strings have at most 255 bytes; ours came from such strings, so nothing is ever cut in fact.
+pub(super) fn short(text: &str) -> ShortString {
+    let end = (0..=text.len().min(255))
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
+    ShortString::try_new(text.get(..end).unwrap_or_default()).unwrap_or_default()
+}
+
+fn insert(table: &mut FieldTable, headers: &Headers) {
+    for (name, value) in headers {
+        table.insert(short(name), to_amqp(value));
+    }
+}
+
+fn from_amqp(value: &AMQPValue) -> HeaderValue {
+    match value {
+        AMQPValue::Boolean(truth) => HeaderValue::Bool(*truth),
+        AMQPValue::ShortShortInt(number) => HeaderValue::Int((*number).into()),
+        AMQPValue::ShortShortUInt(number) => HeaderValue::Int((*number).into()),
+        AMQPValue::ShortInt(number) => HeaderValue::Int((*number).into()),
+        AMQPValue::ShortUInt(number) => HeaderValue::Int((*number).into()),
+        AMQPValue::LongInt(number) => HeaderValue::Int((*number).into()),
+        AMQPValue::LongUInt(number) => HeaderValue::Int((*number).into()),
+        AMQPValue::LongLongInt(number) => HeaderValue::Int(*number),
+        AMQPValue::Float(number) => HeaderValue::Float((*number).into()),
+        AMQPValue::Double(number) => HeaderValue::Float(*number),
+        AMQPValue::DecimalValue(decimal) => HeaderValue::Decimal(decimal.scale, decimal.value),
+        AMQPValue::ShortString(text) => HeaderValue::Text(text.as_str().as_bytes().to_vec()),
+        AMQPValue::LongString(text) => HeaderValue::Text(text.as_bytes().to_vec()),
+        AMQPValue::FieldArray(list) => {
+            HeaderValue::List(list.as_slice().iter().map(from_amqp).collect())
+        }
+        AMQPValue::Timestamp(seconds) => HeaderValue::Timestamp(*seconds),
+        AMQPValue::FieldTable(table) => HeaderValue::Table(
+            table
+                .inner()
+                .iter()
+                .map(|(name, value)| (name.to_string(), from_amqp(value)))
+                .collect(),
+        ),
+        AMQPValue::ByteArray(bytes) => HeaderValue::Bytes(bytes.as_slice().to_vec()),
+        AMQPValue::Void => HeaderValue::Void,
+    }
+}
+
+fn to_amqp(value: &HeaderValue) -> AMQPValue {
+    match value {
+        HeaderValue::Void => AMQPValue::Void,
+        HeaderValue::Bool(truth) => AMQPValue::Boolean(*truth),
+        HeaderValue::Int(number) => AMQPValue::LongLongInt(*number),
+        HeaderValue::Float(number) => AMQPValue::Double(*number),
+        HeaderValue::Decimal(scale, value) => AMQPValue::DecimalValue(DecimalValue {
+            scale: *scale,
+            value: *value,
+        }),
+        HeaderValue::Text(bytes) => AMQPValue::LongString(LongString::from(bytes.as_slice())),
+        HeaderValue::Bytes(bytes) => AMQPValue::ByteArray(bytes.as_slice().into()),
+        HeaderValue::Timestamp(seconds) => AMQPValue::Timestamp(*seconds),
+        HeaderValue::List(list) => AMQPValue::FieldArray(FieldArray::from(
+            list.iter().map(to_amqp).collect::<Vec<_>>(),
+        )),
+        HeaderValue::Table(headers) => {
+            let mut table = FieldTable::default();
+            insert(&mut table, headers);
+            AMQPValue::FieldTable(table)
+        }
+    }
+}
+
+fn size_of(value: &HeaderValue) -> usize {
+    match value {
+        HeaderValue::Text(bytes) | HeaderValue::Bytes(bytes) => bytes.len() + 6,
+        HeaderValue::List(list) => list.iter().map(size_of).sum::<usize>() + 6,
+        HeaderValue::Table(headers) => {
+            headers
+                .iter()
+                .map(|(name, value)| name.len() + size_of(value))
+                .sum::<usize>()
+                + 6
+        }
+        _ => 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_publisher_sent_survives_and_what_the_broker_added_does_not() {
+        let headers = vec![
+            (
+                "deep".to_owned(),
+                HeaderValue::Table(vec![(
+                    "list".to_owned(),
+                    HeaderValue::List(vec![HeaderValue::Int(7), HeaderValue::Void]),
+                )]),
+            ),
+            ("traceparent".to_owned(), HeaderValue::text("00-abc")),
+        ];
+        let published = Published {
+            routing_key: "t".into(),
+            body: b"{}".to_vec(),
+            headers,
+            message_id: Some("m".into()),
+            content_type: Some("application/json".into()),
+            app_id: Some("a".into()),
+            timestamp: Some(5),
+            priority: Some(9),
+            ..Published::default()
+        };
+        let mut properties = put_together(
+            &published,
+            vec![("x-roomcast-hops".into(), HeaderValue::Int(1))],
+            "m",
+        );
+        assert_eq!(*properties.delivery_mode(), Some(2));
+        let mut table = properties.headers().clone().unwrap();
+        table.insert("x-death".into(), AMQPValue::Void);
+        properties = properties.with_headers(table);
+        let (again, ours) = take_apart("t".into(), b"{}".to_vec(), &properties);
+        assert_eq!(again, published);
+        assert_eq!(ours, [("x-roomcast-hops".to_owned(), HeaderValue::Int(1))]);
+    }
+
+    #[test]
+    fn headers_too_large_for_a_frame_are_left_behind_rather_than_the_message() {
+        let published = Published {
+            headers: vec![(
+                "big".into(),
+                HeaderValue::Bytes(vec![0; PUBLISHERS_BYTES_MAX]),
+            )],
+            ..Published::default()
+        };
+        assert!(
+            put_together(&published, Headers::new(), "m")
+                .headers()
+                .as_ref()
+                .unwrap()
+                .inner()
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! Stores next steps on the broker. A step counts as stored only when the broker confirmed it and did not return it.
+//!
+//! lapin can attach a returned message to the wrong one of several confirms in flight. So steps are published in batches,
+//! every confirm of a batch is awaited, and returns are then matched by the message id that each step got for itself.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use lapin::{Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use super::{Ended, envelope, properties, topology::Topology};
+use crate::{
+    clock::Clock,
+    domain::{DeadReason, Headers, Moment, Published},
+    settle::{NextStep, NotStored},
+};
+
+/// How many steps are stored at a time; a few hundred confirms in flight reach what the broker can do.
+const BATCH_MAX: usize = 512;
+
+/// A step on its way, and who waits for it.
+pub(super) struct Order {
+    pub(super) step: NextStep,
+    pub(super) stored: oneshot::Sender<Result<(), NotStored>>,
+}
+
+pub(super) struct Publisher {
+    pub(super) channel: Channel,
+    pub(super) topology: Arc<Topology>,
+    pub(super) clock: Clock,
+    pub(super) confirm_timeout: Duration,
+    /// Whether the broker has asked us to stop publishing for a while.
+    pub(super) blocked: watch::Receiver<bool>,
+    pub(super) ended: Ended,
+}
+
+impl Publisher {
+    /// Stores steps until nobody can send any more, or the session ends.
+    pub(super) async fn run(self, mut orders: mpsc::Receiver<Order>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while orders.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let outcome = self.store(&batch).await;
+            if let Err(cause) = &outcome {
+                self.ended.end(cause.clone());
+            }
+            for (place, order) in batch.drain(..).enumerate() {
+                let stored = match &outcome {
+                    Ok(refused) if refused.contains(&place) => {
+                        let why = "the broker refused it, or no queue took it".to_owned();
+                        self.ended
+                            .end(format!("a message could not be stored: {why}"));
+                        Err(NotStored(why))
+                    }
+                    Ok(_) => Ok(()),
+                    Err(cause) => Err(NotStored(cause.clone())),
+                };
+                // Who waited may be gone with its session; the message then comes back by itself.
+                let _ = order.stored.send(stored);
+            }
+            if outcome.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Publishes a batch and waits for all of it; says which places were not stored.
+    async fn store(&self, batch: &[Order]) -> Result<HashSet<usize>, String> {
+        let ids: Vec<String> = batch.iter().map(|_| Uuid::now_v7().to_string()).collect();
+        let published = async {
+            let mut confirms = Vec::with_capacity(batch.len());
+            for (order, id) in batch.iter().zip(&ids) {
+                confirms.push(self.publish(&order.step, id).await?);
+            }
+            Ok::<_, lapin::Error>(join_all(confirms).await)
+        };
+        let confirmations = self
+            .in_time(published)
+            .await?
+            .map_err(|error| super::error::words(&error))?;
+        let mut refused = HashSet::new();
+        for (place, confirmation) in confirmations.into_iter().enumerate() {
+            let confirmation = confirmation.map_err(|error| super::error::words(&error))?;
+            if !matches!(confirmation, Confirmation::Ack(_)) {
+                refused.insert(place);
+            }
+            if let Some(returned) = confirmation.take_message() {
+                let id = returned
+                    .delivery
+                    .properties
+                    .message_id()
+                    .as_ref()
+                    .map(ToString::to_string);
+                match ids.iter().position(|known| Some(known) == id.as_ref()) {
+                    Some(place) => refused.insert(place),
+                    None => {
+                        return Err(
+                            "the broker returned a message that was not published".to_owned()
+                        );
+                    }
+                };
+            }
+        }
+        Ok(refused)
+    }
+
+    /// A confirm that does not come ends the session, but not while the broker has blocked publishers: that is its way of asking
+    /// for patience, and may last.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = self.ended.wait() => return Err(self.ended.cause()),
+                () = tokio::time::sleep(self.confirm_timeout) => {
+                    if !*self.blocked.borrow() {
+                        return Err(format!("no confirm within {} s", self.confirm_timeout.as_secs()));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, step: &NextStep, id: &str) -> Result<PublisherConfirm, lapin::Error> {
+        let (exchange, key, headers, published) = self.address(step, self.clock.now());
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        self.channel
+            .basic_publish(
+                properties::short(&exchange),
+                properties::short(&key),
+                options,
+                &published.body,
+                properties::put_together(published, headers, id),
+            )
+            .await
+    }
+
+    fn address<'a>(
+        &self,
+        step: &'a NextStep,
+        now: Moment,
+    ) -> (String, String, Headers, &'a Published) {
+        match step {
+            NextStep::Later { delivery, until } => (
+                self.topology.delay(),
+                self.topology.delay_key(until.since(now), delivery.platform),
+                envelope::of_delivery(delivery, *until),
+                &delivery.event.published,
+            ),
+            NextStep::DeadDelivery {
+                delivery,
+                reason,
+                code,
+                detail,
+                at,
+            } => (
+                self.topology.dead(),
+                Topology::dead_key(delivery.platform, *reason),
+                envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
+                &delivery.event.published,
+            ),
+            NextStep::DeadEvent {
+                published,
+                event,
+                code,
+                detail,
+                at,
+            } => (
+                self.topology.dead(),
+                Topology::dead_event_key(DeadReason::Undecodable),
+                envelope::of_dead_event(published, event, code, detail, *at),
+                published,
+            ),
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! One broker session is one value: two connections, their channels, the consumers. Whatever goes wrong with any of them
+//! ends the whole; the next session is built anew, and no ack of this one can reach it.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    future::join_all,
+    stream::{BoxStream, SelectAll, select_all},
+};
+use lapin::{
+    Channel, Connection, Event as ConnectionEvent,
+    message::Delivery as AmqpDelivery,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions},
+    types::FieldTable,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Address, BrokerError, Carried, Declare, Message,
+    acks::AckBook,
+    declare, envelope,
+    error::{while_connecting, while_declaring},
+    properties,
+    publisher::{Order, Publisher},
+    topology::Topology,
+};
+use crate::{
+    clock::Clock,
+    domain::Platform,
+    settle::{NextStep, NotStored, Outbox, Receipt, SessionEnded},
+};
+
+/// How a session is built.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where the broker is.
+    pub address: Address,
+    /// What is done about the topology.
+    pub declare: Declare,
+    /// How many unacked messages each consumed queue may have handed over.
+    pub prefetch: u16,
+    /// How long a confirm may take.
+    pub confirm_timeout: Duration,
+}
+
+/// The end of a session, shared by everything that can bring it about. The first cause counts.
+#[derive(Clone, Default)]
+pub struct Ended {
+    token: CancellationToken,
+    cause: Arc<OnceLock<String>>,
+}
+
+impl Ended {
+    /// Ends the session.
+    pub fn end(&self, cause: String) {
+        let _ = self.cause.set(cause);
+        self.token.cancel();
+    }
+
+    /// Waits for the end.
+    pub async fn wait(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Why it ended.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        self.cause
+            .get()
+            .cloned()
+            .unwrap_or_else(|| "it was closed".to_owned())
+    }
+}
+
+/// A session with the broker.
+pub struct Session {
+    /// What comes in.
+    pub intake: Intake,
+    /// What goes out.
+    pub outbox: Arc<BrokerOutbox>,
+    /// Whether it is over.
+    pub ended: Ended,
+    /// Whether the broker has asked publishers to stop for a while.
+    pub blocked: watch::Receiver<bool>,
+    consuming: Connection,
+    publishing: Connection,
+}
+
+impl Session {
+    /// Connects, takes the lock, sees to the topology and starts consuming.
+    pub async fn open(
+        id: u64,
+        settings: &Settings,
+        topology: &Arc<Topology>,
+        clock: &Clock,
+    ) -> Result<Self, BrokerError> {
+        let at = settings.address.shown()?;
+        let consuming = settings.address.connect("roomcast consuming").await?;
+        let lock = declare::open(&consuming, &at).await?;
+        declare::lock(&lock, &at, topology).await?;
+        declare::declare(&consuming, &at, topology, settings.declare).await?;
+
+        let ended = Ended::default();
+        let publishing = settings.address.connect("roomcast publishing").await?;
+        let blocked = watch_blocked(&publishing, &ended);
+        let channel = declare::open(&publishing, &at).await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await
+            .map_err(|error| while_connecting(&at, &error))?;
+        let (orders, waiting) = mpsc::channel(ORDERS_MAX);
+        let publisher = Publisher {
+            channel,
+            topology: Arc::clone(topology),
+            clock: clock.clone(),
+            confirm_timeout: settings.confirm_timeout,
+            blocked: blocked.clone(),
+            ended: ended.clone(),
+        };
+        tokio::spawn(publisher.run(waiting));
+
+        let mut sources = vec![(topology.urgent(), Source::Events { urgent: true })];
+        for platform in Platform::ALL {
+            sources.push((topology.delivery_queue(platform), Source::Deliveries));
+        }
+        sources.push((topology.publish(), Source::Events { urgent: false }));
+        let (mut channels, mut streams) = (Vec::new(), Vec::new());
+        for (place, (queue, source)) in sources.into_iter().enumerate() {
+            let channel = declare::open(&consuming, &at).await?;
+            streams.push(
+                consume(&channel, &queue, settings.prefetch, &at)
+                    .await?
+                    .map(move |one| {
+                        one.map(|delivery| {
+                            message(
+                                delivery,
+                                source,
+                                Receipt {
+                                    session: id,
+                                    channel: place,
+                                    tag: 0,
+                                },
+                            )
+                        })
+                    })
+                    .boxed(),
+            );
+            channels.push(Books {
+                channel,
+                book: Mutex::new(AckBook::new()),
+            });
+        }
+        let urgent = streams.remove(0);
+        let intake = Intake {
+            urgent,
+            others: select_all(streams),
+            ended: ended.clone(),
+            lock,
+        };
+        let outbox = Arc::new(BrokerOutbox {
+            session: id,
+            orders,
+            channels,
+            ended: ended.clone(),
+        });
+        Ok(Self {
+            intake,
+            outbox,
+            ended,
+            blocked,
+            consuming,
+            publishing,
+        })
+    }
+
+    /// Closes both connections. What was not acked comes back to the next session.
+    pub async fn close(self) {
+        self.ended.end("it was closed".to_owned());
+        let closing = join_all(
+            [&self.consuming, &self.publishing]
+                .map(|connection| connection.close(200, "goodbye".into())),
+        );
+        // A broker that is gone answers no goodbye.
+        let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
+    }
+}
+
+/// How many next steps may wait to be stored; more make their deliveries wait.
+const ORDERS_MAX: usize = 4096;
+
+type Incoming = BoxStream<'static, Result<Message, lapin::Error>>;
+
+/// What comes in: urgent events before all others.
+pub struct Intake {
+    urgent: Incoming,
+    others: SelectAll<Incoming>,
+    ended: Ended,
+    /// The lock lives as long as this channel's connection.
+    #[expect(dead_code, reason = "held, not used")]
+    lock: Channel,
+}
+
+impl Intake {
+    /// The next message; nothing once the session has ended.
+    pub async fn next(&mut self) -> Option<Message> {
+        let next = tokio::select! {
+            biased;
+            () = self.ended.wait() => return None,
+            next = self.urgent.next() => next,
+            next = self.others.next() => next,
+        };
+        match next {
+            Some(Ok(message)) => Some(message),
+            Some(Err(error)) => {
+                self.ended.end(super::error::words(&error));
+                None
+            }
+            // A queue that is deleted ends its consumer without an error: that too is the end of the session.
+            None => {
+                self.ended
+                    .end("the broker cancelled a consumer: was a queue deleted?".to_owned());
+                None
+            }
+        }
+    }
+}
+
+struct Books {
+    channel: Channel,
+    book: Mutex<AckBook>,
+}
+
+/// What goes out: next steps, and acks for what is settled.
+pub struct BrokerOutbox {
+    session: u64,
+    orders: mpsc::Sender<Order>,
+    channels: Vec<Books>,
+    ended: Ended,
+}
+
+#[async_trait]
+impl Outbox for BrokerOutbox {
+    async fn store(&self, step: NextStep) -> Result<(), NotStored> {
+        let (stored, outcome) = oneshot::channel();
+        let over = || NotStored(self.ended.cause());
+        tokio::select! {
+            biased;
+            () = self.ended.wait() => return Err(over()),
+            sent = self.orders.send(Order { step, stored }) => sent.map_err(|_| over())?,
+        }
+        outcome.await.map_err(|_| over())?
+    }
+
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded> {
+        if self.ended.has_ended()
+            || receipts
+                .iter()
+                .any(|receipt| receipt.session != self.session)
+        {
+            return Err(SessionEnded);
+        }
+        let mut frames = Vec::new();
+        for (place, Books { channel, book }) in self.channels.iter().enumerate() {
+            let tags = receipts
+                .iter()
+                .filter(|receipt| receipt.channel == place)
+                .map(|receipt| receipt.tag);
+            let acks = book
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .settle(tags);
+            frames.extend(
+                acks.up_to
+                    .map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: true })),
+            );
+            frames.extend(
+                acks.single
+                    .into_iter()
+                    .map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: false })),
+            );
+        }
+        match join_all(frames)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()
+        {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.ended.end(super::error::words(&error));
+                Err(SessionEnded)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Events { urgent: bool },
+    Deliveries,
+}
+
+async fn consume(
+    channel: &Channel,
+    queue: &str,
+    prefetch: u16,
+    at: &str,
+) -> Result<lapin::Consumer, BrokerError> {
+    let what = format!("queue {queue}");
+    channel
+        .basic_qos(prefetch, BasicQosOptions::default())
+        .await
+        .map_err(|error| while_connecting(at, &error))?;
+    channel
+        .basic_consume(
+            queue.into(),
+            "roomcast".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(|error| while_declaring(at, &what, &error))
+}
+
+fn message(delivery: AmqpDelivery, source: Source, receipt: Receipt) -> Message {
+    let receipt = Receipt {
+        tag: delivery.delivery_tag,
+        ..receipt
+    };
+    let key = delivery.routing_key.to_string();
+    let (published, ours) = properties::take_apart(key, delivery.data, &delivery.properties);
+    let carried = match source {
+        Source::Events { urgent } => Carried::Event { published, urgent },
+        Source::Deliveries => match envelope::read(published, &ours) {
+            Ok(travelling) => Carried::Delivery(Box::new(travelling)),
+            Err(unreadable) => {
+                let (published, why) = *unreadable;
+                Carried::Unreadable { published, why }
+            }
+        },
+    };
+    Message {
+        receipt,
+        redelivered: delivery.redelivered,
+        carried,
+    }
+}
+
+/// Follows whether the broker blocks publishers, and ends the session with the connection.
+fn watch_blocked(connection: &Connection, ended: &Ended) -> watch::Receiver<bool> {
+    let (tell, blocked) = watch::channel(false);
+    let mut events = connection.events_listener().boxed();
+    let ended = ended.clone();
+    tokio::spawn(async move {
+        loop {
+            let event = tokio::select! {
+                () = ended.wait() => return,
+                event = events.next() => event,
+            };
+            match event {
+                Some(ConnectionEvent::ConnectionBlocked(_)) => tell.send_replace(true),
+                Some(ConnectionEvent::ConnectionUnblocked) => tell.send_replace(false),
+                Some(ConnectionEvent::Error(error)) => {
+                    ended.end(super::error::words(&error));
+                    return;
+                }
+                Some(_) => continue,
+                None => return,
+            };
+        }
+    });
+    blocked
+}
