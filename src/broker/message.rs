@@ -1,7 +1,9 @@
 //! What the broker hands over, in our own terms.
 
+use std::sync::Arc;
+
 use crate::{
-    domain::{EventId, Moment, Platform, Published, SubscriptionId},
+    domain::{Delivery, Event, EventId, Moment, Platform, Published, RobotId, SubscriptionId},
     settle::Receipt,
 };
 
@@ -64,4 +66,24 @@ pub struct Travelling {
     pub expires_at: Option<Moment>,
     /// Whether it overtakes what is not urgent.
     pub urgent: bool,
+}
+
+impl Travelling {
+    /// The delivery, once `decode` has read the event. Which robot it is for is known when the subscription is found.
+    pub fn into_delivery<E>(
+        self,
+        decode: impl FnOnce(Published) -> Result<Event, E>,
+    ) -> Result<Delivery, E> {
+        Ok(Delivery {
+            event: Arc::new(decode(self.published)?),
+            subscription: self.subscription,
+            platform: self.platform,
+            robot: RobotId::from_bytes([0; 16]),
+            attempts: self.attempts,
+            hops: self.hops,
+            first_attempt_at: self.first_attempt_at,
+            due_at: self.due_at,
+            generation: self.generation,
+        })
+    }
 }

@@ -5,6 +5,8 @@
 
 mod acks;
 mod connection;
+mod dead_letter;
+mod dead_queue;
 mod declare;
 mod envelope;
 mod error;
@@ -15,6 +17,8 @@ mod session;
 mod topology;
 
 pub use connection::Address;
+pub use dead_letter::{DeadLetter, Filter};
+pub use dead_queue::{Act, DeadQueues};
 pub use declare::Declare;
 pub use error::BrokerError;
 pub use message::{Carried, Message, Travelling};

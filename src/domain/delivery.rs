@@ -27,3 +27,26 @@ pub struct Delivery {
     /// How often it was redriven from a dead queue.
     pub generation: u32,
 }
+
+impl Delivery {
+    /// A delivery that was never tried.
+    #[must_use]
+    pub fn fresh(
+        event: &Arc<Event>,
+        subscription: SubscriptionId,
+        platform: Platform,
+        robot: RobotId,
+    ) -> Self {
+        Self {
+            event: Arc::clone(event),
+            subscription,
+            platform,
+            robot,
+            attempts: 0,
+            hops: 0,
+            first_attempt_at: None,
+            due_at: None,
+            generation: 0,
+        }
+    }
+}

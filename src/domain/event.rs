@@ -15,10 +15,16 @@ impl EventId {
         Self(name.into())
     }
 
-    /// A new name; names made later sort later.
+    /// The bytes of a new name; names made later sort later.
     #[must_use]
-    pub fn make() -> Self {
-        Self(uuid::Uuid::now_v7().to_string().into())
+    pub fn random_bytes() -> [u8; 16] {
+        uuid::Uuid::now_v7().into_bytes()
+    }
+
+    /// The name that roomcast gives to an event whose publisher gave none, from its bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes).to_string().into())
     }
 
     /// The name as text.

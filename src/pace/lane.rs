@@ -116,6 +116,10 @@ impl Lane {
         }
     }
 
+    pub(super) fn give_back(&mut self) {
+        self.window.give_back();
+    }
+
     pub(super) fn charge(&mut self, at: Instant) {
         self.window.charge(at);
     }

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Shard, with_lane};
+use super::{Shard, lane::Lane, with_lane};
 use crate::domain::{RobotId, Verdict};
 
 /// The right to make one attempt. Dropped without an outcome (a panic, a cut) it counts as sent.
 pub struct Permit {
     shards: Arc<[Shard]>,
     robot: RobotId,
-    outcome: Option<Verdict>,
+    spent: bool,
 }
 
 impl Permit {
@@ -19,7 +19,7 @@ impl Permit {
         Self {
             shards,
             robot,
-            outcome: None,
+            spent: false,
         }
     }
 
@@ -27,12 +27,17 @@ impl Permit {
     /// answer is for how long.
     #[must_use]
     pub fn finish(mut self, verdict: Verdict) -> Option<Duration> {
-        self.outcome = Some(verdict);
-        self.give_back()
+        self.spent = true;
+        self.give_back(Some(verdict))
     }
 
-    fn give_back(&self) -> Option<Duration> {
-        let outcome = self.outcome;
+    /// Gives the permit back without anything having been sent.
+    pub fn unused(mut self) {
+        with_lane(&self.shards, self.robot, Lane::give_back);
+        self.spent = true;
+    }
+
+    fn give_back(&self, outcome: Option<Verdict>) -> Option<Duration> {
         with_lane(&self.shards, self.robot, |lane| {
             lane.finish(Instant::now(), outcome)
         })
@@ -42,8 +47,8 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.outcome.is_none() {
-            self.give_back();
+        if !self.spent {
+            self.give_back(None);
         }
     }
 }

@@ -52,9 +52,14 @@ impl Window {
         free
     }
 
+    /// Gives a permit back with which nothing was sent.
+    pub(super) fn give_back(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     /// Gives a permit back: its response was seen at `now`.
     pub(super) fn finish(&mut self, now: Instant) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.give_back();
         self.charge(now);
     }
 

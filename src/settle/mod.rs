@@ -3,10 +3,16 @@
 //! Owns the order of these steps, which is the promise that nothing is lost: store (confirmed by the broker), record (durable in
 //! the ledger), ack. It knows neither the broker nor the platforms.
 
+mod committer;
 mod decide;
+mod identity;
 mod outbox;
 mod schedule;
+mod tally;
 
+pub use committer::{Commits, Committer, NotRecorded};
 pub use decide::{counts_as_attempt, decide, defer, expire};
+pub use identity::{Identity, key_of_delivery};
 pub use outbox::{NextStep, NotStored, Outbox, Receipt, SessionEnded};
 pub use schedule::RetryPolicy;
+pub use tally::{Progress, Tally};

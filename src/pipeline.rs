@@ -1,0 +1,349 @@
+//! The whole job on one page: receive, decode, expand, pace, attempt, settle, record, ack.
+//!
+//! A pipeline works for one broker session. Every way out of it leaves a message either settled, with its next step
+//! stored and recorded, or unacked, so that the broker hands it over again.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    broker::{Carried, Message, Travelling},
+    clock::Clock,
+    domain::{Answer, Delivery, Event, Published, Settlement, Verdict},
+    fanout::{Decoder, Known, Recipient, Subscriptions, Undecodable},
+    pace::{Ask, Pace, Turn},
+    send::Sender,
+    settle::{self, Commits, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
+    store::Ledger,
+    telemetry::{Telemetry, events},
+};
+
+/// What every session's pipeline shares.
+pub struct Parts {
+    /// Reads events.
+    pub decoder: Decoder,
+    /// Finds who subscribed.
+    pub subscriptions: Arc<dyn Subscriptions>,
+    /// Says when a delivery may leave.
+    pub pace: Arc<Pace>,
+    /// Makes attempts.
+    pub sender: Sender,
+    /// Remembers what is settled.
+    pub ledger: Arc<Ledger>,
+    /// How failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// What time it is.
+    pub clock: Clock,
+    /// Counts and logs.
+    pub telemetry: Arc<Telemetry>,
+    /// A wait up to this long is waited out in memory.
+    pub hold_max: Duration,
+    /// One permit for each delivery in memory.
+    pub held: Arc<Semaphore>,
+    /// The same for urgent ones, so that they never queue behind the others.
+    pub held_urgent: Arc<Semaphore>,
+    /// One permit for each attempt in the air.
+    pub in_flight: Arc<Semaphore>,
+}
+
+/// The job, for one session.
+pub struct Pipeline {
+    /// What all sessions share.
+    pub parts: Arc<Parts>,
+    /// Where next steps are stored.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where settlements are recorded and acked.
+    pub commits: Commits,
+    /// Cancelled when the session has ended or the daemon drains: nobody waits any longer.
+    pub leave: CancellationToken,
+    /// When the process began, in its first session: messages that come back then may have been sent by the process before it.
+    pub recovering_since: Option<Instant>,
+    /// Every task of this session.
+    pub tasks: TaskTracker,
+    /// Told when a message cannot be settled, so that the session ends.
+    pub on_stuck: Box<dyn Fn(Stuck) + Send + Sync>,
+}
+
+/// Why a message stays unacked: it cannot be brought to an end in this session. It comes back in the next.
+#[derive(Debug, thiserror::Error)]
+pub enum Stuck {
+    /// Its next step could not be stored.
+    #[error(transparent)]
+    NotStored(#[from] settle::NotStored),
+    /// The subscriptions could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] crate::fanout::Unreadable),
+    /// The task panicked outside of any delivery.
+    #[error("a fault in roomcast interrupted the message")]
+    Panicked,
+}
+
+impl Pipeline {
+    /// Takes messages until there are no more or it is time to leave, then waits until what is in hand is settled.
+    pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
+        while let Some(Some(message)) = self.leave.run_until_cancelled(next()).await {
+            let job = Arc::clone(&self);
+            self.tasks.spawn(Arc::clone(&self).watched(async move { job.message(message).await }));
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Runs a task whose failure, of whatever kind, ends the session: what it held stays unacked, and comes back.
+    async fn watched(self: Arc<Self>, job: impl Future<Output = Result<(), Stuck>>) {
+        let outcome = AssertUnwindSafe(job).catch_unwind().await.unwrap_or(Err(Stuck::Panicked));
+        if let Err(stuck) = outcome {
+            (self.on_stuck)(stuck);
+        }
+    }
+
+    async fn message(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
+        let Message { receipt, redelivered, carried } = message;
+        match carried {
+            Carried::Event { published, urgent } => self.event(published, urgent, redelivered, receipt).await,
+            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, receipt).await,
+            Carried::Unreadable { published, why } => {
+                let identity = Identity::of_event(&published, redelivered, &self.parts.ledger);
+                self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt).await
+            }
+        }
+    }
+
+    /// An event: decode, expand, and let every delivery go its way.
+    async fn event(self: &Arc<Self>, published: Published, urgent: bool, redelivered: bool, receipt: Receipt) -> Result<(), Stuck> {
+        let parts = &self.parts;
+        events::EventReceived { urgent }.emit(&parts.telemetry);
+        let identity = Identity::of_event(&published, redelivered, &parts.ledger);
+        if redelivered && parts.ledger.is_closed(identity.key) {
+            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
+            return self.close(identity, receipt);
+        }
+        let known = Known { id: identity.event.clone(), received_at: parts.clock.now(), expires_at: None, urgent };
+        let event = match parts.decoder.decode(published, known) {
+            Ok(event) => Arc::new(event),
+            Err(refused) => return self.bury(refused.0, identity, refused.1, receipt).await,
+        };
+        self.expand(&event, identity, redelivered, receipt).await
+    }
+
+    async fn expand(self: &Arc<Self>, event: &Arc<Event>, identity: Identity, redelivered: bool, receipt: Receipt) -> Result<(), Stuck> {
+        let done: std::collections::HashSet<_> = identity.done.iter().copied().collect();
+        let tally = Arc::new(Tally::new(identity, receipt));
+        let (mut after, mut heard) = (None, 0);
+        loop {
+            let page = self.parts.subscriptions.page(&event.topic, after).await?;
+            let alone = after.is_none() && page.next.is_none() && page.recipients.len() == 1;
+            for recipient in page.recipients {
+                heard += 1;
+                if done.contains(&recipient.subscription) {
+                    events::DuplicatesSkipped { count: 1 }.emit(&self.parts.telemetry);
+                    continue;
+                }
+                let delivery = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
+                self.recover(&delivery, redelivered);
+                tally.opened();
+                let job = Arc::clone(self).delivery(delivery, recipient, Arc::clone(&tally));
+                if alone { job.await? } else { self.spawn(event.urgent, job).await }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if heard == 0 {
+            events::EventUnheard { topic: event.topic.as_str() }.emit(&self.parts.telemetry);
+        }
+        tally.complete();
+        self.progressed(&tally);
+        Ok(())
+    }
+
+    /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
+    async fn travelling(self: &Arc<Self>, travelling: Travelling, redelivered: bool, receipt: Receipt) -> Result<(), Stuck> {
+        let parts = &self.parts;
+        let known = Known {
+            id: travelling.event.clone(),
+            received_at: travelling.received_at.unwrap_or_else(|| parts.clock.now()),
+            expires_at: travelling.expires_at,
+            urgent: travelling.urgent,
+        };
+        let subscription = travelling.subscription;
+        let mut delivery = match travelling.into_delivery(|published| parts.decoder.decode(published, known)) {
+            Ok(delivery) => delivery,
+            Err(refused) => {
+                let identity = Identity::of_event(&refused.0, redelivered, &parts.ledger);
+                return self.bury(refused.0, identity, refused.1, receipt).await;
+            }
+        };
+        let identity = Identity::alone(settle::key_of_delivery(&delivery), delivery.event.id.clone());
+        if parts.ledger.is_closed(identity.key) {
+            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
+            return self.close(identity, receipt);
+        }
+        let tally = Arc::new(Tally::new(identity, receipt));
+        tally.opened();
+        tally.complete();
+        match parts.subscriptions.find(subscription).await? {
+            Some(recipient) => {
+                (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
+                self.recover(&delivery, redelivered);
+                Arc::clone(self).delivery(delivery, recipient, tally).await
+            }
+            None => {
+                self.perform(delivery, Settlement::Dropped).await?;
+                tally.settled(subscription);
+                self.progressed(&tally);
+                Ok(())
+            }
+        }
+    }
+
+    /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.
+    async fn delivery(self: Arc<Self>, mut delivery: Delivery, recipient: Recipient, tally: Arc<Tally>) -> Result<(), Stuck> {
+        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient)).catch_unwind().await;
+        let settlement = match outcome {
+            Ok(settlement) => settlement?,
+            Err(_) => self.panicked(&mut delivery),
+        };
+        self.perform(delivery, settlement).await?;
+        tally.settled(recipient.subscription);
+        self.progressed(&tally);
+        Ok(())
+    }
+
+    /// Pace, attempt, decide.
+    async fn outcome(&self, delivery: &mut Delivery, recipient: &Recipient) -> Result<Settlement, Stuck> {
+        let parts = &self.parts;
+        if let Some(until) = self.too_early(delivery).await {
+            return Ok(settle::defer(delivery, until));
+        }
+        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
+            return Ok(expired);
+        }
+        let ask = Ask {
+            robot: delivery.robot,
+            platform: delivery.platform,
+            urgent: delivery.event.urgent,
+            returned: delivery.hops > 0,
+        };
+        let permit = match self.leave.run_until_cancelled(parts.pace.turn(ask)).await {
+            Some(Turn::Go(permit)) => permit,
+            Some(Turn::Later(at)) => {
+                let until = parts.clock.now().after(at.saturating_duration_since(Instant::now()));
+                return Ok(settle::defer(delivery, until));
+            }
+            None => return Ok(settle::defer(delivery, parts.clock.now())),
+        };
+        let Some(subscription) = parts.subscriptions.open(recipient)? else {
+            permit.unused();
+            return Ok(Settlement::Dropped);
+        };
+        let answer = {
+            let _slot = parts.in_flight.acquire().await;
+            let now = parts.clock.now();
+            delivery.first_attempt_at.get_or_insert(now);
+            parts.sender.attempt(delivery, &subscription, now).await
+        };
+        let now = parts.clock.now();
+        self.commits.sent(delivery.robot, now);
+        let held = permit.finish(answer.verdict);
+        if let Some(held) = held {
+            events::RobotHeld { platform: delivery.platform, robot: delivery.robot, seconds: held.as_secs() }.emit(&parts.telemetry);
+        }
+        if settle::counts_as_attempt(answer.verdict) {
+            delivery.attempts += 1;
+        }
+        let resume = now.after(held.unwrap_or_default());
+        Ok(settle::decide(delivery, &answer, &parts.retry, now, resume, rand::random()))
+    }
+
+    /// Waits out what is left until the delivery is due; answers when it is due if that is too long to wait in memory.
+    async fn too_early(&self, delivery: &Delivery) -> Option<crate::domain::Moment> {
+        let due = delivery.due_at?;
+        let left = due.since(self.parts.clock.now());
+        if left > self.parts.hold_max {
+            return Some(due);
+        }
+        let waited = self.leave.run_until_cancelled(tokio::time::sleep(left)).await;
+        waited.is_none().then_some(due)
+    }
+
+    /// Stores the next step, if there is one. After this the delivery may be recorded as settled.
+    async fn perform(&self, mut delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
+        let platform = delivery.platform;
+        let settled = events::DeliverySettled::of(&delivery, &settlement);
+        let step = match settlement.clone() {
+            Settlement::Done | Settlement::Dropped => None,
+            Settlement::Deferred { until } | Settlement::Retried { until } => {
+                delivery.hops += 1;
+                Some(NextStep::Later { delivery: Box::new(delivery), until })
+            }
+            Settlement::Dead { reason, code, detail } => {
+                let at = self.parts.clock.now();
+                Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at })
+            }
+        };
+        if let Some(step) = step {
+            self.outbox.store(step).await?;
+        }
+        Ok(())
+    }
+
+    /// An event that cannot be read becomes a dead letter, and the daemon goes on.
+    async fn bury(&self, published: Published, identity: Identity, why: Undecodable, receipt: Receipt) -> Result<(), Stuck> {
+        events::EventUndecodable { topic: &published.routing_key, code: why.code, detail: &why.detail }.emit(&self.parts.telemetry);
+        let step = NextStep::DeadEvent {
+            published: Box::new(published),
+            event: identity.event.to_string(),
+            code: why.code.to_owned(),
+            detail: why.detail,
+            at: self.parts.clock.now(),
+        };
+        self.outbox.store(step).await?;
+        self.close(identity, receipt)
+    }
+
+    /// A message with nothing left to settle.
+    fn close(&self, identity: Identity, receipt: Receipt) -> Result<(), Stuck> {
+        let tally = Arc::new(Tally::new(identity, receipt));
+        tally.complete();
+        self.progressed(&tally);
+        Ok(())
+    }
+
+    fn progressed(&self, tally: &Arc<Tally>) {
+        self.commits.progressed(tally);
+    }
+
+    /// In the first session of a process, what comes back may have been sent by the process before: its robot's window counts it.
+    fn recover(&self, delivery: &Delivery, redelivered: bool) {
+        if let Some(began) = self.recovering_since.filter(|_| redelivered) {
+            self.parts.pace.charge(delivery.robot, delivery.platform, began);
+        }
+    }
+
+    /// A delivery whose task panicked.
+    fn panicked(&self, delivery: &mut Delivery) -> Settlement {
+        delivery.attempts += 1;
+        let answer = Answer {
+            verdict: Verdict::TryAgain { wait: None },
+            code: "internal".to_owned(),
+            detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
+        };
+        let now = self.parts.clock.now();
+        settle::decide(delivery, &answer, &self.parts.retry, now, now, rand::random())
+    }
+
+    /// Lets a delivery go its way beside the others, once there is room for it in memory.
+    async fn spawn(self: &Arc<Self>, urgent: bool, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
+        let held = if urgent { &self.parts.held_urgent } else { &self.parts.held };
+        let room = Arc::clone(held).acquire_owned().await;
+        self.tasks.spawn(Arc::clone(self).watched(async move {
+            let _room = room;
+            job.await
+        }));
+    }
+}

@@ -1,0 +1,127 @@
+//! The group commit: what was settled in the last moments is recorded with one write, then acked with few frames.
+//!
+//! Owns the order of the last two steps: first the ledger, durable, then the ack. It works for one session; what it cannot ack comes back
+//! in the next.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{Outbox, Progress, Tally};
+use crate::{
+    clock::Clock,
+    domain::{Moment, RobotId},
+    store::{Entry, Ledger},
+};
+
+/// How long the first settlement of a group waits for company. It delays acks, never messages.
+const LINGER: Duration = Duration::from_millis(10);
+
+/// How many notes make a group at the most.
+const GROUP_MAX: usize = 8192;
+
+enum Note {
+    Progressed(Arc<Tally>),
+    Sent(RobotId, Moment),
+}
+
+/// Where settlements are handed in.
+#[derive(Clone)]
+pub struct Commits {
+    // Unbounded, but every note belongs to a delivery in hand or an attempt just made, and those are bounded.
+    notes: mpsc::UnboundedSender<Note>,
+}
+
+impl Commits {
+    /// Something about this message was settled. It is recorded soon, and acked if that was all of it.
+    pub fn progressed(&self, tally: &Arc<Tally>) {
+        if tally.announce() {
+            // The committer outlives every sender; if it is gone the session is over, and the message comes back.
+            let _ = self.notes.send(Note::Progressed(Arc::clone(tally)));
+        }
+    }
+
+    /// A robot was sent a message, which has to count in its window even after a restart.
+    pub fn sent(&self, robot: RobotId, at: Moment) {
+        let _ = self.notes.send(Note::Sent(robot, at));
+    }
+}
+
+/// What the committer could not do.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger cannot be written, so nothing more is acked")]
+pub struct NotRecorded(#[source] pub crate::store::LedgerError);
+
+/// Records and acks for one session.
+pub struct Committer {
+    /// Where settlements are recorded.
+    pub ledger: Arc<Ledger>,
+    /// Through which they are acked.
+    pub outbox: Arc<dyn Outbox>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Committer {
+    /// Starts a committer; it ends with an answer when the last [`Commits`] is dropped and everything handed in is recorded.
+    #[must_use]
+    pub fn start(self) -> (Commits, tokio::task::JoinHandle<Result<(), NotRecorded>>) {
+        let (notes, handed_in) = mpsc::unbounded_channel();
+        (Commits { notes }, tokio::spawn(self.run(handed_in)))
+    }
+
+    async fn run(self, mut notes: mpsc::UnboundedReceiver<Note>) -> Result<(), NotRecorded> {
+        let mut group = Vec::new();
+        while notes.recv_many(&mut group, GROUP_MAX).await > 0 {
+            tokio::time::sleep(LINGER).await;
+            while group.len() < GROUP_MAX
+                && let Ok(note) = notes.try_recv()
+            {
+                group.push(note);
+            }
+            self.commit(std::mem::take(&mut group)).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, group: Vec<Note>) -> Result<(), NotRecorded> {
+        let (mut entries, mut closed) = (Vec::with_capacity(group.len()), Vec::new());
+        for note in group {
+            match note {
+                Note::Sent(robot, at) => entries.push(Entry::Sent { robot, at }),
+                Note::Progressed(tally) => match tally.outcome() {
+                    Progress::Partial(entry) => entries.push(entry),
+                    Progress::Closed => {
+                        entries.push(Entry::Closed { key: tally.key() });
+                        closed.push(tally);
+                    }
+                },
+            }
+        }
+        self.record(entries).await?;
+        let receipts: Vec<_> = closed.iter().map(|tally| tally.receipt()).collect();
+        if self.outbox.acknowledge(&receipts).await.is_err() {
+            // These come back for certain. With a name they are recognised; for the others a new entry is left behind.
+            self.record(
+                closed
+                    .iter()
+                    .filter_map(|tally| tally.returning())
+                    .collect(),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, entries: Vec<Entry>) -> Result<(), NotRecorded> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (ledger, now) = (Arc::clone(&self.ledger), self.clock.now());
+        match tokio::task::spawn_blocking(move || ledger.append(&entries, now)).await {
+            Ok(appended) => appended.map_err(NotRecorded),
+            // The blocking task panicked: resuming keeps the promise that nothing unrecorded is acked.
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}

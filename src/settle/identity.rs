@@ -1,0 +1,128 @@
+//! By what name the ledger knows a message. Owns the rule that tells a repeat from another message of the same content.
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    domain::{Delivery, EventId, Published, SubscriptionId},
+    store::{Ledger, LedgerKey},
+};
+
+/// How a message is known to the ledger, and what the ledger knows of it.
+pub struct Identity {
+    /// The ledger's key.
+    pub key: LedgerKey,
+    /// The event's name.
+    pub event: EventId,
+    /// What recognises the message when it comes back, where the publisher gave no `message_id`.
+    pub made: Option<Made>,
+    /// The subscriptions whose deliveries are already settled.
+    pub done: Vec<SubscriptionId>,
+}
+
+/// The identity of an event whose publisher gave it no name.
+#[derive(Clone, Copy)]
+pub struct Made {
+    /// The hash of its topic and body.
+    pub fingerprint: [u8; 16],
+    /// The bytes of the name it was given.
+    pub name: [u8; 16],
+}
+
+impl Identity {
+    /// Of an event.
+    ///
+    /// With a `message_id` the event is the same if topic, id and body are. Without one, two messages of equal content are two
+    /// events, so it gets a name at random. When such a message is redelivered it takes over an unfinished entry of equal content, if the ledger
+    /// has one: that entry's message was never acked, so it is coming back, and equal copies are interchangeable.
+    #[must_use]
+    pub fn of_event(published: &Published, redelivered: bool, ledger: &Ledger) -> Self {
+        let topic = published.routing_key.as_bytes();
+        if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
+            let key = LedgerKey(digest(b"event", &[topic, id.as_bytes(), &published.body]));
+            let done = if redelivered {
+                ledger.done(key)
+            } else {
+                Vec::new()
+            };
+            return Self {
+                key,
+                event: EventId::new(id),
+                made: None,
+                done,
+            };
+        }
+        let fingerprint = digest(b"content", &[topic, &published.body]);
+        if redelivered && let Some(adopted) = ledger.adopt(fingerprint) {
+            let made = Made {
+                fingerprint,
+                name: adopted.event,
+            };
+            let event = EventId::from_bytes(made.name);
+            return Self {
+                key: adopted.key,
+                event,
+                made: Some(made),
+                done: adopted.done,
+            };
+        }
+        let name = EventId::random_bytes();
+        Self {
+            key: LedgerKey(name),
+            event: EventId::from_bytes(name),
+            made: Some(Made { fingerprint, name }),
+            done: Vec::new(),
+        }
+    }
+
+    /// Of a message that is settled as a whole, whatever it carries: a delivery that travels alone, or one that cannot be read.
+    #[must_use]
+    pub fn alone(key: LedgerKey, event: EventId) -> Self {
+        Self {
+            key,
+            event,
+            made: None,
+            done: Vec::new(),
+        }
+    }
+}
+
+/// The key of a delivery that travels alone. Every hop is a message of its own, so a hop that comes back after the next one was stored
+/// is recognised.
+#[must_use]
+pub fn key_of_delivery(delivery: &Delivery) -> LedgerKey {
+    let counts = [
+        delivery.generation.to_be_bytes(),
+        delivery.hops.to_be_bytes(),
+    ]
+    .concat();
+    let parts: [&[u8]; 3] = [
+        delivery.event.id.as_str().as_bytes(),
+        delivery.subscription.as_bytes(),
+        &counts,
+    ];
+    LedgerKey(digest(b"delivery", &parts))
+}
+
+fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new_with_prefix(kind);
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    let full = hash.finalize();
+    let mut short = [0; 16];
+    short.iter_mut().zip(full).for_each(|(to, from)| *to = from);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_one_part_ends_and_the_next_begins_matters() {
+        assert_ne!(digest(b"k", &[b"ab", b"c"]), digest(b"k", &[b"a", b"bc"]));
+        assert_ne!(digest(b"k", &[b"a"]), digest(b"l", &[b"a"]));
+        assert_eq!(digest(b"k", &[b"a"]), digest(b"k", &[b"a"]));
+    }
+}

@@ -1,0 +1,132 @@
+//! The tally of one message: which of its deliveries are settled, and whether that was all of them.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{Identity, Receipt, identity::Made};
+use crate::{
+    domain::{EventId, SubscriptionId},
+    store::{Entry, LedgerKey},
+};
+
+/// One message in hand and how far it has come. It is acked only when [`Tally::outcome`] says that it is closed, and that was recorded.
+pub struct Tally {
+    key: LedgerKey,
+    made: Option<Made>,
+    receipt: Receipt,
+    count: Mutex<Count>,
+    announced: AtomicBool,
+}
+
+#[derive(Default)]
+struct Count {
+    opened: usize,
+    settled: usize,
+    /// Whether all deliveries of the message have been opened.
+    complete: bool,
+    done: Vec<SubscriptionId>,
+}
+
+/// How far a message has come.
+pub enum Progress {
+    /// Everything is settled: it may be recorded as closed and then acked.
+    Closed,
+    /// Some deliveries are settled; this is what the ledger has to know to repeat none of them.
+    Partial(Entry),
+}
+
+impl Tally {
+    /// A tally with nothing opened yet. `done` was settled earlier, in a session that ended.
+    #[must_use]
+    pub fn new(identity: Identity, receipt: Receipt) -> Self {
+        let Identity {
+            key, made, done, ..
+        } = identity;
+        let count = Count {
+            done,
+            ..Count::default()
+        };
+        Self {
+            key,
+            made,
+            receipt,
+            count: Mutex::new(count),
+            announced: AtomicBool::new(false),
+        }
+    }
+
+    /// One delivery more has to be settled.
+    pub fn opened(&self) {
+        self.count().opened += 1;
+    }
+
+    /// No more deliveries will be opened.
+    pub fn complete(&self) {
+        self.count().complete = true;
+    }
+
+    /// One delivery is settled, and its next step, if it has one, is stored.
+    pub fn settled(&self, subscription: SubscriptionId) {
+        let mut count = self.count();
+        count.settled += 1;
+        count.done.push(subscription);
+    }
+
+    /// Whether everything is settled.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let count = self.count();
+        count.complete && count.settled == count.opened
+    }
+
+    /// Whether the committer has to be told of this tally; it has not been since the last [`Tally::outcome`].
+    pub fn announce(&self) -> bool {
+        !self.announced.swap(true, Ordering::AcqRel)
+    }
+
+    /// How far the message has come; what is settled from now on is announced again.
+    #[must_use]
+    pub fn outcome(&self) -> Progress {
+        self.announced.store(false, Ordering::Release);
+        if self.is_closed() {
+            Progress::Closed
+        } else {
+            Progress::Partial(self.partial(self.key))
+        }
+    }
+
+    /// The ledger's key.
+    #[must_use]
+    pub const fn key(&self) -> LedgerKey {
+        self.key
+    }
+
+    /// With what the message is acked.
+    #[must_use]
+    pub const fn receipt(&self) -> Receipt {
+        self.receipt
+    }
+
+    /// For a closed message that certainly was not acked, so that it comes back, and whose publisher gave it no name: the entry by which
+    /// it is recognised.
+    #[must_use]
+    pub fn returning(&self) -> Option<Entry> {
+        self.made
+            .map(|_| self.partial(LedgerKey(EventId::random_bytes())))
+    }
+
+    fn partial(&self, key: LedgerKey) -> Entry {
+        Entry::Partial {
+            key,
+            fingerprint: self.made.map(|made| made.fingerprint).unwrap_or_default(),
+            event: self.made.map(|made| made.name).unwrap_or_default(),
+            done: self.count().done.clone(),
+        }
+    }
+
+    fn count(&self) -> std::sync::MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
