@@ -2,13 +2,14 @@
 # Runs a private RabbitMQ in the foreground: its own node, ports and data directory, reachable from this machine alone.
 # The system's own RabbitMQ service, running or not, is left alone.
 #
-#   deploy/private-broker.sh DIR PORT
+#   deploy/private-broker.sh DIR PORT [--with-stdin]
 #
 # DIR holds everything the node writes and may exist already (a restart keeps its queues). Ends with SIGTERM or
-# SIGINT, and takes its helpers along. User and password are guest and guest.
+# SIGINT, with --with-stdin also when its standard input ends, and takes its helpers along. User and password are guest
+# and guest.
 set -euo pipefail
 
-[ $# -eq 2 ] || { echo "usage: private-broker.sh DIR PORT" >&2; exit 64; }
+[ $# -ge 2 ] || { echo "usage: private-broker.sh DIR PORT [--with-stdin]" >&2; exit 64; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 port=$2
@@ -42,4 +43,8 @@ stop() {
 }
 trap 'stop; exit 0' TERM INT
 trap stop EXIT
+if [ "${3:-}" = --with-stdin ]; then
+    exec 3<&0
+    { cat <&3 >/dev/null; kill -TERM $$ 2>/dev/null; } &
+fi
 wait "$node"

@@ -245,7 +245,10 @@ impl Pipeline {
             let _slot = parts.in_flight.acquire().await;
             let now = parts.clock.now();
             delivery.first_attempt_at.get_or_insert(now);
-            parts.sender.attempt(delivery, &subscription, now).await
+            let answer = parts.sender.attempt(delivery, &subscription, now).await;
+            let took = parts.clock.now().since(now);
+            events::AttemptMade { platform: delivery.platform, answer: &answer, took }.emit(&parts.telemetry);
+            answer
         };
         let now = parts.clock.now();
         self.commits.sent(delivery.robot, now);
@@ -273,8 +276,7 @@ impl Pipeline {
 
     /// Stores the next step, if there is one. After this the delivery may be recorded as settled.
     async fn perform(&self, mut delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
-        let platform = delivery.platform;
-        let settled = events::DeliverySettled::of(&delivery, &settlement);
+        let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until } | Settlement::Retried { until } => {
@@ -282,13 +284,13 @@ impl Pipeline {
                 Some(NextStep::Later { delivery: Box::new(delivery), until })
             }
             Settlement::Dead { reason, code, detail } => {
-                let at = self.parts.clock.now();
-                Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at })
+                Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at: now })
             }
         };
         if let Some(step) = step {
             self.outbox.store(step).await?;
         }
+        events::DeliverySettled::of(&settled, &settlement, now).emit(&self.parts.telemetry);
         Ok(())
     }
 

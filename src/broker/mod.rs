@@ -12,6 +12,7 @@ mod envelope;
 mod error;
 mod message;
 mod properties;
+mod publish;
 mod publisher;
 mod session;
 mod topology;
@@ -22,6 +23,7 @@ pub use dead_queue::{Act, DeadQueues};
 pub use declare::Declare;
 pub use error::BrokerError;
 pub use message::{Carried, Message, Travelling};
+pub use publish::{check, publish};
 pub use session::{BrokerOutbox, Ended, Intake, Session, Settings};
 pub use topology::{
     Argument, BindingPlan, ExchangePlan, QueuePlan, Settings as TopologySettings, Topology,

@@ -1,0 +1,111 @@
+//! What can be done about subscriptions, whoever asks: the admin API and the command line without a daemon use the same desk, so
+//! both check the same and answer the same.
+
+use crate::{
+    admin::{
+        problem::Refusal,
+        wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView},
+    },
+    domain::{Platform, SubscriptionId, SubscriptionState, TopicName},
+    platforms,
+    store::{ListFilter, NewSubscription, Store, Summary},
+};
+
+/// A page of a listing holds this many by default.
+const PAGE: usize = 100;
+/// And never more than this.
+const PAGE_MAX: usize = 1000;
+/// SMN's limit for a remark; ours for a name, in bytes.
+const NAME_BYTES_MAX: usize = 128;
+
+/// Does what is asked about subscriptions. Its calls block on the disk.
+#[derive(Clone)]
+pub struct Desk {
+    store: Store,
+}
+
+impl Desk {
+    /// A desk before this store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Adds a subscription; the same robot on the same topic again is no mistake, and adds nothing.
+    pub fn add(&self, request: AddRequest) -> Result<Added, Refusal> {
+        let topic: TopicName = request.topic.parse().map_err(invalid)?;
+        let platform: Platform = request.platform.parse().map_err(invalid)?;
+        let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
+        if request.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+            return Err(Refusal::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")));
+        }
+        if platform == Platform::WeCom && request.secret.is_some() {
+            return Err(Refusal::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
+        }
+        let added = self.store.add(NewSubscription {
+            topic,
+            platform,
+            endpoint,
+            secret: request.secret.filter(|secret| !secret.expose().is_empty()),
+            keyword: request.keyword.filter(|keyword| !keyword.is_empty()),
+            name: request.name.filter(|name| !name.is_empty()),
+            mentions: request.mentions.into(),
+        })?;
+        Ok(Added { id: added.id.to_string(), existed: added.duplicate })
+    }
+
+    /// One page of the subscriptions, masked.
+    pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, Refusal> {
+        let filter = ListFilter {
+            topic: query.topic.as_deref().map(str::parse).transpose().map_err(invalid)?,
+            platform: query.platform.as_deref().map(str::parse).transpose().map_err(invalid)?,
+        };
+        let after = query.after.as_deref().map(str::parse).transpose().map_err(invalid)?;
+        let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let page = self.store.list(&filter, after, limit)?;
+        Ok(SubscriptionPage {
+            subscriptions: page.summaries.into_iter().map(view).collect(),
+            next: page.next.map(|id| id.to_string()),
+        })
+    }
+
+    /// One subscription, masked.
+    pub fn show(&self, id: &str) -> Result<SubscriptionView, Refusal> {
+        Ok(view(self.store.show(parse_id(id)?)?))
+    }
+
+    /// Removes a subscription for good. When it returns, no key that opens its endpoint exists any more.
+    pub fn remove(&self, id: &str) -> Result<(), Refusal> {
+        Ok(self.store.remove(parse_id(id)?)?)
+    }
+
+    /// Lets a subscription hear its topic, or not.
+    pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Refusal> {
+        Ok(self.store.set_state(parse_id(id)?, state)?)
+    }
+}
+
+fn parse_id(id: &str) -> Result<SubscriptionId, Refusal> {
+    id.parse().map_err(invalid)
+}
+
+fn invalid(mistake: impl std::fmt::Display) -> Refusal {
+    Refusal::Invalid(mistake.to_string())
+}
+
+fn view(summary: Summary) -> SubscriptionView {
+    let created = i64::try_from(summary.created_at.unix_millis()).unwrap_or(i64::MAX);
+    SubscriptionView {
+        id: summary.id.to_string(),
+        topic: summary.topic.to_string(),
+        platform: summary.platform.to_string(),
+        robot: summary.robot.to_string(),
+        endpoint: summary.masked_endpoint,
+        signed: summary.has_secret,
+        keyword: summary.keyword,
+        name: summary.name,
+        mentions: summary.mentions.into(),
+        state: summary.state.as_str().to_owned(),
+        created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
+    }
+}

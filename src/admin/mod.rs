@@ -1,0 +1,26 @@
+//! The admin API: subscriptions, robots, health, metrics. The only room that names axum.
+//!
+//! | route | what it does |
+//! | --- | --- |
+//! | `GET /healthz` | the process runs |
+//! | `GET /readyz` | a session with the broker is open |
+//! | `GET /metrics` | metrics for Prometheus |
+//! | `POST /v1/subscriptions` | add one |
+//! | `GET /v1/subscriptions` | list them, masked, a page at a time |
+//! | `GET`, `DELETE /v1/subscriptions/{id}` | show one, masked; remove it |
+//! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | let it hear its topic or not |
+//! | `GET /v1/robots` | robots that are busy or held |
+//! | `POST /v1/robots/{id}/release` | end a hold |
+//!
+//! Who may open the Unix socket may do all of this. Over TCP everything but the first three asks for the token.
+
+mod desk;
+mod problem;
+mod routes;
+mod server;
+pub mod wire;
+
+pub use desk::Desk;
+pub use problem::Refusal;
+pub use routes::Admin;
+pub use server::{AdminError, Settings, bind};

@@ -1,0 +1,51 @@
+//! Two messages for each failure: the caller's, which says what to do, and the log's, which says what happened.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use super::wire::Problem;
+use crate::store::StoreError;
+
+/// Why a request was refused, for the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request asks for something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// What the request names does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The caller has not shown the token.
+    #[error("the admin token is missing or wrong")]
+    Unauthorized,
+    /// Nothing is wrong with the request; the daemon could not do it.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchSubscription { .. } => Self::NotFound(error.to_string()),
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
+                Self::Internal(error.to_string())
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, word) = match &self {
+            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        (status, Json(Problem { error: word.to_owned(), message: self.to_string() })).into_response()
+    }
+}

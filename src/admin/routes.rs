@@ -1,0 +1,182 @@
+//! The routes. Each does one thing: take the request apart, ask the room whose business it is, put the answer together.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::JsonRejection},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+use super::{
+    Desk, Refusal,
+    wire::{AddRequest, ListQuery, Released, RobotView},
+};
+use crate::{
+    domain::{RobotId, Secret, SubscriptionState},
+    pace::{Pace, RobotStatus},
+    telemetry::Telemetry,
+};
+
+/// A request is small: a webhook URL and a few names.
+const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// What the API works on.
+#[derive(Clone)]
+pub struct Admin {
+    /// Subscriptions.
+    pub desk: Desk,
+    /// Robots.
+    pub pace: Arc<Pace>,
+    /// Metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// Whether a session with the broker is open.
+    pub ready: watch::Receiver<bool>,
+}
+
+impl Admin {
+    /// The API for those who may open the socket.
+    pub(super) fn routes(self) -> Router {
+        self.guarded().merge(open_routes(self))
+    }
+
+    /// The API for those who have to show a token.
+    pub(super) fn routes_with_token(self, token: Arc<Secret>) -> Router {
+        let guard = middleware::from_fn(move |request: Request, next: Next| {
+            let token = Arc::clone(&token);
+            async move {
+                if shows(&request, &token) { next.run(request).await } else { Refusal::Unauthorized.into_response() }
+            }
+        });
+        self.guarded().layer(guard).merge(open_routes(self))
+    }
+
+    fn guarded(&self) -> Router {
+        Router::new()
+            .route("/v1/subscriptions", post(add).get(list))
+            .route("/v1/subscriptions/{id}", get(show).delete(remove))
+            .route("/v1/subscriptions/{id}/pause", post(pause))
+            .route("/v1/subscriptions/{id}/resume", post(resume))
+            .route("/v1/robots", get(robots))
+            .route("/v1/robots/{id}/release", post(release))
+            .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+            .with_state(self.clone())
+    }
+}
+
+fn open_routes(admin: Admin) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
+}
+
+fn shows(request: &Request, token: &Secret) -> bool {
+    let shown = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+    shown
+        .and_then(|value| value.strip_prefix(b"Bearer "))
+        .is_some_and(|value| value.ct_eq(token.expose().as_bytes()).into())
+}
+
+async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    if *admin.ready.borrow() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "no session with the broker\n")
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], admin.telemetry.render())
+}
+
+/// A JSON body whose mistakes are answered in our own form. The parser's words are not repeated: they may hold a piece of the body, and
+/// the body holds a credential.
+struct Body<T>(T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                Err(Refusal::Invalid("the content type must be application/json".to_owned()))
+            }
+            Err(JsonRejection::BytesRejection(_)) => {
+                Err(Refusal::Invalid(format!("the request has more than {REQUEST_BYTES_MAX} bytes")))
+            }
+            Err(_) => Err(Refusal::Invalid("the body is not the JSON that this route takes".to_owned())),
+        }
+    }
+}
+
+async fn add(State(admin): State<Admin>, Body(request): Body<AddRequest>) -> Result<Response, Refusal> {
+    let added = blocking(move || admin.desk.add(request)).await?;
+    let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(added)).into_response())
+}
+
+async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.list(&query)).await?).into_response())
+}
+
+async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.show(&id)).await?).into_response())
+}
+
+async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    blocking(move || admin.desk.remove(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    blocking(move || admin.desk.set_state(&id, SubscriptionState::Paused)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    blocking(move || admin.desk.set_state(&id, SubscriptionState::Active)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
+    Json(admin.pace.robots().into_iter().map(robot_view).collect())
+}
+
+async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
+    let robot: RobotId = id
+        .parse()
+        .map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
+    Ok(Json(Released { was_held: admin.pace.release(robot) }))
+}
+
+fn robot_view(status: RobotStatus) -> RobotView {
+    RobotView {
+        robot: status.robot.to_string(),
+        platform: status.platform.to_string(),
+        used: status.used,
+        in_flight: status.in_flight,
+        waiting: status.waiting,
+        drained_in_seconds: status.drained_in.as_secs(),
+        held_for_seconds: status.held_for.map(|left| left.as_secs()),
+    }
+}
+
+/// The store blocks on the disk, so it is asked on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => {
+            tracing::error!(error = &panicked as &dyn std::error::Error, "a request panicked");
+            Err(Refusal::Internal("the daemon failed; its log says why".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The shapes of the admin API, separate from the domain's types: what is written here is public.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::{Mentions, Secret};
+
+/// `POST /v1/subscriptions`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRequest {
+    /// The topic.
+    pub topic: String,
+    /// The platform's name.
+    pub platform: String,
+    /// The robot's webhook URL.
+    #[serde(with = "secret")]
+    pub endpoint: Secret,
+    /// The signing secret.
+    #[serde(default, with = "optional_secret", skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// The robot's keyword.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whom every message mentions.
+    #[serde(default)]
+    pub mentions: MentionsWire,
+}
+
+/// Whom a message mentions.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MentionsWire {
+    /// Everybody.
+    pub all: bool,
+    /// By mobile number.
+    pub mobiles: Vec<String>,
+    /// By user id.
+    pub users: Vec<String>,
+}
+
+impl From<MentionsWire> for Mentions {
+    fn from(wire: MentionsWire) -> Self {
+        Self { all: wire.all, mobiles: wire.mobiles, users: wire.users }
+    }
+}
+
+impl From<Mentions> for MentionsWire {
+    fn from(mentions: Mentions) -> Self {
+        Self { all: mentions.all, mobiles: mentions.mobiles, users: mentions.users }
+    }
+}
+
+/// The answer to an addition.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Added {
+    /// The subscription's id.
+    pub id: String,
+    /// Whether the same robot was subscribed to the same topic already; then nothing was added.
+    pub existed: bool,
+}
+
+/// One subscription, masked.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SubscriptionView {
+    /// Its id.
+    pub id: String,
+    /// Its topic.
+    pub topic: String,
+    /// Its platform.
+    pub platform: String,
+    /// The robot's id.
+    pub robot: String,
+    /// The endpoint, masked.
+    pub endpoint: String,
+    /// Whether it has a signing secret.
+    pub signed: bool,
+    /// Its keyword.
+    pub keyword: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whom every message mentions.
+    pub mentions: MentionsWire,
+    /// `active` or `paused`.
+    pub state: String,
+    /// When it was added, RFC 3339.
+    pub created_at: String,
+}
+
+/// `GET /v1/subscriptions`, one page.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SubscriptionPage {
+    /// The subscriptions.
+    pub subscriptions: Vec<SubscriptionView>,
+    /// The id after which the next page begins; none if this is the last.
+    pub next: Option<String>,
+}
+
+/// The query of `GET /v1/subscriptions`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only of this topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Only on this platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The page after this id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many on a page; 1 to 1,000, by default 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// One robot that is busy or held.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct RobotView {
+    /// Its id.
+    pub robot: String,
+    /// Its platform.
+    pub platform: String,
+    /// How much of its longest window is used.
+    pub used: u32,
+    /// How many attempts are in the air.
+    pub in_flight: u32,
+    /// How many deliveries wait for their turn.
+    pub waiting: usize,
+    /// In how many seconds the last of them can leave.
+    pub drained_in_seconds: u64,
+    /// For how many seconds it is still held after a refusal for speed.
+    pub held_for_seconds: Option<u64>,
+}
+
+/// The answer to a release.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Released {
+    /// Whether the robot was held.
+    pub was_held: bool,
+}
+
+/// What went wrong, for the caller.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Problem {
+    /// A word for programs.
+    pub error: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+mod secret {
+    use super::{Deserialize, Deserializer, Secret, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
+    }
+}
+
+mod optional_secret {
+    use super::{Deserialize, Deserializer, Secret, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        match secret {
+            Some(secret) => serializer.serialize_some(secret.expose()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
+    }
+}

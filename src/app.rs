@@ -1,0 +1,89 @@
+//! The daemon: builds every room from settings, runs one broker session after the other, drains, stops.
+//!
+//! The only file that knows all the rooms. What a message goes through is `pipeline.rs`.
+
+mod parts;
+mod sessions;
+mod signals;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{self, Admin, AdminError, Desk},
+    broker::BrokerError,
+    clock::Clock,
+    config::Config,
+    crypto::{KeyError, MasterKey},
+    pace::Pace,
+    store::{LedgerError, Store, StoreError},
+    telemetry::{LogHandle, Telemetry},
+};
+
+pub use parts::{address, store_settings, topology_settings};
+
+/// Why the daemon cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The master key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The broker, in a way that time alone will not mend.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The admin API.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The HTTP client.
+    #[error("the HTTP client cannot be built")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A setting that only shows its mistake when it is used.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// How often idle robots are forgotten.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// Runs the daemon until a signal ends it.
+pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
+    let clock = Clock::System;
+    let telemetry = Arc::new(Telemetry::new());
+    let key = MasterKey::load(&config.key.file)?;
+    let store = Store::open(&store_settings(&config), key)?;
+    let admin_settings = parts::admin_settings(&config)?;
+    let bound = admin::bind(admin_settings).await?;
+    let parts = parts::build(&config, &store, &clock, &telemetry)?;
+
+    let stop = CancellationToken::new();
+    let (tell_ready, ready) = watch::channel(false);
+    let admin = Admin {
+        desk: Desk::new(store),
+        pace: Arc::clone(&parts.pace),
+        telemetry: Arc::clone(&telemetry),
+        ready,
+    };
+    let serving = tokio::spawn(bound.serve(admin, stop.clone()));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&parts.pace), stop.clone()));
+    signals::watch(stop.clone(), file.map(Path::to_owned), logs);
+
+    let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
+    stop.cancel();
+    // The API has no work of its own to finish; a panic in it was logged when it happened.
+    let _ = tokio::join!(serving, sweeping);
+    outcome
+}
+
+async fn sweep(pace: Arc<Pace>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
+        pace.drop_idle();
+    }
+}

@@ -1,0 +1,268 @@
+//! The command tree. Owns names and help; what each command does is in the file of its family.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
+#[derive(Parser)]
+#[command(version, about, after_help = "Exit codes: 0 done, 1 nothing matched, 64 usage or configuration, 69 unreachable, 70 internal.")]
+pub struct Cli {
+    /// The configuration file [default: /etc/roomcast/roomcast.toml if it exists]
+    #[arg(long, short, global = true, env = "ROOMCAST_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Run,
+    /// Check configuration, key, store and broker without changing anything
+    Check,
+    /// Print exchanges, queues and bindings as RabbitMQ definitions
+    Topology,
+    /// Who hears which topic
+    #[command(subcommand, visible_alias = "sub")]
+    Subscription(Subscription),
+    /// Publish an event
+    Publish(Publish),
+    /// What was given up, and why
+    #[command(subcommand)]
+    Dead(Dead),
+    /// Robots that are busy or held
+    #[command(subcommand)]
+    Robot(Robot),
+    /// The master key
+    #[command(subcommand)]
+    Key(Key),
+    /// Print shell completions
+    Completions {
+        /// For this shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Who hears which topic.
+#[derive(Subcommand)]
+pub enum Subscription {
+    /// Subscribe a robot to a topic; its webhook URL is read from standard input, a file or a prompt
+    Add(Add),
+    /// List subscriptions, webhooks masked
+    List {
+        /// Only of this topic
+        #[arg(long)]
+        topic: Option<String>,
+        /// Only on this platform
+        #[arg(long)]
+        platform: Option<String>,
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one subscription, its webhook masked
+    Show {
+        /// Its id
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a subscription and destroy the key of its webhook
+    Remove {
+        /// Its id
+        id: String,
+    },
+    /// Let events pass a subscription by
+    Pause {
+        /// Its id
+        id: String,
+    },
+    /// Let a paused subscription hear its topic again
+    Resume {
+        /// Its id
+        id: String,
+    },
+}
+
+/// Subscribe a robot to a topic.
+#[derive(Args)]
+pub struct Add {
+    /// The topic
+    #[arg(long)]
+    pub topic: String,
+    /// dingtalk, dingtalk_internal, lark or wecom
+    #[arg(long)]
+    pub platform: String,
+    /// Read the webhook URL from this file, and the signing secret from its second line, if it has one [default: standard input, or a prompt]
+    #[arg(long, value_name = "FILE")]
+    pub endpoint_file: Option<PathBuf>,
+    /// Read the signing secret from this file
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// The robot's keyword, if its security setting is one; added to messages that lack it
+    #[arg(long)]
+    pub keyword: Option<String>,
+    /// What people call it
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Mention everybody in every message
+    #[arg(long)]
+    pub mention_all: bool,
+    /// Mention a member by mobile number in every message
+    #[arg(long, value_name = "NUMBER")]
+    pub mention_mobile: Vec<String>,
+    /// Mention a member by user id in every message
+    #[arg(long, value_name = "ID")]
+    pub mention_user: Vec<String>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Publish an event.
+#[derive(Args)]
+pub struct Publish {
+    /// The topic
+    #[arg(long)]
+    pub topic: String,
+    /// A title
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// How the message is written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Overtake what is not urgent
+    #[arg(long)]
+    pub urgent: bool,
+    /// The event's name; a repeat under the same name is recognised [default: a new one]
+    #[arg(long, value_name = "ID")]
+    pub message_id: Option<String>,
+    /// For how many seconds it is worth sending
+    #[arg(long, value_name = "SECONDS")]
+    pub time_to_live: Option<u64>,
+    /// The message; `-` or nothing reads standard input
+    pub message: Option<String>,
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// Plain text
+    Text,
+    /// Markdown
+    Markdown,
+}
+
+/// What was given up, and why.
+#[derive(Subcommand)]
+pub enum Dead {
+    /// List dead letters
+    List {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one dead letter: its history, the event, and what to do about it
+    Show {
+        /// Its id
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put dead letters back to be tried again, each only for the subscription that failed
+    Redrive {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// Every dead letter that matches; needed if nothing else is named
+        #[arg(long)]
+        all: bool,
+        /// Only say what would be redriven
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete dead letters for good
+    Discard {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// Every dead letter that matches; needed if nothing else is named
+        #[arg(long)]
+        all: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// Which dead letters.
+#[derive(Args)]
+pub struct Which {
+    /// This letter alone
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Of this platform
+    #[arg(long)]
+    pub platform: Option<String>,
+    /// Given up for this reason
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// With this platform code
+    #[arg(long)]
+    pub code: Option<String>,
+    /// Of this topic
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// For this robot
+    #[arg(long)]
+    pub robot: Option<String>,
+    /// For this subscription
+    #[arg(long)]
+    pub subscription: Option<String>,
+    /// Of this event
+    #[arg(long)]
+    pub event: Option<String>,
+    /// Given up at least this long ago, such as 30m or 2h
+    #[arg(long, value_name = "SPAN")]
+    pub older_than: Option<String>,
+    /// Given up at most this long ago, such as 30m or 2h
+    #[arg(long, value_name = "SPAN")]
+    pub newer_than: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// Robots that are busy or held.
+#[derive(Subcommand)]
+pub enum Robot {
+    /// List them, the busiest first
+    List {
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the hold of a robot
+    Release {
+        /// Its id
+        id: String,
+    },
+}
+
+/// The master key.
+#[derive(Subcommand)]
+pub enum Key {
+    /// Make a new master key file; an existing one is never overwritten
+    Init {
+        /// Where [default: key.file of the configuration]
+        path: Option<PathBuf>,
+    },
+}

@@ -1,0 +1,54 @@
+//! Exit codes and what a user can cause. The numbers follow the BSD sysexits convention.
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | done |
+//! | 1 | done, and the answer is no: nothing matched, nothing was found |
+//! | 64 | the command line or the configuration is wrong |
+//! | 69 | the broker, the daemon or a file cannot be reached or does not let us in |
+//! | 70 | a fault in roomcast or damage on the disk |
+
+use std::process::ExitCode;
+
+/// Everything a command can end with besides success, by its exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Done, and the answer is no.
+    #[error("{0}")]
+    No(String),
+    /// The command line or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Something outside cannot be reached or does not let us in.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A fault in roomcast or damage on the disk.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::No(_) => 1,
+            Self::Usage(_) => 64,
+            Self::Unavailable(_) => 69,
+            Self::Internal(_) => 70,
+        })
+    }
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

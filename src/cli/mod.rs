@@ -1,0 +1,111 @@
+//! The command line. The only room that names clap.
+//!
+//! Owns verbs, what people read, and exit codes; what the verbs do is done by the rooms behind them.
+
+mod args;
+mod check;
+mod client;
+mod dead;
+mod exit;
+mod offline;
+mod publish;
+mod robot;
+mod screen;
+mod subscription;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::{CommandFactory, Parser};
+
+use self::{
+    args::{Cli, Command},
+    exit::Failure,
+};
+use crate::{
+    app,
+    broker::{BrokerError, Topology},
+    config::{Config, ProcessEnvironment},
+    crypto::MasterKey,
+    send, telemetry,
+};
+
+/// Does what the command line says; the answer is the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and version are answers, not mistakes.
+            let wrong = message.use_stderr();
+            let _ = message.print();
+            return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
+        }
+    };
+    match perform(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            failure.code()
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
+fn complain(failure: &Failure) {
+    eprintln!("roomcast: {failure}");
+}
+
+fn perform(cli: Cli) -> Result<(), Failure> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut std::io::stdout());
+        return Ok(());
+    }
+    let config = Config::load(cli.config.as_deref(), &ProcessEnvironment)
+        .map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
+    let internal = |error: &dyn std::error::Error| Failure::Internal(exit::with_causes(error));
+    send::install_crypto_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
+    runtime.block_on(dispatch(config, cli.command, cli.config.as_deref()))
+}
+
+async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Result<(), Failure> {
+    match command {
+        Command::Run => {
+            let logs = telemetry::install_logs(config.log.format, &config.log.level)
+                .map_err(|error| Failure::Usage(exit::with_causes(&error)))?;
+            app::run(config, file, logs).await.map_err(|error| check::daemon_failure(&error))
+        }
+        Command::Check => check::run(&config).await,
+        Command::Topology => {
+            let topology = Topology::new(app::topology_settings(&config));
+            let vhost = app::address(&config).vhost().map_err(|error| broker_failure(&error))?;
+            let text = serde_json::to_string_pretty(&topology.definitions(&vhost));
+            screen::print(&text.map_err(|error| Failure::Internal(error.to_string()))?);
+            Ok(())
+        }
+        Command::Subscription(command) => subscription::run(&config, command).await,
+        Command::Publish(event) => publish::run(&config, event).await,
+        Command::Dead(command) => dead::run(&config, command).await,
+        Command::Robot(command) => robot::run(&config, command).await,
+        Command::Key(args::Key::Init { path }) => {
+            let path = path.unwrap_or_else(|| config.key.file.clone());
+            MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;
+            screen::print(&format!("{}: a new master key; back it up where the data is not", path.display()));
+            Ok(())
+        }
+        Command::Completions { .. } => Ok(()),
+    }
+}
+
+/// What a broker that does not do as asked means for the exit code.
+fn broker_failure(error: &BrokerError) -> Failure {
+    let message = exit::with_causes(error);
+    match error {
+        BrokerError::Address | BrokerError::CaFile { .. } | BrokerError::Mismatch { .. } => Failure::Usage(message),
+        BrokerError::Unreachable { .. }
+        | BrokerError::Refused { .. }
+        | BrokerError::Permission { .. }
+        | BrokerError::Missing { .. }
+        | BrokerError::Locked { .. } => Failure::Unavailable(message),
+    }
+}

@@ -1,0 +1,49 @@
+//! `roomcast publish`: an event from the command line, confirmed by the broker.
+
+use std::io::Read;
+
+use serde_json::{Map, Value};
+
+use super::{args, exit::Failure, screen::print};
+use crate::{
+    app,
+    broker::{self, Topology},
+    config::Config,
+    domain::{EventId, TopicName},
+};
+
+pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
+    let topic: TopicName = publish.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))?;
+    let message = match publish.message.as_deref() {
+        Some(message) if message != "-" => message.to_owned(),
+        _ => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
+            text
+        }
+    };
+    if message.trim().is_empty() {
+        return Err(Failure::Usage("the message is empty".to_owned()));
+    }
+    let mut event = Map::new();
+    if let Some(subject) = publish.subject {
+        event.insert("subject".to_owned(), Value::String(subject));
+    }
+    event.insert("message".to_owned(), Value::String(message));
+    if matches!(publish.format, args::Format::Markdown) {
+        event.insert("format".to_owned(), Value::String("markdown".to_owned()));
+    }
+    if let Some(seconds) = publish.time_to_live {
+        event.insert("time_to_live".to_owned(), seconds.into());
+    }
+    let body = Value::Object(event).to_string();
+    let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
+    let topology = Topology::new(app::topology_settings(config));
+    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), publish.urgent)
+        .await
+        .map_err(|error| super::broker_failure(&error))?;
+    print(id.as_str());
+    Ok(())
+}

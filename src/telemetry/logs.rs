@@ -1,0 +1,66 @@
+//! Logs: text for people or JSON for programs, to standard error.
+
+use std::sync::Arc;
+
+use tracing_subscriber::{
+    EnvFilter, Registry, filter::ParseError, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why logging cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is none.
+    #[error("log.level {level:?} is no level: write it like \"info\" or \"info,roomcast::pace=debug\"")]
+    Level {
+        /// What was given.
+        level: String,
+        /// Why.
+        #[source]
+        source: ParseError,
+    },
+    /// Logging is set up already, or is gone.
+    #[error("the log cannot be changed")]
+    Fixed,
+}
+
+/// Changes the level of a running daemon.
+#[derive(Clone)]
+pub struct LogHandle {
+    set: Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+}
+
+impl LogHandle {
+    /// Sets the level from now on.
+    pub fn set_level(&self, level: &str) -> Result<(), LogError> {
+        (self.set)(filter(level)?).map_err(|_| LogError::Fixed)
+    }
+}
+
+/// Starts logging for the whole process.
+pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogError> {
+    let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(filter(level)?);
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let installed = match format {
+        LogFormat::Text => registry.with(lines.with_ansi(false)).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+    installed.map_err(|_| LogError::Fixed)?;
+    Ok(LogHandle { set: Arc::new(move |filter| handle.reload(filter)) })
+}
+
+/// lapin logs returned messages with their payload at `warn`; what publishers say is nobody's business, so it speaks up for errors only unless
+/// somebody asks for more.
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=error") };
+    EnvFilter::try_new(directives).map_err(|source| LogError::Level { level: level.to_owned(), source })
+}

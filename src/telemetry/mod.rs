@@ -1,0 +1,11 @@
+//! What operators see: metrics and logs. Each thing that happens is one struct whose `emit` writes both, so that they cannot drift apart.
+//!
+//! Labels come from closed sets only: never a robot, topic or address, which would grow without bound or tell too much. The list for
+//! operators is `docs/EVENTS.md`; a test holds the two together.
+
+pub mod events;
+mod logs;
+mod registry;
+
+pub use logs::{LogError, LogFormat, LogHandle, install_logs};
+pub use registry::Telemetry;

@@ -1,0 +1,177 @@
+//! The metrics: names, labels, and their values set to zero at start, so that a rate is known before the first thing happens.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::domain::{DeadReason, Platform};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Settled {
+    pub(super) platform: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Dead {
+    pub(super) platform: &'static str,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Attempted {
+    pub(super) platform: &'static str,
+    pub(super) verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OnPlatform {
+    pub(super) platform: &'static str,
+}
+
+#[derive(Clone)]
+struct Seconds;
+
+impl MetricConstructor<Histogram> for Seconds {
+    /// From 1 ms to about 9 hours: an answer within a blink as well as a wait for tomorrow's quota.
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(exponential_buckets(0.001, 2.5, 20))
+    }
+}
+
+type OfPlatform = Family<OnPlatform, Histogram, Seconds>;
+
+/// Every metric of one daemon.
+pub struct Telemetry {
+    registry: Registry,
+    pub(super) events: Counter,
+    pub(super) events_urgent: Counter,
+    pub(super) events_undecodable: Counter,
+    pub(super) events_unheard: Counter,
+    pub(super) deliveries: Family<Settled, Counter>,
+    pub(super) dead_letters: Family<Dead, Counter>,
+    pub(super) attempts: Family<Attempted, Counter>,
+    pub(super) attempt_seconds: OfPlatform,
+    pub(super) delivered_after_seconds: OfPlatform,
+    pub(super) robot_holds: Family<OnPlatform, Counter>,
+    pub(super) duplicates_skipped: Counter,
+    pub(super) broker_sessions: Counter,
+    pub(super) broker_up: Gauge,
+    pub(super) broker_blocked: Gauge,
+    pub(super) ledger_failures: Counter,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut telemetry = Self {
+            registry: Registry::with_prefix("roomcast"),
+            events: Counter::default(),
+            events_urgent: Counter::default(),
+            events_undecodable: Counter::default(),
+            events_unheard: Counter::default(),
+            deliveries: Family::default(),
+            dead_letters: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(Seconds),
+            delivered_after_seconds: Family::new_with_constructor(Seconds),
+            robot_holds: Family::default(),
+            duplicates_skipped: Counter::default(),
+            broker_sessions: Counter::default(),
+            broker_up: Gauge::default(),
+            broker_blocked: Gauge::default(),
+            ledger_failures: Counter::default(),
+        };
+        telemetry.begin_at_zero();
+        telemetry.register();
+        telemetry
+    }
+
+    /// The metrics in OpenMetrics text form.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing to a string cannot fail.
+            Err(_) => String::new(),
+        }
+    }
+
+    fn register(&mut self) {
+        let to = &mut self.registry;
+        to.register("events", "Events received, repeats included", self.events.clone());
+        to.register("events_urgent", "Events received through the urgent exchange", self.events_urgent.clone());
+        to.register("events_undecodable", "Messages that were no readable event and became dead letters", self.events_undecodable.clone());
+        to.register("events_unheard", "Events for a topic without subscriptions", self.events_unheard.clone());
+        to.register("deliveries", "Deliveries settled, by outcome", self.deliveries.clone());
+        to.register("dead_letters", "Deliveries given up, by reason", self.dead_letters.clone());
+        to.register("attempts", "Attempts made, by verdict", self.attempts.clone());
+        to.register("attempt_seconds", "Time from sending a request to having its answer", self.attempt_seconds.clone());
+        to.register("delivered_after_seconds", "Time from receiving an event to having it delivered", self.delivered_after_seconds.clone());
+        to.register("robot_holds", "Robots held because their platform refused for speed", self.robot_holds.clone());
+        to.register("duplicates_skipped", "Deliveries not made again because the ledger knew them as settled", self.duplicates_skipped.clone());
+        to.register("broker_sessions", "Sessions opened with the broker", self.broker_sessions.clone());
+        to.register("broker_up", "Whether a session with the broker is open", self.broker_up.clone());
+        to.register("broker_blocked", "Whether the broker has asked publishers to stop for a while", self.broker_blocked.clone());
+        to.register("ledger_failures", "Times the ledger could not be written, each of which ended a session", self.ledger_failures.clone());
+    }
+
+    fn begin_at_zero(&self) {
+        for platform in Platform::ALL.map(Platform::as_str) {
+            for outcome in ["done", "deferred", "retried", "dead", "dropped"] {
+                let _ = self.deliveries.get_or_create(&Settled { platform, outcome });
+            }
+            for reason in DeadReason::ALL.map(DeadReason::as_str) {
+                let _ = self.dead_letters.get_or_create(&Dead { platform, reason });
+            }
+            for verdict in ["delivered", "throttled", "try_again", "refused", "robot_gone", "security"] {
+                let _ = self.attempts.get_or_create(&Attempted { platform, verdict });
+            }
+            let on = OnPlatform { platform };
+            let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
+            let _ = self.robot_holds.get_or_create(&on);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
+        let text = Telemetry::new().render();
+        let mut known: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let list = include_str!("../../docs/EVENTS.md");
+        let mut listed: Vec<_> = list
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `roomcast_")?.split('`').next())
+            .map(|name| name.trim_end_matches("_total"))
+            .collect();
+        known.iter_mut().for_each(|name| *name = name.trim_start_matches("roomcast_"));
+        known.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(known, listed);
+    }
+
+    #[test]
+    fn a_rate_is_known_before_the_first_thing_happens() {
+        let text = Telemetry::new().render();
+        assert!(text.contains("roomcast_dead_letters_total{platform=\"wecom\",reason=\"exhausted\"} 0"), "{text}");
+    }
+}

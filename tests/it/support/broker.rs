@@ -1,0 +1,104 @@
+//! A private RabbitMQ node as a child process, on free ports with a data directory of its own.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{net::TcpStream, sync::OnceCell};
+
+use super::{free_ports, until};
+
+/// One node.
+pub struct Broker {
+    dir: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+static SHARED: OnceCell<Broker> = OnceCell::const_new();
+static PREFIXES: AtomicU32 = AtomicU32::new(0);
+
+/// The node that the tests share; it ends with the test process. Tests keep apart by prefix.
+pub async fn shared() -> &'static Broker {
+    SHARED.get_or_init(Broker::start).await
+}
+
+/// A prefix nobody else uses.
+pub fn prefix() -> String {
+    format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Broker {
+    /// Starts a node and waits until it speaks AMQP.
+    pub async fn start() -> Self {
+        let mut broker =
+            Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), child: None };
+        broker.resume().await;
+        broker
+    }
+
+    /// The address for clients.
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// Starts the node on its old data.
+    pub async fn resume(&mut self) {
+        assert!(
+            Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server").exists(),
+            "RabbitMQ is missing: install Debian's package rabbitmq-server"
+        );
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/private-broker.sh");
+        let mut command = Command::new("bash");
+        command
+            .arg(script)
+            .arg(self.dir.path())
+            .arg(self.port.to_string())
+            .arg("--with-stdin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .process_group(0);
+        self.child = Some(command.spawn().unwrap());
+        let (port, log) = (self.port, self.dir.path().join("server.log"));
+        until(&format!("the private broker starts; see {}", log.display()), Duration::from_secs(60), || async move {
+            speaks_amqp(port).await
+        })
+        .await;
+    }
+
+    /// Kills the node as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // The whole process group: the script, the node and the port mapper.
+            signal_group(&child, rustix::process::Signal::KILL);
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn signal_group(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let _ = rustix::process::kill_process_group(pid, signal);
+}
+
+async fn speaks_amqp(port: u16) -> bool {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return false };
+    let mut first = [0; 1];
+    let spoke = async {
+        stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+        stream.read_exact(&mut first).await
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(2), spoke).await, Ok(Ok(_)))
+}

@@ -1,0 +1,184 @@
+//! The daemon as a child process, and its command line.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+use super::{broker::Broker, until};
+
+/// Where a daemon lives: configuration, key, data, socket, log. It outlives the process, so that a daemon can be killed and started again.
+pub struct Home {
+    dir: TempDir,
+    pub prefix: String,
+}
+
+/// A running daemon.
+pub struct Daemon<'a> {
+    pub home: &'a Home,
+    child: Child,
+}
+
+impl Home {
+    /// A home whose daemon uses this broker and sends everything to `base_url`; `more` is added to the configuration.
+    pub fn new(broker: &Broker, base_url: &str, more: &str) -> Self {
+        Self::with_prefix(&broker.url(), &super::broker::prefix(), base_url, more)
+    }
+
+    pub fn with_prefix(broker_url: &str, prefix: &str, base_url: &str, more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        let mut config = format!(
+            "[broker]\nurl = \"{broker_url}\"\nprefix = \"{prefix}\"\nreconnect_min = \"100ms\"\nreconnect_max = \"1s\"\n\
+             [store]\ndir = \"{}\"\n[key]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n[log]\nlevel = \"debug\"\n",
+            path("data"),
+            path("master.key"),
+            path("admin.sock"),
+        );
+        for platform in ["dingtalk", "dingtalk_internal", "lark", "wecom"] {
+            if !more.contains(&format!("[platforms.{platform}]")) {
+                config.push_str(&format!("[platforms.{platform}]\nbase_url = \"{base_url}\"\n"));
+            }
+        }
+        config.push_str(&more.replace("BASE_URL", base_url));
+        fs::write(dir.path().join("roomcast.toml"), config).unwrap();
+        let home = Self { dir, prefix: prefix.to_owned() };
+        let made = home.cli(&["key", "init"], "");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        home
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts the daemon and waits until it has a session with the broker.
+    pub async fn start(&self) -> Daemon<'_> {
+        let daemon = self.spawn();
+        daemon.ready().await;
+        daemon
+    }
+
+    /// Starts the daemon.
+    pub fn spawn(&self) -> Daemon<'_> {
+        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let child = self.command(&["run"]).stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
+        Daemon { home: self, child }
+    }
+
+    /// Runs a command to its end.
+    pub fn cli(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that fails early reads no input.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that has to succeed; gives its output.
+    pub fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.cli(arguments, input);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Subscribes a robot; gives the subscription's id.
+    pub fn subscribe(&self, topic: &str, platform: &str, token: &str, more: &[&str]) -> String {
+        let mut arguments = vec!["subscription", "add", "--topic", topic, "--platform", platform];
+        arguments.extend(more);
+        self.ok(&arguments, &endpoint(platform, token))
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
+        command.args(arguments).arg("--config").arg(self.path("roomcast.toml")).env_clear();
+        command
+    }
+
+    pub fn set_mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+}
+
+/// A robot's real address.
+pub fn endpoint(platform: &str, token: &str) -> String {
+    match platform {
+        "lark" => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
+        "wecom" => format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}"),
+        _ => format!("https://oapi.dingtalk.com/robot/send?access_token={token}"),
+    }
+}
+
+impl Daemon<'_> {
+    /// Waits until the daemon has a session with the broker.
+    pub async fn ready(&self) {
+        let socket = self.home.path("admin.sock");
+        until("the daemon is ready", Duration::from_secs(60), || async { get(&socket, "/readyz").await.starts_with("ready") }).await;
+    }
+
+    pub async fn metric(&self, line: &str) -> Option<f64> {
+        let text = get(&self.home.path("admin.sock"), "/metrics").await;
+        text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+    }
+
+    /// Kills the process as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end, and waits for it.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+
+    /// Whether the process has ended, and how.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("the daemon's log:\n{}", self.home.log());
+        }
+    }
+}
+
+/// The body of an answer of the admin API; empty if there is none.
+pub async fn get(socket: &Path, path: &str) -> String {
+    use http_body_util::{BodyExt, Empty};
+    let answered = async {
+        let stream = UnixStream::connect(socket).await.ok()?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.ok()?;
+        tokio::spawn(connection);
+        let request = hyper::Request::get(path).header("host", "x").body(Empty::<hyper::body::Bytes>::new()).ok()?;
+        let bytes = sender.send_request(request).await.ok()?.into_body().collect().await.ok()?.to_bytes();
+        String::from_utf8(bytes.to_vec()).ok()
+    };
+    answered.await.unwrap_or_default()
+}
