@@ -7,7 +7,9 @@
 
 pub mod broker;
 pub mod clock;
+pub mod crypto;
 pub mod domain;
 pub mod fanout;
 pub mod pace;
 pub mod settle;
+pub mod store;

@@ -251,7 +251,7 @@ impl Pipeline {
             answer
         };
         let now = parts.clock.now();
-        self.commits.sent(delivery.robot, now);
+        self.commits.sent(delivery.robot, delivery.platform, now);
         let held = permit.finish(answer.verdict);
         if let Some(held) = held {
             events::RobotHeld { platform: delivery.platform, robot: delivery.robot, seconds: held.as_secs() }.emit(&parts.telemetry);

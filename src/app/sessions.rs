@@ -11,10 +11,9 @@ use super::{AppError, parts};
 use crate::{
     broker::{BrokerError, Ended, Session, Settings, Topology},
     config::Config,
-    domain::EventId,
     pipeline::{Parts, Pipeline},
     settle::{Commits, Committer, NotRecorded, Outbox},
-    store::{Entry, LedgerError, LedgerKey},
+    store::LedgerError,
     telemetry::{Telemetry, events},
 };
 
@@ -88,10 +87,7 @@ enum Unopened {
 
 async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Arc<Parts>) -> Result<Session, Unopened> {
     let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
-    let probe = tokio::task::spawn_blocking(move || {
-        ledger.append(&[Entry::Closed { key: LedgerKey(EventId::random_bytes()) }], now)
-    });
-    match probe.await {
+    match tokio::task::spawn_blocking(move || ledger.begin_session(now)).await {
         Ok(written) => written?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }

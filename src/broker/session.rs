@@ -291,17 +291,12 @@ impl Outbox for BrokerOutbox {
                     .map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: false })),
             );
         }
-        match join_all(frames)
-            .await
-            .into_iter()
-            .collect::<Result<(), _>>()
-        {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.ended.end(super::error::words(&error));
-                Err(SessionEnded)
-            }
+        let sent: Result<(), _> = join_all(frames).await.into_iter().collect();
+        if let Err(error) = sent {
+            // Some may have reached the broker and some not: what comes back is not known, so nothing is promised about it.
+            self.ended.end(super::error::words(&error));
         }
+        Ok(())
     }
 }
 

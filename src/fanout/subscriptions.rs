@@ -21,6 +21,7 @@ pub struct Recipient {
 }
 
 /// Some of the active subscriptions of a topic, in the order of their ids.
+#[derive(Clone)]
 pub struct Page {
     /// The recipients on this page.
     pub recipients: Vec<Recipient>,

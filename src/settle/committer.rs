@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::{Outbox, Progress, Tally};
 use crate::{
     clock::Clock,
-    domain::{Moment, RobotId},
+    domain::{Moment, Platform, RobotId},
     store::{Entry, Ledger},
 };
 
@@ -22,7 +22,7 @@ const GROUP_MAX: usize = 8192;
 
 enum Note {
     Progressed(Arc<Tally>),
-    Sent(RobotId, Moment),
+    Sent(RobotId, Platform, Moment),
 }
 
 /// Where settlements are handed in.
@@ -42,8 +42,8 @@ impl Commits {
     }
 
     /// A robot was sent a message, which has to count in its window even after a restart.
-    pub fn sent(&self, robot: RobotId, at: Moment) {
-        let _ = self.notes.send(Note::Sent(robot, at));
+    pub fn sent(&self, robot: RobotId, platform: Platform, at: Moment) {
+        let _ = self.notes.send(Note::Sent(robot, platform, at));
     }
 }
 
@@ -88,11 +88,15 @@ impl Committer {
         let (mut entries, mut closed) = (Vec::with_capacity(group.len()), Vec::new());
         for note in group {
             match note {
-                Note::Sent(robot, at) => entries.push(Entry::Sent { robot, at }),
+                Note::Sent(robot, platform, at) => entries.push(Entry::Sent {
+                    robot,
+                    platform,
+                    at,
+                }),
                 Note::Progressed(tally) => match tally.outcome() {
                     Progress::Partial(entry) => entries.push(entry),
-                    Progress::Closed => {
-                        entries.push(Entry::Closed { key: tally.key() });
+                    Progress::Closed(entry) => {
+                        entries.extend(entry);
                         closed.push(tally);
                     }
                 },

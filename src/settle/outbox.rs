@@ -58,9 +58,9 @@ pub struct Receipt {
 #[error("the broker did not confirm that it stored the message: {0}")]
 pub struct NotStored(pub String);
 
-/// The session has ended; the receipts that were not acked come back as messages.
+/// The session had ended already: no ack was sent, so all of these messages come back.
 #[derive(Debug, thiserror::Error)]
-#[error("the session has ended before the messages were acked")]
+#[error("the session had ended before the messages were acked")]
 pub struct SessionEnded;
 
 /// Stores next steps and acks what is settled.
@@ -69,6 +69,7 @@ pub trait Outbox: Send + Sync {
     /// Stores the next step. When it returns, the broker has confirmed it and has not returned it.
     async fn store(&self, step: NextStep) -> Result<(), NotStored>;
 
-    /// Acks messages whose settlement is durable, as few frames as possible. The receipts that could not be acked come back.
+    /// Acks messages whose settlement is durable, as few frames as possible. An error means that certainly none was acked; if the session
+    /// ends on the way, it is not known which were, and that is no error.
     async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded>;
 }

@@ -27,13 +27,15 @@ struct Count {
     /// Whether all deliveries of the message have been opened.
     complete: bool,
     done: Vec<SubscriptionId>,
+    /// How many of `done` the ledger knows already.
+    recorded: usize,
 }
 
 /// How far a message has come.
 pub enum Progress {
-    /// Everything is settled: it may be recorded as closed and then acked.
-    Closed,
-    /// Some deliveries are settled; this is what the ledger has to know to repeat none of them.
+    /// Everything is settled: once this is recorded, where there is something to record, the message may be acked.
+    Closed(Option<Entry>),
+    /// Some deliveries are settled; this is what the ledger does not know yet and has to, to repeat none of them.
     Partial(Entry),
 }
 
@@ -45,6 +47,7 @@ impl Tally {
             key, made, done, ..
         } = identity;
         let count = Count {
+            recorded: done.len(),
             done,
             ..Count::default()
         };
@@ -90,11 +93,16 @@ impl Tally {
     #[must_use]
     pub fn outcome(&self) -> Progress {
         self.announced.store(false, Ordering::Release);
-        if self.is_closed() {
-            Progress::Closed
-        } else {
-            Progress::Partial(self.partial(self.key))
+        let closed = self.is_closed();
+        let mut count = self.count();
+        if closed {
+            // A message without a name is not recognised by its closing; only what was left unfinished of it has to be closed.
+            let known = self.made.is_none() || count.recorded > 0;
+            return Progress::Closed(known.then_some(Entry::Closed { key: self.key }));
         }
+        let fresh = count.done.iter().skip(count.recorded).copied().collect();
+        count.recorded = count.done.len();
+        Progress::Partial(self.partial(self.key, fresh))
     }
 
     /// The ledger's key.
@@ -113,16 +121,17 @@ impl Tally {
     /// it is recognised.
     #[must_use]
     pub fn returning(&self) -> Option<Entry> {
+        let done = self.count().done.clone();
         self.made
-            .map(|_| self.partial(LedgerKey(EventId::random_bytes())))
+            .map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
     }
 
-    fn partial(&self, key: LedgerKey) -> Entry {
+    fn partial(&self, key: LedgerKey, done: Vec<SubscriptionId>) -> Entry {
         Entry::Partial {
             key,
             fingerprint: self.made.map(|made| made.fingerprint).unwrap_or_default(),
             event: self.made.map(|made| made.name).unwrap_or_default(),
-            done: self.count().done.clone(),
+            done,
         }
     }
 

@@ -1,0 +1,108 @@
+//! What is derived from the master key, each for one purpose.
+
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::MasterKey;
+use crate::domain::{Endpoint, RobotId};
+
+/// Tells one master key from another; may be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId(pub [u8; 8]);
+
+/// Recognises the right master key at start; may be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyCheck(pub [u8; 16]);
+
+/// The keys that one master key stands for.
+#[derive(Clone)]
+pub struct Keys {
+    pub(super) wrap: XChaCha20Poly1305,
+    robot: Hmac<Sha256>,
+    id: KeyId,
+    check: KeyCheck,
+}
+
+impl Keys {
+    /// Derives them all. The labels are part of the format: another label is another key.
+    #[must_use]
+    pub fn derive(master: &MasterKey) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(Some(b"roomcast"), master.bytes());
+        let wrap = expand::<32>(&hkdf, b"roomcast/1/wrap");
+        // As long as the block of SHA-256, which is the key length that HMAC takes as it is.
+        let robot = expand::<64>(&hkdf, b"roomcast/1/robot");
+        Self {
+            wrap: XChaCha20Poly1305::new((&*wrap).into()),
+            robot: Hmac::new((&*robot).into()),
+            id: KeyId(*expand(&hkdf, b"roomcast/1/id")),
+            check: KeyCheck(*expand(&hkdf, b"roomcast/1/check")),
+        }
+    }
+
+    /// Which master key this is.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// By what the right key is recognised.
+    #[must_use]
+    pub const fn check(&self) -> KeyCheck {
+        self.check
+    }
+
+    /// The name of the robot behind a normalised endpoint. Nobody without the key can test a guess against it.
+    #[must_use]
+    pub fn robot_id(&self, endpoint: &Endpoint) -> RobotId {
+        let mut mac = self.robot.clone();
+        mac.update(endpoint.expose().as_bytes());
+        let full = mac.finalize().into_bytes();
+        let mut short = [0; 16];
+        short.iter_mut().zip(full).for_each(|(to, from)| *to = from);
+        RobotId::from_bytes(short)
+    }
+}
+
+fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; N]> {
+    let mut key = Zeroizing::new([0; N]);
+    let fits = hkdf.expand(label, &mut *key);
+    // HKDF-SHA-256 gives up to 8,160 bytes; no key here is longer than 64.
+    debug_assert!(fits.is_ok());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(byte: u8) -> Keys {
+        Keys::derive(&MasterKey::from_bytes([byte; 32]))
+    }
+
+    #[test]
+    fn the_same_master_key_gives_the_same_keys_and_another_gives_others() {
+        assert_eq!(keys(1).check(), keys(1).check());
+        assert_ne!(keys(1).check(), keys(2).check());
+        assert_ne!(keys(1).id(), keys(2).id());
+    }
+
+    #[test]
+    fn a_robot_is_named_after_its_endpoint_under_the_key() {
+        let (one, two) = (
+            Endpoint::new("https://a/1".into()),
+            Endpoint::new("https://a/2".into()),
+        );
+        assert_eq!(keys(1).robot_id(&one), keys(1).robot_id(&one));
+        assert_ne!(keys(1).robot_id(&one), keys(1).robot_id(&two));
+        assert_ne!(keys(1).robot_id(&one), keys(2).robot_id(&one));
+    }
+
+    #[test]
+    fn the_derivation_is_part_of_the_format_and_does_not_change() {
+        assert_eq!(hex::encode(keys(7).check().0), "fb64b93d6076fae6cc5971aaa42f979d");
+        assert_eq!(keys(7).robot_id(&Endpoint::new("https://a/1".into())).to_string(), @"");
+    }
+}

@@ -1,0 +1,197 @@
+//! The master key's file: made once, read at start, refused when others can read it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use chacha20poly1305::aead::Generate;
+use zeroize::Zeroizing;
+
+/// How many bytes a master key has; its file holds twice as many hexadecimal digits.
+pub(super) const KEY_BYTES: usize = 32;
+
+/// No key file is larger than this; a larger file is not read to its end.
+const FILE_BYTES_MAX: u64 = 1024;
+
+/// The key above all keys. It is used to derive others, never by itself, and is wiped when dropped.
+pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There is no such file.
+    #[error(
+        "the master key {0} does not exist: make one with `roomcast key init`, or set key.file"
+    )]
+    Missing(PathBuf),
+    /// Others than its owner can read it.
+    #[error("the master key {path} can be read by others (mode {mode:04o}): chmod 600 {path}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no key.
+    #[error(
+        "{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them"
+    )]
+    Malformed(PathBuf),
+    /// A key would be overwritten.
+    #[error("{0} exists already and is left as it is: without it, what was sealed with it is lost")]
+    Exists(PathBuf),
+    /// The file cannot be read or written.
+    #[error("the master key {path} cannot be {verb}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        verb: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl MasterKey {
+    /// Reads the key. Its file must not be readable or writable by anyone but its owner.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => KeyError::Missing(path.to_owned()),
+            _ => KeyError::Io {
+                path: path.to_owned(),
+                verb: "read",
+                source,
+            },
+        };
+        let file = File::open(path).map_err(failed)?;
+        // The open file is asked, not the path: nobody can exchange it in between.
+        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Exposed {
+                path: path.to_owned(),
+                mode,
+            });
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.take(FILE_BYTES_MAX)
+            .read_to_string(&mut text)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::InvalidData => KeyError::Malformed(path.to_owned()),
+                _ => failed(source),
+            })?;
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        hex::decode_to_slice(text.trim(), &mut *key)
+            .map_err(|_| KeyError::Malformed(path.to_owned()))?;
+        Ok(Self(key))
+    }
+
+    /// Makes a new key and writes it where no file is yet, durable before it returns.
+    pub fn generate_file(path: &Path) -> Result<(), KeyError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+            _ => KeyError::Io {
+                path: path.to_owned(),
+                verb: "written",
+                source,
+            },
+        };
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
+        let key = Zeroizing::new(<[u8; KEY_BYTES]>::generate());
+        let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(*key))));
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| File::open(folder)?.sync_all());
+        written.map_err(|source| {
+            // Half a key is worse than none: the next try shall not find it in its way.
+            let _ = fs::remove_file(path);
+            failed(source)
+        })
+    }
+
+    /// From its bytes, where it does not come from a file.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("etc/master.key");
+        assert!(matches!(MasterKey::load(&path), Err(KeyError::Missing(_))));
+        MasterKey::generate_file(&path).unwrap();
+        let first = MasterKey::load(&path).unwrap();
+        assert!(matches!(
+            MasterKey::generate_file(&path),
+            Err(KeyError::Exists(_))
+        ));
+        assert_eq!(first.bytes(), MasterKey::load(&path).unwrap().bytes());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_whoever_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        MasterKey::generate_file(&path).unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o601] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert!(
+                matches!(MasterKey::load(&path), Err(KeyError::Exposed { .. })),
+                "{mode:o}"
+            );
+        }
+        for mode in [0o600, 0o400] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert!(MasterKey::load(&path).is_ok(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_is_refused_without_repeating_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in [
+            &b""[..],
+            b"hunter2",
+            &[b'a'; 63],
+            &[b'a'; 66],
+            &[0xff; 64],
+            &[b'a'; 5000],
+        ] {
+            let path = dir.path().join("key");
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+            let Err(error) = MasterKey::load(&path) else {
+                panic!("taken")
+            };
+            assert!(matches!(error, KeyError::Malformed(_)));
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Pages of recipients in memory, so that a busy topic is not read from the disk for every event. Sealed as they are on the disk.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    domain::{SubscriptionId, TopicName},
+    fanout::Page,
+};
+
+/// How many recipients, counting an empty page as one, are kept. One takes less than a kilobyte.
+const KEPT_MAX: usize = 16_384;
+
+type Place = (TopicName, Option<SubscriptionId>);
+
+/// Keeps pages until something changes.
+#[derive(Default)]
+pub(super) struct PageCache(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    /// How often everything was forgotten.
+    version: u64,
+    pages: HashMap<Place, Page>,
+    weight: usize,
+}
+
+impl PageCache {
+    /// A kept page, or else the version under which one that is read now may be kept.
+    pub(super) fn get(&self, place: &Place) -> Result<Page, u64> {
+        let kept = self.kept();
+        kept.pages.get(place).cloned().ok_or(kept.version)
+    }
+
+    /// Keeps a page, unless something changed since it began to be read.
+    pub(super) fn keep(&self, place: Place, page: &Page, version: u64) {
+        let mut kept = self.kept();
+        if kept.version != version {
+            return;
+        }
+        let weight = page.recipients.len().max(1);
+        if kept.weight + weight > KEPT_MAX {
+            kept.pages.clear();
+            kept.weight = 0;
+        }
+        if kept.pages.insert(place, page.clone()).is_none() {
+            kept.weight += weight;
+        }
+    }
+
+    /// Forgets everything. Called after a change is on the disk.
+    pub(super) fn forget(&self) {
+        let mut kept = self.kept();
+        *kept = Kept {
+            version: kept.version + 1,
+            ..Kept::default()
+        };
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page() -> Page {
+        Page {
+            recipients: Vec::new(),
+            next: None,
+        }
+    }
+
+    #[test]
+    fn a_page_read_before_a_change_is_not_kept_after_it() {
+        let (cache, place) = (PageCache::default(), ("t".parse().unwrap(), None));
+        let Err(version) = cache.get(&place) else {
+            panic!("kept")
+        };
+        cache.forget();
+        cache.keep(place.clone(), &page(), version);
+        let Err(version) = cache.get(&place) else {
+            panic!("kept")
+        };
+        cache.keep(place.clone(), &page(), version);
+        assert!(cache.get(&place).is_ok());
+        cache.forget();
+        assert!(cache.get(&place).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let cache = PageCache::default();
+        for number in 0..KEPT_MAX + 10 {
+            cache.keep((format!("t{number}").parse().unwrap(), None), &page(), 0);
+        }
+        assert!(cache.kept().pages.len() <= KEPT_MAX);
+    }
+}

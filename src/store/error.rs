@@ -1,0 +1,64 @@
+//! Why the store does not do as asked. A variant is what a caller would do differently.
+
+use std::{io, path::PathBuf};
+
+use crate::domain::SubscriptionId;
+
+/// Why a call on the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such subscription.
+    #[error("there is no subscription {id}")]
+    NoSuchSubscription {
+        /// The id that was asked for.
+        id: SubscriptionId,
+    },
+    /// The store was made with another master key.
+    #[error(
+        "the store {dir} was sealed with another master key: set key.file to the one it was made with"
+    )]
+    WrongKey {
+        /// The store.
+        dir: PathBuf,
+    },
+    /// Another process has the store open.
+    #[error(
+        "the store {dir} is in use by another process: stop it, or talk to it through its admin socket (admin.socket)"
+    )]
+    Locked {
+        /// The store.
+        dir: PathBuf,
+    },
+    /// What is on the disk is not what was written.
+    #[error("the store {dir} is damaged: {what}; restore it from a backup, nothing was changed")]
+    Damaged {
+        /// The store.
+        dir: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The disk does not do as asked.
+    #[error("the store {dir} cannot be {verb}")]
+    Disk {
+        /// The store.
+        dir: PathBuf,
+        /// `opened`, `read` or `written`.
+        verb: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why the ledger does not do as asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger {path} cannot be {verb}")]
+pub struct LedgerError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// `opened` or `written`.
+    pub verb: &'static str,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}

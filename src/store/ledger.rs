@@ -1,0 +1,446 @@
+//! The ledger: which deliveries of a message are settled, and which robots were sent to lately.
+//!
+//! Append-only segments, one frame for each group commit, synced before the call returns. It is not in sled: sled rewrites its pages in the
+//! background and keeps old ones, while everything here is true for minutes and then of no use, so whole files are deleted. Its size on the
+//! disk is bounded by [`BYTES_MAX`] and what is unfinished.
+
+use std::{
+    collections::VecDeque,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    entry::{Entry, LedgerKey},
+    error::LedgerError,
+    index::{Adopted, Index},
+    segment::{self, Segment},
+};
+use crate::domain::{Moment, Platform, RobotId, SubscriptionId};
+
+/// A segment larger than this is followed by a new one.
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+/// So many segments span the window, so that what is older than it is not kept for much longer.
+const SEGMENTS_IN_WINDOW: u32 = 4;
+/// The oldest segments are deleted when all together are larger than this.
+const BYTES_MAX: u64 = 48 * 1024 * 1024;
+
+/// How the ledger is kept.
+#[derive(Clone, Debug)]
+pub struct LedgerSettings {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// For how long at least it is remembered that a message is closed, or that a robot was sent to.
+    pub window: Duration,
+}
+
+/// What was found when the ledger was opened.
+pub struct Recovered {
+    /// Which robots were sent a message within the window, and when.
+    pub sent: Vec<(RobotId, Platform, Moment)>,
+}
+
+/// The open ledger.
+pub struct Ledger {
+    writer: Mutex<Writer>,
+    index: Mutex<Index>,
+}
+
+struct Writer {
+    settings: LedgerSettings,
+    number: u64,
+    current: Option<Segment>,
+    began: Moment,
+    /// Segments that are only read at the next start, the oldest first.
+    old: VecDeque<Old>,
+}
+
+struct Old {
+    number: u64,
+    path: PathBuf,
+    bytes: u64,
+    newest: Moment,
+}
+
+impl Ledger {
+    /// Opens the ledger, or begins one. Blocks on the disk.
+    pub fn open(settings: LedgerSettings, now: Moment) -> Result<(Self, Recovered), LedgerError> {
+        let dir = settings.dir.clone();
+        let failed = |source| LedgerError {
+            path: dir.clone(),
+            verb: "opened",
+            source,
+        };
+        fs::create_dir_all(&dir).map_err(failed)?;
+        let (mut index, mut sent, mut old) = (Index::default(), Vec::new(), VecDeque::new());
+        for found in segment::find(&dir).map_err(failed)? {
+            let bytes = fs::read(&found.path).map_err(failed)?;
+            let mut newest = Moment::from_unix_millis(0);
+            for payload in segment::read(&bytes) {
+                let Some((at, entries)) = decode(payload) else {
+                    break;
+                };
+                newest = newest.max(at);
+                for entry in entries {
+                    index.apply(&entry, found.number, at);
+                    if let Entry::Sent {
+                        robot,
+                        platform,
+                        at,
+                    } = entry
+                        && now.since(at) <= settings.window
+                    {
+                        sent.push((robot, platform, at));
+                    }
+                }
+            }
+            old.push_back(Old {
+                number: found.number,
+                path: found.path,
+                bytes: found.bytes,
+                newest,
+            });
+        }
+        index.begin_session();
+        let number = old.back().map_or(0, |last| last.number);
+        let writer = Writer {
+            settings,
+            number,
+            current: None,
+            began: now,
+            old,
+        };
+        let ledger = Self {
+            writer: Mutex::new(writer),
+            index: Mutex::new(index),
+        };
+        ledger.begin_session(now)?;
+        Ok((ledger, Recovered { sent }))
+    }
+
+    /// Says that nothing is in hand any more, and finds out whether the ledger can be written: a session that cannot record would send
+    /// everything and ack nothing. Blocks on the disk.
+    pub fn begin_session(&self, now: Moment) -> Result<(), LedgerError> {
+        self.index().begin_session();
+        self.append(&[], now)
+    }
+
+    /// Records entries, durable when it returns. Blocks on the disk.
+    pub fn append(&self, entries: &[Entry], now: Moment) -> Result<(), LedgerError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.is_full(now) {
+            let unfinished = self.index().unfinished(now);
+            writer.rotate(&encode(&unfinished, now), now)?;
+            while let Some(number) = writer.drop_oldest(now) {
+                self.index().forget_segment(number);
+            }
+        }
+        writer.write(&encode(entries, now))?;
+        let mut index = self.index();
+        entries
+            .iter()
+            .for_each(|entry| index.apply(entry, writer.number, now));
+        Ok(())
+    }
+
+    /// Whether all deliveries of a message are known to be settled.
+    #[must_use]
+    pub fn is_closed(&self, key: LedgerKey) -> bool {
+        self.index().is_closed(key)
+    }
+
+    /// Which deliveries of an unfinished message are settled.
+    #[must_use]
+    pub fn done(&self, key: LedgerKey) -> Vec<SubscriptionId> {
+        self.index().done(key)
+    }
+
+    /// An unfinished message of that content, given to one asker in each session.
+    #[must_use]
+    pub fn adopt(&self, fingerprint: [u8; 16]) -> Option<Adopted> {
+        self.index().adopt(fingerprint)
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    fn is_full(&self, now: Moment) -> bool {
+        let old = now.since(self.began) > self.settings.window / SEGMENTS_IN_WINDOW;
+        self.current
+            .as_ref()
+            .is_none_or(|segment| segment.bytes > SEGMENT_BYTES || old)
+    }
+
+    fn rotate(&mut self, first: &[u8], now: Moment) -> Result<(), LedgerError> {
+        if let Some(full) = self.current.take() {
+            self.old.push_back(Old {
+                number: self.number,
+                path: full.path,
+                bytes: full.bytes,
+                newest: now,
+            });
+        }
+        self.number += 1;
+        self.began = now;
+        let segment = Segment::create(&self.settings.dir, self.number, first);
+        self.current = Some(segment.map_err(|source| unwritten(&self.settings.dir, source))?);
+        Ok(())
+    }
+
+    /// Deletes the oldest segment if it is of no use any more or there is no room for it; says which one that was.
+    fn drop_oldest(&mut self, now: Moment) -> Option<u64> {
+        let current = self.current.as_ref().map_or(0, |segment| segment.bytes);
+        let bytes = self.old.iter().map(|old| old.bytes).sum::<u64>() + current;
+        let oldest = self.old.front()?;
+        if now.since(oldest.newest) <= self.settings.window && bytes <= BYTES_MAX {
+            return None;
+        }
+        if let Err(error) = fs::remove_file(&oldest.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, path = %oldest.path.display(), "an old part of the ledger stays on the disk");
+        }
+        self.old.pop_front().map(|gone| gone.number)
+    }
+
+    fn write(&mut self, payload: &[u8]) -> Result<(), LedgerError> {
+        let Some(segment) = &mut self.current else {
+            return Err(unwritten(
+                &self.settings.dir,
+                io::Error::other("it has no open segment"),
+            ));
+        };
+        let appended = segment.append(payload);
+        if appended.is_err()
+            && let Some(broken) = self.current.take()
+        {
+            // It may end in half a frame now, behind which nothing would be read: the next entry begins a new segment.
+            self.old.push_back(Old {
+                number: self.number,
+                path: broken.path,
+                bytes: broken.bytes,
+                newest: self.began,
+            });
+        }
+        appended.map_err(|source| unwritten(&self.settings.dir, source))
+    }
+}
+
+fn unwritten(path: &Path, source: io::Error) -> LedgerError {
+    LedgerError {
+        path: path.to_owned(),
+        verb: "written",
+        source,
+    }
+}
+
+/// When, then the entries.
+fn encode(entries: &[Entry], now: Moment) -> Vec<u8> {
+    let mut payload = now.unix_millis().to_be_bytes().to_vec();
+    entries.iter().for_each(|entry| entry.encode(&mut payload));
+    payload
+}
+
+fn decode(payload: &[u8]) -> Option<(Moment, Vec<Entry>)> {
+    let (at, mut rest) = payload.split_first_chunk::<8>()?;
+    let mut entries = Vec::new();
+    while !rest.is_empty() {
+        let (entry, after) = Entry::decode(rest)?;
+        entries.push(entry);
+        rest = after;
+    }
+    Some((Moment::from_unix_millis(u64::from_be_bytes(*at)), entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+
+    fn settings(dir: &Path) -> LedgerSettings {
+        LedgerSettings {
+            dir: dir.join("ledger"),
+            window: Duration::from_secs(600),
+        }
+    }
+
+    fn key(byte: u8) -> LedgerKey {
+        LedgerKey([byte; 16])
+    }
+
+    fn id(byte: u8) -> SubscriptionId {
+        SubscriptionId::from_bytes([byte; 16])
+    }
+
+    fn partial(name: u8, fingerprint: u8, done: &[u8]) -> Entry {
+        Entry::Partial {
+            key: key(name),
+            fingerprint: [fingerprint; 16],
+            event: [name; 16],
+            done: done.iter().map(|one| id(*one)).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_is_known_after_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let robot = RobotId::from_bytes([9; 16]);
+        ledger
+            .append(&[partial(1, 0, &[1]), Entry::Closed { key: key(2) }], T0)
+            .unwrap();
+        ledger
+            .append(
+                &[
+                    partial(1, 0, &[2]),
+                    Entry::Sent {
+                        robot,
+                        platform: Platform::Lark,
+                        at: T0,
+                    },
+                ],
+                T0,
+            )
+            .unwrap();
+        drop(ledger);
+        let (ledger, recovered) = Ledger::open(settings(dir.path()), T0).unwrap();
+        assert_eq!(ledger.done(key(1)), [id(1), id(2)]);
+        assert!(ledger.is_closed(key(2)) && !ledger.is_closed(key(1)));
+        assert_eq!(recovered.sent, [(robot, Platform::Lark, T0)]);
+        let later = T0.after(Duration::from_secs(601));
+        drop(ledger);
+        assert!(
+            Ledger::open(settings(dir.path()), later)
+                .unwrap()
+                .1
+                .sent
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn an_unfinished_message_is_adopted_once_in_each_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        ledger
+            .append(&[partial(1, 7, &[1]), partial(2, 7, &[2])], T0)
+            .unwrap();
+        assert_eq!(
+            ledger.adopt([7; 16]),
+            None,
+            "both are in hand in this session"
+        );
+        for _ in 0..2 {
+            ledger.begin_session(T0).unwrap();
+            let (one, two) = (
+                ledger.adopt([7; 16]).unwrap(),
+                ledger.adopt([7; 16]).unwrap(),
+            );
+            assert_ne!(one.key, two.key);
+            assert_eq!(ledger.adopt([7; 16]), None);
+        }
+        ledger.append(&[Entry::Closed { key: key(1) }], T0).unwrap();
+        ledger.begin_session(T0).unwrap();
+        assert_eq!(ledger.adopt([7; 16]).unwrap().key, key(2));
+        assert_eq!(ledger.adopt([7; 16]), None);
+        assert_eq!(
+            ledger.adopt([0; 16]),
+            None,
+            "a message with a name is not found by its content"
+        );
+    }
+
+    #[test]
+    fn a_crash_while_writing_loses_only_what_was_being_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        ledger.append(&[Entry::Closed { key: key(1) }], T0).unwrap();
+        ledger.append(&[Entry::Closed { key: key(2) }], T0).unwrap();
+        drop(ledger);
+        let last = segment::find(&settings(dir.path()).dir)
+            .unwrap()
+            .pop()
+            .unwrap();
+        let bytes = fs::read(&last.path).unwrap();
+        fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
+        for _ in 0..2 {
+            let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+            assert!(ledger.is_closed(key(1)) && !ledger.is_closed(key(2)));
+            ledger.append(&[Entry::Closed { key: key(3) }], T0).unwrap();
+            assert!(ledger.is_closed(key(3)));
+        }
+    }
+
+    #[test]
+    fn old_segments_are_deleted_and_what_is_unfinished_is_carried_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        ledger
+            .append(&[partial(1, 7, &[1]), Entry::Closed { key: key(2) }], T0)
+            .unwrap();
+        let mut now = T0;
+        for _ in 0..40 {
+            now = now.after(Duration::from_secs(60));
+            ledger
+                .append(&[Entry::Closed { key: key(3) }], now)
+                .unwrap();
+        }
+        assert!(!ledger.is_closed(key(2)), "forty minutes are four windows");
+        assert!(ledger.is_closed(key(3)));
+        drop(ledger);
+        assert!(segment::find(&settings(dir.path()).dir).unwrap().len() <= 8);
+        let (ledger, _) = Ledger::open(settings(dir.path()), now).unwrap();
+        assert_eq!(ledger.adopt([7; 16]).unwrap().done, [id(1)]);
+    }
+
+    #[test]
+    fn the_disk_use_is_bounded_whatever_is_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let many: Vec<_> = (0..250_000_u64)
+            .map(|number| {
+                let mut name = [0; 16];
+                name[..8].copy_from_slice(&number.to_be_bytes());
+                Entry::Closed {
+                    key: LedgerKey(name),
+                }
+            })
+            .collect();
+        for _ in 0..20 {
+            ledger.append(&many, T0).unwrap();
+        }
+        let bytes: u64 = segment::find(&settings(dir.path()).dir)
+            .unwrap()
+            .iter()
+            .map(|one| one.bytes)
+            .sum();
+        assert!(bytes <= BYTES_MAX + 2 * SEGMENT_BYTES, "{bytes}");
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let folder = settings(dir.path()).dir;
+        let aside = dir.path().join("aside");
+        fs::rename(&folder, &aside).unwrap();
+        let later = T0.after(Duration::from_secs(300));
+        assert!(
+            ledger
+                .append(&[Entry::Closed { key: key(1) }], later)
+                .is_err()
+        );
+        assert!(!ledger.is_closed(key(1)));
+        fs::rename(&aside, &folder).unwrap();
+        ledger
+            .append(&[Entry::Closed { key: key(1) }], later)
+            .unwrap();
+        assert!(ledger.is_closed(key(1)));
+    }
+}

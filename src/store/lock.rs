@@ -1,0 +1,49 @@
+//! The lock on the store's folder: one process opens it, and the kernel lets go when that process dies.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use super::StoreError;
+
+/// Held for as long as the store is open.
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Makes the folder if it is missing, for its owner alone, and locks it.
+pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
+    let failed = |source| StoreError::Disk {
+        dir: dir.to_owned(),
+        verb: "opened",
+        source,
+    };
+    if !dir.exists() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(failed)?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("lock"))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked {
+            dir: dir.to_owned(),
+        }),
+        Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Makes a new or renamed file of this folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

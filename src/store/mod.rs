@@ -1,0 +1,33 @@
+//! What is kept on disk: subscriptions, the slots of their data keys, the ledger. The only room that names sled.
+//!
+//! | file | what it holds | how it is written |
+//! | --- | --- | --- |
+//! | `db/` | subscriptions, sealed (sled) | transaction, flush, `sync_data` |
+//! | `slots` | wrapped data keys, 128 bytes each | in place, `sync_data` |
+//! | `ledger/` | what is settled, who was sent to lately | appended, `sync_data`; old segments are deleted |
+//! | `lock` | nothing; who has it locked owns the folder | |
+//!
+//! Success is reported after the bytes are synced, never before. sled blocks on the disk: calls that may do so say it.
+
+mod cache;
+mod db;
+mod entry;
+mod error;
+mod index;
+mod ledger;
+mod lock;
+mod mask;
+mod record;
+mod row;
+mod segment;
+mod slots;
+mod subscriptions;
+
+pub use entry::{Entry, LedgerKey};
+pub use error::{LedgerError, StoreError};
+pub use index::Adopted;
+pub use ledger::{Ledger, LedgerSettings, Recovered};
+pub use subscriptions::{Added, ListFilter, NewSubscription, Page, Settings, Store, Summary};
+
+#[cfg(test)]
+mod tests;

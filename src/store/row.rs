@@ -1,0 +1,141 @@
+//! A row of the subscriptions tree: the head in the clear, by which subscriptions are found and paced, and the sealed record.
+//!
+//! version 1 · platform 1 · state 1 · robot 16 · slot 4 · generation 8 · created 8 · topic length 1 · topic · sealed record
+
+use crate::{
+    crypto::{Binding, SealedRecord},
+    domain::{Moment, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
+};
+
+const VERSION: u8 = 1;
+
+/// One row.
+#[derive(Clone)]
+pub(super) struct Row {
+    pub(super) id: SubscriptionId,
+    pub(super) topic: TopicName,
+    pub(super) platform: Platform,
+    pub(super) robot: RobotId,
+    pub(super) state: SubscriptionState,
+    pub(super) slot: u32,
+    pub(super) generation: u64,
+    pub(super) created_at: Moment,
+    pub(super) sealed: SealedRecord,
+}
+
+impl Row {
+    /// To what the sealed record is bound.
+    pub(super) const fn binding(&self) -> Binding {
+        Binding {
+            record: *self.id.as_bytes(),
+            slot: self.slot,
+            generation: self.generation,
+        }
+    }
+
+    /// The part of the head that the seal protects as well: everything but the state, which may change without sealing anew.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let parts: [&[u8]; 4] = [
+            &[code(self.platform)],
+            self.robot.as_bytes(),
+            &self.created_at.unix_millis().to_be_bytes(),
+            self.topic.as_str().as_bytes(),
+        ];
+        parts.concat()
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let topic = self.topic.as_str().as_bytes();
+        let state = match self.state {
+            SubscriptionState::Active => 0,
+            SubscriptionState::Paused => 1,
+        };
+        let parts: [&[u8]; 8] = [
+            &[VERSION, code(self.platform), state],
+            self.robot.as_bytes(),
+            &self.slot.to_be_bytes(),
+            &self.generation.to_be_bytes(),
+            &self.created_at.unix_millis().to_be_bytes(),
+            // A topic has at most 255 bytes.
+            &[u8::try_from(topic.len()).unwrap_or(u8::MAX)],
+            topic,
+            &self.sealed.0,
+        ];
+        parts.concat()
+    }
+
+    /// Reads a row; nothing if it is none of this version.
+    pub(super) fn decode(id: SubscriptionId, bytes: &[u8]) -> Option<Self> {
+        let (&[version, platform, state], rest) = bytes.split_first_chunk::<3>()?;
+        if version != VERSION {
+            return None;
+        }
+        let (robot, rest) = rest.split_first_chunk::<16>()?;
+        let (slot, rest) = rest.split_first_chunk::<4>()?;
+        let (generation, rest) = rest.split_first_chunk::<8>()?;
+        let (created, rest) = rest.split_first_chunk::<8>()?;
+        let (&length, rest) = rest.split_first()?;
+        let (topic, sealed) = rest.split_at_checked(length.into())?;
+        Some(Self {
+            id,
+            topic: std::str::from_utf8(topic).ok()?.parse().ok()?,
+            platform: self::platform(platform)?,
+            robot: RobotId::from_bytes(*robot),
+            state: match state {
+                0 => SubscriptionState::Active,
+                1 => SubscriptionState::Paused,
+                _ => return None,
+            },
+            slot: u32::from_be_bytes(*slot),
+            generation: u64::from_be_bytes(*generation),
+            created_at: Moment::from_unix_millis(u64::from_be_bytes(*created)),
+            sealed: SealedRecord(sealed.to_vec()),
+        })
+    }
+}
+
+/// A platform's number on the disk, here and in the ledger.
+pub(super) const fn code(platform: Platform) -> u8 {
+    match platform {
+        Platform::DingTalk => 1,
+        Platform::DingTalkInternal => 2,
+        Platform::Lark => 3,
+        Platform::WeCom => 4,
+    }
+}
+
+/// The platform of that number.
+pub(super) fn platform(number: u8) -> Option<Platform> {
+    Platform::ALL.into_iter().find(|one| code(*one) == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_back_as_it_was_written() {
+        for (platform, state) in Platform::ALL.into_iter().zip(
+            [SubscriptionState::Active, SubscriptionState::Paused]
+                .into_iter()
+                .cycle(),
+        ) {
+            let row = Row {
+                id: SubscriptionId::from_bytes([3; 16]),
+                topic: "x".repeat(255).parse().unwrap(),
+                platform,
+                robot: RobotId::from_bytes([4; 16]),
+                state,
+                slot: 77,
+                generation: u64::MAX,
+                created_at: Moment::from_unix_millis(5),
+                sealed: SealedRecord(vec![1, 2, 3]),
+            };
+            let read = Row::decode(row.id, &row.encode()).unwrap();
+            assert_eq!(read.encode(), row.encode());
+            assert_eq!((read.platform, read.state), (platform, state));
+            assert!(Row::decode(row.id, &row.encode()[..200]).is_none());
+            assert!(Row::decode(row.id, &[9; 300]).is_none());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One file of the ledger: frames with a check sum, appended and synced, read up to the first that is not whole.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::lock::sync_folder;
+
+const MAGIC: &[u8; 16] = b"roomcast ledger1";
+/// Length and check sum.
+const FRAME_HEAD: usize = 8;
+
+/// A segment that is being written.
+pub(super) struct Segment {
+    file: File,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+}
+
+impl Segment {
+    /// Begins the segment of that number; durable, with its first frame, when it returns.
+    pub(super) fn create(dir: &Path, number: u64, first: &[u8]) -> io::Result<Self> {
+        let path = dir.join(format!("{number:016}.ledger"));
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        let mut segment = Self {
+            file,
+            path,
+            bytes: 0,
+        };
+        segment.write(MAGIC)?;
+        segment.append(first)?;
+        segment.file.sync_all()?;
+        sync_folder(dir)?;
+        Ok(segment)
+    }
+
+    /// Appends a frame; durable when it returns. After an error nothing more may be appended: the file may end in half a frame.
+    pub(super) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+        let check = crc32fast::hash(payload);
+        self.write(&[&length.to_be_bytes(), &check.to_be_bytes(), payload].concat())?;
+        self.file.sync_data()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// A segment that was written earlier.
+pub(super) struct Found {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+}
+
+/// The segments in `dir`, the oldest first.
+pub(super) fn find(dir: &Path) -> io::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for entry in dir.read_dir()? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(number) = name.and_then(|name| name.strip_suffix(".ledger")?.parse().ok()) {
+            found.push(Found {
+                number,
+                bytes: entry.metadata()?.len(),
+                path,
+            });
+        }
+    }
+    found.sort_by_key(|one| one.number);
+    Ok(found)
+}
+
+/// Reads the payload of every frame, up to the first that is not whole: a crash interrupted its writing, so nothing was ever done on the
+/// strength of it.
+pub(super) fn read(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
+        return frames;
+    };
+    while let Some((payload, after)) = frame(rest) {
+        frames.push(payload);
+        rest = after;
+    }
+    frames
+}
+
+fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<FRAME_HEAD>()?;
+    let (length, check) = head.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (payload, after) = rest.split_at_checked(length)?;
+    let check = u32::from_be_bytes(check.try_into().ok()?);
+    (crc32fast::hash(payload) == check).then_some((payload, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_cut_anywhere_gives_the_whole_frames_before_the_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut segment = Segment::create(dir.path(), 7, b"first").unwrap();
+        let mut ends = vec![segment.bytes];
+        for payload in [&b"second"[..], b"", b"fourth"] {
+            segment.append(payload).unwrap();
+            ends.push(segment.bytes);
+        }
+        let bytes = std::fs::read(&segment.path).unwrap();
+        for cut in 0..=bytes.len() {
+            let whole = ends.iter().filter(|end| **end <= cut as u64).count();
+            assert_eq!(read(&bytes[..cut]).len(), whole, "cut at {cut}");
+        }
+        assert_eq!(read(&bytes), [&b"first"[..], b"second", b"", b"fourth"]);
+        assert_eq!(find(dir.path()).unwrap()[0].number, 7);
+    }
+
+    #[test]
+    fn a_changed_byte_ends_the_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut segment = Segment::create(dir.path(), 1, b"first").unwrap();
+        segment.append(b"second").unwrap();
+        let mut bytes = std::fs::read(&segment.path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        assert_eq!(read(&bytes), [b"first"]);
+        assert!(read(b"something else").is_empty());
+    }
+}

@@ -1,0 +1,362 @@
+//! The store against crashes, wrong keys, damage, and what deletion leaves behind.
+
+use std::{fs, path::Path};
+
+use super::{
+    ListFilter, NewSubscription, Settings, Store, StoreError,
+    db::Db,
+    slots::{Slot, Slots},
+};
+use crate::{
+    crypto::{Binding, KeyId, MasterKey, WRAPPED_BYTES, WrappedKey},
+    domain::{Endpoint, Mentions, Platform, Secret, SubscriptionId, SubscriptionState},
+    fanout::Subscriptions,
+};
+
+const TOKEN: &str = "MARKERTOKEN0123456789abcdef01234567";
+const SECRET: &str = "SECmarker\"secret\\with quotes";
+
+fn open(dir: &Path) -> Store {
+    try_open(dir, 1).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn try_open(dir: &Path, key: u8) -> Result<Store, StoreError> {
+    Store::open(
+        &Settings {
+            dir: dir.join("data"),
+        },
+        &MasterKey::from_bytes([key; 32]),
+    )
+}
+
+fn subscription(topic: &str, token: &str) -> NewSubscription {
+    NewSubscription {
+        topic: topic.parse().unwrap(),
+        platform: Platform::DingTalk,
+        endpoint: Endpoint::new(format!(
+            "https://oapi.dingtalk.com/robot/send?access_token={token}"
+        )),
+        secret: Some(Secret::new(SECRET.to_owned())),
+        keyword: Some("告警".to_owned()),
+        name: Some("markername".to_owned()),
+        mentions: Mentions {
+            all: false,
+            mobiles: vec!["13800000000".to_owned()],
+            users: Vec::new(),
+        },
+    }
+}
+
+fn add(store: &Store, topic: &str, token: &str) -> SubscriptionId {
+    store.add(subscription(topic, token)).unwrap().id
+}
+
+async fn heard_by(store: &Store, topic: &str) -> Vec<SubscriptionId> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.page(&topic.parse().unwrap(), after).await.unwrap();
+        found.extend(page.recipients.iter().map(|one| one.subscription));
+        after = page.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_subscription_is_found_and_opened_again_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    add(&store, "ops.db", "another-token-0123456789");
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(
+        heard_by(&store, "ops").await,
+        [id],
+        "ops.db is another topic"
+    );
+    let recipient = store.find(id).await.unwrap().unwrap();
+    let opened = Subscriptions::open(&store, &recipient).unwrap().unwrap();
+    assert!(opened.endpoint.expose().ends_with(TOKEN));
+    assert!(
+        opened
+            .secret
+            .is_some_and(|secret| secret.expose() == SECRET)
+    );
+    assert_eq!(
+        (opened.keyword.as_deref(), opened.mentions.mobiles.len()),
+        (Some("告警"), 1)
+    );
+}
+
+#[test]
+fn the_same_robot_on_the_same_topic_is_one_subscription_and_on_another_topic_the_same_robot() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let first = store.add(subscription("ops", TOKEN)).unwrap();
+    let again = store.add(subscription("ops", TOKEN)).unwrap();
+    let other = store.add(subscription("db", TOKEN)).unwrap();
+    assert_eq!((again.id, again.duplicate), (first.id, true));
+    assert_eq!((other.robot, other.duplicate), (first.robot, false));
+}
+
+#[test]
+fn people_see_a_masked_endpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    let shown = format!("{:?}", store.show(id).unwrap());
+    assert!(
+        shown.contains("****4567")
+            && !shown.contains("MARKERTOKEN")
+            && !shown.contains("SECmarker"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for number in 0..7 {
+        add(
+            &store,
+            if number % 2 == 0 { "even" } else { "odd" },
+            &format!("token-{number}-0123456789"),
+        );
+    }
+    for (topic, count) in [
+        (None, 7),
+        (Some("even"), 4),
+        (Some("odd"), 3),
+        (Some("none"), 0),
+    ] {
+        let filter = ListFilter {
+            topic: topic.map(|topic| topic.parse().unwrap()),
+            platform: Some(Platform::DingTalk),
+        };
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.list(&filter, after, 2).unwrap();
+            found.extend(page.summaries.into_iter().map(|one| one.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), count, "{topic:?}");
+    }
+    let lark = ListFilter {
+        topic: None,
+        platform: Some(Platform::Lark),
+    };
+    assert!(store.list(&lark, None, 2).unwrap().summaries.is_empty());
+}
+
+#[tokio::test]
+async fn a_paused_subscription_hears_nothing_until_it_is_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    assert_eq!(heard_by(&store, "ops").await.len(), 1);
+    store.set_state(id, SubscriptionState::Paused).unwrap();
+    assert!(heard_by(&store, "ops").await.is_empty());
+    assert!(store.find(id).await.unwrap().is_none());
+    store.set_state(id, SubscriptionState::Active).unwrap();
+    assert_eq!(heard_by(&store, "ops").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_topic_of_many_pages_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut added: Vec<_> = (0..600)
+        .map(|number| add(&store, "ops", &format!("token-{number}-0123456789")))
+        .collect();
+    added.sort();
+    assert_eq!(heard_by(&store, "ops").await, added);
+    store
+        .set_state(added[255], SubscriptionState::Paused)
+        .unwrap();
+    assert_eq!(
+        heard_by(&store, "ops").await.len(),
+        599,
+        "a page that ends with a paused one is not the last"
+    );
+}
+
+#[tokio::test]
+async fn after_a_removal_nothing_on_the_disk_opens_the_endpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    let recipient = store.find(id).await.unwrap().unwrap();
+    let before = fs::read(dir.path().join("data/slots")).unwrap();
+    store.remove(id).unwrap();
+    assert!(
+        Subscriptions::open(&store, &recipient).unwrap().is_none(),
+        "not even a recipient already in hand opens"
+    );
+    assert!(matches!(
+        store.remove(id),
+        Err(StoreError::NoSuchSubscription { .. })
+    ));
+    let after = fs::read(dir.path().join("data/slots")).unwrap();
+    let held = |bytes: &[u8]| {
+        bytes
+            .chunks(128)
+            .skip(4)
+            .filter(|slot| slot.iter().any(|byte| *byte != 0))
+            .count()
+    };
+    assert_eq!((held(&before), held(&after)), (1, 0));
+}
+
+#[test]
+fn no_file_of_the_store_holds_an_endpoint_or_secret_in_any_spelling() {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    store.remove(id).unwrap();
+    add(&store, "ops", TOKEN);
+    drop(store);
+    let found = files(dir.path());
+    assert!(found.len() > 3, "the files were looked at");
+    for marker in ["MARKERTOKEN", "SECmarker", "markername", "13800000000"] {
+        for spelling in [
+            marker.to_owned(),
+            hex::encode(marker),
+            BASE64_STANDARD.encode(&marker[..9]),
+        ] {
+            for (name, bytes) in &found {
+                let holds = bytes
+                    .windows(spelling.len())
+                    .any(|window| window == spelling.as_bytes());
+                assert!(!holds, "{name} holds {spelling}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_master_key_and_a_second_opener_are_refused_and_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    assert!(matches!(
+        try_open(dir.path(), 1),
+        Err(StoreError::Locked { .. })
+    ));
+    drop(store);
+    assert!(matches!(
+        try_open(dir.path(), 2),
+        Err(StoreError::WrongKey { .. })
+    ));
+    assert!(open(dir.path()).show(id).is_ok());
+}
+
+#[test]
+fn a_lost_slot_file_is_damage_and_not_a_deletion_of_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    drop(store);
+    let (slots, aside) = (dir.path().join("data/slots"), dir.path().join("aside"));
+    fs::rename(&slots, &aside).unwrap();
+    assert!(matches!(
+        try_open(dir.path(), 1),
+        Err(StoreError::Damaged { .. })
+    ));
+    fs::write(&slots, &fs::read(&aside).unwrap()[..512]).unwrap();
+    assert!(matches!(
+        try_open(dir.path(), 1),
+        Err(StoreError::Damaged { .. })
+    ));
+    fs::rename(&aside, &slots).unwrap();
+    assert!(open(dir.path()).show(id).is_ok());
+}
+
+#[tokio::test]
+async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let store = open(dir.path());
+    let (removed, kept) = (
+        add(&store, "ops", TOKEN),
+        add(&store, "ops", "another-token-0123456789"),
+    );
+    drop(store);
+    {
+        // The removal got as far as the slot; an addition got as far as the slot.
+        let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap());
+        slots.erase(db.get(removed).unwrap().unwrap().slot).unwrap();
+        let slot = slots.take().unwrap();
+        let binding = Binding {
+            record: [8; 16],
+            slot,
+            generation: 8,
+        };
+        slots
+            .write(&Slot {
+                binding,
+                key: KeyId([8; 8]),
+                wrapped: WrappedKey([8; WRAPPED_BYTES]),
+            })
+            .unwrap();
+    }
+    let store = open(dir.path());
+    assert!(matches!(
+        store.show(removed),
+        Err(StoreError::NoSuchSubscription { .. })
+    ));
+    assert_eq!(heard_by(&store, "ops").await, [kept]);
+    drop(store);
+    let (db, slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap());
+    assert!(db.get(removed).unwrap().is_none());
+    assert_eq!(slots.table().bindings().len(), 1);
+}
+
+#[test]
+fn a_half_written_snapshot_does_not_keep_the_store_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    drop(store);
+    let half = dir.path().join("data/db/snap.00000000000FFFFF.generating");
+    fs::write(&half, b"half").unwrap();
+    assert!(open(dir.path()).show(id).is_ok());
+    assert!(!half.exists());
+}
+
+#[test]
+fn a_record_under_another_head_does_not_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    drop(store);
+    {
+        let db = Db::open(&dir.path().join("data")).unwrap();
+        let mut row = db.get(id).unwrap().unwrap();
+        row.platform = Platform::Lark;
+        db.replace(&row).unwrap();
+    }
+    assert!(matches!(
+        open(dir.path()).show(id),
+        Err(StoreError::Damaged { .. })
+    ));
+}
