@@ -11,5 +11,7 @@ pub mod crypto;
 pub mod domain;
 pub mod fanout;
 pub mod pace;
+pub mod platforms;
+pub mod send;
 pub mod settle;
 pub mod store;

@@ -102,7 +102,15 @@ mod tests {
 
     #[test]
     fn the_derivation_is_part_of_the_format_and_does_not_change() {
-        assert_eq!(hex::encode(keys(7).check().0), "fb64b93d6076fae6cc5971aaa42f979d");
-        assert_eq!(keys(7).robot_id(&Endpoint::new("https://a/1".into())).to_string(), @"");
+        assert_eq!(
+            hex::encode(keys(7).check().0),
+            "fb64b93d6076fae6cc5971aaa42f979d"
+        );
+        assert_eq!(
+            keys(7)
+                .robot_id(&Endpoint::new("https://a/1".into()))
+                .to_string(),
+            "2f2da99bd07f2a2e6618ff985f9ff3ab"
+        );
     }
 }

@@ -1,0 +1,73 @@
+//! What to do about a dead letter, in one sentence, for the person who reads it at three in the morning.
+
+use crate::domain::{DeadReason, Platform};
+
+/// What to do about a delivery that was given up for this reason with this code.
+#[must_use]
+pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
+    match (reason, platform, code) {
+        (DeadReason::Security, Platform::DingTalk | Platform::DingTalkInternal, _) => {
+            "the robot's security setting refuses us: compare keyword, signing secret and address list with the detail, add the subscription anew with the right secret or keyword, redrive"
+        }
+        (DeadReason::Security, Platform::Lark, "19021") => {
+            "the signature does not fit: check the signing secret of the subscription and this machine's clock, redrive"
+        }
+        (DeadReason::Security, Platform::Lark, "19024") => {
+            "the bot insists on a keyword: add the subscription anew with --keyword, redrive"
+        }
+        (DeadReason::Security, ..) => {
+            "the robot's security setting refuses us: allow this machine's address or correct the subscription, redrive"
+        }
+        (DeadReason::RobotGone, Platform::DingTalk | Platform::DingTalkInternal, "400102")
+        | (DeadReason::RobotGone, Platform::Lark, "19007") => {
+            "the robot is switched off: switch it on in the group's settings, redrive; or remove the subscription"
+        }
+        (DeadReason::RobotGone, ..) => {
+            "the robot or its group does not exist any more: remove the subscription, or add one with the new webhook; discard"
+        }
+        (DeadReason::Refused, _, "too_large" | "460101" | "40058" | "45002") => {
+            "the message is larger than the platform takes: publish a shorter one, discard this"
+        }
+        (
+            DeadReason::Refused,
+            Platform::DingTalk | Platform::DingTalkInternal,
+            "430101" | "430102" | "430103" | "430104",
+        ) => "DingTalk's content review refuses the text: publish it in other words, discard this",
+        (DeadReason::Refused, ..) => {
+            "the platform will not take this message as it is: the detail says why; correct what the publisher sends, discard this"
+        }
+        (DeadReason::Exhausted, Platform::DingTalk | Platform::DingTalkInternal, "310000") => {
+            "DingTalk calls the signature's time invalid: set this machine's clock right, redrive"
+        }
+        (DeadReason::Exhausted, _, "timeout" | "connect" | "dns" | "broken") => {
+            "the platform could not be reached: check this machine's way to it, redrive"
+        }
+        (DeadReason::Exhausted, ..) => {
+            "the platform failed again and again: when it is well again, redrive"
+        }
+        (DeadReason::Expired, ..) => {
+            "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
+        }
+        (DeadReason::Superseded, ..) => "a newer message took its place: discard",
+        (DeadReason::Poison, ..) => {
+            "the broker handed it over too often without an outcome: look for crashes in the log, then redrive"
+        }
+        (DeadReason::Undecodable, ..) => {
+            "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_advice_on_every_platform() {
+        for platform in Platform::ALL {
+            for reason in DeadReason::ALL {
+                assert!(advice(platform, reason, "unknown").len() > 20);
+            }
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! DingTalk, custom and internal robot: one endpoint, one wire form.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use super::{
+    answer::{Reading, Response},
+    message::{Prepared, Unsendable, Words, bounded, object},
+    text::{IN_JSON, cut, fit, keyword_tail},
+};
+use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
+use std::time::Duration;
+
+/// The whole body, in bytes (errcode 460101 beyond it).
+const BODY_BYTES_MAX: usize = 20_000;
+/// Room kept for everything in the body besides the text: names, title, mentions, `msgUuid`.
+const BESIDES_TEXT_BYTES: usize = 512;
+/// A title is what the list of conversations shows; it is one line.
+const TITLE_BYTES_MAX: usize = 200;
+/// No more mentions are taken in one message.
+const MENTIONS_MAX: usize = 50;
+/// What a used-up monthly quota waits before the robot is probed again: it refills with the month, or when somebody buys more.
+const MONTHLY_WAIT: Duration = Duration::from_secs(3600);
+/// What the platform's own throttling asks for: seconds to a minute.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
+/// A source address that called too often is banned for this long.
+const BANNED_WAIT: Duration = Duration::from_secs(300);
+
+/// Writes text or markdown.
+pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
+    let mut mentions = words.mentions.clone();
+    mentions.mobiles.truncate(MENTIONS_MAX);
+    mentions
+        .users
+        .truncate(MENTIONS_MAX - mentions.mobiles.len());
+    let subject = words.subject.unwrap_or_default();
+    let head = match (words.subject, words.format) {
+        (None, _) => String::new(),
+        (Some(subject), Format::Text) => format!("{subject}\n"),
+        (Some(subject), Format::Markdown) => format!("### {subject}\n\n"),
+    };
+    // A mention shows only where the text says it.
+    let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
+    for one in mentions.mobiles.iter().chain(&mentions.users) {
+        let said = format!("@{one}");
+        if !words.text.contains(&said) {
+            tail.push_str(if tail.is_empty() { "\n" } else { " " });
+            tail.push_str(&said);
+        }
+    }
+    let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
+    let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
+    let text = fit(
+        &format!("{head}{}", words.text),
+        &tail,
+        BODY_BYTES_MAX - spent,
+        IN_JSON,
+    );
+    let (kind, content) = match words.format {
+        Format::Text => ("text", json!({"content": text})),
+        Format::Markdown => ("markdown", json!({"title": title(words), "text": text})),
+    };
+    object([("msgtype", kind.into()), (kind, content), ("at", at)])
+}
+
+/// What the list of conversations shows: the subject, or else the first line that says something.
+fn title(words: &Words<'_>) -> String {
+    let line = words
+        .text
+        .lines()
+        .map(|line| line.trim_matches(|c: char| c.is_whitespace() || "#>*-`".contains(c)));
+    let first = words
+        .subject
+        .or_else(|| line.clone().find(|line| !line.is_empty()))
+        .unwrap_or("…");
+    cut(
+        first.lines().next().unwrap_or("…"),
+        TITLE_BYTES_MAX,
+        IN_JSON,
+    )
+    .to_owned()
+}
+
+/// Adds what makes repeats recognisable, signs.
+pub(super) fn seal(
+    mut body: Map<String, Value>,
+    endpoint: &Endpoint,
+    secret: Option<&Secret>,
+    now: Moment,
+    repeat_id: Uuid,
+) -> Result<Prepared, Unsendable> {
+    body.entry("msgUuid")
+        .or_insert_with(|| repeat_id.to_string().into());
+    let mut url = endpoint.expose().to_owned();
+    if let Some(secret) = secret {
+        let millis = now.unix_millis();
+        let signature = sign(millis, secret.expose());
+        let encoded: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
+        url.push_str(&format!("&timestamp={millis}&sign={encoded}"));
+    }
+    Ok(Prepared {
+        url: Secret::new(url),
+        body: bounded(&body, BODY_BYTES_MAX)?,
+    })
+}
+
+/// base64(HMAC-SHA256(key = secret, message = milliseconds, line feed, secret)).
+fn sign(millis: u64, secret: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(format!("{millis}\n{secret}").as_bytes());
+    BASE64_STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// What an answer means.
+pub(super) fn read(response: &Response<'_>) -> Reading {
+    let Some(json) = response.json() else {
+        return response.without_json();
+    };
+    if json.get("status").and_then(Value::as_i64) == Some(1111) || json.get("punish").is_some() {
+        let detail =
+            "this machine's address called DingTalk too often and is banned for some minutes";
+        return Reading::new(
+            Verdict::Throttled {
+                wait: Some(BANNED_WAIT),
+            },
+            "1111",
+            detail,
+        );
+    }
+    let Some(code) = Response::number(&json, "errcode") else {
+        return response.without_code();
+    };
+    let words = json
+        .get("errmsg")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    Reading::new(verdict(code, words), code, words)
+}
+
+fn verdict(code: i64, words: &str) -> Verdict {
+    let says = |part: &str| words.to_lowercase().contains(part);
+    match code {
+        0 => Verdict::Delivered,
+        -1 => Verdict::TryAgain { wait: None },
+        88 | 404 | 300_005 | 400_013 | 400_101 | 400_102 | 400_106 => Verdict::RobotGone,
+        // One code, two meanings: the token is missing or unknown, or the message is bad.
+        40_035 | 300_001 if says("token") => Verdict::RobotGone,
+        // Our clock or a slow network; the next attempt is signed anew.
+        310_000 if says("timestamp") => Verdict::TryAgain { wait: None },
+        310_000 => Verdict::Security,
+        40_035
+        | 43_002
+        | 43_004
+        | 44_002
+        | 47_001
+        | 300_001
+        | 400_105
+        | 400_403
+        | 430_101..=430_104
+        | 460_101 => Verdict::Refused,
+        130_101 | 410_100 => Verdict::Throttled { wait: None },
+        90_020 | 90_030 => Verdict::Throttled {
+            wait: Some(MONTHLY_WAIT),
+        },
+        90_001..=90_019 => Verdict::Throttled {
+            wait: Some(BUSY_WAIT),
+        },
+        _ if says("too fast") || says("too many") => Verdict::Throttled { wait: None },
+        _ => Verdict::TryAgain { wait: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Mentions;
+
+    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
+        Words {
+            subject,
+            text,
+            format,
+            mentions: Mentions::default(),
+            keyword: None,
+        }
+    }
+
+    #[test]
+    fn signatures_are_those_of_the_documents() {
+        for (millis, secret, signature) in [
+            (
+                1_577_262_236_757,
+                "this is secret",
+                "hmPWwU+7lVdm3ZZz0r9tSfx0L4Q26jWOZr9+Gs6EZQM=",
+            ),
+            (
+                1_577_262_236_757,
+                "this is a secret",
+                "DJrE6qdyVGCQz9z5r2MDuNcNAhwYnuAkyj13cx169CA=",
+            ),
+            (
+                1_700_000_000_000,
+                "SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd",
+                "8SZas7RY4E7wuOlgLfjLwHSKZpyUEdXdLvFYSDZiiFw=",
+            ),
+            (
+                1_760_000_000_000,
+                "SECtest",
+                "6IoghBKw49dqVHyzlGNfS7+DTE6hHTbyKMslbn3uzKI=",
+            ),
+            (
+                1_700_000_000_001,
+                "SECtest",
+                "r4CWp/Dz+Ng0sbTjH1vB0Fr+uQ2fn831mssaN6/C05I=",
+            ),
+        ] {
+            assert_eq!(sign(millis, secret), signature);
+        }
+    }
+
+    #[test]
+    fn a_signature_is_url_encoded_once() {
+        let endpoint =
+            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let secret = Secret::new("SECtest".to_owned());
+        let now = Moment::from_unix_millis(1_700_000_000_001);
+        let prepared = seal(Map::new(), &endpoint, Some(&secret), now, Uuid::nil())
+            .unwrap_or_else(|_| panic!());
+        assert_eq!(
+            prepared.url.expose(),
+            "https://oapi.dingtalk.com/robot/send?access_token=T&timestamp=1700000000001\
+             &sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D"
+        );
+    }
+
+    #[test]
+    fn text_and_markdown_have_the_documented_form() {
+        let text = Value::Object(write(&words(Some("db-1"), "is down", Format::Text)));
+        assert_eq!(
+            text,
+            json!({"msgtype": "text", "text": {"content": "db-1\nis down"},
+                   "at": {"atMobiles": [], "atUserIds": [], "isAtAll": false}})
+        );
+        let markdown = Value::Object(write(&words(Some("db-1"), "**down**", Format::Markdown)));
+        assert_eq!(
+            markdown["markdown"],
+            json!({"title": "db-1", "text": "### db-1\n\n**down**"})
+        );
+        let untitled = Value::Object(write(&words(None, "\n## **Down**\nmore", Format::Markdown)));
+        assert_eq!(untitled["markdown"]["title"], "Down");
+    }
+
+    #[test]
+    fn whom_a_message_mentions_stands_in_its_text_once() {
+        let mut words = words(None, "ask @1380", Format::Text);
+        words.mentions = Mentions {
+            all: true,
+            mobiles: vec!["1380".into(), "1390".into()],
+            users: vec!["u1".into()],
+        };
+        words.keyword = Some("告警");
+        let body = Value::Object(write(&words));
+        assert_eq!(body["text"]["content"], "ask @1380\n告警 @1390 @u1");
+        assert_eq!(
+            body["at"],
+            json!({"atMobiles": ["1380", "1390"], "atUserIds": ["u1"], "isAtAll": true})
+        );
+    }
+
+    #[test]
+    fn the_longest_text_fits_whatever_it_is_made_of() {
+        let endpoint =
+            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
+            for format in [Format::Text, Format::Markdown] {
+                let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
+                let mut words = words(Some(&subject), &text, format);
+                words.mentions.mobiles = (0..60)
+                    .map(|number| format!("138000000{number:02}"))
+                    .collect();
+                let sealed = seal(
+                    write(&words),
+                    &endpoint,
+                    None,
+                    Moment::from_unix_millis(0),
+                    Uuid::nil(),
+                );
+                let body = sealed.map(|sealed| sealed.body.len()).unwrap();
+                assert!((18_000..=20_000).contains(&body), "{unit:?}: {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_documented_code_has_its_verdict() {
+        let (gone, again, refused) = (
+            Verdict::RobotGone,
+            Verdict::TryAgain { wait: None },
+            Verdict::Refused,
+        );
+        let throttled = |wait| Verdict::Throttled { wait };
+        for (code, words, expected) in [
+            (0, "ok", Verdict::Delivered),
+            (-1, "system busy", again),
+            (88, "access_token is blank", gone),
+            (404, "URI unknown", gone),
+            (40_035, "缺少参数 access_token", gone),
+            (40_035, "缺少参数 json", refused),
+            (43_002, "", refused),
+            (43_004, "", refused),
+            (44_002, "", refused),
+            (47_001, "", refused),
+            (300_001, "token is not exist", gone),
+            (300_001, "msgtype is null", refused),
+            (300_001, "session 不存在", refused),
+            (300_005, "token is not exist", gone),
+            (310_000, "keywords not in content", Verdict::Security),
+            (310_000, "invalid timestamp", again),
+            (310_000, "sign not match", Verdict::Security),
+            (310_000, "ip 1.2.3.4 not in whitelist", Verdict::Security),
+            (400_013, "", gone),
+            (400_101, "", gone),
+            (400_102, "", gone),
+            (400_105, "", refused),
+            (400_106, "", gone),
+            (400_403, "markdown → text", refused),
+            (410_100, "", throttled(None)),
+            (
+                130_101,
+                "send too fast, exceed 20 times per minute",
+                throttled(None),
+            ),
+            (430_101, "", refused),
+            (430_104, "", refused),
+            (460_101, "", refused),
+            (
+                660_026,
+                "sending too many messages per minute",
+                throttled(None),
+            ),
+            (660_026, "发送失败", again),
+            (90_002, "", throttled(Some(BUSY_WAIT))),
+            (90_018, "", throttled(Some(BUSY_WAIT))),
+            (90_020, "", throttled(Some(MONTHLY_WAIT))),
+            (
+                90_030,
+                "您的企业本月webhook调用量已超过限制",
+                throttled(Some(MONTHLY_WAIT)),
+            ),
+            (130_103, "", again),
+            (999_999, "send too fast", throttled(None)),
+        ] {
+            assert_eq!(verdict(code, words), expected, "{code} {words}");
+        }
+    }
+
+    #[test]
+    fn a_code_may_be_a_number_or_text_and_a_ban_has_none() {
+        let read = |body: &str| {
+            super::read(&Response {
+                status: 200,
+                retry_after: None,
+                rate_reset: None,
+                body: body.as_bytes(),
+            })
+        };
+        assert_eq!(
+            read(r#"{"errcode":"0","errmsg":"ok"}"#).verdict,
+            Verdict::Delivered
+        );
+        assert_eq!(
+            read(r#"{"errmsg":"ok","errcode":0}"#).verdict,
+            Verdict::Delivered
+        );
+        let ban = read(r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"u"}"#);
+        assert_eq!(
+            ban.verdict,
+            Verdict::Throttled {
+                wait: Some(BANNED_WAIT)
+            }
+        );
+        assert_eq!(read("<html>").verdict, Verdict::TryAgain { wait: None });
+        assert_eq!(read("{}").verdict, Verdict::TryAgain { wait: None });
+    }
+}

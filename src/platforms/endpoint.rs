@@ -1,0 +1,380 @@
+//! Which webhook URLs are a platform's own. Everything else is refused before it is stored: who could subscribe any URL could make the daemon
+//! call anything.
+
+use url::Url;
+
+use crate::domain::{Endpoint, Platform};
+
+/// Why a text is no endpoint of the platform. The message never repeats the text: it may hold a credential.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointMistake {
+    /// It is no URL.
+    #[error("the webhook is not a URL: copy it from the robot's settings, it begins with https://")]
+    NotUrl,
+    /// It is not https.
+    #[error("the webhook begins with {0}://: only https:// is accepted")]
+    NotHttps(String),
+    /// It belongs to another host.
+    #[error("the webhook's host {found} is not one of {platform}: expected {expected}")]
+    Host {
+        /// The platform it was given for.
+        platform: Platform,
+        /// Its host.
+        found: String,
+        /// The platform's hosts.
+        expected: String,
+    },
+    /// It is another platform's.
+    #[error("the webhook is one of {0}: say --platform {0}")]
+    OtherPlatform(Platform),
+    /// User, port or fragment.
+    #[error("the webhook has a {0}: copy it from the robot's settings as it is")]
+    Extra(&'static str),
+    /// The path is not the platform's.
+    #[error("the webhook's path is not {0}")]
+    Path(&'static str),
+    /// A kind of URL that looks right and cannot be used.
+    #[error("{0}")]
+    Unusable(&'static str),
+    /// The token is missing or given twice.
+    #[error("the webhook has no {0}, or more than one")]
+    Token(&'static str),
+    /// The token is no token.
+    #[error("the webhook's {0} is malformed: 8 to 256 letters, digits, - or _")]
+    TokenForm(&'static str),
+    /// A parameter that does not belong there.
+    #[error("the webhook has a parameter besides {0}: copy it from the robot's settings as it is")]
+    Parameter(&'static str),
+}
+
+const DINGTALK_HOSTS: [&str; 2] = ["oapi.dingtalk.com", "oapi.dingtalk.io"];
+const LARK_HOSTS: [&str; 3] = [
+    "open.feishu.cn",
+    "open.larksuite.com",
+    "open.larkoffice.com",
+];
+const WECOM_HOSTS: [&str; 1] = ["qyapi.weixin.qq.com"];
+
+const fn hosts(platform: Platform) -> &'static [&'static str] {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => &DINGTALK_HOSTS,
+        Platform::Lark => &LARK_HOSTS,
+        Platform::WeCom => &WECOM_HOSTS,
+    }
+}
+
+/// Checks a webhook URL against its platform and brings it into its one normal form, so that one robot is one robot however its URL was
+/// copied.
+pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {
+    let url = Url::parse(text.trim()).map_err(|_| EndpointMistake::NotUrl)?;
+    if url.scheme() != "https" {
+        let scheme = if url.scheme().len() <= 8 {
+            url.scheme()
+        } else {
+            "something"
+        };
+        return Err(EndpointMistake::NotHttps(scheme.to_owned()));
+    }
+    let host = url.host_str().unwrap_or_default();
+    if !hosts(platform).contains(&host) {
+        return Err(foreign(platform, host));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(EndpointMistake::Extra("user or password"));
+    }
+    if url.port().is_some() {
+        return Err(EndpointMistake::Extra("port"));
+    }
+    if url.fragment().is_some() {
+        return Err(EndpointMistake::Extra("fragment (#)"));
+    }
+    let normal = match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => dingtalk(&url, host),
+        Platform::Lark => lark(&url, host),
+        Platform::WeCom => wecom(&url, host),
+    };
+    normal.map(Endpoint::new)
+}
+
+fn foreign(platform: Platform, host: &str) -> EndpointMistake {
+    let owner = [Platform::DingTalk, Platform::Lark, Platform::WeCom]
+        .into_iter()
+        .find(|one| hosts(*one).contains(&host));
+    match owner {
+        Some(owner) => EndpointMistake::OtherPlatform(owner),
+        None => EndpointMistake::Host {
+            platform,
+            found: host.to_owned(),
+            expected: hosts(platform).join(" or "),
+        },
+    }
+}
+
+fn dingtalk(url: &Url, host: &str) -> Result<String, EndpointMistake> {
+    match url.path() {
+        "/robot/send" => (),
+        "/robot/sendBySession" => {
+            return Err(EndpointMistake::Unusable(
+                "the webhook answers one conversation and expires within hours: use the robot's own webhook, /robot/send",
+            ));
+        }
+        _ => return Err(EndpointMistake::Path("/robot/send")),
+    }
+    // Somebody may paste a URL that is signed already; each attempt signs anew.
+    let token = parameter(url, "access_token", &["timestamp", "sign"])?;
+    Ok(format!("https://{host}/robot/send?access_token={token}"))
+}
+
+fn lark(url: &Url, host: &str) -> Result<String, EndpointMistake> {
+    if url.path().starts_with("/open-apis/bot/hook/") {
+        return Err(EndpointMistake::Unusable(
+            "the webhook is one of the old kind (V1), which takes other messages: add a new custom bot to the group",
+        ));
+    }
+    let token = url
+        .path()
+        .strip_prefix("/open-apis/bot/v2/hook/")
+        .ok_or(EndpointMistake::Path("/open-apis/bot/v2/hook/…"))?;
+    let token = well_formed(token.strip_suffix('/').unwrap_or(token), "token")?;
+    if url.query().is_some_and(|query| !query.is_empty()) {
+        return Err(EndpointMistake::Parameter("the token"));
+    }
+    Ok(format!("https://{host}/open-apis/bot/v2/hook/{token}"))
+}
+
+fn wecom(url: &Url, host: &str) -> Result<String, EndpointMistake> {
+    match url.path() {
+        "/cgi-bin/webhook/send" => (),
+        "/cgi-bin/webhook/upload_media" => {
+            return Err(EndpointMistake::Unusable(
+                "the webhook is the one for uploads: use the one for messages, /cgi-bin/webhook/send",
+            ));
+        }
+        _ => return Err(EndpointMistake::Path("/cgi-bin/webhook/send")),
+    }
+    let key = parameter(url, "key", &[])?;
+    Ok(format!("https://{host}/cgi-bin/webhook/send?key={key}"))
+}
+
+/// The one parameter of that name; others are mistakes, unless they are among the `dropped`.
+fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<String, EndpointMistake> {
+    let (mine, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(found, _)| found == name);
+    if others
+        .iter()
+        .any(|(found, _)| !dropped.contains(&found.as_ref()))
+    {
+        return Err(EndpointMistake::Parameter(name));
+    }
+    match mine.as_slice() {
+        [(_, value)] => well_formed(value.trim(), name).map(str::to_owned),
+        _ => Err(EndpointMistake::Token(name)),
+    }
+}
+
+fn well_formed<'a>(token: &'a str, name: &'static str) -> Result<&'a str, EndpointMistake> {
+    let good = (8..=256).contains(&token.len())
+        && token
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if good {
+        Ok(token)
+    } else {
+        Err(EndpointMistake::TokenForm(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(platform: Platform, text: &str) -> Result<String, EndpointMistake> {
+        check_endpoint(platform, text).map(|endpoint| endpoint.expose().to_owned())
+    }
+
+    #[test]
+    fn one_robot_has_one_form_however_its_webhook_was_copied() {
+        let ding = "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef";
+        for text in [
+            ding,
+            " https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef \n",
+            "HTTPS://OAPI.DingTalk.com:443/robot/send?access_token=0123456789abcdef",
+            "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef&timestamp=1&sign=x%3D",
+        ] {
+            assert_eq!(check(Platform::DingTalk, text).as_deref(), Ok(ding));
+            assert_eq!(check(Platform::DingTalkInternal, text).as_deref(), Ok(ding));
+        }
+        let lark = "https://open.larksuite.com/open-apis/bot/v2/hook/1bd8b1a2-1111";
+        assert_eq!(
+            check(Platform::Lark, &format!("{lark}/")).as_deref(),
+            Ok(lark)
+        );
+        let wecom = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7xxx";
+        assert_eq!(check(Platform::WeCom, wecom).as_deref(), Ok(wecom));
+        for host in LARK_HOSTS {
+            assert!(
+                check(
+                    Platform::Lark,
+                    &format!("https://{host}/open-apis/bot/v2/hook/12345678")
+                )
+                .is_ok()
+            );
+        }
+        assert!(
+            check(
+                Platform::DingTalk,
+                "https://oapi.dingtalk.io/robot/send?access_token=12345678"
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_its_reason() {
+        use EndpointMistake as M;
+        let ding = Platform::DingTalk;
+        let foreign = |found: &str| M::Host {
+            platform: ding,
+            found: found.to_owned(),
+            expected: "oapi.dingtalk.com or oapi.dingtalk.io".to_owned(),
+        };
+        for (platform, text, mistake) in [
+            (ding, "", M::NotUrl),
+            (
+                ding,
+                "oapi.dingtalk.com/robot/send?access_token=12345678",
+                M::NotUrl,
+            ),
+            (
+                ding,
+                "http://oapi.dingtalk.com/robot/send?access_token=12345678",
+                M::NotHttps("http".to_owned()),
+            ),
+            (ding, "file:///etc/passwd", M::NotHttps("file".to_owned())),
+            (
+                ding,
+                "https://evil.example/robot/send?access_token=12345678",
+                foreign("evil.example"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com.evil.example/robot/send?access_token=12345678",
+                foreign("oapi.dingtalk.com.evil.example"),
+            ),
+            (
+                ding,
+                "https://127.0.0.1/robot/send?access_token=12345678",
+                foreign("127.0.0.1"),
+            ),
+            (
+                ding,
+                "https://open.feishu.cn/open-apis/bot/v2/hook/12345678",
+                M::OtherPlatform(Platform::Lark),
+            ),
+            (
+                ding,
+                "https://user@oapi.dingtalk.com/robot/send?access_token=12345678",
+                M::Extra("user or password"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com:8443/robot/send?access_token=12345678",
+                M::Extra("port"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678#x",
+                M::Extra("fragment (#)"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/other?access_token=12345678",
+                M::Path("/robot/send"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send",
+                M::Token("access_token"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678&access_token=12345678",
+                M::Token("access_token"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=123",
+                M::TokenForm("access_token"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678%20x",
+                M::TokenForm("access_token"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678&x=1",
+                M::Parameter("access_token"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/open-apis/bot/v2/hook/",
+                M::TokenForm("token"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/open-apis/bot/v2/hook/12345678/x",
+                M::TokenForm("token"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/other/12345678",
+                M::Path("/open-apis/bot/v2/hook/…"),
+            ),
+            (
+                Platform::WeCom,
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678&debug=1",
+                M::Parameter("key"),
+            ),
+        ] {
+            assert_eq!(check(platform, text), Err(mistake), "{text}");
+        }
+        for (platform, text) in [
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/sendBySession?session=12345678",
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/open-apis/bot/hook/12345678",
+            ),
+            (
+                Platform::WeCom,
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key=12345678&type=file",
+            ),
+        ] {
+            assert!(
+                matches!(check(platform, text), Err(M::Unusable(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_mistake_repeats_the_token() {
+        for text in [
+            "http://oapi.dingtalk.com/robot/send?access_token=TOPSECRET",
+            "https://evil.example/robot/send?access_token=TOPSECRET",
+            "https://oapi.dingtalk.com/robot/send?access_token=TOPSECRET!",
+            "TOPSECRET",
+            "topsecret-topsecret:x",
+        ] {
+            let Err(mistake) = check(Platform::DingTalk, text) else {
+                panic!("{text}")
+            };
+            assert!(
+                !mistake.to_string().to_lowercase().contains("topsecret"),
+                "{mistake}"
+            );
+        }
+    }
+}

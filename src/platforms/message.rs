@@ -1,0 +1,135 @@
+//! From a delivery to a request: what is sent where. The wire forms are in the platforms' files.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{dingtalk, lark, wecom};
+use crate::domain::{
+    Content, Delivery, Format, Mentions, Moment, Piece, Platform, Secret, Subscription,
+};
+
+/// What a message is made of.
+pub struct Draft<'a> {
+    /// The delivery.
+    pub delivery: &'a Delivery,
+    /// For whom, opened.
+    pub subscription: &'a Subscription,
+    /// The time of day, which signatures contain.
+    pub now: Moment,
+}
+
+/// A request that is ready to be sent.
+pub struct Prepared {
+    /// Where to. It contains the credential, and the signature where the platform takes it there.
+    pub url: Secret,
+    /// The JSON body, as UTF-8 without escapes: platforms count bytes.
+    pub body: Vec<u8>,
+}
+
+/// The message cannot be sent to this platform in any way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unsendable {
+    /// Our code for it: `too_large`, `no_content`.
+    pub code: &'static str,
+    /// What is wrong, in a sentence.
+    pub detail: String,
+}
+
+/// The text part of a message, ready to be put into a platform's form.
+pub(super) struct Words<'a> {
+    pub(super) subject: Option<&'a str>,
+    pub(super) text: &'a str,
+    pub(super) format: Format,
+    pub(super) mentions: Mentions,
+    pub(super) keyword: Option<&'a str>,
+}
+
+/// Writes and signs the message.
+pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
+    let Draft {
+        delivery,
+        subscription,
+        now,
+    } = draft;
+    let content: &Content = &delivery.event.content;
+    let body = match content.piece_for(subscription.platform) {
+        Some(Piece::Native(json)) => native(json)?,
+        Some(Piece::Text(text)) => written(
+            subscription.platform,
+            &Words {
+                subject: content.subject.as_deref(),
+                text,
+                format: content.format,
+                mentions: content.mentions.and(&subscription.mentions),
+                keyword: subscription.keyword.as_deref(),
+            },
+        ),
+        None => {
+            return Err(Unsendable {
+                code: "no_content",
+                detail: "the event has neither a message nor an entry for this platform".to_owned(),
+            });
+        }
+    };
+    let (endpoint, secret) = (&subscription.endpoint, subscription.secret.as_ref());
+    match subscription.platform {
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            dingtalk::seal(body, endpoint, secret, *now, repeat_id(delivery))
+        }
+        Platform::Lark => lark::seal(body, endpoint, secret, *now),
+        Platform::WeCom => wecom::seal(body, endpoint),
+    }
+}
+
+fn native(json: &str) -> Result<Map<String, Value>, Unsendable> {
+    serde_json::from_str(json).map_err(|_| Unsendable {
+        code: "no_content",
+        detail: "the event's entry for this platform is no JSON object".to_owned(),
+    })
+}
+
+fn written(platform: Platform, words: &Words<'_>) -> Map<String, Value> {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => dingtalk::write(words),
+        Platform::Lark => lark::write(words),
+        Platform::WeCom => wecom::write(words),
+    }
+}
+
+/// By which a platform that can tells a repeated attempt from another message. The same for all attempts of one delivery; another after a redrive, for
+/// whoever redrives wants it sent. The body is part of it, because publishers have been seen to use one `message_id` twice.
+fn repeat_id(delivery: &Delivery) -> Uuid {
+    let event = &delivery.event;
+    let parts: [&[u8]; 6] = [
+        event.topic.as_str().as_bytes(),
+        &[0],
+        event.id.as_str().as_bytes(),
+        delivery.subscription.as_bytes(),
+        &delivery.generation.to_be_bytes(),
+        &event.published.body,
+    ];
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.concat())
+}
+
+/// The body as bytes, if the platform takes so many.
+pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec<u8>, Unsendable> {
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    if bytes.len() > bytes_max {
+        return Err(Unsendable {
+            code: "too_large",
+            detail: format!(
+                "the message has {} bytes; the platform takes {bytes_max}",
+                bytes.len()
+            ),
+        });
+    }
+    Ok(bytes)
+}
+
+/// A JSON object from its fields.
+pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

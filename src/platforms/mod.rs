@@ -1,0 +1,18 @@
+//! What each platform says on the wire: which endpoints are its own, how a message is written and signed, what an answer means.
+//!
+//! Pure: no clock, no network, no configuration. One file for each platform's wire form; the facts come from the platforms' own documents and from
+//! logs of real answers, and are collected in `docs/PLATFORMS.md`.
+
+mod advice;
+mod answer;
+mod dingtalk;
+mod endpoint;
+mod lark;
+mod message;
+mod text;
+mod wecom;
+
+pub use advice::advice;
+pub use answer::{Response, read_answer};
+pub use endpoint::{EndpointMistake, check_endpoint};
+pub use message::{Draft, Prepared, Unsendable, prepare};

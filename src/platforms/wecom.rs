@@ -1,0 +1,231 @@
+//! WeCom group robots.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Reading, Response},
+    message::{Prepared, Unsendable, Words, bounded, object},
+    text::{RAW, fit, keyword_tail},
+};
+use crate::domain::{Endpoint, Format, Secret, Verdict};
+
+/// `text.content`, in bytes.
+const TEXT_BYTES_MAX: usize = 2_048;
+/// `markdown.content`, in bytes.
+const MARKDOWN_BYTES_MAX: usize = 4_096;
+/// An image of 2 MB in base64 is the largest body there is; more than an event can hold.
+const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Too many at the same time passes soon.
+const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
+
+/// Writes text or markdown. Markdown mentions members by user id only; text mentions by mobile number and everybody as well.
+pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
+    let subject = words.subject.unwrap_or_default();
+    let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
+    match words.format {
+        Format::Text => {
+            let head = words
+                .subject
+                .map(|subject| format!("{subject}\n"))
+                .unwrap_or_default();
+            let content = fit(&format!("{head}{}", words.text), &tail, TEXT_BYTES_MAX, RAW);
+            let mut text = object([("content", content.into())]);
+            let mut users = words.mentions.users.clone();
+            if words.mentions.all {
+                users.push("@all".to_owned());
+            }
+            if !users.is_empty() {
+                text.insert("mentioned_list".to_owned(), json!(users));
+            }
+            if !words.mentions.mobiles.is_empty() {
+                text.insert(
+                    "mentioned_mobile_list".to_owned(),
+                    json!(words.mentions.mobiles),
+                );
+            }
+            object([("msgtype", "text".into()), ("text", text.into())])
+        }
+        Format::Markdown => {
+            let head = words
+                .subject
+                .map(|subject| format!("### {subject}\n"))
+                .unwrap_or_default();
+            let named = words
+                .mentions
+                .users
+                .iter()
+                .filter(|user| !user.contains(['<', '>']));
+            let named: Vec<_> = named
+                .map(|user| format!("<@{user}>"))
+                .filter(|tag| !words.text.contains(tag))
+                .collect();
+            if !named.is_empty() {
+                tail.push('\n');
+                tail.push_str(&named.join(" "));
+            }
+            let content = fit(
+                &format!("{head}{}", words.text),
+                &tail,
+                MARKDOWN_BYTES_MAX,
+                RAW,
+            );
+            object([
+                ("msgtype", "markdown".into()),
+                ("markdown", json!({"content": content})),
+            ])
+        }
+    }
+}
+
+/// There is nothing to sign: the URL is the secret.
+pub(super) fn seal(body: Map<String, Value>, endpoint: &Endpoint) -> Result<Prepared, Unsendable> {
+    Ok(Prepared {
+        url: Secret::new(endpoint.expose().to_owned()),
+        body: bounded(&body, BODY_BYTES_MAX)?,
+    })
+}
+
+/// What an answer means. A warning in the words of a success is still a success.
+pub(super) fn read(response: &Response<'_>) -> Reading {
+    let Some(json) = response.json() else {
+        return response.without_json();
+    };
+    let Some(code) = Response::number(&json, "errcode") else {
+        return response.without_code();
+    };
+    let words = json
+        .get("errmsg")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    Reading::new(verdict(code, words), code, words)
+}
+
+fn verdict(code: i64, words: &str) -> Verdict {
+    match code {
+        0 => Verdict::Delivered,
+        -1 | 6_000 => Verdict::TryAgain { wait: None },
+        45_009 => Verdict::Throttled { wait: None },
+        45_033 => Verdict::Throttled {
+            wait: Some(CONCURRENCY_WAIT),
+        },
+        49_008 | 93_000 | 93_004 | 93_008 => Verdict::RobotGone,
+        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001
+        | 45_002 | 45_007 | 45_008 | 45_034 => Verdict::Refused,
+        60_020 => Verdict::Security,
+        _ if words.contains("freq out of limit") => Verdict::Throttled { wait: None },
+        _ => Verdict::TryAgain { wait: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Mentions;
+
+    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
+        Words {
+            subject,
+            text,
+            format,
+            mentions: Mentions::default(),
+            keyword: None,
+        }
+    }
+
+    #[test]
+    fn text_mentions_by_list_and_markdown_by_tag() {
+        let mut words = words(Some("db-1"), "down", Format::Text);
+        words.mentions = Mentions {
+            all: true,
+            mobiles: vec!["1380".into()],
+            users: vec!["ann".into()],
+        };
+        assert_eq!(
+            Value::Object(write(&words)),
+            json!({"msgtype": "text", "text": {
+                "content": "db-1\ndown", "mentioned_list": ["ann", "@all"], "mentioned_mobile_list": ["1380"]}})
+        );
+        words.format = Format::Markdown;
+        assert_eq!(
+            Value::Object(write(&words)),
+            json!({"msgtype": "markdown", "markdown": {"content": "### db-1\ndown\n<@ann>"}})
+        );
+        assert_eq!(
+            Value::Object(write(&super::tests::words(None, "down", Format::Text))),
+            json!({"msgtype": "text", "text": {"content": "down"}})
+        );
+    }
+
+    #[test]
+    fn content_is_cut_to_the_bytes_of_its_type_and_keeps_keyword_and_mentions() {
+        let text = "告警".repeat(5_000);
+        for (format, kind, max) in [
+            (Format::Text, "text", 2_048),
+            (Format::Markdown, "markdown", 4_096),
+        ] {
+            let mut words = words(Some("s"), &text, format);
+            words.keyword = Some("钥");
+            let body = Value::Object(write(&words));
+            let content = body[kind]["content"].as_str().unwrap();
+            assert!(
+                (max - 8..=max).contains(&content.len()),
+                "{kind}: {}",
+                content.len()
+            );
+            assert!(content.ends_with("bytes left out)\n钥"));
+        }
+    }
+
+    #[test]
+    fn every_documented_code_has_its_verdict() {
+        let again = Verdict::TryAgain { wait: None };
+        for (code, expected) in [
+            (0, Verdict::Delivered),
+            (-1, again),
+            (6_000, again),
+            (45_009, Verdict::Throttled { wait: None }),
+            (
+                45_033,
+                Verdict::Throttled {
+                    wait: Some(CONCURRENCY_WAIT),
+                },
+            ),
+            (93_000, Verdict::RobotGone),
+            (93_004, Verdict::RobotGone),
+            (93_008, Verdict::RobotGone),
+            (49_008, Verdict::RobotGone),
+            (40_008, Verdict::Refused),
+            (40_058, Verdict::Refused),
+            (45_002, Verdict::Refused),
+            (44_004, Verdict::Refused),
+            (40_007, Verdict::Refused),
+            (40_009, Verdict::Refused),
+            (40_033, Verdict::Refused),
+            (40_035, Verdict::Refused),
+            (41_016, Verdict::Refused),
+            (44_001, Verdict::Refused),
+            (45_001, Verdict::Refused),
+            (45_007, Verdict::Refused),
+            (45_008, Verdict::Refused),
+            (45_034, Verdict::Refused),
+            (60_020, Verdict::Security),
+            (12_345, again),
+        ] {
+            assert_eq!(verdict(code, ""), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_success_with_a_warning_is_a_success() {
+        let body = br#"{"errcode":0,"errmsg":"ok. Warning: wrong json format. "}"#;
+        let reading = read(&Response {
+            status: 200,
+            retry_after: None,
+            rate_reset: None,
+            body,
+        });
+        assert_eq!(reading.verdict, Verdict::Delivered);
+    }
+}

@@ -1,0 +1,331 @@
+//! Posting over HTTP: one client for everything, with every default that matters said out loud.
+
+use std::{
+    collections::HashSet,
+    error::Error,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Client, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER},
+    redirect::Policy,
+};
+
+use super::{
+    NoAnswer, Post, Reply, Request,
+    guard::{GuardedResolver, OnlyInside, is_outside},
+};
+
+/// No platform's answer is longer; what is longer is not read.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Lark's gateway says here in how many seconds its limit resets.
+const RATE_RESET: HeaderName = HeaderName::from_static("x-ogw-ratelimit-reset");
+
+/// How the network is used.
+#[derive(Clone, Debug)]
+pub struct CourierSettings {
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long an attempt may take, from the first byte sent to the last byte read.
+    pub deadline: Duration,
+    /// How many idle connections to one host are kept.
+    pub pool_idle_per_host: usize,
+    /// Hosts of gateways, which may be inside.
+    pub gateways: HashSet<String>,
+}
+
+/// Posts over HTTP.
+pub struct Courier {
+    client: Client,
+    deadline: Duration,
+    gateways: Arc<HashSet<String>>,
+}
+
+/// Chooses the cryptography behind TLS for the whole process; the broker's connections use the same. A second call changes nothing.
+pub fn install_crypto_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+impl Courier {
+    /// Builds the client. [`install_crypto_provider`] was called before.
+    pub fn new(settings: CourierSettings) -> Result<Self, reqwest::Error> {
+        let gateways = Arc::new(settings.gateways);
+        let client = Client::builder()
+            .user_agent(concat!("roomcast/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .connect_timeout(settings.connect_timeout)
+            .pool_max_idle_per_host(settings.pool_idle_per_host)
+            .tcp_keepalive(Duration::from_secs(30))
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(GuardedResolver {
+                gateways: Arc::clone(&gateways),
+            }))
+            .build()?;
+        Ok(Self {
+            client,
+            deadline: settings.deadline,
+            gateways,
+        })
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Reply, NoAnswer> {
+        let url = reqwest::Url::parse(request.url.expose())
+            .map_err(|_| no_answer("broken", "the URL cannot be read"))?;
+        // The client resolves names only; an address in place of a name is checked here.
+        let literal = match url.host() {
+            Some(url::Host::Ipv4(address)) => Some(address.into()),
+            Some(url::Host::Ipv6(address)) => Some(address.into()),
+            _ => None,
+        };
+        let gateway = url
+            .host_str()
+            .is_some_and(|host| self.gateways.contains(host));
+        if !gateway && literal.is_some_and(|address| !is_outside(address)) {
+            return Err(no_answer("dns", &OnlyInside.to_string()));
+        }
+        let sent = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .body(request.body)
+            .send();
+        let mut response = sent.await.map_err(failed)?;
+        let (status, headers) = (response.status(), response.headers());
+        let (retry_after, rate_reset) = (retry_after(headers), seconds(headers, &RATE_RESET));
+        let mut body = BytesMut::new();
+        while body.len() < BODY_BYTES_MAX {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        body.truncate(BODY_BYTES_MAX);
+        Ok(Reply {
+            status: StatusCode::as_u16(&status),
+            retry_after,
+            rate_reset,
+            body: Bytes::from(body),
+        })
+    }
+}
+
+#[async_trait]
+impl Post for Courier {
+    async fn post(&self, request: Request) -> Result<Reply, NoAnswer> {
+        match tokio::time::timeout(self.deadline, self.exchange(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(no_answer(
+                "timeout",
+                &format!("no whole answer within {} s", self.deadline.as_secs()),
+            )),
+        }
+    }
+}
+
+/// A failure in words without the URL, which every error of the client would otherwise show.
+fn failed(error: reqwest::Error) -> NoAnswer {
+    let error = error.without_url();
+    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
+        cause.source()
+    })
+    .collect();
+    let inside = causes.iter().any(|cause| cause.is::<OnlyInside>());
+    let resolving = causes
+        .iter()
+        .any(|cause| cause.to_string().contains("dns error"));
+    let code = match () {
+        () if inside || resolving => "dns",
+        () if error.is_timeout() && !error.is_connect() => "timeout",
+        () if error.is_connect() => "connect",
+        () => "broken",
+    };
+    let words = causes.iter().fold(error.to_string(), |words, cause| {
+        format!("{words}: {cause}")
+    });
+    no_answer(code, &words)
+}
+
+fn no_answer(code: &'static str, detail: &str) -> NoAnswer {
+    NoAnswer {
+        code,
+        detail: detail.to_owned(),
+    }
+}
+
+fn seconds(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
+    headers
+        .get(name)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+/// In seconds, or as a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    seconds(headers, &RETRY_AFTER).or_else(|| {
+        let date = httpdate::parse_http_date(headers.get(RETRY_AFTER)?.to_str().ok()?).ok()?;
+        Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::domain::Secret;
+
+    fn courier(gateways: &[&str]) -> Courier {
+        install_crypto_provider();
+        Courier::new(CourierSettings {
+            connect_timeout: Duration::from_millis(500),
+            deadline: Duration::from_millis(900),
+            pool_idle_per_host: 4,
+            gateways: gateways.iter().map(|host| (*host).to_owned()).collect(),
+        })
+        .unwrap()
+    }
+
+    /// Listens on loopback and answers the first request with these bytes, then keeps the connection open.
+    async fn server(answer: Vec<u8>) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(&answer).await;
+            std::future::pending::<()>().await
+        });
+        port
+    }
+
+    async fn post(courier: &Courier, url: String) -> Result<Reply, NoAnswer> {
+        courier
+            .post(Request {
+                url: Secret::new(url),
+                body: Bytes::from_static(b"{}"),
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn an_address_inside_is_not_called_whether_written_or_resolved() {
+        let port = server(Vec::new()).await;
+        for host in ["127.0.0.1", "[::1]", "localhost"] {
+            let refused = post(&courier(&[]), format!("http://{host}:{port}/?t=MARKER"))
+                .await
+                .unwrap_err();
+            assert_eq!(refused.code, "dns", "{host}: {}", refused.detail);
+            assert!(
+                refused.detail.contains("private address"),
+                "{}",
+                refused.detail
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        let answer =
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
+                .to_vec();
+        let port = server(answer).await;
+        let reply = post(
+            &courier(&["127.0.0.1"]),
+            format!("http://127.0.0.1:{port}/"),
+        )
+        .await
+        .unwrap();
+        assert_eq!(reply.status, 302);
+    }
+
+    #[tokio::test]
+    async fn the_deadline_covers_head_and_body() {
+        for answer in [
+            &b""[..],
+            b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+        ] {
+            let port = server(answer.to_vec()).await;
+            let late = post(
+                &courier(&["127.0.0.1"]),
+                format!("http://127.0.0.1:{port}/"),
+            )
+            .await
+            .unwrap_err();
+            assert_eq!(late.code, "timeout");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_is_read_to_its_cap_only() {
+        let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n".to_vec();
+        answer.resize(answer.len() + 200_000, b'x');
+        let port = server(answer).await;
+        let reply = post(
+            &courier(&["127.0.0.1"]),
+            format!("http://127.0.0.1:{port}/"),
+        )
+        .await
+        .unwrap();
+        assert_eq!(reply.body.len(), BODY_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn waits_are_read_as_seconds_and_as_dates() {
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, date.parse().unwrap());
+        assert!((80..=90).contains(&retry_after(&headers).unwrap().as_secs()));
+        headers.insert(RETRY_AFTER, "7".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(7)));
+        headers.insert(RETRY_AFTER, "soon".parse().unwrap());
+        assert_eq!(retry_after(&headers), None);
+    }
+
+    #[tokio::test]
+    async fn no_failure_shows_the_url() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let refused = post(
+            &courier(&["127.0.0.1"]),
+            format!("http://127.0.0.1:{port}/?access_token=MARKER"),
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(refused.code, "connect");
+        let unknown = post(
+            &courier(&[]),
+            "http://no-such-host.invalid/?access_token=MARKER".to_owned(),
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(unknown.code, "dns");
+        let port = server(b"garbage\r\n\r\n".to_vec()).await;
+        let broken = post(
+            &courier(&["127.0.0.1"]),
+            format!("http://127.0.0.1:{port}/?access_token=MARKER"),
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(broken.code, "broken");
+        for failure in [refused, unknown, broken] {
+            assert!(!format!("{failure:?}").contains("MARKER"), "{failure:?}");
+        }
+    }
+}

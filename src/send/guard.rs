@@ -1,0 +1,135 @@
+//! Which addresses may be called. A platform's name that resolves to an address inside is not followed there: that would turn the daemon
+//! into a way into the network it runs in.
+
+use std::{
+    collections::HashSet,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// A name resolved to addresses inside only.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the host resolves to a private address, which is not called; platforms.<name>.base_url is the way to a gateway inside"
+)]
+pub(super) struct OnlyInside;
+
+/// Resolves names to addresses outside. The hosts of gateways are the operator's own and may be anywhere.
+pub(super) struct GuardedResolver {
+    pub(super) gateways: Arc<HashSet<String>>,
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let gateways = Arc::clone(&self.gateways);
+        Box::pin(async move {
+            // The port is set by the caller.
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.is_empty() {
+                return Err(
+                    io::Error::new(io::ErrorKind::NotFound, "the name has no address").into(),
+                );
+            }
+            let allowed: Vec<SocketAddr> = if gateways.contains(name.as_str()) {
+                found
+            } else {
+                found
+                    .into_iter()
+                    .filter(|address| is_outside(address.ip()))
+                    .collect()
+            };
+            if allowed.is_empty() {
+                return Err(OnlyInside.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address is one of the public internet.
+pub(super) fn is_outside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => v4_is_outside(address),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => v4_is_outside(mapped),
+            None => v6_is_outside(address),
+        },
+    }
+}
+
+/// RFC 6890 and what came after it.
+fn v4_is_outside(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let inside = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0
+        // Carrier-grade address translation.
+        || (a == 100 && (64..128).contains(&b))
+        // Protocol assignments, benchmarks, reserved.
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && (b == 18 || b == 19))
+        || a >= 240;
+    !inside
+}
+
+fn v6_is_outside(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    // Only global unicast is outside, without documentation, and without the tunnels whose address hides a v4 one.
+    let hides_v4 =
+        first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
+    (first & 0xe000) == 0x2000 && !(first == 0x2001 && second == 0xdb8) && !hides_v4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_public_internet_are_outside() {
+        for inside in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.8",
+            "240.0.0.1",
+            "203.0.113.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "::ffff:127.0.0.1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "64:ff9b::7f00:1",
+            "fec0::1",
+        ] {
+            assert!(!is_outside(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in [
+            "203.119.204.1",
+            "8.8.8.8",
+            "::ffff:8.8.8.8",
+            "2408:4001:f00::1",
+            "100.128.0.1",
+            "172.32.0.1",
+        ] {
+            assert!(is_outside(outside.parse().unwrap()), "{outside}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One attempt: write the message, post it, read the answer. The only room that names reqwest.
+//!
+//! Owns that a request goes to its platform's host, or to the gateway that the operator put in its place, and nowhere else; that it ends by its
+//! deadline; and that nothing of it is left in an error. What is written and what an answer means is `platforms/`.
+
+mod courier;
+mod guard;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use url::Url;
+
+pub use courier::{Courier, CourierSettings, install_crypto_provider};
+
+use crate::{
+    domain::{Answer, Delivery, Moment, Platform, Secret, Subscription, Verdict},
+    platforms::{self, Draft, Prepared, Response},
+};
+
+/// What goes over the wire.
+pub struct Request {
+    /// Where to; it contains the credential.
+    pub url: Secret,
+    /// JSON.
+    pub body: Bytes,
+}
+
+/// What came back.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, as a wait from now.
+    pub retry_after: Option<Duration>,
+    /// `x-ogw-ratelimit-reset`, as a wait from now.
+    pub rate_reset: Option<Duration>,
+    /// The body, or its beginning if it was very long.
+    pub body: Bytes,
+}
+
+/// No answer came. Whether the message arrived is not known, except for `dns` and `connect`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// Our code: `timeout`, `dns`, `connect`, `broken`.
+    pub code: &'static str,
+    /// What happened, in words that contain nothing of the request.
+    pub detail: String,
+}
+
+/// The seam to the network: implemented over HTTP, and by a double in simulations.
+#[async_trait]
+pub trait Post: Send + Sync {
+    /// Posts a request and waits for the whole answer, within the deadline.
+    async fn post(&self, request: Request) -> Result<Reply, NoAnswer>;
+}
+
+/// Makes attempts.
+#[derive(Clone)]
+pub struct Sender {
+    post: Arc<dyn Post>,
+    gateways: [Option<Url>; 4],
+}
+
+impl Sender {
+    /// A sender over this network. A platform's gateway, in the order of [`Platform::ALL`], takes the place of scheme, host and port.
+    #[must_use]
+    pub fn new(post: Arc<dyn Post>, gateways: [Option<Url>; 4]) -> Self {
+        Self { post, gateways }
+    }
+
+    /// Makes one attempt. Whatever happens has an answer.
+    pub async fn attempt(
+        &self,
+        delivery: &Delivery,
+        subscription: &Subscription,
+        now: Moment,
+    ) -> Answer {
+        let prepared = match platforms::prepare(&Draft {
+            delivery,
+            subscription,
+            now,
+        }) {
+            Ok(prepared) => prepared,
+            Err(unsendable) => {
+                return Answer {
+                    verdict: Verdict::Refused,
+                    code: unsendable.code.to_owned(),
+                    detail: unsendable.detail,
+                };
+            }
+        };
+        match self
+            .post
+            .post(self.directed(subscription.platform, prepared))
+            .await
+        {
+            Ok(reply) => {
+                let Reply {
+                    status,
+                    retry_after,
+                    rate_reset,
+                    body,
+                } = reply;
+                let response = Response {
+                    status,
+                    retry_after,
+                    rate_reset,
+                    body: &body,
+                };
+                platforms::read_answer(subscription, &response)
+            }
+            Err(NoAnswer { code, detail }) => Answer {
+                verdict: Verdict::TryAgain { wait: None },
+                code: code.to_owned(),
+                detail,
+            },
+        }
+    }
+
+    fn directed(&self, platform: Platform, prepared: Prepared) -> Request {
+        let gateway = Platform::ALL
+            .iter()
+            .zip(&self.gateways)
+            .find(|(one, _)| **one == platform)
+            .and_then(|(_, gateway)| gateway.as_ref());
+        let url = match gateway {
+            None => prepared.url,
+            Some(gateway) => through(gateway, &prepared.url),
+        };
+        Request {
+            url,
+            body: prepared.body.into(),
+        }
+    }
+}
+
+/// The same path and query at the gateway.
+fn through(gateway: &Url, url: &Secret) -> Secret {
+    let rest = url
+        .expose()
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+    Secret::new(format!(
+        "{}{}",
+        gateway.as_str().trim_end_matches('/'),
+        rest.unwrap_or_default()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_takes_the_place_of_scheme_host_and_port_only() {
+        let url = Secret::new(
+            "https://oapi.dingtalk.com/robot/send?access_token=T&sign=a%2Fb".to_owned(),
+        );
+        for gateway in ["http://127.0.0.1:80", "http://127.0.0.1/"] {
+            let directed = through(&gateway.parse().unwrap(), &url);
+            assert_eq!(
+                directed.expose(),
+                "http://127.0.0.1/robot/send?access_token=T&sign=a%2Fb"
+            );
+        }
+    }
+}
