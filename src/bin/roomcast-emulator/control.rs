@@ -98,7 +98,7 @@ async fn register(
     };
     let setup: Setup = match parse(if body.is_empty() { b"{}" } else { &body }) {
         Ok(setup) => setup,
-        Err(complaint) => return complaint,
+        Err(complaint) => return bad(&complaint),
     };
     if let Some(complaint) = setup.complaint(platform) {
         return bad(complaint);
@@ -127,7 +127,7 @@ async fn faults(State(emulator): Shared) -> Response {
 async fn inject(State(emulator): Shared, body: Bytes) -> Response {
     let fault: Fault = match parse(&body) {
         Ok(fault) => fault,
-        Err(complaint) => return complaint,
+        Err(complaint) => return bad(&complaint),
     };
     if let Some(complaint) = fault.complaint() {
         return bad(complaint);
@@ -142,8 +142,8 @@ async fn calm(State(emulator): Shared) -> StatusCode {
 }
 
 /// Reads JSON whatever the content type says, so that a bare `curl -d` works.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
-    serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 fn bad(complaint: &str) -> Response {

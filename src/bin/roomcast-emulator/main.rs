@@ -2,6 +2,7 @@
 //! and demonstrations. It enforces what the platforms document, breaks down on request, and
 //! tells what it received. It shares no code with what it tests, so that it can catch mistakes.
 
+mod check;
 mod control;
 mod dialect;
 mod dingtalk;
@@ -20,6 +21,9 @@ mod robots;
 mod server;
 mod wecom;
 mod wecom_card;
+
+#[cfg(test)]
+mod behaviour;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -7,20 +7,21 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::{any, post};
 use axum::{Extension, Router};
 use serde_json::Value;
 
-use crate::dialect::{Cause, Dialect, Query, Refusal};
+use crate::check::{Check, Post};
+use crate::dialect::{Cause, Dialect, Query};
 use crate::dingtalk;
 use crate::emulator::Emulator;
 use crate::message::{Message, filled};
 use crate::platform::Platform;
 use crate::received::{Outcome, Received};
 use crate::reply;
-use crate::robots::{Entry, RobotState, Setup};
+use crate::robots::Entry;
 use crate::server::Cut;
 
 /// Larger than any message a platform takes, so that the platform's own refusal is seen.
@@ -37,14 +38,6 @@ pub(crate) fn routes() -> Router<Arc<Emulator>> {
         .route("/open-apis/bot/v2/hook/{token}", post(lark))
         .route("/cgi-bin/webhook/send", post(wecom))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-}
-
-/// What a platform looks at in a request.
-struct Post {
-    token: Option<String>,
-    query: Query,
-    headers: HeaderMap,
-    raw: Bytes,
 }
 
 async fn dingtalk(
@@ -195,79 +188,11 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
         }
     }
 
-    let answer = dialect.answer(verdict.as_ref().map(|()| ()));
+    let answer = dialect.answer(verdict.as_ref().copied());
     match strike.fault {
         Some(fault) => reply::struck(&fault, answer, cut).await,
         None => reply::json(answer),
     }
-}
-
-/// Everything a platform checks before it looks at the quota.
-struct Check<'a> {
-    dialect: &'static dyn Dialect,
-    robot: Option<&'a Setup>,
-    post: &'a Post,
-    body: Option<&'a Value>,
-}
-
-impl Check<'_> {
-    fn verdict(
-        &self,
-        reading: Option<&Result<Message, Refusal>>,
-        clock_ms: i64,
-    ) -> Result<(), Refusal> {
-        let no = |cause| self.dialect.refuse(cause);
-        match self.post.token.as_deref() {
-            None => return Err(no(Cause::TokenMissing)),
-            Some("") => return Err(no(Cause::TokenBlank)),
-            Some(_) => {}
-        }
-        let robot = self.robot.ok_or_else(|| no(Cause::NoSuchRobot))?;
-        match robot.state {
-            RobotState::Ok => {}
-            RobotState::Gone => return Err(no(Cause::NoSuchRobot)),
-            RobotState::Disabled => return Err(no(Cause::Disabled)),
-        }
-        if !is_json(&self.post.headers) {
-            return Err(no(Cause::ContentType));
-        }
-        if self.post.raw.is_empty() {
-            return Err(no(Cause::EmptyBody));
-        }
-        let (body, reading) = self.body.zip(reading).ok_or_else(|| no(Cause::NotJson))?;
-        if !body.is_object() {
-            return Err(no(Cause::NotObject));
-        }
-        if let Some(secret) = &robot.secret {
-            self.dialect
-                .check_signature(secret, &self.post.query, body, clock_ms)?;
-        }
-        if self
-            .dialect
-            .body_limit()
-            .is_some_and(|limit| self.post.raw.len() > limit)
-        {
-            return Err(no(Cause::TooLarge));
-        }
-        let message = reading.as_ref().map_err(Refusal::clone)?;
-        if robot
-            .keyword
-            .as_ref()
-            .is_some_and(|keyword| !message.contains(keyword))
-        {
-            return Err(no(Cause::Keyword));
-        }
-        Ok(())
-    }
-}
-
-/// Whether the request says that its body is JSON, with or without a charset.
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// The entry of the log, before it is known what becomes of the request.

@@ -84,3 +84,17 @@ pub(crate) fn write_port_file(file: &Path, address: &str) -> io::Result<()> {
     std::fs::write(&draft, address)?;
     std::fs::rename(&draft, file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_file_holds_the_address_and_no_draft_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("port");
+        write_port_file(&file, "127.0.0.1:4711").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "127.0.0.1:4711");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}
