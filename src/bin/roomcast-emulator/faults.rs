@@ -1,0 +1,285 @@
+//! Owns the injected faults: what they are, which requests they strike, how often.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::platform::Platform;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// The message is taken and the answer comes late.
+    Slow,
+    /// No answer comes.
+    Hang,
+    /// The message is taken and the answer stops in its middle.
+    HangBody,
+    /// Another HTTP status is answered.
+    Status,
+    /// The connection is closed instead of an answer.
+    Cut,
+    /// The message is taken, then the connection is closed instead of an answer.
+    CutAfter,
+    /// A web page is answered.
+    Html,
+    /// Ten mebibytes are answered.
+    Huge,
+    /// A given answer is given.
+    Answer,
+    /// The request is sent elsewhere.
+    Redirect,
+    /// The platform's clock is wrong.
+    Skew,
+}
+
+impl Kind {
+    /// The name used in the control interface.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Hang => "hang",
+            Self::HangBody => "hang_body",
+            Self::Status => "status",
+            Self::Cut => "cut",
+            Self::CutAfter => "cut_after",
+            Self::Html => "html",
+            Self::Huge => "huge",
+            Self::Answer => "answer",
+            Self::Redirect => "redirect",
+            Self::Skew => "skew",
+        }
+    }
+
+    /// Whether the message still reaches the platform.
+    pub(crate) const fn lets_in(self) -> bool {
+        matches!(self, Self::Slow | Self::HangBody | Self::CutAfter)
+    }
+}
+
+/// A fault as it was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fault {
+    /// Strikes only this platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    platform: Option<Platform>,
+    /// Strikes only this robot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// What goes wrong.
+    pub(crate) kind: Kind,
+    /// How many times it strikes; without it, until it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    times: Option<u64>,
+    /// Strikes every so many requests only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    every: Option<u64>,
+    /// How late a slow answer is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) milliseconds: Option<u64>,
+    /// The HTTP status answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    /// The body answered: a string as it is, anything else as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<Value>,
+    /// The headers answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Where a redirect leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) location: Option<String>,
+    /// How far the platform's clock is ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seconds: Option<i64>,
+}
+
+impl Fault {
+    /// What is wrong with this request for a fault.
+    pub(crate) fn complaint(&self) -> Option<&'static str> {
+        let status_wrong = self.status.is_some_and(|status| {
+            !(200..=599).contains(&status) || StatusCode::from_u16(status).is_err()
+        });
+        let header_wrong = self.headers.iter().any(|(name, value)| {
+            HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err()
+        });
+        let location = self.location.as_deref().map(HeaderValue::try_from);
+        match self.kind {
+            _ if status_wrong => Some("status must be from 200 to 599"),
+            _ if header_wrong => Some("a header has a bad name or value"),
+            _ if self.every == Some(0) => Some("every must be at least 1"),
+            Kind::Slow if self.milliseconds.is_none() => Some("slow needs milliseconds"),
+            Kind::Status if self.status.is_none() => Some("status needs status"),
+            Kind::Redirect if !matches!(location, Some(Ok(_))) => Some("redirect needs location"),
+            Kind::Skew if self.seconds.is_none() => Some("skew needs seconds"),
+            _ => None,
+        }
+    }
+
+    fn strikes(&self, platform: Platform, token: &str) -> bool {
+        self.platform.is_none_or(|wanted| wanted == platform)
+            && self.token.as_ref().is_none_or(|wanted| wanted == token)
+    }
+}
+
+/// A fault that is in place.
+#[derive(Debug)]
+struct Armed {
+    fault: Arc<Fault>,
+    met: u64,
+    left: Option<u64>,
+}
+
+/// What strikes one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strike {
+    /// The fault, unless it is only the clock.
+    pub(crate) fault: Option<Arc<Fault>>,
+    /// How far the platform's clock is ahead.
+    pub(crate) skew_seconds: i64,
+}
+
+/// All faults, in the order in which they were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Armed>);
+
+impl Faults {
+    /// Puts a fault in place.
+    pub(crate) fn add(&mut self, fault: Fault) {
+        let left = fault.times;
+        self.0.push(Armed {
+            fault: Arc::new(fault),
+            met: 0,
+            left,
+        });
+    }
+
+    /// Removes all faults.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The faults in place.
+    pub(crate) fn list(&self) -> Vec<Arc<Fault>> {
+        self.0
+            .iter()
+            .map(|armed| Arc::clone(&armed.fault))
+            .collect()
+    }
+
+    /// What strikes a request: the first fault whose turn it is, and every wrong clock. Faults
+    /// behind the first one are not reached and do not count the request.
+    pub(crate) fn strike(&mut self, platform: Platform, token: &str) -> Strike {
+        let mut strike = Strike::default();
+        for armed in &mut self.0 {
+            let is_skew = armed.fault.kind == Kind::Skew;
+            if !armed.fault.strikes(platform, token) || (strike.fault.is_some() && !is_skew) {
+                continue;
+            }
+            armed.met += 1;
+            if !armed.met.is_multiple_of(armed.fault.every.unwrap_or(1)) || armed.left == Some(0) {
+                continue;
+            }
+            armed.left = armed.left.map(|left| left - 1);
+            if is_skew {
+                let seconds = armed.fault.seconds.unwrap_or(0);
+                strike.skew_seconds = strike.skew_seconds.saturating_add(seconds);
+            } else {
+                strike.fault = Some(Arc::clone(&armed.fault));
+            }
+        }
+        self.0.retain(|armed| armed.left != Some(0));
+        strike
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn faults(list: Value) -> Faults {
+        let mut faults = Faults::default();
+        for fault in list.as_array().unwrap() {
+            faults.add(serde_json::from_value(fault.clone()).unwrap());
+        }
+        faults
+    }
+
+    fn struck(faults: &mut Faults, count: usize) -> Vec<Option<Kind>> {
+        (0..count)
+            .map(|_| {
+                faults
+                    .strike(Platform::Lark, "t")
+                    .fault
+                    .map(|fault| fault.kind)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_fault_strikes_as_often_as_asked_and_is_then_gone() {
+        let mut faults = faults(json!([{"kind": "cut", "times": 2}]));
+        assert_eq!(
+            struck(&mut faults, 3),
+            [Some(Kind::Cut), Some(Kind::Cut), None]
+        );
+        assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn a_fault_may_strike_every_third_request_only() {
+        let mut faults = faults(json!([{"kind": "hang", "every": 3, "times": 1}]));
+        let none = None;
+        assert_eq!(
+            struck(&mut faults, 6),
+            [none, none, Some(Kind::Hang), none, none, none]
+        );
+    }
+
+    #[test]
+    fn a_fault_for_one_robot_or_platform_spares_the_others() {
+        let mut faults = faults(json!([
+            {"kind": "cut", "platform": "wecom"},
+            {"kind": "html", "platform": "lark", "token": "other"}]));
+        assert_eq!(struck(&mut faults, 1), [None]);
+        assert!(faults.strike(Platform::WeCom, "t").fault.is_some());
+        assert!(faults.strike(Platform::Lark, "other").fault.is_some());
+    }
+
+    #[test]
+    fn the_next_fault_takes_over_when_the_first_is_used_up_and_clocks_add_up() {
+        let mut faults = faults(json!([
+            {"kind": "status", "status": 503, "times": 1},
+            {"kind": "cut", "times": 1},
+            {"kind": "skew", "seconds": 100},
+            {"kind": "skew", "seconds": -30}]));
+        let first = faults.strike(Platform::Lark, "t");
+        assert_eq!(first.fault.map(|fault| fault.kind), Some(Kind::Status));
+        assert_eq!(first.skew_seconds, 70);
+        assert_eq!(struck(&mut faults, 2), [Some(Kind::Cut), None]);
+    }
+
+    #[test]
+    fn a_fault_without_what_it_needs_is_complained_about() {
+        for bad in [
+            json!({"kind": "slow"}),
+            json!({"kind": "status"}),
+            json!({"kind": "status", "status": 99}),
+            json!({"kind": "redirect"}),
+            json!({"kind": "skew"}),
+            json!({"kind": "cut", "every": 0}),
+            json!({"kind": "answer", "headers": {"a b": "c"}}),
+        ] {
+            let fault: Fault = serde_json::from_value(bad).unwrap();
+            assert!(fault.complaint().is_some());
+        }
+        let good: Fault = serde_json::from_value(json!({"kind": "answer"})).unwrap();
+        assert_eq!(good.complaint(), None);
+    }
+}

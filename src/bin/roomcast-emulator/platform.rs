@@ -1,0 +1,66 @@
+//! Owns the names of the played platforms and the dialect each one speaks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dialect::Dialect;
+use crate::dingtalk::DingTalk;
+use crate::lark::Lark;
+use crate::wecom::WeCom;
+
+/// A chat platform, as the control interface names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Platform {
+    /// DingTalk custom robot.
+    #[serde(rename = "dingtalk")]
+    DingTalk,
+    /// DingTalk application robot: the same endpoint, another kind of robot.
+    #[serde(rename = "dingtalk_internal")]
+    DingTalkInternal,
+    /// Lark or Feishu custom bot.
+    Lark,
+    /// WeCom group robot.
+    #[serde(rename = "wecom")]
+    WeCom,
+}
+
+impl Platform {
+    /// Every platform, in the order in which they are listed.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::DingTalk,
+        Self::DingTalkInternal,
+        Self::Lark,
+        Self::WeCom,
+    ];
+
+    /// The name used in the control interface.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::DingTalk => "dingtalk",
+            Self::DingTalkInternal => "dingtalk_internal",
+            Self::Lark => "lark",
+            Self::WeCom => "wecom",
+        }
+    }
+
+    /// The platform of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|platform| platform.name() == name)
+    }
+
+    /// The rules and words of this platform.
+    pub(crate) fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            Self::DingTalk | Self::DingTalkInternal => &DingTalk,
+            Self::Lark => &Lark,
+            Self::WeCom => &WeCom,
+        }
+    }
+
+    /// Whether robots of this platform can have a secret or a keyword. WeCom has neither.
+    pub(crate) const fn has_security(self) -> bool {
+        !matches!(self, Self::WeCom)
+    }
+}

@@ -1,0 +1,233 @@
+//! Owns the way of a request to a platform: what strikes it, whether it is right, whether the
+//! quota lets it in, what is noted about it, what is answered.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use axum::routing::{any, post};
+use axum::{Extension, Router};
+use serde_json::Value;
+
+use crate::check::{Check, Post};
+use crate::dialect::{Cause, Dialect, Query};
+use crate::dingtalk;
+use crate::emulator::Emulator;
+use crate::message::{Message, filled};
+use crate::platform::Platform;
+use crate::received::{Outcome, Received};
+use crate::reply;
+use crate::robots::Entry;
+use crate::server::Cut;
+
+/// Larger than any message a platform takes, so that the platform's own refusal is seen.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// The addresses of the platforms.
+pub(crate) fn routes() -> Router<Arc<Emulator>> {
+    Router::new()
+        .route("/robot/send", any(dingtalk))
+        .route(
+            "/robot/{*rest}",
+            any(async || reply::refused(Platform::DingTalk, &dingtalk::unknown_uri())),
+        )
+        .route("/open-apis/bot/v2/hook/{token}", post(lark))
+        .route("/cgi-bin/webhook/send", post(wecom))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+}
+
+async fn dingtalk(
+    State(emulator): State<Arc<Emulator>>,
+    Extension(cut): Extension<Cut>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    raw: Bytes,
+) -> Response {
+    if method != Method::POST {
+        return reply::refused(Platform::DingTalk, &dingtalk::not_post());
+    }
+    let query = Query::decode(query.as_deref().unwrap_or_default());
+    let token = query.get("access_token").map(str::to_owned);
+    receive(
+        &emulator,
+        &cut,
+        Platform::DingTalk,
+        Post {
+            token,
+            query,
+            headers,
+            raw,
+        },
+    )
+    .await
+}
+
+async fn lark(
+    State(emulator): State<Arc<Emulator>>,
+    Extension(cut): Extension<Cut>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    raw: Bytes,
+) -> Response {
+    let post = Post {
+        token: Some(token),
+        query: Query::default(),
+        headers,
+        raw,
+    };
+    receive(&emulator, &cut, Platform::Lark, post).await
+}
+
+async fn wecom(
+    State(emulator): State<Arc<Emulator>>,
+    Extension(cut): Extension<Cut>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    raw: Bytes,
+) -> Response {
+    let query = Query::decode(query.as_deref().unwrap_or_default());
+    let token = query.get("key").map(str::to_owned);
+    receive(
+        &emulator,
+        &cut,
+        Platform::WeCom,
+        Post {
+            token,
+            query,
+            headers,
+            raw,
+        },
+    )
+    .await
+}
+
+/// Takes a request the whole way. The lock is taken twice and briefly: before, to know the
+/// robot and the fault; after, to count and note. Reading and checking happen in between.
+async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post) -> Response {
+    let at_ms = unix_ms();
+    let token = post.token.as_deref().unwrap_or_default();
+    let (platform, robot, strike) = {
+        let mut state = emulator.lock();
+        let platform = match platform {
+            Platform::DingTalk => state.robots.dingtalk_kind(token),
+            other => other,
+        };
+        let robot = if token.is_empty() {
+            None
+        } else {
+            state.robots.find(platform, token)
+        };
+        (platform, robot, state.faults.strike(platform, token))
+    };
+    let dialect = platform.dialect();
+    let body: Option<Value> = serde_json::from_slice(&post.raw).ok();
+    let reading = body.as_ref().map(|body| dialect.read(body));
+    let kept_away = strike.fault.as_ref().filter(|fault| !fault.kind.lets_in());
+    let clock_ms = at_ms.saturating_add(strike.skew_seconds.saturating_mul(1_000));
+    let check = Check {
+        dialect,
+        robot: robot.as_deref(),
+        post: &post,
+        body: body.as_ref(),
+    };
+    let mut verdict = check.verdict(reading.as_ref(), clock_ms);
+
+    let msg_uuid = match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => body
+            .as_ref()
+            .and_then(|body| filled(body, "msgUuid"))
+            .map(str::to_owned),
+        Platform::Lark | Platform::WeCom => None,
+    };
+    let mut note = emulator.records.then(|| {
+        let message = reading.and_then(Result::ok).unwrap_or_default();
+        note(
+            platform,
+            &post,
+            dialect,
+            message,
+            body,
+            msg_uuid.clone(),
+            at_ms,
+        )
+    });
+
+    {
+        let mut state = emulator.lock();
+        let mut duplicate = false;
+        let mut throttled = false;
+        if kept_away.is_none() && verdict.is_ok() {
+            match state
+                .robots
+                .enter(platform, token, msg_uuid.as_deref(), Instant::now())
+            {
+                Entry::Shown => {}
+                Entry::Repeated => duplicate = true,
+                Entry::TooFast => {
+                    throttled = true;
+                    verdict = Err(dialect.refuse(Cause::TooFast));
+                }
+            }
+        }
+        let (outcome, code) = match (kept_away, &verdict) {
+            (Some(fault), _) => (Outcome::Fault, Cow::Borrowed(fault.kind.name())),
+            (None, Ok(())) => (Outcome::Accepted, Cow::Borrowed("0")),
+            (None, Err(refusal)) => (Outcome::Refused, Cow::Owned(refusal.code.to_string())),
+        };
+        state.log.counts.add(outcome, duplicate, throttled);
+        if let Some(mut note) = note.take() {
+            note.outcome = outcome;
+            note.code = code.into_owned();
+            note.duplicate = duplicate;
+            state.log.push(note);
+        }
+    }
+
+    let answer = dialect.answer(verdict.as_ref().copied());
+    match strike.fault {
+        Some(fault) => reply::struck(&fault, answer, cut).await,
+        None => reply::json(answer),
+    }
+}
+
+/// The entry of the log, before it is known what becomes of the request.
+fn note(
+    platform: Platform,
+    post: &Post,
+    dialect: &dyn Dialect,
+    message: Message,
+    body: Option<Value>,
+    msg_uuid: Option<String>,
+    at_ms: i64,
+) -> Received {
+    let body = body.unwrap_or(Value::Null);
+    Received {
+        seq: 0,
+        at_ms,
+        platform,
+        token: post.token.clone().unwrap_or_default(),
+        msgtype: dialect.msgtype(&body).to_owned(),
+        title: message.title,
+        text: message.text,
+        mentions: message.mentions,
+        outcome: Outcome::Refused,
+        code: String::new(),
+        duplicate: false,
+        msg_uuid,
+        signed: dialect.is_signed(&post.query, &body),
+        body,
+    }
+}
+
+/// The time in milliseconds of Unix time.
+fn unix_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

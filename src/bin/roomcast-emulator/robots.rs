@@ -1,0 +1,329 @@
+//! Owns the robots: how each is set up, what it has used of its quota, which ids it has seen.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::platform::Platform;
+use crate::quota::{Pace, Quota};
+
+/// How many message ids a robot remembers; the platform documents no period.
+const REMEMBERED_IDS: usize = 100_000;
+
+/// Whether a robot takes messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RobotState {
+    /// It takes messages.
+    #[default]
+    Ok,
+    /// It does not exist any more.
+    Gone,
+    /// It exists and is switched off.
+    Disabled,
+}
+
+/// How a robot was set up; everything absent is as the platform documents it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Setup {
+    /// The signing secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+    /// A word that must occur in every message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keyword: Option<String>,
+    /// Whether it takes messages.
+    pub(crate) state: RobotState,
+    /// Messages per sixty seconds, scaled like every window; zero lifts every limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quota: Option<usize>,
+    /// How long the robot is shut after one message too many, in real seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) block_seconds: Option<f64>,
+}
+
+impl Setup {
+    /// What is wrong with this setup for that platform.
+    pub(crate) fn complaint(&self, platform: Platform) -> Option<&'static str> {
+        if !platform.has_security() && (self.secret.is_some() || self.keyword.is_some()) {
+            return Some("robots of this platform have neither secret nor keyword");
+        }
+        if self
+            .block_seconds
+            .is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err())
+        {
+            return Some("block_seconds must be a period of zero or more seconds");
+        }
+        None
+    }
+}
+
+/// A robot as the control interface lists it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    platform: Platform,
+    token: String,
+    #[serde(flatten)]
+    setup: Setup,
+}
+
+/// What became of a message that passed every other check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It is shown in the chat.
+    Shown,
+    /// Its id was shown before, so it is not shown again.
+    Repeated,
+    /// The quota is used up.
+    TooFast,
+}
+
+/// One robot.
+#[derive(Debug)]
+struct Robot {
+    setup: Arc<Setup>,
+    quota: Quota,
+    seen: HashSet<String>,
+    seen_order: VecDeque<String>,
+}
+
+impl Robot {
+    fn enter(&mut self, id: Option<&str>, now: Instant) -> Entry {
+        if id.is_some_and(|id| self.seen.contains(id)) {
+            return Entry::Repeated;
+        }
+        if !self.quota.admit(now) {
+            return Entry::TooFast;
+        }
+        if let Some(id) = id {
+            self.seen.insert(id.to_owned());
+            self.seen_order.push_back(id.to_owned());
+            if self.seen_order.len() > REMEMBERED_IDS
+                && let Some(oldest) = self.seen_order.pop_front()
+            {
+                self.seen.remove(&oldest);
+            }
+        }
+        Entry::Shown
+    }
+}
+
+/// How robots behave unless their setup says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    /// The pace of every quota window.
+    pub(crate) pace: Pace,
+    /// Whether quotas apply at all.
+    pub(crate) quotas: bool,
+    /// Whether only registered robots exist.
+    pub(crate) strict: bool,
+}
+
+/// All robots.
+#[derive(Debug)]
+pub(crate) struct Robots {
+    defaults: Defaults,
+    known: HashMap<Platform, HashMap<String, Robot>>,
+}
+
+impl Robots {
+    /// No robots yet.
+    pub(crate) fn new(defaults: Defaults) -> Self {
+        Self {
+            defaults,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The kind of DingTalk robot behind a token: custom unless registered as internal.
+    pub(crate) fn dingtalk_kind(&self, token: &str) -> Platform {
+        if self.get(Platform::DingTalkInternal, token).is_some() {
+            Platform::DingTalkInternal
+        } else {
+            Platform::DingTalk
+        }
+    }
+
+    fn get(&self, platform: Platform, token: &str) -> Option<&Robot> {
+        self.known
+            .get(&platform)
+            .and_then(|robots| robots.get(token))
+    }
+
+    /// Registers a robot anew: its quota is unused and it remembers no ids.
+    pub(crate) fn register(&mut self, platform: Platform, token: &str, setup: Setup) {
+        // The two kinds of DingTalk robot share one endpoint, so a token is of one kind only.
+        let twin = match platform {
+            Platform::DingTalk => Some(Platform::DingTalkInternal),
+            Platform::DingTalkInternal => Some(Platform::DingTalk),
+            Platform::Lark | Platform::WeCom => None,
+        };
+        if let Some(robots) = twin.and_then(|twin| self.known.get_mut(&twin)) {
+            robots.remove(token);
+        }
+        let block = setup
+            .block_seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let quota = if self.defaults.quotas {
+            Quota::of(platform, setup.quota, block, self.defaults.pace)
+        } else {
+            Quota::unlimited()
+        };
+        let robot = Robot {
+            setup: Arc::new(setup),
+            quota,
+            seen: HashSet::new(),
+            seen_order: VecDeque::new(),
+        };
+        self.known
+            .entry(platform)
+            .or_default()
+            .insert(token.to_owned(), robot);
+    }
+
+    /// Makes a robot gone, whether it was registered or not.
+    pub(crate) fn remove(&mut self, platform: Platform, token: &str) {
+        let setup = Setup {
+            state: RobotState::Gone,
+            ..Setup::default()
+        };
+        self.register(platform, token, setup);
+    }
+
+    /// The setup of a robot. A token never heard of is a robot without security, unless only
+    /// registered robots exist.
+    pub(crate) fn find(&mut self, platform: Platform, token: &str) -> Option<Arc<Setup>> {
+        if let Some(robot) = self.get(platform, token) {
+            return Some(Arc::clone(&robot.setup));
+        }
+        if self.defaults.strict {
+            return None;
+        }
+        self.register(platform, token, Setup::default());
+        self.get(platform, token)
+            .map(|robot| Arc::clone(&robot.setup))
+    }
+
+    /// Lets a checked message into its chat, counting it against the quota.
+    pub(crate) fn enter(
+        &mut self,
+        platform: Platform,
+        token: &str,
+        id: Option<&str>,
+        now: Instant,
+    ) -> Entry {
+        self.known
+            .get_mut(&platform)
+            .and_then(|robots| robots.get_mut(token))
+            .map_or(Entry::Shown, |robot| robot.enter(id, now))
+    }
+
+    /// Every robot, by platform and token.
+    pub(crate) fn list(&self) -> Vec<Listed> {
+        let mut listed: Vec<Listed> = self
+            .known
+            .iter()
+            .flat_map(|(platform, robots)| {
+                robots.iter().map(|(token, robot)| Listed {
+                    platform: *platform,
+                    token: token.clone(),
+                    setup: Setup::clone(&robot.setup),
+                })
+            })
+            .collect();
+        listed.sort_by(|a, b| (a.platform, &a.token).cmp(&(b.platform, &b.token)));
+        listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn robots(strict: bool) -> Robots {
+        Robots::new(Defaults {
+            pace: Pace::REAL,
+            quotas: true,
+            strict,
+        })
+    }
+
+    #[test]
+    fn a_token_never_heard_of_is_a_robot_without_security() {
+        let mut robots = robots(false);
+        assert_eq!(
+            robots.find(Platform::Lark, "t").as_deref(),
+            Some(&Setup::default())
+        );
+        assert_eq!(robots.list().len(), 1);
+    }
+
+    #[test]
+    fn in_strict_mode_only_registered_robots_exist() {
+        let mut robots = robots(true);
+        assert!(robots.find(Platform::Lark, "t").is_none());
+        robots.register(Platform::Lark, "t", Setup::default());
+        assert!(robots.find(Platform::Lark, "t").is_some());
+    }
+
+    #[test]
+    fn a_removed_robot_is_gone_until_it_is_registered_again() {
+        let mut robots = robots(false);
+        robots.remove(Platform::WeCom, "k");
+        assert_eq!(
+            robots.find(Platform::WeCom, "k").map(|s| s.state),
+            Some(RobotState::Gone)
+        );
+        robots.register(Platform::WeCom, "k", Setup::default());
+        assert_eq!(
+            robots.find(Platform::WeCom, "k").map(|s| s.state),
+            Some(RobotState::Ok)
+        );
+    }
+
+    #[test]
+    fn a_dingtalk_token_is_of_one_kind_only() {
+        let mut robots = robots(false);
+        assert_eq!(robots.dingtalk_kind("t"), Platform::DingTalk);
+        robots.register(Platform::DingTalkInternal, "t", Setup::default());
+        assert_eq!(robots.dingtalk_kind("t"), Platform::DingTalkInternal);
+        robots.register(Platform::DingTalk, "t", Setup::default());
+        assert_eq!(robots.dingtalk_kind("t"), Platform::DingTalk);
+    }
+
+    #[test]
+    fn a_repeated_id_is_not_shown_again_and_uses_no_quota() {
+        let mut robots = robots(false);
+        let setup = Setup {
+            quota: Some(2),
+            ..Setup::default()
+        };
+        robots.register(Platform::DingTalk, "t", setup);
+        let now = Instant::now();
+        let mut enter = |id| robots.enter(Platform::DingTalk, "t", Some(id), now);
+        assert_eq!(enter("a"), Entry::Shown);
+        assert_eq!(enter("a"), Entry::Repeated);
+        assert_eq!(enter("b"), Entry::Shown);
+        assert_eq!(enter("c"), Entry::TooFast);
+        assert_eq!(enter("a"), Entry::Repeated);
+        assert_eq!(enter("c"), Entry::TooFast, "a refused id was never shown");
+    }
+
+    #[test]
+    fn a_setup_the_platform_cannot_have_is_complained_about() {
+        let signed = Setup {
+            secret: Some("s".into()),
+            ..Setup::default()
+        };
+        assert!(signed.complaint(Platform::WeCom).is_some());
+        assert!(signed.complaint(Platform::Lark).is_none());
+        let endless = Setup {
+            block_seconds: Some(-1.0),
+            ..Setup::default()
+        };
+        assert!(endless.complaint(Platform::Lark).is_some());
+    }
+}
