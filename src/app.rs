@@ -58,7 +58,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let clock = Clock::System;
     let telemetry = Arc::new(Telemetry::new());
     let key = MasterKey::load(&config.key.file)?;
-    let store = Store::open(&store_settings(&config), key)?;
+    let store = Store::open(&store_settings(&config), &key)?;
     let admin_settings = parts::admin_settings(&config)?;
     let bound = admin::bind(admin_settings).await?;
     let parts = parts::build(&config, &store, &clock, &telemetry)?;
@@ -83,7 +83,11 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 }
 
 async fn sweep(pace: Arc<Pace>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(SWEEP))
+        .await
+        .is_some()
+    {
         pace.drop_idle();
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     pipeline::{Parts, Pipeline},
     settle::{Commits, Committer, NotRecorded, Outbox},
     store::LedgerError,
-    telemetry::{Telemetry, events},
+    telemetry::{Telemetry, events, with_causes},
 };
 
 /// How long a first start waits for a lock that a process that has just died may still seem to hold.
@@ -41,13 +41,26 @@ pub(super) async fn run(
     while !stop.is_cancelled() {
         id += 1;
         let opening = open(id, &settings, &topology, &parts);
-        let Some(opened) = stop.run_until_cancelled(opening).await else { break };
+        let Some(opened) = stop.run_until_cancelled(opening).await else {
+            break;
+        };
         match opened {
             Ok(session) => {
-                events::BrokerConnected { session: id, outage_seconds: outage.end() }.emit(&parts.telemetry);
+                events::BrokerConnected {
+                    session: id,
+                    outage_seconds: outage.end(),
+                }
+                .emit(&parts.telemetry);
                 ready.send_replace(true);
                 let since = Instant::now();
-                let cause = serve(session, &parts, recovering.take(), config.shutdown.drain, &stop).await;
+                let cause = serve(
+                    session,
+                    &parts,
+                    recovering.take(),
+                    config.shutdown.drain,
+                    &stop,
+                )
+                .await;
                 ready.send_replace(false);
                 if stop.is_cancelled() {
                     break;
@@ -58,7 +71,9 @@ pub(super) async fn run(
                     backoff = waits.build();
                 }
             }
-            Err(Unopened::Broker(error)) if recovering.is_some() && is_final(&error, began) => return Err(error.into()),
+            Err(Unopened::Broker(error)) if recovering.is_some() && is_final(&error, began) => {
+                return Err(error.into());
+            }
             Err(error) => outage.begin(&with_causes(&error), &parts.telemetry),
         }
         let wait = backoff.next().unwrap_or(config.broker.reconnect_max);
@@ -85,7 +100,12 @@ enum Unopened {
     Ledger(#[from] LedgerError),
 }
 
-async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Arc<Parts>) -> Result<Session, Unopened> {
+async fn open(
+    id: u64,
+    settings: &Settings,
+    topology: &Arc<Topology>,
+    parts: &Arc<Parts>,
+) -> Result<Session, Unopened> {
     let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
     match tokio::task::spawn_blocking(move || ledger.begin_session(now)).await {
         Ok(written) => written?,
@@ -103,30 +123,56 @@ async fn serve(
     stop: &CancellationToken,
 ) -> String {
     let outbox: Arc<dyn Outbox> = Arc::clone(&session.outbox) as _;
-    let committer = Committer { ledger: Arc::clone(&parts.ledger), outbox: Arc::clone(&outbox), clock: parts.clock.clone() };
+    let committer = Committer {
+        ledger: Arc::clone(&parts.ledger),
+        outbox: Arc::clone(&outbox),
+        clock: parts.clock.clone(),
+    };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();
-    let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
-    let blocked = tokio::spawn(watch_blocked(session.blocked.clone(), Arc::clone(&parts.telemetry)));
+    let watching = tokio::spawn(watch_committer(
+        committed,
+        ended.clone(),
+        Arc::clone(&parts.telemetry),
+    ));
+    let blocked = tokio::spawn(watch_blocked(
+        session.blocked.clone(),
+        Arc::clone(&parts.telemetry),
+    ));
 
     let leave = CancellationToken::new();
-    let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
-    let work = pipeline.run(async || session.intake.next().await);
-    tokio::pin!(work);
-    let mut stopped = false;
-    tokio::select! {
-        () = &mut work => (),
-        () = ended.wait() => (),
-        () = stop.cancelled() => stopped = true,
+    let pipeline = pipeline(
+        parts,
+        outbox,
+        commits,
+        leave.clone(),
+        recovering_since,
+        ended.clone(),
+    );
+    {
+        let work = pipeline.run(async || session.intake.next().await);
+        tokio::pin!(work);
+        let finished = tokio::select! {
+            () = &mut work => true,
+            () = ended.wait() => false,
+            () = stop.cancelled() => false,
+        };
+        // Nobody waits any longer: what waits is deferred, what is in the air is answered within its deadline, and all of it is
+        // recorded before anybody else may consume. Only a daemon that is told to stop gives up on that.
+        leave.cancel();
+        if !finished {
+            let impatient = async {
+                stop.cancelled().await;
+                tokio::time::sleep(drain).await;
+            };
+            tokio::select! {
+                () = &mut work => (),
+                () = impatient => tracing::warn!("what was in hand took longer than shutdown.drain; it comes back"),
+            }
+        }
     }
-    // Nobody waits any longer: what waits is deferred, what is in the air is answered within its deadline, and all of it is recorded
-    // before anybody else may consume.
-    leave.cancel();
-    if tokio::time::timeout(drain, work).await.is_err() {
-        tracing::warn!("what was in hand took longer than shutdown.drain; it comes back");
-    }
-    if stopped || ended.has_ended() {
-        let _ = tokio::time::timeout(drain, watching).await;
+    if tokio::time::timeout(drain, watching).await.is_err() {
+        tracing::warn!("what was settled last could not be recorded in time; it comes back");
     }
     blocked.abort();
     let cause = ended.cause();
@@ -169,7 +215,10 @@ async fn watch_committer(
 
 async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Telemetry>) {
     while blocked.changed().await.is_ok() {
-        events::BrokerBlocked { blocked: *blocked.borrow() }.emit(&telemetry);
+        events::BrokerBlocked {
+            blocked: *blocked.borrow(),
+        }
+        .emit(&telemetry);
     }
 }
 
@@ -192,9 +241,4 @@ impl Outage {
     fn end(&mut self) -> Option<u64> {
         self.since.take().map(|since| since.elapsed().as_secs())
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

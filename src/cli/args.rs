@@ -6,10 +6,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
-#[command(version, about, after_help = "Exit codes: 0 done, 1 nothing matched, 64 usage or configuration, 69 unreachable, 70 internal.")]
-pub struct Cli {
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 nothing matched, 64 usage or configuration, 69 unreachable, 70 internal."
+)]
+pub(super) struct Cli {
     /// The configuration file [default: /etc/roomcast/roomcast.toml if it exists]
-    #[arg(long, short, global = true, env = "ROOMCAST_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "ROOMCAST_CONFIG",
+        value_name = "FILE"
+    )]
     pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -18,7 +28,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run the daemon
     Run,
     /// Check configuration, key, store and broker without changing anything
@@ -48,7 +58,7 @@ pub enum Command {
 
 /// Who hears which topic.
 #[derive(Subcommand)]
-pub enum Subscription {
+pub(super) enum Subscription {
     /// Subscribe a robot to a topic; its webhook URL is read from standard input, a file or a prompt
     Add(Add),
     /// List subscriptions, webhooks masked
@@ -90,7 +100,7 @@ pub enum Subscription {
 
 /// Subscribe a robot to a topic.
 #[derive(Args)]
-pub struct Add {
+pub(super) struct Add {
     /// The topic
     #[arg(long)]
     pub topic: String,
@@ -125,7 +135,7 @@ pub struct Add {
 
 /// Publish an event.
 #[derive(Args)]
-pub struct Publish {
+pub(super) struct Publish {
     /// The topic
     #[arg(long)]
     pub topic: String,
@@ -150,7 +160,7 @@ pub struct Publish {
 
 /// How a message is written.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// Plain text
     Text,
     /// Markdown
@@ -159,7 +169,7 @@ pub enum Format {
 
 /// What was given up, and why.
 #[derive(Subcommand)]
-pub enum Dead {
+pub(super) enum Dead {
     /// List dead letters
     List {
         /// Which
@@ -205,7 +215,7 @@ pub enum Dead {
 
 /// Which dead letters.
 #[derive(Args)]
-pub struct Which {
+pub(super) struct Which {
     /// This letter alone
     #[arg(long)]
     pub id: Option<String>,
@@ -243,7 +253,7 @@ pub struct Which {
 
 /// Robots that are busy or held.
 #[derive(Subcommand)]
-pub enum Robot {
+pub(super) enum Robot {
     /// List them, the busiest first
     List {
         /// As JSON, one object a line
@@ -259,7 +269,7 @@ pub enum Robot {
 
 /// The master key.
 #[derive(Subcommand)]
-pub enum Key {
+pub(super) enum Key {
     /// Make a new master key file; an existing one is never overwritten
     Init {
         /// Where [default: key.file of the configuration]

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::{
     args::{self, Which},
-    exit::{Failure, with_causes},
+    exit::Failure,
     screen::{Table, print, print_json},
 };
-use crate::{
+use crate::{telemetry::with_causes, 
     app,
     broker::{Act, DeadLetter, DeadQueues, Filter, Topology},
     clock::Clock,
@@ -25,24 +25,34 @@ use crate::{
 
 pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Failure> {
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
-    let queues = DeadQueues::open(&app::address(config), topology).await.map_err(|error| super::broker_failure(&error))?;
+    let queues = DeadQueues::open(&app::address(config), topology)
+        .await
+        .map_err(|error| super::broker_failure(&error))?;
     match command {
         args::Dead::List { which, json } => list(&queues, &which, json).await,
         args::Dead::Show { id, json } => show(&queues, id, json).await,
-        args::Dead::Redrive { which, all, dry_run } => redrive(&queues, &which, all, dry_run).await,
+        args::Dead::Redrive {
+            which,
+            all,
+            dry_run,
+        } => redrive(&queues, &which, all, dry_run).await,
         args::Dead::Discard { which, all, yes } => discard(&queues, &which, all, yes).await,
     }
 }
 
 async fn list(queues: &DeadQueues, which: &Which, as_json: bool) -> Result<(), Failure> {
     let now = Clock::System.now();
-    let mut table = Table::new(&["id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "detail"]);
+    let mut table = Table::new(&[
+        "id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "detail",
+    ]);
     walk(queues, which, Act::Look, |letter| {
         if as_json {
             print_json(&view(&letter));
         } else {
             let platform = letter.platform.map_or("event", Platform::as_str).to_owned();
-            let age = letter.dead_at.map_or_else(|| "-".to_owned(), |at| span(now.since(at)));
+            let age = letter
+                .dead_at
+                .map_or_else(|| "-".to_owned(), |at| span(now.since(at)));
             let detail: String = letter.detail.chars().take(60).collect();
             table.row([
                 letter.id,
@@ -65,7 +75,10 @@ async fn list(queues: &DeadQueues, which: &Which, as_json: bool) -> Result<(), F
 }
 
 async fn show(queues: &DeadQueues, id: String, as_json: bool) -> Result<(), Failure> {
-    let which = Which { id: Some(id.clone()), ..nothing() };
+    let which = Which {
+        id: Some(id.clone()),
+        ..nothing()
+    };
     let mut found = None;
     walk(queues, &which, Act::Look, |letter| found = Some(letter)).await?;
     let Some(letter) = found else {
@@ -82,46 +95,87 @@ async fn show(queues: &DeadQueues, id: String, as_json: bool) -> Result<(), Fail
         ("code", letter.code.clone()),
         ("detail", letter.detail.clone()),
         ("what to do", advice(&letter).to_owned()),
-        ("platform", letter.platform.map_or_else(none, |platform| platform.to_string())),
+        (
+            "platform",
+            letter
+                .platform
+                .map_or_else(none, |platform| platform.to_string()),
+        ),
         ("topic", letter.topic.clone()),
         ("event", letter.event.clone()),
-        ("subscription", letter.subscription.map_or_else(none, |id| id.to_string())),
+        (
+            "subscription",
+            letter.subscription.map_or_else(none, |id| id.to_string()),
+        ),
         ("robot", letter.robot.map_or_else(none, |id| id.to_string())),
         ("attempts", letter.attempts.to_string()),
-        ("first attempt", letter.first_attempt_at.map_or_else(none, rfc3339)),
+        (
+            "first attempt",
+            letter.first_attempt_at.map_or_else(none, rfc3339),
+        ),
         ("given up", letter.dead_at.map_or_else(none, rfc3339)),
         ("redriven", format!("{} times", letter.generation)),
     ] {
         print(&format!("{what:<13} {value}"));
     }
-    print(&format!("\n{}", String::from_utf8_lossy(&letter.published.body)));
+    print(&format!(
+        "\n{}",
+        String::from_utf8_lossy(&letter.published.body)
+    ));
     Ok(())
 }
 
-async fn redrive(queues: &DeadQueues, which: &Which, all: bool, dry_run: bool) -> Result<(), Failure> {
+async fn redrive(
+    queues: &DeadQueues,
+    which: &Which,
+    all: bool,
+    dry_run: bool,
+) -> Result<(), Failure> {
     named(which, all)?;
     let mut count = BTreeMap::new();
     let act = if dry_run { Act::Look } else { Act::Redrive };
-    let total = walk(queues, which, act, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
-    summary(if dry_run { "would be redriven" } else { "redriven" }, total, &count)
+    let total = walk(queues, which, act, |letter| {
+        *count.entry(kind(&letter)).or_insert(0) += 1
+    })
+    .await?;
+    summary(
+        if dry_run {
+            "would be redriven"
+        } else {
+            "redriven"
+        },
+        total,
+        &count,
+    )
 }
 
 async fn discard(queues: &DeadQueues, which: &Which, all: bool, yes: bool) -> Result<(), Failure> {
     named(which, all)?;
     let mut count = BTreeMap::new();
     if !yes {
-        let total = walk(queues, which, Act::Look, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
+        let total = walk(queues, which, Act::Look, |letter| {
+            *count.entry(kind(&letter)).or_insert(0) += 1
+        })
+        .await?;
         summary("would be deleted for good", total, &count)?;
         if !confirmed()? {
             return Err(Failure::No("nothing was deleted".to_owned()));
         }
         count.clear();
     }
-    let total = walk(queues, which, Act::Discard, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
+    let total = walk(queues, which, Act::Discard, |letter| {
+        *count.entry(kind(&letter)).or_insert(0) += 1
+    })
+    .await?;
     summary("deleted", total, &count)
 }
 
-async fn walk(queues: &DeadQueues, which: &Which, act: Act, seen: impl FnMut(DeadLetter)) -> Result<usize, Failure> {
+async fn walk(
+    queues: &DeadQueues,
+    which: &Which,
+    act: Act,
+    seen: impl FnMut(DeadLetter),
+) -> Result<usize, Failure> {
     let (platform, filter) = filter(which)?;
     let limit = which.limit.unwrap_or(usize::MAX);
     queues
@@ -131,8 +185,16 @@ async fn walk(queues: &DeadQueues, which: &Which, act: Act, seen: impl FnMut(Dea
 }
 
 fn filter(which: &Which) -> Result<(Option<Platform>, Filter), Failure> {
-    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: Option<&String>) -> Result<Option<T>, Failure> {
-        text.map(|text| text.trim().parse().map_err(|mistake| Failure::Usage(format!("--{name}: {mistake}")))).transpose()
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+        name: &str,
+        text: Option<&String>,
+    ) -> Result<Option<T>, Failure> {
+        text.map(|text| {
+            text.trim()
+                .parse()
+                .map_err(|mistake| Failure::Usage(format!("--{name}: {mistake}")))
+        })
+        .transpose()
     }
     let filter = Filter {
         id: which.id.clone(),
@@ -155,25 +217,49 @@ fn signed(span: jiff::SignedDuration) -> Duration {
 /// Acting on every dead letter there is must be said, not forgotten.
 fn named(which: &Which, all: bool) -> Result<(), Failure> {
     let filters = [
-        &which.id, &which.platform, &which.reason, &which.code, &which.topic, &which.robot, &which.subscription, &which.event,
-        &which.older_than, &which.newer_than,
+        &which.id,
+        &which.platform,
+        &which.reason,
+        &which.code,
+        &which.topic,
+        &which.robot,
+        &which.subscription,
+        &which.event,
+        &which.older_than,
+        &which.newer_than,
     ];
     if all || filters.iter().any(|filter| filter.is_some()) {
         Ok(())
     } else {
-        Err(Failure::Usage("which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned()))
+        Err(Failure::Usage(
+            "which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned(),
+        ))
     }
 }
 
 fn nothing() -> Which {
     Which {
-        id: None, platform: None, reason: None, code: None, topic: None, robot: None, subscription: None, event: None,
-        older_than: None, newer_than: None, limit: None,
+        id: None,
+        platform: None,
+        reason: None,
+        code: None,
+        topic: None,
+        robot: None,
+        subscription: None,
+        event: None,
+        older_than: None,
+        newer_than: None,
+        limit: None,
     }
 }
 
 fn kind(letter: &DeadLetter) -> String {
-    format!("{} {} {}", letter.platform.map_or("event", Platform::as_str), letter.reason, letter.code)
+    format!(
+        "{} {} {}",
+        letter.platform.map_or("event", Platform::as_str),
+        letter.reason,
+        letter.code
+    )
 }
 
 fn summary(what: &str, total: usize, count: &BTreeMap<String, usize>) -> Result<(), Failure> {
@@ -190,10 +276,14 @@ fn summary(what: &str, total: usize, count: &BTreeMap<String, usize>) -> Result<
 fn confirmed() -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::Usage(with_causes(&error));
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage("deleting asks first: say --yes where nobody can answer".to_owned()));
+        return Err(Failure::Usage(
+            "deleting asks first: say --yes where nobody can answer".to_owned(),
+        ));
     }
     let mut out = io::stderr().lock();
-    write!(out, "delete them? [y/N] ").and_then(|()| out.flush()).map_err(failed)?;
+    write!(out, "delete them? [y/N] ")
+        .and_then(|()| out.flush())
+        .map_err(failed)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -228,7 +318,9 @@ fn view(letter: &DeadLetter) -> Value {
 
 fn rfc3339(at: Moment) -> String {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+    jiff::Timestamp::from_millisecond(millis)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
 }
 
 fn span(length: Duration) -> String {

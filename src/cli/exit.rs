@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// Everything a command can end with besides success, by its exit code.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(super) enum Failure {
     /// Done, and the answer is no.
     #[error("{0}")]
     No(String),
@@ -30,7 +30,7 @@ pub enum Failure {
 impl Failure {
     /// The exit code.
     #[must_use]
-    pub fn code(&self) -> ExitCode {
+    pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::No(_) => 1,
             Self::Usage(_) => 64,
@@ -38,17 +38,4 @@ impl Failure {
             Self::Internal(_) => 70,
         })
     }
-}
-
-/// An error and its causes in one line.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

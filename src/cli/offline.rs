@@ -1,7 +1,7 @@
 //! What the command line does without a daemon: it opens the store itself.
 
-use super::exit::{Failure, with_causes};
-use crate::{
+use super::exit::Failure;
+use crate::{telemetry::with_causes, 
     app,
     config::Config,
     crypto::{KeyError, MasterKey},
@@ -11,7 +11,7 @@ use crate::{
 /// Opens the store, if no other process has it open.
 pub(super) fn open_store(config: &Config) -> Result<Store, Failure> {
     let key = MasterKey::load(&config.key.file).map_err(|error| key_failure(&error))?;
-    Store::open(&app::store_settings(config), key).map_err(|error| store_failure(&error))
+    Store::open(&app::store_settings(config), &key).map_err(|error| store_failure(&error))
 }
 
 /// What a broken key means for the exit code.

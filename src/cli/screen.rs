@@ -14,7 +14,10 @@ pub(super) fn print(line: &str) {
 pub(super) fn print_json(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => print(&text),
-        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON"),
+        Err(error) => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "an answer could not be written as JSON"
+        ),
     }
 }
 
@@ -28,7 +31,7 @@ impl Table {
     pub(super) fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
         table
-            .load_preset(presets::NOTHING)
+            .load_style(presets::NOTHING)
             .set_content_arrangement(ContentArrangement::Disabled)
             .set_header(columns.iter().map(|column| column.to_uppercase()));
         Self { table, rows: 0 }

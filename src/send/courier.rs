@@ -133,10 +133,7 @@ impl Post for Courier {
 /// A failure in words without the URL, which every error of the client would otherwise show.
 fn failed(error: reqwest::Error) -> NoAnswer {
     let error = error.without_url();
-    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
-        cause.source()
-    })
-    .collect();
+    let causes: Vec<_> = std::iter::successors(error.source(), |cause| (*cause).source()).collect();
     let inside = causes.iter().any(|cause| cause.is::<OnlyInside>());
     let resolving = causes
         .iter()

@@ -9,3 +9,10 @@ mod registry;
 
 pub use logs::{LogError, LogFormat, LogHandle, install_logs};
 pub use registry::Telemetry;
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,163 @@
+//! From settings to rooms: each room's own settings, and the rooms of the pipeline.
+
+use std::{collections::HashSet, sync::Arc};
+
+use tokio::{sync::Semaphore, time::Instant};
+
+use super::AppError;
+use crate::{
+    admin,
+    broker::{Address, Settings as SessionSettings, TopologySettings},
+    clock::Clock,
+    config::Config,
+    domain::Secret,
+    fanout::{Decoder, Settings as DecoderSettings},
+    pace::{Pace, PlatformQuota, Settings as PaceSettings},
+    pipeline::Parts,
+    send::{Courier, CourierSettings, Sender},
+    settle::RetryPolicy,
+    store::{Ledger, LedgerSettings, Recovered, Settings as StoreSettings, Store},
+    telemetry::Telemetry,
+};
+
+/// Where the broker is.
+#[must_use]
+pub fn address(config: &Config) -> Address {
+    let broker = &config.broker;
+    Address {
+        url: broker.url.clone(),
+        ca_file: broker.ca_file.clone(),
+        heartbeat: broker.heartbeat,
+        connect_timeout: broker.connect_timeout,
+    }
+}
+
+/// What the topology is made from.
+#[must_use]
+pub fn topology_settings(config: &Config) -> TopologySettings {
+    TopologySettings {
+        prefix: config.broker.prefix.clone(),
+        tiers: config.delay.tiers.clone(),
+        delivery_limit: config.broker.delivery_limit,
+    }
+}
+
+/// Where the store is.
+#[must_use]
+pub fn store_settings(config: &Config) -> StoreSettings {
+    StoreSettings {
+        dir: config.store.dir.clone(),
+    }
+}
+
+pub(super) fn session_settings(config: &Config) -> SessionSettings {
+    SessionSettings {
+        address: address(config),
+        declare: config.broker.declare,
+        prefetch: config.broker.prefetch,
+        confirm_timeout: config.broker.confirm_timeout,
+    }
+}
+
+pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppError> {
+    let token = config.admin.token_file.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            AppError::Setting(format!(
+                "admin.token_file {} cannot be read: {error}",
+                path.display()
+            ))
+        })?;
+        match text.trim() {
+            token if token.len() >= 16 => Ok(Secret::new(token.to_owned())),
+            _ => Err(AppError::Setting(format!(
+                "the token in {} has fewer than 16 characters",
+                path.display()
+            ))),
+        }
+    });
+    let tcp = config.admin.listen.clone().zip(token.transpose()?);
+    Ok(admin::Settings {
+        socket: config.admin.socket.clone(),
+        tcp,
+    })
+}
+
+/// Builds what every session's pipeline shares. Opens the ledger, and counts in each robot's window what was sent before.
+pub(super) fn build(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Arc<Parts>, AppError> {
+    let now = clock.now();
+    let ledger = LedgerSettings {
+        dir: config.store.dir.join("ledger"),
+        window: config.store.ledger_window,
+    };
+    let (ledger, Recovered { sent }) = Ledger::open(ledger, now)?;
+    let pace = Arc::new(Pace::new(pace_settings(config)));
+    let started = Instant::now();
+    for (robot, platform, at) in sent {
+        // An instant before the machine was started cannot be expressed; counting such a message as sent now is on the safe side.
+        pace.charge(
+            robot,
+            platform,
+            started.checked_sub(now.since(at)).unwrap_or(started),
+        );
+    }
+    Ok(Arc::new(Parts {
+        decoder: Decoder::new(DecoderSettings {
+            size_max: config.event.size_max,
+            time_to_live: config.event.time_to_live,
+            time_to_live_max: config.event.time_to_live_max,
+        }),
+        subscriptions: Arc::new(store.clone()),
+        pace,
+        sender: sender(config)?,
+        ledger: Arc::new(ledger),
+        retry: RetryPolicy {
+            delays: config.retry.delays.clone(),
+            jitter: config.retry.jitter,
+            age_max: config.retry.age_max,
+            wait_max: config.retry.wait_max,
+        },
+        clock: clock.clone(),
+        telemetry: Arc::clone(telemetry),
+        hold_max: config.pace.hold_max,
+        held: Arc::new(Semaphore::new(config.pace.held_max)),
+        held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
+        in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
+    }))
+}
+
+fn pace_settings(config: &Config) -> PaceSettings {
+    let quotas = config.platforms.each_ref().map(|platform| PlatformQuota {
+        margin: config.pace.margin,
+        ..platform.quota.clone()
+    });
+    PaceSettings {
+        hold_max: config.pace.hold_max,
+        quotas,
+    }
+}
+
+fn sender(config: &Config) -> Result<Sender, AppError> {
+    let gateways = config
+        .platforms
+        .each_ref()
+        .map(|platform| platform.base_url.clone());
+    let hosts: HashSet<_> = gateways
+        .iter()
+        .flatten()
+        .filter_map(|url| url.host_str())
+        .map(str::to_owned)
+        .collect();
+    let courier = Courier::new(CourierSettings {
+        connect_timeout: config.send.connect_timeout,
+        deadline: config.send.deadline,
+        pool_idle_per_host: config.send.pool_idle_per_host,
+        gateways: hosts,
+    });
+    let courier = courier.map_err(|error| AppError::Client(error.without_url().into()))?;
+    Ok(Sender::new(Arc::new(courier), gateways))
+}

@@ -1,0 +1,58 @@
+//! Mistakes in the configuration: where, and what to do.
+
+use std::fmt;
+
+/// Where a mistake is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the file, by line and column from 1.
+    File {
+        /// The file.
+        name: String,
+        /// The line.
+        line: usize,
+        /// The column, in characters.
+        column: usize,
+    },
+    /// In an environment variable.
+    Variable(String),
+    /// In the configuration as a whole.
+    Whole(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Whole(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it is.
+    pub place: Place,
+    /// What it is. It never repeats a value that may be a credential.
+    pub message: String,
+}
+
+/// All mistakes of a configuration, in the order of their places.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigMistakes(pub Vec<Mistake>);
+
+impl fmt::Display for ConfigMistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(
+            f,
+            "the configuration has {count} mistake{}",
+            if count == 1 { "" } else { "s" }
+        )?;
+        self.0
+            .iter()
+            .try_for_each(|Mistake { place, message }| write!(f, "\n  {place}: {message}"))
+    }
+}

@@ -1,0 +1,78 @@
+//! Settings: read from a TOML file and the environment, every mistake reported at once with its place. The only room that names toml.
+//!
+//! Each key is described, with its default, in `deploy/roomcast.toml`. Any key can be set by the environment variable
+//! `ROOMCAST_<SECTION>_<KEY>`, which wins over the file; lists are separated by commas there.
+
+mod check;
+mod mistake;
+mod parse;
+mod reader;
+mod sections;
+
+use std::path::{Path, PathBuf};
+
+pub use mistake::{ConfigMistakes, Mistake, Place};
+pub use sections::{
+    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection,
+    PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
+};
+
+/// Where the configuration is looked for if nobody says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/roomcast/roomcast.toml";
+
+/// Where environment variables come from.
+pub trait Source {
+    /// The value of a variable, if it is set.
+    fn var(&self, name: &str) -> Option<String>;
+    /// The names of all variables.
+    fn names(&self) -> Vec<String>;
+}
+
+/// The environment of this process.
+pub struct ProcessEnvironment;
+
+impl Source for ProcessEnvironment {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os()
+            .filter_map(|(name, _)| name.into_string().ok())
+            .collect()
+    }
+}
+
+impl Config {
+    /// Reads the configuration: the given file, or else the one at [`DEFAULT_FILE`] if there is one, and the environment.
+    pub fn load(file: Option<&Path>, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
+        let path = file
+            .map(Path::to_owned)
+            .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        let text = match &path {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| {
+                ConfigMistakes(vec![Mistake {
+                    place: Place::Whole(path.display().to_string()),
+                    message: format!("the file cannot be read: {error}"),
+                }])
+            })?,
+        };
+        let name = path.map_or_else(
+            || "the configuration".to_owned(),
+            |path| path.display().to_string(),
+        );
+        Self::read(&name, &text, environment)
+    }
+
+    /// Reads the configuration from a text; `name` is what the text is called in mistakes.
+    pub fn read(name: &str, text: &str, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
+        let mut reader = reader::Reader::new(name, text, environment);
+        let config = Self::of(&mut reader);
+        check::across(&config, &mut reader);
+        reader.finish().map(|()| config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

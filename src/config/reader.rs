@@ -1,0 +1,329 @@
+//! Reads sections and keys out of TOML and environment, remembers what was asked for, and finds what nobody asked for.
+
+use std::collections::BTreeSet;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{ConfigMistakes, Mistake, Place, Source, parse::Parsed};
+
+/// Variables with these names are others' business: the command line's own, and those that Kubernetes sets for a service called roomcast.
+const FOREIGN_VARIABLES: [&str; 3] = ["ROOMCAST_CONFIG", "ROOMCAST_SERVICE_", "ROOMCAST_PORT"];
+
+/// A value as it was given.
+struct Given {
+    place: Place,
+    /// The scalar, or the members of the list.
+    members: Vec<(Place, String)>,
+    is_list: bool,
+}
+
+pub(super) struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+    table: DeTable<'a>,
+    environment: &'a dyn Source,
+    asked: BTreeSet<String>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(name: &'a str, text: &'a str, environment: &'a dyn Source) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Self {
+            name,
+            text,
+            table: table.into_inner(),
+            environment,
+            asked: BTreeSet::new(),
+            mistakes: Vec::new(),
+        };
+        for error in errors {
+            let place = reader.place(error.span().map_or(0, |span| span.start));
+            reader.mistake(place, error.message());
+        }
+        reader
+    }
+
+    /// A single value, or its default.
+    pub(super) fn one<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        default: T,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> T {
+        self.maybe(section, key, parse).unwrap_or(default)
+    }
+
+    /// A single value, if it is given.
+    pub(super) fn maybe<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<T> {
+        let given = self.given(section, key)?;
+        match (given.is_list, given.members.into_iter().next()) {
+            (false, Some((place, text))) => self.parsed(section, key, place, &text, parse),
+            _ => {
+                self.mistake(
+                    given.place,
+                    &format!("{section}.{key}: one value is expected, not a list"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Several values, or their default.
+    pub(super) fn many<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        default: Vec<T>,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Vec<T> {
+        let Some(given) = self.given(section, key) else {
+            return default;
+        };
+        if !given.is_list {
+            self.mistake(
+                given.place,
+                &format!("{section}.{key}: a list is expected, such as [\"…\"]"),
+            );
+            return default;
+        }
+        given
+            .members
+            .into_iter()
+            .filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse))
+            .collect()
+    }
+
+    /// A mistake between several keys.
+    pub(super) fn across(&mut self, section: &str, key: &str, message: &str) {
+        let place = self
+            .given(section, key)
+            .map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);
+        self.mistake(place, &format!("{section}.{key}: {message}"));
+    }
+
+    /// Every mistake, with what was given and nobody asked for.
+    pub(super) fn finish(mut self) -> Result<(), ConfigMistakes> {
+        self.find_unknown_keys();
+        self.find_unknown_variables();
+        if self.mistakes.is_empty() {
+            return Ok(());
+        }
+        self.mistakes.sort_by_key(|mistake| match &mistake.place {
+            Place::File { line, column, .. } => (0, *line, *column),
+            Place::Variable(_) => (1, 0, 0),
+            Place::Whole(_) => (2, 0, 0),
+        });
+        Err(ConfigMistakes(self.mistakes))
+    }
+
+    /// The names of all keys that were asked for, as `section.key`.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.asked.iter().cloned().collect()
+    }
+
+    fn parsed<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        place: Place,
+        text: &str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<T> {
+        parse(text)
+            .map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}")))
+            .ok()
+    }
+
+    fn given(&mut self, section: &str, key: &str) -> Option<Given> {
+        self.asked.insert(format!("{section}.{key}"));
+        let variable = variable(section, key);
+        if let Some(text) = self.environment.var(&variable) {
+            return Some(self.from_variable(section, key, variable, &text));
+        }
+        let mut table = &self.table;
+        for part in section.split('.') {
+            table = table.get(part)?.get_ref().as_table()?;
+        }
+        let value = table.get(key)?;
+        let place = self.place(value.span().start);
+        match self.members(value) {
+            Some((members, is_list)) => Some(Given {
+                place,
+                members,
+                is_list,
+            }),
+            None => {
+                let kind = value.get_ref().type_str();
+                self.mistake(
+                    place,
+                    &format!("{section}.{key}: a {kind} is not possible here"),
+                );
+                None
+            }
+        }
+    }
+
+    fn from_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
+        let place = Place::Variable(variable);
+        // Whether a list is meant is not visible in a variable: the key decides.
+        let is_list = super::sections::LISTS
+            .iter()
+            .any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
+        let members = if is_list {
+            text.split(',')
+                .map(str::trim)
+                .filter(|one| !one.is_empty())
+                .map(|one| (place.clone(), one.to_owned()))
+                .collect()
+        } else {
+            vec![(place.clone(), text.to_owned())]
+        };
+        Given {
+            place,
+            members,
+            is_list,
+        }
+    }
+
+    fn members(&self, value: &Spanned<DeValue<'a>>) -> Option<(Vec<(Place, String)>, bool)> {
+        let one = |value: &Spanned<DeValue<'a>>| {
+            Some((self.place(value.span().start), scalar(value.get_ref())?))
+        };
+        match value.get_ref() {
+            DeValue::Array(list) => Some((list.iter().map(one).collect::<Option<_>>()?, true)),
+            _ => Some((vec![one(value)?], false)),
+        }
+    }
+
+    fn find_unknown_keys(&mut self) {
+        let sections: BTreeSet<String> = self
+            .asked
+            .iter()
+            .filter_map(|name| name.rsplit_once('.'))
+            .map(|(section, _)| section.to_owned())
+            .collect();
+        let mut found = Vec::new();
+        collect(&self.table, "", &mut found);
+        for (name, start, is_table) in found {
+            let opens = sections
+                .iter()
+                .any(|section| *section == name || section.starts_with(&format!("{name}.")));
+            if self.asked.contains(&name) || (is_table && opens) {
+                continue;
+            }
+            let parent_known = name.rsplit_once('.').is_none_or(|(parent, _)| {
+                sections
+                    .iter()
+                    .any(|section| section == parent || section.starts_with(&format!("{parent}.")))
+            });
+            // What lies in an unknown section was reported with it.
+            if !parent_known {
+                continue;
+            }
+            let message = match (opens, is_table) {
+                (true, false) => format!("{name} is a section: write it as [{name}]"),
+                (_, true) => format!(
+                    "unknown section [{name}]{}",
+                    did_you_mean(&name, sections.iter())
+                ),
+                _ => format!(
+                    "unknown key {name}{}",
+                    did_you_mean(&name, self.asked.iter())
+                ),
+            };
+            let place = self.place(start);
+            self.mistake(place, &message);
+        }
+    }
+
+    fn find_unknown_variables(&mut self) {
+        let known: BTreeSet<String> = self
+            .asked
+            .iter()
+            .filter_map(|name| name.rsplit_once('.'))
+            .map(|(section, key)| variable(section, key))
+            .collect();
+        let mut names = self.environment.names();
+        names.sort();
+        for name in names {
+            let ours = name.starts_with("ROOMCAST_")
+                && !FOREIGN_VARIABLES
+                    .iter()
+                    .any(|foreign| name.starts_with(foreign));
+            if ours && !known.contains(&name) {
+                let message = format!(
+                    "no setting has this name{}",
+                    did_you_mean(&name, known.iter())
+                );
+                self.mistake(Place::Variable(name), &message);
+            }
+        }
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Place::File {
+            name: self.name.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+        }
+    }
+
+    fn mistake(&mut self, place: Place, message: &str) {
+        self.mistakes.push(Mistake {
+            place,
+            message: message.to_owned(),
+        });
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// Every key and table, with where it begins.
+fn collect(table: &DeTable<'_>, path: &str, found: &mut Vec<(String, usize, bool)>) {
+    for (key, value) in table {
+        let name = if path.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{path}.{}", key.get_ref())
+        };
+        let inner = value.get_ref().as_table();
+        found.push((name.clone(), key.span().start, inner.is_some()));
+        if let Some(inner) = inner {
+            collect(inner, &name, found);
+        }
+    }
+}
+
+fn variable(section: &str, key: &str) -> String {
+    format!("ROOMCAST_{section}_{key}")
+        .replace('.', "_")
+        .to_uppercase()
+}
+
+fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
+    let closest = known
+        .map(|one| (strsim::jaro_winkler(name, one), one))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match closest {
+        Some((likeness, one)) if likeness > 0.85 => format!("; did you mean {one}?"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,361 @@
+//! The sections: what each key is called, what it means, its default. The defaults of platforms are the documented quotas.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::{
+    parse::{duration, number, one_of, origin, path, prefix, share, some_duration, text, window},
+    reader::Reader,
+};
+use crate::{
+    broker::Declare,
+    domain::Platform,
+    pace::{PlatformQuota, WindowQuota},
+    telemetry::LogFormat,
+};
+
+/// Keys whose values are lists, by section or the beginning of it.
+pub(super) const LISTS: [(&str, &str); 3] = [
+    ("delay", "tiers"),
+    ("retry", "delays"),
+    ("platforms.", "windows"),
+];
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[broker]`
+    pub broker: BrokerSection,
+    /// `[delay]`
+    pub delay: DelaySection,
+    /// `[event]`
+    pub event: EventSection,
+    /// `[pace]`
+    pub pace: PaceSection,
+    /// `[platforms.…]`, in the order of [`Platform::ALL`].
+    pub platforms: [PlatformSection; 4],
+    /// `[retry]`
+    pub retry: RetrySection,
+    /// `[send]`
+    pub send: SendSection,
+    /// `[store]`
+    pub store: StoreSection,
+    /// `[key]`
+    pub key: KeySection,
+    /// `[admin]`
+    pub admin: AdminSection,
+    /// `[log]`
+    pub log: LogSection,
+    /// `[shutdown]`
+    pub shutdown: ShutdownSection,
+}
+
+/// How the broker is reached and used.
+#[derive(Clone, Debug)]
+pub struct BrokerSection {
+    /// The AMQP address, with user and password.
+    pub url: SecretString,
+    /// Certificates to trust besides the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// What every exchange's and queue's name begins with.
+    pub prefix: String,
+    /// What is done about the topology.
+    pub declare: Declare,
+    /// How many unacked messages each consumed queue may have handed over.
+    pub prefetch: u16,
+    /// How often both sides show that they live.
+    pub heartbeat: Duration,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a confirm may take before the session is given up.
+    pub confirm_timeout: Duration,
+    /// The first wait before a new session.
+    pub reconnect_min: Duration,
+    /// The longest wait before a new session.
+    pub reconnect_max: Duration,
+    /// After how many redeliveries without an outcome a message is poison.
+    pub delivery_limit: u32,
+}
+
+/// What deferred and retried deliveries wait in.
+#[derive(Clone, Debug)]
+pub struct DelaySection {
+    /// The delay tiers, ascending.
+    pub tiers: Vec<Duration>,
+}
+
+/// What bounds an event.
+#[derive(Clone, Debug)]
+pub struct EventSection {
+    /// The largest body, in bytes.
+    pub size_max: usize,
+    /// How long an event is worth sending if it does not say so.
+    pub time_to_live: Duration,
+    /// The longest time to live an event may ask for.
+    pub time_to_live_max: Duration,
+}
+
+/// How deliveries wait for their turn.
+#[derive(Clone, Debug)]
+pub struct PaceSection {
+    /// A wait up to this long is waited out in memory.
+    pub hold_max: Duration,
+    /// How many attempts are in the air at once.
+    pub in_flight_max: usize,
+    /// How many deliveries are in memory at once.
+    pub held_max: usize,
+    /// What is added to each window, against the jitter of the network.
+    pub margin: Duration,
+}
+
+/// One platform.
+#[derive(Clone, Debug)]
+pub struct PlatformSection {
+    /// What takes the place of scheme, host and port of its webhooks.
+    pub base_url: Option<Url>,
+    /// What it allows.
+    pub quota: PlatformQuota,
+}
+
+/// How failed attempts are repeated.
+#[derive(Clone, Debug)]
+pub struct RetrySection {
+    /// The wait after the first, second, … failed attempt.
+    pub delays: Vec<Duration>,
+    /// By which share a wait is lengthened at random.
+    pub jitter: f64,
+    /// How old an event may be to be tried again.
+    pub age_max: Duration,
+    /// The longest wait that a platform may ask for.
+    pub wait_max: Duration,
+}
+
+/// How the platforms are called.
+#[derive(Clone, Debug)]
+pub struct SendSection {
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long an attempt may take.
+    pub deadline: Duration,
+    /// How many idle connections to one host are kept.
+    pub pool_idle_per_host: usize,
+}
+
+/// Where data is kept.
+#[derive(Clone, Debug)]
+pub struct StoreSection {
+    /// The folder.
+    pub dir: PathBuf,
+    /// For how long settled messages are remembered.
+    pub ledger_window: Duration,
+}
+
+/// The master key.
+#[derive(Clone, Debug)]
+pub struct KeySection {
+    /// Its file.
+    pub file: PathBuf,
+}
+
+/// The admin API.
+#[derive(Clone, Debug)]
+pub struct AdminSection {
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// A TCP address, besides the socket.
+    pub listen: Option<String>,
+    /// The file that holds the token for TCP.
+    pub token_file: Option<PathBuf>,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct LogSection {
+    /// How lines are written.
+    pub format: LogFormat,
+    /// What is logged.
+    pub level: String,
+}
+
+/// The end of the daemon.
+#[derive(Clone, Debug)]
+pub struct ShutdownSection {
+    /// How long what is in hand may take to be finished.
+    pub drain: Duration,
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const HOUR: u64 = 3600;
+
+impl Config {
+    pub(super) fn of(r: &mut Reader<'_>) -> Self {
+        Self {
+            broker: BrokerSection::of(r),
+            delay: DelaySection {
+                tiers: r.many(
+                    "delay",
+                    "tiers",
+                    [1, 5, 15, 60, 300, 1800, 7200].map(seconds).to_vec(),
+                    some_duration,
+                ),
+            },
+            event: EventSection {
+                size_max: r.one("event", "size_max", 262_144, number(1..=16_777_216)),
+                time_to_live: r.one("event", "time_to_live", seconds(24 * HOUR), some_duration),
+                time_to_live_max: r.one(
+                    "event",
+                    "time_to_live_max",
+                    seconds(7 * 24 * HOUR),
+                    some_duration,
+                ),
+            },
+            pace: PaceSection::of(r),
+            platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
+            retry: RetrySection {
+                delays: r.many(
+                    "retry",
+                    "delays",
+                    [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(),
+                    some_duration,
+                ),
+                jitter: r.one("retry", "jitter", 0.2, share),
+                age_max: r.one("retry", "age_max", seconds(24 * HOUR), some_duration),
+                wait_max: r.one("retry", "wait_max", seconds(2 * HOUR), some_duration),
+            },
+            send: SendSection {
+                connect_timeout: r.one("send", "connect_timeout", seconds(5), some_duration),
+                deadline: r.one("send", "deadline", seconds(15), some_duration),
+                pool_idle_per_host: r.one("send", "pool_idle_per_host", 64, number(0..=10_000)),
+            },
+            store: StoreSection {
+                dir: r.one("store", "dir", "/var/lib/roomcast".into(), path),
+                ledger_window: r.one("store", "ledger_window", seconds(600), some_duration),
+            },
+            key: KeySection {
+                file: r.one("key", "file", key_file(), path),
+            },
+            admin: AdminSection {
+                socket: r.one("admin", "socket", "/run/roomcast/admin.sock".into(), path),
+                listen: r.maybe("admin", "listen", text),
+                token_file: r.maybe("admin", "token_file", path),
+            },
+            log: LogSection {
+                format: r.one(
+                    "log",
+                    "format",
+                    LogFormat::Text,
+                    one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+                ),
+                level: r.one("log", "level", "info".to_owned(), text),
+            },
+            shutdown: ShutdownSection {
+                drain: r.one("shutdown", "drain", seconds(20), duration),
+            },
+        }
+    }
+}
+
+/// Where systemd puts a credential of the name `master.key`, if it runs us with one.
+fn key_file() -> PathBuf {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|folder| PathBuf::from(folder).join("master.key"));
+    credential
+        .filter(|file| file.exists())
+        .unwrap_or_else(|| "/etc/roomcast/master.key".into())
+}
+
+impl BrokerSection {
+    fn of(r: &mut Reader<'_>) -> Self {
+        const DECLARE: [(&str, Declare); 3] = [
+            ("create", Declare::Create),
+            ("verify", Declare::Verify),
+            ("none", Declare::None),
+        ];
+        let url = r.maybe("broker", "url", amqp_url);
+        let from_file = r.maybe("broker", "url_file", |name| {
+            let text = std::fs::read_to_string(name)
+                .map_err(|error| format!("{name} cannot be read: {error}"))?;
+            amqp_url(text.trim())
+        });
+        if url.is_some() && from_file.is_some() {
+            r.across(
+                "broker",
+                "url_file",
+                "broker.url is set as well: leave one of them out",
+            );
+        }
+        let default = || SecretString::from("amqp://guest:guest@localhost:5672/%2f");
+        Self {
+            url: url.or(from_file).unwrap_or_else(default),
+            ca_file: r.maybe("broker", "ca_file", path),
+            prefix: r.one("broker", "prefix", "roomcast".to_owned(), prefix),
+            declare: r.one("broker", "declare", Declare::Create, one_of(&DECLARE)),
+            prefetch: r.one("broker", "prefetch", 500, number(1..=u16::MAX)),
+            heartbeat: r.one("broker", "heartbeat", seconds(10), some_duration),
+            connect_timeout: r.one("broker", "connect_timeout", seconds(10), some_duration),
+            confirm_timeout: r.one("broker", "confirm_timeout", seconds(30), some_duration),
+            reconnect_min: r.one(
+                "broker",
+                "reconnect_min",
+                Duration::from_millis(500),
+                some_duration,
+            ),
+            reconnect_max: r.one("broker", "reconnect_max", seconds(30), some_duration),
+            delivery_limit: r.one("broker", "delivery_limit", 1000, number(1..=1_000_000)),
+        }
+    }
+}
+
+/// The value is not repeated in a mistake: it holds a password.
+fn amqp_url(text: &str) -> Result<SecretString, String> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "amqp" | "amqps"));
+    url.map(|_| SecretString::from(text))
+        .ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
+}
+
+impl PaceSection {
+    fn of(r: &mut Reader<'_>) -> Self {
+        Self {
+            hold_max: r.one("pace", "hold_max", seconds(2), some_duration),
+            in_flight_max: r.one("pace", "in_flight_max", 256, number(1..=65_536)),
+            held_max: r.one("pace", "held_max", 10_000, number(1..=1_000_000)),
+            margin: r.one("pace", "margin", Duration::from_millis(500), duration),
+        }
+    }
+}
+
+impl PlatformSection {
+    fn of(r: &mut Reader<'_>, platform: Platform) -> Self {
+        let section = format!("platforms.{platform}");
+        let quota = |max, span| WindowQuota {
+            max,
+            span: seconds(span),
+        };
+        let (windows, penalty_min, penalty_max) = match platform {
+            Platform::DingTalk | Platform::DingTalkInternal => (vec![quota(20, 60)], 60, 600),
+            Platform::Lark => (vec![quota(100, 60), quota(5, 1)], 5, 60),
+            Platform::WeCom => (vec![quota(20, 60)], 60, 60),
+        };
+        let base_url = r.maybe(&section, "base_url", origin);
+        let windows = r.many(&section, "windows", windows, window);
+        let rate_per_second = r.one(&section, "rate_per_second", 400, number(0..=1_000_000));
+        let penalty_min = r.one(&section, "penalty_min", seconds(penalty_min), some_duration);
+        let penalty_max = r.one(&section, "penalty_max", seconds(penalty_max), some_duration);
+        // The margin is one for all platforms; it is put in where quotas are handed on.
+        let quota = PlatformQuota {
+            windows,
+            margin: Duration::ZERO,
+            rate_per_second: (rate_per_second > 0).then_some(rate_per_second),
+            penalty_min,
+            penalty_max,
+        };
+        Self { base_url, quota }
+    }
+}
