@@ -144,7 +144,7 @@ impl Pipeline {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         let identity = Identity::of_event(&published, redelivered, &parts.ledger);
-        if redelivered && parts.ledger.is_closed(identity.key) {
+        if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
         }

@@ -17,7 +17,7 @@ pub enum BrokerError {
         why: String,
     },
     /// The broker does not let this user in.
-    #[error("the broker at {at} refuses the user or the virtual host of broker.url: {why}")]
+    #[error("the broker at {at} refuses the user, password or virtual host of broker.url: {why}")]
     Refused {
         /// Host and port.
         at: String,

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{
-    client::Client,
-    exit::Failure,
-    offline,
-    screen::print,
+use super::{client::Client, exit::Failure, offline, screen::print};
+use crate::{
+    app, broker, broker::Topology, config::Config, crypto::MasterKey, telemetry::with_causes,
 };
-use crate::{telemetry::with_causes, app, broker, broker::Topology, config::Config, crypto::MasterKey};
 
 /// Tries key, store and broker, and says of each how it is. The worst of them is the answer.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {

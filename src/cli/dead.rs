@@ -14,13 +14,14 @@ use super::{
     exit::Failure,
     screen::{Table, print, print_json},
 };
-use crate::{telemetry::with_causes, 
+use crate::{
     app,
     broker::{Act, DeadLetter, DeadQueues, Filter, Topology},
     clock::Clock,
     config::Config,
     domain::{DeadReason, Moment, Platform},
     platforms,
+    telemetry::with_causes,
 };
 
 pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Failure> {

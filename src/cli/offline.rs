@@ -1,11 +1,12 @@
 //! What the command line does without a daemon: it opens the store itself.
 
 use super::exit::Failure;
-use crate::{telemetry::with_causes, 
+use crate::{
     app,
     config::Config,
     crypto::{KeyError, MasterKey},
     store::{Store, StoreError},
+    telemetry::with_causes,
 };
 
 /// Opens the store, if no other process has it open.

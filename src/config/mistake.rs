@@ -45,12 +45,10 @@ pub struct ConfigMistakes(pub Vec<Mistake>);
 
 impl fmt::Display for ConfigMistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
-        write!(
-            f,
-            "the configuration has {count} mistake{}",
-            if count == 1 { "" } else { "s" }
-        )?;
+        if let [Mistake { place, message }] = self.0.as_slice() {
+            return write!(f, "{place}: {message}");
+        }
+        write!(f, "the configuration has {} mistakes", self.0.len())?;
         self.0
             .iter()
             .try_for_each(|Mistake { place, message }| write!(f, "\n  {place}: {message}"))

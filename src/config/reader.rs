@@ -280,6 +280,12 @@ impl<'a> Reader<'a> {
     }
 
     fn mistake(&mut self, place: Place, message: &str) {
+        // What follows from a mistake in the same place is no news.
+        if matches!(place, Place::File { .. })
+            && self.mistakes.iter().any(|known| known.place == place)
+        {
+            return;
+        }
         self.mistakes.push(Mistake {
             place,
             message: message.to_owned(),

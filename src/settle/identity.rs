@@ -31,7 +31,8 @@ pub struct Made {
 impl Identity {
     /// Of an event.
     ///
-    /// With a `message_id` the event is the same if topic, id and body are. Without one, two messages of equal content are two
+    /// With a `message_id` the event is the same if topic, id and body are, whether the broker hands it over again or its publisher, who had no
+    /// confirm, published it again. Without one, two messages of equal content are two
     /// events, so it gets a name at random. When such a message is redelivered it takes over an unfinished entry of equal content, if the ledger
     /// has one: that entry's message was never acked, so it is coming back, and equal copies are interchangeable.
     #[must_use]
@@ -39,11 +40,7 @@ impl Identity {
         let topic = published.routing_key.as_bytes();
         if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
             let key = LedgerKey(digest(b"event", &[topic, id.as_bytes(), &published.body]));
-            let done = if redelivered {
-                ledger.done(key)
-            } else {
-                Vec::new()
-            };
+            let done = ledger.done(key);
             return Self {
                 key,
                 event: EventId::new(id),

@@ -36,8 +36,11 @@ pub fn prefix() -> String {
 impl Broker {
     /// Starts a node and waits until it speaks AMQP.
     pub async fn start() -> Self {
-        let mut broker =
-            Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), child: None };
+        let mut broker = Self {
+            dir: tempfile::tempdir().unwrap(),
+            port: free_ports(),
+            child: None,
+        };
         broker.resume().await;
         broker
     }
@@ -65,10 +68,34 @@ impl Broker {
             .process_group(0);
         self.child = Some(command.spawn().unwrap());
         let (port, log) = (self.port, self.dir.path().join("server.log"));
-        until(&format!("the private broker starts; see {}", log.display()), Duration::from_secs(60), || async move {
-            speaks_amqp(port).await
-        })
+        until(
+            &format!("the private broker starts; see {}", log.display()),
+            Duration::from_secs(60),
+            || async move { speaks_amqp(port).await },
+        )
         .await;
+    }
+
+    /// Runs `rabbitmqctl` against this node.
+    pub fn ctl(&self, arguments: &[&str]) {
+        let node = format!("private-{}@localhost", self.port);
+        let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
+            .args(["-n", &node])
+            .args(arguments)
+            .env("HOME", self.dir.path())
+            .env("ERL_EPMD_PORT", (self.port + 1).to_string())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// The address for a client of that name, whose password is the same.
+    pub fn url_for(&self, user: &str) -> String {
+        format!("amqp://{user}:{user}@127.0.0.1:{}/%2f", self.port)
     }
 
     /// Kills the node as a power cut would.
@@ -94,11 +121,16 @@ fn signal_group(child: &Child, signal: rustix::process::Signal) {
 
 async fn speaks_amqp(port: u16) -> bool {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return false };
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return false;
+    };
     let mut first = [0; 1];
     let spoke = async {
         stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
         stream.read_exact(&mut first).await
     };
-    matches!(tokio::time::timeout(Duration::from_secs(2), spoke).await, Ok(Ok(_)))
+    matches!(
+        tokio::time::timeout(Duration::from_secs(2), spoke).await,
+        Ok(Ok(_))
+    )
 }

@@ -1,0 +1,217 @@
+//! Nothing is lost: not when the daemon is killed, not when the broker is, whatever they were doing.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker::{self, Broker},
+    daemon::Home,
+    emulator::Emulator,
+    publisher::Publisher,
+    until,
+};
+
+const LONG: Duration = Duration::from_secs(180);
+const UNLIMITED: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+    [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
+const ROBOTS: [(&str, &str); 3] = [
+    ("dingtalk", "ding-0001"),
+    ("lark", "lark-0001"),
+    ("wecom", "wecom-001"),
+];
+
+fn events(count: usize) -> Vec<(String, Value)> {
+    (0..count)
+        .map(|number| {
+            (
+                format!("id-{number}"),
+                json!({"message": format!("m{number}")}),
+            )
+        })
+        .collect()
+}
+
+/// Fails unless every robot was shown every event; gives how many were shown more than once.
+async fn repeated(emulator: &Emulator, count: usize) -> usize {
+    let expected: BTreeSet<String> = (0..count).map(|number| format!("m{number}")).collect();
+    let shown = emulator.shown().await;
+    let mut repeated = 0;
+    for (_, token) in ROBOTS {
+        let found: BTreeSet<String> = shown[token].iter().cloned().collect();
+        let missing: Vec<_> = expected.difference(&found).collect();
+        assert!(missing.is_empty(), "{token} never heard {missing:?}");
+        repeated += shown[token].len() - found.len();
+    }
+    repeated
+}
+
+async fn everything_is_settled(publisher: &Publisher) -> bool {
+    let mut left = publisher.depth("publish").await;
+    for (platform, _) in ROBOTS {
+        left += publisher.depth(&format!("delivery.{platform}")).await;
+        assert_eq!(
+            publisher.depth(&format!("dead.{platform}")).await,
+            0,
+            "nothing is given up"
+        );
+    }
+    for tier in ["1s", "5s", "15s", "1m", "5m", "30m", "2h"] {
+        left += publisher.depth(&format!("delay.{tier}")).await;
+    }
+    left == 0
+}
+
+#[tokio::test]
+async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_little() {
+    const COUNT: usize = 3000;
+    const KILLS: u64 = 5;
+    let (broker, emulator) = (
+        broker::shared().await,
+        Emulator::start(&["--no-quota"]).await,
+    );
+    let home = Home::new(broker, &emulator.url(), UNLIMITED);
+    for (platform, token) in ROBOTS {
+        home.subscribe("ops", platform, token, &[]);
+    }
+    // Posts take a while, so that some are always in the air; some fail, so that some always wait in a tier.
+    emulator
+        .fault(json!({"kind": "status", "status": 500, "every": 40}))
+        .await;
+    emulator
+        .fault(json!({"kind": "slow", "milliseconds": 20}))
+        .await;
+    let mut daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher
+        .try_publish_all("ops", &events(COUNT))
+        .await
+        .unwrap();
+    for kill in 1..=KILLS {
+        let enough = kill * (COUNT as u64 * 3) / (KILLS + 2);
+        until("some more arrive", LONG, || async {
+            emulator.count("accepted").await >= enough
+        })
+        .await;
+        daemon.kill();
+        daemon = home.start().await;
+    }
+    until("everything is settled", LONG, || async {
+        emulator.count("accepted").await >= COUNT as u64 * 3
+            && everything_is_settled(&publisher).await
+    })
+    .await;
+    let repeated = repeated(&emulator, COUNT).await
+        + usize::try_from(emulator.count("duplicate").await).unwrap();
+    // At most what was in the air, and what was settled in the last group commits, is repeated: far from the whole fan-out.
+    let bound = usize::try_from(KILLS).unwrap() * 2 * 256;
+    assert!(repeated <= bound, "{repeated} repeats");
+    println!("{repeated} repeats after {KILLS} kills with up to 256 posts in the air");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
+    const COUNT: usize = 2000;
+    const BATCH: usize = 100;
+    let mut broker = Broker::start().await;
+    let emulator = Emulator::start(&["--no-quota"]).await;
+    let home = Home::new(&broker, &emulator.url(), UNLIMITED);
+    for (platform, token) in ROBOTS {
+        home.subscribe("ops", platform, token, &[]);
+    }
+    emulator
+        .fault(json!({"kind": "status", "status": 500, "every": 40}))
+        .await;
+    emulator
+        .fault(json!({"kind": "slow", "milliseconds": 10}))
+        .await;
+    let daemon = home.start().await;
+    let (url, prefix, all) = (broker.url(), home.prefix.clone(), events(COUNT));
+    // A publisher as it should be: what was not confirmed is published again under its name.
+    let publishing = tokio::spawn(async move {
+        for batch in all.chunks(BATCH) {
+            loop {
+                match Publisher::try_connect(&url, &prefix).await {
+                    Ok(publisher) if publisher.try_publish_all("ops", batch).await.is_ok() => break,
+                    _ => tokio::time::sleep(Duration::from_millis(200)).await,
+                }
+            }
+        }
+    });
+    for part in [1, 2] {
+        until("some more arrive", LONG, || async {
+            emulator.count("accepted").await >= part * COUNT as u64
+        })
+        .await;
+        broker.kill();
+        // An outage long enough for many tries.
+        until("the daemon has noticed", LONG, || async {
+            home.log().matches("still no session").count() >= 3 * usize::try_from(part).unwrap()
+        })
+        .await;
+        broker.resume().await;
+        daemon.ready().await;
+    }
+    publishing.await.unwrap();
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    until("everything is settled", LONG, || async {
+        emulator.count("accepted").await >= COUNT as u64 * 3
+            && everything_is_settled(&publisher).await
+    })
+    .await;
+    let repeated = repeated(&emulator, COUNT).await;
+    println!("{repeated} repeats after two broker crashes");
+    let log = home.log();
+    let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(
+        lines("WARN no session with the broker"),
+        2,
+        "each outage is said once:\n{log}"
+    );
+    assert_eq!(lines("connected to the broker again"), 2);
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_terminated_daemon_finishes_what_is_in_hand() {
+    let (broker, emulator) = (
+        broker::shared().await,
+        Emulator::start(&["--no-quota"]).await,
+    );
+    let home = Home::new(broker, &emulator.url(), UNLIMITED);
+    for (platform, token) in ROBOTS {
+        home.subscribe("ops", platform, token, &[]);
+    }
+    emulator
+        .fault(json!({"kind": "slow", "milliseconds": 300}))
+        .await;
+    let publisher;
+    {
+        let daemon = home.start().await;
+        publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+        publisher
+            .try_publish_all("ops", &events(300))
+            .await
+            .unwrap();
+        until("some arrive", LONG, || async {
+            emulator.count("accepted").await > 0
+        })
+        .await;
+        assert!(daemon.terminate().success());
+    }
+    emulator.no_faults().await;
+    let daemon = home.start().await;
+    until("everything is settled", LONG, || async {
+        emulator.count("accepted").await >= 900 && everything_is_settled(&publisher).await
+    })
+    .await;
+    assert_eq!(
+        repeated(&emulator, 300).await,
+        0,
+        "an orderly end repeats nothing"
+    );
+    assert_eq!(emulator.count("duplicate").await, 0);
+    assert!(daemon.terminate().success());
+}

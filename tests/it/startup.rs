@@ -1,0 +1,392 @@
+//! Bad input gets one clear sentence and a documented exit code, and loses nothing.
+
+use std::{fs, process::Output, time::Duration};
+
+use lapin::{
+    Connection, ConnectionProperties,
+    options::{QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker, daemon::Home, emulator::Emulator, free_ports, publisher::Publisher, until,
+};
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+const SOON: Duration = Duration::from_secs(30);
+
+/// The one sentence on standard error, beside the log.
+fn sentence(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("20"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_eq!(text.trim_end().lines().count(), 1, "one sentence: {text}");
+    text
+}
+
+fn refused(home: &Home, arguments: &[&str], input: &str, code: i32, says: &str) {
+    let output = home.cli(arguments, input);
+    let sentence = sentence(&output);
+    assert_eq!(output.status.code(), Some(code), "{sentence}");
+    assert!(sentence.contains(says), "{says:?} is not in: {sentence}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_exposed_malformed_or_another_is_named() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    let kept = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    home.set_mode("master.key", 0o644);
+    refused(
+        &home,
+        &["run"],
+        "",
+        64,
+        "can be read by others (mode 0644): chmod 600",
+    );
+    refused(
+        &home,
+        &["subscription", "list"],
+        "",
+        64,
+        "can be read by others",
+    );
+    home.set_mode("master.key", 0o600);
+    refused(&home, &["key", "init"], "", 64, "exists already");
+    let right = fs::read(home.path("master.key")).unwrap();
+    fs::write(home.path("master.key"), "rubbish").unwrap();
+    refused(&home, &["run"], "", 64, "is no master key");
+    fs::remove_file(home.path("master.key")).unwrap();
+    refused(&home, &["run"], "", 64, "make one with `roomcast key init`");
+    home.ok(&["key", "init"], "");
+    refused(&home, &["run"], "", 64, "sealed with another master key");
+    fs::write(home.path("master.key"), right).unwrap();
+    assert!(
+        home.ok(&["subscription", "list"], "").contains(&kept),
+        "nothing was lost"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_subscription_is_refused_by_the_daemon_and_without_it_alike() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    let good = "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef";
+    let bad = [
+        ("ops", "slack", good, "unknown platform \"slack\""),
+        ("no spaces", "dingtalk", good, "the topic's name holds ' '"),
+        (
+            "ops",
+            "dingtalk",
+            "http://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef",
+            "only https:// is accepted",
+        ),
+        (
+            "ops",
+            "dingtalk",
+            "https://evil.example/robot/send?access_token=0123456789abcdef",
+            "host evil.example is not one of dingtalk",
+        ),
+        ("ops", "lark", good, "the webhook is one of dingtalk"),
+        (
+            "ops",
+            "dingtalk",
+            "https://oapi.dingtalk.com/robot/send?access_token=bad%20token%20here",
+            "access_token is malformed",
+        ),
+        ("ops", "dingtalk", "", "no webhook URL was given"),
+        (
+            "ops",
+            "wecom",
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678\nsecret",
+            "no signing secret",
+        ),
+    ];
+    let check = |home: &Home| {
+        for (topic, platform, endpoint, says) in bad {
+            refused(
+                home,
+                &[
+                    "subscription",
+                    "add",
+                    "--topic",
+                    topic,
+                    "--platform",
+                    platform,
+                ],
+                endpoint,
+                64,
+                says,
+            );
+        }
+        refused(
+            home,
+            &["subscription", "show", "xyz"],
+            "",
+            64,
+            "is not a subscription id",
+        );
+        refused(
+            home,
+            &["subscription", "remove", &"0".repeat(32)],
+            "",
+            1,
+            "there is no subscription",
+        );
+        assert_eq!(home.ok(&["subscription", "list"], ""), "no subscriptions");
+    };
+    check(&home);
+    let _daemon = home.start().await;
+    check(&home);
+}
+
+#[tokio::test]
+async fn broken_configuration_is_reported_at_once_with_lines() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    fs::write(
+        home.path("roomcast.toml"),
+        "[broker]\nprefix = 1 2\nprefetsh = 3\n[sedn]\n[pace]\nmargin = \"x\"\n",
+    )
+    .unwrap();
+    let output = home.cli(&["run"], "");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    for says in [
+        "roomcast.toml:2:",
+        "roomcast.toml:3:1: unknown key broker.prefetsh; did you mean broker.prefetch?",
+        "roomcast.toml:4:",
+        "roomcast.toml:6:10: pace.margin",
+    ] {
+        assert!(text.contains(says), "{says:?} is not in: {text}");
+    }
+    fs::remove_file(home.path("roomcast.toml")).unwrap();
+    refused(&home, &["check"], "", 64, "the file cannot be read");
+}
+
+impl Home {
+    fn refused_all(&self, arguments: &[&str]) -> String {
+        let output = self.cli(arguments, "");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_in_use_says_so() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    let daemon = home.start().await;
+    // Another socket: this command line does not find the daemon, and wants to open the store itself.
+    let config = fs::read_to_string(home.path("roomcast.toml")).unwrap();
+    fs::write(
+        home.path("roomcast.toml"),
+        config.replace("admin.sock", "other.sock"),
+    )
+    .unwrap();
+    refused(
+        &home,
+        &["subscription", "list"],
+        "",
+        69,
+        "is in use by another process",
+    );
+    refused(&home, &["run"], "", 69, "is in use by another process");
+    fs::write(home.path("roomcast.toml"), config).unwrap();
+    refused(&home, &["run"], "", 69, "is in use by another process");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn an_unreachable_broker_is_waited_for_and_check_says_so() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "").with(
+        &broker.url(),
+        &format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_ports()),
+    );
+    let output = home.cli(&["check"], "");
+    assert_eq!(output.status.code(), Some(69));
+    assert!(sentence(&output).contains("cannot be reached"));
+    let mut daemon = home.spawn();
+    until("it keeps trying", SOON, || async {
+        home.log().matches("still no session").count() > 3
+    })
+    .await;
+    assert!(daemon.ended().is_none(), "{}", home.log());
+    assert_eq!(
+        home.log()
+            .matches("WARN no session with the broker")
+            .count(),
+        1,
+        "said once"
+    );
+    assert!(
+        home.ok(&["subscription", "list"], "")
+            .contains("no subscriptions"),
+        "its socket answers"
+    );
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_wrong_password_or_missing_permissions_are_named() {
+    let broker = broker::shared().await;
+    let wrong = Home::new(broker, NOWHERE, "").with("guest:guest", "guest:hunter2");
+    let output = wrong.cli(&["check"], "");
+    assert_eq!(output.status.code(), Some(69));
+    let said = sentence(&output);
+    assert!(
+        said.contains("refuses") && !said.contains("hunter2"),
+        "{said}"
+    );
+    refused(&wrong, &["run"], "", 69, "user, password or virtual host");
+
+    broker.ctl(&["add_user", "limited", "limited"]);
+    broker.ctl(&["set_permissions", "limited", "^$", ".*", ".*"]);
+    let limited = Home::new(broker, NOWHERE, "").with(&broker.url(), &broker.url_for("limited"));
+    let text = limited.refused_all(&["run"]);
+    assert!(
+        text.contains("permission") && text.contains(&limited.prefix),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "")
+        .with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
+    refused(
+        &home,
+        &["run"],
+        "",
+        69,
+        &format!("{}.unrouted", home.prefix),
+    );
+    // What `roomcast topology` prints is what somebody else declares.
+    let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
+    declare(&broker.url(), &definitions).await;
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher
+        .publish("ops", &json!({"message": "verified"}))
+        .await;
+    until("it arrives", SOON, || async {
+        emulator.count("accepted").await == 1
+    })
+    .await;
+    assert!(daemon.terminate().success());
+    // The daemon that declares by itself finds nothing to change.
+    let home = home.with("declare = \"verify\"", "declare = \"create\"");
+    assert!(home.start().await.terminate().success());
+}
+
+#[tokio::test]
+async fn a_topology_that_differs_is_one_sentence_with_queue_argument_and_both_values() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    assert!(home.start().await.terminate().success());
+    let home = home.with("[broker]\n", "[broker]\ndelivery_limit = 77\n");
+    let output = home.cli(&["run"], "");
+    let said = sentence(&output);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    for part in [
+        &format!("{}.publish", home.prefix),
+        "x-delivery-limit",
+        "77",
+        "1000",
+    ] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+    let home = home.with("delivery_limit = 77", "delivery_limit = 1000");
+    assert!(
+        home.start().await.terminate().success(),
+        "nothing was changed"
+    );
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_the_same_prefix_is_refused_and_takes_over_when_the_first_ends() {
+    let broker = broker::shared().await;
+    let first = Home::new(broker, NOWHERE, "");
+    let running = first.start().await;
+    let second = Home::with_prefix(&broker.url(), &first.prefix, NOWHERE, "");
+    let mut waiting = second.spawn();
+    until("it says why it waits", SOON, || async {
+        second.log().contains("another roomcast daemon")
+    })
+    .await;
+    assert!(
+        waiting.ended().is_none(),
+        "a process that has just died may still seem to hold the lock"
+    );
+    assert!(running.terminate().success());
+    waiting.ready().await;
+}
+
+/// Declares exchanges, queues and bindings as an import of definitions does.
+async fn declare(url: &str, definitions: &Value) {
+    let connection = Connection::connect(url, ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for exchange in definitions["exchanges"].as_array().unwrap() {
+        let options = lapin::options::ExchangeDeclareOptions {
+            durable: true,
+            ..Default::default()
+        };
+        let kind = match exchange["type"].as_str().unwrap() {
+            "fanout" => lapin::ExchangeKind::Fanout,
+            _ => lapin::ExchangeKind::Topic,
+        };
+        let name = exchange["name"].as_str().unwrap();
+        channel
+            .exchange_declare(name.into(), kind, options, table(&exchange["arguments"]))
+            .await
+            .unwrap();
+    }
+    for queue in definitions["queues"].as_array().unwrap() {
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        channel
+            .queue_declare(
+                queue["name"].as_str().unwrap().into(),
+                options,
+                table(&queue["arguments"]),
+            )
+            .await
+            .unwrap();
+    }
+    for binding in definitions["bindings"].as_array().unwrap() {
+        let part = |name: &str| binding[name].as_str().unwrap().to_owned();
+        let (queue, exchange, key) = (part("destination"), part("source"), part("routing_key"));
+        channel
+            .queue_bind(
+                queue.as_str().into(),
+                exchange.as_str().into(),
+                key.as_str().into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .unwrap();
+    }
+}
+
+fn table(arguments: &Value) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments.as_object().unwrap() {
+        let value = match value {
+            Value::Number(number) => AMQPValue::LongLongInt(number.as_i64().unwrap()),
+            other => AMQPValue::LongString(other.as_str().unwrap().into()),
+        };
+        table.insert(name.as_str().into(), value);
+    }
+    table
+}
