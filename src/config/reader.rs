@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         self.asked.insert(format!("{section}.{key}"));
         let variable = variable(section, key);
         if let Some(text) = self.environment.var(&variable) {
-            return Some(self.from_variable(section, key, variable, &text));
+            return Some(self.read_variable(section, key, variable, &text));
         }
         let mut table = &self.table;
         for part in section.split('.') {
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn from_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
+    fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
         let place = Place::Variable(variable);
         // Whether a list is meant is not visible in a variable: the key decides.
         let is_list = super::sections::LISTS
