@@ -134,7 +134,8 @@ until_true "an answer of the broker" 90 "$work/broker.log" roomcast check
 roomcast check | sed 's/^/   /'
 
 say "5. The daemon"
-roomcast run >"$work/daemon.log" 2>&1 &
+# Not through the function: what is started shall be the daemon itself, which is stopped by its process id.
+"$BIN_DIR/roomcast" --config "$work/roomcast.toml" run >"$work/daemon.log" 2>&1 &
 children+=($!)
 is_ready() { curl -sf --unix-socket "$work/admin.sock" http://localhost/readyz; }
 until_true "the daemon's start" 60 "$work/daemon.log" is_ready
