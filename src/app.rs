@@ -65,12 +65,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
-    let admin = Admin {
-        desk: Desk::new(store),
-        pace: Arc::clone(&parts.pace),
-        telemetry: Arc::clone(&telemetry),
-        ready,
-    };
+    let admin =
+        Admin { desk: Desk::new(store), pace: Arc::clone(&parts.pace), telemetry: Arc::clone(&telemetry), ready };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts.pace), stop.clone()));
     signals::watch(stop.clone(), file.map(Path::to_owned), logs);
@@ -83,11 +79,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 }
 
 async fn sweep(pace: Arc<Pace>, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(SWEEP))
-        .await
-        .is_some()
-    {
+    while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
         pace.drop_idle();
     }
 }

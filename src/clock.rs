@@ -24,10 +24,7 @@ impl Clock {
     /// A clock that follows tokio's and begins at `base`.
     #[must_use]
     pub fn from(base: Moment) -> Self {
-        Self::Tokio {
-            base,
-            started: Instant::now(),
-        }
+        Self::Tokio { base, started: Instant::now() }
     }
 
     /// What time it is. A machine whose clock stands before 1970 is taken to be there.
@@ -35,9 +32,7 @@ impl Clock {
     pub fn now(&self) -> Moment {
         match self {
             Self::System => {
-                let since = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or(Duration::ZERO);
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
                 Moment::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
             Self::Tokio { base, started } => base.after(started.elapsed()),

@@ -86,8 +86,7 @@ impl Pipeline {
     pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
         while let Some(Some(message)) = self.leave.run_until_cancelled(next()).await {
             let job = Arc::clone(&self);
-            self.tasks
-                .spawn(Arc::clone(&self).watched(async move { job.message(message).await }));
+            self.tasks.spawn(Arc::clone(&self).watched(async move { job.message(message).await }));
         }
         self.tasks.close();
         self.tasks.wait().await;
@@ -95,40 +94,20 @@ impl Pipeline {
 
     /// Runs a task whose failure, of whatever kind, ends the session: what it held stays unacked, and comes back.
     async fn watched(self: Arc<Self>, job: impl Future<Output = Result<(), Stuck>>) {
-        let outcome = AssertUnwindSafe(job)
-            .catch_unwind()
-            .await
-            .unwrap_or(Err(Stuck::Panicked));
+        let outcome = AssertUnwindSafe(job).catch_unwind().await.unwrap_or(Err(Stuck::Panicked));
         if let Err(stuck) = outcome {
             (self.on_stuck)(stuck);
         }
     }
 
     async fn message(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
-        let Message {
-            receipt,
-            redelivered,
-            carried,
-        } = message;
+        let Message { receipt, redelivered, carried } = message;
         match carried {
-            Carried::Event { published, urgent } => {
-                self.event(published, urgent, redelivered, receipt).await
-            }
-            Carried::Delivery(travelling) => {
-                self.travelling(*travelling, redelivered, receipt).await
-            }
+            Carried::Event { published, urgent } => self.event(published, urgent, redelivered, receipt).await,
+            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, receipt).await,
             Carried::Unreadable { published, why } => {
                 let identity = Identity::of_event(&published, redelivered, &self.parts.ledger);
-                self.bury(
-                    published,
-                    identity,
-                    Undecodable {
-                        code: "headers",
-                        detail: why,
-                    },
-                    receipt,
-                )
-                .await
+                self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt).await
             }
         }
     }
@@ -148,12 +127,7 @@ impl Pipeline {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
         }
-        let known = Known {
-            id: identity.event.clone(),
-            received_at: parts.clock.now(),
-            expires_at: None,
-            urgent,
-        };
+        let known = Known { id: identity.event.clone(), received_at: parts.clock.now(), expires_at: None, urgent };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => return self.bury(refused.0, identity, refused.1, receipt).await,
@@ -180,20 +154,11 @@ impl Pipeline {
                     events::DuplicatesSkipped { count: 1 }.emit(&self.parts.telemetry);
                     continue;
                 }
-                let delivery = Delivery::fresh(
-                    event,
-                    recipient.subscription,
-                    recipient.platform,
-                    recipient.robot,
-                );
+                let delivery = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
                 self.recover(&delivery, redelivered);
                 tally.opened();
                 let job = Arc::clone(self).delivery(delivery, recipient, Arc::clone(&tally));
-                if alone {
-                    job.await?
-                } else {
-                    self.spawn(event.urgent, job).await
-                }
+                if alone { job.await? } else { self.spawn(event.urgent, job).await }
             }
             after = page.next;
             if after.is_none() {
@@ -201,10 +166,7 @@ impl Pipeline {
             }
         }
         if heard == 0 {
-            events::EventUnheard {
-                topic: event.topic.as_str(),
-            }
-            .emit(&self.parts.telemetry);
+            events::EventUnheard { topic: event.topic.as_str() }.emit(&self.parts.telemetry);
         }
         tally.complete();
         self.progressed(&tally);
@@ -226,18 +188,14 @@ impl Pipeline {
             urgent: travelling.urgent,
         };
         let subscription = travelling.subscription;
-        let mut delivery =
-            match travelling.into_delivery(|published| parts.decoder.decode(published, known)) {
-                Ok(delivery) => delivery,
-                Err(refused) => {
-                    let identity = Identity::of_event(&refused.0, redelivered, &parts.ledger);
-                    return self.bury(refused.0, identity, refused.1, receipt).await;
-                }
-            };
-        let identity = Identity::alone(
-            settle::key_of_delivery(&delivery),
-            delivery.event.id.clone(),
-        );
+        let mut delivery = match travelling.into_delivery(|published| parts.decoder.decode(published, known)) {
+            Ok(delivery) => delivery,
+            Err(refused) => {
+                let identity = Identity::of_event(&refused.0, redelivered, &parts.ledger);
+                return self.bury(refused.0, identity, refused.1, receipt).await;
+            }
+        };
+        let identity = Identity::alone(settle::key_of_delivery(&delivery), delivery.event.id.clone());
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
@@ -267,9 +225,7 @@ impl Pipeline {
         recipient: Recipient,
         tally: Arc<Tally>,
     ) -> Result<(), Stuck> {
-        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient))
-            .catch_unwind()
-            .await;
+        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient)).catch_unwind().await;
         let settlement = match outcome {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
@@ -281,11 +237,7 @@ impl Pipeline {
     }
 
     /// Pace, attempt, decide.
-    async fn outcome(
-        &self,
-        delivery: &mut Delivery,
-        recipient: &Recipient,
-    ) -> Result<Settlement, Stuck> {
+    async fn outcome(&self, delivery: &mut Delivery, recipient: &Recipient) -> Result<Settlement, Stuck> {
         let parts = &self.parts;
         if let Some(until) = self.too_early(delivery).await {
             return Ok(settle::defer(delivery, until));
@@ -302,10 +254,7 @@ impl Pipeline {
         let permit = match self.leave.run_until_cancelled(parts.pace.turn(ask)).await {
             Some(Turn::Go(permit)) => permit,
             Some(Turn::Later(at)) => {
-                let until = parts
-                    .clock
-                    .now()
-                    .after(at.saturating_duration_since(Instant::now()));
+                let until = parts.clock.now().after(at.saturating_duration_since(Instant::now()));
                 return Ok(settle::defer(delivery, until));
             }
             None => return Ok(settle::defer(delivery, parts.clock.now())),
@@ -320,37 +269,21 @@ impl Pipeline {
             delivery.first_attempt_at.get_or_insert(now);
             let answer = parts.sender.attempt(delivery, &subscription, now).await;
             let took = parts.clock.now().since(now);
-            events::AttemptMade {
-                platform: delivery.platform,
-                answer: &answer,
-                took,
-            }
-            .emit(&parts.telemetry);
+            events::AttemptMade { platform: delivery.platform, answer: &answer, took }.emit(&parts.telemetry);
             answer
         };
         let now = parts.clock.now();
         self.commits.sent(delivery.robot, delivery.platform, now);
         let held = permit.finish(answer.verdict);
         if let Some(held) = held {
-            events::RobotHeld {
-                platform: delivery.platform,
-                robot: delivery.robot,
-                seconds: held.as_secs(),
-            }
-            .emit(&parts.telemetry);
+            events::RobotHeld { platform: delivery.platform, robot: delivery.robot, seconds: held.as_secs() }
+                .emit(&parts.telemetry);
         }
         if settle::counts_as_attempt(answer.verdict) {
             delivery.attempts += 1;
         }
         let resume = now.after(held.unwrap_or_default());
-        Ok(settle::decide(
-            delivery,
-            &answer,
-            &parts.retry,
-            now,
-            resume,
-            rand::random(),
-        ))
+        Ok(settle::decide(delivery, &answer, &parts.retry, now, resume, rand::random()))
     }
 
     /// Waits out what is left until the delivery is due; answers when it is due if that is too long to wait in memory.
@@ -360,10 +293,7 @@ impl Pipeline {
         if left > self.parts.hold_max {
             return Some(due);
         }
-        let waited = self
-            .leave
-            .run_until_cancelled(tokio::time::sleep(left))
-            .await;
+        let waited = self.leave.run_until_cancelled(tokio::time::sleep(left)).await;
         waited.is_none().then_some(due)
     }
 
@@ -374,22 +304,11 @@ impl Pipeline {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until } | Settlement::Retried { until } => {
                 delivery.hops += 1;
-                Some(NextStep::Later {
-                    delivery: Box::new(delivery),
-                    until,
-                })
+                Some(NextStep::Later { delivery: Box::new(delivery), until })
             }
-            Settlement::Dead {
-                reason,
-                code,
-                detail,
-            } => Some(NextStep::DeadDelivery {
-                delivery: Box::new(delivery),
-                reason,
-                code,
-                detail,
-                at: now,
-            }),
+            Settlement::Dead { reason, code, detail } => {
+                Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at: now })
+            }
         };
         if let Some(step) = step {
             self.outbox.store(step).await?;
@@ -406,12 +325,8 @@ impl Pipeline {
         why: Undecodable,
         receipt: Receipt,
     ) -> Result<(), Stuck> {
-        events::EventUndecodable {
-            topic: &published.routing_key,
-            code: why.code,
-            detail: &why.detail,
-        }
-        .emit(&self.parts.telemetry);
+        events::EventUndecodable { topic: &published.routing_key, code: why.code, detail: &why.detail }
+            .emit(&self.parts.telemetry);
         let step = NextStep::DeadEvent {
             published: Box::new(published),
             event: identity.event.to_string(),
@@ -438,9 +353,7 @@ impl Pipeline {
     /// In the first session of a process, what comes back may have been sent by the process before: its robot's window counts it.
     fn recover(&self, delivery: &Delivery, redelivered: bool) {
         if let Some(began) = self.recovering_since.filter(|_| redelivered) {
-            self.parts
-                .pace
-                .charge(delivery.robot, delivery.platform, began);
+            self.parts.pace.charge(delivery.robot, delivery.platform, began);
         }
     }
 
@@ -453,27 +366,12 @@ impl Pipeline {
             detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
         };
         let now = self.parts.clock.now();
-        settle::decide(
-            delivery,
-            &answer,
-            &self.parts.retry,
-            now,
-            now,
-            rand::random(),
-        )
+        settle::decide(delivery, &answer, &self.parts.retry, now, now, rand::random())
     }
 
     /// Lets a delivery go its way beside the others, once there is room for it in memory.
-    async fn spawn(
-        self: &Arc<Self>,
-        urgent: bool,
-        job: impl Future<Output = Result<(), Stuck>> + Send + 'static,
-    ) {
-        let held = if urgent {
-            &self.parts.held_urgent
-        } else {
-            &self.parts.held
-        };
+    async fn spawn(self: &Arc<Self>, urgent: bool, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
+        let held = if urgent { &self.parts.held_urgent } else { &self.parts.held };
         let room = Arc::clone(held).acquire_owned().await;
         self.tasks.spawn(Arc::clone(self).watched(async move {
             let _room = room;

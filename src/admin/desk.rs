@@ -35,21 +35,12 @@ impl Desk {
     pub fn add(&self, request: AddRequest) -> Result<Added, Refusal> {
         let topic: TopicName = request.topic.parse().map_err(invalid)?;
         let platform: Platform = request.platform.parse().map_err(invalid)?;
-        let endpoint =
-            platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
-        if request
-            .name
-            .as_ref()
-            .is_some_and(|name| name.len() > NAME_BYTES_MAX)
-        {
-            return Err(Refusal::Invalid(format!(
-                "the name is longer than {NAME_BYTES_MAX} bytes"
-            )));
+        let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
+        if request.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+            return Err(Refusal::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")));
         }
         if platform == Platform::WeCom && request.secret.is_some() {
-            return Err(Refusal::Invalid(
-                "wecom robots have no signing secret: leave it out".to_owned(),
-            ));
+            return Err(Refusal::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
         }
         let added = self.store.add(NewSubscription {
             topic,
@@ -60,34 +51,16 @@ impl Desk {
             name: request.name.filter(|name| !name.is_empty()),
             mentions: request.mentions.into(),
         })?;
-        Ok(Added {
-            id: added.id.to_string(),
-            existed: added.duplicate,
-        })
+        Ok(Added { id: added.id.to_string(), existed: added.duplicate })
     }
 
     /// One page of the subscriptions, masked.
     pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, Refusal> {
         let filter = ListFilter {
-            topic: query
-                .topic
-                .as_deref()
-                .map(str::parse)
-                .transpose()
-                .map_err(invalid)?,
-            platform: query
-                .platform
-                .as_deref()
-                .map(str::parse)
-                .transpose()
-                .map_err(invalid)?,
+            topic: query.topic.as_deref().map(str::parse).transpose().map_err(invalid)?,
+            platform: query.platform.as_deref().map(str::parse).transpose().map_err(invalid)?,
         };
-        let after = query
-            .after
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(invalid)?;
+        let after = query.after.as_deref().map(str::parse).transpose().map_err(invalid)?;
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
         let page = self.store.list(&filter, after, limit)?;
         Ok(SubscriptionPage {
@@ -133,8 +106,6 @@ fn view(summary: Summary) -> SubscriptionView {
         name: summary.name,
         mentions: summary.mentions.into(),
         state: summary.state.as_str().to_owned(),
-        created_at: jiff::Timestamp::from_millisecond(created)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .to_string(),
+        created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
     }
 }

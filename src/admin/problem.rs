@@ -31,10 +31,7 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::NoSuchSubscription { .. } => Self::NotFound(error.to_string()),
             error => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store failed a request"
-                );
+                tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
                 Self::Internal(error.to_string())
             }
         }
@@ -49,13 +46,6 @@ impl IntoResponse for Refusal {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        (
-            status,
-            Json(Problem {
-                error: word.to_owned(),
-                message: self.to_string(),
-            }),
-        )
-            .into_response()
+        (status, Json(Problem { error: word.to_owned(), message: self.to_string() })).into_response()
     }
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{
-        DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::JsonRejection,
-    },
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::JsonRejection},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -52,11 +50,7 @@ impl Admin {
         let guard = middleware::from_fn(move |request: Request, next: Next| {
             let token = Arc::clone(&token);
             async move {
-                if shows(&request, &token) {
-                    next.run(request).await
-                } else {
-                    Refusal::Unauthorized.into_response()
-                }
+                if shows(&request, &token) { next.run(request).await } else { Refusal::Unauthorized.into_response() }
             }
         });
         self.guarded().layer(guard).merge(open_routes(self))
@@ -84,10 +78,7 @@ fn open_routes(admin: Admin) -> Router {
 }
 
 fn shows(request: &Request, token: &Secret) -> bool {
-    let shown = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .map(header::HeaderValue::as_bytes);
+    let shown = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
     shown
         .and_then(|value| value.strip_prefix(b"Bearer "))
         .is_some_and(|value| value.ct_eq(token.expose().as_bytes()).into())
@@ -97,10 +88,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
     if *admin.ready.borrow() {
         (StatusCode::OK, "ready\n")
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no session with the broker\n",
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, "no session with the broker\n")
     }
 }
 
@@ -119,36 +107,24 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         match Json::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(Refusal::Invalid(
-                "the content type must be application/json".to_owned(),
-            )),
-            Err(JsonRejection::BytesRejection(_)) => Err(Refusal::Invalid(format!(
-                "the request has more than {REQUEST_BYTES_MAX} bytes"
-            ))),
-            Err(_) => Err(Refusal::Invalid(
-                "the body is not the JSON that this route takes".to_owned(),
-            )),
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                Err(Refusal::Invalid("the content type must be application/json".to_owned()))
+            }
+            Err(JsonRejection::BytesRejection(_)) => {
+                Err(Refusal::Invalid(format!("the request has more than {REQUEST_BYTES_MAX} bytes")))
+            }
+            Err(_) => Err(Refusal::Invalid("the body is not the JSON that this route takes".to_owned())),
         }
     }
 }
 
-async fn add(
-    State(admin): State<Admin>,
-    Body(request): Body<AddRequest>,
-) -> Result<Response, Refusal> {
+async fn add(State(admin): State<Admin>, Body(request): Body<AddRequest>) -> Result<Response, Refusal> {
     let added = blocking(move || admin.desk.add(request)).await?;
-    let status = if added.existed {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
+    let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(added)).into_response())
 }
 
-async fn list(
-    State(admin): State<Admin>,
-    Query(query): Query<ListQuery>,
-) -> Result<Response, Refusal> {
+async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.desk.list(&query)).await?).into_response())
 }
 
@@ -175,16 +151,9 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
     Json(admin.pace.robots().into_iter().map(robot_view).collect())
 }
 
-async fn release(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-) -> Result<Json<Released>, Refusal> {
-    let robot: RobotId = id
-        .parse()
-        .map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
-    Ok(Json(Released {
-        was_held: admin.pace.release(robot),
-    }))
+async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
+    let robot: RobotId = id.parse().map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
+    Ok(Json(Released { was_held: admin.pace.release(robot) }))
 }
 
 fn robot_view(status: RobotStatus) -> RobotView {
@@ -200,19 +169,12 @@ fn robot_view(status: RobotStatus) -> RobotView {
 }
 
 /// The store blocks on the disk, so it is asked on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => {
-            tracing::error!(
-                error = &panicked as &dyn std::error::Error,
-                "a request panicked"
-            );
-            Err(Refusal::Internal(
-                "the daemon failed; its log says why".to_owned(),
-            ))
+            tracing::error!(error = &panicked as &dyn std::error::Error, "a request panicked");
+            Err(Refusal::Internal("the daemon failed; its log says why".to_owned()))
         }
     }
 }

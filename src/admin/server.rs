@@ -57,10 +57,7 @@ pub struct Bound {
 /// Binds what the settings name.
 pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
     let socket = settings.socket;
-    let failed = |source| AdminError::Socket {
-        path: socket.clone(),
-        source,
-    };
+    let failed = |source| AdminError::Socket { path: socket.clone(), source };
     if UnixStream::connect(&socket).await.is_ok() {
         return Err(AdminError::Taken(socket));
     }
@@ -70,13 +67,9 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
     let tcp = match settings.tcp {
         None => None,
         Some((address, token)) => {
-            let listener =
-                TcpListener::bind(&address)
-                    .await
-                    .map_err(|source| AdminError::Address {
-                        address: address.clone(),
-                        source,
-                    })?;
+            let listener = TcpListener::bind(&address)
+                .await
+                .map_err(|source| AdminError::Address { address: address.clone(), source })?;
             Some((listener, Arc::new(token)))
         }
     };
@@ -85,10 +78,7 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
 
 /// A socket nobody answers on was left behind by a process that died; its folder is made if it is missing.
 fn prepare(socket: &Path) -> io::Result<()> {
-    if let Some(folder) = socket
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = socket.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }
     match std::fs::remove_file(socket) {
@@ -106,18 +96,13 @@ impl Bound {
             match self.tcp {
                 None => Ok(()),
                 Some((listener, token)) => {
-                    axum::serve(listener, admin.routes_with_token(token))
-                        .with_graceful_shutdown(wait())
-                        .await
+                    axum::serve(listener, admin.routes_with_token(token)).with_graceful_shutdown(wait()).await
                 }
             }
         };
         let (unix, tcp) = tokio::join!(unix, tcp);
         for error in [unix, tcp].into_iter().filter_map(Result::err) {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the admin API stopped"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "the admin API stopped");
         }
         let _ = std::fs::remove_file(&self.socket);
     }

@@ -16,11 +16,7 @@ pub struct AddRequest {
     #[serde(with = "secret")]
     pub endpoint: Secret,
     /// The signing secret.
-    #[serde(
-        default,
-        with = "optional_secret",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "optional_secret", skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
     /// The robot's keyword.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,21 +43,13 @@ pub struct MentionsWire {
 
 impl From<MentionsWire> for Mentions {
     fn from(wire: MentionsWire) -> Self {
-        Self {
-            all: wire.all,
-            mobiles: wire.mobiles,
-            users: wire.users,
-        }
+        Self { all: wire.all, mobiles: wire.mobiles, users: wire.users }
     }
 }
 
 impl From<Mentions> for MentionsWire {
     fn from(mentions: Mentions) -> Self {
-        Self {
-            all: mentions.all,
-            mobiles: mentions.mobiles,
-            users: mentions.users,
-        }
+        Self { all: mentions.all, mobiles: mentions.mobiles, users: mentions.users }
     }
 }
 
@@ -166,16 +154,11 @@ pub struct Problem {
 mod secret {
     use super::{Deserialize, Deserializer, Secret, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(
-        secret: &Secret,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(secret.expose())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Secret, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         String::deserialize(deserializer).map(Secret::new)
     }
 }
@@ -183,23 +166,15 @@ mod secret {
 mod optional_secret {
     use super::{Deserialize, Deserializer, Secret, Serializer};
 
-    #[expect(
-        clippy::ref_option,
-        reason = "serde hands over a reference to the field"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        secret: &Option<Secret>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
         match secret {
             Some(secret) => serializer.serialize_some(secret.expose()),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Secret>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
         Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
     }
 }

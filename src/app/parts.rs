@@ -45,9 +45,7 @@ pub fn topology_settings(config: &Config) -> TopologySettings {
 /// Where the store is.
 #[must_use]
 pub fn store_settings(config: &Config) -> StoreSettings {
-    StoreSettings {
-        dir: config.store.dir.clone(),
-    }
+    StoreSettings { dir: config.store.dir.clone() }
 }
 
 pub(super) fn session_settings(config: &Config) -> SessionSettings {
@@ -62,24 +60,15 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
 pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppError> {
     let token = config.admin.token_file.as_ref().map(|path| {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            AppError::Setting(format!(
-                "admin.token_file {} cannot be read: {error}",
-                path.display()
-            ))
+            AppError::Setting(format!("admin.token_file {} cannot be read: {error}", path.display()))
         })?;
         match text.trim() {
             token if token.len() >= 16 => Ok(Secret::new(token.to_owned())),
-            _ => Err(AppError::Setting(format!(
-                "the token in {} has fewer than 16 characters",
-                path.display()
-            ))),
+            _ => Err(AppError::Setting(format!("the token in {} has fewer than 16 characters", path.display()))),
         }
     });
     let tcp = config.admin.listen.clone().zip(token.transpose()?);
-    Ok(admin::Settings {
-        socket: config.admin.socket.clone(),
-        tcp,
-    })
+    Ok(admin::Settings { socket: config.admin.socket.clone(), tcp })
 }
 
 /// Builds what every session's pipeline shares. Opens the ledger, and counts in each robot's window what was sent before.
@@ -90,20 +79,13 @@ pub(super) fn build(
     telemetry: &Arc<Telemetry>,
 ) -> Result<Arc<Parts>, AppError> {
     let now = clock.now();
-    let ledger = LedgerSettings {
-        dir: config.store.dir.join("ledger"),
-        window: config.store.ledger_window,
-    };
+    let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
     let (ledger, Recovered { sent }) = Ledger::open(ledger, now)?;
     let pace = Arc::new(Pace::new(pace_settings(config)));
     let started = Instant::now();
     for (robot, platform, at) in sent {
         // An instant before the machine was started cannot be expressed; counting such a message as sent now is on the safe side.
-        pace.charge(
-            robot,
-            platform,
-            started.checked_sub(now.since(at)).unwrap_or(started),
-        );
+        pace.charge(robot, platform, started.checked_sub(now.since(at)).unwrap_or(started));
     }
     Ok(Arc::new(Parts {
         decoder: Decoder::new(DecoderSettings {
@@ -131,27 +113,16 @@ pub(super) fn build(
 }
 
 fn pace_settings(config: &Config) -> PaceSettings {
-    let quotas = config.platforms.each_ref().map(|platform| PlatformQuota {
-        margin: config.pace.margin,
-        ..platform.quota.clone()
-    });
-    PaceSettings {
-        hold_max: config.pace.hold_max,
-        quotas,
-    }
+    let quotas = config
+        .platforms
+        .each_ref()
+        .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
+    PaceSettings { hold_max: config.pace.hold_max, quotas }
 }
 
 fn sender(config: &Config) -> Result<Sender, AppError> {
-    let gateways = config
-        .platforms
-        .each_ref()
-        .map(|platform| platform.base_url.clone());
-    let hosts: HashSet<_> = gateways
-        .iter()
-        .flatten()
-        .filter_map(|url| url.host_str())
-        .map(str::to_owned)
-        .collect();
+    let gateways = config.platforms.each_ref().map(|platform| platform.base_url.clone());
+    let hosts: HashSet<_> = gateways.iter().flatten().filter_map(|url| url.host_str()).map(str::to_owned).collect();
     let courier = Courier::new(CourierSettings {
         connect_timeout: config.send.connect_timeout,
         deadline: config.send.deadline,

@@ -46,21 +46,10 @@ pub(super) async fn run(
         };
         match opened {
             Ok(session) => {
-                events::BrokerConnected {
-                    session: id,
-                    outage_seconds: outage.end(),
-                }
-                .emit(&parts.telemetry);
+                events::BrokerConnected { session: id, outage_seconds: outage.end() }.emit(&parts.telemetry);
                 ready.send_replace(true);
                 let since = Instant::now();
-                let cause = serve(
-                    session,
-                    &parts,
-                    recovering.take(),
-                    config.shutdown.drain,
-                    &stop,
-                )
-                .await;
+                let cause = serve(session, &parts, recovering.take(), config.shutdown.drain, &stop).await;
                 ready.send_replace(false);
                 if stop.is_cancelled() {
                     break;
@@ -100,12 +89,7 @@ enum Unopened {
     Ledger(#[from] LedgerError),
 }
 
-async fn open(
-    id: u64,
-    settings: &Settings,
-    topology: &Arc<Topology>,
-    parts: &Arc<Parts>,
-) -> Result<Session, Unopened> {
+async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Arc<Parts>) -> Result<Session, Unopened> {
     let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
     match tokio::task::spawn_blocking(move || ledger.begin_session(now)).await {
         Ok(written) => written?,
@@ -123,32 +107,15 @@ async fn serve(
     stop: &CancellationToken,
 ) -> String {
     let outbox: Arc<dyn Outbox> = Arc::clone(&session.outbox) as _;
-    let committer = Committer {
-        ledger: Arc::clone(&parts.ledger),
-        outbox: Arc::clone(&outbox),
-        clock: parts.clock.clone(),
-    };
+    let committer =
+        Committer { ledger: Arc::clone(&parts.ledger), outbox: Arc::clone(&outbox), clock: parts.clock.clone() };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();
-    let watching = tokio::spawn(watch_committer(
-        committed,
-        ended.clone(),
-        Arc::clone(&parts.telemetry),
-    ));
-    let blocked = tokio::spawn(watch_blocked(
-        session.blocked.clone(),
-        Arc::clone(&parts.telemetry),
-    ));
+    let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
+    let blocked = tokio::spawn(watch_blocked(session.blocked.clone(), Arc::clone(&parts.telemetry)));
 
     let leave = CancellationToken::new();
-    let pipeline = pipeline(
-        parts,
-        outbox,
-        commits,
-        leave.clone(),
-        recovering_since,
-        ended.clone(),
-    );
+    let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
     {
         let work = pipeline.run(async || session.intake.next().await);
         tokio::pin!(work);
@@ -199,11 +166,7 @@ fn pipeline(
     })
 }
 
-async fn watch_committer(
-    committed: JoinHandle<Result<(), NotRecorded>>,
-    ended: Ended,
-    telemetry: Arc<Telemetry>,
-) {
+async fn watch_committer(committed: JoinHandle<Result<(), NotRecorded>>, ended: Ended, telemetry: Arc<Telemetry>) {
     let failed = match committed.await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => with_causes(&error),
@@ -215,10 +178,7 @@ async fn watch_committer(
 
 async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Telemetry>) {
     while blocked.changed().await.is_ok() {
-        events::BrokerBlocked {
-            blocked: *blocked.borrow(),
-        }
-        .emit(&telemetry);
+        events::BrokerBlocked { blocked: *blocked.borrow() }.emit(&telemetry);
     }
 }
 

@@ -12,12 +12,7 @@ use crate::{
 
 /// Watches for signals until the first that ends the daemon. A second one of that kind ends the process at once.
 pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHandle) {
-    let signals = [
-        SignalKind::terminate(),
-        SignalKind::interrupt(),
-        SignalKind::hangup(),
-    ]
-    .map(signal);
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
         tracing::error!("signals cannot be watched; the daemon ends without draining");
         return;
@@ -46,10 +41,7 @@ fn reload(file: Option<&std::path::Path>, logs: &LogHandle) {
     match Config::load(file, &ProcessEnvironment) {
         Ok(config) => match logs.set_level(&config.log.level) {
             Ok(()) => tracing::info!(level = config.log.level, "the log level was read anew"),
-            Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the log level stays as it was"
-            ),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the log level stays as it was"),
         },
         Err(mistakes) => {
             tracing::error!(%mistakes, "the configuration has mistakes; everything stays as it was")

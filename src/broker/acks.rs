@@ -22,18 +22,13 @@ pub(super) struct Acks {
 
 impl AckBook {
     pub(super) const fn new() -> Self {
-        Self {
-            next: 1,
-            acked: BTreeSet::new(),
-        }
+        Self { next: 1, acked: BTreeSet::new() }
     }
 
     /// Marks tags as acked and says what to send. A tag given twice is sent once.
     pub(super) fn settle(&mut self, tags: impl IntoIterator<Item = u64>) -> Acks {
-        let mut fresh: BTreeSet<u64> = tags
-            .into_iter()
-            .filter(|tag| *tag >= self.next && !self.acked.contains(tag))
-            .collect();
+        let mut fresh: BTreeSet<u64> =
+            tags.into_iter().filter(|tag| *tag >= self.next && !self.acked.contains(tag)).collect();
         self.acked.extend(&fresh);
         let first = self.next;
         while self.acked.remove(&self.next) {
@@ -55,34 +50,10 @@ mod tests {
     #[test]
     fn a_contiguous_beginning_is_one_ack_and_the_rest_are_single_ones() {
         let mut book = AckBook::new();
-        assert_eq!(
-            book.settle([1, 2, 3, 5]),
-            Acks {
-                up_to: Some(3),
-                single: vec![5]
-            }
-        );
-        assert_eq!(
-            book.settle([7, 5]),
-            Acks {
-                up_to: None,
-                single: vec![7]
-            }
-        );
-        assert_eq!(
-            book.settle([4]),
-            Acks {
-                up_to: Some(4),
-                single: vec![]
-            }
-        );
-        assert_eq!(
-            book.settle([6]),
-            Acks {
-                up_to: Some(6),
-                single: vec![]
-            }
-        );
+        assert_eq!(book.settle([1, 2, 3, 5]), Acks { up_to: Some(3), single: vec![5] });
+        assert_eq!(book.settle([7, 5]), Acks { up_to: None, single: vec![7] });
+        assert_eq!(book.settle([4]), Acks { up_to: Some(4), single: vec![] });
+        assert_eq!(book.settle([6]), Acks { up_to: Some(6), single: vec![] });
         assert_eq!(book.settle([]), Acks::default());
     }
 

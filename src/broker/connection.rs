@@ -3,9 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use lapin::{
-    Connection, ConnectionBuilder, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri,
-};
+use lapin::{Connection, ConnectionBuilder, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{BrokerError, while_connecting};
@@ -43,31 +41,18 @@ impl Address {
             .with_uri(self.uri()?)
             .with_properties(ConnectionProperties::default().with_connection_name(name.into()));
         if let Some(path) = &self.ca_file {
-            let cert_chain =
-                std::fs::read_to_string(path).map_err(|error| BrokerError::CaFile {
-                    path: path.display().to_string(),
-                    why: error.to_string(),
-                })?;
-            builder = builder.with_tls_config(OwnedTLSConfig {
-                identity: None,
-                cert_chain: Some(cert_chain),
-            });
+            let cert_chain = std::fs::read_to_string(path)
+                .map_err(|error| BrokerError::CaFile { path: path.display().to_string(), why: error.to_string() })?;
+            builder = builder.with_tls_config(OwnedTLSConfig { identity: None, cert_chain: Some(cert_chain) });
         }
         match tokio::time::timeout(self.connect_timeout, builder.connect()).await {
             Ok(connected) => connected.map_err(|error| while_connecting(&at, &error)),
-            Err(_) => Err(BrokerError::Unreachable {
-                at,
-                why: "no answer in time".to_owned(),
-            }),
+            Err(_) => Err(BrokerError::Unreachable { at, why: "no answer in time".to_owned() }),
         }
     }
 
     fn uri(&self) -> Result<AMQPUri, BrokerError> {
-        let mut uri: AMQPUri = self
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|_| BrokerError::Address)?;
+        let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(|_| BrokerError::Address)?;
         let seconds = u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX);
         uri.query.heartbeat.get_or_insert(seconds);
         Ok(uri)

@@ -9,15 +9,13 @@ use lapin::{
 
 use super::{
     envelope::{
-        self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, PLATFORM,
-        REASON, ROBOT, SUBSCRIPTION, TOPIC, find,
+        self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, PLATFORM, REASON, ROBOT,
+        SUBSCRIPTION, TOPIC, find,
     },
     message::Travelling,
     properties,
 };
-use crate::domain::{
-    DeadReason, HeaderValue, Headers, Moment, Platform, Published, RobotId, SubscriptionId,
-};
+use crate::domain::{DeadReason, HeaderValue, Headers, Moment, Platform, Published, RobotId, SubscriptionId};
 
 /// A delivery, or an event, that was given up.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,26 +79,14 @@ impl Filter {
     pub fn matches(&self, letter: &DeadLetter, now: Moment) -> bool {
         let age = letter.dead_at.map(|at| now.since(at));
         self.id.as_ref().is_none_or(|id| *id == letter.id)
-            && self
-                .topic
-                .as_ref()
-                .is_none_or(|topic| *topic == letter.topic)
+            && self.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
             && self.reason.is_none_or(|reason| reason == letter.reason)
             && self.code.as_ref().is_none_or(|code| *code == letter.code)
             && self.robot.is_none_or(|robot| Some(robot) == letter.robot)
-            && self
-                .subscription
-                .is_none_or(|id| Some(id) == letter.subscription)
-            && self
-                .event
-                .as_ref()
-                .is_none_or(|event| *event == letter.event)
-            && self
-                .older_than
-                .is_none_or(|bound| age.is_some_and(|age| age >= bound))
-            && self
-                .newer_than
-                .is_none_or(|bound| age.is_some_and(|age| age <= bound))
+            && self.subscription.is_none_or(|id| Some(id) == letter.subscription)
+            && self.event.as_ref().is_none_or(|event| *event == letter.event)
+            && self.older_than.is_none_or(|bound| age.is_some_and(|age| age >= bound))
+            && self.newer_than.is_none_or(|bound| age.is_some_and(|age| age <= bound))
     }
 }
 
@@ -109,21 +95,13 @@ impl DeadLetter {
     /// read as `poison`.
     pub(super) fn read(body: Vec<u8>, properties: &BasicProperties, place: u64) -> Self {
         let (mut published, ours) = properties::take_apart(String::new(), body, properties);
-        let text = |name| {
-            find(&ours, name)
-                .and_then(HeaderValue::as_text)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
         let poison = find(&ours, REASON).is_none();
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
             None => first_key(properties.headers()).unwrap_or_default(),
         };
-        let id = published
-            .message_id
-            .clone()
-            .unwrap_or_else(|| format!("number-{place}"));
+        let id = published.message_id.clone().unwrap_or_else(|| format!("number-{place}"));
         if let Some(event) = find(&ours, EVENT).and_then(HeaderValue::as_text) {
             published.message_id = Some(event.to_owned());
         }
@@ -133,11 +111,7 @@ impl DeadLetter {
             id,
             platform: text(PLATFORM).parse().ok(),
             reason: text(REASON).parse().unwrap_or(DeadReason::Poison),
-            code: if poison {
-                "delivery_limit".to_owned()
-            } else {
-                text(CODE)
-            },
+            code: if poison { "delivery_limit".to_owned() } else { text(CODE) },
             detail: if poison {
                 "the broker gave it up after it came back too often without an outcome".to_owned()
             } else {
@@ -217,73 +191,15 @@ mod tests {
         let minute = Duration::from_secs(60);
         for (filter, matches) in [
             (Filter::default(), true),
-            (
-                Filter {
-                    id: Some("l1".into()),
-                    topic: Some("ops".into()),
-                    ..Filter::default()
-                },
-                true,
-            ),
-            (
-                Filter {
-                    reason: Some(DeadReason::Refused),
-                    code: Some("40058".into()),
-                    ..Filter::default()
-                },
-                true,
-            ),
-            (
-                Filter {
-                    reason: Some(DeadReason::Expired),
-                    code: Some("40058".into()),
-                    ..Filter::default()
-                },
-                false,
-            ),
-            (
-                Filter {
-                    robot: Some(RobotId::from_bytes([3; 16])),
-                    ..Filter::default()
-                },
-                false,
-            ),
-            (
-                Filter {
-                    subscription: Some(SubscriptionId::from_bytes([1; 16])),
-                    ..Filter::default()
-                },
-                true,
-            ),
-            (
-                Filter {
-                    event: Some("e2".into()),
-                    ..Filter::default()
-                },
-                false,
-            ),
-            (
-                Filter {
-                    older_than: Some(minute),
-                    newer_than: Some(minute),
-                    ..Filter::default()
-                },
-                true,
-            ),
-            (
-                Filter {
-                    older_than: Some(minute * 2),
-                    ..Filter::default()
-                },
-                false,
-            ),
-            (
-                Filter {
-                    newer_than: Some(minute / 2),
-                    ..Filter::default()
-                },
-                false,
-            ),
+            (Filter { id: Some("l1".into()), topic: Some("ops".into()), ..Filter::default() }, true),
+            (Filter { reason: Some(DeadReason::Refused), code: Some("40058".into()), ..Filter::default() }, true),
+            (Filter { reason: Some(DeadReason::Expired), code: Some("40058".into()), ..Filter::default() }, false),
+            (Filter { robot: Some(RobotId::from_bytes([3; 16])), ..Filter::default() }, false),
+            (Filter { subscription: Some(SubscriptionId::from_bytes([1; 16])), ..Filter::default() }, true),
+            (Filter { event: Some("e2".into()), ..Filter::default() }, false),
+            (Filter { older_than: Some(minute), newer_than: Some(minute), ..Filter::default() }, true),
+            (Filter { older_than: Some(minute * 2), ..Filter::default() }, false),
+            (Filter { newer_than: Some(minute / 2), ..Filter::default() }, false),
         ] {
             assert_eq!(filter.matches(&letter(), now), matches, "{filter:?}");
         }
@@ -295,10 +211,7 @@ mod tests {
         let keys = vec![AMQPValue::LongString("ops.db".into())];
         death.insert("routing-keys".into(), AMQPValue::FieldArray(keys.into()));
         let mut headers = FieldTable::default();
-        headers.insert(
-            "x-death".into(),
-            AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into()),
-        );
+        headers.insert("x-death".into(), AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into()));
         let properties = BasicProperties::default().with_headers(headers);
         let letter = DeadLetter::read(b"{}".to_vec(), &properties, 7);
         assert_eq!(

@@ -9,8 +9,8 @@ use futures_util::{StreamExt, future::join_all};
 use lapin::{
     Channel, Connection,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions,
-        ConfirmSelectOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions,
+        QueueDeclareOptions,
     },
     types::FieldTable,
 };
@@ -54,11 +54,7 @@ impl DeadQueues {
     /// Connects.
     pub async fn open(address: &Address, topology: Arc<Topology>) -> Result<Self, BrokerError> {
         let connection = address.connect("roomcast dead").await?;
-        Ok(Self {
-            connection,
-            topology,
-            at: address.shown()?,
-        })
+        Ok(Self { connection, topology, at: address.shown()? })
     }
 
     /// Goes once through the dead queues of `platform` (or through all, and that of events), acts on what the filter picks, at most `limit`
@@ -83,9 +79,7 @@ impl DeadQueues {
         let mut acted = 0;
         for queue in queues {
             let picks = |letter: &DeadLetter| filter.matches(letter, now);
-            acted += self
-                .walk_queue(&queue, picks, act, limit - acted, &mut seen)
-                .await?;
+            acted += self.walk_queue(&queue, picks, act, limit - acted, &mut seen).await?;
         }
         Ok(acted)
     }
@@ -101,27 +95,15 @@ impl DeadQueues {
         let lost = |error: lapin::Error| while_connecting(&self.at, &error);
         // What is not acked on this channel goes back to its place when the channel closes, however that comes about.
         let channel = declare::open(&self.connection, &self.at).await?;
-        let passive = QueueDeclareOptions {
-            passive: true,
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let ready = channel
             .queue_declare(queue.into(), passive, FieldTable::default())
             .await
             .map_err(|error| while_declaring(&self.at, &format!("queue {queue}"), &error))?
             .message_count();
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await
-            .map_err(lost)?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
         let mut letters = channel
-            .basic_consume(
-                queue.into(),
-                "roomcast-dead".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
+            .basic_consume(queue.into(), "roomcast-dead".into(), BasicConsumeOptions::default(), FieldTable::default())
             .await
             .map_err(lost)?;
         let (mut acted, mut batch) = (0, Vec::new());
@@ -142,10 +124,7 @@ impl DeadQueues {
             }
         }
         acted += self.act(&channel, act, &mut batch, seen).await?;
-        channel
-            .basic_cancel("roomcast-dead".into(), BasicCancelOptions::default())
-            .await
-            .map_err(lost)?;
+        channel.basic_cancel("roomcast-dead".into(), BasicCancelOptions::default()).await.map_err(lost)?;
         channel.close(200, "looked".into()).await.map_err(lost)?;
         Ok(acted)
     }
@@ -168,32 +147,20 @@ impl DeadQueues {
                 let confirmation = confirmation.map_err(lost)?;
                 // One refused or returned copy condemns its batch: nothing of it is acked, and all of it stays dead.
                 if !confirmation.is_ack() || confirmation.take_message().is_some() {
-                    return Err(BrokerError::Missing {
-                        what: "the queue a redriven letter belongs to".to_owned(),
-                    });
+                    return Err(BrokerError::Missing { what: "the queue a redriven letter belongs to".to_owned() });
                 }
             }
         }
         if act != Act::Look {
-            let acks = batch
-                .iter()
-                .map(|(tag, _)| channel.basic_ack(*tag, BasicAckOptions::default()));
-            join_all(acks)
-                .await
-                .into_iter()
-                .collect::<Result<(), _>>()
-                .map_err(lost)?;
+            let acks = batch.iter().map(|(tag, _)| channel.basic_ack(*tag, BasicAckOptions::default()));
+            join_all(acks).await.into_iter().collect::<Result<(), _>>().map_err(lost)?;
         }
         let count = batch.len();
         batch.drain(..).for_each(|(_, letter)| seen(letter));
         Ok(count)
     }
 
-    async fn republish(
-        &self,
-        channel: &Channel,
-        letter: &DeadLetter,
-    ) -> Result<lapin::PublisherConfirm, lapin::Error> {
+    async fn republish(&self, channel: &Channel, letter: &DeadLetter) -> Result<lapin::PublisherConfirm, lapin::Error> {
         let published = &letter.published;
         let (exchange, key, properties) = match letter.redriven() {
             Some((platform, headers)) => (
@@ -207,18 +174,9 @@ impl DeadQueues {
                 properties::put_together(published, Vec::new(), &letter.event),
             ),
         };
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         channel
-            .basic_publish(
-                properties::short(&exchange),
-                properties::short(&key),
-                options,
-                &published.body,
-                properties,
-            )
+            .basic_publish(properties::short(&exchange), properties::short(&key), options, &published.body, properties)
             .await
     }
 }

@@ -37,11 +37,7 @@ pub(super) async fn declare(
     mode: Declare,
 ) -> Result<(), BrokerError> {
     let channel = open(connection, at).await?;
-    let mut declaring = Declaring {
-        connection,
-        channel,
-        at,
-    };
+    let mut declaring = Declaring { connection, channel, at };
     match mode {
         Declare::None => Ok(()),
         Declare::Create => declaring.create(topology).await,
@@ -50,17 +46,9 @@ pub(super) async fn declare(
 }
 
 /// Takes the lock that keeps a second daemon away, for as long as the connection lives.
-pub(super) async fn lock(
-    channel: &Channel,
-    at: &str,
-    topology: &Topology,
-) -> Result<(), BrokerError> {
+pub(super) async fn lock(channel: &Channel, at: &str, topology: &Topology) -> Result<(), BrokerError> {
     let name = topology.lock_queue();
-    let options = QueueDeclareOptions {
-        exclusive: true,
-        auto_delete: true,
-        ..QueueDeclareOptions::default()
-    };
+    let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     channel
         .queue_declare(name.as_str().into(), options, FieldTable::default())
         .await
@@ -74,9 +62,7 @@ impl Declaring<'_> {
         for queue in topology.queues() {
             self.queue(&queue.name, &queue.arguments, false)
                 .await
-                .map_err(|error| {
-                    while_declaring(self.at, &format!("queue {}", queue.name), &error)
-                })?;
+                .map_err(|error| while_declaring(self.at, &format!("queue {}", queue.name), &error))?;
         }
         for binding in topology.bindings() {
             self.channel
@@ -89,10 +75,7 @@ impl Declaring<'_> {
                 )
                 .await
                 .map_err(|error| {
-                    let what = format!(
-                        "the binding of queue {} to {}",
-                        binding.queue, binding.exchange
-                    );
+                    let what = format!("the binding of queue {} to {}", binding.queue, binding.exchange);
                     while_declaring(self.at, &what, &error)
                 })?;
         }
@@ -120,27 +103,12 @@ impl Declaring<'_> {
 
     async fn exchanges(&self, topology: &Topology, passive: bool) -> Result<(), BrokerError> {
         for exchange in topology.exchanges() {
-            let kind = if exchange.kind == "fanout" {
-                ExchangeKind::Fanout
-            } else {
-                ExchangeKind::Topic
-            };
-            let options = ExchangeDeclareOptions {
-                durable: true,
-                passive,
-                ..ExchangeDeclareOptions::default()
-            };
+            let kind = if exchange.kind == "fanout" { ExchangeKind::Fanout } else { ExchangeKind::Topic };
+            let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
             self.channel
-                .exchange_declare(
-                    exchange.name.as_str().into(),
-                    kind,
-                    options,
-                    table(&exchange.arguments),
-                )
+                .exchange_declare(exchange.name.as_str().into(), kind, options, table(&exchange.arguments))
                 .await
-                .map_err(|error| {
-                    while_declaring(self.at, &format!("exchange {}", exchange.name), &error)
-                })?;
+                .map_err(|error| while_declaring(self.at, &format!("exchange {}", exchange.name), &error))?;
         }
         Ok(())
     }
@@ -151,23 +119,13 @@ impl Declaring<'_> {
         arguments: &[(&'static str, Argument)],
         passive: bool,
     ) -> Result<(), lapin::Error> {
-        let options = QueueDeclareOptions {
-            durable: true,
-            passive,
-            ..QueueDeclareOptions::default()
-        };
-        self.channel
-            .queue_declare(name.into(), options, table(arguments))
-            .await
-            .map(|_| ())
+        let options = QueueDeclareOptions { durable: true, passive, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(name.into(), options, table(arguments)).await.map(|_| ())
     }
 }
 
 pub(super) async fn open(connection: &Connection, at: &str) -> Result<Channel, BrokerError> {
-    connection
-        .create_channel()
-        .await
-        .map_err(|error| super::error::while_connecting(at, &error))
+    connection.create_channel().await.map_err(|error| super::error::while_connecting(at, &error))
 }
 
 fn table(arguments: &[(&'static str, Argument)]) -> FieldTable {

@@ -50,18 +50,9 @@ pub(super) fn of_dead_delivery(
 }
 
 /// The headers of a message that was no readable event.
-pub(super) fn of_dead_event(
-    published: &Published,
-    event: &str,
-    code: &str,
-    detail: &str,
-    at: Moment,
-) -> Headers {
+pub(super) fn of_dead_event(published: &Published, event: &str, code: &str, detail: &str, at: Moment) -> Headers {
     let mut headers = why(DeadReason::Undecodable, code, detail, at);
-    headers.push((
-        TOPIC.into(),
-        HeaderValue::text(published.routing_key.clone()),
-    ));
+    headers.push((TOPIC.into(), HeaderValue::text(published.routing_key.clone())));
     headers.push((EVENT.into(), HeaderValue::text(event)));
     headers.push((ATTEMPTS.into(), HeaderValue::Int(0)));
     headers
@@ -70,25 +61,13 @@ pub(super) fn of_dead_event(
 /// The headers with which a delivery is redriven: a generation later, and with a life of its own.
 pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
     let mut headers = vec![
-        (
-            PLATFORM.into(),
-            HeaderValue::text(travelling.platform.as_str()),
-        ),
-        (
-            TOPIC.into(),
-            HeaderValue::text(travelling.published.routing_key.clone()),
-        ),
+        (PLATFORM.into(), HeaderValue::text(travelling.platform.as_str())),
+        (TOPIC.into(), HeaderValue::text(travelling.published.routing_key.clone())),
         (EVENT.into(), HeaderValue::text(travelling.event.as_str())),
-        (
-            SUBSCRIPTION.into(),
-            HeaderValue::text(travelling.subscription.to_string()),
-        ),
+        (SUBSCRIPTION.into(), HeaderValue::text(travelling.subscription.to_string())),
         (ATTEMPTS.into(), HeaderValue::Int(0)),
         (HOPS.into(), HeaderValue::Int(0)),
-        (
-            GENERATION.into(),
-            HeaderValue::Int(i64::from(travelling.generation) + 1),
-        ),
+        (GENERATION.into(), HeaderValue::Int(i64::from(travelling.generation) + 1)),
     ];
     if travelling.urgent {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
@@ -97,15 +76,10 @@ pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
 }
 
 /// Reads a delivery from a message and its headers, or says what is wrong with them.
-pub(super) fn read(
-    mut published: Published,
-    headers: &Headers,
-) -> Result<Travelling, Box<(Published, String)>> {
+pub(super) fn read(mut published: Published, headers: &Headers) -> Result<Travelling, Box<(Published, String)>> {
     match fields(headers) {
         Ok(mut travelling) => {
-            let topic = find(headers, TOPIC)
-                .and_then(HeaderValue::as_text)
-                .unwrap_or_default();
+            let topic = find(headers, TOPIC).and_then(HeaderValue::as_text).unwrap_or_default();
             topic.clone_into(&mut published.routing_key);
             published.message_id = Some(travelling.event.as_str().to_owned());
             travelling.published = published;
@@ -135,25 +109,13 @@ fn fields(headers: &Headers) -> Result<Travelling, String> {
 /// What every message of a delivery says about it.
 fn identity(delivery: &Delivery) -> Headers {
     let mut headers = vec![
-        (
-            PLATFORM.into(),
-            HeaderValue::text(delivery.platform.as_str()),
-        ),
-        (
-            TOPIC.into(),
-            HeaderValue::text(delivery.event.topic.as_str()),
-        ),
+        (PLATFORM.into(), HeaderValue::text(delivery.platform.as_str())),
+        (TOPIC.into(), HeaderValue::text(delivery.event.topic.as_str())),
         (EVENT.into(), HeaderValue::text(delivery.event.id.as_str())),
-        (
-            SUBSCRIPTION.into(),
-            HeaderValue::text(delivery.subscription.to_string()),
-        ),
+        (SUBSCRIPTION.into(), HeaderValue::text(delivery.subscription.to_string())),
         (ATTEMPTS.into(), HeaderValue::Int(delivery.attempts.into())),
         (HOPS.into(), HeaderValue::Int(delivery.hops.into())),
-        (
-            GENERATION.into(),
-            HeaderValue::Int(delivery.generation.into()),
-        ),
+        (GENERATION.into(), HeaderValue::Int(delivery.generation.into())),
     ];
     if let Some(at) = delivery.first_attempt_at {
         headers.push((FIRST_ATTEMPT_AT.into(), time(at)));
@@ -174,22 +136,15 @@ fn why(reason: DeadReason, code: &str, detail: &str, at: Moment) -> Headers {
 }
 
 pub(super) fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a HeaderValue> {
-    headers
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value)
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
 pub(super) fn text<'a>(headers: &'a Headers, name: &str) -> Result<&'a str, String> {
-    find(headers, name)
-        .and_then(HeaderValue::as_text)
-        .ok_or_else(|| format!("header {name} is missing or no text"))
+    find(headers, name).and_then(HeaderValue::as_text).ok_or_else(|| format!("header {name} is missing or no text"))
 }
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(headers: &Headers, name: &str) -> Result<T, String> {
-    text(headers, name)?
-        .parse()
-        .map_err(|mistake| format!("header {name}: {mistake}"))
+    text(headers, name)?.parse().map_err(|mistake| format!("header {name}: {mistake}"))
 }
 
 /// A count; a missing one is zero, so that a message put there by hand needs only what cannot be guessed.
@@ -208,19 +163,14 @@ pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Moment>, St
         return Ok(None);
     }
     let at: Timestamp = parsed(headers, name)?;
-    let millis =
-        u64::try_from(at.as_millisecond()).map_err(|_| format!("header {name} is before 1970"))?;
+    let millis = u64::try_from(at.as_millisecond()).map_err(|_| format!("header {name} is before 1970"))?;
     Ok(Some(Moment::from_unix_millis(millis)))
 }
 
 /// RFC 3339, so that people can read it where they look at messages.
 fn time(at: Moment) -> HeaderValue {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    HeaderValue::text(
-        Timestamp::from_millisecond(millis)
-            .unwrap_or(Timestamp::MAX)
-            .to_string(),
-    )
+    HeaderValue::text(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_string())
 }
 
 #[cfg(test)]
@@ -268,10 +218,7 @@ mod tests {
         published.routing_key = "5s.dingtalk_internal".into();
         let travelling = read(published, &of_delivery(&delivery, until)).unwrap();
         assert_eq!(travelling.published, delivery.event.published);
-        assert_eq!(
-            (travelling.attempts, travelling.hops, travelling.generation),
-            (2, 3, 1)
-        );
+        assert_eq!((travelling.attempts, travelling.hops, travelling.generation), (2, 3, 1));
         assert_eq!(travelling.due_at, Some(until));
         assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
         assert_eq!(travelling.received_at, Some(delivery.event.received_at));
@@ -282,20 +229,11 @@ mod tests {
     #[test]
     fn a_redriven_delivery_is_a_generation_later_and_begins_anew() {
         let delivery = delivery();
-        let dead = of_dead_delivery(
-            &delivery,
-            DeadReason::Exhausted,
-            "c",
-            "d",
-            Moment::from_unix_millis(5),
-        );
+        let dead = of_dead_delivery(&delivery, DeadReason::Exhausted, "c", "d", Moment::from_unix_millis(5));
         let first = read(Published::default(), &dead).unwrap();
         let again = read(Published::default(), &of_redriven(&first)).unwrap();
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
-        assert_eq!(
-            (again.received_at, again.expires_at, again.first_attempt_at),
-            (None, None, None)
-        );
+        assert_eq!((again.received_at, again.expires_at, again.first_attempt_at), (None, None, None));
         assert_eq!(again.subscription, delivery.subscription);
     }
 
@@ -303,24 +241,14 @@ mod tests {
     fn a_mistake_in_the_headers_is_named() {
         let good = of_delivery(&delivery(), Moment::from_unix_millis(0));
         for (name, value, says) in [
-            (
-                EVENT,
-                HeaderValue::Int(7),
-                "x-roomcast-event is missing or no text",
-            ),
-            (
-                SUBSCRIPTION,
-                HeaderValue::text("zz"),
-                "not a subscription id",
-            ),
+            (EVENT, HeaderValue::Int(7), "x-roomcast-event is missing or no text"),
+            (SUBSCRIPTION, HeaderValue::text("zz"), "not a subscription id"),
             (PLATFORM, HeaderValue::text("slack"), "unknown platform"),
             (ATTEMPTS, HeaderValue::Int(-1), "no count"),
             (DUE_AT, HeaderValue::text("soon"), "x-roomcast-due-at"),
         ] {
             let mut bad = good.clone();
-            bad.iter_mut()
-                .filter(|(known, _)| known == name)
-                .for_each(|(_, old)| *old = value.clone());
+            bad.iter_mut().filter(|(known, _)| known == name).for_each(|(_, old)| *old = value.clone());
             let (_, why) = *read(Published::default(), &bad).unwrap_err();
             assert!(why.contains(says), "{name}: {why}");
         }

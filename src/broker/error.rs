@@ -33,9 +33,7 @@ pub enum BrokerError {
         why: String,
     },
     /// An exchange or queue exists with other arguments than the plan's.
-    #[error(
-        "{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix"
-    )]
+    #[error("{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix")]
     Mismatch {
         /// The exchange or queue.
         what: String,
@@ -43,9 +41,7 @@ pub enum BrokerError {
         why: String,
     },
     /// `broker.declare` is not `create`, and something is missing.
-    #[error(
-        "{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`"
-    )]
+    #[error("{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`")]
     Missing {
         /// The exchange or queue.
         what: String,
@@ -91,8 +87,9 @@ pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
     let (at, why) = (at.to_owned(), words(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
-            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => BrokerError::Refused { at, why },
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
+                BrokerError::Refused { at, why }
+            }
             _ => BrokerError::Unreachable { at, why },
         },
         _ => BrokerError::Unreachable { at, why },
@@ -104,24 +101,12 @@ pub(super) fn while_declaring(at: &str, what: &str, error: &lapin::Error) -> Bro
     let (what, why) = (what.to_owned(), words(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
-                BrokerError::Permission { what, why }
-            }
-            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
-                BrokerError::Mismatch { what, why }
-            }
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => BrokerError::Permission { what, why },
+            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => BrokerError::Mismatch { what, why },
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => BrokerError::Missing { what },
-            AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => {
-                BrokerError::Locked { queue: what }
-            }
-            _ => BrokerError::Unreachable {
-                at: at.to_owned(),
-                why,
-            },
+            AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => BrokerError::Locked { queue: what },
+            _ => BrokerError::Unreachable { at: at.to_owned(), why },
         },
-        _ => BrokerError::Unreachable {
-            at: at.to_owned(),
-            why,
-        },
+        _ => BrokerError::Unreachable { at: at.to_owned(), why },
     }
 }

@@ -70,10 +70,7 @@ pub struct Travelling {
 
 impl Travelling {
     /// The delivery, once `decode` has read the event. Which robot it is for is known when the subscription is found.
-    pub fn into_delivery<E>(
-        self,
-        decode: impl FnOnce(Published) -> Result<Event, E>,
-    ) -> Result<Delivery, E> {
+    pub fn into_delivery<E>(self, decode: impl FnOnce(Published) -> Result<Event, E>) -> Result<Delivery, E> {
         Ok(Delivery {
             event: Arc::new(decode(self.published)?),
             subscription: self.subscription,

@@ -25,6 +25,4 @@ pub use error::BrokerError;
 pub use message::{Carried, Message, Travelling};
 pub use publish::{check, publish};
 pub use session::{BrokerOutbox, Ended, Intake, Session, Settings};
-pub use topology::{
-    Argument, BindingPlan, ExchangePlan, QueuePlan, Settings as TopologySettings, Topology,
-};
+pub use topology::{Argument, BindingPlan, ExchangePlan, QueuePlan, Settings as TopologySettings, Topology};

@@ -28,11 +28,7 @@ pub(super) const OURS: &str = "x-roomcast-";
 const PUBLISHERS_BYTES_MAX: usize = 96 * 1024;
 
 /// Takes a message apart: what the publisher sent, and our own headers.
-pub(super) fn take_apart(
-    routing_key: String,
-    body: Vec<u8>,
-    properties: &BasicProperties,
-) -> (Published, Headers) {
+pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicProperties) -> (Published, Headers) {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let mut published = Published {
         routing_key,
@@ -61,40 +57,22 @@ pub(super) fn take_apart(
 
 /// Puts a message together to be stored: the publisher's properties, our headers, and a name of its own by which a returned
 /// message is recognised.
-pub(super) fn put_together(
-    published: &Published,
-    ours: Headers,
-    message_id: &str,
-) -> BasicProperties {
+pub(super) fn put_together(published: &Published, ours: Headers, message_id: &str) -> BasicProperties {
     let mut table = FieldTable::default();
-    if published
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + size_of(value))
-        .sum::<usize>()
-        <= PUBLISHERS_BYTES_MAX
+    if published.headers.iter().map(|(name, value)| name.len() + size_of(value)).sum::<usize>() <= PUBLISHERS_BYTES_MAX
     {
         insert(&mut table, &published.headers);
     }
     insert(&mut table, &ours);
-    let mut properties = BasicProperties::default()
-        .with_delivery_mode(2)
-        .with_message_id(short(message_id))
-        .with_headers(table);
+    let mut properties =
+        BasicProperties::default().with_delivery_mode(2).with_message_id(short(message_id)).with_headers(table);
     for (value, set) in [
         (
             &published.content_type,
-            BasicProperties::with_content_type
-                as fn(BasicProperties, ShortString) -> BasicProperties,
+            BasicProperties::with_content_type as fn(BasicProperties, ShortString) -> BasicProperties,
         ),
-        (
-            &published.content_encoding,
-            BasicProperties::with_content_encoding,
-        ),
-        (
-            &published.correlation_id,
-            BasicProperties::with_correlation_id,
-        ),
+        (&published.content_encoding, BasicProperties::with_content_encoding),
+        (&published.correlation_id, BasicProperties::with_correlation_id),
         (&published.app_id, BasicProperties::with_app_id),
         (&published.kind, BasicProperties::with_type),
     ] {
@@ -113,10 +91,7 @@ pub(super) fn put_together(
 
 /// AMQP's short strings have at most 255 bytes; ours came from such strings, so nothing is ever cut in fact.
 pub(super) fn short(text: &str) -> ShortString {
-    let end = (0..=text.len().min(255))
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
+    let end = (0..=text.len().min(255)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     ShortString::try_new(text.get(..end).unwrap_or_default()).unwrap_or_default()
 }
 
@@ -141,17 +116,11 @@ fn from_amqp(value: &AMQPValue) -> HeaderValue {
         AMQPValue::DecimalValue(decimal) => HeaderValue::Decimal(decimal.scale, decimal.value),
         AMQPValue::ShortString(text) => HeaderValue::Text(text.as_str().as_bytes().to_vec()),
         AMQPValue::LongString(text) => HeaderValue::Text(text.as_bytes().to_vec()),
-        AMQPValue::FieldArray(list) => {
-            HeaderValue::List(list.as_slice().iter().map(from_amqp).collect())
-        }
+        AMQPValue::FieldArray(list) => HeaderValue::List(list.as_slice().iter().map(from_amqp).collect()),
         AMQPValue::Timestamp(seconds) => HeaderValue::Timestamp(*seconds),
-        AMQPValue::FieldTable(table) => HeaderValue::Table(
-            table
-                .inner()
-                .iter()
-                .map(|(name, value)| (name.to_string(), from_amqp(value)))
-                .collect(),
-        ),
+        AMQPValue::FieldTable(table) => {
+            HeaderValue::Table(table.inner().iter().map(|(name, value)| (name.to_string(), from_amqp(value))).collect())
+        }
         AMQPValue::ByteArray(bytes) => HeaderValue::Bytes(bytes.as_slice().to_vec()),
         AMQPValue::Void => HeaderValue::Void,
     }
@@ -163,16 +132,13 @@ fn to_amqp(value: &HeaderValue) -> AMQPValue {
         HeaderValue::Bool(truth) => AMQPValue::Boolean(*truth),
         HeaderValue::Int(number) => AMQPValue::LongLongInt(*number),
         HeaderValue::Float(number) => AMQPValue::Double(*number),
-        HeaderValue::Decimal(scale, value) => AMQPValue::DecimalValue(DecimalValue {
-            scale: *scale,
-            value: *value,
-        }),
+        HeaderValue::Decimal(scale, value) => AMQPValue::DecimalValue(DecimalValue { scale: *scale, value: *value }),
         HeaderValue::Text(bytes) => AMQPValue::LongString(LongString::from(bytes.as_slice())),
         HeaderValue::Bytes(bytes) => AMQPValue::ByteArray(bytes.as_slice().into()),
         HeaderValue::Timestamp(seconds) => AMQPValue::Timestamp(*seconds),
-        HeaderValue::List(list) => AMQPValue::FieldArray(FieldArray::from(
-            list.iter().map(to_amqp).collect::<Vec<_>>(),
-        )),
+        HeaderValue::List(list) => {
+            AMQPValue::FieldArray(FieldArray::from(list.iter().map(to_amqp).collect::<Vec<_>>()))
+        }
         HeaderValue::Table(headers) => {
             let mut table = FieldTable::default();
             insert(&mut table, headers);
@@ -186,11 +152,7 @@ fn size_of(value: &HeaderValue) -> usize {
         HeaderValue::Text(bytes) | HeaderValue::Bytes(bytes) => bytes.len() + 6,
         HeaderValue::List(list) => list.iter().map(size_of).sum::<usize>() + 6,
         HeaderValue::Table(headers) => {
-            headers
-                .iter()
-                .map(|(name, value)| name.len() + size_of(value))
-                .sum::<usize>()
-                + 6
+            headers.iter().map(|(name, value)| name.len() + size_of(value)).sum::<usize>() + 6
         }
         _ => 10,
     }
@@ -223,11 +185,7 @@ mod tests {
             priority: Some(9),
             ..Published::default()
         };
-        let mut properties = put_together(
-            &published,
-            vec![("x-roomcast-hops".into(), HeaderValue::Int(1))],
-            "m",
-        );
+        let mut properties = put_together(&published, vec![("x-roomcast-hops".into(), HeaderValue::Int(1))], "m");
         assert_eq!(*properties.delivery_mode(), Some(2));
         let mut table = properties.headers().clone().unwrap();
         table.insert("x-death".into(), AMQPValue::Void);
@@ -240,19 +198,9 @@ mod tests {
     #[test]
     fn headers_too_large_for_a_frame_are_left_behind_rather_than_the_message() {
         let published = Published {
-            headers: vec![(
-                "big".into(),
-                HeaderValue::Bytes(vec![0; PUBLISHERS_BYTES_MAX]),
-            )],
+            headers: vec![("big".into(), HeaderValue::Bytes(vec![0; PUBLISHERS_BYTES_MAX]))],
             ..Published::default()
         };
-        assert!(
-            put_together(&published, Headers::new(), "m")
-                .headers()
-                .as_ref()
-                .unwrap()
-                .inner()
-                .is_empty()
-        );
+        assert!(put_together(&published, Headers::new(), "m").headers().as_ref().unwrap().inner().is_empty());
     }
 }

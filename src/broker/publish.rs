@@ -26,47 +26,22 @@ pub async fn publish(
     let lost = |error: lapin::Error| while_connecting(&at, &error);
     let connection = address.connect("roomcast publish").await?;
     let channel = declare::open(&connection, &at).await?;
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await
-        .map_err(lost)?;
-    let exchange = if urgent {
-        topology.urgent()
-    } else {
-        topology.publish()
-    };
+    channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
+    let exchange = if urgent { topology.urgent() } else { topology.publish() };
     let properties = BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_type(short("application/json"))
         .with_message_id(short(id.as_str()));
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let confirmation = channel
-        .basic_publish(
-            short(&exchange),
-            short(topic.as_str()),
-            options,
-            body,
-            properties,
-        )
+        .basic_publish(short(&exchange), short(topic.as_str()), options, body, properties)
         .await
         .map_err(lost)?
         .await
         .map_err(|error| while_declaring(&at, &format!("exchange {exchange}"), &error))?;
     let stored = confirmation.is_ack() && confirmation.take_message().is_none();
-    connection
-        .close(200, "published".into())
-        .await
-        .map_err(lost)?;
-    if stored {
-        Ok(())
-    } else {
-        Err(BrokerError::Missing {
-            what: format!("a queue behind exchange {exchange}"),
-        })
-    }
+    connection.close(200, "published".into()).await.map_err(lost)?;
+    if stored { Ok(()) } else { Err(BrokerError::Missing { what: format!("a queue behind exchange {exchange}") }) }
 }
 
 /// Looks whether the broker lets us in and whether the topology is there; says what it found in a few words.

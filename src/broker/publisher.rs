@@ -49,8 +49,7 @@ impl Publisher {
                 let stored = match &outcome {
                     Ok(refused) if refused.contains(&place) => {
                         let why = "the broker refused it, or no queue took it".to_owned();
-                        self.ended
-                            .end(format!("a message could not be stored: {why}"));
+                        self.ended.end(format!("a message could not be stored: {why}"));
                         Err(NotStored(why))
                     }
                     Ok(_) => Ok(()),
@@ -75,10 +74,7 @@ impl Publisher {
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
-        let confirmations = self
-            .in_time(published)
-            .await?
-            .map_err(|error| super::error::words(&error))?;
+        let confirmations = self.in_time(published).await?.map_err(|error| super::error::words(&error))?;
         let mut refused = HashSet::new();
         for (place, confirmation) in confirmations.into_iter().enumerate() {
             let confirmation = confirmation.map_err(|error| super::error::words(&error))?;
@@ -86,18 +82,11 @@ impl Publisher {
                 refused.insert(place);
             }
             if let Some(returned) = confirmation.take_message() {
-                let id = returned
-                    .delivery
-                    .properties
-                    .message_id()
-                    .as_ref()
-                    .map(ToString::to_string);
+                let id = returned.delivery.properties.message_id().as_ref().map(ToString::to_string);
                 match ids.iter().position(|known| Some(known) == id.as_ref()) {
                     Some(place) => refused.insert(place),
                     None => {
-                        return Err(
-                            "the broker returned a message that was not published".to_owned()
-                        );
+                        return Err("the broker returned a message that was not published".to_owned());
                     }
                 };
             }
@@ -124,10 +113,7 @@ impl Publisher {
 
     async fn publish(&self, step: &NextStep, id: &str) -> Result<PublisherConfirm, lapin::Error> {
         let (exchange, key, headers, published) = self.address(step, self.clock.now());
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         self.channel
             .basic_publish(
                 properties::short(&exchange),
@@ -139,11 +125,7 @@ impl Publisher {
             .await
     }
 
-    fn address<'a>(
-        &self,
-        step: &'a NextStep,
-        now: Moment,
-    ) -> (String, String, Headers, &'a Published) {
+    fn address<'a>(&self, step: &'a NextStep, now: Moment) -> (String, String, Headers, &'a Published) {
         match step {
             NextStep::Later { delivery, until } => (
                 self.topology.delay(),
@@ -151,25 +133,13 @@ impl Publisher {
                 envelope::of_delivery(delivery, *until),
                 &delivery.event.published,
             ),
-            NextStep::DeadDelivery {
-                delivery,
-                reason,
-                code,
-                detail,
-                at,
-            } => (
+            NextStep::DeadDelivery { delivery, reason, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_key(delivery.platform, *reason),
                 envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
                 &delivery.event.published,
             ),
-            NextStep::DeadEvent {
-                published,
-                event,
-                code,
-                detail,
-                at,
-            } => (
+            NextStep::DeadEvent { published, event, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_event_key(DeadReason::Undecodable),
                 envelope::of_dead_event(published, event, code, detail, *at),

@@ -77,10 +77,7 @@ impl Ended {
     /// Why it ended.
     #[must_use]
     pub fn cause(&self) -> String {
-        self.cause
-            .get()
-            .cloned()
-            .unwrap_or_else(|| "it was closed".to_owned())
+        self.cause.get().cloned().unwrap_or_else(|| "it was closed".to_owned())
     }
 }
 
@@ -116,10 +113,7 @@ impl Session {
         let publishing = settings.address.connect("roomcast publishing").await?;
         let blocked = watch_blocked(&publishing, &ended);
         let channel = declare::open(&publishing, &at).await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await
-            .map_err(|error| while_connecting(&at, &error))?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| while_connecting(&at, &error))?;
         let (orders, waiting) = mpsc::channel(ORDERS_MAX);
         let publisher = Publisher {
             channel,
@@ -143,55 +137,23 @@ impl Session {
                 consume(&channel, &queue, settings.prefetch, &at)
                     .await?
                     .map(move |one| {
-                        one.map(|delivery| {
-                            message(
-                                delivery,
-                                source,
-                                Receipt {
-                                    session: id,
-                                    channel: place,
-                                    tag: 0,
-                                },
-                            )
-                        })
+                        one.map(|delivery| message(delivery, source, Receipt { session: id, channel: place, tag: 0 }))
                     })
                     .boxed(),
             );
-            channels.push(Books {
-                channel,
-                book: Mutex::new(AckBook::new()),
-            });
+            channels.push(Books { channel, book: Mutex::new(AckBook::new()) });
         }
         let urgent = streams.remove(0);
-        let intake = Intake {
-            urgent,
-            others: select_all(streams),
-            ended: ended.clone(),
-            lock,
-        };
-        let outbox = Arc::new(BrokerOutbox {
-            session: id,
-            orders,
-            channels,
-            ended: ended.clone(),
-        });
-        Ok(Self {
-            intake,
-            outbox,
-            ended,
-            blocked,
-            consuming,
-            publishing,
-        })
+        let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
+        let outbox = Arc::new(BrokerOutbox { session: id, orders, channels, ended: ended.clone() });
+        Ok(Self { intake, outbox, ended, blocked, consuming, publishing })
     }
 
     /// Closes both connections. What was not acked comes back to the next session.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
-        let closing = join_all(
-            [&self.consuming, &self.publishing]
-                .map(|connection| connection.close(200, "goodbye".into())),
-        );
+        let closing =
+            join_all([&self.consuming, &self.publishing].map(|connection| connection.close(200, "goodbye".into())));
         // A broker that is gone answers no goodbye.
         let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
     }
@@ -229,8 +191,7 @@ impl Intake {
             }
             // A queue that is deleted ends its consumer without an error: that too is the end of the session.
             None => {
-                self.ended
-                    .end("the broker cancelled a consumer: was a queue deleted?".to_owned());
+                self.ended.end("the broker cancelled a consumer: was a queue deleted?".to_owned());
                 None
             }
         }
@@ -264,32 +225,16 @@ impl Outbox for BrokerOutbox {
     }
 
     async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded> {
-        if self.ended.has_ended()
-            || receipts
-                .iter()
-                .any(|receipt| receipt.session != self.session)
-        {
+        if self.ended.has_ended() || receipts.iter().any(|receipt| receipt.session != self.session) {
             return Err(SessionEnded);
         }
         let mut frames = Vec::new();
         for (place, Books { channel, book }) in self.channels.iter().enumerate() {
-            let tags = receipts
-                .iter()
-                .filter(|receipt| receipt.channel == place)
-                .map(|receipt| receipt.tag);
-            let acks = book
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .settle(tags);
-            frames.extend(
-                acks.up_to
-                    .map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: true })),
-            );
-            frames.extend(
-                acks.single
-                    .into_iter()
-                    .map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: false })),
-            );
+            let tags = receipts.iter().filter(|receipt| receipt.channel == place).map(|receipt| receipt.tag);
+            let acks = book.lock().unwrap_or_else(PoisonError::into_inner).settle(tags);
+            frames.extend(acks.up_to.map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: true })));
+            frames
+                .extend(acks.single.into_iter().map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: false })));
         }
         let sent: Result<(), _> = join_all(frames).await.into_iter().collect();
         if let Err(error) = sent {
@@ -306,33 +251,17 @@ enum Source {
     Deliveries,
 }
 
-async fn consume(
-    channel: &Channel,
-    queue: &str,
-    prefetch: u16,
-    at: &str,
-) -> Result<lapin::Consumer, BrokerError> {
+async fn consume(channel: &Channel, queue: &str, prefetch: u16, at: &str) -> Result<lapin::Consumer, BrokerError> {
     let what = format!("queue {queue}");
+    channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(|error| while_connecting(at, &error))?;
     channel
-        .basic_qos(prefetch, BasicQosOptions::default())
-        .await
-        .map_err(|error| while_connecting(at, &error))?;
-    channel
-        .basic_consume(
-            queue.into(),
-            "roomcast".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
+        .basic_consume(queue.into(), "roomcast".into(), BasicConsumeOptions::default(), FieldTable::default())
         .await
         .map_err(|error| while_declaring(at, &what, &error))
 }
 
 fn message(delivery: AmqpDelivery, source: Source, receipt: Receipt) -> Message {
-    let receipt = Receipt {
-        tag: delivery.delivery_tag,
-        ..receipt
-    };
+    let receipt = Receipt { tag: delivery.delivery_tag, ..receipt };
     let key = delivery.routing_key.to_string();
     let (published, ours) = properties::take_apart(key, delivery.data, &delivery.properties);
     let carried = match source {
@@ -345,11 +274,7 @@ fn message(delivery: AmqpDelivery, source: Source, receipt: Receipt) -> Message 
             }
         },
     };
-    Message {
-        receipt,
-        redelivered: delivery.redelivered,
-        carried,
-    }
+    Message { receipt, redelivered: delivery.redelivered, carried }
 }
 
 /// Follows whether the broker blocks publishers, and ends the session with the connection.

@@ -145,10 +145,7 @@ impl Topology {
     #[must_use]
     pub fn delay_key(&self, wait: Duration, platform: Platform) -> String {
         let fits = self.settings.tiers.iter().rev().find(|tier| **tier <= wait);
-        let tier = fits
-            .or_else(|| self.settings.tiers.first())
-            .copied()
-            .unwrap_or_default();
+        let tier = fits.or_else(|| self.settings.tiers.first()).copied().unwrap_or_default();
         format!("{}.{platform}", tier_name(tier))
     }
 
@@ -174,11 +171,7 @@ impl Topology {
     #[must_use]
     pub fn exchanges(&self) -> Vec<ExchangePlan> {
         let unrouted = || vec![("alternate-exchange", Argument::Text(self.unrouted()))];
-        let exchange = |name, kind, arguments| ExchangePlan {
-            name,
-            kind,
-            arguments,
-        };
+        let exchange = |name, kind, arguments| ExchangePlan { name, kind, arguments };
         vec![
             exchange(self.unrouted(), "fanout", vec![]),
             exchange(self.publish(), "topic", unrouted()),
@@ -193,10 +186,8 @@ impl Topology {
     #[must_use]
     pub fn queues(&self) -> Vec<QueuePlan> {
         let poison_event = Self::dead_event_key(DeadReason::Poison);
-        let mut queues = vec![
-            self.consumed(self.publish(), &poison_event),
-            self.consumed(self.urgent(), &poison_event),
-        ];
+        let mut queues =
+            vec![self.consumed(self.publish(), &poison_event), self.consumed(self.urgent(), &poison_event)];
         for platform in Platform::ALL {
             let poison = Self::dead_key(platform, DeadReason::Poison);
             queues.push(self.consumed(self.delivery_queue(platform), &poison));
@@ -211,11 +202,7 @@ impl Topology {
     /// Every binding.
     #[must_use]
     pub fn bindings(&self) -> Vec<BindingPlan> {
-        let bind = |exchange: String, queue: String, key: &str| BindingPlan {
-            exchange,
-            queue,
-            key: key.to_owned(),
-        };
+        let bind = |exchange: String, queue: String, key: &str| BindingPlan { exchange, queue, key: key.to_owned() };
         let mut bindings = vec![
             bind(self.publish(), self.publish(), "#"),
             bind(self.urgent(), self.urgent(), "#"),
@@ -223,24 +210,12 @@ impl Topology {
             bind(self.dead(), self.dead_event_queue(), "event.*"),
         ];
         for platform in Platform::ALL {
-            bindings.push(bind(
-                self.delivery(),
-                self.delivery_queue(platform),
-                &format!("*.{platform}"),
-            ));
-            bindings.push(bind(
-                self.dead(),
-                self.dead_queue(platform),
-                &format!("{platform}.*"),
-            ));
+            bindings.push(bind(self.delivery(), self.delivery_queue(platform), &format!("*.{platform}")));
+            bindings.push(bind(self.dead(), self.dead_queue(platform), &format!("{platform}.*")));
         }
         for tier in &self.settings.tiers {
             let name = tier_name(*tier);
-            bindings.push(bind(
-                self.delay(),
-                self.name(&format!("delay.{name}")),
-                &format!("{name}.*"),
-            ));
+            bindings.push(bind(self.delay(), self.name(&format!("delay.{name}")), &format!("{name}.*")));
         }
         bindings
     }
@@ -280,18 +255,9 @@ impl Topology {
 
     /// A queue the daemon consumes: the broker's own dead-lettering is its safety net against messages that crash it.
     fn consumed(&self, name: String, poison_key: &str) -> QueuePlan {
-        let mut arguments = vec![
-            quorum(),
-            (
-                "x-delivery-limit",
-                Argument::Int(self.settings.delivery_limit.into()),
-            ),
-        ];
+        let mut arguments = vec![quorum(), ("x-delivery-limit", Argument::Int(self.settings.delivery_limit.into()))];
         arguments.extend(dead_lettering(self.dead()));
-        arguments.push((
-            "x-dead-letter-routing-key",
-            Argument::Text(poison_key.to_owned()),
-        ));
+        arguments.push(("x-dead-letter-routing-key", Argument::Text(poison_key.to_owned())));
         QueuePlan { name, arguments }
     }
 
@@ -300,10 +266,7 @@ impl Topology {
         let millis = i64::try_from(tier.as_millis()).unwrap_or(i64::MAX);
         let mut arguments = vec![quorum(), ("x-message-ttl", Argument::Int(millis))];
         arguments.extend(dead_lettering(self.delivery()));
-        QueuePlan {
-            name: self.name(&format!("delay.{}", tier_name(tier))),
-            arguments,
-        }
+        QueuePlan { name: self.name(&format!("delay.{}", tier_name(tier))), arguments }
     }
 }
 
@@ -316,23 +279,14 @@ fn quorum() -> (&'static str, Argument) {
 fn dead_lettering(exchange: String) -> [(&'static str, Argument); 3] {
     [
         ("x-dead-letter-exchange", Argument::Text(exchange)),
-        (
-            "x-dead-letter-strategy",
-            Argument::Text("at-least-once".to_owned()),
-        ),
+        ("x-dead-letter-strategy", Argument::Text("at-least-once".to_owned())),
         ("x-overflow", Argument::Text("reject-publish".to_owned())),
     ]
 }
 
 /// A queue nobody consumes for good.
 fn kept(name: String) -> QueuePlan {
-    QueuePlan {
-        name,
-        arguments: vec![
-            quorum(),
-            ("x-delivery-limit", Argument::Int(DEAD_DELIVERY_LIMIT)),
-        ],
-    }
+    QueuePlan { name, arguments: vec![quorum(), ("x-delivery-limit", Argument::Int(DEAD_DELIVERY_LIMIT))] }
 }
 
 /// The name of a tier in queue names and routing keys: whole hours, minutes or seconds, else milliseconds.
@@ -360,48 +314,23 @@ mod tests {
 
     #[test]
     fn a_delay_goes_to_the_longest_tier_that_does_not_overshoot() {
-        for (millis, key) in [
-            (0, "1s"),
-            (999, "1s"),
-            (1000, "1s"),
-            (4999, "1s"),
-            (5000, "5s"),
-            (61_000, "1m"),
-            (90_000_000, "2h"),
-        ] {
+        for (millis, key) in
+            [(0, "1s"), (999, "1s"), (1000, "1s"), (4999, "1s"), (5000, "5s"), (61_000, "1m"), (90_000_000, "2h")]
+        {
             let wait = Duration::from_millis(millis);
-            assert_eq!(
-                topology().delay_key(wait, Platform::Lark),
-                format!("{key}.lark")
-            );
+            assert_eq!(topology().delay_key(wait, Platform::Lark), format!("{key}.lark"));
         }
     }
 
     #[test]
     fn every_queue_is_a_quorum_queue_and_every_one_that_dead_letters_does_so_at_least_once() {
         for queue in topology().queues() {
-            let argument = |key| {
-                queue
-                    .arguments
-                    .iter()
-                    .find(|(k, _)| *k == key)
-                    .map(|(_, value)| value.clone())
-            };
+            let argument = |key| queue.arguments.iter().find(|(k, _)| *k == key).map(|(_, value)| value.clone());
             let text = |text: &str| Some(Argument::Text(text.into()));
             assert_eq!(argument("x-queue-type"), text("quorum"), "{}", queue.name);
             if argument("x-dead-letter-exchange").is_some() {
-                assert_eq!(
-                    argument("x-dead-letter-strategy"),
-                    text("at-least-once"),
-                    "{}",
-                    queue.name
-                );
-                assert_eq!(
-                    argument("x-overflow"),
-                    text("reject-publish"),
-                    "{}",
-                    queue.name
-                );
+                assert_eq!(argument("x-dead-letter-strategy"), text("at-least-once"), "{}", queue.name);
+                assert_eq!(argument("x-overflow"), text("reject-publish"), "{}", queue.name);
             }
             if let Some(Argument::Int(limit)) = argument("x-delivery-limit") {
                 assert!(limit > 0);
@@ -413,24 +342,11 @@ mod tests {
     fn every_binding_joins_an_exchange_and_a_queue_of_the_plan() {
         let topology = topology();
         for binding in topology.bindings() {
-            assert!(
-                topology
-                    .exchanges()
-                    .iter()
-                    .any(|e| e.name == binding.exchange),
-                "{binding:?}"
-            );
-            assert!(
-                topology.queues().iter().any(|q| q.name == binding.queue),
-                "{binding:?}"
-            );
+            assert!(topology.exchanges().iter().any(|e| e.name == binding.exchange), "{binding:?}");
+            assert!(topology.queues().iter().any(|q| q.name == binding.queue), "{binding:?}");
         }
         for queue in topology.queues() {
-            assert!(
-                topology.bindings().iter().any(|b| b.queue == queue.name),
-                "{} is unbound",
-                queue.name
-            );
+            assert!(topology.bindings().iter().any(|b| b.queue == queue.name), "{} is unbound", queue.name);
         }
     }
 }

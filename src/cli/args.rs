@@ -13,13 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 )]
 pub(super) struct Cli {
     /// The configuration file [default: /etc/roomcast/roomcast.toml if it exists]
-    #[arg(
-        long,
-        short,
-        global = true,
-        env = "ROOMCAST_CONFIG",
-        value_name = "FILE"
-    )]
+    #[arg(long, short, global = true, env = "ROOMCAST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::{client::Client, exit::Failure, offline, screen::print};
-use crate::{
-    app, broker, broker::Topology, config::Config, crypto::MasterKey, telemetry::with_causes,
-};
+use crate::{app, broker, broker::Topology, config::Config, crypto::MasterKey, telemetry::with_causes};
 
 /// Tries key, store and broker, and says of each how it is. The worst of them is the answer.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
@@ -19,29 +17,19 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
         }
     };
     let key = MasterKey::load(&config.key.file);
-    report(
-        "master key",
-        key.map(|_| "ok".to_owned())
-            .map_err(|error| offline::key_failure(&error)),
-    );
+    report("master key", key.map(|_| "ok".to_owned()).map_err(|error| offline::key_failure(&error)));
     let daemon = Client::find(&config.admin.socket).await.is_some();
     let store = if daemon {
         Ok("open in the running daemon".to_owned())
     } else if config.store.dir.exists() {
         offline::open_store(config).map(|_| "ok".to_owned())
     } else {
-        Ok(format!(
-            "{} does not exist yet; the daemon makes it",
-            config.store.dir.display()
-        ))
+        Ok(format!("{} does not exist yet; the daemon makes it", config.store.dir.display()))
     };
     report("store", store);
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
     let checked = broker::check(&app::address(config), &topology).await;
-    report(
-        "broker",
-        checked.map_err(|error| super::broker_failure(&error)),
-    );
+    report("broker", checked.map_err(|error| super::broker_failure(&error)));
     match worst {
         None => Ok(()),
         // The line above has said it; the code is what is left to say.

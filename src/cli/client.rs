@@ -19,9 +19,7 @@ pub(super) struct Client {
 impl Client {
     /// The daemon behind this socket, if one answers there.
     pub(super) async fn find(socket: &Path) -> Option<Self> {
-        UnixStream::connect(socket).await.ok().map(|_| Self {
-            socket: socket.to_owned(),
-        })
+        UnixStream::connect(socket).await.ok().map(|_| Self { socket: socket.to_owned() })
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -29,13 +27,8 @@ impl Client {
         read(&body)
     }
 
-    pub(super) async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, Failure> {
-        let body =
-            serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
         let answer = self.call(Method::POST, path, body.into()).await?;
         read(&answer)
     }
@@ -46,17 +39,11 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
         let lost = |error: &dyn std::error::Error| {
-            Failure::Unavailable(format!(
-                "the daemon on {} does not answer: {error}",
-                self.socket.display()
-            ))
+            Failure::Unavailable(format!("the daemon on {} does not answer: {error}", self.socket.display()))
         };
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| lost(&error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| lost(&error))?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| lost(&error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -65,38 +52,21 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| Failure::Internal(error.to_string()))?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| lost(&error))?;
+        let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
         let status = answer.status();
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| lost(&error))?
-            .to_bytes();
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(refused(status, &body))
-        }
+        let body = answer.into_body().collect().await.map_err(|error| lost(&error))?.to_bytes();
+        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
     }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        Failure::Internal(format!(
-            "the daemon's answer cannot be read (another version?): {error}"
-        ))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| Failure::Internal(format!("the daemon's answer cannot be read (another version?): {error}")))
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
-    let message = serde_json::from_slice::<Problem>(body).map_or_else(
-        |_| format!("the daemon refused with status {status}"),
-        |problem| problem.message,
-    );
+    let message = serde_json::from_slice::<Problem>(body)
+        .map_or_else(|_| format!("the daemon refused with status {status}"), |problem| problem.message);
     match status {
         StatusCode::NOT_FOUND => Failure::No(message),
         status if status.is_client_error() => Failure::Usage(message),

@@ -18,7 +18,7 @@ use crate::{
     app,
     broker::{Act, DeadLetter, DeadQueues, Filter, Topology},
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     domain::{DeadReason, Moment, Platform},
     platforms,
     telemetry::with_causes,
@@ -26,34 +26,25 @@ use crate::{
 
 pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Failure> {
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
-    let queues = DeadQueues::open(&app::address(config), topology)
-        .await
-        .map_err(|error| super::broker_failure(&error))?;
+    let queues =
+        DeadQueues::open(&app::address(config), topology).await.map_err(|error| super::broker_failure(&error))?;
     match command {
         args::Dead::List { which, json } => list(&queues, &which, json).await,
         args::Dead::Show { id, json } => show(&queues, id, json).await,
-        args::Dead::Redrive {
-            which,
-            all,
-            dry_run,
-        } => redrive(&queues, &which, all, dry_run).await,
+        args::Dead::Redrive { which, all, dry_run } => redrive(&queues, &which, all, dry_run).await,
         args::Dead::Discard { which, all, yes } => discard(&queues, &which, all, yes).await,
     }
 }
 
 async fn list(queues: &DeadQueues, which: &Which, as_json: bool) -> Result<(), Failure> {
     let now = Clock::System.now();
-    let mut table = Table::new(&[
-        "id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "detail",
-    ]);
+    let mut table = Table::new(&["id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "detail"]);
     walk(queues, which, Act::Look, |letter| {
         if as_json {
             print_json(&view(&letter));
         } else {
             let platform = letter.platform.map_or("event", Platform::as_str).to_owned();
-            let age = letter
-                .dead_at
-                .map_or_else(|| "-".to_owned(), |at| span(now.since(at)));
+            let age = letter.dead_at.map_or_else(|| "-".to_owned(), |at| span(now.since(at)));
             let detail: String = letter.detail.chars().take(60).collect();
             table.row([
                 letter.id,
@@ -76,10 +67,7 @@ async fn list(queues: &DeadQueues, which: &Which, as_json: bool) -> Result<(), F
 }
 
 async fn show(queues: &DeadQueues, id: String, as_json: bool) -> Result<(), Failure> {
-    let which = Which {
-        id: Some(id.clone()),
-        ..nothing()
-    };
+    let which = Which { id: Some(id.clone()), ..nothing() };
     let mut found = None;
     walk(queues, &which, Act::Look, |letter| found = Some(letter)).await?;
     let Some(letter) = found else {
@@ -96,87 +84,46 @@ async fn show(queues: &DeadQueues, id: String, as_json: bool) -> Result<(), Fail
         ("code", letter.code.clone()),
         ("detail", letter.detail.clone()),
         ("what to do", advice(&letter).to_owned()),
-        (
-            "platform",
-            letter
-                .platform
-                .map_or_else(none, |platform| platform.to_string()),
-        ),
+        ("platform", letter.platform.map_or_else(none, |platform| platform.to_string())),
         ("topic", letter.topic.clone()),
         ("event", letter.event.clone()),
-        (
-            "subscription",
-            letter.subscription.map_or_else(none, |id| id.to_string()),
-        ),
+        ("subscription", letter.subscription.map_or_else(none, |id| id.to_string())),
         ("robot", letter.robot.map_or_else(none, |id| id.to_string())),
         ("attempts", letter.attempts.to_string()),
-        (
-            "first attempt",
-            letter.first_attempt_at.map_or_else(none, rfc3339),
-        ),
+        ("first attempt", letter.first_attempt_at.map_or_else(none, rfc3339)),
         ("given up", letter.dead_at.map_or_else(none, rfc3339)),
         ("redriven", format!("{} times", letter.generation)),
     ] {
         print(&format!("{what:<13} {value}"));
     }
-    print(&format!(
-        "\n{}",
-        String::from_utf8_lossy(&letter.published.body)
-    ));
+    print(&format!("\n{}", String::from_utf8_lossy(&letter.published.body)));
     Ok(())
 }
 
-async fn redrive(
-    queues: &DeadQueues,
-    which: &Which,
-    all: bool,
-    dry_run: bool,
-) -> Result<(), Failure> {
+async fn redrive(queues: &DeadQueues, which: &Which, all: bool, dry_run: bool) -> Result<(), Failure> {
     named(which, all)?;
     let mut count = BTreeMap::new();
     let act = if dry_run { Act::Look } else { Act::Redrive };
-    let total = walk(queues, which, act, |letter| {
-        *count.entry(kind(&letter)).or_insert(0) += 1
-    })
-    .await?;
-    summary(
-        if dry_run {
-            "would be redriven"
-        } else {
-            "redriven"
-        },
-        total,
-        &count,
-    )
+    let total = walk(queues, which, act, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
+    summary(if dry_run { "would be redriven" } else { "redriven" }, total, &count)
 }
 
 async fn discard(queues: &DeadQueues, which: &Which, all: bool, yes: bool) -> Result<(), Failure> {
     named(which, all)?;
     let mut count = BTreeMap::new();
     if !yes {
-        let total = walk(queues, which, Act::Look, |letter| {
-            *count.entry(kind(&letter)).or_insert(0) += 1
-        })
-        .await?;
+        let total = walk(queues, which, Act::Look, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
         summary("would be deleted for good", total, &count)?;
         if !confirmed()? {
             return Err(Failure::No("nothing was deleted".to_owned()));
         }
         count.clear();
     }
-    let total = walk(queues, which, Act::Discard, |letter| {
-        *count.entry(kind(&letter)).or_insert(0) += 1
-    })
-    .await?;
+    let total = walk(queues, which, Act::Discard, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
     summary("deleted", total, &count)
 }
 
-async fn walk(
-    queues: &DeadQueues,
-    which: &Which,
-    act: Act,
-    seen: impl FnMut(DeadLetter),
-) -> Result<usize, Failure> {
+async fn walk(queues: &DeadQueues, which: &Which, act: Act, seen: impl FnMut(DeadLetter)) -> Result<usize, Failure> {
     let (platform, filter) = filter(which)?;
     let limit = which.limit.unwrap_or(usize::MAX);
     queues
@@ -190,12 +137,8 @@ fn filter(which: &Which) -> Result<(Option<Platform>, Filter), Failure> {
         name: &str,
         text: Option<&String>,
     ) -> Result<Option<T>, Failure> {
-        text.map(|text| {
-            text.trim()
-                .parse()
-                .map_err(|mistake| Failure::Usage(format!("--{name}: {mistake}")))
-        })
-        .transpose()
+        text.map(|text| text.trim().parse().map_err(|mistake| Failure::Usage(format!("--{name}: {mistake}"))))
+            .transpose()
     }
     let filter = Filter {
         id: which.id.clone(),
@@ -205,14 +148,10 @@ fn filter(which: &Which) -> Result<(Option<Platform>, Filter), Failure> {
         robot: parsed("robot", which.robot.as_ref())?,
         subscription: parsed("subscription", which.subscription.as_ref())?,
         event: which.event.clone(),
-        older_than: parsed("older-than", which.older_than.as_ref())?.map(signed),
-        newer_than: parsed("newer-than", which.newer_than.as_ref())?.map(signed),
+        older_than: age("older-than", which.older_than.as_ref())?,
+        newer_than: age("newer-than", which.newer_than.as_ref())?,
     };
     Ok((parsed("platform", which.platform.as_ref())?, filter))
-}
-
-fn signed(span: jiff::SignedDuration) -> Duration {
-    span.unsigned_abs()
 }
 
 /// Acting on every dead letter there is must be said, not forgotten.
@@ -232,9 +171,7 @@ fn named(which: &Which, all: bool) -> Result<(), Failure> {
     if all || filters.iter().any(|filter| filter.is_some()) {
         Ok(())
     } else {
-        Err(Failure::Usage(
-            "which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned(),
-        ))
+        Err(Failure::Usage("which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned()))
     }
 }
 
@@ -255,12 +192,7 @@ fn nothing() -> Which {
 }
 
 fn kind(letter: &DeadLetter) -> String {
-    format!(
-        "{} {} {}",
-        letter.platform.map_or("event", Platform::as_str),
-        letter.reason,
-        letter.code
-    )
+    format!("{} {} {}", letter.platform.map_or("event", Platform::as_str), letter.reason, letter.code)
 }
 
 fn summary(what: &str, total: usize, count: &BTreeMap<String, usize>) -> Result<(), Failure> {
@@ -277,14 +209,10 @@ fn summary(what: &str, total: usize, count: &BTreeMap<String, usize>) -> Result<
 fn confirmed() -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::Usage(with_causes(&error));
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(
-            "deleting asks first: say --yes where nobody can answer".to_owned(),
-        ));
+        return Err(Failure::Usage("deleting asks first: say --yes where nobody can answer".to_owned()));
     }
     let mut out = io::stderr().lock();
-    write!(out, "delete them? [y/N] ")
-        .and_then(|()| out.flush())
-        .map_err(failed)?;
+    write!(out, "delete them? [y/N] ").and_then(|()| out.flush()).map_err(failed)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -317,11 +245,14 @@ fn view(letter: &DeadLetter) -> Value {
     })
 }
 
+fn age(name: &str, text: Option<&String>) -> Result<Option<Duration>, Failure> {
+    text.map(|text| config::duration(text.trim()).map_err(|mistake| Failure::Usage(format!("--{name}: {mistake}"))))
+        .transpose()
+}
+
 fn rfc3339(at: Moment) -> String {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis)
-        .unwrap_or(jiff::Timestamp::MAX)
-        .to_string()
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 fn span(length: Duration) -> String {

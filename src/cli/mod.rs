@@ -38,11 +38,7 @@ pub fn main() -> ExitCode {
             // Help and version are answers, not mistakes.
             let wrong = message.use_stderr();
             let _ = message.print();
-            return if wrong {
-                ExitCode::from(64)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
     match perform(cli) {
@@ -54,32 +50,21 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where a command says why it failed"
-)]
+#[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
 fn complain(failure: &Failure) {
     eprintln!("roomcast: {failure}");
 }
 
 fn perform(cli: Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(
-            shell,
-            &mut Cli::command(),
-            "roomcast",
-            &mut std::io::stdout(),
-        );
+        clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut std::io::stdout());
         return Ok(());
     }
     let config = Config::load(cli.config.as_deref(), &ProcessEnvironment)
         .map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
     let internal = |error: &dyn std::error::Error| Failure::Internal(telemetry::with_causes(error));
     send::install_crypto_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| internal(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     runtime.block_on(dispatch(config, cli.command, cli.config.as_deref()))
 }
 
@@ -88,16 +73,12 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Run => {
             let logs = telemetry::install_logs(config.log.format, &config.log.level)
                 .map_err(|error| Failure::Usage(telemetry::with_causes(&error)))?;
-            app::run(config, file, logs)
-                .await
-                .map_err(|error| check::daemon_failure(&error))
+            app::run(config, file, logs).await.map_err(|error| check::daemon_failure(&error))
         }
         Command::Check => check::run(&config).await,
         Command::Topology => {
             let topology = Topology::new(app::topology_settings(&config));
-            let vhost = app::address(&config)
-                .vhost()
-                .map_err(|error| broker_failure(&error))?;
+            let vhost = app::address(&config).vhost().map_err(|error| broker_failure(&error))?;
             let text = serde_json::to_string_pretty(&topology.definitions(&vhost));
             screen::print(&text.map_err(|error| Failure::Internal(error.to_string()))?);
             Ok(())
@@ -109,10 +90,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Key(args::Key::Init { path }) => {
             let path = path.unwrap_or_else(|| config.key.file.clone());
             MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;
-            screen::print(&format!(
-                "{}: a new master key; back it up where the data is not",
-                path.display()
-            ));
+            screen::print(&format!("{}: a new master key; back it up where the data is not", path.display()));
             Ok(())
         }
         Command::Completions { .. } => Ok(()),
@@ -123,9 +101,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
 fn broker_failure(error: &BrokerError) -> Failure {
     let message = telemetry::with_causes(error);
     match error {
-        BrokerError::Address | BrokerError::CaFile { .. } | BrokerError::Mismatch { .. } => {
-            Failure::Usage(message)
-        }
+        BrokerError::Address | BrokerError::CaFile { .. } | BrokerError::Mismatch { .. } => Failure::Usage(message),
         BrokerError::Unreachable { .. }
         | BrokerError::Refused { .. }
         | BrokerError::Permission { .. }

@@ -13,19 +13,14 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
-    let topic: TopicName = publish
-        .topic
-        .parse()
-        .map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))?;
+    let topic: TopicName = publish.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))?;
     let message = match publish.message.as_deref() {
         Some(message) if message != "-" => message.to_owned(),
         _ => {
             let mut text = String::new();
             std::io::stdin()
                 .read_to_string(&mut text)
-                .map_err(|error| {
-                    Failure::Usage(format!("standard input cannot be read: {error}"))
-                })?;
+                .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
             text
         }
     };
@@ -44,21 +39,11 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
         event.insert("time_to_live".to_owned(), seconds.into());
     }
     let body = Value::Object(event).to_string();
-    let id = publish.message_id.map_or_else(
-        || EventId::from_bytes(EventId::random_bytes()),
-        |id| EventId::new(&id),
-    );
+    let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));
-    broker::publish(
-        &app::address(config),
-        &topology,
-        &topic,
-        &id,
-        body.as_bytes(),
-        publish.urgent,
-    )
-    .await
-    .map_err(|error| super::broker_failure(&error))?;
+    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), publish.urgent)
+        .await
+        .map_err(|error| super::broker_failure(&error))?;
     print(id.as_str());
     Ok(())
 }

@@ -22,22 +22,13 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
     match command {
         args::Robot::List { json } => {
             let robots: Vec<RobotView> = client.get("/v1/robots").await?;
-            let mut table = Table::new(&[
-                "robot",
-                "platform",
-                "used",
-                "in flight",
-                "waiting",
-                "drained in",
-                "held for",
-            ]);
+            let mut table =
+                Table::new(&["robot", "platform", "used", "in flight", "waiting", "drained in", "held for"]);
             for one in robots {
                 if json {
                     print_json(&one);
                 } else {
-                    let held = one
-                        .held_for_seconds
-                        .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+                    let held = one.held_for_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
                     let drained = format!("{} s", one.drained_in_seconds);
                     table.row([
                         one.robot,
@@ -56,9 +47,7 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
             Ok(())
         }
         args::Robot::Release { id } => {
-            let released: Released = client
-                .post(&format!("/v1/robots/{}/release", id.trim()), &())
-                .await?;
+            let released: Released = client.post(&format!("/v1/robots/{}/release", id.trim()), &()).await?;
             if released.was_held {
                 print("released");
                 Ok(())

@@ -14,10 +14,9 @@ pub(super) fn print(line: &str) {
 pub(super) fn print_json(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => print(&text),
-        Err(error) => tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "an answer could not be written as JSON"
-        ),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON")
+        }
     }
 }
 

@@ -44,36 +44,14 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     };
     match (command, request) {
         (args::Subscription::Add(add), Some(request)) => access.add(request, add.json).await,
-        (args::Subscription::Add(_), None) => {
-            Err(Failure::Internal("no request was made".to_owned()))
-        }
-        (
-            args::Subscription::List {
-                topic,
-                platform,
-                json,
-            },
-            _,
-        ) => {
-            access
-                .list(
-                    ListQuery {
-                        topic,
-                        platform,
-                        ..ListQuery::default()
-                    },
-                    json,
-                )
-                .await
+        (args::Subscription::Add(_), None) => Err(Failure::Internal("no request was made".to_owned())),
+        (args::Subscription::List { topic, platform, json }, _) => {
+            access.list(ListQuery { topic, platform, ..ListQuery::default() }, json).await
         }
         (args::Subscription::Show { id, json }, _) => access.show(&id, json).await,
         (args::Subscription::Remove { id }, _) => access.remove(&id).await,
-        (args::Subscription::Pause { id }, _) => {
-            access.set_state(&id, SubscriptionState::Paused).await
-        }
-        (args::Subscription::Resume { id }, _) => {
-            access.set_state(&id, SubscriptionState::Active).await
-        }
+        (args::Subscription::Pause { id }, _) => access.set_state(&id, SubscriptionState::Paused).await,
+        (args::Subscription::Resume { id }, _) => access.set_state(&id, SubscriptionState::Active).await,
     }
 }
 
@@ -87,10 +65,7 @@ impl Access {
         if json {
             print_json(&added);
         } else if added.existed {
-            print(&format!(
-                "{}\nthis robot was subscribed to {topic} already; nothing was changed",
-                added.id
-            ));
+            print(&format!("{}\nthis robot was subscribed to {topic} already; nothing was changed", added.id));
         } else {
             print(&added.id);
         }
@@ -98,16 +73,10 @@ impl Access {
     }
 
     async fn list(&self, mut query: ListQuery, json: bool) -> Result<(), Failure> {
-        let mut table = Table::new(&[
-            "id", "topic", "platform", "robot", "name", "state", "endpoint",
-        ]);
+        let mut table = Table::new(&["id", "topic", "platform", "robot", "name", "state", "endpoint"]);
         loop {
             let page: SubscriptionPage = match self {
-                Self::Daemon(client) => {
-                    client
-                        .get(&format!("/v1/subscriptions?{}", query_text(&query)))
-                        .await?
-                }
+                Self::Daemon(client) => client.get(&format!("/v1/subscriptions?{}", query_text(&query))).await?,
                 Self::Direct(desk) => desk.list(&query).map_err(failure)?,
             };
             for one in page.subscriptions {
@@ -115,15 +84,7 @@ impl Access {
                     print_json(&one);
                 } else {
                     let name = one.name.unwrap_or_default();
-                    table.row([
-                        one.id,
-                        one.topic,
-                        one.platform,
-                        one.robot,
-                        name,
-                        one.state,
-                        one.endpoint,
-                    ]);
+                    table.row([one.id, one.topic, one.platform, one.robot, name, one.state, one.endpoint]);
                 }
             }
             query.after = page.next;
@@ -139,11 +100,7 @@ impl Access {
 
     async fn show(&self, id: &str, json: bool) -> Result<(), Failure> {
         let view: SubscriptionView = match self {
-            Self::Daemon(client) => {
-                client
-                    .get(&format!("/v1/subscriptions/{}", id.trim()))
-                    .await?
-            }
+            Self::Daemon(client) => client.get(&format!("/v1/subscriptions/{}", id.trim())).await?,
             Self::Direct(desk) => desk.show(id).map_err(failure)?,
         };
         if json {
@@ -164,23 +121,9 @@ impl Access {
             ("platform", view.platform),
             ("robot", view.robot),
             ("endpoint", view.endpoint),
-            (
-                "signature",
-                if view.signed {
-                    "with a secret".to_owned()
-                } else {
-                    none()
-                },
-            ),
+            ("signature", if view.signed { "with a secret".to_owned() } else { none() }),
             ("keyword", view.keyword.unwrap_or_else(none)),
-            (
-                "mentions",
-                if mentions.is_empty() {
-                    none()
-                } else {
-                    mentions.join("; ")
-                },
-            ),
+            ("mentions", if mentions.is_empty() { none() } else { mentions.join("; ") }),
             ("state", view.state),
             ("added", view.created_at),
         ] {
@@ -191,11 +134,7 @@ impl Access {
 
     async fn remove(&self, id: &str) -> Result<(), Failure> {
         match self {
-            Self::Daemon(client) => {
-                client
-                    .order(Method::DELETE, &format!("/v1/subscriptions/{}", id.trim()))
-                    .await?
-            }
+            Self::Daemon(client) => client.order(Method::DELETE, &format!("/v1/subscriptions/{}", id.trim())).await?,
             Self::Direct(desk) => desk.remove(id).map_err(failure)?,
         }
         print("removed; the key of its webhook is destroyed");
@@ -203,19 +142,10 @@ impl Access {
     }
 
     async fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Failure> {
-        let verb = if state == SubscriptionState::Paused {
-            "pause"
-        } else {
-            "resume"
-        };
+        let verb = if state == SubscriptionState::Paused { "pause" } else { "resume" };
         match self {
             Self::Daemon(client) => {
-                client
-                    .order(
-                        Method::POST,
-                        &format!("/v1/subscriptions/{}/{verb}", id.trim()),
-                    )
-                    .await?;
+                client.order(Method::POST, &format!("/v1/subscriptions/{}/{verb}", id.trim())).await?;
             }
             Self::Direct(desk) => desk.set_state(id, state).map_err(failure)?,
         }
@@ -235,11 +165,7 @@ fn failure(refusal: Refusal) -> Failure {
 
 fn query_text(query: &ListQuery) -> String {
     let mut text = url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in [
-        ("topic", &query.topic),
-        ("platform", &query.platform),
-        ("after", &query.after),
-    ] {
+    for (key, value) in [("topic", &query.topic), ("platform", &query.platform), ("after", &query.after)] {
         if let Some(value) = value {
             text.append_pair(key, value);
         }
@@ -251,15 +177,12 @@ fn query_text(query: &ListQuery) -> String {
 fn request(add: &args::Add) -> Result<AddRequest, Failure> {
     let (endpoint, mut secret) = match &add.endpoint_file {
         Some(path) => two_lines(&read_file(path)?),
-        None if io::stdin().is_terminal() => (
-            ask("webhook URL: ")?,
-            Some(ask("signing secret (empty for none): ")?),
-        ),
+        None if io::stdin().is_terminal() => (ask("webhook URL: ")?, Some(ask("signing secret (empty for none): ")?)),
         None => {
             let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(|error| {
-                Failure::Usage(format!("standard input cannot be read: {error}"))
-            })?;
+            io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
             two_lines(&text)
         }
     };
@@ -267,7 +190,9 @@ fn request(add: &args::Add) -> Result<AddRequest, Failure> {
         secret = Some(read_file(path)?.trim().to_owned());
     }
     if endpoint.is_empty() {
-        return Err(Failure::Usage("no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned()));
+        return Err(Failure::Usage(
+            "no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned(),
+        ));
     }
     Ok(AddRequest {
         topic: add.topic.clone(),
@@ -290,14 +215,11 @@ fn two_lines(text: &str) -> (String, Option<String>) {
 }
 
 fn read_file(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+    fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
 }
 
 fn ask(prompt: &str) -> Result<String, Failure> {
     rpassword::prompt_password(prompt)
         .map(|text| text.trim().to_owned())
-        .map_err(|error| {
-            Failure::Usage(format!("nothing could be read from the terminal: {error}"))
-        })
+        .map_err(|error| Failure::Usage(format!("nothing could be read from the terminal: {error}")))
 }

@@ -8,27 +8,9 @@ use crate::domain::Platform;
 pub(super) fn across(config: &Config, r: &mut Reader<'_>) {
     tiers(config, r);
     let limits = [
-        (
-            "broker",
-            "reconnect_min",
-            config.broker.reconnect_min,
-            "broker.reconnect_max",
-            config.broker.reconnect_max,
-        ),
-        (
-            "event",
-            "time_to_live",
-            config.event.time_to_live,
-            "event.time_to_live_max",
-            config.event.time_to_live_max,
-        ),
-        (
-            "send",
-            "connect_timeout",
-            config.send.connect_timeout,
-            "send.deadline",
-            config.send.deadline,
-        ),
+        ("broker", "reconnect_min", config.broker.reconnect_min, "broker.reconnect_max", config.broker.reconnect_max),
+        ("event", "time_to_live", config.event.time_to_live, "event.time_to_live_max", config.event.time_to_live_max),
+        ("send", "connect_timeout", config.send.connect_timeout, "send.deadline", config.send.deadline),
     ];
     for (section, key, value, other, limit) in limits {
         if value > limit {
@@ -40,30 +22,20 @@ pub(super) fn across(config: &Config, r: &mut Reader<'_>) {
         if section.quota.penalty_min > section.quota.penalty_max {
             r.across(&name, "penalty_min", "it is longer than penalty_max");
         }
-        let longest = section
-            .quota
-            .windows
-            .iter()
-            .map(|window| window.span)
-            .max()
-            .unwrap_or_default();
+        let longest = section.quota.windows.iter().map(|window| window.span).max().unwrap_or_default();
         if longest + config.pace.margin > config.store.ledger_window {
-            r.across(&name, "windows", "a window is longer than store.ledger_window, so a restart would forget what was sent in it");
+            r.across(
+                &name,
+                "windows",
+                "a window is longer than store.ledger_window, so a restart would forget what was sent in it",
+            );
         }
     }
     if config.admin.listen.is_some() && config.admin.token_file.is_none() {
-        r.across(
-            "admin",
-            "listen",
-            "a TCP address needs admin.token_file, or anybody could subscribe and listen",
-        );
+        r.across("admin", "listen", "a TCP address needs admin.token_file, or anybody could subscribe and listen");
     }
     if config.broker.heartbeat < Duration::from_secs(1) {
-        r.across(
-            "broker",
-            "heartbeat",
-            "the protocol counts in whole seconds: at least 1s",
-        );
+        r.across("broker", "heartbeat", "the protocol counts in whole seconds: at least 1s");
     }
 }
 
@@ -74,19 +46,16 @@ fn tiers(config: &Config, r: &mut Reader<'_>) {
         return;
     };
     if !tiers.is_sorted_by(|earlier, later| earlier < later) {
+        r.across("delay", "tiers", "each tier must be longer than the one before it");
+    }
+    if *shortest > config.pace.hold_max {
         r.across(
             "delay",
             "tiers",
-            "each tier must be longer than the one before it",
+            "the first tier is longer than pace.hold_max: what is left under it is waited out in memory",
         );
     }
-    if *shortest > config.pace.hold_max {
-        r.across("delay", "tiers", "the first tier is longer than pace.hold_max: what is left under it is waited out in memory");
-    }
-    if tiers
-        .last()
-        .is_some_and(|longest| *longest > Duration::from_secs(24 * 3600))
-    {
+    if tiers.last().is_some_and(|longest| *longest > Duration::from_secs(24 * 3600)) {
         r.across("delay", "tiers", "a tier may be 24h long at the most");
     }
 }

@@ -49,8 +49,6 @@ impl fmt::Display for ConfigMistakes {
             return write!(f, "{place}: {message}");
         }
         write!(f, "the configuration has {} mistakes", self.0.len())?;
-        self.0
-            .iter()
-            .try_for_each(|Mistake { place, message }| write!(f, "\n  {place}: {message}"))
+        self.0.iter().try_for_each(|Mistake { place, message }| write!(f, "\n  {place}: {message}"))
     }
 }

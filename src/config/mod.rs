@@ -12,9 +12,10 @@ mod sections;
 use std::path::{Path, PathBuf};
 
 pub use mistake::{ConfigMistakes, Mistake, Place};
+pub use parse::duration;
 pub use sections::{
-    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection,
-    PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
+    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, PaceSection,
+    PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
 };
 
 /// Where the configuration is looked for if nobody says otherwise.
@@ -37,18 +38,14 @@ impl Source for ProcessEnvironment {
     }
 
     fn names(&self) -> Vec<String> {
-        std::env::vars_os()
-            .filter_map(|(name, _)| name.into_string().ok())
-            .collect()
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
     }
 }
 
 impl Config {
     /// Reads the configuration: the given file, or else the one at [`DEFAULT_FILE`] if there is one, and the environment.
     pub fn load(file: Option<&Path>, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
-        let path = file
-            .map(Path::to_owned)
-            .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        let path = file.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let text = match &path {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path).map_err(|error| {
@@ -58,10 +55,7 @@ impl Config {
                 }])
             })?,
         };
-        let name = path.map_or_else(
-            || "the configuration".to_owned(),
-            |path| path.display().to_string(),
-        );
+        let name = path.map_or_else(|| "the configuration".to_owned(), |path| path.display().to_string());
         Self::read(&name, &text, environment)
     }
 

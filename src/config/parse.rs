@@ -10,25 +10,20 @@ use crate::pace::WindowQuota;
 pub(super) type Parsed<T> = Result<T, String>;
 
 /// A span of time such as `500ms`, `2s`, `1m 30s`, `24h`, `7d`; never negative.
-pub(super) fn duration(text: &str) -> Parsed<Duration> {
-    let expected =
-        || format!("{text:?} is no span of time: write it like 500ms, 2s, 5m, 24h or 7d");
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("{text:?} is no span of time: write it like 500ms, 2s, 5m, 24h or 7d");
     let span: Span = text.parse().map_err(|_| expected())?;
-    let length = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| expected())?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
     Duration::try_from(length).map_err(|_| expected())
 }
 
 /// A span of time that is not zero.
 pub(super) fn some_duration(text: &str) -> Parsed<Duration> {
-    duration(text).and_then(|length| {
-        if length.is_zero() {
-            Err("it must be longer than 0".to_owned())
-        } else {
-            Ok(length)
-        }
-    })
+    duration(text).and_then(
+        |length| {
+            if length.is_zero() { Err("it must be longer than 0".to_owned()) } else { Ok(length) }
+        },
+    )
 }
 
 /// A whole number within a range.
@@ -38,11 +33,7 @@ where
 {
     move |text| match text.replace('_', "").parse() {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(format!(
-            "{text:?} is no whole number from {} to {}",
-            range.start(),
-            range.end()
-        )),
+        _ => Err(format!("{text:?} is no whole number from {} to {}", range.start(), range.end())),
     }
 }
 
@@ -56,42 +47,23 @@ pub(super) fn share(text: &str) -> Parsed<f64> {
 
 /// A path.
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
-    if text.is_empty() {
-        Err("the path is empty".to_owned())
-    } else {
-        Ok(text.into())
-    }
+    if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(text.into()) }
 }
 
 /// Any text but none.
 pub(super) fn text(text: &str) -> Parsed<String> {
-    if text.is_empty() {
-        Err("it is empty".to_owned())
-    } else {
-        Ok(text.to_owned())
-    }
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// The prefix of the broker's names.
 pub(super) fn prefix(text: &str) -> Parsed<String> {
-    let good = (1..=64).contains(&text.len())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "{text:?} is no prefix: 1 to 64 of A-Z a-z 0-9 - _ ."
-        ))
-    }
+    let good = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is no prefix: 1 to 64 of A-Z a-z 0-9 - _ .")) }
 }
 
 /// A window such as `20/60s`.
 pub(super) fn window(text: &str) -> Parsed<WindowQuota> {
-    let expected = || {
-        format!("{text:?} is no window: write it like 20/60s, which is 20 messages in 60 seconds")
-    };
+    let expected = || format!("{text:?} is no window: write it like 20/60s, which is 20 messages in 60 seconds");
     let (max, span) = text.split_once('/').ok_or_else(expected)?;
     let max: NonZeroU32 = max.trim().parse().map_err(|_| expected())?;
     let span = some_duration(span.trim()).map_err(|_| expected())?;
@@ -100,24 +72,16 @@ pub(super) fn window(text: &str) -> Parsed<WindowQuota> {
             "{text:?} allows more than 10000 messages in a window, which is no limit: leave the window out"
         ));
     }
-    Ok(WindowQuota {
-        max: max.get(),
-        span,
-    })
+    Ok(WindowQuota { max: max.get(), span })
 }
 
 /// Scheme, host and port of a gateway.
 pub(super) fn origin(text: &str) -> Parsed<Url> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     if !bare || !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "only scheme, host and port belong here: path and query are those of the webhook"
-                .to_owned(),
-        );
+        return Err("only scheme, host and port belong here: path and query are those of the webhook".to_owned());
     }
     Ok(url)
 }
@@ -125,10 +89,7 @@ pub(super) fn origin(text: &str) -> Parsed<Url> {
 /// One of a few words.
 pub(super) fn one_of<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Parsed<T> {
     move |text| {
-        let found = choices
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, value)| *value);
+        let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         found.ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
             format!("{text:?} is not possible: use {}", names.join(", "))

@@ -30,14 +30,8 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(name: &'a str, text: &'a str, environment: &'a dyn Source) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Self {
-            name,
-            text,
-            table: table.into_inner(),
-            environment,
-            asked: BTreeSet::new(),
-            mistakes: Vec::new(),
-        };
+        let mut reader =
+            Self { name, text, table: table.into_inner(), environment, asked: BTreeSet::new(), mistakes: Vec::new() };
         for error in errors {
             let place = reader.place(error.span().map_or(0, |span| span.start));
             reader.mistake(place, error.message());
@@ -46,31 +40,17 @@ impl<'a> Reader<'a> {
     }
 
     /// A single value, or its default.
-    pub(super) fn one<T>(
-        &mut self,
-        section: &str,
-        key: &str,
-        default: T,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> T {
+    pub(super) fn one<T>(&mut self, section: &str, key: &str, default: T, parse: impl Fn(&str) -> Parsed<T>) -> T {
         self.maybe(section, key, parse).unwrap_or(default)
     }
 
     /// A single value, if it is given.
-    pub(super) fn maybe<T>(
-        &mut self,
-        section: &str,
-        key: &str,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    pub(super) fn maybe<T>(&mut self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let given = self.given(section, key)?;
         match (given.is_list, given.members.into_iter().next()) {
             (false, Some((place, text))) => self.parsed(section, key, place, &text, parse),
             _ => {
-                self.mistake(
-                    given.place,
-                    &format!("{section}.{key}: one value is expected, not a list"),
-                );
+                self.mistake(given.place, &format!("{section}.{key}: one value is expected, not a list"));
                 None
             }
         }
@@ -88,24 +68,15 @@ impl<'a> Reader<'a> {
             return default;
         };
         if !given.is_list {
-            self.mistake(
-                given.place,
-                &format!("{section}.{key}: a list is expected, such as [\"…\"]"),
-            );
+            self.mistake(given.place, &format!("{section}.{key}: a list is expected, such as [\"…\"]"));
             return default;
         }
-        given
-            .members
-            .into_iter()
-            .filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse))
-            .collect()
+        given.members.into_iter().filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse)).collect()
     }
 
     /// A mistake between several keys.
     pub(super) fn across(&mut self, section: &str, key: &str, message: &str) {
-        let place = self
-            .given(section, key)
-            .map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);
+        let place = self.given(section, key).map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);
         self.mistake(place, &format!("{section}.{key}: {message}"));
     }
 
@@ -138,9 +109,7 @@ impl<'a> Reader<'a> {
         text: &str,
         parse: impl Fn(&str) -> Parsed<T>,
     ) -> Option<T> {
-        parse(text)
-            .map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}")))
-            .ok()
+        parse(text).map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}"))).ok()
     }
 
     fn given(&mut self, section: &str, key: &str) -> Option<Given> {
@@ -156,17 +125,10 @@ impl<'a> Reader<'a> {
         let value = table.get(key)?;
         let place = self.place(value.span().start);
         match self.members(value) {
-            Some((members, is_list)) => Some(Given {
-                place,
-                members,
-                is_list,
-            }),
+            Some((members, is_list)) => Some(Given { place, members, is_list }),
             None => {
                 let kind = value.get_ref().type_str();
-                self.mistake(
-                    place,
-                    &format!("{section}.{key}: a {kind} is not possible here"),
-                );
+                self.mistake(place, &format!("{section}.{key}: a {kind} is not possible here"));
                 None
             }
         }
@@ -175,9 +137,8 @@ impl<'a> Reader<'a> {
     fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
         let place = Place::Variable(variable);
         // Whether a list is meant is not visible in a variable: the key decides.
-        let is_list = super::sections::LISTS
-            .iter()
-            .any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
+        let is_list =
+            super::sections::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
             text.split(',')
                 .map(str::trim)
@@ -187,17 +148,11 @@ impl<'a> Reader<'a> {
         } else {
             vec![(place.clone(), text.to_owned())]
         };
-        Given {
-            place,
-            members,
-            is_list,
-        }
+        Given { place, members, is_list }
     }
 
     fn members(&self, value: &Spanned<DeValue<'a>>) -> Option<(Vec<(Place, String)>, bool)> {
-        let one = |value: &Spanned<DeValue<'a>>| {
-            Some((self.place(value.span().start), scalar(value.get_ref())?))
-        };
+        let one = |value: &Spanned<DeValue<'a>>| Some((self.place(value.span().start), scalar(value.get_ref())?));
         match value.get_ref() {
             DeValue::Array(list) => Some((list.iter().map(one).collect::<Option<_>>()?, true)),
             _ => Some((vec![one(value)?], false)),
@@ -205,25 +160,17 @@ impl<'a> Reader<'a> {
     }
 
     fn find_unknown_keys(&mut self) {
-        let sections: BTreeSet<String> = self
-            .asked
-            .iter()
-            .filter_map(|name| name.rsplit_once('.'))
-            .map(|(section, _)| section.to_owned())
-            .collect();
+        let sections: BTreeSet<String> =
+            self.asked.iter().filter_map(|name| name.rsplit_once('.')).map(|(section, _)| section.to_owned()).collect();
         let mut found = Vec::new();
         collect(&self.table, "", &mut found);
         for (name, start, is_table) in found {
-            let opens = sections
-                .iter()
-                .any(|section| *section == name || section.starts_with(&format!("{name}.")));
+            let opens = sections.iter().any(|section| *section == name || section.starts_with(&format!("{name}.")));
             if self.asked.contains(&name) || (is_table && opens) {
                 continue;
             }
             let parent_known = name.rsplit_once('.').is_none_or(|(parent, _)| {
-                sections
-                    .iter()
-                    .any(|section| section == parent || section.starts_with(&format!("{parent}.")))
+                sections.iter().any(|section| section == parent || section.starts_with(&format!("{parent}.")))
             });
             // What lies in an unknown section was reported with it.
             if !parent_known {
@@ -231,14 +178,8 @@ impl<'a> Reader<'a> {
             }
             let message = match (opens, is_table) {
                 (true, false) => format!("{name} is a section: write it as [{name}]"),
-                (_, true) => format!(
-                    "unknown section [{name}]{}",
-                    did_you_mean(&name, sections.iter())
-                ),
-                _ => format!(
-                    "unknown key {name}{}",
-                    did_you_mean(&name, self.asked.iter())
-                ),
+                (_, true) => format!("unknown section [{name}]{}", did_you_mean(&name, sections.iter())),
+                _ => format!("unknown key {name}{}", did_you_mean(&name, self.asked.iter())),
             };
             let place = self.place(start);
             self.mistake(place, &message);
@@ -255,15 +196,10 @@ impl<'a> Reader<'a> {
         let mut names = self.environment.names();
         names.sort();
         for name in names {
-            let ours = name.starts_with("ROOMCAST_")
-                && !FOREIGN_VARIABLES
-                    .iter()
-                    .any(|foreign| name.starts_with(foreign));
+            let ours =
+                name.starts_with("ROOMCAST_") && !FOREIGN_VARIABLES.iter().any(|foreign| name.starts_with(foreign));
             if ours && !known.contains(&name) {
-                let message = format!(
-                    "no setting has this name{}",
-                    did_you_mean(&name, known.iter())
-                );
+                let message = format!("no setting has this name{}", did_you_mean(&name, known.iter()));
                 self.mistake(Place::Variable(name), &message);
             }
         }
@@ -281,15 +217,10 @@ impl<'a> Reader<'a> {
 
     fn mistake(&mut self, place: Place, message: &str) {
         // What follows from a mistake in the same place is no news.
-        if matches!(place, Place::File { .. })
-            && self.mistakes.iter().any(|known| known.place == place)
-        {
+        if matches!(place, Place::File { .. }) && self.mistakes.iter().any(|known| known.place == place) {
             return;
         }
-        self.mistakes.push(Mistake {
-            place,
-            message: message.to_owned(),
-        });
+        self.mistakes.push(Mistake { place, message: message.to_owned() });
     }
 }
 
@@ -305,11 +236,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 /// Every key and table, with where it begins.
 fn collect(table: &DeTable<'_>, path: &str, found: &mut Vec<(String, usize, bool)>) {
     for (key, value) in table {
-        let name = if path.is_empty() {
-            key.get_ref().to_string()
-        } else {
-            format!("{path}.{}", key.get_ref())
-        };
+        let name = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
         let inner = value.get_ref().as_table();
         found.push((name.clone(), key.span().start, inner.is_some()));
         if let Some(inner) = inner {
@@ -319,15 +246,11 @@ fn collect(table: &DeTable<'_>, path: &str, found: &mut Vec<(String, usize, bool
 }
 
 fn variable(section: &str, key: &str) -> String {
-    format!("ROOMCAST_{section}_{key}")
-        .replace('.', "_")
-        .to_uppercase()
+    format!("ROOMCAST_{section}_{key}").replace('.', "_").to_uppercase()
 }
 
 fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
-    let closest = known
-        .map(|one| (strsim::jaro_winkler(name, one), one))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let closest = known.map(|one| (strsim::jaro_winkler(name, one), one)).max_by(|a, b| a.0.total_cmp(&b.0));
     match closest {
         Some((likeness, one)) if likeness > 0.85 => format!("; did you mean {one}?"),
         _ => String::new(),

@@ -17,11 +17,7 @@ use crate::{
 };
 
 /// Keys whose values are lists, by section or the beginning of it.
-pub(super) const LISTS: [(&str, &str); 3] = [
-    ("delay", "tiers"),
-    ("retry", "delays"),
-    ("platforms.", "windows"),
-];
+pub(super) const LISTS: [(&str, &str); 3] = [("delay", "tiers"), ("retry", "delays"), ("platforms.", "windows")];
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -197,32 +193,17 @@ impl Config {
         Self {
             broker: BrokerSection::of(r),
             delay: DelaySection {
-                tiers: r.many(
-                    "delay",
-                    "tiers",
-                    [1, 5, 15, 60, 300, 1800, 7200].map(seconds).to_vec(),
-                    some_duration,
-                ),
+                tiers: r.many("delay", "tiers", [1, 5, 15, 60, 300, 1800, 7200].map(seconds).to_vec(), some_duration),
             },
             event: EventSection {
                 size_max: r.one("event", "size_max", 262_144, number(1..=16_777_216)),
                 time_to_live: r.one("event", "time_to_live", seconds(24 * HOUR), some_duration),
-                time_to_live_max: r.one(
-                    "event",
-                    "time_to_live_max",
-                    seconds(7 * 24 * HOUR),
-                    some_duration,
-                ),
+                time_to_live_max: r.one("event", "time_to_live_max", seconds(7 * 24 * HOUR), some_duration),
             },
             pace: PaceSection::of(r),
             platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
             retry: RetrySection {
-                delays: r.many(
-                    "retry",
-                    "delays",
-                    [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(),
-                    some_duration,
-                ),
+                delays: r.many("retry", "delays", [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(), some_duration),
                 jitter: r.one("retry", "jitter", 0.2, share),
                 age_max: r.one("retry", "age_max", seconds(24 * HOUR), some_duration),
                 wait_max: r.one("retry", "wait_max", seconds(2 * HOUR), some_duration),
@@ -236,9 +217,7 @@ impl Config {
                 dir: r.one("store", "dir", "/var/lib/roomcast".into(), path),
                 ledger_window: r.one("store", "ledger_window", seconds(600), some_duration),
             },
-            key: KeySection {
-                file: r.one("key", "file", key_file(), path),
-            },
+            key: KeySection { file: r.one("key", "file", key_file(), path) },
             admin: AdminSection {
                 socket: r.one("admin", "socket", "/run/roomcast/admin.sock".into(), path),
                 listen: r.maybe("admin", "listen", text),
@@ -253,41 +232,28 @@ impl Config {
                 ),
                 level: r.one("log", "level", "info".to_owned(), text),
             },
-            shutdown: ShutdownSection {
-                drain: r.one("shutdown", "drain", seconds(20), duration),
-            },
+            shutdown: ShutdownSection { drain: r.one("shutdown", "drain", seconds(20), duration) },
         }
     }
 }
 
 /// Where systemd puts a credential of the name `master.key`, if it runs us with one.
 fn key_file() -> PathBuf {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|folder| PathBuf::from(folder).join("master.key"));
-    credential
-        .filter(|file| file.exists())
-        .unwrap_or_else(|| "/etc/roomcast/master.key".into())
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join("master.key"));
+    credential.filter(|file| file.exists()).unwrap_or_else(|| "/etc/roomcast/master.key".into())
 }
 
 impl BrokerSection {
     fn of(r: &mut Reader<'_>) -> Self {
-        const DECLARE: [(&str, Declare); 3] = [
-            ("create", Declare::Create),
-            ("verify", Declare::Verify),
-            ("none", Declare::None),
-        ];
+        const DECLARE: [(&str, Declare); 3] =
+            [("create", Declare::Create), ("verify", Declare::Verify), ("none", Declare::None)];
         let url = r.maybe("broker", "url", amqp_url);
         let from_file = r.maybe("broker", "url_file", |name| {
-            let text = std::fs::read_to_string(name)
-                .map_err(|error| format!("{name} cannot be read: {error}"))?;
+            let text = std::fs::read_to_string(name).map_err(|error| format!("{name} cannot be read: {error}"))?;
             amqp_url(text.trim())
         });
         if url.is_some() && from_file.is_some() {
-            r.across(
-                "broker",
-                "url_file",
-                "broker.url is set as well: leave one of them out",
-            );
+            r.across("broker", "url_file", "broker.url is set as well: leave one of them out");
         }
         let default = || SecretString::from("amqp://guest:guest@localhost:5672/%2f");
         Self {
@@ -299,12 +265,7 @@ impl BrokerSection {
             heartbeat: r.one("broker", "heartbeat", seconds(10), some_duration),
             connect_timeout: r.one("broker", "connect_timeout", seconds(10), some_duration),
             confirm_timeout: r.one("broker", "confirm_timeout", seconds(30), some_duration),
-            reconnect_min: r.one(
-                "broker",
-                "reconnect_min",
-                Duration::from_millis(500),
-                some_duration,
-            ),
+            reconnect_min: r.one("broker", "reconnect_min", Duration::from_millis(500), some_duration),
             reconnect_max: r.one("broker", "reconnect_max", seconds(30), some_duration),
             delivery_limit: r.one("broker", "delivery_limit", 1000, number(1..=1_000_000)),
         }
@@ -313,11 +274,8 @@ impl BrokerSection {
 
 /// The value is not repeated in a mistake: it holds a password.
 fn amqp_url(text: &str) -> Result<SecretString, String> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "amqp" | "amqps"));
-    url.map(|_| SecretString::from(text))
-        .ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "amqp" | "amqps"));
+    url.map(|_| SecretString::from(text)).ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
 }
 
 impl PaceSection {
@@ -334,10 +292,7 @@ impl PaceSection {
 impl PlatformSection {
     fn of(r: &mut Reader<'_>, platform: Platform) -> Self {
         let section = format!("platforms.{platform}");
-        let quota = |max, span| WindowQuota {
-            max,
-            span: seconds(span),
-        };
+        let quota = |max, span| WindowQuota { max, span: seconds(span) };
         let (windows, penalty_min, penalty_max) = match platform {
             Platform::DingTalk | Platform::DingTalkInternal => (vec![quota(20, 60)], 60, 600),
             Platform::Lark => (vec![quota(100, 60), quota(5, 1)], 5, 60),

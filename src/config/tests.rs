@@ -30,29 +30,18 @@ fn mistakes(text: &str, variables: &[(&'static str, &'static str)]) -> String {
 
 #[test]
 fn the_commented_example_is_the_defaults_and_names_every_key() {
-    let example =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roomcast.toml"))
-            .unwrap();
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roomcast.toml")).unwrap();
     // Keys without a default are commented out in it.
     let from_example = with(&example, &[]).unwrap();
-    assert_eq!(
-        format!("{from_example:#?}"),
-        format!("{:#?}", with("", &[]).unwrap())
-    );
+    assert_eq!(format!("{from_example:#?}"), format!("{:#?}", with("", &[]).unwrap()));
     let environment = Environment(BTreeMap::new());
     let mut reader = Reader::new("x", "", &environment);
     let _ = Config::of(&mut reader);
     for name in reader.asked() {
         let (section, key) = name.rsplit_once('.').unwrap();
-        let after = example
-            .split(&format!("\n[{section}]\n"))
-            .nth(1)
-            .unwrap_or_else(|| panic!("no section {section}"));
+        let after = example.split(&format!("\n[{section}]\n")).nth(1).unwrap_or_else(|| panic!("no section {section}"));
         let body = after.split("\n[").next().unwrap();
-        let says = body.lines().any(|line| {
-            line.trim_start_matches('#')
-                .starts_with(&format!("{key} = "))
-        });
+        let says = body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
         assert!(says, "deploy/roomcast.toml does not show {name}");
     }
 }
@@ -110,10 +99,7 @@ fn no_mistake_repeats_the_password_in_the_address() {
     for found in [
         mistakes("[broker]\nurl = \"http://user:HUNTER2@host\"\n", &[]),
         mistakes("", &[("ROOMCAST_BROKER_URL", "HUNTER2")]),
-        format!(
-            "{:?}",
-            with("[broker]\nurl = \"amqp://user:HUNTER2@host\"\n", &[]).unwrap()
-        ),
+        format!("{:?}", with("[broker]\nurl = \"amqp://user:HUNTER2@host\"\n", &[]).unwrap()),
     ] {
         assert!(!found.contains("HUNTER2"), "{found}");
     }
@@ -137,48 +123,24 @@ fn a_variable_wins_over_the_file_and_a_list_is_separated_by_commas() {
     assert_eq!(config.broker.prefix, "variable");
     assert_eq!(config.delay.tiers.len(), 3);
     let [_, internal, lark, _] = &config.platforms;
-    assert_eq!(
-        (internal.quota.windows[0].max, lark.quota.windows.len()),
-        (7, 0)
-    );
+    assert_eq!((internal.quota.windows[0].max, lark.quota.windows.len()), (7, 0));
 }
 
 #[test]
 fn keys_that_do_not_go_together_are_mistakes() {
     for (text, expected) in [
         ("[delay]\ntiers = []", "at least one tier"),
-        (
-            "[delay]\ntiers = [\"5s\", \"1s\"]\n[pace]\nhold_max = \"9s\"",
-            "each tier must be longer",
-        ),
+        ("[delay]\ntiers = [\"5s\", \"1s\"]\n[pace]\nhold_max = \"9s\"", "each tier must be longer"),
         ("[delay]\ntiers = [\"5s\"]", "longer than pace.hold_max"),
         ("[delay]\ntiers = [\"1s\", \"25h\"]", "24h long at the most"),
-        (
-            "[broker]\nreconnect_min = \"1m\"",
-            "longer than broker.reconnect_max",
-        ),
-        (
-            "[event]\ntime_to_live = \"8d\"",
-            "longer than event.time_to_live_max",
-        ),
-        (
-            "[send]\nconnect_timeout = \"1m\"",
-            "longer than send.deadline",
-        ),
-        (
-            "[platforms.wecom]\npenalty_min = \"2m\"",
-            "longer than penalty_max",
-        ),
-        (
-            "[store]\nledger_window = \"30s\"",
-            "longer than store.ledger_window",
-        ),
+        ("[broker]\nreconnect_min = \"1m\"", "longer than broker.reconnect_max"),
+        ("[event]\ntime_to_live = \"8d\"", "longer than event.time_to_live_max"),
+        ("[send]\nconnect_timeout = \"1m\"", "longer than send.deadline"),
+        ("[platforms.wecom]\npenalty_min = \"2m\"", "longer than penalty_max"),
+        ("[store]\nledger_window = \"30s\"", "longer than store.ledger_window"),
         ("[admin]\nlisten = \"0.0.0.0:1\"", "needs admin.token_file"),
         ("[broker]\nheartbeat = \"10ms\"", "at least 1s"),
-        (
-            "[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"",
-            "it is no amqp",
-        ),
+        ("[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"", "it is no amqp"),
         ("broker = 1", "write it as [broker]"),
         ("[send]\ndeadline = true", "a boolean is not possible here"),
         ("[send]\ndeadline = \"-1s\"", "is no span of time"),

@@ -91,10 +91,7 @@ mod tests {
 
     #[test]
     fn a_robot_is_named_after_its_endpoint_under_the_key() {
-        let (one, two) = (
-            Endpoint::new("https://a/1".into()),
-            Endpoint::new("https://a/2".into()),
-        );
+        let (one, two) = (Endpoint::new("https://a/1".into()), Endpoint::new("https://a/2".into()));
         assert_eq!(keys(1).robot_id(&one), keys(1).robot_id(&one));
         assert_ne!(keys(1).robot_id(&one), keys(1).robot_id(&two));
         assert_ne!(keys(1).robot_id(&one), keys(2).robot_id(&one));
@@ -102,14 +99,9 @@ mod tests {
 
     #[test]
     fn the_derivation_is_part_of_the_format_and_does_not_change() {
+        assert_eq!(hex::encode(keys(7).check().0), "fb64b93d6076fae6cc5971aaa42f979d");
         assert_eq!(
-            hex::encode(keys(7).check().0),
-            "fb64b93d6076fae6cc5971aaa42f979d"
-        );
-        assert_eq!(
-            keys(7)
-                .robot_id(&Endpoint::new("https://a/1".into()))
-                .to_string(),
+            keys(7).robot_id(&Endpoint::new("https://a/1".into())).to_string(),
             "2f2da99bd07f2a2e6618ff985f9ff3ab"
         );
     }

@@ -23,9 +23,7 @@ pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// There is no such file.
-    #[error(
-        "the master key {0} does not exist: make one with `roomcast key init`, or set key.file"
-    )]
+    #[error("the master key {0} does not exist: make one with `roomcast key init`, or set key.file")]
     Missing(PathBuf),
     /// Others than its owner can read it.
     #[error("the master key {path} can be read by others (mode {mode:04o}): chmod 600 {path}")]
@@ -36,9 +34,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// It is no key.
-    #[error(
-        "{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them"
-    )]
+    #[error("{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them")]
     Malformed(PathBuf),
     /// A key would be overwritten.
     #[error("{0} exists already and is left as it is: without it, what was sealed with it is lost")]
@@ -61,31 +57,21 @@ impl MasterKey {
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => KeyError::Missing(path.to_owned()),
-            _ => KeyError::Io {
-                path: path.to_owned(),
-                verb: "read",
-                source,
-            },
+            _ => KeyError::Io { path: path.to_owned(), verb: "read", source },
         };
         let file = File::open(path).map_err(failed)?;
         // The open file is asked, not the path: nobody can exchange it in between.
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(KeyError::Exposed { path: path.to_owned(), mode });
         }
         let mut text = Zeroizing::new(String::new());
-        file.take(FILE_BYTES_MAX)
-            .read_to_string(&mut text)
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::InvalidData => KeyError::Malformed(path.to_owned()),
-                _ => failed(source),
-            })?;
+        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => KeyError::Malformed(path.to_owned()),
+            _ => failed(source),
+        })?;
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        hex::decode_to_slice(text.trim(), &mut *key)
-            .map_err(|_| KeyError::Malformed(path.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| KeyError::Malformed(path.to_owned()))?;
         Ok(Self(key))
     }
 
@@ -93,23 +79,11 @@ impl MasterKey {
     pub fn generate_file(path: &Path) -> Result<(), KeyError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
-            _ => KeyError::Io {
-                path: path.to_owned(),
-                verb: "written",
-                source,
-            },
+            _ => KeyError::Io { path: path.to_owned(), verb: "written", source },
         };
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         let key = Zeroizing::new(<[u8; KEY_BYTES]>::generate());
         let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(*key))));
         let written = file
@@ -147,10 +121,7 @@ mod tests {
         assert!(matches!(MasterKey::load(&path), Err(KeyError::Missing(_))));
         MasterKey::generate_file(&path).unwrap();
         let first = MasterKey::load(&path).unwrap();
-        assert!(matches!(
-            MasterKey::generate_file(&path),
-            Err(KeyError::Exists(_))
-        ));
+        assert!(matches!(MasterKey::generate_file(&path), Err(KeyError::Exists(_))));
         assert_eq!(first.bytes(), MasterKey::load(&path).unwrap().bytes());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }
@@ -162,10 +133,7 @@ mod tests {
         MasterKey::generate_file(&path).unwrap();
         for mode in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            assert!(
-                matches!(MasterKey::load(&path), Err(KeyError::Exposed { .. })),
-                "{mode:o}"
-            );
+            assert!(matches!(MasterKey::load(&path), Err(KeyError::Exposed { .. })), "{mode:o}");
         }
         for mode in [0o600, 0o400] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
@@ -176,20 +144,11 @@ mod tests {
     #[test]
     fn a_file_that_is_no_key_is_refused_without_repeating_what_it_holds() {
         let dir = tempfile::tempdir().unwrap();
-        for content in [
-            &b""[..],
-            b"hunter2",
-            &[b'a'; 63],
-            &[b'a'; 66],
-            &[0xff; 64],
-            &[b'a'; 5000],
-        ] {
+        for content in [&b""[..], b"hunter2", &[b'a'; 63], &[b'a'; 66], &[0xff; 64], &[b'a'; 5000]] {
             let path = dir.path().join("key");
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-            let Err(error) = MasterKey::load(&path) else {
-                panic!("taken")
-            };
+            let Err(error) = MasterKey::load(&path) else { panic!("taken") };
             assert!(matches!(error, KeyError::Malformed(_)));
             assert!(!error.to_string().contains("hunter2"));
         }

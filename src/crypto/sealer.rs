@@ -44,13 +44,7 @@ pub struct NotOpened;
 
 impl Binding {
     fn bytes(&self, label: &[u8], more: &[u8]) -> Vec<u8> {
-        let parts: [&[u8]; 5] = [
-            label,
-            &self.record,
-            &self.slot.to_be_bytes(),
-            &self.generation.to_be_bytes(),
-            more,
-        ];
+        let parts: [&[u8]; 5] = [label, &self.record, &self.slot.to_be_bytes(), &self.generation.to_be_bytes(), more];
         parts.concat()
     }
 }
@@ -63,29 +57,15 @@ impl DataKey {
     }
 
     /// Seals a record. `head` is what stands beside it in the clear: it is bound as well.
-    pub fn seal(
-        &self,
-        binding: &Binding,
-        head: &[u8],
-        plain: &[u8],
-    ) -> Result<SealedRecord, NotOpened> {
+    pub fn seal(&self, binding: &Binding, head: &[u8], plain: &[u8]) -> Result<SealedRecord, NotOpened> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         seal(&cipher, &binding.bytes(b"roomcast/1/record", head), plain).map(SealedRecord)
     }
 
     /// Opens a record.
-    pub fn open(
-        &self,
-        binding: &Binding,
-        head: &[u8],
-        sealed: &SealedRecord,
-    ) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+    pub fn open(&self, binding: &Binding, head: &[u8], sealed: &SealedRecord) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
-        open(
-            &cipher,
-            &binding.bytes(b"roomcast/1/record", head),
-            &sealed.0,
-        )
+        open(&cipher, &binding.bytes(b"roomcast/1/record", head), &sealed.0)
     }
 }
 
@@ -97,11 +77,7 @@ impl Keys {
     }
 
     /// Unwraps the data key of a slot.
-    pub fn unwrap_key(
-        &self,
-        binding: &Binding,
-        wrapped: &WrappedKey,
-    ) -> Result<DataKey, NotOpened> {
+    pub fn unwrap_key(&self, binding: &Binding, wrapped: &WrappedKey) -> Result<DataKey, NotOpened> {
         let bytes = open(&self.wrap, &self.wrap_binding(binding), &wrapped.0)?;
         let key = <[u8; DATA_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
         Ok(DataKey(Zeroizing::new(key)))
@@ -117,42 +93,21 @@ fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>,
     let nonce = XNonce::generate();
     let mut sealed = nonce.to_vec();
     // It fails only for a record of more than 256 GiB.
-    sealed.extend(
-        cipher
-            .encrypt(&nonce, Payload { msg: plain, aad })
-            .map_err(|_| NotOpened)?,
-    );
+    sealed.extend(cipher.encrypt(&nonce, Payload { msg: plain, aad }).map_err(|_| NotOpened)?);
     Ok(sealed)
 }
 
-fn open(
-    cipher: &XChaCha20Poly1305,
-    aad: &[u8],
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+fn open(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(NotOpened)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| NotOpened)?;
-    cipher
-        .decrypt(
-            &nonce,
-            Payload {
-                msg: ciphertext,
-                aad,
-            },
-        )
-        .map(Zeroizing::new)
-        .map_err(|_| NotOpened)
+    cipher.decrypt(&nonce, Payload { msg: ciphertext, aad }).map(Zeroizing::new).map_err(|_| NotOpened)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::MasterKey, *};
 
-    const HERE: Binding = Binding {
-        record: [1; 16],
-        slot: 7,
-        generation: 3,
-    };
+    const HERE: Binding = Binding { record: [1; 16], slot: 7, generation: 3 };
 
     fn keys() -> Keys {
         Keys::derive(&MasterKey::from_bytes([9; 32]))
@@ -162,25 +117,11 @@ mod tests {
     fn a_record_opens_with_its_key_in_its_place_and_nowhere_else() {
         let key = DataKey::generate();
         let sealed = key.seal(&HERE, b"head", b"https://example/secret").unwrap();
-        assert_eq!(
-            key.open(&HERE, b"head", &sealed).unwrap().as_slice(),
-            b"https://example/secret"
-        );
-        for elsewhere in [
-            Binding {
-                record: [2; 16],
-                ..HERE
-            },
-            Binding { slot: 8, ..HERE },
-            Binding {
-                generation: 4,
-                ..HERE
-            },
-        ] {
-            assert!(
-                key.open(&elsewhere, b"head", &sealed).is_err(),
-                "{elsewhere:?}"
-            );
+        assert_eq!(key.open(&HERE, b"head", &sealed).unwrap().as_slice(), b"https://example/secret");
+        for elsewhere in
+            [Binding { record: [2; 16], ..HERE }, Binding { slot: 8, ..HERE }, Binding { generation: 4, ..HERE }]
+        {
+            assert!(key.open(&elsewhere, b"head", &sealed).is_err(), "{elsewhere:?}");
         }
         assert!(key.open(&HERE, b"other", &sealed).is_err());
         assert!(DataKey::generate().open(&HERE, b"head", &sealed).is_err());
@@ -194,10 +135,8 @@ mod tests {
     #[test]
     fn the_plain_text_is_not_in_the_sealed_record_and_no_two_are_alike() {
         let key = DataKey::generate();
-        let (one, two) = (
-            key.seal(&HERE, b"", b"marker-marker").unwrap(),
-            key.seal(&HERE, b"", b"marker-marker").unwrap(),
-        );
+        let (one, two) =
+            (key.seal(&HERE, b"", b"marker-marker").unwrap(), key.seal(&HERE, b"", b"marker-marker").unwrap());
         assert!(one.0 != two.0);
         assert!(!one.0.windows(6).any(|window| window == b"marker"));
     }
@@ -208,14 +147,8 @@ mod tests {
         let wrapped = keys.wrap(&HERE, &key).unwrap();
         let sealed = key.seal(&HERE, b"", b"x").unwrap();
         let unwrapped = keys.unwrap_key(&HERE, &wrapped).unwrap();
-        assert_eq!(
-            unwrapped.open(&HERE, b"", &sealed).unwrap().as_slice(),
-            b"x"
-        );
-        assert!(
-            keys.unwrap_key(&Binding { slot: 1, ..HERE }, &wrapped)
-                .is_err()
-        );
+        assert_eq!(unwrapped.open(&HERE, b"", &sealed).unwrap().as_slice(), b"x");
+        assert!(keys.unwrap_key(&Binding { slot: 1, ..HERE }, &wrapped).is_err());
         let other = Keys::derive(&MasterKey::from_bytes([8; 32]));
         assert!(other.unwrap_key(&HERE, &wrapped).is_err());
     }

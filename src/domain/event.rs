@@ -126,10 +126,7 @@ impl Mentions {
     pub fn and(&self, other: &Self) -> Self {
         let mut union = self.clone();
         union.all |= other.all;
-        for (mine, theirs) in [
-            (&mut union.mobiles, &other.mobiles),
-            (&mut union.users, &other.users),
-        ] {
+        for (mine, theirs) in [(&mut union.mobiles, &other.mobiles), (&mut union.users, &other.users)] {
             for one in theirs {
                 if !mine.contains(one) {
                     mine.push(one.clone());
@@ -147,12 +144,7 @@ impl Content {
     /// wire form, and publishers of SMN know only one name for both.
     #[must_use]
     pub fn piece_for(&self, platform: Platform) -> Option<Piece<'_>> {
-        let entry = |wanted| {
-            self.entries
-                .iter()
-                .find(|(p, _)| *p == wanted)
-                .map(|(_, entry)| entry)
-        };
+        let entry = |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
         let found = match platform {
             Platform::DingTalkInternal => entry(platform).or_else(|| entry(Platform::DingTalk)),
             _ => entry(platform),
@@ -176,39 +168,18 @@ mod tests {
             entries: vec![(Platform::DingTalk, Entry::Text("ding".into()))],
             ..Content::default()
         };
-        assert_eq!(
-            content.piece_for(Platform::DingTalk),
-            Some(Piece::Text("ding"))
-        );
-        assert_eq!(
-            content.piece_for(Platform::DingTalkInternal),
-            Some(Piece::Text("ding"))
-        );
+        assert_eq!(content.piece_for(Platform::DingTalk), Some(Piece::Text("ding")));
+        assert_eq!(content.piece_for(Platform::DingTalkInternal), Some(Piece::Text("ding")));
         assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text("all")));
         assert_eq!(Content::default().piece_for(Platform::Lark), None);
     }
 
     #[test]
     fn united_mentions_name_each_once() {
-        let one = Mentions {
-            all: false,
-            mobiles: vec!["1".into()],
-            users: vec!["a".into()],
-        };
-        let two = Mentions {
-            all: true,
-            mobiles: vec!["1".into(), "2".into()],
-            users: vec![],
-        };
+        let one = Mentions { all: false, mobiles: vec!["1".into()], users: vec!["a".into()] };
+        let two = Mentions { all: true, mobiles: vec!["1".into(), "2".into()], users: vec![] };
         let both = one.and(&two);
-        assert_eq!(
-            both,
-            Mentions {
-                all: true,
-                mobiles: vec!["1".into(), "2".into()],
-                users: vec!["a".into()]
-            }
-        );
+        assert_eq!(both, Mentions { all: true, mobiles: vec!["1".into(), "2".into()], users: vec!["a".into()] });
         assert!(Mentions::default().is_empty() && !both.is_empty());
     }
 }

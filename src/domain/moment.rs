@@ -31,10 +31,7 @@ impl Moment {
     /// This moment moved into the future; at the end of time it stays there.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// How long it is from `earlier` to this moment; zero if `earlier` is later.

@@ -17,12 +17,7 @@ pub enum Platform {
 
 impl Platform {
     /// Every platform, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [
-        Self::DingTalk,
-        Self::DingTalkInternal,
-        Self::Lark,
-        Self::WeCom,
-    ];
+    pub const ALL: [Self; 4] = [Self::DingTalk, Self::DingTalkInternal, Self::Lark, Self::WeCom];
 
     /// The name in configuration, queue names, headers, metrics and on the command line.
     #[must_use]
@@ -78,9 +73,6 @@ mod tests {
         assert_eq!("dingding".parse(), Ok(Platform::DingTalk));
         assert_eq!("feishu".parse(), Ok(Platform::Lark));
         assert_eq!("wechat".parse(), Ok(Platform::WeCom));
-        assert_eq!(
-            "slack".parse::<Platform>(),
-            Err(UnknownPlatform("slack".into()))
-        );
+        assert_eq!("slack".parse::<Platform>(), Err(UnknownPlatform("slack".into())));
     }
 }

@@ -43,9 +43,8 @@ impl FromStr for TopicName {
         if name.len() > 255 {
             return Err(TopicMistake::TooLong(name.len()));
         }
-        if let Some((at, other)) = name
-            .char_indices()
-            .find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        if let Some((at, other)) =
+            name.char_indices().find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
         {
             return Err(TopicMistake::Character(other, at));
         }
@@ -69,10 +68,7 @@ mod tests {
     #[test]
     fn a_topic_begins_with_a_letter_or_digit_and_holds_only_the_allowed_characters() {
         for good in ["a", "0", "ops.db-1_alerts", &"x".repeat(255)] {
-            assert_eq!(
-                good.parse::<TopicName>().map(|t| t.to_string()),
-                Ok(good.to_owned())
-            );
+            assert_eq!(good.parse::<TopicName>().map(|t| t.to_string()), Ok(good.to_owned()));
         }
         for (bad, mistake) in [
             ("", TopicMistake::Empty),

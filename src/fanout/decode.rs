@@ -7,9 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::wire::{EventWire, StructureWire};
-use crate::domain::{
-    Content, Entry, Event, EventId, Mentions, Moment, Platform, Published, TopicName,
-};
+use crate::domain::{Content, Entry, Event, EventId, Mentions, Moment, Platform, Published, TopicName};
 
 /// What bounds an event.
 #[derive(Clone, Debug)]
@@ -60,25 +58,17 @@ impl Decoder {
     }
 
     /// Reads an event; gives the message back with the mistake if it cannot be read.
-    pub fn decode(
-        &self,
-        published: Published,
-        known: Known,
-    ) -> Result<Event, Box<(Published, Undecodable)>> {
+    pub fn decode(&self, published: Published, known: Known) -> Result<Event, Box<(Published, Undecodable)>> {
         match self.content(&published) {
             Ok((topic, content, asked)) => {
-                let life = asked
-                    .unwrap_or(self.settings.time_to_live)
-                    .min(self.settings.time_to_live_max);
+                let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
                 Ok(Event {
                     id: known.id,
                     topic,
                     content,
                     urgent: known.urgent || published.priority >= Some(URGENT_PRIORITY),
                     received_at: known.received_at,
-                    expires_at: known
-                        .expires_at
-                        .unwrap_or_else(|| known.received_at.after(life)),
+                    expires_at: known.expires_at.unwrap_or_else(|| known.received_at.after(life)),
                     published,
                 })
             }
@@ -86,27 +76,18 @@ impl Decoder {
         }
     }
 
-    fn content(
-        &self,
-        published: &Published,
-    ) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
+    fn content(&self, published: &Published) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
         let size = published.body.len();
         if size > self.settings.size_max {
             return Err(Undecodable {
                 code: "size",
-                detail: format!(
-                    "the body has {size} bytes: at most {} are possible",
-                    self.settings.size_max
-                ),
+                detail: format!("the body has {size} bytes: at most {} are possible", self.settings.size_max),
             });
         }
         let topic = published
             .routing_key
             .parse()
-            .map_err(|mistake| Undecodable {
-                code: "topic",
-                detail: format!("routing key: {mistake}"),
-            })?;
+            .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
         let wire = parse(&published.body)?;
         let asked = wire.time_to_live.map(Duration::from_secs);
         Ok((topic, content_of(wire)?, asked))
@@ -123,15 +104,9 @@ fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
             }
             Err(mistake) => mistake.inner().to_string(),
             // The first value is an event, so the mistake is what follows it.
-            Ok(_) => reader
-                .end()
-                .err()
-                .map_or_else(String::new, |mistake| mistake.to_string()),
+            Ok(_) => reader.end().err().map_or_else(String::new, |mistake| mistake.to_string()),
         };
-        Undecodable {
-            code: "json",
-            detail,
-        }
+        Undecodable { code: "json", detail }
     })
 }
 
@@ -187,10 +162,7 @@ fn read_structure(structure: StructureWire, content: &mut Content) -> Result<(),
             }
         }
     }
-    match Platform::ALL
-        .into_iter()
-        .find(|platform| content.piece_for(*platform).is_none())
-    {
+    match Platform::ALL.into_iter().find(|platform| content.piece_for(*platform).is_none()) {
         Some(platform) => Err(mistake(format!(
             "message_structure says nothing for {platform} and there is neither a default nor a message"
         ))),
@@ -210,10 +182,7 @@ const fn kind_of(value: &Value) -> &'static str {
 }
 
 fn mistake(detail: impl Into<String>) -> Undecodable {
-    Undecodable {
-        code: "content",
-        detail: detail.into(),
-    }
+    Undecodable { code: "content", detail: detail.into() }
 }
 
 #[cfg(test)]
@@ -227,20 +196,14 @@ mod tests {
             time_to_live: Duration::from_secs(60),
             time_to_live_max: Duration::from_secs(600),
         });
-        let published = Published {
-            routing_key: topic.into(),
-            body: body.as_bytes().to_vec(),
-            ..Published::default()
-        };
+        let published = Published { routing_key: topic.into(), body: body.as_bytes().to_vec(), ..Published::default() };
         let known = Known {
             id: EventId::new("e1"),
             received_at: Moment::from_unix_millis(1_000_000),
             expires_at: None,
             urgent: false,
         };
-        decoder
-            .decode(published, known)
-            .map_err(|refused| refused.1)
+        decoder.decode(published, known).map_err(|refused| refused.1)
     }
 
     fn decode(body: &str) -> Result<Event, Undecodable> {
@@ -257,15 +220,9 @@ mod tests {
         assert_eq!(event.topic.as_str(), "ops.db");
         assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
         assert_eq!(event.content.format, Format::Markdown);
-        assert_eq!(
-            event.content.piece_for(Platform::WeCom),
-            Some(Piece::Text("**help**"))
-        );
+        assert_eq!(event.content.piece_for(Platform::WeCom), Some(Piece::Text("**help**")));
         assert!(event.content.mentions.all);
-        assert_eq!(
-            event.expires_at.since(event.received_at),
-            Duration::from_secs(120)
-        );
+        assert_eq!(event.expires_at.since(event.received_at), Duration::from_secs(120));
     }
 
     #[test]
@@ -287,82 +244,26 @@ mod tests {
         for (body, code, says) in [
             ("{", "json", "line 1 column 1"),
             ("[]", "json", "expected"),
-            (
-                r#"{"message":"x"} x"#,
-                "json",
-                "trailing characters at line 1 column 17",
-            ),
-            (
-                r#"{"message":7}"#,
-                "json",
-                "at message: invalid type: integer `7`, expected a string",
-            ),
-            (
-                r#"{"message":"x","at":{"mobiles":[1]}}"#,
-                "json",
-                "at at.mobiles[0]",
-            ),
-            (
-                r#"{"message":"x","format":"html"}"#,
-                "json",
-                "unknown variant `html`",
-            ),
-            (
-                r#"{"message":"x","time_to_live":-1}"#,
-                "json",
-                "time_to_live",
-            ),
-            (
-                r#"{"message":"x","time_to_live":"soon"}"#,
-                "json",
-                "time_to_live",
-            ),
+            (r#"{"message":"x"} x"#, "json", "trailing characters at line 1 column 17"),
+            (r#"{"message":7}"#, "json", "at message: invalid type: integer `7`, expected a string"),
+            (r#"{"message":"x","at":{"mobiles":[1]}}"#, "json", "at at.mobiles[0]"),
+            (r#"{"message":"x","format":"html"}"#, "json", "unknown variant `html`"),
+            (r#"{"message":"x","time_to_live":-1}"#, "json", "time_to_live"),
+            (r#"{"message":"x","time_to_live":"soon"}"#, "json", "time_to_live"),
             ("{}", "content", "neither message nor message_structure"),
-            (
-                r#"{"message":""}"#,
-                "content",
-                "neither message nor message_structure",
-            ),
-            (
-                r#"{"message_template_name":"t"}"#,
-                "content",
-                "message_template_name",
-            ),
-            (
-                r#"{"message_structure":{"lark":7,"default":"d"}}"#,
-                "content",
-                "message_structure.lark is a number",
-            ),
-            (
-                r#"{"message_structure":{"lark":"l"}}"#,
-                "content",
-                "says nothing for dingtalk",
-            ),
-            (
-                r#"{"message_structure":{"default":{}}}"#,
-                "content",
-                "message_structure.default is an object",
-            ),
-            (
-                r#"{"message_structure":"nonsense"}"#,
-                "json",
-                "message_structure",
-            ),
+            (r#"{"message":""}"#, "content", "neither message nor message_structure"),
+            (r#"{"message_template_name":"t"}"#, "content", "message_template_name"),
+            (r#"{"message_structure":{"lark":7,"default":"d"}}"#, "content", "message_structure.lark is a number"),
+            (r#"{"message_structure":{"lark":"l"}}"#, "content", "says nothing for dingtalk"),
+            (r#"{"message_structure":{"default":{}}}"#, "content", "message_structure.default is an object"),
+            (r#"{"message_structure":"nonsense"}"#, "json", "message_structure"),
         ] {
             let undecodable = decode(body).unwrap_err();
             assert_eq!(undecodable.code, code, "{body}: {undecodable:?}");
             assert!(undecodable.detail.contains(says), "{body}: {undecodable:?}");
         }
-        assert_eq!(
-            decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000)))
-                .unwrap_err()
-                .code,
-            "size"
-        );
-        assert_eq!(
-            decode_from("", r#"{"message":"x"}"#).unwrap_err().code,
-            "topic"
-        );
+        assert_eq!(decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000))).unwrap_err().code, "size");
+        assert_eq!(decode_from("", r#"{"message":"x"}"#).unwrap_err().code, "topic");
     }
 
     #[test]

@@ -38,11 +38,7 @@ pub struct Unreadable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 #[async_trait]
 pub trait Subscriptions: Send + Sync {
     /// One page of the active subscriptions of `topic`, beginning with the one after `after`.
-    async fn page(
-        &self,
-        topic: &TopicName,
-        after: Option<SubscriptionId>,
-    ) -> Result<Page, Unreadable>;
+    async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable>;
 
     /// The subscription of that id if it exists and is active, for a delivery that travels alone.
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable>;

@@ -44,11 +44,7 @@ pub(super) struct AtWire {
 
 impl From<AtWire> for Mentions {
     fn from(wire: AtWire) -> Self {
-        Self {
-            all: wire.all,
-            mobiles: wire.mobiles,
-            users: wire.users,
-        }
+        Self { all: wire.all, mobiles: wire.mobiles, users: wire.users }
     }
 }
 
@@ -59,12 +55,10 @@ impl<'de> Deserialize<'de> for StructureWire {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Object(map) => Ok(Self(map)),
-            Value::String(text) => serde_json::from_str(&text).map(Self).map_err(|mistake| {
-                de::Error::custom(format!("the text is not a JSON object: {mistake}"))
-            }),
-            _ => Err(de::Error::custom(
-                "it is neither an object nor JSON in text",
-            )),
+            Value::String(text) => serde_json::from_str(&text)
+                .map(Self)
+                .map_err(|mistake| de::Error::custom(format!("the text is not a JSON object: {mistake}"))),
+            _ => Err(de::Error::custom("it is neither an object nor JSON in text")),
         }
     }
 }
@@ -78,8 +72,5 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
-    seconds
-        .filter(|seconds| *seconds > 0)
-        .map(Some)
-        .ok_or_else(refused)
+    seconds.filter(|seconds| *seconds > 0).map(Some).ok_or_else(refused)
 }

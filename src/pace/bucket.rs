@@ -62,18 +62,12 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A bucket of that many messages a second, or one without a bottom.
     pub(super) fn new(rate_per_second: Option<u32>) -> Self {
-        let clock = TokioClock {
-            start: Instant::now(),
-        };
+        let clock = TokioClock { start: Instant::now() };
         let limiter = rate_per_second.and_then(NonZeroU32::new).map(|rate| {
             // Burst and rate in a second stay within twice the rate; the platforms' guards count over 20 s.
             RateLimiter::direct_with_clock(Quota::per_second(rate), clock.clone())
         });
-        Self {
-            limiter,
-            clock,
-            line: Mutex::new(()),
-        }
+        Self { limiter, clock, line: Mutex::new(()) }
     }
 
     /// Takes a token, waiting for it if need be.
@@ -103,10 +97,7 @@ mod tests {
             bucket.take().await;
         }
         let took = start.elapsed();
-        assert!(
-            took >= Duration::from_millis(1990) && took < Duration::from_millis(2200),
-            "{took:?}"
-        );
+        assert!(took >= Duration::from_millis(1990) && took < Duration::from_millis(2200), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

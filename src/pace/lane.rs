@@ -57,9 +57,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(platform: Platform, quota: Option<&PlatformQuota>) -> Self {
-        let (windows, margin) = quota
-            .map(|quota| (quota.windows.clone(), quota.margin))
-            .unwrap_or_default();
+        let (windows, margin) = quota.map(|quota| (quota.windows.clone(), quota.margin)).unwrap_or_default();
         Self {
             platform,
             window: Window::new(windows, margin),
@@ -92,11 +90,7 @@ impl Lane {
         } else {
             self.book(now)
         };
-        if at.duration_since(now) <= hold_max {
-            Decision::Wait(at)
-        } else {
-            Decision::Later(at)
-        }
+        if at.duration_since(now) <= hold_max { Decision::Wait(at) } else { Decision::Later(at) }
     }
 
     /// Takes the permit back; says how long the robot is held if the platform refused for speed.
@@ -105,9 +99,7 @@ impl Lane {
         match outcome {
             Some(Verdict::Throttled { wait }) => Some(self.hold(now, wait)),
             // Whatever else the platform said, it was not that we are too fast.
-            Some(
-                Verdict::Delivered | Verdict::Refused | Verdict::RobotGone | Verdict::Security,
-            ) => {
+            Some(Verdict::Delivered | Verdict::Refused | Verdict::RobotGone | Verdict::Security) => {
                 self.penalty = Duration::ZERO;
                 self.probing = false;
                 None
@@ -146,14 +138,8 @@ impl Lane {
             used: self.window.used(),
             in_flight: self.window.in_flight(),
             waiting: self.booked.len(),
-            drained_in: self
-                .booked
-                .back()
-                .map_or(Duration::ZERO, |last| last.saturating_duration_since(now)),
-            held_for: self
-                .held_until
-                .map(|until| until.saturating_duration_since(now))
-                .filter(|left| !left.is_zero()),
+            drained_in: self.booked.back().map_or(Duration::ZERO, |last| last.saturating_duration_since(now)),
+            held_for: self.held_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero()),
         }
     }
 
@@ -163,10 +149,7 @@ impl Lane {
         if let Some(until) = self.held_until.filter(|until| *until > now) {
             return until - now;
         }
-        let doubled = self
-            .penalty
-            .saturating_mul(2)
-            .clamp(self.penalty_min, self.penalty_max);
+        let doubled = self.penalty.saturating_mul(2).clamp(self.penalty_min, self.penalty_max);
         self.penalty = doubled;
         let wait = wait.unwrap_or(doubled);
         self.held_until = Some(now + wait);
@@ -204,9 +187,6 @@ impl PlatformQuota {
     /// The longest of the windows, if there is one.
     #[must_use]
     pub fn longest(&self) -> Option<WindowQuota> {
-        self.windows
-            .iter()
-            .max_by_key(|window| window.span)
-            .copied()
+        self.windows.iter().max_by_key(|window| window.span).copied()
     }
 }

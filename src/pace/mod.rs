@@ -70,20 +70,10 @@ impl Pace {
     /// A pace at which no robot has been sent anything yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let buckets = std::array::from_fn(|at| {
-            Bucket::new(
-                settings
-                    .quotas
-                    .get(at)
-                    .and_then(|quota| quota.rate_per_second),
-            )
-        });
+        let buckets =
+            std::array::from_fn(|at| Bucket::new(settings.quotas.get(at).and_then(|quota| quota.rate_per_second)));
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self {
-            settings,
-            buckets,
-            shards,
-        }
+        Self { settings, buckets, shards }
     }
 
     /// Waits for the delivery's turn, if it comes soon.
@@ -92,9 +82,7 @@ impl Pace {
     pub async fn turn(&self, ask: Ask) -> Turn {
         let mut ask = ask;
         loop {
-            match self.lane(&ask, |lane, now| {
-                lane.ask(now, &ask, self.settings.hold_max)
-            }) {
+            match self.lane(&ask, |lane, now| lane.ask(now, &ask, self.settings.hold_max)) {
                 lane::Decision::Go => break,
                 lane::Decision::Later(at) => return Turn::Later(at),
                 lane::Decision::Wait(at) => {
@@ -112,12 +100,7 @@ impl Pace {
 
     /// Counts a message that a former run, or a lost session, may have sent to this robot at `at`.
     pub fn charge(&self, robot: RobotId, platform: Platform, at: Instant) {
-        let ask = Ask {
-            robot,
-            platform,
-            urgent: false,
-            returned: false,
-        };
+        let ask = Ask { robot, platform, urgent: false, returned: false };
         self.lane(&ask, |lane, _| lane.charge(at));
     }
 
@@ -136,10 +119,7 @@ impl Pace {
             .iter()
             .flat_map(|shard| {
                 let lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                lanes
-                    .iter()
-                    .map(|(robot, lane)| lane.status(*robot, now))
-                    .collect::<Vec<_>>()
+                lanes.iter().map(|(robot, lane)| lane.status(*robot, now)).collect::<Vec<_>>()
             })
             .collect();
         robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));
@@ -159,27 +139,19 @@ impl Pace {
     fn lane<T>(&self, ask: &Ask, act: impl FnOnce(&mut Lane, Instant) -> T) -> T {
         let shard = shard_of(&self.shards, ask.robot);
         let mut lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry(ask.robot).or_insert_with(|| {
-            Lane::new(
-                ask.platform,
-                self.settings.quotas.get(index_of(ask.platform)),
-            )
-        });
+        let lane = lanes
+            .entry(ask.robot)
+            .or_insert_with(|| Lane::new(ask.platform, self.settings.quotas.get(index_of(ask.platform))));
         act(lane, Instant::now())
     }
 }
 
 fn with_lane<T>(shards: &[Shard], robot: RobotId, act: impl FnOnce(&mut Lane) -> T) -> Option<T> {
-    let mut lanes = shard_of(shards, robot)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut lanes = shard_of(shards, robot).lock().unwrap_or_else(PoisonError::into_inner);
     lanes.get_mut(&robot).map(act)
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "the index is taken modulo the length, and the length is SHARDS"
-)]
+#[expect(clippy::indexing_slicing, reason = "the index is taken modulo the length, and the length is SHARDS")]
 fn shard_of(shards: &[Shard], robot: RobotId) -> &Shard {
     // The id is a keyed hash, so any of its bytes spreads evenly.
     &shards[usize::from(robot.as_bytes()[0]) % shards.len()]

@@ -16,11 +16,7 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(shards: Arc<[Shard]>, robot: RobotId) -> Self {
-        Self {
-            shards,
-            robot,
-            spent: false,
-        }
+        Self { shards, robot, spent: false }
     }
 
     /// Gives the permit back with the attempt's verdict. If that was a refusal for speed, the robot is held, and the
@@ -38,10 +34,7 @@ impl Permit {
     }
 
     fn give_back(&self, outcome: Option<Verdict>) -> Option<Duration> {
-        with_lane(&self.shards, self.robot, |lane| {
-            lane.finish(Instant::now(), outcome)
-        })
-        .flatten()
+        with_lane(&self.shards, self.robot, |lane| lane.finish(Instant::now(), outcome)).flatten()
     }
 }
 

@@ -22,17 +22,12 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(quotas: Vec<WindowQuota>, margin: Duration) -> Self {
-        Self {
-            quotas,
-            margin,
-            ..Self::default()
-        }
+        Self { quotas, margin, ..Self::default() }
     }
 
     /// How many permits are taken or not yet returned, in the longest window.
     pub(super) fn used(&self) -> u32 {
-        self.in_flight
-            .saturating_add(u32::try_from(self.finished.len()).unwrap_or(u32::MAX))
+        self.in_flight.saturating_add(u32::try_from(self.finished.len()).unwrap_or(u32::MAX))
     }
 
     pub(super) const fn in_flight(&self) -> u32 {
@@ -76,10 +71,7 @@ impl Window {
     pub(super) fn free_at(&mut self, now: Instant) -> Option<Instant> {
         self.forget(now);
         self.quotas.iter().try_fold(now, |latest, quota| {
-            let left = quota
-                .max
-                .checked_sub(self.in_flight)
-                .filter(|left| *left > 0)?;
+            let left = quota.max.checked_sub(self.in_flight).filter(|left| *left > 0)?;
             let left = usize::try_from(left).unwrap_or(usize::MAX);
             // The message whose leaving the window makes room: `left` places from the end.
             let blocking = self
@@ -107,10 +99,7 @@ impl Window {
                 if back <= in_flight {
                     Some(now)
                 } else {
-                    let place = self
-                        .finished
-                        .len()
-                        .checked_sub(back.saturating_sub(in_flight));
+                    let place = self.finished.len().checked_sub(back.saturating_sub(in_flight));
                     place.and_then(|place| self.finished.get(place)).copied()
                 }
             };
@@ -119,17 +108,8 @@ impl Window {
     }
 
     fn forget(&mut self, now: Instant) {
-        let longest = self
-            .quotas
-            .iter()
-            .map(|quota| quota.span)
-            .max()
-            .unwrap_or_default();
-        while self
-            .finished
-            .front()
-            .is_some_and(|seen| *seen + longest + self.margin <= now)
-        {
+        let longest = self.quotas.iter().map(|quota| quota.span).max().unwrap_or_default();
+        while self.finished.front().is_some_and(|seen| *seen + longest + self.margin <= now) {
             self.finished.pop_front();
         }
     }
@@ -144,17 +124,13 @@ mod tests {
     fn window(quotas: &[(u32, u64)], margin: u64) -> Window {
         let quotas = quotas
             .iter()
-            .map(|(max, millis)| WindowQuota {
-                max: *max,
-                span: Duration::from_millis(*millis),
-            })
+            .map(|(max, millis)| WindowQuota { max: *max, span: Duration::from_millis(*millis) })
             .collect();
         Window::new(quotas, Duration::from_millis(margin))
     }
 
     #[test]
-    fn a_fresh_robots_whole_quota_leaves_at_once_and_the_next_waits_for_the_first_to_leave_the_window()
-     {
+    fn a_fresh_robots_whole_quota_leaves_at_once_and_the_next_waits_for_the_first_to_leave_the_window() {
         let now = Instant::now();
         let mut window = window(&[(3, 1000)], 0);
         assert!((0..3).all(|_| window.take(now)));
@@ -184,10 +160,7 @@ mod tests {
             let slot = window.slot_after(now, &booked);
             booked.push_back(slot);
         }
-        let millis: Vec<_> = booked
-            .iter()
-            .map(|slot| (*slot - now).as_millis())
-            .collect();
+        let millis: Vec<_> = booked.iter().map(|slot| (*slot - now).as_millis()).collect();
         assert_eq!(millis, [0, 0, 1000, 1000, 2000, 2000]);
     }
 

@@ -42,9 +42,7 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::Exhausted, _, "timeout" | "connect" | "dns" | "broken") => {
             "the platform could not be reached: check this machine's way to it, redrive"
         }
-        (DeadReason::Exhausted, ..) => {
-            "the platform failed again and again: when it is well again, redrive"
-        }
+        (DeadReason::Exhausted, ..) => "the platform failed again and again: when it is well again, redrive",
         (DeadReason::Expired, ..) => {
             "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
         }

@@ -31,47 +31,31 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn new(verdict: Verdict, code: impl ToString, words: &str) -> Self {
-        Self {
-            verdict,
-            code: code.to_string(),
-            words: words.to_owned(),
-        }
+        Self { verdict, code: code.to_string(), words: words.to_owned() }
     }
 }
 
 /// What an answer means. No credential of the subscription is left in its words.
 #[must_use]
 pub fn read_answer(subscription: &Subscription, response: &Response<'_>) -> Answer {
-    let Reading {
-        verdict,
-        code,
-        words,
-    } = match subscription.platform {
+    let Reading { verdict, code, words } = match subscription.platform {
         Platform::DingTalk | Platform::DingTalkInternal => dingtalk::read(response),
         Platform::Lark => lark::read(response),
         Platform::WeCom => wecom::read(response),
     };
-    Answer {
-        verdict,
-        code,
-        detail: detail(&words, subscription),
-    }
+    Answer { verdict, code, detail: detail(&words, subscription) }
 }
 
 impl Response<'_> {
     /// The body as a JSON object, if it is one.
     pub(super) fn json(&self) -> Option<Value> {
-        serde_json::from_slice(self.body)
-            .ok()
-            .filter(Value::is_object)
+        serde_json::from_slice(self.body).ok().filter(Value::is_object)
     }
 
     /// A field that is a number, or a number as text.
     pub(super) fn number(json: &Value, name: &str) -> Option<i64> {
         let field = json.get(name)?;
-        field
-            .as_i64()
-            .or_else(|| field.as_str()?.trim().parse().ok())
+        field.as_i64().or_else(|| field.as_str()?.trim().parse().ok())
     }
 
     /// What an answer without JSON means, such as a gateway's HTML page.
@@ -80,31 +64,19 @@ impl Response<'_> {
             300..=399 => "the answer is a redirect, and redirects are not followed".to_owned(),
             status => format!("HTTP status {status}, and the body is not the platform's JSON"),
         };
-        Reading {
-            verdict: self.by_status(),
-            code: format!("http_{}", self.status),
-            words,
-        }
+        Reading { verdict: self.by_status(), code: format!("http_{}", self.status), words }
     }
 
     /// What JSON without a code means.
     pub(super) fn without_code(&self) -> Reading {
         let words = format!("HTTP status {}, and the JSON has no code", self.status);
-        Reading {
-            verdict: self.by_status(),
-            code: format!("http_{}", self.status),
-            words,
-        }
+        Reading { verdict: self.by_status(), code: format!("http_{}", self.status), words }
     }
 
     fn by_status(&self) -> Verdict {
         match self.status {
-            429 => Verdict::Throttled {
-                wait: self.rate_reset.or(self.retry_after),
-            },
-            _ => Verdict::TryAgain {
-                wait: self.retry_after,
-            },
+            429 => Verdict::Throttled { wait: self.rate_reset.or(self.retry_after) },
+            _ => Verdict::TryAgain { wait: self.retry_after },
         }
     }
 }
@@ -112,32 +84,20 @@ impl Response<'_> {
 /// The platform's words on one line, short, and without what they may repeat of our request.
 fn detail(words: &str, subscription: &Subscription) -> String {
     let endpoint = subscription.endpoint.expose();
-    let credential = endpoint
-        .rsplit(['/', '='])
-        .next()
-        .filter(|one| !one.is_empty());
-    let secret = subscription
-        .secret
-        .as_ref()
-        .map(|secret| secret.expose())
-        .filter(|one| !one.is_empty());
+    let credential = endpoint.rsplit(['/', '=']).next().filter(|one| !one.is_empty());
+    let secret = subscription.secret.as_ref().map(|secret| secret.expose()).filter(|one| !one.is_empty());
     let mut words = words.replace(endpoint, "****");
     for known in [credential, secret].into_iter().flatten() {
         words = words.replace(known, "****");
     }
-    let line: String = words
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     cut(line.trim(), DETAIL_BYTES_MAX, RAW).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        Endpoint, Mentions, Moment, RobotId, Secret, SubscriptionId, SubscriptionState,
-    };
+    use crate::domain::{Endpoint, Mentions, Moment, RobotId, Secret, SubscriptionId, SubscriptionState};
 
     fn subscription(platform: Platform) -> Subscription {
         Subscription {
@@ -145,9 +105,7 @@ mod tests {
             topic: "t".parse().unwrap(),
             platform,
             robot: RobotId::from_bytes([1; 16]),
-            endpoint: Endpoint::new(
-                "https://oapi.dingtalk.com/robot/send?access_token=TOKEN123".to_owned(),
-            ),
+            endpoint: Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=TOKEN123".to_owned()),
             secret: Some(Secret::new("SECxyz".to_owned())),
             keyword: None,
             name: None,
@@ -158,12 +116,8 @@ mod tests {
     }
 
     fn read(platform: Platform, status: u16, body: &str) -> Answer {
-        let response = Response {
-            status,
-            retry_after: Some(Duration::from_secs(9)),
-            rate_reset: None,
-            body: body.as_bytes(),
-        };
+        let response =
+            Response { status, retry_after: Some(Duration::from_secs(9)), rate_reset: None, body: body.as_bytes() };
         read_answer(&subscription(platform), &response)
     }
 
@@ -174,30 +128,19 @@ mod tests {
             r#"{{"errcode":1,"errmsg":"no TOKEN123\nat https://oapi.dingtalk.com/robot/send?access_token=TOKEN123 SECxyz {long}"}}"#
         );
         let answer = read(Platform::DingTalk, 200, &body);
-        assert!(
-            answer.detail.starts_with("no **** at **** **** 长"),
-            "{}",
-            answer.detail
-        );
+        assert!(answer.detail.starts_with("no **** at **** **** 长"), "{}", answer.detail);
         assert!(answer.detail.len() <= DETAIL_BYTES_MAX && !answer.detail.contains("TOKEN123"));
     }
 
     #[test]
     fn without_json_the_status_decides() {
         for platform in Platform::ALL {
-            let again = Verdict::TryAgain {
-                wait: Some(Duration::from_secs(9)),
-            };
+            let again = Verdict::TryAgain { wait: Some(Duration::from_secs(9)) };
             for status in [200, 302, 404, 500, 502] {
                 let answer = read(platform, status, "<html>busy</html>");
-                assert_eq!(
-                    (answer.verdict, answer.code),
-                    (again, format!("http_{status}"))
-                );
+                assert_eq!((answer.verdict, answer.code), (again, format!("http_{status}")));
             }
-            let slow = Verdict::Throttled {
-                wait: Some(Duration::from_secs(9)),
-            };
+            let slow = Verdict::Throttled { wait: Some(Duration::from_secs(9)) };
             assert_eq!(read(platform, 429, "").verdict, slow);
             assert_eq!(read(platform, 200, "[0]").verdict, again);
             assert_eq!(read(platform, 200, "").verdict, again);

@@ -33,9 +33,7 @@ const BANNED_WAIT: Duration = Duration::from_secs(300);
 pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     let mut mentions = words.mentions.clone();
     mentions.mobiles.truncate(MENTIONS_MAX);
-    mentions
-        .users
-        .truncate(MENTIONS_MAX - mentions.mobiles.len());
+    mentions.users.truncate(MENTIONS_MAX - mentions.mobiles.len());
     let subject = words.subject.unwrap_or_default();
     let head = match (words.subject, words.format) {
         (None, _) => String::new(),
@@ -53,12 +51,7 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     }
     let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
-    let text = fit(
-        &format!("{head}{}", words.text),
-        &tail,
-        BODY_BYTES_MAX - spent,
-        IN_JSON,
-    );
+    let text = fit(&format!("{head}{}", words.text), &tail, BODY_BYTES_MAX - spent, IN_JSON);
     let (kind, content) = match words.format {
         Format::Text => ("text", json!({"content": text})),
         Format::Markdown => ("markdown", json!({"title": title(words), "text": text})),
@@ -68,20 +61,9 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
 
 /// What the list of conversations shows: the subject, or else the first line that says something.
 fn title(words: &Words<'_>) -> String {
-    let line = words
-        .text
-        .lines()
-        .map(|line| line.trim_matches(|c: char| c.is_whitespace() || "#>*-`".contains(c)));
-    let first = words
-        .subject
-        .or_else(|| line.clone().find(|line| !line.is_empty()))
-        .unwrap_or("…");
-    cut(
-        first.lines().next().unwrap_or("…"),
-        TITLE_BYTES_MAX,
-        IN_JSON,
-    )
-    .to_owned()
+    let line = words.text.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || "#>*-`".contains(c)));
+    let first = words.subject.or_else(|| line.clone().find(|line| !line.is_empty())).unwrap_or("…");
+    cut(first.lines().next().unwrap_or("…"), TITLE_BYTES_MAX, IN_JSON).to_owned()
 }
 
 /// Adds what makes repeats recognisable, signs.
@@ -92,8 +74,7 @@ pub(super) fn seal(
     now: Moment,
     repeat_id: Uuid,
 ) -> Result<Prepared, Unsendable> {
-    body.entry("msgUuid")
-        .or_insert_with(|| repeat_id.to_string().into());
+    body.entry("msgUuid").or_insert_with(|| repeat_id.to_string().into());
     let mut url = endpoint.expose().to_owned();
     if let Some(secret) = secret {
         let millis = now.unix_millis();
@@ -101,10 +82,7 @@ pub(super) fn seal(
         let encoded: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
         url.push_str(&format!("&timestamp={millis}&sign={encoded}"));
     }
-    Ok(Prepared {
-        url: Secret::new(url),
-        body: bounded(&body, BODY_BYTES_MAX)?,
-    })
+    Ok(Prepared { url: Secret::new(url), body: bounded(&body, BODY_BYTES_MAX)? })
 }
 
 /// base64(HMAC-SHA256(key = secret, message = milliseconds, line feed, secret)).
@@ -122,23 +100,13 @@ pub(super) fn read(response: &Response<'_>) -> Reading {
         return response.without_json();
     };
     if json.get("status").and_then(Value::as_i64) == Some(1111) || json.get("punish").is_some() {
-        let detail =
-            "this machine's address called DingTalk too often and is banned for some minutes";
-        return Reading::new(
-            Verdict::Throttled {
-                wait: Some(BANNED_WAIT),
-            },
-            "1111",
-            detail,
-        );
+        let detail = "this machine's address called DingTalk too often and is banned for some minutes";
+        return Reading::new(Verdict::Throttled { wait: Some(BANNED_WAIT) }, "1111", detail);
     }
     let Some(code) = Response::number(&json, "errcode") else {
         return response.without_code();
     };
-    let words = json
-        .get("errmsg")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
     Reading::new(verdict(code, words), code, words)
 }
 
@@ -153,23 +121,12 @@ fn verdict(code: i64, words: &str) -> Verdict {
         // Our clock or a slow network; the next attempt is signed anew.
         310_000 if says("timestamp") => Verdict::TryAgain { wait: None },
         310_000 => Verdict::Security,
-        40_035
-        | 43_002
-        | 43_004
-        | 44_002
-        | 47_001
-        | 300_001
-        | 400_105
-        | 400_403
-        | 430_101..=430_104
-        | 460_101 => Verdict::Refused,
+        40_035 | 43_002 | 43_004 | 44_002 | 47_001 | 300_001 | 400_105 | 400_403 | 430_101..=430_104 | 460_101 => {
+            Verdict::Refused
+        }
         130_101 | 410_100 => Verdict::Throttled { wait: None },
-        90_020 | 90_030 => Verdict::Throttled {
-            wait: Some(MONTHLY_WAIT),
-        },
-        90_001..=90_019 => Verdict::Throttled {
-            wait: Some(BUSY_WAIT),
-        },
+        90_020 | 90_030 => Verdict::Throttled { wait: Some(MONTHLY_WAIT) },
+        90_001..=90_019 => Verdict::Throttled { wait: Some(BUSY_WAIT) },
         _ if says("too fast") || says("too many") => Verdict::Throttled { wait: None },
         _ => Verdict::TryAgain { wait: None },
     }
@@ -181,43 +138,21 @@ mod tests {
     use crate::domain::Mentions;
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words {
-            subject,
-            text,
-            format,
-            mentions: Mentions::default(),
-            keyword: None,
-        }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
     }
 
     #[test]
     fn signatures_are_those_of_the_documents() {
         for (millis, secret, signature) in [
-            (
-                1_577_262_236_757,
-                "this is secret",
-                "hmPWwU+7lVdm3ZZz0r9tSfx0L4Q26jWOZr9+Gs6EZQM=",
-            ),
-            (
-                1_577_262_236_757,
-                "this is a secret",
-                "DJrE6qdyVGCQz9z5r2MDuNcNAhwYnuAkyj13cx169CA=",
-            ),
+            (1_577_262_236_757, "this is secret", "hmPWwU+7lVdm3ZZz0r9tSfx0L4Q26jWOZr9+Gs6EZQM="),
+            (1_577_262_236_757, "this is a secret", "DJrE6qdyVGCQz9z5r2MDuNcNAhwYnuAkyj13cx169CA="),
             (
                 1_700_000_000_000,
                 "SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd",
                 "8SZas7RY4E7wuOlgLfjLwHSKZpyUEdXdLvFYSDZiiFw=",
             ),
-            (
-                1_760_000_000_000,
-                "SECtest",
-                "6IoghBKw49dqVHyzlGNfS7+DTE6hHTbyKMslbn3uzKI=",
-            ),
-            (
-                1_700_000_000_001,
-                "SECtest",
-                "r4CWp/Dz+Ng0sbTjH1vB0Fr+uQ2fn831mssaN6/C05I=",
-            ),
+            (1_760_000_000_000, "SECtest", "6IoghBKw49dqVHyzlGNfS7+DTE6hHTbyKMslbn3uzKI="),
+            (1_700_000_000_001, "SECtest", "r4CWp/Dz+Ng0sbTjH1vB0Fr+uQ2fn831mssaN6/C05I="),
         ] {
             assert_eq!(sign(millis, secret), signature);
         }
@@ -225,12 +160,10 @@ mod tests {
 
     #[test]
     fn a_signature_is_url_encoded_once() {
-        let endpoint =
-            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         let secret = Secret::new("SECtest".to_owned());
         let now = Moment::from_unix_millis(1_700_000_000_001);
-        let prepared = seal(Map::new(), &endpoint, Some(&secret), now, Uuid::nil())
-            .unwrap_or_else(|_| panic!());
+        let prepared = seal(Map::new(), &endpoint, Some(&secret), now, Uuid::nil()).unwrap_or_else(|_| panic!());
         assert_eq!(
             prepared.url.expose(),
             "https://oapi.dingtalk.com/robot/send?access_token=T&timestamp=1700000000001\
@@ -247,10 +180,7 @@ mod tests {
                    "at": {"atMobiles": [], "atUserIds": [], "isAtAll": false}})
         );
         let markdown = Value::Object(write(&words(Some("db-1"), "**down**", Format::Markdown)));
-        assert_eq!(
-            markdown["markdown"],
-            json!({"title": "db-1", "text": "### db-1\n\n**down**"})
-        );
+        assert_eq!(markdown["markdown"], json!({"title": "db-1", "text": "### db-1\n\n**down**"}));
         let untitled = Value::Object(write(&words(None, "\n## **Down**\nmore", Format::Markdown)));
         assert_eq!(untitled["markdown"]["title"], "Down");
     }
@@ -258,38 +188,22 @@ mod tests {
     #[test]
     fn whom_a_message_mentions_stands_in_its_text_once() {
         let mut words = words(None, "ask @1380", Format::Text);
-        words.mentions = Mentions {
-            all: true,
-            mobiles: vec!["1380".into(), "1390".into()],
-            users: vec!["u1".into()],
-        };
+        words.mentions = Mentions { all: true, mobiles: vec!["1380".into(), "1390".into()], users: vec!["u1".into()] };
         words.keyword = Some("告警");
         let body = Value::Object(write(&words));
         assert_eq!(body["text"]["content"], "ask @1380\n告警 @1390 @u1");
-        assert_eq!(
-            body["at"],
-            json!({"atMobiles": ["1380", "1390"], "atUserIds": ["u1"], "isAtAll": true})
-        );
+        assert_eq!(body["at"], json!({"atMobiles": ["1380", "1390"], "atUserIds": ["u1"], "isAtAll": true}));
     }
 
     #[test]
     fn the_longest_text_fits_whatever_it_is_made_of() {
-        let endpoint =
-            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let mut words = words(Some(&subject), &text, format);
-                words.mentions.mobiles = (0..60)
-                    .map(|number| format!("138000000{number:02}"))
-                    .collect();
-                let sealed = seal(
-                    write(&words),
-                    &endpoint,
-                    None,
-                    Moment::from_unix_millis(0),
-                    Uuid::nil(),
-                );
+                words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
+                let sealed = seal(write(&words), &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
                 let body = sealed.map(|sealed| sealed.body.len()).unwrap();
                 assert!((18_000..=20_000).contains(&body), "{unit:?}: {body}");
             }
@@ -298,11 +212,7 @@ mod tests {
 
     #[test]
     fn every_documented_code_has_its_verdict() {
-        let (gone, again, refused) = (
-            Verdict::RobotGone,
-            Verdict::TryAgain { wait: None },
-            Verdict::Refused,
-        );
+        let (gone, again, refused) = (Verdict::RobotGone, Verdict::TryAgain { wait: None }, Verdict::Refused);
         let throttled = |wait| Verdict::Throttled { wait };
         for (code, words, expected) in [
             (0, "ok", Verdict::Delivered),
@@ -330,28 +240,16 @@ mod tests {
             (400_106, "", gone),
             (400_403, "markdown → text", refused),
             (410_100, "", throttled(None)),
-            (
-                130_101,
-                "send too fast, exceed 20 times per minute",
-                throttled(None),
-            ),
+            (130_101, "send too fast, exceed 20 times per minute", throttled(None)),
             (430_101, "", refused),
             (430_104, "", refused),
             (460_101, "", refused),
-            (
-                660_026,
-                "sending too many messages per minute",
-                throttled(None),
-            ),
+            (660_026, "sending too many messages per minute", throttled(None)),
             (660_026, "发送失败", again),
             (90_002, "", throttled(Some(BUSY_WAIT))),
             (90_018, "", throttled(Some(BUSY_WAIT))),
             (90_020, "", throttled(Some(MONTHLY_WAIT))),
-            (
-                90_030,
-                "您的企业本月webhook调用量已超过限制",
-                throttled(Some(MONTHLY_WAIT)),
-            ),
+            (90_030, "您的企业本月webhook调用量已超过限制", throttled(Some(MONTHLY_WAIT))),
             (130_103, "", again),
             (999_999, "send too fast", throttled(None)),
         ] {
@@ -362,28 +260,12 @@ mod tests {
     #[test]
     fn a_code_may_be_a_number_or_text_and_a_ban_has_none() {
         let read = |body: &str| {
-            super::read(&Response {
-                status: 200,
-                retry_after: None,
-                rate_reset: None,
-                body: body.as_bytes(),
-            })
+            super::read(&Response { status: 200, retry_after: None, rate_reset: None, body: body.as_bytes() })
         };
-        assert_eq!(
-            read(r#"{"errcode":"0","errmsg":"ok"}"#).verdict,
-            Verdict::Delivered
-        );
-        assert_eq!(
-            read(r#"{"errmsg":"ok","errcode":0}"#).verdict,
-            Verdict::Delivered
-        );
+        assert_eq!(read(r#"{"errcode":"0","errmsg":"ok"}"#).verdict, Verdict::Delivered);
+        assert_eq!(read(r#"{"errmsg":"ok","errcode":0}"#).verdict, Verdict::Delivered);
         let ban = read(r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"u"}"#);
-        assert_eq!(
-            ban.verdict,
-            Verdict::Throttled {
-                wait: Some(BANNED_WAIT)
-            }
-        );
+        assert_eq!(ban.verdict, Verdict::Throttled { wait: Some(BANNED_WAIT) });
         assert_eq!(read("<html>").verdict, Verdict::TryAgain { wait: None });
         assert_eq!(read("{}").verdict, Verdict::TryAgain { wait: None });
     }

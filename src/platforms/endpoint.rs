@@ -48,11 +48,7 @@ pub enum EndpointMistake {
 }
 
 const DINGTALK_HOSTS: [&str; 2] = ["oapi.dingtalk.com", "oapi.dingtalk.io"];
-const LARK_HOSTS: [&str; 3] = [
-    "open.feishu.cn",
-    "open.larksuite.com",
-    "open.larkoffice.com",
-];
+const LARK_HOSTS: [&str; 3] = ["open.feishu.cn", "open.larksuite.com", "open.larkoffice.com"];
 const WECOM_HOSTS: [&str; 1] = ["qyapi.weixin.qq.com"];
 
 const fn hosts(platform: Platform) -> &'static [&'static str] {
@@ -68,11 +64,7 @@ const fn hosts(platform: Platform) -> &'static [&'static str] {
 pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {
     let url = Url::parse(text.trim()).map_err(|_| EndpointMistake::NotUrl)?;
     if url.scheme() != "https" {
-        let scheme = if url.scheme().len() <= 8 {
-            url.scheme()
-        } else {
-            "something"
-        };
+        let scheme = if url.scheme().len() <= 8 { url.scheme() } else { "something" };
         return Err(EndpointMistake::NotHttps(scheme.to_owned()));
     }
     let host = url.host_str().unwrap_or_default();
@@ -97,16 +89,11 @@ pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, Endpoi
 }
 
 fn foreign(platform: Platform, host: &str) -> EndpointMistake {
-    let owner = [Platform::DingTalk, Platform::Lark, Platform::WeCom]
-        .into_iter()
-        .find(|one| hosts(*one).contains(&host));
+    let owner =
+        [Platform::DingTalk, Platform::Lark, Platform::WeCom].into_iter().find(|one| hosts(*one).contains(&host));
     match owner {
         Some(owner) => EndpointMistake::OtherPlatform(owner),
-        None => EndpointMistake::Host {
-            platform,
-            found: host.to_owned(),
-            expected: hosts(platform).join(" or "),
-        },
+        None => EndpointMistake::Host { platform, found: host.to_owned(), expected: hosts(platform).join(" or ") },
     }
 }
 
@@ -131,10 +118,8 @@ fn lark(url: &Url, host: &str) -> Result<String, EndpointMistake> {
             "the webhook is one of the old kind (V1), which takes other messages: add a new custom bot to the group",
         ));
     }
-    let token = url
-        .path()
-        .strip_prefix("/open-apis/bot/v2/hook/")
-        .ok_or(EndpointMistake::Path("/open-apis/bot/v2/hook/…"))?;
+    let token =
+        url.path().strip_prefix("/open-apis/bot/v2/hook/").ok_or(EndpointMistake::Path("/open-apis/bot/v2/hook/…"))?;
     let token = well_formed(token.strip_suffix('/').unwrap_or(token), "token")?;
     if url.query().is_some_and(|query| !query.is_empty()) {
         return Err(EndpointMistake::Parameter("the token"));
@@ -159,10 +144,7 @@ fn wecom(url: &Url, host: &str) -> Result<String, EndpointMistake> {
 /// The one parameter of that name; others are mistakes, unless they are among the `dropped`.
 fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<String, EndpointMistake> {
     let (mine, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(found, _)| found == name);
-    if others
-        .iter()
-        .any(|(found, _)| !dropped.contains(&found.as_ref()))
-    {
+    if others.iter().any(|(found, _)| !dropped.contains(&found.as_ref())) {
         return Err(EndpointMistake::Parameter(name));
     }
     match mine.as_slice() {
@@ -172,15 +154,9 @@ fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<String, 
 }
 
 fn well_formed<'a>(token: &'a str, name: &'static str) -> Result<&'a str, EndpointMistake> {
-    let good = (8..=256).contains(&token.len())
-        && token
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if good {
-        Ok(token)
-    } else {
-        Err(EndpointMistake::TokenForm(name))
-    }
+    let good =
+        (8..=256).contains(&token.len()) && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if good { Ok(token) } else { Err(EndpointMistake::TokenForm(name)) }
 }
 
 #[cfg(test)]
@@ -204,28 +180,13 @@ mod tests {
             assert_eq!(check(Platform::DingTalkInternal, text).as_deref(), Ok(ding));
         }
         let lark = "https://open.larksuite.com/open-apis/bot/v2/hook/1bd8b1a2-1111";
-        assert_eq!(
-            check(Platform::Lark, &format!("{lark}/")).as_deref(),
-            Ok(lark)
-        );
+        assert_eq!(check(Platform::Lark, &format!("{lark}/")).as_deref(), Ok(lark));
         let wecom = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7xxx";
         assert_eq!(check(Platform::WeCom, wecom).as_deref(), Ok(wecom));
         for host in LARK_HOSTS {
-            assert!(
-                check(
-                    Platform::Lark,
-                    &format!("https://{host}/open-apis/bot/v2/hook/12345678")
-                )
-                .is_ok()
-            );
+            assert!(check(Platform::Lark, &format!("https://{host}/open-apis/bot/v2/hook/12345678")).is_ok());
         }
-        assert!(
-            check(
-                Platform::DingTalk,
-                "https://oapi.dingtalk.io/robot/send?access_token=12345678"
-            )
-            .is_ok()
-        );
+        assert!(check(Platform::DingTalk, "https://oapi.dingtalk.io/robot/send?access_token=12345678").is_ok());
     }
 
     #[test]
@@ -239,97 +200,33 @@ mod tests {
         };
         for (platform, text, mistake) in [
             (ding, "", M::NotUrl),
-            (
-                ding,
-                "oapi.dingtalk.com/robot/send?access_token=12345678",
-                M::NotUrl,
-            ),
-            (
-                ding,
-                "http://oapi.dingtalk.com/robot/send?access_token=12345678",
-                M::NotHttps("http".to_owned()),
-            ),
+            (ding, "oapi.dingtalk.com/robot/send?access_token=12345678", M::NotUrl),
+            (ding, "http://oapi.dingtalk.com/robot/send?access_token=12345678", M::NotHttps("http".to_owned())),
             (ding, "file:///etc/passwd", M::NotHttps("file".to_owned())),
-            (
-                ding,
-                "https://evil.example/robot/send?access_token=12345678",
-                foreign("evil.example"),
-            ),
+            (ding, "https://evil.example/robot/send?access_token=12345678", foreign("evil.example")),
             (
                 ding,
                 "https://oapi.dingtalk.com.evil.example/robot/send?access_token=12345678",
                 foreign("oapi.dingtalk.com.evil.example"),
             ),
-            (
-                ding,
-                "https://127.0.0.1/robot/send?access_token=12345678",
-                foreign("127.0.0.1"),
-            ),
-            (
-                ding,
-                "https://open.feishu.cn/open-apis/bot/v2/hook/12345678",
-                M::OtherPlatform(Platform::Lark),
-            ),
-            (
-                ding,
-                "https://user@oapi.dingtalk.com/robot/send?access_token=12345678",
-                M::Extra("user or password"),
-            ),
-            (
-                ding,
-                "https://oapi.dingtalk.com:8443/robot/send?access_token=12345678",
-                M::Extra("port"),
-            ),
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/send?access_token=12345678#x",
-                M::Extra("fragment (#)"),
-            ),
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/other?access_token=12345678",
-                M::Path("/robot/send"),
-            ),
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/send",
-                M::Token("access_token"),
-            ),
+            (ding, "https://127.0.0.1/robot/send?access_token=12345678", foreign("127.0.0.1")),
+            (ding, "https://open.feishu.cn/open-apis/bot/v2/hook/12345678", M::OtherPlatform(Platform::Lark)),
+            (ding, "https://user@oapi.dingtalk.com/robot/send?access_token=12345678", M::Extra("user or password")),
+            (ding, "https://oapi.dingtalk.com:8443/robot/send?access_token=12345678", M::Extra("port")),
+            (ding, "https://oapi.dingtalk.com/robot/send?access_token=12345678#x", M::Extra("fragment (#)")),
+            (ding, "https://oapi.dingtalk.com/robot/other?access_token=12345678", M::Path("/robot/send")),
+            (ding, "https://oapi.dingtalk.com/robot/send", M::Token("access_token")),
             (
                 ding,
                 "https://oapi.dingtalk.com/robot/send?access_token=12345678&access_token=12345678",
                 M::Token("access_token"),
             ),
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/send?access_token=123",
-                M::TokenForm("access_token"),
-            ),
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/send?access_token=12345678%20x",
-                M::TokenForm("access_token"),
-            ),
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/send?access_token=12345678&x=1",
-                M::Parameter("access_token"),
-            ),
-            (
-                Platform::Lark,
-                "https://open.feishu.cn/open-apis/bot/v2/hook/",
-                M::TokenForm("token"),
-            ),
-            (
-                Platform::Lark,
-                "https://open.feishu.cn/open-apis/bot/v2/hook/12345678/x",
-                M::TokenForm("token"),
-            ),
-            (
-                Platform::Lark,
-                "https://open.feishu.cn/other/12345678",
-                M::Path("/open-apis/bot/v2/hook/…"),
-            ),
+            (ding, "https://oapi.dingtalk.com/robot/send?access_token=123", M::TokenForm("access_token")),
+            (ding, "https://oapi.dingtalk.com/robot/send?access_token=12345678%20x", M::TokenForm("access_token")),
+            (ding, "https://oapi.dingtalk.com/robot/send?access_token=12345678&x=1", M::Parameter("access_token")),
+            (Platform::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/", M::TokenForm("token")),
+            (Platform::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/12345678/x", M::TokenForm("token")),
+            (Platform::Lark, "https://open.feishu.cn/other/12345678", M::Path("/open-apis/bot/v2/hook/…")),
             (
                 Platform::WeCom,
                 "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678&debug=1",
@@ -339,23 +236,11 @@ mod tests {
             assert_eq!(check(platform, text), Err(mistake), "{text}");
         }
         for (platform, text) in [
-            (
-                ding,
-                "https://oapi.dingtalk.com/robot/sendBySession?session=12345678",
-            ),
-            (
-                Platform::Lark,
-                "https://open.feishu.cn/open-apis/bot/hook/12345678",
-            ),
-            (
-                Platform::WeCom,
-                "https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key=12345678&type=file",
-            ),
+            (ding, "https://oapi.dingtalk.com/robot/sendBySession?session=12345678"),
+            (Platform::Lark, "https://open.feishu.cn/open-apis/bot/hook/12345678"),
+            (Platform::WeCom, "https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key=12345678&type=file"),
         ] {
-            assert!(
-                matches!(check(platform, text), Err(M::Unusable(_))),
-                "{text}"
-            );
+            assert!(matches!(check(platform, text), Err(M::Unusable(_))), "{text}");
         }
     }
 
@@ -368,13 +253,8 @@ mod tests {
             "TOPSECRET",
             "topsecret-topsecret:x",
         ] {
-            let Err(mistake) = check(Platform::DingTalk, text) else {
-                panic!("{text}")
-            };
-            assert!(
-                !mistake.to_string().to_lowercase().contains("topsecret"),
-                "{mistake}"
-            );
+            let Err(mistake) = check(Platform::DingTalk, text) else { panic!("{text}") };
+            assert!(!mistake.to_string().to_lowercase().contains("topsecret"), "{mistake}");
         }
     }
 }

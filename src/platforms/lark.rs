@@ -21,41 +21,22 @@ const TITLE_BYTES_MAX: usize = 300;
 
 /// Writes text as `text`, markdown as a card of schema 2.0: only that one shows headings, quotes, code and tables.
 pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
-    let tail = keyword_tail(
-        words.keyword,
-        &[words.subject.unwrap_or_default(), words.text],
-    ) + &mentions(words);
+    let tail = keyword_tail(words.keyword, &[words.subject.unwrap_or_default(), words.text]) + &mentions(words);
     let room = BODY_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
     match words.format {
         Format::Text => {
-            let head = words
-                .subject
-                .map(|subject| format!("{subject}\n"))
-                .unwrap_or_default();
+            let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let text = fit(&format!("{head}{}", words.text), &tail, room, IN_JSON);
-            object([
-                ("msg_type", "text".into()),
-                ("content", json!({"text": text})),
-            ])
+            object([("msg_type", "text".into()), ("content", json!({"text": text}))])
         }
         Format::Markdown => {
             let text = fit(words.text, &tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(subject) = words.subject {
-                let title = cut(
-                    subject.lines().next().unwrap_or_default(),
-                    TITLE_BYTES_MAX,
-                    IN_JSON,
-                );
-                card.insert(
-                    "header".to_owned(),
-                    json!({"title": {"tag": "plain_text", "content": title}}),
-                );
+                let title = cut(subject.lines().next().unwrap_or_default(), TITLE_BYTES_MAX, IN_JSON);
+                card.insert("header".to_owned(), json!({"title": {"tag": "plain_text", "content": title}}));
             }
-            card.insert(
-                "body".to_owned(),
-                json!({"elements": [{"tag": "markdown", "content": text}]}),
-            );
+            card.insert("body".to_owned(), json!({"elements": [{"tag": "markdown", "content": text}]}));
             object([("msg_type", "interactive".into()), ("card", card.into())])
         }
     }
@@ -66,21 +47,17 @@ fn mentions(words: &Words<'_>) -> String {
     let everybody = words.mentions.all.then_some("all");
     let named = words.mentions.users.iter().map(String::as_str);
     // The id stands inside a tag: what could end the tag is no id.
-    let ids = everybody.into_iter().chain(named).filter(|id| {
-        id.chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
-    });
+    let ids = everybody
+        .into_iter()
+        .chain(named)
+        .filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)));
     let tags: String = ids
         .map(|id| match words.format {
             Format::Text => format!("<at user_id=\"{id}\"></at>"),
             Format::Markdown => format!("<at id={id}></at>"),
         })
         .collect();
-    if tags.is_empty() {
-        tags
-    } else {
-        format!("\n{tags}")
-    }
+    if tags.is_empty() { tags } else { format!("\n{tags}") }
 }
 
 /// Signs.
@@ -93,20 +70,11 @@ pub(super) fn seal(
     let mut signed = Map::new();
     if let Some(secret) = secret {
         let seconds = now.unix_seconds();
-        signed = object([
-            ("timestamp", seconds.to_string().into()),
-            ("sign", sign(seconds, secret.expose()).into()),
-        ]);
+        signed = object([("timestamp", seconds.to_string().into()), ("sign", sign(seconds, secret.expose()).into())]);
     }
-    let body = body
-        .into_iter()
-        .filter(|(name, _)| !signed.contains_key(name))
-        .collect::<Vec<_>>();
+    let body = body.into_iter().filter(|(name, _)| !signed.contains_key(name)).collect::<Vec<_>>();
     signed.extend(body);
-    Ok(Prepared {
-        url: Secret::new(endpoint.expose().to_owned()),
-        body: bounded(&signed, BODY_BYTES_MAX)?,
-    })
+    Ok(Prepared { url: Secret::new(endpoint.expose().to_owned()), body: bounded(&signed, BODY_BYTES_MAX)? })
 }
 
 /// base64(HMAC-SHA256(key = seconds, line feed, secret; message = nothing)): what DingTalk signs is the key here.
@@ -143,9 +111,7 @@ fn verdict(code: i64, words: &str, response: &Response<'_>) -> Verdict {
         9_499 if says("too many request") => Verdict::Throttled { wait },
         9_499 => Verdict::Refused,
         11_220 | 11_232 | 11_247 | 99_991_400 => Verdict::Throttled { wait },
-        2_200 => Verdict::TryAgain {
-            wait: response.retry_after,
-        },
+        2_200 => Verdict::TryAgain { wait: response.retry_after },
         19_001 | 19_007 => Verdict::RobotGone,
         19_021 | 19_022 | 19_024 => Verdict::Security,
         // Parameters, then the family of cards that cannot be read or made.
@@ -153,9 +119,7 @@ fn verdict(code: i64, words: &str, response: &Response<'_>) -> Verdict {
         _ if response.status == 429 || says("too many request") || says("frequency limit") => {
             Verdict::Throttled { wait }
         }
-        _ => Verdict::TryAgain {
-            wait: response.retry_after,
-        },
+        _ => Verdict::TryAgain { wait: response.retry_after },
     }
 }
 
@@ -169,52 +133,21 @@ mod tests {
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words {
-            subject,
-            text,
-            format,
-            mentions: Mentions::default(),
-            keyword: None,
-        }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
     }
 
     fn response(status: u16, body: &str) -> Response<'_> {
-        Response {
-            status,
-            retry_after: None,
-            rate_reset: None,
-            body: body.as_bytes(),
-        }
+        Response { status, retry_after: None, rate_reset: None, body: body.as_bytes() }
     }
 
     #[test]
     fn signatures_are_those_of_the_documents() {
         for (seconds, secret, signature) in [
-            (
-                1_599_360_473,
-                "demo",
-                "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8=",
-            ),
-            (
-                1_664_944_271,
-                "zJlvvSoQWuukwGnCzBVtve",
-                "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U=",
-            ),
-            (
-                1_760_000_000,
-                "testsecret",
-                "pHiti/pOqeEdnVpsqZDqL8amxzEdoxNH1f9ZgJwtpTo=",
-            ),
-            (
-                1_710_000_000,
-                "secret",
-                "jWsBkWnzlRKtaP+iZgwraSojMWik4cJR7aysApQZuoA=",
-            ),
-            (
-                1_700_000_000,
-                "testsecret",
-                "AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8=",
-            ),
+            (1_599_360_473, "demo", "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="),
+            (1_664_944_271, "zJlvvSoQWuukwGnCzBVtve", "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U="),
+            (1_760_000_000, "testsecret", "pHiti/pOqeEdnVpsqZDqL8amxzEdoxNH1f9ZgJwtpTo="),
+            (1_710_000_000, "secret", "jWsBkWnzlRKtaP+iZgwraSojMWik4cJR7aysApQZuoA="),
+            (1_700_000_000, "testsecret", "AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8="),
         ] {
             assert_eq!(sign(seconds, secret), signature);
         }
@@ -222,10 +155,7 @@ mod tests {
 
     #[test]
     fn a_signed_body_carries_seconds_as_text_at_its_top() {
-        let (endpoint, secret) = (
-            Endpoint::new(HOOK.to_owned()),
-            Secret::new("testsecret".to_owned()),
-        );
+        let (endpoint, secret) = (Endpoint::new(HOOK.to_owned()), Secret::new("testsecret".to_owned()));
         let now = Moment::from_unix_millis(1_700_000_000_999);
         let body = write(&words(None, "告警", Format::Text));
         let sealed = seal(body, &endpoint, Some(&secret), now).unwrap_or_else(|_| panic!());
@@ -239,11 +169,7 @@ mod tests {
     #[test]
     fn markdown_is_a_card_of_schema_2_and_mentions_are_tags() {
         let mut words = words(Some("db-1"), "# down", Format::Markdown);
-        words.mentions = Mentions {
-            all: true,
-            mobiles: vec!["1380".into()],
-            users: vec!["ou_1".into(), "x><".into()],
-        };
+        words.mentions = Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ou_1".into(), "x><".into()] };
         let card = Value::Object(write(&words));
         assert_eq!(
             card,
@@ -254,10 +180,7 @@ mod tests {
         );
         words.format = Format::Text;
         let text = Value::Object(write(&words));
-        assert_eq!(
-            text["content"]["text"],
-            "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>"
-        );
+        assert_eq!(text["content"]["text"], "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>");
     }
 
     #[test]
@@ -276,66 +199,30 @@ mod tests {
 
     #[test]
     fn every_documented_code_has_its_verdict() {
-        let (again, slow) = (
-            Verdict::TryAgain { wait: None },
-            Verdict::Throttled { wait: None },
-        );
+        let (again, slow) = (Verdict::TryAgain { wait: None }, Verdict::Throttled { wait: None });
         for (body, expected) in [
-            (
-                r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
-                Verdict::Delivered,
-            ),
-            (
-                r#"{"Extra":null,"StatusCode":0,"StatusMessage":"success"}"#,
-                Verdict::Delivered,
-            ),
-            (
-                r#"{"StatusCode":0,"StatusMessage":"","code":9499,"msg":"Bad Request"}"#,
-                Verdict::Refused,
-            ),
-            (
-                r#"{"code":9499,"msg":"Bad Request: fail to parse content"}"#,
-                Verdict::Refused,
-            ),
+            (r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#, Verdict::Delivered),
+            (r#"{"Extra":null,"StatusCode":0,"StatusMessage":"success"}"#, Verdict::Delivered),
+            (r#"{"StatusCode":0,"StatusMessage":"","code":9499,"msg":"Bad Request"}"#, Verdict::Refused),
+            (r#"{"code":9499,"msg":"Bad Request: fail to parse content"}"#, Verdict::Refused),
             (r#"{"code":9499,"msg":"too many request"}"#, slow),
-            (
-                r#"{"code":11232,"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#,
-                slow,
-            ),
+            (r#"{"code":11232,"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#, slow),
             (r#"{"code":11247,"msg":""}"#, slow),
             (r#"{"code":11220,"msg":"too many requests"}"#, slow),
             (r#"{"code":2200,"msg":"internal error"}"#, again),
-            (
-                r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#,
-                Verdict::RobotGone,
-            ),
-            (
-                r#"{"code":19002,"msg":"params error, msg_type need"}"#,
-                Verdict::Refused,
-            ),
-            (
-                r#"{"code":19007,"msg":"Bot Not Enabled"}"#,
-                Verdict::RobotGone,
-            ),
+            (r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#, Verdict::RobotGone),
+            (r#"{"code":19002,"msg":"params error, msg_type need"}"#, Verdict::Refused),
+            (r#"{"code":19007,"msg":"Bot Not Enabled"}"#, Verdict::RobotGone),
             (
                 r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}"#,
                 Verdict::Security,
             ),
-            (
-                r#"{"code":19022,"msg":"Ip Not Allowed"}"#,
-                Verdict::Security,
-            ),
-            (
-                r#"{"code":19024,"msg":"Key Words Not Found"}"#,
-                Verdict::Security,
-            ),
+            (r#"{"code":19022,"msg":"Ip Not Allowed"}"#, Verdict::Security),
+            (r#"{"code":19024,"msg":"Key Words Not Found"}"#, Verdict::Security),
             (r#"{"code":11246,"msg":""}"#, Verdict::Refused),
             (r#"{"code":200621,"msg":""}"#, Verdict::Refused),
             (r#"{"code":230099,"msg":""}"#, Verdict::Refused),
-            (
-                r#"{"code":11310,"msg":"card table number over limit"}"#,
-                Verdict::Refused,
-            ),
+            (r#"{"code":11310,"msg":"card table number over limit"}"#, Verdict::Refused),
             (r#"{"code":19036,"msg":"?"}"#, again),
             ("<html></html>", again),
             ("{}", again),
@@ -347,23 +234,9 @@ mod tests {
     #[test]
     fn the_gateway_says_how_long_to_wait() {
         let body = r#"{"code":99991400,"msg":"request trigger frequency limit"}"#;
-        let answer = Response {
-            rate_reset: Some(Duration::from_secs(7)),
-            ..response(429, body)
-        };
-        assert_eq!(
-            read(&answer).verdict,
-            Verdict::Throttled {
-                wait: Some(Duration::from_secs(7))
-            }
-        );
-        assert_eq!(
-            read(&response(429, "slow down")).verdict,
-            Verdict::Throttled { wait: None }
-        );
-        assert_eq!(
-            read(&response(502, "<html>")).verdict,
-            Verdict::TryAgain { wait: None }
-        );
+        let answer = Response { rate_reset: Some(Duration::from_secs(7)), ..response(429, body) };
+        assert_eq!(read(&answer).verdict, Verdict::Throttled { wait: Some(Duration::from_secs(7)) });
+        assert_eq!(read(&response(429, "slow down")).verdict, Verdict::Throttled { wait: None });
+        assert_eq!(read(&response(502, "<html>")).verdict, Verdict::TryAgain { wait: None });
     }
 }

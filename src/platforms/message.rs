@@ -4,9 +4,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{dingtalk, lark, wecom};
-use crate::domain::{
-    Content, Delivery, Format, Mentions, Moment, Piece, Platform, Secret, Subscription,
-};
+use crate::domain::{Content, Delivery, Format, Mentions, Moment, Piece, Platform, Secret, Subscription};
 
 /// What a message is made of.
 pub struct Draft<'a> {
@@ -46,11 +44,7 @@ pub(super) struct Words<'a> {
 
 /// Writes and signs the message.
 pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
-    let Draft {
-        delivery,
-        subscription,
-        now,
-    } = draft;
+    let Draft { delivery, subscription, now } = draft;
     let content: &Content = &delivery.event.content;
     let body = match content.piece_for(subscription.platform) {
         Some(Piece::Native(json)) => native(json)?,
@@ -117,10 +111,7 @@ pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec
     if bytes.len() > bytes_max {
         return Err(Unsendable {
             code: "too_large",
-            detail: format!(
-                "the message has {} bytes; the platform takes {bytes_max}",
-                bytes.len()
-            ),
+            detail: format!("the message has {} bytes; the platform takes {bytes_max}", bytes.len()),
         });
     }
     Ok(bytes)
@@ -128,8 +119,5 @@ pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec
 
 /// A JSON object from its fields.
 pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,7 +1,7 @@
 //! What each platform says on the wire: which endpoints are its own, how a message is written and signed, what an answer means.
 //!
-//! Pure: no clock, no network, no configuration. One file for each platform's wire form; the facts come from the platforms' own documents and from
-//! logs of real answers, and are collected in `docs/PLATFORMS.md`.
+//! Pure: no clock, no network, no configuration. One file for each platform's wire form; the facts come from the platforms' own documents and
+//! from logs of real answers.
 
 mod advice;
 mod answer;

@@ -25,11 +25,7 @@ pub(super) fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
     let notice = |bytes: usize| format!("\n… ({bytes} bytes left out)");
     let kept = cut(text, left.saturating_sub(total(&notice(text.len()))), cost).trim_end();
     let notice = notice(text.len() - kept.len());
-    let notice = if total(&notice) <= left {
-        notice
-    } else {
-        String::new()
-    };
+    let notice = if total(&notice) <= left { notice } else { String::new() };
     format!("{kept}{notice}{tail}")
 }
 
@@ -62,10 +58,7 @@ mod tests {
         let text = "告警".repeat(100);
         let fitted = fit(&text, "\n@1380", 120, RAW);
         assert!(fitted.len() <= 120, "{}", fitted.len());
-        assert_eq!(
-            fitted,
-            format!("{}告\n… (513 bytes left out)\n@1380", "告警".repeat(14))
-        );
+        assert_eq!(fitted, format!("{}告\n… (513 bytes left out)\n@1380", "告警".repeat(14)));
     }
 
     #[test]

@@ -26,10 +26,7 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
     match words.format {
         Format::Text => {
-            let head = words
-                .subject
-                .map(|subject| format!("{subject}\n"))
-                .unwrap_or_default();
+            let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let content = fit(&format!("{head}{}", words.text), &tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", content.into())]);
             let mut users = words.mentions.users.clone();
@@ -40,51 +37,28 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
                 text.insert("mentioned_list".to_owned(), json!(users));
             }
             if !words.mentions.mobiles.is_empty() {
-                text.insert(
-                    "mentioned_mobile_list".to_owned(),
-                    json!(words.mentions.mobiles),
-                );
+                text.insert("mentioned_mobile_list".to_owned(), json!(words.mentions.mobiles));
             }
             object([("msgtype", "text".into()), ("text", text.into())])
         }
         Format::Markdown => {
-            let head = words
-                .subject
-                .map(|subject| format!("### {subject}\n"))
-                .unwrap_or_default();
-            let named = words
-                .mentions
-                .users
-                .iter()
-                .filter(|user| !user.contains(['<', '>']));
-            let named: Vec<_> = named
-                .map(|user| format!("<@{user}>"))
-                .filter(|tag| !words.text.contains(tag))
-                .collect();
+            let head = words.subject.map(|subject| format!("### {subject}\n")).unwrap_or_default();
+            let named = words.mentions.users.iter().filter(|user| !user.contains(['<', '>']));
+            let named: Vec<_> =
+                named.map(|user| format!("<@{user}>")).filter(|tag| !words.text.contains(tag)).collect();
             if !named.is_empty() {
                 tail.push('\n');
                 tail.push_str(&named.join(" "));
             }
-            let content = fit(
-                &format!("{head}{}", words.text),
-                &tail,
-                MARKDOWN_BYTES_MAX,
-                RAW,
-            );
-            object([
-                ("msgtype", "markdown".into()),
-                ("markdown", json!({"content": content})),
-            ])
+            let content = fit(&format!("{head}{}", words.text), &tail, MARKDOWN_BYTES_MAX, RAW);
+            object([("msgtype", "markdown".into()), ("markdown", json!({"content": content}))])
         }
     }
 }
 
 /// There is nothing to sign: the URL is the secret.
 pub(super) fn seal(body: Map<String, Value>, endpoint: &Endpoint) -> Result<Prepared, Unsendable> {
-    Ok(Prepared {
-        url: Secret::new(endpoint.expose().to_owned()),
-        body: bounded(&body, BODY_BYTES_MAX)?,
-    })
+    Ok(Prepared { url: Secret::new(endpoint.expose().to_owned()), body: bounded(&body, BODY_BYTES_MAX)? })
 }
 
 /// What an answer means. A warning in the words of a success is still a success.
@@ -95,10 +69,7 @@ pub(super) fn read(response: &Response<'_>) -> Reading {
     let Some(code) = Response::number(&json, "errcode") else {
         return response.without_code();
     };
-    let words = json
-        .get("errmsg")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
     Reading::new(verdict(code, words), code, words)
 }
 
@@ -107,12 +78,10 @@ fn verdict(code: i64, words: &str) -> Verdict {
         0 => Verdict::Delivered,
         -1 | 6_000 => Verdict::TryAgain { wait: None },
         45_009 => Verdict::Throttled { wait: None },
-        45_033 => Verdict::Throttled {
-            wait: Some(CONCURRENCY_WAIT),
-        },
+        45_033 => Verdict::Throttled { wait: Some(CONCURRENCY_WAIT) },
         49_008 | 93_000 | 93_004 | 93_008 => Verdict::RobotGone,
-        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001
-        | 45_002 | 45_007 | 45_008 | 45_034 => Verdict::Refused,
+        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001 | 45_002 | 45_007
+        | 45_008 | 45_034 => Verdict::Refused,
         60_020 => Verdict::Security,
         _ if words.contains("freq out of limit") => Verdict::Throttled { wait: None },
         _ => Verdict::TryAgain { wait: None },
@@ -125,23 +94,13 @@ mod tests {
     use crate::domain::Mentions;
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words {
-            subject,
-            text,
-            format,
-            mentions: Mentions::default(),
-            keyword: None,
-        }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
     }
 
     #[test]
     fn text_mentions_by_list_and_markdown_by_tag() {
         let mut words = words(Some("db-1"), "down", Format::Text);
-        words.mentions = Mentions {
-            all: true,
-            mobiles: vec!["1380".into()],
-            users: vec!["ann".into()],
-        };
+        words.mentions = Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ann".into()] };
         assert_eq!(
             Value::Object(write(&words)),
             json!({"msgtype": "text", "text": {
@@ -161,19 +120,12 @@ mod tests {
     #[test]
     fn content_is_cut_to_the_bytes_of_its_type_and_keeps_keyword_and_mentions() {
         let text = "告警".repeat(5_000);
-        for (format, kind, max) in [
-            (Format::Text, "text", 2_048),
-            (Format::Markdown, "markdown", 4_096),
-        ] {
+        for (format, kind, max) in [(Format::Text, "text", 2_048), (Format::Markdown, "markdown", 4_096)] {
             let mut words = words(Some("s"), &text, format);
             words.keyword = Some("钥");
             let body = Value::Object(write(&words));
             let content = body[kind]["content"].as_str().unwrap();
-            assert!(
-                (max - 8..=max).contains(&content.len()),
-                "{kind}: {}",
-                content.len()
-            );
+            assert!((max - 8..=max).contains(&content.len()), "{kind}: {}", content.len());
             assert!(content.ends_with("bytes left out)\n钥"));
         }
     }
@@ -186,12 +138,7 @@ mod tests {
             (-1, again),
             (6_000, again),
             (45_009, Verdict::Throttled { wait: None }),
-            (
-                45_033,
-                Verdict::Throttled {
-                    wait: Some(CONCURRENCY_WAIT),
-                },
-            ),
+            (45_033, Verdict::Throttled { wait: Some(CONCURRENCY_WAIT) }),
             (93_000, Verdict::RobotGone),
             (93_004, Verdict::RobotGone),
             (93_008, Verdict::RobotGone),
@@ -220,12 +167,7 @@ mod tests {
     #[test]
     fn a_success_with_a_warning_is_a_success() {
         let body = br#"{"errcode":0,"errmsg":"ok. Warning: wrong json format. "}"#;
-        let reading = read(&Response {
-            status: 200,
-            retry_after: None,
-            rate_reset: None,
-            body,
-        });
+        let reading = read(&Response { status: 200, retry_after: None, rate_reset: None, body });
         assert_eq!(reading.verdict, Verdict::Delivered);
     }
 }

@@ -64,38 +64,26 @@ impl Courier {
             .pool_max_idle_per_host(settings.pool_idle_per_host)
             .tcp_keepalive(Duration::from_secs(30))
             .tcp_nodelay(true)
-            .dns_resolver(Arc::new(GuardedResolver {
-                gateways: Arc::clone(&gateways),
-            }))
+            .dns_resolver(Arc::new(GuardedResolver { gateways: Arc::clone(&gateways) }))
             .build()?;
-        Ok(Self {
-            client,
-            deadline: settings.deadline,
-            gateways,
-        })
+        Ok(Self { client, deadline: settings.deadline, gateways })
     }
 
     async fn exchange(&self, request: Request) -> Result<Reply, NoAnswer> {
-        let url = reqwest::Url::parse(request.url.expose())
-            .map_err(|_| no_answer("broken", "the URL cannot be read"))?;
+        let url =
+            reqwest::Url::parse(request.url.expose()).map_err(|_| no_answer("broken", "the URL cannot be read"))?;
         // The client resolves names only; an address in place of a name is checked here.
         let literal = match url.host() {
             Some(url::Host::Ipv4(address)) => Some(address.into()),
             Some(url::Host::Ipv6(address)) => Some(address.into()),
             _ => None,
         };
-        let gateway = url
-            .host_str()
-            .is_some_and(|host| self.gateways.contains(host));
+        let gateway = url.host_str().is_some_and(|host| self.gateways.contains(host));
         if !gateway && literal.is_some_and(|address| !is_outside(address)) {
             return Err(no_answer("dns", &OnlyInside.to_string()));
         }
-        let sent = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(request.body)
-            .send();
+        let sent =
+            self.client.post(url).header(CONTENT_TYPE, "application/json; charset=utf-8").body(request.body).send();
         let mut response = sent.await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers());
         let (retry_after, rate_reset) = (retry_after(headers), seconds(headers, &RATE_RESET));
@@ -108,12 +96,7 @@ impl Courier {
             }
         }
         body.truncate(BODY_BYTES_MAX);
-        Ok(Reply {
-            status: StatusCode::as_u16(&status),
-            retry_after,
-            rate_reset,
-            body: Bytes::from(body),
-        })
+        Ok(Reply { status: StatusCode::as_u16(&status), retry_after, rate_reset, body: Bytes::from(body) })
     }
 }
 
@@ -122,10 +105,7 @@ impl Post for Courier {
     async fn post(&self, request: Request) -> Result<Reply, NoAnswer> {
         match tokio::time::timeout(self.deadline, self.exchange(request)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(no_answer(
-                "timeout",
-                &format!("no whole answer within {} s", self.deadline.as_secs()),
-            )),
+            Err(_) => Err(no_answer("timeout", &format!("no whole answer within {} s", self.deadline.as_secs()))),
         }
     }
 }
@@ -135,37 +115,23 @@ fn failed(error: reqwest::Error) -> NoAnswer {
     let error = error.without_url();
     let causes: Vec<_> = std::iter::successors(error.source(), |cause| (*cause).source()).collect();
     let inside = causes.iter().any(|cause| cause.is::<OnlyInside>());
-    let resolving = causes
-        .iter()
-        .any(|cause| cause.to_string().contains("dns error"));
+    let resolving = causes.iter().any(|cause| cause.to_string().contains("dns error"));
     let code = match () {
         () if inside || resolving => "dns",
         () if error.is_timeout() && !error.is_connect() => "timeout",
         () if error.is_connect() => "connect",
         () => "broken",
     };
-    let words = causes.iter().fold(error.to_string(), |words, cause| {
-        format!("{words}: {cause}")
-    });
+    let words = causes.iter().fold(error.to_string(), |words, cause| format!("{words}: {cause}"));
     no_answer(code, &words)
 }
 
 fn no_answer(code: &'static str, detail: &str) -> NoAnswer {
-    NoAnswer {
-        code,
-        detail: detail.to_owned(),
-    }
+    NoAnswer { code, detail: detail.to_owned() }
 }
 
 fn seconds(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
-    headers
-        .get(name)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    headers.get(name)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// In seconds, or as a date.
@@ -212,58 +178,32 @@ mod tests {
     }
 
     async fn post(courier: &Courier, url: String) -> Result<Reply, NoAnswer> {
-        courier
-            .post(Request {
-                url: Secret::new(url),
-                body: Bytes::from_static(b"{}"),
-            })
-            .await
+        courier.post(Request { url: Secret::new(url), body: Bytes::from_static(b"{}") }).await
     }
 
     #[tokio::test]
     async fn an_address_inside_is_not_called_whether_written_or_resolved() {
         let port = server(Vec::new()).await;
         for host in ["127.0.0.1", "[::1]", "localhost"] {
-            let refused = post(&courier(&[]), format!("http://{host}:{port}/?t=MARKER"))
-                .await
-                .unwrap_err();
+            let refused = post(&courier(&[]), format!("http://{host}:{port}/?t=MARKER")).await.unwrap_err();
             assert_eq!(refused.code, "dns", "{host}: {}", refused.detail);
-            assert!(
-                refused.detail.contains("private address"),
-                "{}",
-                refused.detail
-            );
+            assert!(refused.detail.contains("private address"), "{}", refused.detail);
         }
     }
 
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_is_not_followed() {
-        let answer =
-            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
-                .to_vec();
+        let answer = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_vec();
         let port = server(answer).await;
-        let reply = post(
-            &courier(&["127.0.0.1"]),
-            format!("http://127.0.0.1:{port}/"),
-        )
-        .await
-        .unwrap();
+        let reply = post(&courier(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/")).await.unwrap();
         assert_eq!(reply.status, 302);
     }
 
     #[tokio::test]
     async fn the_deadline_covers_head_and_body() {
-        for answer in [
-            &b""[..],
-            b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
-        ] {
+        for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"] {
             let port = server(answer.to_vec()).await;
-            let late = post(
-                &courier(&["127.0.0.1"]),
-                format!("http://127.0.0.1:{port}/"),
-            )
-            .await
-            .unwrap_err();
+            let late = post(&courier(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/")).await.unwrap_err();
             assert_eq!(late.code, "timeout");
         }
     }
@@ -273,12 +213,7 @@ mod tests {
         let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n".to_vec();
         answer.resize(answer.len() + 200_000, b'x');
         let port = server(answer).await;
-        let reply = post(
-            &courier(&["127.0.0.1"]),
-            format!("http://127.0.0.1:{port}/"),
-        )
-        .await
-        .unwrap();
+        let reply = post(&courier(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/")).await.unwrap();
         assert_eq!(reply.body.len(), BODY_BYTES_MAX);
     }
 
@@ -299,27 +234,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let refused = post(
-            &courier(&["127.0.0.1"]),
-            format!("http://127.0.0.1:{port}/?access_token=MARKER"),
-        )
-        .await
-        .unwrap_err();
+        let refused =
+            post(&courier(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/?access_token=MARKER")).await.unwrap_err();
         assert_eq!(refused.code, "connect");
-        let unknown = post(
-            &courier(&[]),
-            "http://no-such-host.invalid/?access_token=MARKER".to_owned(),
-        )
-        .await
-        .unwrap_err();
+        let unknown =
+            post(&courier(&[]), "http://no-such-host.invalid/?access_token=MARKER".to_owned()).await.unwrap_err();
         assert_eq!(unknown.code, "dns");
         let port = server(b"garbage\r\n\r\n".to_vec()).await;
-        let broken = post(
-            &courier(&["127.0.0.1"]),
-            format!("http://127.0.0.1:{port}/?access_token=MARKER"),
-        )
-        .await
-        .unwrap_err();
+        let broken =
+            post(&courier(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/?access_token=MARKER")).await.unwrap_err();
         assert_eq!(broken.code, "broken");
         for failure in [refused, unknown, broken] {
             assert!(!format!("{failure:?}").contains("MARKER"), "{failure:?}");

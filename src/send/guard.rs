@@ -29,17 +29,12 @@ impl Resolve for GuardedResolver {
             // The port is set by the caller.
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if found.is_empty() {
-                return Err(
-                    io::Error::new(io::ErrorKind::NotFound, "the name has no address").into(),
-                );
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
             }
             let allowed: Vec<SocketAddr> = if gateways.contains(name.as_str()) {
                 found
             } else {
-                found
-                    .into_iter()
-                    .filter(|address| is_outside(address.ip()))
-                    .collect()
+                found.into_iter().filter(|address| is_outside(address.ip())).collect()
             };
             if allowed.is_empty() {
                 return Err(OnlyInside.into());
@@ -82,8 +77,7 @@ fn v4_is_outside(address: Ipv4Addr) -> bool {
 fn v6_is_outside(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     // Only global unicast is outside, without documentation, and without the tunnels whose address hides a v4 one.
-    let hides_v4 =
-        first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
+    let hides_v4 = first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
     (first & 0xe000) == 0x2000 && !(first == 0x2001 && second == 0xdb8) && !hides_v4
 }
 
@@ -121,14 +115,7 @@ mod tests {
         ] {
             assert!(!is_outside(inside.parse().unwrap()), "{inside}");
         }
-        for outside in [
-            "203.119.204.1",
-            "8.8.8.8",
-            "::ffff:8.8.8.8",
-            "2408:4001:f00::1",
-            "100.128.0.1",
-            "172.32.0.1",
-        ] {
+        for outside in ["203.119.204.1", "8.8.8.8", "::ffff:8.8.8.8", "2408:4001:f00::1", "100.128.0.1", "172.32.0.1"] {
             assert!(is_outside(outside.parse().unwrap()), "{outside}");
         }
     }

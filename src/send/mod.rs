@@ -71,17 +71,8 @@ impl Sender {
     }
 
     /// Makes one attempt. Whatever happens has an answer.
-    pub async fn attempt(
-        &self,
-        delivery: &Delivery,
-        subscription: &Subscription,
-        now: Moment,
-    ) -> Answer {
-        let prepared = match platforms::prepare(&Draft {
-            delivery,
-            subscription,
-            now,
-        }) {
+    pub async fn attempt(&self, delivery: &Delivery, subscription: &Subscription, now: Moment) -> Answer {
+        let prepared = match platforms::prepare(&Draft { delivery, subscription, now }) {
             Ok(prepared) => prepared,
             Err(unsendable) => {
                 return Answer {
@@ -91,31 +82,15 @@ impl Sender {
                 };
             }
         };
-        match self
-            .post
-            .post(self.directed(subscription.platform, prepared))
-            .await
-        {
+        match self.post.post(self.directed(subscription.platform, prepared)).await {
             Ok(reply) => {
-                let Reply {
-                    status,
-                    retry_after,
-                    rate_reset,
-                    body,
-                } = reply;
-                let response = Response {
-                    status,
-                    retry_after,
-                    rate_reset,
-                    body: &body,
-                };
+                let Reply { status, retry_after, rate_reset, body } = reply;
+                let response = Response { status, retry_after, rate_reset, body: &body };
                 platforms::read_answer(subscription, &response)
             }
-            Err(NoAnswer { code, detail }) => Answer {
-                verdict: Verdict::TryAgain { wait: None },
-                code: code.to_owned(),
-                detail,
-            },
+            Err(NoAnswer { code, detail }) => {
+                Answer { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail }
+            }
         }
     }
 
@@ -129,24 +104,14 @@ impl Sender {
             None => prepared.url,
             Some(gateway) => through(gateway, &prepared.url),
         };
-        Request {
-            url,
-            body: prepared.body.into(),
-        }
+        Request { url, body: prepared.body.into() }
     }
 }
 
 /// The same path and query at the gateway.
 fn through(gateway: &Url, url: &Secret) -> Secret {
-    let rest = url
-        .expose()
-        .split_once("://")
-        .and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
-    Secret::new(format!(
-        "{}{}",
-        gateway.as_str().trim_end_matches('/'),
-        rest.unwrap_or_default()
-    ))
+    let rest = url.expose().split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+    Secret::new(format!("{}{}", gateway.as_str().trim_end_matches('/'), rest.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -155,15 +120,10 @@ mod tests {
 
     #[test]
     fn a_gateway_takes_the_place_of_scheme_host_and_port_only() {
-        let url = Secret::new(
-            "https://oapi.dingtalk.com/robot/send?access_token=T&sign=a%2Fb".to_owned(),
-        );
+        let url = Secret::new("https://oapi.dingtalk.com/robot/send?access_token=T&sign=a%2Fb".to_owned());
         for gateway in ["http://127.0.0.1:80", "http://127.0.0.1/"] {
             let directed = through(&gateway.parse().unwrap(), &url);
-            assert_eq!(
-                directed.expose(),
-                "http://127.0.0.1/robot/send?access_token=T&sign=a%2Fb"
-            );
+            assert_eq!(directed.expose(), "http://127.0.0.1/robot/send?access_token=T&sign=a%2Fb");
         }
     }
 }

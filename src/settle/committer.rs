@@ -88,11 +88,7 @@ impl Committer {
         let (mut entries, mut closed) = (Vec::with_capacity(group.len()), Vec::new());
         for note in group {
             match note {
-                Note::Sent(robot, platform, at) => entries.push(Entry::Sent {
-                    robot,
-                    platform,
-                    at,
-                }),
+                Note::Sent(robot, platform, at) => entries.push(Entry::Sent { robot, platform, at }),
                 Note::Progressed(tally) => match tally.outcome() {
                     Progress::Partial(entry) => entries.push(entry),
                     Progress::Closed(entry) => {
@@ -106,13 +102,7 @@ impl Committer {
         let receipts: Vec<_> = closed.iter().map(|tally| tally.receipt()).collect();
         if self.outbox.acknowledge(&receipts).await.is_err() {
             // These come back for certain. With a name they are recognised; for the others a new entry is left behind.
-            self.record(
-                closed
-                    .iter()
-                    .filter_map(|tally| tally.returning())
-                    .collect(),
-            )
-            .await?;
+            self.record(closed.iter().filter_map(|tally| tally.returning()).collect()).await?;
         }
         Ok(())
     }

@@ -16,11 +16,7 @@ pub fn decide(
     resume: Moment,
     dice: f64,
 ) -> Settlement {
-    let dead = |reason| Settlement::Dead {
-        reason,
-        code: answer.code.clone(),
-        detail: answer.detail.clone(),
-    };
+    let dead = |reason| Settlement::Dead { reason, code: answer.code.clone(), detail: answer.detail.clone() };
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
         Verdict::Throttled { .. } => defer(delivery, resume),
@@ -47,11 +43,7 @@ pub fn decide(
 /// What is to be done about a delivery whose turn is at `until`: it waits, unless its time to live ends before.
 #[must_use]
 pub fn defer(delivery: &Delivery, until: Moment) -> Settlement {
-    if until >= delivery.event.expires_at {
-        expired(until, delivery)
-    } else {
-        Settlement::Deferred { until }
-    }
+    if until >= delivery.event.expires_at { expired(until, delivery) } else { Settlement::Deferred { until } }
 }
 
 /// What is to be done before anything is tried: nothing, unless the time to live has ended.
@@ -118,61 +110,30 @@ mod tests {
             age_max: Duration::from_secs(1000),
             wait_max: Duration::from_secs(600),
         };
-        let answer = Answer {
-            verdict,
-            code: "c".into(),
-            detail: "d".into(),
-        };
-        decide(
-            &delivery(attempts, expires_in),
-            &answer,
-            &policy,
-            NOW,
-            at(60),
-            0.0,
-        )
+        let answer = Answer { verdict, code: "c".into(), detail: "d".into() };
+        decide(&delivery(attempts, expires_in), &answer, &policy, NOW, at(60), 0.0)
     }
 
     fn dead(reason: DeadReason) -> Settlement {
-        Settlement::Dead {
-            reason,
-            code: "c".into(),
-            detail: "d".into(),
-        }
+        Settlement::Dead { reason, code: "c".into(), detail: "d".into() }
     }
 
     #[test]
     fn every_verdict_has_its_settlement() {
-        let again = |wait: Option<u64>| Verdict::TryAgain {
-            wait: wait.map(Duration::from_secs),
-        };
+        let again = |wait: Option<u64>| Verdict::TryAgain { wait: wait.map(Duration::from_secs) };
         for (verdict, attempts, expires_in, settlement) in [
             (Verdict::Delivered, 1, 900, Settlement::Done),
             (Verdict::Refused, 1, 900, dead(DeadReason::Refused)),
             (Verdict::RobotGone, 1, 900, dead(DeadReason::RobotGone)),
             (Verdict::Security, 1, 900, dead(DeadReason::Security)),
-            (
-                Verdict::Throttled { wait: None },
-                0,
-                900,
-                Settlement::Deferred { until: at(60) },
-            ),
+            (Verdict::Throttled { wait: None }, 0, 900, Settlement::Deferred { until: at(60) }),
             (again(None), 1, 900, Settlement::Retried { until: at(5) }),
             (again(None), 2, 900, Settlement::Retried { until: at(15) }),
-            (
-                again(Some(100)),
-                2,
-                900,
-                Settlement::Retried { until: at(100) },
-            ),
+            (again(Some(100)), 2, 900, Settlement::Retried { until: at(100) }),
             (again(None), 3, 900, dead(DeadReason::Exhausted)),
             (again(None), 1, 5, dead(DeadReason::Expired)),
         ] {
-            assert_eq!(
-                settle(verdict, attempts, expires_in),
-                settlement,
-                "{verdict:?} {attempts}"
-            );
+            assert_eq!(settle(verdict, attempts, expires_in), settlement, "{verdict:?} {attempts}");
         }
     }
 
@@ -182,23 +143,11 @@ mod tests {
             Settlement::Dead { reason, .. } => Some(reason),
             _ => None,
         };
-        assert_eq!(
-            reason(defer(&delivery(0, 60), at(60))),
-            Some(DeadReason::Expired)
-        );
-        assert_eq!(
-            reason(settle(Verdict::Throttled { wait: None }, 0, 60)),
-            Some(DeadReason::Expired)
-        );
-        assert_eq!(
-            defer(&delivery(0, 61), at(60)),
-            Settlement::Deferred { until: at(60) }
-        );
+        assert_eq!(reason(defer(&delivery(0, 60), at(60))), Some(DeadReason::Expired));
+        assert_eq!(reason(settle(Verdict::Throttled { wait: None }, 0, 60)), Some(DeadReason::Expired));
+        assert_eq!(defer(&delivery(0, 61), at(60)), Settlement::Deferred { until: at(60) });
         assert_eq!(expire(&delivery(0, 1), NOW), None);
-        assert_eq!(
-            expire(&delivery(0, 1), at(1)).and_then(reason),
-            Some(DeadReason::Expired)
-        );
+        assert_eq!(expire(&delivery(0, 1), at(1)).and_then(reason), Some(DeadReason::Expired));
     }
 
     #[test]

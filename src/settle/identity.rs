@@ -41,26 +41,13 @@ impl Identity {
         if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
             let key = LedgerKey(digest(b"event", &[topic, id.as_bytes(), &published.body]));
             let done = ledger.done(key);
-            return Self {
-                key,
-                event: EventId::new(id),
-                made: None,
-                done,
-            };
+            return Self { key, event: EventId::new(id), made: None, done };
         }
         let fingerprint = digest(b"content", &[topic, &published.body]);
         if redelivered && let Some(adopted) = ledger.adopt(fingerprint) {
-            let made = Made {
-                fingerprint,
-                name: adopted.event,
-            };
+            let made = Made { fingerprint, name: adopted.event };
             let event = EventId::from_bytes(made.name);
-            return Self {
-                key: adopted.key,
-                event,
-                made: Some(made),
-                done: adopted.done,
-            };
+            return Self { key: adopted.key, event, made: Some(made), done: adopted.done };
         }
         let name = EventId::random_bytes();
         Self {
@@ -74,12 +61,7 @@ impl Identity {
     /// Of a message that is settled as a whole, whatever it carries: a delivery that travels alone, or one that cannot be read.
     #[must_use]
     pub fn alone(key: LedgerKey, event: EventId) -> Self {
-        Self {
-            key,
-            event,
-            made: None,
-            done: Vec::new(),
-        }
+        Self { key, event, made: None, done: Vec::new() }
     }
 }
 
@@ -87,16 +69,8 @@ impl Identity {
 /// is recognised.
 #[must_use]
 pub fn key_of_delivery(delivery: &Delivery) -> LedgerKey {
-    let counts = [
-        delivery.generation.to_be_bytes(),
-        delivery.hops.to_be_bytes(),
-    ]
-    .concat();
-    let parts: [&[u8]; 3] = [
-        delivery.event.id.as_str().as_bytes(),
-        delivery.subscription.as_bytes(),
-        &counts,
-    ];
+    let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
+    let parts: [&[u8]; 3] = [delivery.event.id.as_str().as_bytes(), delivery.subscription.as_bytes(), &counts];
     LedgerKey(digest(b"delivery", &parts))
 }
 

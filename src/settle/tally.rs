@@ -43,21 +43,9 @@ impl Tally {
     /// A tally with nothing opened yet. `done` was settled earlier, in a session that ended.
     #[must_use]
     pub fn new(identity: Identity, receipt: Receipt) -> Self {
-        let Identity {
-            key, made, done, ..
-        } = identity;
-        let count = Count {
-            recorded: done.len(),
-            done,
-            ..Count::default()
-        };
-        Self {
-            key,
-            made,
-            receipt,
-            count: Mutex::new(count),
-            announced: AtomicBool::new(false),
-        }
+        let Identity { key, made, done, .. } = identity;
+        let count = Count { recorded: done.len(), done, ..Count::default() };
+        Self { key, made, receipt, count: Mutex::new(count), announced: AtomicBool::new(false) }
     }
 
     /// One delivery more has to be settled.
@@ -122,8 +110,7 @@ impl Tally {
     #[must_use]
     pub fn returning(&self) -> Option<Entry> {
         let done = self.count().done.clone();
-        self.made
-            .map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
+        self.made.map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
     }
 
     fn partial(&self, key: LedgerKey, done: Vec<SubscriptionId>) -> Entry {

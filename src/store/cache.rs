@@ -53,10 +53,7 @@ impl PageCache {
     /// Forgets everything. Called after a change is on the disk.
     pub(super) fn forget(&self) {
         let mut kept = self.kept();
-        *kept = Kept {
-            version: kept.version + 1,
-            ..Kept::default()
-        };
+        *kept = Kept { version: kept.version + 1, ..Kept::default() };
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -69,23 +66,16 @@ mod tests {
     use super::*;
 
     fn page() -> Page {
-        Page {
-            recipients: Vec::new(),
-            next: None,
-        }
+        Page { recipients: Vec::new(), next: None }
     }
 
     #[test]
     fn a_page_read_before_a_change_is_not_kept_after_it() {
         let (cache, place) = (PageCache::default(), ("t".parse().unwrap(), None));
-        let Err(version) = cache.get(&place) else {
-            panic!("kept")
-        };
+        let Err(version) = cache.get(&place) else { panic!("kept") };
         cache.forget();
         cache.keep(place.clone(), &page(), version);
-        let Err(version) = cache.get(&place) else {
-            panic!("kept")
-        };
+        let Err(version) = cache.get(&place) else { panic!("kept") };
         cache.keep(place.clone(), &page(), version);
         assert!(cache.get(&place).is_ok());
         cache.forget();

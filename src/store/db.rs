@@ -45,42 +45,23 @@ impl Db {
     /// Opens the database of the store in `dir`, or begins one.
     pub(super) fn open(dir: &Path) -> Result<Self, Fault> {
         let folder = dir.join("db");
-        let failed = |source| StoreError::Disk {
-            dir: dir.to_owned(),
-            verb: "opened",
-            source,
-        };
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         remove_half_snapshots(&folder).map_err(failed)?;
         let db = match open_sled(&folder) {
             Err(Unopened::Damaged(why)) => {
                 // sled reads its log from the beginning if there is no snapshot; that has repaired what was only a broken snapshot.
-                tracing::warn!(
-                    why,
-                    "the store's database does not open; trying without its snapshots"
-                );
+                tracing::warn!(why, "the store's database does not open; trying without its snapshots");
                 set_snapshots_aside(&folder).map_err(failed)?;
                 open_sled(&folder)
             }
             opened => opened,
         };
         let db = db.map_err(|error| error.into_store_error(dir))?;
-        let tree = |name: &str| {
-            db.open_tree(name)
-                .map_err(|error| Unopened::from(error).into_store_error(dir))
-        };
+        let tree = |name: &str| db.open_tree(name).map_err(|error| Unopened::from(error).into_store_error(dir));
         let (rows, topics, robots) = (tree("subscriptions")?, tree("topics")?, tree("robots")?);
         let file = File::open(folder.join("db")).map_err(failed)?;
-        sync_folder(&folder)
-            .and_then(|()| sync_folder(dir))
-            .map_err(failed)?;
-        Ok(Self {
-            db,
-            rows,
-            topics,
-            robots,
-            file,
-            dir: dir.to_owned(),
-        })
+        sync_folder(&folder).and_then(|()| sync_folder(dir)).map_err(failed)?;
+        Ok(Self { db, rows, topics, robots, file, dir: dir.to_owned() })
     }
 
     /// Whether the store belongs to this key. A new store belongs to whoever opens it first.
@@ -89,12 +70,8 @@ impl Db {
         if let Some(found) = self.db.get(NAME).map_err(|error| self.unread(error))? {
             return Ok(found == check.0.as_slice());
         }
-        self.db
-            .insert(NAME, &check.0)
-            .map_err(|error| self.unwritten(error))?;
-        self.db
-            .insert(b"format", &[1])
-            .map_err(|error| self.unwritten(error))?;
+        self.db.insert(NAME, &check.0).map_err(|error| self.unwritten(error))?;
+        self.db.insert(b"format", &[1]).map_err(|error| self.unwritten(error))?;
         self.sync()?;
         Ok(true)
     }
@@ -137,19 +114,13 @@ impl Db {
 
     /// The row of that id.
     pub(super) fn get(&self, id: SubscriptionId) -> Result<Option<Row>, Fault> {
-        let found = self
-            .rows
-            .get(id.as_bytes())
-            .map_err(|error| self.unread(error))?;
+        let found = self.rows.get(id.as_bytes()).map_err(|error| self.unread(error))?;
         found.map(|bytes| self.decode(id, &bytes)).transpose()
     }
 
     /// The row of that robot on that topic.
     pub(super) fn of_robot(&self, topic: &TopicName, robot: RobotId) -> Result<Option<Row>, Fault> {
-        let found = self
-            .robots
-            .get(by_topic(topic, robot.as_bytes()))
-            .map_err(|error| self.unread(error))?;
+        let found = self.robots.get(by_topic(topic, robot.as_bytes())).map_err(|error| self.unread(error))?;
         match found.and_then(|id| <[u8; 16]>::try_from(&*id).ok()) {
             Some(id) => self.get(SubscriptionId::from_bytes(id)),
             None => Ok(None),
@@ -164,10 +135,8 @@ impl Db {
         limit: usize,
     ) -> Result<Vec<Row>, Fault> {
         let prefix = by_topic(topic, &[]);
-        let from = after.map_or_else(
-            || Bound::Included(prefix.clone()),
-            |id| Bound::Excluded(by_topic(topic, id.as_bytes())),
-        );
+        let from =
+            after.map_or_else(|| Bound::Included(prefix.clone()), |id| Bound::Excluded(by_topic(topic, id.as_bytes())));
         let keys = self.topics.range((from, Bound::Unbounded)).keys();
         let mut found = Vec::new();
         for key in keys {
@@ -175,8 +144,7 @@ impl Db {
             let Some(id) = key.strip_prefix(prefix.as_slice()) else {
                 break;
             };
-            let id = <[u8; 16]>::try_from(id)
-                .map_err(|_| self.damaged("the index of topics names no id"))?;
+            let id = <[u8; 16]>::try_from(id).map_err(|_| self.damaged("the index of topics names no id"))?;
             let id = SubscriptionId::from_bytes(id);
             // Removed between the two reads.
             let Some(row) = self.get(id)? else { continue };
@@ -189,11 +157,7 @@ impl Db {
     }
 
     /// Up to `limit` rows of any topic, in the order of their ids, beginning with the one after `after`.
-    pub(super) fn all(
-        &self,
-        after: Option<SubscriptionId>,
-        limit: usize,
-    ) -> Result<Vec<Row>, Fault> {
+    pub(super) fn all(&self, after: Option<SubscriptionId>, limit: usize) -> Result<Vec<Row>, Fault> {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()));
         let rows = self.rows.range((from, Bound::Unbounded)).take(limit);
         rows.map(|row| {
@@ -205,63 +169,39 @@ impl Db {
     }
 
     fn decode(&self, id: SubscriptionId, bytes: &[u8]) -> Result<Row, Fault> {
-        Row::decode(id, bytes).ok_or_else(|| {
-            self.damaged(&format!(
-                "the row of subscription {id} cannot be read by this version"
-            ))
-        })
+        Row::decode(id, bytes)
+            .ok_or_else(|| self.damaged(&format!("the row of subscription {id} cannot be read by this version")))
     }
 
     fn change(
         &self,
-        act: impl Fn(
-            &TransactionalTree,
-            &TransactionalTree,
-            &TransactionalTree,
-        ) -> ConflictableTransactionResult<()>,
+        act: impl Fn(&TransactionalTree, &TransactionalTree, &TransactionalTree) -> ConflictableTransactionResult<()>,
     ) -> Result<(), Fault> {
         let trees = (&self.rows, &self.topics, &self.robots);
-        trees
-            .transaction(|(rows, topics, robots)| act(rows, topics, robots))
-            .map_err(|error| match error {
-                TransactionError::Abort(()) => self.damaged("a change was given up"),
-                TransactionError::Storage(error) => self.unwritten(error),
-            })?;
+        trees.transaction(|(rows, topics, robots)| act(rows, topics, robots)).map_err(|error| match error {
+            TransactionError::Abort(()) => self.damaged("a change was given up"),
+            TransactionError::Storage(error) => self.unwritten(error),
+        })?;
         self.sync()
     }
 
     fn sync(&self) -> Result<(), Fault> {
         self.db.flush().map_err(|error| self.unwritten(error))?;
-        let failed = |source| StoreError::Disk {
-            dir: self.dir.clone(),
-            verb: "written",
-            source,
-        };
+        let failed = |source| StoreError::Disk { dir: self.dir.clone(), verb: "written", source };
         self.file.sync_data().map_err(failed)
     }
 
     fn unread(&self, error: sled::Error) -> Fault {
-        StoreError::Disk {
-            dir: self.dir.clone(),
-            verb: "read",
-            source: error.into(),
-        }
+        StoreError::Disk { dir: self.dir.clone(), verb: "read", source: error.into() }
     }
 
     fn unwritten(&self, error: sled::Error) -> Fault {
-        StoreError::Disk {
-            dir: self.dir.clone(),
-            verb: "written",
-            source: error.into(),
-        }
+        StoreError::Disk { dir: self.dir.clone(), verb: "written", source: error.into() }
     }
 
     /// Something in the content is not as it was written.
     pub(super) fn damaged(&self, what: &str) -> Fault {
-        StoreError::Damaged {
-            dir: self.dir.clone(),
-            what: what.to_owned(),
-        }
+        StoreError::Damaged { dir: self.dir.clone(), what: what.to_owned() }
     }
 }
 
@@ -287,25 +227,15 @@ impl From<sled::Error> for Unopened {
 impl Unopened {
     fn into_store_error(self, dir: &Path) -> StoreError {
         match self {
-            Self::Damaged(what) => StoreError::Damaged {
-                dir: dir.to_owned(),
-                what,
-            },
-            Self::Disk(source) => StoreError::Disk {
-                dir: dir.to_owned(),
-                verb: "opened",
-                source,
-            },
+            Self::Damaged(what) => StoreError::Damaged { dir: dir.to_owned(), what },
+            Self::Disk(source) => StoreError::Disk { dir: dir.to_owned(), verb: "opened", source },
         }
     }
 }
 
 /// sled can panic on what it does not expect in its files.
 fn open_sled(folder: &Path) -> Result<sled::Db, Unopened> {
-    let config = sled::Config::new()
-        .path(folder)
-        .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(None);
+    let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(opened) => Ok(opened?),
         Err(_) => Err(Unopened::Damaged("its database cannot be read".to_owned())),
@@ -343,11 +273,7 @@ fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with("snap."))
-        {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("snap.")) {
             found.push(path);
         }
     }

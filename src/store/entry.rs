@@ -45,12 +45,7 @@ impl Entry {
     /// Appends the entry's form to `bytes`.
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Partial {
-                key,
-                fingerprint,
-                event,
-                done,
-            } => {
+            Self::Partial { key, fingerprint, event, done } => {
                 bytes.push(PARTIAL);
                 bytes.extend(key.0);
                 bytes.extend(fingerprint);
@@ -62,11 +57,7 @@ impl Entry {
                 bytes.push(CLOSED);
                 bytes.extend(key.0);
             }
-            Self::Sent {
-                robot,
-                platform,
-                at,
-            } => {
+            Self::Sent { robot, platform, at } => {
                 bytes.push(SENT);
                 bytes.extend(robot.as_bytes());
                 bytes.push(row::code(*platform));
@@ -84,44 +75,17 @@ impl Entry {
                 let (&fingerprint, rest) = rest.split_first_chunk::<16>()?;
                 let (&event, rest) = rest.split_first_chunk::<16>()?;
                 let (&count, rest) = rest.split_first_chunk::<4>()?;
-                let length = usize::try_from(u32::from_be_bytes(count))
-                    .ok()?
-                    .checked_mul(16)?;
+                let length = usize::try_from(u32::from_be_bytes(count)).ok()?.checked_mul(16)?;
                 let (done, rest) = rest.split_at_checked(length)?;
-                let done = done
-                    .as_chunks::<16>()
-                    .0
-                    .iter()
-                    .map(|id| SubscriptionId::from_bytes(*id))
-                    .collect();
-                Some((
-                    Self::Partial {
-                        key: LedgerKey(name),
-                        fingerprint,
-                        event,
-                        done,
-                    },
-                    rest,
-                ))
+                let done = done.as_chunks::<16>().0.iter().map(|id| SubscriptionId::from_bytes(*id)).collect();
+                Some((Self::Partial { key: LedgerKey(name), fingerprint, event, done }, rest))
             }
-            CLOSED => Some((
-                Self::Closed {
-                    key: LedgerKey(name),
-                },
-                rest,
-            )),
+            CLOSED => Some((Self::Closed { key: LedgerKey(name) }, rest)),
             SENT => {
                 let (&platform, rest) = rest.split_first()?;
                 let (&at, rest) = rest.split_first_chunk::<8>()?;
                 let at = Moment::from_unix_millis(u64::from_be_bytes(at));
-                Some((
-                    Self::Sent {
-                        robot: RobotId::from_bytes(name),
-                        platform: row::platform(platform)?,
-                        at,
-                    },
-                    rest,
-                ))
+                Some((Self::Sent { robot: RobotId::from_bytes(name), platform: row::platform(platform)?, at }, rest))
             }
             _ => None,
         }
@@ -139,14 +103,9 @@ mod tests {
                 key: LedgerKey([1; 16]),
                 fingerprint: [2; 16],
                 event: [3; 16],
-                done: vec![
-                    SubscriptionId::from_bytes([4; 16]),
-                    SubscriptionId::from_bytes([5; 16]),
-                ],
+                done: vec![SubscriptionId::from_bytes([4; 16]), SubscriptionId::from_bytes([5; 16])],
             },
-            Entry::Closed {
-                key: LedgerKey([6; 16]),
-            },
+            Entry::Closed { key: LedgerKey([6; 16]) },
             Entry::Sent {
                 robot: RobotId::from_bytes([7; 16]),
                 platform: Platform::WeCom,

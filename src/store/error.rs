@@ -14,9 +14,7 @@ pub enum StoreError {
         id: SubscriptionId,
     },
     /// The store was made with another master key.
-    #[error(
-        "the store {dir} was sealed with another master key: set key.file to the one it was made with"
-    )]
+    #[error("the store {dir} was sealed with another master key: set key.file to the one it was made with")]
     WrongKey {
         /// The store.
         dir: PathBuf,

@@ -44,32 +44,17 @@ impl Index {
     /// Takes in an entry of that segment.
     pub(super) fn apply(&mut self, entry: &Entry, segment: u64, now: Moment) {
         match entry {
-            Entry::Partial {
-                key,
-                fingerprint,
-                event,
-                done,
-            } => {
+            Entry::Partial { key, fingerprint, event, done } => {
                 self.in_hand.insert(*key);
-                let fresh = || Unfinished {
-                    fingerprint: *fingerprint,
-                    event: *event,
-                    done: Vec::new(),
-                    at: now,
-                };
+                let fresh = || Unfinished { fingerprint: *fingerprint, event: *event, done: Vec::new(), at: now };
                 let known = self.unfinished.contains_key(key);
                 let unfinished = self.unfinished.entry(*key).or_insert_with(fresh);
                 unfinished.at = now;
                 // The beginning of a segment repeats what is known already.
                 let old: HashSet<_> = unfinished.done.iter().copied().collect();
-                unfinished
-                    .done
-                    .extend(done.iter().filter(|one| !old.contains(one)));
+                unfinished.done.extend(done.iter().filter(|one| !old.contains(one)));
                 if !known && *fingerprint != [0; 16] {
-                    self.by_fingerprint
-                        .entry(*fingerprint)
-                        .or_default()
-                        .push(*key);
+                    self.by_fingerprint.entry(*fingerprint).or_default().push(*key);
                 }
             }
             Entry::Closed { key } => {
@@ -90,10 +75,7 @@ impl Index {
     }
 
     pub(super) fn done(&self, key: LedgerKey) -> Vec<SubscriptionId> {
-        self.unfinished
-            .get(&key)
-            .map(|found| found.done.clone())
-            .unwrap_or_default()
+        self.unfinished.get(&key).map(|found| found.done.clone()).unwrap_or_default()
     }
 
     /// Gives an unfinished message of that content to the one who asks, and to nobody else in this session.
@@ -102,11 +84,7 @@ impl Index {
         let key = *candidates.iter().find(|key| !self.in_hand.contains(key))?;
         self.in_hand.insert(key);
         let Unfinished { event, done, .. } = self.unfinished.get(&key)?;
-        Some(Adopted {
-            key,
-            event: *event,
-            done: done.clone(),
-        })
+        Some(Adopted { key, event: *event, done: done.clone() })
     }
 
     /// Nothing is in hand any more.
@@ -121,12 +99,8 @@ impl Index {
 
     /// Everything unfinished, as entries for the beginning of a segment; what is too old is forgotten.
     pub(super) fn unfinished(&mut self, now: Moment) -> Vec<Entry> {
-        let old: Vec<_> = self
-            .unfinished
-            .iter()
-            .filter(|(_, one)| now.since(one.at) > UNFINISHED_MAX)
-            .map(|(key, _)| *key)
-            .collect();
+        let old: Vec<_> =
+            self.unfinished.iter().filter(|(_, one)| now.since(one.at) > UNFINISHED_MAX).map(|(key, _)| *key).collect();
         old.into_iter().for_each(|key| self.drop_unfinished(key));
         let entry = |(key, one): (&LedgerKey, &Unfinished)| Entry::Partial {
             key: *key,

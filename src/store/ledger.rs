@@ -68,11 +68,7 @@ impl Ledger {
     /// Opens the ledger, or begins one. Blocks on the disk.
     pub fn open(settings: LedgerSettings, now: Moment) -> Result<(Self, Recovered), LedgerError> {
         let dir = settings.dir.clone();
-        let failed = |source| LedgerError {
-            path: dir.clone(),
-            verb: "opened",
-            source,
-        };
+        let failed = |source| LedgerError { path: dir.clone(), verb: "opened", source };
         fs::create_dir_all(&dir).map_err(failed)?;
         let (mut index, mut sent, mut old) = (Index::default(), Vec::new(), VecDeque::new());
         for found in segment::find(&dir).map_err(failed)? {
@@ -85,37 +81,19 @@ impl Ledger {
                 newest = newest.max(at);
                 for entry in entries {
                     index.apply(&entry, found.number, at);
-                    if let Entry::Sent {
-                        robot,
-                        platform,
-                        at,
-                    } = entry
+                    if let Entry::Sent { robot, platform, at } = entry
                         && now.since(at) <= settings.window
                     {
                         sent.push((robot, platform, at));
                     }
                 }
             }
-            old.push_back(Old {
-                number: found.number,
-                path: found.path,
-                bytes: found.bytes,
-                newest,
-            });
+            old.push_back(Old { number: found.number, path: found.path, bytes: found.bytes, newest });
         }
         index.begin_session();
         let number = old.back().map_or(0, |last| last.number);
-        let writer = Writer {
-            settings,
-            number,
-            current: None,
-            began: now,
-            old,
-        };
-        let ledger = Self {
-            writer: Mutex::new(writer),
-            index: Mutex::new(index),
-        };
+        let writer = Writer { settings, number, current: None, began: now, old };
+        let ledger = Self { writer: Mutex::new(writer), index: Mutex::new(index) };
         ledger.begin_session(now)?;
         Ok((ledger, Recovered { sent }))
     }
@@ -139,9 +117,7 @@ impl Ledger {
         }
         writer.write(&encode(entries, now))?;
         let mut index = self.index();
-        entries
-            .iter()
-            .for_each(|entry| index.apply(entry, writer.number, now));
+        entries.iter().for_each(|entry| index.apply(entry, writer.number, now));
         Ok(())
     }
 
@@ -171,19 +147,12 @@ impl Ledger {
 impl Writer {
     fn is_full(&self, now: Moment) -> bool {
         let old = now.since(self.began) > self.settings.window / SEGMENTS_IN_WINDOW;
-        self.current
-            .as_ref()
-            .is_none_or(|segment| segment.bytes > SEGMENT_BYTES || old)
+        self.current.as_ref().is_none_or(|segment| segment.bytes > SEGMENT_BYTES || old)
     }
 
     fn rotate(&mut self, first: &[u8], now: Moment) -> Result<(), LedgerError> {
         if let Some(full) = self.current.take() {
-            self.old.push_back(Old {
-                number: self.number,
-                path: full.path,
-                bytes: full.bytes,
-                newest: now,
-            });
+            self.old.push_back(Old { number: self.number, path: full.path, bytes: full.bytes, newest: now });
         }
         self.number += 1;
         self.began = now;
@@ -210,33 +179,21 @@ impl Writer {
 
     fn write(&mut self, payload: &[u8]) -> Result<(), LedgerError> {
         let Some(segment) = &mut self.current else {
-            return Err(unwritten(
-                &self.settings.dir,
-                io::Error::other("it has no open segment"),
-            ));
+            return Err(unwritten(&self.settings.dir, io::Error::other("it has no open segment")));
         };
         let appended = segment.append(payload);
         if appended.is_err()
             && let Some(broken) = self.current.take()
         {
             // It may end in half a frame now, behind which nothing would be read: the next entry begins a new segment.
-            self.old.push_back(Old {
-                number: self.number,
-                path: broken.path,
-                bytes: broken.bytes,
-                newest: self.began,
-            });
+            self.old.push_back(Old { number: self.number, path: broken.path, bytes: broken.bytes, newest: self.began });
         }
         appended.map_err(|source| unwritten(&self.settings.dir, source))
     }
 }
 
 fn unwritten(path: &Path, source: io::Error) -> LedgerError {
-    LedgerError {
-        path: path.to_owned(),
-        verb: "written",
-        source,
-    }
+    LedgerError { path: path.to_owned(), verb: "written", source }
 }
 
 /// When, then the entries.
@@ -264,10 +221,7 @@ mod tests {
     const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
 
     fn settings(dir: &Path) -> LedgerSettings {
-        LedgerSettings {
-            dir: dir.join("ledger"),
-            window: Duration::from_secs(600),
-        }
+        LedgerSettings { dir: dir.join("ledger"), window: Duration::from_secs(600) }
     }
 
     fn key(byte: u8) -> LedgerKey {
@@ -292,22 +246,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
         let robot = RobotId::from_bytes([9; 16]);
-        ledger
-            .append(&[partial(1, 0, &[1]), Entry::Closed { key: key(2) }], T0)
-            .unwrap();
-        ledger
-            .append(
-                &[
-                    partial(1, 0, &[2]),
-                    Entry::Sent {
-                        robot,
-                        platform: Platform::Lark,
-                        at: T0,
-                    },
-                ],
-                T0,
-            )
-            .unwrap();
+        ledger.append(&[partial(1, 0, &[1]), Entry::Closed { key: key(2) }], T0).unwrap();
+        ledger.append(&[partial(1, 0, &[2]), Entry::Sent { robot, platform: Platform::Lark, at: T0 }], T0).unwrap();
         drop(ledger);
         let (ledger, recovered) = Ledger::open(settings(dir.path()), T0).unwrap();
         assert_eq!(ledger.done(key(1)), [id(1), id(2)]);
@@ -315,33 +255,18 @@ mod tests {
         assert_eq!(recovered.sent, [(robot, Platform::Lark, T0)]);
         let later = T0.after(Duration::from_secs(601));
         drop(ledger);
-        assert!(
-            Ledger::open(settings(dir.path()), later)
-                .unwrap()
-                .1
-                .sent
-                .is_empty()
-        );
+        assert!(Ledger::open(settings(dir.path()), later).unwrap().1.sent.is_empty());
     }
 
     #[test]
     fn an_unfinished_message_is_adopted_once_in_each_session() {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger
-            .append(&[partial(1, 7, &[1]), partial(2, 7, &[2])], T0)
-            .unwrap();
-        assert_eq!(
-            ledger.adopt([7; 16]),
-            None,
-            "both are in hand in this session"
-        );
+        ledger.append(&[partial(1, 7, &[1]), partial(2, 7, &[2])], T0).unwrap();
+        assert_eq!(ledger.adopt([7; 16]), None, "both are in hand in this session");
         for _ in 0..2 {
             ledger.begin_session(T0).unwrap();
-            let (one, two) = (
-                ledger.adopt([7; 16]).unwrap(),
-                ledger.adopt([7; 16]).unwrap(),
-            );
+            let (one, two) = (ledger.adopt([7; 16]).unwrap(), ledger.adopt([7; 16]).unwrap());
             assert_ne!(one.key, two.key);
             assert_eq!(ledger.adopt([7; 16]), None);
         }
@@ -349,11 +274,7 @@ mod tests {
         ledger.begin_session(T0).unwrap();
         assert_eq!(ledger.adopt([7; 16]).unwrap().key, key(2));
         assert_eq!(ledger.adopt([7; 16]), None);
-        assert_eq!(
-            ledger.adopt([0; 16]),
-            None,
-            "a message with a name is not found by its content"
-        );
+        assert_eq!(ledger.adopt([0; 16]), None, "a message with a name is not found by its content");
     }
 
     #[test]
@@ -363,10 +284,7 @@ mod tests {
         ledger.append(&[Entry::Closed { key: key(1) }], T0).unwrap();
         ledger.append(&[Entry::Closed { key: key(2) }], T0).unwrap();
         drop(ledger);
-        let last = segment::find(&settings(dir.path()).dir)
-            .unwrap()
-            .pop()
-            .unwrap();
+        let last = segment::find(&settings(dir.path()).dir).unwrap().pop().unwrap();
         let bytes = fs::read(&last.path).unwrap();
         fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
         for _ in 0..2 {
@@ -381,15 +299,11 @@ mod tests {
     fn old_segments_are_deleted_and_what_is_unfinished_is_carried_on() {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger
-            .append(&[partial(1, 7, &[1]), Entry::Closed { key: key(2) }], T0)
-            .unwrap();
+        ledger.append(&[partial(1, 7, &[1]), Entry::Closed { key: key(2) }], T0).unwrap();
         let mut now = T0;
         for _ in 0..40 {
             now = now.after(Duration::from_secs(60));
-            ledger
-                .append(&[Entry::Closed { key: key(3) }], now)
-                .unwrap();
+            ledger.append(&[Entry::Closed { key: key(3) }], now).unwrap();
         }
         assert!(!ledger.is_closed(key(2)), "forty minutes are four windows");
         assert!(ledger.is_closed(key(3)));
@@ -407,19 +321,13 @@ mod tests {
             .map(|number| {
                 let mut name = [0; 16];
                 name[..8].copy_from_slice(&number.to_be_bytes());
-                Entry::Closed {
-                    key: LedgerKey(name),
-                }
+                Entry::Closed { key: LedgerKey(name) }
             })
             .collect();
         for _ in 0..20 {
             ledger.append(&many, T0).unwrap();
         }
-        let bytes: u64 = segment::find(&settings(dir.path()).dir)
-            .unwrap()
-            .iter()
-            .map(|one| one.bytes)
-            .sum();
+        let bytes: u64 = segment::find(&settings(dir.path()).dir).unwrap().iter().map(|one| one.bytes).sum();
         assert!(bytes <= BYTES_MAX + 2 * SEGMENT_BYTES, "{bytes}");
     }
 
@@ -431,16 +339,10 @@ mod tests {
         let aside = dir.path().join("aside");
         fs::rename(&folder, &aside).unwrap();
         let later = T0.after(Duration::from_secs(300));
-        assert!(
-            ledger
-                .append(&[Entry::Closed { key: key(1) }], later)
-                .is_err()
-        );
+        assert!(ledger.append(&[Entry::Closed { key: key(1) }], later).is_err());
         assert!(!ledger.is_closed(key(1)));
         fs::rename(&aside, &folder).unwrap();
-        ledger
-            .append(&[Entry::Closed { key: key(1) }], later)
-            .unwrap();
+        ledger.append(&[Entry::Closed { key: key(1) }], later).unwrap();
         assert!(ledger.is_closed(key(1)));
     }
 }

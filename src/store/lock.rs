@@ -16,29 +16,14 @@ pub(super) struct Lock {
 
 /// Makes the folder if it is missing, for its owner alone, and locks it.
 pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
-    let failed = |source| StoreError::Disk {
-        dir: dir.to_owned(),
-        verb: "opened",
-        source,
-    };
+    let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
     if !dir.exists() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     }
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join("lock"))
-        .map_err(failed)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),
-        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked {
-            dir: dir.to_owned(),
-        }),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
         Err(fs::TryLockError::Error(source)) => Err(failed(source)),
     }
 }

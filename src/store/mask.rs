@@ -11,17 +11,10 @@ const LENGTH_MIN: usize = 16;
 pub(super) fn mask(endpoint: &Endpoint) -> String {
     let url = endpoint.expose();
     let parts = match url.split_once('?') {
-        Some((path, query)) => query
-            .split_once('=')
-            .map(|(name, value)| (format!("{path}?{name}="), value)),
-        None => url
-            .rsplit_once('/')
-            .map(|(path, last)| (format!("{path}/"), last)),
+        Some((path, query)) => query.split_once('=').map(|(name, value)| (format!("{path}?{name}="), value)),
+        None => url.rsplit_once('/').map(|(path, last)| (format!("{path}/"), last)),
     };
-    parts.map_or_else(
-        || "****".to_owned(),
-        |(open, credential)| open + &mask_credential(credential),
-    )
+    parts.map_or_else(|| "****".to_owned(), |(open, credential)| open + &mask_credential(credential))
 }
 
 fn mask_credential(credential: &str) -> String {

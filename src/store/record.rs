@@ -35,10 +35,7 @@ struct WireV1<'a> {
     users: Vec<String>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -68,11 +65,7 @@ impl Record {
             secret: wire.secret.map(|secret| Secret::new(secret.into_owned())),
             keyword: wire.keyword,
             name: wire.name,
-            mentions: Mentions {
-                all: wire.all,
-                mobiles: wire.mobiles,
-                users: wire.users,
-            },
+            mentions: Mentions { all: wire.all, mobiles: wire.mobiles, users: wire.users },
         })
     }
 }

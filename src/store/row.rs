@@ -26,11 +26,7 @@ pub(super) struct Row {
 impl Row {
     /// To what the sealed record is bound.
     pub(super) const fn binding(&self) -> Binding {
-        Binding {
-            record: *self.id.as_bytes(),
-            slot: self.slot,
-            generation: self.generation,
-        }
+        Binding { record: *self.id.as_bytes(), slot: self.slot, generation: self.generation }
     }
 
     /// The part of the head that the seal protects as well: everything but the state, which may change without sealing anew.
@@ -115,11 +111,9 @@ mod tests {
 
     #[test]
     fn a_row_is_read_back_as_it_was_written() {
-        for (platform, state) in Platform::ALL.into_iter().zip(
-            [SubscriptionState::Active, SubscriptionState::Paused]
-                .into_iter()
-                .cycle(),
-        ) {
+        for (platform, state) in
+            Platform::ALL.into_iter().zip([SubscriptionState::Active, SubscriptionState::Paused].into_iter().cycle())
+        {
             let row = Row {
                 id: SubscriptionId::from_bytes([3; 16]),
                 topic: "x".repeat(255).parse().unwrap(),

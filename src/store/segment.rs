@@ -24,17 +24,8 @@ impl Segment {
     /// Begins the segment of that number; durable, with its first frame, when it returns.
     pub(super) fn create(dir: &Path, number: u64, first: &[u8]) -> io::Result<Self> {
         let path = dir.join(format!("{number:016}.ledger"));
-        let file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        let mut segment = Self {
-            file,
-            path,
-            bytes: 0,
-        };
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+        let mut segment = Self { file, path, bytes: 0 };
         segment.write(MAGIC)?;
         segment.append(first)?;
         segment.file.sync_all()?;
@@ -72,11 +63,7 @@ pub(super) fn find(dir: &Path) -> io::Result<Vec<Found>> {
         let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if let Some(number) = name.and_then(|name| name.strip_suffix(".ledger")?.parse().ok()) {
-            found.push(Found {
-                number,
-                bytes: entry.metadata()?.len(),
-                path,
-            });
+            found.push(Found { number, bytes: entry.metadata()?.len(), path });
         }
     }
     found.sort_by_key(|one| one.number);

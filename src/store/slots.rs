@@ -40,8 +40,7 @@ impl SlotTable {
     pub(super) fn find(&self, wanted: &Binding) -> Option<Slot> {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let slot = (*held.get(usize::try_from(wanted.slot).ok()?)?)?;
-        let same =
-            slot.binding.record == wanted.record && slot.binding.generation == wanted.generation;
+        let same = slot.binding.record == wanted.record && slot.binding.generation == wanted.generation;
         same.then_some(slot)
     }
 
@@ -52,11 +51,7 @@ impl SlotTable {
 
     /// To whom the held keys belong.
     pub(super) fn bindings(&self) -> Vec<Binding> {
-        self.held()
-            .iter()
-            .flatten()
-            .map(|slot| slot.binding)
-            .collect()
+        self.held().iter().flatten().map(|slot| slot.binding).collect()
     }
 
     fn set(&self, at: u32, slot: Option<Slot>) {
@@ -82,19 +77,10 @@ impl Slots {
     /// Opens the file. `must_exist` says that records name slots in it, so that a missing file is damage and not a beginning.
     pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreError> {
         let path = dir.join("slots");
-        let damaged = |what: String| StoreError::Damaged {
-            dir: dir.to_owned(),
-            what,
-        };
-        let failed = |source| StoreError::Disk {
-            dir: dir.to_owned(),
-            verb: "opened",
-            source,
-        };
+        let damaged = |what: String| StoreError::Damaged { dir: dir.to_owned(), what };
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         if must_exist && !path.exists() {
-            return Err(damaged(
-                "the file slots, which holds the keys of its subscriptions, is missing".to_owned(),
-            ));
+            return Err(damaged("the file slots, which holds the keys of its subscriptions, is missing".to_owned()));
         }
         let file = OpenOptions::new()
             .read(true)
@@ -114,25 +100,15 @@ impl Slots {
         let mut magic = [0; MAGIC.len()];
         file.read_exact_at(&mut magic, 0).map_err(failed)?;
         if &magic != MAGIC {
-            return Err(damaged(
-                "the file slots does not begin as one of this version does".to_owned(),
-            ));
+            return Err(damaged("the file slots does not begin as one of this version does".to_owned()));
         }
-        let mut slots = Self {
-            file,
-            table: SlotTable::default(),
-            free: Vec::new(),
-        };
-        slots
-            .read_all(length.max(HEADER_BYTES))
-            .map_err(failed)?
-            .map_err(damaged)?;
+        let mut slots = Self { file, table: SlotTable::default(), free: Vec::new() };
+        slots.read_all(length.max(HEADER_BYTES)).map_err(failed)?.map_err(damaged)?;
         Ok(slots)
     }
 
     fn read_all(&mut self, length: u64) -> io::Result<Result<(), String>> {
-        let count =
-            usize::try_from((length - HEADER_BYTES) / SLOT_BYTES as u64).unwrap_or(usize::MAX);
+        let count = usize::try_from((length - HEADER_BYTES) / SLOT_BYTES as u64).unwrap_or(usize::MAX);
         let mut bytes = vec![0; count.saturating_mul(SLOT_BYTES)];
         self.file.read_exact_at(&mut bytes, HEADER_BYTES)?;
         let mut held = self.table.held();
@@ -144,11 +120,7 @@ impl Slots {
             }
         }
         // The lowest are taken first.
-        self.free = (0..)
-            .zip(held.iter())
-            .filter(|(_, slot)| slot.is_none())
-            .map(|(at, _)| at)
-            .collect();
+        self.free = (0..).zip(held.iter()).filter(|(_, slot)| slot.is_none()).map(|(at, _)| at).collect();
         self.free.reverse();
         Ok(Ok(()))
     }
@@ -158,9 +130,7 @@ impl Slots {
         if self.free.is_empty() {
             self.grow()?;
         }
-        self.free
-            .pop()
-            .ok_or_else(|| io::Error::other("the slot file is full"))
+        self.free.pop().ok_or_else(|| io::Error::other("the slot file is full"))
     }
 
     /// Writes a slot; durable when it returns.
@@ -190,15 +160,11 @@ impl Slots {
     fn grow(&mut self) -> io::Result<()> {
         let first = self.table.held().len();
         let zeros = vec![0; GROWTH * SLOT_BYTES];
-        self.file.write_all_at(
-            &zeros,
-            offset(u32::try_from(first).map_err(io::Error::other)?),
-        )?;
+        self.file.write_all_at(&zeros, offset(u32::try_from(first).map_err(io::Error::other)?))?;
         self.file.sync_all()?;
         self.table.held().resize(first + GROWTH, None);
         let new = first..first + GROWTH;
-        self.free
-            .extend(new.rev().filter_map(|at| u32::try_from(at).ok()));
+        self.free.extend(new.rev().filter_map(|at| u32::try_from(at).ok()));
         Ok(())
     }
 
@@ -210,10 +176,7 @@ impl Slots {
 
 fn begin(file: &File, dir: &Path) -> io::Result<()> {
     let mut header = [0; HEADER_BYTES as usize];
-    header
-        .iter_mut()
-        .zip(MAGIC)
-        .for_each(|(to, from)| *to = *from);
+    header.iter_mut().zip(MAGIC).for_each(|(to, from)| *to = *from);
     file.write_all_at(&header, 0)?;
     file.sync_all()?;
     sync_folder(dir)
@@ -225,19 +188,12 @@ fn offset(at: u32) -> u64 {
 
 /// generation 8 · record 16 · master key id 8 · wrapped key 72 · CRC 4 · zeros.
 fn encode(slot: &Slot) -> [u8; SLOT_BYTES] {
-    let parts: [&[u8]; 4] = [
-        &slot.binding.generation.to_be_bytes(),
-        &slot.binding.record,
-        &slot.key.0,
-        &slot.wrapped.0,
-    ];
+    let parts: [&[u8]; 4] =
+        [&slot.binding.generation.to_be_bytes(), &slot.binding.record, &slot.key.0, &slot.wrapped.0];
     let content = parts.concat();
     let check = crc32fast::hash(&content).to_be_bytes();
     let mut bytes = [0; SLOT_BYTES];
-    bytes
-        .iter_mut()
-        .zip(content.iter().chain(&check))
-        .for_each(|(to, from)| *to = *from);
+    bytes.iter_mut().zip(content.iter().chain(&check)).for_each(|(to, from)| *to = *from);
     bytes
 }
 
@@ -253,18 +209,12 @@ fn decode(at: u32, bytes: &[u8]) -> Result<Option<Slot>, String> {
         let (check, _) = rest.split_first_chunk::<4>()?;
         let content = bytes.get(..8 + 16 + 8 + WRAPPED_BYTES)?;
         (crc32fast::hash(content) == u32::from_be_bytes(*check)).then_some(Slot {
-            binding: Binding {
-                record: *record,
-                slot: at,
-                generation: u64::from_be_bytes(*generation),
-            },
+            binding: Binding { record: *record, slot: at, generation: u64::from_be_bytes(*generation) },
             key: KeyId(*key),
             wrapped: WrappedKey(*wrapped),
         })
     };
-    read()
-        .map(Some)
-        .ok_or_else(|| format!("slot {at} in the file slots does not pass its check sum"))
+    read().map(Some).ok_or_else(|| format!("slot {at} in the file slots does not pass its check sum"))
 }
 
 #[cfg(test)]
@@ -273,11 +223,7 @@ mod tests {
 
     fn slot(at: u32, byte: u8) -> Slot {
         Slot {
-            binding: Binding {
-                record: [byte; 16],
-                slot: at,
-                generation: u64::from(byte),
-            },
+            binding: Binding { record: [byte; 16], slot: at, generation: u64::from(byte) },
             key: KeyId([1; 8]),
             wrapped: WrappedKey([byte; WRAPPED_BYTES]),
         }
@@ -306,14 +252,9 @@ mod tests {
     fn the_file_grows_when_it_is_full() {
         let dir = tempfile::tempdir().unwrap();
         let mut slots = Slots::open(dir.path(), false).unwrap();
-        let taken: std::collections::HashSet<_> =
-            (0..GROWTH * 2 + 1).map(|_| slots.take().unwrap()).collect();
+        let taken: std::collections::HashSet<_> = (0..GROWTH * 2 + 1).map(|_| slots.take().unwrap()).collect();
         assert_eq!(taken.len(), GROWTH * 2 + 1);
-        assert!(
-            slots
-                .table()
-                .reaches(u32::try_from(GROWTH * 3 - 1).unwrap())
-        );
+        assert!(slots.table().reaches(u32::try_from(GROWTH * 3 - 1).unwrap()));
         assert!(!slots.table().reaches(u32::try_from(GROWTH * 3).unwrap()));
     }
 
@@ -328,19 +269,10 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[usize::try_from(offset(at)).unwrap() + 40] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        assert!(matches!(
-            Slots::open(dir.path(), true),
-            Err(StoreError::Damaged { .. })
-        ));
+        assert!(matches!(Slots::open(dir.path(), true), Err(StoreError::Damaged { .. })));
         std::fs::write(&path, [7; 1024]).unwrap();
-        assert!(matches!(
-            Slots::open(dir.path(), true),
-            Err(StoreError::Damaged { .. })
-        ));
+        assert!(matches!(Slots::open(dir.path(), true), Err(StoreError::Damaged { .. })));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(
-            Slots::open(dir.path(), true),
-            Err(StoreError::Damaged { .. })
-        ));
+        assert!(matches!(Slots::open(dir.path(), true), Err(StoreError::Damaged { .. })));
     }
 }

@@ -28,8 +28,8 @@ use crate::{
     clock::Clock,
     crypto::{DataKey, Keys, MasterKey},
     domain::{
-        Endpoint, Mentions, Moment, Platform, RobotId, Secret, Subscription, SubscriptionId,
-        SubscriptionState, TopicName,
+        Endpoint, Mentions, Moment, Platform, RobotId, Secret, Subscription, SubscriptionId, SubscriptionState,
+        TopicName,
     },
     fanout::{self, Recipient, Subscriptions, Unreadable},
 };
@@ -165,11 +165,7 @@ impl Store {
         let robot = open.keys.robot_id(&new.endpoint);
         if let Some(row) = open.db.of_robot(&new.topic, robot)? {
             if open.table.find(&row.binding()).is_some() {
-                return Ok(Added {
-                    id: row.id,
-                    robot,
-                    duplicate: true,
-                });
+                return Ok(Added { id: row.id, robot, duplicate: true });
             }
             // Its removal was interrupted by a full disk.
             open.remove_row(&mut slots, &row)?;
@@ -185,32 +181,17 @@ impl Store {
             }
         })?;
         open.cache.forget();
-        Ok(Added {
-            id: row.id,
-            robot,
-            duplicate: false,
-        })
+        Ok(Added { id: row.id, robot, duplicate: false })
     }
 
     /// One subscription, masked. Blocks on the disk.
     pub fn show(&self, id: SubscriptionId) -> Result<Summary, StoreError> {
-        let row = self
-            .0
-            .db
-            .get(id)?
-            .ok_or(StoreError::NoSuchSubscription { id })?;
-        self.0
-            .summary(row)?
-            .ok_or(StoreError::NoSuchSubscription { id })
+        let row = self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
+        self.0.summary(row)?.ok_or(StoreError::NoSuchSubscription { id })
     }
 
     /// One page of subscriptions, masked. Blocks on the disk.
-    pub fn list(
-        &self,
-        filter: &ListFilter,
-        after: Option<SubscriptionId>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
+    pub fn list(&self, filter: &ListFilter, after: Option<SubscriptionId>, limit: usize) -> Result<Page, StoreError> {
         let (open, mut after, mut summaries) = (&self.0, after, Vec::new());
         loop {
             let rows = match &filter.topic {
@@ -220,25 +201,17 @@ impl Store {
             let last = rows.len() < limit;
             for row in rows {
                 after = Some(row.id);
-                if filter
-                    .platform
-                    .is_none_or(|platform| platform == row.platform)
+                if filter.platform.is_none_or(|platform| platform == row.platform)
                     && let Some(summary) = open.summary(row)?
                 {
                     summaries.push(summary);
                     if summaries.len() == limit {
-                        return Ok(Page {
-                            summaries,
-                            next: after,
-                        });
+                        return Ok(Page { summaries, next: after });
                     }
                 }
             }
             if last {
-                return Ok(Page {
-                    summaries,
-                    next: None,
-                });
+                return Ok(Page { summaries, next: None });
             }
         }
     }
@@ -247,27 +220,17 @@ impl Store {
     pub fn remove(&self, id: SubscriptionId) -> Result<(), StoreError> {
         let open = &self.0;
         let mut slots = open.slots();
-        let row = open
-            .db
-            .get(id)?
-            .ok_or(StoreError::NoSuchSubscription { id })?;
+        let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
         let removed = open.remove_row(&mut slots, &row);
         open.cache.forget();
         removed
     }
 
     /// Lets a subscription hear its topic, or not. Blocks on the disk.
-    pub fn set_state(
-        &self,
-        id: SubscriptionId,
-        state: SubscriptionState,
-    ) -> Result<(), StoreError> {
+    pub fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.slots();
-        let row = open
-            .db
-            .get(id)?
-            .ok_or(StoreError::NoSuchSubscription { id })?;
+        let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
         if row.state != state {
             open.db.replace(&Row { state, ..row })?;
             open.cache.forget();
@@ -283,35 +246,12 @@ impl Store {
 }
 
 impl Open {
-    fn write(
-        &self,
-        slots: &mut Slots,
-        at: u32,
-        robot: RobotId,
-        new: NewSubscription,
-    ) -> Result<Row, StoreError> {
-        let NewSubscription {
-            topic,
-            platform,
-            endpoint,
-            secret,
-            keyword,
-            name,
-            mentions,
-        } = new;
+    fn write(&self, slots: &mut Slots, at: u32, robot: RobotId, new: NewSubscription) -> Result<Row, StoreError> {
+        let NewSubscription { topic, platform, endpoint, secret, keyword, name, mentions } = new;
         let sealing = |_| self.db.damaged("a subscription could not be sealed");
-        let plain = Record {
-            endpoint,
-            secret,
-            keyword,
-            name,
-            mentions,
-        }
-        .encode()
-        .map_err(|_| {
-            self.db
-                .damaged("a subscription could not be written as JSON")
-        })?;
+        let plain = Record { endpoint, secret, keyword, name, mentions }
+            .encode()
+            .map_err(|_| self.db.damaged("a subscription could not be written as JSON"))?;
         let mut row = Row {
             id: SubscriptionId::make(),
             topic,
@@ -326,14 +266,8 @@ impl Open {
         let (binding, key) = (row.binding(), DataKey::generate());
         row.sealed = key.seal(&binding, &row.head(), &plain).map_err(sealing)?;
         let wrapped = self.keys.wrap(&binding, &key).map_err(sealing)?;
-        let slot = Slot {
-            binding,
-            key: self.keys.id(),
-            wrapped,
-        };
-        slots
-            .write(&slot)
-            .map_err(|source| self.unwritten(source))?;
+        let slot = Slot { binding, key: self.keys.id(), wrapped };
+        slots.write(&slot).map_err(|source| self.unwritten(source))?;
         self.db.insert(&row)?;
         Ok(row)
     }
@@ -342,9 +276,7 @@ impl Open {
         // The slot may be another's by now, if this row's removal was interrupted once before.
         let held = self.table.find(&row.binding()).is_some();
         if held {
-            slots
-                .erase(row.slot)
-                .map_err(|source| self.unwritten(source))?;
+            slots.erase(row.slot).map_err(|source| self.unwritten(source))?;
         }
         self.db.remove(row)?;
         if held {
@@ -362,9 +294,7 @@ impl Open {
             after = Some(last.id);
             for row in rows {
                 if !self.table.reaches(row.slot) {
-                    return Err(self
-                        .db
-                        .damaged("the file slots is shorter than its subscriptions need"));
+                    return Err(self.db.damaged("the file slots is shorter than its subscriptions need"));
                 }
                 if self.table.find(&row.binding()).is_some() {
                     named.insert(row.slot);
@@ -377,9 +307,7 @@ impl Open {
         for binding in self.table.bindings() {
             if !named.contains(&binding.slot) {
                 tracing::info!("erasing a key whose subscription was never written");
-                slots
-                    .erase(binding.slot)
-                    .map_err(|source| self.unwritten(source))?;
+                slots.erase(binding.slot).map_err(|source| self.unwritten(source))?;
                 slots.release(binding.slot);
             }
         }
@@ -408,35 +336,16 @@ impl Open {
         let Some(slot) = self.table.find(&binding) else {
             return Ok(None);
         };
-        let damaged = || {
-            self.db.damaged(&format!(
-                "subscription {} does not open with its key",
-                row.id
-            ))
-        };
-        let key = self
-            .keys
-            .unwrap_key(&binding, &slot.wrapped)
-            .map_err(|_| damaged())?;
-        let plain = key
-            .open(&binding, &row.head(), &row.sealed)
-            .map_err(|_| damaged())?;
+        let damaged = || self.db.damaged(&format!("subscription {} does not open with its key", row.id));
+        let key = self.keys.unwrap_key(&binding, &slot.wrapped).map_err(|_| damaged())?;
+        let plain = key.open(&binding, &row.head(), &row.sealed).map_err(|_| damaged())?;
         Record::decode(&plain).map(Some).map_err(|_| damaged())
     }
 
-    fn recipients(
-        &self,
-        topic: &TopicName,
-        after: Option<SubscriptionId>,
-    ) -> Result<fanout::Page, StoreError> {
+    fn recipients(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, StoreError> {
         let rows = self.db.of_topic(topic, after, PAGE)?;
-        let next = (rows.len() == PAGE)
-            .then(|| rows.last().map(|row| row.id))
-            .flatten();
-        Ok(fanout::Page {
-            recipients: rows.into_iter().filter_map(recipient).collect(),
-            next,
-        })
+        let next = (rows.len() == PAGE).then(|| rows.last().map(|row| row.id)).flatten();
+        Ok(fanout::Page { recipients: rows.into_iter().filter_map(recipient).collect(), next })
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -444,11 +353,7 @@ impl Open {
     }
 
     fn unwritten(&self, source: std::io::Error) -> StoreError {
-        StoreError::Disk {
-            dir: self.dir.clone(),
-            verb: "written",
-            source,
-        }
+        StoreError::Disk { dir: self.dir.clone(), verb: "written", source }
     }
 }
 
@@ -464,38 +369,28 @@ fn recipient(row: Row) -> Option<Recipient> {
 
 #[async_trait]
 impl Subscriptions for Store {
-    async fn page(
-        &self,
-        topic: &TopicName,
-        after: Option<SubscriptionId>,
-    ) -> Result<fanout::Page, Unreadable> {
+    async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, Unreadable> {
         let place = (topic.clone(), after);
         let version = match self.0.cache.get(&place) {
             Ok(page) => return Ok(page),
             Err(version) => version,
         };
         let open = Arc::clone(&self.0);
-        let (page, place) =
-            blocking(move || open.recipients(&place.0, place.1).map(|page| (page, place))).await?;
+        let (page, place) = blocking(move || open.recipients(&place.0, place.1).map(|page| (page, place))).await?;
         self.0.cache.keep(place, &page, version);
         Ok(page)
     }
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
         let open = Arc::clone(&self.0);
-        blocking(move || open.db.get(id))
-            .await
-            .map(|row| row.and_then(recipient))
+        blocking(move || open.db.get(id)).await.map(|row| row.and_then(recipient))
     }
 
     fn open(&self, recipient: &Recipient) -> Result<Option<Subscription>, Unreadable> {
         let Some(row) = recipient.sealed.downcast_ref::<Row>() else {
             return Ok(None);
         };
-        let record = self
-            .0
-            .unseal(row)
-            .map_err(|error| Unreadable(error.into()))?;
+        let record = self.0.unseal(row).map_err(|error| Unreadable(error.into()))?;
         Ok(record.map(|record| Subscription {
             id: row.id,
             topic: row.topic.clone(),

@@ -21,29 +21,18 @@ fn open(dir: &Path) -> Store {
 }
 
 fn try_open(dir: &Path, key: u8) -> Result<Store, StoreError> {
-    Store::open(
-        &Settings {
-            dir: dir.join("data"),
-        },
-        &MasterKey::from_bytes([key; 32]),
-    )
+    Store::open(&Settings { dir: dir.join("data") }, &MasterKey::from_bytes([key; 32]))
 }
 
 fn subscription(topic: &str, token: &str) -> NewSubscription {
     NewSubscription {
         topic: topic.parse().unwrap(),
         platform: Platform::DingTalk,
-        endpoint: Endpoint::new(format!(
-            "https://oapi.dingtalk.com/robot/send?access_token={token}"
-        )),
+        endpoint: Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={token}")),
         secret: Some(Secret::new(SECRET.to_owned())),
         keyword: Some("告警".to_owned()),
         name: Some("markername".to_owned()),
-        mentions: Mentions {
-            all: false,
-            mobiles: vec!["13800000000".to_owned()],
-            users: Vec::new(),
-        },
+        mentions: Mentions { all: false, mobiles: vec!["13800000000".to_owned()], users: Vec::new() },
     }
 }
 
@@ -84,23 +73,12 @@ async fn a_subscription_is_found_and_opened_again_after_reopening() {
     add(&store, "ops.db", "another-token-0123456789");
     drop(store);
     let store = open(dir.path());
-    assert_eq!(
-        heard_by(&store, "ops").await,
-        [id],
-        "ops.db is another topic"
-    );
+    assert_eq!(heard_by(&store, "ops").await, [id], "ops.db is another topic");
     let recipient = store.find(id).await.unwrap().unwrap();
     let opened = Subscriptions::open(&store, &recipient).unwrap().unwrap();
     assert!(opened.endpoint.expose().ends_with(TOKEN));
-    assert!(
-        opened
-            .secret
-            .is_some_and(|secret| secret.expose() == SECRET)
-    );
-    assert_eq!(
-        (opened.keyword.as_deref(), opened.mentions.mobiles.len()),
-        (Some("告警"), 1)
-    );
+    assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
+    assert_eq!((opened.keyword.as_deref(), opened.mentions.mobiles.len()), (Some("告警"), 1));
 }
 
 #[test]
@@ -120,12 +98,7 @@ fn people_see_a_masked_endpoint() {
     let store = open(dir.path());
     let id = add(&store, "ops", TOKEN);
     let shown = format!("{:?}", store.show(id).unwrap());
-    assert!(
-        shown.contains("****4567")
-            && !shown.contains("MARKERTOKEN")
-            && !shown.contains("SECmarker"),
-        "{shown}"
-    );
+    assert!(shown.contains("****4567") && !shown.contains("MARKERTOKEN") && !shown.contains("SECmarker"), "{shown}");
 }
 
 #[test]
@@ -133,22 +106,11 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for number in 0..7 {
-        add(
-            &store,
-            if number % 2 == 0 { "even" } else { "odd" },
-            &format!("token-{number}-0123456789"),
-        );
+        add(&store, if number % 2 == 0 { "even" } else { "odd" }, &format!("token-{number}-0123456789"));
     }
-    for (topic, count) in [
-        (None, 7),
-        (Some("even"), 4),
-        (Some("odd"), 3),
-        (Some("none"), 0),
-    ] {
-        let filter = ListFilter {
-            topic: topic.map(|topic| topic.parse().unwrap()),
-            platform: Some(Platform::DingTalk),
-        };
+    for (topic, count) in [(None, 7), (Some("even"), 4), (Some("odd"), 3), (Some("none"), 0)] {
+        let filter =
+            ListFilter { topic: topic.map(|topic| topic.parse().unwrap()), platform: Some(Platform::DingTalk) };
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = store.list(&filter, after, 2).unwrap();
@@ -160,10 +122,7 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
         }
         assert_eq!(found.len(), count, "{topic:?}");
     }
-    let lark = ListFilter {
-        topic: None,
-        platform: Some(Platform::Lark),
-    };
+    let lark = ListFilter { topic: None, platform: Some(Platform::Lark) };
     assert!(store.list(&lark, None, 2).unwrap().summaries.is_empty());
 }
 
@@ -184,19 +143,11 @@ async fn a_paused_subscription_hears_nothing_until_it_is_resumed() {
 async fn a_topic_of_many_pages_is_read_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let mut added: Vec<_> = (0..600)
-        .map(|number| add(&store, "ops", &format!("token-{number}-0123456789")))
-        .collect();
+    let mut added: Vec<_> = (0..600).map(|number| add(&store, "ops", &format!("token-{number}-0123456789"))).collect();
     added.sort();
     assert_eq!(heard_by(&store, "ops").await, added);
-    store
-        .set_state(added[255], SubscriptionState::Paused)
-        .unwrap();
-    assert_eq!(
-        heard_by(&store, "ops").await.len(),
-        599,
-        "a page that ends with a paused one is not the last"
-    );
+    store.set_state(added[255], SubscriptionState::Paused).unwrap();
+    assert_eq!(heard_by(&store, "ops").await.len(), 599, "a page that ends with a paused one is not the last");
 }
 
 #[tokio::test]
@@ -207,22 +158,10 @@ async fn after_a_removal_nothing_on_the_disk_opens_the_endpoint() {
     let recipient = store.find(id).await.unwrap().unwrap();
     let before = fs::read(dir.path().join("data/slots")).unwrap();
     store.remove(id).unwrap();
-    assert!(
-        Subscriptions::open(&store, &recipient).unwrap().is_none(),
-        "not even a recipient already in hand opens"
-    );
-    assert!(matches!(
-        store.remove(id),
-        Err(StoreError::NoSuchSubscription { .. })
-    ));
+    assert!(Subscriptions::open(&store, &recipient).unwrap().is_none(), "not even a recipient already in hand opens");
+    assert!(matches!(store.remove(id), Err(StoreError::NoSuchSubscription { .. })));
     let after = fs::read(dir.path().join("data/slots")).unwrap();
-    let held = |bytes: &[u8]| {
-        bytes
-            .chunks(128)
-            .skip(4)
-            .filter(|slot| slot.iter().any(|byte| *byte != 0))
-            .count()
-    };
+    let held = |bytes: &[u8]| bytes.chunks(128).skip(4).filter(|slot| slot.iter().any(|byte| *byte != 0)).count();
     assert_eq!((held(&before), held(&after)), (1, 0));
 }
 
@@ -238,15 +177,9 @@ fn no_file_of_the_store_holds_an_endpoint_or_secret_in_any_spelling() {
     let found = files(dir.path());
     assert!(found.len() > 3, "the files were looked at");
     for marker in ["MARKERTOKEN", "SECmarker", "markername", "13800000000"] {
-        for spelling in [
-            marker.to_owned(),
-            hex::encode(marker),
-            BASE64_STANDARD.encode(&marker[..9]),
-        ] {
+        for spelling in [marker.to_owned(), hex::encode(marker), BASE64_STANDARD.encode(&marker[..9])] {
             for (name, bytes) in &found {
-                let holds = bytes
-                    .windows(spelling.len())
-                    .any(|window| window == spelling.as_bytes());
+                let holds = bytes.windows(spelling.len()).any(|window| window == spelling.as_bytes());
                 assert!(!holds, "{name} holds {spelling}");
             }
         }
@@ -258,15 +191,9 @@ fn another_master_key_and_a_second_opener_are_refused_and_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let id = add(&store, "ops", TOKEN);
-    assert!(matches!(
-        try_open(dir.path(), 1),
-        Err(StoreError::Locked { .. })
-    ));
+    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Locked { .. })));
     drop(store);
-    assert!(matches!(
-        try_open(dir.path(), 2),
-        Err(StoreError::WrongKey { .. })
-    ));
+    assert!(matches!(try_open(dir.path(), 2), Err(StoreError::WrongKey { .. })));
     assert!(open(dir.path()).show(id).is_ok());
 }
 
@@ -278,15 +205,9 @@ fn a_lost_slot_file_is_damage_and_not_a_deletion_of_everything() {
     drop(store);
     let (slots, aside) = (dir.path().join("data/slots"), dir.path().join("aside"));
     fs::rename(&slots, &aside).unwrap();
-    assert!(matches!(
-        try_open(dir.path(), 1),
-        Err(StoreError::Damaged { .. })
-    ));
+    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Damaged { .. })));
     fs::write(&slots, &fs::read(&aside).unwrap()[..512]).unwrap();
-    assert!(matches!(
-        try_open(dir.path(), 1),
-        Err(StoreError::Damaged { .. })
-    ));
+    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Damaged { .. })));
     fs::rename(&aside, &slots).unwrap();
     assert!(open(dir.path()).show(id).is_ok());
 }
@@ -296,34 +217,18 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let store = open(dir.path());
-    let (removed, kept) = (
-        add(&store, "ops", TOKEN),
-        add(&store, "ops", "another-token-0123456789"),
-    );
+    let (removed, kept) = (add(&store, "ops", TOKEN), add(&store, "ops", "another-token-0123456789"));
     drop(store);
     {
         // The removal got as far as the slot; an addition got as far as the slot.
         let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap());
         slots.erase(db.get(removed).unwrap().unwrap().slot).unwrap();
         let slot = slots.take().unwrap();
-        let binding = Binding {
-            record: [8; 16],
-            slot,
-            generation: 8,
-        };
-        slots
-            .write(&Slot {
-                binding,
-                key: KeyId([8; 8]),
-                wrapped: WrappedKey([8; WRAPPED_BYTES]),
-            })
-            .unwrap();
+        let binding = Binding { record: [8; 16], slot, generation: 8 };
+        slots.write(&Slot { binding, key: KeyId([8; 8]), wrapped: WrappedKey([8; WRAPPED_BYTES]) }).unwrap();
     }
     let store = open(dir.path());
-    assert!(matches!(
-        store.show(removed),
-        Err(StoreError::NoSuchSubscription { .. })
-    ));
+    assert!(matches!(store.show(removed), Err(StoreError::NoSuchSubscription { .. })));
     assert_eq!(heard_by(&store, "ops").await, [kept]);
     drop(store);
     let (db, slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap());
@@ -355,8 +260,5 @@ fn a_record_under_another_head_does_not_open() {
         row.platform = Platform::Lark;
         db.replace(&row).unwrap();
     }
-    assert!(matches!(
-        open(dir.path()).show(id),
-        Err(StoreError::Damaged { .. })
-    ));
+    assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
 }

@@ -35,16 +35,8 @@ impl EventUndecodable<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_undecodable.inc();
-        tracing::warn!(
-            event.topic = self.topic,
-            code = self.code,
-            "an event cannot be read and becomes a dead letter"
-        );
-        tracing::debug!(
-            event.topic = self.topic,
-            detail = self.detail,
-            "why the event cannot be read"
-        );
+        tracing::warn!(event.topic = self.topic, code = self.code, "an event cannot be read and becomes a dead letter");
+        tracing::debug!(event.topic = self.topic, detail = self.detail, "why the event cannot be read");
     }
 }
 
@@ -58,10 +50,7 @@ impl EventUnheard<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_unheard.inc();
-        tracing::debug!(
-            event.topic = self.topic,
-            "nobody is subscribed to the topic"
-        );
+        tracing::debug!(event.topic = self.topic, "nobody is subscribed to the topic");
     }
 }
 
@@ -76,11 +65,7 @@ impl<'a> DeliverySettled<'a> {
     /// Of this delivery.
     #[must_use]
     pub const fn of(delivery: &'a Delivery, settlement: &'a Settlement, now: Moment) -> Self {
-        Self {
-            delivery,
-            settlement,
-            now,
-        }
+        Self { delivery, settlement, now }
     }
 
     /// Counts and logs it.
@@ -93,33 +78,14 @@ impl<'a> DeliverySettled<'a> {
             Settlement::Dead { .. } => "dead",
             Settlement::Dropped => "dropped",
         };
-        telemetry
-            .deliveries
-            .get_or_create(&Settled { platform, outcome })
-            .inc();
+        telemetry.deliveries.get_or_create(&Settled { platform, outcome }).inc();
         match self.settlement {
             Settlement::Done => {
-                let after = self
-                    .now
-                    .since(self.delivery.event.received_at)
-                    .as_secs_f64();
-                telemetry
-                    .delivered_after_seconds
-                    .get_or_create(&OnPlatform { platform })
-                    .observe(after);
+                let after = self.now.since(self.delivery.event.received_at).as_secs_f64();
+                telemetry.delivered_after_seconds.get_or_create(&OnPlatform { platform }).observe(after);
             }
-            Settlement::Dead {
-                reason,
-                code,
-                detail,
-            } => {
-                telemetry
-                    .dead_letters
-                    .get_or_create(&Dead {
-                        platform,
-                        reason: reason.as_str(),
-                    })
-                    .inc();
+            Settlement::Dead { reason, code, detail } => {
+                telemetry.dead_letters.get_or_create(&Dead { platform, reason: reason.as_str() }).inc();
                 self.log_dead(*reason, code, detail);
                 return;
             }
@@ -170,14 +136,8 @@ impl AttemptMade<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.platform.as_str();
         let verdict = self.answer.verdict.as_str();
-        telemetry
-            .attempts
-            .get_or_create(&Attempted { platform, verdict })
-            .inc();
-        telemetry
-            .attempt_seconds
-            .get_or_create(&OnPlatform { platform })
-            .observe(self.took.as_secs_f64());
+        telemetry.attempts.get_or_create(&Attempted { platform, verdict }).inc();
+        telemetry.attempt_seconds.get_or_create(&OnPlatform { platform }).observe(self.took.as_secs_f64());
         tracing::debug!(
             platform,
             verdict,
@@ -202,10 +162,7 @@ impl RobotHeld {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.platform.as_str();
-        telemetry
-            .robot_holds
-            .get_or_create(&OnPlatform { platform })
-            .inc();
+        telemetry.robot_holds.get_or_create(&OnPlatform { platform }).inc();
         tracing::warn!(
             platform,
             robot.id = %self.robot,
@@ -242,11 +199,9 @@ impl BrokerConnected {
         telemetry.broker_sessions.inc();
         telemetry.broker_up.set(1);
         match self.outage_seconds {
-            Some(seconds) => tracing::info!(
-                session = self.session,
-                outage_seconds = seconds,
-                "connected to the broker again"
-            ),
+            Some(seconds) => {
+                tracing::info!(session = self.session, outage_seconds = seconds, "connected to the broker again")
+            }
             None => tracing::info!(session = self.session, "connected to the broker"),
         }
     }
@@ -263,10 +218,7 @@ impl BrokerLost<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.broker_up.set(0);
         telemetry.broker_blocked.set(0);
-        tracing::warn!(
-            cause = self.cause,
-            "no session with the broker; trying again until there is one"
-        );
+        tracing::warn!(cause = self.cause, "no session with the broker; trying again until there is one");
     }
 }
 
@@ -300,9 +252,6 @@ impl LedgerFailed<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.ledger_failures.inc();
-        tracing::error!(
-            cause = self.cause,
-            "the ledger cannot be written: nothing is acked until it can"
-        );
+        tracing::error!(cause = self.cause, "the ledger cannot be written: nothing is acked until it can");
     }
 }

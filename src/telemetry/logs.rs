@@ -19,9 +19,7 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The level is none.
-    #[error(
-        "log.level {level:?} is no level: write it like \"info\" or \"info,roomcast::pace=debug\""
-    )]
+    #[error("log.level {level:?} is no level: write it like \"info\" or \"info,roomcast::pace=debug\"")]
     Level {
         /// What was given.
         level: String,
@@ -51,29 +49,18 @@ impl LogHandle {
 pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogError> {
     let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let installed = match format {
         LogFormat::Text => registry.with(lines.with_ansi(false)).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
     installed.map_err(|_| LogError::Fixed)?;
-    Ok(LogHandle {
-        set: Arc::new(move |filter| handle.reload(filter)),
-    })
+    Ok(LogHandle { set: Arc::new(move |filter| handle.reload(filter)) })
 }
 
 /// lapin logs returned messages with their payload at `warn`; what publishers say is nobody's business, so it speaks up for errors only unless
 /// somebody asks for more.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    let directives = if level.contains("lapin") {
-        level.to_owned()
-    } else {
-        format!("{level},lapin=error")
-    };
-    EnvFilter::try_new(directives).map_err(|source| LogError::Level {
-        level: level.to_owned(),
-        source,
-    })
+    let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=error") };
+    EnvFilter::try_new(directives).map_err(|source| LogError::Level { level: level.to_owned(), source })
 }

@@ -114,41 +114,17 @@ impl Telemetry {
 
     fn register(&mut self) {
         let to = &mut self.registry;
-        to.register(
-            "events",
-            "Events received, repeats included",
-            self.events.clone(),
-        );
-        to.register(
-            "events_urgent",
-            "Events received through the urgent exchange",
-            self.events_urgent.clone(),
-        );
+        to.register("events", "Events received, repeats included", self.events.clone());
+        to.register("events_urgent", "Events received through the urgent exchange", self.events_urgent.clone());
         to.register(
             "events_undecodable",
             "Messages that were no readable event and became dead letters",
             self.events_undecodable.clone(),
         );
-        to.register(
-            "events_unheard",
-            "Events for a topic without subscriptions",
-            self.events_unheard.clone(),
-        );
-        to.register(
-            "deliveries",
-            "Deliveries settled, by outcome",
-            self.deliveries.clone(),
-        );
-        to.register(
-            "dead_letters",
-            "Deliveries given up, by reason",
-            self.dead_letters.clone(),
-        );
-        to.register(
-            "attempts",
-            "Attempts made, by verdict",
-            self.attempts.clone(),
-        );
+        to.register("events_unheard", "Events for a topic without subscriptions", self.events_unheard.clone());
+        to.register("deliveries", "Deliveries settled, by outcome", self.deliveries.clone());
+        to.register("dead_letters", "Deliveries given up, by reason", self.dead_letters.clone());
+        to.register("attempts", "Attempts made, by verdict", self.attempts.clone());
         to.register(
             "attempt_seconds",
             "Time from sending a request to having its answer",
@@ -159,26 +135,14 @@ impl Telemetry {
             "Time from receiving an event to having it delivered",
             self.delivered_after_seconds.clone(),
         );
-        to.register(
-            "robot_holds",
-            "Robots held because their platform refused for speed",
-            self.robot_holds.clone(),
-        );
+        to.register("robot_holds", "Robots held because their platform refused for speed", self.robot_holds.clone());
         to.register(
             "duplicates_skipped",
             "Deliveries not made again because the ledger knew them as settled",
             self.duplicates_skipped.clone(),
         );
-        to.register(
-            "broker_sessions",
-            "Sessions opened with the broker",
-            self.broker_sessions.clone(),
-        );
-        to.register(
-            "broker_up",
-            "Whether a session with the broker is open",
-            self.broker_up.clone(),
-        );
+        to.register("broker_sessions", "Sessions opened with the broker", self.broker_sessions.clone());
+        to.register("broker_up", "Whether a session with the broker is open", self.broker_up.clone());
         to.register(
             "broker_blocked",
             "Whether the broker has asked publishers to stop for a while",
@@ -194,30 +158,16 @@ impl Telemetry {
     fn begin_at_zero(&self) {
         for platform in Platform::ALL.map(Platform::as_str) {
             for outcome in ["done", "deferred", "retried", "dead", "dropped"] {
-                let _ = self
-                    .deliveries
-                    .get_or_create(&Settled { platform, outcome });
+                let _ = self.deliveries.get_or_create(&Settled { platform, outcome });
             }
             for reason in DeadReason::ALL.map(DeadReason::as_str) {
                 let _ = self.dead_letters.get_or_create(&Dead { platform, reason });
             }
-            for verdict in [
-                "delivered",
-                "throttled",
-                "try_again",
-                "refused",
-                "robot_gone",
-                "security",
-            ] {
-                let _ = self
-                    .attempts
-                    .get_or_create(&Attempted { platform, verdict });
+            for verdict in ["delivered", "throttled", "try_again", "refused", "robot_gone", "security"] {
+                let _ = self.attempts.get_or_create(&Attempted { platform, verdict });
             }
             let on = OnPlatform { platform };
-            let _ = (
-                self.attempt_seconds.get_or_create(&on),
-                self.delivered_after_seconds.get_or_create(&on),
-            );
+            let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
             let _ = self.robot_holds.get_or_create(&on);
         }
     }
@@ -230,19 +180,15 @@ mod tests {
     #[test]
     fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
         let text = Telemetry::new().render();
-        let mut known: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-            .collect();
+        let mut known: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let list = include_str!("../../docs/EVENTS.md");
         let mut listed: Vec<_> = list
             .lines()
             .filter_map(|line| line.strip_prefix("| `roomcast_")?.split('`').next())
             .map(|name| name.trim_end_matches("_total"))
             .collect();
-        known
-            .iter_mut()
-            .for_each(|name| *name = name.trim_start_matches("roomcast_"));
+        known.iter_mut().for_each(|name| *name = name.trim_start_matches("roomcast_"));
         known.sort_unstable();
         listed.sort_unstable();
         assert_eq!(known, listed);
@@ -251,9 +197,6 @@ mod tests {
     #[test]
     fn a_rate_is_known_before_the_first_thing_happens() {
         let text = Telemetry::new().render();
-        assert!(
-            text.contains("roomcast_dead_letters_total{platform=\"wecom\",reason=\"exhausted\"} 0"),
-            "{text}"
-        );
+        assert!(text.contains("roomcast_dead_letters_total{platform=\"wecom\",reason=\"exhausted\"} 0"), "{text}");
     }
 }

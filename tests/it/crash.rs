@@ -16,21 +16,10 @@ const LONG: Duration = Duration::from_secs(180);
 const UNLIMITED: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
-const ROBOTS: [(&str, &str); 3] = [
-    ("dingtalk", "ding-0001"),
-    ("lark", "lark-0001"),
-    ("wecom", "wecom-001"),
-];
+const ROBOTS: [(&str, &str); 3] = [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
 
 fn events(count: usize) -> Vec<(String, Value)> {
-    (0..count)
-        .map(|number| {
-            (
-                format!("id-{number}"),
-                json!({"message": format!("m{number}")}),
-            )
-        })
-        .collect()
+    (0..count).map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")}))).collect()
 }
 
 /// Fails unless every robot was shown every event; gives how many were shown more than once.
@@ -51,11 +40,7 @@ async fn everything_is_settled(publisher: &Publisher) -> bool {
     let mut left = publisher.depth("publish").await;
     for (platform, _) in ROBOTS {
         left += publisher.depth(&format!("delivery.{platform}")).await;
-        assert_eq!(
-            publisher.depth(&format!("dead.{platform}")).await,
-            0,
-            "nothing is given up"
-        );
+        assert_eq!(publisher.depth(&format!("dead.{platform}")).await, 0, "nothing is given up");
     }
     for tier in ["1s", "5s", "15s", "1m", "5m", "30m", "2h"] {
         left += publisher.depth(&format!("delay.{tier}")).await;
@@ -67,43 +52,28 @@ async fn everything_is_settled(publisher: &Publisher) -> bool {
 async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_little() {
     const COUNT: usize = 3000;
     const KILLS: u64 = 5;
-    let (broker, emulator) = (
-        broker::shared().await,
-        Emulator::start(&["--no-quota"]).await,
-    );
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED);
     for (platform, token) in ROBOTS {
         home.subscribe("ops", platform, token, &[]);
     }
     // Posts take a while, so that some are always in the air; some fail, so that some always wait in a tier.
-    emulator
-        .fault(json!({"kind": "status", "status": 500, "every": 40}))
-        .await;
-    emulator
-        .fault(json!({"kind": "slow", "milliseconds": 20}))
-        .await;
+    emulator.fault(json!({"kind": "status", "status": 500, "every": 40})).await;
+    emulator.fault(json!({"kind": "slow", "milliseconds": 20})).await;
     let mut daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher
-        .try_publish_all("ops", &events(COUNT))
-        .await
-        .unwrap();
+    publisher.try_publish_all("ops", &events(COUNT)).await.unwrap();
     for kill in 1..=KILLS {
         let enough = kill * (COUNT as u64 * 3) / (KILLS + 2);
-        until("some more arrive", LONG, || async {
-            emulator.count("accepted").await >= enough
-        })
-        .await;
+        until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough }).await;
         daemon.kill();
         daemon = home.start().await;
     }
     until("everything is settled", LONG, || async {
-        emulator.count("accepted").await >= COUNT as u64 * 3
-            && everything_is_settled(&publisher).await
+        emulator.count("accepted").await >= COUNT as u64 * 3 && everything_is_settled(&publisher).await
     })
     .await;
-    let repeated = repeated(&emulator, COUNT).await
-        + usize::try_from(emulator.count("duplicate").await).unwrap();
+    let repeated = repeated(&emulator, COUNT).await + usize::try_from(emulator.count("duplicate").await).unwrap();
     // At most what was in the air, and what was settled in the last group commits, is repeated: far from the whole fan-out.
     let bound = usize::try_from(KILLS).unwrap() * 2 * 256;
     assert!(repeated <= bound, "{repeated} repeats");
@@ -121,12 +91,8 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     for (platform, token) in ROBOTS {
         home.subscribe("ops", platform, token, &[]);
     }
-    emulator
-        .fault(json!({"kind": "status", "status": 500, "every": 40}))
-        .await;
-    emulator
-        .fault(json!({"kind": "slow", "milliseconds": 10}))
-        .await;
+    emulator.fault(json!({"kind": "status", "status": 500, "every": 40})).await;
+    emulator.fault(json!({"kind": "slow", "milliseconds": 10})).await;
     let daemon = home.start().await;
     let (url, prefix, all) = (broker.url(), home.prefix.clone(), events(COUNT));
     // A publisher as it should be: what was not confirmed is published again under its name.
@@ -141,10 +107,7 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
         }
     });
     for part in [1, 2] {
-        until("some more arrive", LONG, || async {
-            emulator.count("accepted").await >= part * COUNT as u64
-        })
-        .await;
+        until("some more arrive", LONG, || async { emulator.count("accepted").await >= part * COUNT as u64 }).await;
         broker.kill();
         // An outage long enough for many tries.
         until("the daemon has noticed", LONG, || async {
@@ -157,48 +120,32 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     publishing.await.unwrap();
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     until("everything is settled", LONG, || async {
-        emulator.count("accepted").await >= COUNT as u64 * 3
-            && everything_is_settled(&publisher).await
+        emulator.count("accepted").await >= COUNT as u64 * 3 && everything_is_settled(&publisher).await
     })
     .await;
     let repeated = repeated(&emulator, COUNT).await;
     println!("{repeated} repeats after two broker crashes");
     let log = home.log();
     let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-    assert_eq!(
-        lines("WARN no session with the broker"),
-        2,
-        "each outage is said once:\n{log}"
-    );
+    assert_eq!(lines("WARN no session with the broker"), 2, "each outage is said once:\n{log}");
     assert_eq!(lines("connected to the broker again"), 2);
     assert!(daemon.terminate().success());
 }
 
 #[tokio::test]
 async fn a_terminated_daemon_finishes_what_is_in_hand() {
-    let (broker, emulator) = (
-        broker::shared().await,
-        Emulator::start(&["--no-quota"]).await,
-    );
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED);
     for (platform, token) in ROBOTS {
         home.subscribe("ops", platform, token, &[]);
     }
-    emulator
-        .fault(json!({"kind": "slow", "milliseconds": 300}))
-        .await;
+    emulator.fault(json!({"kind": "slow", "milliseconds": 300})).await;
     let publisher;
     {
         let daemon = home.start().await;
         publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-        publisher
-            .try_publish_all("ops", &events(300))
-            .await
-            .unwrap();
-        until("some arrive", LONG, || async {
-            emulator.count("accepted").await > 0
-        })
-        .await;
+        publisher.try_publish_all("ops", &events(300)).await.unwrap();
+        until("some arrive", LONG, || async { emulator.count("accepted").await > 0 }).await;
         assert!(daemon.terminate().success());
     }
     emulator.no_faults().await;
@@ -207,11 +154,7 @@ async fn a_terminated_daemon_finishes_what_is_in_hand() {
         emulator.count("accepted").await >= 900 && everything_is_settled(&publisher).await
     })
     .await;
-    assert_eq!(
-        repeated(&emulator, 300).await,
-        0,
-        "an orderly end repeats nothing"
-    );
+    assert_eq!(repeated(&emulator, 300).await, 0, "an orderly end repeats nothing");
     assert_eq!(emulator.count("duplicate").await, 0);
     assert!(daemon.terminate().success());
 }

@@ -17,14 +17,8 @@ const SOON: Duration = Duration::from_secs(30);
 const QUICK: &str = "[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n";
 
 fn letters(home: &Home, more: &[&str]) -> Vec<Value> {
-    let arguments: Vec<&str> = ["dead", "list", "--json"]
-        .into_iter()
-        .chain(more.iter().copied())
-        .collect();
-    home.ok(&arguments, "")
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    let arguments: Vec<&str> = ["dead", "list", "--json"].into_iter().chain(more.iter().copied()).collect();
+    home.ok(&arguments, "").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -33,24 +27,12 @@ async fn a_failure_that_passes_is_retried_and_delivered() {
     let home = Home::new(broker, &emulator.url(), QUICK);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
-    emulator
-        .fault(json!({"kind": "status", "status": 500, "times": 1}))
-        .await;
+    emulator.fault(json!({"kind": "status", "status": 500, "times": 1})).await;
     emulator.fault(json!({"kind": "html", "times": 1})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher
-        .publish("ops", &json!({"message": "in the end"}))
-        .await;
-    until("it arrives", SOON, || async {
-        emulator.count("accepted").await == 1
-    })
-    .await;
-    assert_eq!(
-        daemon
-            .metric("roomcast_attempts_total{platform=\"wecom\",verdict=\"try_again\"}")
-            .await,
-        Some(2.0)
-    );
+    publisher.publish("ops", &json!({"message": "in the end"})).await;
+    until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
+    assert_eq!(daemon.metric("roomcast_attempts_total{platform=\"wecom\",verdict=\"try_again\"}").await, Some(2.0));
     assert_eq!(emulator.shown().await["wecom-001"], ["in the end"]);
 }
 
@@ -60,25 +42,15 @@ async fn a_dead_letter_carries_its_whole_history_and_the_publishers_own_message(
     let home = Home::new(broker, &emulator.url(), QUICK);
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
-    emulator
-        .fault(json!({"kind": "status", "status": 503}))
-        .await;
+    emulator.fault(json!({"kind": "status", "status": 503})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let body = br#"{ "message" : "byte for byte" , "unknown": 1 }"#;
     let mut headers = lapin::types::FieldTable::default();
-    headers.insert(
-        "traceparent".into(),
-        lapin::types::AMQPValue::LongString("00-abc-def-01".into()),
-    );
+    headers.insert("traceparent".into(), lapin::types::AMQPValue::LongString("00-abc-def-01".into()));
     headers.insert("x-team".into(), lapin::types::AMQPValue::LongInt(7));
-    let properties = BasicProperties::default()
-        .with_message_id("event-7".into())
-        .with_headers(headers);
+    let properties = BasicProperties::default().with_message_id("event-7".into()).with_headers(headers);
     publisher.publish_bytes("ops", body, properties).await;
-    until("it is given up", SOON, || async {
-        publisher.depth("dead.wecom").await == 1
-    })
-    .await;
+    until("it is given up", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
     let message = publisher.get("dead.wecom").await.unwrap();
     assert_eq!(message.delivery.data, body);
     assert_eq!(message.delivery.routing_key.as_str(), "wecom.exhausted");
@@ -93,23 +65,10 @@ async fn a_dead_letter_carries_its_whole_history_and_the_publishers_own_message(
     ] {
         assert_eq!(header(&message, name), value, "{name}");
     }
-    for name in [
-        "detail",
-        "robot",
-        "attempts",
-        "first-attempt-at",
-        "dead-at",
-        "generation",
-    ] {
-        assert!(
-            !header(&message, &format!("x-roomcast-{name}")).is_empty(),
-            "{name}"
-        );
+    for name in ["detail", "robot", "attempts", "first-attempt-at", "dead-at", "generation"] {
+        assert!(!header(&message, &format!("x-roomcast-{name}")).is_empty(), "{name}");
     }
-    assert!(
-        header(&message, "x-roomcast-attempts").contains('3'),
-        "one attempt and two retries"
-    );
+    assert!(header(&message, "x-roomcast-attempts").contains('3'), "one attempt and two retries");
     assert!(header(&message, "x-team").contains('7'));
 }
 
@@ -117,49 +76,27 @@ async fn a_dead_letter_carries_its_whole_history_and_the_publishers_own_message(
 async fn each_refusal_has_its_reason_and_its_advice() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), QUICK);
-    emulator
-        .robot("dingtalk", "ding-gone", json!({"state": "gone"}))
-        .await;
-    emulator
-        .robot("lark", "lark-signed", json!({"secret": "right"}))
-        .await;
+    emulator.robot("dingtalk", "ding-gone", json!({"state": "gone"})).await;
+    emulator.robot("lark", "lark-signed", json!({"secret": "right"})).await;
     home.subscribe("ops", "dingtalk", "ding-gone", &[]);
     home.subscribe("ops", "lark", "lark-signed", &[]);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     emulator
-        .fault(
-            json!({"platform": "wecom", "kind": "answer", "status": 200, "times": 1,
-        "body": {"errcode": 40058, "errmsg": "missing field"}}),
-        )
+        .fault(json!({"platform": "wecom", "kind": "answer", "status": 200, "times": 1,
+        "body": {"errcode": 40058, "errmsg": "missing field"}}))
         .await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher
-        .publish("ops", &json!({"message": "to nobody"}))
-        .await;
-    until("all three are given up", SOON, || async {
-        letters(&home, &[]).len() == 3
-    })
-    .await;
-    for (platform, reason, code) in [
-        ("dingtalk", "robot_gone", "300005"),
-        ("lark", "security", "19021"),
-        ("wecom", "refused", "40058"),
-    ] {
-        let [letter] = &letters(&home, &["--platform", platform])[..] else {
-            panic!("{platform}")
-        };
-        assert_eq!(
-            (letter["reason"].as_str(), letter["code"].as_str()),
-            (Some(reason), Some(code)),
-            "{letter}"
-        );
+    publisher.publish("ops", &json!({"message": "to nobody"})).await;
+    until("all three are given up", SOON, || async { letters(&home, &[]).len() == 3 }).await;
+    for (platform, reason, code) in
+        [("dingtalk", "robot_gone", "300005"), ("lark", "security", "19021"), ("wecom", "refused", "40058")]
+    {
+        let [letter] = &letters(&home, &["--platform", platform])[..] else { panic!("{platform}") };
+        assert_eq!((letter["reason"].as_str(), letter["code"].as_str()), (Some(reason), Some(code)), "{letter}");
         assert_eq!(letters(&home, &["--reason", reason]).len(), 1);
         let shown = home.ok(&["dead", "show", letter["id"].as_str().unwrap()], "");
-        assert!(
-            shown.contains("what to do") && shown.contains("to nobody"),
-            "{shown}"
-        );
+        assert!(shown.contains("what to do") && shown.contains("to nobody"), "{shown}");
     }
     assert_eq!(emulator.count("accepted").await, 0);
 }
@@ -171,47 +108,24 @@ async fn a_dead_letter_is_redriven_alone_and_delivered_once() {
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     home.subscribe("ops", "lark", "lark-0001", &[]);
     let _daemon = home.start().await;
-    emulator
-        .fault(json!({"platform": "wecom", "kind": "status", "status": 500}))
-        .await;
+    emulator.fault(json!({"platform": "wecom", "kind": "status", "status": 500})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for text in ["one", "two"] {
         publisher.publish("ops", &json!({"message": text})).await;
     }
-    until("both are given up", SOON, || async {
-        letters(&home, &[]).len() == 2
-    })
-    .await;
+    until("both are given up", SOON, || async { letters(&home, &[]).len() == 2 }).await;
     emulator.no_faults().await;
-    assert_eq!(
-        home.cli(&["dead", "redrive"], "").status.code(),
-        Some(64),
-        "all of them have to be named"
-    );
+    assert_eq!(home.cli(&["dead", "redrive"], "").status.code(), Some(64), "all of them have to be named");
     home.ok(&["dead", "redrive", "--all", "--dry-run"], "");
     assert_eq!(letters(&home, &[]).len(), 2);
     let first = letters(&home, &[])[0]["id"].as_str().unwrap().to_owned();
     home.ok(&["dead", "redrive", "--id", &first], "");
-    until("one arrives", SOON, || async {
-        emulator.shown().await.contains_key("wecom-001")
-    })
-    .await;
+    until("one arrives", SOON, || async { emulator.shown().await.contains_key("wecom-001") }).await;
     home.ok(&["dead", "redrive", "--reason", "exhausted"], "");
-    until("the other arrives", SOON, || async {
-        emulator.shown().await["wecom-001"].len() == 2
-    })
-    .await;
+    until("the other arrives", SOON, || async { emulator.shown().await["wecom-001"].len() == 2 }).await;
     assert!(letters(&home, &[]).is_empty());
-    assert_eq!(
-        home.cli(&["dead", "redrive", "--all"], "").status.code(),
-        Some(1),
-        "nothing matches"
-    );
-    assert_eq!(
-        emulator.shown().await["lark-0001"].len(),
-        2,
-        "whom it reached is not sent to again"
-    );
+    assert_eq!(home.cli(&["dead", "redrive", "--all"], "").status.code(), Some(1), "nothing matches");
+    assert_eq!(emulator.shown().await["lark-0001"].len(), 2, "whom it reached is not sent to again");
 }
 
 #[tokio::test]
@@ -220,20 +134,11 @@ async fn discarding_asks_and_deletes() {
     let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
-    emulator
-        .fault(json!({"kind": "status", "status": 500}))
-        .await;
+    emulator.fault(json!({"kind": "status", "status": 500})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "x"})).await;
-    until("it is given up", SOON, || async {
-        letters(&home, &[]).len() == 1
-    })
-    .await;
-    assert_eq!(
-        home.cli(&["dead", "discard", "--all"], "").status.code(),
-        Some(64),
-        "nobody can answer"
-    );
+    until("it is given up", SOON, || async { letters(&home, &[]).len() == 1 }).await;
+    assert_eq!(home.cli(&["dead", "discard", "--all"], "").status.code(), Some(64), "nobody can answer");
     assert_eq!(letters(&home, &[]).len(), 1);
     home.ok(&["dead", "discard", "--all", "--yes"], "");
     assert!(letters(&home, &[]).is_empty());
@@ -245,17 +150,10 @@ async fn a_letter_looked_at_a_hundred_times_is_still_there() {
     let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
-    emulator
-        .fault(json!({"kind": "status", "status": 500}))
-        .await;
+    emulator.fault(json!({"kind": "status", "status": 500})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher
-        .publish("ops", &json!({"message": "still here"}))
-        .await;
-    until("it is given up", SOON, || async {
-        publisher.depth("dead.wecom").await == 1
-    })
-    .await;
+    publisher.publish("ops", &json!({"message": "still here"})).await;
+    until("it is given up", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
     let id = letters(&home, &[])[0]["id"].as_str().unwrap().to_owned();
     for _ in 0..100 {
         assert_eq!(letters(&home, &[]).len(), 1);
@@ -264,8 +162,7 @@ async fn a_letter_looked_at_a_hundred_times_is_still_there() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_the_daemon_goes_on()
-{
+async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_the_daemon_goes_on() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "[event]\nsize_max = 2000\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -274,51 +171,22 @@ async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_
     let large = format!(r#"{{"message": "{}"}}"#, "x".repeat(3000));
     for (topic, body, code, place) in [
         ("ops", &b"{\"message\": oops}"[..], "json", "column 13"),
-        (
-            "ops",
-            br#"{"message": "x", "format": "html"}"#,
-            "json",
-            "format",
-        ),
-        (
-            "ops",
-            br#"{"subject": "nothing else"}"#,
-            "content",
-            "message",
-        ),
+        ("ops", br#"{"message": "x", "format": "html"}"#, "json", "format"),
+        ("ops", br#"{"subject": "nothing else"}"#, "content", "message"),
         ("ops", large.as_bytes(), "size", "2000"),
         ("ops", b"\xff\xfe", "json", ""),
         (".bad topic", br#"{"message": "x"}"#, "topic", "topic"),
     ] {
-        publisher
-            .publish_bytes(topic, body, BasicProperties::default())
-            .await;
-        until("it is a dead letter", SOON, || async {
-            publisher.depth("dead.event").await == 1
-        })
-        .await;
+        publisher.publish_bytes(topic, body, BasicProperties::default()).await;
+        until("it is a dead letter", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
         let message = publisher.get("dead.event").await.unwrap();
         assert_eq!(message.delivery.data, body);
         assert_eq!(header(&message, "x-roomcast-reason"), "undecodable");
-        assert_eq!(
-            header(&message, "x-roomcast-code"),
-            code,
-            "{}",
-            header(&message, "x-roomcast-detail")
-        );
-        assert!(
-            header(&message, "x-roomcast-detail").contains(place),
-            "{}",
-            header(&message, "x-roomcast-detail")
-        );
+        assert_eq!(header(&message, "x-roomcast-code"), code, "{}", header(&message, "x-roomcast-detail"));
+        assert!(header(&message, "x-roomcast-detail").contains(place), "{}", header(&message, "x-roomcast-detail"));
     }
-    publisher
-        .publish("ops", &json!({"message": "goes on"}))
-        .await;
-    until("the next arrives", SOON, || async {
-        emulator.count("accepted").await == 1
-    })
-    .await;
+    publisher.publish("ops", &json!({"message": "goes on"})).await;
+    until("the next arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
 }
 
 #[tokio::test]
@@ -336,25 +204,13 @@ async fn misbehaving_platforms_hold_nobody_up() {
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "x"})).await;
-    until(
-        "the well one hears it at once",
-        Duration::from_secs(2),
-        || async { emulator.shown().await.contains_key("wecom-well") },
-    )
-    .await;
-    until("the others are given up", SOON, || async {
-        letters(&home, &[]).len() == faults.len()
+    until("the well one hears it at once", Duration::from_secs(2), || async {
+        emulator.shown().await.contains_key("wecom-well")
     })
     .await;
-    let mut codes: Vec<_> = letters(&home, &[])
-        .iter()
-        .map(|letter| letter["code"].as_str().unwrap().to_owned())
-        .collect();
+    until("the others are given up", SOON, || async { letters(&home, &[]).len() == faults.len() }).await;
+    let mut codes: Vec<_> =
+        letters(&home, &[]).iter().map(|letter| letter["code"].as_str().unwrap().to_owned()).collect();
     codes.sort();
-    assert_eq!(
-        codes,
-        [
-            "broken", "http_200", "http_200", "http_302", "timeout", "timeout"
-        ]
-    );
+    assert_eq!(codes, ["broken", "http_200", "http_200", "http_302", "timeout", "timeout"]);
 }

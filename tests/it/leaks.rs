@@ -23,16 +23,11 @@ const MARKERS: [&str; 3] = ["LEAKMARKER", "SECLEAK", "leakbot"];
 
 fn assert_clean(what: &str, bytes: &[u8]) {
     for marker in MARKERS {
-        let found = bytes
-            .windows(marker.len())
-            .any(|window| window.eq_ignore_ascii_case(marker.as_bytes()));
+        let found = bytes.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker.as_bytes()));
         assert!(
             !found,
             "{what} holds {marker}: {}",
-            String::from_utf8_lossy(bytes)
-                .chars()
-                .take(2000)
-                .collect::<String>()
+            String::from_utf8_lossy(bytes).chars().take(2000).collect::<String>()
         );
     }
 }
@@ -57,14 +52,11 @@ fn assert_clean_folder(folder: &Path, except: &[&str]) -> usize {
 
 #[tokio::test]
 async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
-    let (broker, emulator) = (
-        broker::shared().await,
-        Emulator::start(&["--no-quota"]).await,
-    );
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let more = "[retry]\ndelays = [\"1s\"]\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
     // Everything is logged, the libraries' own lines as well.
-    let home = Home::new(broker, &emulator.url(), more)
-        .with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
+    let home =
+        Home::new(broker, &emulator.url(), more).with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
     let secret = home.path("secret-file");
     std::fs::write(&secret, "SECLEAKMARKER\n").unwrap();
     let secret = secret.to_str().unwrap();
@@ -76,22 +68,17 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
         ("wecom", "LEAKMARKER-wecom-redirect", "redirect"),
         ("wecom", "LEAKMARKER-wecom-huge", "huge"),
     ] {
-        let with_secret: &[&str] = if platform == "wecom" {
-            &[]
-        } else {
-            &["--secret-file", secret]
-        };
+        let with_secret: &[&str] = if platform == "wecom" { &[] } else { &["--secret-file", secret] };
         home.subscribe("ops", platform, token, with_secret);
-        emulator.fault(json!({"platform": platform, "token": token, "kind": kind, "status": 500, "location": "/x"})).await;
+        emulator
+            .fault(json!({"platform": platform, "token": token, "kind": kind, "status": 500, "location": "/x"}))
+            .await;
     }
-    home.subscribe(
-        "ops",
-        "dingtalk",
-        "LEAKMARKER-ding-echo",
-        &["--secret-file", secret, "--name", "leakbot"],
-    );
-    emulator.fault(json!({"token": "LEAKMARKER-ding-echo", "kind": "answer", "status": 200,
-        "body": {"errcode": 310000, "errmsg": "sign not match for LEAKMARKER-ding-echo with SECLEAKMARKER"}})).await;
+    home.subscribe("ops", "dingtalk", "LEAKMARKER-ding-echo", &["--secret-file", secret, "--name", "leakbot"]);
+    emulator
+        .fault(json!({"token": "LEAKMARKER-ding-echo", "kind": "answer", "status": 200,
+        "body": {"errcode": 310000, "errmsg": "sign not match for LEAKMARKER-ding-echo with SECLEAKMARKER"}}))
+        .await;
     home.subscribe("ops", "wecom", "LEAKMARKER-wecom-well", &[]);
 
     let daemon = home.start().await;
@@ -105,73 +92,36 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     })
     .await;
     assert!(
-        emulator
-            .received()
-            .await
-            .iter()
-            .any(|one| one["token"] == "LEAKMARKER-wecom-well"),
+        emulator.received().await.iter().any(|one| one["token"] == "LEAKMARKER-wecom-well"),
         "the markers did travel"
     );
 
     let messages = tap.messages().await;
-    assert!(
-        messages.len() > 12,
-        "retries and dead letters were seen: {}",
-        messages.len()
-    );
-    messages
-        .iter()
-        .for_each(|message| assert_clean("a broker message", message.as_bytes()));
+    assert!(messages.len() > 12, "retries and dead letters were seen: {}", messages.len());
+    messages.iter().for_each(|message| assert_clean("a broker message", message.as_bytes()));
     let socket = home.path("admin.sock");
-    for path in [
-        "/v1/subscriptions",
-        "/v1/robots",
-        "/metrics",
-        "/v1/subscriptions/zz",
-        "/healthz",
-    ] {
+    for path in ["/v1/subscriptions", "/v1/robots", "/metrics", "/v1/subscriptions/zz", "/healthz"] {
         let answer = get(&socket, path).await;
         assert!(!answer.is_empty(), "{path}");
         // The name is not a credential; it is shown to whoever may open the socket.
         assert_clean(path, answer.replace("leakbot", "").as_bytes());
     }
-    for arguments in [
-        &["subscription", "list"][..],
-        &["dead", "list"],
-        &["dead", "list", "--json"],
-        &["check"],
-    ] {
+    for arguments in [&["subscription", "list"][..], &["dead", "list"], &["dead", "list", "--json"], &["check"]] {
         let output = home.cli(arguments, "");
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert_clean(
-            &format!("{arguments:?}"),
-            said.replace("leakbot", "").as_bytes(),
-        );
+        assert_clean(&format!("{arguments:?}"), said.replace("leakbot", "").as_bytes());
     }
     for endpoint in [
         "http://x/?access_token=LEAKMARKER",
         "LEAKMARKER",
         "https://oapi.dingtalk.com/robot/send?access_token=LEAKMARKER!!",
     ] {
-        let output = home.cli(
-            &[
-                "subscription",
-                "add",
-                "--topic",
-                "t",
-                "--platform",
-                "dingtalk",
-            ],
-            endpoint,
-        );
+        let output = home.cli(&["subscription", "add", "--topic", "t", "--platform", "dingtalk"], endpoint);
         assert_eq!(output.status.code(), Some(64));
         assert_clean("a refusal", &output.stderr);
     }
     assert!(daemon.terminate().success());
-    assert!(
-        home.log().lines().count() > 100,
-        "the log was written at trace level"
-    );
+    assert!(home.log().lines().count() > 100, "the log was written at trace level");
     let looked_at = assert_clean_folder(home.dir(), &["secret-file"]);
     assert!(looked_at > 6, "{looked_at} files were looked at");
 }
@@ -184,18 +134,10 @@ struct Tap {
 
 impl Tap {
     async fn on(url: &str, prefix: &str) -> Self {
-        let connection = Connection::connect(url, ConnectionProperties::default())
-            .await
-            .unwrap();
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        let options = QueueDeclareOptions {
-            exclusive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let queue = channel
-            .queue_declare("".into(), options, FieldTable::default())
-            .await
-            .unwrap();
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
         for exchange in ["publish", "delay", "delivery", "dead"] {
             let exchange = format!("{prefix}.{exchange}");
             channel
@@ -209,36 +151,19 @@ impl Tap {
                 .await
                 .unwrap();
         }
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            ..BasicConsumeOptions::default()
-        };
-        let mut consumer = channel
-            .basic_consume(
-                queue.name().clone(),
-                "".into(),
-                options,
-                FieldTable::default(),
-            )
-            .await
-            .unwrap();
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let mut consumer =
+            channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default()).await.unwrap();
         let seen = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
         let sink = std::sync::Arc::clone(&seen);
         tokio::spawn(async move {
             let _channel = channel;
             while let Some(Ok(message)) = consumer.next().await {
-                let text = format!(
-                    "{:?} {}",
-                    message.properties,
-                    String::from_utf8_lossy(&message.data)
-                );
+                let text = format!("{:?} {}", message.properties, String::from_utf8_lossy(&message.data));
                 sink.lock().unwrap().push(text);
             }
         });
-        Self {
-            _connection: connection,
-            seen,
-        }
+        Self { _connection: connection, seen }
     }
 
     async fn messages(&self) -> Vec<String> {

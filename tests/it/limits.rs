@@ -22,58 +22,24 @@ async fn a_robot_gets_its_whole_quota_at_once_and_the_rest_later_without_a_refus
     home.subscribe("quiet", "dingtalk", "ding-quiet", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let events: Vec<_> = (0..70)
-        .map(|number| {
-            (
-                format!("id-{number}"),
-                json!({"message": format!("m{number}")}),
-            )
-        })
-        .collect();
+    let events: Vec<_> =
+        (0..70).map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")}))).collect();
     publisher.try_publish_all("busy", &events).await.unwrap();
-    until("the first twenty arrive", LATER, || async {
-        emulator.count("accepted").await >= 20
+    until("the first twenty arrive", LATER, || async { emulator.count("accepted").await >= 20 }).await;
+    publisher.publish("quiet", &json!({"message": "not held up"})).await;
+    until("the quiet robot is not held up", Duration::from_secs(3), || async {
+        emulator.shown().await.contains_key("ding-quiet")
     })
     .await;
-    publisher
-        .publish("quiet", &json!({"message": "not held up"}))
-        .await;
-    until(
-        "the quiet robot is not held up",
-        Duration::from_secs(3),
-        || async { emulator.shown().await.contains_key("ding-quiet") },
-    )
-    .await;
-    until("all seventy arrive", LATER, || async {
-        emulator.count("accepted").await == 71
-    })
-    .await;
+    until("all seventy arrive", LATER, || async { emulator.count("accepted").await == 71 }).await;
     assert_eq!(emulator.count("refused").await, 0);
-    let deferred = daemon
-        .metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}")
-        .await;
-    assert!(
-        deferred >= Some(40.0),
-        "they waited in the broker: {deferred:?}"
-    );
-    assert!(
-        daemon
-            .metric("roomcast_attempts_total{platform=\"dingtalk\",verdict=\"delivered\"}")
-            .await
-            == Some(71.0)
-    );
-    let arrivals: Vec<_> = emulator
-        .received()
-        .await
-        .into_iter()
-        .filter(|one| one["token"] == "ding-busy")
-        .collect();
+    let deferred = daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await;
+    assert!(deferred >= Some(40.0), "they waited in the broker: {deferred:?}");
+    assert!(daemon.metric("roomcast_attempts_total{platform=\"dingtalk\",verdict=\"delivered\"}").await == Some(71.0));
+    let arrivals: Vec<_> = emulator.received().await.into_iter().filter(|one| one["token"] == "ding-busy").collect();
     let at = |place: usize| arrivals[place]["at_ms"].as_u64().unwrap();
     assert!(at(19) - at(0) < 1500, "the whole quota leaves at once");
-    assert!(
-        at(69) - at(0) >= 9000,
-        "the fourth window begins three windows later"
-    );
+    assert!(at(69) - at(0) >= 9000, "the fourth window begins three windows later");
 }
 
 #[tokio::test]
@@ -85,26 +51,16 @@ async fn two_topics_with_one_webhook_share_one_quota() {
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for number in 0..15 {
-        publisher
-            .publish("one", &json!({"message": format!("one {number}")}))
-            .await;
-        publisher
-            .publish("two", &json!({"message": format!("two {number}")}))
-            .await;
+        publisher.publish("one", &json!({"message": format!("one {number}")})).await;
+        publisher.publish("two", &json!({"message": format!("two {number}")})).await;
     }
-    until("all thirty arrive", LATER, || async {
-        emulator.count("accepted").await == 30
-    })
-    .await;
+    until("all thirty arrive", LATER, || async { emulator.count("accepted").await == 30 }).await;
     assert_eq!(emulator.count("refused").await, 0);
 }
 
 #[tokio::test]
 async fn a_restart_does_not_forget_what_was_sent() {
-    let (broker, emulator) = (
-        broker::shared().await,
-        Emulator::start(&["--window-seconds", "10"]).await,
-    );
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
     let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/10s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -113,35 +69,21 @@ async fn a_restart_does_not_forget_what_was_sent() {
         let daemon = home.start().await;
         publisher = Publisher::connect(&broker.url(), &home.prefix).await;
         for number in 0..18 {
-            publisher
-                .publish("ops", &json!({"message": format!("before {number}")}))
-                .await;
+            publisher.publish("ops", &json!({"message": format!("before {number}")})).await;
         }
-        until("eighteen arrive", LATER, || async {
-            emulator.count("accepted").await == 18
-        })
-        .await;
+        until("eighteen arrive", LATER, || async { emulator.count("accepted").await == 18 }).await;
         until("they are recorded and acked", LATER, || async {
-            daemon
-                .metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}")
-                .await
-                == Some(18.0)
+            daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await == Some(18.0)
         })
         .await;
         daemon.kill();
     }
     let _daemon = home.start().await;
     for number in 0..10 {
-        publisher
-            .publish("ops", &json!({"message": format!("after {number}")}))
-            .await;
+        publisher.publish("ops", &json!({"message": format!("after {number}")})).await;
     }
     until("everything arrives", LATER, || async {
-        emulator.shown().await["wecom-001"]
-            .iter()
-            .filter(|text| text.starts_with("after"))
-            .count()
-            == 10
+        emulator.shown().await["wecom-001"].iter().filter(|text| text.starts_with("after")).count() == 10
     })
     .await;
     assert_eq!(emulator.count("refused").await, 0);
@@ -151,33 +93,18 @@ async fn a_restart_does_not_forget_what_was_sent() {
 async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delivery() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     // Somebody else sends through the same robot: the platform allows less than we know of.
-    emulator
-        .robot("lark", "lark-0001", json!({"quota": 3}))
-        .await;
+    emulator.robot("lark", "lark-0001", json!({"quota": 3})).await;
     let penalty = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\"]\npenalty_min = \"1s\"\npenalty_max = \"3s\"\n[retry]\ndelays = []\n";
     let home = Home::new(broker, &emulator.url(), penalty);
     home.subscribe("ops", "lark", "lark-0001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for number in 0..8 {
-        publisher
-            .publish("ops", &json!({"message": format!("m{number}")}))
-            .await;
+        publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
     }
-    until("all eight arrive", LATER, || async {
-        emulator.count("accepted").await == 8
-    })
-    .await;
-    assert!(
-        emulator.count("throttled").await > 0,
-        "the platform did refuse"
-    );
-    assert!(
-        daemon
-            .metric("roomcast_robot_holds_total{platform=\"lark\"}")
-            .await
-            > Some(0.0)
-    );
+    until("all eight arrive", LATER, || async { emulator.count("accepted").await == 8 }).await;
+    assert!(emulator.count("throttled").await > 0, "the platform did refuse");
+    assert!(daemon.metric("roomcast_robot_holds_total{platform=\"lark\"}").await > Some(0.0));
     // With no retries allowed, a throttled attempt that counted would have been a dead letter.
     assert_eq!(publisher.depth("dead.lark").await, 0);
     assert_eq!(home.cli(&["dead", "list"], "").status.code(), Some(0));
@@ -185,34 +112,20 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
 
 #[tokio::test]
 async fn what_cannot_leave_before_its_time_to_live_ends_is_a_dead_letter_at_once() {
-    let (broker, emulator) = (
-        broker::shared().await,
-        Emulator::start(&["--window-seconds", "60"]).await,
-    );
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "60"]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let events: Vec<_> = (0..22)
-        .map(|number| {
-            (
-                format!("id-{number}"),
-                json!({"message": format!("m{number}"), "time_to_live": 20}),
-            )
-        })
+        .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}"), "time_to_live": 20})))
         .collect();
     publisher.try_publish_all("ops", &events).await.unwrap();
-    until("two are given up", LATER, || async {
-        publisher.depth("dead.wecom").await == 2
-    })
-    .await;
+    until("two are given up", LATER, || async { publisher.depth("dead.wecom").await == 2 }).await;
     assert_eq!(emulator.count("accepted").await, 20);
     let letters = home.ok(&["dead", "list", "--json"], "");
     for line in letters.lines() {
         let letter: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(
-            (letter["reason"].as_str(), letter["attempts"].as_u64()),
-            (Some("expired"), Some(0))
-        );
+        assert_eq!((letter["reason"].as_str(), letter["attempts"].as_u64()), (Some("expired"), Some(0)));
     }
 }

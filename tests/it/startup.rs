@@ -9,9 +9,7 @@ use lapin::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    broker, daemon::Home, emulator::Emulator, free_ports, publisher::Publisher, until,
-};
+use crate::support::{broker, daemon::Home, emulator::Emulator, free_ports, publisher::Publisher, until};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
 const SOON: Duration = Duration::from_secs(30);
@@ -19,11 +17,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// The one sentence on standard error, beside the log.
 fn sentence(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
-    let text: String = text
-        .lines()
-        .filter(|line| !line.starts_with("20"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let text: String = text.lines().filter(|line| !line.starts_with("20")).collect::<Vec<_>>().join("\n");
     assert_eq!(text.trim_end().lines().count(), 1, "one sentence: {text}");
     text
 }
@@ -41,20 +35,8 @@ async fn a_key_that_is_missing_exposed_malformed_or_another_is_named() {
     let home = Home::new(broker, NOWHERE, "");
     let kept = home.subscribe("ops", "wecom", "wecom-001", &[]);
     home.set_mode("master.key", 0o644);
-    refused(
-        &home,
-        &["run"],
-        "",
-        64,
-        "can be read by others (mode 0644): chmod 600",
-    );
-    refused(
-        &home,
-        &["subscription", "list"],
-        "",
-        64,
-        "can be read by others",
-    );
+    refused(&home, &["run"], "", 64, "can be read by others (mode 0644): chmod 600");
+    refused(&home, &["subscription", "list"], "", 64, "can be read by others");
     home.set_mode("master.key", 0o600);
     refused(&home, &["key", "init"], "", 64, "exists already");
     let right = fs::read(home.path("master.key")).unwrap();
@@ -65,10 +47,7 @@ async fn a_key_that_is_missing_exposed_malformed_or_another_is_named() {
     home.ok(&["key", "init"], "");
     refused(&home, &["run"], "", 64, "sealed with another master key");
     fs::write(home.path("master.key"), right).unwrap();
-    assert!(
-        home.ok(&["subscription", "list"], "").contains(&kept),
-        "nothing was lost"
-    );
+    assert!(home.ok(&["subscription", "list"], "").contains(&kept), "nothing was lost");
 }
 
 #[tokio::test]
@@ -99,44 +78,14 @@ async fn a_bad_subscription_is_refused_by_the_daemon_and_without_it_alike() {
             "access_token is malformed",
         ),
         ("ops", "dingtalk", "", "no webhook URL was given"),
-        (
-            "ops",
-            "wecom",
-            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678\nsecret",
-            "no signing secret",
-        ),
+        ("ops", "wecom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678\nsecret", "no signing secret"),
     ];
     let check = |home: &Home| {
         for (topic, platform, endpoint, says) in bad {
-            refused(
-                home,
-                &[
-                    "subscription",
-                    "add",
-                    "--topic",
-                    topic,
-                    "--platform",
-                    platform,
-                ],
-                endpoint,
-                64,
-                says,
-            );
+            refused(home, &["subscription", "add", "--topic", topic, "--platform", platform], endpoint, 64, says);
         }
-        refused(
-            home,
-            &["subscription", "show", "xyz"],
-            "",
-            64,
-            "is not a subscription id",
-        );
-        refused(
-            home,
-            &["subscription", "remove", &"0".repeat(32)],
-            "",
-            1,
-            "there is no subscription",
-        );
+        refused(home, &["subscription", "show", "xyz"], "", 64, "is not a subscription id");
+        refused(home, &["subscription", "remove", &"0".repeat(32)], "", 1, "there is no subscription");
         assert_eq!(home.ok(&["subscription", "list"], ""), "no subscriptions");
     };
     check(&home);
@@ -148,11 +97,8 @@ async fn a_bad_subscription_is_refused_by_the_daemon_and_without_it_alike() {
 async fn broken_configuration_is_reported_at_once_with_lines() {
     let broker = broker::shared().await;
     let home = Home::new(broker, NOWHERE, "");
-    fs::write(
-        home.path("roomcast.toml"),
-        "[broker]\nprefix = 1 2\nprefetsh = 3\n[sedn]\n[pace]\nmargin = \"x\"\n",
-    )
-    .unwrap();
+    fs::write(home.path("roomcast.toml"), "[broker]\nprefix = 1 2\nprefetsh = 3\n[sedn]\n[pace]\nmargin = \"x\"\n")
+        .unwrap();
     let output = home.cli(&["run"], "");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64));
@@ -182,18 +128,8 @@ async fn a_store_that_is_in_use_says_so() {
     let daemon = home.start().await;
     // Another socket: this command line does not find the daemon, and wants to open the store itself.
     let config = fs::read_to_string(home.path("roomcast.toml")).unwrap();
-    fs::write(
-        home.path("roomcast.toml"),
-        config.replace("admin.sock", "other.sock"),
-    )
-    .unwrap();
-    refused(
-        &home,
-        &["subscription", "list"],
-        "",
-        69,
-        "is in use by another process",
-    );
+    fs::write(home.path("roomcast.toml"), config.replace("admin.sock", "other.sock")).unwrap();
+    refused(&home, &["subscription", "list"], "", 69, "is in use by another process");
     refused(&home, &["run"], "", 69, "is in use by another process");
     fs::write(home.path("roomcast.toml"), config).unwrap();
     refused(&home, &["run"], "", 69, "is in use by another process");
@@ -203,31 +139,16 @@ async fn a_store_that_is_in_use_says_so() {
 #[tokio::test]
 async fn an_unreachable_broker_is_waited_for_and_check_says_so() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "").with(
-        &broker.url(),
-        &format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_ports()),
-    );
+    let home = Home::new(broker, &emulator.url(), "")
+        .with(&broker.url(), &format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_ports()));
     let output = home.cli(&["check"], "");
     assert_eq!(output.status.code(), Some(69));
     assert!(sentence(&output).contains("cannot be reached"));
     let mut daemon = home.spawn();
-    until("it keeps trying", SOON, || async {
-        home.log().matches("still no session").count() > 3
-    })
-    .await;
+    until("it keeps trying", SOON, || async { home.log().matches("still no session").count() > 3 }).await;
     assert!(daemon.ended().is_none(), "{}", home.log());
-    assert_eq!(
-        home.log()
-            .matches("WARN no session with the broker")
-            .count(),
-        1,
-        "said once"
-    );
-    assert!(
-        home.ok(&["subscription", "list"], "")
-            .contains("no subscriptions"),
-        "its socket answers"
-    );
+    assert_eq!(home.log().matches("WARN no session with the broker").count(), 1, "said once");
+    assert!(home.ok(&["subscription", "list"], "").contains("no subscriptions"), "its socket answers");
     assert!(daemon.terminate().success());
 }
 
@@ -238,47 +159,29 @@ async fn a_wrong_password_or_missing_permissions_are_named() {
     let output = wrong.cli(&["check"], "");
     assert_eq!(output.status.code(), Some(69));
     let said = sentence(&output);
-    assert!(
-        said.contains("refuses") && !said.contains("hunter2"),
-        "{said}"
-    );
+    assert!(said.contains("refuses") && !said.contains("hunter2"), "{said}");
     refused(&wrong, &["run"], "", 69, "user, password or virtual host");
 
     broker.ctl(&["add_user", "limited", "limited"]);
     broker.ctl(&["set_permissions", "limited", "^$", ".*", ".*"]);
     let limited = Home::new(broker, NOWHERE, "").with(&broker.url(), &broker.url_for("limited"));
     let text = limited.refused_all(&["run"]);
-    assert!(
-        text.contains("permission") && text.contains(&limited.prefix),
-        "{text}"
-    );
+    assert!(text.contains("permission") && text.contains(&limited.prefix), "{text}");
 }
 
 #[tokio::test]
 async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "")
-        .with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
-    refused(
-        &home,
-        &["run"],
-        "",
-        69,
-        &format!("{}.unrouted", home.prefix),
-    );
+    let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
+    refused(&home, &["run"], "", 69, &format!("{}.unrouted", home.prefix));
     // What `roomcast topology` prints is what somebody else declares.
     let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
     declare(&broker.url(), &definitions).await;
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher
-        .publish("ops", &json!({"message": "verified"}))
-        .await;
-    until("it arrives", SOON, || async {
-        emulator.count("accepted").await == 1
-    })
-    .await;
+    publisher.publish("ops", &json!({"message": "verified"})).await;
+    until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
     assert!(daemon.terminate().success());
     // The daemon that declares by itself finds nothing to change.
     let home = home.with("declare = \"verify\"", "declare = \"create\"");
@@ -294,19 +197,11 @@ async fn a_topology_that_differs_is_one_sentence_with_queue_argument_and_both_va
     let output = home.cli(&["run"], "");
     let said = sentence(&output);
     assert_eq!(output.status.code(), Some(64), "{said}");
-    for part in [
-        &format!("{}.publish", home.prefix),
-        "x-delivery-limit",
-        "77",
-        "1000",
-    ] {
+    for part in [&format!("{}.publish", home.prefix), "x-delivery-limit", "77", "1000"] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
     let home = home.with("delivery_limit = 77", "delivery_limit = 1000");
-    assert!(
-        home.start().await.terminate().success(),
-        "nothing was changed"
-    );
+    assert!(home.start().await.terminate().success(), "nothing was changed");
 }
 
 #[tokio::test]
@@ -316,50 +211,29 @@ async fn a_second_daemon_on_the_same_prefix_is_refused_and_takes_over_when_the_f
     let running = first.start().await;
     let second = Home::with_prefix(&broker.url(), &first.prefix, NOWHERE, "");
     let mut waiting = second.spawn();
-    until("it says why it waits", SOON, || async {
-        second.log().contains("another roomcast daemon")
-    })
-    .await;
-    assert!(
-        waiting.ended().is_none(),
-        "a process that has just died may still seem to hold the lock"
-    );
+    until("it says why it waits", SOON, || async { second.log().contains("another roomcast daemon") }).await;
+    assert!(waiting.ended().is_none(), "a process that has just died may still seem to hold the lock");
     assert!(running.terminate().success());
     waiting.ready().await;
 }
 
 /// Declares exchanges, queues and bindings as an import of definitions does.
 async fn declare(url: &str, definitions: &Value) {
-    let connection = Connection::connect(url, ConnectionProperties::default())
-        .await
-        .unwrap();
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     for exchange in definitions["exchanges"].as_array().unwrap() {
-        let options = lapin::options::ExchangeDeclareOptions {
-            durable: true,
-            ..Default::default()
-        };
+        let options = lapin::options::ExchangeDeclareOptions { durable: true, ..Default::default() };
         let kind = match exchange["type"].as_str().unwrap() {
             "fanout" => lapin::ExchangeKind::Fanout,
             _ => lapin::ExchangeKind::Topic,
         };
         let name = exchange["name"].as_str().unwrap();
-        channel
-            .exchange_declare(name.into(), kind, options, table(&exchange["arguments"]))
-            .await
-            .unwrap();
+        channel.exchange_declare(name.into(), kind, options, table(&exchange["arguments"])).await.unwrap();
     }
     for queue in definitions["queues"].as_array().unwrap() {
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel
-            .queue_declare(
-                queue["name"].as_str().unwrap().into(),
-                options,
-                table(&queue["arguments"]),
-            )
+            .queue_declare(queue["name"].as_str().unwrap().into(), options, table(&queue["arguments"]))
             .await
             .unwrap();
     }

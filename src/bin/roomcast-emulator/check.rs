@@ -34,11 +34,7 @@ pub(crate) struct Check<'a> {
 
 impl Check<'_> {
     /// The platform's verdict at the given time of its clock.
-    pub(crate) fn verdict(
-        &self,
-        reading: Option<&Result<Message, Refusal>>,
-        clock_ms: i64,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn verdict(&self, reading: Option<&Result<Message, Refusal>>, clock_ms: i64) -> Result<(), Refusal> {
         let no = |cause| self.dialect.refuse(cause);
         match self.post.token.as_deref() {
             None => return Err(no(Cause::TokenMissing)),
@@ -62,22 +58,13 @@ impl Check<'_> {
             return Err(no(Cause::NotObject));
         }
         if let Some(secret) = &robot.secret {
-            self.dialect
-                .check_signature(secret, &self.post.query, body, clock_ms)?;
+            self.dialect.check_signature(secret, &self.post.query, body, clock_ms)?;
         }
-        if self
-            .dialect
-            .body_limit()
-            .is_some_and(|limit| self.post.raw.len() > limit)
-        {
+        if self.dialect.body_limit().is_some_and(|limit| self.post.raw.len() > limit) {
             return Err(no(Cause::TooLarge));
         }
         let message = reading.as_ref().map_err(Refusal::clone)?;
-        if robot
-            .keyword
-            .as_ref()
-            .is_some_and(|keyword| !message.contains(keyword))
-        {
+        if robot.keyword.as_ref().is_some_and(|keyword| !message.contains(keyword)) {
             return Err(no(Cause::Keyword));
         }
         Ok(())
@@ -100,12 +87,7 @@ mod tests {
 
     #[test]
     fn a_content_type_may_name_a_charset_but_not_another_type() {
-        let says_json = |kind| {
-            is_json(&HeaderMap::from_iter([(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static(kind),
-            )]))
-        };
+        let says_json = |kind| is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]));
         assert!(says_json("application/json"));
         assert!(says_json("Application/JSON; charset=utf-8"));
         assert!(!says_json("application/jsonp"));

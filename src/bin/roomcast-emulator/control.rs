@@ -45,16 +45,9 @@ struct Wanted {
 
 impl Wanted {
     fn matches(&self, entry: &Received) -> bool {
-        self.platform
-            .is_none_or(|platform| platform == entry.platform)
-            && self
-                .token
-                .as_ref()
-                .is_none_or(|token| *token == entry.token)
-            && self
-                .outcome
-                .as_ref()
-                .is_none_or(|outcome| outcome == entry.outcome.name())
+        self.platform.is_none_or(|platform| platform == entry.platform)
+            && self.token.as_ref().is_none_or(|token| *token == entry.token)
+            && self.outcome.as_ref().is_none_or(|outcome| outcome == entry.outcome.name())
     }
 }
 
@@ -88,11 +81,7 @@ async fn robots(State(emulator): Shared) -> Response {
     Json(listed).into_response()
 }
 
-async fn register(
-    State(emulator): Shared,
-    Path((platform, token)): Path<(String, String)>,
-    body: Bytes,
-) -> Response {
+async fn register(State(emulator): Shared, Path((platform, token)): Path<(String, String)>, body: Bytes) -> Response {
     let Some(platform) = Platform::named(&platform) else {
         return no_such_platform();
     };
@@ -107,10 +96,7 @@ async fn register(
     StatusCode::NO_CONTENT.into_response()
 }
 
-async fn remove(
-    State(emulator): Shared,
-    Path((platform, token)): Path<(String, String)>,
-) -> Response {
+async fn remove(State(emulator): Shared, Path((platform, token)): Path<(String, String)>) -> Response {
     let Some(platform) = Platform::named(&platform) else {
         return no_such_platform();
     };

@@ -50,10 +50,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// A refusal with that code and text.
     pub(crate) fn new(code: i64, text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            text: text.into(),
-        }
+        Self { code, text: text.into() }
     }
 }
 
@@ -64,19 +61,12 @@ pub(crate) struct Query(Vec<(String, String)>);
 impl Query {
     /// Decodes a raw query once, as the platforms do: a value encoded twice stays encoded once.
     pub(crate) fn decode(raw: &str) -> Self {
-        Self(
-            url::form_urlencoded::parse(raw.as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
     }
 
     /// The first value under that name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -92,13 +82,7 @@ pub(crate) trait Dialect: Sync {
     fn is_signed(&self, query: &Query, body: &Value) -> bool;
 
     /// Checks the signature of a robot that has a secret, at the given time of the platform.
-    fn check_signature(
-        &self,
-        secret: &str,
-        query: &Query,
-        body: &Value,
-        now_ms: i64,
-    ) -> Result<(), Refusal>;
+    fn check_signature(&self, secret: &str, query: &Query, body: &Value, now_ms: i64) -> Result<(), Refusal>;
 
     /// Reads a message as a chat member would, or says what is wrong with its structure.
     fn read(&self, body: &Value) -> Result<Message, Refusal>;

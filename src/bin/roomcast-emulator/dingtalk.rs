@@ -45,17 +45,9 @@ impl Dialect for DingTalk {
         query.get("timestamp").is_some() && query.get("sign").is_some()
     }
 
-    fn check_signature(
-        &self,
-        secret: &str,
-        query: &Query,
-        _body: &Value,
-        now_ms: i64,
-    ) -> Result<(), Refusal> {
+    fn check_signature(&self, secret: &str, query: &Query, _body: &Value, now_ms: i64) -> Result<(), Refusal> {
         let stamp = query.get("timestamp").unwrap_or_default();
-        let fresh = stamp
-            .parse::<i64>()
-            .is_ok_and(|ms| now_ms.abs_diff(ms) <= CLOCK_WINDOW_MS);
+        let fresh = stamp.parse::<i64>().is_ok_and(|ms| now_ms.abs_diff(ms) <= CLOCK_WINDOW_MS);
         if !fresh {
             return Err(Refusal::new(SECURITY, "invalid timestamp"));
         }
@@ -73,18 +65,11 @@ impl Dialect for DingTalk {
         match kind {
             "text" => {
                 let text = field("content")?;
-                Ok(Message {
-                    title: None,
-                    text: text.to_owned(),
-                    mentions: called(body, text),
-                })
+                Ok(Message { title: None, text: text.to_owned(), mentions: called(body, text) })
             }
             "markdown" => {
                 let (title, text) = (field("title")?, field("text")?);
-                Ok(Message {
-                    mentions: called(body, text),
-                    ..Message::titled(title, text)
-                })
+                Ok(Message { mentions: called(body, text), ..Message::titled(title, text) })
             }
             "link" => {
                 field("messageUrl")?;
@@ -103,9 +88,7 @@ impl Dialect for DingTalk {
     fn answer(&self, verdict: Result<(), &Refusal>) -> Cow<'static, str> {
         match verdict {
             Ok(()) => Cow::Borrowed(r#"{"errcode":0,"errmsg":"ok"}"#),
-            Err(refusal) => {
-                Cow::Owned(json!({"errcode": refusal.code, "errmsg": refusal.text}).to_string())
-            }
+            Err(refusal) => Cow::Owned(json!({"errcode": refusal.code, "errmsg": refusal.text}).to_string()),
         }
     }
 }
@@ -122,10 +105,7 @@ pub(crate) fn unknown_uri() -> Refusal {
 
 /// The secret is the key, and also the end of the signed text.
 fn sign(timestamp: &str, secret: &str) -> Option<String> {
-    hmac_base64(
-        secret.as_bytes(),
-        format!("{timestamp}\n{secret}").as_bytes(),
-    )
+    hmac_base64(secret.as_bytes(), format!("{timestamp}\n{secret}").as_bytes())
 }
 
 /// A field that must be there and not empty.
@@ -209,31 +189,11 @@ mod tests {
     fn every_known_signature_comes_out() {
         let long = "SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd";
         for (stamp, secret, expected) in [
-            (
-                "1577262236757",
-                "this is secret",
-                "hmPWwU+7lVdm3ZZz0r9tSfx0L4Q26jWOZr9+Gs6EZQM=",
-            ),
-            (
-                "1577262236757",
-                "this is a secret",
-                "DJrE6qdyVGCQz9z5r2MDuNcNAhwYnuAkyj13cx169CA=",
-            ),
-            (
-                "1700000000000",
-                long,
-                "8SZas7RY4E7wuOlgLfjLwHSKZpyUEdXdLvFYSDZiiFw=",
-            ),
-            (
-                "1760000000000",
-                "SECtest",
-                "6IoghBKw49dqVHyzlGNfS7+DTE6hHTbyKMslbn3uzKI=",
-            ),
-            (
-                "1700000000001",
-                "SECtest",
-                "r4CWp/Dz+Ng0sbTjH1vB0Fr+uQ2fn831mssaN6/C05I=",
-            ),
+            ("1577262236757", "this is secret", "hmPWwU+7lVdm3ZZz0r9tSfx0L4Q26jWOZr9+Gs6EZQM="),
+            ("1577262236757", "this is a secret", "DJrE6qdyVGCQz9z5r2MDuNcNAhwYnuAkyj13cx169CA="),
+            ("1700000000000", long, "8SZas7RY4E7wuOlgLfjLwHSKZpyUEdXdLvFYSDZiiFw="),
+            ("1760000000000", "SECtest", "6IoghBKw49dqVHyzlGNfS7+DTE6hHTbyKMslbn3uzKI="),
+            ("1700000000001", "SECtest", "r4CWp/Dz+Ng0sbTjH1vB0Fr+uQ2fn831mssaN6/C05I="),
         ] {
             assert_eq!(sign(stamp, secret).as_deref(), Some(expected));
         }
@@ -241,8 +201,7 @@ mod tests {
 
     #[test]
     fn a_signature_encoded_once_matches_and_one_encoded_twice_does_not() {
-        let once =
-            "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
+        let once = "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
         assert_eq!(check(once, NOW), Ok(()));
         let mismatch = Err(Refusal::new(310_000, "sign not match"));
         assert_eq!(check(&once.replace('%', "%25"), NOW), mismatch);
@@ -253,8 +212,7 @@ mod tests {
 
     #[test]
     fn a_timestamp_more_than_an_hour_away_is_invalid() {
-        let once =
-            "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
+        let once = "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
         let invalid = Err(Refusal::new(310_000, "invalid timestamp"));
         assert_eq!(check(once, NOW + 3_600_000), Ok(()));
         assert_eq!(check(once, NOW + 3_600_001), invalid);
@@ -279,10 +237,7 @@ mod tests {
         assert_eq!(code(json!({"msgtype": "image"})).code, 400_105);
         assert_eq!(code(json!({"msgtype": "empty"})).code, 400_105);
         let half = json!({"msgtype": "markdown", "markdown": {"title": "t"}});
-        assert_eq!(
-            code(half),
-            Refusal::new(400_403, "miss param : markdown->text")
-        );
+        assert_eq!(code(half), Refusal::new(400_403, "miss param : markdown->text"));
     }
 
     #[test]

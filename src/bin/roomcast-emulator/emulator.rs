@@ -28,15 +28,8 @@ pub(crate) struct State {
 impl Emulator {
     /// An emulator that has received nothing.
     pub(crate) fn new(defaults: Defaults, records: bool) -> Self {
-        let state = State {
-            robots: Robots::new(defaults),
-            faults: Faults::default(),
-            log: Log::default(),
-        };
-        Self {
-            records,
-            state: Mutex::new(state),
-        }
+        let state = State { robots: Robots::new(defaults), faults: Faults::default(), log: Log::default() };
+        Self { records, state: Mutex::new(state) }
     }
 
     /// Takes the lock. Never hold it over an await.
@@ -46,8 +39,6 @@ impl Emulator {
 
     /// Everything it answers: the platforms' addresses and the control interface.
     pub(crate) fn router(self) -> Router {
-        crate::reception::routes()
-            .merge(crate::control::routes())
-            .with_state(Arc::new(self))
+        crate::reception::routes().merge(crate::control::routes()).with_state(Arc::new(self))
     }
 }

@@ -102,12 +102,12 @@ pub(crate) struct Fault {
 impl Fault {
     /// What is wrong with this request for a fault.
     pub(crate) fn complaint(&self) -> Option<&'static str> {
-        let status_wrong = self.status.is_some_and(|status| {
-            !(200..=599).contains(&status) || StatusCode::from_u16(status).is_err()
-        });
-        let header_wrong = self.headers.iter().any(|(name, value)| {
-            HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err()
-        });
+        let status_wrong =
+            self.status.is_some_and(|status| !(200..=599).contains(&status) || StatusCode::from_u16(status).is_err());
+        let header_wrong = self
+            .headers
+            .iter()
+            .any(|(name, value)| HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err());
         let location = self.location.as_deref().map(HeaderValue::try_from);
         match self.kind {
             _ if status_wrong => Some("status must be from 200 to 599"),
@@ -152,11 +152,7 @@ impl Faults {
     /// Puts a fault in place.
     pub(crate) fn add(&mut self, fault: Fault) {
         let left = fault.times;
-        self.0.push(Armed {
-            fault: Arc::new(fault),
-            met: 0,
-            left,
-        });
+        self.0.push(Armed { fault: Arc::new(fault), met: 0, left });
     }
 
     /// Removes all faults.
@@ -166,10 +162,7 @@ impl Faults {
 
     /// The faults in place.
     pub(crate) fn list(&self) -> Vec<Arc<Fault>> {
-        self.0
-            .iter()
-            .map(|armed| Arc::clone(&armed.fault))
-            .collect()
+        self.0.iter().map(|armed| Arc::clone(&armed.fault)).collect()
     }
 
     /// What strikes a request: the first fault whose turn it is, and every wrong clock. Faults
@@ -212,23 +205,13 @@ mod tests {
     }
 
     fn struck(faults: &mut Faults, count: usize) -> Vec<Option<Kind>> {
-        (0..count)
-            .map(|_| {
-                faults
-                    .strike(Platform::Lark, "t")
-                    .fault
-                    .map(|fault| fault.kind)
-            })
-            .collect()
+        (0..count).map(|_| faults.strike(Platform::Lark, "t").fault.map(|fault| fault.kind)).collect()
     }
 
     #[test]
     fn a_fault_strikes_as_often_as_asked_and_is_then_gone() {
         let mut faults = faults(json!([{"kind": "cut", "times": 2}]));
-        assert_eq!(
-            struck(&mut faults, 3),
-            [Some(Kind::Cut), Some(Kind::Cut), None]
-        );
+        assert_eq!(struck(&mut faults, 3), [Some(Kind::Cut), Some(Kind::Cut), None]);
         assert!(faults.list().is_empty());
     }
 
@@ -236,10 +219,7 @@ mod tests {
     fn a_fault_may_strike_every_third_request_only() {
         let mut faults = faults(json!([{"kind": "hang", "every": 3, "times": 1}]));
         let none = None;
-        assert_eq!(
-            struck(&mut faults, 6),
-            [none, none, Some(Kind::Hang), none, none, none]
-        );
+        assert_eq!(struck(&mut faults, 6), [none, none, Some(Kind::Hang), none, none, none]);
     }
 
     #[test]

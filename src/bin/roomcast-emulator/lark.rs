@@ -21,20 +21,14 @@ pub(crate) struct Lark;
 impl Dialect for Lark {
     fn refuse(&self, cause: Cause) -> Refusal {
         let (code, text) = match cause {
-            Cause::TokenMissing | Cause::TokenBlank | Cause::NoSuchRobot => (
-                19_001,
-                "param invalid: incoming webhook access token invalid",
-            ),
-            Cause::Disabled => (19_007, "Bot Not Enabled"),
-            Cause::ContentType | Cause::EmptyBody | Cause::NotJson | Cause::NotObject => {
-                (9_499, "Bad Request")
+            Cause::TokenMissing | Cause::TokenBlank | Cause::NoSuchRobot => {
+                (19_001, "param invalid: incoming webhook access token invalid")
             }
+            Cause::Disabled => (19_007, "Bot Not Enabled"),
+            Cause::ContentType | Cause::EmptyBody | Cause::NotJson | Cause::NotObject => (9_499, "Bad Request"),
             Cause::TooLarge => return unreadable(),
             Cause::Keyword => (19_024, "Key Words Not Found"),
-            Cause::TooFast => (
-                11_232,
-                "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]",
-            ),
+            Cause::TooFast => (11_232, "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"),
         };
         Refusal::new(code, text)
     }
@@ -47,19 +41,11 @@ impl Dialect for Lark {
         body.get("timestamp").is_some() && body.get("sign").is_some()
     }
 
-    fn check_signature(
-        &self,
-        secret: &str,
-        _query: &Query,
-        body: &Value,
-        now_ms: i64,
-    ) -> Result<(), Refusal> {
+    fn check_signature(&self, secret: &str, _query: &Query, body: &Value, now_ms: i64) -> Result<(), Refusal> {
         // A number where the string of seconds belongs is as wrong as no timestamp.
         let stamp = filled(body, "timestamp").unwrap_or_default();
         let now = now_ms.div_euclid(1_000);
-        let fresh = stamp
-            .parse::<i64>()
-            .is_ok_and(|s| now.abs_diff(s) <= CLOCK_WINDOW_S);
+        let fresh = stamp.parse::<i64>().is_ok_and(|s| now.abs_diff(s) <= CLOCK_WINDOW_S);
         let given = filled(body, "sign").map(str::to_owned);
         if fresh && given.is_some() && given == sign(stamp, secret) {
             return Ok(());
@@ -69,18 +55,13 @@ impl Dialect for Lark {
     }
 
     fn read(&self, body: &Value) -> Result<Message, Refusal> {
-        let kind =
-            filled(body, "msg_type").ok_or(Refusal::new(19_002, "params error, msg_type need"))?;
+        let kind = filled(body, "msg_type").ok_or(Refusal::new(19_002, "params error, msg_type need"))?;
         let content = body.get("content").unwrap_or(&Value::Null);
         match kind {
             "text" => {
                 let raw = filled(content, "text").ok_or_else(unreadable)?;
                 let (text, mentions) = mentioned(raw, "user_id");
-                Ok(Message {
-                    title: None,
-                    text,
-                    mentions,
-                })
+                Ok(Message { title: None, text, mentions })
             }
             "post" => post(content.get("post").unwrap_or(&Value::Null)),
             "image" => {
@@ -143,14 +124,8 @@ fn post(languages: &Value) -> Result<Message, Refusal> {
 
 /// One language of a post: lines of nodes.
 fn post_version(version: &Value) -> Result<Message, Refusal> {
-    let lines = version
-        .get("content")
-        .and_then(Value::as_array)
-        .ok_or_else(unreadable)?;
-    let mut message = Message {
-        title: filled(version, "title").map(str::to_owned),
-        ..Message::default()
-    };
+    let lines = version.get("content").and_then(Value::as_array).ok_or_else(unreadable)?;
+    let mut message = Message { title: filled(version, "title").map(str::to_owned), ..Message::default() };
     let mut texts = Vec::new();
     for line in lines {
         let mut text = String::new();
@@ -165,11 +140,7 @@ fn post_version(version: &Value) -> Result<Message, Refusal> {
 
 /// What one node of a post shows; whom it calls is noted on the message.
 fn post_node(node: &Value, message: &mut Message) -> Result<String, Refusal> {
-    let string = |name: &str| {
-        node.get(name)
-            .and_then(Value::as_str)
-            .ok_or_else(unreadable)
-    };
+    let string = |name: &str| node.get(name).and_then(Value::as_str).ok_or_else(unreadable);
     match string("tag")? {
         "text" => Ok(string("text")?.to_owned()),
         "a" => {
@@ -191,38 +162,17 @@ mod tests {
     use super::*;
 
     fn check(body: &Value, now_s: i64) -> bool {
-        Lark.check_signature("demo", &Query::default(), body, now_s * 1_000)
-            .is_ok()
+        Lark.check_signature("demo", &Query::default(), body, now_s * 1_000).is_ok()
     }
 
     #[test]
     fn every_known_signature_comes_out() {
         for (stamp, secret, expected) in [
-            (
-                "1599360473",
-                "demo",
-                "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8=",
-            ),
-            (
-                "1664944271",
-                "zJlvvSoQWuukwGnCzBVtve",
-                "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U=",
-            ),
-            (
-                "1760000000",
-                "testsecret",
-                "pHiti/pOqeEdnVpsqZDqL8amxzEdoxNH1f9ZgJwtpTo=",
-            ),
-            (
-                "1710000000",
-                "secret",
-                "jWsBkWnzlRKtaP+iZgwraSojMWik4cJR7aysApQZuoA=",
-            ),
-            (
-                "1700000000",
-                "testsecret",
-                "AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8=",
-            ),
+            ("1599360473", "demo", "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="),
+            ("1664944271", "zJlvvSoQWuukwGnCzBVtve", "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U="),
+            ("1760000000", "testsecret", "pHiti/pOqeEdnVpsqZDqL8amxzEdoxNH1f9ZgJwtpTo="),
+            ("1710000000", "secret", "jWsBkWnzlRKtaP+iZgwraSojMWik4cJR7aysApQZuoA="),
+            ("1700000000", "testsecret", "AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8="),
         ] {
             assert_eq!(sign(stamp, secret).as_deref(), Some(expected));
         }
@@ -244,9 +194,7 @@ mod tests {
     #[test]
     fn one_code_stands_for_a_bad_body_and_a_bad_content_and_pretends_the_old_success() {
         let bad = Lark.refuse(Cause::NotJson);
-        let content = Lark
-            .read(&json!({"msg_type": "text", "content": "x"}))
-            .unwrap_err();
+        let content = Lark.read(&json!({"msg_type": "text", "content": "x"})).unwrap_err();
         assert_eq!((bad.code, content.code), (9_499, 9_499));
         assert_ne!(bad.text, content.text);
         let answer: Value = serde_json::from_str(&Lark.answer(Err(&bad))).unwrap();
@@ -273,10 +221,7 @@ mod tests {
         assert_eq!(message.text, "看 here\n@Li@all");
         assert_eq!(message.mentions.users, ["ou_1"]);
         assert!(message.mentions.all);
-        assert!(
-            !message.contains("x.test"),
-            "an address is not something members read"
-        );
+        assert!(!message.contains("x.test"), "an address is not something members read");
     }
 
     #[test]

@@ -17,19 +17,9 @@ pub(crate) fn card(card: &Value) -> Result<Message, Refusal> {
         return template(card.get("data").unwrap_or(&Value::Null));
     }
     let second = filled(card, "schema") == Some("2.0");
-    let holder = if second {
-        card.get("body").unwrap_or(&Value::Null)
-    } else {
-        card
-    };
-    let elements = holder
-        .get("elements")
-        .and_then(Value::as_array)
-        .ok_or_else(unreadable)?;
-    if elements
-        .iter()
-        .any(|element| filled(element, "tag").is_none())
-    {
+    let holder = if second { card.get("body").unwrap_or(&Value::Null) } else { card };
+    let elements = holder.get("elements").and_then(Value::as_array).ok_or_else(unreadable)?;
+    if elements.iter().any(|element| filled(element, "tag").is_none()) {
         return Err(unreadable());
     }
     let mut reading = Reading::default();
@@ -39,11 +29,7 @@ pub(crate) fn card(card: &Value) -> Result<Message, Refusal> {
     if reading.tables > TABLES {
         return Err(Refusal::new(11_310, "card table number over limit"));
     }
-    Ok(Message {
-        title: title(card)?,
-        text: reading.lines.join("\n"),
-        mentions: reading.mentions,
-    })
+    Ok(Message { title: title(card)?, text: reading.lines.join("\n"), mentions: reading.mentions })
 }
 
 fn unreadable() -> Refusal {
@@ -55,23 +41,15 @@ fn title(card: &Value) -> Result<Option<String>, Refusal> {
     let Some(header) = card.get("header") else {
         return Ok(None);
     };
-    let content = header
-        .get("title")
-        .and_then(|title| filled(title, "content"));
-    content
-        .map(|text| Some(text.to_owned()))
-        .ok_or_else(unreadable)
+    let content = header.get("title").and_then(|title| filled(title, "content"));
+    content.map(|text| Some(text.to_owned())).ok_or_else(unreadable)
 }
 
 /// What is known of a template's text is the values filled into it.
 fn template(data: &Value) -> Result<Message, Refusal> {
     filled(data, "template_id").ok_or_else(unreadable)?;
     let variables = data.get("template_variable").and_then(Value::as_object);
-    let values: Vec<&str> = variables
-        .into_iter()
-        .flat_map(|map| map.values())
-        .filter_map(Value::as_str)
-        .collect();
+    let values: Vec<&str> = variables.into_iter().flat_map(|map| map.values()).filter_map(Value::as_str).collect();
     Ok(Message::of_text(values.join("\n")))
 }
 
@@ -119,9 +97,7 @@ impl Reading {
 
 /// Whether a line is the rule under a table's head, such as `|---|:-:|`.
 fn is_table_rule(line: &str) -> bool {
-    line.contains('|')
-        && line.contains("---")
-        && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
+    line.contains('|') && line.contains("---") && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 /// Takes the marks `<at attribute=id>name</at>` out of a text: the text as members read it, and
@@ -150,10 +126,7 @@ pub(crate) fn mentioned(raw: &str, attribute: &str) -> (String, Mentions) {
 fn mark_parts<'a>(mark: &'a str, attribute: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let (attributes, rest) = mark.split_once('>')?;
     let (name, after) = rest.split_once("</at>")?;
-    let value = attributes
-        .trim()
-        .strip_prefix(attribute)?
-        .strip_prefix('=')?;
+    let value = attributes.trim().strip_prefix(attribute)?.strip_prefix('=')?;
     Some((value.trim_matches('"'), name, after))
 }
 
@@ -191,11 +164,7 @@ mod tests {
 
     #[test]
     fn a_card_given_as_a_string_or_without_elements_is_unreadable() {
-        for bad in [
-            json!("{\"elements\":[]}"),
-            json!({}),
-            json!({"schema": "2.0", "elements": []}),
-        ] {
+        for bad in [json!("{\"elements\":[]}"), json!({}), json!({"schema": "2.0", "elements": []})] {
             assert_eq!(card(&bad).unwrap_err().code, 11_246);
         }
     }

@@ -23,7 +23,7 @@ mod wecom;
 mod wecom_card;
 
 #[cfg(test)]
-mod behaviour;
+mod tests;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -95,12 +95,9 @@ async fn run(options: Options) -> io::Result<()> {
     // Signals are caught before anybody can know that the emulator is there.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(&options.listen).await.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot listen on {}: {error}", options.listen),
-        )
-    })?;
+    let listener = TcpListener::bind(&options.listen)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen)))?;
     let address = listener.local_addr()?.to_string();
     if let Some(file) = &options.port_file {
         server::write_port_file(file, &address)?;

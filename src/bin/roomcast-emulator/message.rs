@@ -55,47 +55,28 @@ pub(crate) struct Message {
 impl Message {
     /// A message that is nothing but text.
     pub(crate) fn of_text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            ..Self::default()
-        }
+        Self { text: text.into(), ..Self::default() }
     }
 
     /// A message with title and text.
     pub(crate) fn titled(title: &str, text: impl Into<String>) -> Self {
-        Self {
-            title: Some(title.to_owned()),
-            text: text.into(),
-            mentions: Mentions::default(),
-        }
+        Self { title: Some(title.to_owned()), text: text.into(), mentions: Mentions::default() }
     }
 
     /// Whether a word occurs in what members read; addresses behind links do not count.
     pub(crate) fn contains(&self, word: &str) -> bool {
-        self.text.contains(word)
-            || self
-                .title
-                .as_ref()
-                .is_some_and(|title| title.contains(word))
+        self.text.contains(word) || self.title.as_ref().is_some_and(|title| title.contains(word))
     }
 }
 
 /// The non-empty string in a field of an object.
 pub(crate) fn filled<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
-    object
-        .get(field)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
+    object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The strings of a list in a field; an absent list has none.
 pub(crate) fn strings<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
-    object
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    object.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The longest beginning of a text that has at most that many bytes and whole characters.
@@ -115,14 +96,7 @@ mod tests {
         mentions.add_user("li", "all");
         mentions.add_user("all", "all");
         mentions.add_mobile("138", "@all");
-        assert_eq!(
-            mentions,
-            Mentions {
-                all: true,
-                mobiles: vec!["138".into()],
-                users: vec!["li".into()]
-            }
-        );
+        assert_eq!(mentions, Mentions { all: true, mobiles: vec!["138".into()], users: vec!["li".into()] });
     }
 
     #[test]

@@ -34,10 +34,7 @@ mark{background:#ffe8a3;border-radius:4px;padding:0 4px;margin-left:5px}
 pub(crate) fn draw(entries: &[Arc<Received>], counts: Counts) -> String {
     let mut chats: BTreeMap<(Platform, &str), Vec<&Received>> = BTreeMap::new();
     for entry in entries {
-        chats
-            .entry((entry.platform, &entry.token))
-            .or_default()
-            .push(entry);
+        chats.entry((entry.platform, &entry.token)).or_default().push(entry);
     }
     let mut html = String::from(HEAD);
     // Writing to a string cannot fail.
@@ -60,20 +57,12 @@ pub(crate) fn draw(entries: &[Arc<Received>], counts: Counts) -> String {
 
 fn chat(html: &mut String, platform: Platform, token: &str, messages: &[&Received]) {
     let name = platform.name();
-    let shown = messages
-        .iter()
-        .filter(|m| m.outcome == Outcome::Accepted && !m.duplicate)
-        .count();
+    let shown = messages.iter().filter(|m| m.outcome == Outcome::Accepted && !m.duplicate).count();
     let _ = write!(html, "<section class=\"{name}\"><h2>{name} · ");
     escape(html, token);
     let _ = write!(html, "<small>{shown} messages</small></h2>");
     // A repeated message is not shown twice in the chat.
-    for message in messages
-        .iter()
-        .rev()
-        .filter(|message| !message.duplicate)
-        .take(SHOWN)
-    {
+    for message in messages.iter().rev().filter(|message| !message.duplicate).take(SHOWN) {
         article(html, message);
     }
     html.push_str("</section>");
@@ -81,11 +70,7 @@ fn chat(html: &mut String, platform: Platform, token: &str, messages: &[&Receive
 
 fn article(html: &mut String, message: &Received) {
     let taken = message.outcome == Outcome::Accepted;
-    html.push_str(if taken {
-        "<article>"
-    } else {
-        "<article class=\"no\">"
-    });
+    html.push_str(if taken { "<article>" } else { "<article class=\"no\">" });
     if let Some(title) = &message.title {
         html.push_str("<h3>");
         escape(html, title);
@@ -93,12 +78,7 @@ fn article(html: &mut String, message: &Received) {
     }
     html.push_str("<pre>");
     escape(html, &message.text);
-    let _ = write!(
-        html,
-        "</pre><footer>#{} {} ",
-        message.seq,
-        clock(message.at_ms)
-    );
+    let _ = write!(html, "</pre><footer>#{} {} ", message.seq, clock(message.at_ms));
     escape(html, &message.msgtype);
     if !taken {
         let _ = write!(html, " · {} ", message.outcome.name());
@@ -122,12 +102,7 @@ fn article(html: &mut String, message: &Received) {
 /// The time of day in UTC.
 fn clock(at_ms: i64) -> String {
     let second = at_ms.div_euclid(1_000).rem_euclid(86_400);
-    format!(
-        "{:02}:{:02}:{:02}",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
 }
 
 /// Appends a text so that a browser shows it and never obeys it.
@@ -159,11 +134,7 @@ mod tests {
             msgtype: text.to_owned(),
             title: Some(text.to_owned()),
             text: text.to_owned(),
-            mentions: Mentions {
-                all: false,
-                mobiles: vec![],
-                users: vec![text.to_owned()],
-            },
+            mentions: Mentions { all: false, mobiles: vec![], users: vec![text.to_owned()] },
             outcome: Outcome::Refused,
             code: text.to_owned(),
             duplicate: false,
@@ -185,10 +156,7 @@ mod tests {
     fn a_repeated_message_is_shown_once() {
         let mut repeated = entry("once");
         repeated.duplicate = true;
-        let html = draw(
-            &[Arc::new(entry("once")), Arc::new(repeated)],
-            Counts::default(),
-        );
+        let html = draw(&[Arc::new(entry("once")), Arc::new(repeated)], Counts::default());
         assert_eq!(html.matches("<article").count(), 1);
     }
 }

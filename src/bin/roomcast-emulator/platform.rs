@@ -26,12 +26,7 @@ pub(crate) enum Platform {
 
 impl Platform {
     /// Every platform, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 4] = [
-        Self::DingTalk,
-        Self::DingTalkInternal,
-        Self::Lark,
-        Self::WeCom,
-    ];
+    pub(crate) const ALL: [Self; 4] = [Self::DingTalk, Self::DingTalkInternal, Self::Lark, Self::WeCom];
 
     /// The name used in the control interface.
     pub(crate) const fn name(self) -> &'static str {
@@ -45,9 +40,7 @@ impl Platform {
 
     /// The platform of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|platform| platform.name() == name)
+        Self::ALL.into_iter().find(|platform| platform.name() == name)
     }
 
     /// The rules and words of this platform.

@@ -47,50 +47,23 @@ pub(crate) struct Quota {
 impl Quota {
     /// No limit at all.
     pub(crate) const fn unlimited() -> Self {
-        Self {
-            limits: Vec::new(),
-            block: Duration::ZERO,
-            arrivals: VecDeque::new(),
-            blocked_until: None,
-        }
+        Self { limits: Vec::new(), block: Duration::ZERO, arrivals: VecDeque::new(), blocked_until: None }
     }
 
     /// The documented quota of a platform. `per_minute` replaces the limit per sixty seconds,
     /// zero lifts every limit; `block` replaces the documented block and is not scaled.
-    pub(crate) fn of(
-        platform: Platform,
-        per_minute: Option<usize>,
-        block: Option<Duration>,
-        pace: Pace,
-    ) -> Self {
+    pub(crate) fn of(platform: Platform, per_minute: Option<usize>, block: Option<Duration>, pace: Pace) -> Self {
         if per_minute == Some(0) {
             return Self::unlimited();
         }
-        let minute = |documented| Limit {
-            count: per_minute.unwrap_or(documented),
-            window: pace.scaled(60),
-        };
+        let minute = |documented| Limit { count: per_minute.unwrap_or(documented), window: pace.scaled(60) };
         let (limits, documented_block) = match platform {
             Platform::DingTalk | Platform::DingTalkInternal => (vec![minute(20)], 600),
-            Platform::Lark => (
-                vec![
-                    minute(100),
-                    Limit {
-                        count: 5,
-                        window: pace.scaled(1),
-                    },
-                ],
-                0,
-            ),
+            Platform::Lark => (vec![minute(100), Limit { count: 5, window: pace.scaled(1) }], 0),
             Platform::WeCom => (vec![minute(20)], 0),
         };
         let block = block.unwrap_or_else(|| pace.scaled(documented_block));
-        Self {
-            limits,
-            block,
-            arrivals: VecDeque::new(),
-            blocked_until: None,
-        }
+        Self { limits, block, arrivals: VecDeque::new(), blocked_until: None }
     }
 
     /// Takes one message in, or says no. A refused message uses nothing of the quota, and a
@@ -110,12 +83,7 @@ impl Quota {
             return false;
         }
         self.arrivals.push_back(now);
-        let needed = self
-            .limits
-            .iter()
-            .map(|limit| limit.count)
-            .max()
-            .unwrap_or(0);
+        let needed = self.limits.iter().map(|limit| limit.count).max().unwrap_or(0);
         while self.arrivals.len() > needed {
             self.arrivals.pop_front();
         }
@@ -148,10 +116,7 @@ mod tests {
             assert!(quota.admit(start + ms(n)));
         }
         assert!(!quota.admit(start + ms(59_999)));
-        assert!(
-            quota.admit(start + ms(60_000)),
-            "the first message left the window"
-        );
+        assert!(quota.admit(start + ms(60_000)), "the first message left the window");
         assert!(!quota.admit(start + ms(60_000)), "the second one has not");
         assert!(quota.admit(start + ms(60_001)));
     }
@@ -176,10 +141,7 @@ mod tests {
             assert!(quota.admit(start));
         }
         assert!(!quota.admit(start + ms(1_000)));
-        assert!(
-            !quota.admit(start + ms(300_000)),
-            "asking again does not lengthen the block"
-        );
+        assert!(!quota.admit(start + ms(300_000)), "asking again does not lengthen the block");
         assert!(!quota.admit(start + ms(600_999)));
         assert!(quota.admit(start + ms(601_000)));
     }
@@ -221,12 +183,7 @@ mod tests {
     #[test]
     fn a_robot_may_have_its_own_block_or_no_limit() {
         let start = Instant::now();
-        let mut quota = Quota::of(
-            Platform::DingTalk,
-            Some(1),
-            Some(Duration::ZERO),
-            Pace::REAL,
-        );
+        let mut quota = Quota::of(Platform::DingTalk, Some(1), Some(Duration::ZERO), Pace::REAL);
         assert!(quota.admit(start));
         assert!(!quota.admit(start + ms(10)));
         assert!(quota.admit(start + ms(60_000)));

@@ -135,13 +135,7 @@ mod tests {
         counts.add(Outcome::Refused, false, true);
         counts.add(Outcome::Refused, false, false);
         counts.add(Outcome::Fault, false, false);
-        let expected = Counts {
-            accepted: 1,
-            refused: 2,
-            fault: 1,
-            duplicate: 1,
-            throttled: 1,
-        };
+        let expected = Counts { accepted: 1, refused: 2, fault: 1, duplicate: 1, throttled: 1 };
         assert_eq!(counts, expected);
     }
 }

@@ -31,10 +31,7 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 pub(crate) fn routes() -> Router<Arc<Emulator>> {
     Router::new()
         .route("/robot/send", any(dingtalk))
-        .route(
-            "/robot/{*rest}",
-            any(async || reply::refused(Platform::DingTalk, &dingtalk::unknown_uri())),
-        )
+        .route("/robot/{*rest}", any(async || reply::refused(Platform::DingTalk, &dingtalk::unknown_uri())))
         .route("/open-apis/bot/v2/hook/{token}", post(lark))
         .route("/cgi-bin/webhook/send", post(wecom))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -53,18 +50,7 @@ async fn dingtalk(
     }
     let query = Query::decode(query.as_deref().unwrap_or_default());
     let token = query.get("access_token").map(str::to_owned);
-    receive(
-        &emulator,
-        &cut,
-        Platform::DingTalk,
-        Post {
-            token,
-            query,
-            headers,
-            raw,
-        },
-    )
-    .await
+    receive(&emulator, &cut, Platform::DingTalk, Post { token, query, headers, raw }).await
 }
 
 async fn lark(
@@ -74,12 +60,7 @@ async fn lark(
     headers: HeaderMap,
     raw: Bytes,
 ) -> Response {
-    let post = Post {
-        token: Some(token),
-        query: Query::default(),
-        headers,
-        raw,
-    };
+    let post = Post { token: Some(token), query: Query::default(), headers, raw };
     receive(&emulator, &cut, Platform::Lark, post).await
 }
 
@@ -92,18 +73,7 @@ async fn wecom(
 ) -> Response {
     let query = Query::decode(query.as_deref().unwrap_or_default());
     let token = query.get("key").map(str::to_owned);
-    receive(
-        &emulator,
-        &cut,
-        Platform::WeCom,
-        Post {
-            token,
-            query,
-            headers,
-            raw,
-        },
-    )
-    .await
+    receive(&emulator, &cut, Platform::WeCom, Post { token, query, headers, raw }).await
 }
 
 /// Takes a request the whole way. The lock is taken twice and briefly: before, to know the
@@ -117,11 +87,7 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
             Platform::DingTalk => state.robots.dingtalk_kind(token),
             other => other,
         };
-        let robot = if token.is_empty() {
-            None
-        } else {
-            state.robots.find(platform, token)
-        };
+        let robot = if token.is_empty() { None } else { state.robots.find(platform, token) };
         (platform, robot, state.faults.strike(platform, token))
     };
     let dialect = platform.dialect();
@@ -129,32 +95,18 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
     let reading = body.as_ref().map(|body| dialect.read(body));
     let kept_away = strike.fault.as_ref().filter(|fault| !fault.kind.lets_in());
     let clock_ms = at_ms.saturating_add(strike.skew_seconds.saturating_mul(1_000));
-    let check = Check {
-        dialect,
-        robot: robot.as_deref(),
-        post: &post,
-        body: body.as_ref(),
-    };
+    let check = Check { dialect, robot: robot.as_deref(), post: &post, body: body.as_ref() };
     let mut verdict = check.verdict(reading.as_ref(), clock_ms);
 
     let msg_uuid = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => body
-            .as_ref()
-            .and_then(|body| filled(body, "msgUuid"))
-            .map(str::to_owned),
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            body.as_ref().and_then(|body| filled(body, "msgUuid")).map(str::to_owned)
+        }
         Platform::Lark | Platform::WeCom => None,
     };
     let mut note = emulator.records.then(|| {
         let message = reading.and_then(Result::ok).unwrap_or_default();
-        note(
-            platform,
-            &post,
-            dialect,
-            message,
-            body,
-            msg_uuid.clone(),
-            at_ms,
-        )
+        note(platform, &post, dialect, message, body, msg_uuid.clone(), at_ms)
     });
 
     {
@@ -162,10 +114,7 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
         let mut duplicate = false;
         let mut throttled = false;
         if kept_away.is_none() && verdict.is_ok() {
-            match state
-                .robots
-                .enter(platform, token, msg_uuid.as_deref(), Instant::now())
-            {
+            match state.robots.enter(platform, token, msg_uuid.as_deref(), Instant::now()) {
                 Entry::Shown => {}
                 Entry::Repeated => duplicate = true,
                 Entry::TooFast => {
@@ -226,8 +175,6 @@ fn note(
 
 /// The time in milliseconds of Unix time.
 fn unix_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

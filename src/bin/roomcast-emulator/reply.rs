@@ -71,26 +71,18 @@ fn half(answer: &str) -> Response {
     let part = Bytes::copy_from_slice(answer.as_bytes().split_at(answer.len() / 2).0);
     let body = stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending());
     let mut response = with_type(StatusCode::OK, "application/json", Body::from_stream(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(answer.len()));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(answer.len()));
     response
 }
 
 fn huge() -> Response {
     let pieces = std::iter::repeat_n(Ok::<_, Infallible>(Bytes::from_static(&PIECE)), PIECES);
-    with_type(
-        StatusCode::OK,
-        "application/json",
-        Body::from_stream(stream::iter(pieces)),
-    )
+    with_type(StatusCode::OK, "application/json", Body::from_stream(stream::iter(pieces)))
 }
 
 /// The status, headers and body that were asked for, with nothing added but what they lack.
 fn given(fault: &Fault) -> Response {
-    let status = fault
-        .status
-        .and_then(|status| StatusCode::from_u16(status).ok());
+    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
     let (kind, body) = match &fault.body {
         None => ("text/plain", String::new()),
         Some(Value::String(text)) => ("text/plain", text.clone()),

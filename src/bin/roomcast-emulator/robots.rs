@@ -51,10 +51,7 @@ impl Setup {
         if !platform.has_security() && (self.secret.is_some() || self.keyword.is_some()) {
             return Some("robots of this platform have neither secret nor keyword");
         }
-        if self
-            .block_seconds
-            .is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err())
-        {
+        if self.block_seconds.is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err()) {
             return Some("block_seconds must be a period of zero or more seconds");
         }
         None
@@ -132,10 +129,7 @@ pub(crate) struct Robots {
 impl Robots {
     /// No robots yet.
     pub(crate) fn new(defaults: Defaults) -> Self {
-        Self {
-            defaults,
-            known: HashMap::new(),
-        }
+        Self { defaults, known: HashMap::new() }
     }
 
     /// The kind of DingTalk robot behind a token: custom unless registered as internal.
@@ -148,9 +142,7 @@ impl Robots {
     }
 
     fn get(&self, platform: Platform, token: &str) -> Option<&Robot> {
-        self.known
-            .get(&platform)
-            .and_then(|robots| robots.get(token))
+        self.known.get(&platform).and_then(|robots| robots.get(token))
     }
 
     /// Registers a robot anew: its quota is unused and it remembers no ids.
@@ -164,32 +156,19 @@ impl Robots {
         if let Some(robots) = twin.and_then(|twin| self.known.get_mut(&twin)) {
             robots.remove(token);
         }
-        let block = setup
-            .block_seconds
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let block = setup.block_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let quota = if self.defaults.quotas {
             Quota::of(platform, setup.quota, block, self.defaults.pace)
         } else {
             Quota::unlimited()
         };
-        let robot = Robot {
-            setup: Arc::new(setup),
-            quota,
-            seen: HashSet::new(),
-            seen_order: VecDeque::new(),
-        };
-        self.known
-            .entry(platform)
-            .or_default()
-            .insert(token.to_owned(), robot);
+        let robot = Robot { setup: Arc::new(setup), quota, seen: HashSet::new(), seen_order: VecDeque::new() };
+        self.known.entry(platform).or_default().insert(token.to_owned(), robot);
     }
 
     /// Makes a robot gone, whether it was registered or not.
     pub(crate) fn remove(&mut self, platform: Platform, token: &str) {
-        let setup = Setup {
-            state: RobotState::Gone,
-            ..Setup::default()
-        };
+        let setup = Setup { state: RobotState::Gone, ..Setup::default() };
         self.register(platform, token, setup);
     }
 
@@ -203,18 +182,11 @@ impl Robots {
             return None;
         }
         self.register(platform, token, Setup::default());
-        self.get(platform, token)
-            .map(|robot| Arc::clone(&robot.setup))
+        self.get(platform, token).map(|robot| Arc::clone(&robot.setup))
     }
 
     /// Lets a checked message into its chat, counting it against the quota.
-    pub(crate) fn enter(
-        &mut self,
-        platform: Platform,
-        token: &str,
-        id: Option<&str>,
-        now: Instant,
-    ) -> Entry {
+    pub(crate) fn enter(&mut self, platform: Platform, token: &str, id: Option<&str>, now: Instant) -> Entry {
         self.known
             .get_mut(&platform)
             .and_then(|robots| robots.get_mut(token))
@@ -244,20 +216,13 @@ mod tests {
     use super::*;
 
     fn robots(strict: bool) -> Robots {
-        Robots::new(Defaults {
-            pace: Pace::REAL,
-            quotas: true,
-            strict,
-        })
+        Robots::new(Defaults { pace: Pace::REAL, quotas: true, strict })
     }
 
     #[test]
     fn a_token_never_heard_of_is_a_robot_without_security() {
         let mut robots = robots(false);
-        assert_eq!(
-            robots.find(Platform::Lark, "t").as_deref(),
-            Some(&Setup::default())
-        );
+        assert_eq!(robots.find(Platform::Lark, "t").as_deref(), Some(&Setup::default()));
         assert_eq!(robots.list().len(), 1);
     }
 
@@ -273,15 +238,9 @@ mod tests {
     fn a_removed_robot_is_gone_until_it_is_registered_again() {
         let mut robots = robots(false);
         robots.remove(Platform::WeCom, "k");
-        assert_eq!(
-            robots.find(Platform::WeCom, "k").map(|s| s.state),
-            Some(RobotState::Gone)
-        );
+        assert_eq!(robots.find(Platform::WeCom, "k").map(|s| s.state), Some(RobotState::Gone));
         robots.register(Platform::WeCom, "k", Setup::default());
-        assert_eq!(
-            robots.find(Platform::WeCom, "k").map(|s| s.state),
-            Some(RobotState::Ok)
-        );
+        assert_eq!(robots.find(Platform::WeCom, "k").map(|s| s.state), Some(RobotState::Ok));
     }
 
     #[test]
@@ -297,10 +256,7 @@ mod tests {
     #[test]
     fn a_repeated_id_is_not_shown_again_and_uses_no_quota() {
         let mut robots = robots(false);
-        let setup = Setup {
-            quota: Some(2),
-            ..Setup::default()
-        };
+        let setup = Setup { quota: Some(2), ..Setup::default() };
         robots.register(Platform::DingTalk, "t", setup);
         let now = Instant::now();
         let mut enter = |id| robots.enter(Platform::DingTalk, "t", Some(id), now);
@@ -314,16 +270,10 @@ mod tests {
 
     #[test]
     fn a_setup_the_platform_cannot_have_is_complained_about() {
-        let signed = Setup {
-            secret: Some("s".into()),
-            ..Setup::default()
-        };
+        let signed = Setup { secret: Some("s".into()), ..Setup::default() };
         assert!(signed.complaint(Platform::WeCom).is_some());
         assert!(signed.complaint(Platform::Lark).is_none());
-        let endless = Setup {
-            block_seconds: Some(-1.0),
-            ..Setup::default()
-        };
+        let endless = Setup { block_seconds: Some(-1.0), ..Setup::default() };
         assert!(endless.complaint(Platform::Lark).is_some());
     }
 }

@@ -20,15 +20,11 @@ pub(crate) struct WeCom;
 impl Dialect for WeCom {
     fn refuse(&self, cause: Cause) -> Refusal {
         let (code, text) = match cause {
-            Cause::TokenMissing | Cause::TokenBlank | Cause::NoSuchRobot => {
-                (93_000, "invalid webhook url")
-            }
+            Cause::TokenMissing | Cause::TokenBlank | Cause::NoSuchRobot => (93_000, "invalid webhook url"),
             Cause::Disabled => (93_004, "robot disabled"),
             Cause::EmptyBody => (44_004, "empty content"),
             Cause::TooLarge => (45_002, "content too long"),
-            Cause::ContentType | Cause::NotJson | Cause::NotObject | Cause::Keyword => {
-                (40_035, "invalid parameter")
-            }
+            Cause::ContentType | Cause::NotJson | Cause::NotObject | Cause::Keyword => (40_035, "invalid parameter"),
             Cause::TooFast => (45_009, "api freq out of limit"),
         };
         Refusal::new(code, text)
@@ -42,13 +38,7 @@ impl Dialect for WeCom {
         false
     }
 
-    fn check_signature(
-        &self,
-        _secret: &str,
-        _query: &Query,
-        _body: &Value,
-        _now_ms: i64,
-    ) -> Result<(), Refusal> {
+    fn check_signature(&self, _secret: &str, _query: &Query, _body: &Value, _now_ms: i64) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -58,10 +48,8 @@ impl Dialect for WeCom {
         match kind {
             "text" => {
                 let mut message = content(part, kind, 2_048)?;
-                strings(part, "mentioned_list")
-                    .for_each(|id| message.mentions.add_user(id, "@all"));
-                strings(part, "mentioned_mobile_list")
-                    .for_each(|number| message.mentions.add_mobile(number, "@all"));
+                strings(part, "mentioned_list").for_each(|id| message.mentions.add_user(id, "@all"));
+                strings(part, "mentioned_mobile_list").for_each(|number| message.mentions.add_mobile(number, "@all"));
                 call_written(&mut message);
                 Ok(message)
             }
@@ -94,10 +82,7 @@ impl Dialect for WeCom {
             Ok(()) => return Cow::Borrowed(r#"{"errcode":0,"errmsg":"ok"}"#),
             Err(refusal) => refusal,
         };
-        let hint = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos();
+        let hint = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let (code, text) = (refusal.code, &refusal.text);
         let text = format!(
             "{text}, hint: [{hint}], from ip: 127.0.0.1, more info at \
@@ -147,10 +132,7 @@ fn image(part: &Value) -> Result<Message, Refusal> {
     if bytes.len() > IMAGE_LIMIT {
         return Err(Refusal::new(40_009, "invalid image size"));
     }
-    let real: String = Md5::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let real: String = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     if !real.eq_ignore_ascii_case(digest) {
         return Err(invalid());
     }
@@ -198,10 +180,7 @@ mod tests {
             assert_eq!(code(&body("a".repeat(limit))), 0);
             let refusal = WeCom.read(&body("a".repeat(limit + 1))).unwrap_err();
             assert_eq!(refusal.code, 40_058);
-            assert_eq!(
-                refusal.text,
-                format!("{kind}.content exceed max length {limit}")
-            );
+            assert_eq!(refusal.text, format!("{kind}.content exceed max length {limit}"));
             let whole = limit / 3;
             assert_eq!(code(&body("汉".repeat(whole))), 0);
             assert_eq!(code(&body("汉".repeat(whole + 1))), 40_058);
@@ -217,10 +196,7 @@ mod tests {
         assert_eq!(mentions.users, ["li", "zhao"]);
         assert_eq!(mentions.mobiles, ["138"]);
         let v2 = json!({"msgtype": "markdown_v2", "markdown_v2": {"content": "<@zhao>"}});
-        assert!(
-            WeCom.read(&v2).unwrap().mentions.users.is_empty(),
-            "this type calls nobody"
-        );
+        assert!(WeCom.read(&v2).unwrap().mentions.users.is_empty(), "this type calls nobody");
     }
 
     #[test]
@@ -232,16 +208,14 @@ mod tests {
 
     #[test]
     fn news_have_at_most_eight_articles_with_titles_and_web_addresses() {
-        let body = |article: Value, count: usize| json!({"msgtype": "news", "news": {"articles": vec![article; count]}});
+        let body =
+            |article: Value, count: usize| json!({"msgtype": "news", "news": {"articles": vec![article; count]}});
         let good = json!({"title": "汉".repeat(50), "url": "https://x.test"});
         assert_eq!(code(&body(good.clone(), 8)), 0);
         assert_eq!(code(&body(good.clone(), 9)), 45_008);
         assert_eq!(WeCom.read(&body(good, 1)).unwrap().text, "汉".repeat(42));
         assert_eq!(code(&body(json!({"url": "https://x.test"}), 1)), 41_016);
-        assert_eq!(
-            code(&body(json!({"title": "t", "url": "ftp://x"}), 1)),
-            45_034
-        );
+        assert_eq!(code(&body(json!({"title": "t", "url": "ftp://x"}), 1)), 45_034);
     }
 
     #[test]
@@ -249,18 +223,9 @@ mod tests {
         assert_eq!(code(&json!({})), 40_008);
         assert_eq!(code(&json!({"msgtype": "audio"})), 40_008);
         assert_eq!(code(&json!({"msgtype": "text"})), 40_058);
-        assert_eq!(
-            code(&json!({"msgtype": "text", "text": {"content": ""}})),
-            44_004
-        );
-        assert_eq!(
-            code(&json!({"msgtype": "file", "file": {"media_id": ""}})),
-            40_007
-        );
-        assert_eq!(
-            code(&json!({"msgtype": "voice", "voice": {"media_id": "m"}})),
-            0
-        );
+        assert_eq!(code(&json!({"msgtype": "text", "text": {"content": ""}})), 44_004);
+        assert_eq!(code(&json!({"msgtype": "file", "file": {"media_id": ""}})), 40_007);
+        assert_eq!(code(&json!({"msgtype": "voice", "voice": {"media_id": "m"}})), 0);
     }
 
     #[test]

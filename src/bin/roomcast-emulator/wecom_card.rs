@@ -8,11 +8,8 @@ use crate::wecom::missing;
 
 /// Reads a text notice or a news notice.
 pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
-    let need = |name: &str| {
-        card.get(name)
-            .filter(|part| part.is_object())
-            .ok_or_else(|| missing("template_card", name))
-    };
+    let need =
+        |name: &str| card.get(name).filter(|part| part.is_object()).ok_or_else(|| missing("template_card", name));
     let kind = filled(card, "card_type").ok_or_else(|| missing("template_card", "card_type"))?;
     match kind {
         "text_notice" => {}
@@ -22,10 +19,7 @@ pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
         _ => return Err(Refusal::new(40_035, "invalid parameter")),
     }
     need("card_action")?;
-    let of_title = |name| {
-        card.pointer("/main_title")
-            .and_then(|part| filled(part, name))
-    };
+    let of_title = |name| card.pointer("/main_title").and_then(|part| filled(part, name));
     let title = of_title("title");
     let subtitle = filled(card, "sub_title_text");
     if title.is_none() && subtitle.is_none() {
@@ -47,10 +41,7 @@ pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
         ("vertical_content_list", None, ["title", "desc"]),
         ("jump_list", Some(3), ["title", "title"]),
     ] {
-        let rows = card
-            .get(name)
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
+        let rows = card.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if limit.is_some_and(|limit| rows.len() > limit) {
             return Err(Refusal::new(40_035, "invalid parameter"));
         }
@@ -60,10 +51,7 @@ pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
             lines.extend(texts);
         }
     }
-    Ok(Message {
-        title: title.map(str::to_owned),
-        ..Message::of_text(lines.join("\n"))
-    })
+    Ok(Message { title: title.map(str::to_owned), ..Message::of_text(lines.join("\n")) })
 }
 
 #[cfg(test)]

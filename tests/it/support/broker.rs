@@ -36,11 +36,7 @@ pub fn prefix() -> String {
 impl Broker {
     /// Starts a node and waits until it speaks AMQP.
     pub async fn start() -> Self {
-        let mut broker = Self {
-            dir: tempfile::tempdir().unwrap(),
-            port: free_ports(),
-            child: None,
-        };
+        let mut broker = Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), child: None };
         broker.resume().await;
         broker
     }
@@ -68,11 +64,9 @@ impl Broker {
             .process_group(0);
         self.child = Some(command.spawn().unwrap());
         let (port, log) = (self.port, self.dir.path().join("server.log"));
-        until(
-            &format!("the private broker starts; see {}", log.display()),
-            Duration::from_secs(60),
-            || async move { speaks_amqp(port).await },
-        )
+        until(&format!("the private broker starts; see {}", log.display()), Duration::from_secs(60), || async move {
+            speaks_amqp(port).await
+        })
         .await;
     }
 
@@ -86,11 +80,7 @@ impl Broker {
             .env("ERL_EPMD_PORT", (self.port + 1).to_string())
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The address for a client of that name, whose password is the same.
@@ -129,8 +119,5 @@ async fn speaks_amqp(port: u16) -> bool {
         stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
         stream.read_exact(&mut first).await
     };
-    matches!(
-        tokio::time::timeout(Duration::from_secs(2), spoke).await,
-        Ok(Ok(_))
-    )
+    matches!(tokio::time::timeout(Duration::from_secs(2), spoke).await, Ok(Ok(_)))
 }

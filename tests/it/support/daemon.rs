@@ -45,23 +45,14 @@ impl Home {
         );
         for platform in ["dingtalk", "dingtalk_internal", "lark", "wecom"] {
             if !more.contains(&format!("[platforms.{platform}]")) {
-                config.push_str(&format!(
-                    "[platforms.{platform}]\nbase_url = \"{base_url}\"\n"
-                ));
+                config.push_str(&format!("[platforms.{platform}]\nbase_url = \"{base_url}\"\n"));
             }
         }
         config.push_str(&more.replace("BASE_URL", base_url));
         fs::write(dir.path().join("roomcast.toml"), config).unwrap();
-        let home = Self {
-            dir,
-            prefix: prefix.to_owned(),
-        };
+        let home = Self { dir, prefix: prefix.to_owned() };
         let made = home.cli(&["key", "init"], "");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         home
     }
 
@@ -91,28 +82,15 @@ impl Home {
 
     /// Starts the daemon.
     pub fn spawn(&self) -> Daemon<'_> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .unwrap();
-        let child = self
-            .command(&["run"])
-            .stderr(log)
-            .stdout(Stdio::null())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let child = self.command(&["run"]).stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
         Daemon { home: self, child }
     }
 
     /// Runs a command to its end.
     pub fn cli(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that fails early reads no input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -124,22 +102,12 @@ impl Home {
         let output = self.cli(arguments, input);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {error}");
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .trim_end()
-            .to_owned()
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
     /// Subscribes a robot; gives the subscription's id.
     pub fn subscribe(&self, topic: &str, platform: &str, token: &str, more: &[&str]) -> String {
-        let mut arguments = vec![
-            "subscription",
-            "add",
-            "--topic",
-            topic,
-            "--platform",
-            platform,
-        ];
+        let mut arguments = vec!["subscription", "add", "--topic", topic, "--platform", platform];
         arguments.extend(more);
         self.ok(&arguments, &endpoint(platform, token))
     }
@@ -150,11 +118,7 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
-        command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.path("roomcast.toml"))
-            .env_clear();
+        command.args(arguments).arg("--config").arg(self.path("roomcast.toml")).env_clear();
         command
     }
 
@@ -184,8 +148,7 @@ impl Daemon<'_> {
 
     pub async fn metric(&self, line: &str) -> Option<f64> {
         let text = get(&self.home.path("admin.sock"), "/metrics").await;
-        text.lines()
-            .find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+        text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
     }
 
     /// Kills the process as a power cut would.
@@ -223,23 +186,10 @@ pub async fn get(socket: &Path, path: &str) -> String {
     let answered = async {
         let stream = UnixStream::connect(socket).await.ok()?;
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
-                .await
-                .ok()?;
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
-        let request = hyper::Request::get(path)
-            .header("host", "x")
-            .body(Empty::<hyper::body::Bytes>::new())
-            .ok()?;
-        let bytes = sender
-            .send_request(request)
-            .await
-            .ok()?
-            .into_body()
-            .collect()
-            .await
-            .ok()?
-            .to_bytes();
+        let request = hyper::Request::get(path).header("host", "x").body(Empty::<hyper::body::Bytes>::new()).ok()?;
+        let bytes = sender.send_request(request).await.ok()?.into_body().collect().await.ok()?.to_bytes();
         String::from_utf8(bytes.to_vec()).ok()
     };
     answered.await.unwrap_or_default()

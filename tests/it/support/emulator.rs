@@ -33,19 +33,9 @@ impl Emulator {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        until("the emulator listens", Duration::from_secs(10), || async {
-            port_file.exists()
-        })
-        .await;
-        let address = std::fs::read_to_string(&port_file)
-            .unwrap()
-            .trim()
-            .to_owned();
-        Self {
-            child,
-            address,
-            _dir: dir,
-        }
+        until("the emulator listens", Duration::from_secs(10), || async { port_file.exists() }).await;
+        let address = std::fs::read_to_string(&port_file).unwrap().trim().to_owned();
+        Self { child, address, _dir: dir }
     }
 
     /// For `platforms.<p>.base_url`.
@@ -67,25 +57,17 @@ impl Emulator {
 
     /// Every request, in order of arrival.
     pub async fn received(&self) -> Vec<Value> {
-        self.call(Method::GET, "/received", &Value::Null)
-            .await
-            .as_array()
-            .unwrap()
-            .clone()
+        self.call(Method::GET, "/received", &Value::Null).await.as_array().unwrap().clone()
     }
 
     /// How many requests had this outcome.
     pub async fn count(&self, outcome: &str) -> u64 {
-        self.call(Method::GET, "/received/count", &Value::Null)
-            .await[outcome]
-            .as_u64()
-            .unwrap_or(0)
+        self.call(Method::GET, "/received/count", &Value::Null).await[outcome].as_u64().unwrap_or(0)
     }
 
     /// Sets a robot up.
     pub async fn robot(&self, platform: &str, token: &str, setup: Value) {
-        self.call(Method::PUT, &format!("/robots/{platform}/{token}"), &setup)
-            .await;
+        self.call(Method::PUT, &format!("/robots/{platform}/{token}"), &setup).await;
     }
 
     /// Injects a fault.
@@ -100,15 +82,9 @@ impl Emulator {
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
         let stream = TcpStream::connect(&self.address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            body.to_string().into()
-        };
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
         let request = Request::builder()
             .method(method)
             .uri(path)

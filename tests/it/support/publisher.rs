@@ -23,31 +23,18 @@ impl Publisher {
     pub async fn try_connect(url: &str, prefix: &str) -> Result<Self, lapin::Error> {
         let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        Ok(Self {
-            _connection: connection,
-            channel,
-            prefix: prefix.to_owned(),
-        })
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Self { _connection: connection, channel, prefix: prefix.to_owned() })
     }
 
     /// Publishes an event and waits for the confirm.
     pub async fn publish(&self, topic: &str, event: &Value) {
-        self.publish_bytes(
-            topic,
-            event.to_string().as_bytes(),
-            BasicProperties::default(),
-        )
-        .await;
+        self.publish_bytes(topic, event.to_string().as_bytes(), BasicProperties::default()).await;
     }
 
     pub async fn publish_bytes(&self, topic: &str, body: &[u8], properties: BasicProperties) {
         let exchange = format!("{}.publish", self.prefix);
-        self.publish_to(&exchange, topic, body, properties)
-            .await
-            .unwrap();
+        self.publish_to(&exchange, topic, body, properties).await.unwrap();
     }
 
     pub async fn publish_to(
@@ -73,16 +60,10 @@ impl Publisher {
     }
 
     /// Publishes many events at once and waits for all confirms; says whether all came.
-    pub async fn try_publish_all(
-        &self,
-        topic: &str,
-        events: &[(String, Value)],
-    ) -> Result<(), lapin::Error> {
+    pub async fn try_publish_all(&self, topic: &str, events: &[(String, Value)]) -> Result<(), lapin::Error> {
         let mut confirms = Vec::new();
         for (id, event) in events {
-            let properties = BasicProperties::default()
-                .with_delivery_mode(2)
-                .with_message_id(id.as_str().into());
+            let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.as_str().into());
             let exchange = format!("{}.publish", self.prefix);
             let body = event.to_string();
             confirms.push(
@@ -105,37 +86,21 @@ impl Publisher {
 
     /// How many messages lie ready in a queue.
     pub async fn depth(&self, queue: &str) -> u32 {
-        let options = QueueDeclareOptions {
-            passive: true,
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
+        let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let name = format!("{}.{queue}", self.prefix);
-        self.channel
-            .queue_declare(name.as_str().into(), options, FieldTable::default())
-            .await
-            .unwrap()
-            .message_count()
+        self.channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await.unwrap().message_count()
     }
 
     /// Takes a message out of a queue.
     pub async fn get(&self, queue: &str) -> Option<BasicGetMessage> {
         let name = format!("{}.{queue}", self.prefix);
-        self.channel
-            .basic_get(name.as_str().into(), BasicGetOptions { no_ack: true })
-            .await
-            .unwrap()
+        self.channel.basic_get(name.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap()
     }
 }
 
 /// A text header of a message.
 pub fn header(message: &BasicGetMessage, name: &str) -> String {
-    let headers = message
-        .delivery
-        .properties
-        .headers()
-        .clone()
-        .unwrap_or_default();
+    let headers = message.delivery.properties.headers().clone().unwrap_or_default();
     match headers.inner().get(name) {
         Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
         Some(other) => format!("{other:?}"),

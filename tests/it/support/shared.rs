@@ -7,11 +7,7 @@ use std::{
 };
 
 /// Waits until the condition holds, looking often; fails with what it waited for if that takes longer than `max`.
-pub async fn until<F: Future<Output = bool>>(
-    what: &str,
-    max: Duration,
-    mut condition: impl FnMut() -> F,
-) {
+pub async fn until<F: Future<Output = bool>>(what: &str, max: Duration, mut condition: impl FnMut() -> F) {
     let began = Instant::now();
     while !condition().await {
         assert!(began.elapsed() < max, "waited {max:?} in vain: {what}");
@@ -26,10 +22,7 @@ pub fn free_ports() -> u16 {
             continue;
         };
         let port = first.local_addr().unwrap().port();
-        let rest = [1, 2].map(|more| {
-            port.checked_add(more)
-                .map(|port| TcpListener::bind(("127.0.0.1", port)))
-        });
+        let rest = [1, 2].map(|more| port.checked_add(more).map(|port| TcpListener::bind(("127.0.0.1", port))));
         if rest.iter().all(|bound| matches!(bound, Some(Ok(_)))) {
             return port;
         }

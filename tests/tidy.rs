@@ -1,0 +1,193 @@
+//! The rules of the tree: who may name whom, which outside library belongs to which room, what each file begins with, how long it may be.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a rule that is broken fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The room it lies in: `broker`, `pace`, …; a file directly under `src` is its own room.
+    fn room(&self) -> &str {
+        self.path.split('/').next().unwrap().trim_end_matches(".rs")
+    }
+
+    /// Its lines without tests and comments.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        let end = self.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
+        self.text[..end].lines().filter(|line| !line.trim_start().starts_with("//"))
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    assert!(found.len() > 80, "the sources were found");
+    found
+}
+
+fn fail(broken: &[String]) {
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn an_outside_library_is_named_by_its_room_alone() {
+    let owners: [(&str, &[&str]); 12] = [
+        ("lapin::", &["broker"]),
+        ("reqwest::", &["send"]),
+        ("governor::", &["pace"]),
+        ("sled::", &["store"]),
+        ("chacha20poly1305::", &["crypto"]),
+        ("hkdf::", &["crypto"]),
+        ("axum::", &["admin"]),
+        ("clap::", &["cli"]),
+        ("prometheus_client::", &["telemetry"]),
+        ("tracing_subscriber::", &["telemetry"]),
+        ("toml::", &["config"]),
+        ("comfy_table::", &["cli"]),
+    ];
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|source| source.room() != "bin") {
+        for (library, rooms) in owners {
+            let names = source
+                .code()
+                .any(|line| line.contains(&format!("use {library}")) || line.contains(&format!(" {library}")));
+            if names && !rooms.contains(&source.room()) {
+                broken.push(format!("src/{} names {library}", source.path));
+            }
+        }
+    }
+    fail(&broken);
+}
+
+#[test]
+fn rooms_know_only_the_rooms_below_them() {
+    let all = [
+        "admin",
+        "app",
+        "broker",
+        "cli",
+        "config",
+        "crypto",
+        "fanout",
+        "pace",
+        "pipeline",
+        "platforms",
+        "send",
+        "settle",
+        "store",
+        "telemetry",
+    ];
+    // What is not listed may name everything.
+    let allowed: [(&str, &[&str]); 12] = [
+        ("domain", &[]),
+        ("clock", &[]),
+        ("crypto", &[]),
+        ("platforms", &[]),
+        ("fanout", &[]),
+        ("pace", &[]),
+        ("send", &["platforms"]),
+        ("store", &["crypto", "fanout"]),
+        ("settle", &["store"]),
+        ("broker", &["fanout", "settle"]),
+        ("telemetry", &["pace"]),
+        ("admin", &["pace", "platforms", "store", "telemetry"]),
+    ];
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|source| source.room() != "bin") {
+        let Some((_, below)) = allowed.iter().find(|(room, _)| *room == source.room()) else {
+            continue;
+        };
+        let code: String = source.code().collect::<Vec<_>>().join("\n");
+        for other in all.iter().filter(|other| **other != source.room() && !below.contains(other)) {
+            let one = format!("crate::{other}::");
+            let many = code.split("use crate::{").skip(1).any(|rest| {
+                let list = rest.split("};").next().unwrap();
+                list.split([',', '{', '\n']).any(|part| part.trim().starts_with(&format!("{other}::")))
+            });
+            if code.contains(&one) || many {
+                broken.push(format!("src/{} names the room {other}", source.path));
+            }
+        }
+    }
+    fail(&broken);
+}
+
+#[test]
+fn the_emulator_shares_no_code_with_the_sender() {
+    let broken: Vec<_> = sources()
+        .iter()
+        .filter(|source| source.path.starts_with("bin/roomcast-emulator") && source.text.contains("roomcast::"))
+        .map(|source| format!("src/{} names the library", source.path))
+        .collect();
+    fail(&broken);
+}
+
+#[test]
+fn every_file_says_what_it_owns_and_can_be_read_in_one_sitting() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        if !source.text.starts_with("//! ") {
+            broken.push(format!("src/{} has no header", source.path));
+        }
+        let lines = source.code().count();
+        if lines > 400 && !source.is_test() {
+            broken.push(format!("src/{} has {lines} lines of code", source.path));
+        }
+        for word in ["utils", "helpers", "manager", "fn handle_", "fn process_"] {
+            if source.path.contains(word) || source.code().any(|line| line.contains(word)) {
+                broken.push(format!("src/{} says {word}", source.path));
+            }
+        }
+    }
+    fail(&broken);
+}
+
+#[test]
+fn credentials_have_no_debug_and_no_display() {
+    let secret = sources().into_iter().find(|source| source.path == "domain/secret.rs").unwrap();
+    for forbidden in ["derive(Debug", "Debug,", "impl fmt::Display", "impl fmt::Debug", "Serialize"] {
+        assert!(!secret.code().any(|line| line.contains(forbidden)), "domain/secret.rs says {forbidden}");
+    }
+}
+
+#[test]
+fn the_documented_metrics_are_the_ones_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = fs::read_to_string(root.join("docs/EVENTS.md")).unwrap();
+    let telemetry = roomcast::telemetry::Telemetry::new();
+    let rendered = telemetry.render();
+    let mut real: Vec<_> = rendered
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    real.sort_unstable();
+    let mut listed: Vec<_> = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `roomcast_")?.split('`').next())
+        .map(|name| format!("roomcast_{}", name.trim_end_matches("_total")))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(real, listed);
+}
