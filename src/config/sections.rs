@@ -211,7 +211,7 @@ impl Config {
             send: SendSection {
                 connect_timeout: r.one("send", "connect_timeout", seconds(5), some_duration),
                 deadline: r.one("send", "deadline", seconds(15), some_duration),
-                pool_idle_per_host: r.one("send", "pool_idle_per_host", 64, number(0..=10_000)),
+                pool_idle_per_host: r.one("send", "pool_idle_per_host", 256, number(0..=10_000)),
             },
             store: StoreSection {
                 dir: r.one("store", "dir", "/var/lib/roomcast".into(), path),
