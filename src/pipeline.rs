@@ -157,7 +157,8 @@ impl Pipeline {
                 let delivery = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
                 self.recover(&delivery, redelivered);
                 tally.opened();
-                let job = Arc::clone(self).delivery(delivery, recipient, Arc::clone(&tally));
+                // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.
+                let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, Arc::clone(&tally)));
                 if alone { job.await? } else { self.spawn(event.urgent, job).await }
             }
             after = page.next;
@@ -267,7 +268,7 @@ impl Pipeline {
             let _slot = parts.in_flight.acquire().await;
             let now = parts.clock.now();
             delivery.first_attempt_at.get_or_insert(now);
-            let answer = parts.sender.attempt(delivery, &subscription, now).await;
+            let answer = Box::pin(parts.sender.attempt(delivery, &subscription, now)).await;
             let took = parts.clock.now().since(now);
             events::AttemptMade { platform: delivery.platform, answer: &answer, took }.emit(&parts.telemetry);
             answer

@@ -8,6 +8,7 @@ use std::{
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use sled::{
@@ -23,6 +24,9 @@ use crate::{
 
 /// sled's own cache, in bytes. What is needed often is in `cache.rs`.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How long sled's lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The open database.
 pub(super) struct Db {
@@ -233,8 +237,24 @@ impl Unopened {
     }
 }
 
-/// sled can panic on what it does not expect in its files.
+/// Opens sled. Its own threads may keep its lock for a moment after it was closed in this process; nobody else can have it, as
+/// the folder is locked by us.
 fn open_sled(folder: &Path) -> Result<sled::Db, Unopened> {
+    let began = Instant::now();
+    loop {
+        match open_sled_once(folder) {
+            Err(Unopened::Disk(error))
+                if error.to_string().contains("could not acquire lock") && began.elapsed() < LOCK_PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// sled can panic on what it does not expect in its files.
+fn open_sled_once(folder: &Path) -> Result<sled::Db, Unopened> {
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(opened) => Ok(opened?),
