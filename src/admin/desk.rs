@@ -4,11 +4,11 @@
 use crate::{
     admin::{
         problem::Refusal,
-        wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView},
+        wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest},
     },
-    domain::{Platform, SubscriptionId, SubscriptionState, TopicName},
+    domain::{Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
     platforms,
-    store::{ListFilter, NewSubscription, Store, Summary},
+    store::{Change, ListFilter, NewSubscription, Store, Summary},
 };
 
 /// A page of a listing holds this many by default.
@@ -36,12 +36,12 @@ impl Desk {
         let topic: TopicName = request.topic.parse().map_err(invalid)?;
         let platform: Platform = request.platform.parse().map_err(invalid)?;
         let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
-        if request.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
-            return Err(Refusal::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")));
-        }
-        if platform == Platform::WeCom && request.secret.is_some() {
-            return Err(Refusal::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
-        }
+        check_name(request.name.as_deref())?;
+        check_secret(platform, request.secret.as_ref())?;
+        let options = Options {
+            overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
+            group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
+        };
         let added = self.store.add(NewSubscription {
             topic,
             platform,
@@ -50,17 +50,16 @@ impl Desk {
             keyword: request.keyword.filter(|keyword| !keyword.is_empty()),
             name: request.name.filter(|name| !name.is_empty()),
             mentions: request.mentions.into(),
+            options,
         })?;
         Ok(Added { id: added.id.to_string(), existed: added.duplicate })
     }
 
     /// One page of the subscriptions, masked.
     pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, Refusal> {
-        let filter = ListFilter {
-            topic: query.topic.as_deref().map(str::parse).transpose().map_err(invalid)?,
-            platform: query.platform.as_deref().map(str::parse).transpose().map_err(invalid)?,
-        };
-        let after = query.after.as_deref().map(str::parse).transpose().map_err(invalid)?;
+        let filter =
+            ListFilter { topic: parsed(query.topic.as_deref())?, platform: parsed(query.platform.as_deref())? };
+        let after = parsed(query.after.as_deref())?;
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
         let page = self.store.list(&filter, after, limit)?;
         Ok(SubscriptionPage {
@@ -74,6 +73,28 @@ impl Desk {
         Ok(view(self.store.show(parse_id(id)?)?))
     }
 
+    /// Changes what the request names and leaves the rest as it is. When it returns, the key of the old version is destroyed.
+    pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, Refusal> {
+        let id = parse_id(id)?;
+        let platform = self.store.show(id)?.platform;
+        check_name(request.name.as_deref())?;
+        check_secret(platform, request.secret.as_ref())?;
+        let endpoint = request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));
+        let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+        let group = |text: String| parsed(Some(text.as_str()).filter(|text| !text.is_empty()));
+        let change = Change {
+            endpoint: endpoint.transpose().map_err(invalid)?,
+            secret: request.secret.map(|secret| Some(secret).filter(|secret| !secret.expose().is_empty())),
+            keyword: request.keyword.map(filled),
+            name: request.name.map(filled),
+            mentions: request.mentions.map(Into::into),
+            overflow: parsed(request.overflow.as_deref())?,
+            group: request.group.map(group).transpose()?,
+        };
+        self.store.update(id, change)?;
+        Ok(view(self.store.show(id)?))
+    }
+
     /// Removes a subscription for good. When it returns, no key that opens its endpoint exists any more.
     pub fn remove(&self, id: &str) -> Result<(), Refusal> {
         Ok(self.store.remove(parse_id(id)?)?)
@@ -83,6 +104,26 @@ impl Desk {
     pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Refusal> {
         Ok(self.store.set_state(parse_id(id)?, state)?)
     }
+}
+
+fn check_name(name: Option<&str>) -> Result<(), Refusal> {
+    match name {
+        Some(name) if name.len() > NAME_BYTES_MAX => {
+            Err(Refusal::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), Refusal> {
+    if platform == Platform::WeCom && secret.is_some_and(|secret| !secret.expose().is_empty()) {
+        return Err(Refusal::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
+    }
+    Ok(())
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, Refusal> {
+    text.map(str::parse).transpose().map_err(invalid)
 }
 
 fn parse_id(id: &str) -> Result<SubscriptionId, Refusal> {
@@ -106,6 +147,8 @@ fn view(summary: Summary) -> SubscriptionView {
         name: summary.name,
         mentions: summary.mentions.into(),
         state: summary.state.as_str().to_owned(),
+        overflow: summary.options.overflow.as_str().to_owned(),
+        group: summary.options.group.map(|group| group.to_string()),
         created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
     }
 }

@@ -7,7 +7,7 @@
 //! | `GET /metrics` | metrics for Prometheus |
 //! | `POST /v1/subscriptions` | add one |
 //! | `GET /v1/subscriptions` | list them, masked, a page at a time |
-//! | `GET`, `DELETE /v1/subscriptions/{id}` | show one, masked; remove it |
+//! | `GET`, `PATCH`, `DELETE /v1/subscriptions/{id}` | show one, masked; change it; remove it |
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | let it hear its topic or not |
 //! | `GET /v1/robots` | robots that are busy or held |
 //! | `POST /v1/robots/{id}/release` | end a hold |

@@ -30,6 +30,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoSuchSubscription { .. } => Self::NotFound(error.to_string()),
+            StoreError::RobotTaken { .. } => Self::Invalid(error.to_string()),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
                 Self::Internal(error.to_string())

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     Desk, Refusal,
-    wire::{AddRequest, ListQuery, Released, RobotView},
+    wire::{AddRequest, ListQuery, Released, RobotView, UpdateRequest},
 };
 use crate::{
     domain::{RobotId, Secret, SubscriptionState},
@@ -59,7 +59,7 @@ impl Admin {
     fn guarded(&self) -> Router {
         Router::new()
             .route("/v1/subscriptions", post(add).get(list))
-            .route("/v1/subscriptions/{id}", get(show).delete(remove))
+            .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
             .route("/v1/subscriptions/{id}/pause", post(pause))
             .route("/v1/subscriptions/{id}/resume", post(resume))
             .route("/v1/robots", get(robots))
@@ -130,6 +130,14 @@ async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Res
 
 async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.desk.show(&id)).await?).into_response())
+}
+
+async fn update(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    Body(request): Body<UpdateRequest>,
+) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.update(&id, request)).await?).into_response())
 }
 
 async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {

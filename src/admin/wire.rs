@@ -27,6 +27,44 @@ pub struct AddRequest {
     /// Whom every message mentions.
     #[serde(default)]
     pub mentions: MentionsWire,
+    /// What becomes of deliveries that have to wait: `queue` (the default), `digest` or `latest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overflow: Option<String>,
+    /// The organisation on whose quota the robot draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// `PATCH /v1/subscriptions/{id}`: what is left out stays as it is; `null` or an empty text takes a value away.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateRequest {
+    /// The robot's webhook URL.
+    #[serde(with = "optional_secret", skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Secret>,
+    /// The signing secret.
+    #[serde(with = "present_secret", skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// The robot's keyword.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// What people call it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whom every message mentions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<MentionsWire>,
+    /// What becomes of deliveries that have to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overflow: Option<String>,
+    /// The organisation on whose quota the robot draws.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// A field that is there: `null` counts as an empty text.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| Some(text.unwrap_or_default()))
 }
 
 /// Whom a message mentions.
@@ -85,6 +123,10 @@ pub struct SubscriptionView {
     pub mentions: MentionsWire,
     /// `active` or `paused`.
     pub state: String,
+    /// What becomes of deliveries that have to wait.
+    pub overflow: String,
+    /// The organisation on whose quota the robot draws.
+    pub group: Option<String>,
     /// When it was added, RFC 3339.
     pub created_at: String,
 }
@@ -176,5 +218,30 @@ mod optional_secret {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
         Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
+    }
+}
+
+/// A secret that is there: `null` counts as an empty one.
+mod present_secret {
+    pub(super) use super::optional_secret::serialize;
+    use super::{Deserializer, Secret, optional_secret};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        optional_secret::deserialize(deserializer)
+            .map(|secret| Some(secret.unwrap_or_else(|| Secret::new(String::new()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_an_update_null_takes_a_value_away_and_what_is_missing_stays() {
+        let request: UpdateRequest = serde_json::from_str(r#"{"name": null, "secret": null, "group": ""}"#).unwrap();
+        assert_eq!((request.name.as_deref(), request.group.as_deref()), (Some(""), Some("")));
+        assert!(request.secret.is_some_and(|secret| secret.expose().is_empty()));
+        assert!(request.keyword.is_none() && request.endpoint.is_none() && request.mentions.is_none());
+        assert!(serde_json::from_str::<UpdateRequest>(r#"{"topic": "t"}"#).is_err());
     }
 }

@@ -75,6 +75,8 @@ pub(super) enum Subscription {
         #[arg(long)]
         json: bool,
     },
+    /// Change a subscription; what is not named stays as it is
+    Update(Update),
     /// Remove a subscription and destroy the key of its webhook
     Remove {
         /// Its id
@@ -101,7 +103,7 @@ pub(super) struct Add {
     /// dingtalk, dingtalk_internal, lark or wecom
     #[arg(long)]
     pub platform: String,
-    /// Read the webhook URL from this file, and the signing secret from its second line, if it has one [default: standard input, or a prompt]
+    /// Read the webhook URL from this file (`-`: standard input), and the signing secret from its second line, if it has one [default: standard input, or a prompt]
     #[arg(long, value_name = "FILE")]
     pub endpoint_file: Option<PathBuf>,
     /// Read the signing secret from this file
@@ -122,6 +124,55 @@ pub(super) struct Add {
     /// Mention a member by user id in every message
     #[arg(long, value_name = "ID")]
     pub mention_user: Vec<String>,
+    /// What becomes of messages that have to wait for the robot's quota: queue (each waits), digest (they are folded into one) or latest (only the newest waits) [default: queue]
+    #[arg(long, value_name = "POLICY")]
+    pub overflow: Option<String>,
+    /// The organisation on whose monthly quota the robot draws
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Change a subscription.
+#[derive(Args)]
+pub(super) struct Update {
+    /// Its id
+    pub id: String,
+    /// Read a new webhook URL from this file (`-`: standard input), and a new signing secret from its second line, if it has one
+    #[arg(long, value_name = "FILE")]
+    pub endpoint_file: Option<PathBuf>,
+    /// Read a new signing secret from this file (`-`: standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "no_secret")]
+    pub secret_file: Option<PathBuf>,
+    /// The robot has no signing secret any more
+    #[arg(long)]
+    pub no_secret: bool,
+    /// The robot's keyword; an empty one takes it away
+    #[arg(long)]
+    pub keyword: Option<String>,
+    /// What people call it; an empty one takes it away
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Mention everybody in every message; takes the place of all mentions there were
+    #[arg(long)]
+    pub mention_all: bool,
+    /// Mention a member by mobile number in every message; takes the place of all mentions there were
+    #[arg(long, value_name = "NUMBER")]
+    pub mention_mobile: Vec<String>,
+    /// Mention a member by user id in every message; takes the place of all mentions there were
+    #[arg(long, value_name = "ID")]
+    pub mention_user: Vec<String>,
+    /// Mention nobody any more
+    #[arg(long, conflicts_with_all = ["mention_all", "mention_mobile", "mention_user"])]
+    pub no_mentions: bool,
+    /// What becomes of messages that have to wait for the robot's quota: queue, digest or latest
+    #[arg(long, value_name = "POLICY")]
+    pub overflow: Option<String>,
+    /// The organisation on whose monthly quota the robot draws; an empty one takes it away
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,

@@ -33,6 +33,12 @@ impl Client {
         read(&answer)
     }
 
+    pub(super) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
+        let answer = self.call(Method::PATCH, path, body.into()).await?;
+        read(&answer)
+    }
+
     pub(super) async fn order(&self, method: Method, path: &str) -> Result<(), Failure> {
         self.call(method, path, Bytes::new()).await.map(|_| ())
     }

@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod client;
+mod credentials;
 mod dead;
 mod exit;
 mod offline;

@@ -1,16 +1,11 @@
 //! `roomcast subscription …`: through the daemon where one runs, else on the store itself.
 
-use std::{
-    fs,
-    io::{self, IsTerminal, Read},
-    path::Path,
-};
-
 use hyper::Method;
 
 use super::{
     args,
     client::Client,
+    credentials,
     exit::Failure,
     offline,
     screen::{Table, print, print_json},
@@ -18,10 +13,10 @@ use super::{
 use crate::{
     admin::{
         Desk, Refusal,
-        wire::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView},
+        wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest},
     },
     config::Config,
-    domain::{Secret, SubscriptionState},
+    domain::SubscriptionState,
 };
 
 /// Who does what is asked about subscriptions.
@@ -34,28 +29,47 @@ enum Access {
 
 pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<(), Failure> {
     // What the user has to type is asked for before anything is opened.
-    let request = match &command {
-        args::Subscription::Add(add) => Some(request(add)?),
-        _ => None,
+    let command = match command {
+        args::Subscription::Add(add) => Asked::Add(credentials::add(&add)?, add.json),
+        args::Subscription::Update(update) => {
+            Asked::Update(update.id.clone(), credentials::update(&update)?, update.json)
+        }
+        other => Asked::Other(other),
     };
     let access = match Client::find(&config.admin.socket).await {
         Some(client) => Access::Daemon(client),
         None => Access::Direct(Desk::new(offline::open_store(config)?)),
     };
-    match (command, request) {
-        (args::Subscription::Add(add), Some(request)) => access.add(request, add.json).await,
-        (args::Subscription::Add(_), None) => Err(Failure::Internal("no request was made".to_owned())),
-        (args::Subscription::List { topic, platform, json }, _) => {
-            access.list(ListQuery { topic, platform, ..ListQuery::default() }, json).await
-        }
-        (args::Subscription::Show { id, json }, _) => access.show(&id, json).await,
-        (args::Subscription::Remove { id }, _) => access.remove(&id).await,
-        (args::Subscription::Pause { id }, _) => access.set_state(&id, SubscriptionState::Paused).await,
-        (args::Subscription::Resume { id }, _) => access.set_state(&id, SubscriptionState::Active).await,
+    match command {
+        Asked::Add(request, json) => access.add(request, json).await,
+        Asked::Update(id, request, json) => access.update(&id, request, json).await,
+        Asked::Other(command) => access.perform(command).await,
     }
 }
 
+/// A command, with what the user had to type for it.
+enum Asked {
+    Add(AddRequest, bool),
+    Update(String, UpdateRequest, bool),
+    Other(args::Subscription),
+}
+
 impl Access {
+    async fn perform(&self, command: args::Subscription) -> Result<(), Failure> {
+        match command {
+            args::Subscription::List { topic, platform, json } => {
+                self.list(ListQuery { topic, platform, ..ListQuery::default() }, json).await
+            }
+            args::Subscription::Show { id, json } => self.show(&id, json).await,
+            args::Subscription::Remove { id } => self.remove(&id).await,
+            args::Subscription::Pause { id } => self.set_state(&id, SubscriptionState::Paused).await,
+            args::Subscription::Resume { id } => self.set_state(&id, SubscriptionState::Active).await,
+            args::Subscription::Add(_) | args::Subscription::Update(_) => {
+                Err(Failure::Internal("the request was not made".to_owned()))
+            }
+        }
+    }
+
     async fn add(&self, request: AddRequest, json: bool) -> Result<(), Failure> {
         let topic = request.topic.clone();
         let added: Added = match self {
@@ -68,6 +82,19 @@ impl Access {
             print(&format!("{}\nthis robot was subscribed to {topic} already; nothing was changed", added.id));
         } else {
             print(&added.id);
+        }
+        Ok(())
+    }
+
+    async fn update(&self, id: &str, request: UpdateRequest, json: bool) -> Result<(), Failure> {
+        let view: SubscriptionView = match self {
+            Self::Daemon(client) => client.patch(&format!("/v1/subscriptions/{}", id.trim()), &request).await?,
+            Self::Direct(desk) => desk.update(id, request).map_err(failure)?,
+        };
+        if json {
+            print_json(&view);
+        } else {
+            print("updated; the key of the old version is destroyed");
         }
         Ok(())
     }
@@ -124,6 +151,8 @@ impl Access {
             ("signature", if view.signed { "with a secret".to_owned() } else { none() }),
             ("keyword", view.keyword.unwrap_or_else(none)),
             ("mentions", if mentions.is_empty() { none() } else { mentions.join("; ") }),
+            ("overflow", view.overflow),
+            ("group", view.group.unwrap_or_else(none)),
             ("state", view.state),
             ("added", view.created_at),
         ] {
@@ -171,55 +200,4 @@ fn query_text(query: &ListQuery) -> String {
         }
     }
     text.append_pair("limit", "1000").finish()
-}
-
-/// Puts the request together. Webhook and secret are credentials, so they are never arguments: other users of the machine can read those.
-fn request(add: &args::Add) -> Result<AddRequest, Failure> {
-    let (endpoint, mut secret) = match &add.endpoint_file {
-        Some(path) => two_lines(&read_file(path)?),
-        None if io::stdin().is_terminal() => (ask("webhook URL: ")?, Some(ask("signing secret (empty for none): ")?)),
-        None => {
-            let mut text = String::new();
-            io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
-            two_lines(&text)
-        }
-    };
-    if let Some(path) = &add.secret_file {
-        secret = Some(read_file(path)?.trim().to_owned());
-    }
-    if endpoint.is_empty() {
-        return Err(Failure::Usage(
-            "no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned(),
-        ));
-    }
-    Ok(AddRequest {
-        topic: add.topic.clone(),
-        platform: add.platform.clone(),
-        endpoint: Secret::new(endpoint),
-        secret: secret.filter(|secret| !secret.is_empty()).map(Secret::new),
-        keyword: add.keyword.clone(),
-        name: add.name.clone(),
-        mentions: MentionsWire {
-            all: add.mention_all,
-            mobiles: add.mention_mobile.clone(),
-            users: add.mention_user.clone(),
-        },
-    })
-}
-
-fn two_lines(text: &str) -> (String, Option<String>) {
-    let mut lines = text.lines().map(|line| line.trim().to_owned());
-    (lines.next().unwrap_or_default(), lines.next())
-}
-
-fn read_file(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
-}
-
-fn ask(prompt: &str) -> Result<String, Failure> {
-    rpassword::prompt_password(prompt)
-        .map(|text| text.trim().to_owned())
-        .map_err(|error| Failure::Usage(format!("nothing could be read from the terminal: {error}")))
 }

@@ -25,6 +25,9 @@ pub use published::Published;
 pub use robot::RobotId;
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
-pub use subscription::{Subscription, SubscriptionId, SubscriptionState, UnreadableId};
+pub use subscription::{
+    GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, UnknownOverflow, UnreadableGroup,
+    UnreadableId,
+};
 pub use topic::{TopicMistake, TopicName};
 pub use verdict::{Answer, Verdict};

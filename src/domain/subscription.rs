@@ -1,6 +1,6 @@
 //! Subscriptions. Owns what one is; where it is kept is `store/`'s matter.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{Endpoint, Mentions, Moment, Platform, RobotId, Secret, TopicName};
 
@@ -69,6 +69,89 @@ impl SubscriptionState {
     }
 }
 
+/// What becomes of deliveries that have to wait for their robot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// Each waits for its turn.
+    #[default]
+    Queue,
+    /// Those that wait are folded into one message.
+    Digest,
+    /// Only the newest waits; the others become dead letters.
+    Latest,
+}
+
+/// The text names no overflow policy.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no overflow policy: use queue, digest or latest")]
+pub struct UnknownOverflow(pub String);
+
+impl Overflow {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Queue, Self::Digest, Self::Latest];
+
+    /// The name on the command line and in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Digest => "digest",
+            Self::Latest => "latest",
+        }
+    }
+}
+
+impl FromStr for Overflow {
+    type Err = UnknownOverflow;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownOverflow(text.to_owned()))
+    }
+}
+
+/// The organisation on whose quota a robot draws, where its platform counts by organisation: 1–64 of `A-Z a-z 0-9 - _`,
+/// starting with a letter or digit. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupName(Arc<str>);
+
+/// The text cannot name a group.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit")]
+pub struct UnreadableGroup(pub String);
+
+impl GroupName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for GroupName {
+    type Err = UnreadableGroup;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let fits = text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        if begins && fits { Ok(Self(text.into())) } else { Err(UnreadableGroup(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How the deliveries of one subscription are paced. No secret is among them: they are read before anything is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What becomes of deliveries that have to wait.
+    pub overflow: Overflow,
+    /// On whose quota its robot draws.
+    pub group: Option<GroupName>,
+}
+
 /// One robot's wish to hear one topic, opened: it holds the credential, so it has no `Debug` and is dropped
 /// as soon as the attempt is made.
 #[derive(Clone)]
@@ -93,6 +176,32 @@ pub struct Subscription {
     pub mentions: Mentions,
     /// Whether it hears its topic.
     pub state: SubscriptionState,
+    /// How its deliveries are paced.
+    pub options: Options,
     /// When it was added.
     pub created_at: Moment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overflow_policy_is_read_back_from_its_name_and_another_word_is_refused() {
+        for overflow in Overflow::ALL {
+            assert_eq!(overflow.as_str().parse(), Ok(overflow));
+        }
+        assert_eq!("Queue".parse::<Overflow>(), Err(UnknownOverflow("Queue".to_owned())));
+        assert_eq!(Overflow::default(), Overflow::Queue);
+    }
+
+    #[test]
+    fn a_group_begins_with_a_letter_or_digit_and_holds_only_the_allowed_characters() {
+        for good in ["a", "0", "Team_a-1", &"x".repeat(64)] {
+            assert_eq!(good.parse::<GroupName>().map(|group| group.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "-a", "_a", "a b", "a.b", "组", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<GroupName>(), Err(UnreadableGroup(bad.to_owned())));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::domain::{Platform, RobotId, Subscription, SubscriptionId, TopicName};
+use crate::domain::{Options, Platform, RobotId, Subscription, SubscriptionId, TopicName};
 
 /// Who is to hear an event: everything that pacing needs, with the rest still sealed.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct Recipient {
     pub platform: Platform,
     /// To which robot.
     pub robot: RobotId,
+    /// How its deliveries are paced.
+    pub options: Options,
     /// The sealed record, in the form of whoever implements [`Subscriptions`]; only [`Subscriptions::open`]
     /// can read it.
     pub sealed: Arc<dyn Any + Send + Sync>,

@@ -97,7 +97,7 @@ fn detail(words: &str, subscription: &Subscription) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Endpoint, Mentions, Moment, RobotId, Secret, SubscriptionId, SubscriptionState};
+    use crate::domain::{Endpoint, Mentions, Moment, Options, RobotId, Secret, SubscriptionId, SubscriptionState};
 
     fn subscription(platform: Platform) -> Subscription {
         Subscription {
@@ -111,6 +111,7 @@ mod tests {
             name: None,
             mentions: Mentions::default(),
             state: SubscriptionState::Active,
+            options: Options::default(),
             created_at: Moment::from_unix_millis(0),
         }
     }

@@ -96,11 +96,15 @@ impl Db {
         })
     }
 
-    /// Puts a row in place of the one of the same id, topic and robot; durable when it returns.
-    pub(super) fn replace(&self, row: &Row) -> Result<(), Fault> {
-        let bytes = row.encode();
-        self.change(|rows, _, _| {
-            rows.insert(row.id.as_bytes(), bytes.as_slice())?;
+    /// Puts a row in place of the one of the same id and topic; durable when it returns.
+    pub(super) fn replace(&self, old: &Row, new: &Row) -> Result<(), Fault> {
+        let (id, bytes) = (new.id.as_bytes(), new.encode());
+        self.change(|rows, _, robots| {
+            rows.insert(id, bytes.as_slice())?;
+            if old.robot != new.robot {
+                robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
+                robots.insert(by_topic(&new.topic, new.robot.as_bytes()), id)?;
+            }
             Ok(())
         })
     }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::domain::SubscriptionId;
+use crate::domain::{SubscriptionId, TopicName};
 
 /// Why a call on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,14 @@ pub enum StoreError {
     NoSuchSubscription {
         /// The id that was asked for.
         id: SubscriptionId,
+    },
+    /// The new webhook is subscribed to the topic already.
+    #[error("the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one")]
+    RobotTaken {
+        /// The topic.
+        topic: TopicName,
+        /// The other subscription.
+        by: SubscriptionId,
     },
     /// The store was made with another master key.
     #[error("the store {dir} was sealed with another master key: set key.file to the one it was made with")]

@@ -10,16 +10,20 @@
 //! Success is reported after the bytes are synced, never before. sled blocks on the disk: calls that may do so say it.
 
 mod cache;
+mod change;
 mod db;
 mod entry;
 mod error;
 mod index;
 mod ledger;
+mod listing;
 mod lock;
 mod mask;
+mod options;
 mod record;
 mod row;
 mod segment;
+mod shapes;
 mod slots;
 mod subscriptions;
 
@@ -27,7 +31,8 @@ pub use entry::{Entry, LedgerKey};
 pub use error::{LedgerError, StoreError};
 pub use index::Adopted;
 pub use ledger::{Ledger, LedgerSettings, Recovered};
-pub use subscriptions::{Added, ListFilter, NewSubscription, Page, Settings, Store, Summary};
+pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Settings, Summary};
+pub use subscriptions::Store;
 
 #[cfg(test)]
 mod tests;

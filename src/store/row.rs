@@ -1,17 +1,27 @@
 //! A row of the subscriptions tree: the head in the clear, by which subscriptions are found and paced, and the sealed record.
 //!
-//! version 1 · platform 1 · state 1 · robot 16 · slot 4 · generation 8 · created 8 · topic length 1 · topic · sealed record
+//! version 1 · platform 1 · state 1 · robot 16 · slot 4 · generation 8 · created 8 · topic length 1 · topic · (from version 2: options) ·
+//! sealed record. What the options look like is `options.rs`.
 
+use super::options;
 use crate::{
     crypto::{Binding, SealedRecord},
-    domain::{Moment, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
+    domain::{Moment, Options, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
 };
 
-const VERSION: u8 = 1;
+/// The version of a row: a row keeps its own until it is sealed anew, as the seal covers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Without options.
+    V1,
+    /// With options, which the seal covers.
+    V2,
+}
 
 /// One row.
 #[derive(Clone)]
 pub(super) struct Row {
+    pub(super) version: Version,
     pub(super) id: SubscriptionId,
     pub(super) topic: TopicName,
     pub(super) platform: Platform,
@@ -20,6 +30,8 @@ pub(super) struct Row {
     pub(super) slot: u32,
     pub(super) generation: u64,
     pub(super) created_at: Moment,
+    /// Default in version 1.
+    pub(super) options: Options,
     pub(super) sealed: SealedRecord,
 }
 
@@ -31,10 +43,17 @@ impl Row {
 
     /// The part of the head that the seal protects as well: everything but the state, which may change without sealing anew.
     pub(super) fn head(&self) -> Vec<u8> {
-        let parts: [&[u8]; 4] = [
+        let (version, options): (&[u8], _) = match self.version {
+            Version::V1 => (&[], Vec::new()),
+            Version::V2 => (&[2], options::encode(&self.options)),
+        };
+        let parts: [&[u8]; 6] = [
+            version,
             &[code(self.platform)],
             self.robot.as_bytes(),
             &self.created_at.unix_millis().to_be_bytes(),
+            // Its length stands in its beginning, so the topic begins at one place only.
+            &options,
             self.topic.as_str().as_bytes(),
         ];
         parts.concat()
@@ -46,8 +65,12 @@ impl Row {
             SubscriptionState::Active => 0,
             SubscriptionState::Paused => 1,
         };
-        let parts: [&[u8]; 8] = [
-            &[VERSION, code(self.platform), state],
+        let (version, options) = match self.version {
+            Version::V1 => (1, Vec::new()),
+            Version::V2 => (2, options::encode(&self.options)),
+        };
+        let parts: [&[u8]; 9] = [
+            &[version, code(self.platform), state],
             self.robot.as_bytes(),
             &self.slot.to_be_bytes(),
             &self.generation.to_be_bytes(),
@@ -55,24 +78,32 @@ impl Row {
             // A topic has at most 255 bytes.
             &[u8::try_from(topic.len()).unwrap_or(u8::MAX)],
             topic,
+            &options,
             &self.sealed.0,
         ];
         parts.concat()
     }
 
-    /// Reads a row; nothing if it is none of this version.
+    /// Reads a row; nothing if it is of no version that is known here.
     pub(super) fn decode(id: SubscriptionId, bytes: &[u8]) -> Option<Self> {
         let (&[version, platform, state], rest) = bytes.split_first_chunk::<3>()?;
-        if version != VERSION {
-            return None;
-        }
+        let version = match version {
+            1 => Version::V1,
+            2 => Version::V2,
+            _ => return None,
+        };
         let (robot, rest) = rest.split_first_chunk::<16>()?;
         let (slot, rest) = rest.split_first_chunk::<4>()?;
         let (generation, rest) = rest.split_first_chunk::<8>()?;
         let (created, rest) = rest.split_first_chunk::<8>()?;
         let (&length, rest) = rest.split_first()?;
-        let (topic, sealed) = rest.split_at_checked(length.into())?;
+        let (topic, rest) = rest.split_at_checked(length.into())?;
+        let (options, sealed) = match version {
+            Version::V1 => (Options::default(), rest),
+            Version::V2 => options::decode(rest)?,
+        };
         Some(Self {
+            version,
             id,
             topic: std::str::from_utf8(topic).ok()?.parse().ok()?,
             platform: self::platform(platform)?,
@@ -85,6 +116,7 @@ impl Row {
             slot: u32::from_be_bytes(*slot),
             generation: u64::from_be_bytes(*generation),
             created_at: Moment::from_unix_millis(u64::from_be_bytes(*created)),
+            options,
             sealed: SealedRecord(sealed.to_vec()),
         })
     }
@@ -108,28 +140,37 @@ pub(super) fn platform(number: u8) -> Option<Platform> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Overflow;
 
     #[test]
     fn a_row_is_read_back_as_it_was_written() {
         for (platform, state) in
             Platform::ALL.into_iter().zip([SubscriptionState::Active, SubscriptionState::Paused].into_iter().cycle())
         {
-            let row = Row {
-                id: SubscriptionId::from_bytes([3; 16]),
-                topic: "x".repeat(255).parse().unwrap(),
-                platform,
-                robot: RobotId::from_bytes([4; 16]),
-                state,
-                slot: 77,
-                generation: u64::MAX,
-                created_at: Moment::from_unix_millis(5),
-                sealed: SealedRecord(vec![1, 2, 3]),
-            };
-            let read = Row::decode(row.id, &row.encode()).unwrap();
-            assert_eq!(read.encode(), row.encode());
-            assert_eq!((read.platform, read.state), (platform, state));
-            assert!(Row::decode(row.id, &row.encode()[..200]).is_none());
-            assert!(Row::decode(row.id, &[9; 300]).is_none());
+            for version in [Version::V1, Version::V2] {
+                let options = match version {
+                    Version::V1 => Options::default(),
+                    Version::V2 => Options { overflow: Overflow::Latest, group: Some("a-1".parse().unwrap()) },
+                };
+                let row = Row {
+                    version,
+                    id: SubscriptionId::from_bytes([3; 16]),
+                    topic: "x".repeat(255).parse().unwrap(),
+                    platform,
+                    robot: RobotId::from_bytes([4; 16]),
+                    state,
+                    slot: 77,
+                    generation: u64::MAX,
+                    created_at: Moment::from_unix_millis(5),
+                    options: options.clone(),
+                    sealed: SealedRecord(vec![1, 2, 3]),
+                };
+                let read = Row::decode(row.id, &row.encode()).unwrap();
+                assert_eq!(read.encode(), row.encode());
+                assert_eq!((read.platform, read.state, read.options), (platform, state, options));
+                assert!(Row::decode(row.id, &row.encode()[..200]).is_none());
+                assert!(Row::decode(row.id, &[9; 300]).is_none());
+            }
         }
     }
 }

@@ -1,10 +1,5 @@
-//! The store of subscriptions: adds, lists, opens, removes them. Owns the order in which slot and row are written, so that a crash at any
-//! point leaves a subscription whole or gone.
-//!
-//! | | order | a crash in between |
-//! | --- | --- | --- |
-//! | add | slot, row | a slot that no row names is erased at the next start |
-//! | remove | slot erased, row removed, slot freed | a row without its key is removed at the next start |
+//! The open store: what its parts are, how fan-out finds and opens subscriptions in it. Changes are in `change.rs`, what people see of it is in
+//! `listing.rs`.
 
 use std::{
     collections::HashSet,
@@ -19,116 +14,32 @@ use super::{
     cache::PageCache,
     db::Db,
     lock::{self, Lock},
-    mask::mask,
     record::Record,
     row::Row,
-    slots::{Slot, SlotTable, Slots},
+    shapes::Settings,
+    slots::{SlotTable, Slots},
 };
 use crate::{
-    clock::Clock,
-    crypto::{DataKey, Keys, MasterKey},
-    domain::{
-        Endpoint, Mentions, Moment, Platform, RobotId, Secret, Subscription, SubscriptionId, SubscriptionState,
-        TopicName,
-    },
+    crypto::{Keys, MasterKey},
+    domain::{Subscription, SubscriptionId, SubscriptionState, TopicName},
     fanout::{self, Recipient, Subscriptions, Unreadable},
 };
 
 /// How many recipients a page holds for fan-out.
 const PAGE: usize = 256;
 
-/// Where the store is.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Its folder; made for its owner alone if it is missing.
-    pub dir: PathBuf,
-}
-
-/// A subscription to be added. The endpoint is checked and normalised.
-pub struct NewSubscription {
-    /// Its topic.
-    pub topic: TopicName,
-    /// Its platform.
-    pub platform: Platform,
-    /// The webhook.
-    pub endpoint: Endpoint,
-    /// The signing secret.
-    pub secret: Option<Secret>,
-    /// The robot's keyword.
-    pub keyword: Option<String>,
-    /// What people call it.
-    pub name: Option<String>,
-    /// Whom every message mentions.
-    pub mentions: Mentions,
-}
-
-/// What came of an addition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Added {
-    /// The subscription.
-    pub id: SubscriptionId,
-    /// Its robot.
-    pub robot: RobotId,
-    /// Whether this robot was subscribed to this topic already; then nothing was added or changed.
-    pub duplicate: bool,
-}
-
-/// Which subscriptions to list.
-#[derive(Clone, Debug, Default)]
-pub struct ListFilter {
-    /// Only of this topic.
-    pub topic: Option<TopicName>,
-    /// Only on this platform.
-    pub platform: Option<Platform>,
-}
-
-/// A subscription as people may see it.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// Its id.
-    pub id: SubscriptionId,
-    /// Its topic.
-    pub topic: TopicName,
-    /// Its platform.
-    pub platform: Platform,
-    /// Its robot.
-    pub robot: RobotId,
-    /// The webhook, of which only the end is shown.
-    pub masked_endpoint: String,
-    /// Whether it has a signing secret.
-    pub has_secret: bool,
-    /// The robot's keyword.
-    pub keyword: Option<String>,
-    /// What people call it.
-    pub name: Option<String>,
-    /// Whom every message mentions.
-    pub mentions: Mentions,
-    /// Whether it hears its topic.
-    pub state: SubscriptionState,
-    /// When it was added.
-    pub created_at: Moment,
-}
-
-/// Some of the listed subscriptions.
-pub struct Page {
-    /// The subscriptions, in the order of their ids.
-    pub summaries: Vec<Summary>,
-    /// After which id the next page begins; nothing if this is the last.
-    pub next: Option<SubscriptionId>,
-}
-
 /// The open store. Clones are the same store.
 #[derive(Clone)]
-pub struct Store(Arc<Open>);
+pub struct Store(pub(super) Arc<Open>);
 
-struct Open {
-    dir: PathBuf,
-    keys: Keys,
-    db: Db,
+pub(super) struct Open {
+    pub(super) dir: PathBuf,
+    pub(super) keys: Keys,
+    pub(super) db: Db,
     /// Whoever changes the store holds this from the first step to the last.
-    slots: Mutex<Slots>,
-    table: SlotTable,
-    cache: PageCache,
+    pub(super) slots: Mutex<Slots>,
+    pub(super) table: SlotTable,
+    pub(super) cache: PageCache,
     // The last field: the folder is let go when everything else is closed.
     _lock: Lock,
 }
@@ -158,86 +69,6 @@ impl Store {
         Ok(Self(Arc::new(open)))
     }
 
-    /// Adds a subscription, durable when it returns. The same robot on the same topic again adds nothing. Blocks on the disk.
-    pub fn add(&self, new: NewSubscription) -> Result<Added, StoreError> {
-        let open = &self.0;
-        let mut slots = open.slots();
-        let robot = open.keys.robot_id(&new.endpoint);
-        if let Some(row) = open.db.of_robot(&new.topic, robot)? {
-            if open.table.find(&row.binding()).is_some() {
-                return Ok(Added { id: row.id, robot, duplicate: true });
-            }
-            // Its removal was interrupted by a full disk.
-            open.remove_row(&mut slots, &row)?;
-        }
-        let at = slots.take().map_err(|source| open.unwritten(source))?;
-        let row = open.write(&mut slots, at, robot, new).inspect_err(|_| {
-            // Whether the row is on the disk is not known. Without its key it is nothing, and the next start removes it.
-            if let Err(error) = slots.erase(at) {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a slot could not be erased; the next start does"
-                );
-            }
-        })?;
-        open.cache.forget();
-        Ok(Added { id: row.id, robot, duplicate: false })
-    }
-
-    /// One subscription, masked. Blocks on the disk.
-    pub fn show(&self, id: SubscriptionId) -> Result<Summary, StoreError> {
-        let row = self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
-        self.0.summary(row)?.ok_or(StoreError::NoSuchSubscription { id })
-    }
-
-    /// One page of subscriptions, masked. Blocks on the disk.
-    pub fn list(&self, filter: &ListFilter, after: Option<SubscriptionId>, limit: usize) -> Result<Page, StoreError> {
-        let (open, mut after, mut summaries) = (&self.0, after, Vec::new());
-        loop {
-            let rows = match &filter.topic {
-                Some(topic) => open.db.of_topic(topic, after, limit)?,
-                None => open.db.all(after, limit)?,
-            };
-            let last = rows.len() < limit;
-            for row in rows {
-                after = Some(row.id);
-                if filter.platform.is_none_or(|platform| platform == row.platform)
-                    && let Some(summary) = open.summary(row)?
-                {
-                    summaries.push(summary);
-                    if summaries.len() == limit {
-                        return Ok(Page { summaries, next: after });
-                    }
-                }
-            }
-            if last {
-                return Ok(Page { summaries, next: None });
-            }
-        }
-    }
-
-    /// Removes a subscription. When it returns, no key that opens its endpoint exists any more. Blocks on the disk.
-    pub fn remove(&self, id: SubscriptionId) -> Result<(), StoreError> {
-        let open = &self.0;
-        let mut slots = open.slots();
-        let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
-        let removed = open.remove_row(&mut slots, &row);
-        open.cache.forget();
-        removed
-    }
-
-    /// Lets a subscription hear its topic, or not. Blocks on the disk.
-    pub fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), StoreError> {
-        let open = &self.0;
-        let _one_at_a_time = open.slots();
-        let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
-        if row.state != state {
-            open.db.replace(&Row { state, ..row })?;
-            open.cache.forget();
-        }
-        Ok(())
-    }
-
     /// Where the store is.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -246,45 +77,6 @@ impl Store {
 }
 
 impl Open {
-    fn write(&self, slots: &mut Slots, at: u32, robot: RobotId, new: NewSubscription) -> Result<Row, StoreError> {
-        let NewSubscription { topic, platform, endpoint, secret, keyword, name, mentions } = new;
-        let sealing = |_| self.db.damaged("a subscription could not be sealed");
-        let plain = Record { endpoint, secret, keyword, name, mentions }
-            .encode()
-            .map_err(|_| self.db.damaged("a subscription could not be written as JSON"))?;
-        let mut row = Row {
-            id: SubscriptionId::make(),
-            topic,
-            platform,
-            robot,
-            state: SubscriptionState::Active,
-            slot: at,
-            generation: rand::random(),
-            created_at: Clock::System.now(),
-            sealed: crate::crypto::SealedRecord(Vec::new()),
-        };
-        let (binding, key) = (row.binding(), DataKey::generate());
-        row.sealed = key.seal(&binding, &row.head(), &plain).map_err(sealing)?;
-        let wrapped = self.keys.wrap(&binding, &key).map_err(sealing)?;
-        let slot = Slot { binding, key: self.keys.id(), wrapped };
-        slots.write(&slot).map_err(|source| self.unwritten(source))?;
-        self.db.insert(&row)?;
-        Ok(row)
-    }
-
-    fn remove_row(&self, slots: &mut Slots, row: &Row) -> Result<(), StoreError> {
-        // The slot may be another's by now, if this row's removal was interrupted once before.
-        let held = self.table.find(&row.binding()).is_some();
-        if held {
-            slots.erase(row.slot).map_err(|source| self.unwritten(source))?;
-        }
-        self.db.remove(row)?;
-        if held {
-            slots.release(row.slot);
-        }
-        Ok(())
-    }
-
     fn finish_what_a_crash_interrupted(&self) -> Result<(), StoreError> {
         let mut slots = self.slots();
         let (mut named, mut after) = (HashSet::new(), None);
@@ -314,24 +106,7 @@ impl Open {
         Ok(())
     }
 
-    /// A row as people may see it; nothing if its key is gone.
-    fn summary(&self, row: Row) -> Result<Option<Summary>, StoreError> {
-        Ok(self.unseal(&row)?.map(|record| Summary {
-            id: row.id,
-            topic: row.topic,
-            platform: row.platform,
-            robot: row.robot,
-            masked_endpoint: mask(&record.endpoint),
-            has_secret: record.secret.is_some(),
-            keyword: record.keyword,
-            name: record.name,
-            mentions: record.mentions,
-            state: row.state,
-            created_at: row.created_at,
-        }))
-    }
-
-    fn unseal(&self, row: &Row) -> Result<Option<Record>, StoreError> {
+    pub(super) fn unseal(&self, row: &Row) -> Result<Option<Record>, StoreError> {
         let binding = row.binding();
         let Some(slot) = self.table.find(&binding) else {
             return Ok(None);
@@ -348,11 +123,11 @@ impl Open {
         Ok(fanout::Page { recipients: rows.into_iter().filter_map(recipient).collect(), next })
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots> {
+    pub(super) fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unwritten(&self, source: std::io::Error) -> StoreError {
+    pub(super) fn unwritten(&self, source: std::io::Error) -> StoreError {
         StoreError::Disk { dir: self.dir.clone(), verb: "written", source }
     }
 }
@@ -363,6 +138,7 @@ fn recipient(row: Row) -> Option<Recipient> {
         subscription: row.id,
         platform: row.platform,
         robot: row.robot,
+        options: row.options.clone(),
         sealed: Arc::new(row),
     })
 }
@@ -402,6 +178,7 @@ impl Subscriptions for Store {
             name: record.name,
             mentions: record.mentions,
             state: row.state,
+            options: row.options.clone(),
             created_at: row.created_at,
         }))
     }

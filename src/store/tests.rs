@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 use super::{
-    ListFilter, NewSubscription, Settings, Store, StoreError,
+    Change, ListFilter, NewSubscription, Settings, Store, StoreError,
     db::Db,
+    row::Row,
     slots::{Slot, Slots},
 };
 use crate::{
     crypto::{Binding, KeyId, MasterKey, WRAPPED_BYTES, WrappedKey},
-    domain::{Endpoint, Mentions, Platform, Secret, SubscriptionId, SubscriptionState},
+    domain::{Endpoint, Mentions, Options, Overflow, Platform, Secret, SubscriptionId, SubscriptionState},
     fanout::Subscriptions,
 };
 
@@ -33,6 +34,7 @@ fn subscription(topic: &str, token: &str) -> NewSubscription {
         keyword: Some("告警".to_owned()),
         name: Some("markername".to_owned()),
         mentions: Mentions { all: false, mobiles: vec!["13800000000".to_owned()], users: Vec::new() },
+        options: Options::default(),
     }
 }
 
@@ -256,9 +258,96 @@ fn a_record_under_another_head_does_not_open() {
     drop(store);
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
-        let mut row = db.get(id).unwrap().unwrap();
-        row.platform = Platform::Lark;
-        db.replace(&row).unwrap();
+        let row = db.get(id).unwrap().unwrap();
+        db.replace(&row, &Row { platform: Platform::Lark, ..row.clone() }).unwrap();
     }
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()) };
+    let id = store.add(NewSubscription { options: options.clone(), ..subscription("ops", TOKEN) }).unwrap().id;
+    drop(store);
+    let store = open(dir.path());
+    let recipient = store.find(id).await.unwrap().unwrap();
+    assert_eq!(recipient.options, options);
+    assert_eq!(Subscriptions::open(&store, &recipient).unwrap().unwrap().options, options);
+    assert_eq!(store.show(id).unwrap().options, options);
+    drop(store);
+    {
+        let db = Db::open(&dir.path().join("data")).unwrap();
+        let row = db.get(id).unwrap().unwrap();
+        db.replace(&row, &Row { options: Options::default(), ..row.clone() }).unwrap();
+    }
+    assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    let before = store.find(id).await.unwrap().unwrap();
+    let change = Change {
+        endpoint: Some(Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=newtoken-0123456789".into())),
+        name: Some(None),
+        overflow: Some(Overflow::Latest),
+        ..Change::default()
+    };
+    store.update(id, change).unwrap();
+    assert!(Subscriptions::open(&store, &before).unwrap().is_none(), "the old version opens for nobody");
+    drop(store);
+    let store = open(dir.path());
+    let after = store.find(id).await.unwrap().unwrap();
+    let opened = Subscriptions::open(&store, &after).unwrap().unwrap();
+    assert!(opened.endpoint.expose().ends_with("newtoken-0123456789"));
+    assert_eq!((opened.name, opened.keyword.as_deref()), (None, Some("告警")));
+    assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
+    assert_eq!(opened.options.overflow, Overflow::Latest);
+    assert_ne!(before.robot, after.robot);
+    assert_eq!(heard_by(&store, "ops").await, [id]);
+    assert_ne!(add(&store, "ops", TOKEN), id, "the old webhook is free again");
+    let taken = Change {
+        endpoint: Some(Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"))),
+        ..Change::default()
+    };
+    assert!(matches!(store.update(id, taken), Err(StoreError::RobotTaken { .. })));
+}
+
+/// The store of `version` that is committed, in a folder that may be written to.
+fn golden(version: u8) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/store-{version}"));
+    fs::create_dir_all(dir.path().join("data/db")).unwrap();
+    for file in ["slots", "db/conf", "db/db"] {
+        fs::copy(from.join(file), dir.path().join("data").join(file)).unwrap();
+    }
+    dir
+}
+
+#[tokio::test]
+async fn the_store_of_version_1_opens_with_everything_in_it() {
+    let dir = golden(1);
+    for _ in 0..2 {
+        let store = open(dir.path());
+        let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
+        let found: Vec<_> = listed.iter().map(|one| (one.topic.as_str(), one.state, one.has_secret)).collect();
+        assert_eq!(
+            found,
+            [
+                ("ops", SubscriptionState::Active, true),
+                ("ops", SubscriptionState::Paused, true),
+                ("db", SubscriptionState::Active, false)
+            ]
+        );
+        assert!(listed.iter().all(|one| one.options == Options::default()));
+        let recipient = store.find(listed[0].id).await.unwrap().unwrap();
+        let opened = Subscriptions::open(&store, &recipient).unwrap().unwrap();
+        assert!(opened.endpoint.expose().ends_with(TOKEN));
+        let change = Change { overflow: Some(Overflow::Queue), ..Change::default() };
+        store.update(listed[1].id, change).unwrap();
+    }
 }

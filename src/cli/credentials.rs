@@ -1,0 +1,111 @@
+//! What the user has to type for a subscription: webhook and secret from standard input, a file or a prompt.
+//!
+//! They are credentials, so they are never arguments: other users of the machine can read those.
+
+use std::{
+    fs,
+    io::{self, IsTerminal, Read},
+    path::Path,
+};
+
+use super::{args, exit::Failure};
+use crate::{
+    admin::wire::{AddRequest, MentionsWire, UpdateRequest},
+    domain::Secret,
+};
+
+/// Puts the request for an addition together.
+pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
+    let (endpoint, mut secret) = match &add.endpoint_file {
+        Some(path) => two_lines(&read_file(path)?),
+        None if io::stdin().is_terminal() => (ask("webhook URL: ")?, Some(ask("signing secret (empty for none): ")?)),
+        None => two_lines(&read_file(Path::new("-"))?),
+    };
+    if let Some(path) = &add.secret_file {
+        secret = Some(read_file(path)?.trim().to_owned());
+    }
+    if endpoint.is_empty() {
+        return Err(Failure::Usage(
+            "no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned(),
+        ));
+    }
+    Ok(AddRequest {
+        topic: add.topic.clone(),
+        platform: add.platform.clone(),
+        endpoint: Secret::new(endpoint),
+        secret: secret.filter(|secret| !secret.is_empty()).map(Secret::new),
+        keyword: add.keyword.clone(),
+        name: add.name.clone(),
+        mentions: MentionsWire {
+            all: add.mention_all,
+            mobiles: add.mention_mobile.clone(),
+            users: add.mention_user.clone(),
+        },
+        overflow: add.overflow.clone(),
+        group: add.group.clone(),
+    })
+}
+
+/// Puts the request for a change together.
+pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
+    let mut request = UpdateRequest {
+        keyword: update.keyword.clone(),
+        name: update.name.clone(),
+        overflow: update.overflow.clone(),
+        group: update.group.clone(),
+        ..UpdateRequest::default()
+    };
+    if let Some(path) = &update.endpoint_file {
+        let (endpoint, secret) = two_lines(&read_file(path)?);
+        request.endpoint = Some(Secret::new(endpoint));
+        request.secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
+    }
+    if let Some(path) = &update.secret_file {
+        request.secret = Some(Secret::new(read_file(path)?.trim().to_owned()));
+    }
+    if update.no_secret {
+        request.secret = Some(Secret::new(String::new()));
+    }
+    let mentions = MentionsWire {
+        all: update.mention_all,
+        mobiles: update.mention_mobile.clone(),
+        users: update.mention_user.clone(),
+    };
+    if update.no_mentions || mentions.all || !mentions.mobiles.is_empty() || !mentions.users.is_empty() {
+        request.mentions = Some(mentions);
+    }
+    if names_nothing(&request) {
+        return Err(Failure::Usage(
+            "nothing to change was named: see `roomcast subscription update --help`".to_owned(),
+        ));
+    }
+    Ok(request)
+}
+
+fn names_nothing(request: &UpdateRequest) -> bool {
+    let credentials = request.endpoint.is_some() || request.secret.is_some();
+    let texts = [&request.keyword, &request.name, &request.overflow, &request.group];
+    !credentials && request.mentions.is_none() && texts.iter().all(|text| text.is_none())
+}
+
+fn two_lines(text: &str) -> (String, Option<String>) {
+    let mut lines = text.lines().map(|line| line.trim().to_owned());
+    (lines.next().unwrap_or_default(), lines.next())
+}
+
+fn read_file(path: &Path) -> Result<String, Failure> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
+        return Ok(text);
+    }
+    fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+}
+
+fn ask(prompt: &str) -> Result<String, Failure> {
+    rpassword::prompt_password(prompt)
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| Failure::Usage(format!("nothing could be read from the terminal: {error}")))
+}

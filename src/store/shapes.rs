@@ -1,0 +1,111 @@
+//! What the store is asked and what it answers about subscriptions. Owns no behaviour.
+
+use std::path::PathBuf;
+
+use crate::domain::{
+    Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, RobotId, Secret, SubscriptionId,
+    SubscriptionState, TopicName,
+};
+
+/// Where the store is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its folder; made for its owner alone if it is missing.
+    pub dir: PathBuf,
+}
+
+/// A subscription to be added. The endpoint is checked and normalised.
+pub struct NewSubscription {
+    /// Its topic.
+    pub topic: TopicName,
+    /// Its platform.
+    pub platform: Platform,
+    /// The webhook.
+    pub endpoint: Endpoint,
+    /// The signing secret.
+    pub secret: Option<Secret>,
+    /// The robot's keyword.
+    pub keyword: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whom every message mentions.
+    pub mentions: Mentions,
+    /// How its deliveries are paced.
+    pub options: Options,
+}
+
+/// What is to become different about a subscription; what is `None` stays as it is.
+#[derive(Default)]
+pub struct Change {
+    /// The webhook, checked and normalised.
+    pub endpoint: Option<Endpoint>,
+    /// The signing secret, or that there is none.
+    pub secret: Option<Option<Secret>>,
+    /// The robot's keyword, or that there is none.
+    pub keyword: Option<Option<String>>,
+    /// What people call it, or that it has no name.
+    pub name: Option<Option<String>>,
+    /// Whom every message mentions.
+    pub mentions: Option<Mentions>,
+    /// What becomes of deliveries that have to wait.
+    pub overflow: Option<Overflow>,
+    /// On whose quota its robot draws, or on its own.
+    pub group: Option<Option<GroupName>>,
+}
+
+/// What came of an addition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// The subscription.
+    pub id: SubscriptionId,
+    /// Its robot.
+    pub robot: RobotId,
+    /// Whether this robot was subscribed to this topic already; then nothing was added or changed.
+    pub duplicate: bool,
+}
+
+/// Which subscriptions to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// Only of this topic.
+    pub topic: Option<TopicName>,
+    /// Only on this platform.
+    pub platform: Option<Platform>,
+}
+
+/// A subscription as people may see it.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Its topic.
+    pub topic: TopicName,
+    /// Its platform.
+    pub platform: Platform,
+    /// Its robot.
+    pub robot: RobotId,
+    /// The webhook, of which only the end is shown.
+    pub masked_endpoint: String,
+    /// Whether it has a signing secret.
+    pub has_secret: bool,
+    /// The robot's keyword.
+    pub keyword: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whom every message mentions.
+    pub mentions: Mentions,
+    /// Whether it hears its topic.
+    pub state: SubscriptionState,
+    /// How its deliveries are paced.
+    pub options: Options,
+    /// When it was added.
+    pub created_at: Moment,
+}
+
+/// Some of the listed subscriptions.
+pub struct Page {
+    /// The subscriptions, in the order of their ids.
+    pub summaries: Vec<Summary>,
+    /// After which id the next page begins; nothing if this is the last.
+    pub next: Option<SubscriptionId>,
+}
