@@ -17,9 +17,9 @@ use crate::{
     clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
-    pace::Pace,
+    pipeline::Parts,
     store::{LedgerError, Store, StoreError},
-    telemetry::{LogHandle, Telemetry},
+    telemetry::{LogHandle, Telemetry, events},
 };
 
 pub use parts::{address, store_settings, topology_settings};
@@ -50,8 +50,8 @@ pub enum AppError {
     Setting(String),
 }
 
-/// How often idle robots are forgotten.
-const SWEEP: Duration = Duration::from_secs(30);
+/// How often idle robots are forgotten, old pages of the journal turned, and gauges set.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until a signal ends it.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
@@ -61,25 +61,36 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let store = Store::open(&store_settings(&config), &key)?;
     let admin_settings = parts::admin_settings(&config)?;
     let bound = admin::bind(admin_settings).await?;
-    let parts = parts::build(&config, &store, &clock, &telemetry)?;
+    let (parts, sent_is_known) = parts::build(&config, &store, &clock, &telemetry)?;
 
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
-    let admin =
-        Admin { desk: Desk::new(store), pace: Arc::clone(&parts.pace), telemetry: Arc::clone(&telemetry), ready };
+    let admin = Admin { desk: Desk::new(store), pace: parts.pace.clone(), telemetry: Arc::clone(&telemetry), ready };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
-    let sweeping = tokio::spawn(sweep(Arc::clone(&parts.pace), stop.clone()));
-    signals::watch(stop.clone(), file.map(Path::to_owned), logs);
+    let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
+    signals::watch(stop.clone(), file.map(Path::to_owned), logs, parts.pace.clone());
 
-    let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
+    let outcome = sessions::run(&config, parts, sent_is_known, tell_ready, stop.clone()).await;
     stop.cancel();
     // The API has no work of its own to finish; a panic in it was logged when it happened.
     let _ = tokio::join!(serving, sweeping);
     outcome
 }
 
-async fn sweep(pace: Arc<Pace>, stop: CancellationToken) {
+async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-        pace.drop_idle();
+        let (holds, groups) = (parts.pace.sweep(), parts.pace.groups());
+        events::PaceSeen { holds: &holds, groups: &groups }.emit(&parts.telemetry);
+        let turning = Arc::clone(&parts);
+        let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.recollect());
+        match tokio::task::spawn_blocking(turn).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the journal's page was not turned")
+            }
+            Err(panicked) => {
+                tracing::error!(error = &panicked as &dyn std::error::Error, "the journal's page was not turned")
+            }
+        }
     }
 }

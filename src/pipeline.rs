@@ -3,21 +3,23 @@
 //! A pipeline works for one broker session. Every way out of it leaves a message either settled, with its next step
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
+mod turn;
+
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     broker::{Carried, Message, Travelling},
     clock::Clock,
-    domain::{Answer, Delivery, Event, Published, Settlement, Verdict},
+    domain::{Delivery, Event, Moment, Published, Settlement},
     fanout::{Decoder, Known, Recipient, Subscriptions, Undecodable},
-    pace::{Ask, Pace, Turn},
+    pace::Pace,
     send::Sender,
     settle::{self, Commits, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
-    store::Ledger,
+    store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
 
@@ -28,11 +30,13 @@ pub struct Parts {
     /// Finds who subscribed.
     pub subscriptions: Arc<dyn Subscriptions>,
     /// Says when a delivery may leave.
-    pub pace: Arc<Pace>,
+    pub pace: Pace,
     /// Makes attempts.
     pub sender: Sender,
     /// Remembers what is settled.
     pub ledger: Arc<Ledger>,
+    /// Remembers what was sent.
+    pub journal: Arc<Journal>,
     /// How failed attempts are repeated.
     pub retry: RetryPolicy,
     /// What time it is.
@@ -41,6 +45,10 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// A wait up to this long is waited out in memory.
     pub hold_max: Duration,
+    /// What has come back from a tier waits up to this long in memory, if there is room.
+    pub early_max: Duration,
+    /// One permit for each delivery that came back early, for each platform in the order of [`crate::domain::Platform::ALL`].
+    pub early: [Semaphore; 4],
     /// One permit for each delivery in memory.
     pub held: Arc<Semaphore>,
     /// The same for urgent ones, so that they never queue behind the others.
@@ -59,8 +67,9 @@ pub struct Pipeline {
     pub commits: Commits,
     /// Cancelled when the session has ended or the daemon drains: nobody waits any longer.
     pub leave: CancellationToken,
-    /// When the process began, in its first session: messages that come back then may have been sent by the process before it.
-    pub recovering_since: Option<Instant>,
+    /// When the process began, in its first session, if the machine went down before it: what comes back then may have been sent without
+    /// that being known.
+    pub recovering_since: Option<Moment>,
     /// Every task of this session.
     pub tasks: TaskTracker,
     /// Told when a message cannot be settled, so that the session ends.
@@ -76,6 +85,9 @@ pub enum Stuck {
     /// The subscriptions could not be read.
     #[error(transparent)]
     Unreadable(#[from] crate::fanout::Unreadable),
+    /// What is about to be sent could not be written down.
+    #[error(transparent)]
+    NotNoted(#[from] crate::pace::NotNoted),
     /// The task panicked outside of any delivery.
     #[error("a fault in roomcast interrupted the message")]
     Panicked,
@@ -237,76 +249,13 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Pace, attempt, decide.
-    async fn outcome(&self, delivery: &mut Delivery, recipient: &Recipient) -> Result<Settlement, Stuck> {
-        let parts = &self.parts;
-        if let Some(until) = self.too_early(delivery).await {
-            return Ok(settle::defer(delivery, until));
-        }
-        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
-            return Ok(expired);
-        }
-        let ask = Ask {
-            robot: delivery.robot,
-            platform: delivery.platform,
-            urgent: delivery.event.urgent,
-            returned: delivery.hops > 0,
-        };
-        let permit = match self.leave.run_until_cancelled(parts.pace.turn(ask)).await {
-            Some(Turn::Go(permit)) => permit,
-            Some(Turn::Later(at)) => {
-                let until = parts.clock.now().after(at.saturating_duration_since(Instant::now()));
-                return Ok(settle::defer(delivery, until));
-            }
-            None => return Ok(settle::defer(delivery, parts.clock.now())),
-        };
-        let Some(subscription) = parts.subscriptions.open(recipient)? else {
-            permit.unused();
-            return Ok(Settlement::Dropped);
-        };
-        let answer = {
-            let _slot = parts.in_flight.acquire().await;
-            let now = parts.clock.now();
-            delivery.first_attempt_at.get_or_insert(now);
-            let answer = Box::pin(parts.sender.attempt(delivery, &subscription, now)).await;
-            let took = parts.clock.now().since(now);
-            events::AttemptMade { platform: delivery.platform, answer: &answer, took }.emit(&parts.telemetry);
-            answer
-        };
-        let now = parts.clock.now();
-        self.commits.sent(delivery.robot, delivery.platform, now);
-        let held = permit.finish(answer.verdict);
-        if let Some(held) = held {
-            events::RobotHeld { platform: delivery.platform, robot: delivery.robot, seconds: held.as_secs() }
-                .emit(&parts.telemetry);
-        }
-        if settle::counts_as_attempt(answer.verdict) {
-            delivery.attempts += 1;
-        }
-        let resume = now.after(held.unwrap_or_default());
-        Ok(settle::decide(delivery, &answer, &parts.retry, now, resume, rand::random()))
-    }
-
-    /// Waits out what is left until the delivery is due; answers when it is due if that is too long to wait in memory.
-    async fn too_early(&self, delivery: &Delivery) -> Option<crate::domain::Moment> {
-        let due = delivery.due_at?;
-        let left = due.since(self.parts.clock.now());
-        if left > self.parts.hold_max {
-            return Some(due);
-        }
-        let waited = self.leave.run_until_cancelled(tokio::time::sleep(left)).await;
-        waited.is_none().then_some(due)
-    }
-
     /// Stores the next step, if there is one. After this the delivery may be recorded as settled.
-    async fn perform(&self, mut delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
+    async fn perform(&self, delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
-            Settlement::Deferred { until } | Settlement::Retried { until } => {
-                delivery.hops += 1;
-                Some(NextStep::Later { delivery: Box::new(delivery), until })
-            }
+            Settlement::Deferred { until, slot } => Some(later(delivery, until, slot)),
+            Settlement::Retried { until } => Some(later(delivery, until, None)),
             Settlement::Dead { reason, code, detail } => {
                 Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at: now })
             }
@@ -358,18 +307,6 @@ impl Pipeline {
         }
     }
 
-    /// A delivery whose task panicked.
-    fn panicked(&self, delivery: &mut Delivery) -> Settlement {
-        delivery.attempts += 1;
-        let answer = Answer {
-            verdict: Verdict::TryAgain { wait: None },
-            code: "internal".to_owned(),
-            detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
-        };
-        let now = self.parts.clock.now();
-        settle::decide(delivery, &answer, &self.parts.retry, now, now, rand::random())
-    }
-
     /// Lets a delivery go its way beside the others, once there is room for it in memory.
     async fn spawn(self: &Arc<Self>, urgent: bool, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
         let held = if urgent { &self.parts.held_urgent } else { &self.parts.held };
@@ -379,4 +316,11 @@ impl Pipeline {
             job.await
         }));
     }
+}
+
+/// The next step of a delivery that waits for its time in the broker.
+fn later(mut delivery: Delivery, until: Moment, slot: Option<Moment>) -> NextStep {
+    delivery.hops += 1;
+    delivery.slot = slot;
+    NextStep::Later { delivery: Box::new(delivery), until }
 }

@@ -11,6 +11,7 @@
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | let it hear its topic or not |
 //! | `GET /v1/robots` | robots that are busy or held |
 //! | `POST /v1/robots/{id}/release` | end a hold |
+//! | `GET /v1/groups` | organisations and their monthly quota |
 //!
 //! Who may open the Unix socket may do all of this. Over TCP everything but the first three asks for the token.
 

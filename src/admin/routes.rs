@@ -15,12 +15,12 @@ use tokio::sync::watch;
 
 use super::{
     Desk, Refusal,
-    wire::{AddRequest, ListQuery, Released, RobotView, UpdateRequest},
+    wire::{AddRequest, GroupView, ListQuery, Released, RobotView, UpdateRequest},
 };
 use crate::{
-    domain::{RobotId, Secret, SubscriptionState},
-    pace::{Pace, RobotStatus},
-    telemetry::Telemetry,
+    domain::{Moment, RobotId, Secret, SubscriptionState},
+    pace::{GroupStatus, Pace, RobotStatus},
+    telemetry::{Telemetry, events},
 };
 
 /// A request is small: a webhook URL and a few names.
@@ -32,7 +32,7 @@ pub struct Admin {
     /// Subscriptions.
     pub desk: Desk,
     /// Robots.
-    pub pace: Arc<Pace>,
+    pub pace: Pace,
     /// Metrics.
     pub telemetry: Arc<Telemetry>,
     /// Whether a session with the broker is open.
@@ -64,6 +64,7 @@ impl Admin {
             .route("/v1/subscriptions/{id}/resume", post(resume))
             .route("/v1/robots", get(robots))
             .route("/v1/robots/{id}/release", post(release))
+            .route("/v1/groups", get(groups))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .with_state(self.clone())
     }
@@ -161,7 +162,15 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
 
 async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
     let robot: RobotId = id.parse().map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
-    Ok(Json(Released { was_held: admin.pace.release(robot) }))
+    let released = admin.pace.release(robot);
+    if let Some((platform, hold)) = released {
+        events::RobotLifted { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
+    }
+    Ok(Json(Released { was_held: released.is_some() }))
+}
+
+async fn groups(State(admin): State<Admin>) -> Json<Vec<GroupView>> {
+    Json(admin.pace.groups().into_iter().map(group_view).collect())
 }
 
 fn robot_view(status: RobotStatus) -> RobotView {
@@ -173,7 +182,25 @@ fn robot_view(status: RobotStatus) -> RobotView {
         waiting: status.waiting,
         drained_in_seconds: status.drained_in.as_secs(),
         held_for_seconds: status.held_for.map(|left| left.as_secs()),
+        cause: status.hold.map(|hold| hold.cause.as_str().to_owned()),
+        penalty_seconds: status.hold.map(|hold| hold.wait.as_secs()),
     }
+}
+
+fn group_view(status: GroupStatus) -> GroupView {
+    GroupView {
+        group: status.name.to_string(),
+        used: status.used,
+        monthly: status.monthly,
+        forecast: status.forecast,
+        month_ends: rfc3339(status.month_ends),
+        spent_until: status.spent_until.map(rfc3339),
+    }
+}
+
+fn rfc3339(at: Moment) -> String {
+    let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 /// The store blocks on the disk, so it is asked on a thread that may block.

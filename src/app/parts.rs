@@ -1,8 +1,8 @@
 //! From settings to rooms: each room's own settings, and the rooms of the pipeline.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
 use super::AppError;
 use crate::{
@@ -12,11 +12,11 @@ use crate::{
     config::Config,
     domain::Secret,
     fanout::{Decoder, Settings as DecoderSettings},
-    pace::{Pace, PlatformQuota, Settings as PaceSettings},
+    pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::Parts,
     send::{Courier, CourierSettings, Sender},
     settle::RetryPolicy,
-    store::{Ledger, LedgerSettings, Recovered, Settings as StoreSettings, Store},
+    store::{Journal, JournalSettings, Ledger, LedgerSettings, Settings as StoreSettings, Store},
     telemetry::Telemetry,
 };
 
@@ -53,6 +53,7 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
         address: address(config),
         declare: config.broker.declare,
         prefetch: config.broker.prefetch,
+        prefetch_delivery: config.broker.prefetch_delivery,
         confirm_timeout: config.broker.confirm_timeout,
     }
 }
@@ -71,23 +72,23 @@ pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppErro
     Ok(admin::Settings { socket: config.admin.socket.clone(), tcp })
 }
 
-/// Builds what every session's pipeline shares. Opens the ledger, and counts in each robot's window what was sent before.
+/// Builds what every session's pipeline shares. Opens ledger and journal, and takes up where the last process ended. Says as well whether all that it
+/// had sent is known.
 pub(super) fn build(
     config: &Config,
     store: &Store,
     clock: &Clock,
     telemetry: &Arc<Telemetry>,
-) -> Result<Arc<Parts>, AppError> {
+) -> Result<(Arc<Parts>, bool), AppError> {
     let now = clock.now();
     let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
-    let (ledger, Recovered { sent }) = Ledger::open(ledger, now)?;
-    let pace = Arc::new(Pace::new(pace_settings(config)));
-    let started = Instant::now();
-    for (robot, platform, at) in sent {
-        // An instant before the machine was started cannot be expressed; counting such a message as sent now is on the safe side.
-        pace.charge(robot, platform, started.checked_sub(now.since(at)).unwrap_or(started));
-    }
-    Ok(Arc::new(Parts {
+    let ledger = Ledger::open(ledger, now)?;
+    let journal = JournalSettings { dir: config.store.dir.join("journal"), window: remembered(config) };
+    let (journal, recalled) = Journal::open(journal, now)?;
+    let journal = Arc::new(journal);
+    let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, now);
+    pace.recall(recalled.notes);
+    let parts = Arc::new(Parts {
         decoder: Decoder::new(DecoderSettings {
             size_max: config.event.size_max,
             time_to_live: config.event.time_to_live,
@@ -97,6 +98,7 @@ pub(super) fn build(
         pace,
         sender: sender(config)?,
         ledger: Arc::new(ledger),
+        journal,
         retry: RetryPolicy {
             delays: config.retry.delays.clone(),
             jitter: config.retry.jitter,
@@ -106,18 +108,36 @@ pub(super) fn build(
         clock: clock.clone(),
         telemetry: Arc::clone(telemetry),
         hold_max: config.pace.hold_max,
+        early_max: config.pace.early_max,
+        // Some of what was handed over has to go on while the rest waits.
+        early: std::array::from_fn(|_| Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4)),
         held: Arc::new(Semaphore::new(config.pace.held_max)),
         held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
         in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
-    }))
+    });
+    Ok((parts, recalled.complete))
 }
 
-fn pace_settings(config: &Config) -> PaceSettings {
+/// For how long it matters that a robot was sent a message: its longest window, and the time an answer may take.
+fn remembered(config: &Config) -> Duration {
+    let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
+    let longest = spans.max().unwrap_or_default();
+    longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
+}
+
+pub(super) fn pace_settings(config: &Config) -> PaceSettings {
     let quotas = config
         .platforms
         .each_ref()
         .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
-    PaceSettings { hold_max: config.pace.hold_max, quotas }
+    PaceSettings {
+        hold_max: config.pace.hold_max,
+        early_max: config.pace.early_max,
+        order_gap: config.pace.order_gap,
+        quotas,
+        health: config.health,
+        groups: config.groups.clone(),
+    }
 }
 
 fn sender(config: &Config) -> Result<Sender, AppError> {

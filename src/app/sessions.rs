@@ -11,6 +11,7 @@ use super::{AppError, parts};
 use crate::{
     broker::{BrokerError, Ended, Session, Settings, Topology},
     config::Config,
+    domain::Moment,
     pipeline::{Parts, Pipeline},
     settle::{Commits, Committer, NotRecorded, Outbox},
     store::LedgerError,
@@ -24,6 +25,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn run(
     config: &Config,
     parts: Arc<Parts>,
+    sent_is_known: bool,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), AppError> {
@@ -35,9 +37,9 @@ pub(super) async fn run(
         .without_max_times()
         .with_jitter();
     let (mut backoff, mut outage) = (waits.build(), Outage::default());
-    // Until the first session has been served, what comes back may have been sent by the process before this one.
-    let (mut id, began) = (0, Instant::now());
-    let mut recovering = Some(began);
+    let (mut id, began, mut first) = (0, Instant::now(), true);
+    // What comes back in the first session may have been sent without our knowing, if the machine went down.
+    let mut recovering = (!sent_is_known).then(|| parts.pace.now());
     while !stop.is_cancelled() {
         id += 1;
         let opening = open(id, &settings, &topology, &parts);
@@ -49,6 +51,7 @@ pub(super) async fn run(
                 events::BrokerConnected { session: id, outage_seconds: outage.end() }.emit(&parts.telemetry);
                 ready.send_replace(true);
                 let since = Instant::now();
+                first = false;
                 let cause = serve(session, &parts, recovering.take(), config.shutdown.drain, &stop).await;
                 ready.send_replace(false);
                 if stop.is_cancelled() {
@@ -60,7 +63,7 @@ pub(super) async fn run(
                     backoff = waits.build();
                 }
             }
-            Err(Unopened::Broker(error)) if recovering.is_some() && is_final(&error, began) => {
+            Err(Unopened::Broker(error)) if first && is_final(&error, began) => {
                 return Err(error.into());
             }
             Err(error) => outage.begin(&with_causes(&error), &parts.telemetry),
@@ -102,13 +105,17 @@ async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Ar
 async fn serve(
     mut session: Session,
     parts: &Arc<Parts>,
-    recovering_since: Option<Instant>,
+    recovering_since: Option<Moment>,
     drain: Duration,
     stop: &CancellationToken,
 ) -> String {
     let outbox: Arc<dyn Outbox> = Arc::clone(&session.outbox) as _;
-    let committer =
-        Committer { ledger: Arc::clone(&parts.ledger), outbox: Arc::clone(&outbox), clock: parts.clock.clone() };
+    let committer = Committer {
+        ledger: Arc::clone(&parts.ledger),
+        journal: Arc::clone(&parts.journal),
+        outbox: Arc::clone(&outbox),
+        clock: parts.clock.clone(),
+    };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();
     let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
@@ -152,7 +159,7 @@ fn pipeline(
     outbox: Arc<dyn Outbox>,
     commits: Commits,
     leave: CancellationToken,
-    recovering_since: Option<Instant>,
+    recovering_since: Option<Moment>,
     ended: Ended,
 ) -> Arc<Pipeline> {
     Arc::new(Pipeline {

@@ -1,17 +1,19 @@
-//! Signals: SIGTERM and SIGINT drain, SIGHUP reads the log level anew.
+//! Signals: SIGTERM and SIGINT drain, SIGHUP reads limits and log level anew.
 
 use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::parts;
 use crate::{
     config::{Config, ProcessEnvironment},
+    pace::Pace,
     telemetry::LogHandle,
 };
 
 /// Watches for signals until the first that ends the daemon. A second one of that kind ends the process at once.
-pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHandle) {
+pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHandle, pace: Pace) {
     let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
         tracing::error!("signals cannot be watched; the daemon ends without draining");
@@ -22,7 +24,7 @@ pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHan
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => reload(file.as_deref(), &logs),
+                _ = hangup.recv() => reload(file.as_deref(), &logs, &pace),
                 () = stop.cancelled() => return,
             }
         }
@@ -37,12 +39,18 @@ pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHan
     });
 }
 
-fn reload(file: Option<&std::path::Path>, logs: &LogHandle) {
+fn reload(file: Option<&std::path::Path>, logs: &LogHandle, pace: &Pace) {
     match Config::load(file, &ProcessEnvironment) {
-        Ok(config) => match logs.set_level(&config.log.level) {
-            Ok(()) => tracing::info!(level = config.log.level, "the log level was read anew"),
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the log level stays as it was"),
-        },
+        Ok(config) => {
+            pace.configure(parts::pace_settings(&config));
+            match logs.set_level(&config.log.level) {
+                Ok(()) => tracing::info!(level = config.log.level, "limits and log level were read anew"),
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "limits were read anew; the log level stays as it was"
+                ),
+            }
+        }
         Err(mistakes) => {
             tracing::error!(%mistakes, "the configuration has mistakes; everything stays as it was")
         }

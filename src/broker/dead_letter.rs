@@ -141,6 +141,7 @@ impl DeadLetter {
             generation: self.generation,
             first_attempt_at: None,
             due_at: None,
+            slot: None,
             received_at: None,
             expires_at: None,
             urgent: false,

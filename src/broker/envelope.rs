@@ -24,6 +24,7 @@ pub(super) const DUE_AT: &str = "x-roomcast-due-at";
 pub(super) const RECEIVED_AT: &str = "x-roomcast-received-at";
 pub(super) const EXPIRES_AT: &str = "x-roomcast-expires-at";
 pub(super) const GENERATION: &str = "x-roomcast-generation";
+pub(super) const SLOT: &str = "x-roomcast-slot";
 pub(super) const URGENT: &str = "x-roomcast-urgent";
 
 /// The headers of a delivery that is due at `until`.
@@ -32,6 +33,7 @@ pub(super) fn of_delivery(delivery: &Delivery, until: Moment) -> Headers {
     headers.push((DUE_AT.into(), time(until)));
     headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
     headers.push((EXPIRES_AT.into(), time(delivery.event.expires_at)));
+    headers.extend(delivery.slot.map(|slot| (SLOT.into(), time(slot))));
     headers
 }
 
@@ -100,6 +102,7 @@ fn fields(headers: &Headers) -> Result<Travelling, String> {
         generation: count(headers, GENERATION)?,
         first_attempt_at: moment(headers, FIRST_ATTEMPT_AT)?,
         due_at: moment(headers, DUE_AT)?,
+        slot: moment(headers, SLOT)?,
         received_at: moment(headers, RECEIVED_AT)?,
         expires_at: moment(headers, EXPIRES_AT)?,
         urgent: matches!(find(headers, URGENT), Some(HeaderValue::Bool(true))),
@@ -206,6 +209,7 @@ mod tests {
             hops: 3,
             first_attempt_at: Some(Moment::from_unix_millis(1_700_000_001_000)),
             due_at: None,
+            slot: Some(Moment::from_unix_millis(1_700_000_020_000)),
             generation: 1,
         }
     }
@@ -220,6 +224,7 @@ mod tests {
         assert_eq!(travelling.published, delivery.event.published);
         assert_eq!((travelling.attempts, travelling.hops, travelling.generation), (2, 3, 1));
         assert_eq!(travelling.due_at, Some(until));
+        assert_eq!(travelling.slot, delivery.slot);
         assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
         assert_eq!(travelling.received_at, Some(delivery.event.received_at));
         assert_eq!(travelling.expires_at, Some(delivery.event.expires_at));

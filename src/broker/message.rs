@@ -60,6 +60,8 @@ pub struct Travelling {
     pub first_attempt_at: Option<Moment>,
     /// Before when it must not be tried.
     pub due_at: Option<Moment>,
+    /// Its place in its robot's order, if it was given one.
+    pub slot: Option<Moment>,
     /// When the event was first received; a redriven delivery begins anew.
     pub received_at: Option<Moment>,
     /// When the event expires; a redriven delivery begins anew.
@@ -80,6 +82,7 @@ impl Travelling {
             hops: self.hops,
             first_attempt_at: self.first_attempt_at,
             due_at: self.due_at,
+            slot: self.slot,
             generation: self.generation,
         })
     }

@@ -43,10 +43,21 @@ pub struct Settings {
     pub address: Address,
     /// What is done about the topology.
     pub declare: Declare,
-    /// How many unacked messages each consumed queue may have handed over.
+    /// How many unacked events each queue may have handed over.
     pub prefetch: u16,
+    /// How many unacked deliveries that came back each queue may have handed over; many of them wait for their slot.
+    pub prefetch_delivery: u16,
     /// How long a confirm may take.
     pub confirm_timeout: Duration,
+}
+
+impl Settings {
+    const fn prefetch_of(&self, source: Source) -> u16 {
+        match source {
+            Source::Events { .. } => self.prefetch,
+            Source::Deliveries => self.prefetch_delivery,
+        }
+    }
 }
 
 /// The end of a session, shared by everything that can bring it about. The first cause counts.
@@ -134,7 +145,7 @@ impl Session {
         for (place, (queue, source)) in sources.into_iter().enumerate() {
             let channel = declare::open(&consuming, &at).await?;
             streams.push(
-                consume(&channel, &queue, settings.prefetch, &at)
+                consume(&channel, &queue, settings.prefetch_of(source), &at)
                     .await?
                     .map(move |one| {
                         one.map(|delivery| message(delivery, source, Receipt { session: id, channel: place, tag: 0 }))

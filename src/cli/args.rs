@@ -40,6 +40,9 @@ pub(super) enum Command {
     /// Robots that are busy or held
     #[command(subcommand)]
     Robot(Robot),
+    /// Organisations and their monthly quotas
+    #[command(subcommand)]
+    Group(Group),
     /// The master key
     #[command(subcommand)]
     Key(Key),
@@ -309,6 +312,17 @@ pub(super) enum Robot {
     Release {
         /// Its id
         id: String,
+    },
+}
+
+/// Organisations and their monthly quotas.
+#[derive(Subcommand)]
+pub(super) enum Group {
+    /// List them: what is used, and how it will go on
+    List {
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
     },
 }
 

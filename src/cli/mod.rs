@@ -88,6 +88,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Publish(event) => publish::run(&config, event).await,
         Command::Dead(command) => dead::run(&config, command).await,
         Command::Robot(command) => robot::run(&config, command).await,
+        Command::Group(command) => robot::groups(&config, command).await,
         Command::Key(args::Key::Init { path }) => {
             let path = path.unwrap_or_else(|| config.key.file.clone());
             MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;

@@ -1,4 +1,4 @@
-//! `roomcast robot …`: what the daemon knows of robots. Without a daemon there is nothing to know.
+//! `roomcast robot …` and `roomcast group …`: what the daemon knows of robots and organisations. Without a daemon there is nothing to know.
 
 use super::{
     args,
@@ -7,28 +7,62 @@ use super::{
     screen::{Table, print, print_json},
 };
 use crate::{
-    admin::wire::{Released, RobotView},
+    admin::wire::{GroupView, Released, RobotView},
     config::Config,
 };
 
-pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Failure> {
+/// `roomcast group …`
+pub(super) async fn groups(config: &Config, command: args::Group) -> Result<(), Failure> {
+    let args::Group::List { json } = command;
+    let groups: Vec<GroupView> = daemon(config).await?.get("/v1/groups").await?;
+    let mut table = Table::new(&["group", "used", "monthly", "forecast", "month ends", "spent until"]);
+    for one in groups {
+        if json {
+            print_json(&one);
+        } else {
+            let monthly = one.monthly.map_or_else(|| "-".to_owned(), |monthly| monthly.to_string());
+            let spent = one.spent_until.unwrap_or_else(|| "-".to_owned());
+            table.row([one.group, one.used.to_string(), monthly, one.forecast.to_string(), one.month_ends, spent]);
+        }
+    }
+    if !json {
+        table.print("no organisation is configured or named by a delivery");
+    }
+    Ok(())
+}
+
+async fn daemon(config: &Config) -> Result<Client, Failure> {
     let socket = &config.admin.socket;
-    let Some(client) = Client::find(socket).await else {
-        return Err(Failure::Unavailable(format!(
-            "no daemon answers on {}: robots are known to a running daemon only",
-            socket.display()
-        )));
-    };
+    Client::find(socket).await.ok_or_else(|| {
+        let socket = socket.display();
+        Failure::Unavailable(format!("no daemon answers on {socket}: robots are known to a running daemon only"))
+    })
+}
+
+/// `roomcast robot …`
+pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Failure> {
+    let client = daemon(config).await?;
     match command {
         args::Robot::List { json } => {
             let robots: Vec<RobotView> = client.get("/v1/robots").await?;
-            let mut table =
-                Table::new(&["robot", "platform", "used", "in flight", "waiting", "drained in", "held for"]);
+            let mut table = Table::new(&[
+                "robot",
+                "platform",
+                "used",
+                "in flight",
+                "waiting",
+                "drained in",
+                "held",
+                "for",
+                "penalty",
+            ]);
             for one in robots {
                 if json {
                     print_json(&one);
                 } else {
-                    let held = one.held_for_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+                    let span = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), |one| format!("{one} s"));
+                    // After the wait it is held until a message gets through.
+                    let held_for = one.cause.as_ref().map(|_| one.held_for_seconds.unwrap_or(0));
                     let drained = format!("{} s", one.drained_in_seconds);
                     table.row([
                         one.robot,
@@ -37,7 +71,9 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                         one.in_flight.to_string(),
                         one.waiting.to_string(),
                         drained,
-                        held,
+                        one.cause.unwrap_or_else(|| "-".to_owned()),
+                        span(held_for),
+                        span(one.penalty_seconds),
                     ]);
                 }
             }

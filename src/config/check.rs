@@ -17,6 +17,12 @@ pub(super) fn across(config: &Config, r: &mut Reader<'_>) {
             r.across(section, key, &format!("it is longer than {other}"));
         }
     }
+    if config.health.probe_min > config.health.probe_max {
+        r.across("health", "probe_min", "it is longer than health.probe_max");
+    }
+    if config.pace.early_max < config.pace.hold_max {
+        r.across("pace", "early_max", "it is shorter than pace.hold_max");
+    }
     for (platform, section) in Platform::ALL.into_iter().zip(&config.platforms) {
         let name = format!("platforms.{platform}");
         if section.quota.penalty_min > section.quota.penalty_max {

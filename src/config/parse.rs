@@ -37,6 +37,11 @@ where
     }
 }
 
+/// A time zone such as `Asia/Shanghai` or `UTC`.
+pub(super) fn time_zone(text: &str) -> Parsed<jiff::tz::TimeZone> {
+    jiff::tz::TimeZone::get(text).map_err(|_| format!("{text:?} is no time zone: write it like Asia/Shanghai or UTC"))
+}
+
 /// A share from 0 to 1.
 pub(super) fn share(text: &str) -> Parsed<f64> {
     match text.parse() {

@@ -74,6 +74,22 @@ impl<'a> Reader<'a> {
         given.members.into_iter().filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse)).collect()
     }
 
+    /// The names of the sections under a section, such as `a` for `[groups.a]`.
+    pub(super) fn sections_of(&mut self, section: &str) -> Vec<String> {
+        let table = self.table.get(section).and_then(|value| value.get_ref().as_table());
+        let inner = table.into_iter().flatten().filter(|(_, value)| value.get_ref().as_table().is_some());
+        inner.map(|(name, _)| name.get_ref().to_string()).collect()
+    }
+
+    /// A mistake that concerns a section as a whole.
+    pub(super) fn across_section(&mut self, section: &str, message: &str) {
+        let mut found = Vec::new();
+        collect(&self.table, "", &mut found);
+        let start = found.iter().find(|(name, ..)| name == section).map_or(0, |(_, start, _)| *start);
+        let place = self.place(start);
+        self.mistake(place, &format!("[{section}]: {message}"));
+    }
+
     /// A mistake between several keys.
     pub(super) fn across(&mut self, section: &str, key: &str, message: &str) {
         let place = self.given(section, key).map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);

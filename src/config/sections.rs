@@ -6,13 +6,13 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    parse::{duration, number, one_of, origin, path, prefix, share, some_duration, text, window},
+    parse::{duration, number, one_of, origin, path, prefix, share, some_duration, text, time_zone, window},
     reader::Reader,
 };
 use crate::{
     broker::Declare,
-    domain::Platform,
-    pace::{PlatformQuota, WindowQuota},
+    domain::{GroupName, Platform},
+    pace::{AtEnd, GroupSettings, HealthPolicy, PlatformQuota, WindowQuota},
     telemetry::LogFormat,
 };
 
@@ -32,6 +32,10 @@ pub struct Config {
     pub pace: PaceSection,
     /// `[platforms.…]`, in the order of [`Platform::ALL`].
     pub platforms: [PlatformSection; 4],
+    /// `[health]`
+    pub health: HealthPolicy,
+    /// `[groups.…]`
+    pub groups: Vec<GroupSettings>,
     /// `[retry]`
     pub retry: RetrySection,
     /// `[send]`
@@ -59,8 +63,10 @@ pub struct BrokerSection {
     pub prefix: String,
     /// What is done about the topology.
     pub declare: Declare,
-    /// How many unacked messages each consumed queue may have handed over.
+    /// How many unacked events each queue may have handed over.
     pub prefetch: u16,
+    /// How many unacked deliveries that came back from the tiers each queue may have handed over.
+    pub prefetch_delivery: u16,
     /// How often both sides show that they live.
     pub heartbeat: Duration,
     /// How long opening a connection may take.
@@ -98,6 +104,10 @@ pub struct EventSection {
 pub struct PaceSection {
     /// A wait up to this long is waited out in memory.
     pub hold_max: Duration,
+    /// What comes back from a tier waits up to this long in memory for its slot.
+    pub early_max: Duration,
+    /// How long after a robot's message the next one leaves, if that was not answered earlier.
+    pub order_gap: Duration,
     /// How many attempts are in the air at once.
     pub in_flight_max: usize,
     /// How many deliveries are in memory at once.
@@ -188,13 +198,34 @@ const fn seconds(count: u64) -> Duration {
 
 const HOUR: u64 = 3600;
 
+/// In seconds. They are fine enough that what waits up to an hour for its slot comes back twice on the average: two tiers add up to within
+/// `pace.early_max` of almost every slot.
+const TIERS: [u64; 15] = [1, 5, 15, 60, 120, 240, 300, 360, 480, 600, 1200, 1800, 2400, 3000, 7200];
+
+/// `[groups.<name>]`, one section for each organisation.
+fn groups(r: &mut Reader<'_>) -> Vec<GroupSettings> {
+    const AT_END: [(&str, AtEnd); 3] = [("hold", AtEnd::Hold), ("dead", AtEnd::Dead), ("ignore", AtEnd::Ignore)];
+    let mut groups = Vec::new();
+    for name in r.sections_of("groups") {
+        let section = format!("groups.{name}");
+        let monthly = r.maybe(&section, "monthly", number(1..=u64::MAX));
+        let at_end = r.one(&section, "at_end", AtEnd::Hold, one_of(&AT_END));
+        let warn_at = r.one(&section, "warn_at", 0.8, share);
+        // DingTalk counts, and its users are, in China.
+        let zone = r.one(&section, "time_zone", jiff::tz::Offset::constant(8).to_time_zone(), time_zone);
+        match name.parse::<GroupName>() {
+            Ok(name) => groups.push(GroupSettings { name, monthly, at_end, warn_at, zone }),
+            Err(mistake) => r.across_section(&section, &mistake.to_string()),
+        }
+    }
+    groups
+}
+
 impl Config {
     pub(super) fn of(r: &mut Reader<'_>) -> Self {
         Self {
             broker: BrokerSection::of(r),
-            delay: DelaySection {
-                tiers: r.many("delay", "tiers", [1, 5, 15, 60, 300, 1800, 7200].map(seconds).to_vec(), some_duration),
-            },
+            delay: DelaySection { tiers: r.many("delay", "tiers", TIERS.map(seconds).to_vec(), some_duration) },
             event: EventSection {
                 size_max: r.one("event", "size_max", 262_144, number(1..=16_777_216)),
                 time_to_live: r.one("event", "time_to_live", seconds(24 * HOUR), some_duration),
@@ -202,6 +233,12 @@ impl Config {
             },
             pace: PaceSection::of(r),
             platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
+            health: HealthPolicy {
+                after: r.one("health", "after", 3, number(1..=1000)),
+                probe_min: r.one("health", "probe_min", seconds(60), some_duration),
+                probe_max: r.one("health", "probe_max", seconds(HOUR), some_duration),
+            },
+            groups: groups(r),
             retry: RetrySection {
                 delays: r.many("retry", "delays", [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(), some_duration),
                 jitter: r.one("retry", "jitter", 0.2, share),
@@ -262,6 +299,7 @@ impl BrokerSection {
             prefix: r.one("broker", "prefix", "roomcast".to_owned(), prefix),
             declare: r.one("broker", "declare", Declare::Create, one_of(&DECLARE)),
             prefetch: r.one("broker", "prefetch", 500, number(1..=u16::MAX)),
+            prefetch_delivery: r.one("broker", "prefetch_delivery", 4000, number(4..=u16::MAX)),
             heartbeat: r.one("broker", "heartbeat", seconds(10), some_duration),
             connect_timeout: r.one("broker", "connect_timeout", seconds(10), some_duration),
             confirm_timeout: r.one("broker", "confirm_timeout", seconds(30), some_duration),
@@ -282,6 +320,8 @@ impl PaceSection {
     fn of(r: &mut Reader<'_>) -> Self {
         Self {
             hold_max: r.one("pace", "hold_max", seconds(2), some_duration),
+            early_max: r.one("pace", "early_max", seconds(90), some_duration),
+            order_gap: r.one("pace", "order_gap", Duration::from_millis(50), duration),
             in_flight_max: r.one("pace", "in_flight_max", 256, number(1..=65_536)),
             held_max: r.one("pace", "held_max", 10_000, number(1..=1_000_000)),
             margin: r.one("pace", "margin", Duration::from_millis(500), duration),

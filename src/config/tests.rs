@@ -127,6 +127,15 @@ fn a_variable_wins_over_the_file_and_a_list_is_separated_by_commas() {
 }
 
 #[test]
+fn each_organisation_has_a_section_of_its_own() {
+    let config =
+        with("[groups.acme]\nmonthly = 3000\nat_end = \"dead\"\n[groups.beta]\ntime_zone = \"UTC\"", &[]).unwrap();
+    let mut groups: Vec<_> = config.groups.iter().map(|one| (one.name.as_str(), one.monthly, one.at_end)).collect();
+    groups.sort_unstable_by_key(|one| one.0);
+    assert_eq!(groups, [("acme", Some(3000), crate::pace::AtEnd::Dead), ("beta", None, crate::pace::AtEnd::Hold)]);
+}
+
+#[test]
 fn keys_that_do_not_go_together_are_mistakes() {
     for (text, expected) in [
         ("[delay]\ntiers = []", "at least one tier"),
@@ -141,6 +150,12 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[admin]\nlisten = \"0.0.0.0:1\"", "needs admin.token_file"),
         ("[broker]\nheartbeat = \"10ms\"", "at least 1s"),
         ("[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"", "it is no amqp"),
+        ("[health]\nprobe_min = \"2h\"", "longer than health.probe_max"),
+        ("[pace]\nearly_max = \"1s\"", "shorter than pace.hold_max"),
+        ("[groups.acme]\nat_end = \"stop\"", "use hold, dead, ignore"),
+        ("[groups.acme]\nmonthyl = 5", "did you mean groups.acme.monthly?"),
+        ("[groups.acme]\ntime_zone = \"Mars/Base\"", "is no time zone"),
+        ("[groups.\"no spaces\"]\nmonthly = 5", "is no name of a group"),
         ("broker = 1", "write it as [broker]"),
         ("[send]\ndeadline = true", "a boolean is not possible here"),
         ("[send]\ndeadline = \"-1s\"", "is no span of time"),

@@ -24,6 +24,8 @@ pub struct Delivery {
     pub first_attempt_at: Option<Moment>,
     /// Before when it must not be tried.
     pub due_at: Option<Moment>,
+    /// Its place in its robot's order, if it was given one.
+    pub slot: Option<Moment>,
     /// How often it was redriven from a dead queue.
     pub generation: u32,
 }
@@ -41,6 +43,7 @@ impl Delivery {
             hops: 0,
             first_attempt_at: None,
             due_at: None,
+            slot: None,
             generation: 0,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// Wall-clock time is used only where a time has to survive the process (due times, expiry, headers). What is
 /// measured within one process uses the monotonic clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Moment(u64);
 
 impl Moment {
@@ -32,6 +32,12 @@ impl Moment {
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// This moment moved into the past; at the beginning of time it stays there.
+    #[must_use]
+    pub fn before(self, wait: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// How long it is from `earlier` to this moment; zero if `earlier` is later.

@@ -13,6 +13,8 @@ pub enum Settlement {
     Deferred {
         /// When it is its turn.
         until: Moment,
+        /// Its place in its robot's order, if it was given one.
+        slot: Option<Moment>,
     },
     /// It was tried and failed in a way that may pass; the attempt counts.
     Retried {

@@ -7,10 +7,15 @@ use std::time::Duration;
 pub enum Verdict {
     /// The platform took the message.
     Delivered,
-    /// The robot or the organisation has used up a quota. Nothing is wrong with the message.
+    /// The robot has used up a quota. Nothing is wrong with the message.
     Throttled {
         /// How long the platform asks to wait, where it says so.
         wait: Option<Duration>,
+    },
+    /// The monthly quota of the robot's organisation is used up. Nothing is wrong with the message.
+    BudgetSpent {
+        /// How long to wait before asking again.
+        wait: Duration,
     },
     /// Something passing went wrong: a time-out, a server error, an unknown code.
     TryAgain {
@@ -32,6 +37,7 @@ impl Verdict {
         match self {
             Self::Delivered => "delivered",
             Self::Throttled { .. } => "throttled",
+            Self::BudgetSpent { .. } => "budget_spent",
             Self::TryAgain { .. } => "try_again",
             Self::Refused => "refused",
             Self::RobotGone => "robot_gone",

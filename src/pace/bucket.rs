@@ -73,7 +73,9 @@ impl Bucket {
     /// Takes a token, waiting for it if need be.
     pub(super) async fn take(&self) {
         let Some(limiter) = &self.limiter else { return };
-        if limiter.check().is_ok() && self.line.try_lock().is_ok() {
+        if let Ok(_nobody_waits) = self.line.try_lock()
+            && limiter.check().is_ok()
+        {
             return;
         }
         let _first_in_line = self.line.lock().await;

@@ -1,192 +1,372 @@
-//! The lane of one robot: whose turn it is. Decisions only; waiting is done by the room's door.
+//! The lane of one robot: whose turn it is, and when. Decisions only; waiting is done by the room's door.
+//!
+//! Slots are points in the lane's own time, which stands still while the robot is held: a hold moves everything that is planned, and keeps
+//! its order. Lane time is real time less [`Lane::shift`].
 
-use std::{collections::VecDeque, time::Duration};
+mod finish;
+mod folding;
 
-use tokio::time::Instant;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use super::{Ask, PlatformQuota, WindowQuota, window::Window};
-use crate::domain::{Platform, RobotId, Verdict};
+use tokio::sync::{Notify, oneshot};
 
-/// How soon who waits for the outcome of a probe looks again.
-const PROBE_PATIENCE: Duration = Duration::from_millis(250);
+pub(super) use self::finish::Finish;
+use self::folding::Folding;
+use super::{Ask, Folded, HealthPolicy, Hold, Later, Outcome, Place, PlatformQuota, plan::Plan, window::Window};
+use crate::domain::{Event, Moment, Overflow, Platform, SubscriptionId};
 
-/// What a delivery is told.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// Leave now; a permit is taken.
-    Go,
-    /// Wait in memory and ask again then.
-    Wait(Instant),
-    /// Leave memory and come back then.
-    Later(Instant),
+/// By what a lane decides.
+pub(super) struct Rules<'a> {
+    pub(super) quota: &'a PlatformQuota,
+    pub(super) health: &'a HealthPolicy,
+    /// What has just come waits up to this long in memory.
+    pub(super) hold_max: Duration,
+    /// What has come back waits up to this long in memory.
+    pub(super) early_max: Duration,
+    /// A message leaves when the one before it was answered, or this long after it left.
+    pub(super) order_gap: Duration,
 }
 
-/// What a robot is doing, for people who watch.
-#[derive(Clone, Debug)]
-pub struct RobotStatus {
-    /// Which robot.
-    pub robot: RobotId,
-    /// The platform it lives on.
-    pub platform: Platform,
-    /// How much of its longest window is used.
-    pub used: u32,
-    /// How many attempts are in the air.
-    pub in_flight: u32,
-    /// How many deliveries have a turn in the future.
-    pub waiting: usize,
-    /// How long until the last of them can leave; zero if none waits.
-    pub drained_in: Duration,
-    /// How much longer it is held after a refusal for speed.
-    pub held_for: Option<Duration>,
+/// The order in a lane: urgent before others, then by slot, then as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    class: Class,
+    slot: Moment,
+    sequence: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Urgent,
+    Other,
+}
+
+/// Where a delivery that waits in memory is called.
+#[derive(Default)]
+pub(super) struct Seat {
+    pub(super) call: Notify,
+    told: Mutex<Option<Told>>,
+}
+
+/// What a delivery that waited is told instead of its turn.
+pub(super) enum Told {
+    Spoken(oneshot::Receiver<Outcome>),
+    Superseded,
+}
+
+impl Seat {
+    fn tell(&self, told: Told) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        self.call.notify_one();
+    }
+
+    pub(super) fn told(&self) -> Option<Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+struct Waiter {
+    seat: Arc<Seat>,
+    subscription: SubscriptionId,
+    overflow: Overflow,
+    event: Arc<Event>,
+}
+
+/// What a delivery that asks for the first time is told.
+pub(super) enum Admission {
+    /// Leave now; a permit is taken, for this place in the order.
+    Go(Moment),
+    /// Wait in memory, under this key.
+    Wait(Key),
+    /// Leave memory and come back; if a slot was booked for it, it is this one in real time.
+    Later(Later, Option<Moment>),
+    Superseded,
+}
+
+/// What a delivery that waits in memory is told.
+pub(super) enum Look {
+    /// Leave now; a permit is taken, for this place in the order, and these are spoken for.
+    Go(Moment, Vec<Folded>),
+    /// Look again then, or when called.
+    Until(Moment),
+    /// Look again when called.
+    Listen,
+    Later(Later),
+    /// Something was left at the seat.
+    Told,
 }
 
 pub(super) struct Lane {
     platform: Platform,
     window: Window,
-    penalty_min: Duration,
-    penalty_max: Duration,
-    /// Turns given to deliveries that had to wait, ascending. They spread what waits over the slots in which it can leave;
-    /// that no window is exceeded does not depend on them.
-    booked: VecDeque<Instant>,
-    held_until: Option<Instant>,
-    /// How long the last hold was; doubles with every refusal, ends with a success.
-    penalty: Duration,
-    /// After a hold one message tries alone whether the platform listens again.
-    probing: bool,
+    urgent: Plan,
+    others: Plan,
+    shift: Duration,
+    waiters: BTreeMap<Key, Waiter>,
+    sequence: u64,
+    /// The place in the order of the last that was let go.
+    last_gone: Moment,
+    /// A permit was taken, and its message has not left yet.
+    departing: bool,
+    left_at: Moment,
+    answer_time: Duration,
+    /// How many refusals for a reason other than speed came in a row.
+    strikes: u32,
+    hold: Option<Hold>,
+    /// How many wait in the broker, as far as is known.
+    parked: u32,
+    folding: Option<Box<Folding>>,
 }
 
 impl Lane {
-    pub(super) fn new(platform: Platform, quota: Option<&PlatformQuota>) -> Self {
-        let (windows, margin) = quota.map(|quota| (quota.windows.clone(), quota.margin)).unwrap_or_default();
+    pub(super) fn new(platform: Platform) -> Self {
         Self {
             platform,
-            window: Window::new(windows, margin),
-            penalty_min: quota.map_or(Duration::from_secs(60), |quota| quota.penalty_min),
-            penalty_max: quota.map_or(Duration::from_secs(600), |quota| quota.penalty_max),
-            booked: VecDeque::new(),
-            held_until: None,
-            penalty: Duration::ZERO,
-            probing: false,
+            window: Window::default(),
+            urgent: Plan::default(),
+            others: Plan::default(),
+            shift: Duration::ZERO,
+            waiters: BTreeMap::new(),
+            sequence: 0,
+            last_gone: Moment::default(),
+            departing: false,
+            left_at: Moment::default(),
+            answer_time: Duration::ZERO,
+            strikes: 0,
+            hold: None,
+            parked: 0,
+            folding: None,
         }
     }
 
-    /// Decides about one delivery. Who has not waited yet does not overtake who has, unless it is urgent.
-    pub(super) fn ask(&mut self, now: Instant, ask: &Ask, hold_max: Duration) -> Decision {
-        self.forget(now);
-        let held = self.held_until.is_some_and(|until| until > now);
-        let in_turn = ask.urgent || ask.returned || self.booked.is_empty();
-        let probe_out = self.probing && self.window.in_flight() > 0;
-        if !held && in_turn && !probe_out && self.window.take(now) {
-            return Decision::Go;
+    /// Decides about a delivery that has just come, or come back. A seat is made if it has to wait in memory.
+    pub(super) fn admit(
+        &mut self,
+        now: Moment,
+        ask: &Ask<'_>,
+        seat: &mut Option<Arc<Seat>>,
+        rules: &Rules<'_>,
+    ) -> Admission {
+        if matches!(ask.place, Place::Slot(_)) {
+            self.parked = self.parked.saturating_sub(1);
         }
-        let at = if in_turn && !held && !probe_out {
-            // It is its turn, only the window is closed: wait for the exact moment, without booking behind others.
-            match self.window.free_at(now) {
-                Some(at) if at.duration_since(now) <= hold_max => return Decision::Wait(at),
-                _ => self.book(now),
-            }
-        } else if probe_out {
-            self.book(now).max(now + PROBE_PATIENCE)
-        } else {
-            self.book(now)
+        if ask.overflow == Overflow::Latest && self.is_superseded(ask) {
+            return Admission::Superseded;
+        }
+        let slot = match ask.place {
+            Place::Fresh => return self.admit_fresh(now, ask, seat, rules),
+            Place::Slot(slot) => slot,
+            Place::Again => Moment::default(),
         };
-        if at.duration_since(now) <= hold_max { Decision::Wait(at) } else { Decision::Later(at) }
+        let key = self.key(ask, slot);
+        let wanted = self.wanted(key, now);
+        let at = wanted.max(self.estimate(now, key, rules));
+        if at >= ask.event.expires_at {
+            return Admission::Later(Later { due: at, slot: None }, None);
+        }
+        if at.since(now) <= rules.early_max {
+            return self.sit_down(key, ask, seat);
+        }
+        let (later, booked) = self.postpone(now, key, (wanted, at), rules);
+        Admission::Later(later, booked)
     }
 
-    /// Takes the permit back; says how long the robot is held if the platform refused for speed.
-    pub(super) fn finish(&mut self, now: Instant, outcome: Option<Verdict>) -> Option<Duration> {
-        self.window.finish(now);
-        match outcome {
-            Some(Verdict::Throttled { wait }) => Some(self.hold(now, wait)),
-            // Whatever else the platform said, it was not that we are too fast.
-            Some(Verdict::Delivered | Verdict::Refused | Verdict::RobotGone | Verdict::Security) => {
-                self.penalty = Duration::ZERO;
-                self.probing = false;
-                None
+    fn admit_fresh(
+        &mut self,
+        now: Moment,
+        ask: &Ask<'_>,
+        seat: &mut Option<Arc<Seat>>,
+        rules: &Rules<'_>,
+    ) -> Admission {
+        let (at, slot, booked) = match self.shared_slot(ask, now) {
+            Some(slot) => (slot.after(self.shift), slot, None),
+            None if self.is_next(ask, now) && self.opens_at(now, rules).is_some_and(|at| at <= now) => {
+                return Admission::Go(self.let_go(now, now.before(self.shift)));
             }
-            Some(Verdict::TryAgain { .. }) | None => None,
+            None => {
+                let plan = if ask.event.urgent { &mut self.urgent } else { &mut self.others };
+                let free = plan.next(now, &mut self.window, rules.quota, self.answer_time);
+                let at = free.max(self.hold.map_or(now, |hold| hold.until));
+                (at, at.before(self.shift), Some(at))
+            }
+        };
+        if at >= ask.event.expires_at {
+            return Admission::Later(Later { due: at, slot: None }, None);
+        }
+        if let Some(at) = booked {
+            let plan = if ask.event.urgent { &mut self.urgent } else { &mut self.others };
+            plan.book(at, rules.quota);
+        }
+        self.remember_slot(ask, slot);
+        if at.since(now) <= rules.hold_max {
+            let key = self.key(ask, slot);
+            return self.sit_down(key, ask, seat);
+        }
+        self.parked = self.parked.saturating_add(1);
+        Admission::Later(Later { due: at, slot: Some(slot) }, booked)
+    }
+
+    /// Decides about a delivery that waits in memory.
+    pub(super) fn look(&mut self, now: Moment, key: Key, rules: &Rules<'_>) -> Look {
+        if !self.waiters.contains_key(&key) {
+            return Look::Told;
+        }
+        if let Some(hold) = self.hold
+            && hold.until > now
+        {
+            let (wanted, estimate) = (self.wanted(key, now), self.estimate(now, key, rules));
+            let at = wanted.max(estimate);
+            if at.since(now) > rules.early_max {
+                self.stand_up(key);
+                return Look::Later(self.postpone(now, key, (wanted, at), rules).0);
+            }
+        }
+        if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
+            return Look::Listen;
+        }
+        let wanted = self.wanted(key, now);
+        if wanted > now {
+            return Look::Until(wanted);
+        }
+        match self.opens_at(now, rules) {
+            Some(at) if at <= now => {
+                let place = self.let_go(now, key.slot);
+                let gone = self.waiters.remove(&key);
+                let folded = gone.map(|waiter| self.fold(&waiter)).unwrap_or_default();
+                self.call_first();
+                Look::Go(place, folded)
+            }
+            Some(at) => Look::Until(at),
+            None => Look::Listen,
         }
     }
 
-    pub(super) fn give_back(&mut self) {
-        self.window.give_back();
+    /// Whoever waited under this key does not any longer; says whether it still did.
+    pub(super) fn stand_up(&mut self, key: Key) -> bool {
+        let waited = self.waiters.remove(&key).is_some();
+        self.call_first();
+        waited
     }
 
-    pub(super) fn charge(&mut self, at: Instant) {
-        self.window.charge(at);
+    /// When the lane is open for the first that waits; unknown while that depends on an answer.
+    fn opens_at(&mut self, now: Moment, rules: &Rules<'_>) -> Option<Moment> {
+        if let Some(hold) = self.hold {
+            if hold.until > now {
+                return Some(hold.until);
+            }
+            // One message at a time tries whether the platform listens again.
+            if self.window.in_flight() > 0 {
+                return None;
+            }
+        }
+        let free = self.window.free_at(now, rules.quota)?;
+        if !rules.quota.is_limited() || rules.order_gap.is_zero() {
+            return Some(free);
+        }
+        if self.departing {
+            return None;
+        }
+        let gap = if self.window.in_flight() > 0 { rules.order_gap } else { Duration::ZERO };
+        Some(free.max(self.left_at.after(gap)))
     }
 
-    pub(super) fn release(&mut self) -> bool {
-        self.probing = false;
-        self.penalty = Duration::ZERO;
-        self.held_until.take().is_some()
+    /// Takes a permit; gives the place in the order, which no other has.
+    fn let_go(&mut self, now: Moment, slot: Moment) -> Moment {
+        let planned = slot.after(self.shift);
+        self.urgent.used(planned);
+        self.others.used(planned);
+        self.window.take();
+        self.departing = true;
+        if self.left_at > now {
+            self.left_at = now;
+        }
+        self.last_gone = slot.max(self.last_gone.after(Duration::from_millis(1)));
+        self.last_gone
     }
 
-    pub(super) fn is_idle(&mut self, now: Instant) -> bool {
-        self.forget(now);
-        let _ = self.window.free_at(now);
-        self.window.used() == 0
-            && self.booked.is_empty()
-            && self.held_until.is_none_or(|until| until <= now)
-            && !self.probing
-    }
-
-    pub(super) fn status(&self, robot: RobotId, now: Instant) -> RobotStatus {
-        RobotStatus {
-            robot,
-            platform: self.platform,
-            used: self.window.used(),
-            in_flight: self.window.in_flight(),
-            waiting: self.booked.len(),
-            drained_in: self.booked.back().map_or(Duration::ZERO, |last| last.saturating_duration_since(now)),
-            held_for: self.held_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero()),
+    /// Whether nobody waits before a delivery that has just come.
+    fn is_next(&self, ask: &Ask<'_>, now: Moment) -> bool {
+        let first = self.waiters.first_key_value().map(|(key, _)| key.class);
+        if ask.event.urgent {
+            first != Some(Class::Urgent) && self.urgent.horizon(now).is_none()
+        } else {
+            first.is_none() && self.others.horizon(now).is_none()
         }
     }
 
-    /// Holds the robot: as long as the platform says, else twice as long as the last time. Answers that were in the air when
-    /// the hold began do not lengthen it.
-    fn hold(&mut self, now: Instant, wait: Option<Duration>) -> Duration {
-        if let Some(until) = self.held_until.filter(|until| *until > now) {
-            return until - now;
-        }
-        let doubled = self.penalty.saturating_mul(2).clamp(self.penalty_min, self.penalty_max);
-        self.penalty = doubled;
-        let wait = wait.unwrap_or(doubled);
-        self.held_until = Some(now + wait);
-        self.probing = true;
-        // Turns that were given before the hold are void: the deliveries come back, find the hold, and book anew.
-        self.booked.clear();
-        wait
+    /// When a delivery under this key may leave at the earliest.
+    fn wanted(&self, key: Key, now: Moment) -> Moment {
+        if key.slot == Moment::default() { now } else { key.slot.after(self.shift) }
     }
 
-    /// Gives the next free turn.
-    fn book(&mut self, now: Instant) -> Instant {
-        let mut at = self.window.slot_after(now, &self.booked);
-        if let Some(until) = self.held_until {
-            at = at.max(until);
+    /// When a delivery under this key could leave, with those before it in memory. What shares a slot to be folded counts as one.
+    fn estimate(&mut self, now: Moment, key: Key, rules: &Rules<'_>) -> Moment {
+        let free = self.window.free_at(now, rules.quota).unwrap_or(now);
+        let base = free.max(self.hold.map_or(now, |hold| hold.until));
+        let Some(longest) = rules.quota.longest() else { return base };
+        let (mut ahead, mut bundle) = (0_u32, None);
+        for (before, waiter) in self.waiters.range(..key) {
+            let of = (waiter.overflow == Overflow::Digest).then_some((before.slot, waiter.subscription));
+            if of.is_none() || of != bundle {
+                ahead = ahead.saturating_add(1);
+            }
+            bundle = of;
         }
-        if let Some(last) = self.booked.back() {
-            at = at.max(*last);
+        if bundle.is_some_and(|(slot, _)| slot == key.slot) {
+            ahead = ahead.saturating_sub(1);
         }
-        if self.window.quotas().is_empty() && self.held_until.is_none() {
-            at = now;
-        }
-        self.booked.push_back(at);
-        at
+        let cycle = longest.span + rules.quota.margin + self.answer_time;
+        base.after(cycle.saturating_mul(ahead / longest.max.max(1)))
     }
 
-    fn forget(&mut self, now: Instant) {
-        while self.booked.front().is_some_and(|at| *at <= now) {
-            self.booked.pop_front();
+    /// Puts a delivery that has come back off. If it came in time, it keeps its slot, and everything planned moves with it; one that came late, or
+    /// without a slot, is given one behind all others.
+    fn postpone(
+        &mut self,
+        now: Moment,
+        key: Key,
+        (wanted, at): (Moment, Moment),
+        rules: &Rules<'_>,
+    ) -> (Later, Option<Moment>) {
+        self.parked = self.parked.saturating_add(1);
+        if wanted > now {
+            self.delay(at.since(wanted), now);
+            return (Later { due: at, slot: Some(key.slot) }, None);
         }
+        let plan = if key.class == Class::Urgent { &mut self.urgent } else { &mut self.others };
+        let free = plan.next(now, &mut self.window, rules.quota, self.answer_time);
+        let at = free.max(self.hold.map_or(now, |hold| hold.until));
+        plan.book(at, rules.quota);
+        (Later { due: at, slot: Some(at.before(self.shift)) }, Some(at))
     }
-}
 
-/// The longest window of a quota, for those who need one number.
-impl PlatformQuota {
-    /// The longest of the windows, if there is one.
-    #[must_use]
-    pub fn longest(&self) -> Option<WindowQuota> {
-        self.windows.iter().max_by_key(|window| window.span).copied()
+    /// The lane's time stands still for so long.
+    fn delay(&mut self, by: Duration, now: Moment) {
+        self.shift = self.shift.saturating_add(by);
+        self.urgent.later(by, now);
+        self.others.later(by, now);
+    }
+
+    fn key(&mut self, ask: &Ask<'_>, slot: Moment) -> Key {
+        self.sequence += 1;
+        let class = if ask.event.urgent { Class::Urgent } else { Class::Other };
+        Key { class, slot, sequence: self.sequence }
+    }
+
+    fn sit_down(&mut self, key: Key, ask: &Ask<'_>, seat: &mut Option<Arc<Seat>>) -> Admission {
+        let seat = Arc::clone(seat.get_or_insert_default());
+        let (subscription, overflow, event) = (ask.subscription, ask.overflow, Arc::clone(ask.event));
+        self.waiters.insert(key, Waiter { seat, subscription, overflow, event });
+        Admission::Wait(key)
+    }
+
+    fn call_first(&self) {
+        if let Some((_, first)) = self.waiters.first_key_value() {
+            first.seat.call.notify_one();
+        }
     }
 }

@@ -1,168 +1,194 @@
-//! When a delivery may leave: the robot's window, the platform's bucket, and the turn of each.
+//! When a delivery may leave: the robot's window, the platform's bucket, the organisation's month, and the turn of each.
 //!
 //! Owns the promise that a robot is never sent more than its platform allows in any window. It decides and waits; it never
-//! sends, and it knows nothing of events. The only room that names governor.
+//! sends, and it does not read what it is about. The only room that names governor.
 
+mod ask;
 mod bucket;
+mod group;
+mod hold;
+mod inner;
 mod lane;
+mod notebook;
 mod permit;
+mod plan;
 mod quota;
+mod recall;
+mod status;
+mod timeline;
 mod window;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    group::Allowance,
+    inner::Inner,
+    lane::{Admission, Key, Look, Seat, Told},
 };
+use crate::domain::{Moment, Platform, RobotId};
 
-use tokio::time::Instant;
-
-use self::{bucket::Bucket, lane::Lane};
-use crate::domain::{Platform, RobotId};
-
-pub use lane::RobotStatus;
-pub use permit::Permit;
-pub use quota::{PlatformQuota, WindowQuota};
+pub use ask::{Ask, Folded, Later, Outcome, Place, Turn};
+pub use group::{AtEnd, GroupSettings, GroupStatus};
+pub use hold::{Hold, HoldCause};
+pub use notebook::{NotNoted, Note, Notebook};
+pub use permit::{Changes, Permit};
+pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
+pub use status::{Holds, RobotStatus};
 
 /// What bounds sending.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// A wait up to this long is waited out in memory; a longer one goes through the delay tiers.
+    /// What has just come waits up to this long in memory; a longer wait goes through the delay tiers.
     pub hold_max: Duration,
+    /// What comes back from the tiers waits up to this long in memory for its slot.
+    pub early_max: Duration,
+    /// A robot's next message leaves when the one before it was answered, or this long after that left, so that they arrive in
+    /// order. Zero means that they need not.
+    pub order_gap: Duration,
     /// Each platform's quota, in the order of [`Platform::ALL`].
     pub quotas: [PlatformQuota; 4],
+    /// When robots that refuse for a reason other than speed are left alone.
+    pub health: HealthPolicy,
+    /// The organisations that have a monthly quota.
+    pub groups: Vec<GroupSettings>,
 }
 
-/// What a delivery asks with.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask {
-    /// The robot it is for.
-    pub robot: RobotId,
-    /// The platform the robot lives on.
-    pub platform: Platform,
-    /// Whether it overtakes what is not urgent.
-    pub urgent: bool,
-    /// Whether it has already waited for its turn in a delay tier.
-    pub returned: bool,
-}
-
-/// Whether a delivery may leave.
-pub enum Turn {
-    /// It may leave now. The permit is given back with the outcome of the attempt.
-    Go(Permit),
-    /// Its turn is too far away to be waited for in memory.
-    Later(Instant),
-}
-
-/// How many locks the robots are spread over, so that two cores rarely meet at one.
-const SHARDS: usize = 64;
-
-type Shard = Mutex<HashMap<RobotId, Lane>>;
-
-/// Paces every robot of this process.
-pub struct Pace {
-    settings: Settings,
-    buckets: [Bucket; 4],
-    shards: Arc<[Shard]>,
-}
+/// Paces every robot of this process. Clones are the same pace.
+#[derive(Clone)]
+pub struct Pace(Arc<Inner>);
 
 impl Pace {
-    /// A pace at which no robot has been sent anything yet.
+    /// A pace at which no robot has been sent anything yet, and it is `now`. What has to survive the process is written into `notebook`.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        let buckets =
-            std::array::from_fn(|at| Bucket::new(settings.quotas.get(at).and_then(|quota| quota.rate_per_second)));
-        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { settings, buckets, shards }
+    pub fn new(settings: Settings, notebook: Arc<dyn Notebook>, now: Moment) -> Self {
+        Self(Arc::new(Inner::new(settings, notebook, now)))
     }
 
-    /// Waits for the delivery's turn, if it comes soon.
+    /// Waits for the delivery's turn, if it comes soon, and no longer than until `leave`.
     ///
     /// Cancel safe: a delivery that stops waiting leaves nothing behind but a slot that passes unused.
-    pub async fn turn(&self, ask: Ask) -> Turn {
-        let mut ask = ask;
-        loop {
-            match self.lane(&ask, |lane, now| lane.ask(now, &ask, self.settings.hold_max)) {
-                lane::Decision::Go => break,
-                lane::Decision::Later(at) => return Turn::Later(at),
-                lane::Decision::Wait(at) => {
-                    tokio::time::sleep_until(at).await;
-                    ask.returned = true;
+    pub async fn turn(&self, ask: Ask<'_>, leave: &CancellationToken) -> Turn {
+        if let Some(turn) = self.out_of_budget(&ask, false) {
+            return turn;
+        }
+        let mut seat = None;
+        let admission =
+            self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.admit(now, &ask, &mut seat, rules));
+        match (admission, seat) {
+            (Admission::Go(place), _) => self.go(&ask, place, Vec::new(), leave).await,
+            (Admission::Wait(key), Some(seat)) => self.wait(&ask, key, &seat, leave).await,
+            (Admission::Later(later, booked), _) => {
+                if let Some(slot) = booked {
+                    self.0.note(&Note::Booked { robot: ask.robot, platform: ask.platform, slot });
                 }
+                Turn::Later(later)
+            }
+            (Admission::Superseded, _) => Turn::Superseded,
+            // Who has to wait was given a seat.
+            (Admission::Wait(_), None) => Turn::Left,
+        }
+    }
+
+    async fn wait(&self, ask: &Ask<'_>, key: Key, seat: &Seat, leave: &CancellationToken) -> Turn {
+        let waiting = Waiting { pace: &self.0, robot: ask.robot, key };
+        loop {
+            let look = self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.look(now, key, rules));
+            let until = match look {
+                Look::Go(place, folded) => return self.go(ask, place, folded, leave).await,
+                Look::Later(later) => return Turn::Later(later),
+                Look::Told => return told(seat),
+                Look::Until(at) => Some(self.0.timeline.instant(at)),
+                Look::Listen => None,
+            };
+            tokio::select! {
+                biased;
+                () = leave.cancelled() => return if waiting.stand_up() { Turn::Left } else { told(seat) },
+                () = seat.call.notified() => (),
+                () = sleep(until) => (),
             }
         }
-        let permit = Permit::new(Arc::clone(&self.shards), ask.robot);
-        if let Some(bucket) = self.buckets.get(index_of(ask.platform)) {
-            bucket.take().await;
+    }
+
+    /// A permit of the robot's windows is taken; what is left is the organisation's month and the platform's bucket.
+    async fn go(&self, ask: &Ask<'_>, place: Moment, folded: Vec<Folded>, leave: &CancellationToken) -> Turn {
+        // The robot's permit comes back by itself, however this ends.
+        let mut permit = Permit::new(Arc::clone(&self.0), ask.robot, ask.platform, place);
+        if let Some(turn) = self.out_of_budget(ask, true) {
+            return turn;
         }
-        Turn::Go(permit)
-    }
-
-    /// Counts a message that a former run, or a lost session, may have sent to this robot at `at`.
-    pub fn charge(&self, robot: RobotId, platform: Platform, at: Instant) {
-        let ask = Ask { robot, platform, urgent: false, returned: false };
-        self.lane(&ask, |lane, _| lane.charge(at));
-    }
-
-    /// Ends the hold of a robot; says whether there was one.
-    #[must_use]
-    pub fn release(&self, robot: RobotId) -> bool {
-        with_lane(&self.shards, robot, Lane::release).unwrap_or(false)
-    }
-
-    /// The robots that have something to say about them, the busiest first.
-    #[must_use]
-    pub fn robots(&self) -> Vec<RobotStatus> {
-        let now = Instant::now();
-        let mut robots: Vec<_> = self
-            .shards
-            .iter()
-            .flat_map(|shard| {
-                let lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                lanes.iter().map(|(robot, lane)| lane.status(*robot, now)).collect::<Vec<_>>()
-            })
-            .collect();
-        robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));
-        robots
-    }
-
-    /// Forgets robots whose windows are empty. Called from time to time; costs a look at each active robot.
-    pub fn drop_idle(&self) {
-        let now = Instant::now();
-        for shard in &*self.shards {
-            let mut lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes.retain(|_, lane| !lane.is_idle(now));
-            lanes.shrink_to_fit();
+        permit.draws_on(ask.group.cloned());
+        let bucket = self.0.bucket(ask.platform);
+        match leave.run_until_cancelled(bucket.take()).await {
+            Some(()) => Turn::Go(permit, folded),
+            None => Turn::Left,
         }
     }
 
-    fn lane<T>(&self, ask: &Ask, act: impl FnOnce(&mut Lane, Instant) -> T) -> T {
-        let shard = shard_of(&self.shards, ask.robot);
-        let mut lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes
-            .entry(ask.robot)
-            .or_insert_with(|| Lane::new(ask.platform, self.settings.quotas.get(index_of(ask.platform))));
-        act(lane, Instant::now())
+    /// Asks for the organisation's allowance, and takes it if asked to; nothing if it is given.
+    fn out_of_budget(&self, ask: &Ask<'_>, take: bool) -> Option<Turn> {
+        match self.0.allowance(ask.group?, take) {
+            Allowance::Open => None,
+            Allowance::Until(due) => Some(Turn::Later(Later { due, slot: None })),
+            Allowance::Dead => Some(Turn::BudgetSpent),
+        }
+    }
+
+    /// Counts a message that another process may have sent to this robot at `at`.
+    pub fn charge(&self, robot: RobotId, platform: Platform, at: Moment) {
+        self.0.lane(robot, platform, |lane, _, rules| lane.charge(at, rules));
+    }
+
+    /// Ends the hold of a robot; says which one that was, and on which platform.
+    #[must_use]
+    pub fn release(&self, robot: RobotId) -> Option<(Platform, Hold)> {
+        self.0.release(robot)
+    }
+
+    /// Takes on new limits; what is planned stays planned.
+    pub fn configure(&self, settings: Settings) {
+        self.0.configure(settings);
+    }
+
+    /// The pace's own time.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.0.timeline.now()
     }
 }
 
-fn with_lane<T>(shards: &[Shard], robot: RobotId, act: impl FnOnce(&mut Lane) -> T) -> Option<T> {
-    let mut lanes = shard_of(shards, robot).lock().unwrap_or_else(PoisonError::into_inner);
-    lanes.get_mut(&robot).map(act)
+fn told(seat: &Seat) -> Turn {
+    match seat.told() {
+        Some(Told::Spoken(hear)) => Turn::Spoken(hear),
+        Some(Told::Superseded) => Turn::Superseded,
+        None => Turn::Left,
+    }
 }
 
-#[expect(clippy::indexing_slicing, reason = "the index is taken modulo the length, and the length is SHARDS")]
-fn shard_of(shards: &[Shard], robot: RobotId) -> &Shard {
-    // The id is a keyed hash, so any of its bytes spreads evenly.
-    &shards[usize::from(robot.as_bytes()[0]) % shards.len()]
+async fn sleep(until: Option<tokio::time::Instant>) {
+    match until {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
-const fn index_of(platform: Platform) -> usize {
-    match platform {
-        Platform::DingTalk => 0,
-        Platform::DingTalkInternal => 1,
-        Platform::Lark => 2,
-        Platform::WeCom => 3,
+/// A delivery that waits in memory; when it is dropped, it does not any longer.
+struct Waiting<'a> {
+    pace: &'a Inner,
+    robot: RobotId,
+    key: Key,
+}
+
+impl Waiting<'_> {
+    fn stand_up(&self) -> bool {
+        self.pace.with(self.robot, |lane, _, _| lane.stand_up(self.key)).unwrap_or(false)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.stand_up();
     }
 }
 

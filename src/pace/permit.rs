@@ -2,46 +2,89 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use super::{Hold, NotNoted, inner::Inner, lane::Finish};
+use crate::domain::{GroupName, Moment, Platform, RobotId, Verdict};
 
-use super::{Shard, lane::Lane, with_lane};
-use crate::domain::{RobotId, Verdict};
-
-/// The right to make one attempt. Dropped without an outcome (a panic, a cut) it counts as sent.
+/// The right to make one attempt. Dropped without an outcome (a panic, a cut) it counts as sent if it had left.
 pub struct Permit {
-    shards: Arc<[Shard]>,
+    pace: Arc<Inner>,
     robot: RobotId,
-    spent: bool,
+    platform: Platform,
+    group: Option<GroupName>,
+    place: Moment,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Granted,
+    Left,
+    Returned,
+}
+
+/// What the outcome of an attempt changes for its robot and organisation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The robot is left alone from now on.
+    pub held: Option<Hold>,
+    /// Whether the robot was left alone before this attempt already.
+    pub was_held: bool,
+    /// The hold that this attempt has ended.
+    pub lifted: Option<Hold>,
+    /// Just now the organisation's use passed the share at which its setting wants a warning: used, budget.
+    pub budget_warning: Option<(GroupName, u64, u64)>,
+    /// Just now the organisation's monthly quota was found used up, until then.
+    pub budget_spent: Option<(GroupName, Moment)>,
+    /// When the robot may be sent to again, if it may not now.
+    pub resume: Option<Moment>,
 }
 
 impl Permit {
-    pub(super) fn new(shards: Arc<[Shard]>, robot: RobotId) -> Self {
-        Self { shards, robot, spent: false }
+    pub(super) fn new(pace: Arc<Inner>, robot: RobotId, platform: Platform, place: Moment) -> Self {
+        Self { pace, robot, platform, group: None, place, stage: Stage::Granted }
     }
 
-    /// Gives the permit back with the attempt's verdict. If that was a refusal for speed, the robot is held, and the
-    /// answer is for how long.
+    /// A call was taken out of this organisation's quota for the attempt.
+    pub(super) fn draws_on(&mut self, group: Option<GroupName>) {
+        self.group = group;
+    }
+
+    /// The place in the robot's order: with this slot a delivery that was refused for speed comes back before those behind it.
     #[must_use]
-    pub fn finish(mut self, verdict: Verdict) -> Option<Duration> {
-        self.spent = true;
-        self.give_back(Some(verdict))
+    pub const fn place(&self) -> Moment {
+        self.place
+    }
+
+    /// Says that the attempt leaves now. What is written here survives the process: an attempt that cannot be written down must not be made.
+    pub fn leaves(&mut self) -> Result<(), NotNoted> {
+        self.pace.leaves(self.robot, self.platform)?;
+        self.stage = Stage::Left;
+        Ok(())
+    }
+
+    /// Gives the permit back with the attempt's verdict.
+    #[must_use]
+    pub fn finish(mut self, verdict: Verdict, took: Duration) -> Changes {
+        self.stage = Stage::Returned;
+        let end = Finish { verdict: Some(verdict), took: Some(took) };
+        self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end)
     }
 
     /// Gives the permit back without anything having been sent.
-    pub fn unused(mut self) {
-        with_lane(&self.shards, self.robot, Lane::give_back);
-        self.spent = true;
-    }
-
-    fn give_back(&self, outcome: Option<Verdict>) -> Option<Duration> {
-        with_lane(&self.shards, self.robot, |lane| lane.finish(Instant::now(), outcome)).flatten()
+    pub fn unused(self) {
+        drop(self);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.spent {
-            self.give_back(None);
+        match self.stage {
+            Stage::Granted => self.pace.give_back(self.robot, self.group.as_ref()),
+            Stage::Left => {
+                let end = Finish { verdict: None, took: None };
+                let _ = self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end);
+            }
+            Stage::Returned => (),
         }
     }
 }

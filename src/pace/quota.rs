@@ -1,4 +1,4 @@
-//! How much a platform allows. Owns the numbers' shape; the documented numbers are the defaults of `config/`.
+//! What a platform allows.
 
 use std::time::Duration;
 
@@ -24,4 +24,34 @@ pub struct PlatformQuota {
     pub penalty_min: Duration,
     /// The longest hold; each further refusal doubles the wait up to this.
     pub penalty_max: Duration,
+}
+
+impl PlatformQuota {
+    /// The longest of the windows, if there is one.
+    #[must_use]
+    pub fn longest(&self) -> Option<WindowQuota> {
+        self.windows.iter().max_by_key(|window| window.span).copied()
+    }
+
+    /// Whether robots have a limit at all.
+    pub(super) fn is_limited(&self) -> bool {
+        !self.windows.is_empty()
+    }
+
+    /// The most messages that any of the windows holds.
+    pub(super) fn most(&self) -> usize {
+        let most = self.windows.iter().map(|window| window.max).max().unwrap_or(0);
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+}
+
+/// When robots that refuse for a reason other than speed are left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthPolicy {
+    /// After so many refusals in a row; at least 1.
+    pub after: u32,
+    /// How long before the first message tries again.
+    pub probe_min: Duration,
+    /// The longest wait between two tries; each that fails doubles the wait up to this.
+    pub probe_max: Duration,
 }

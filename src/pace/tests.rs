@@ -1,42 +1,158 @@
 //! The room as a whole, on tokio's paused clock.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use tokio::time::Instant;
 
 use super::*;
-use crate::domain::Verdict;
+use crate::domain::{
+    Answer, Content, Event, EventId, GroupName, Overflow, Published, RobotId, SubscriptionId, Verdict,
+};
 
-const HOLD_MAX: Duration = Duration::from_secs(2);
+const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+const THROTTLED: Verdict = Verdict::Throttled { wait: None };
 
-fn pace(windows: &[(u32, u64)], penalty: (u64, u64)) -> Arc<Pace> {
-    let quota = PlatformQuota {
-        windows: windows
-            .iter()
-            .map(|(max, seconds)| WindowQuota { max: *max, span: Duration::from_secs(*seconds) })
-            .collect(),
-        margin: Duration::ZERO,
-        rate_per_second: None,
-        penalty_min: Duration::from_secs(penalty.0),
-        penalty_max: Duration::from_secs(penalty.1),
-    };
-    Arc::new(Pace::new(Settings { hold_max: HOLD_MAX, quotas: std::array::from_fn(|_| quota.clone()) }))
-}
+/// Keeps notes in memory, as a process that comes after would find them.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<Note>>>);
 
-const fn ask(robot: u8) -> Ask {
-    Ask { robot: RobotId::from_bytes([robot; 16]), platform: Platform::DingTalk, urgent: false, returned: false }
-}
-
-async fn go(pace: &Pace, ask: Ask) -> Permit {
-    match pace.turn(ask).await {
-        Turn::Go(permit) => permit,
-        Turn::Later(at) => panic!("later by {:?}", at - Instant::now()),
+impl Notebook for Notes {
+    fn note(&self, note: &Note) -> Result<(), NotNoted> {
+        self.0.lock().unwrap().push(note.clone());
+        Ok(())
     }
 }
 
-async fn later(pace: &Pace, ask: Ask) -> Duration {
-    let now = Instant::now();
-    match pace.turn(ask).await {
-        Turn::Later(at) => at - now,
-        Turn::Go(_) => panic!("it went"),
+fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> Settings {
+    let seconds = Duration::from_secs;
+    let quota = PlatformQuota {
+        windows: windows.iter().map(|(max, span)| WindowQuota { max: *max, span: seconds(*span) }).collect(),
+        margin: Duration::ZERO,
+        rate_per_second: None,
+        penalty_min: seconds(penalty.0),
+        penalty_max: seconds(penalty.1),
+    };
+    Settings {
+        hold_max: seconds(2),
+        early_max: seconds(90),
+        order_gap: Duration::ZERO,
+        quotas: std::array::from_fn(|_| quota.clone()),
+        health: HealthPolicy { after: 3, probe_min: seconds(60), probe_max: seconds(240) },
+        groups: Vec::new(),
+    }
+}
+
+fn with(settings: Settings) -> Pace {
+    Pace::new(settings, Arc::new(Notes::default()), T0)
+}
+
+fn pace(windows: &[(u32, u64)], penalty: (u64, u64)) -> Pace {
+    with(settings(windows, penalty))
+}
+
+/// A delivery that asks.
+#[derive(Clone)]
+struct Asking {
+    robot: RobotId,
+    subscription: SubscriptionId,
+    overflow: Overflow,
+    group: Option<GroupName>,
+    event: Arc<Event>,
+    place: Place,
+}
+
+fn asking(robot: u8) -> Asking {
+    let event = Event {
+        id: EventId::from_bytes(EventId::random_bytes()),
+        topic: "ops".parse().unwrap(),
+        content: Content::default(),
+        urgent: false,
+        received_at: T0,
+        expires_at: T0.after(Duration::from_secs(86_400)),
+        published: Published::default(),
+    };
+    Asking {
+        robot: RobotId::from_bytes([robot; 16]),
+        subscription: SubscriptionId::from_bytes([robot; 16]),
+        overflow: Overflow::Queue,
+        group: None,
+        event: Arc::new(event),
+        place: Place::Fresh,
+    }
+}
+
+impl Asking {
+    fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    fn overflowing(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    fn event(mut self, change: impl FnOnce(&mut Event)) -> Self {
+        change(Arc::make_mut(&mut self.event));
+        self
+    }
+
+    fn urgent(self) -> Self {
+        self.event(|event| event.urgent = true)
+    }
+
+    async fn turn(&self, pace: &Pace) -> Turn {
+        let ask = Ask {
+            robot: self.robot,
+            platform: Platform::DingTalk,
+            subscription: self.subscription,
+            overflow: self.overflow,
+            group: self.group.as_ref(),
+            event: &self.event,
+            place: self.place,
+        };
+        pace.turn(ask, &CancellationToken::new()).await
+    }
+
+    async fn go(&self, pace: &Pace) -> Permit {
+        match self.turn(pace).await {
+            Turn::Go(mut permit, _) => {
+                permit.leaves().unwrap();
+                permit
+            }
+            Turn::Later(later) => panic!("later by {:?}", later.due.since(pace.now())),
+            _ => panic!("neither now nor later"),
+        }
+    }
+
+    async fn sent(&self, pace: &Pace, verdict: Verdict) -> Changes {
+        self.go(pace).await.finish(verdict, Duration::ZERO)
+    }
+
+    async fn later(&self, pace: &Pace) -> Later {
+        match self.turn(pace).await {
+            Turn::Later(later) => later,
+            Turn::Go(..) => panic!("it went"),
+            _ => panic!("neither now nor later"),
+        }
+    }
+}
+
+fn wait(pace: &Pace, later: Later) -> u64 {
+    later.due.since(pace.now()).as_secs()
+}
+
+async fn until(pace: &Pace, at: Moment) {
+    tokio::time::advance(at.since(pace.now())).await;
+}
+
+/// Lets every task that can go on do so.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -44,11 +160,14 @@ async fn later(pace: &Pace, ask: Ask) -> Duration {
 async fn the_whole_quota_leaves_at_once_and_the_rest_gets_slots_in_order() {
     let pace = pace(&[(20, 60)], (60, 600));
     for _ in 0..20 {
-        let _ = go(&pace, ask(1)).await.finish(Verdict::Delivered);
+        let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     }
-    let mut slots = BTreeMap::new();
+    let (mut slots, mut last) = (BTreeMap::new(), T0);
     for _ in 0..50 {
-        *slots.entry(later(&pace, ask(1)).await.as_secs()).or_insert(0) += 1;
+        let later = asking(1).later(&pace).await;
+        *slots.entry(wait(&pace, later)).or_insert(0) += 1;
+        assert!(later.slot.unwrap() > last, "no two slots are the same");
+        last = later.slot.unwrap();
     }
     assert_eq!(slots, BTreeMap::from([(60, 20), (120, 20), (180, 10)]));
     assert_eq!(pace.robots()[0].waiting, 50);
@@ -57,9 +176,9 @@ async fn the_whole_quota_leaves_at_once_and_the_rest_gets_slots_in_order() {
 #[tokio::test(start_paused = true)]
 async fn two_robots_do_not_wait_for_one_another() {
     let pace = pace(&[(1, 60)], (60, 600));
-    let _held = go(&pace, ask(1)).await;
-    let _ = go(&pace, ask(2)).await;
-    assert!(later(&pace, ask(1)).await >= Duration::from_secs(60));
+    let _held = asking(1).go(&pace).await;
+    let _ = asking(2).go(&pace).await;
+    assert!(wait(&pace, asking(1).later(&pace).await) >= 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,41 +186,93 @@ async fn a_short_wait_is_waited_out_in_memory() {
     let pace = pace(&[(5, 1)], (5, 60));
     let start = Instant::now();
     for _ in 0..10 {
-        let _ = go(&pace, ask(1)).await.finish(Verdict::Delivered);
+        let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     }
     assert_eq!(start.elapsed().as_secs(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_waited_goes_before_what_has_just_come() {
+async fn what_has_waited_goes_before_what_has_just_come_and_in_the_order_of_its_slots() {
     let pace = pace(&[(1, 60)], (60, 600));
-    let _ = go(&pace, ask(1)).await.finish(Verdict::Delivered);
-    let first = later(&pace, ask(1)).await;
-    tokio::time::advance(first - Duration::from_millis(1)).await;
-    assert!(later(&pace, ask(1)).await > Duration::from_secs(60), "it may not take the slot of the first");
-    tokio::time::advance(Duration::from_millis(1)).await;
-    let _ = go(&pace, Ask { returned: true, ..ask(1) }).await;
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
+    until(&pace, first.due.before(Duration::from_millis(1))).await;
+    assert!(wait(&pace, asking(1).later(&pace).await) > 60, "it may not take the slot of the first");
+    // The second has come back too early; the first, which came back after it, goes first all the same.
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for (name, later) in [("second", second), ("first", first)] {
+        let (pace, order) = (pace.clone(), Arc::clone(&order));
+        tokio::spawn(async move {
+            let _ = asking(1).at(Place::Slot(later.slot.unwrap())).sent(&pace, Verdict::Delivered).await;
+            order.lock().unwrap().push(name);
+        });
+        settle().await;
+    }
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(*order.lock().unwrap(), ["first", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_for_its_slot_goes_straight_out() {
+    let pace = pace(&[(20, 60)], (60, 600));
+    for _ in 0..20 {
+        let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    }
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        waiting.push(asking(1).later(&pace).await);
+    }
+    for later in waiting {
+        // As early as the tiers bring it back.
+        let early = later.due.before(Duration::from_secs(80)).max(pace.now());
+        until(&pace, early).await;
+        let (began, slot) = (pace.now(), later.slot.unwrap());
+        let _ = asking(1).at(Place::Slot(slot)).sent(&pace, Verdict::Delivered).await;
+        assert!(pace.now().since(later.due) < Duration::from_secs(1), "{:?} late", pace.now().since(later.due));
+        assert!(pace.now() >= began);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_urgent_delivery_overtakes_what_waits() {
     let pace = pace(&[(1, 60)], (60, 600));
-    let _ = go(&pace, ask(1)).await.finish(Verdict::Delivered);
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     for _ in 0..10 {
-        later(&pace, ask(1)).await;
+        asking(1).later(&pace).await;
     }
-    tokio::time::advance(Duration::from_secs(60)).await;
-    let _ = go(&pace, Ask { urgent: true, ..ask(1) }).await;
+    let urgent = asking(1).urgent().later(&pace).await;
+    assert_eq!(wait(&pace, urgent), 60, "it waits for the window, and for nobody else");
+    until(&pace, urgent.due).await;
+    let _ = asking(1).urgent().at(Place::Slot(urgent.slot.unwrap())).go(&pace).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_one_robot_leave_one_after_the_other_so_that_they_arrive_in_order() {
+    let pace = with(Settings { order_gap: Duration::from_millis(50), ..settings(&[(20, 60)], (60, 600)) });
+    let start = Instant::now();
+    let first = asking(1).go(&pace).await;
+    let second = asking(1).go(&pace).await;
+    assert_eq!(start.elapsed().as_millis(), 50, "the first was not answered: the second leaves a little later");
+    let third = tokio::spawn({
+        let pace = pace.clone();
+        async move { asking(1).go(&pace).await }
+    });
+    settle().await;
+    assert!(!third.is_finished());
+    let _ = (first.finish(Verdict::Delivered, Duration::ZERO), second.finish(Verdict::Delivered, Duration::ZERO));
+    let _ = third.await.unwrap();
+    assert_eq!(start.elapsed().as_millis(), 50, "both were answered: the third leaves at once");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_for_speed_holds_the_robot_and_each_further_one_twice_as_long() {
     let pace = pace(&[(20, 60)], (60, 200));
-    let throttled = Verdict::Throttled { wait: None };
     for expected in [60, 120, 200, 200] {
-        let held = go(&pace, Ask { returned: true, ..ask(1) }).await.finish(throttled);
-        assert_eq!(held, Some(Duration::from_secs(expected)));
-        assert!(later(&pace, ask(1)).await >= Duration::from_secs(expected));
+        let changes = asking(1).at(Place::Again).sent(&pace, THROTTLED).await;
+        assert_eq!(changes.held.map(|hold| hold.wait.as_secs()), Some(expected));
+        assert_eq!(changes.resume, Some(pace.now().after(Duration::from_secs(expected))));
+        assert!(wait(&pace, asking(1).later(&pace).await) >= expected);
+        assert_eq!(pace.robots()[0].hold.map(|hold| hold.cause), Some(HoldCause::Throttled));
         tokio::time::advance(Duration::from_secs(expected)).await;
     }
 }
@@ -109,50 +280,273 @@ async fn a_refusal_for_speed_holds_the_robot_and_each_further_one_twice_as_long(
 #[tokio::test(start_paused = true)]
 async fn after_a_hold_one_message_probes_alone_until_one_gets_through() {
     let pace = pace(&[(20, 60)], (10, 10));
-    let held = go(&pace, ask(1)).await.finish(Verdict::Throttled { wait: None });
-    tokio::time::advance(held.unwrap()).await;
-    let probe = go(&pace, Ask { returned: true, ..ask(1) }).await;
+    let held = asking(1).sent(&pace, THROTTLED).await.held.unwrap();
+    tokio::time::advance(held.wait).await;
+    let probe = asking(1).at(Place::Again).go(&pace).await;
     let second = tokio::spawn({
-        let pace = Arc::clone(&pace);
-        async move { pace.turn(Ask { returned: true, ..ask(1) }).await }
+        let pace = pace.clone();
+        async move { asking(1).at(Place::Again).go(&pace).await }
     });
-    tokio::task::yield_now().await;
+    settle().await;
     assert!(!second.is_finished(), "the second must wait for the probe");
-    let _ = probe.finish(Verdict::Delivered);
-    assert!(matches!(second.await.unwrap(), Turn::Go(_)));
+    assert!(probe.finish(Verdict::Delivered, Duration::ZERO).lifted.is_some());
+    let _ = second.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_released_robot_is_not_held_any_longer() {
-    let pace = pace(&[(20, 60)], (600, 600));
-    let _ = go(&pace, ask(1)).await.finish(Verdict::Throttled { wait: None });
-    assert!(pace.release(ask(1).robot));
-    let _ = go(&pace, Ask { returned: true, ..ask(1) }).await;
-    assert!(!pace.release(ask(9).robot));
+async fn a_hold_moves_what_is_planned_and_keeps_its_order() {
+    let pace = pace(&[(1, 60)], (300, 300));
+    let air = asking(1).go(&pace).await;
+    let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
+    let held = air.finish(THROTTLED, Duration::ZERO).held.unwrap();
+    let third = asking(1).later(&pace).await;
+    assert!(third.due > held.until && third.slot > second.slot);
+    until(&pace, first.due).await;
+    let first = asking(1).at(Place::Slot(first.slot.unwrap())).later(&pace).await;
+    assert!(first.due >= held.until, "it waits out the hold");
+    until(&pace, second.due).await;
+    let second = asking(1).at(Place::Slot(second.slot.unwrap())).later(&pace).await;
+    assert!(first.slot < second.slot && second.slot < third.slot);
+    assert!(second.due.since(first.due).as_secs() >= 60 && third.due > second.due);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_may_have_been_sent_before_a_restart_is_counted() {
-    let pace = pace(&[(2, 60)], (60, 600));
-    pace.charge(ask(1).robot, Platform::DingTalk, Instant::now());
-    let _ = go(&pace, ask(1)).await.finish(Verdict::Delivered);
-    assert_eq!(later(&pace, ask(1)).await, Duration::from_secs(60));
+async fn a_released_robot_is_not_held_any_longer_and_who_waits_goes_at_once() {
+    let pace = pace(&[(20, 60)], (60, 60));
+    let _ = asking(1).sent(&pace, THROTTLED).await;
+    let waiting = tokio::spawn({
+        let pace = pace.clone();
+        async move { asking(1).at(Place::Again).go(&pace).await }
+    });
+    settle().await;
+    assert!(!waiting.is_finished());
+    assert!(pace.release(asking(1).robot).is_some());
+    let start = Instant::now();
+    let _ = waiting.await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(pace.release(asking(9).robot).is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_dropped_without_an_outcome_counts_as_sent() {
+async fn refusals_for_another_reason_hold_the_robot_after_a_few_in_a_row_and_a_probe_lifts_it() {
+    let pace = pace(&[(20, 60)], (60, 600));
+    for _ in 0..2 {
+        assert_eq!(asking(1).sent(&pace, Verdict::Security).await.held, None);
+    }
+    assert_eq!(asking(1).sent(&pace, Verdict::Delivered).await.held, None, "not in a row");
+    for _ in 0..2 {
+        assert_eq!(asking(1).sent(&pace, Verdict::Security).await.held, None);
+    }
+    for expected in [60, 120, 240, 240] {
+        let held = asking(1).at(Place::Again).sent(&pace, Verdict::Security).await.held.unwrap();
+        assert_eq!((held.cause, held.wait.as_secs()), (HoldCause::Security, expected));
+        assert!(wait(&pace, asking(1).later(&pace).await) >= expected, "deliveries park instead of burning attempts");
+        tokio::time::advance(held.wait).await;
+    }
+    assert!(asking(1).at(Place::Again).sent(&pace, Verdict::Delivered).await.lifted.is_some());
+    assert_eq!(pace.robots()[0].hold, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_cannot_leave_in_time_is_told_so_and_takes_no_slot() {
     let pace = pace(&[(1, 60)], (60, 600));
-    drop(go(&pace, ask(1)).await);
-    assert_eq!(later(&pace, ask(1)).await, Duration::from_secs(60));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let hasty = asking(1).event(|event| event.expires_at = T0.after(Duration::from_secs(30)));
+    assert_eq!(hasty.later(&pace).await.slot, None);
+    assert_eq!(wait(&pace, asking(1).later(&pace).await), 60, "the slot is still free");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_one() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let digesting = || asking(1).overflowing(Overflow::Digest);
+    let _ = digesting().sent(&pace, Verdict::Delivered).await;
+    let mut bundle = Vec::new();
+    for _ in 0..30 {
+        bundle.push(digesting().later(&pace).await);
+    }
+    assert!(bundle.iter().all(|later| *later == bundle[0]), "one slot for all");
+    assert!(wait(&pace, asking(1).later(&pace).await) >= 120, "another subscription has a slot of its own");
+    let mut back: Vec<_> = Vec::new();
+    for later in &bundle {
+        let (pace, slot) = (pace.clone(), later.slot.unwrap());
+        back.push(tokio::spawn(async move { digesting_turn(slot, &pace).await }));
+    }
+    settle().await;
+    until(&pace, bundle[0].due).await;
+    let (mut leaders, mut folded, mut heard) = (Vec::new(), 0, 0);
+    for one in back {
+        match one.await.unwrap() {
+            Turn::Go(permit, spoken) => {
+                folded += spoken.len();
+                leaders.push(permit);
+                for one in spoken {
+                    let answer = Answer { verdict: Verdict::Delivered, code: "0".into(), detail: String::new() };
+                    one.tell.send(Outcome { answer, resume: T0 }).unwrap();
+                }
+            }
+            Turn::Spoken(hear) => {
+                assert_eq!(hear.await.unwrap().answer.verdict, Verdict::Delivered);
+                heard += 1;
+            }
+            _ => panic!("neither leader nor spoken for"),
+        }
+    }
+    assert_eq!((leaders.len(), folded, heard), (1, 29, 29));
+}
+
+async fn digesting_turn(slot: Moment, pace: &Pace) -> Turn {
+    asking(1).overflowing(Overflow::Digest).at(Place::Slot(slot)).turn(pace).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_subscription_that_wants_the_latest_only_the_newest_waits() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let received = |seconds: u64| {
+        let at = T0.after(Duration::from_secs(seconds));
+        asking(1).overflowing(Overflow::Latest).event(|event| event.received_at = at)
+    };
+    let _ = received(0).sent(&pace, Verdict::Delivered).await;
+    let older = received(1);
+    let parked = older.later(&pace).await;
+    let newer = received(2);
+    let newest = newer.later(&pace).await;
+    assert_eq!(parked.slot, newest.slot, "it takes over the slot");
+    until(&pace, parked.due).await;
+    assert!(matches!(older.clone().at(Place::Slot(parked.slot.unwrap())).turn(&pace).await, Turn::Superseded));
+    let _ = newer.clone().at(Place::Slot(newest.slot.unwrap())).sent(&pace, Verdict::Delivered).await;
+    // In memory as well.
+    until(&pace, pace.now().after(Duration::from_millis(59_000))).await;
+    let waiting = tokio::spawn({
+        let (pace, waiting) = (pace.clone(), received(120));
+        async move { waiting.turn(&pace).await }
+    });
+    settle().await;
+    let _ = received(121).go(&pace).await;
+    assert!(matches!(waiting.await.unwrap(), Turn::Superseded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
+    let notes = Notes::default();
+    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), T0);
+    let _ = asking(1).sent(&before, Verdict::Delivered).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    std::mem::forget((asking(1).go(&before).await, asking(1).go(&before).await));
+    let parked = asking(1).later(&before).await;
+    let _ = asking(2).sent(&before, THROTTLED).await;
+    let _ = asking(3).sent(&before, THROTTLED).await;
+    assert!(before.release(asking(3).robot).is_some());
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let crash = before.now();
+
+    let after = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(Notes::default()), crash);
+    after.recall(notes.0.lock().unwrap().clone());
+    let next = asking(1).later(&after).await;
+    assert!(next.slot > parked.slot, "behind what waits in the broker");
+    // The first comes back 60 s after its answer; the two others, of which nothing is known, 60 s after the crash.
+    let first = asking(1).urgent().later(&after).await;
+    assert_eq!(first.due.since(T0).as_secs(), 60);
+    let second = asking(1).urgent().later(&after).await;
+    assert_eq!(second.due.since(crash).as_secs(), 60);
+    assert!(wait(&after, asking(2).later(&after).await) >= 590);
+    let _ = asking(3).go(&after).await;
+    let _ = asking(4).go(&after).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_down_again_says_the_same() {
+    let before = pace(&[(3, 60)], (600, 600));
+    let _in_the_air = [asking(1).go(&before).await, asking(1).go(&before).await, asking(1).go(&before).await];
+    let parked = asking(1).later(&before).await;
+    let _ = asking(2).sent(&before, THROTTLED).await;
+    let after = pace(&[(3, 60)], (600, 600));
+    after.recall(before.recollect());
+    assert!(asking(1).later(&after).await.slot > parked.slot);
+    assert!(wait(&after, asking(2).later(&after).await) >= 599);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_month_stops_every_robot_of_its_organisation_and_no_other() {
+    let name: GroupName = "acme".parse().unwrap();
+    let group = GroupSettings {
+        name: name.clone(),
+        monthly: Some(2),
+        at_end: AtEnd::Hold,
+        warn_at: 1.0,
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    let pace = with(Settings { groups: vec![group], ..settings(&[(20, 60)], (60, 600)) });
+    let of_group = |robot| Asking { group: Some(name.clone()), ..asking(robot) };
+    let _ = of_group(1).sent(&pace, Verdict::Delivered).await;
+    let last = of_group(2).sent(&pace, Verdict::Delivered).await;
+    assert_eq!(last.budget_warning, Some((name.clone(), 2, 2)));
+    let month_ends = pace.groups()[0].month_ends;
+    assert_eq!(
+        of_group(3).event(|event| event.expires_at = month_ends.after(Duration::from_secs(1))).later(&pace).await.due,
+        month_ends
+    );
+    let _ = asking(4).go(&pace).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_dropped_without_an_outcome_counts_as_sent_only_if_its_message_left() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let Turn::Go(permit, _) = asking(1).turn(&pace).await else { panic!("later") };
+    drop(permit);
+    drop(asking(1).go(&pace).await);
+    assert_eq!(wait(&pace, asking(1).later(&pace).await), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_wait_any_longer_leaves_its_turn_to_the_next() {
+    let pace = pace(&[(1, 1)], (60, 600));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let leave = CancellationToken::new();
+    let impatient = tokio::spawn({
+        let (pace, leave, one) = (pace.clone(), leave.clone(), asking(1));
+        async move {
+            let ask = Ask {
+                robot: one.robot,
+                platform: Platform::DingTalk,
+                subscription: one.subscription,
+                overflow: one.overflow,
+                group: None,
+                event: &one.event,
+                place: Place::Again,
+            };
+            pace.turn(ask, &leave).await
+        }
+    });
+    settle().await;
+    let start = Instant::now();
+    let patient = tokio::spawn({
+        let pace = pace.clone();
+        async move { asking(1).at(Place::Again).go(&pace).await }
+    });
+    settle().await;
+    leave.cancel();
+    assert!(matches!(impatient.await.unwrap(), Turn::Left));
+    let _ = patient.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_robot_is_forgotten_and_a_busy_one_is_not() {
     let pace = pace(&[(1, 60)], (60, 600));
-    let _ = go(&pace, ask(1)).await.finish(Verdict::Delivered);
-    pace.drop_idle();
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    pace.sweep();
     assert_eq!(pace.robots().len(), 1);
-    tokio::time::advance(Duration::from_secs(60)).await;
-    pace.drop_idle();
+    tokio::time::advance(Duration::from_millis(60_001)).await;
+    pace.sweep();
     assert_eq!(pace.robots().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_limits_hold_for_what_comes_from_then_on() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    pace.configure(settings(&[(2, 60)], (60, 600)));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    assert_eq!(wait(&pace, asking(1).later(&pace).await), 60);
 }

@@ -125,7 +125,7 @@ fn verdict(code: i64, words: &str) -> Verdict {
             Verdict::Refused
         }
         130_101 | 410_100 => Verdict::Throttled { wait: None },
-        90_020 | 90_030 => Verdict::Throttled { wait: Some(MONTHLY_WAIT) },
+        90_020 | 90_030 => Verdict::BudgetSpent { wait: MONTHLY_WAIT },
         90_001..=90_019 => Verdict::Throttled { wait: Some(BUSY_WAIT) },
         _ if says("too fast") || says("too many") => Verdict::Throttled { wait: None },
         _ => Verdict::TryAgain { wait: None },
@@ -248,8 +248,8 @@ mod tests {
             (660_026, "发送失败", again),
             (90_002, "", throttled(Some(BUSY_WAIT))),
             (90_018, "", throttled(Some(BUSY_WAIT))),
-            (90_020, "", throttled(Some(MONTHLY_WAIT))),
-            (90_030, "您的企业本月webhook调用量已超过限制", throttled(Some(MONTHLY_WAIT))),
+            (90_020, "", Verdict::BudgetSpent { wait: MONTHLY_WAIT }),
+            (90_030, "您的企业本月webhook调用量已超过限制", Verdict::BudgetSpent { wait: MONTHLY_WAIT }),
             (130_103, "", again),
             (999_999, "send too fast", throttled(None)),
         ] {

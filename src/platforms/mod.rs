@@ -5,6 +5,7 @@
 
 mod advice;
 mod answer;
+mod digest;
 mod dingtalk;
 mod endpoint;
 mod lark;
@@ -14,5 +15,6 @@ mod wecom;
 
 pub use advice::advice;
 pub use answer::{Response, read_answer};
+pub use digest::digest;
 pub use endpoint::{EndpointMistake, check_endpoint};
 pub use message::{Draft, Prepared, Unsendable, prepare};

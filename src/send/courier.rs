@@ -11,9 +11,11 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
     redirect::Policy,
 };
+
+use crate::domain::Moment;
 
 use super::{
     NoAnswer, Post, Reply, Request,
@@ -86,7 +88,7 @@ impl Courier {
             self.client.post(url).header(CONTENT_TYPE, "application/json; charset=utf-8").body(request.body).send();
         let mut response = sent.await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers());
-        let (retry_after, rate_reset) = (retry_after(headers), seconds(headers, &RATE_RESET));
+        let (retry_after, rate_reset, date) = (retry_after(headers), seconds(headers, &RATE_RESET), date(headers));
         let mut body = BytesMut::new();
         while body.len() < BODY_BYTES_MAX {
             match response.chunk().await {
@@ -96,7 +98,7 @@ impl Courier {
             }
         }
         body.truncate(BODY_BYTES_MAX);
-        Ok(Reply { status: StatusCode::as_u16(&status), retry_after, rate_reset, body: Bytes::from(body) })
+        Ok(Reply { status: StatusCode::as_u16(&status), retry_after, rate_reset, date, body: Bytes::from(body) })
     }
 }
 
@@ -132,6 +134,13 @@ fn no_answer(code: &'static str, detail: &str) -> NoAnswer {
 
 fn seconds(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The server's time of day.
+fn date(headers: &HeaderMap) -> Option<Moment> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Moment::from_unix_millis(u64::try_from(since.as_millis()).ok()?))
 }
 
 /// In seconds, or as a date.

@@ -5,6 +5,7 @@
 
 mod courier;
 mod guard;
+mod skew;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,11 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
+use self::skew::Skews;
+
 pub use courier::{Courier, CourierSettings, install_crypto_provider};
 
 use crate::{
+    clock::Clock,
     domain::{Answer, Delivery, Moment, Platform, Secret, Subscription, Verdict},
-    platforms::{self, Draft, Prepared, Response},
+    platforms::{self, Draft, Prepared, Response, Unsendable},
 };
 
 /// What goes over the wire.
@@ -36,6 +40,8 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// `x-ogw-ratelimit-reset`, as a wait from now.
     pub rate_reset: Option<Duration>,
+    /// `Date`: the platform's time of day.
+    pub date: Option<Moment>,
     /// The body, or its beginning if it was very long.
     pub body: Bytes,
 }
@@ -61,35 +67,46 @@ pub trait Post: Send + Sync {
 pub struct Sender {
     post: Arc<dyn Post>,
     gateways: [Option<Url>; 4],
+    skews: Arc<Skews>,
+}
+
+/// What an attempt brought.
+pub struct Attempted {
+    /// The answer.
+    pub answer: Answer,
+    /// By how many seconds the platform's clock is found to be ahead of ours, if that is news.
+    pub skew: Option<i64>,
 }
 
 impl Sender {
     /// A sender over this network. A platform's gateway, in the order of [`Platform::ALL`], takes the place of scheme, host and port.
     #[must_use]
     pub fn new(post: Arc<dyn Post>, gateways: [Option<Url>; 4]) -> Self {
-        Self { post, gateways }
+        Self { post, gateways, skews: Arc::default() }
     }
 
     /// Makes one attempt. Whatever happens has an answer.
-    pub async fn attempt(&self, delivery: &Delivery, subscription: &Subscription, now: Moment) -> Answer {
+    pub async fn attempt(&self, delivery: &Delivery, subscription: &Subscription, clock: &Clock) -> Attempted {
+        let platform = subscription.platform;
+        let now = self.skews.theirs(platform, clock.now());
         let prepared = match platforms::prepare(&Draft { delivery, subscription, now }) {
             Ok(prepared) => prepared,
-            Err(unsendable) => {
-                return Answer {
-                    verdict: Verdict::Refused,
-                    code: unsendable.code.to_owned(),
-                    detail: unsendable.detail,
-                };
+            Err(Unsendable { code, detail }) => {
+                let answer = Answer { verdict: Verdict::Refused, code: code.to_owned(), detail };
+                return Attempted { answer, skew: None };
             }
         };
-        match self.post.post(self.directed(subscription.platform, prepared)).await {
-            Ok(reply) => {
-                let Reply { status, retry_after, rate_reset, body } = reply;
+        match self.post.post(self.directed(platform, prepared)).await {
+            Ok(Reply { status, retry_after, rate_reset, date, body }) => {
                 let response = Response { status, retry_after, rate_reset, body: &body };
-                platforms::read_answer(subscription, &response)
+                Attempted {
+                    answer: platforms::read_answer(subscription, &response),
+                    skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())),
+                }
             }
             Err(NoAnswer { code, detail }) => {
-                Answer { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail }
+                let answer = Answer { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail };
+                Attempted { answer, skew: None }
             }
         }
     }

@@ -10,26 +10,20 @@ use tokio::sync::mpsc;
 use super::{Outbox, Progress, Tally};
 use crate::{
     clock::Clock,
-    domain::{Moment, Platform, RobotId},
-    store::{Entry, Ledger},
+    store::{Entry, Journal, Ledger},
 };
 
 /// How long the first settlement of a group waits for company. It delays acks, never messages.
 const LINGER: Duration = Duration::from_millis(10);
 
-/// How many notes make a group at the most.
+/// How many tallies make a group at the most.
 const GROUP_MAX: usize = 8192;
-
-enum Note {
-    Progressed(Arc<Tally>),
-    Sent(RobotId, Platform, Moment),
-}
 
 /// Where settlements are handed in.
 #[derive(Clone)]
 pub struct Commits {
-    // Unbounded, but every note belongs to a delivery in hand or an attempt just made, and those are bounded.
-    notes: mpsc::UnboundedSender<Note>,
+    // Unbounded, but every tally belongs to a message in hand, and those are bounded.
+    tallies: mpsc::UnboundedSender<Arc<Tally>>,
 }
 
 impl Commits {
@@ -37,13 +31,8 @@ impl Commits {
     pub fn progressed(&self, tally: &Arc<Tally>) {
         if tally.announce() {
             // The committer outlives every sender; if it is gone the session is over, and the message comes back.
-            let _ = self.notes.send(Note::Progressed(Arc::clone(tally)));
+            let _ = self.tallies.send(Arc::clone(tally));
         }
-    }
-
-    /// A robot was sent a message, which has to count in its window even after a restart.
-    pub fn sent(&self, robot: RobotId, platform: Platform, at: Moment) {
-        let _ = self.notes.send(Note::Sent(robot, platform, at));
     }
 }
 
@@ -56,6 +45,8 @@ pub struct NotRecorded(#[source] pub crate::store::LedgerError);
 pub struct Committer {
     /// Where settlements are recorded.
     pub ledger: Arc<Ledger>,
+    /// Where it is noted what was sent; made durable with each group.
+    pub journal: Arc<Journal>,
     /// Through which they are acked.
     pub outbox: Arc<dyn Outbox>,
     /// What time it is.
@@ -66,36 +57,33 @@ impl Committer {
     /// Starts a committer; it ends with an answer when the last [`Commits`] is dropped and everything handed in is recorded.
     #[must_use]
     pub fn start(self) -> (Commits, tokio::task::JoinHandle<Result<(), NotRecorded>>) {
-        let (notes, handed_in) = mpsc::unbounded_channel();
-        (Commits { notes }, tokio::spawn(self.run(handed_in)))
+        let (tallies, handed_in) = mpsc::unbounded_channel();
+        (Commits { tallies }, tokio::spawn(self.run(handed_in)))
     }
 
-    async fn run(self, mut notes: mpsc::UnboundedReceiver<Note>) -> Result<(), NotRecorded> {
+    async fn run(self, mut tallies: mpsc::UnboundedReceiver<Arc<Tally>>) -> Result<(), NotRecorded> {
         let mut group = Vec::new();
-        while notes.recv_many(&mut group, GROUP_MAX).await > 0 {
+        while tallies.recv_many(&mut group, GROUP_MAX).await > 0 {
             tokio::time::sleep(LINGER).await;
             while group.len() < GROUP_MAX
-                && let Ok(note) = notes.try_recv()
+                && let Ok(tally) = tallies.try_recv()
             {
-                group.push(note);
+                group.push(tally);
             }
             self.commit(std::mem::take(&mut group)).await?;
         }
         Ok(())
     }
 
-    async fn commit(&self, group: Vec<Note>) -> Result<(), NotRecorded> {
+    async fn commit(&self, group: Vec<Arc<Tally>>) -> Result<(), NotRecorded> {
         let (mut entries, mut closed) = (Vec::with_capacity(group.len()), Vec::new());
-        for note in group {
-            match note {
-                Note::Sent(robot, platform, at) => entries.push(Entry::Sent { robot, platform, at }),
-                Note::Progressed(tally) => match tally.outcome() {
-                    Progress::Partial(entry) => entries.push(entry),
-                    Progress::Closed(entry) => {
-                        entries.extend(entry);
-                        closed.push(tally);
-                    }
-                },
+        for tally in group {
+            match tally.outcome() {
+                Progress::Partial(entry) => entries.push(entry),
+                Progress::Closed(entry) => {
+                    entries.extend(entry);
+                    closed.push(tally);
+                }
             }
         }
         self.record(entries).await?;
@@ -108,11 +96,12 @@ impl Committer {
     }
 
     async fn record(&self, entries: Vec<Entry>) -> Result<(), NotRecorded> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let (ledger, now) = (Arc::clone(&self.ledger), self.clock.now());
-        match tokio::task::spawn_blocking(move || ledger.append(&entries, now)).await {
+        let (ledger, journal, now) = (Arc::clone(&self.ledger), Arc::clone(&self.journal), self.clock.now());
+        let write = move || {
+            journal.sync()?;
+            if entries.is_empty() { Ok(()) } else { ledger.append(&entries, now) }
+        };
+        match tokio::task::spawn_blocking(write).await {
             Ok(appended) => appended.map_err(NotRecorded),
             // The blocking task panicked: resuming keeps the promise that nothing unrecorded is acked.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),

@@ -6,20 +6,20 @@ use crate::domain::{Answer, DeadReason, Delivery, Moment, Settlement, Verdict};
 /// What is to be done about a delivery whose attempt was answered.
 ///
 /// The delivery's number of attempts already counts this one if the answer is [`counts_as_attempt`]. `resume` is when the robot may be sent to
-/// again, if the platform refused for speed; `dice` is a random number from 0 to 1.
+/// again, if the platform refused for speed, and `slot` its place in the order then; `dice` is a random number from 0 to 1.
 #[must_use]
 pub fn decide(
     delivery: &Delivery,
     answer: &Answer,
     policy: &RetryPolicy,
     now: Moment,
-    resume: Moment,
+    (resume, slot): (Moment, Option<Moment>),
     dice: f64,
 ) -> Settlement {
     let dead = |reason| Settlement::Dead { reason, code: answer.code.clone(), detail: answer.detail.clone() };
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
-        Verdict::Throttled { .. } => defer(delivery, resume),
+        Verdict::Throttled { .. } | Verdict::BudgetSpent { .. } => defer(delivery, resume, slot),
         Verdict::Refused => dead(DeadReason::Refused),
         Verdict::RobotGone => dead(DeadReason::RobotGone),
         Verdict::Security => dead(DeadReason::Security),
@@ -42,8 +42,28 @@ pub fn decide(
 
 /// What is to be done about a delivery whose turn is at `until`: it waits, unless its time to live ends before.
 #[must_use]
-pub fn defer(delivery: &Delivery, until: Moment) -> Settlement {
-    if until >= delivery.event.expires_at { expired(until, delivery) } else { Settlement::Deferred { until } }
+pub fn defer(delivery: &Delivery, until: Moment, slot: Option<Moment>) -> Settlement {
+    if until >= delivery.event.expires_at { expired(until, delivery) } else { Settlement::Deferred { until, slot } }
+}
+
+/// What is done about a delivery when a newer one of its subscription takes its place.
+#[must_use]
+pub fn supersede() -> Settlement {
+    Settlement::Dead {
+        reason: DeadReason::Superseded,
+        code: "latest".to_owned(),
+        detail: "a newer message took its place while it waited for its robot".to_owned(),
+    }
+}
+
+/// What is done about a delivery whose organisation has used up its month, where the setting is not to wait.
+#[must_use]
+pub fn out_of_budget() -> Settlement {
+    Settlement::Dead {
+        reason: DeadReason::Exhausted,
+        code: "monthly_budget".to_owned(),
+        detail: "the monthly quota of the robot's organisation is used up (groups.<name>.at_end = \"dead\")".to_owned(),
+    }
 }
 
 /// What is to be done before anything is tried: nothing, unless the time to live has ended.
@@ -55,7 +75,7 @@ pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {
 /// Whether an attempt with this verdict counts: a refusal for speed does not.
 #[must_use]
 pub const fn counts_as_attempt(verdict: Verdict) -> bool {
-    !matches!(verdict, Verdict::Throttled { .. })
+    !matches!(verdict, Verdict::Throttled { .. } | Verdict::BudgetSpent { .. })
 }
 
 fn expired(at: Moment, delivery: &Delivery) -> Settlement {
@@ -99,6 +119,7 @@ mod tests {
             hops: 0,
             first_attempt_at: None,
             due_at: None,
+            slot: None,
             generation: 0,
         }
     }
@@ -111,7 +132,7 @@ mod tests {
             wait_max: Duration::from_secs(600),
         };
         let answer = Answer { verdict, code: "c".into(), detail: "d".into() };
-        decide(&delivery(attempts, expires_in), &answer, &policy, NOW, at(60), 0.0)
+        decide(&delivery(attempts, expires_in), &answer, &policy, NOW, (at(60), Some(at(1))), 0.0)
     }
 
     fn dead(reason: DeadReason) -> Settlement {
@@ -120,13 +141,15 @@ mod tests {
 
     #[test]
     fn every_verdict_has_its_settlement() {
+        let spent = Verdict::BudgetSpent { wait: Duration::from_secs(60) };
         let again = |wait: Option<u64>| Verdict::TryAgain { wait: wait.map(Duration::from_secs) };
         for (verdict, attempts, expires_in, settlement) in [
             (Verdict::Delivered, 1, 900, Settlement::Done),
             (Verdict::Refused, 1, 900, dead(DeadReason::Refused)),
             (Verdict::RobotGone, 1, 900, dead(DeadReason::RobotGone)),
             (Verdict::Security, 1, 900, dead(DeadReason::Security)),
-            (Verdict::Throttled { wait: None }, 0, 900, Settlement::Deferred { until: at(60) }),
+            (Verdict::Throttled { wait: None }, 0, 900, Settlement::Deferred { until: at(60), slot: Some(at(1)) }),
+            (spent, 0, 900, Settlement::Deferred { until: at(60), slot: Some(at(1)) }),
             (again(None), 1, 900, Settlement::Retried { until: at(5) }),
             (again(None), 2, 900, Settlement::Retried { until: at(15) }),
             (again(Some(100)), 2, 900, Settlement::Retried { until: at(100) }),
@@ -143,9 +166,10 @@ mod tests {
             Settlement::Dead { reason, .. } => Some(reason),
             _ => None,
         };
-        assert_eq!(reason(defer(&delivery(0, 60), at(60))), Some(DeadReason::Expired));
+        assert_eq!(reason(defer(&delivery(0, 60), at(60), None)), Some(DeadReason::Expired));
         assert_eq!(reason(settle(Verdict::Throttled { wait: None }, 0, 60)), Some(DeadReason::Expired));
-        assert_eq!(defer(&delivery(0, 61), at(60)), Settlement::Deferred { until: at(60) });
+        let deferred = Settlement::Deferred { until: at(60), slot: Some(at(3)) };
+        assert_eq!(defer(&delivery(0, 61), at(60), Some(at(3))), deferred);
         assert_eq!(expire(&delivery(0, 1), NOW), None);
         assert_eq!(expire(&delivery(0, 1), at(1)).and_then(reason), Some(DeadReason::Expired));
     }
@@ -153,6 +177,7 @@ mod tests {
     #[test]
     fn a_refusal_for_speed_is_no_attempt() {
         assert!(!counts_as_attempt(Verdict::Throttled { wait: None }));
+        assert!(!counts_as_attempt(Verdict::BudgetSpent { wait: Duration::ZERO }));
         assert!(counts_as_attempt(Verdict::TryAgain { wait: None }));
         assert!(counts_as_attempt(Verdict::Delivered));
     }

@@ -11,7 +11,7 @@ mod schedule;
 mod tally;
 
 pub use committer::{Commits, Committer, NotRecorded};
-pub use decide::{counts_as_attempt, decide, defer, expire};
+pub use decide::{counts_as_attempt, decide, defer, expire, out_of_budget, supersede};
 pub use identity::{Identity, key_of_delivery};
 pub use outbox::{NextStep, NotStored, Outbox, Receipt, SessionEnded};
 pub use schedule::RetryPolicy;

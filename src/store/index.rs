@@ -66,7 +66,6 @@ impl Index {
                     closed.insert(*key);
                 }
             }
-            Entry::Sent { .. } => {}
         }
     }
 

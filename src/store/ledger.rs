@@ -1,4 +1,4 @@
-//! The ledger: which deliveries of a message are settled, and which robots were sent to lately.
+//! The ledger: which deliveries of a message are settled.
 //!
 //! Append-only segments, one frame for each group commit, synced before the call returns. It is not in sled: sled rewrites its pages in the
 //! background and keeps old ones, while everything here is true for minutes and then of no use, so whole files are deleted. Its size on the
@@ -18,7 +18,7 @@ use super::{
     index::{Adopted, Index},
     segment::{self, Segment},
 };
-use crate::domain::{Moment, Platform, RobotId, SubscriptionId};
+use crate::domain::{Moment, SubscriptionId};
 
 /// A segment larger than this is followed by a new one.
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
@@ -32,14 +32,8 @@ const BYTES_MAX: u64 = 48 * 1024 * 1024;
 pub struct LedgerSettings {
     /// Its folder.
     pub dir: PathBuf,
-    /// For how long at least it is remembered that a message is closed, or that a robot was sent to.
+    /// For how long at least it is remembered that a message is closed.
     pub window: Duration,
-}
-
-/// What was found when the ledger was opened.
-pub struct Recovered {
-    /// Which robots were sent a message within the window, and when.
-    pub sent: Vec<(RobotId, Platform, Moment)>,
 }
 
 /// The open ledger.
@@ -66,11 +60,11 @@ struct Old {
 
 impl Ledger {
     /// Opens the ledger, or begins one. Blocks on the disk.
-    pub fn open(settings: LedgerSettings, now: Moment) -> Result<(Self, Recovered), LedgerError> {
+    pub fn open(settings: LedgerSettings, now: Moment) -> Result<Self, LedgerError> {
         let dir = settings.dir.clone();
         let failed = |source| LedgerError { path: dir.clone(), verb: "opened", source };
         fs::create_dir_all(&dir).map_err(failed)?;
-        let (mut index, mut sent, mut old) = (Index::default(), Vec::new(), VecDeque::new());
+        let (mut index, mut old) = (Index::default(), VecDeque::new());
         for found in segment::find(&dir).map_err(failed)? {
             let bytes = fs::read(&found.path).map_err(failed)?;
             let mut newest = Moment::from_unix_millis(0);
@@ -79,14 +73,7 @@ impl Ledger {
                     break;
                 };
                 newest = newest.max(at);
-                for entry in entries {
-                    index.apply(&entry, found.number, at);
-                    if let Entry::Sent { robot, platform, at } = entry
-                        && now.since(at) <= settings.window
-                    {
-                        sent.push((robot, platform, at));
-                    }
-                }
+                entries.iter().for_each(|entry| index.apply(entry, found.number, at));
             }
             old.push_back(Old { number: found.number, path: found.path, bytes: found.bytes, newest });
         }
@@ -95,7 +82,7 @@ impl Ledger {
         let writer = Writer { settings, number, current: None, began: now, old };
         let ledger = Self { writer: Mutex::new(writer), index: Mutex::new(index) };
         ledger.begin_session(now)?;
-        Ok((ledger, Recovered { sent }))
+        Ok(ledger)
     }
 
     /// Says that nothing is in hand any more, and finds out whether the ledger can be written: a session that cannot record would send
@@ -206,10 +193,11 @@ fn encode(entries: &[Entry], now: Moment) -> Vec<u8> {
 fn decode(payload: &[u8]) -> Option<(Moment, Vec<Entry>)> {
     let (at, mut rest) = payload.split_first_chunk::<8>()?;
     let mut entries = Vec::new();
+    rest = Entry::pass_over(rest);
     while !rest.is_empty() {
         let (entry, after) = Entry::decode(rest)?;
         entries.push(entry);
-        rest = after;
+        rest = Entry::pass_over(after);
     }
     Some((Moment::from_unix_millis(u64::from_be_bytes(*at)), entries))
 }
@@ -244,24 +232,19 @@ mod tests {
     #[test]
     fn what_was_recorded_is_known_after_reopening() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
-        let robot = RobotId::from_bytes([9; 16]);
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         ledger.append(&[partial(1, 0, &[1]), Entry::Closed { key: key(2) }], T0).unwrap();
-        ledger.append(&[partial(1, 0, &[2]), Entry::Sent { robot, platform: Platform::Lark, at: T0 }], T0).unwrap();
+        ledger.append(&[partial(1, 0, &[2])], T0).unwrap();
         drop(ledger);
-        let (ledger, recovered) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         assert_eq!(ledger.done(key(1)), [id(1), id(2)]);
         assert!(ledger.is_closed(key(2)) && !ledger.is_closed(key(1)));
-        assert_eq!(recovered.sent, [(robot, Platform::Lark, T0)]);
-        let later = T0.after(Duration::from_secs(601));
-        drop(ledger);
-        assert!(Ledger::open(settings(dir.path()), later).unwrap().1.sent.is_empty());
     }
 
     #[test]
     fn an_unfinished_message_is_adopted_once_in_each_session() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         ledger.append(&[partial(1, 7, &[1]), partial(2, 7, &[2])], T0).unwrap();
         assert_eq!(ledger.adopt([7; 16]), None, "both are in hand in this session");
         for _ in 0..2 {
@@ -280,7 +263,7 @@ mod tests {
     #[test]
     fn a_crash_while_writing_loses_only_what_was_being_written() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         ledger.append(&[Entry::Closed { key: key(1) }], T0).unwrap();
         ledger.append(&[Entry::Closed { key: key(2) }], T0).unwrap();
         drop(ledger);
@@ -288,7 +271,7 @@ mod tests {
         let bytes = fs::read(&last.path).unwrap();
         fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
         for _ in 0..2 {
-            let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+            let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
             assert!(ledger.is_closed(key(1)) && !ledger.is_closed(key(2)));
             ledger.append(&[Entry::Closed { key: key(3) }], T0).unwrap();
             assert!(ledger.is_closed(key(3)));
@@ -298,7 +281,7 @@ mod tests {
     #[test]
     fn old_segments_are_deleted_and_what_is_unfinished_is_carried_on() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         ledger.append(&[partial(1, 7, &[1]), Entry::Closed { key: key(2) }], T0).unwrap();
         let mut now = T0;
         for _ in 0..40 {
@@ -309,14 +292,14 @@ mod tests {
         assert!(ledger.is_closed(key(3)));
         drop(ledger);
         assert!(segment::find(&settings(dir.path()).dir).unwrap().len() <= 8);
-        let (ledger, _) = Ledger::open(settings(dir.path()), now).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), now).unwrap();
         assert_eq!(ledger.adopt([7; 16]).unwrap().done, [id(1)]);
     }
 
     #[test]
     fn the_disk_use_is_bounded_whatever_is_recorded() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         let many: Vec<_> = (0..250_000_u64)
             .map(|number| {
                 let mut name = [0; 16];
@@ -334,7 +317,7 @@ mod tests {
     #[test]
     fn a_ledger_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(settings(dir.path()), T0).unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         let folder = settings(dir.path()).dir;
         let aside = dir.path().join("aside");
         fs::rename(&folder, &aside).unwrap();

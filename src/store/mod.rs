@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `db/` | subscriptions, sealed (sled) | transaction, flush, `sync_data` |
 //! | `slots` | wrapped data keys, 128 bytes each | in place, `sync_data` |
-//! | `ledger/` | what is settled, who was sent to lately | appended, `sync_data`; old segments are deleted |
+//! | `ledger/` | what is settled | appended, `sync_data`; old segments are deleted |
+//! | `journal/` | what robots are sent, slots, holds, months | appended, `sync_data` with the ledger |
 //! | `lock` | nothing; who has it locked owns the folder | |
 //!
 //! Success is reported after the bytes are synced, never before. sled blocks on the disk: calls that may do so say it.
@@ -15,10 +16,12 @@ mod db;
 mod entry;
 mod error;
 mod index;
+mod journal;
 mod ledger;
 mod listing;
 mod lock;
 mod mask;
+mod note;
 mod options;
 mod record;
 mod row;
@@ -30,7 +33,8 @@ mod subscriptions;
 pub use entry::{Entry, LedgerKey};
 pub use error::{LedgerError, StoreError};
 pub use index::Adopted;
-pub use ledger::{Ledger, LedgerSettings, Recovered};
+pub use journal::{Journal, JournalSettings, Recalled};
+pub use ledger::{Ledger, LedgerSettings};
 pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Settings, Summary};
 pub use subscriptions::Store;
 

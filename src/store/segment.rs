@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use super::lock::sync_folder;
@@ -18,6 +19,8 @@ pub(super) struct Segment {
     file: File,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
+    /// Whether something was written since the last handle for syncing was given out.
+    dirty: AtomicBool,
 }
 
 impl Segment {
@@ -25,7 +28,7 @@ impl Segment {
     pub(super) fn create(dir: &Path, number: u64, first: &[u8]) -> io::Result<Self> {
         let path = dir.join(format!("{number:016}.ledger"));
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
-        let mut segment = Self { file, path, bytes: 0 };
+        let mut segment = Self { file, path, bytes: 0, dirty: AtomicBool::new(false) };
         segment.write(MAGIC)?;
         segment.append(first)?;
         segment.file.sync_all()?;
@@ -35,10 +38,28 @@ impl Segment {
 
     /// Appends a frame; durable when it returns. After an error nothing more may be appended: the file may end in half a frame.
     pub(super) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.append_unsynced(payload)?;
+        self.file.sync_data()
+    }
+
+    /// Appends a frame that survives the process, but the machine only when it is synced. After an error nothing more may be appended.
+    pub(super) fn append_unsynced(&mut self, payload: &[u8]) -> io::Result<()> {
         let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
         let check = crc32fast::hash(payload);
-        self.write(&[&length.to_be_bytes(), &check.to_be_bytes(), payload].concat())?;
-        self.file.sync_data()
+        self.dirty.store(true, Ordering::Release);
+        self.write(&[&length.to_be_bytes(), &check.to_be_bytes(), payload].concat())
+    }
+
+    /// Whether there is something to sync.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
+    }
+
+    /// The file, for whoever syncs it; what is written from now on has to be synced anew.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        let file = self.file.try_clone()?;
+        self.dirty.store(false, Ordering::Release);
+        Ok(file)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

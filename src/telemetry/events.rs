@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::registry::{Attempted, Dead, OnPlatform, Settled, Telemetry};
-use crate::domain::{Answer, DeadReason, Delivery, Moment, Platform, RobotId, Settlement};
+use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, Settled, Telemetry};
+use crate::{
+    domain::{Answer, DeadReason, Delivery, GroupName, Moment, Platform, RobotId, Settlement},
+    pace::{Changes, GroupStatus, Hold, HoldCause, Holds},
+};
 
 /// An event was received.
 pub struct EventReceived {
@@ -82,7 +85,9 @@ impl<'a> DeliverySettled<'a> {
         match self.settlement {
             Settlement::Done => {
                 let after = self.now.since(self.delivery.event.received_at).as_secs_f64();
-                telemetry.delivered_after_seconds.get_or_create(&OnPlatform { platform }).observe(after);
+                let on = OnPlatform { platform };
+                telemetry.delivered_after_seconds.get_or_create(&on).observe(after);
+                telemetry.delivered_after_hops.get_or_create(&on).observe(f64::from(self.delivery.hops));
             }
             Settlement::Dead { reason, code, detail } => {
                 telemetry.dead_letters.get_or_create(&Dead { platform, reason: reason.as_str() }).inc();
@@ -129,6 +134,8 @@ pub struct AttemptMade<'a> {
     pub answer: &'a Answer,
     /// How long it took.
     pub took: Duration,
+    /// For how many deliveries it spoke besides its own.
+    pub folded: usize,
 }
 
 impl AttemptMade<'_> {
@@ -138,6 +145,9 @@ impl AttemptMade<'_> {
         let verdict = self.answer.verdict.as_str();
         telemetry.attempts.get_or_create(&Attempted { platform, verdict }).inc();
         telemetry.attempt_seconds.get_or_create(&OnPlatform { platform }).observe(self.took.as_secs_f64());
+        if self.folded > 0 {
+            telemetry.digests.get_or_create(&OnPlatform { platform }).inc();
+        }
         tracing::debug!(
             platform,
             verdict,
@@ -148,27 +158,133 @@ impl AttemptMade<'_> {
     }
 }
 
-/// A robot is held because its platform refused for speed.
-pub struct RobotHeld {
+/// An attempt has changed what may be sent to its robot, or for its organisation.
+pub struct PaceChanged<'a> {
     /// On which platform.
     pub platform: Platform,
     /// Which robot.
     pub robot: RobotId,
-    /// For how long.
-    pub seconds: u64,
+    /// What has changed.
+    pub changes: &'a Changes,
+    /// What the platform said.
+    pub answer: &'a Answer,
 }
 
-impl RobotHeld {
+impl PaceChanged<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let platform = self.platform.as_str();
-        telemetry.robot_holds.get_or_create(&OnPlatform { platform }).inc();
+        if let Some(hold) = &self.changes.held {
+            self.held(hold, telemetry);
+        }
+        if let Some(hold) = &self.changes.lifted {
+            RobotLifted { platform: self.platform, robot: self.robot, cause: hold.cause }.emit(telemetry);
+        }
+        if let Some((group, used, monthly)) = &self.changes.budget_warning {
+            tracing::warn!(group = %group, used, monthly, "most of an organisation's monthly quota is used");
+        }
+        if let Some((group, until)) = &self.changes.budget_spent {
+            budget_spent(group, *until);
+        }
+    }
+
+    fn held(&self, hold: &Hold, telemetry: &Telemetry) {
+        let (platform, cause) = (self.platform.as_str(), hold.cause.as_str());
+        telemetry.robot_holds.get_or_create(&Held { platform, cause }).inc();
+        // Said once for a robot; while it goes on, each further try that fails is no news.
+        if self.changes.was_held {
+            tracing::debug!(platform, robot.id = %self.robot, cause, seconds = hold.wait.as_secs(), "a robot stays held");
+            return;
+        }
         tracing::warn!(
             platform,
             robot.id = %self.robot,
-            seconds = self.seconds,
-            "a robot is held: its platform refuses for speed, so somebody else sends through it too"
+            cause,
+            code = self.answer.code,
+            detail = self.answer.detail,
+            seconds = hold.wait.as_secs(),
+            "a robot is held: {}",
+            match hold.cause {
+                HoldCause::Throttled => "its platform refuses for speed, so somebody else sends through it too",
+                HoldCause::Budget => "its organisation's monthly quota is used up; name the organisation with --group to see its use",
+                HoldCause::Security => "its security setting refuses us; mend the secret, keyword or address list",
+                HoldCause::RobotGone => "it is gone or switched off; switch it on, or remove the subscription",
+            }
         );
+    }
+}
+
+fn budget_spent(group: &GroupName, until: Moment) {
+    let until =
+        i64::try_from(until.unix_millis()).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    tracing::warn!(group = %group, until = until.map(tracing::field::display), "an organisation's monthly quota is used up");
+}
+
+/// A robot is not held any longer: a message got through, or an operator has released it.
+pub struct RobotLifted {
+    /// On which platform.
+    pub platform: Platform,
+    /// Which robot.
+    pub robot: RobotId,
+    /// Why it was held.
+    pub cause: HoldCause,
+}
+
+impl RobotLifted {
+    /// Logs it.
+    pub fn emit(&self, _telemetry: &Telemetry) {
+        let cause = self.cause.as_str();
+        tracing::info!(platform = self.platform.as_str(), robot.id = %self.robot, cause, "a robot is not held any longer");
+    }
+}
+
+/// How many robots are held, and what organisations have used, as seen from time to time.
+pub struct PaceSeen<'a> {
+    /// Held robots.
+    pub holds: &'a Holds,
+    /// Organisations.
+    pub groups: &'a [GroupStatus],
+}
+
+impl PaceSeen<'_> {
+    /// Notes it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        for (platform, causes) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.holds) {
+            for (cause, count) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(causes) {
+                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(*count);
+            }
+        }
+        for one in self.groups {
+            let group = OfGroup { group: one.name.to_string() };
+            telemetry.group_used.get_or_create(&group).set(i64::try_from(one.used).unwrap_or(i64::MAX));
+            if let Some(monthly) = one.monthly {
+                telemetry.group_monthly.get_or_create(&group).set(i64::try_from(monthly).unwrap_or(i64::MAX));
+            }
+        }
+    }
+}
+
+/// A platform's clock and ours differ by more than usual, or do not any longer.
+pub struct ClockSkewed {
+    /// Whose clock.
+    pub platform: Platform,
+    /// By how many seconds it is ahead of ours.
+    pub seconds: i64,
+}
+
+impl ClockSkewed {
+    /// Notes and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let platform = self.platform.as_str();
+        telemetry.clock_skew_seconds.get_or_create(&OnPlatform { platform }).set(self.seconds);
+        if self.seconds == 0 {
+            tracing::info!(platform, "this machine's clock agrees with the platform's again");
+        } else {
+            tracing::warn!(
+                platform,
+                seconds = self.seconds,
+                "this machine's clock differs from the platform's; signatures follow the platform's: correct the clock"
+            );
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::domain::{DeadReason, Platform};
+use crate::{
+    domain::{DeadReason, Platform},
+    pace::HoldCause,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Settled {
@@ -34,6 +37,27 @@ pub(super) struct Attempted {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OnPlatform {
     pub(super) platform: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Held {
+    pub(super) platform: &'static str,
+    pub(super) cause: &'static str,
+}
+
+/// Organisations are those that subscriptions name; they are few.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfGroup {
+    pub(super) group: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Hops;
+
+impl MetricConstructor<Histogram> for Hops {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new([0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0])
+    }
 }
 
 #[derive(Clone)]
@@ -60,7 +84,13 @@ pub struct Telemetry {
     pub(super) attempts: Family<Attempted, Counter>,
     pub(super) attempt_seconds: OfPlatform,
     pub(super) delivered_after_seconds: OfPlatform,
-    pub(super) robot_holds: Family<OnPlatform, Counter>,
+    pub(super) delivered_after_hops: Family<OnPlatform, Histogram, Hops>,
+    pub(super) digests: Family<OnPlatform, Counter>,
+    pub(super) robot_holds: Family<Held, Counter>,
+    pub(super) robots_held: Family<Held, Gauge>,
+    pub(super) group_used: Family<OfGroup, Gauge>,
+    pub(super) group_monthly: Family<OfGroup, Gauge>,
+    pub(super) clock_skew_seconds: Family<OnPlatform, Gauge>,
     pub(super) duplicates_skipped: Counter,
     pub(super) broker_sessions: Counter,
     pub(super) broker_up: Gauge,
@@ -89,7 +119,13 @@ impl Telemetry {
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
             delivered_after_seconds: Family::new_with_constructor(Seconds),
+            delivered_after_hops: Family::new_with_constructor(Hops),
+            digests: Family::default(),
             robot_holds: Family::default(),
+            robots_held: Family::default(),
+            group_used: Family::default(),
+            group_monthly: Family::default(),
+            clock_skew_seconds: Family::default(),
             duplicates_skipped: Counter::default(),
             broker_sessions: Counter::default(),
             broker_up: Gauge::default(),
@@ -135,7 +171,21 @@ impl Telemetry {
             "Time from receiving an event to having it delivered",
             self.delivered_after_seconds.clone(),
         );
-        to.register("robot_holds", "Robots held because their platform refused for speed", self.robot_holds.clone());
+        to.register(
+            "delivered_after_hops",
+            "How often a delivery was in a delay tier before it was delivered",
+            self.delivered_after_hops.clone(),
+        );
+        to.register("digests", "Messages that spoke for several deliveries", self.digests.clone());
+        to.register("robot_holds", "Times a robot was held, by cause", self.robot_holds.clone());
+        to.register("robots_held", "Robots that are held, by cause", self.robots_held.clone());
+        to.register("group_used", "Calls that an organisation has made this month", self.group_used.clone());
+        to.register("group_monthly", "Calls that an organisation may make in a month", self.group_monthly.clone());
+        to.register(
+            "clock_skew_seconds",
+            "By how much a platform's clock is ahead of this machine's, if that is much",
+            self.clock_skew_seconds.clone(),
+        );
         to.register(
             "duplicates_skipped",
             "Deliveries not made again because the ledger knew them as settled",
@@ -163,12 +213,18 @@ impl Telemetry {
             for reason in DeadReason::ALL.map(DeadReason::as_str) {
                 let _ = self.dead_letters.get_or_create(&Dead { platform, reason });
             }
-            for verdict in ["delivered", "throttled", "try_again", "refused", "robot_gone", "security"] {
+            for verdict in ["delivered", "throttled", "budget_spent", "try_again", "refused", "robot_gone", "security"]
+            {
                 let _ = self.attempts.get_or_create(&Attempted { platform, verdict });
             }
             let on = OnPlatform { platform };
             let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
-            let _ = self.robot_holds.get_or_create(&on);
+            let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
+            let _ = self.delivered_after_hops.get_or_create(&on);
+            for cause in HoldCause::ALL.map(HoldCause::as_str) {
+                let held = Held { platform, cause };
+                let _ = (self.robot_holds.get_or_create(&held), self.robots_held.get_or_create(&held));
+            }
         }
     }
 }
@@ -179,7 +235,11 @@ mod tests {
 
     #[test]
     fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
-        let text = Telemetry::new().render();
+        let telemetry = Telemetry::new();
+        // A family without a member is not shown, and which organisations there are is not known at start.
+        let group = OfGroup { group: "acme".to_owned() };
+        let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
+        let text = telemetry.render();
         let mut known: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let list = include_str!("../../docs/EVENTS.md");

@@ -1,0 +1,247 @@
+//! The lanes of all robots, spread over locks, with everything they share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    Changes, Hold, NotNoted, Note, Notebook, Settings,
+    bucket::Bucket,
+    group::{Allowance, Counted, Groups},
+    lane::{Finish, Lane, Rules},
+    timeline::Timeline,
+};
+use crate::domain::{GroupName, Moment, Platform, RobotId, Verdict};
+
+/// How many locks the robots are spread over, so that two cores rarely meet at one.
+const SHARDS: usize = 64;
+
+type Shard = Mutex<HashMap<RobotId, Lane>>;
+
+pub(super) struct Inner {
+    settings: ArcSwap<Settings>,
+    pub(super) timeline: Timeline,
+    buckets: ArcSwap<[Bucket; 4]>,
+    shards: Vec<Shard>,
+    groups: Mutex<Groups>,
+    notebook: Arc<dyn Notebook>,
+}
+
+impl Inner {
+    pub(super) fn new(settings: Settings, notebook: Arc<dyn Notebook>, now: Moment) -> Self {
+        Self {
+            timeline: Timeline::starting(now),
+            buckets: ArcSwap::from_pointee(buckets(&settings)),
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            groups: Mutex::new(Groups::new(settings.groups.clone())),
+            notebook,
+            settings: ArcSwap::from_pointee(settings),
+        }
+    }
+
+    pub(super) fn configure(&self, settings: Settings) {
+        self.groups().configure(settings.groups.clone());
+        let rates = |settings: &Settings| settings.quotas.each_ref().map(|quota| quota.rate_per_second);
+        if rates(&settings) != rates(&self.settings.load()) {
+            self.buckets.store(Arc::new(buckets(&settings)));
+        }
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Acts on the lane of a robot, which is made if there is none.
+    pub(super) fn lane<T>(
+        &self,
+        robot: RobotId,
+        platform: Platform,
+        act: impl FnOnce(&mut Lane, Moment, &Rules<'_>) -> T,
+    ) -> T {
+        let settings = self.settings.load();
+        let mut lanes = self.shard(robot);
+        let lane = lanes.entry(robot).or_insert_with(|| Lane::new(platform));
+        act(lane, self.timeline.now(), &rules(&settings, platform))
+    }
+
+    /// Acts on the lane of a robot, if there is one.
+    pub(super) fn with<T>(&self, robot: RobotId, act: impl FnOnce(&mut Lane, Moment, &Rules<'_>) -> T) -> Option<T> {
+        let settings = self.settings.load();
+        let mut lanes = self.shard(robot);
+        let lane = lanes.get_mut(&robot)?;
+        let platform = lane.platform();
+        Some(act(lane, self.timeline.now(), &rules(&settings, platform)))
+    }
+
+    /// Acts on every lane, a lock at a time; keeps those for which `act` says so.
+    pub(super) fn retain(&self, mut act: impl FnMut(RobotId, &mut Lane, &Rules<'_>) -> bool) {
+        let settings = self.settings.load();
+        for shard in &self.shards {
+            let mut lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = lanes.len();
+            lanes.retain(|robot, lane| {
+                let platform = lane.platform();
+                act(*robot, lane, &rules(&settings, platform))
+            });
+            if lanes.len() * 2 < before {
+                lanes.shrink_to_fit();
+            }
+        }
+    }
+
+    pub(super) fn bucket(&self, platform: Platform) -> BucketOf {
+        BucketOf { buckets: self.buckets.load_full(), platform }
+    }
+
+    pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn allowance(&self, group: &GroupName, take: bool) -> Allowance {
+        let now = self.timeline.now();
+        let mut groups = self.groups();
+        if take { groups.take(group, now) } else { groups.look(group, now) }
+    }
+
+    /// Writes a note whose loss costs order, not quota. A notebook that cannot be written to is found when the next message is to leave.
+    pub(super) fn note(&self, note: &Note) {
+        if let Err(error) = self.notebook.note(note) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a note of the pace was not written");
+        }
+    }
+
+    pub(super) fn leaves(&self, robot: RobotId, platform: Platform) -> Result<(), NotNoted> {
+        if self.is_limited(platform) {
+            self.notebook.note(&Note::Begun { robot, platform, at: self.timeline.now() })?;
+        }
+        self.with(robot, |lane, now, _| lane.leaves(now));
+        Ok(())
+    }
+
+    pub(super) fn give_back(&self, robot: RobotId, group: Option<&GroupName>) {
+        self.with(robot, |lane, _, _| lane.give_back());
+        if let Some(group) = group {
+            self.groups().give_back(group);
+        }
+    }
+
+    pub(super) fn finish(
+        &self,
+        robot: RobotId,
+        platform: Platform,
+        group: Option<&GroupName>,
+        end: &Finish,
+    ) -> Changes {
+        let now = self.timeline.now();
+        if self.is_limited(platform) {
+            self.note(&Note::Answered { robot, platform, at: now });
+        }
+        let finished = self.with(robot, |lane, now, rules| lane.finish(now, end, group.is_some(), rules));
+        let finished = finished.unwrap_or_default();
+        self.note_hold(robot, platform, finished.held.as_ref(), finished.lifted.is_some(), now);
+        let mut changes = Changes {
+            held: finished.held,
+            was_held: finished.was_held,
+            lifted: finished.lifted,
+            resume: finished.resume,
+            ..Changes::default()
+        };
+        if let Some(group) = group {
+            self.count(group, end.verdict, now, &mut changes);
+        }
+        changes
+    }
+
+    pub(super) fn release(&self, robot: RobotId) -> Option<(Platform, Hold)> {
+        let (released, platform) = self.with(robot, |lane, now, _| (lane.release(now), lane.platform()))?;
+        self.note_hold(robot, platform, None, released.is_some(), self.timeline.now());
+        released.map(|hold| (platform, hold))
+    }
+
+    fn count(&self, group: &GroupName, verdict: Option<Verdict>, now: Moment, changes: &mut Changes) {
+        let (Counted { warning, spent_until }, (month, used, refused_until)) = {
+            let mut groups = self.groups();
+            (groups.finish(group, now, verdict), groups.spent(group, now))
+        };
+        self.note(&Note::Spent { group: group.clone(), month, used, refused_until });
+        changes.budget_warning = warning.map(|(used, monthly)| (group.clone(), used, monthly));
+        changes.budget_spent = spent_until.map(|until| (group.clone(), until));
+        if matches!(verdict, Some(Verdict::BudgetSpent { .. })) {
+            changes.resume = refused_until;
+        }
+    }
+
+    fn note_hold(&self, robot: RobotId, platform: Platform, held: Option<&Hold>, lifted: bool, at: Moment) {
+        if let Some(Hold { cause, until, wait }) = held.copied() {
+            self.note(&Note::Held { robot, platform, at, cause, until, wait });
+        } else if lifted {
+            self.note(&Note::Lifted { robot, platform, at });
+        }
+    }
+
+    /// For how long it matters that a robot of this platform was sent a message; not at all if they have no limit.
+    pub(super) fn remembers(&self, platform: Platform) -> Option<Duration> {
+        let settings = self.settings.load();
+        let quota = quota(&settings, platform);
+        quota.longest().map(|longest| longest.span + quota.margin)
+    }
+
+    fn is_limited(&self, platform: Platform) -> bool {
+        quota(&self.settings.load(), platform).is_limited()
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the index is taken modulo the length, and the length is SHARDS")]
+    fn shard(&self, robot: RobotId) -> MutexGuard<'_, HashMap<RobotId, Lane>> {
+        // The id is a keyed hash, so any of its bytes spreads evenly.
+        let shard = &self.shards[usize::from(robot.as_bytes()[0]) % self.shards.len()];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A platform's bucket, held while somebody waits at it even if the settings change.
+pub(super) struct BucketOf {
+    buckets: Arc<[Bucket; 4]>,
+    platform: Platform,
+}
+
+impl BucketOf {
+    pub(super) async fn take(&self) {
+        if let Some(bucket) = self.buckets.get(index_of(self.platform)) {
+            bucket.take().await;
+        }
+    }
+}
+
+fn buckets(settings: &Settings) -> [Bucket; 4] {
+    settings.quotas.each_ref().map(|quota| Bucket::new(quota.rate_per_second))
+}
+
+fn rules(settings: &Settings, platform: Platform) -> Rules<'_> {
+    Rules {
+        quota: quota(settings, platform),
+        health: &settings.health,
+        hold_max: settings.hold_max,
+        early_max: settings.early_max,
+        order_gap: settings.order_gap,
+    }
+}
+
+fn quota(settings: &Settings, platform: Platform) -> &super::PlatformQuota {
+    let [dingtalk, dingtalk_internal, lark, wecom] = &settings.quotas;
+    match platform {
+        Platform::DingTalk => dingtalk,
+        Platform::DingTalkInternal => dingtalk_internal,
+        Platform::Lark => lark,
+        Platform::WeCom => wecom,
+    }
+}
+
+const fn index_of(platform: Platform) -> usize {
+    match platform {
+        Platform::DingTalk => 0,
+        Platform::DingTalkInternal => 1,
+        Platform::Lark => 2,
+        Platform::WeCom => 3,
+    }
+}

@@ -1,0 +1,170 @@
+//! The end of an attempt, holds, and what of a lane has to be known beyond it.
+
+use std::time::Duration;
+
+use super::{Lane, Rules};
+use crate::{
+    domain::{Moment, Platform, RobotId, Verdict},
+    pace::{Hold, HoldCause, RobotStatus},
+};
+
+/// An answer that takes longer is a fault, and not what a plan has to reckon with.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+/// A robot that nothing was sent to for so long is forgotten, whatever was the matter with it.
+const REMEMBERED: Duration = Duration::from_secs(86_400);
+
+/// How an attempt ended.
+pub(in crate::pace) struct Finish {
+    /// Nothing if it was cut off.
+    pub(in crate::pace) verdict: Option<Verdict>,
+    /// How long its answer took.
+    pub(in crate::pace) took: Option<Duration>,
+}
+
+/// What the end of an attempt changes for the robot.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::pace) struct Finished {
+    pub(in crate::pace) held: Option<Hold>,
+    pub(in crate::pace) was_held: bool,
+    pub(in crate::pace) lifted: Option<Hold>,
+    pub(in crate::pace) resume: Option<Moment>,
+}
+
+impl Lane {
+    /// The message for which a permit was taken leaves.
+    pub(in crate::pace) fn leaves(&mut self, now: Moment) {
+        self.departing = false;
+        self.left_at = now;
+        self.call_first();
+    }
+
+    /// The message for which a permit was taken does not leave.
+    pub(in crate::pace) fn give_back(&mut self) {
+        self.departing = false;
+        self.window.give_back();
+        self.call_first();
+    }
+
+    /// Takes the permit back. `in_group` says that the robot's organisation is known, which then is held instead of the robot when the monthly
+    /// quota is used up.
+    pub(in crate::pace) fn finish(&mut self, now: Moment, end: &Finish, in_group: bool, rules: &Rules<'_>) -> Finished {
+        self.departing = false;
+        self.window.finish(now, rules.quota);
+        if let Some(took) = end.took {
+            self.answer_time = took.min(ANSWER_TIME_MAX).max(self.answer_time * 7 / 8);
+        }
+        let was_held = self.hold.is_some();
+        let mut finished = Finished { was_held, ..Finished::default() };
+        if let Some(verdict) = end.verdict {
+            match HoldCause::of(verdict) {
+                None if matches!(verdict, Verdict::TryAgain { .. }) => (),
+                None => {
+                    self.strikes = 0;
+                    finished.lifted = self.hold.take();
+                }
+                Some(HoldCause::Budget) if in_group => (),
+                Some(cause) => finished.held = self.refused(now, cause, verdict, rules),
+            }
+        }
+        self.call_first();
+        finished.resume = self.hold.map(|hold| hold.until).filter(|until| *until > now);
+        finished
+    }
+
+    /// The robot refused. It is held at once if the reason is speed, else after a few refusals in a row.
+    fn refused(&mut self, now: Moment, cause: HoldCause, verdict: Verdict, rules: &Rules<'_>) -> Option<Hold> {
+        let (asked, bounds) = match (cause, verdict) {
+            (HoldCause::Throttled, Verdict::Throttled { wait }) => {
+                self.parked = self.parked.saturating_add(1);
+                (wait, (rules.quota.penalty_min, rules.quota.penalty_max))
+            }
+            (_, Verdict::BudgetSpent { wait }) => (Some(wait), (wait, wait)),
+            _ => {
+                self.strikes = self.strikes.saturating_add(1);
+                if self.strikes < rules.health.after && self.hold.is_none() {
+                    return None;
+                }
+                (None, (rules.health.probe_min, rules.health.probe_max))
+            }
+        };
+        // Answers that were in the air when the hold began do not lengthen it.
+        if self.hold.is_some_and(|hold| hold.until > now) {
+            return None;
+        }
+        let hold = Hold::after(self.hold.as_ref(), cause, asked, bounds, now);
+        self.hold = Some(hold);
+        self.delay(hold.wait, now);
+        self.waiters.values().for_each(|waiter| waiter.seat.call.notify_one());
+        Some(hold)
+    }
+
+    /// Ends the hold; says which one that was.
+    pub(in crate::pace) fn release(&mut self, now: Moment) -> Option<Hold> {
+        let hold = self.hold.take()?;
+        let left = hold.until.since(now);
+        self.shift = self.shift.saturating_sub(left);
+        self.urgent.sooner(left, now);
+        self.others.sooner(left, now);
+        self.strikes = 0;
+        self.waiters.values().for_each(|waiter| waiter.seat.call.notify_one());
+        Some(hold)
+    }
+
+    /// Counts a message that was seen at `at`, or may have been.
+    pub(in crate::pace) fn charge(&mut self, at: Moment, rules: &Rules<'_>) {
+        self.window.charge(at, rules.quota);
+    }
+
+    /// A slot was given before the process began.
+    pub(in crate::pace) fn recall_slot(&mut self, slot: Moment, rules: &Rules<'_>) {
+        self.others.book(slot, rules.quota);
+        self.parked = self.parked.saturating_add(1);
+    }
+
+    /// The robot was held before the process began.
+    pub(in crate::pace) fn recall_hold(&mut self, hold: Hold) {
+        self.strikes = u32::MAX / 2;
+        self.hold = Some(hold);
+    }
+
+    /// What has to be written down again of this lane: how many messages are in the air, the slots still to come, and the hold.
+    pub(in crate::pace) fn recollect(&self, now: Moment) -> (u32, Vec<Moment>, Option<Hold>) {
+        (self.window.in_flight(), self.others.slots().filter(|slot| *slot > now).collect(), self.hold)
+    }
+
+    /// Why it is held, if it is.
+    pub(in crate::pace) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
+    pub(in crate::pace) const fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    /// Whether nothing would be lost by forgetting this lane.
+    pub(in crate::pace) fn is_idle(&mut self, now: Moment, rules: &Rules<'_>) -> bool {
+        self.window.forget(now, rules.quota);
+        let long_ago = |at: Moment| at.after(REMEMBERED) < now;
+        self.window.used() == 0
+            && self.waiters.is_empty()
+            && self.urgent.horizon(now).is_none()
+            && self.others.horizon(now).is_none()
+            && self.hold.is_none_or(|hold| long_ago(hold.until))
+            && (self.strikes == 0 || long_ago(self.left_at))
+    }
+
+    pub(in crate::pace) fn status(&self, robot: RobotId, now: Moment) -> RobotStatus {
+        let last = self.others.horizon(now).max(self.urgent.horizon(now));
+        let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
+        RobotStatus {
+            robot,
+            platform: self.platform,
+            used: self.window.used(),
+            in_flight: self.window.in_flight(),
+            waiting: in_memory.saturating_add(if last.is_some() { self.parked } else { 0 }),
+            drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),
+            hold: self.hold,
+            held_for: self.hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The plan of one robot: when what has to wait can leave, slot after slot.
+//!
+//! Slots spread what waits over the windows in which it can leave, so that what comes back goes straight out. That no window is ever
+//! exceeded does not depend on them.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{quota::PlatformQuota, window::Window};
+use crate::domain::Moment;
+
+/// Two slots of one robot are never the same: their order is the order in which messages leave.
+const APART: Duration = Duration::from_millis(1);
+
+/// The last slots that were given and not used yet, as many as the largest window holds; more does not matter for the next.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    slots: VecDeque<Moment>,
+    last: Moment,
+}
+
+impl Plan {
+    /// The next slot, if all that is in flight were answered now and a message left at each slot given before. An answer is taken to need
+    /// `answer_time`. It is given away only by [`Plan::book`].
+    pub(super) fn next(
+        &mut self,
+        now: Moment,
+        window: &mut Window,
+        quota: &PlatformQuota,
+        answer_time: Duration,
+    ) -> Moment {
+        self.forget(now, quota);
+        window.forget(now, quota);
+        let in_flight = usize::try_from(window.in_flight()).unwrap_or(usize::MAX);
+        let free = quota.windows.iter().fold(now, |latest, one| {
+            let back = usize::try_from(one.max).unwrap_or(usize::MAX);
+            // The message `max` places before the one to be planned: among the planned ones, in flight, or answered.
+            let blocking = match back.checked_sub(self.slots.len()).filter(|left| *left > 0) {
+                None => self.slots.len().checked_sub(back).and_then(|place| self.slots.get(place)).copied(),
+                Some(left) if left <= in_flight => Some(now),
+                Some(left) => window.back(left.saturating_sub(in_flight)),
+            };
+            latest.max(blocking.map_or(now, |at| at.after(one.span + quota.margin + answer_time)))
+        });
+        if self.last >= free { self.last.after(APART) } else { free }
+    }
+
+    /// Gives a slot away.
+    pub(super) fn book(&mut self, slot: Moment, quota: &PlatformQuota) {
+        self.slots.push_back(slot);
+        while self.slots.len() > quota.most().max(1) {
+            self.slots.pop_front();
+        }
+        self.last = self.last.max(slot);
+    }
+
+    /// The message of a slot leaves: from now on the window counts it.
+    pub(super) fn used(&mut self, slot: Moment) {
+        if let Ok(place) = self.slots.binary_search(&slot) {
+            self.slots.remove(place);
+        }
+    }
+
+    /// The last slot given, if it is still to come.
+    pub(super) fn horizon(&self, now: Moment) -> Option<Moment> {
+        (self.last > now).then_some(self.last)
+    }
+
+    /// Everything planned happens later by so much.
+    pub(super) fn later(&mut self, by: Duration, now: Moment) {
+        self.slots.iter_mut().for_each(|slot| *slot = slot.after(by));
+        if self.last > now {
+            self.last = self.last.after(by);
+        }
+        self.last = self.last.max(self.slots.back().copied().unwrap_or_default());
+    }
+
+    /// Everything still to come happens earlier by so much, but not before `now`.
+    pub(super) fn sooner(&mut self, by: Duration, now: Moment) {
+        let coming = self.slots.iter_mut().chain([&mut self.last]).filter(|slot| **slot > now);
+        coming.for_each(|slot| *slot = slot.before(by).max(now));
+    }
+
+    /// The slots still to come, for whoever writes them down.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Moment> {
+        self.slots.iter().copied()
+    }
+
+    /// What was not used in time will not be: its message has expired, or was dropped.
+    fn forget(&mut self, now: Moment, quota: &PlatformQuota) {
+        let longest = quota.longest().map(|window| window.span).unwrap_or_default();
+        while self.slots.front().is_some_and(|at| at.after(longest + quota.margin) <= now) {
+            self.slots.pop_front();
+        }
+        if self.slots.is_empty() {
+            self.slots = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::WindowQuota;
+
+    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+
+    fn quota(windows: &[(u32, u64)]) -> PlatformQuota {
+        let span = Duration::from_millis;
+        PlatformQuota {
+            windows: windows.iter().map(|(max, millis)| WindowQuota { max: *max, span: span(*millis) }).collect(),
+            margin: Duration::ZERO,
+            rate_per_second: None,
+            penalty_min: Duration::ZERO,
+            penalty_max: Duration::ZERO,
+        }
+    }
+
+    fn planned(quota: &PlatformQuota, count: usize, answer_time: u64) -> Vec<u128> {
+        let (mut plan, mut window) = (Plan::default(), Window::default());
+        let slots = (0..count).map(|_| {
+            let slot = plan.next(T0, &mut window, quota, Duration::from_millis(answer_time));
+            plan.book(slot, quota);
+            slot.since(T0).as_millis()
+        });
+        slots.collect()
+    }
+
+    #[test]
+    fn slots_fill_the_quota_of_each_window_in_turn_and_no_two_are_the_same() {
+        assert_eq!(planned(&quota(&[(2, 1000)]), 6, 0), [0, 1, 1000, 1001, 2000, 2001]);
+        assert_eq!(planned(&quota(&[(2, 1000)]), 4, 30), [0, 1, 1030, 1031]);
+        assert_eq!(planned(&quota(&[(2, 100), (3, 1000)]), 7, 0), [0, 1, 100, 1000, 1001, 1100, 2000]);
+        assert_eq!(planned(&quota(&[]), 3, 0), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_plan_that_moves_keeps_its_order_and_its_distances() {
+        let quota = quota(&[(1, 1000)]);
+        let (mut plan, mut window) = (Plan::default(), Window::default());
+        let first = plan.next(T0, &mut window, &quota, Duration::ZERO);
+        plan.book(first.after(Duration::from_secs(5)), &quota);
+        plan.later(Duration::from_secs(60), T0);
+        let next = plan.next(T0, &mut window, &quota, Duration::ZERO);
+        assert_eq!(next.since(T0).as_secs(), 66);
+        plan.sooner(Duration::from_secs(600), T0);
+        assert_eq!(plan.horizon(T0), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! What robots and organisations are doing, for people who watch.
+
+use std::time::Duration;
+
+use super::{GroupStatus, Hold, HoldCause, Pace};
+use crate::domain::{Platform, RobotId};
+
+/// What a robot is doing.
+#[derive(Clone, Debug)]
+pub struct RobotStatus {
+    /// Which robot.
+    pub robot: RobotId,
+    /// The platform it lives on.
+    pub platform: Platform,
+    /// How much of its longest window is used.
+    pub used: u32,
+    /// How many attempts are in the air.
+    pub in_flight: u32,
+    /// How many deliveries wait for their turn, in memory and in the broker; after a restart as many as are known of.
+    pub waiting: u32,
+    /// How long until the last of them can leave; zero if none waits.
+    pub drained_in: Duration,
+    /// Why it is left alone, and how long the last wait was, until it takes a message again.
+    pub hold: Option<Hold>,
+    /// How much longer nothing is sent to it.
+    pub held_for: Option<Duration>,
+}
+
+/// How many robots are left alone, by platform in the order of [`Platform::ALL`] and cause in the order of [`HoldCause::ALL`].
+pub type Holds = [[i64; 4]; 4];
+
+impl Pace {
+    /// The robots that have something to say about them, the busiest first.
+    #[must_use]
+    pub fn robots(&self) -> Vec<RobotStatus> {
+        let (now, mut robots) = (self.now(), Vec::new());
+        self.0.retain(|robot, lane, _| {
+            robots.push(lane.status(robot, now));
+            true
+        });
+        robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));
+        robots
+    }
+
+    /// The organisations with a monthly quota, and those that deliveries have named.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupStatus> {
+        self.0.groups().status(self.now())
+    }
+
+    /// Forgets robots about which there is nothing to remember, and counts those that are left alone. Called from time to time; costs a look
+    /// at each robot.
+    pub fn sweep(&self) -> Holds {
+        let (now, mut holds) = (self.now(), Holds::default());
+        self.0.retain(|_, lane, rules| {
+            let keep = !lane.is_idle(now, rules);
+            if let (true, Some(hold)) = (keep, lane.hold()) {
+                let platform = Platform::ALL.iter().position(|one| *one == lane.platform());
+                let cause = HoldCause::ALL.iter().position(|one| *one == hold.cause);
+                if let (Some(platform), Some(cause)) = (platform, cause)
+                    && let Some(count) = holds.get_mut(platform).and_then(|of| of.get_mut(cause))
+                {
+                    *count += 1;
+                }
+            }
+            keep
+        });
+        holds
+    }
+}

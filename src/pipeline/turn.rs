@@ -1,0 +1,175 @@
+//! One delivery from its lane to its settlement: wait for the slot, take the turn, attempt, decide.
+
+use std::sync::Arc;
+
+use tokio::sync::SemaphorePermit;
+
+use super::{Pipeline, Stuck};
+use crate::{
+    domain::{Answer, Delivery, Moment, Platform, Settlement, Verdict},
+    fanout::Recipient,
+    pace::{Ask, Folded, Outcome, Permit, Place, Turn},
+    platforms,
+    send::Attempted,
+    settle,
+    telemetry::events,
+};
+
+/// Whether a delivery that has come back may wait here for its time.
+enum Arrival<'a> {
+    /// It may; if the wait is long, it takes up this room.
+    Here(Option<SemaphorePermit<'a>>),
+    /// It has to come back then.
+    Later(Moment),
+}
+
+impl Pipeline {
+    /// Pace, attempt, decide.
+    pub(super) async fn outcome(&self, delivery: &mut Delivery, recipient: &Recipient) -> Result<Settlement, Stuck> {
+        let parts = &self.parts;
+        let _room = match self.arrive(delivery).await {
+            Arrival::Here(room) => room,
+            Arrival::Later(due) => return Ok(settle::defer(delivery, due, delivery.slot)),
+        };
+        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
+            return Ok(expired);
+        }
+        let event = Arc::clone(&delivery.event);
+        let ask = Ask {
+            robot: delivery.robot,
+            platform: delivery.platform,
+            subscription: delivery.subscription,
+            overflow: recipient.options.overflow,
+            group: recipient.options.group.as_ref(),
+            event: &event,
+            place: place(delivery),
+        };
+        match parts.pace.turn(ask, &self.leave).await {
+            Turn::Go(permit, folded) => self.attempt(delivery, recipient, permit, folded).await,
+            Turn::Later(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
+            Turn::Spoken(hear) => Ok(match hear.await {
+                Ok(outcome) => self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot),
+                // Who was to speak for it did not: it asks again.
+                Err(_) => self.leave_as_it_is(delivery),
+            }),
+            Turn::Superseded => Ok(settle::supersede()),
+            Turn::BudgetSpent => Ok(settle::out_of_budget()),
+            Turn::Left => Ok(self.leave_as_it_is(delivery)),
+        }
+    }
+
+    /// A delivery that comes back from a tier comes a little early. It waits here if there is room, so that it is there when its slot comes, else in a
+    /// shorter tier. One with a slot waits in its lane, any other waits out its time first.
+    async fn arrive(&self, delivery: &Delivery) -> Arrival<'_> {
+        let Some(due) = delivery.due_at else { return Arrival::Here(None) };
+        let parts = &self.parts;
+        let left = due.since(parts.clock.now());
+        let room = match parts.early_of(delivery.platform) {
+            _ if left <= parts.hold_max => None,
+            Some(early) if left <= parts.early_max => match early.try_acquire() {
+                Ok(room) => Some(room),
+                Err(_) => return Arrival::Later(due),
+            },
+            _ => return Arrival::Later(due),
+        };
+        if delivery.slot.is_none() && self.leave.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
+            return Arrival::Later(due);
+        }
+        Arrival::Here(room)
+    }
+
+    /// One attempt, for this delivery and those it speaks for.
+    async fn attempt(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &Recipient,
+        mut permit: Permit,
+        folded: Vec<Folded>,
+    ) -> Result<Settlement, Stuck> {
+        let parts = &self.parts;
+        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
+            return Ok(expired);
+        }
+        let Some(subscription) = parts.subscriptions.open(recipient)? else {
+            return Ok(Settlement::Dropped);
+        };
+        let said = (!folded.is_empty()).then(|| said_for(delivery, &folded));
+        let attempted = {
+            let _slot = parts.in_flight.acquire().await;
+            permit.leaves()?;
+            let now = parts.clock.now();
+            delivery.first_attempt_at.get_or_insert(now);
+            let said = said.as_ref().unwrap_or(delivery);
+            let attempted = Box::pin(parts.sender.attempt(said, &subscription, &parts.clock)).await;
+            (attempted, parts.clock.now().since(now))
+        };
+        let (Attempted { answer, skew }, took) = attempted;
+        if let Some(seconds) = skew {
+            events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
+        }
+        events::AttemptMade { platform: delivery.platform, answer: &answer, took, folded: folded.len() }
+            .emit(&parts.telemetry);
+        let place = permit.place();
+        let changes = permit.finish(answer.verdict, took);
+        events::PaceChanged { platform: delivery.platform, robot: delivery.robot, changes: &changes, answer: &answer }
+            .emit(&parts.telemetry);
+        let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
+        for one in folded {
+            // Who does not listen any longer comes back by itself.
+            let _ = one.tell.send(Outcome { answer: answer.clone(), resume });
+        }
+        Ok(self.decide(delivery, &answer, resume, Some(place)))
+    }
+
+    /// What an answer means for one delivery.
+    fn decide(&self, delivery: &mut Delivery, answer: &Answer, resume: Moment, slot: Option<Moment>) -> Settlement {
+        if settle::counts_as_attempt(answer.verdict) {
+            delivery.attempts += 1;
+        }
+        let now = self.parts.clock.now();
+        settle::decide(delivery, answer, &self.parts.retry, now, (resume, slot), rand::random())
+    }
+
+    /// A delivery that nobody has time for any longer goes back to the broker, to its place in the order.
+    fn leave_as_it_is(&self, delivery: &Delivery) -> Settlement {
+        let slot = delivery.slot.or_else(|| (delivery.hops == 0).then_some(delivery.event.received_at));
+        settle::defer(delivery, self.parts.clock.now(), slot)
+    }
+
+    /// A delivery whose task panicked.
+    pub(super) fn panicked(&self, delivery: &mut Delivery) -> Settlement {
+        let answer = Answer {
+            verdict: Verdict::TryAgain { wait: None },
+            code: "internal".to_owned(),
+            detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
+        };
+        self.decide(delivery, &answer, self.parts.clock.now(), None)
+    }
+
+    /// The wall clock's time for a time of the pace, which no correction of the wall clock moves.
+    fn wall(&self, at: Moment) -> Moment {
+        self.parts.clock.now().after(at.since(self.parts.pace.now()))
+    }
+}
+
+impl super::Parts {
+    /// The room for deliveries of a platform that came back early.
+    fn early_of(&self, platform: Platform) -> Option<&tokio::sync::Semaphore> {
+        Platform::ALL.iter().zip(&self.early).find(|(one, _)| **one == platform).map(|(_, early)| early)
+    }
+}
+
+/// Where a delivery stands in its lane.
+fn place(delivery: &Delivery) -> Place {
+    match (delivery.slot, delivery.hops) {
+        (Some(slot), _) => Place::Slot(slot),
+        (None, 0) => Place::Fresh,
+        (None, _) => Place::Again,
+    }
+}
+
+/// The delivery of the one message that says what all of these would have said.
+fn said_for(delivery: &Delivery, folded: &[Folded]) -> Delivery {
+    let others: Vec<_> = folded.iter().map(|one| &one.event).collect();
+    Delivery { event: Arc::new(platforms::digest(delivery.platform, &delivery.event, &others)), ..delivery.clone() }
+}

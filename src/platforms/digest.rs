@@ -1,0 +1,132 @@
+//! Many events in one message: how many there are, what each is about, whom they mention.
+
+use std::sync::Arc;
+
+use super::text::{RAW, cut};
+use crate::domain::{Content, Event, EventId, Format, Mentions, Moment, Piece, Platform, Published};
+
+/// A line is what a phone shows of it.
+const LINE_BYTES_MAX: usize = 160;
+/// How many bytes of text a digest has at the most. With mentions, keyword and escapes it is within each platform's limit then: WeCom takes 2,048 in a
+/// text and 4,096 in markdown, the others 20,000 in the whole body.
+const fn text_bytes_max(platform: Platform) -> usize {
+    match platform {
+        Platform::WeCom => 1_700,
+        Platform::DingTalk | Platform::DingTalkInternal | Platform::Lark => 8_000,
+    }
+}
+
+/// One event that says what this one and the others would have said on a platform, the oldest first. All are of one subscription. It is told from
+/// another digest by what it is made of.
+#[must_use]
+pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> Event {
+    let mut events = [&[one], others].concat();
+    events.sort_by_key(|event| event.received_at);
+    let mentions = events.iter().fold(Mentions::default(), |all, event| all.and(&event.content.mentions));
+    let latest = |of: fn(&Event) -> Moment| events.iter().map(|event| of(event)).max().unwrap_or_default();
+    let name = events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>().join("\n");
+    Event {
+        id: EventId::new(&name),
+        topic: one.topic.clone(),
+        content: Content {
+            subject: Some(format!("{} messages", events.len())),
+            format: Format::Text,
+            message: Some(lines(platform, &events)),
+            mentions,
+            ..Content::default()
+        },
+        urgent: events.iter().any(|event| event.urgent),
+        received_at: latest(|event| event.received_at),
+        expires_at: latest(|event| event.expires_at),
+        published: Published::default(),
+    }
+}
+
+/// A line for each event, equal ones counted together; what does not fit is counted.
+fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for event in events {
+        let line = line(platform, event);
+        match counted.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((line, 1)),
+        }
+    }
+    let max = text_bytes_max(platform);
+    let (mut text, mut left) = (String::new(), events.len());
+    for (line, count) in counted {
+        let line = if count > 1 { format!("• {line} (×{count})\n") } else { format!("• {line}\n") };
+        if text.len() + line.len() > max {
+            break;
+        }
+        text.push_str(&line);
+        left -= count;
+    }
+    if left > 0 {
+        text.push_str(&format!("… and {left} more"));
+    }
+    text.trim_end().to_owned()
+}
+
+/// What an event is about: its subject, or the beginning of its text.
+fn line(platform: Platform, event: &Event) -> String {
+    let content = &event.content;
+    let about = match (&content.subject, content.piece_for(platform)) {
+        (Some(subject), _) => subject.as_str(),
+        (None, Some(Piece::Text(text))) => text,
+        (None, Some(Piece::Native(_)) | None) => content.message.as_deref().unwrap_or("a message of its own form"),
+    };
+    let first = about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an empty message");
+    let shown = cut(first, LINE_BYTES_MAX, RAW);
+    if shown.len() < first.len() { format!("{}…", shown.trim_end()) } else { shown.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u64, subject: Option<&str>, message: &str) -> Arc<Event> {
+        Arc::new(Event {
+            id: EventId::new(&format!("e{number}")),
+            topic: "ops".parse().unwrap(),
+            content: Content {
+                subject: subject.map(str::to_owned),
+                message: Some(message.to_owned()),
+                mentions: Mentions { all: false, mobiles: vec![], users: vec![format!("u{}", number % 2)] },
+                ..Content::default()
+            },
+            urgent: number == 2,
+            received_at: Moment::from_unix_millis(number),
+            expires_at: Moment::from_unix_millis(1000 - number),
+            published: Published::default(),
+        })
+    }
+
+    #[test]
+    fn a_digest_counts_names_and_mentions_what_it_is_made_of() {
+        let events = [
+            event(3, None, "\n  third one\nmore"),
+            event(1, Some("db-1 is down"), "x"),
+            event(2, Some("db-1 is down"), "y"),
+        ];
+        let folded = digest(Platform::Lark, &events[0], &[&events[1], &events[2]]);
+        assert_eq!(folded.content.subject.as_deref(), Some("3 messages"));
+        assert_eq!(folded.content.message.as_deref(), Some("• db-1 is down (×2)\n• third one"));
+        assert_eq!(folded.content.mentions.users, ["u1", "u0"]);
+        assert!(folded.urgent);
+        assert_eq!(folded.expires_at, Moment::from_unix_millis(999));
+        assert_eq!(folded.id.as_str(), "e1\ne2\ne3", "the same events are the same digest");
+    }
+
+    #[test]
+    fn what_does_not_fit_a_platform_is_counted() {
+        let events: Vec<_> = (0..1000).map(|n| event(n, Some(&format!("告警 {n} {}", "x".repeat(300))), "m")).collect();
+        let events: Vec<_> = events.iter().collect();
+        for platform in Platform::ALL {
+            let text = digest(platform, events[0], &events[1..]).content.message.unwrap();
+            assert!(text.len() <= text_bytes_max(platform) + 20, "{}", text.len());
+            let listed = text.lines().count() - 1;
+            assert!(text.ends_with(&format!("… and {} more", 1000 - listed)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! How far this machine's clock is from each platform's, as the `Date` header of their answers tells. Signatures contain the time of day, and
+//! the platforms refuse one that is an hour off.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::domain::{Moment, Platform};
+
+/// A difference up to this is the network, and the header's whole seconds.
+const USUAL_SECONDS: i64 = 30;
+
+/// What is known of one platform's clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct Skew {
+    /// By how many seconds it was ahead of ours in the last answer.
+    seen: i64,
+    /// What signatures are corrected by.
+    applied: i64,
+}
+
+/// The clocks of all platforms.
+#[derive(Debug, Default)]
+pub(super) struct Skews([Mutex<Skew>; 4]);
+
+impl Skews {
+    /// The platform's time of day.
+    pub(super) fn theirs(&self, platform: Platform, now: Moment) -> Moment {
+        let ahead = self.with(platform, |skew| skew.applied);
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        if ahead < 0 { now.before(by) } else { now.after(by) }
+    }
+
+    /// Takes in what an answer says that came at `now`. Says by how many seconds signatures are corrected from now on, if that has changed; one answer alone,
+    /// which may come from somewhere in between, changes nothing.
+    pub(super) fn observe(&self, platform: Platform, date: Moment, now: Moment) -> Option<i64> {
+        let seconds = |at: Moment| i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
+        let ahead = seconds(date).saturating_sub(seconds(now));
+        self.with(platform, |skew| {
+            let agrees = skew.seen.saturating_sub(ahead).abs() <= USUAL_SECONDS;
+            skew.seen = ahead;
+            let wanted = if ahead.abs() <= USUAL_SECONDS { 0 } else { ahead };
+            let differs =
+                skew.applied.saturating_sub(wanted).abs() > USUAL_SECONDS || (wanted == 0) != (skew.applied == 0);
+            (agrees && differs).then(|| {
+                skew.applied = wanted;
+                wanted
+            })
+        })
+    }
+
+    fn with<T>(&self, platform: Platform, act: impl FnOnce(&mut Skew) -> T) -> T {
+        let [dingtalk, dingtalk_internal, lark, wecom] = &self.0;
+        let skew = match platform {
+            Platform::DingTalk => dingtalk,
+            Platform::DingTalkInternal => dingtalk_internal,
+            Platform::Lark => lark,
+            Platform::WeCom => wecom,
+        };
+        act(&mut skew.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_answers_that_agree_correct_the_clock_and_one_alone_does_not() {
+        let (skews, now, lark) = (Skews::default(), Moment::from_unix_millis(1_700_000_000_000), Platform::Lark);
+        let ahead = |seconds| now.after(Duration::from_secs(seconds));
+        assert_eq!(skews.observe(lark, ahead(7200), now), None);
+        assert_eq!(skews.theirs(lark, now), now);
+        assert_eq!(skews.observe(lark, ahead(7203), now), Some(7203));
+        assert_eq!(skews.theirs(lark, now), ahead(7203));
+        assert_eq!(skews.theirs(Platform::WeCom, now), now, "each platform has a clock of its own");
+        assert_eq!(skews.observe(lark, ahead(7199), now), None, "about the same is no news");
+        assert_eq!(skews.observe(lark, now.before(Duration::from_secs(90)), now), None);
+        assert_eq!(skews.observe(lark, now.before(Duration::from_secs(90)), now), Some(-90));
+        assert_eq!(skews.observe(lark, now, now), None, "it differs from the last answer by more than usual");
+        assert_eq!(skews.observe(lark, ahead(2), now), Some(0));
+        assert_eq!(skews.theirs(lark, now), now);
+    }
+}

@@ -1,0 +1,140 @@
+//! The form of the pace's notes on the disk.
+
+use std::time::Duration;
+
+use super::row;
+use crate::{
+    domain::{Moment, Platform, RobotId},
+    pace::{HoldCause, Note},
+};
+
+const PAGE: u8 = 0;
+const BEGUN: u8 = 1;
+const ANSWERED: u8 = 2;
+const BOOKED: u8 = 3;
+const HELD: u8 = 4;
+const LIFTED: u8 = 5;
+const SPENT: u8 = 6;
+
+/// The form of a note: a tag, then its fields in their order.
+pub(super) fn encode(note: &Note) -> Vec<u8> {
+    let robots = |tag: u8, robot: &RobotId, platform: Platform, at: Moment, more: &[u8]| {
+        let parts: [&[u8]; 5] =
+            [&[tag], robot.as_bytes(), &[row::code(platform)], &at.unix_millis().to_be_bytes(), more];
+        parts.concat()
+    };
+    match note {
+        Note::Page => vec![PAGE],
+        Note::Begun { robot, platform, at } => robots(BEGUN, robot, *platform, *at, &[]),
+        Note::Answered { robot, platform, at } => robots(ANSWERED, robot, *platform, *at, &[]),
+        Note::Booked { robot, platform, slot } => robots(BOOKED, robot, *platform, *slot, &[]),
+        Note::Lifted { robot, platform, at } => robots(LIFTED, robot, *platform, *at, &[]),
+        Note::Held { robot, platform, at, cause, until, wait } => {
+            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let more: [&[u8]; 3] = [&[code(*cause)], &until.unix_millis().to_be_bytes(), &wait.to_be_bytes()];
+            robots(HELD, robot, *platform, *at, &more.concat())
+        }
+        Note::Spent { group, month, used, refused_until } => {
+            let refused = refused_until.map_or(0, Moment::unix_millis);
+            let parts: [&[u8]; 5] = [
+                &[SPENT],
+                &month.unix_millis().to_be_bytes(),
+                &used.to_be_bytes(),
+                &refused.to_be_bytes(),
+                group.as_str().as_bytes(),
+            ];
+            parts.concat()
+        }
+    }
+}
+
+/// Reads a note; nothing if it is none that this version knows.
+pub(super) fn decode(bytes: &[u8]) -> Option<Note> {
+    let (&tag, rest) = bytes.split_first()?;
+    if tag == PAGE {
+        return Some(Note::Page);
+    }
+    if tag == SPENT {
+        let (month, rest) = moment(rest)?;
+        let (used, rest) = rest.split_first_chunk::<8>()?;
+        let (refused, name) = moment(rest)?;
+        let group = std::str::from_utf8(name).ok()?.parse().ok()?;
+        let refused_until = Some(refused).filter(|at| *at != Moment::default());
+        return Some(Note::Spent { group, month, used: u64::from_be_bytes(*used), refused_until });
+    }
+    let (robot, rest) = rest.split_first_chunk::<16>()?;
+    let (&platform, rest) = rest.split_first()?;
+    let (robot, platform) = (RobotId::from_bytes(*robot), row::platform(platform)?);
+    let (at, rest) = moment(rest)?;
+    match tag {
+        BEGUN => Some(Note::Begun { robot, platform, at }),
+        ANSWERED => Some(Note::Answered { robot, platform, at }),
+        BOOKED => Some(Note::Booked { robot, platform, slot: at }),
+        LIFTED => Some(Note::Lifted { robot, platform, at }),
+        HELD => {
+            let (&cause, rest) = rest.split_first()?;
+            let (until, rest) = moment(rest)?;
+            let (wait, _) = rest.split_first_chunk::<8>()?;
+            let cause = HoldCause::ALL.into_iter().find(|one| code(*one) == cause)?;
+            Some(Note::Held {
+                robot,
+                platform,
+                at,
+                cause,
+                until,
+                wait: Duration::from_millis(u64::from_be_bytes(*wait)),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn moment(bytes: &[u8]) -> Option<(Moment, &[u8])> {
+    let (millis, rest) = bytes.split_first_chunk::<8>()?;
+    Some((Moment::from_unix_millis(u64::from_be_bytes(*millis)), rest))
+}
+
+const fn code(cause: HoldCause) -> u8 {
+    match cause {
+        HoldCause::Throttled => 1,
+        HoldCause::Budget => 2,
+        HoldCause::Security => 3,
+        HoldCause::RobotGone => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_note_is_read_back_as_it_was_written() {
+        let (robot, platform, at) = (RobotId::from_bytes([7; 16]), Platform::Lark, Moment::from_unix_millis(1_700));
+        let group: crate::domain::GroupName = "acme".parse().unwrap();
+        let mut notes = vec![
+            Note::Page,
+            Note::Begun { robot, platform, at },
+            Note::Answered { robot, platform, at },
+            Note::Booked { robot, platform, slot: at },
+            Note::Lifted { robot, platform, at },
+            Note::Spent { group: group.clone(), month: at, used: 9, refused_until: None },
+            Note::Spent { group, month: at, used: 9, refused_until: Some(at) },
+        ];
+        let wait = Duration::from_secs(60);
+        notes.extend(HoldCause::ALL.map(|cause| Note::Held { robot, platform, at, cause, until: at, wait }));
+        for note in notes {
+            let bytes = encode(&note);
+            assert_eq!(decode(&bytes).as_ref(), Some(&note));
+            assert!(bytes.len() == 1 || decode(&bytes[..8]).is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = decode(&bytes);
+        }
+    }
+}
