@@ -12,18 +12,23 @@
 mod cache;
 mod change;
 mod db;
+mod engine;
 mod entry;
 mod error;
 mod index;
+mod keyring;
 mod ledger;
 mod listing;
 mod lock;
 mod mask;
+mod opening;
 mod options;
 mod record;
+mod rotate;
 mod row;
 mod segment;
 mod shapes;
+mod slot;
 mod slots;
 mod subscriptions;
 
@@ -31,7 +36,8 @@ pub use entry::{Entry, LedgerKey};
 pub use error::{LedgerError, StoreError};
 pub use index::Adopted;
 pub use ledger::{Ledger, LedgerSettings, Recovered};
-pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Settings, Summary};
+pub use rotate::KeyStatus;
+pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Place, Settings, Summary, UnreadablePlace};
 pub use subscriptions::Store;
 
 #[cfg(test)]
