@@ -51,20 +51,27 @@ impl Desk {
             name: request.name.filter(|name| !name.is_empty()),
             mentions: request.mentions.into(),
             options,
+            state: SubscriptionState::Active,
         })?;
         Ok(Added { id: added.id.to_string(), existed: added.duplicate })
     }
 
     /// One page of the subscriptions, masked.
     pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, Refusal> {
-        let filter =
-            ListFilter { topic: parsed(query.topic.as_deref())?, platform: parsed(query.platform.as_deref())? };
+        let filter = ListFilter {
+            topic: parsed(query.topic.as_deref())?,
+            platform: parsed(query.platform.as_deref())?,
+            robot: parsed(query.robot.as_deref())?,
+            state: parsed(query.state.as_deref())?,
+            group: parsed(query.group.as_deref())?,
+            name: query.name.clone(),
+        };
         let after = parsed(query.after.as_deref())?;
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
         let page = self.store.list(&filter, after, limit)?;
         Ok(SubscriptionPage {
             subscriptions: page.summaries.into_iter().map(view).collect(),
-            next: page.next.map(|id| id.to_string()),
+            next: page.next.map(|place| place.to_string()),
         })
     }
 

@@ -136,7 +136,7 @@ pub struct SubscriptionView {
 pub struct SubscriptionPage {
     /// The subscriptions.
     pub subscriptions: Vec<SubscriptionView>,
-    /// The id after which the next page begins; none if this is the last.
+    /// Behind which place the next page begins; none if this is the last.
     pub next: Option<String>,
 }
 
@@ -150,7 +150,19 @@ pub struct ListQuery {
     /// Only on this platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// The page after this id.
+    /// Only of this robot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub robot: Option<String>,
+    /// Only those that are `active`, or `paused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Only those that draw on this organisation's quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Only those whose name has this in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The page behind this place, as `next` of the page before says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// How many on a page; 1 to 1,000, by default 100.

@@ -66,6 +66,24 @@ pub(super) enum Subscription {
         /// Only on this platform
         #[arg(long)]
         platform: Option<String>,
+        /// Only of this robot
+        #[arg(long)]
+        robot: Option<String>,
+        /// Only those that are active, or paused
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those that draw on this organisation's quota
+        #[arg(long)]
+        group: Option<String>,
+        /// Only those whose name has this in it
+        #[arg(long, value_name = "PART")]
+        name: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Those behind this place: where a listing with --limit ended
+        #[arg(long, value_name = "TOPIC/ID")]
+        after: Option<String>,
         /// As JSON, one object a line
         #[arg(long)]
         json: bool,

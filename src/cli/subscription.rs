@@ -19,6 +19,9 @@ use crate::{
     domain::SubscriptionState,
 };
 
+/// So many subscriptions are asked for at a time.
+const PAGE: usize = 1000;
+
 /// Who does what is asked about subscriptions.
 enum Access {
     /// The daemon, which has the store open.
@@ -57,8 +60,9 @@ enum Asked {
 impl Access {
     async fn perform(&self, command: args::Subscription) -> Result<(), Failure> {
         match command {
-            args::Subscription::List { topic, platform, json } => {
-                self.list(ListQuery { topic, platform, ..ListQuery::default() }, json).await
+            args::Subscription::List { topic, platform, robot, state, group, name, limit, after, json } => {
+                let query = ListQuery { topic, platform, robot, state, group, name, after, limit };
+                self.list(query, json).await
             }
             args::Subscription::Show { id, json } => self.show(&id, json).await,
             args::Subscription::Remove { id } => self.remove(&id).await,
@@ -101,11 +105,11 @@ impl Access {
 
     async fn list(&self, mut query: ListQuery, json: bool) -> Result<(), Failure> {
         let mut table = Table::new(&["id", "topic", "platform", "robot", "name", "state", "endpoint"]);
-        loop {
-            let page: SubscriptionPage = match self {
-                Self::Daemon(client) => client.get(&format!("/v1/subscriptions?{}", query_text(&query))).await?,
-                Self::Direct(desk) => desk.list(&query).map_err(failure)?,
-            };
+        let mut left = query.limit.unwrap_or(usize::MAX);
+        while left > 0 {
+            query.limit = Some(left.min(PAGE));
+            let page = self.page(&query).await?;
+            left -= page.subscriptions.len().min(left);
             for one in page.subscriptions {
                 if json {
                     print_json(&one);
@@ -121,8 +125,18 @@ impl Access {
         }
         if !json {
             table.print("no subscriptions");
+            if let Some(place) = query.after {
+                print(&format!("more: --after {place}"));
+            }
         }
         Ok(())
+    }
+
+    async fn page(&self, query: &ListQuery) -> Result<SubscriptionPage, Failure> {
+        match self {
+            Self::Daemon(client) => client.get(&format!("/v1/subscriptions?{}", query_text(query)?)).await,
+            Self::Direct(desk) => desk.list(query).map_err(failure),
+        }
     }
 
     async fn show(&self, id: &str, json: bool) -> Result<(), Failure> {
@@ -192,12 +206,11 @@ fn failure(refusal: Refusal) -> Failure {
     }
 }
 
-fn query_text(query: &ListQuery) -> String {
+fn query_text(query: &ListQuery) -> Result<String, Failure> {
+    let fields = serde_json::to_value(query).map_err(|error| Failure::Internal(error.to_string()))?;
     let mut text = url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in [("topic", &query.topic), ("platform", &query.platform), ("after", &query.after)] {
-        if let Some(value) = value {
-            text.append_pair(key, value);
-        }
+    for (key, value) in fields.as_object().into_iter().flatten() {
+        text.append_pair(key, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    text.append_pair("limit", "1000").finish()
+    Ok(text.finish())
 }

@@ -17,11 +17,20 @@ pub struct KeyId(pub [u8; 8]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCheck(pub [u8; 16]);
 
+/// The key under which robots are named. It outlives its master key, so that a robot keeps its name, and with it its quota, when the
+/// master key is rotated: it tells nobody an endpoint, it only lets him test a guess.
+#[derive(Clone)]
+pub struct RobotKey(pub(super) Zeroizing<[u8; ROBOT_KEY_BYTES]>);
+
+/// As long as the block of SHA-256, which is the key length that HMAC takes as it is.
+pub(super) const ROBOT_KEY_BYTES: usize = 64;
+
 /// The keys that one master key stands for.
 #[derive(Clone)]
 pub struct Keys {
     pub(super) wrap: XChaCha20Poly1305,
     robot: Hmac<Sha256>,
+    pub(super) robot_key: RobotKey,
     id: KeyId,
     check: KeyCheck,
 }
@@ -32,14 +41,26 @@ impl Keys {
     pub fn derive(master: &MasterKey) -> Self {
         let hkdf = Hkdf::<Sha256>::new(Some(b"roomcast"), master.bytes());
         let wrap = expand::<32>(&hkdf, b"roomcast/1/wrap");
-        // As long as the block of SHA-256, which is the key length that HMAC takes as it is.
-        let robot = expand::<64>(&hkdf, b"roomcast/1/robot");
+        let robot = RobotKey(expand(&hkdf, b"roomcast/1/robot"));
         Self {
             wrap: XChaCha20Poly1305::new((&*wrap).into()),
-            robot: Hmac::new((&*robot).into()),
+            robot: Hmac::new((&*robot.0).into()),
+            robot_key: robot,
             id: KeyId(*expand(&hkdf, b"roomcast/1/id")),
             check: KeyCheck(*expand(&hkdf, b"roomcast/1/check")),
         }
+    }
+
+    /// The same keys, with robots named under another key than the one derived.
+    #[must_use]
+    pub fn with_robot_key(self, key: RobotKey) -> Self {
+        Self { robot: Hmac::new((&*key.0).into()), robot_key: key, ..self }
+    }
+
+    /// The key under which robots are named.
+    #[must_use]
+    pub fn robot_key(&self) -> RobotKey {
+        self.robot_key.clone()
     }
 
     /// Which master key this is.

@@ -17,6 +17,7 @@ pub(super) const KEY_BYTES: usize = 32;
 const FILE_BYTES_MAX: u64 = 1024;
 
 /// The key above all keys. It is used to derive others, never by itself, and is wiped when dropped.
+#[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 
 /// Why there is no master key.

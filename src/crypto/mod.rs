@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! master key ─HKDF─► "wrap"   wraps the data keys        (XChaCha20-Poly1305)
-//!                  ► "robot"  names robots               (HMAC-SHA-256, 16 bytes)
+//!                  ► "robot"  names robots               (HMAC-SHA-256, 16 bytes); the store keeps the first master key's
 //!                  ► "check"  recognises the right key   (16 bytes, may be stored)
 //!                  ► "id"     names the key              (8 bytes, may be stored)
 //! data key ──────────────────► seals one record          (XChaCha20-Poly1305)
@@ -14,6 +14,8 @@ mod keys;
 mod master;
 mod sealer;
 
-pub use keys::{KeyCheck, KeyId, Keys};
+pub use keys::{KeyCheck, KeyId, Keys, RobotKey};
 pub use master::{KeyError, MasterKey};
-pub use sealer::{Binding, DataKey, NotOpened, SealedRecord, WRAPPED_BYTES, WrappedKey};
+pub use sealer::{
+    Binding, DataKey, NotOpened, SealedRecord, WRAPPED_BYTES, WRAPPED_MASTER_BYTES, WRAPPED_ROBOT_BYTES, WrappedKey,
+};

@@ -6,7 +6,7 @@ use chacha20poly1305::{
 };
 use zeroize::Zeroizing;
 
-use super::{KeyId, Keys};
+use super::{KeyId, Keys, MasterKey, RobotKey, keys::ROBOT_KEY_BYTES, master::KEY_BYTES};
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
@@ -14,6 +14,12 @@ const DATA_KEY_BYTES: usize = 32;
 
 /// How long a wrapped key is: nonce, key, tag.
 pub const WRAPPED_BYTES: usize = NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
+
+/// How long a wrapped key of robots is.
+pub const WRAPPED_ROBOT_BYTES: usize = NONCE_BYTES + ROBOT_KEY_BYTES + TAG_BYTES;
+
+/// How long a wrapped master key is.
+pub const WRAPPED_MASTER_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 
 /// The key of one record. Wiped when dropped.
 pub struct DataKey(Zeroizing<[u8; DATA_KEY_BYTES]>);
@@ -27,7 +33,7 @@ pub struct WrappedKey(pub [u8; WRAPPED_BYTES]);
 pub struct SealedRecord(pub Vec<u8>);
 
 /// To what a record and its key are bound: neither opens in another place, for another record, or in an older version.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The record's id.
     pub record: [u8; 16],
@@ -81,6 +87,36 @@ impl Keys {
         let bytes = open(&self.wrap, &self.wrap_binding(binding), &wrapped.0)?;
         let key = <[u8; DATA_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
         Ok(DataKey(Zeroizing::new(key)))
+    }
+
+    /// Wraps the key under which robots are named.
+    pub fn wrap_robot_key(&self) -> Result<[u8; WRAPPED_ROBOT_BYTES], NotOpened> {
+        let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/robots"), &*self.robot_key.0)?;
+        bytes.try_into().map_err(|_| NotOpened)
+    }
+
+    /// Unwraps the key under which robots are named.
+    pub fn unwrap_robot_key(&self, wrapped: &[u8; WRAPPED_ROBOT_BYTES]) -> Result<RobotKey, NotOpened> {
+        let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/robots"), wrapped)?;
+        let key = <[u8; ROBOT_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
+        Ok(RobotKey(Zeroizing::new(key)))
+    }
+
+    /// Wraps another master key, for the time in which both open the store.
+    pub fn wrap_master(&self, other: &MasterKey) -> Result<[u8; WRAPPED_MASTER_BYTES], NotOpened> {
+        let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/master"), other.bytes())?;
+        bytes.try_into().map_err(|_| NotOpened)
+    }
+
+    /// Unwraps the other master key.
+    pub fn unwrap_master(&self, wrapped: &[u8; WRAPPED_MASTER_BYTES]) -> Result<MasterKey, NotOpened> {
+        let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/master"), wrapped)?;
+        <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map(MasterKey::from_bytes).map_err(|_| NotOpened)
+    }
+
+    fn own_binding(&self, label: &[u8]) -> Vec<u8> {
+        let KeyId(id) = self.id();
+        [label, &id].concat()
     }
 
     fn wrap_binding(&self, binding: &Binding) -> Vec<u8> {
@@ -139,6 +175,19 @@ mod tests {
             (key.seal(&HERE, b"", b"marker-marker").unwrap(), key.seal(&HERE, b"", b"marker-marker").unwrap());
         assert!(one.0 != two.0);
         assert!(!one.0.windows(6).any(|window| window == b"marker"));
+    }
+
+    #[test]
+    fn robots_and_the_other_master_key_are_unwrapped_under_their_master_key_only() {
+        let (keys, other) = (keys(), Keys::derive(&MasterKey::from_bytes([8; 32])));
+        let robots = keys.wrap_robot_key().unwrap();
+        assert!(other.unwrap_robot_key(&robots).is_err());
+        let endpoint = crate::domain::Endpoint::new("https://a/1".to_owned());
+        let renamed = other.with_robot_key(keys.unwrap_robot_key(&robots).unwrap());
+        assert_eq!(renamed.robot_id(&endpoint), keys.robot_id(&endpoint));
+        let wrapped = keys.wrap_master(&MasterKey::from_bytes([7; 32])).unwrap();
+        assert_eq!(keys.unwrap_master(&wrapped).unwrap().bytes(), &[7; 32]);
+        assert!(renamed.unwrap_master(&wrapped).is_err());
     }
 
     #[test]

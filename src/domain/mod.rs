@@ -26,8 +26,8 @@ pub use robot::RobotId;
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
 pub use subscription::{
-    GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, UnknownOverflow, UnreadableGroup,
-    UnreadableId,
+    GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, UnknownOverflow, UnknownState,
+    UnreadableGroup, UnreadableId,
 };
 pub use topic::{TopicMistake, TopicName};
 pub use verdict::{Answer, Verdict};

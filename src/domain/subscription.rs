@@ -69,6 +69,20 @@ impl SubscriptionState {
     }
 }
 
+/// The text names no state.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no state of a subscription: use active or paused")]
+pub struct UnknownState(pub String);
+
+impl FromStr for SubscriptionState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Active, Self::Paused];
+        all.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}
+
 /// What becomes of deliveries that have to wait for their robot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {

@@ -21,9 +21,9 @@ pub(super) struct PageCache(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    /// How often everything was forgotten.
+    /// How often something was forgotten.
     version: u64,
-    pages: HashMap<Place, Page>,
+    pages: HashMap<TopicName, HashMap<Option<SubscriptionId>, Page>>,
     weight: usize,
 }
 
@@ -31,7 +31,7 @@ impl PageCache {
     /// A kept page, or else the version under which one that is read now may be kept.
     pub(super) fn get(&self, place: &Place) -> Result<Page, u64> {
         let kept = self.kept();
-        kept.pages.get(place).cloned().ok_or(kept.version)
+        kept.pages.get(&place.0).and_then(|pages| pages.get(&place.1)).cloned().ok_or(kept.version)
     }
 
     /// Keeps a page, unless something changed since it began to be read.
@@ -45,15 +45,17 @@ impl PageCache {
             kept.pages.clear();
             kept.weight = 0;
         }
-        if kept.pages.insert(place, page.clone()).is_none() {
+        if kept.pages.entry(place.0).or_default().insert(place.1, page.clone()).is_none() {
             kept.weight += weight;
         }
     }
 
-    /// Forgets everything. Called after a change is on the disk.
-    pub(super) fn forget(&self) {
+    /// Forgets what is known of a topic, and whatever is being read just now. Called after a change is on the disk.
+    pub(super) fn forget(&self, topic: &TopicName) {
         let mut kept = self.kept();
-        *kept = Kept { version: kept.version + 1, ..Kept::default() };
+        kept.version += 1;
+        let gone = kept.pages.remove(topic).unwrap_or_default();
+        kept.weight -= gone.values().map(|page| page.recipients.len().max(1)).sum::<usize>();
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -73,12 +75,13 @@ mod tests {
     fn a_page_read_before_a_change_is_not_kept_after_it() {
         let (cache, place) = (PageCache::default(), ("t".parse().unwrap(), None));
         let Err(version) = cache.get(&place) else { panic!("kept") };
-        cache.forget();
+        cache.forget(&place.0);
         cache.keep(place.clone(), &page(), version);
         let Err(version) = cache.get(&place) else { panic!("kept") };
         cache.keep(place.clone(), &page(), version);
+        cache.forget(&"other".parse().unwrap());
         assert!(cache.get(&place).is_ok());
-        cache.forget();
+        cache.forget(&place.0);
         assert!(cache.get(&place).is_err());
     }
 

@@ -35,6 +35,30 @@ pub enum StoreError {
         /// The store.
         dir: PathBuf,
     },
+    /// Another version of roomcast has written the store.
+    #[error(
+        "the store {dir} is of format {found}, and this roomcast knows formats up to {known}: use the newer one that wrote it; nothing was changed"
+    )]
+    Newer {
+        /// The store.
+        dir: PathBuf,
+        /// Its format.
+        found: u8,
+        /// The newest format that is known here.
+        known: u8,
+    },
+    /// The master key is being changed to another than the one that was named, or is that one already.
+    #[error("the master key cannot be rotated: {why}")]
+    Rotation {
+        /// Why not.
+        why: &'static str,
+    },
+    /// There is no room for a change.
+    #[error("the disk of the store {dir} is full: nothing was changed; make room and try again")]
+    Full {
+        /// The store.
+        dir: PathBuf,
+    },
     /// What is on the disk is not what was written.
     #[error("the store {dir} is damaged: {what}; restore it from a backup, nothing was changed")]
     Damaged {

@@ -1,13 +1,16 @@
 //! Subscriptions as people may see them: one, or a page at a time, masked.
 
 use super::{
-    Page, StoreError, Summary,
+    Page, Place, StoreError, Summary,
     mask::mask,
     row::Row,
     shapes::ListFilter,
     subscriptions::{Open, Store},
 };
 use crate::domain::SubscriptionId;
+
+/// So many rows are read at a time, to find those that a filter lets through.
+const READ: usize = 512;
 
 impl Store {
     /// One subscription, masked. Blocks on the disk.
@@ -17,19 +20,17 @@ impl Store {
     }
 
     /// One page of subscriptions, masked. Blocks on the disk.
-    pub fn list(&self, filter: &ListFilter, after: Option<SubscriptionId>, limit: usize) -> Result<Page, StoreError> {
+    pub fn list(&self, filter: &ListFilter, after: Option<Place>, limit: usize) -> Result<Page, StoreError> {
         let (open, mut after, mut summaries) = (&self.0, after, Vec::new());
         loop {
-            let rows = match &filter.topic {
-                Some(topic) => open.db.of_topic(topic, after, limit)?,
-                None => open.db.all(after, limit)?,
-            };
-            let last = rows.len() < limit;
+            let rows = open.rows(filter, after.as_ref(), READ)?;
+            let last = rows.len() < READ;
             for row in rows {
-                after = Some(row.id);
-                if filter.platform.is_none_or(|platform| platform == row.platform)
-                    && let Some(summary) = open.summary(row)?
-                {
+                after = Some(Place { topic: row.topic.clone(), id: row.id });
+                if !filter.lets_through(&row) {
+                    continue;
+                }
+                if let Some(summary) = open.summary(row)?.filter(|one| filter.lets_name_through(one.name.as_deref())) {
                     summaries.push(summary);
                     if summaries.len() == limit {
                         return Ok(Page { summaries, next: after });
@@ -41,9 +42,42 @@ impl Store {
             }
         }
     }
+
+    /// How many subscriptions a topic has, counted up to `limit`. Blocks on the disk.
+    pub fn count(&self, topic: &crate::domain::TopicName, limit: usize) -> Result<usize, StoreError> {
+        self.0.db.of_topic(topic, None, limit).map(|rows| rows.len())
+    }
+}
+
+impl ListFilter {
+    fn lets_through(&self, row: &Row) -> bool {
+        self.platform.is_none_or(|platform| platform == row.platform)
+            && self.robot.is_none_or(|robot| robot == row.robot)
+            && self.state.is_none_or(|state| state == row.state)
+            && self.group.as_ref().is_none_or(|group| row.options.group.as_ref() == Some(group))
+    }
+
+    fn lets_name_through(&self, name: Option<&str>) -> bool {
+        self.name.as_ref().is_none_or(|part| name.is_some_and(|name| name.contains(part.as_str())))
+    }
 }
 
 impl Open {
+    /// Up to `limit` rows of the filter's topic, or of all.
+    pub(super) fn rows(
+        &self,
+        filter: &ListFilter,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        match (&filter.topic, after) {
+            (Some(topic), Some(place)) if place.topic > *topic => Ok(Vec::new()),
+            (Some(topic), Some(place)) if place.topic == *topic => self.db.of_topic(topic, Some(place.id), limit),
+            (Some(topic), _) => self.db.of_topic(topic, None, limit),
+            (None, after) => self.db.all(after, limit),
+        }
+    }
+
     /// A row as people may see it; nothing if its key is gone.
     fn summary(&self, row: Row) -> Result<Option<Summary>, StoreError> {
         Ok(self.unseal(&row)?.map(|record| Summary {

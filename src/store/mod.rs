@@ -13,20 +13,25 @@
 mod cache;
 mod change;
 mod db;
+mod engine;
 mod entry;
 mod error;
 mod index;
 mod journal;
+mod keyring;
 mod ledger;
 mod listing;
 mod lock;
 mod mask;
 mod note;
+mod opening;
 mod options;
 mod record;
+mod rotate;
 mod row;
 mod segment;
 mod shapes;
+mod slot;
 mod slots;
 mod subscriptions;
 
@@ -35,7 +40,8 @@ pub use error::{LedgerError, StoreError};
 pub use index::Adopted;
 pub use journal::{Journal, JournalSettings, Recalled};
 pub use ledger::{Ledger, LedgerSettings};
-pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Settings, Summary};
+pub use rotate::KeyStatus;
+pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Place, Settings, Summary, UnreadablePlace};
 pub use subscriptions::Store;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the store is asked and what it answers about subscriptions. Owns no behaviour.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use crate::domain::{
     Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, RobotId, Secret, SubscriptionId,
@@ -12,6 +12,38 @@ use crate::domain::{
 pub struct Settings {
     /// Its folder; made for its owner alone if it is missing.
     pub dir: PathBuf,
+}
+
+/// Behind which subscription a listing goes on, as `TOPIC/ID`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its topic.
+    pub topic: TopicName,
+    /// The subscription, whether it still exists or not.
+    pub id: SubscriptionId,
+}
+
+/// The text names no place in a listing.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no place in a listing: it is what `next` of the page before says, TOPIC/ID")]
+pub struct UnreadablePlace(pub String);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.id)
+    }
+}
+
+impl FromStr for Place {
+    type Err = UnreadablePlace;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (topic, id) = text.split_once('/')?;
+            Some(Self { topic: topic.parse().ok()?, id: id.parse().ok()? })
+        };
+        read().ok_or_else(|| UnreadablePlace(text.to_owned()))
+    }
 }
 
 /// A subscription to be added. The endpoint is checked and normalised.
@@ -32,6 +64,8 @@ pub struct NewSubscription {
     pub mentions: Mentions,
     /// How its deliveries are paced.
     pub options: Options,
+    /// Whether it hears its topic from the start.
+    pub state: SubscriptionState,
 }
 
 /// What is to become different about a subscription; what is `None` stays as it is.
@@ -71,6 +105,14 @@ pub struct ListFilter {
     pub topic: Option<TopicName>,
     /// Only on this platform.
     pub platform: Option<Platform>,
+    /// Only of this robot.
+    pub robot: Option<RobotId>,
+    /// Only those that hear their topic, or those that do not.
+    pub state: Option<SubscriptionState>,
+    /// Only those that draw on this organisation's quota.
+    pub group: Option<GroupName>,
+    /// Only those whose name has this in it.
+    pub name: Option<String>,
 }
 
 /// A subscription as people may see it.
@@ -104,8 +146,8 @@ pub struct Summary {
 
 /// Some of the listed subscriptions.
 pub struct Page {
-    /// The subscriptions, in the order of their ids.
+    /// The subscriptions, by topic and then by id.
     pub summaries: Vec<Summary>,
-    /// After which id the next page begins; nothing if this is the last.
-    pub next: Option<SubscriptionId>,
+    /// Behind which one the next page begins; nothing if this is the last.
+    pub next: Option<Place>,
 }

@@ -1,155 +1,257 @@
 //! The slot file: one wrapped data key for each subscription, in slots of fixed size that are overwritten in place.
 //!
 //! It lies beside sled because sled is a log: what is deleted from that stays readable in its files. Erasing a slot is what makes a deletion
-//! real. The file begins with a header of one sector; slots are 128 bytes, so none straddles a sector and each is written whole or not at all.
+//! real. The file begins with a header of one sector (magic 16 · number of slots 4); slots are 128 bytes, so none straddles a sector and each is written whole or not at all.
+//! How a slot looks is `slot.rs`.
 
 use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
-    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{StoreError, lock::sync_folder};
-use crate::crypto::{Binding, KeyId, WRAPPED_BYTES, WrappedKey};
+use super::{
+    StoreError,
+    lock::sync_folder,
+    slot::{Content, SLOT_BYTES, Slot, decode, encode},
+};
+use crate::crypto::Binding;
 
-const MAGIC: &[u8; 16] = b"roomcast slots 1";
+/// The version that wrote only slots without an epoch, and the one that writes them with one.
+const MAGICS: [&[u8; 16]; 2] = [b"roomcast slots 1", b"roomcast slots 2"];
 const HEADER_BYTES: u64 = 512;
-const SLOT_BYTES: usize = 128;
-/// The file grows by this many slots at a time, written out as zeros, so that overwriting one never has to find room.
-const GROWTH: usize = 512;
+/// The file grows by an eighth, by at least and at most so many slots, written out as zeros, so that overwriting one never has to find room.
+const GROWTH_MIN: usize = 512;
+const GROWTH_MAX: usize = 16_384;
+/// So many slots are read at a time.
+pub(super) const RUN: usize = 1024;
+/// After so many changes a new epoch begins. At most so many rows are looked at when the store is opened.
+const CHANGES_IN_EPOCH: usize = 4096;
 
-/// What a slot holds.
-#[derive(Clone, Copy)]
-pub(super) struct Slot {
-    /// Whose key it is, and which.
-    pub(super) binding: Binding,
-    /// Under which master key it is wrapped.
-    pub(super) key: KeyId,
-    /// The key.
-    pub(super) wrapped: WrappedKey,
+/// Which key each slot holds, in memory, and the file: whoever opens a record asks here.
+#[derive(Clone)]
+pub(super) struct SlotTable(Arc<Shared>);
+
+struct Shared {
+    file: File,
+    /// The generation of the key that each slot holds; zero for a slot without a key. What is not here is not read from the file,
+    /// so an erased key is gone at once, whatever becomes of the disk. Held while a slot is read or written.
+    generations: RwLock<Vec<u64>>,
 }
-
-/// What the slots hold, in memory: whoever opens a record looks here and never waits for the disk.
-#[derive(Clone, Default)]
-pub(super) struct SlotTable(Arc<RwLock<Vec<Option<Slot>>>>);
 
 impl SlotTable {
     /// What a slot holds, if it is that record's key of that generation.
-    pub(super) fn find(&self, wanted: &Binding) -> Option<Slot> {
-        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = (*held.get(usize::try_from(wanted.slot).ok()?)?)?;
-        let same = slot.binding.record == wanted.record && slot.binding.generation == wanted.generation;
-        same.then_some(slot)
-    }
-
-    /// Whether a slot of this number exists in the file, erased or not.
-    pub(super) fn reaches(&self, at: u32) -> bool {
-        usize::try_from(at).is_ok_and(|at| at < self.held().len())
-    }
-
-    /// To whom the held keys belong.
-    pub(super) fn bindings(&self) -> Vec<Binding> {
-        self.held().iter().flatten().map(|slot| slot.binding).collect()
-    }
-
-    fn set(&self, at: u32, slot: Option<Slot>) {
-        let mut held = self.held();
-        if let Some(place) = usize::try_from(at).ok().and_then(|at| held.get_mut(at)) {
-            *place = slot;
+    pub(super) fn find(&self, wanted: &Binding) -> io::Result<Option<Slot>> {
+        let held = self.read_lock();
+        if !holds(&held, wanted) {
+            return Ok(None);
+        }
+        let mut bytes = [0; SLOT_BYTES];
+        self.0.file.read_exact_at(&mut bytes, offset(wanted.slot))?;
+        match decode(wanted.slot, &bytes).map_err(io::Error::other)? {
+            Content::Key(slot) if slot.binding == *wanted => Ok(Some(slot)),
+            _ => Ok(None),
         }
     }
 
-    fn held(&self) -> RwLockWriteGuard<'_, Vec<Option<Slot>>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a slot holds a key of that generation; asks only the memory.
+    pub(super) fn holds(&self, wanted: &Binding) -> bool {
+        holds(&self.read_lock(), wanted)
+    }
+
+    /// How many slots the file has, erased or not.
+    pub(super) fn len(&self) -> usize {
+        self.read_lock().len()
+    }
+
+    /// How many of them hold a key.
+    pub(super) fn keys(&self) -> usize {
+        self.read_lock().iter().filter(|generation| **generation != 0).count()
+    }
+
+    /// What up to [`RUN`] slots hold, beginning with that one.
+    pub(super) fn run(&self, first: usize) -> io::Result<Vec<(u32, Content)>> {
+        let held = self.read_lock();
+        let count = held.len().saturating_sub(first).min(RUN);
+        let mut bytes = vec![0; count * SLOT_BYTES];
+        self.0.file.read_exact_at(&mut bytes, offset(number(first)?))?;
+        let numbered = (first..).zip(bytes.chunks_exact(SLOT_BYTES));
+        numbered
+            .map(|(at, slot)| {
+                let at = number(at)?;
+                Ok((at, decode(at, slot).map_err(io::Error::other)?))
+            })
+            .collect()
+    }
+
+    fn read_lock(&self) -> RwLockReadGuard<'_, Vec<u64>> {
+        self.0.generations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_lock(&self) -> RwLockWriteGuard<'_, Vec<u64>> {
+        self.0.generations.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The open slot file.
+fn holds(held: &[u64], wanted: &Binding) -> bool {
+    let at = usize::try_from(wanted.slot).unwrap_or(usize::MAX);
+    wanted.generation != 0 && held.get(at) == Some(&wanted.generation)
+}
+
+/// The open slot file, for the one who changes the store.
 pub(super) struct Slots {
-    file: File,
     table: SlotTable,
     free: Vec<u32>,
+    epoch: u32,
+    changes: usize,
+    /// A change failed, so that what is on the disk is not known: the epoch stays, and the next start looks at all of it.
+    unsettled: bool,
+}
+
+/// The slot file as it was found.
+pub(super) struct Found {
+    pub(super) slots: Slots,
+    /// What was written last, where a crash may have interrupted something.
+    pub(super) recent: Vec<(u32, Content)>,
+    /// Whether it is of a version whose slots tell nothing about when they were written.
+    pub(super) first_version: bool,
 }
 
 impl Slots {
     /// Opens the file. `must_exist` says that records name slots in it, so that a missing file is damage and not a beginning.
-    pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreError> {
+    pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Found, StoreError> {
         let path = dir.join("slots");
         let damaged = |what: String| StoreError::Damaged { dir: dir.to_owned(), what };
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         if must_exist && !path.exists() {
             return Err(damaged("the file slots, which holds the keys of its subscriptions, is missing".to_owned()));
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         if length < HEADER_BYTES {
             if must_exist {
                 return Err(damaged("the file slots is cut short".to_owned()));
             }
-            begin(&file, dir).map_err(failed)?;
+            begin(&file).and_then(|()| sync_folder(dir)).map_err(failed)?;
         }
-        let mut magic = [0; MAGIC.len()];
+        let mut magic = [0; 16];
         file.read_exact_at(&mut magic, 0).map_err(failed)?;
-        if &magic != MAGIC {
+        let Some(version) = MAGICS.iter().position(|one| **one == magic) else {
             return Err(damaged("the file slots does not begin as one of this version does".to_owned()));
+        };
+        let count = (length.max(HEADER_BYTES) - HEADER_BYTES) / SLOT_BYTES as u64;
+        let mut named = [0; 4];
+        file.read_exact_at(&mut named, magic.len() as u64).map_err(failed)?;
+        if count < u64::from(u32::from_be_bytes(named)) {
+            return Err(damaged("the file slots is shorter than its subscriptions need".to_owned()));
         }
-        let mut slots = Self { file, table: SlotTable::default(), free: Vec::new() };
-        slots.read_all(length.max(HEADER_BYTES)).map_err(failed)?.map_err(damaged)?;
-        Ok(slots)
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let table = SlotTable(Arc::new(Shared { file, generations: RwLock::new(vec![0; count]) }));
+        let mut slots = Self { table, free: Vec::new(), epoch: 0, changes: 0, unsettled: false };
+        let recent = slots.read_all(count).map_err(|error| match error.kind() {
+            io::ErrorKind::Other => damaged(error.to_string()),
+            _ => failed(error),
+        })?;
+        Ok(Found { slots, recent, first_version: version == 0 })
     }
 
-    fn read_all(&mut self, length: u64) -> io::Result<Result<(), String>> {
-        let count = usize::try_from((length - HEADER_BYTES) / SLOT_BYTES as u64).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; count.saturating_mul(SLOT_BYTES)];
-        self.file.read_exact_at(&mut bytes, HEADER_BYTES)?;
-        let mut held = self.table.held();
-        for (at, slot) in bytes.chunks_exact(SLOT_BYTES).enumerate() {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            match decode(at, slot) {
-                Ok(slot) => held.push(slot),
-                Err(what) => return Ok(Err(what)),
+    fn read_all(&mut self, count: usize) -> io::Result<Vec<(u32, Content)>> {
+        let mut recent = Vec::new();
+        for first in (0..count).step_by(RUN) {
+            for (at, content) in self.table.run(first)? {
+                let (generation, epoch) = match &content {
+                    Content::Empty => (0, None),
+                    Content::Erased { epoch, .. } => (0, Some(*epoch)),
+                    Content::Key(slot) => (slot.binding.generation, Some(slot.epoch)),
+                };
+                if generation == 0 {
+                    self.free.push(at);
+                }
+                self.set(at, generation);
+                if epoch.is_some_and(|epoch| epoch > self.epoch) {
+                    self.epoch = epoch.unwrap_or_default();
+                    recent.clear();
+                }
+                if epoch.is_some_and(|epoch| epoch == self.epoch && epoch > 0) {
+                    recent.push((at, content));
+                }
             }
         }
         // The lowest are taken first.
-        self.free = (0..).zip(held.iter()).filter(|(_, slot)| slot.is_none()).map(|(at, _)| at).collect();
         self.free.reverse();
-        Ok(Ok(()))
+        Ok(recent)
     }
 
-    /// Takes a free slot out of the free ones; it is given back by [`Slots::release`].
-    pub(super) fn take(&mut self) -> io::Result<u32> {
-        if self.free.is_empty() {
+    /// Everything that was interrupted is finished: what is written from now on is new.
+    pub(super) fn begin_epoch(&mut self) -> io::Result<()> {
+        self.epoch += 1;
+        self.write_header()
+    }
+
+    /// Says of which version the file is, and how many slots it has at least, so that one that is cut short is recognised.
+    fn write_header(&self) -> io::Result<()> {
+        let header = [MAGICS[1].as_slice(), &number(self.table.len())?.to_be_bytes()].concat();
+        self.table.0.file.write_all_at(&header, 0)?;
+        self.table.0.file.sync_data()
+    }
+
+    /// Takes free slots out of the free ones; they are given back by [`Slots::release`].
+    pub(super) fn take(&mut self, count: usize) -> io::Result<Vec<u32>> {
+        while self.free.len() < count {
             self.grow()?;
         }
-        self.free.pop().ok_or_else(|| io::Error::other("the slot file is full"))
+        let mut taken = self.free.split_off(self.free.len() - count);
+        taken.reverse();
+        Ok(taken)
     }
 
-    /// Writes a slot; durable when it returns.
-    pub(super) fn write(&mut self, slot: &Slot) -> io::Result<()> {
-        self.overwrite(slot.binding.slot, &encode(slot))?;
-        self.table.set(slot.binding.slot, Some(*slot));
-        Ok(())
+    /// Writes slots; durable when it returns.
+    pub(super) fn write(&mut self, slots: &[Slot]) -> io::Result<()> {
+        for slot in slots {
+            let slot = Slot { epoch: self.epoch, ..*slot };
+            self.put(slot.binding.slot, slot.binding.generation, &encode(&slot))?;
+        }
+        self.sync()
     }
 
-    /// Overwrites a slot with zeros; durable when it returns. It is not used again before [`Slots::release`].
-    pub(super) fn erase(&self, at: u32) -> io::Result<()> {
-        // In memory the key is gone at once: whatever becomes of the disk, nothing more is sent with it.
-        self.table.set(at, None);
-        self.overwrite(at, &[0; SLOT_BYTES])
+    /// Writes slots anew that hold the same keys, wrapped otherwise; durable when it returns.
+    pub(super) fn rewrite(&mut self, slots: &[Slot]) -> io::Result<()> {
+        for slot in slots {
+            self.put(slot.binding.slot, slot.binding.generation, &encode(slot))?;
+        }
+        self.sync()
     }
 
-    /// Frees an erased slot that no record on the disk names any more.
-    pub(super) fn release(&mut self, at: u32) {
-        self.free.push(at);
+    /// Overwrites slots, so that their keys are gone; durable when it returns. They are not used again before [`Slots::release`].
+    pub(super) fn erase(&mut self, slots: &[(u32, [u8; 16])]) -> io::Result<()> {
+        // In memory all of them are gone at once: whatever becomes of the disk, nothing more is sent with them.
+        slots.iter().for_each(|(at, _)| self.set(*at, 0));
+        for (at, record) in slots {
+            self.put(*at, 0, &super::slot::erased(*record, self.epoch))?;
+        }
+        self.sync()
+    }
+
+    /// Frees erased slots that no record on the disk names any more.
+    pub(super) fn release(&mut self, slots: impl IntoIterator<Item = u32>) {
+        self.free.extend(slots);
+    }
+
+    /// So many changes are whole on the disk.
+    pub(super) fn settled(&mut self, changes: usize) {
+        self.changes += changes;
+        if self.changes >= CHANGES_IN_EPOCH && !self.unsettled {
+            (self.epoch, self.changes) = (self.epoch + 1, 0);
+        }
+    }
+
+    /// A change failed on the way: the next start has to look at it.
+    pub(super) fn unsettled(&mut self) {
+        self.unsettled = true;
     }
 
     /// What the slots hold.
@@ -158,112 +260,123 @@ impl Slots {
     }
 
     fn grow(&mut self) -> io::Result<()> {
-        let first = self.table.held().len();
-        let zeros = vec![0; GROWTH * SLOT_BYTES];
-        self.file.write_all_at(&zeros, offset(u32::try_from(first).map_err(io::Error::other)?))?;
-        self.file.sync_all()?;
-        self.table.held().resize(first + GROWTH, None);
-        let new = first..first + GROWTH;
-        self.free.extend(new.rev().filter_map(|at| u32::try_from(at).ok()));
+        let first = self.table.len();
+        let growth = (first / 8).clamp(GROWTH_MIN, GROWTH_MAX);
+        let new = number(first)?..number(first + growth)?;
+        self.table.0.file.write_all_at(&vec![0; growth * SLOT_BYTES], offset(new.start))?;
+        self.table.0.file.sync_all()?;
+        self.table.write_lock().resize(first + growth, 0);
+        self.write_header()?;
+        // Behind the others, so that they are taken last.
+        self.free.splice(0..0, new.rev());
         Ok(())
     }
 
-    fn overwrite(&self, at: u32, bytes: &[u8; SLOT_BYTES]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset(at))?;
-        self.file.sync_data()
+    fn set(&self, at: u32, generation: u64) {
+        let mut held = self.table.write_lock();
+        if let Some(place) = usize::try_from(at).ok().and_then(|at| held.get_mut(at)) {
+            *place = generation;
+        }
+    }
+
+    fn put(&self, at: u32, generation: u64, bytes: &[u8; SLOT_BYTES]) -> io::Result<()> {
+        let mut held = self.table.write_lock();
+        self.table.0.file.write_all_at(bytes, offset(at))?;
+        if let Some(place) = usize::try_from(at).ok().and_then(|at| held.get_mut(at)) {
+            *place = generation;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.table.0.file.sync_data()
     }
 }
 
-fn begin(file: &File, dir: &Path) -> io::Result<()> {
+fn begin(file: &File) -> io::Result<()> {
     let mut header = [0; HEADER_BYTES as usize];
-    header.iter_mut().zip(MAGIC).for_each(|(to, from)| *to = *from);
+    header.iter_mut().zip(MAGICS[1]).for_each(|(to, from)| *to = *from);
     file.write_all_at(&header, 0)?;
-    file.sync_all()?;
-    sync_folder(dir)
+    file.sync_all()
+}
+
+fn number(at: usize) -> io::Result<u32> {
+    u32::try_from(at).map_err(io::Error::other)
 }
 
 fn offset(at: u32) -> u64 {
     HEADER_BYTES + u64::from(at) * SLOT_BYTES as u64
 }
 
-/// generation 8 · record 16 · master key id 8 · wrapped key 72 · CRC 4 · zeros.
-fn encode(slot: &Slot) -> [u8; SLOT_BYTES] {
-    let parts: [&[u8]; 4] =
-        [&slot.binding.generation.to_be_bytes(), &slot.binding.record, &slot.key.0, &slot.wrapped.0];
-    let content = parts.concat();
-    let check = crc32fast::hash(&content).to_be_bytes();
-    let mut bytes = [0; SLOT_BYTES];
-    bytes.iter_mut().zip(content.iter().chain(&check)).for_each(|(to, from)| *to = *from);
-    bytes
-}
-
-fn decode(at: u32, bytes: &[u8]) -> Result<Option<Slot>, String> {
-    if bytes.iter().all(|byte| *byte == 0) {
-        return Ok(None);
-    }
-    let read = || {
-        let (generation, rest) = bytes.split_first_chunk::<8>()?;
-        let (record, rest) = rest.split_first_chunk::<16>()?;
-        let (key, rest) = rest.split_first_chunk::<8>()?;
-        let (wrapped, rest) = rest.split_first_chunk::<WRAPPED_BYTES>()?;
-        let (check, _) = rest.split_first_chunk::<4>()?;
-        let content = bytes.get(..8 + 16 + 8 + WRAPPED_BYTES)?;
-        (crc32fast::hash(content) == u32::from_be_bytes(*check)).then_some(Slot {
-            binding: Binding { record: *record, slot: at, generation: u64::from_be_bytes(*generation) },
-            key: KeyId(*key),
-            wrapped: WrappedKey(*wrapped),
-        })
-    };
-    read().map(Some).ok_or_else(|| format!("slot {at} in the file slots does not pass its check sum"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::{KeyId, WRAPPED_BYTES, WrappedKey};
 
     fn slot(at: u32, byte: u8) -> Slot {
         Slot {
             binding: Binding { record: [byte; 16], slot: at, generation: u64::from(byte) },
             key: KeyId([1; 8]),
             wrapped: WrappedKey([byte; WRAPPED_BYTES]),
+            epoch: 0,
+            replaced: None,
         }
+    }
+
+    fn open(dir: &Path) -> Slots {
+        let mut slots = Slots::open(dir, false).unwrap().slots;
+        slots.begin_epoch().unwrap();
+        slots
     }
 
     #[test]
     fn what_was_written_is_there_after_reopening_and_what_was_erased_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let mut slots = Slots::open(dir.path(), false).unwrap();
-        let (a, b) = (slots.take().unwrap(), slots.take().unwrap());
-        slots.write(&slot(a, 0xaa)).unwrap();
-        slots.write(&slot(b, 0xbb)).unwrap();
-        slots.erase(a).unwrap();
-        slots.release(a);
+        let mut slots = open(dir.path());
+        let taken = slots.take(2).unwrap();
+        let (a, b) = (taken[0], taken[1]);
+        slots.write(&[slot(a, 0xaa), slot(b, 0xbb)]).unwrap();
+        slots.erase(&[(a, [1; 16])]).unwrap();
+        slots.release([a]);
         drop(slots);
         let bytes = std::fs::read(dir.path().join("slots")).unwrap();
         assert!(!bytes.windows(8).any(|window| window == [0xaa; 8]));
-        let mut slots = Slots::open(dir.path(), true).unwrap();
-        assert!(slots.table().find(&slot(a, 0xaa).binding).is_none());
-        assert!(slots.table().find(&slot(b, 0xbb).binding).is_some());
-        assert!(slots.table().find(&slot(b, 0xba).binding).is_none());
-        assert_eq!(slots.take().unwrap(), a, "an erased slot is used again");
+        let mut slots = open(dir.path());
+        assert!(slots.table().find(&slot(a, 0xaa).binding).unwrap().is_none());
+        assert!(slots.table().find(&slot(b, 0xbb).binding).unwrap().is_some());
+        assert!(slots.table().find(&slot(b, 0xba).binding).unwrap().is_none());
+        assert_eq!(slots.take(1).unwrap(), [a], "an erased slot is used again");
+    }
+
+    #[test]
+    fn only_what_was_written_in_the_last_epoch_is_looked_at_when_the_file_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut slots = open(dir.path());
+        for byte in 1..=3 {
+            let at = slots.take(1).unwrap()[0];
+            slots.write(&[slot(at, byte)]).unwrap();
+            slots.settled(if byte == 1 { CHANGES_IN_EPOCH } else { 1 });
+        }
+        drop(slots);
+        let recent: Vec<_> = Slots::open(dir.path(), true).unwrap().recent.iter().map(|(at, _)| *at).collect();
+        assert_eq!(recent, [1, 2]);
     }
 
     #[test]
     fn the_file_grows_when_it_is_full() {
         let dir = tempfile::tempdir().unwrap();
-        let mut slots = Slots::open(dir.path(), false).unwrap();
-        let taken: std::collections::HashSet<_> = (0..GROWTH * 2 + 1).map(|_| slots.take().unwrap()).collect();
-        assert_eq!(taken.len(), GROWTH * 2 + 1);
-        assert!(slots.table().reaches(u32::try_from(GROWTH * 3 - 1).unwrap()));
-        assert!(!slots.table().reaches(u32::try_from(GROWTH * 3).unwrap()));
+        let mut slots = open(dir.path());
+        let taken: std::collections::HashSet<_> = slots.take(GROWTH_MIN * 2 + 1).unwrap().into_iter().collect();
+        assert_eq!(taken.len(), GROWTH_MIN * 2 + 1);
+        assert_eq!(slots.table().len(), GROWTH_MIN * 3);
     }
 
     #[test]
     fn a_changed_byte_and_a_missing_or_foreign_file_are_damage() {
         let dir = tempfile::tempdir().unwrap();
-        let mut slots = Slots::open(dir.path(), false).unwrap();
-        let at = slots.take().unwrap();
-        slots.write(&slot(at, 0xaa)).unwrap();
+        let mut slots = open(dir.path());
+        let at = slots.take(1).unwrap()[0];
+        slots.write(&[slot(at, 0xaa)]).unwrap();
         drop(slots);
         let path = dir.path().join("slots");
         let mut bytes = std::fs::read(&path).unwrap();

@@ -1,26 +1,26 @@
-//! The open store: what its parts are, how fan-out finds and opens subscriptions in it. Changes are in `change.rs`, what people see of it is in
-//! `listing.rs`.
+//! The open store: what its parts are, how fan-out finds and opens subscriptions in it. How it is opened is `opening.rs`, changes are in
+//! `change.rs`, what people see of it is in `listing.rs`.
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use super::{
     StoreError,
     cache::PageCache,
     db::Db,
-    lock::{self, Lock},
+    keyring::{Keyring, Ring},
+    lock::Lock,
     record::Record,
+    rotate::Rotation,
     row::Row,
-    shapes::Settings,
     slots::{SlotTable, Slots},
 };
 use crate::{
-    crypto::{Keys, MasterKey},
     domain::{Subscription, SubscriptionId, SubscriptionState, TopicName},
     fanout::{self, Recipient, Subscriptions, Unreadable},
 };
@@ -34,41 +34,24 @@ pub struct Store(pub(super) Arc<Open>);
 
 pub(super) struct Open {
     pub(super) dir: PathBuf,
-    pub(super) keys: Keys,
+    pub(super) ring: ArcSwap<Ring>,
     pub(super) db: Db,
     /// Whoever changes the store holds this from the first step to the last.
-    pub(super) slots: Mutex<Slots>,
+    pub(super) writer: Mutex<Writer>,
     pub(super) table: SlotTable,
     pub(super) cache: PageCache,
+    pub(super) rotation: Rotation,
     // The last field: the folder is let go when everything else is closed.
-    _lock: Lock,
+    pub(super) _lock: Lock,
+}
+
+/// What is needed to change the store.
+pub(super) struct Writer {
+    pub(super) slots: Slots,
+    pub(super) keyring: Keyring,
 }
 
 impl Store {
-    /// Opens the store, or begins one in an empty or missing folder, and finishes what a crash interrupted. Blocks on the disk.
-    pub fn open(settings: &Settings, master: &MasterKey) -> Result<Self, StoreError> {
-        let dir = &settings.dir;
-        let lock = lock::take(dir)?;
-        let keys = Keys::derive(master);
-        let db = Db::open(dir)?;
-        if !db.belongs_to(keys.check())? {
-            return Err(StoreError::WrongKey { dir: dir.clone() });
-        }
-        let slots = Slots::open(dir, !db.is_empty())?;
-        let table = slots.table();
-        let open = Open {
-            dir: dir.clone(),
-            keys,
-            db,
-            slots: Mutex::new(slots),
-            table,
-            cache: PageCache::default(),
-            _lock: lock,
-        };
-        open.finish_what_a_crash_interrupted()?;
-        Ok(Self(Arc::new(open)))
-    }
-
     /// Where the store is.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -77,44 +60,20 @@ impl Store {
 }
 
 impl Open {
-    fn finish_what_a_crash_interrupted(&self) -> Result<(), StoreError> {
-        let mut slots = self.slots();
-        let (mut named, mut after) = (HashSet::new(), None);
-        loop {
-            let rows = self.db.all(after, PAGE)?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.id);
-            for row in rows {
-                if !self.table.reaches(row.slot) {
-                    return Err(self.db.damaged("the file slots is shorter than its subscriptions need"));
-                }
-                if self.table.find(&row.binding()).is_some() {
-                    named.insert(row.slot);
-                } else {
-                    tracing::info!(subscription = %row.id, "finishing a removal that was interrupted");
-                    self.db.remove(&row)?;
-                }
-            }
-        }
-        for binding in self.table.bindings() {
-            if !named.contains(&binding.slot) {
-                tracing::info!("erasing a key whose subscription was never written");
-                slots.erase(binding.slot).map_err(|source| self.unwritten(source))?;
-                slots.release(binding.slot);
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn unseal(&self, row: &Row) -> Result<Option<Record>, StoreError> {
         let binding = row.binding();
-        let Some(slot) = self.table.find(&binding) else {
-            return Ok(None);
-        };
         let damaged = || self.db.damaged(&format!("subscription {} does not open with its key", row.id));
-        let key = self.keys.unwrap_key(&binding, &slot.wrapped).map_err(|_| damaged())?;
-        let plain = key.open(&binding, &row.head(), &row.sealed).map_err(|_| damaged())?;
-        Record::decode(&plain).map(Some).map_err(|_| damaged())
+        // A rotation may come between ring and slot, but not twice.
+        for _ in 0..3 {
+            let ring = self.ring.load();
+            let found = self.table.find(&binding).map_err(|source| self.unread(source))?;
+            let Some(slot) = found else { return Ok(None) };
+            let Some(keys) = ring.of(slot.key) else { continue };
+            let key = keys.unwrap_key(&binding, &slot.wrapped).map_err(|_| damaged())?;
+            let plain = key.open(&binding, &row.head(), &row.sealed).map_err(|_| damaged())?;
+            return Record::decode(&plain).map(Some).map_err(|_| damaged());
+        }
+        Err(damaged())
     }
 
     fn recipients(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, StoreError> {
@@ -123,8 +82,12 @@ impl Open {
         Ok(fanout::Page { recipients: rows.into_iter().filter_map(recipient).collect(), next })
     }
 
-    pub(super) fn slots(&self) -> MutexGuard<'_, Slots> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unread(&self, source: std::io::Error) -> StoreError {
+        StoreError::Disk { dir: self.dir.clone(), verb: "read", source }
     }
 
     pub(super) fn unwritten(&self, source: std::io::Error) -> StoreError {

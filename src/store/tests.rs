@@ -3,10 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    Change, ListFilter, NewSubscription, Settings, Store, StoreError,
-    db::Db,
-    row::Row,
-    slots::{Slot, Slots},
+    Change, ListFilter, NewSubscription, Settings, Store, StoreError, db::Db, row::Row, slot::Slot, slots::Slots,
 };
 use crate::{
     crypto::{Binding, KeyId, MasterKey, WRAPPED_BYTES, WrappedKey},
@@ -35,6 +32,7 @@ fn subscription(topic: &str, token: &str) -> NewSubscription {
         name: Some("markername".to_owned()),
         mentions: Mentions { all: false, mobiles: vec!["13800000000".to_owned()], users: Vec::new() },
         options: Options::default(),
+        state: SubscriptionState::Active,
     }
 }
 
@@ -111,8 +109,11 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
         add(&store, if number % 2 == 0 { "even" } else { "odd" }, &format!("token-{number}-0123456789"));
     }
     for (topic, count) in [(None, 7), (Some("even"), 4), (Some("odd"), 3), (Some("none"), 0)] {
-        let filter =
-            ListFilter { topic: topic.map(|topic| topic.parse().unwrap()), platform: Some(Platform::DingTalk) };
+        let filter = ListFilter {
+            topic: topic.map(|topic| topic.parse().unwrap()),
+            platform: Some(Platform::DingTalk),
+            ..ListFilter::default()
+        };
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = store.list(&filter, after, 2).unwrap();
@@ -124,7 +125,7 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
         }
         assert_eq!(found.len(), count, "{topic:?}");
     }
-    let lark = ListFilter { topic: None, platform: Some(Platform::Lark) };
+    let lark = ListFilter { platform: Some(Platform::Lark), ..ListFilter::default() };
     assert!(store.list(&lark, None, 2).unwrap().summaries.is_empty());
 }
 
@@ -163,7 +164,7 @@ async fn after_a_removal_nothing_on_the_disk_opens_the_endpoint() {
     assert!(Subscriptions::open(&store, &recipient).unwrap().is_none(), "not even a recipient already in hand opens");
     assert!(matches!(store.remove(id), Err(StoreError::NoSuchSubscription { .. })));
     let after = fs::read(dir.path().join("data/slots")).unwrap();
-    let held = |bytes: &[u8]| bytes.chunks(128).skip(4).filter(|slot| slot.iter().any(|byte| *byte != 0)).count();
+    let held = |bytes: &[u8]| bytes.chunks(128).skip(4).filter(|slot| slot[..8].iter().any(|byte| *byte != 0)).count();
     assert_eq!((held(&before), held(&after)), (1, 0));
 }
 
@@ -223,19 +224,21 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
     drop(store);
     {
         // The removal got as far as the slot; an addition got as far as the slot.
-        let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap());
-        slots.erase(db.get(removed).unwrap().unwrap().slot).unwrap();
-        let slot = slots.take().unwrap();
-        let binding = Binding { record: [8; 16], slot, generation: 8 };
-        slots.write(&Slot { binding, key: KeyId([8; 8]), wrapped: WrappedKey([8; WRAPPED_BYTES]) }).unwrap();
+        let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
+        slots.begin_epoch().unwrap();
+        slots.erase(&[(db.get(removed).unwrap().unwrap().slot, *removed.as_bytes())]).unwrap();
+        let at = slots.take(1).unwrap()[0];
+        let binding = Binding { record: [8; 16], slot: at, generation: 8 };
+        let wrapped = WrappedKey([8; WRAPPED_BYTES]);
+        slots.write(&[Slot { binding, key: KeyId([8; 8]), wrapped, epoch: 0, replaced: None }]).unwrap();
     }
     let store = open(dir.path());
     assert!(matches!(store.show(removed), Err(StoreError::NoSuchSubscription { .. })));
     assert_eq!(heard_by(&store, "ops").await, [kept]);
     drop(store);
-    let (db, slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap());
+    let (db, slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
     assert!(db.get(removed).unwrap().is_none());
-    assert_eq!(slots.table().bindings().len(), 1);
+    assert_eq!(slots.table().keys(), 1);
 }
 
 #[test]
@@ -259,7 +262,7 @@ fn a_record_under_another_head_does_not_open() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&row, &Row { platform: Platform::Lark, ..row.clone() }).unwrap();
+        db.replace(&[(row.clone(), Row { platform: Platform::Lark, ..row })]).unwrap();
     }
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
 }
@@ -280,7 +283,7 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&row, &Row { options: Options::default(), ..row.clone() }).unwrap();
+        db.replace(&[(row.clone(), Row { options: Options::default(), ..row })]).unwrap();
     }
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
 }
@@ -338,16 +341,73 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
         assert_eq!(
             found,
             [
+                ("db", SubscriptionState::Active, false),
                 ("ops", SubscriptionState::Active, true),
-                ("ops", SubscriptionState::Paused, true),
-                ("db", SubscriptionState::Active, false)
+                ("ops", SubscriptionState::Paused, true)
             ]
         );
         assert!(listed.iter().all(|one| one.options == Options::default()));
-        let recipient = store.find(listed[0].id).await.unwrap().unwrap();
+        let recipient = store.find(listed[1].id).await.unwrap().unwrap();
         let opened = Subscriptions::open(&store, &recipient).unwrap().unwrap();
         assert!(opened.endpoint.expose().ends_with(TOKEN));
         let change = Change { overflow: Some(Overflow::Queue), ..Change::default() };
-        store.update(listed[1].id, change).unwrap();
+        store.update(listed[2].id, change).unwrap();
     }
+}
+
+fn master(byte: u8) -> MasterKey {
+    MasterKey::from_bytes([byte; 32])
+}
+
+#[tokio::test]
+async fn a_rotation_goes_on_while_the_store_is_used_and_ends_when_the_new_key_is_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let ids: Vec<_> = (0..2000).map(|number| format!("token-{number}-0123456789")).collect();
+    let ids = store.add_all(ids.iter().map(|token| subscription("ops", token)).collect()).unwrap();
+    let robot = ids[0].robot;
+    assert!(store.begin_rotation(&master(1)).is_err(), "it is that key already");
+    store.begin_rotation(&master(2)).unwrap();
+    assert!(store.begin_rotation(&master(3)).is_err());
+    let late = add(&store, "late", TOKEN);
+    store.remove(ids[1].id).unwrap();
+    store.rotate().unwrap();
+    assert!(store.key_status().old.is_some(), "nobody has said that the new key is in its place");
+    drop(store);
+    let store = open(dir.path());
+    store.rotate().unwrap();
+    drop(store);
+    let store = try_open(dir.path(), 2).unwrap_or_else(|error| panic!("{error}"));
+    store.rotate().unwrap();
+    assert_eq!(store.key_status().old, None);
+    assert_eq!(store.show(late).unwrap().name.as_deref(), Some("markername"));
+    assert_eq!(store.show(ids[0].id).unwrap().robot, robot);
+    assert!(store.add(subscription("ops", "token-0-0123456789")).unwrap().duplicate, "robots keep their names");
+    drop(store);
+    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::WrongKey { .. })));
+    assert!(matches!(try_open(dir.path(), 3), Err(StoreError::WrongKey { .. })));
+}
+
+#[tokio::test]
+async fn sealing_anew_destroys_every_old_data_key_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let tokens: Vec<_> = (0..600).map(|number| format!("token-{number}-0123456789")).collect();
+    store.add_all(tokens.iter().map(|token| subscription("ops", token)).collect()).unwrap();
+    let before = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
+    store.reseal().unwrap();
+    assert!(before.iter().all(|one| Subscriptions::open(&store, one).unwrap().is_none()));
+    let after = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
+    assert_eq!(before.len(), after.len());
+    assert!(after.iter().all(|one| Subscriptions::open(&store, one).unwrap().is_some()));
+    drop(store);
+    assert_eq!(heard_by(&open(dir.path()), "ops").await.len(), 600);
+}
+
+#[test]
+fn a_newer_format_is_refused_and_not_guessed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    Db::open(&dir.path().join("data")).unwrap().engine().set_word("format", &[3]).unwrap();
+    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Newer { found: 3, known: 2, .. })));
 }

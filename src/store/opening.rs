@@ -1,0 +1,178 @@
+//! Opens a store: brings an older format into the one of today, and finishes what a crash interrupted.
+//!
+//! | format | what it is | step to the next |
+//! | --- | --- | --- |
+//! | 1 | rows by id, slots without epochs, the key's check in the database | rows go to their topics, every row and slot is looked at, a key ring is made |
+//! | 2 | rows by topic, slots with epochs, key ring | |
+//!
+//! A step that is interrupted is taken again at the next start. A format that is not known here is refused. Rows and records have
+//! versions of their own (`row.rs`, `record.rs`): they stay as they are until they are sealed anew.
+
+use std::{fs, path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    Place, Settings, StoreError,
+    cache::PageCache,
+    db::Db,
+    keyring::{self, Keyring},
+    lock::{self, Lock},
+    row::Row,
+    slot::Content,
+    slots::{self, Slots},
+    subscriptions::{Open, Store, Writer},
+};
+use crate::{
+    crypto::{Keys, MasterKey},
+    domain::SubscriptionId,
+};
+
+/// The format that is written.
+const FORMAT: u8 = 2;
+/// In whose presence every row and slot is looked at: the store was put together from parts.
+pub(super) const UNVERIFIED: &str = "unverified";
+
+impl Store {
+    /// Opens the store, or begins one in an empty or missing folder, and finishes what a crash interrupted. Blocks on the disk.
+    pub fn open(settings: &Settings, master: &MasterKey) -> Result<Self, StoreError> {
+        let dir = &settings.dir;
+        let lock = lock::take(dir)?;
+        let db = Db::open(dir)?;
+        let format = db.engine().word("format")?.map(|word| word.first().copied().unwrap_or_default());
+        if let Some(found) = format.filter(|found| *found > FORMAT) {
+            return Err(StoreError::Newer { dir: dir.clone(), found, known: FORMAT });
+        }
+        let ring = open_ring(dir, &db, format, master)?;
+        let found = Slots::open(dir, !db.is_empty()?)?;
+        let thorough = found.first_version || format != Some(FORMAT) || dir.join(UNVERIFIED).exists();
+        let open = assemble(dir, db, ring, found.slots, lock);
+        if format == Some(1) {
+            tracing::info!("bringing the store from format 1 to format 2");
+            while open.db.migrate(1024)? > 0 {}
+        }
+        if thorough {
+            open.look_at_everything()?;
+        } else {
+            open.look_at(found.recent)?;
+        }
+        open.writer().slots.begin_epoch().map_err(|source| open.unwritten(source))?;
+        if format != Some(FORMAT) {
+            open.db.engine().set_word("format", &[FORMAT])?;
+        }
+        if thorough {
+            remove_if_there(&dir.join(UNVERIFIED)).map_err(|source| open.unwritten(source))?;
+        }
+        Ok(Self(Arc::new(open)))
+    }
+}
+
+fn open_ring(dir: &Path, db: &Db, format: Option<u8>, master: &MasterKey) -> Result<keyring::Opened, StoreError> {
+    if Keyring::exists(dir) {
+        return Keyring::open(dir, master);
+    }
+    if format == Some(FORMAT) {
+        return Err(db.damaged("the file keyring is missing"));
+    }
+    let check = db.engine().word("key check")?;
+    if check.is_some_and(|check| check != Keys::derive(master).check().0) {
+        return Err(StoreError::WrongKey { dir: dir.to_owned() });
+    }
+    Keyring::create(dir, master)
+}
+
+fn assemble(dir: &Path, db: Db, ring: keyring::Opened, slots: Slots, lock: Lock) -> Open {
+    let table = slots.table();
+    Open {
+        dir: dir.to_owned(),
+        rotation: super::rotate::Rotation::new(ring.by_new),
+        ring: ArcSwap::from_pointee(ring.ring),
+        db,
+        writer: std::sync::Mutex::new(Writer { slots, keyring: ring.file }),
+        table,
+        cache: PageCache::default(),
+        _lock: lock,
+    }
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Open {
+    /// Finishes what was interrupted among what was written last.
+    fn look_at(&self, recent: Vec<(u32, Content)>) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        for (at, content) in recent {
+            let (Content::Erased { record, .. }
+            | Content::Key(super::slot::Slot { binding: crate::crypto::Binding { record, .. }, .. })) = &content
+            else {
+                continue;
+            };
+            let row = self.db.get(SubscriptionId::from_bytes(*record))?;
+            match content {
+                Content::Key(slot) if row.as_ref().is_none_or(|row| row.binding() != slot.binding) => {
+                    self.erase_unnamed(&mut writer, at, *record)?;
+                }
+                Content::Key(slot) => self.erase_replaced(&mut writer, slot.replaced, *record)?,
+                _ => self.remove_without_key(&mut writer, row)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes what was interrupted at any time.
+    fn look_at_everything(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let mut named = vec![false; self.table.len()];
+        let mut after: Option<Place> = None;
+        loop {
+            let rows = self.db.all(after.as_ref(), slots::RUN)?;
+            let Some(last) = rows.last() else { break };
+            after = Some(Place { topic: last.topic.clone(), id: last.id });
+            for row in rows {
+                match named.get_mut(usize::try_from(row.slot).unwrap_or(usize::MAX)) {
+                    None => return Err(self.db.damaged("the file slots is shorter than its subscriptions need")),
+                    Some(place) if self.table.holds(&row.binding()) => *place = true,
+                    Some(_) => self.remove_without_key(&mut writer, Some(row))?,
+                }
+            }
+        }
+        for first in (0..named.len()).step_by(slots::RUN) {
+            for (at, content) in self.table.run(first).map_err(|source| self.unread(source))? {
+                let is_named = named.get(usize::try_from(at).unwrap_or(usize::MAX)).copied().unwrap_or_default();
+                if let Content::Key(slot) = content
+                    && !is_named
+                {
+                    self.erase_unnamed(&mut writer, at, slot.binding.record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_without_key(&self, writer: &mut Writer, row: Option<Row>) -> Result<(), StoreError> {
+        let Some(row) = row.filter(|row| !self.table.holds(&row.binding())) else { return Ok(()) };
+        tracing::info!(subscription = %row.id, "finishing a removal that was interrupted");
+        self.remove_rows(writer, &[row])
+    }
+
+    fn erase_replaced(&self, writer: &mut Writer, at: Option<u32>, record: [u8; 16]) -> Result<(), StoreError> {
+        let Some(at) = at else { return Ok(()) };
+        let found = self.table.run(usize::try_from(at).unwrap_or(usize::MAX)).map_err(|source| self.unread(source))?;
+        match found.into_iter().next() {
+            Some((_, Content::Key(old))) if old.binding.record == record => self.erase_unnamed(writer, at, record),
+            _ => Ok(()),
+        }
+    }
+
+    fn erase_unnamed(&self, writer: &mut Writer, at: u32, record: [u8; 16]) -> Result<(), StoreError> {
+        tracing::info!("erasing a key that no subscription names");
+        writer.slots.erase(&[(at, record)]).map_err(|source| self.unwritten(source))?;
+        writer.slots.release([at]);
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! Changes the master key, and the data keys, while the store is in use.
+//!
+//! | step | a crash after it |
+//! | --- | --- |
+//! | the key ring lets both keys in | both open the store |
+//! | every slot is wrapped under the new key, some at a time | the same; the next start goes on |
+//! | the new key is where it belongs, as somebody says or a start with it shows | the same |
+//! | the key ring lets the old key in no more | the new key opens the store |
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use super::{
+    Place, StoreError,
+    change::TOGETHER,
+    keyring::Ring,
+    row::Row,
+    slot::{Content, Slot},
+    slots::RUN,
+    subscriptions::{Open, Store},
+};
+use crate::crypto::{KeyId, MasterKey};
+
+/// How far a change of keys has come.
+pub(super) struct Rotation {
+    /// The new master key is where the daemon will look for it.
+    in_place: AtomicBool,
+    wrapping: Progress,
+    sealing: Progress,
+}
+
+#[derive(Default)]
+struct Progress {
+    running: AtomicBool,
+    done: AtomicUsize,
+    total: AtomicUsize,
+}
+
+/// How the store's keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// The master key under which everything new is sealed.
+    pub current: KeyId,
+    /// The one that is rotated away from.
+    pub old: Option<KeyId>,
+    /// Whether the new one is known to be where the daemon will look for it.
+    pub in_place: bool,
+    /// How many data keys there are.
+    pub data_keys: usize,
+    /// How many slots were looked at, of how many, while data keys are wrapped under the new master key.
+    pub wrapping: Option<(usize, usize)>,
+    /// How many subscriptions were sealed anew, of how many, while that goes on.
+    pub sealing: Option<(usize, usize)>,
+}
+
+impl Rotation {
+    pub(super) fn new(in_place: bool) -> Self {
+        Self { in_place: in_place.into(), wrapping: Progress::default(), sealing: Progress::default() }
+    }
+}
+
+impl Progress {
+    /// Begins, unless somebody is at it already.
+    fn begin(&self, total: usize) -> bool {
+        if self.running.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+        true
+    }
+
+    fn advance(&self, count: usize) {
+        self.done.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.running.store(false, Ordering::Release);
+    }
+
+    fn get(&self) -> Option<(usize, usize)> {
+        let now = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
+        self.running.load(Ordering::Acquire).then_some(now)
+    }
+}
+
+impl Store {
+    /// How the keys are.
+    #[must_use]
+    pub fn key_status(&self) -> KeyStatus {
+        let (open, ring) = (&self.0, self.0.ring.load());
+        KeyStatus {
+            current: ring.current.id(),
+            old: ring.old.as_ref().map(crate::crypto::Keys::id),
+            in_place: open.rotation.in_place.load(Ordering::Acquire),
+            data_keys: open.table.keys(),
+            wrapping: open.rotation.wrapping.get(),
+            sealing: open.rotation.sealing.get(),
+        }
+    }
+
+    /// Lets a new master key in, beside the old one; durable when it returns. Naming the same key again is no mistake. Blocks on the disk.
+    pub fn begin_rotation(&self, new: &MasterKey) -> Result<(), StoreError> {
+        let open = &self.0;
+        let mut writer = open.writer();
+        let ring = open.ring.load_full();
+        let new_id = crate::crypto::Keys::derive(new).id();
+        match &ring.old {
+            Some(_) if ring.current.id() == new_id => return Ok(()),
+            Some(_) => {
+                let why = "it is being rotated to another key; finish that first (`roomcast key status`)";
+                return Err(StoreError::Rotation { why });
+            }
+            None if ring.current.id() == new_id => {
+                return Err(StoreError::Rotation { why: "the store is sealed with that key already" });
+            }
+            None => {}
+        }
+        let both = writer.keyring.begin_rotation(&ring, new)?;
+        open.rotation.in_place.store(false, Ordering::Release);
+        open.ring.store(Arc::new(both));
+        Ok(())
+    }
+
+    /// Says that the new master key is where the daemon will look for it. The old one is let in no more as soon as nothing is left under it.
+    /// Blocks on the disk.
+    pub fn new_key_in_place(&self) -> Result<(), StoreError> {
+        self.0.rotation.in_place.store(true, Ordering::Release);
+        self.0.end_rotation_if_done()
+    }
+
+    /// Wraps every data key under the new master key, if a rotation is under way. Others may use and change the store meanwhile. Returns early
+    /// if somebody else is at it. Blocks on the disk, for seconds to minutes.
+    pub fn rotate(&self) -> Result<(), StoreError> {
+        rotate(&Arc::downgrade(&self.0))
+    }
+
+    /// The same on a thread of its own, which ends when the store is closed.
+    pub fn rotate_in_background(&self) {
+        let store = Arc::downgrade(&self.0);
+        background(move || rotate(&store));
+    }
+
+    /// Seals every subscription anew under a new data key, and destroys the old ones. Others may use and change the store meanwhile. Blocks on
+    /// the disk, for seconds to minutes. After a crash each subscription is under its old or its new key.
+    pub fn reseal(&self) -> Result<(), StoreError> {
+        reseal(&Arc::downgrade(&self.0))
+    }
+
+    /// The same on a thread of its own, which ends when the store is closed.
+    pub fn reseal_in_background(&self) {
+        let store = Arc::downgrade(&self.0);
+        background(move || reseal(&store));
+    }
+}
+
+fn background(work: impl FnOnce() -> Result<(), StoreError> + Send + 'static) {
+    std::thread::spawn(|| {
+        if let Err(error) = work() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the change of keys stopped; the next start goes on"
+            );
+        }
+    });
+}
+
+fn rotate(store: &Weak<Open>) -> Result<(), StoreError> {
+    let Some(open) = store.upgrade().filter(|open| open.ring.load().old.is_some()) else { return Ok(()) };
+    if !open.rotation.wrapping.begin(open.table.len()) {
+        return Ok(());
+    }
+    drop(open);
+    let mut first = 0;
+    let outcome = loop {
+        // Let go in between, so that the store can be closed.
+        let Some(open) = store.upgrade() else { return Ok(()) };
+        match open.rewrap(first) {
+            Ok(0) => break Ok(open),
+            Ok(count) => first += count,
+            Err(error) => break Err((open, error)),
+        }
+    };
+    match outcome {
+        Ok(open) => {
+            open.rotation.wrapping.end();
+            open.end_rotation_if_done()
+        }
+        Err((open, error)) => {
+            open.rotation.wrapping.end();
+            Err(error)
+        }
+    }
+}
+
+fn reseal(store: &Weak<Open>) -> Result<(), StoreError> {
+    let Some(open) = store.upgrade() else { return Ok(()) };
+    if !open.rotation.sealing.begin(open.table.keys()) {
+        return Ok(());
+    }
+    drop(open);
+    let mut after = None;
+    loop {
+        let Some(open) = store.upgrade() else { return Ok(()) };
+        match open.reseal_some(after.as_ref()) {
+            Ok(Some(place)) => after = Some(place),
+            other => {
+                open.rotation.sealing.end();
+                return other.map(|_| ());
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Wraps the keys of some slots under the newest master key; says how many slots it looked at.
+    fn rewrap(&self, first: usize) -> Result<usize, StoreError> {
+        if first >= self.table.len() {
+            return Ok(0);
+        }
+        let mut writer = self.writer();
+        let ring = self.ring.load();
+        let run = self.table.run(first).map_err(|source| self.unread(source))?;
+        let count = run.len();
+        let mut slots = Vec::new();
+        for (at, content) in run {
+            if let Content::Key(slot) = content
+                && slot.key != ring.current.id()
+            {
+                let damaged = || self.db.damaged(&format!("the key in slot {at} does not open"));
+                slots.push(rewrapped(&ring, &slot).ok_or_else(damaged)?);
+            }
+        }
+        writer.slots.rewrite(&slots).map_err(|source| self.unwritten(source))?;
+        self.rotation.wrapping.advance(count);
+        Ok(count)
+    }
+
+    fn end_rotation_if_done(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let ring = self.ring.load_full();
+        let in_place = self.rotation.in_place.load(Ordering::Acquire);
+        if ring.old.is_none() || !in_place || self.rotation.wrapping.get().is_some() || self.some_are_left(&ring)? {
+            return Ok(());
+        }
+        let one = writer.keyring.end_rotation(&ring)?;
+        self.ring.store(Arc::new(one));
+        tracing::info!("the master key is rotated; the old one opens the store no more");
+        Ok(())
+    }
+
+    fn some_are_left(&self, ring: &Ring) -> Result<bool, StoreError> {
+        let old = |content: &Content| matches!(content, Content::Key(slot) if slot.key != ring.current.id());
+        for first in (0..self.table.len()).step_by(RUN) {
+            let run = self.table.run(first).map_err(|source| self.unread(source))?;
+            if run.iter().any(|(_, content)| old(content)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Seals some subscriptions anew; says behind which one it goes on.
+    fn reseal_some(&self, after: Option<&Place>) -> Result<Option<Place>, StoreError> {
+        let mut writer = self.writer();
+        let rows = self.db.all(after, TOGETHER)?;
+        let next = rows.last().map(|row| Place { topic: row.topic.clone(), id: row.id });
+        let count = rows.len();
+        let open = |row: Row| Ok(self.unseal(&row)?.map(|record| (row.clone(), row, record)));
+        let changes: Vec<_> =
+            rows.into_iter().filter_map(|row| open(row).transpose()).collect::<Result<_, StoreError>>()?;
+        self.update_rows(&mut writer, changes)?;
+        self.rotation.sealing.advance(count);
+        Ok(next)
+    }
+}
+
+fn rewrapped(ring: &Ring, slot: &Slot) -> Option<Slot> {
+    let key = ring.of(slot.key)?.unwrap_key(&slot.binding, &slot.wrapped).ok()?;
+    let wrapped = ring.current.wrap(&slot.binding, &key).ok()?;
+    Some(Slot { key: ring.current.id(), wrapped, ..*slot })
+}
