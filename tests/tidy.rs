@@ -104,7 +104,7 @@ fn rooms_know_only_the_rooms_below_them() {
         ("clock", &[]),
         ("crypto", &[]),
         ("platforms", &[]),
-        ("fanout", &[]),
+        ("fanout", &["platforms"]),
         ("pace", &[]),
         ("send", &["platforms"]),
         ("store", &["crypto", "fanout"]),

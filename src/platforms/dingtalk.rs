@@ -138,7 +138,7 @@ mod tests {
     use crate::domain::Mentions;
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
     }
 
     #[test]

@@ -34,7 +34,11 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
             let mut card = object([("schema", "2.0".into())]);
             if let Some(subject) = words.subject {
                 let title = cut(subject.lines().next().unwrap_or_default(), TITLE_BYTES_MAX, IN_JSON);
-                card.insert("header".to_owned(), json!({"title": {"tag": "plain_text", "content": title}}));
+                let mut header = object([("title", json!({"tag": "plain_text", "content": title}))]);
+                if let Some(color) = words.color {
+                    header.insert("template".to_owned(), color.into());
+                }
+                card.insert("header".to_owned(), header.into());
             }
             card.insert("body".to_owned(), json!({"elements": [{"tag": "markdown", "content": text}]}));
             object([("msg_type", "interactive".into()), ("card", card.into())])
@@ -133,7 +137,7 @@ mod tests {
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
     }
 
     fn response(status: u16, body: &str) -> Response<'_> {
@@ -170,12 +174,13 @@ mod tests {
     fn markdown_is_a_card_of_schema_2_and_mentions_are_tags() {
         let mut words = words(Some("db-1"), "# down", Format::Markdown);
         words.mentions = Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ou_1".into(), "x><".into()] };
+        words.color = Some("red");
         let card = Value::Object(write(&words));
         assert_eq!(
             card,
             json!({"msg_type": "interactive", "card": {
                 "schema": "2.0",
-                "header": {"title": {"tag": "plain_text", "content": "db-1"}},
+                "header": {"title": {"tag": "plain_text", "content": "db-1"}, "template": "red"},
                 "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>"}]}}})
         );
         words.format = Format::Text;

@@ -9,6 +9,7 @@ mod dingtalk;
 mod endpoint;
 mod lark;
 mod message;
+mod native;
 mod text;
 mod wecom;
 
@@ -16,3 +17,4 @@ pub use advice::advice;
 pub use answer::{Response, read_answer};
 pub use endpoint::{EndpointMistake, check_endpoint};
 pub use message::{Draft, Prepared, Unsendable, prepare};
+pub use native::{NativeMistake, check_native, header_colors, kind_of};

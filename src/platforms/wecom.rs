@@ -12,9 +12,9 @@ use super::{
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
 /// `text.content`, in bytes.
-const TEXT_BYTES_MAX: usize = 2_048;
+pub(super) const TEXT_BYTES_MAX: usize = 2_048;
 /// `markdown.content`, in bytes.
-const MARKDOWN_BYTES_MAX: usize = 4_096;
+pub(super) const MARKDOWN_BYTES_MAX: usize = 4_096;
 /// An image of 2 MB in base64 is the largest body there is; more than an event can hold.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Too many at the same time passes soon.
@@ -94,7 +94,7 @@ mod tests {
     use crate::domain::Mentions;
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
     }
 
     #[test]
