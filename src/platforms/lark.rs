@@ -7,8 +7,9 @@ use sha2::Sha256;
 
 use super::{
     answer::{Reading, Response},
+    markdown::Markdown,
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{IN_JSON, cut, fit, keyword_tail},
+    text::{Flow, IN_JSON, cut, keyword_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 
@@ -26,11 +27,11 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let text = fit(&format!("{head}{}", words.text), &tail, room, IN_JSON);
+            let text = Flow::from(format!("{head}{}", words.text)).fit(&tail, room, IN_JSON);
             object([("msg_type", "text".into()), ("content", json!({"text": text}))])
         }
         Format::Markdown => {
-            let text = fit(words.text, &tail, room, IN_JSON);
+            let text = Markdown::read(words.text).for_lark("").fit(&tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(subject) = words.subject {
                 let title = cut(subject.lines().next().unwrap_or_default(), TITLE_BYTES_MAX, IN_JSON);

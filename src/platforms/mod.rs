@@ -8,6 +8,7 @@ mod answer;
 mod dingtalk;
 mod endpoint;
 mod lark;
+mod markdown;
 mod message;
 mod native;
 mod text;

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Reading, Response},
+    markdown::{Markdown, WeComKind},
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{RAW, fit, keyword_tail},
+    text::{Flow, RAW, keyword_tail},
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
@@ -27,7 +28,7 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let content = fit(&format!("{head}{}", words.text), &tail, TEXT_BYTES_MAX, RAW);
+            let content = Flow::from(format!("{head}{}", words.text)).fit(&tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", content.into())]);
             let mut users = words.mentions.users.clone();
             if words.mentions.all {
@@ -50,8 +51,15 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
                 tail.push('\n');
                 tail.push_str(&named.join(" "));
             }
-            let content = fit(&format!("{head}{}", words.text), &tail, MARKDOWN_BYTES_MAX, RAW);
-            object([("msgtype", "markdown".into()), ("markdown", json!({"content": content}))])
+            let markdown = Markdown::read(words.text);
+            // A phone that rings matters more than a table.
+            let kind = if named.is_empty() { markdown.wecom_kind() } else { WeComKind::Markdown };
+            let content = markdown.for_wecom(&head, kind).fit(&tail, MARKDOWN_BYTES_MAX, RAW);
+            let kind = match kind {
+                WeComKind::Markdown => "markdown",
+                WeComKind::MarkdownV2 => "markdown_v2",
+            };
+            object([("msgtype", kind.into()), (kind, json!({"content": content}))])
         }
     }
 }

@@ -99,6 +99,32 @@ async fn every_type_of_every_platform_passes_and_the_platform_takes_it() {
 }
 
 #[tokio::test]
+async fn one_markdown_reaches_each_platform_in_its_own_dialect() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    for (platform, token) in [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")] {
+        home.subscribe("ops", platform, token, &[]);
+    }
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let table = "| host | state |\n|---|---|\n| db-1 | *down* |";
+    publisher.publish("ops", &json!({"message": table, "format": "markdown"})).await;
+    let colour = "<font color=\"red\">down</font>";
+    publisher.publish("ops", &json!({"message": colour, "format": "markdown"})).await;
+    until("all arrive", SOON, || async { emulator.count("accepted").await == 6 }).await;
+    let (mut shown, received) = (emulator.shown().await, emulator.received().await);
+    shown.values_mut().for_each(|texts| texts.sort_by_key(|text| !text.contains("host")));
+    assert_eq!(shown["ding-0001"], ["**host** | **state**  \n  db-1 | *down*", "down"]);
+    let table = "| host | state |\n| --- | --- |\n| db-1 | *down* |";
+    assert_eq!(shown["lark-0001"], [table, "<font color='red'>down</font>"]);
+    assert_eq!(shown["wecom-001"], [table, "<font color=\"warning\">down</font>"]);
+    let mut kinds: Vec<_> =
+        received.iter().filter(|one| one["token"] == "wecom-001").map(|one| one["msgtype"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["markdown", "markdown_v2"]);
+}
+
+#[tokio::test]
 async fn a_message_that_its_platform_would_refuse_is_a_dead_letter_that_names_the_field_and_nothing_is_sent() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
