@@ -78,7 +78,7 @@ pub struct Content {
     pub format: Format,
     /// The text for every platform that has no entry of its own. Decoding makes sure that each platform has one
     /// or the other.
-    pub message: Option<String>,
+    pub message: Option<Passage>,
     /// Entries for single platforms; they win over `message`.
     pub entries: Vec<(Platform, Entry)>,
     /// Whom it mentions.
@@ -88,17 +88,38 @@ pub struct Content {
 /// What an event says on one platform.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// Text in the event's format.
-    Text(String),
-    /// The platform's own request body as JSON text, an object, passed on as it is.
+    /// Text.
+    Text(Passage),
+    /// The platform's own request body as JSON text, an object that was checked, passed on as it is.
     Native(String),
+}
+
+/// Text, and what it says otherwise than the event around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// The text; never empty.
+    pub text: String,
+    /// A title instead of the event's subject.
+    pub title: Option<String>,
+    /// How it is written, if not as the event says.
+    pub format: Option<Format>,
+    /// Whom it mentions besides those whom the event mentions.
+    pub mentions: Mentions,
+    /// The colour of a card's header, where the platform has such a thing.
+    pub color: Option<String>,
+}
+
+impl From<&str> for Passage {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
 }
 
 /// The part of an event's content that is for one platform.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Piece<'a> {
-    /// Text in the event's format.
-    Text(&'a str),
+    /// Text.
+    Text(&'a Passage),
     /// The platform's own request body as JSON text.
     Native(&'a str),
 }
@@ -152,7 +173,7 @@ impl Content {
         match found {
             Some(Entry::Text(text)) => Some(Piece::Text(text)),
             Some(Entry::Native(json)) => Some(Piece::Native(json)),
-            None => self.message.as_deref().map(Piece::Text),
+            None => self.message.as_ref().map(Piece::Text),
         }
     }
 }
@@ -168,9 +189,9 @@ mod tests {
             entries: vec![(Platform::DingTalk, Entry::Text("ding".into()))],
             ..Content::default()
         };
-        assert_eq!(content.piece_for(Platform::DingTalk), Some(Piece::Text("ding")));
-        assert_eq!(content.piece_for(Platform::DingTalkInternal), Some(Piece::Text("ding")));
-        assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text("all")));
+        assert_eq!(content.piece_for(Platform::DingTalk), Some(Piece::Text(&"ding".into())));
+        assert_eq!(content.piece_for(Platform::DingTalkInternal), Some(Piece::Text(&"ding".into())));
+        assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text(&"all".into())));
         assert_eq!(Content::default().piece_for(Platform::Lark), None);
     }
 

@@ -17,7 +17,7 @@ mod topic;
 mod verdict;
 
 pub use delivery::Delivery;
-pub use event::{Content, Entry, Event, EventId, Format, Mentions, Piece};
+pub use event::{Content, Entry, Event, EventId, Format, Mentions, Passage, Piece};
 pub use header::{HeaderValue, Headers};
 pub use moment::Moment;
 pub use platform::{Platform, UnknownPlatform};

@@ -1,13 +1,11 @@
 //! From a published message to an event, or to the place where it cannot be read.
 //!
-//! Owns limits and rules of content; the shape of the JSON is `wire.rs`.
+//! Owns limits and rules of content; the shape of the JSON is `wire.rs`, the entries of a structure are `structure.rs`.
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::wire::{EventWire, StructureWire};
-use crate::domain::{Content, Entry, Event, EventId, Mentions, Moment, Platform, Published, TopicName};
+use super::{structure::read_structure, wire::EventWire};
+use crate::domain::{Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
 
 /// What bounds an event.
 #[derive(Clone, Debug)]
@@ -114,7 +112,7 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
     let mut content = Content {
         subject: wire.subject.filter(|subject| !subject.is_empty()),
         format: wire.format.unwrap_or_default().into(),
-        message: wire.message.filter(|message| !message.is_empty()),
+        message: wire.message.filter(|message| !message.is_empty()).map(|text| Passage::from(text.as_str())),
         entries: Vec::new(),
         mentions: wire.at.map(Mentions::from).unwrap_or_default(),
     };
@@ -131,64 +129,14 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
     Ok(content)
 }
 
-/// Reads the entries of `message_structure`; its `default` wins over `message`.
-fn read_structure(structure: StructureWire, content: &mut Content) -> Result<(), Undecodable> {
-    for (name, entry) in structure.0 {
-        let place = format!("message_structure.{name}");
-        let entry = match entry {
-            Value::String(text) if text.is_empty() => {
-                return Err(mistake(format!("{place} is empty")));
-            }
-            Value::String(text) => Entry::Text(text),
-            Value::Object(native) => Entry::Native(Value::Object(native).to_string()),
-            other => {
-                return Err(mistake(format!(
-                    "{place} is {}: use text or an object with the platform's own message",
-                    kind_of(&other)
-                )));
-            }
-        };
-        match (name.as_str(), entry) {
-            ("default", Entry::Text(text)) => content.message = Some(text),
-            ("default", Entry::Native(_)) => {
-                return Err(mistake(format!("{place} is an object: it must be text")));
-            }
-            (name, entry) => {
-                // Entries for SMN's other protocols (email, sms, …) are no business of ours and no mistake either.
-                if let Ok(platform) = name.parse::<Platform>() {
-                    content.entries.retain(|(known, _)| *known != platform);
-                    content.entries.push((platform, entry));
-                }
-            }
-        }
-    }
-    match Platform::ALL.into_iter().find(|platform| content.piece_for(*platform).is_none()) {
-        Some(platform) => Err(mistake(format!(
-            "message_structure says nothing for {platform} and there is neither a default nor a message"
-        ))),
-        None => Ok(()),
-    }
-}
-
-const fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn mistake(detail: impl Into<String>) -> Undecodable {
+pub(super) fn mistake(detail: impl Into<String>) -> Undecodable {
     Undecodable { code: "content", detail: detail.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Format, Piece};
+    use crate::domain::{Format, Piece, Platform};
 
     fn decode_from(topic: &str, body: &str) -> Result<Event, Undecodable> {
         let decoder = Decoder::new(Settings {
@@ -220,23 +168,9 @@ mod tests {
         assert_eq!(event.topic.as_str(), "ops.db");
         assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
         assert_eq!(event.content.format, Format::Markdown);
-        assert_eq!(event.content.piece_for(Platform::WeCom), Some(Piece::Text("**help**")));
+        assert_eq!(event.content.piece_for(Platform::WeCom), Some(Piece::Text(&"**help**".into())));
         assert!(event.content.mentions.all);
         assert_eq!(event.expires_at.since(event.received_at), Duration::from_secs(120));
-    }
-
-    #[test]
-    fn a_structure_may_be_an_object_or_json_in_text_and_its_names_may_be_those_of_smn() {
-        for body in [
-            r#"{"message_structure":{"default":"d","feishu":"f","dingding":{"msgtype":"text"},"email":"x"}}"#,
-            r#"{"message_structure":"{\"default\":\"d\",\"feishu\":\"f\",\"dingding\":{\"msgtype\":\"text\"},\"email\":\"x\"}"}"#,
-        ] {
-            let content = decode(body).unwrap().content;
-            assert_eq!(content.piece_for(Platform::WeCom), Some(Piece::Text("d")));
-            assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text("f")));
-            let native = Piece::Native(r#"{"msgtype":"text"}"#);
-            assert_eq!(content.piece_for(Platform::DingTalk), Some(native));
-        }
     }
 
     #[test]
@@ -254,8 +188,6 @@ mod tests {
             (r#"{"message":""}"#, "content", "neither message nor message_structure"),
             (r#"{"message_template_name":"t"}"#, "content", "message_template_name"),
             (r#"{"message_structure":{"lark":7,"default":"d"}}"#, "content", "message_structure.lark is a number"),
-            (r#"{"message_structure":{"lark":"l"}}"#, "content", "says nothing for dingtalk"),
-            (r#"{"message_structure":{"default":{}}}"#, "content", "message_structure.default is an object"),
             (r#"{"message_structure":"nonsense"}"#, "json", "message_structure"),
         ] {
             let undecodable = decode(body).unwrap_err();

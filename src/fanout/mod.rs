@@ -4,6 +4,7 @@
 //! not known here: the store implements [`Subscriptions`].
 
 mod decode;
+mod structure;
 mod subscriptions;
 mod wire;
 

@@ -37,8 +37,11 @@ impl From<FormatWire> for Format {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AtWire {
+    #[serde(alias = "isAtAll")]
     all: bool,
+    #[serde(alias = "atMobiles")]
     mobiles: Vec<String>,
+    #[serde(alias = "atUserIds")]
     users: Vec<String>,
 }
 

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::{
     answer::{Reading, Response},
+    markdown::Markdown,
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{IN_JSON, cut, fit, keyword_tail},
+    text::{Flow, IN_JSON, cut, keyword_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 use std::time::Duration;
@@ -35,11 +36,6 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     mentions.mobiles.truncate(MENTIONS_MAX);
     mentions.users.truncate(MENTIONS_MAX - mentions.mobiles.len());
     let subject = words.subject.unwrap_or_default();
-    let head = match (words.subject, words.format) {
-        (None, _) => String::new(),
-        (Some(subject), Format::Text) => format!("{subject}\n"),
-        (Some(subject), Format::Markdown) => format!("### {subject}\n\n"),
-    };
     // A mention shows only where the text says it.
     let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
     for one in mentions.mobiles.iter().chain(&mentions.users) {
@@ -51,10 +47,18 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     }
     let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
-    let text = fit(&format!("{head}{}", words.text), &tail, BODY_BYTES_MAX - spent, IN_JSON);
+    let room = BODY_BYTES_MAX - spent;
     let (kind, content) = match words.format {
-        Format::Text => ("text", json!({"content": text})),
-        Format::Markdown => ("markdown", json!({"title": title(words), "text": text})),
+        Format::Text => {
+            let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
+            let flow = Flow::from(format!("{head}{}", words.text));
+            ("text", json!({"content": flow.fit(&tail, room, IN_JSON)}))
+        }
+        Format::Markdown => {
+            let head = words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
+            let flow = Markdown::read(words.text).for_dingtalk(&head);
+            ("markdown", json!({"title": title(words), "text": flow.fit(&tail, room, IN_JSON)}))
+        }
     };
     object([("msgtype", kind.into()), (kind, content), ("at", at)])
 }
@@ -138,7 +142,7 @@ mod tests {
     use crate::domain::Mentions;
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
     }
 
     #[test]

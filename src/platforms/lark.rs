@@ -7,8 +7,9 @@ use sha2::Sha256;
 
 use super::{
     answer::{Reading, Response},
+    markdown::Markdown,
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{IN_JSON, cut, fit, keyword_tail},
+    text::{Flow, IN_JSON, cut, keyword_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 
@@ -26,15 +27,19 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let text = fit(&format!("{head}{}", words.text), &tail, room, IN_JSON);
+            let text = Flow::from(format!("{head}{}", words.text)).fit(&tail, room, IN_JSON);
             object([("msg_type", "text".into()), ("content", json!({"text": text}))])
         }
         Format::Markdown => {
-            let text = fit(words.text, &tail, room, IN_JSON);
+            let text = Markdown::read(words.text).for_lark("").fit(&tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(subject) = words.subject {
                 let title = cut(subject.lines().next().unwrap_or_default(), TITLE_BYTES_MAX, IN_JSON);
-                card.insert("header".to_owned(), json!({"title": {"tag": "plain_text", "content": title}}));
+                let mut header = object([("title", json!({"tag": "plain_text", "content": title}))]);
+                if let Some(color) = words.color {
+                    header.insert("template".to_owned(), color.into());
+                }
+                card.insert("header".to_owned(), header.into());
             }
             card.insert("body".to_owned(), json!({"elements": [{"tag": "markdown", "content": text}]}));
             object([("msg_type", "interactive".into()), ("card", card.into())])
@@ -133,7 +138,7 @@ mod tests {
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
     }
 
     fn response(status: u16, body: &str) -> Response<'_> {
@@ -170,12 +175,13 @@ mod tests {
     fn markdown_is_a_card_of_schema_2_and_mentions_are_tags() {
         let mut words = words(Some("db-1"), "# down", Format::Markdown);
         words.mentions = Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ou_1".into(), "x><".into()] };
+        words.color = Some("red");
         let card = Value::Object(write(&words));
         assert_eq!(
             card,
             json!({"msg_type": "interactive", "card": {
                 "schema": "2.0",
-                "header": {"title": {"tag": "plain_text", "content": "db-1"}},
+                "header": {"title": {"tag": "plain_text", "content": "db-1"}, "template": "red"},
                 "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>"}]}}})
         );
         words.format = Format::Text;

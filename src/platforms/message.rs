@@ -27,7 +27,7 @@ pub struct Prepared {
 /// The message cannot be sent to this platform in any way.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unsendable {
-    /// Our code for it: `too_large`, `no_content`.
+    /// Our code for it: `too_large`, `no_content`, `no_keyword`.
     pub code: &'static str,
     /// What is wrong, in a sentence.
     pub detail: String,
@@ -40,6 +40,7 @@ pub(super) struct Words<'a> {
     pub(super) format: Format,
     pub(super) mentions: Mentions,
     pub(super) keyword: Option<&'a str>,
+    pub(super) color: Option<&'a str>,
 }
 
 /// Writes and signs the message.
@@ -47,15 +48,16 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
     let Draft { delivery, subscription, now } = draft;
     let content: &Content = &delivery.event.content;
     let body = match content.piece_for(subscription.platform) {
-        Some(Piece::Native(json)) => native(json)?,
-        Some(Piece::Text(text)) => written(
+        Some(Piece::Native(json)) => native(json, subscription.keyword.as_deref())?,
+        Some(Piece::Text(passage)) => written(
             subscription.platform,
             &Words {
-                subject: content.subject.as_deref(),
-                text,
-                format: content.format,
-                mentions: content.mentions.and(&subscription.mentions),
+                subject: passage.title.as_deref().or(content.subject.as_deref()),
+                text: &passage.text,
+                format: passage.format.unwrap_or(content.format),
+                mentions: content.mentions.and(&passage.mentions).and(&subscription.mentions),
                 keyword: subscription.keyword.as_deref(),
+                color: passage.color.as_deref(),
             },
         ),
         None => {
@@ -75,7 +77,15 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
     }
 }
 
-fn native(json: &str) -> Result<Map<String, Value>, Unsendable> {
+/// A message in the platform's own form was checked when the event was read. Only what the subscription asks for is left: without its keyword the
+/// platform would take the message for a breach of the robot's security setting.
+fn native(json: &str, keyword: Option<&str>) -> Result<Map<String, Value>, Unsendable> {
+    if let Some(keyword) = keyword.filter(|keyword| !json.contains(*keyword)) {
+        return Err(Unsendable {
+            code: "no_keyword",
+            detail: format!("the entry for this platform does not say {keyword:?}, on which the robot insists"),
+        });
+    }
     serde_json::from_str(json).map_err(|_| Unsendable {
         code: "no_content",
         detail: "the event's entry for this platform is no JSON object".to_owned(),

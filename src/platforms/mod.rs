@@ -9,7 +9,9 @@ mod digest;
 mod dingtalk;
 mod endpoint;
 mod lark;
+mod markdown;
 mod message;
+mod native;
 mod text;
 mod wecom;
 
@@ -18,3 +20,4 @@ pub use answer::{Response, read_answer};
 pub use digest::digest;
 pub use endpoint::{EndpointMistake, check_endpoint};
 pub use message::{Draft, Prepared, Unsendable, prepare};
+pub use native::{NativeMistake, check_native, header_colors, kind_of};

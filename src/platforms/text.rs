@@ -1,4 +1,7 @@
-//! Fitting text into a platform's limit: what is too long is cut at a character and says so; mentions and keyword are never cut.
+//! Text that knows where it may be cut: between blocks rather than within one, at a line rather than within one, never inside a link, and with its
+//! block of code closed. What is too long is cut and says so; mentions and keyword are never cut.
+
+use std::ops::Range;
 
 /// What one character costs.
 pub(super) type Cost = fn(char) -> usize;
@@ -13,20 +16,92 @@ pub(super) const IN_JSON: Cost = |c| match c {
     c => c.len_utf8(),
 };
 
-/// Puts a text together that costs at most `max`: `text`, cut if need be, then `tail`, which is kept whole unless it alone is too long.
-pub(super) fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
-    let total = |part: &str| part.chars().map(cost).sum::<usize>();
-    let tail = cut(tail, max, cost);
-    let left = max - total(tail);
-    if total(text) <= left {
-        return format!("{text}{tail}");
+/// A place for a cut is taken if it gives away less than one in so many bytes.
+const GIVEN_AWAY: usize = 4;
+
+/// A text with its places.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// The text.
+    pub(super) text: String,
+    /// Links and other markup within a line, which are not cut. In their order, never one in another.
+    pub(super) solid: Vec<Range<usize>>,
+    /// Blocks of code between fences.
+    pub(super) fences: Vec<Fence>,
+    /// Where blocks end.
+    pub(super) ends: Vec<usize>,
+    /// What has to stand before a line that is not of the last block.
+    pub(super) apart: &'static str,
+}
+
+/// A block of code between fences.
+#[derive(Debug)]
+pub(super) struct Fence {
+    /// With its fences.
+    pub(super) all: Range<usize>,
+    /// What lies between them.
+    pub(super) code: Range<usize>,
+    /// What closes it.
+    pub(super) closing: String,
+}
+
+impl From<String> for Flow {
+    /// Plain text.
+    fn from(text: String) -> Self {
+        Self { text, ..Self::default() }
     }
-    // As long as the longest notice can be, so that room for it is certain.
-    let notice = |bytes: usize| format!("\n… ({bytes} bytes left out)");
-    let kept = cut(text, left.saturating_sub(total(&notice(text.len()))), cost).trim_end();
-    let notice = notice(text.len() - kept.len());
-    let notice = if total(&notice) <= left { notice } else { String::new() };
-    format!("{kept}{notice}{tail}")
+}
+
+impl Flow {
+    /// The text, cut if need be, then `tail`, which is kept whole unless it alone is too long: all of it costs at most `max`.
+    pub(super) fn fit(&self, tail: &str, max: usize, cost: Cost) -> String {
+        let total = |part: &str| part.chars().map(cost).sum::<usize>();
+        let apart = if tail.is_empty() { "" } else { self.apart };
+        let tail = format!("{apart}{tail}");
+        let tail = cut(&tail, max, cost);
+        let left = max - total(tail);
+        if total(&self.text) <= left {
+            return format!("{}{tail}", self.text);
+        }
+        let notice = |bytes: usize| format!("{}\n… ({bytes} bytes left out)", self.apart);
+        // As long as the longest notice can be, so that room for it is certain.
+        let (kept, closing) = self.beginning(left.saturating_sub(total(&notice(self.text.len()))), cost);
+        let notice = notice(self.text.len() - kept.len());
+        let closed =
+            if total(kept) + total(closing) + total(&notice) <= left { (closing, notice.as_str()) } else { ("", "") };
+        format!("{kept}{}{}{tail}", closed.0, closed.1)
+    }
+
+    /// The longest beginning that costs at most `max` and ends in a good place, with what closes it.
+    fn beginning(&self, max: usize, cost: Cost) -> (&str, &str) {
+        let most = cut(&self.text, max, cost).len();
+        let near = |place: usize, most: usize| place > most - most / GIVEN_AWAY;
+        let whole = self.ends.iter().copied().take_while(|end| *end <= most).last().unwrap_or(0);
+        if let Some(fence) = self.fences.iter().find(|fence| fence.all.start < most && most < fence.all.end) {
+            let room = cut(&self.text, max.saturating_sub(fence.closing.chars().map(cost).sum()), cost).len();
+            let room = room.min(fence.code.end);
+            let line = self.at_line(room);
+            let at = if near(line, room) { line } else { room };
+            return if at > fence.code.start { (self.to(at), &fence.closing) } else { (self.to(fence.all.start), "") };
+        }
+        if near(whole, most) {
+            return (self.to(whole), "");
+        }
+        let line = self.at_line(most);
+        let at = if near(line, most) { line } else { most };
+        let solid = self.solid.iter().find(|solid| solid.start < at && at < solid.end);
+        let at = solid.map_or(at, |solid| if solid.start > at / GIVEN_AWAY { solid.start } else { at });
+        (self.to(at), "")
+    }
+
+    /// The last line end before `at`, or nothing.
+    fn at_line(&self, at: usize) -> usize {
+        self.text.get(..at).and_then(|text| text.rfind('\n')).unwrap_or(0)
+    }
+
+    fn to(&self, at: usize) -> &str {
+        self.text.get(..at).unwrap_or_default().trim_end()
+    }
 }
 
 /// The longest beginning that costs at most `max`.
@@ -52,6 +127,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
+        Flow::from(text.to_owned()).fit(tail, max, cost)
+    }
 
     #[test]
     fn a_long_text_is_cut_at_a_character_and_says_how_much_is_missing() {

@@ -6,15 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Reading, Response},
+    markdown::{Markdown, WeComKind},
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{RAW, fit, keyword_tail},
+    text::{Flow, RAW, keyword_tail},
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
 /// `text.content`, in bytes.
-const TEXT_BYTES_MAX: usize = 2_048;
+pub(super) const TEXT_BYTES_MAX: usize = 2_048;
 /// `markdown.content`, in bytes.
-const MARKDOWN_BYTES_MAX: usize = 4_096;
+pub(super) const MARKDOWN_BYTES_MAX: usize = 4_096;
 /// An image of 2 MB in base64 is the largest body there is; more than an event can hold.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Too many at the same time passes soon.
@@ -27,7 +28,7 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let content = fit(&format!("{head}{}", words.text), &tail, TEXT_BYTES_MAX, RAW);
+            let content = Flow::from(format!("{head}{}", words.text)).fit(&tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", content.into())]);
             let mut users = words.mentions.users.clone();
             if words.mentions.all {
@@ -50,8 +51,15 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
                 tail.push('\n');
                 tail.push_str(&named.join(" "));
             }
-            let content = fit(&format!("{head}{}", words.text), &tail, MARKDOWN_BYTES_MAX, RAW);
-            object([("msgtype", "markdown".into()), ("markdown", json!({"content": content}))])
+            let markdown = Markdown::read(words.text);
+            // A phone that rings matters more than a table.
+            let kind = if named.is_empty() { markdown.wecom_kind() } else { WeComKind::Markdown };
+            let content = markdown.for_wecom(&head, kind).fit(&tail, MARKDOWN_BYTES_MAX, RAW);
+            let kind = match kind {
+                WeComKind::Markdown => "markdown",
+                WeComKind::MarkdownV2 => "markdown_v2",
+            };
+            object([("msgtype", kind.into()), (kind, json!({"content": content}))])
         }
     }
 }
@@ -94,7 +102,7 @@ mod tests {
     use crate::domain::Mentions;
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
     }
 
     #[test]

@@ -1,0 +1,71 @@
+//! One markdown, four dialects: an event's markdown as each platform can show it, and legible where it cannot.
+
+mod dialect;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod write;
+
+use super::text::Flow;
+use dialect::Dialect;
+use tree::{Block, Inline};
+
+/// A text in markdown, read.
+pub(super) struct Markdown<'a> {
+    source: &'a str,
+    blocks: Vec<Block>,
+}
+
+/// Which of WeCom's two kinds of markdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WeComKind {
+    /// Colours and mentions.
+    Markdown,
+    /// Tables, code, pictures; clients before 4.1.36 show it as plain text.
+    MarkdownV2,
+}
+
+impl<'a> Markdown<'a> {
+    pub(super) fn read(source: &'a str) -> Self {
+        Self { source, blocks: parse::parse(source) }
+    }
+
+    /// For a DingTalk message, after `head`.
+    pub(super) fn for_dingtalk(&self, head: &str) -> Flow {
+        self.write(head, &dialect::DINGTALK)
+    }
+
+    /// For the markdown component of a Lark card, after `head`.
+    pub(super) fn for_lark(&self, head: &str) -> Flow {
+        self.write(head, &dialect::LARK)
+    }
+
+    /// For WeCom, after `head`.
+    pub(super) fn for_wecom(&self, head: &str, kind: WeComKind) -> Flow {
+        self.write(
+            head,
+            match kind {
+                WeComKind::Markdown => &dialect::WECOM,
+                WeComKind::MarkdownV2 => &dialect::WECOM_V2,
+            },
+        )
+    }
+
+    /// The kind that shows more of it: the newer one only for what the older one cannot show, and never at the price of a colour.
+    pub(super) fn wecom_kind(&self) -> WeComKind {
+        let newer = tree::any_block(&self.blocks, |block| match block {
+            Block::Table(_) | Block::Code { .. } => true,
+            Block::List { items, .. } => tree::any_block(&items.concat(), |inner| matches!(inner, Block::List { .. })),
+            _ => false,
+        }) || tree::any_inline(&self.blocks, |inline| matches!(inline, Inline::Image { .. }));
+        let colored = tree::any_inline(&self.blocks, |inline| matches!(inline, Inline::Colored { .. }));
+        if newer && !colored { WeComKind::MarkdownV2 } else { WeComKind::Markdown }
+    }
+
+    fn write(&self, head: &str, dialect: &Dialect) -> Flow {
+        let flow = write::write(head, &self.blocks, dialect);
+        // Nothing but markup, such as the definition of a link that nobody uses: better seen than an empty message.
+        if flow.text.len() == head.len() { Flow::from(format!("{head}{}", self.source)) } else { flow }
+    }
+}

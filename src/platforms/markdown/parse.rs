@@ -1,0 +1,328 @@
+//! From a text to its tree. The only file that names pulldown-cmark.
+//!
+//! Owns what of HTML is understood: colours, Lark's mentions, line breaks. All other tags are text, for publishers write `Vec<String>` as well.
+
+use std::ops::Range;
+
+use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag};
+
+use super::tree::{Block, Inline, Side, Table};
+
+/// How deep parts may lie in one another; what lies deeper is said without its markup. It bounds the stack, for whoever publishes decides the depth.
+const DEPTH_MAX: usize = 16;
+
+/// Reads a text.
+pub(super) fn parse(source: &str) -> Vec<Block> {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let mut reading = Reading { source, document: Open::new(Kind::Document), stack: Vec::new(), text_end: 0 };
+    for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
+        reading.take(event, range);
+    }
+    while !reading.stack.is_empty() {
+        reading.close();
+    }
+    reading.document.into_blocks()
+}
+
+/// A part that has begun and not yet ended, with what was found in it.
+struct Open {
+    kind: Kind,
+    blocks: Vec<Block>,
+    inlines: Vec<Inline>,
+    items: Vec<Vec<Block>>,
+    table: Table,
+    cells: Vec<Vec<Inline>>,
+    raw: String,
+}
+
+enum Kind {
+    Document,
+    Heading(usize),
+    Paragraph,
+    Quote,
+    List(Option<u64>),
+    Item,
+    Code(String),
+    Html,
+    Table(Vec<Side>),
+    Row,
+    Cell,
+    Strong,
+    Emphasis,
+    Struck,
+    Link(String),
+    Image(String),
+    Colored(String),
+    Mention(String),
+    /// Deeper than is shown: its content belongs to what it lies in.
+    Deep,
+}
+
+impl Kind {
+    const fn is_inline(&self) -> bool {
+        matches!(
+            self,
+            Self::Strong
+                | Self::Emphasis
+                | Self::Struck
+                | Self::Link(_)
+                | Self::Image(_)
+                | Self::Colored(_)
+                | Self::Mention(_)
+        )
+    }
+}
+
+impl Open {
+    fn new(kind: Kind) -> Self {
+        let (blocks, inlines, items, cells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { kind, blocks, inlines, items, table: Table::default(), cells, raw: String::new() }
+    }
+
+    fn push(&mut self, block: Block) {
+        self.gather();
+        self.blocks.push(block);
+    }
+
+    /// Lines that are in no paragraph of their own, as in a list without blank lines, are one.
+    fn gather(&mut self) {
+        if !self.inlines.is_empty() {
+            self.blocks.push(Block::Paragraph(std::mem::take(&mut self.inlines)));
+        }
+    }
+
+    fn into_blocks(mut self) -> Vec<Block> {
+        self.gather();
+        self.blocks
+    }
+
+    fn say(&mut self, text: &str) {
+        match self.inlines.last_mut() {
+            Some(Inline::Text(before)) => before.push_str(text),
+            _ => self.inlines.push(Inline::Text(text.to_owned())),
+        }
+    }
+}
+
+struct Reading<'a> {
+    source: &'a str,
+    document: Open,
+    /// What has begun inside the document, the innermost last.
+    stack: Vec<Open>,
+    /// Where in the source the last text ended.
+    text_end: usize,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, event: Event<'_>, range: Range<usize>) {
+        match event {
+            Event::Start(tag) => {
+                let kind = kind_of(tag);
+                if !kind.is_inline() {
+                    self.close_tags();
+                }
+                self.open(kind);
+            }
+            Event::End(_) => {
+                self.close_tags();
+                self.close();
+            }
+            Event::Text(text) => self.text(&text, range),
+            Event::Code(code) => self.top().inlines.push(Inline::Code(code.into_string())),
+            Event::InlineHtml(tag) => self.html(&tag),
+            Event::Html(text) => self.top().raw.push_str(&text),
+            // In a chat a line ends where its author ended it.
+            Event::SoftBreak | Event::HardBreak => self.top().inlines.push(Inline::Break),
+            Event::Rule => {
+                self.close_tags();
+                self.top().push(Block::Rule);
+            }
+            Event::TaskListMarker(done) => self.top().say(if done { "☑ " } else { "☐ " }),
+            Event::FootnoteReference(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
+                self.top().say(&text)
+            }
+        }
+    }
+
+    fn top(&mut self) -> &mut Open {
+        self.stack.last_mut().unwrap_or(&mut self.document)
+    }
+
+    fn open(&mut self, kind: Kind) {
+        let kind = if self.stack.len() >= DEPTH_MAX { Kind::Deep } else { kind };
+        self.stack.push(Open::new(kind));
+    }
+
+    /// Text stays escaped in the way its author escaped it: the platforms' dialects differ in what they would take for markup, not in that.
+    fn text(&mut self, text: &str, range: Range<usize>) {
+        let source = self.source;
+        let written = source.get(range.clone()).unwrap_or(text);
+        // A bar is escaped by its table, and where there is none it means nothing.
+        let slashed = range.start != self.text_end
+            && !text.starts_with('|')
+            && source.get(..range.start).is_some_and(|before| before.ends_with('\\'));
+        self.text_end = range.end;
+        let top = self.top();
+        if matches!(top.kind, Kind::Code(_)) {
+            top.raw.push_str(text);
+        } else if written.starts_with('&') {
+            top.say(written);
+        } else {
+            top.say(if slashed { "\\" } else { "" });
+            top.say(text);
+        }
+    }
+
+    /// A colour or mention that nobody closed ends with the lines it is in.
+    fn close_tags(&mut self) {
+        while matches!(self.top().kind, Kind::Colored(_) | Kind::Mention(_)) {
+            self.close();
+        }
+    }
+
+    /// Ends the innermost part and puts it into the one around it.
+    fn close(&mut self) {
+        let Some(mut part) = self.stack.pop() else { return };
+        if let Kind::Html = part.kind {
+            for piece in tags(part.raw.trim_end_matches('\n')) {
+                self.html(piece);
+            }
+            self.close_tags();
+            return self.top().gather();
+        }
+        let around = self.top();
+        let mut content = std::mem::take(&mut part.inlines);
+        while content.last() == Some(&Inline::Break) {
+            content.pop();
+        }
+        match std::mem::replace(&mut part.kind, Kind::Deep) {
+            Kind::Heading(level) => around.push(Block::Heading(level, content)),
+            Kind::Paragraph => around.push(Block::Paragraph(content)),
+            Kind::Quote => {
+                part.inlines = content;
+                around.push(Block::Quote(part.into_blocks()));
+            }
+            Kind::List(start) => around.push(Block::List { start, items: part.items }),
+            Kind::Item => {
+                part.inlines = content;
+                around.items.push(part.into_blocks());
+            }
+            Kind::Code(language) => {
+                around.push(Block::Code { language, text: part.raw.trim_end_matches('\n').to_owned() })
+            }
+            Kind::Table(sides) => around.push(Block::Table(Table { sides, rows: part.table.rows })),
+            Kind::Row => around.table.rows.push(part.cells),
+            Kind::Cell => around.cells.push(content),
+            Kind::Strong => around.inlines.push(Inline::Strong(content)),
+            Kind::Emphasis => around.inlines.push(Inline::Emphasis(content)),
+            Kind::Struck => around.inlines.push(Inline::Struck(content)),
+            Kind::Link(to) => around.inlines.push(Inline::Link { to, content }),
+            Kind::Image(from) => around.inlines.push(Inline::Image { from, content }),
+            Kind::Colored(color) => around.inlines.push(Inline::Colored { color, content }),
+            Kind::Mention(id) => around.inlines.push(Inline::Mention { id, content }),
+            Kind::Deep | Kind::Document | Kind::Html => {
+                around.blocks.extend(part.blocks);
+                around.inlines.extend(content);
+                if !part.raw.is_empty() {
+                    around.say(&part.raw);
+                }
+            }
+        }
+    }
+
+    /// One tag, or what stands between two.
+    fn html(&mut self, piece: &str) {
+        let inner =
+            piece.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).map(|tag| tag.trim_end_matches('/').trim());
+        let (name, attributes) = inner.map_or(("", ""), |tag| tag.split_once(char::is_whitespace).unwrap_or((tag, "")));
+        match name.to_ascii_lowercase().as_str() {
+            "br" => self.top().inlines.push(Inline::Break),
+            "font" if attribute(attributes, "color").is_some() => {
+                let color = attribute(attributes, "color").unwrap_or_default();
+                self.open(Kind::Colored(color.to_ascii_lowercase()));
+            }
+            "at" if attribute(attributes, "id").is_some() => {
+                self.open(Kind::Mention(attribute(attributes, "id").unwrap_or_default().to_owned()));
+            }
+            "/font" => {
+                if matches!(self.top().kind, Kind::Colored(_)) {
+                    self.close();
+                }
+            }
+            "/at" => {
+                if matches!(self.top().kind, Kind::Mention(_)) {
+                    self.close();
+                }
+            }
+            _ => {
+                for (at, line) in piece.split('\n').enumerate() {
+                    // Nothing begins with the end of a line.
+                    if at > 0 && !self.top().inlines.is_empty() {
+                        self.top().inlines.push(Inline::Break);
+                    }
+                    if !line.is_empty() {
+                        self.top().say(line);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn kind_of(tag: Tag<'_>) -> Kind {
+    match tag {
+        Tag::Heading { level, .. } => Kind::Heading(level as usize),
+        Tag::BlockQuote(_) => Kind::Quote,
+        Tag::List(start) => Kind::List(start),
+        Tag::Item => Kind::Item,
+        Tag::CodeBlock(CodeBlockKind::Fenced(info)) => {
+            Kind::Code(info.split_whitespace().next().unwrap_or_default().replace('`', ""))
+        }
+        Tag::CodeBlock(CodeBlockKind::Indented) => Kind::Code(String::new()),
+        Tag::HtmlBlock => Kind::Html,
+        Tag::Table(alignments) => Kind::Table(alignments.into_iter().map(side_of).collect()),
+        Tag::TableHead | Tag::TableRow => Kind::Row,
+        Tag::TableCell => Kind::Cell,
+        Tag::Strong => Kind::Strong,
+        Tag::Emphasis => Kind::Emphasis,
+        Tag::Strikethrough => Kind::Struck,
+        Tag::Link { dest_url, .. } => Kind::Link(dest_url.into_string()),
+        Tag::Image { dest_url, .. } => Kind::Image(dest_url.into_string()),
+        // Nothing else is switched on.
+        _ => Kind::Paragraph,
+    }
+}
+
+const fn side_of(alignment: Alignment) -> Side {
+    match alignment {
+        Alignment::None => Side::Unset,
+        Alignment::Left => Side::Left,
+        Alignment::Center => Side::Middle,
+        Alignment::Right => Side::Right,
+    }
+}
+
+/// The value of an attribute, with or without quotes.
+fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = attributes.split_once(&format!("{name}="))?;
+    let value = match rest.chars().next()? {
+        quote @ ('"' | '\'') => rest.get(1..)?.split(quote).next()?,
+        _ => rest.split_whitespace().next()?,
+    };
+    Some(value).filter(|value| !value.is_empty())
+}
+
+/// HTML in its tags and what stands between them.
+fn tags(html: &str) -> Vec<&str> {
+    let (mut pieces, mut rest) = (Vec::new(), html);
+    while !rest.is_empty() {
+        let end = match rest.strip_prefix('<') {
+            Some(tag) => tag.find('>').map_or(rest.len(), |at| at + 2),
+            None => rest.find('<').unwrap_or(rest.len()),
+        };
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}

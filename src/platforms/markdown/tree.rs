@@ -1,0 +1,129 @@
+//! What a text in markdown says, as a tree. Owns the words of the tree and nothing of how it is read or written.
+
+/// A part that stands on its own lines.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Block {
+    Heading(usize, Vec<Inline>),
+    Paragraph(Vec<Inline>),
+    Quote(Vec<Block>),
+    /// Numbered from `start`, or with bullets.
+    List {
+        start: Option<u64>,
+        items: Vec<Vec<Block>>,
+    },
+    Code {
+        language: String,
+        text: String,
+    },
+    Table(Table),
+    Rule,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Table {
+    pub(super) sides: Vec<Side>,
+    /// The first row is the head.
+    pub(super) rows: Vec<Vec<Vec<Inline>>>,
+}
+
+/// To which side a column is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Unset,
+    Left,
+    Middle,
+    Right,
+}
+
+/// A part of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Inline {
+    Text(String),
+    Code(String),
+    Strong(Vec<Inline>),
+    Emphasis(Vec<Inline>),
+    Struck(Vec<Inline>),
+    Link {
+        to: String,
+        content: Vec<Inline>,
+    },
+    Image {
+        from: String,
+        content: Vec<Inline>,
+    },
+    Colored {
+        color: String,
+        content: Vec<Inline>,
+    },
+    /// A member, by id, as Lark writes it.
+    Mention {
+        id: String,
+        content: Vec<Inline>,
+    },
+    Break,
+}
+
+/// What is said, without any markup.
+pub(super) fn plain(inlines: &[Inline]) -> String {
+    let mut said = String::new();
+    add_plain(inlines, &mut said);
+    said
+}
+
+fn add_plain(inlines: &[Inline], said: &mut String) {
+    for inline in inlines {
+        match inline {
+            Inline::Text(text) | Inline::Code(text) => said.push_str(text),
+            Inline::Break => said.push(' '),
+            Inline::Mention { id, content } if content.is_empty() => {
+                said.push('@');
+                said.push_str(id);
+            }
+            Inline::Strong(content)
+            | Inline::Emphasis(content)
+            | Inline::Struck(content)
+            | Inline::Link { content, .. }
+            | Inline::Image { content, .. }
+            | Inline::Colored { content, .. }
+            | Inline::Mention { content, .. } => add_plain(content, said),
+        }
+    }
+}
+
+/// Whether any line holds such a part.
+pub(super) fn any_inline(blocks: &[Block], is: fn(&Inline) -> bool) -> bool {
+    fn within(inlines: &[Inline], is: fn(&Inline) -> bool) -> bool {
+        inlines.iter().any(|inline| {
+            is(inline)
+                || match inline {
+                    Inline::Text(_) | Inline::Code(_) | Inline::Break => false,
+                    Inline::Strong(content)
+                    | Inline::Emphasis(content)
+                    | Inline::Struck(content)
+                    | Inline::Link { content, .. }
+                    | Inline::Image { content, .. }
+                    | Inline::Colored { content, .. }
+                    | Inline::Mention { content, .. } => within(content, is),
+                }
+        })
+    }
+    blocks.iter().any(|block| match block {
+        Block::Heading(_, inlines) | Block::Paragraph(inlines) => within(inlines, is),
+        Block::Quote(blocks) => any_inline(blocks, is),
+        Block::List { items, .. } => items.iter().any(|item| any_inline(item, is)),
+        Block::Table(table) => table.rows.iter().flatten().any(|cell| within(cell, is)),
+        Block::Code { .. } | Block::Rule => false,
+    })
+}
+
+/// Whether there is such a block, however deep.
+pub(super) fn any_block(blocks: &[Block], is: fn(&Block) -> bool) -> bool {
+    blocks.iter().any(|block| {
+        is(block)
+            || match block {
+                Block::Quote(blocks) => any_block(blocks, is),
+                Block::List { items, .. } => items.iter().any(|item| any_block(item, is)),
+                _ => false,
+            }
+    })
+}

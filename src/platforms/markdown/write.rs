@@ -1,0 +1,305 @@
+//! From a tree to the markdown of one platform, together with the places where it may be cut.
+
+use super::{
+    dialect::{CodeBlocks, Dialect, Images},
+    tree::{Block, Inline, Side, Table, plain},
+};
+use crate::platforms::text::{Fence, Flow};
+
+/// Writes the blocks after `head`.
+pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Flow {
+    let flow = Flow::from(head.to_owned());
+    let mut writing = Writing { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
+    for (at, block) in blocks.iter().enumerate() {
+        if at > 0 {
+            writing.gap();
+        }
+        writing.block(block);
+        writing.flow.ends.push(writing.flow.text.len());
+    }
+    let open_ended =
+        matches!(blocks.last(), Some(Block::Quote(_) | Block::List { .. } | Block::Table(_) | Block::Code { .. }));
+    writing.flow.apart = if open_ended { "\n" } else { "" };
+    writing.flow
+}
+
+struct Writing<'a> {
+    flow: Flow,
+    dialect: &'a Dialect,
+    /// What every further line begins with.
+    prefix: String,
+    /// How many parts that are not cut lie around this one.
+    solid: usize,
+    quotes: usize,
+    tables: usize,
+}
+
+impl Writing<'_> {
+    fn add(&mut self, text: &str) {
+        self.flow.text.push_str(text);
+    }
+
+    fn line(&mut self) {
+        self.add("\n");
+        self.flow.text.push_str(&self.prefix);
+    }
+
+    /// An empty line, then another.
+    fn gap(&mut self) {
+        self.add("\n");
+        self.flow.text.push_str(self.prefix.trim_end());
+        self.line();
+    }
+
+    /// Writes something whose further lines begin with `more`.
+    fn within(&mut self, more: &str, write: impl FnOnce(&mut Self)) {
+        let before = self.prefix.len();
+        self.prefix.push_str(more);
+        write(self);
+        self.prefix.truncate(before);
+    }
+
+    fn blocks(&mut self, blocks: &[Block], close: bool) {
+        for (at, block) in blocks.iter().enumerate() {
+            match block {
+                _ if at == 0 => {}
+                Block::List { .. } if close => self.line(),
+                _ => self.gap(),
+            }
+            self.block(block);
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        match block {
+            Block::Heading(level, content) => {
+                self.add(&"#".repeat(*level));
+                self.add(" ");
+                self.inlines(content);
+            }
+            Block::Paragraph(content) => self.inlines(content),
+            Block::Quote(blocks) => self.quote(blocks),
+            Block::List { start, items } => self.list(*start, items),
+            Block::Code { language, text } => self.code(language, text),
+            Block::Table(table) => self.table(table),
+            Block::Rule => self.add(self.dialect.rule),
+        }
+    }
+
+    fn quote(&mut self, blocks: &[Block]) {
+        if self.quotes > 0 && !self.dialect.nested_quotes {
+            return self.blocks(blocks, false);
+        }
+        self.quotes += 1;
+        self.add("> ");
+        self.within("> ", |own| own.blocks(blocks, false));
+        self.quotes -= 1;
+    }
+
+    fn list(&mut self, start: Option<u64>, items: &[Vec<Block>]) {
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.line();
+            }
+            let mark = start.map_or_else(|| "- ".to_owned(), |first| format!("{}. ", first.saturating_add(at as u64)));
+            self.add(&mark);
+            self.within(&" ".repeat(mark.len()), |own| own.blocks(item, true));
+        }
+    }
+
+    fn code(&mut self, language: &str, text: &str) {
+        match self.dialect.code {
+            CodeBlocks::Fenced => {
+                let (fence, all) = ("`".repeat(longest_run(text, '`').max(2) + 1), self.flow.text.len());
+                self.add(&fence);
+                self.add(language);
+                self.line();
+                let code = self.flow.text.len();
+                self.lines(text, Self::add);
+                let code = code..self.flow.text.len();
+                self.line();
+                self.add(&fence);
+                let closing = format!("\n{}{fence}", self.prefix);
+                self.flow.fences.push(Fence { all: all..self.flow.text.len(), code, closing });
+            }
+            CodeBlocks::Quoted if self.quotes == 0 => {
+                self.add("> ");
+                self.within("> ", |own| own.lines(text, Self::keep_blanks));
+            }
+            CodeBlocks::Quoted => self.lines(text, Self::keep_blanks),
+            CodeBlocks::Lines => self.lines(text, |own, line| match line {
+                "" => {}
+                line if line.contains('`') => own.add(line),
+                line => own.add(&format!("`{line}`")),
+            }),
+        }
+    }
+
+    fn lines(&mut self, text: &str, write: impl Fn(&mut Self, &str)) {
+        for (at, line) in text.split('\n').enumerate() {
+            if at > 0 {
+                match self.dialect.code {
+                    CodeBlocks::Quoted => self.broken_line(),
+                    CodeBlocks::Fenced | CodeBlocks::Lines => self.line(),
+                }
+            }
+            write(self, line.trim_end_matches('\r'));
+        }
+    }
+
+    /// The blanks at the beginning of a line of code, which markdown would drop.
+    fn keep_blanks(&mut self, line: &str) {
+        let code = line.trim_start_matches(' ');
+        self.add(&"&nbsp;".repeat(line.len() - code.len()));
+        self.add(code);
+    }
+
+    fn table(&mut self, table: &Table) {
+        self.tables += 1;
+        let shown = self.tables <= self.dialect.tables_max;
+        for (at, row) in table.rows.iter().enumerate() {
+            if at > 0 && shown {
+                self.line();
+            } else if at > 0 {
+                self.broken_line();
+            }
+            if shown {
+                self.row(row, table.sides.len());
+                if at == 0 {
+                    self.line();
+                    let rules = table.sides.iter().map(|side| match side {
+                        Side::Unset => "---",
+                        Side::Left => ":---",
+                        Side::Middle => ":---:",
+                        Side::Right => "---:",
+                    });
+                    self.add(&format!("| {} |", rules.collect::<Vec<_>>().join(" | ")));
+                }
+            } else {
+                self.row_as_line(row, at == 0);
+            }
+        }
+    }
+
+    fn row(&mut self, row: &[Vec<Inline>], columns: usize) {
+        self.add("|");
+        for at in 0..columns.max(1) {
+            self.add(" ");
+            let begin = self.flow.text.len();
+            self.inlines(row.get(at).map_or(&[][..], Vec::as_slice));
+            let cell = self.flow.text.split_off(begin);
+            self.add(&bars_escaped(&cell));
+            self.add(" |");
+        }
+        // What was escaped may have moved the places within the line.
+        let begin = self.flow.text.rfind('\n').map_or(0, |at| at + 1);
+        self.flow.solid.retain(|solid| solid.end <= begin);
+        self.flow.solid.push(begin..self.flow.text.len());
+    }
+
+    fn row_as_line(&mut self, row: &[Vec<Inline>], head: bool) {
+        for (at, cell) in row.iter().enumerate() {
+            if at > 0 {
+                self.add(" | ");
+            }
+            match head && !cell.is_empty() {
+                true => self.inlines(&[Inline::Strong(cell.clone())]),
+                false => self.inlines(cell),
+            }
+        }
+    }
+
+    fn broken_line(&mut self) {
+        let (before, after) = self.dialect.line_break.split_once('\n').unwrap_or_default();
+        self.add(before);
+        self.line();
+        self.add(after);
+    }
+
+    fn inlines(&mut self, inlines: &[Inline]) {
+        for inline in inlines {
+            self.inline(inline);
+        }
+    }
+
+    fn inline(&mut self, inline: &Inline) {
+        match inline {
+            Inline::Text(text) => self.add(text),
+            Inline::Break => self.broken_line(),
+            Inline::Code(code) => self.solid(|own| own.code_in_line(code)),
+            Inline::Strong(content) => self.marked("**", content, "**"),
+            Inline::Emphasis(content) => self.marked(self.dialect.emphasis, content, self.dialect.emphasis),
+            // Where it is not shown, it is read: who strikes something out means it.
+            Inline::Struck(content) => self.marked("~~", content, "~~"),
+            Inline::Link { to, content } => self.link(to, &plain(content), ""),
+            Inline::Image { from, content } => {
+                let shown = match self.dialect.images {
+                    Images::Shown => true,
+                    Images::ByKey => from.starts_with("img_"),
+                    Images::Linked => false,
+                };
+                self.link(from, &plain(content), if shown { "!" } else { "" });
+            }
+            Inline::Colored { color, content } => match (self.dialect.color_tag)(color) {
+                Some(tag) => self.marked(&tag, content, "</font>"),
+                None => self.inlines(content),
+            },
+            Inline::Mention { id, content } if self.dialect.at_tags => {
+                self.marked(&format!("<at id={id}>"), content, "</at>");
+            }
+            Inline::Mention { .. } => self.add(&plain(std::slice::from_ref(inline))),
+        }
+    }
+
+    fn marked(&mut self, before: &str, content: &[Inline], after: &str) {
+        self.solid(|own| {
+            own.add(before);
+            own.inlines(content);
+            own.add(after);
+        });
+    }
+
+    fn code_in_line(&mut self, code: &str) {
+        let ticks = "`".repeat(longest_run(code, '`') + 1);
+        let space = if code.starts_with('`') || code.ends_with('`') { " " } else { "" };
+        self.add(&format!("{ticks}{space}{code}{space}{ticks}"));
+    }
+
+    fn link(&mut self, to: &str, content: &str, mark: &str) {
+        let to = to.replace(' ', "%20").replace('(', "%28").replace(')', "%29");
+        self.solid(|own| match (mark, content) {
+            (_, content) if to.is_empty() => own.add(content),
+            ("", "") => own.add(&format!("[{to}]({to})")),
+            (mark, content) => own.add(&format!("{mark}[{content}]({to})")),
+        });
+    }
+
+    /// Writes something that is cut before or after, not within.
+    fn solid(&mut self, write: impl FnOnce(&mut Self)) {
+        let begin = self.flow.text.len();
+        self.solid += 1;
+        write(self);
+        self.solid -= 1;
+        if self.solid == 0 {
+            self.flow.solid.push(begin..self.flow.text.len());
+        }
+    }
+}
+
+fn longest_run(text: &str, of: char) -> usize {
+    text.split(|c| c != of).map(str::len).max().unwrap_or(0)
+}
+
+/// A bar would end the cell.
+fn bars_escaped(cell: &str) -> String {
+    let mut escaped = String::with_capacity(cell.len());
+    let mut before = ' ';
+    for c in cell.chars() {
+        if c == '|' && before != '\\' {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        before = c;
+    }
+    escaped
+}

@@ -1,0 +1,159 @@
+//! What an event can say: messages in each platform's own form.
+
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker,
+    daemon::Home,
+    emulator::Emulator,
+    publisher::{Publisher, header},
+    until,
+};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn dingtalk() -> Vec<Value> {
+    vec![
+        json!({"msgtype": "text", "text": {"content": "a text @138"}, "at": {"atMobiles": ["138"], "isAtAll": false}}),
+        json!({"msgtype": "markdown", "markdown": {"title": "t", "text": "# x"}}),
+        json!({"msgtype": "link", "link": {"title": "t", "text": "x", "messageUrl": "https://x.test"}}),
+        json!({"msgtype": "actionCard", "actionCard": {"title": "t", "text": "x", "singleTitle": "read", "singleURL": "https://x.test"}}),
+        json!({"msgtype": "actionCard", "actionCard": {"title": "t", "text": "x", "btnOrientation": "1", "btns": [
+            {"title": "yes", "actionURL": "https://x.test"}, {"title": "no", "actionURL": "https://x.test"}]}}),
+        json!({"msgtype": "feedCard", "feedCard": {"links": [
+            {"title": "t", "messageURL": "https://x.test", "picURL": "https://x.test/p.png"}]}}),
+    ]
+}
+
+fn lark() -> Vec<Value> {
+    let header = json!({"title": {"tag": "plain_text", "content": "t"}, "template": "red"});
+    vec![
+        json!({"msg_type": "text", "content": {"text": "x <at user_id=\"all\">all</at>"}}),
+        json!({"msg_type": "post", "content": {"post": {"zh_cn": {"title": "t", "content": [
+            [{"tag": "text", "text": "x"}, {"tag": "a", "text": "here", "href": "https://x.test"}, {"tag": "at", "user_id": "all"}]]}}}}),
+        json!({"msg_type": "interactive", "card": {"header": header, "elements": [
+            {"tag": "div", "text": {"tag": "lark_md", "content": "**x**"}}]}}),
+        json!({"msg_type": "interactive", "card": {"schema": "2.0", "header": header,
+            "body": {"elements": [{"tag": "markdown", "content": "# x"}]}}}),
+        json!({"msg_type": "interactive", "card": {"type": "template",
+            "data": {"template_id": "AAq", "template_variable": {"name": "x"}}}}),
+    ]
+}
+
+fn wecom() -> Vec<Value> {
+    let action = json!({"type": 1, "url": "https://x.test"});
+    vec![
+        json!({"msgtype": "text", "text": {"content": "x", "mentioned_list": ["ann", "@all"]}}),
+        json!({"msgtype": "markdown", "markdown": {"content": "<font color=\"warning\">x</font>"}}),
+        json!({"msgtype": "markdown_v2", "markdown_v2": {"content": "| a |\n|---|\n| b |"}}),
+        json!({"msgtype": "image", "image": {"base64": "aGVsbG8=", "md5": "5d41402abc4b2a76b9719d911017c592"}}),
+        json!({"msgtype": "news", "news": {"articles": [{"title": "t", "url": "https://x.test"}]}}),
+        json!({"msgtype": "file", "file": {"media_id": "m"}}),
+        json!({"msgtype": "template_card", "template_card": {
+            "card_type": "text_notice", "main_title": {"title": "t"}, "card_action": action}}),
+        json!({"msgtype": "template_card", "template_card": {
+            "card_type": "news_notice", "main_title": {"title": "t"}, "card_image": {"url": "https://x.test/p.png"}, "card_action": action}}),
+    ]
+}
+
+#[tokio::test]
+async fn every_type_of_every_platform_passes_and_the_platform_takes_it() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let mut expected = 0;
+    let mut events = Vec::new();
+    for (platform, token, bodies) in [
+        ("dingtalk", "ding-0001", dingtalk()),
+        ("dingtalk_internal", "intern-01", dingtalk()),
+        ("lark", "lark-0001", lark()),
+        ("wecom", "wecom-001", wecom()),
+    ] {
+        home.subscribe(platform, platform, token, &[]);
+        for body in bodies {
+            expected += 1;
+            // In turn as an object and as JSON in text, as publishers of SMN send it.
+            let structure = json!({"default": "unheard", platform: body});
+            let structure = if expected % 2 == 0 { json!(structure.to_string()) } else { structure };
+            events.push((platform, token, json!({"message_structure": structure}), body));
+        }
+    }
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for (topic, _, event, _) in &events {
+        publisher.publish(topic, event).await;
+    }
+    until("all arrive", SOON, || async { emulator.count("accepted").await == expected }).await;
+    assert_eq!(emulator.count("refused").await, 0);
+    let received = emulator.received().await;
+    for (platform, token, _, body) in &events {
+        let as_written = received.iter().any(|one| {
+            let mut sent = one["body"].clone();
+            sent.as_object_mut().unwrap().shift_remove("msgUuid");
+            one["token"] == *token && sent == *body
+        });
+        assert!(as_written, "{platform} was sent {body} as it was written");
+    }
+}
+
+#[tokio::test]
+async fn one_markdown_reaches_each_platform_in_its_own_dialect() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    for (platform, token) in [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")] {
+        home.subscribe("ops", platform, token, &[]);
+    }
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let table = "| host | state |\n|---|---|\n| db-1 | *down* |";
+    publisher.publish("ops", &json!({"message": table, "format": "markdown"})).await;
+    let colour = "<font color=\"red\">down</font>";
+    publisher.publish("ops", &json!({"message": colour, "format": "markdown"})).await;
+    until("all arrive", SOON, || async { emulator.count("accepted").await == 6 }).await;
+    let (mut shown, received) = (emulator.shown().await, emulator.received().await);
+    shown.values_mut().for_each(|texts| texts.sort_by_key(|text| !text.contains("host")));
+    assert_eq!(shown["ding-0001"], ["**host** | **state**  \n  db-1 | *down*", "down"]);
+    let table = "| host | state |\n| --- | --- |\n| db-1 | *down* |";
+    assert_eq!(shown["lark-0001"], [table, "<font color='red'>down</font>"]);
+    assert_eq!(shown["wecom-001"], [table, "<font color=\"warning\">down</font>"]);
+    let mut kinds: Vec<_> =
+        received.iter().filter(|one| one["token"] == "wecom-001").map(|one| one["msgtype"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["markdown", "markdown_v2"]);
+}
+
+#[tokio::test]
+async fn a_message_that_its_platform_would_refuse_is_a_dead_letter_that_names_the_field_and_nothing_is_sent() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    home.subscribe("ops", "lark", "lark-0001", &[]);
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let body = json!({"message_structure": {"default": "d", "lark":
+        {"msg_type": "interactive", "card": {"schema": "2.0", "body": {"elements": [{"content": "no tag"}]}}}}});
+    publisher.publish_bytes("ops", body.to_string().as_bytes(), BasicProperties::default()).await;
+    until("it is given up", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    let letter = publisher.get("dead.event").await.unwrap();
+    assert_eq!(header(&letter, "x-roomcast-detail"), "message_structure.lark.card.body.elements[0].tag is missing");
+    assert_eq!(letter.delivery.data, body.to_string().as_bytes());
+    assert_eq!(emulator.count("accepted").await + emulator.count("refused").await, 0);
+}
+
+#[tokio::test]
+async fn a_message_in_the_platforms_own_form_without_the_robots_keyword_is_refused_before_it_is_sent() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    home.subscribe("ops", "lark", "lark-0001", &["--keyword", "告警"]);
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let event = json!({"message_structure": {"default": "d", "lark": {"msg_type": "text", "content": {"text": "x"}}}});
+    publisher.publish("ops", &event).await;
+    until("it is given up", SOON, || async { publisher.depth("dead.lark").await == 1 }).await;
+    let letter = publisher.get("dead.lark").await.unwrap();
+    assert_eq!(header(&letter, "x-roomcast-reason"), "refused");
+    assert_eq!(header(&letter, "x-roomcast-code"), "no_keyword");
+    until("the other is delivered", SOON, || async { emulator.count("accepted").await == 1 }).await;
+}
