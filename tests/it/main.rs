@@ -15,5 +15,6 @@ mod dead;
 mod delivery;
 mod leaks;
 mod limits;
+mod pacing;
 mod startup;
 mod support;

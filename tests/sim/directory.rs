@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 use roomcast::{
     domain::{
-        Endpoint, Mentions, Moment, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState, TopicName,
+        Endpoint, Mentions, Moment, Options, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState,
+        TopicName,
     },
     fanout::{Page, Recipient, Subscriptions, Unreadable},
 };
@@ -50,6 +51,7 @@ pub struct Listed {
     pub id: SubscriptionId,
     pub robot: usize,
     pub topic: TopicName,
+    pub options: Options,
 }
 
 #[derive(Default)]
@@ -67,12 +69,16 @@ impl Directory {
     }
 
     pub fn subscribe(&mut self, topic: &str, robot: usize) {
+        self.subscribe_with(topic, robot, Options::default());
+    }
+
+    pub fn subscribe_with(&mut self, topic: &str, robot: usize, options: Options) {
         let number = self.subscriptions.len();
         let id = SubscriptionId::from_bytes((number as u128 + 1).to_be_bytes());
         let topic: TopicName = topic.parse().unwrap();
         self.by_topic.entry(topic.clone()).or_default().push(number);
         self.by_id.insert(id, number);
-        self.subscriptions.push(Listed { id, robot, topic });
+        self.subscriptions.push(Listed { id, robot, topic, options });
     }
 
     /// The robots that hear a topic, with their subscriptions.
@@ -91,7 +97,13 @@ impl Directory {
 
     fn recipient(&self, listed: &Listed) -> Recipient {
         let robot = &self.robots[listed.robot];
-        Recipient { subscription: listed.id, platform: robot.platform, robot: robot.id, sealed: Arc::new(()) }
+        Recipient {
+            subscription: listed.id,
+            platform: robot.platform,
+            robot: robot.id,
+            options: listed.options.clone(),
+            sealed: Arc::new(()),
+        }
     }
 }
 
@@ -123,6 +135,7 @@ impl Subscriptions for Directory {
             keyword: None,
             name: None,
             mentions: Mentions::default(),
+            options: listed.options.clone(),
             state: SubscriptionState::Active,
             created_at: Moment::from_unix_millis(0),
         }))
