@@ -10,12 +10,15 @@ use roomcast::{
 };
 
 use crate::{
+    dice::trace,
     time::{MILLI, Micros, moment},
     traffic::{Publication, names_in},
 };
 
 /// How many unacked messages each consumed queue hands over.
 pub const PREFETCH: usize = 500;
+/// Within this time what was answered is recorded and acked; a crash may repeat it before.
+pub const RECORDED_WITHIN: Micros = 100 * MILLI;
 /// How long an ack is on its way.
 const ACK_TAKES: Micros = MILLI;
 
@@ -68,8 +71,10 @@ pub struct Broker {
     pub letters: Vec<Letter>,
     /// How often each delivery was put into a tier.
     pub returns: HashMap<(u32, SubscriptionId), u32>,
-    /// Steps that were stored although their sender was told nothing.
+    /// Deliveries whose next step was stored, but whoever sent it was told nothing, or died before it was recorded.
     pub stored_unknown: HashSet<(u32, SubscriptionId)>,
+    /// Deliveries whose next step was stored lately, and when its sender was told.
+    pub told: VecDeque<(Micros, (u32, SubscriptionId))>,
     pub unacked_most: usize,
 }
 
@@ -86,6 +91,15 @@ const fn place_of(platform: Platform) -> usize {
 const URGENT: usize = 0;
 const PUBLISH: usize = 5;
 
+impl Stored {
+    fn event(&self) -> u32 {
+        match &self.cargo {
+            Cargo::Event { published, .. } => names_in(&published.body)[0],
+            Cargo::Delivery(travelling) => names_in(&travelling.published.body)[0],
+        }
+    }
+}
+
 impl Broker {
     /// A broker with the queues of this topology.
     pub fn new(topology: Topology) -> Self {
@@ -101,6 +115,7 @@ impl Broker {
             letters: Vec::new(),
             returns: HashMap::new(),
             stored_unknown: HashSet::new(),
+            told: VecDeque::new(),
             unacked_most: 0,
         }
     }
@@ -151,8 +166,8 @@ impl Broker {
             .flat_map(|channel| channel.ready.iter().chain(channel.unacked.values().map(|(stored, _)| stored)));
         let delayed = self.tiers.iter().flat_map(|tier| tier.waiting.iter().map(|(.., stored)| stored));
         queued.chain(delayed).map(|stored| match &stored.cargo {
-            Cargo::Event { published, .. } => (names_in(&published.body)[0], None),
-            Cargo::Delivery(travelling) => (names_in(&travelling.published.body)[0], Some(travelling.subscription)),
+            Cargo::Event { .. } => (stored.event(), None),
+            Cargo::Delivery(travelling) => (stored.event(), Some(travelling.subscription)),
         })
     }
 
@@ -181,6 +196,13 @@ impl Broker {
         }
     }
 
+    /// The process dies: what it was told in its last moments it has not recorded.
+    pub fn crash(&mut self, now: Micros, acks_arrive: bool) {
+        let last = std::mem::take(&mut self.told).into_iter().filter(|(at, _)| at + RECORDED_WITHIN >= now);
+        self.stored_unknown.extend(last.map(|(_, name)| name));
+        self.end_session(acks_arrive);
+    }
+
     fn settle_acks(&mut self) {
         for (_, place, tag) in std::mem::take(&mut self.acks) {
             self.channels[place].unacked.remove(&tag);
@@ -207,6 +229,7 @@ impl Broker {
             Cargo::Delivery(travelling) => Carried::Delivery(Box::new(travelling)),
         };
         let redelivered = stored.returned > 0;
+        trace(stored.event(), now, || format!("is handed over: {receipt:?}, redelivered {redelivered}"));
         channel.unacked.insert(receipt.tag, (stored, false));
         self.unacked_most = self.unacked_most.max(self.unacked());
         Some(Message { receipt, redelivered, carried })
@@ -219,6 +242,8 @@ impl Broker {
             let unacked = self.channels[receipt.channel].unacked.get_mut(&receipt.tag);
             let again = unacked.is_none_or(|(_, acked)| std::mem::replace(acked, true));
             assert!(!again, "acked twice: {receipt:?}");
+            let event = self.channels[receipt.channel].unacked[&receipt.tag].0.event();
+            trace(event, now, || format!("is acked: {receipt:?}"));
             self.acks.push_back((now + ACK_TAKES, receipt.channel, receipt.tag));
         }
     }
@@ -231,6 +256,10 @@ impl Broker {
                 let key = self.topology.delay_key(wait, delivery.platform);
                 let tier = self.tier(key);
                 let due = now + self.tiers[tier].ttl;
+                let (event, subscription) = name_of(delivery);
+                trace(event, now, || {
+                    format!("for {subscription} waits for {until:?} in a tier until {due}: {delivery:?}")
+                });
                 *self.returns.entry(name_of(delivery)).or_default() += 1;
                 let stored = Stored { cargo: Cargo::Delivery(travelling(delivery, *until)), returned: 0 };
                 self.tiers[tier].waiting.push_back((due, delivery.platform, stored));

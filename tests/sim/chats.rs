@@ -15,7 +15,7 @@ use roomcast::{
 };
 
 use crate::{
-    dice::Seed,
+    dice::{Seed, trace},
     directory::{Robot, token_of},
     faults::{Fate, Faults, Reply},
     time::{MILLI, MINUTE, Micros, SECOND, Time},
@@ -126,6 +126,7 @@ impl Chats {
         let fate = fate(chat as u64, u64::from(names[0]) << 16 | *departures);
         let unwelcome = request.body.windows(UNWELCOME.len()).any(|part| part == UNWELCOME.as_bytes());
         let number = self.requests.len();
+        trace(names[0], now, || format!("leaves for robot {chat}: {fate:?}"));
         if let Some(arrives_in) = fate.arrives_in {
             self.on_the_way.push(Reverse((now + arrives_in, number)));
         }
@@ -174,6 +175,7 @@ impl Chats {
         self.settle(now);
         let request = &mut self.requests[number];
         request.known_at = Some(now);
+        trace(request.names[0], now, || format!("is answered: {request:?}"));
         let platform = self.chats[request.chat].platform;
         let (status, body) = match (request.fate.answer, request.outcome) {
             (Reply::None(code), _) => return Err(NoAnswer { code, detail: "as the dice would have it".to_owned() }),

@@ -1,9 +1,14 @@
 //! Chance. Every throw is made from the seed and the thing it is thrown for, never from the order in which things happen, so that a run
 //! is repeated by its seed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::LazyLock,
+};
 
 use rand::{SeedableRng, rngs::SmallRng};
+
+use crate::time::{Micros, SECOND};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Seed(pub u64);
@@ -33,5 +38,14 @@ pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
             println!("seed {seed} failed; repeat it with\n  ROOMCAST_SIM_SEED={seed} cargo test --test sim {scenario}");
             resume_unwind(failure);
         }
+    }
+}
+
+/// Tells what happens to one event, where `ROOMCAST_SIM_TRACE` names it by its number.
+pub fn trace(event: u32, at: Micros, what: impl FnOnce() -> String) {
+    static WANTED: LazyLock<Option<u32>> =
+        LazyLock::new(|| std::env::var("ROOMCAST_SIM_TRACE").ok().and_then(|text| text.parse().ok()));
+    if *WANTED == Some(event) {
+        println!("{:>12.6} event {event} {}", at as f64 / SECOND as f64, what());
     }
 }

@@ -2,7 +2,7 @@
 //! broker, the platforms and the store, with faults that a seed draws, judged by an oracle.
 //!
 //! A run that fails prints its seed and the command that repeats it. `ROOMCAST_SIM_SEED` chooses the seed, `ROOMCAST_SIM_RUNS`
-//! how many runs each scenario makes, from that seed upwards.
+//! how many runs each scenario makes, from that seed upwards; `ROOMCAST_SIM_TRACE` an event whose way is told (with `--nocapture`).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

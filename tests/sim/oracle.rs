@@ -8,14 +8,12 @@ use std::{
 use roomcast::domain::{DeadReason, SubscriptionId};
 
 use crate::{
+    broker::RECORDED_WITHIN,
     chats::{Chats, Outcome, Request, limits},
-    time::{MILLI, Micros, SECOND},
+    time::{Micros, SECOND},
     traffic::{Kind, Publication},
     world::{Ending, World},
 };
-
-/// Within this time what was answered is recorded and acked; a crash may repeat it before.
-const RECORDED_WITHIN: Micros = 100 * MILLI;
 
 /// What a run came to, for people who watch, and to see that it was not empty.
 #[derive(Debug, Default)]
@@ -155,7 +153,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// A delivery arrives twice only if its answer was lost, or the process or session ended before it was recorded, or its next step
-    /// was stored without a word.
+    /// was stored without that being told, or recorded.
     pub fn duplicates_have_a_reason(&self) {
         let disturbances = self.world.disturbances.lock().unwrap();
         for ((event, robot), first) in self.duplicates() {

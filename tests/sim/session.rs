@@ -11,7 +11,7 @@ use roomcast::{
 use tokio::sync::Notify;
 
 use crate::{
-    broker::{Broker, name_of},
+    broker::{Broker, RECORDED_WITHIN, name_of},
     dice::Seed,
     faults::{Faults, Storing},
     time::{Micros, SECOND, Time},
@@ -106,7 +106,7 @@ impl Outbox for Session {
         }
         match fate {
             Storing { stored: true, known_in: Some(_) } => {
-                unknown.iter_mut().for_each(|unknown| unknown.told = true);
+                unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
                 Ok(())
             }
             Storing { known_in: None, .. } => {
@@ -144,6 +144,17 @@ impl Unknown {
                 Some(Self { broker: Arc::clone(broker), name: name_of(delivery), told: false })
             }
             NextStep::DeadEvent { .. } => None,
+        }
+    }
+}
+
+impl Unknown {
+    fn end(mut self, now: Micros) {
+        self.told = true;
+        let mut broker = self.broker.lock().unwrap();
+        broker.told.push_back((now, self.name));
+        while broker.told.front().is_some_and(|(at, _)| at + RECORDED_WITHIN < now) {
+            broker.told.pop_front();
         }
     }
 }

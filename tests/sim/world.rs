@@ -131,7 +131,7 @@ impl World {
         let mut dice = self.seed.dice("crash", self.lives, 0);
         let crash = matches!(end, End::Crash(_));
         if crash {
-            self.broker.lock().unwrap().end_session(dice.random_bool(0.5));
+            self.broker.lock().unwrap().crash(self.now, dice.random_bool(0.5));
             self.chats.lock().unwrap().crash(self.now, dice);
         }
         let what = if crash { Ending::Crash } else { Ending::Stop };
