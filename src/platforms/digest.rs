@@ -22,7 +22,7 @@ const fn text_bytes_max(platform: Platform) -> usize {
 pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> Event {
     let mut events = [&[one], others].concat();
     events.sort_by_key(|event| event.received_at);
-    let mentions = events.iter().fold(Mentions::default(), |all, event| all.and(&event.content.mentions));
+    let mentions = events.iter().fold(Mentions::default(), |all, event| all.and(&mentions_of(platform, event)));
     let latest = |of: fn(&Event) -> Moment| events.iter().map(|event| of(event)).max().unwrap_or_default();
     let name = events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>().join("\n");
     Event {
@@ -31,7 +31,7 @@ pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> E
         content: Content {
             subject: Some(format!("{} messages", events.len())),
             format: Format::Text,
-            message: Some(lines(platform, &events)),
+            message: Some(lines(platform, &events).as_str().into()),
             mentions,
             ..Content::default()
         },
@@ -68,13 +68,23 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
     text.trim_end().to_owned()
 }
 
+/// Whom an event mentions on a platform.
+fn mentions_of(platform: Platform, event: &Event) -> Mentions {
+    match event.content.piece_for(platform) {
+        Some(Piece::Text(passage)) => event.content.mentions.and(&passage.mentions),
+        _ => event.content.mentions.clone(),
+    }
+}
+
 /// What an event is about: its subject, or the beginning of its text.
 fn line(platform: Platform, event: &Event) -> String {
     let content = &event.content;
     let about = match (&content.subject, content.piece_for(platform)) {
         (Some(subject), _) => subject.as_str(),
-        (None, Some(Piece::Text(text))) => text,
-        (None, Some(Piece::Native(_)) | None) => content.message.as_deref().unwrap_or("a message of its own form"),
+        (None, Some(Piece::Text(passage))) => passage.title.as_ref().unwrap_or(&passage.text),
+        (None, Some(Piece::Native(_)) | None) => {
+            content.message.as_ref().map_or("a message of its own form", |passage| passage.text.as_str())
+        }
     };
     let first = about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an empty message");
     let shown = cut(first, LINE_BYTES_MAX, RAW);
@@ -91,7 +101,7 @@ mod tests {
             topic: "ops".parse().unwrap(),
             content: Content {
                 subject: subject.map(str::to_owned),
-                message: Some(message.to_owned()),
+                message: Some(message.into()),
                 mentions: Mentions { all: false, mobiles: vec![], users: vec![format!("u{}", number % 2)] },
                 ..Content::default()
             },
@@ -111,7 +121,7 @@ mod tests {
         ];
         let folded = digest(Platform::Lark, &events[0], &[&events[1], &events[2]]);
         assert_eq!(folded.content.subject.as_deref(), Some("3 messages"));
-        assert_eq!(folded.content.message.as_deref(), Some("• db-1 is down (×2)\n• third one"));
+        assert_eq!(folded.content.message, Some("• db-1 is down (×2)\n• third one".into()));
         assert_eq!(folded.content.mentions.users, ["u1", "u0"]);
         assert!(folded.urgent);
         assert_eq!(folded.expires_at, Moment::from_unix_millis(999));
@@ -123,7 +133,7 @@ mod tests {
         let events: Vec<_> = (0..1000).map(|n| event(n, Some(&format!("告警 {n} {}", "x".repeat(300))), "m")).collect();
         let events: Vec<_> = events.iter().collect();
         for platform in Platform::ALL {
-            let text = digest(platform, events[0], &events[1..]).content.message.unwrap();
+            let text = digest(platform, events[0], &events[1..]).content.message.unwrap().text;
             assert!(text.len() <= text_bytes_max(platform) + 20, "{}", text.len());
             let listed = text.lines().count() - 1;
             assert!(text.ends_with(&format!("… and {} more", 1000 - listed)), "{text}");

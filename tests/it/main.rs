@@ -16,5 +16,6 @@ mod delivery;
 mod leaks;
 mod limits;
 mod message;
+mod pacing;
 mod startup;
 mod support;

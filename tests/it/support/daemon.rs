@@ -10,6 +10,7 @@ use std::{
 };
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 
@@ -182,15 +183,25 @@ impl Drop for Daemon<'_> {
 
 /// The body of an answer of the admin API; empty if there is none.
 pub async fn get(socket: &Path, path: &str) -> String {
-    use http_body_util::{BodyExt, Empty};
+    call(socket, "GET", path, &Value::Null).await.1
+}
+
+/// Asks the admin API; gives the status and the body of its answer, 0 and nothing if there is none.
+pub async fn call(socket: &Path, method: &str, path: &str, body: &Value) -> (u16, String) {
+    use http_body_util::{BodyExt, Full};
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     let answered = async {
         let stream = UnixStream::connect(socket).await.ok()?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
-        let request = hyper::Request::get(path).header("host", "x").body(Empty::<hyper::body::Bytes>::new()).ok()?;
-        let bytes = sender.send_request(request).await.ok()?.into_body().collect().await.ok()?.to_bytes();
-        String::from_utf8(bytes.to_vec()).ok()
+        let request = hyper::Request::builder().method(method).uri(path).header("host", "x");
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Full::new(hyper::body::Bytes::from(body))).ok()?;
+        let answer = sender.send_request(request).await.ok()?;
+        let status = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.ok()?.to_bytes();
+        Some((status, String::from_utf8(bytes.to_vec()).ok()?))
     };
     answered.await.unwrap_or_default()
 }

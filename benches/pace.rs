@@ -1,0 +1,152 @@
+//! What pacing costs: the time of one decision, and the bytes of a robot's lane, with one, a thousand and a million robots.
+//!
+//! `cargo bench --bench pace`. Times are means over all decisions of a row. Bytes are what is allocated for each robot, counted by the
+//! allocator; what the process holds in memory is printed beside it, for the pages that the allocator keeps.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench that meets the unexpected stops"
+)]
+
+use std::{
+    alloc::System,
+    fs,
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use roomcast::{
+    domain::{Platform, RobotId, Verdict},
+    pace::{Ask, Pace, PlatformQuota, Settings, Turn, WindowQuota},
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const QUOTA: u32 = 20;
+const SPAN: Duration = Duration::from_secs(60);
+/// So many deliveries wait for each robot beyond its quota.
+const BACKLOG: u32 = 10;
+/// Small rows are repeated until they made so many decisions, so that their means mean something.
+const DECISIONS: usize = 200_000;
+
+fn main() {
+    println!(
+        "{:>9} | {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} {:>8} | {:>8}",
+        "robots", "new ns", "go ns", "later ns", "B first", "B full", "B queued", "B idle", "MB held"
+    );
+    for count in [1, 1_000, 1_000_000] {
+        // A paused clock: windows fill and empty when the bench says so, and reading it costs no less than reading the real one.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let row = runtime.block_on(measure(count));
+        println!(
+            "{count:>9} | {:>8.0} {:>8.0} {:>8.0} | {:>8.0} {:>8.0} {:>8.0} {:>8.2} | {:>8}",
+            row.new, row.go, row.later, row.first, row.full, row.queued, row.idle, row.held
+        );
+    }
+}
+
+#[derive(Default)]
+struct Row {
+    /// Nanoseconds of the first decision about a robot, and of those that follow while its window has room, and has none.
+    new: f64,
+    go: f64,
+    later: f64,
+    /// Bytes for each robot after its first message, with a full window, with a backlog besides, and once it was idle and forgotten.
+    first: f64,
+    full: f64,
+    queued: f64,
+    idle: f64,
+    /// Megabytes in memory with the backlog.
+    held: usize,
+}
+
+async fn measure(count: usize) -> Row {
+    let robots: Vec<_> = (0..count).map(robot).collect();
+    let rounds = (DECISIONS / count).clamp(1, 1000);
+    let mut row = Row::default();
+    for _ in 0..rounds {
+        let pace = Pace::new(settings());
+        let before = allocated();
+        let bytes = |now: usize| now.saturating_sub(before) as f64 / count as f64;
+        row.new += timed(send(&pace, &robots, 1)).await / count as f64;
+        row.first = bytes(allocated());
+        row.go += timed(send(&pace, &robots, QUOTA - 1)).await / (count as f64 * f64::from(QUOTA - 1));
+        row.full = bytes(allocated());
+        row.later += timed(wait(&pace, &robots)).await / (count as f64 * f64::from(BACKLOG));
+        row.queued = bytes(allocated());
+        row.held = resident_megabytes();
+        // All windows pass, and all turns that were given.
+        tokio::time::advance(SPAN * 3).await;
+        pace.drop_idle();
+        row.idle = bytes(allocated());
+        black_box(&pace);
+    }
+    row.new /= rounds as f64;
+    row.go /= rounds as f64;
+    row.later /= rounds as f64;
+    row
+}
+
+/// Lets `each` messages leave for every robot, and be delivered.
+async fn send(pace: &Pace, robots: &[RobotId], each: u32) {
+    for _ in 0..each {
+        for robot in robots {
+            let Turn::Go(permit) = pace.turn(ask(*robot)).await else { panic!("the window is open") };
+            black_box(permit.finish(Verdict::Delivered));
+        }
+    }
+}
+
+/// Asks for every robot's backlog, whose windows are full.
+async fn wait(pace: &Pace, robots: &[RobotId]) {
+    for _ in 0..BACKLOG {
+        for robot in robots {
+            let Turn::Later(at) = pace.turn(ask(*robot)).await else { panic!("the window is full") };
+            black_box(at);
+        }
+    }
+}
+
+fn ask(robot: RobotId) -> Ask {
+    Ask { robot, platform: Platform::DingTalk, urgent: false, returned: false }
+}
+
+fn settings() -> Settings {
+    let quota = PlatformQuota {
+        windows: vec![WindowQuota { max: QUOTA, span: SPAN }],
+        margin: Duration::from_millis(500),
+        rate_per_second: None,
+        penalty_min: SPAN,
+        penalty_max: SPAN,
+    };
+    Settings { hold_max: Duration::from_secs(2), quotas: std::array::from_fn(|_| quota.clone()) }
+}
+
+/// As evenly spread as the keyed hash that a robot's name is.
+fn robot(number: usize) -> RobotId {
+    let spread = (number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C83_1B5D_6A8F);
+    RobotId::from_bytes(spread.to_be_bytes())
+}
+
+/// Nanoseconds of real time.
+async fn timed(work: impl Future<Output = ()>) -> f64 {
+    let began = Instant::now();
+    work.await;
+    began.elapsed().as_nanos() as f64
+}
+
+fn allocated() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+}
+
+fn resident_megabytes() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096 / 1_048_576
+}

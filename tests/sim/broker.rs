@@ -1,0 +1,337 @@
+//! The broker's double: queues, delay tiers, dead letters, and what is unacked. It outlives every process. What is due by now happens
+//! when somebody looks; nothing in it runs by itself.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use roomcast::{
+    broker::{Argument, Carried, Message, Topology, Travelling},
+    domain::{DeadReason, Delivery, Moment, Platform, Published, SubscriptionId},
+    settle::{NextStep, Receipt},
+};
+
+use crate::{
+    dice::trace,
+    time::{MILLI, Micros, moment},
+    traffic::{Publication, names_in},
+};
+
+/// How many unacked messages each consumed queue hands over.
+pub const PREFETCH: usize = 500;
+/// Within this time what was answered is recorded and acked; a crash may repeat it before.
+pub const RECORDED_WITHIN: Micros = 100 * MILLI;
+/// How long an ack is on its way.
+const ACK_TAKES: Micros = MILLI;
+
+/// What a message carries, as it lies in a queue.
+#[derive(Clone, Debug)]
+enum Cargo {
+    Event { published: Published, urgent: bool },
+    Delivery(Travelling),
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    cargo: Cargo,
+    returned: u32,
+}
+
+struct Tier {
+    ttl: Micros,
+    waiting: VecDeque<(Micros, Platform, Stored)>,
+}
+
+#[derive(Default)]
+struct Channel {
+    ready: VecDeque<Stored>,
+    tag: u64,
+    /// With whether its ack is on its way.
+    unacked: BTreeMap<u64, (Stored, bool)>,
+}
+
+/// One delivery, or one event that could not be read, given up.
+#[derive(Debug)]
+pub struct Letter {
+    pub event: u32,
+    pub subscription: Option<SubscriptionId>,
+    pub reason: DeadReason,
+    pub at: Micros,
+}
+
+pub struct Broker {
+    topology: Topology,
+    /// In the order of [`places`]: each is a queue and the channel that consumes it.
+    channels: Vec<Channel>,
+    tiers: Vec<Tier>,
+    /// Which tier a routing key leads to.
+    routes: HashMap<String, usize>,
+    publications: VecDeque<Publication>,
+    acks: VecDeque<(Micros, usize, u64)>,
+    session: u64,
+    turn: usize,
+    pub letters: Vec<Letter>,
+    /// How often each delivery was put into a tier.
+    pub returns: HashMap<(u32, SubscriptionId), u32>,
+    /// Deliveries whose next step was stored, but whoever sent it was told nothing, or died before it was recorded.
+    pub stored_unknown: HashSet<(u32, SubscriptionId)>,
+    /// Deliveries whose next step was stored lately, and when its sender was told.
+    pub told: VecDeque<(Micros, (u32, SubscriptionId))>,
+    pub unacked_most: usize,
+}
+
+/// The place of a platform's delivery queue; 0 is the urgent queue, the last one the publish queue.
+const fn place_of(platform: Platform) -> usize {
+    match platform {
+        Platform::DingTalk => 1,
+        Platform::DingTalkInternal => 2,
+        Platform::Lark => 3,
+        Platform::WeCom => 4,
+    }
+}
+
+const URGENT: usize = 0;
+const PUBLISH: usize = 5;
+
+impl Stored {
+    fn event(&self) -> u32 {
+        match &self.cargo {
+            Cargo::Event { published, .. } => names_in(&published.body)[0],
+            Cargo::Delivery(travelling) => names_in(&travelling.published.body)[0],
+        }
+    }
+}
+
+impl Broker {
+    /// A broker with the queues of this topology.
+    pub fn new(topology: Topology) -> Self {
+        Self {
+            topology,
+            channels: (0..=PUBLISH).map(|_| Channel::default()).collect(),
+            tiers: Vec::new(),
+            routes: HashMap::new(),
+            publications: VecDeque::new(),
+            acks: VecDeque::new(),
+            session: 0,
+            turn: 0,
+            letters: Vec::new(),
+            returns: HashMap::new(),
+            stored_unknown: HashSet::new(),
+            told: VecDeque::new(),
+            unacked_most: 0,
+        }
+    }
+
+    /// Lets publishers publish these, each at its time.
+    pub fn publish(&mut self, publications: impl IntoIterator<Item = Publication>) {
+        self.publications.extend(publications);
+        self.publications.make_contiguous().sort_by_key(|one| one.at);
+    }
+
+    /// Everything that is due by `now` happens.
+    pub fn settle(&mut self, now: Micros) {
+        while self.publications.front().is_some_and(|next| next.at <= now) {
+            let Publication { published, urgent_exchange: urgent, .. } = self.publications.pop_front().unwrap();
+            let place = if urgent { URGENT } else { PUBLISH };
+            self.channels[place].ready.push_back(Stored { cargo: Cargo::Event { published, urgent }, returned: 0 });
+        }
+        // Within a tier in order; between tiers by the time of expiry.
+        while let Some(tier) = self.tiers.iter_mut().filter(|tier| tier.due() <= now).min_by_key(|tier| tier.due()) {
+            let (_, platform, stored) = tier.waiting.pop_front().unwrap();
+            self.channels[place_of(platform)].ready.push_back(stored);
+        }
+        while self.acks.front().is_some_and(|(due, ..)| *due <= now) {
+            let (_, place, tag) = self.acks.pop_front().unwrap();
+            self.channels[place].unacked.remove(&tag);
+        }
+    }
+
+    /// When something is due next.
+    pub fn due(&self) -> Micros {
+        let tiers = self.tiers.iter().map(Tier::due);
+        let others = [self.publications.front().map(|next| next.at), self.acks.front().map(|(due, ..)| *due)];
+        tiers.chain(others.into_iter().flatten()).min().unwrap_or(Micros::MAX)
+    }
+
+    /// Whether no message is left anywhere but in dead queues.
+    pub fn is_empty(&self) -> bool {
+        self.publications.is_empty()
+            && self.channels.iter().all(|channel| channel.ready.is_empty() && channel.unacked.is_empty())
+            && self.tiers.iter().all(|tier| tier.waiting.is_empty())
+    }
+
+    /// What waits, in hand or in a queue: the event's number, and the subscription of a delivery that travels alone.
+    pub fn waiting(&self) -> impl Iterator<Item = (u32, Option<SubscriptionId>)> {
+        let queued = self
+            .channels
+            .iter()
+            .flat_map(|channel| channel.ready.iter().chain(channel.unacked.values().map(|(stored, _)| stored)));
+        let delayed = self.tiers.iter().flat_map(|tier| tier.waiting.iter().map(|(.., stored)| stored));
+        queued.chain(delayed).map(|stored| match &stored.cargo {
+            Cargo::Event { .. } => (stored.event(), None),
+            Cargo::Delivery(travelling) => (stored.event(), Some(travelling.subscription)),
+        })
+    }
+
+    pub fn unacked(&self) -> usize {
+        self.channels.iter().map(|channel| channel.unacked.len()).sum()
+    }
+
+    /// A new session: it consumes every queue from its head.
+    pub fn open_session(&mut self) -> u64 {
+        self.session += 1;
+        self.channels.iter_mut().for_each(|channel| channel.tag = 0);
+        self.session
+    }
+
+    /// The session's connections are gone: what is unacked returns to the heads of its queues, in order. Acks on their way arrive or not.
+    pub fn end_session(&mut self, acks_arrive: bool) {
+        if acks_arrive {
+            self.settle_acks();
+        }
+        self.acks.clear();
+        for channel in &mut self.channels {
+            while let Some((_, (mut stored, _))) = channel.unacked.pop_last() {
+                stored.returned += 1;
+                channel.ready.push_front(stored);
+            }
+        }
+    }
+
+    /// The process dies: what it was told in its last moments it has not recorded.
+    pub fn crash(&mut self, now: Micros, acks_arrive: bool) {
+        let last = std::mem::take(&mut self.told).into_iter().filter(|(at, _)| at + RECORDED_WITHIN >= now);
+        self.stored_unknown.extend(last.map(|(_, name)| name));
+        self.end_session(acks_arrive);
+    }
+
+    fn settle_acks(&mut self) {
+        for (_, place, tag) in std::mem::take(&mut self.acks) {
+            self.channels[place].unacked.remove(&tag);
+        }
+    }
+
+    /// Hands over the next message: urgent ones first, then from each queue in turn.
+    pub fn take(&mut self, now: Micros) -> Option<Message> {
+        self.settle(now);
+        let others = (0..PUBLISH).map(|step| URGENT + 1 + (self.turn + step) % PUBLISH);
+        let place = std::iter::once(URGENT).chain(others).find(|place| {
+            let channel = &self.channels[*place];
+            !channel.ready.is_empty() && channel.unacked.len() < PREFETCH
+        })?;
+        if place != URGENT {
+            self.turn = place % PUBLISH;
+        }
+        let (session, channel) = (self.session, &mut self.channels[place]);
+        let stored = channel.ready.pop_front().unwrap();
+        channel.tag += 1;
+        let receipt = Receipt { session, channel: place, tag: channel.tag };
+        let carried = match stored.cargo.clone() {
+            Cargo::Event { published, urgent } => Carried::Event { published, urgent },
+            Cargo::Delivery(travelling) => Carried::Delivery(Box::new(travelling)),
+        };
+        let redelivered = stored.returned > 0;
+        trace(stored.event(), now, || format!("is handed over: {receipt:?}, redelivered {redelivered}"));
+        channel.unacked.insert(receipt.tag, (stored, false));
+        self.unacked_most = self.unacked_most.max(self.unacked());
+        Some(Message { receipt, redelivered, carried })
+    }
+
+    /// Takes acks in. They work a moment later.
+    pub fn ack(&mut self, receipts: &[Receipt], now: Micros) {
+        for receipt in receipts {
+            assert_eq!(receipt.session, self.session, "an ack of another session");
+            let unacked = self.channels[receipt.channel].unacked.get_mut(&receipt.tag);
+            let again = unacked.is_none_or(|(_, acked)| std::mem::replace(acked, true));
+            assert!(!again, "acked twice: {receipt:?}");
+            let event = self.channels[receipt.channel].unacked[&receipt.tag].0.event();
+            trace(event, now, || format!("is acked: {receipt:?}"));
+            self.acks.push_back((now + ACK_TAKES, receipt.channel, receipt.tag));
+        }
+    }
+
+    /// Stores a next step.
+    pub fn store(&mut self, step: &NextStep, now: Micros) {
+        match step {
+            NextStep::Later { delivery, until } => {
+                let wait = until.since(moment(now));
+                let key = self.topology.delay_key(wait, delivery.platform);
+                let tier = self.tier(key);
+                let due = now + self.tiers[tier].ttl;
+                let (event, subscription) = name_of(delivery);
+                trace(event, now, || {
+                    format!("for {subscription} waits for {until:?} in a tier until {due}: {delivery:?}")
+                });
+                *self.returns.entry(name_of(delivery)).or_default() += 1;
+                let stored = Stored { cargo: Cargo::Delivery(travelling(delivery, *until)), returned: 0 };
+                self.tiers[tier].waiting.push_back((due, delivery.platform, stored));
+            }
+            NextStep::DeadDelivery { delivery, reason, .. } => {
+                let (event, subscription) = name_of(delivery);
+                self.letters.push(Letter { event, subscription: Some(subscription), reason: *reason, at: now });
+            }
+            NextStep::DeadEvent { published, .. } => {
+                let event = names_in(&published.body)[0];
+                self.letters.push(Letter { event, subscription: None, reason: DeadReason::Undecodable, at: now });
+            }
+        }
+    }
+
+    /// The tier that the topology's own bindings lead this key to.
+    fn tier(&mut self, key: String) -> usize {
+        if let Some(tier) = self.routes.get(&key) {
+            return *tier;
+        }
+        let exchange = self.topology.delay();
+        let binding = self.topology.bindings().into_iter().find(|binding| {
+            let (pattern, words) = (binding.key.split('.'), key.split('.'));
+            binding.exchange == exchange
+                && pattern.clone().count() == words.clone().count()
+                && pattern.zip(words).all(|(wanted, word)| wanted == "*" || wanted == word)
+        });
+        let binding = binding.unwrap_or_else(|| panic!("{key} is not routed to any tier"));
+        let plan = self.topology.queues().into_iter().find(|queue| queue.name == binding.queue).unwrap();
+        let ttl = plan.arguments.iter().find_map(|(name, value)| match (*name, value) {
+            ("x-message-ttl", Argument::Int(millis)) => Some(u64::try_from(*millis).unwrap() * MILLI),
+            _ => None,
+        });
+        let ttl = ttl.unwrap_or_else(|| panic!("{} has no time to live", plan.name));
+        let known = self.tiers.iter().position(|tier| tier.ttl == ttl);
+        let tier = known.unwrap_or_else(|| {
+            self.tiers.push(Tier { ttl, waiting: VecDeque::new() });
+            self.tiers.len() - 1
+        });
+        self.routes.insert(key, tier);
+        tier
+    }
+}
+
+impl Tier {
+    fn due(&self) -> Micros {
+        self.waiting.front().map_or(Micros::MAX, |(due, ..)| *due)
+    }
+}
+
+/// The event's number and the subscription.
+pub fn name_of(delivery: &Delivery) -> (u32, SubscriptionId) {
+    (names_in(&delivery.event.published.body)[0], delivery.subscription)
+}
+
+/// What of a delivery travels in a message: what the headers of the real one say, and the event's own message.
+fn travelling(delivery: &Delivery, until: Moment) -> Travelling {
+    let mut published = delivery.event.published.clone();
+    published.routing_key = delivery.event.topic.as_str().to_owned();
+    published.message_id = Some(delivery.event.id.as_str().to_owned());
+    Travelling {
+        published,
+        event: delivery.event.id.clone(),
+        subscription: delivery.subscription,
+        platform: delivery.platform,
+        attempts: delivery.attempts,
+        hops: delivery.hops,
+        generation: delivery.generation,
+        first_attempt_at: delivery.first_attempt_at,
+        due_at: Some(until),
+        received_at: Some(delivery.event.received_at),
+        expires_at: Some(delivery.event.expires_at),
+        urgent: delivery.event.urgent,
+    }
+}

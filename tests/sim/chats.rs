@@ -1,0 +1,265 @@
+//! The platforms' double: every robot's chat, with its exact windows, and everything that ever arrived. It outlives every process; a
+//! request that was sent arrives even if whoever sent it dies meanwhile.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use rand::{RngExt, rngs::SmallRng};
+use roomcast::{
+    domain::Platform,
+    send::{self, NoAnswer, Post},
+};
+
+use crate::{
+    dice::{Seed, trace},
+    directory::{Robot, token_of},
+    faults::{Fate, Faults, Reply},
+    time::{MILLI, MINUTE, Micros, SECOND, Time},
+    traffic::{UNWELCOME, names_in},
+};
+
+/// So many messages in any span of that length.
+#[derive(Clone, Copy)]
+pub struct Limit {
+    pub most: usize,
+    pub span: Micros,
+}
+
+/// What a platform allows a robot.
+pub fn limits(platform: Platform) -> Vec<Limit> {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal | Platform::WeCom => {
+            vec![Limit { most: 20, span: MINUTE }]
+        }
+        Platform::Lark => vec![Limit { most: 100, span: MINUTE }, Limit { most: 5, span: SECOND }],
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    InTheAir,
+    Accepted,
+    /// We were too fast.
+    TooFast,
+    /// Somebody else was.
+    Closed,
+    Unwelcome,
+    Failed,
+    NeverArrived,
+}
+
+/// One request, from its leaving to its end.
+#[derive(Debug)]
+pub struct Request {
+    pub chat: usize,
+    pub names: Vec<u32>,
+    pub sent_at: Micros,
+    pub arrived_at: Option<Micros>,
+    /// When whoever sent it knew how it ended.
+    pub known_at: Option<Micros>,
+    pub outcome: Outcome,
+    fate: Fate,
+    unwelcome: bool,
+}
+
+impl Request {
+    /// Whether it uses some of the quota: everything that arrived, but for what was refused.
+    pub fn counts(&self) -> bool {
+        self.arrived_at.is_some() && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed)
+    }
+
+    /// Whether whoever sent it knows what the platform said.
+    pub fn is_answered(&self) -> bool {
+        self.known_at.is_some() && !matches!(self.fate.answer, Reply::None(_))
+    }
+}
+
+pub struct Chat {
+    pub platform: Platform,
+    limits: Vec<Limit>,
+    arrivals: VecDeque<Micros>,
+    blocked_until: Micros,
+    /// When somebody else has used up the robot's quota.
+    pub closed: Vec<(Micros, Micros)>,
+}
+
+pub struct Chats {
+    pub chats: Vec<Chat>,
+    pub requests: Vec<Request>,
+    by_token: HashMap<String, usize>,
+    on_the_way: BinaryHeap<Reverse<(Micros, usize)>>,
+    departures: HashMap<(usize, u32), u64>,
+}
+
+impl Chats {
+    pub fn new(robots: &[Robot]) -> Self {
+        let chat = |robot: &Robot| Chat {
+            platform: robot.platform,
+            limits: limits(robot.platform),
+            arrivals: VecDeque::new(),
+            blocked_until: 0,
+            closed: Vec::new(),
+        };
+        Self {
+            chats: robots.iter().map(chat).collect(),
+            requests: Vec::new(),
+            by_token: (0..robots.len()).map(|number| (token_of(number), number)).collect(),
+            on_the_way: BinaryHeap::new(),
+            departures: HashMap::new(),
+        }
+    }
+
+    /// A request leaves; gives its number. Its fate is thrown for its event and for how often that left before.
+    fn depart(&mut self, now: Micros, request: &send::Request, fate: impl FnOnce(u64, u64) -> Fate) -> usize {
+        let url = request.url.expose();
+        let token = url.rsplit(['=', '/']).find(|part| part.starts_with("robot-")).unwrap_or_default();
+        let token = token.split('&').next().unwrap_or_default();
+        let chat = *self.by_token.get(token).unwrap_or_else(|| panic!("a request to nobody: {url}"));
+        let names = names_in(&request.body);
+        assert!(!names.is_empty(), "a message without an event: {:?}", request.body);
+        let departures = self.departures.entry((chat, names[0])).or_default();
+        *departures += 1;
+        let fate = fate(chat as u64, u64::from(names[0]) << 16 | *departures);
+        let unwelcome = request.body.windows(UNWELCOME.len()).any(|part| part == UNWELCOME.as_bytes());
+        let number = self.requests.len();
+        trace(names[0], now, || format!("leaves for robot {chat}: {fate:?}"));
+        if let Some(arrives_in) = fate.arrives_in {
+            self.on_the_way.push(Reverse((now + arrives_in, number)));
+        }
+        let outcome = if fate.arrives_in.is_some() { Outcome::InTheAir } else { Outcome::NeverArrived };
+        self.requests.push(Request {
+            chat,
+            names,
+            sent_at: now,
+            arrived_at: None,
+            known_at: None,
+            outcome,
+            fate,
+            unwelcome,
+        });
+        number
+    }
+
+    /// Everything that has arrived by `now` is taken in, in the order of its arrival.
+    pub fn settle(&mut self, now: Micros) {
+        while self.on_the_way.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Reverse((at, number)) = self.on_the_way.pop().unwrap();
+            let request = &mut self.requests[number];
+            request.arrived_at = Some(at);
+            request.outcome = match self.chats[request.chat].admit(at) {
+                Some(refused) => refused,
+                None if request.fate.answer == Reply::Error => Outcome::Failed,
+                None if request.unwelcome => Outcome::Unwelcome,
+                None => Outcome::Accepted,
+            };
+        }
+    }
+
+    /// The process behind all requests in the air died. What had left its machine arrives very soon; the rest never.
+    pub fn crash(&mut self, now: Micros, mut dice: SmallRng) {
+        self.settle(now);
+        for Reverse((at, number)) in std::mem::take(&mut self.on_the_way) {
+            if dice.random_bool(0.5) {
+                self.on_the_way.push(Reverse((at.min(now + dice.random_range(0..300 * MILLI)), number)));
+            } else {
+                self.requests[number].outcome = Outcome::NeverArrived;
+            }
+        }
+    }
+
+    fn answer(&mut self, number: usize, now: Micros) -> Result<send::Reply, NoAnswer> {
+        self.settle(now);
+        let request = &mut self.requests[number];
+        request.known_at = Some(now);
+        trace(request.names[0], now, || format!("is answered: {request:?}"));
+        let platform = self.chats[request.chat].platform;
+        let (status, body) = match (request.fate.answer, request.outcome) {
+            (Reply::None(code), _) => return Err(NoAnswer { code, detail: "as the dice would have it".to_owned() }),
+            (_, Outcome::TooFast | Outcome::Closed) => (200, too_fast(platform)),
+            (Reply::Error, _) => (500, "<html>busy</html>"),
+            (_, Outcome::Unwelcome) => (200, unwelcome(platform)),
+            _ => (200, welcome(platform)),
+        };
+        Ok(send::Reply { status, body: body.as_bytes().into(), ..send::Reply::default() })
+    }
+}
+
+impl Chat {
+    /// Takes an arrival in, or says why not.
+    fn admit(&mut self, at: Micros) -> Option<Outcome> {
+        if at < self.blocked_until || self.closed.iter().any(|(from, to)| (*from..*to).contains(&at)) {
+            return Some(Outcome::Closed);
+        }
+        let full = |limit: &Limit| {
+            let oldest = self.arrivals.len().checked_sub(limit.most).and_then(|place| self.arrivals.get(place));
+            oldest.is_some_and(|oldest| at - oldest < limit.span)
+        };
+        if self.limits.iter().any(full) {
+            if matches!(self.platform, Platform::DingTalk | Platform::DingTalkInternal) {
+                self.blocked_until = at + 10 * MINUTE;
+            }
+            return Some(Outcome::TooFast);
+        }
+        self.arrivals.push_back(at);
+        if self.arrivals.len() > 100 {
+            self.arrivals.pop_front();
+        }
+        None
+    }
+}
+
+const fn welcome(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Lark => r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
+        _ => r#"{"errcode":0,"errmsg":"ok"}"#,
+    }
+}
+
+const fn too_fast(platform: Platform) -> &'static str {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            r#"{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#
+        }
+        Platform::Lark => {
+            r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#
+        }
+        Platform::WeCom => r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
+    }
+}
+
+const fn unwelcome(platform: Platform) -> &'static str {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => r#"{"errcode":430102,"errmsg":"bad text"}"#,
+        Platform::Lark => r#"{"code":11246,"data":{},"msg":"content parse failed"}"#,
+        Platform::WeCom => r#"{"errcode":40008,"errmsg":"invalid message type"}"#,
+    }
+}
+
+/// The network between one process and the platforms.
+pub struct Network {
+    pub chats: Arc<Mutex<Chats>>,
+    pub time: Time,
+    pub seed: Seed,
+    pub faults: Arc<Faults>,
+    /// The shortest and the longest time from sending a request to having its answer.
+    pub latency: (Micros, Micros),
+}
+
+#[async_trait]
+impl Post for Network {
+    async fn post(&self, request: send::Request) -> Result<send::Reply, NoAnswer> {
+        let now = self.time.now();
+        let (number, known_at) = {
+            let mut chats = self.chats.lock().unwrap();
+            let fate = |one, two| self.faults.post(self.seed.dice("post", one, two), now, self.latency);
+            let number = chats.depart(now, &request, fate);
+            (number, now + chats.requests[number].fate.known_in)
+        };
+        self.time.sleep_until(known_at).await;
+        self.chats.lock().unwrap().answer(number, self.time.now())
+    }
+}

@@ -1,0 +1,143 @@
+//! The store's double: who subscribed to what. It does not change, so it outlives every process.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use roomcast::{
+    domain::{
+        Endpoint, Mentions, Moment, Options, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState,
+        TopicName,
+    },
+    fanout::{Page, Recipient, Subscriptions, Unreadable},
+};
+
+/// So many recipients make a page: few, so that events of many pages are common.
+const PAGE: usize = 64;
+
+/// One robot of the world.
+#[derive(Clone)]
+pub struct Robot {
+    pub platform: Platform,
+    pub id: RobotId,
+    pub endpoint: String,
+}
+
+impl Robot {
+    pub fn new(number: usize, platform: Platform) -> Self {
+        let token = token_of(number);
+        let endpoint = match platform {
+            Platform::DingTalk | Platform::DingTalkInternal => {
+                format!("https://oapi.dingtalk.com/robot/send?access_token={token}")
+            }
+            Platform::Lark => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
+            Platform::WeCom => format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}"),
+        };
+        // A keyed hash spreads evenly over its bytes; this is no hash, but spreads as well.
+        let spread = (number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C83_1B5D_6A8F);
+        Self { platform, id: RobotId::from_bytes(spread.to_be_bytes()), endpoint }
+    }
+}
+
+pub fn token_of(number: usize) -> String {
+    format!("robot-{number:06}")
+}
+
+/// One subscription: which robot hears which topic.
+#[derive(Clone)]
+pub struct Listed {
+    pub id: SubscriptionId,
+    pub robot: usize,
+    pub topic: TopicName,
+    pub options: Options,
+}
+
+#[derive(Default)]
+pub struct Directory {
+    pub robots: Vec<Robot>,
+    pub subscriptions: Vec<Listed>,
+    by_topic: HashMap<TopicName, Vec<usize>>,
+    by_id: BTreeMap<SubscriptionId, usize>,
+}
+
+impl Directory {
+    pub fn add_robot(&mut self, platform: Platform) -> usize {
+        self.robots.push(Robot::new(self.robots.len(), platform));
+        self.robots.len() - 1
+    }
+
+    pub fn subscribe(&mut self, topic: &str, robot: usize) {
+        self.subscribe_with(topic, robot, Options::default());
+    }
+
+    pub fn subscribe_with(&mut self, topic: &str, robot: usize, options: Options) {
+        let number = self.subscriptions.len();
+        let id = SubscriptionId::from_bytes((number as u128 + 1).to_be_bytes());
+        let topic: TopicName = topic.parse().unwrap();
+        self.by_topic.entry(topic.clone()).or_default().push(number);
+        self.by_id.insert(id, number);
+        self.subscriptions.push(Listed { id, robot, topic, options });
+    }
+
+    /// The robots that hear a topic, with their subscriptions.
+    pub fn listeners(&self, topic: &str) -> impl Iterator<Item = &Listed> {
+        let topic: Option<TopicName> = topic.parse().ok();
+        topic
+            .and_then(|topic| self.by_topic.get(&topic))
+            .into_iter()
+            .flatten()
+            .map(|number| &self.subscriptions[*number])
+    }
+
+    pub fn listed(&self, id: SubscriptionId) -> &Listed {
+        &self.subscriptions[self.by_id[&id]]
+    }
+
+    fn recipient(&self, listed: &Listed) -> Recipient {
+        let robot = &self.robots[listed.robot];
+        Recipient {
+            subscription: listed.id,
+            platform: robot.platform,
+            robot: robot.id,
+            options: listed.options.clone(),
+            sealed: Arc::new(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Subscriptions for Directory {
+    async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable> {
+        let all = self.by_topic.get(topic).map(Vec::as_slice).unwrap_or_default();
+        let start = all.partition_point(|number| Some(self.subscriptions[*number].id) <= after);
+        let end = all.len().min(start + PAGE);
+        let page = all[start..end].iter().map(|number| &self.subscriptions[*number]);
+        let next = (end < all.len()).then(|| self.subscriptions[all[end - 1]].id);
+        Ok(Page { recipients: page.map(|listed| self.recipient(listed)).collect(), next })
+    }
+
+    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
+        Ok(self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number])))
+    }
+
+    fn open(&self, recipient: &Recipient) -> Result<Option<Subscription>, Unreadable> {
+        let listed = self.listed(recipient.subscription);
+        let robot = &self.robots[listed.robot];
+        Ok(Some(Subscription {
+            id: listed.id,
+            topic: listed.topic.clone(),
+            platform: robot.platform,
+            robot: robot.id,
+            endpoint: Endpoint::new(robot.endpoint.clone()),
+            secret: None,
+            keyword: None,
+            name: None,
+            mentions: Mentions::default(),
+            options: listed.options.clone(),
+            state: SubscriptionState::Active,
+            created_at: Moment::from_unix_millis(0),
+        }))
+    }
+}

@@ -1,0 +1,298 @@
+//! The judge. It knows what was published and what arrived, and nothing of how roomcast works.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, HashSet},
+};
+
+use roomcast::domain::{DeadReason, SubscriptionId};
+
+use crate::{
+    broker::RECORDED_WITHIN,
+    chats::{Chats, Outcome, Request, limits},
+    time::{Micros, SECOND},
+    traffic::{Kind, Publication},
+    world::{Ending, World},
+};
+
+/// What a run came to, for people who watch, and to see that it was not empty.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub deliveries: usize,
+    pub delivered: usize,
+    pub waiting: usize,
+    pub returns: usize,
+    pub duplicates: usize,
+    pub letters: usize,
+    pub crashes: usize,
+    pub sessions_lost: usize,
+    pub closed: usize,
+}
+
+pub struct Oracle<'a> {
+    world: &'a World,
+    chats: std::sync::MutexGuard<'a, Chats>,
+    broker: std::sync::MutexGuard<'a, crate::broker::Broker>,
+    events: HashMap<u32, &'a Publication>,
+    /// The requests of each delivery, by event and robot, in the order of their leaving.
+    requests: HashMap<(u32, usize), Vec<usize>>,
+    /// What is wrong, by the rule that it breaks: everything is looked at before the run is condemned.
+    complaints: RefCell<BTreeMap<&'static str, Vec<String>>>,
+}
+
+/// So many examples are shown of what breaks a rule.
+const SHOWN: usize = 2;
+
+impl<'a> Oracle<'a> {
+    pub fn of(world: &'a World) -> Self {
+        let mut chats = world.chats.lock().unwrap();
+        chats.settle(world.now + SECOND);
+        let mut requests = HashMap::<_, Vec<_>>::new();
+        for (number, request) in chats.requests.iter().enumerate() {
+            for name in &request.names {
+                requests.entry((*name, request.chat)).or_default().push(number);
+            }
+        }
+        let events = world.published.iter().map(|one| (one.number, one)).collect();
+        let broker = world.broker.lock().unwrap();
+        Self { world, chats, broker, events, requests, complaints: RefCell::default() }
+    }
+
+    /// Notes a complaint where a rule does not hold.
+    pub fn expect(&self, rule: &'static str, holds: bool, complaint: impl FnOnce() -> String) {
+        if !holds {
+            self.complaints.borrow_mut().entry(rule).or_default().push(complaint());
+        }
+    }
+
+    /// Fails if there is any complaint, with all rules that were broken.
+    pub fn verdict(&self) {
+        let complaints = self.complaints.borrow();
+        let shown = complaints.iter().map(|(rule, all)| {
+            let examples: Vec<_> = all.iter().take(SHOWN).map(|one| format!("    {one}\n")).collect();
+            format!("{rule}: {} times\n{}", all.len(), examples.concat())
+        });
+        let shown: Vec<_> = shown.collect();
+        assert!(complaints.is_empty(), "rules were broken\n{}", shown.concat());
+    }
+
+    /// What holds in every run.
+    pub fn judge(&self) -> Seen {
+        self.no_window_is_exceeded();
+        self.nothing_is_lost_or_invented();
+        self.duplicates_have_a_reason();
+        self.order_is_kept();
+        let seen = self.seen();
+        println!("seed {}: {seen:?}", self.world.seed.0);
+        seen
+    }
+
+    fn request(&self, number: usize) -> &Request {
+        &self.chats.requests[number]
+    }
+
+    /// No robot was ever sent more than its platform allows in any window, by the times of arrival alone.
+    pub fn no_window_is_exceeded(&self) {
+        let mut arrivals = vec![Vec::new(); self.chats.chats.len()];
+        for request in &self.chats.requests {
+            let fine = request.outcome != Outcome::TooFast;
+            self.expect("never refused for our own speed", fine, || format!("{request:?}"));
+            if request.counts() {
+                arrivals[request.chat].push(request.arrived_at.unwrap());
+            }
+        }
+        for (chat, mut arrivals) in arrivals.into_iter().enumerate() {
+            arrivals.sort_unstable();
+            for limit in limits(self.chats.chats[chat].platform) {
+                for window in arrivals.windows(limit.most + 1) {
+                    let (first, last) = (window[0], window[limit.most]);
+                    self.expect("no window is exceeded", last - first >= limit.span, || {
+                        format!("robot {chat}: {} messages within {} µs until {last}", limit.most + 1, last - first)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Every event has ended, for every robot that hears it, in one of: delivered, waiting, a dead letter with its reason.
+    pub fn nothing_is_lost_or_invented(&self) {
+        let waiting: HashSet<_> = self.broker.waiting().collect();
+        let letters: HashMap<(u32, Option<SubscriptionId>), DeadReason> =
+            self.broker.letters.iter().map(|letter| ((letter.event, letter.subscription), letter.reason)).collect();
+        let mut known = HashSet::new();
+        for event in &self.world.published {
+            let number = event.number;
+            if event.kind == Kind::Broken {
+                let buried = letters.get(&(number, None)) == Some(&DeadReason::Undecodable);
+                let fine = buried || waiting.contains(&(number, None));
+                self.expect("nothing is lost", fine, || format!("event {number} cannot be read and is no dead letter"));
+                continue;
+            }
+            for listed in self.world.directory.listeners(&event.published.routing_key) {
+                known.insert((number, listed.robot));
+                let delivered = self.accepted(number, listed.robot).next().is_some();
+                let letter = letters.get(&(number, Some(listed.id)));
+                let waits = waiting.contains(&(number, None)) || waiting.contains(&(number, Some(listed.id)));
+                self.expect("nothing is lost", delivered || waits || letter.is_some(), || {
+                    format!("event {number} for robot {}", listed.robot)
+                });
+                assert!(!delivered || event.kind == Kind::Plain, "an unwelcome message was taken");
+                if let (true, Some(reason)) = (delivered, letter) {
+                    let told = self.accepted(number, listed.robot).any(|one| self.request(one).is_answered());
+                    let twice = self.broker.stored_unknown.contains(&(number, listed.id));
+                    self.expect("what was delivered is not dead", !told || twice, || {
+                        format!("event {number} for robot {}: {reason}", listed.robot)
+                    });
+                }
+            }
+        }
+        for (delivery, requests) in &self.requests {
+            let fine = known.contains(delivery);
+            self.expect("nothing is invented", fine, || format!("{delivery:?}: {:?}", self.request(requests[0])));
+        }
+    }
+
+    /// A delivery arrives twice only if its answer was lost, or the process or session ended before it was recorded, or its next step
+    /// was stored without that being told, or recorded.
+    pub fn duplicates_have_a_reason(&self) {
+        let disturbances = self.world.disturbances.lock().unwrap();
+        for ((event, robot), first) in self.duplicates() {
+            let Request { arrived_at, known_at, .. } = self.request(first);
+            let cut_short = disturbances.iter().any(|one| {
+                *arrived_at <= Some(one.at) && known_at.is_none_or(|known| one.at < known + RECORDED_WITHIN)
+            });
+            let topic = &self.events[&event].published.routing_key;
+            let twice = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
+            let twice = twice.into_iter().any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
+            let reason = !self.request(first).is_answered() || cut_short || twice;
+            self.expect("a duplicate has a reason", reason, || {
+                format!("event {event} for robot {robot}: {:?}", self.request(first))
+            });
+        }
+    }
+
+    /// Each pair of arrivals of one delivery, named by the first of the two.
+    fn duplicates(&self) -> impl Iterator<Item = ((u32, usize), usize)> {
+        self.requests.keys().flat_map(|delivery| {
+            let accepted: Vec<_> = self.accepted(delivery.0, delivery.1).collect();
+            accepted.into_iter().rev().skip(1).map(|first| (*delivery, first))
+        })
+    }
+
+    /// Within a robot what was published first leaves first, unless it was tried more than once, is of another priority, or lived
+    /// through the end of a process or a session.
+    pub fn order_is_kept(&self) {
+        let disturbances = self.world.disturbances.lock().unwrap();
+        let mut last = HashMap::<(usize, bool, bool), (u32, usize)>::new();
+        for (number, request) in self.chats.requests.iter().enumerate() {
+            for name in &request.names {
+                let event = self.events[name];
+                let lived = |at: Micros| event.at <= at && at <= request.sent_at;
+                if self.requests[&(*name, request.chat)].len() > 1 || disturbances.iter().any(|one| lived(one.at)) {
+                    continue;
+                }
+                let urgent = event.published.priority >= Some(5);
+                let before = last.entry((request.chat, urgent, event.urgent_exchange)).or_insert((*name, number));
+                self.expect("order is kept within a robot", before.0 <= *name, || {
+                    format!("event {name} left after {}: {:?}, {request:?}", before.0, self.request(before.1))
+                });
+                if before.0 <= *name {
+                    *before = (*name, number);
+                }
+            }
+        }
+    }
+
+    /// A robot whose platform refuses is tried with one message at a time until it listens again.
+    pub fn probes_go_alone(&self) {
+        for chat in 0..self.chats.chats.len() {
+            let mut moves = Vec::new();
+            for (number, request) in self.chats.requests.iter().enumerate().filter(|(_, one)| one.chat == chat) {
+                moves.push((request.sent_at, 1, number));
+                moves.extend(request.known_at.map(|known| (known, 0, number)));
+            }
+            moves.sort_unstable();
+            let (mut held, mut probing) = (false, None);
+            for (at, what, number) in moves {
+                let request = self.request(number);
+                match what {
+                    1 if held => {
+                        self.expect("probes go alone", probing.is_none(), || format!("at {at}: {request:?}"));
+                        probing = Some(number);
+                    }
+                    1 => (),
+                    _ => {
+                        held |= request.outcome == Outcome::Closed;
+                        if probing == Some(number) {
+                            held = !matches!(request.outcome, Outcome::Accepted | Outcome::Unwelcome);
+                            probing = None;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many messages were refused in each time in which somebody else had used up a robot's quota.
+    pub fn refused_while_closed(&self) -> Vec<usize> {
+        let count = |chat: usize, (from, to): (Micros, Micros)| {
+            let refused = self.chats.requests.iter().filter(|one| one.chat == chat && one.outcome == Outcome::Closed);
+            refused.filter(|one| (from..to).contains(&one.arrived_at.unwrap())).count()
+        };
+        let chats = self.chats.chats.iter().enumerate();
+        chats.flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed))).collect()
+    }
+
+    /// The times at which a robot took messages.
+    pub fn arrivals(&self, robot: usize) -> Vec<Micros> {
+        let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
+        let mut arrivals: Vec<_> = requests.filter_map(|one| one.arrived_at).collect();
+        arrivals.sort_unstable();
+        arrivals
+    }
+
+    /// How long after its publishing each delivery of a robot first arrived.
+    pub fn latencies(&self, robot: usize) -> Vec<Micros> {
+        let deliveries = self.requests.keys().filter(|(_, one)| *one == robot);
+        let first = |event: u32| self.accepted(event, robot).filter_map(|one| self.request(one).arrived_at).min();
+        deliveries.filter_map(|(event, _)| Some(first(*event)?.saturating_sub(self.events[event].at))).collect()
+    }
+
+    /// How often each delivery went through a tier, on average over all that ever existed.
+    pub fn returns_per_delivery(&self) -> f64 {
+        let seen = self.seen();
+        seen.returns as f64 / seen.deliveries as f64
+    }
+
+    pub fn letters(&self, reason: DeadReason) -> Vec<(u32, Micros)> {
+        let letters = self.broker.letters.iter().filter(|letter| letter.reason == reason);
+        letters.map(|letter| (letter.event, letter.at)).collect()
+    }
+
+    pub fn event(&self, number: u32) -> &Publication {
+        self.events[&number]
+    }
+
+    fn accepted(&self, event: u32, robot: usize) -> impl Iterator<Item = usize> {
+        let requests = self.requests.get(&(event, robot)).into_iter().flatten().copied();
+        requests.filter(|number| self.request(*number).outcome == Outcome::Accepted)
+    }
+
+    pub fn seen(&self) -> Seen {
+        let events = self.world.published.iter().filter(|event| event.kind != Kind::Broken);
+        let heard = events.map(|event| self.world.directory.listeners(&event.published.routing_key).count());
+        let disturbances = self.world.disturbances.lock().unwrap();
+        let delivered = self.requests.keys().filter(|(event, robot)| self.accepted(*event, *robot).next().is_some());
+        Seen {
+            deliveries: heard.sum(),
+            delivered: delivered.count(),
+            waiting: self.broker.waiting().count(),
+            returns: self.broker.returns.values().sum::<u32>() as usize,
+            duplicates: self.duplicates().count(),
+            letters: self.broker.letters.len(),
+            crashes: disturbances.iter().filter(|one| one.what == Ending::Crash).count(),
+            sessions_lost: disturbances.iter().filter(|one| one.what == Ending::Session).count(),
+            closed: self.chats.requests.iter().filter(|one| one.outcome == Outcome::Closed).count(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One session with the broker's double: what comes in, what goes out, and how it ends.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use roomcast::{
+    broker::{Ended, Message},
+    domain::SubscriptionId,
+    settle::{NextStep, NotStored, Outbox, Receipt, SessionEnded},
+};
+use tokio::sync::Notify;
+
+use crate::{
+    broker::{Broker, RECORDED_WITHIN, name_of},
+    dice::Seed,
+    faults::{Faults, Storing},
+    time::{Micros, SECOND, Time},
+};
+
+/// How long a confirm may take, as `broker.confirm_timeout` has it.
+const CONFIRM_TIMEOUT: Micros = 30 * SECOND;
+
+#[derive(Clone)]
+pub struct Session {
+    pub broker: Arc<Mutex<Broker>>,
+    pub id: u64,
+    pub ended: Ended,
+    pub time: Time,
+    pub seed: Seed,
+    pub faults: Arc<Faults>,
+    wake: Arc<Notify>,
+}
+
+impl Session {
+    pub fn open(broker: &Arc<Mutex<Broker>>, time: Time, seed: Seed, faults: &Arc<Faults>) -> Self {
+        let id = broker.lock().unwrap().open_session();
+        Self {
+            broker: Arc::clone(broker),
+            id,
+            ended: Ended::default(),
+            time,
+            seed,
+            faults: Arc::clone(faults),
+            wake: Arc::default(),
+        }
+    }
+
+    /// The next message; nothing once the session has ended.
+    pub async fn next(&self) -> Option<Message> {
+        loop {
+            if self.ended.has_ended() {
+                return None;
+            }
+            let due = {
+                let mut broker = self.broker.lock().unwrap();
+                if let Some(message) = broker.take(self.time.now()) {
+                    return Some(message);
+                }
+                broker.due()
+            };
+            tokio::select! {
+                biased;
+                () = self.ended.wait() => return None,
+                () = self.wake.notified() => (),
+                () = self.time.sleep_until(due), if due < Micros::MAX => (),
+            }
+        }
+    }
+
+    fn fate(&self, step: &NextStep) -> Storing {
+        let (one, two) = match step {
+            NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
+                let (event, subscription) = name_of(delivery);
+                let id = subscription.as_bytes();
+                (
+                    u64::from(event) | self.id << 32,
+                    u64::from(id[15]) << 40 | u64::from(id[14]) << 48 | u64::from(delivery.hops),
+                )
+            }
+            NextStep::DeadEvent { .. } => (self.time.now(), 0),
+        };
+        self.faults.storing(self.seed.dice("store", one, two), self.time.now())
+    }
+}
+
+#[async_trait]
+impl Outbox for Session {
+    async fn store(&self, step: NextStep) -> Result<(), NotStored> {
+        let over = || NotStored(self.ended.cause());
+        if self.ended.has_ended() {
+            return Err(over());
+        }
+        let (began, fate) = (self.time.now(), self.fate(&step));
+        let mut unknown = None;
+        if fate.stored {
+            let mut broker = self.broker.lock().unwrap();
+            broker.settle(began);
+            broker.store(&step, began);
+            unknown = Unknown::of(&self.broker, &step);
+            self.wake.notify_one();
+        }
+        tokio::select! {
+            biased;
+            () = self.ended.wait() => return Err(over()),
+            () = self.time.sleep_until(began + fate.known_in.unwrap_or(CONFIRM_TIMEOUT)) => (),
+        }
+        match fate {
+            Storing { stored: true, known_in: Some(_) } => {
+                unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
+                Ok(())
+            }
+            Storing { known_in: None, .. } => {
+                self.ended.end("no confirm within 30 s".to_owned());
+                Err(over())
+            }
+            Storing { stored: false, .. } => {
+                self.ended.end("the broker refused a message".to_owned());
+                Err(over())
+            }
+        }
+    }
+
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded> {
+        if self.ended.has_ended() || receipts.iter().any(|receipt| receipt.session != self.id) {
+            return Err(SessionEnded);
+        }
+        self.broker.lock().unwrap().ack(receipts, self.time.now());
+        self.wake.notify_one();
+        Ok(())
+    }
+}
+
+/// A step that is stored, of which whoever sent it is not told yet. If that never happens, the step is repeated: that is noted.
+struct Unknown {
+    broker: Arc<Mutex<Broker>>,
+    name: (u32, SubscriptionId),
+    told: bool,
+}
+
+impl Unknown {
+    fn of(broker: &Arc<Mutex<Broker>>, step: &NextStep) -> Option<Self> {
+        match step {
+            NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
+                Some(Self { broker: Arc::clone(broker), name: name_of(delivery), told: false })
+            }
+            NextStep::DeadEvent { .. } => None,
+        }
+    }
+}
+
+impl Unknown {
+    fn end(mut self, now: Micros) {
+        self.told = true;
+        let mut broker = self.broker.lock().unwrap();
+        broker.told.push_back((now, self.name));
+        while broker.told.front().is_some_and(|(at, _)| at + RECORDED_WITHIN < now) {
+            broker.told.pop_front();
+        }
+    }
+}
+
+impl Drop for Unknown {
+    fn drop(&mut self) {
+        if !self.told {
+            self.broker.lock().unwrap().stored_unknown.insert(self.name);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What publishers publish. Every event has a number, which its text says, so that it is found again wherever it turns up.
+
+use roomcast::domain::Published;
+
+use crate::time::Micros;
+
+/// One event, and when it is published.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub number: u32,
+    pub at: Micros,
+    pub published: Published,
+    /// Whether it is published to the urgent exchange.
+    pub urgent_exchange: bool,
+    pub kind: Kind,
+    /// When its time to live ends, where it has one of its own.
+    pub expires_at: Option<Micros>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Plain,
+    /// The platforms will not take what it says.
+    Unwelcome,
+    /// It cannot be read.
+    Broken,
+}
+
+/// How one event is published.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    pub kind: Kind,
+    /// Whether the publisher gave it a `message_id`.
+    pub named: bool,
+    pub urgent_exchange: bool,
+    pub priority: Option<u8>,
+    /// Seconds.
+    pub time_to_live: Option<u64>,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { kind: Kind::Plain, named: true, urgent_exchange: false, priority: None, time_to_live: None }
+    }
+}
+
+/// The word by which platforms know an unwelcome message.
+pub const UNWELCOME: &str = "unwelcome";
+
+impl Publication {
+    pub fn new(number: u32, at: Micros, topic: &str, how: How) -> Self {
+        let life = how.time_to_live.map(|seconds| format!(",\"time_to_live\":{seconds}")).unwrap_or_default();
+        let body = match how.kind {
+            Kind::Plain => format!("{{\"message\":\"#{number}#\"{life}}}"),
+            Kind::Unwelcome => format!("{{\"message\":\"#{number}# {UNWELCOME}\"{life}}}"),
+            Kind::Broken => format!("{{\"message\":\"#{number}#\""),
+        };
+        let published = Published {
+            routing_key: topic.to_owned(),
+            body: body.into_bytes(),
+            message_id: how.named.then(|| format!("event-{number}")),
+            priority: how.priority,
+            ..Published::default()
+        };
+        let expires_at = how.time_to_live.map(|seconds| at + seconds * crate::time::SECOND);
+        Self { number, at, published, urgent_exchange: how.urgent_exchange, kind: how.kind, expires_at }
+    }
+}
+
+/// The numbers of the events that a body speaks of.
+pub fn names_in(body: &[u8]) -> Vec<u32> {
+    let parts = body.split(|byte| *byte == b'#').skip(1).step_by(2);
+    parts.filter_map(|part| std::str::from_utf8(part).ok()?.parse().ok()).collect()
+}
