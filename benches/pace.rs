@@ -15,14 +15,17 @@ use std::{
     alloc::System,
     fs,
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use roomcast::{
-    domain::{Platform, RobotId, Verdict},
-    pace::{Ask, Pace, PlatformQuota, Settings, Turn, WindowQuota},
+    domain::{Content, Event, EventId, Moment, Overflow, Platform, Published, RobotId, SubscriptionId, Verdict},
+    pace::{Ask, HealthPolicy, NotNoted, Note, Notebook, Pace, Place, PlatformQuota, Settings, Turn, WindowQuota},
+    store::{Journal, JournalSettings},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -34,28 +37,32 @@ const BACKLOG: u32 = 10;
 /// Small rows are repeated until they made so many decisions, so that their means mean something.
 const DECISIONS: usize = 200_000;
 
+const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
+
 fn main() {
     println!(
-        "{:>9} | {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} {:>8} | {:>8}",
-        "robots", "new ns", "go ns", "later ns", "B first", "B full", "B queued", "B idle", "MB held"
+        "{:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} {:>8} | {:>8}",
+        "robots", "new ns", "go ns", "later ns", "noted ns", "B first", "B full", "B queued", "B idle", "MB held"
     );
     for count in [1, 1_000, 1_000_000] {
         // A paused clock: windows fill and empty when the bench says so, and reading it costs no less than reading the real one.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let row = runtime.block_on(measure(count));
         println!(
-            "{count:>9} | {:>8.0} {:>8.0} {:>8.0} | {:>8.0} {:>8.0} {:>8.0} {:>8.2} | {:>8}",
-            row.new, row.go, row.later, row.first, row.full, row.queued, row.idle, row.held
+            "{count:>9} | {:>8.0} {:>8.0} {:>8.0} {:>8.0} | {:>8.0} {:>8.0} {:>8.0} {:>8.2} | {:>8}",
+            row.new, row.go, row.later, row.noted, row.first, row.full, row.queued, row.idle, row.held
         );
     }
 }
 
 #[derive(Default)]
 struct Row {
-    /// Nanoseconds of the first decision about a robot, and of those that follow while its window has room, and has none.
+    /// Nanoseconds of the first message of a robot, from the question to the verdict; of those that follow while its window has room;
+    /// of a deferral when it has none; and of a message when the journal is written as well.
     new: f64,
     go: f64,
     later: f64,
+    noted: f64,
     /// Bytes for each robot after its first message, with a full window, with a backlog besides, and once it was idle and forgotten.
     first: f64,
     full: f64,
@@ -65,55 +72,111 @@ struct Row {
     held: usize,
 }
 
+/// Where nothing is written down.
+struct Unwritten;
+
+impl Notebook for Unwritten {
+    fn note(&self, note: &Note) -> Result<(), NotNoted> {
+        black_box(note);
+        Ok(())
+    }
+}
+
 async fn measure(count: usize) -> Row {
     let robots: Vec<_> = (0..count).map(robot).collect();
     let rounds = (DECISIONS / count).clamp(1, 1000);
     let mut row = Row::default();
     for _ in 0..rounds {
-        let pace = Pace::new(settings());
+        let lanes = Lanes::new(Arc::new(Unwritten));
         let before = allocated();
         let bytes = |now: usize| now.saturating_sub(before) as f64 / count as f64;
-        row.new += timed(send(&pace, &robots, 1)).await / count as f64;
+        row.new += timed(lanes.send(&robots, 1)).await / count as f64;
         row.first = bytes(allocated());
-        row.go += timed(send(&pace, &robots, QUOTA - 1)).await / (count as f64 * f64::from(QUOTA - 1));
+        row.go += timed(lanes.send(&robots, QUOTA - 1)).await / (count as f64 * f64::from(QUOTA - 1));
         row.full = bytes(allocated());
-        row.later += timed(wait(&pace, &robots)).await / (count as f64 * f64::from(BACKLOG));
+        row.later += timed(lanes.wait(&robots)).await / (count as f64 * f64::from(BACKLOG));
         row.queued = bytes(allocated());
         row.held = resident_megabytes();
         // All windows pass, and all turns that were given.
-        tokio::time::advance(SPAN * 3).await;
-        pace.drop_idle();
+        tokio::time::advance(SPAN * 5).await;
+        lanes.pace.sweep();
         row.idle = bytes(allocated());
-        black_box(&pace);
     }
+    row.noted = noted(&robots).await;
     row.new /= rounds as f64;
     row.go /= rounds as f64;
     row.later /= rounds as f64;
     row
 }
 
-/// Lets `each` messages leave for every robot, and be delivered.
-async fn send(pace: &Pace, robots: &[RobotId], each: u32) {
-    for _ in 0..each {
-        for robot in robots {
-            let Turn::Go(permit) = pace.turn(ask(*robot)).await else { panic!("the window is open") };
-            black_box(permit.finish(Verdict::Delivered));
-        }
-    }
+/// Nanoseconds of a message with a journal on the disk, or in memory where the machine has such a folder.
+async fn noted(robots: &[RobotId]) -> f64 {
+    let memory = std::path::Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let settings = JournalSettings { dir: folder.path().join("journal"), window: SPAN };
+    let (journal, _) = Journal::open(settings, NOW).unwrap();
+    let lanes = Lanes::new(Arc::new(journal));
+    timed(lanes.send(robots, 2)).await / (robots.len() as f64 * 2.0)
 }
 
-/// Asks for every robot's backlog, whose windows are full.
-async fn wait(pace: &Pace, robots: &[RobotId]) {
-    for _ in 0..BACKLOG {
-        for robot in robots {
-            let Turn::Later(at) = pace.turn(ask(*robot)).await else { panic!("the window is full") };
-            black_box(at);
-        }
-    }
+/// The pace, and what a delivery asks it with.
+struct Lanes {
+    pace: Pace,
+    event: Arc<Event>,
+    leave: CancellationToken,
 }
 
-fn ask(robot: RobotId) -> Ask {
-    Ask { robot, platform: Platform::DingTalk, urgent: false, returned: false }
+impl Lanes {
+    fn new(notebook: Arc<dyn Notebook>) -> Self {
+        let event = Event {
+            id: EventId::new("e"),
+            topic: "t".parse().unwrap(),
+            content: Content::default(),
+            urgent: false,
+            received_at: NOW,
+            expires_at: NOW.after(Duration::from_secs(24 * 3600)),
+            published: Published::default(),
+        };
+        let pace = Pace::new(settings(), notebook, NOW);
+        Self { pace, event: Arc::new(event), leave: CancellationToken::new() }
+    }
+
+    fn ask(&self, robot: RobotId) -> Ask<'_> {
+        Ask {
+            robot,
+            platform: Platform::DingTalk,
+            subscription: SubscriptionId::from_bytes(*robot.as_bytes()),
+            overflow: Overflow::Queue,
+            group: None,
+            event: &self.event,
+            place: Place::Fresh,
+        }
+    }
+
+    /// Lets `each` messages leave for every robot, and be delivered.
+    async fn send(&self, robots: &[RobotId], each: u32) {
+        for _ in 0..each {
+            for robot in robots {
+                let Turn::Go(mut permit, _) = self.pace.turn(self.ask(*robot), &self.leave).await else {
+                    panic!("the window is open")
+                };
+                permit.leaves().unwrap();
+                black_box(permit.finish(Verdict::Delivered, Duration::from_millis(50)));
+            }
+        }
+    }
+
+    /// Asks for every robot's backlog, whose windows are full.
+    async fn wait(&self, robots: &[RobotId]) {
+        for _ in 0..BACKLOG {
+            for robot in robots {
+                let Turn::Later(later) = self.pace.turn(self.ask(*robot), &self.leave).await else {
+                    panic!("the window is full")
+                };
+                black_box(later);
+            }
+        }
+    }
 }
 
 fn settings() -> Settings {
@@ -124,7 +187,14 @@ fn settings() -> Settings {
         penalty_min: SPAN,
         penalty_max: SPAN,
     };
-    Settings { hold_max: Duration::from_secs(2), quotas: std::array::from_fn(|_| quota.clone()) }
+    Settings {
+        hold_max: Duration::from_secs(2),
+        early_max: Duration::from_secs(90),
+        order_gap: Duration::ZERO,
+        quotas: std::array::from_fn(|_| quota.clone()),
+        health: HealthPolicy { after: 3, probe_min: SPAN, probe_max: SPAN },
+        groups: Vec::new(),
+    }
 }
 
 /// As evenly spread as the keyed hash that a robot's name is.

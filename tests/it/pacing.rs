@@ -124,6 +124,7 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
     let took = Duration::from_millis(all().max().unwrap() - all().min().unwrap());
     // The first window of each robot is filled at once; each of the others begins a window and its margin after the one before.
     let allowed = (WINDOW + MARGIN) * u32::try_from(BURST.div_ceil(QUOTA) - 1).unwrap();
+    println!("arrivals in each second: {:?}", each_second(all().copied().collect()));
     println!(
         "{} s, of which the quota needs {} s; {} repeats",
         took.as_secs_f64(),

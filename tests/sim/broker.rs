@@ -16,7 +16,12 @@ use crate::{
 };
 
 /// How many unacked messages each consumed queue hands over.
-pub const PREFETCH: usize = 500;
+#[derive(Clone, Copy)]
+pub struct Prefetch {
+    pub events: usize,
+    pub deliveries: usize,
+}
+
 /// Within this time what was answered is recorded and acked; a crash may repeat it before.
 pub const RECORDED_WITHIN: Micros = 100 * MILLI;
 /// How long an ack is on its way.
@@ -59,6 +64,7 @@ pub struct Letter {
 
 pub struct Broker {
     topology: Topology,
+    prefetch: Prefetch,
     /// In the order of [`places`]: each is a queue and the channel that consumes it.
     channels: Vec<Channel>,
     tiers: Vec<Tier>,
@@ -102,9 +108,10 @@ impl Stored {
 
 impl Broker {
     /// A broker with the queues of this topology.
-    pub fn new(topology: Topology) -> Self {
+    pub fn new(topology: Topology, prefetch: Prefetch) -> Self {
         Self {
             topology,
+            prefetch,
             channels: (0..=PUBLISH).map(|_| Channel::default()).collect(),
             tiers: Vec::new(),
             routes: HashMap::new(),
@@ -215,7 +222,9 @@ impl Broker {
         let others = (0..PUBLISH).map(|step| URGENT + 1 + (self.turn + step) % PUBLISH);
         let place = std::iter::once(URGENT).chain(others).find(|place| {
             let channel = &self.channels[*place];
-            !channel.ready.is_empty() && channel.unacked.len() < PREFETCH
+            let events = matches!(*place, URGENT | PUBLISH);
+            let prefetch = if events { self.prefetch.events } else { self.prefetch.deliveries };
+            !channel.ready.is_empty() && channel.unacked.len() < prefetch
         })?;
         if place != URGENT {
             self.turn = place % PUBLISH;
@@ -327,6 +336,7 @@ fn travelling(delivery: &Delivery, until: Moment) -> Travelling {
         platform: delivery.platform,
         attempts: delivery.attempts,
         hops: delivery.hops,
+        slot: delivery.slot,
         generation: delivery.generation,
         first_attempt_at: delivery.first_attempt_at,
         due_at: Some(until),

@@ -188,7 +188,9 @@ fn a_backlog_of_ten_thousand_slows_no_other_robot_and_fills_neither_prefetch_nor
     each_seed("a_backlog_of_ten_thousand", 1, |seed| {
         const QUIET: usize = 200;
         let mut planned = evenly(0..1, 10_000, 0, MINUTE);
-        planned.extend(evenly(1..1 + QUIET, 120, 0, HOUR));
+        // Each of the quiet ones at its own moment of every half minute.
+        let quiet = evenly(1..1 + QUIET, 120, 0, HOUR).into_iter().enumerate();
+        planned.extend(quiet.map(|(place, (at, topic, how))| (at + place as u64 / 120 * 150 * MILLI, topic, how)));
         let faults = Faults::default();
         let mut world = World::new(seed, robots_of(Platform::DingTalk, 1 + QUIET), faults, Setup::default());
         world.publish(numbered(planned));
@@ -241,8 +243,7 @@ fn under_sustained_overload_ninety_nine_percent_of_the_quota_are_used() {
         planned.extend(evenly(19..20, 110 * 120, 0, 2 * HOUR));
         // Enough to begin with, too: the first window is full from its first moment.
         planned.extend(evenly(0..20, 40, 0, MILLI));
-        let margin = std::time::Duration::from_millis(200);
-        let setup = Setup { margin, latency: (10 * MILLI, 100 * MILLI), ..Setup::default() };
+        let setup = Setup { config: "[pace]\nmargin = \"200ms\"", latency: (10 * MILLI, 100 * MILLI) };
         let mut world = World::new(seed, directory, Faults::default(), setup);
         world.publish(numbered(planned));
         world.live(End::Stop(2 * HOUR));
@@ -299,7 +300,7 @@ fn after_a_crash_a_robot_that_was_idle_has_its_whole_quota_at_once() {
         let oracle = Oracle::of(&world);
         oracle.judge();
         let slowest = oracle.latencies(1).into_iter().max().unwrap();
-        oracle.expect("no needless cold start", slowest < SECOND, || format!("it waited {slowest} µs"));
+        oracle.expect("no needless cold start", slowest < 2 * SECOND, || format!("it waited {slowest} µs"));
         oracle.verdict();
     });
 }

@@ -1,6 +1,7 @@
 //! The world: doubles that last, and one process after the other that lives between them. Everything that builds the real rooms is here.
 
 use std::{
+    fs,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,22 +11,23 @@ use rand::RngExt;
 use roomcast::{
     broker::{Topology, TopologySettings},
     clock::Clock,
-    domain::Platform,
+    config::{Config, Source},
+    domain::Moment,
     fanout::{Decoder, Settings as DecoderSettings},
-    pace::{Pace, PlatformQuota, Settings as PaceSettings, WindowQuota},
+    pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::{Parts, Pipeline},
     send::Sender,
     settle::{Committer, Outbox, RetryPolicy},
-    store::{Ledger, LedgerSettings, Recovered},
+    store::{Journal, JournalSettings, Ledger, LedgerSettings},
     telemetry::Telemetry,
 };
 use tempfile::TempDir;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    broker::Broker,
-    chats::{Chats, Network, limits},
+    broker::{Broker, Prefetch},
+    chats::{Chats, Network},
     dice::Seed,
     directory::Directory,
     faults::Faults,
@@ -34,18 +36,31 @@ use crate::{
     traffic::Publication,
 };
 
-/// How the daemon of this world is set up; the defaults are those of `deploy/roomcast.toml`.
+/// How the daemon of this world is set up, and how far away the platforms are.
 #[derive(Clone)]
 pub struct Setup {
-    pub margin: Duration,
+    /// Settings besides the defaults, as in `roomcast.toml`.
+    pub config: &'static str,
+    /// The shortest and the longest time to an answer.
     pub latency: (Micros, Micros),
-    pub delays: Vec<u64>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        let delays = vec![5, 15, 60, 300, 900, 1800];
-        Self { margin: Duration::from_millis(500), latency: (20 * MILLI, 300 * MILLI), delays }
+        Self { config: "", latency: (20 * MILLI, 300 * MILLI) }
+    }
+}
+
+/// No environment: only defaults and what the scenario sets.
+struct Nothing;
+
+impl Source for Nothing {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -84,6 +99,7 @@ pub struct Sample {
 pub struct World {
     pub seed: Seed,
     pub setup: Setup,
+    pub config: Config,
     pub now: Micros,
     pub broker: Arc<Mutex<Broker>>,
     pub chats: Arc<Mutex<Chats>>,
@@ -98,20 +114,30 @@ pub struct World {
 
 impl World {
     pub fn new(seed: Seed, directory: Directory, faults: Faults, setup: Setup) -> Self {
-        let memory = Path::new("/dev/shm");
-        let disk = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let config =
+            Config::read("the scenario", setup.config, &Nothing).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let topology = Topology::new(TopologySettings {
+            prefix: config.broker.prefix.clone(),
+            tiers: config.delay.tiers.clone(),
+            delivery_limit: config.broker.delivery_limit,
+        });
+        let prefetch = Prefetch {
+            events: usize::from(config.broker.prefetch),
+            deliveries: usize::from(config.broker.prefetch_delivery),
+        };
         Self {
             seed,
             setup,
+            config,
             now: 0,
-            broker: Arc::new(Mutex::new(Broker::new(topology()))),
+            broker: Arc::new(Mutex::new(Broker::new(topology, prefetch))),
             chats: Arc::new(Mutex::new(Chats::new(&directory.robots))),
             directory: Arc::new(directory),
             faults: Arc::new(faults),
             published: Vec::new(),
             disturbances: Arc::default(),
             samples: Arc::default(),
-            disk: disk.unwrap(),
+            disk: disk(),
             lives: 0,
         }
     }
@@ -126,10 +152,15 @@ impl World {
         self.lives += 1;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         self.now = runtime.block_on(self.process(end));
+        let crash = matches!(end, End::Crash(_));
+        // What is dropped may still write; a process that is killed does not. So the next one gets the disk as it is now.
+        let _old = crash.then(|| {
+            let copy = copy_of(&self.disk);
+            std::mem::replace(&mut self.disk, copy)
+        });
         // Every task is dropped where it stands.
         drop(runtime);
         let mut dice = self.seed.dice("crash", self.lives, 0);
-        let crash = matches!(end, End::Crash(_));
         if crash {
             self.broker.lock().unwrap().crash(self.now, dice.random_bool(0.5));
             self.chats.lock().unwrap().crash(self.now, dice);
@@ -145,11 +176,11 @@ impl World {
 
     async fn process(&self, end: End) -> Micros {
         let time = Time::from(self.now);
-        let parts = self.parts(time);
+        let (parts, sent_is_known) = self.parts(time);
         let stop = CancellationToken::new();
-        tokio::spawn(sweep(Arc::clone(&parts.pace)));
-        tokio::spawn(sample(time, Arc::clone(&parts.pace), Arc::clone(&self.broker), Arc::clone(&self.samples)));
-        let sessions = self.sessions(&parts, time, &stop);
+        tokio::spawn(sweep(Arc::clone(&parts)));
+        tokio::spawn(sample(time, parts.pace.clone(), Arc::clone(&self.broker), Arc::clone(&self.samples)));
+        let sessions = self.sessions(&parts, sent_is_known, time, &stop);
         match end {
             End::Crash(at) => {
                 tokio::select! {
@@ -178,18 +209,17 @@ impl World {
         time.now()
     }
 
-    /// What every session's pipeline shares, as `app/parts.rs` builds it.
-    fn parts(&self, time: Time) -> Arc<Parts> {
-        let now = moment(time.now());
+    /// What every session's pipeline shares, and whether all that was sent before is known, as `app/parts.rs` builds it.
+    fn parts(&self, time: Time) -> (Arc<Parts>, bool) {
+        let (now, config) = (moment(time.now()), &self.config);
         let clock = Clock::from(now);
-        let settings = LedgerSettings { dir: self.disk.path().join("ledger"), window: Duration::from_secs(600) };
-        let (ledger, Recovered { sent }) = Ledger::open(settings, now).unwrap();
-        let hold_max = Duration::from_secs(2);
-        let pace = Arc::new(Pace::new(PaceSettings { hold_max, quotas: quotas(self.setup.margin) }));
-        let started = Instant::now();
-        for (robot, platform, at) in sent {
-            pace.charge(robot, platform, started.checked_sub(now.since(at)).unwrap_or(started));
-        }
+        let ledger = LedgerSettings { dir: self.disk.path().join("ledger"), window: config.store.ledger_window };
+        let ledger = Ledger::open(ledger, now).unwrap();
+        let journal = JournalSettings { dir: self.disk.path().join("journal"), window: remembered(config) };
+        let (journal, recalled) = Journal::open(journal, now).unwrap();
+        let journal = Arc::new(journal);
+        let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, now);
+        pace.recall(recalled.notes);
         let network = Network {
             chats: Arc::clone(&self.chats),
             time,
@@ -197,35 +227,39 @@ impl World {
             faults: Arc::clone(&self.faults),
             latency: self.setup.latency,
         };
-        Arc::new(Parts {
+        let parts = Parts {
             decoder: Decoder::new(DecoderSettings {
-                size_max: 262_144,
-                time_to_live: Duration::from_secs(24 * 3600),
-                time_to_live_max: Duration::from_secs(7 * 24 * 3600),
+                size_max: config.event.size_max,
+                time_to_live: config.event.time_to_live,
+                time_to_live_max: config.event.time_to_live_max,
             }),
             subscriptions: Arc::clone(&self.directory) as _,
             pace,
             sender: Sender::new(Arc::new(network), [None, None, None, None]),
             ledger: Arc::new(ledger),
+            journal,
             retry: RetryPolicy {
-                delays: self.setup.delays.iter().copied().map(Duration::from_secs).collect(),
+                delays: config.retry.delays.clone(),
                 // The pipeline's dice are not the seed's: without jitter they decide nothing.
                 jitter: 0.0,
-                age_max: Duration::from_secs(24 * 3600),
-                wait_max: Duration::from_secs(2 * 3600),
+                age_max: config.retry.age_max,
+                wait_max: config.retry.wait_max,
             },
             clock,
             telemetry: Arc::new(Telemetry::new()),
-            hold_max,
-            held: Arc::new(Semaphore::new(10_000)),
-            held_urgent: Arc::new(Semaphore::new(10_000)),
-            in_flight: Arc::new(Semaphore::new(256)),
-        })
+            hold_max: config.pace.hold_max,
+            early_max: config.pace.early_max,
+            early: std::array::from_fn(|_| Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4)),
+            held: Arc::new(Semaphore::new(config.pace.held_max)),
+            held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
+            in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
+        };
+        (Arc::new(parts), recalled.complete)
     }
 
     /// One session after the other, as `app/sessions.rs` has it.
-    async fn sessions(&self, parts: &Arc<Parts>, time: Time, stop: &CancellationToken) {
-        let mut recovering = Some(Instant::now());
+    async fn sessions(&self, parts: &Arc<Parts>, sent_is_known: bool, time: Time, stop: &CancellationToken) {
+        let mut recovering = (!sent_is_known).then(|| parts.pace.now());
         while !stop.is_cancelled() {
             let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
             tokio::task::spawn_blocking(move || ledger.begin_session(now)).await.unwrap().unwrap();
@@ -245,10 +279,14 @@ impl World {
 
 const DRAIN: Duration = Duration::from_secs(20);
 
-async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<Instant>, stop: &CancellationToken) {
+async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<Moment>, stop: &CancellationToken) {
     let outbox: Arc<dyn Outbox> = Arc::new(session.clone());
-    let committer =
-        Committer { ledger: Arc::clone(&parts.ledger), outbox: Arc::clone(&outbox), clock: parts.clock.clone() };
+    let committer = Committer {
+        ledger: Arc::clone(&parts.ledger),
+        journal: Arc::clone(&parts.journal),
+        outbox: Arc::clone(&outbox),
+        clock: parts.clock.clone(),
+    };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();
     let on_stuck = ended.clone();
@@ -289,14 +327,17 @@ async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<I
     }
 }
 
-async fn sweep(pace: Arc<Pace>) {
+async fn sweep(parts: Arc<Parts>) {
     loop {
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        pace.drop_idle();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        parts.pace.sweep();
+        let turning = Arc::clone(&parts);
+        let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.recollect());
+        tokio::task::spawn_blocking(turn).await.unwrap().unwrap();
     }
 }
 
-async fn sample(time: Time, pace: Arc<Pace>, broker: Arc<Mutex<Broker>>, samples: Arc<Mutex<Vec<Sample>>>) {
+async fn sample(time: Time, pace: Pace, broker: Arc<Mutex<Broker>>, samples: Arc<Mutex<Vec<Sample>>>) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let (at, unacked) = (time.now(), broker.lock().unwrap().unacked());
@@ -304,30 +345,43 @@ async fn sample(time: Time, pace: Arc<Pace>, broker: Arc<Mutex<Broker>>, samples
     }
 }
 
-fn quotas(margin: Duration) -> [PlatformQuota; 4] {
-    Platform::ALL.map(|platform| {
-        let windows = limits(platform).into_iter().map(|limit| WindowQuota {
-            max: u32::try_from(limit.most).unwrap(),
-            span: Duration::from_micros(limit.span),
-        });
-        let (least, most) = match platform {
-            Platform::DingTalk | Platform::DingTalkInternal => (60, 600),
-            Platform::Lark => (5, 60),
-            Platform::WeCom => (60, 60),
-        };
-        PlatformQuota {
-            windows: windows.collect(),
-            margin,
-            rate_per_second: Some(400),
-            penalty_min: Duration::from_secs(least),
-            penalty_max: Duration::from_secs(most),
-        }
-    })
+fn remembered(config: &Config) -> Duration {
+    let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
+    spans.max().unwrap_or_default() + config.pace.margin + config.send.deadline + Duration::from_secs(5)
 }
 
-fn topology() -> Topology {
-    let tiers = [1, 5, 15, 60, 300, 1800, 7200].map(Duration::from_secs).to_vec();
-    Topology::new(TopologySettings { prefix: "roomcast".to_owned(), tiers, delivery_limit: 1000 })
+fn pace_settings(config: &Config) -> PaceSettings {
+    let quotas = config
+        .platforms
+        .each_ref()
+        .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
+    PaceSettings {
+        hold_max: config.pace.hold_max,
+        early_max: config.pace.early_max,
+        order_gap: config.pace.order_gap,
+        quotas,
+        health: config.health,
+        groups: config.groups.clone(),
+    }
+}
+
+/// A disk that is fast where the machine has memory for it.
+fn disk() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let disk = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    disk.unwrap()
+}
+
+fn copy_of(old: &TempDir) -> TempDir {
+    let new = disk();
+    for room in ["ledger", "journal"] {
+        fs::create_dir(new.path().join(room)).unwrap();
+        for file in fs::read_dir(old.path().join(room)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), new.path().join(room).join(file.file_name())).unwrap();
+        }
+    }
+    new
 }
 
 /// When a process that was killed is started again, at the earliest.
