@@ -104,7 +104,7 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
     }
     until("all eight arrive", LATER, || async { emulator.count("accepted").await == 8 }).await;
     assert!(emulator.count("throttled").await > 0, "the platform did refuse");
-    assert!(daemon.metric("roomcast_robot_holds_total{platform=\"lark\"}").await > Some(0.0));
+    assert!(daemon.metric("roomcast_robot_holds_total{platform=\"lark\",cause=\"throttled\"}").await > Some(0.0));
     // With no retries allowed, a throttled attempt that counted would have been a dead letter.
     assert_eq!(publisher.depth("dead.lark").await, 0);
     assert_eq!(home.cli(&["dead", "list"], "").status.code(), Some(0));
