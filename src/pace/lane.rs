@@ -73,6 +73,8 @@ struct Waiter {
     seat: Arc<Seat>,
     subscription: SubscriptionId,
     overflow: Overflow,
+    /// Whether it waits because the quota is used up, and not only for the message before it.
+    overflowed: bool,
     event: Arc<Event>,
 }
 
@@ -169,7 +171,7 @@ impl Lane {
             return Admission::Later(Later { due: at, slot: None }, None);
         }
         if at.since(now) <= rules.early_max {
-            return self.sit_down(key, ask, seat);
+            return self.sit_down(key, true, ask, seat);
         }
         let (later, booked) = self.postpone(now, key, (wanted, at), rules);
         Admission::Later(later, booked)
@@ -182,16 +184,17 @@ impl Lane {
         seat: &mut Option<Arc<Seat>>,
         rules: &Rules<'_>,
     ) -> Admission {
-        let (at, slot, booked) = match self.shared_slot(ask, now) {
-            Some(slot) => (slot.after(self.shift), slot, None),
+        let (at, slot, booked, overflowed) = match self.shared_slot(ask, now) {
+            Some(slot) => (slot.after(self.shift), slot, None, true),
             None if self.is_next(ask, now) && self.opens_at(now, rules).is_some_and(|at| at <= now) => {
                 return Admission::Go(self.let_go(now, now.before(self.shift)));
             }
             None => {
                 let plan = if ask.event.urgent { &mut self.urgent } else { &mut self.others };
-                let free = plan.next(now, &mut self.window, rules.quota, self.answer_time);
-                let at = free.max(self.hold.map_or(now, |hold| hold.until));
-                (at, at.before(self.shift), Some(at))
+                let (free, used_up) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
+                let held_until = self.hold.map_or(now, |hold| hold.until);
+                let at = free.max(held_until);
+                (at, at.before(self.shift), Some(at), used_up || held_until > now)
             }
         };
         if at >= ask.event.expires_at {
@@ -201,10 +204,12 @@ impl Lane {
             let plan = if ask.event.urgent { &mut self.urgent } else { &mut self.others };
             plan.book(at, rules.quota);
         }
-        self.remember_slot(ask, slot);
+        if overflowed {
+            self.remember_slot(ask, slot);
+        }
         if at.since(now) <= rules.hold_max {
             let key = self.key(ask, slot);
-            return self.sit_down(key, ask, seat);
+            return self.sit_down(key, overflowed, ask, seat);
         }
         self.parked = self.parked.saturating_add(1);
         Admission::Later(Later { due: at, slot: Some(slot) }, booked)
@@ -338,7 +343,7 @@ impl Lane {
             return (Later { due: at, slot: Some(key.slot) }, None);
         }
         let plan = if key.class == Class::Urgent { &mut self.urgent } else { &mut self.others };
-        let free = plan.next(now, &mut self.window, rules.quota, self.answer_time);
+        let (free, _) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
         let at = free.max(self.hold.map_or(now, |hold| hold.until));
         plan.book(at, rules.quota);
         (Later { due: at, slot: Some(at.before(self.shift)) }, Some(at))
@@ -357,10 +362,10 @@ impl Lane {
         Key { class, slot, sequence: self.sequence }
     }
 
-    fn sit_down(&mut self, key: Key, ask: &Ask<'_>, seat: &mut Option<Arc<Seat>>) -> Admission {
+    fn sit_down(&mut self, key: Key, overflowed: bool, ask: &Ask<'_>, seat: &mut Option<Arc<Seat>>) -> Admission {
         let seat = Arc::clone(seat.get_or_insert_default());
         let (subscription, overflow, event) = (ask.subscription, ask.overflow, Arc::clone(ask.event));
-        self.waiters.insert(key, Waiter { seat, subscription, overflow, event });
+        self.waiters.insert(key, Waiter { seat, subscription, overflow, overflowed, event });
         Admission::Wait(key)
     }
 

@@ -19,15 +19,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The next slot, if all that is in flight were answered now and a message left at each slot given before. An answer is taken to need
-    /// `answer_time`. It is given away only by [`Plan::book`].
+    /// The next slot, if all that is in flight were answered now and a message left at each slot given before, and whether that is because the
+    /// quota is used up. An answer is taken to need `answer_time`. The slot is given away only by [`Plan::book`].
     pub(super) fn next(
         &mut self,
         now: Moment,
         window: &mut Window,
         quota: &PlatformQuota,
         answer_time: Duration,
-    ) -> Moment {
+    ) -> (Moment, bool) {
         self.forget(now, quota);
         window.forget(now, quota);
         let in_flight = usize::try_from(window.in_flight()).unwrap_or(usize::MAX);
@@ -41,7 +41,7 @@ impl Plan {
             };
             latest.max(blocking.map_or(now, |at| at.after(one.span + quota.margin + answer_time)))
         });
-        if self.last >= free { self.last.after(APART) } else { free }
+        (if self.last >= free { self.last.after(APART) } else { free }, free > now)
     }
 
     /// Gives a slot away.
@@ -118,7 +118,7 @@ mod tests {
     fn planned(quota: &PlatformQuota, count: usize, answer_time: u64) -> Vec<u128> {
         let (mut plan, mut window) = (Plan::default(), Window::default());
         let slots = (0..count).map(|_| {
-            let slot = plan.next(T0, &mut window, quota, Duration::from_millis(answer_time));
+            let (slot, _) = plan.next(T0, &mut window, quota, Duration::from_millis(answer_time));
             plan.book(slot, quota);
             slot.since(T0).as_millis()
         });
@@ -137,10 +137,12 @@ mod tests {
     fn a_plan_that_moves_keeps_its_order_and_its_distances() {
         let quota = quota(&[(1, 1000)]);
         let (mut plan, mut window) = (Plan::default(), Window::default());
-        let first = plan.next(T0, &mut window, &quota, Duration::ZERO);
+        let (first, used_up) = plan.next(T0, &mut window, &quota, Duration::ZERO);
+        assert!(!used_up);
         plan.book(first.after(Duration::from_secs(5)), &quota);
         plan.later(Duration::from_secs(60), T0);
-        let next = plan.next(T0, &mut window, &quota, Duration::ZERO);
+        let (next, used_up) = plan.next(T0, &mut window, &quota, Duration::ZERO);
+        assert!(used_up);
         assert_eq!(next.since(T0).as_secs(), 66);
         plan.sooner(Duration::from_secs(600), T0);
         assert_eq!(plan.horizon(T0), None);

@@ -16,6 +16,7 @@ mod delivery;
 mod leaks;
 mod limits;
 mod message;
+mod overflow;
 mod pacing;
 mod startup;
 mod support;

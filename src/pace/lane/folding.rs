@@ -48,7 +48,8 @@ impl Lane {
         }
         let class = if ask.event.urgent { Class::Urgent } else { Class::Other };
         let same = |key: &Key, waiter: &Waiter| {
-            key.class == class && waiter.subscription == ask.subscription && waiter.overflow == ask.overflow
+            let alike = waiter.subscription == ask.subscription && waiter.overflow == ask.overflow;
+            alike && waiter.overflowed && key.class == class
         };
         let sitting = self.waiters.iter().find(|(key, waiter)| same(key, waiter)).map(|(key, _)| *key);
         if let Some(key) = sitting {
@@ -84,10 +85,12 @@ impl Lane {
 
     /// Everything of a digesting subscription that waits in memory is spoken for by the one that leaves.
     pub(super) fn fold(&mut self, leader: &Waiter) -> Vec<Folded> {
-        if leader.overflow != Overflow::Digest {
+        if leader.overflow != Overflow::Digest || !leader.overflowed {
             return Vec::new();
         }
-        let same = |waiter: &Waiter| waiter.subscription == leader.subscription && waiter.overflow == Overflow::Digest;
+        let same = |waiter: &Waiter| {
+            waiter.overflowed && waiter.overflow == Overflow::Digest && waiter.subscription == leader.subscription
+        };
         let keys: Vec<_> =
             self.waiters.iter().filter(|(_, waiter)| same(waiter)).map(|(key, _)| *key).take(FOLDED_MAX).collect();
         let mut folded = Vec::with_capacity(keys.len());
