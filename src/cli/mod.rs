@@ -2,16 +2,22 @@
 //!
 //! Owns verbs, what people read, and exit codes; what the verbs do is done by the rooms behind them.
 
+mod access;
 mod args;
 mod check;
 mod client;
 mod credentials;
 mod dead;
 mod exit;
+mod export;
+mod import;
+mod import_lines;
+mod key;
 mod offline;
 mod publish;
 mod robot;
 mod screen;
+mod store;
 mod subscription;
 
 use std::{path::Path, process::ExitCode};
@@ -26,7 +32,6 @@ use crate::{
     app,
     broker::{BrokerError, Topology},
     config::{Config, ProcessEnvironment},
-    crypto::MasterKey,
     send, telemetry,
 };
 
@@ -89,12 +94,8 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Dead(command) => dead::run(&config, command).await,
         Command::Robot(command) => robot::run(&config, command).await,
         Command::Group(command) => robot::groups(&config, command).await,
-        Command::Key(args::Key::Init { path }) => {
-            let path = path.unwrap_or_else(|| config.key.file.clone());
-            MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;
-            screen::print(&format!("{}: a new master key; back it up where the data is not", path.display()));
-            Ok(())
-        }
+        Command::Key(command) => key::run(&config, command).await,
+        Command::Store(command) => store::run(&config, command).await,
         Command::Completions { .. } => Ok(()),
     }
 }

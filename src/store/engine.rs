@@ -26,6 +26,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// With less than this free on the disk nothing is changed: sled cannot undo half a write.
 const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
+/// Under which name the store says its format.
+pub(super) const FORMAT_WORD: &str = "format";
+
 /// The trees.
 pub(super) struct Trees {
     db: sled::Db,
