@@ -54,4 +54,8 @@ pub use subscriptions::Store;
 pub use verify::Verified;
 
 #[cfg(test)]
+mod erasure_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;
