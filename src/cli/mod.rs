@@ -56,6 +56,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The memory holds webhooks and keys: no core dump is written of it, and no other process of the same user may look into it.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let outcome = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = outcome {
+        complain(&Failure::Internal(format!("core dumps could not be switched off: {error}")));
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
 fn complain(failure: &Failure) {
     eprintln!("roomcast: {failure}");
@@ -66,6 +76,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut std::io::stdout());
         return Ok(());
     }
+    keep_memory_private();
     let config = Config::load(cli.config.as_deref(), &ProcessEnvironment)
         .map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
     let internal = |error: &dyn std::error::Error| Failure::Internal(telemetry::with_causes(error));

@@ -34,7 +34,7 @@ impl Store {
         added.into_iter().next().ok_or_else(|| self.0.db.damaged("an addition had no outcome"))
     }
 
-    /// Adds subscriptions, all or none, durable when it returns; the outcomes are in the order of the subscriptions. Nobody else
+    /// Adds subscriptions, each whole or not at all, durable when it returns; the outcomes are in the order of the subscriptions. Nobody else
     /// changes the store meanwhile, so no more than some hundred should come together. Blocks on the disk.
     pub fn add_all(&self, new: Vec<NewSubscription>) -> Result<Vec<Added>, StoreError> {
         let open = &self.0;

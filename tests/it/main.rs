@@ -18,4 +18,6 @@ mod limits;
 mod message;
 mod pacing;
 mod startup;
+mod store;
+mod store_crash;
 mod support;
