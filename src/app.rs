@@ -59,6 +59,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let telemetry = Arc::new(Telemetry::new());
     let key = MasterKey::load(&config.key.file)?;
     let store = Store::open(&store_settings(&config), &key)?;
+    store.rotate_in_background();
     let admin_settings = parts::admin_settings(&config)?;
     let bound = admin::bind(admin_settings).await?;
     let (parts, sent_is_known) = parts::build(&config, &store, &clock, &telemetry)?;

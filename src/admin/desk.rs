@@ -1,12 +1,20 @@
 //! What can be done about subscriptions, whoever asks: the admin API and the command line without a daemon use the same desk, so
 //! both check the same and answer the same.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use zeroize::Zeroizing;
+
 use crate::{
     admin::{
         problem::Refusal,
-        wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest},
+        wire::{
+            AddRequest, Added, BackupRequest, BackupView, ExportPage, ExportRequest, ImportRequest, Imported, KeyView,
+            ListQuery, Progress, RemovedSome, RotateRequest, SubscriptionPage, SubscriptionView, UpdateRequest,
+            VerifyView,
+        },
     },
-    domain::{Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
+    crypto::{MasterKey, NotOpened, TransferKey},
+    domain::{Options, Platform, Secret, Subscription, SubscriptionId, SubscriptionState, TopicName},
     platforms,
     store::{Change, ListFilter, NewSubscription, Store, Summary},
 };
@@ -33,42 +41,106 @@ impl Desk {
 
     /// Adds a subscription; the same robot on the same topic again is no mistake, and adds nothing.
     pub fn add(&self, request: AddRequest) -> Result<Added, Refusal> {
-        let topic: TopicName = request.topic.parse().map_err(invalid)?;
-        let platform: Platform = request.platform.parse().map_err(invalid)?;
-        let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
-        check_name(request.name.as_deref())?;
-        check_secret(platform, request.secret.as_ref())?;
-        let options = Options {
-            overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
-            group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
-        };
-        let added = self.store.add(NewSubscription {
-            topic,
-            platform,
-            endpoint,
-            secret: request.secret.filter(|secret| !secret.expose().is_empty()),
-            keyword: request.keyword.filter(|keyword| !keyword.is_empty()),
-            name: request.name.filter(|name| !name.is_empty()),
-            mentions: request.mentions.into(),
-            options,
-            state: SubscriptionState::Active,
-        })?;
+        let added = self.store.add(checked(request)?)?;
         Ok(Added { id: added.id.to_string(), existed: added.duplicate })
+    }
+
+    /// Adds subscriptions: each whole or not at all, and one that is refused does not keep the others out.
+    pub fn import(&self, request: ImportRequest) -> Result<Vec<Imported>, Refusal> {
+        let checked: Vec<_> = request.subscriptions.into_iter().map(checked).collect();
+        let (mut good, mut refused) = (Vec::new(), Vec::new());
+        for one in checked {
+            refused.push(one.map(|one| good.push(one)).err().map(|refusal| refusal.to_string()));
+        }
+        let mut added = self.store.add_all(good)?.into_iter();
+        let outcome = |refused: Option<String>| {
+            let added = if refused.is_none() { added.next() } else { None };
+            let existed = added.is_some_and(|added| added.duplicate);
+            Imported { id: added.map(|added| added.id.to_string()), existed, refused }
+        };
+        Ok(refused.into_iter().map(outcome).collect())
+    }
+
+    /// One page of subscriptions, each sealed for another machine under a key file that both have.
+    pub fn export(&self, request: &ExportRequest) -> Result<ExportPage, Refusal> {
+        let key = TransferKey::derive(&master_key(&request.key)?);
+        let limit = request.query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let (found, next) =
+            self.store.opened(&filter(&request.query)?, parsed(request.query.after.as_deref())?, limit)?;
+        let sealed = found.into_iter().map(|one| sealed(one, &key)).collect::<Result<_, _>>()?;
+        Ok(ExportPage { sealed, next: next.map(|place| place.to_string()) })
+    }
+
+    /// Removes some of a topic's subscriptions for good; none are left when it says that it removed none.
+    pub fn remove_some_of(&self, topic: &str) -> Result<RemovedSome, Refusal> {
+        Ok(RemovedSome { removed: self.store.remove_some_of(&topic.parse().map_err(invalid)?)? })
+    }
+
+    /// How the keys are.
+    #[must_use]
+    pub fn key(&self) -> KeyView {
+        let status = self.store.key_status();
+        let progress = |(done, total)| Progress { done, total };
+        KeyView {
+            current: status.current.to_string(),
+            old: status.old.map(|old| old.to_string()),
+            in_place: status.in_place,
+            data_keys: status.data_keys,
+            wrapping: status.wrapping.map(progress),
+            sealing: status.sealing.map(progress),
+        }
+    }
+
+    /// Lets a new master key in and begins to wrap every data key under it.
+    pub fn rotate(&self, request: &RotateRequest) -> Result<KeyView, Refusal> {
+        self.store.begin_rotation(&master_key(&request.new_key)?)?;
+        self.store.rotate_in_background();
+        Ok(self.key())
+    }
+
+    /// Says that the new master key is where the daemon will look for it.
+    pub fn new_key_in_place(&self) -> Result<KeyView, Refusal> {
+        self.store.new_key_in_place()?;
+        Ok(self.key())
+    }
+
+    /// Goes on with a rotation that an earlier process began.
+    pub fn go_on_rotating(&self) {
+        self.store.rotate_in_background();
+    }
+
+    /// Begins to seal every subscription anew under a new data key.
+    #[must_use]
+    pub fn reseal(&self) -> KeyView {
+        self.store.reseal_in_background();
+        self.key()
+    }
+
+    /// Writes a backup into a new folder, while the store is in use.
+    pub fn backup(&self, request: &BackupRequest) -> Result<BackupView, Refusal> {
+        let manifest = self.store.backup(&request.dir)?;
+        Ok(BackupView { subscriptions: manifest.subscriptions, key: manifest.key })
+    }
+
+    /// Opens every record and counts what leads nowhere.
+    pub fn verify(&self) -> Result<VerifyView, Refusal> {
+        let found = self.store.verify()?;
+        Ok(VerifyView {
+            ok: found.is_sound(),
+            sound: found.sound,
+            broken: found.broken.iter().map(ToString::to_string).collect(),
+            without_key: found.without_key,
+            keys_without_subscription: found.without_subscription,
+            lost_entries: found.lost_entries,
+            unindexed: found.unindexed,
+        })
     }
 
     /// One page of the subscriptions, masked.
     pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, Refusal> {
-        let filter = ListFilter {
-            topic: parsed(query.topic.as_deref())?,
-            platform: parsed(query.platform.as_deref())?,
-            robot: parsed(query.robot.as_deref())?,
-            state: parsed(query.state.as_deref())?,
-            group: parsed(query.group.as_deref())?,
-            name: query.name.clone(),
-        };
         let after = parsed(query.after.as_deref())?;
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        let page = self.store.list(&filter, after, limit)?;
+        let page = self.store.list(&filter(query)?, after, limit)?;
         Ok(SubscriptionPage {
             subscriptions: page.summaries.into_iter().map(view).collect(),
             next: page.next.map(|place| place.to_string()),
@@ -111,6 +183,70 @@ impl Desk {
     pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Refusal> {
         Ok(self.store.set_state(parse_id(id)?, state)?)
     }
+}
+
+/// Whether an addition would be refused, apart from what the store holds.
+pub fn check(request: AddRequest) -> Result<(), Refusal> {
+    checked(request).map(|_| ())
+}
+
+/// What is to be added, checked, with the endpoint normalised.
+fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
+    let topic: TopicName = request.topic.parse().map_err(invalid)?;
+    let platform: Platform = request.platform.parse().map_err(invalid)?;
+    let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
+    check_name(request.name.as_deref())?;
+    check_secret(platform, request.secret.as_ref())?;
+    let options = Options {
+        overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
+        group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
+    };
+    Ok(NewSubscription {
+        topic,
+        platform,
+        endpoint,
+        secret: request.secret.filter(|secret| !secret.expose().is_empty()),
+        keyword: request.keyword.filter(|keyword| !keyword.is_empty()),
+        name: request.name.filter(|name| !name.is_empty()),
+        mentions: request.mentions.into(),
+        options,
+        state: parsed(request.state.as_deref())?.unwrap_or(SubscriptionState::Active),
+    })
+}
+
+/// As it is imported again, sealed.
+fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
+    let request = AddRequest {
+        topic: one.topic.to_string(),
+        platform: one.platform.to_string(),
+        endpoint: Secret::new(one.endpoint.expose().to_owned()),
+        secret: one.secret,
+        keyword: one.keyword,
+        name: one.name,
+        mentions: one.mentions.into(),
+        overflow: Some(one.options.overflow.as_str().to_owned()),
+        group: one.options.group.map(|group| group.to_string()),
+        state: Some(one.state.as_str().to_owned()),
+    };
+    let failed = |_| Refusal::Internal("a subscription could not be sealed".to_owned());
+    let plain = serde_json::to_vec(&request).map(Zeroizing::new).map_err(|_| failed(NotOpened))?;
+    key.seal(&plain).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(failed)
+}
+
+fn master_key(text: &Secret) -> Result<MasterKey, Refusal> {
+    MasterKey::from_hex(text.expose())
+        .ok_or_else(|| Refusal::Invalid("the key is none: it must have 64 hexadecimal digits".to_owned()))
+}
+
+fn filter(query: &ListQuery) -> Result<ListFilter, Refusal> {
+    Ok(ListFilter {
+        topic: parsed(query.topic.as_deref())?,
+        platform: parsed(query.platform.as_deref())?,
+        robot: parsed(query.robot.as_deref())?,
+        state: parsed(query.state.as_deref())?,
+        group: parsed(query.group.as_deref())?,
+        name: query.name.clone(),
+    })
 }
 
 fn check_name(name: Option<&str>) -> Result<(), Refusal> {

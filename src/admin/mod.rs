@@ -9,6 +9,12 @@
 //! | `GET /v1/subscriptions` | list them, masked, a page at a time |
 //! | `GET`, `PATCH`, `DELETE /v1/subscriptions/{id}` | show one, masked; change it; remove it |
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | let it hear its topic or not |
+//! | `POST /v1/subscriptions/import`, `…/export` | add some hundred; give a page, sealed for another machine |
+//! | `DELETE /v1/topics/{topic}` | remove some of a topic's subscriptions; none are left when it removed none |
+//! | `GET /v1/key` | which master key, and how far a change of keys has come |
+//! | `POST /v1/key/rotation`, `…/rotation/in-place` | rotate to a new master key; say that it is in its place |
+//! | `POST /v1/key/data` | seal everything anew under new data keys |
+//! | `POST /v1/store/backup`, `…/verify` | write a backup; open every record and count |
 //! | `GET /v1/robots` | robots that are busy or held |
 //! | `POST /v1/robots/{id}/release` | end a hold |
 //! | `GET /v1/groups` | organisations and their monthly quota |
@@ -21,7 +27,7 @@ mod routes;
 mod server;
 pub mod wire;
 
-pub use desk::Desk;
+pub use desk::{Desk, check};
 pub use problem::Refusal;
 pub use routes::Admin;
 pub use server::{AdminError, Settings, bind};

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::wire::Problem;
-use crate::store::StoreError;
+use crate::store::{BackupError, StoreError};
 
 /// Why a request was refused, for the caller.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +30,23 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoSuchSubscription { .. } => Self::NotFound(error.to_string()),
-            StoreError::RobotTaken { .. } => Self::Invalid(error.to_string()),
+            StoreError::RobotTaken { .. } | StoreError::Rotation { .. } => Self::Invalid(error.to_string()),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
                 Self::Internal(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<BackupError> for Refusal {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Store(error) => error.into(),
+            // The operator has named a folder that does not do; the operating system's words say why.
+            BackupError::File { ref source, .. } => Self::Invalid(format!("{error}: {source}")),
+            BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => {
+                Self::Invalid(error.to_string())
             }
         }
     }

@@ -8,14 +8,17 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::{
     Desk, Refusal,
-    wire::{AddRequest, GroupView, ListQuery, Released, RobotView, UpdateRequest},
+    wire::{
+        AddRequest, BackupRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery, Released, RobotView,
+        RotateRequest, UpdateRequest,
+    },
 };
 use crate::{
     domain::{Moment, RobotId, Secret, SubscriptionState},
@@ -25,6 +28,9 @@ use crate::{
 
 /// A request is small: a webhook URL and a few names.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// An import brings some hundred of them.
+const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the API works on.
 #[derive(Clone)]
@@ -65,7 +71,16 @@ impl Admin {
             .route("/v1/robots", get(robots))
             .route("/v1/robots/{id}/release", post(release))
             .route("/v1/groups", get(groups))
+            .route("/v1/store/backup", post(backup))
+            .route("/v1/store/verify", post(verify))
+            .route("/v1/topics/{topic}", delete(remove_some_of))
+            .route("/v1/key", get(key))
+            .route("/v1/key/rotation", post(rotate))
+            .route("/v1/key/rotation/in-place", post(new_key_in_place))
+            .route("/v1/key/data", post(reseal))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+            .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
+            .route("/v1/subscriptions/export", post(export))
             .with_state(self.clone())
     }
 }
@@ -123,6 +138,42 @@ async fn add(State(admin): State<Admin>, Body(request): Body<AddRequest>) -> Res
     let added = blocking(move || admin.desk.add(request)).await?;
     let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(added)).into_response())
+}
+
+async fn import(State(admin): State<Admin>, Body(request): Body<ImportRequest>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.import(request)).await?).into_response())
+}
+
+async fn export(State(admin): State<Admin>, Body(request): Body<ExportRequest>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.export(&request)).await?).into_response())
+}
+
+async fn remove_some_of(State(admin): State<Admin>, Path(topic): Path<String>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.remove_some_of(&topic)).await?).into_response())
+}
+
+async fn backup(State(admin): State<Admin>, Body(request): Body<BackupRequest>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.backup(&request)).await?).into_response())
+}
+
+async fn verify(State(admin): State<Admin>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.verify()).await?).into_response())
+}
+
+async fn key(State(admin): State<Admin>) -> Json<KeyView> {
+    Json(admin.desk.key())
+}
+
+async fn rotate(State(admin): State<Admin>, Body(request): Body<RotateRequest>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.rotate(&request)).await?).into_response())
+}
+
+async fn new_key_in_place(State(admin): State<Admin>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.new_key_in_place()).await?).into_response())
+}
+
+async fn reseal(State(admin): State<Admin>) -> Json<KeyView> {
+    Json(admin.desk.reseal())
 }
 
 async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {

@@ -33,6 +33,127 @@ pub struct AddRequest {
     /// The organisation on whose quota the robot draws.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// `active` (the default) or `paused`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+/// `POST /v1/subscriptions/import`: up to some hundred at a time.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// What is to be added.
+    pub subscriptions: Vec<AddRequest>,
+}
+
+/// What came of one subscription of an import: an id, or why it was refused.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Imported {
+    /// The subscription's id.
+    pub id: Option<String>,
+    /// Whether the same robot was subscribed to the same topic already; then nothing was added.
+    pub existed: bool,
+    /// Why nothing was added.
+    pub refused: Option<String>,
+}
+
+/// `POST /v1/subscriptions/export`: one page, each sealed for another machine.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportRequest {
+    /// Which.
+    #[serde(default)]
+    pub query: ListQuery,
+    /// The key file's 64 hexadecimal digits.
+    #[serde(with = "secret")]
+    pub key: Secret,
+}
+
+/// One page of an export.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ExportPage {
+    /// Each subscription, sealed, in base 64.
+    pub sealed: Vec<String>,
+    /// Behind which place the next page begins; none if this is the last.
+    pub next: Option<String>,
+}
+
+/// `DELETE /v1/topics/{topic}`: some of a topic's subscriptions at a time.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct RemovedSome {
+    /// How many were removed; none when there is none left.
+    pub removed: usize,
+}
+
+/// `GET /v1/key`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct KeyView {
+    /// The id of the master key under which everything new is sealed.
+    pub current: String,
+    /// The id of the one that is rotated away from.
+    pub old: Option<String>,
+    /// Whether the new one is known to be where the daemon will look for it.
+    pub in_place: bool,
+    /// How many data keys there are.
+    pub data_keys: usize,
+    /// How far the wrapping of data keys under the new master key has come.
+    pub wrapping: Option<Progress>,
+    /// How far the sealing under new data keys has come.
+    pub sealing: Option<Progress>,
+}
+
+/// How far something has come.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Progress {
+    /// So many are done.
+    pub done: usize,
+    /// Of so many.
+    pub total: usize,
+}
+
+/// `POST /v1/key/rotation`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateRequest {
+    /// The new master key's 64 hexadecimal digits.
+    #[serde(with = "secret")]
+    pub new_key: Secret,
+}
+
+/// `POST /v1/store/backup`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// A folder that does not exist yet, as an absolute path on the daemon's machine.
+    pub dir: std::path::PathBuf,
+}
+
+/// What a backup holds.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct BackupView {
+    /// How many subscriptions.
+    pub subscriptions: usize,
+    /// The id of the master key that opens it.
+    pub key: String,
+}
+
+/// What a look at everything found: `POST /v1/store/verify`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct VerifyView {
+    /// Whether all is as it should be.
+    pub ok: bool,
+    /// How many subscriptions open with their keys.
+    pub sound: usize,
+    /// Which do not, up to a hundred of them.
+    pub broken: Vec<String>,
+    /// How many subscriptions have no key.
+    pub without_key: usize,
+    /// How many keys no subscription names.
+    pub keys_without_subscription: usize,
+    /// How many entries of the indexes lead nowhere.
+    pub lost_entries: usize,
+    /// How many subscriptions an index does not find.
+    pub unindexed: usize,
 }
 
 /// `PATCH /v1/subscriptions/{id}`: what is left out stays as it is; `null` or an empty text takes a value away.

@@ -46,6 +46,9 @@ pub(super) enum Command {
     /// The master key
     #[command(subcommand)]
     Key(Key),
+    /// What is on the disk: backups, checks, proofs
+    #[command(subcommand)]
+    Store(Store),
     /// Print shell completions
     Completions {
         /// For this shell.
@@ -98,11 +101,22 @@ pub(super) enum Subscription {
     },
     /// Change a subscription; what is not named stays as it is
     Update(Update),
-    /// Remove a subscription and destroy the key of its webhook
+    /// Remove a subscription, or all of a topic, and destroy the keys of their webhooks
     Remove {
         /// Its id
-        id: String,
+        #[arg(required_unless_present = "topic", conflicts_with = "topic")]
+        id: Option<String>,
+        /// All subscriptions of this topic
+        #[arg(long)]
+        topic: Option<String>,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
+    /// Add subscriptions from a file, as CSV or as JSON, one object a line
+    Import(Import),
+    /// Write subscriptions as CSV or as JSON, one object a line: webhooks masked, or everything sealed for another machine
+    Export(Export),
     /// Let events pass a subscription by
     Pause {
         /// Its id
@@ -154,6 +168,77 @@ pub(super) struct Add {
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Add subscriptions from a file.
+#[derive(Args)]
+pub(super) struct Import {
+    /// The file; `-` or nothing reads standard input
+    pub file: Option<PathBuf>,
+    /// How it is written [default: by its ending, else by its first character]
+    #[arg(long)]
+    pub format: Option<ListFormat>,
+    /// The key file that a sealed export was made with
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Only say what would be refused
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Write subscriptions.
+#[derive(Args)]
+pub(super) struct Export {
+    /// How
+    #[arg(long, default_value = "jsonl")]
+    pub format: ListFormat,
+    /// Write everything, sealed under this key file (`roomcast key init FILE` makes one), for `import --key FILE` on another machine
+    #[arg(long, value_name = "FILE")]
+    pub sealed: Option<PathBuf>,
+    /// Only of this topic
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Only on this platform
+    #[arg(long)]
+    pub platform: Option<String>,
+}
+
+/// How many subscriptions are written in one file.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// Comma-separated values, with a line of names first
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// What is on the disk.
+#[derive(Subcommand)]
+pub(super) enum Store {
+    /// Look for what is left of a removed subscription in every file of the store
+    ProveErased {
+        /// Its id
+        id: String,
+    },
+    /// Write a backup into a new folder; the daemon may run
+    Backup {
+        /// The folder; the daemon's user must be able to make it
+        dir: PathBuf,
+    },
+    /// Make the store from a backup; store.dir must be missing or empty
+    Restore {
+        /// The backup
+        dir: PathBuf,
+        /// Leave out what this list says was removed: the file `removed` of a newer store or backup; may be repeated
+        #[arg(long, value_name = "FILE")]
+        removed: Vec<PathBuf>,
+    },
+    /// Open every record, and count what leads nowhere; the daemon may run
+    Verify {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Change a subscription.
@@ -351,5 +436,23 @@ pub(super) enum Key {
     Init {
         /// Where [default: key.file of the configuration]
         path: Option<PathBuf>,
+    },
+    /// Change the master key, or with --data the data keys, while the daemon runs
+    Rotate {
+        /// Seal every subscription anew under a new data key instead
+        #[arg(long, conflicts_with_all = ["new_key", "in_place"])]
+        data: bool,
+        /// Rotate to the key in this file, and leave it to you to put it where key.file is [default: make a key, and put it there]
+        #[arg(long, value_name = "FILE")]
+        new_key: Option<PathBuf>,
+        /// Say that the new key is where the daemon will look for it, after --new-key
+        #[arg(long, conflicts_with = "new_key")]
+        in_place: bool,
+    },
+    /// Show which master key is in use, and how far a change has come
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }

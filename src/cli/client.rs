@@ -28,14 +28,17 @@ impl Client {
     }
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
-        let answer = self.call(Method::POST, path, body.into()).await?;
-        read(&answer)
+        self.ask(Method::POST, path, body).await
     }
 
-    pub(super) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
-        let answer = self.call(Method::PATCH, path, body.into()).await?;
+        let answer = self.call(method, path, body.into()).await?;
         read(&answer)
     }
 

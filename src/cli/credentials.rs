@@ -43,6 +43,7 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
         },
         overflow: add.overflow.clone(),
         group: add.group.clone(),
+        state: None,
     })
 }
 

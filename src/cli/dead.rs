@@ -1,18 +1,13 @@
 //! `roomcast dead …`: straight at the broker's dead queues, with or without a running daemon.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, BufRead, IsTerminal, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{
     args::{self, Which},
     exit::Failure,
-    screen::{Table, print, print_json},
+    screen::{Table, agreed, print, print_json},
 };
 use crate::{
     app,
@@ -21,7 +16,6 @@ use crate::{
     config::{self, Config},
     domain::{DeadReason, Moment, Platform},
     platforms,
-    telemetry::with_causes,
 };
 
 pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Failure> {
@@ -114,7 +108,7 @@ async fn discard(queues: &DeadQueues, which: &Which, all: bool, yes: bool) -> Re
     if !yes {
         let total = walk(queues, which, Act::Look, |letter| *count.entry(kind(&letter)).or_insert(0) += 1).await?;
         summary("would be deleted for good", total, &count)?;
-        if !confirmed()? {
+        if !agreed("delete them?")? {
             return Err(Failure::No("nothing was deleted".to_owned()));
         }
         count.clear();
@@ -204,18 +198,6 @@ fn summary(what: &str, total: usize, count: &BTreeMap<String, usize>) -> Result<
         print(&format!("{count:>7}  {kind}"));
     }
     Ok(())
-}
-
-fn confirmed() -> Result<bool, Failure> {
-    let failed = |error: io::Error| Failure::Usage(with_causes(&error));
-    if !io::stdin().is_terminal() {
-        return Err(Failure::Usage("deleting asks first: say --yes where nobody can answer".to_owned()));
-    }
-    let mut out = io::stderr().lock();
-    write!(out, "delete them? [y/N] ").and_then(|()| out.flush()).map_err(failed)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn advice(letter: &DeadLetter) -> &'static str {

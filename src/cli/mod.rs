@@ -2,16 +2,22 @@
 //!
 //! Owns verbs, what people read, and exit codes; what the verbs do is done by the rooms behind them.
 
+mod access;
 mod args;
 mod check;
 mod client;
 mod credentials;
 mod dead;
 mod exit;
+mod export;
+mod import;
+mod import_lines;
+mod key;
 mod offline;
 mod publish;
 mod robot;
 mod screen;
+mod store;
 mod subscription;
 
 use std::{path::Path, process::ExitCode};
@@ -26,7 +32,6 @@ use crate::{
     app,
     broker::{BrokerError, Topology},
     config::{Config, ProcessEnvironment},
-    crypto::MasterKey,
     send, telemetry,
 };
 
@@ -51,6 +56,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The memory holds webhooks and keys: no core dump is written of it, and no other process of the same user may look into it.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let outcome = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = outcome {
+        complain(&Failure::Internal(format!("core dumps could not be switched off: {error}")));
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
 fn complain(failure: &Failure) {
     eprintln!("roomcast: {failure}");
@@ -61,6 +76,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut std::io::stdout());
         return Ok(());
     }
+    keep_memory_private();
     let config = Config::load(cli.config.as_deref(), &ProcessEnvironment)
         .map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
     let internal = |error: &dyn std::error::Error| Failure::Internal(telemetry::with_causes(error));
@@ -89,12 +105,8 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Dead(command) => dead::run(&config, command).await,
         Command::Robot(command) => robot::run(&config, command).await,
         Command::Group(command) => robot::groups(&config, command).await,
-        Command::Key(args::Key::Init { path }) => {
-            let path = path.unwrap_or_else(|| config.key.file.clone());
-            MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;
-            screen::print(&format!("{}: a new master key; back it up where the data is not", path.display()));
-            Ok(())
-        }
+        Command::Key(command) => key::run(&config, command).await,
+        Command::Store(command) => store::run(&config, command).await,
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -1,9 +1,12 @@
 //! What people and programs read: lines, tables, JSON. The only place that prints to standard output.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+use super::exit::Failure;
 
 /// Prints a line. A reader who has gone away (`| head`) is no reason to fail.
 pub(super) fn print(line: &str) {
@@ -18,6 +21,35 @@ pub(super) fn print_json(value: &impl Serialize) {
             tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON")
         }
     }
+}
+
+/// Asks before something is destroyed.
+pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
+    let failed = |error: io::Error| Failure::Usage(format!("nobody could be asked: {error}"));
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage("deleting asks first: say --yes where nobody can answer".to_owned()));
+    }
+    let mut out = io::stderr().lock();
+    write!(out, "{question} [y/N] ").and_then(|()| out.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A bar on standard error; nothing where that is no terminal. Without a total it counts.
+pub(super) fn bar(what: &'static str, total: Option<u64>, bytes: bool) -> ProgressBar {
+    let amount = if bytes { "{bytes}/{total_bytes}" } else { "{human_pos}/{human_len}" };
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), format!("{{msg}} {{wide_bar}} {amount} {{eta}}")),
+        None => (ProgressBar::new_spinner(), "{msg} {spinner} {human_pos}".to_owned()),
+    };
+    let styled = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(styled).with_message(what)
+}
+
+/// Says what is worth knowing beside the answer, on standard error.
+pub(super) fn note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// A table for people, as wide as the terminal.

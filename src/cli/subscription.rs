@@ -3,32 +3,20 @@
 use hyper::Method;
 
 use super::{
-    args,
-    client::Client,
-    credentials,
+    access::{Access, failure},
+    args, credentials,
     exit::Failure,
-    offline,
-    screen::{Table, print, print_json},
+    export, import,
+    screen::{Table, agreed, print, print_json},
 };
 use crate::{
-    admin::{
-        Desk, Refusal,
-        wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest},
-    },
+    admin::wire::{AddRequest, Added, ListQuery, RemovedSome, SubscriptionPage, SubscriptionView, UpdateRequest},
     config::Config,
     domain::SubscriptionState,
 };
 
 /// So many subscriptions are asked for at a time.
 const PAGE: usize = 1000;
-
-/// Who does what is asked about subscriptions.
-enum Access {
-    /// The daemon, which has the store open.
-    Daemon(Client),
-    /// This process; no daemon runs.
-    Direct(Desk),
-}
 
 pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<(), Failure> {
     // What the user has to type is asked for before anything is opened.
@@ -39,10 +27,7 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
         }
         other => Asked::Other(other),
     };
-    let access = match Client::find(&config.admin.socket).await {
-        Some(client) => Access::Daemon(client),
-        None => Access::Direct(Desk::new(offline::open_store(config)?)),
-    };
+    let access = Access::open(config).await?;
     match command {
         Asked::Add(request, json) => access.add(request, json).await,
         Asked::Update(id, request, json) => access.update(&id, request, json).await,
@@ -65,7 +50,10 @@ impl Access {
                 self.list(query, json).await
             }
             args::Subscription::Show { id, json } => self.show(&id, json).await,
-            args::Subscription::Remove { id } => self.remove(&id).await,
+            args::Subscription::Remove { id: Some(id), .. } => self.remove(&id).await,
+            args::Subscription::Remove { topic, yes, .. } => self.remove_topic(&topic.unwrap_or_default(), yes).await,
+            args::Subscription::Export(export) => export::run(self, &export).await,
+            args::Subscription::Import(import) => import::run(self, &import).await,
             args::Subscription::Pause { id } => self.set_state(&id, SubscriptionState::Paused).await,
             args::Subscription::Resume { id } => self.set_state(&id, SubscriptionState::Active).await,
             args::Subscription::Add(_) | args::Subscription::Update(_) => {
@@ -92,7 +80,9 @@ impl Access {
 
     async fn update(&self, id: &str, request: UpdateRequest, json: bool) -> Result<(), Failure> {
         let view: SubscriptionView = match self {
-            Self::Daemon(client) => client.patch(&format!("/v1/subscriptions/{}", id.trim()), &request).await?,
+            Self::Daemon(client) => {
+                client.ask(Method::PATCH, &format!("/v1/subscriptions/{}", id.trim()), &request).await?
+            }
             Self::Direct(desk) => desk.update(id, request).map_err(failure)?,
         };
         if json {
@@ -132,7 +122,7 @@ impl Access {
         Ok(())
     }
 
-    async fn page(&self, query: &ListQuery) -> Result<SubscriptionPage, Failure> {
+    pub(super) async fn page(&self, query: &ListQuery) -> Result<SubscriptionPage, Failure> {
         match self {
             Self::Daemon(client) => client.get(&format!("/v1/subscriptions?{}", query_text(query)?)).await,
             Self::Direct(desk) => desk.list(query).map_err(failure),
@@ -184,6 +174,27 @@ impl Access {
         Ok(())
     }
 
+    /// Removes all subscriptions of a topic, some at a time: whenever it is interrupted, those that were reported are gone.
+    async fn remove_topic(&self, topic: &str, yes: bool) -> Result<(), Failure> {
+        let query = ListQuery { topic: Some(topic.to_owned()), limit: Some(1), ..ListQuery::default() };
+        if self.page(&query).await?.subscriptions.is_empty() {
+            return Err(Failure::No(format!("nobody is subscribed to {topic}")));
+        }
+        if !yes && !agreed(&format!("remove every subscription of {topic} and destroy their keys?"))? {
+            return Err(Failure::No("nothing was removed".to_owned()));
+        }
+        let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);
+        loop {
+            let some: RemovedSome = self.ask(Method::DELETE, &path, (), |desk, ()| desk.remove_some_of(topic)).await?;
+            removed += some.removed;
+            if some.removed == 0 {
+                break;
+            }
+        }
+        print(&format!("removed {removed} subscriptions; the keys of their webhooks are destroyed"));
+        Ok(())
+    }
+
     async fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Failure> {
         let verb = if state == SubscriptionState::Paused { "pause" } else { "resume" };
         match self {
@@ -194,15 +205,6 @@ impl Access {
         }
         print(state.as_str());
         Ok(())
-    }
-}
-
-fn failure(refusal: Refusal) -> Failure {
-    let message = refusal.to_string();
-    match refusal {
-        Refusal::Invalid(_) | Refusal::Unauthorized => Failure::Usage(message),
-        Refusal::NotFound(_) => Failure::No(message),
-        Refusal::Internal(_) => Failure::Internal(message),
     }
 }
 

@@ -13,6 +13,13 @@ use crate::domain::{Endpoint, RobotId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 8]);
 
+impl std::fmt::Display for KeyId {
+    /// 16 lower-case hexadecimal digits.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&hex::encode(self.0))
+    }
+}
+
 /// Recognises the right master key at start; may be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCheck(pub [u8; 16]);
@@ -85,6 +92,11 @@ impl Keys {
         short.iter_mut().zip(full).for_each(|(to, from)| *to = from);
         RobotId::from_bytes(short)
     }
+}
+
+/// The key under which something is moved from one machine to another.
+pub(super) fn transfer_key(key: &MasterKey) -> Zeroizing<[u8; 32]> {
+    expand(&Hkdf::<Sha256>::new(Some(b"roomcast"), key.bytes()), b"roomcast/2/transfer")
 }
 
 fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; N]> {

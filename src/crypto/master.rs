@@ -10,6 +10,8 @@ use std::{
 use chacha20poly1305::aead::Generate;
 use zeroize::Zeroizing;
 
+use crate::domain::Secret;
+
 /// How many bytes a master key has; its file holds twice as many hexadecimal digits.
 pub(super) const KEY_BYTES: usize = 32;
 
@@ -71,9 +73,7 @@ impl MasterKey {
             io::ErrorKind::InvalidData => KeyError::Malformed(path.to_owned()),
             _ => failed(source),
         })?;
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| KeyError::Malformed(path.to_owned()))?;
-        Ok(Self(key))
+        Self::from_hex(&text).ok_or_else(|| KeyError::Malformed(path.to_owned()))
     }
 
     /// Makes a new key and writes it where no file is yet, durable before it returns.
@@ -102,6 +102,20 @@ impl MasterKey {
     #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// From 64 hexadecimal digits, where it comes over the admin socket.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        hex::decode_to_slice(text.trim(), &mut *key).ok()?;
+        Some(Self(key))
+    }
+
+    /// As 64 hexadecimal digits, to go over the admin socket.
+    #[must_use]
+    pub fn to_hex(&self) -> Secret {
+        Secret::new(hex::encode(*self.0))
     }
 
     pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {

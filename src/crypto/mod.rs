@@ -13,9 +13,11 @@
 mod keys;
 mod master;
 mod sealer;
+mod transfer;
 
 pub use keys::{KeyCheck, KeyId, Keys, RobotKey};
 pub use master::{KeyError, MasterKey};
 pub use sealer::{
     Binding, DataKey, NotOpened, SealedRecord, WRAPPED_BYTES, WRAPPED_MASTER_BYTES, WRAPPED_ROBOT_BYTES, WrappedKey,
 };
+pub use transfer::TransferKey;

@@ -125,7 +125,7 @@ impl Keys {
     }
 }
 
-fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, NotOpened> {
+pub(super) fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, NotOpened> {
     let nonce = XNonce::generate();
     let mut sealed = nonce.to_vec();
     // It fails only for a record of more than 256 GiB.
@@ -133,7 +133,7 @@ fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>,
     Ok(sealed)
 }
 
-fn open(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+pub(super) fn open(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(NotOpened)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| NotOpened)?;
     cipher.decrypt(&nonce, Payload { msg: ciphertext, aad }).map(Zeroizing::new).map_err(|_| NotOpened)

@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | add | slot, row | a slot that no row names is erased at the next start |
 //! | update | new slot, row, old slot erased, old slot freed | the same |
-//! | remove | slot erased, row removed, slot freed | a row without its key is removed at the next start |
+//! | remove | slot erased, put on the list of what was removed, row removed, slot freed | a row without its key is removed at the next start |
 //!
 //! Each step is synced before the next begins, once for all subscriptions that are changed together.
 
@@ -34,7 +34,7 @@ impl Store {
         added.into_iter().next().ok_or_else(|| self.0.db.damaged("an addition had no outcome"))
     }
 
-    /// Adds subscriptions, all or none, durable when it returns; the outcomes are in the order of the subscriptions. Nobody else
+    /// Adds subscriptions, each whole or not at all, durable when it returns; the outcomes are in the order of the subscriptions. Nobody else
     /// changes the store meanwhile, so no more than some hundred should come together. Blocks on the disk.
     pub fn add_all(&self, new: Vec<NewSubscription>) -> Result<Vec<Added>, StoreError> {
         let open = &self.0;
@@ -207,7 +207,11 @@ impl Open {
         // A slot may be another's by now, if its row's removal was interrupted once before.
         let held: Vec<_> = rows.iter().filter(|row| self.table.holds(&row.binding())).cloned().collect();
         let erased = writer.slots.erase(&named(&held)).map_err(|source| self.unwritten(source));
-        let removed = erased.and_then(|()| self.db.remove(rows));
+        let now = Clock::System.now();
+        let listed = erased.and_then(|()| {
+            writer.removed.append(rows.iter().map(|row| row.id), now).map_err(|source| self.unwritten(source))
+        });
+        let removed = listed.and_then(|()| self.db.remove(rows));
         rows.iter().for_each(|row| self.cache.forget(&row.topic));
         match removed {
             Ok(()) => {

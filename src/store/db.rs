@@ -15,6 +15,9 @@ use sled::transaction::{ConflictableTransactionResult, TransactionalTree};
 use super::{Place, StoreError, engine::Engine, row::Row};
 use crate::domain::{RobotId, SubscriptionId, TopicName};
 
+/// So many rows are changed in one transaction.
+const IN_TRANSACTION: usize = 32;
+
 /// The open database.
 pub(super) struct Db {
     engine: Engine,
@@ -42,14 +45,14 @@ impl Db {
         self.engine.read(|trees| Ok(trees.rows.is_empty() && trees.old_rows.is_empty()))
     }
 
-    /// Adds rows, all or none; durable when it returns.
+    /// Adds rows, each whole or not at all; durable when it returns.
     pub(super) fn insert(&self, rows: &[Row]) -> Result<(), StoreError> {
-        self.change(|change| rows.iter().try_for_each(|row| change.insert(row)))
+        self.change(rows, |change, rows| rows.iter().try_for_each(|row| change.insert(row)))
     }
 
-    /// Puts rows in place of those of the same id and topic, all or none; durable when it returns.
+    /// Puts rows in place of those of the same id and topic, each whole or not at all; durable when it returns.
     pub(super) fn replace(&self, rows: &[(Row, Row)]) -> Result<(), StoreError> {
-        self.change(|change| {
+        self.change(rows, |change, rows| {
             rows.iter().try_for_each(|(old, new)| {
                 if old.robot != new.robot {
                     change.robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
@@ -59,9 +62,9 @@ impl Db {
         })
     }
 
-    /// Removes rows, all or none; durable when it returns.
+    /// Removes rows, each whole or not at all; durable when it returns.
     pub(super) fn remove(&self, rows: &[Row]) -> Result<(), StoreError> {
-        self.change(|change| {
+        self.change(rows, |change, rows| {
             rows.iter().try_for_each(|row| {
                 let id = row.id.as_bytes();
                 change.rows.remove(by_topic(&row.topic, id))?;
@@ -169,8 +172,17 @@ impl Db {
             .ok_or_else(|| self.damaged(&format!("the row of subscription {id} cannot be read by this version")))
     }
 
-    fn change(&self, act: impl Fn(&Change<'_>) -> ConflictableTransactionResult<()>) -> Result<(), StoreError> {
-        self.engine.transaction(|rows, ids, robots| act(&Change { rows, ids, robots }))
+    /// Changes some rows in one transaction after the other. Readers wait for one of them to end, so none is large.
+    fn change<T>(
+        &self,
+        all: &[T],
+        act: impl Fn(&Change<'_>, &[T]) -> ConflictableTransactionResult<()>,
+    ) -> Result<(), StoreError> {
+        let opening = self.engine.opening();
+        for some in all.chunks(IN_TRANSACTION) {
+            self.engine.transaction(|rows, ids, robots| act(&Change { rows, ids, robots }, some))?;
+        }
+        self.engine.sync(opening)
     }
 
     /// Something in the content is not as it was written.

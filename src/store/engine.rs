@@ -6,7 +6,10 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,6 +29,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// With less than this free on the disk nothing is changed: sled cannot undo half a write.
 const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
+/// Under which name the store says its format.
+pub(super) const FORMAT_WORD: &str = "format";
+
 /// The trees.
 pub(super) struct Trees {
     db: sled::Db,
@@ -43,12 +49,14 @@ pub(super) struct Trees {
 pub(super) struct Engine {
     dir: PathBuf,
     trees: RwLock<Option<Trees>>,
+    /// How often it was opened: what was changed and not synced under an earlier number is lost.
+    opening: AtomicU64,
 }
 
 impl Engine {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         let trees = open_trees(dir)?;
-        Ok(Self { dir: dir.to_owned(), trees: RwLock::new(Some(trees)) })
+        Ok(Self { dir: dir.to_owned(), trees: RwLock::new(Some(trees)), opening: AtomicU64::new(0) })
     }
 
     /// Reads.
@@ -65,7 +73,7 @@ impl Engine {
         })
     }
 
-    /// Changes rows, ids and robots together; durable when it returns.
+    /// Changes rows, ids and robots together; durable after [`Engine::sync`].
     pub(super) fn transaction(
         &self,
         act: impl Fn(&TransactionalTree, &TransactionalTree, &TransactionalTree) -> ConflictableTransactionResult<()>,
@@ -77,9 +85,23 @@ impl Engine {
             changed.map_err(|error| match error {
                 TransactionError::Abort(()) => Unopened::Damaged("a change was given up".to_owned()),
                 TransactionError::Storage(error) => error.into(),
-            })?;
-            trees.sync()
+            })
         })
+    }
+
+    /// Which opening of sled this is.
+    pub(super) fn opening(&self) -> u64 {
+        self.opening.load(Ordering::Acquire)
+    }
+
+    /// What was changed since that opening is durable when it returns.
+    pub(super) fn sync(&self, opening: u64) -> Result<(), StoreError> {
+        self.with("written", Trees::sync)?;
+        if self.opening() == opening {
+            return Ok(());
+        }
+        let source = io::Error::other("its database failed and was opened again meanwhile");
+        Err(StoreError::Disk { dir: self.dir.clone(), verb: "written", source })
     }
 
     /// A word that the store says about itself.
@@ -129,6 +151,7 @@ impl Engine {
         if opened.is_none() {
             self.has_room()?;
             *opened = Some(open_trees(&self.dir)?);
+            self.opening.fetch_add(1, Ordering::AcqRel);
             tracing::info!("the store's database is open again");
         }
         Ok(())

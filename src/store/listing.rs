@@ -5,9 +5,9 @@ use super::{
     mask::mask,
     row::Row,
     shapes::ListFilter,
-    subscriptions::{Open, Store},
+    subscriptions::{Open, Store, opened},
 };
-use crate::domain::SubscriptionId;
+use crate::domain::{Subscription, SubscriptionId};
 
 /// So many rows are read at a time, to find those that a filter lets through.
 const READ: usize = 512;
@@ -26,7 +26,7 @@ impl Store {
             let rows = open.rows(filter, after.as_ref(), READ)?;
             let last = rows.len() < READ;
             for row in rows {
-                after = Some(Place { topic: row.topic.clone(), id: row.id });
+                after = Some(Place::of(&row));
                 if !filter.lets_through(&row) {
                     continue;
                 }
@@ -43,9 +43,33 @@ impl Store {
         }
     }
 
+    /// One page of subscriptions with their credentials, to be sealed for another machine. Blocks on the disk.
+    pub fn opened(
+        &self,
+        filter: &ListFilter,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<(Vec<Subscription>, Option<Place>), StoreError> {
+        let rows = self.0.rows(filter, after.as_ref(), limit)?;
+        let next = (rows.len() == limit).then(|| rows.last().map(Place::of)).flatten();
+        let mut found = Vec::new();
+        for row in rows.into_iter().filter(|row| filter.lets_through(row)) {
+            if let Some(record) = self.0.unseal(&row)?.filter(|one| filter.lets_name_through(one.name.as_deref())) {
+                found.push(opened(&row, record));
+            }
+        }
+        Ok((found, next))
+    }
+
     /// How many subscriptions a topic has, counted up to `limit`. Blocks on the disk.
     pub fn count(&self, topic: &crate::domain::TopicName, limit: usize) -> Result<usize, StoreError> {
         self.0.db.of_topic(topic, None, limit).map(|rows| rows.len())
+    }
+}
+
+impl Place {
+    pub(super) fn of(row: &Row) -> Self {
+        Self { topic: row.topic.clone(), id: row.id }
     }
 }
 

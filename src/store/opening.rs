@@ -16,8 +16,10 @@ use super::{
     Place, Settings, StoreError,
     cache::PageCache,
     db::Db,
-    keyring::{self, Keyring},
+    engine::FORMAT_WORD,
+    keyring::{self, Keyring, Ring},
     lock::{self, Lock},
+    removed::Removed,
     row::Row,
     slot::Content,
     slots::{self, Slots},
@@ -29,7 +31,7 @@ use crate::{
 };
 
 /// The format that is written.
-const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 2;
 /// In whose presence every row and slot is looked at: the store was put together from parts.
 pub(super) const UNVERIFIED: &str = "unverified";
 
@@ -39,14 +41,17 @@ impl Store {
         let dir = &settings.dir;
         let lock = lock::take(dir)?;
         let db = Db::open(dir)?;
-        let format = db.engine().word("format")?.map(|word| word.first().copied().unwrap_or_default());
+        let format = db.engine().word(FORMAT_WORD)?.map(|word| word.first().copied().unwrap_or_default());
         if let Some(found) = format.filter(|found| *found > FORMAT) {
             return Err(StoreError::Newer { dir: dir.clone(), found, known: FORMAT });
         }
         let ring = open_ring(dir, &db, format, master)?;
         let found = Slots::open(dir, !db.is_empty()?)?;
         let thorough = found.first_version || format != Some(FORMAT) || dir.join(UNVERIFIED).exists();
-        let open = assemble(dir, db, ring, found.slots, lock);
+        let removed = Removed::open(&dir.join("removed"));
+        let removed = removed.map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source })?;
+        let open =
+            assemble(dir, db, ring.ring, Writer { slots: found.slots, keyring: ring.file, removed }, ring.by_new, lock);
         if format == Some(1) {
             tracing::info!("bringing the store from format 1 to format 2");
             while open.db.migrate(1024)? > 0 {}
@@ -58,7 +63,7 @@ impl Store {
         }
         open.writer().slots.begin_epoch().map_err(|source| open.unwritten(source))?;
         if format != Some(FORMAT) {
-            open.db.engine().set_word("format", &[FORMAT])?;
+            open.db.engine().set_word(FORMAT_WORD, &[FORMAT])?;
         }
         if thorough {
             remove_if_there(&dir.join(UNVERIFIED)).map_err(|source| open.unwritten(source))?;
@@ -81,14 +86,14 @@ fn open_ring(dir: &Path, db: &Db, format: Option<u8>, master: &MasterKey) -> Res
     Keyring::create(dir, master)
 }
 
-fn assemble(dir: &Path, db: Db, ring: keyring::Opened, slots: Slots, lock: Lock) -> Open {
-    let table = slots.table();
+fn assemble(dir: &Path, db: Db, ring: Ring, writer: Writer, by_new: bool, lock: Lock) -> Open {
+    let table = writer.slots.table();
     Open {
         dir: dir.to_owned(),
-        rotation: super::rotate::Rotation::new(ring.by_new),
-        ring: ArcSwap::from_pointee(ring.ring),
+        rotation: super::rotate::Rotation::new(by_new),
+        ring: ArcSwap::from_pointee(ring),
         db,
-        writer: std::sync::Mutex::new(Writer { slots, keyring: ring.file }),
+        writer: std::sync::Mutex::new(writer),
         table,
         cache: PageCache::default(),
         _lock: lock,
@@ -132,7 +137,7 @@ impl Open {
         loop {
             let rows = self.db.all(after.as_ref(), slots::RUN)?;
             let Some(last) = rows.last() else { break };
-            after = Some(Place { topic: last.topic.clone(), id: last.id });
+            after = Some(Place::of(last));
             for row in rows {
                 match named.get_mut(usize::try_from(row.slot).unwrap_or(usize::MAX)) {
                     None => return Err(self.db.damaged("the file slots is shorter than its subscriptions need")),

@@ -266,7 +266,7 @@ impl Open {
     fn reseal_some(&self, after: Option<&Place>) -> Result<Option<Place>, StoreError> {
         let mut writer = self.writer();
         let rows = self.db.all(after, TOGETHER)?;
-        let next = rows.last().map(|row| Place { topic: row.topic.clone(), id: row.id });
+        let next = rows.last().map(Place::of);
         let count = rows.len();
         let open = |row: Row| Ok(self.unseal(&row)?.map(|record| (row.clone(), row, record)));
         let changes: Vec<_> =

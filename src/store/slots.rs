@@ -226,6 +226,15 @@ impl Slots {
         self.sync()
     }
 
+    /// Writes slots from a backup where they were, growing the file as far as that needs; durable when it returns.
+    pub(super) fn put_back(&mut self, slots: &[Slot]) -> io::Result<()> {
+        let last = slots.iter().map(|slot| slot.binding.slot).max().unwrap_or_default();
+        while number(self.table.len())? <= last {
+            self.grow()?;
+        }
+        self.rewrite(slots)
+    }
+
     /// Overwrites slots, so that their keys are gone; durable when it returns. They are not used again before [`Slots::release`].
     pub(super) fn erase(&mut self, slots: &[(u32, [u8; 16])]) -> io::Result<()> {
         // In memory all of them are gone at once: whatever becomes of the disk, nothing more is sent with them.

@@ -16,6 +16,7 @@ use super::{
     keyring::{Keyring, Ring},
     lock::Lock,
     record::Record,
+    removed::Removed,
     rotate::Rotation,
     row::Row,
     slots::{SlotTable, Slots},
@@ -49,6 +50,7 @@ pub(super) struct Open {
 pub(super) struct Writer {
     pub(super) slots: Slots,
     pub(super) keyring: Keyring,
+    pub(super) removed: Removed,
 }
 
 impl Store {
@@ -106,6 +108,24 @@ fn recipient(row: Row) -> Option<Recipient> {
     })
 }
 
+/// A row and its record, together.
+pub(super) fn opened(row: &Row, record: Record) -> Subscription {
+    Subscription {
+        id: row.id,
+        topic: row.topic.clone(),
+        platform: row.platform,
+        robot: row.robot,
+        endpoint: record.endpoint,
+        secret: record.secret,
+        keyword: record.keyword,
+        name: record.name,
+        mentions: record.mentions,
+        state: row.state,
+        options: row.options.clone(),
+        created_at: row.created_at,
+    }
+}
+
 #[async_trait]
 impl Subscriptions for Store {
     async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, Unreadable> {
@@ -130,20 +150,7 @@ impl Subscriptions for Store {
             return Ok(None);
         };
         let record = self.0.unseal(row).map_err(|error| Unreadable(error.into()))?;
-        Ok(record.map(|record| Subscription {
-            id: row.id,
-            topic: row.topic.clone(),
-            platform: row.platform,
-            robot: row.robot,
-            endpoint: record.endpoint,
-            secret: record.secret,
-            keyword: record.keyword,
-            name: record.name,
-            mentions: record.mentions,
-            state: row.state,
-            options: row.options.clone(),
-            created_at: row.created_at,
-        }))
+        Ok(record.map(|record| opened(row, record)))
     }
 }
 

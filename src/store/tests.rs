@@ -18,11 +18,20 @@ fn open(dir: &Path) -> Store {
     try_open(dir, 1).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A master key for tests; the golden stores are sealed with the first.
+pub(super) fn golden_key(byte: u8) -> MasterKey {
+    master(byte)
+}
+
+pub(super) fn open_with(dir: &Path, key: u8) -> Result<Store, StoreError> {
+    try_open(dir, key)
+}
+
 fn try_open(dir: &Path, key: u8) -> Result<Store, StoreError> {
     Store::open(&Settings { dir: dir.join("data") }, &MasterKey::from_bytes([key; 32]))
 }
 
-fn subscription(topic: &str, token: &str) -> NewSubscription {
+pub(super) fn subscription(topic: &str, token: &str) -> NewSubscription {
     NewSubscription {
         topic: topic.parse().unwrap(),
         platform: Platform::DingTalk,
@@ -52,7 +61,7 @@ async fn heard_by(store: &Store, topic: &str) -> Vec<SubscriptionId> {
     }
 }
 
-fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+pub(super) fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

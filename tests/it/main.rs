@@ -19,4 +19,6 @@ mod message;
 mod overflow;
 mod pacing;
 mod startup;
+mod store;
+mod store_crash;
 mod support;

@@ -88,6 +88,18 @@ impl Home {
         Daemon { home: self, child }
     }
 
+    /// Starts the daemon as a service is whose writes beyond a limit fail, instead of ending it.
+    pub async fn start_ignoring_size_signal(&self) -> Daemon<'_> {
+        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let config = self.path("roomcast.toml");
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" run --config \"$1\"", env!("CARGO_BIN_EXE_roomcast")]);
+        command.arg(config).env_clear().stderr(log).stdout(Stdio::null()).stdin(Stdio::null());
+        let daemon = Daemon { home: self, child: command.spawn().unwrap() };
+        daemon.ready().await;
+        daemon
+    }
+
     /// Runs a command to its end.
     pub fn cli(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);
@@ -96,6 +108,14 @@ impl Home {
         // A command that fails early reads no input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that has to fail with that exit code; gives what it says.
+    pub fn fails(&self, arguments: &[&str], input: &str, code: i32) -> String {
+        let output = self.cli(arguments, input);
+        let says = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {says}");
+        says
     }
 
     /// Runs a command that has to succeed; gives its output.
@@ -163,6 +183,10 @@ impl Daemon<'_> {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
         self.child.wait().unwrap()
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
     /// Whether the process has ended, and how.

@@ -1,0 +1,50 @@
+//! Who does what is asked: the daemon where one runs, else this process on the store itself.
+
+use hyper::Method;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{client::Client, exit::Failure, offline};
+use crate::{
+    admin::{Desk, Refusal},
+    config::Config,
+};
+
+/// Who does what is asked about the store.
+pub(super) enum Access {
+    /// The daemon, which has the store open.
+    Daemon(Client),
+    /// This process; no daemon runs.
+    Direct(Desk),
+}
+
+impl Access {
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        Ok(match Client::find(&config.admin.socket).await {
+            Some(client) => Self::Daemon(client),
+            None => Self::Direct(Desk::new(offline::open_store(config)?)),
+        })
+    }
+
+    /// Asks: the daemon at that path, with that body; or the desk.
+    pub(super) async fn ask<T: DeserializeOwned, B: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: B,
+        desk: impl FnOnce(&Desk, B) -> Result<T, Refusal>,
+    ) -> Result<T, Failure> {
+        match self {
+            Self::Daemon(client) => client.ask(method, path, &body).await,
+            Self::Direct(direct) => desk(direct, body).map_err(failure),
+        }
+    }
+}
+
+pub(super) fn failure(refusal: Refusal) -> Failure {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::Invalid(_) | Refusal::Unauthorized => Failure::Usage(message),
+        Refusal::NotFound(_) => Failure::No(message),
+        Refusal::Internal(_) => Failure::Internal(message),
+    }
+}

@@ -1,0 +1,99 @@
+//! `roomcast subscription export`: masked for people and programs, or sealed for another machine.
+
+use std::{io, path::Path};
+
+use hyper::Method;
+
+use super::{
+    access::Access,
+    args::{self, ListFormat},
+    exit::Failure,
+    offline,
+    screen::{note, print, print_json},
+};
+use crate::{
+    admin::wire::{ExportPage, ExportRequest, ListQuery, SubscriptionView},
+    crypto::MasterKey,
+};
+
+/// So many subscriptions are asked for at a time.
+const PAGE: usize = 500;
+
+pub(super) async fn run(access: &Access, export: &args::Export) -> Result<(), Failure> {
+    let query = ListQuery {
+        topic: export.topic.clone(),
+        platform: export.platform.clone(),
+        limit: Some(PAGE),
+        ..ListQuery::default()
+    };
+    match &export.sealed {
+        Some(key) => sealed(access, query, key).await,
+        None => masked(access, query, export.format).await,
+    }
+}
+
+async fn sealed(access: &Access, mut query: ListQuery, key: &Path) -> Result<(), Failure> {
+    let key = MasterKey::load(key).map_err(|error| offline::key_failure(&error))?;
+    let mut count = 0;
+    loop {
+        let request = ExportRequest { query: query.clone(), key: key.to_hex() };
+        let page: ExportPage = access
+            .ask(Method::POST, "/v1/subscriptions/export", request, |desk, request| desk.export(&request))
+            .await?;
+        count += page.sealed.len();
+        page.sealed.into_iter().for_each(|sealed| print_json(&serde_json::json!({ "sealed": sealed })));
+        query.after = page.next;
+        if query.after.is_none() {
+            note(&format!("{count} subscriptions, sealed"));
+            return Ok(());
+        }
+    }
+}
+
+async fn masked(access: &Access, mut query: ListQuery, format: ListFormat) -> Result<(), Failure> {
+    if format == ListFormat::Csv {
+        print(
+            "id,topic,platform,endpoint,signed,keyword,name,mention_all,mention_mobiles,mention_users,overflow,group,state,created_at",
+        );
+    }
+    loop {
+        let page = access.page(&query).await?;
+        for one in page.subscriptions {
+            match format {
+                ListFormat::Jsonl => print_json(&one),
+                ListFormat::Csv => print(&line(one)?),
+            }
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn line(one: SubscriptionView) -> Result<String, Failure> {
+    let failed = |error: csv::Error| Failure::Internal(error.to_string());
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let flag = |value: bool| value.to_string();
+    writer
+        .write_record([
+            one.id,
+            one.topic,
+            one.platform,
+            one.endpoint,
+            flag(one.signed),
+            one.keyword.unwrap_or_default(),
+            one.name.unwrap_or_default(),
+            flag(one.mentions.all),
+            one.mentions.mobiles.join(";"),
+            one.mentions.users.join(";"),
+            one.overflow,
+            one.group.unwrap_or_default(),
+            one.state,
+            one.created_at,
+        ])
+        .map_err(failed)?;
+    let bytes = writer.into_inner().map_err(|error| Failure::Internal(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| failed(io::Error::other(error).into()))?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}

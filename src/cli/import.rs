@@ -1,0 +1,129 @@
+//! `roomcast subscription import`: many subscriptions from a file, some hundred at a time.
+//!
+//! Each line is a subscription as a whole or is refused; one that is refused keeps no other out, and one that was there already is no
+//! mistake, so an import that was interrupted is simply begun again.
+
+use std::{fs::File, io, path::Path};
+
+use hyper::Method;
+use indicatif::ProgressBar;
+
+use super::{
+    access::Access,
+    args,
+    exit::Failure,
+    import_lines::{self, Line},
+    offline,
+    screen::{bar, note, print},
+};
+use crate::{
+    admin::{
+        self,
+        wire::{ImportRequest, Imported},
+    },
+    crypto::{MasterKey, TransferKey},
+};
+
+/// So many subscriptions are sent at a time.
+const TOGETHER: usize = 500;
+/// So many refused lines are named; more are counted.
+const NAMED_MAX: usize = 1000;
+
+#[derive(Default)]
+struct Report {
+    added: usize,
+    existed: usize,
+    refused: usize,
+}
+
+impl Report {
+    fn refuse(&mut self, line: u64, why: &str) {
+        self.refused += 1;
+        if self.refused <= NAMED_MAX {
+            note(&format!("line {line}: {why}"));
+        }
+    }
+}
+
+pub(super) async fn run(access: &Access, import: &args::Import) -> Result<(), Failure> {
+    let key = import.key.as_deref().map(MasterKey::load).transpose().map_err(|error| offline::key_failure(&error))?;
+    let key = key.as_ref().map(TransferKey::derive);
+    let path = import.file.as_deref().filter(|path| *path != Path::new("-"));
+    let (input, length): (Box<dyn io::Read>, _) = match path {
+        None => (Box::new(io::stdin()), None),
+        Some(path) => {
+            let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+            let length = file.metadata().ok().map(|data| data.len());
+            (Box::new(file), length)
+        }
+    };
+    let bar = bar("importing", length, true);
+    let lines = import_lines::read(bar.wrap_read(input), path, import.format, key)?;
+    let mut report = Report::default();
+    if import.dry_run {
+        dry_run(lines, &mut report);
+    } else {
+        send(access, lines, &mut report, &bar).await?;
+    }
+    bar.finish_and_clear();
+    let Report { added, existed, refused } = report;
+    let verb = if import.dry_run { "would be added or are there already" } else { "added" };
+    print(&format!("{added} {verb}, {existed} there already, {refused} refused"));
+    if refused > 0 {
+        Err(Failure::Usage(format!("{refused} lines were refused; nothing of them was added")))
+    } else {
+        Ok(())
+    }
+}
+
+fn dry_run(lines: impl Iterator<Item = Line>, report: &mut Report) {
+    for line in lines {
+        match line.content.and_then(|request| admin::check(request).map_err(|refusal| refusal.to_string())) {
+            Ok(()) => report.added += 1,
+            Err(why) => report.refuse(line.number, &why),
+        }
+    }
+}
+
+async fn send(
+    access: &Access,
+    mut lines: impl Iterator<Item = Line>,
+    report: &mut Report,
+    bar: &ProgressBar,
+) -> Result<(), Failure> {
+    loop {
+        let (mut numbers, mut subscriptions) = (Vec::new(), Vec::new());
+        let mut some = false;
+        for line in lines.by_ref().take(TOGETHER) {
+            some = true;
+            match line.content {
+                Ok(request) => {
+                    numbers.push(line.number);
+                    subscriptions.push(request);
+                }
+                Err(why) => bar.suspend(|| report.refuse(line.number, &why)),
+            }
+        }
+        if !some {
+            return Ok(());
+        }
+        let request = ImportRequest { subscriptions };
+        let outcome: Result<Vec<Imported>, _> =
+            access.ask(Method::POST, "/v1/subscriptions/import", request, admin::Desk::import).await;
+        let outcomes = outcome.inspect_err(|_| {
+            let done = report.added + report.existed;
+            note(&format!("{done} lines were imported before this; import the file again to go on"));
+        })?;
+        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+            match outcome {
+                Imported { refused: Some(why), .. } => bar.suspend(|| report.refuse(number, &why)),
+                Imported { existed: true, .. } => report.existed += 1,
+                Imported { .. } => report.added += 1,
+            }
+        }
+    }
+}
+
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Usage(format!("{} cannot be read: {error}", path.display()))
+}

@@ -1,0 +1,137 @@
+//! `roomcast store …`: backups, checks, and the proof that something is gone.
+
+use std::path::Path;
+
+use hyper::Method;
+
+use super::{
+    access::Access,
+    args,
+    exit::Failure,
+    offline,
+    screen::{print, print_json},
+};
+use crate::{
+    admin::wire::{BackupRequest, BackupView, VerifyView},
+    app,
+    config::Config,
+    domain::SubscriptionId,
+    store::{self, BackupError, Traces},
+    telemetry::with_causes,
+};
+
+pub(super) async fn run(config: &Config, command: args::Store) -> Result<(), Failure> {
+    match command {
+        args::Store::ProveErased { id } => prove_erased(config, &id),
+        args::Store::Backup { dir } => backup(config, &dir).await,
+        args::Store::Restore { dir, removed } => restore(config, &dir, &removed),
+        args::Store::Verify { json } => verify(config, json).await,
+    }
+}
+
+fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
+    let id: SubscriptionId =
+        id.parse().map_err(|error: crate::domain::UnreadableId| Failure::Usage(error.to_string()))?;
+    let dir = &config.store.dir;
+    let traces = store::traces(dir, id).map_err(|error| {
+        Failure::Unavailable(format!("the files of the store {} cannot be read: {error}", dir.display()))
+    })?;
+    explain(dir, id, &traces);
+    if traces.keys.is_empty() { Ok(()) } else { Err(Failure::No(format!("{id} is not erased"))) }
+}
+
+fn explain(dir: &Path, id: SubscriptionId, traces: &Traces) {
+    let short = |path: &Path| path.strip_prefix(dir).unwrap_or(path).display().to_string();
+    print(&format!("{id} in {} files of {}", traces.files, dir.display()));
+    for key in &traces.keys {
+        print(&format!("  {} at byte {}: a key that opens it", short(&key.file), key.offset));
+    }
+    for erased in &traces.erased {
+        print(&format!(
+            "  {} at byte {}: its slot, overwritten when it was removed or updated",
+            short(&erased.file),
+            erased.offset
+        ));
+    }
+    for (file, count) in &traces.named {
+        let what = match short(file).as_str() {
+            "removed" => "the list of what was removed, which holds ids and nothing else",
+            name if name.starts_with("db") => "its id; what lies there of its record is sealed under its key",
+            name if name.starts_with("ledger") => "its id, among what was delivered lately",
+            _ => "its id",
+        };
+        print(&format!("  {}: {count} times {what}", short(file)));
+    }
+    if traces.keys.is_empty() {
+        print(
+            "erased: no key that opens it is in any of these files. What remains of its record can be opened by nobody.",
+        );
+    }
+    if let Some(kind) = traces.keeps_old {
+        print(&format!(
+            "but {kind} may keep what was overwritten in another place, outside of these files: see docs/OPERATING.md, \"What deletion reaches\""
+        ));
+    }
+}
+
+async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
+    let dir = std::path::absolute(dir).map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;
+    let request = BackupRequest { dir: dir.clone() };
+    let access = Access::open(config).await?;
+    let made: BackupView =
+        access.ask(Method::POST, "/v1/store/backup", request, |desk, request| desk.backup(&request)).await?;
+    print(&format!(
+        "{}: {} subscriptions, opened by the master key {}; keep its file keys apart from records",
+        dir.display(),
+        made.subscriptions,
+        made.key
+    ));
+    Ok(())
+}
+
+fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf]) -> Result<(), Failure> {
+    let settings = app::store_settings(config);
+    let restored = store::restore(dir, &settings, lists).map_err(|error| backup_failure(&error))?;
+    // Opening it looks at everything, and finds out whether the key is the right one.
+    let found = offline::open_store(config)?.verify().map_err(|error| offline::store_failure(&error))?;
+    if !found.is_sound() {
+        return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));
+    }
+    print(&format!(
+        "{}: {} subscriptions restored and opened, {} left out as they were removed since",
+        settings.dir.display(),
+        restored.subscriptions,
+        restored.removed
+    ));
+    Ok(())
+}
+
+fn backup_failure(error: &BackupError) -> Failure {
+    let message = with_causes(error);
+    match error {
+        BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => Failure::Usage(message),
+        BackupError::File { .. } => Failure::Unavailable(message),
+        BackupError::Store(error) => offline::store_failure(error),
+    }
+}
+
+async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
+    let access = Access::open(config).await?;
+    let found: VerifyView = access.ask(Method::POST, "/v1/store/verify", (), |desk, ()| desk.verify()).await?;
+    if json {
+        print_json(&found);
+    } else {
+        for (what, count) in [
+            ("subscriptions that open", found.sound),
+            ("that do not open", found.broken.len()),
+            ("without a key", found.without_key),
+            ("keys without a subscription", found.keys_without_subscription),
+            ("index entries that lead nowhere", found.lost_entries),
+            ("subscriptions that an index misses", found.unindexed),
+        ] {
+            print(&format!("{what:<36} {count}"));
+        }
+        found.broken.iter().for_each(|id| print(&format!("does not open: {id}")));
+    }
+    if found.ok { Ok(()) } else { Err(Failure::Internal("the store is not as it should be".to_owned())) }
+}
