@@ -166,6 +166,11 @@ impl Pipeline {
                     events::DuplicatesSkipped { count: 1 }.emit(&self.parts.telemetry);
                     continue;
                 }
+                if let Some(why) = recipient.options.unwanted(recipient.platform, &event.content.attributes) {
+                    let subscription = recipient.subscription;
+                    events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
+                    continue;
+                }
                 let delivery = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
                 self.recover(&delivery, redelivered);
                 tally.opened();

@@ -1,12 +1,17 @@
 //! What can be done about subscriptions, whoever asks: the admin API and the command line without a daemon use the same desk, so
 //! both check the same and answer the same.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use crate::{
     admin::{
         problem::Refusal,
         wire::{AddRequest, Added, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest},
     },
-    domain::{Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
+    domain::{Options, Platform, Policy, Secret, SubscriptionId, SubscriptionState, TopicName},
+    fanout::{read_policy, write_policy},
     platforms,
     store::{Change, ListFilter, NewSubscription, Store, Summary},
 };
@@ -41,6 +46,7 @@ impl Desk {
         let options = Options {
             overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
             group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
+            filter: request.filter.map(filter).transpose()?.flatten(),
         };
         let added = self.store.add(NewSubscription {
             topic,
@@ -97,6 +103,7 @@ impl Desk {
             mentions: request.mentions.map(Into::into),
             overflow: parsed(request.overflow.as_deref())?,
             group: request.group.map(group).transpose()?,
+            filter: request.filter.map(filter).transpose()?,
         };
         self.store.update(id, change)?;
         Ok(view(self.store.show(id)?))
@@ -111,6 +118,14 @@ impl Desk {
     pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Refusal> {
         Ok(self.store.set_state(parse_id(id)?, state)?)
     }
+}
+
+/// A filter; nothing if it wants all.
+fn filter(filter: Value) -> Result<Option<Arc<Policy>>, Refusal> {
+    if filter.is_null() {
+        return Ok(None);
+    }
+    read_policy(&filter).map(|policy| Some(Arc::new(policy))).map_err(invalid)
 }
 
 fn check_name(name: Option<&str>) -> Result<(), Refusal> {
@@ -155,6 +170,7 @@ fn view(summary: Summary) -> SubscriptionView {
         mentions: summary.mentions.into(),
         state: summary.state.as_str().to_owned(),
         overflow: summary.options.overflow.as_str().to_owned(),
+        filter: summary.options.filter.as_deref().map(write_policy),
         group: summary.options.group.map(|group| group.to_string()),
         created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
     }

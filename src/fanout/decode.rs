@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::{structure::read_structure, wire::EventWire};
-use crate::domain::{Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
+use super::{attributes::attributes_of, structure::read_structure, wire::EventWire};
+use crate::domain::{Attributes, Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
 
 /// What bounds an event.
 #[derive(Clone, Debug)]
@@ -88,7 +88,8 @@ impl Decoder {
             .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
         let wire = parse(&published.body)?;
         let asked = wire.time_to_live.map(Duration::from_secs);
-        Ok((topic, content_of(wire)?, asked))
+        let attributes = attributes_of(&wire.message_attributes, &published.headers)?;
+        Ok((topic, Content { attributes, ..content_of(wire)? }, asked))
     }
 }
 
@@ -115,6 +116,7 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
         message: wire.message.filter(|message| !message.is_empty()).map(|text| Passage::from(text.as_str())),
         entries: Vec::new(),
         mentions: wire.at.map(Mentions::from).unwrap_or_default(),
+        attributes: Attributes::default(),
     };
     if let Some(structure) = wire.message_structure {
         read_structure(structure, &mut content)?;

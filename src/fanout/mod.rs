@@ -3,10 +3,13 @@
 //! Owns the reading of events and the shape in which subscriptions are looked up. Where subscriptions are kept is
 //! not known here: the store implements [`Subscriptions`].
 
+mod attributes;
 mod decode;
+mod policy;
 mod structure;
 mod subscriptions;
 mod wire;
 
 pub use decode::{Decoder, Known, Settings, Undecodable};
+pub use policy::{PolicyMistake, read_policy, write_policy};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};

@@ -15,6 +15,27 @@ pub(super) struct EventWire {
     #[serde(default, deserialize_with = "seconds")]
     pub(super) time_to_live: Option<u64>,
     pub(super) at: Option<AtWire>,
+    #[serde(default)]
+    pub(super) message_attributes: Vec<AttributeWire>,
+}
+
+/// SMN's form of an attribute.
+#[derive(Deserialize)]
+pub(super) struct AttributeWire {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: AttributeKind,
+    pub(super) value: Value,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+pub(super) enum AttributeKind {
+    #[serde(rename = "STRING")]
+    String,
+    #[serde(rename = "STRING_ARRAY")]
+    StringArray,
+    #[serde(rename = "PROTOCOL")]
+    Protocol,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

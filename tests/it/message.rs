@@ -157,3 +157,54 @@ async fn a_message_in_the_platforms_own_form_without_the_robots_keyword_is_refus
     assert_eq!(header(&letter, "x-roomcast-code"), "no_keyword");
     until("the other is delivered", SOON, || async { emulator.count("accepted").await == 1 }).await;
 }
+
+#[tokio::test]
+async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let sns = r#"{"severity": [{"prefix": "crit"}, "error"], "load": [{"numeric": [">", 8]}]}"#;
+    home.subscribe("ops", "wecom", "wecom-001", &["--filter", sns]);
+    let smn = r#"[{"name": "severity", "string_equals": ["info"]}, {"name": "team", "string_equals": ["db"]}]"#;
+    home.subscribe("ops", "wecom", "wecom-002", &["--filter", smn]);
+    let daemon = home.start().await;
+    let all = home.subscribe("ops", "lark", "lark-0001", &[]);
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let severity = |value: &str| json!([{"name": "severity", "type": "STRING", "value": value}]);
+    for (text, attributes, load) in [
+        ("hot", severity("critical"), 9),
+        ("cool", severity("critical"), 2),
+        ("calm", severity("info"), 9),
+        ("for lark alone", json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["feishu"]}]), 9),
+    ] {
+        let body = json!({"message": text, "message_attributes": attributes}).to_string();
+        let mut headers = lapin::types::FieldTable::default();
+        headers.insert("load".into(), lapin::types::AMQPValue::LongInt(load));
+        let properties = BasicProperties::default().with_headers(headers);
+        publisher.publish_bytes("ops", body.as_bytes(), properties).await;
+    }
+    until("who wants them has them", SOON, || async { emulator.count("accepted").await == 6 }).await;
+    until("the others are counted", SOON, || async {
+        daemon.metric("roomcast_deliveries_filtered_total").await == Some(6.0)
+    })
+    .await;
+    let mut shown = emulator.shown().await;
+    shown.values_mut().for_each(|texts| texts.sort());
+    assert_eq!(shown["wecom-001"], ["hot"]);
+    assert_eq!(shown["wecom-002"], ["calm"]);
+    assert_eq!(shown["lark-0001"], ["calm", "cool", "for lark alone", "hot"]);
+    until("all are acked", SOON, || async { publisher.depth("publish").await == 0 }).await;
+
+    // A filter is shown, changed, taken away; a mistake in one is named.
+    let updated = home.ok(&["subscription", "update", &all, "--filter", r#"{"severity": ["none"]}"#, "--json"], "");
+    assert!(updated.contains(r#""filter":{"severity":["none"]}"#), "{updated}");
+    publisher.publish("ops", &json!({"message": "unwanted", "message_attributes": severity("info")})).await;
+    until("it is passed by", SOON, || async { daemon.metric("roomcast_deliveries_filtered_total").await == Some(8.0) })
+        .await;
+    home.ok(&["subscription", "update", &all, "--filter", ""], "");
+    assert!(home.ok(&["subscription", "show", &all], "").contains("filter     none"));
+    for (filter, says) in [("{", "--filter is no JSON"), (r#"{"a": [{"suffix": "x"}]}"#, "filter: a: use texts")] {
+        let refused = home.cli(&["subscription", "update", &all, "--filter", filter], "");
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(64) && error.contains(says), "{error}");
+    }
+}
