@@ -1,4 +1,5 @@
-//! The attributes of an event: SMN's `message_attributes`, and the headers of its message. Where both have a name, the event's own counts.
+//! The attributes of an event: SMN's `message_attributes`, those of a CloudEvent around it, the headers of its message. Where several have a name, the
+//! first of them counts.
 
 use serde_json::Value;
 
@@ -15,8 +16,12 @@ const VALUE_BYTES_MAX: usize = 1024;
 /// The most values of one attribute; SMN takes 10.
 const VALUES_MAX: usize = 100;
 
-/// Reads all attributes.
-pub(super) fn attributes_of(own: &[AttributeWire], headers: &Headers) -> Result<Attributes, Undecodable> {
+/// Reads all attributes: the event's own, those of the CloudEvent around it, the headers.
+pub(super) fn attributes_of(
+    own: &[AttributeWire],
+    around: Vec<Attribute>,
+    headers: &Headers,
+) -> Result<Attributes, Undecodable> {
     let mut attributes = Attributes::default();
     for (at, one) in own.iter().enumerate() {
         let place = format!("message_attributes[{at}]");
@@ -33,6 +38,11 @@ pub(super) fn attributes_of(own: &[AttributeWire], headers: &Headers) -> Result<
             return Err(mistake(format!("{place}.name is {:?}, which is there already", one.name)));
         }
         attributes.named.push(Attribute { name: one.name.clone(), values });
+    }
+    for one in around {
+        if attributes.values(&one.name).is_none() {
+            attributes.named.push(one);
+        }
     }
     for (name, value) in headers {
         let values = values_in(value);
@@ -89,7 +99,7 @@ mod tests {
     fn read(own: Value, headers: &[(&str, HeaderValue)]) -> Result<Attributes, String> {
         let own: Vec<AttributeWire> = serde_json::from_value(own).map_err(|mistake| mistake.to_string())?;
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        attributes_of(&own, &headers).map_err(|undecodable| undecodable.detail)
+        attributes_of(&own, Vec::new(), &headers).map_err(|undecodable| undecodable.detail)
     }
 
     #[test]

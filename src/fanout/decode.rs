@@ -4,7 +4,12 @@
 
 use std::time::Duration;
 
-use super::{attributes::attributes_of, structure::read_structure, wire::EventWire};
+use super::{
+    attributes::attributes_of,
+    cloudevent::{CloudEvent, Data, unwrap},
+    structure::read_structure,
+    wire::EventWire,
+};
 use crate::domain::{Attributes, Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
 
 /// What bounds an event.
@@ -86,9 +91,18 @@ impl Decoder {
             .routing_key
             .parse()
             .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
-        let wire = parse(&published.body)?;
+        let (wire, around) = match unwrap(published)? {
+            None => (parse(&published.body)?, Vec::new()),
+            Some(CloudEvent { subject, attributes, data }) => {
+                let wire = match data {
+                    Data::Json(event) => parse(&event)?,
+                    Data::Text(format, text) => EventWire::of_text(format, text),
+                };
+                (EventWire { subject: wire.subject.or(subject), ..wire }, attributes)
+            }
+        };
         let asked = wire.time_to_live.map(Duration::from_secs);
-        let attributes = attributes_of(&wire.message_attributes, &published.headers)?;
+        let attributes = attributes_of(&wire.message_attributes, around, &published.headers)?;
         Ok((topic, Content { attributes, ..content_of(wire)? }, asked))
     }
 }

@@ -4,12 +4,14 @@
 //! not known here: the store implements [`Subscriptions`].
 
 mod attributes;
+mod cloudevent;
 mod decode;
 mod policy;
 mod structure;
 mod subscriptions;
 mod wire;
 
+pub use cloudevent::named;
 pub use decode::{Decoder, Known, Settings, Undecodable};
 pub use policy::{PolicyMistake, read_policy, write_policy};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::{Format, Mentions};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct EventWire {
     pub(super) subject: Option<String>,
     pub(super) message: Option<String>,
@@ -17,6 +17,17 @@ pub(super) struct EventWire {
     pub(super) at: Option<AtWire>,
     #[serde(default)]
     pub(super) message_attributes: Vec<AttributeWire>,
+}
+
+impl EventWire {
+    /// An event that says nothing but a text.
+    pub(super) fn of_text(format: Format, text: String) -> Self {
+        let format = match format {
+            Format::Text => FormatWire::Text,
+            Format::Markdown => FormatWire::Markdown,
+        };
+        Self { message: Some(text), format: Some(format), ..Self::default() }
+    }
 }
 
 /// SMN's form of an attribute.

@@ -208,3 +208,69 @@ async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() 
         assert!(refused.status.code() == Some(64) && error.contains(says), "{error}");
     }
 }
+
+/// The properties of a CloudEvent in binary mode.
+fn cloudevent(id: &str) -> BasicProperties {
+    let mut headers = lapin::types::FieldTable::default();
+    for (name, value) in [
+        ("cloudEvents:specversion", "1.0"),
+        ("cloudEvents:id", id),
+        ("cloudEvents:source", "/db"),
+        ("cloudEvents:type", "db.down"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ] {
+        headers.insert(name.into(), lapin::types::AMQPValue::LongString(value.into()));
+    }
+    BasicProperties::default().with_headers(headers)
+}
+
+#[tokio::test]
+async fn cloudevents_of_both_modes_are_heard_filtered_by_type_and_recognised_by_their_id() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    home.subscribe("ops", "wecom", "wecom-001", &["--filter", r#"{"type": ["db.down"]}"#]);
+    home.subscribe("ops", "wecom", "wecom-002", &["--filter", r#"{"type": ["db.up"]}"#]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let structured = json!({"specversion": "1.0", "id": "8", "source": "/db", "type": "db.up", "subject": "db-1",
+                            "datacontenttype": "text/markdown", "data": "**up**"});
+    let properties = BasicProperties::default().with_content_type("application/cloudevents+json".into());
+    publisher.publish_bytes("ops", structured.to_string().as_bytes(), properties.clone()).await;
+    publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
+    until("both arrive", SOON, || async { emulator.count("accepted").await == 2 }).await;
+    let shown = emulator.shown().await;
+    assert_eq!(
+        (&shown["wecom-001"][..], &shown["wecom-002"][..]),
+        (&["down".to_owned()][..], &["### db-1\n**up**".to_owned()][..])
+    );
+    until("a repeat is recognised", SOON, || async {
+        publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
+        daemon.metric("roomcast_duplicates_skipped_total").await > Some(0.0)
+    })
+    .await;
+    publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("9")).await;
+    until("another id is another event", SOON, || async { emulator.count("accepted").await == 3 }).await;
+
+    let bad = json!({"specversion": "0.3", "id": "1", "source": "/", "type": "t"}).to_string();
+    publisher.publish_bytes("ops", bad.as_bytes(), properties).await;
+    until("it is given up", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    let letter = publisher.get("dead.event").await.unwrap();
+    assert_eq!(header(&letter, "x-roomcast-detail"), "CloudEvent: specversion is 0.3: only 1.0 is taken");
+}
+
+#[tokio::test]
+async fn the_trace_of_an_event_survives_every_delay_and_its_death() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    emulator.fault(json!({"kind": "status", "status": 503})).await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
+    until("it is given up after two delays", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    let letter = publisher.get("dead.wecom").await.unwrap();
+    assert_eq!(header(&letter, "traceparent"), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_eq!(header(&letter, "cloudEvents:type"), "db.down");
+    assert_eq!(header(&letter, "x-roomcast-event"), "/db#7");
+    assert!(header(&letter, "x-roomcast-attempts").contains('3'), "it was delayed twice");
+}
