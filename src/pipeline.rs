@@ -15,7 +15,7 @@ use crate::{
     broker::{Carried, Message, Travelling},
     clock::Clock,
     domain::{Delivery, Event, Moment, Published, Settlement},
-    fanout::{Decoder, Known, Recipient, Subscriptions, Undecodable},
+    fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
     settle::{self, Commits, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
@@ -134,6 +134,7 @@ impl Pipeline {
     ) -> Result<(), Stuck> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
+        let published = fanout::named(published);
         let identity = Identity::of_event(&published, redelivered, &parts.ledger);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
@@ -164,6 +165,11 @@ impl Pipeline {
                 heard += 1;
                 if done.contains(&recipient.subscription) {
                     events::DuplicatesSkipped { count: 1 }.emit(&self.parts.telemetry);
+                    continue;
+                }
+                if let Some(why) = recipient.options.unwanted(recipient.platform, &event.content.attributes) {
+                    let subscription = recipient.subscription;
+                    events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
                     continue;
                 }
                 let delivery = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);

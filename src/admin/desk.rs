@@ -1,7 +1,10 @@
 //! What can be done about subscriptions, whoever asks: the admin API and the command line without a daemon use the same desk, so
 //! both check the same and answer the same.
 
+use std::sync::Arc;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -14,7 +17,8 @@ use crate::{
         },
     },
     crypto::{MasterKey, NotOpened, TransferKey},
-    domain::{Options, Platform, Secret, Subscription, SubscriptionId, SubscriptionState, TopicName},
+    domain::{Options, Platform, Policy, Secret, Subscription, SubscriptionId, SubscriptionState, TopicName},
+    fanout::{read_policy, write_policy},
     platforms,
     store::{Change, ListFilter, NewSubscription, Store, Summary},
 };
@@ -169,6 +173,7 @@ impl Desk {
             mentions: request.mentions.map(Into::into),
             overflow: parsed(request.overflow.as_deref())?,
             group: request.group.map(group).transpose()?,
+            filter: request.filter.map(policy).transpose()?,
         };
         self.store.update(id, change)?;
         Ok(view(self.store.show(id)?))
@@ -200,6 +205,7 @@ fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
     let options = Options {
         overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
         group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
+        filter: request.filter.map(policy).transpose()?.flatten(),
     };
     Ok(NewSubscription {
         topic,
@@ -226,6 +232,7 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
         mentions: one.mentions.into(),
         overflow: Some(one.options.overflow.as_str().to_owned()),
         group: one.options.group.map(|group| group.to_string()),
+        filter: one.options.filter.as_deref().map(write_policy),
         state: Some(one.state.as_str().to_owned()),
     };
     let failed = |_| Refusal::Internal("a subscription could not be sealed".to_owned());
@@ -247,6 +254,14 @@ fn filter(query: &ListQuery) -> Result<ListFilter, Refusal> {
         group: parsed(query.group.as_deref())?,
         name: query.name.clone(),
     })
+}
+
+/// A filter; nothing if it wants all.
+fn policy(filter: Value) -> Result<Option<Arc<Policy>>, Refusal> {
+    if filter.is_null() {
+        return Ok(None);
+    }
+    read_policy(&filter).map(|policy| Some(Arc::new(policy))).map_err(invalid)
 }
 
 fn check_name(name: Option<&str>) -> Result<(), Refusal> {
@@ -291,6 +306,7 @@ fn view(summary: Summary) -> SubscriptionView {
         mentions: summary.mentions.into(),
         state: summary.state.as_str().to_owned(),
         overflow: summary.options.overflow.as_str().to_owned(),
+        filter: summary.options.filter.as_deref().map(write_policy),
         group: summary.options.group.map(|group| group.to_string()),
         created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
     }

@@ -1,6 +1,7 @@
 //! The shapes of the admin API, separate from the domain's types: what is written here is public.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::domain::{Mentions, Secret};
 
@@ -33,6 +34,9 @@ pub struct AddRequest {
     /// The organisation on whose quota the robot draws.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Which events it wants: a list of SMN's policies, or an object as in Amazon SNS; all of them if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Value>,
     /// `active` (the default) or `paused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -181,6 +185,14 @@ pub struct UpdateRequest {
     /// The organisation on whose quota the robot draws.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Which events it wants; `null` for all.
+    #[serde(deserialize_with = "there", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Value>,
+}
+
+/// A field that is there, even as `null`.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// A field that is there: `null` counts as an empty text.
@@ -248,6 +260,8 @@ pub struct SubscriptionView {
     pub overflow: String,
     /// The organisation on whose quota the robot draws.
     pub group: Option<String>,
+    /// Which events it wants; `null` for all.
+    pub filter: Option<Value>,
     /// When it was added, RFC 3339.
     pub created_at: String,
 }

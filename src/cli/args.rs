@@ -165,6 +165,9 @@ pub(super) struct Add {
     /// The organisation on whose monthly quota the robot draws
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
+    /// Which events it wants, by their attributes: JSON as in `{"severity": ["critical", {"prefix": "high"}]}`, or a list of SMN's policies [default: all]
+    #[arg(long, value_name = "JSON")]
+    pub filter: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
@@ -279,6 +282,9 @@ pub(super) struct Update {
     /// The organisation on whose monthly quota the robot draws; an empty one takes it away
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
+    /// Which events it wants, as for `add`; an empty one takes it away
+    #[arg(long, value_name = "JSON")]
+    pub filter: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,

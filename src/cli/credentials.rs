@@ -8,6 +8,8 @@ use std::{
     path::Path,
 };
 
+use serde_json::Value;
+
 use super::{args, exit::Failure};
 use crate::{
     admin::wire::{AddRequest, MentionsWire, UpdateRequest},
@@ -44,6 +46,7 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
         overflow: add.overflow.clone(),
         group: add.group.clone(),
         state: None,
+        filter: add.filter.as_deref().map(filter).transpose()?,
     })
 }
 
@@ -54,6 +57,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
         name: update.name.clone(),
         overflow: update.overflow.clone(),
         group: update.group.clone(),
+        filter: update.filter.as_deref().map(filter).transpose()?,
         ..UpdateRequest::default()
     };
     if let Some(path) = &update.endpoint_file {
@@ -86,7 +90,15 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
 fn names_nothing(request: &UpdateRequest) -> bool {
     let credentials = request.endpoint.is_some() || request.secret.is_some();
     let texts = [&request.keyword, &request.name, &request.overflow, &request.group];
-    !credentials && request.mentions.is_none() && texts.iter().all(|text| text.is_none())
+    !credentials && request.mentions.is_none() && request.filter.is_none() && texts.iter().all(|text| text.is_none())
+}
+
+/// A filter as it was typed; an empty one is none.
+fn filter(text: &str) -> Result<Value, Failure> {
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(text).map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
 }
 
 fn two_lines(text: &str) -> (String, Option<String>) {

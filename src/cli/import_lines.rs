@@ -24,7 +24,7 @@ pub(super) struct Line {
 }
 
 /// The columns of the CSV form; the first three are needed.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "topic",
     "platform",
     "endpoint",
@@ -37,6 +37,7 @@ const COLUMNS: [&str; 12] = [
     "overflow",
     "group",
     "state",
+    "filter",
 ];
 
 /// The lines of `input`, whose form is told by `format`, by the file's ending, or by its first character.
@@ -134,7 +135,9 @@ fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddReque
         Some("true" | "yes" | "1") => true,
         Some(_) => return Err("mention_all is true or false".to_owned()),
     };
+    let filter = get("filter").map(serde_json::from_str).transpose();
     Ok(AddRequest {
+        filter: filter.map_err(|_| "filter is no JSON".to_owned())?,
         topic: text("topic").unwrap_or_default(),
         platform: text("platform").unwrap_or_default(),
         endpoint: Secret::new(text("endpoint").unwrap_or_default()),

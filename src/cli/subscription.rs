@@ -157,6 +157,7 @@ impl Access {
             ("mentions", if mentions.is_empty() { none() } else { mentions.join("; ") }),
             ("overflow", view.overflow),
             ("group", view.group.unwrap_or_else(none)),
+            ("filter", view.filter.map_or_else(none, |filter| filter.to_string())),
             ("state", view.state),
             ("added", view.created_at),
         ] {

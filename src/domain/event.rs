@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Moment, Platform, Published, TopicName};
+use super::{Attributes, Moment, Platform, Published, TopicName};
 
 /// The name of an event: the publisher's `message_id`, or one that roomcast made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,8 @@ pub struct Content {
     pub entries: Vec<(Platform, Entry)>,
     /// Whom it mentions.
     pub mentions: Mentions,
+    /// By what subscriptions choose.
+    pub attributes: Attributes,
 }
 
 /// What an event says on one platform.

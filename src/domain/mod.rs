@@ -3,8 +3,10 @@
 //! Every other room speaks in these words; none of them is defined twice. What each word means is the closed
 //! list in `docs/ARCHITECTURE.md`.
 
+mod attribute;
 mod delivery;
 mod event;
+mod filter;
 mod header;
 mod moment;
 mod platform;
@@ -16,8 +18,10 @@ mod subscription;
 mod topic;
 mod verdict;
 
+pub use attribute::{Attribute, Attributes};
 pub use delivery::Delivery;
 pub use event::{Content, Entry, Event, EventId, Format, Mentions, Passage, Piece};
+pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};
 pub use header::{HeaderValue, Headers};
 pub use moment::Moment;
 pub use platform::{Platform, UnknownPlatform};

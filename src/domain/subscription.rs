@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::{Endpoint, Mentions, Moment, Platform, RobotId, Secret, TopicName};
+use super::{Attributes, Endpoint, Mentions, Moment, Platform, Policy, RobotId, Secret, TopicName, Unwanted};
 
 /// The name of one subscription: 32 lower-case hexadecimal digits, made at random with a time prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,13 +157,26 @@ impl fmt::Display for GroupName {
     }
 }
 
-/// How the deliveries of one subscription are paced. No secret is among them: they are read before anything is opened.
+/// Which events a subscription wants, and how its deliveries are paced. No secret is among them: they are read before anything is opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// What becomes of deliveries that have to wait.
     pub overflow: Overflow,
     /// On whose quota its robot draws.
     pub group: Option<GroupName>,
+    /// Which events of its topic it wants; all of them if there is none.
+    pub filter: Option<Arc<Policy>>,
+}
+
+impl Options {
+    /// Why an event is not for a subscription on this platform; nothing if it is.
+    #[must_use]
+    pub fn unwanted<'a>(&'a self, platform: Platform, attributes: &'a Attributes) -> Option<Unwanted<'a>> {
+        if !attributes.are_for(platform) {
+            return Some(Unwanted::Platform(platform));
+        }
+        self.filter.as_ref().and_then(|policy| policy.refuses(attributes))
+    }
 }
 
 /// One robot's wish to hear one topic, opened: it holds the credential, so it has no `Debug` and is dropped

@@ -4,8 +4,13 @@
 
 use std::time::Duration;
 
-use super::{structure::read_structure, wire::EventWire};
-use crate::domain::{Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
+use super::{
+    attributes::attributes_of,
+    cloudevent::{CloudEvent, Data, unwrap},
+    structure::read_structure,
+    wire::EventWire,
+};
+use crate::domain::{Attributes, Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
 
 /// What bounds an event.
 #[derive(Clone, Debug)]
@@ -86,9 +91,19 @@ impl Decoder {
             .routing_key
             .parse()
             .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
-        let wire = parse(&published.body)?;
+        let (wire, around) = match unwrap(published)? {
+            None => (parse(&published.body)?, Vec::new()),
+            Some(CloudEvent { subject, attributes, data }) => {
+                let wire = match data {
+                    Data::Json(event) => parse(&event)?,
+                    Data::Text(format, text) => EventWire::of_text(format, text),
+                };
+                (EventWire { subject: wire.subject.or(subject), ..wire }, attributes)
+            }
+        };
         let asked = wire.time_to_live.map(Duration::from_secs);
-        Ok((topic, content_of(wire)?, asked))
+        let attributes = attributes_of(&wire.message_attributes, around, &published.headers)?;
+        Ok((topic, Content { attributes, ..content_of(wire)? }, asked))
     }
 }
 
@@ -115,6 +130,7 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
         message: wire.message.filter(|message| !message.is_empty()).map(|text| Passage::from(text.as_str())),
         entries: Vec::new(),
         mentions: wire.at.map(Mentions::from).unwrap_or_default(),
+        attributes: Attributes::default(),
     };
     if let Some(structure) = wire.message_structure {
         read_structure(structure, &mut content)?;

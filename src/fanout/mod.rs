@@ -3,10 +3,15 @@
 //! Owns the reading of events and the shape in which subscriptions are looked up. Where subscriptions are kept is
 //! not known here: the store implements [`Subscriptions`].
 
+mod attributes;
+mod cloudevent;
 mod decode;
+mod policy;
 mod structure;
 mod subscriptions;
 mod wire;
 
+pub use cloudevent::named;
 pub use decode::{Decoder, Known, Settings, Undecodable};
+pub use policy::{PolicyMistake, read_policy, write_policy};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};

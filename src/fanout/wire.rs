@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::{Format, Mentions};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct EventWire {
     pub(super) subject: Option<String>,
     pub(super) message: Option<String>,
@@ -15,6 +15,38 @@ pub(super) struct EventWire {
     #[serde(default, deserialize_with = "seconds")]
     pub(super) time_to_live: Option<u64>,
     pub(super) at: Option<AtWire>,
+    #[serde(default)]
+    pub(super) message_attributes: Vec<AttributeWire>,
+}
+
+impl EventWire {
+    /// An event that says nothing but a text.
+    pub(super) fn of_text(format: Format, text: String) -> Self {
+        let format = match format {
+            Format::Text => FormatWire::Text,
+            Format::Markdown => FormatWire::Markdown,
+        };
+        Self { message: Some(text), format: Some(format), ..Self::default() }
+    }
+}
+
+/// SMN's form of an attribute.
+#[derive(Deserialize)]
+pub(super) struct AttributeWire {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: AttributeKind,
+    pub(super) value: Value,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+pub(super) enum AttributeKind {
+    #[serde(rename = "STRING")]
+    String,
+    #[serde(rename = "STRING_ARRAY")]
+    StringArray,
+    #[serde(rename = "PROTOCOL")]
+    Protocol,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

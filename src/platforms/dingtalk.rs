@@ -10,7 +10,7 @@ use super::{
     answer::{Reading, Response},
     markdown::Markdown,
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{Flow, IN_JSON, cut, keyword_tail},
+    text::{Flow, IN_JSON, cut, keyword_tail, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 use std::time::Duration;
@@ -33,8 +33,9 @@ const BANNED_WAIT: Duration = Duration::from_secs(300);
 /// Writes text or markdown.
 pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     let mut mentions = words.mentions.clone();
-    mentions.mobiles.truncate(MENTIONS_MAX);
-    mentions.users.truncate(MENTIONS_MAX - mentions.mobiles.len());
+    let mut beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
+    let users = MENTIONS_MAX - mentions.mobiles.len();
+    beyond.extend(mentions.users.split_off(mentions.users.len().min(users)));
     let subject = words.subject.unwrap_or_default();
     // A mention shows only where the text says it.
     let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
@@ -45,9 +46,10 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
             tail.push_str(&said);
         }
     }
+    tail.push_str(&unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>()));
     let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
-    let room = BODY_BYTES_MAX - spent;
+    let room = BODY_BYTES_MAX.saturating_sub(spent);
     let (kind, content) = match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
@@ -197,6 +199,26 @@ mod tests {
         let body = Value::Object(write(&words));
         assert_eq!(body["text"]["content"], "ask @1380\n告警 @1390 @u1");
         assert_eq!(body["at"], json!({"atMobiles": ["1380", "1390"], "atUserIds": ["u1"], "isAtAll": true}));
+    }
+
+    #[test]
+    fn who_is_beyond_the_fiftieth_mention_is_named_in_a_note() {
+        let mut words = words(None, "x", Format::Text);
+        words.mentions.mobiles = (0..49).map(|number| format!("138{number:02}")).collect();
+        words.mentions.users = vec!["ann".into(), "bob".into(), "cy".into()];
+        let body = Value::Object(write(&words));
+        assert_eq!(body["at"]["atMobiles"].as_array().unwrap().len(), 49);
+        assert_eq!(body["at"]["atUserIds"], json!(["ann"]));
+        assert!(body["text"]["content"].as_str().unwrap().ends_with("@ann\n(cannot be mentioned here: bob, cy)"));
+    }
+
+    #[test]
+    fn mentions_that_alone_are_too_long_are_refused() {
+        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let mut words = words(None, "x", Format::Text);
+        words.mentions.users = vec!["u".repeat(25_000)];
+        let sealed = seal(write(&words), &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
+        assert_eq!(sealed.err().map(|unsendable| unsendable.code), Some("too_large"));
     }
 
     #[test]

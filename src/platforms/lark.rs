@@ -9,7 +9,7 @@ use super::{
     answer::{Reading, Response},
     markdown::Markdown,
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{Flow, IN_JSON, cut, keyword_tail},
+    text::{Flow, IN_JSON, cut, keyword_tail, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 
@@ -47,22 +47,23 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     }
 }
 
-/// Lark mentions by user id only; a mobile number means nothing to it.
+/// Lark mentions by user id only; a mobile number means nothing to it, and a note says so.
 fn mentions(words: &Words<'_>) -> String {
     let everybody = words.mentions.all.then_some("all");
     let named = words.mentions.users.iter().map(String::as_str);
     // The id stands inside a tag: what could end the tag is no id.
-    let ids = everybody
-        .into_iter()
-        .chain(named)
-        .filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)));
+    let is_id = |id: &&str| id.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let (ids, mut others): (Vec<_>, Vec<_>) = everybody.into_iter().chain(named).partition(is_id);
+    others.extend(words.mentions.mobiles.iter().map(String::as_str));
     let tags: String = ids
+        .iter()
         .map(|id| match words.format {
             Format::Text => format!("<at user_id=\"{id}\"></at>"),
             Format::Markdown => format!("<at id={id}></at>"),
         })
         .collect();
-    if tags.is_empty() { tags } else { format!("\n{tags}") }
+    let tags = if tags.is_empty() { tags } else { format!("\n{tags}") };
+    tags + &unmentioned_tail(&others)
 }
 
 /// Signs.
@@ -182,11 +183,14 @@ mod tests {
             json!({"msg_type": "interactive", "card": {
                 "schema": "2.0",
                 "header": {"title": {"tag": "plain_text", "content": "db-1"}, "template": "red"},
-                "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>"}]}}})
+                "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>\n(cannot be mentioned here: x??, 1380)"}]}}})
         );
         words.format = Format::Text;
         let text = Value::Object(write(&words));
-        assert_eq!(text["content"]["text"], "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>");
+        assert_eq!(
+            text["content"]["text"],
+            "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>\n(cannot be mentioned here: x??, 1380)"
+        );
     }
 
     #[test]

@@ -122,6 +122,25 @@ pub(super) fn keyword_tail(keyword: Option<&str>, said: &[&str]) -> String {
     }
 }
 
+/// How many names a note lists.
+const NAMES_MAX: usize = 10;
+
+/// What has to be added so that the chat knows whose phone does not ring, because the platform cannot mention them in this kind of message.
+pub(super) fn unmentioned_tail(names: &[&str]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    // Whatever a publisher calls a member: it is no markup.
+    let harmless =
+        |name: &&str| name.chars().map(|c| if c.is_alphanumeric() || "_-.@+".contains(c) { c } else { '?' }).collect();
+    let listed: Vec<String> = names.iter().take(NAMES_MAX).map(harmless).collect();
+    let more = match names.len().saturating_sub(NAMES_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("\n(cannot be mentioned here: {}{more})", listed.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -151,6 +170,14 @@ mod tests {
         assert_eq!(keyword_tail(Some("ops"), &["devops", ""]), "");
         assert_eq!(keyword_tail(Some("ops"), &["dev"]), "\nops");
         assert_eq!(keyword_tail(None, &[]), "");
+    }
+
+    #[test]
+    fn who_cannot_be_mentioned_is_named_without_markup() {
+        assert_eq!(unmentioned_tail(&[]), "");
+        assert_eq!(unmentioned_tail(&["138", "<at id=all>"]), "\n(cannot be mentioned here: 138, ?at?id?all?)");
+        let tail = unmentioned_tail(&["1"; 12]);
+        assert!(tail.ends_with("1, 1 and 2 more)"), "{tail}");
     }
 
     proptest! {

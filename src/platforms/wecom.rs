@@ -8,7 +8,7 @@ use super::{
     answer::{Reading, Response},
     markdown::{Markdown, WeComKind},
     message::{Prepared, Unsendable, Words, bounded, object},
-    text::{Flow, RAW, keyword_tail},
+    text::{Flow, RAW, keyword_tail, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
@@ -21,7 +21,8 @@ const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Too many at the same time passes soon.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
 
-/// Writes text or markdown. Markdown mentions members by user id only; text mentions by mobile number and everybody as well.
+/// Writes text or markdown. Text mentions everybody, and members by user id or mobile number; markdown mentions by user id only, and a note says whom it
+/// cannot.
 pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     let subject = words.subject.unwrap_or_default();
     let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
@@ -44,16 +45,23 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
         }
         Format::Markdown => {
             let head = words.subject.map(|subject| format!("### {subject}\n")).unwrap_or_default();
-            let named = words.mentions.users.iter().filter(|user| !user.contains(['<', '>']));
+            let is_id = |user: &&String| !user.contains(['<', '>']);
+            let (named, others): (Vec<_>, Vec<_>) = words.mentions.users.iter().partition(is_id);
+            let mut others: Vec<_> = others.into_iter().chain(&words.mentions.mobiles).map(String::as_str).collect();
+            if words.mentions.all {
+                others.push("@all");
+            }
+            // A phone that rings matters more than a table.
+            let rings = !named.is_empty() || words.text.contains("<@");
             let named: Vec<_> =
-                named.map(|user| format!("<@{user}>")).filter(|tag| !words.text.contains(tag)).collect();
+                named.into_iter().map(|user| format!("<@{user}>")).filter(|tag| !words.text.contains(tag)).collect();
             if !named.is_empty() {
                 tail.push('\n');
                 tail.push_str(&named.join(" "));
             }
+            tail.push_str(&unmentioned_tail(&others));
             let markdown = Markdown::read(words.text);
-            // A phone that rings matters more than a table.
-            let kind = if named.is_empty() { markdown.wecom_kind() } else { WeComKind::Markdown };
+            let kind = if rings { WeComKind::Markdown } else { markdown.wecom_kind() };
             let content = markdown.for_wecom(&head, kind).fit(&tail, MARKDOWN_BYTES_MAX, RAW);
             let kind = match kind {
                 WeComKind::Markdown => "markdown",
@@ -117,12 +125,28 @@ mod tests {
         words.format = Format::Markdown;
         assert_eq!(
             Value::Object(write(&words)),
-            json!({"msgtype": "markdown", "markdown": {"content": "### db-1\ndown\n<@ann>"}})
+            json!({"msgtype": "markdown", "markdown": {
+                "content": "### db-1\ndown\n<@ann>\n(cannot be mentioned here: 1380, @all)"}})
         );
         assert_eq!(
             Value::Object(write(&super::tests::words(None, "down", Format::Text))),
             json!({"msgtype": "text", "text": {"content": "down"}})
         );
+    }
+
+    #[test]
+    fn a_table_with_a_mention_stays_in_the_kind_of_markdown_that_mentions() {
+        let table = "| a |\n|---|\n| b |";
+        for (text, users, kind) in [
+            (table.to_owned(), vec![], "markdown_v2"),
+            (table.to_owned(), vec!["ann".to_owned()], "markdown"),
+            (format!("<@ann>\n\n{table}"), vec![], "markdown"),
+            (format!("<@ann>\n\n{table}"), vec!["ann".to_owned()], "markdown"),
+        ] {
+            let mut words = words(None, &text, Format::Markdown);
+            words.mentions.users = users;
+            assert_eq!(write(&words)["msgtype"], kind, "{text}");
+        }
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Store {
         let options = Options {
             overflow: change.overflow.unwrap_or(old.options.overflow),
             group: change.group.unwrap_or_else(|| old.options.group.clone()),
+            filter: change.filter.unwrap_or_else(|| old.options.filter.clone()),
         };
         let record = Record {
             endpoint: change.endpoint.unwrap_or(record.endpoint),

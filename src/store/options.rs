@@ -3,10 +3,17 @@
 //! length of all fields 2 · for each: tag 1 · length 1 · value. What is at its default is left out. A tag that is not known
 //! here belongs to a later version, which meant something by it: the row is refused, not guessed.
 
-use crate::domain::{Options, Overflow};
+use std::sync::Arc;
+
+use crate::{
+    domain::{Options, Overflow},
+    fanout::{read_policy, write_policy},
+};
 
 const OVERFLOW: u8 = 1;
 const GROUP: u8 = 2;
+/// A filter as JSON; one that is longer than a field goes on in the next.
+const FILTER: u8 = 3;
 
 pub(super) fn encode(options: &Options) -> Vec<u8> {
     let mut fields = Vec::new();
@@ -21,7 +28,13 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
         fields.extend([GROUP, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
         fields.extend(name);
     }
-    // Each field has at most 257 bytes, and there are few of them.
+    if let Some(filter) = &options.filter {
+        for part in write_policy(filter).to_string().as_bytes().chunks(u8::MAX.into()) {
+            fields.extend([FILTER, u8::try_from(part.len()).unwrap_or(u8::MAX)]);
+            fields.extend(part);
+        }
+    }
+    // A filter that could be read has at most 16 KiB, written anew at most twice that; all other fields are short.
     let length = u16::try_from(fields.len()).unwrap_or(u16::MAX);
     [length.to_be_bytes().as_slice(), &fields].concat()
 }
@@ -30,7 +43,7 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
 pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
     let (mut fields, after) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-    let mut options = Options::default();
+    let (mut options, mut filter) = (Options::default(), Vec::new());
     while let Some((&tag, rest)) = fields.split_first() {
         let (&length, rest) = rest.split_first()?;
         let (value, rest) = rest.split_at_checked(length.into())?;
@@ -39,8 +52,12 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
             (OVERFLOW, [1]) => options.overflow = Overflow::Digest,
             (OVERFLOW, [2]) => options.overflow = Overflow::Latest,
             (GROUP, name) => options.group = Some(std::str::from_utf8(name).ok()?.parse().ok()?),
+            (FILTER, part) => filter.extend(part),
             _ => return None,
         }
+    }
+    if !filter.is_empty() {
+        options.filter = Some(Arc::new(read_policy(&serde_json::from_slice(&filter).ok()?).ok()?));
     }
     Some((options, after))
 }
@@ -48,14 +65,22 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Policy;
+
+    fn filter(values: usize) -> Arc<Policy> {
+        let values: Vec<_> = (0..values).map(|number| format!("告警 {number}")).collect();
+        Arc::new(read_policy(&serde_json::json!({"severity": values, "team": [{"exists": true}]})).unwrap())
+    }
 
     #[test]
     fn options_are_read_back_as_they_were_written_and_what_follows_is_given_back() {
         for overflow in Overflow::ALL {
             for group in [None, Some("g".repeat(64).parse().unwrap())] {
-                let options = Options { overflow, group };
-                let bytes = [encode(&options), b"record".to_vec()].concat();
-                assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
+                for filter in [None, Some(filter(1)), Some(filter(50))] {
+                    let options = Options { overflow, group: group.clone(), filter };
+                    let bytes = [encode(&options), b"record".to_vec()].concat();
+                    assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
+                }
             }
         }
         assert_eq!(encode(&Options::default()), [0, 0]);

@@ -150,7 +150,11 @@ mod tests {
             for version in [Version::V1, Version::V2] {
                 let options = match version {
                     Version::V1 => Options::default(),
-                    Version::V2 => Options { overflow: Overflow::Latest, group: Some("a-1".parse().unwrap()) },
+                    Version::V2 => Options {
+                        overflow: Overflow::Latest,
+                        group: Some("a-1".parse().unwrap()),
+                        ..Options::default()
+                    },
                 };
                 let row = Row {
                     version,

@@ -1,9 +1,9 @@
 //! What the store is asked and what it answers about subscriptions. Owns no behaviour.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use crate::domain::{
-    Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, RobotId, Secret, SubscriptionId,
+    Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, Policy, RobotId, Secret, SubscriptionId,
     SubscriptionState, TopicName,
 };
 
@@ -85,6 +85,8 @@ pub struct Change {
     pub overflow: Option<Overflow>,
     /// On whose quota its robot draws, or on its own.
     pub group: Option<Option<GroupName>>,
+    /// Which events it wants, or that it wants all.
+    pub filter: Option<Option<Arc<Policy>>>,
 }
 
 /// What came of an addition.

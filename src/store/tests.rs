@@ -280,7 +280,7 @@ fn a_record_under_another_head_does_not_open() {
 async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()) };
+    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()), ..Options::default() };
     let id = store.add(NewSubscription { options: options.clone(), ..subscription("ops", TOKEN) }).unwrap().id;
     drop(store);
     let store = open(dir.path());

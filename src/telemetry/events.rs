@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, Settled, Telemetry};
 use crate::{
-    domain::{Answer, DeadReason, Delivery, GroupName, Moment, Platform, RobotId, Settlement},
+    domain::{
+        Answer, DeadReason, Delivery, EventId, GroupName, Moment, Platform, RobotId, Settlement, SubscriptionId,
+        Unwanted,
+    },
     pace::{Changes, GroupStatus, Hold, HoldCause, Holds},
 };
 
@@ -54,6 +57,24 @@ impl EventUnheard<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_unheard.inc();
         tracing::debug!(event.topic = self.topic, "nobody is subscribed to the topic");
+    }
+}
+
+/// A subscription does not want an event of its topic.
+pub struct DeliveryFiltered<'a> {
+    /// The event.
+    pub event: &'a EventId,
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// Why.
+    pub why: Unwanted<'a>,
+}
+
+impl DeliveryFiltered<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.deliveries_filtered.inc();
+        tracing::debug!(event.id = %self.event, subscription.id = %self.subscription, why = %self.why, "the subscription does not want the event");
     }
 }
 

@@ -79,6 +79,7 @@ pub struct Telemetry {
     pub(super) events_urgent: Counter,
     pub(super) events_undecodable: Counter,
     pub(super) events_unheard: Counter,
+    pub(super) deliveries_filtered: Counter,
     pub(super) deliveries: Family<Settled, Counter>,
     pub(super) dead_letters: Family<Dead, Counter>,
     pub(super) attempts: Family<Attempted, Counter>,
@@ -114,6 +115,7 @@ impl Telemetry {
             events_urgent: Counter::default(),
             events_undecodable: Counter::default(),
             events_unheard: Counter::default(),
+            deliveries_filtered: Counter::default(),
             deliveries: Family::default(),
             dead_letters: Family::default(),
             attempts: Family::default(),
@@ -158,6 +160,11 @@ impl Telemetry {
             self.events_undecodable.clone(),
         );
         to.register("events_unheard", "Events for a topic without subscriptions", self.events_unheard.clone());
+        to.register(
+            "deliveries_filtered",
+            "Deliveries that a subscription's filter did not want",
+            self.deliveries_filtered.clone(),
+        );
         to.register("deliveries", "Deliveries settled, by outcome", self.deliveries.clone());
         to.register("dead_letters", "Deliveries given up, by reason", self.dead_letters.clone());
         to.register("attempts", "Attempts made, by verdict", self.attempts.clone());

@@ -157,3 +157,120 @@ async fn a_message_in_the_platforms_own_form_without_the_robots_keyword_is_refus
     assert_eq!(header(&letter, "x-roomcast-code"), "no_keyword");
     until("the other is delivered", SOON, || async { emulator.count("accepted").await == 1 }).await;
 }
+
+#[tokio::test]
+async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let sns = r#"{"severity": [{"prefix": "crit"}, "error"], "load": [{"numeric": [">", 8]}]}"#;
+    home.subscribe("ops", "wecom", "wecom-001", &["--filter", sns]);
+    let smn = r#"[{"name": "severity", "string_equals": ["info"]}, {"name": "team", "string_equals": ["db"]}]"#;
+    home.subscribe("ops", "wecom", "wecom-002", &["--filter", smn]);
+    let daemon = home.start().await;
+    let all = home.subscribe("ops", "lark", "lark-0001", &[]);
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let severity = |value: &str| json!([{"name": "severity", "type": "STRING", "value": value}]);
+    for (text, attributes, load) in [
+        ("hot", severity("critical"), 9),
+        ("cool", severity("critical"), 2),
+        ("calm", severity("info"), 9),
+        ("for lark alone", json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["feishu"]}]), 9),
+    ] {
+        let body = json!({"message": text, "message_attributes": attributes}).to_string();
+        let mut headers = lapin::types::FieldTable::default();
+        headers.insert("load".into(), lapin::types::AMQPValue::LongInt(load));
+        let properties = BasicProperties::default().with_headers(headers);
+        publisher.publish_bytes("ops", body.as_bytes(), properties).await;
+    }
+    until("who wants them has them", SOON, || async { emulator.count("accepted").await == 6 }).await;
+    until("the others are counted", SOON, || async {
+        daemon.metric("roomcast_deliveries_filtered_total").await == Some(6.0)
+    })
+    .await;
+    let mut shown = emulator.shown().await;
+    shown.values_mut().for_each(|texts| texts.sort());
+    assert_eq!(shown["wecom-001"], ["hot"]);
+    assert_eq!(shown["wecom-002"], ["calm"]);
+    assert_eq!(shown["lark-0001"], ["calm", "cool", "for lark alone", "hot"]);
+    until("all are acked", SOON, || async { publisher.depth("publish").await == 0 }).await;
+
+    // A filter is shown, changed, taken away; a mistake in one is named.
+    let updated = home.ok(&["subscription", "update", &all, "--filter", r#"{"severity": ["none"]}"#, "--json"], "");
+    assert!(updated.contains(r#""filter":{"severity":["none"]}"#), "{updated}");
+    publisher.publish("ops", &json!({"message": "unwanted", "message_attributes": severity("info")})).await;
+    until("it is passed by", SOON, || async { daemon.metric("roomcast_deliveries_filtered_total").await == Some(8.0) })
+        .await;
+    home.ok(&["subscription", "update", &all, "--filter", ""], "");
+    assert!(home.ok(&["subscription", "show", &all], "").contains("filter     none"));
+    for (filter, says) in [("{", "--filter is no JSON"), (r#"{"a": [{"suffix": "x"}]}"#, "filter: a: use texts")] {
+        let refused = home.cli(&["subscription", "update", &all, "--filter", filter], "");
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(64) && error.contains(says), "{error}");
+    }
+}
+
+/// The properties of a CloudEvent in binary mode.
+fn cloudevent(id: &str) -> BasicProperties {
+    let mut headers = lapin::types::FieldTable::default();
+    for (name, value) in [
+        ("cloudEvents:specversion", "1.0"),
+        ("cloudEvents:id", id),
+        ("cloudEvents:source", "/db"),
+        ("cloudEvents:type", "db.down"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ] {
+        headers.insert(name.into(), lapin::types::AMQPValue::LongString(value.into()));
+    }
+    BasicProperties::default().with_headers(headers)
+}
+
+#[tokio::test]
+async fn cloudevents_of_both_modes_are_heard_filtered_by_type_and_recognised_by_their_id() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    home.subscribe("ops", "wecom", "wecom-001", &["--filter", r#"{"type": ["db.down"]}"#]);
+    home.subscribe("ops", "wecom", "wecom-002", &["--filter", r#"{"type": ["db.up"]}"#]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let structured = json!({"specversion": "1.0", "id": "8", "source": "/db", "type": "db.up", "subject": "db-1",
+                            "datacontenttype": "text/markdown", "data": "**up**"});
+    let properties = BasicProperties::default().with_content_type("application/cloudevents+json".into());
+    publisher.publish_bytes("ops", structured.to_string().as_bytes(), properties.clone()).await;
+    publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
+    until("both arrive", SOON, || async { emulator.count("accepted").await == 2 }).await;
+    let shown = emulator.shown().await;
+    assert_eq!(
+        (&shown["wecom-001"][..], &shown["wecom-002"][..]),
+        (&["down".to_owned()][..], &["### db-1\n**up**".to_owned()][..])
+    );
+    until("a repeat is recognised", SOON, || async {
+        publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
+        daemon.metric("roomcast_duplicates_skipped_total").await > Some(0.0)
+    })
+    .await;
+    publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("9")).await;
+    until("another id is another event", SOON, || async { emulator.count("accepted").await == 3 }).await;
+
+    let bad = json!({"specversion": "0.3", "id": "1", "source": "/", "type": "t"}).to_string();
+    publisher.publish_bytes("ops", bad.as_bytes(), properties).await;
+    until("it is given up", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    let letter = publisher.get("dead.event").await.unwrap();
+    assert_eq!(header(&letter, "x-roomcast-detail"), "CloudEvent: specversion is 0.3: only 1.0 is taken");
+}
+
+#[tokio::test]
+async fn the_trace_of_an_event_survives_every_delay_and_its_death() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    emulator.fault(json!({"kind": "status", "status": 503})).await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
+    until("it is given up after two delays", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    let letter = publisher.get("dead.wecom").await.unwrap();
+    assert_eq!(header(&letter, "traceparent"), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_eq!(header(&letter, "cloudEvents:type"), "db.down");
+    assert_eq!(header(&letter, "x-roomcast-event"), "/db#7");
+    assert!(header(&letter, "x-roomcast-attempts").contains('3'), "it was delayed twice");
+}

@@ -1,0 +1,170 @@
+//! The attributes of an event: SMN's `message_attributes`, those of a CloudEvent around it, the headers of its message. Where several have a name, the
+//! first of them counts.
+
+use serde_json::Value;
+
+use super::{
+    decode::{Undecodable, mistake},
+    wire::{AttributeKind, AttributeWire},
+};
+use crate::domain::{Attribute, Attributes, HeaderValue, Headers};
+
+/// The longest name, in bytes. SMN takes 32 of `a-z 0-9 _`; headers have names of other kinds.
+const NAME_BYTES_MAX: usize = 128;
+/// The longest value, in bytes; SMN takes 32 characters.
+const VALUE_BYTES_MAX: usize = 1024;
+/// The most values of one attribute; SMN takes 10.
+const VALUES_MAX: usize = 100;
+
+/// Reads all attributes: the event's own, those of the CloudEvent around it, the headers.
+pub(super) fn attributes_of(
+    own: &[AttributeWire],
+    around: Vec<Attribute>,
+    headers: &Headers,
+) -> Result<Attributes, Undecodable> {
+    let mut attributes = Attributes::default();
+    for (at, one) in own.iter().enumerate() {
+        let place = format!("message_attributes[{at}]");
+        let values = values_of(&place, one)?;
+        if one.kind == AttributeKind::Protocol {
+            // Protocols that are none of ours (email, sms, …) have nobody here.
+            attributes.platforms = Some(values.iter().filter_map(|name| name.parse().ok()).collect());
+            continue;
+        }
+        if one.name.is_empty() || one.name.len() > NAME_BYTES_MAX {
+            return Err(mistake(format!("{place}.name must have 1 to {NAME_BYTES_MAX} bytes")));
+        }
+        if attributes.values(&one.name).is_some() {
+            return Err(mistake(format!("{place}.name is {:?}, which is there already", one.name)));
+        }
+        attributes.named.push(Attribute { name: one.name.clone(), values });
+    }
+    for one in around {
+        if attributes.values(&one.name).is_none() {
+            attributes.named.push(one);
+        }
+    }
+    for (name, value) in headers {
+        let values = values_in(value);
+        if !values.is_empty() && attributes.values(name).is_none() {
+            attributes.named.push(Attribute { name: name.clone(), values });
+        }
+    }
+    Ok(attributes)
+}
+
+fn values_of(place: &str, one: &AttributeWire) -> Result<Vec<String>, Undecodable> {
+    let wrong = |why: &str| mistake(format!("{place}.value {why}"));
+    let values = match (one.kind, &one.value) {
+        (AttributeKind::String, value) => vec![text_of(value).ok_or_else(|| wrong("must be text"))?],
+        (_, Value::Array(values)) if (1..=VALUES_MAX).contains(&values.len()) => {
+            let values: Option<Vec<_>> = values.iter().map(text_of).collect();
+            values.ok_or_else(|| wrong("must be a list of texts"))?
+        }
+        _ => return Err(wrong(&format!("must be a list of 1 to {VALUES_MAX} texts"))),
+    };
+    match values.iter().all(|value| (1..=VALUE_BYTES_MAX).contains(&value.len())) {
+        true => Ok(values),
+        false => Err(wrong(&format!("must have 1 to {VALUE_BYTES_MAX} bytes"))),
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// What a header says, if it says it in text, numbers or truth values.
+fn values_in(value: &HeaderValue) -> Vec<String> {
+    match value {
+        HeaderValue::Text(_) => value.as_text().map(str::to_owned).into_iter().collect(),
+        HeaderValue::Int(number) => vec![number.to_string()],
+        HeaderValue::Float(number) => vec![number.to_string()],
+        HeaderValue::Bool(truth) => vec![truth.to_string()],
+        HeaderValue::List(list) => list.iter().flat_map(values_in).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::Platform;
+
+    fn read(own: Value, headers: &[(&str, HeaderValue)]) -> Result<Attributes, String> {
+        let own: Vec<AttributeWire> = serde_json::from_value(own).map_err(|mistake| mistake.to_string())?;
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        attributes_of(&own, Vec::new(), &headers).map_err(|undecodable| undecodable.detail)
+    }
+
+    #[test]
+    fn attributes_are_the_events_own_and_then_its_headers() {
+        let own = json!([
+            {"name": "severity", "type": "STRING", "value": "critical"},
+            {"name": "tags", "type": "STRING_ARRAY", "value": ["db", "告警"]},
+            {"name": "load", "type": "STRING", "value": 9.5},
+        ]);
+        let headers = [
+            ("severity", HeaderValue::text("info")),
+            ("x-team", HeaderValue::Int(7)),
+            ("flags", HeaderValue::List(vec![HeaderValue::Bool(true), HeaderValue::text("a"), HeaderValue::Void])),
+            ("table", HeaderValue::Table(vec![])),
+        ];
+        let attributes = read(own, &headers).unwrap();
+        let values = |name: &str| attributes.values(name).map(|values| values.join(","));
+        assert_eq!(values("severity").as_deref(), Some("critical"));
+        assert_eq!(values("tags").as_deref(), Some("db,告警"));
+        assert_eq!(values("load").as_deref(), Some("9.5"));
+        assert_eq!(values("x-team").as_deref(), Some("7"));
+        assert_eq!(values("flags").as_deref(), Some("true,a"));
+        assert_eq!(values("table"), None);
+        assert_eq!(attributes.platforms, None);
+    }
+
+    #[test]
+    fn protocols_name_the_platforms_and_what_is_none_of_ours_has_nobody() {
+        let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["email", "feishu", "wecom"]}]);
+        assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![Platform::Lark, Platform::WeCom]));
+        let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["sms"]}]);
+        assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![]));
+    }
+
+    #[test]
+    fn a_mistake_says_where_it_is() {
+        for (own, says) in [
+            (
+                json!([{"name": "", "type": "STRING", "value": "x"}]),
+                "message_attributes[0].name must have 1 to 128 bytes",
+            ),
+            (json!([{"name": "a", "type": "STRING", "value": ["x"]}]), "message_attributes[0].value must be text"),
+            (
+                json!([{"name": "a", "type": "STRING", "value": ""}]),
+                "message_attributes[0].value must have 1 to 1024 bytes",
+            ),
+            (
+                json!([{"name": "a", "type": "STRING_ARRAY", "value": []}]),
+                "message_attributes[0].value must be a list of 1 to 100 texts",
+            ),
+            (
+                json!([{"name": "a", "type": "STRING_ARRAY", "value": [null]}]),
+                "message_attributes[0].value must be a list of texts",
+            ),
+            (
+                json!([{"name": "a", "type": "STRING", "value": "x"}, {"name": "a", "type": "STRING", "value": "y"}]),
+                "message_attributes[1].name is \"a\", which is there already",
+            ),
+        ] {
+            assert_eq!(read(own.clone(), &[]).unwrap_err(), says, "{own}");
+        }
+        assert!(
+            read(json!([{"name": "a", "type": "NUMBER", "value": 1}]), &[])
+                .unwrap_err()
+                .contains("unknown variant `NUMBER`")
+        );
+    }
+}
