@@ -28,14 +28,6 @@ pub(super) fn across(config: &Config, r: &mut Reader<'_>) {
         if section.quota.penalty_min > section.quota.penalty_max {
             r.across(&name, "penalty_min", "it is longer than penalty_max");
         }
-        let longest = section.quota.windows.iter().map(|window| window.span).max().unwrap_or_default();
-        if longest + config.pace.margin > config.store.ledger_window {
-            r.across(
-                &name,
-                "windows",
-                "a window is longer than store.ledger_window, so a restart would forget what was sent in it",
-            );
-        }
     }
     if config.admin.listen.is_some() && config.admin.token_file.is_none() {
         r.across("admin", "listen", "a TCP address needs admin.token_file, or anybody could subscribe and listen");

@@ -146,7 +146,6 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[event]\ntime_to_live = \"8d\"", "longer than event.time_to_live_max"),
         ("[send]\nconnect_timeout = \"1m\"", "longer than send.deadline"),
         ("[platforms.wecom]\npenalty_min = \"2m\"", "longer than penalty_max"),
-        ("[store]\nledger_window = \"30s\"", "longer than store.ledger_window"),
         ("[admin]\nlisten = \"0.0.0.0:1\"", "needs admin.token_file"),
         ("[broker]\nheartbeat = \"10ms\"", "at least 1s"),
         ("[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"", "it is no amqp"),
