@@ -223,7 +223,19 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
         texts.len() >= 5 && publisher.depth("publish").await == 0
     })
     .await;
-    let late = home.subscribe("ops", "wecom", "late-0123456789abcd", &[]);
+    // Now the slot still finds its place, and the database does not.
+    room(Some(fs::metadata(home.path("data/db/db")).unwrap().len()));
+    let late = endpoint("wecom", "late-0123456789abcd");
+    let add = ["subscription", "add", "--topic", "ops", "--platform", "wecom"];
+    let refused = home.cli(&add, &late);
+    assert_eq!(refused.status.code(), Some(69), "{}", String::from_utf8_lossy(&refused.stderr));
+    room(None);
+    let late = home.ok(&add, &late);
+    publisher.publish("ops", &json!({"message": "last"})).await;
+    until("it arrives at both", SOON, || async {
+        emulator.received().await.iter().filter(|one| one.to_string().contains("last")).count() == 2
+    })
+    .await;
     assert!(home.ok(&["store", "verify"], "").contains("subscriptions that open"));
     daemon.terminate();
     assert!(home.ok(&["subscription", "list"], "").contains(&late));
