@@ -25,7 +25,7 @@ use roomcast::{
     crypto::MasterKey,
     domain::{Endpoint, Mentions, Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
     fanout::Subscriptions,
-    store::{Change, NewSubscription, Settings, Store},
+    store::{Change, Entry, Ledger, LedgerKey, LedgerSettings, NewSubscription, Settings, Store},
 };
 
 const ON_TOPIC: usize = 100;
@@ -46,6 +46,8 @@ fn main() {
     for size in sizes {
         measure(size);
     }
+    one_topic(100_000);
+    ledger();
 }
 
 fn master(byte: u8) -> MasterKey {
@@ -169,6 +171,17 @@ fn measure(size: usize) {
         disk(dir.path()) as f64 / bytes as f64
     );
     println!("memory of all     {:>9.0} MB", resident());
+    let (backup, verified) = (dir.path().join("backup"), time(|| assert!(store.verify().unwrap().is_sound())));
+    let took = time(|| store.backup(&backup).unwrap());
+    let kept = disk(&backup);
+    fs::remove_dir_all(&backup).unwrap();
+    println!(
+        "backup            {:>9.1} s   {:>8.1} MB: of what is kept, the disk after the import was {:.2} times",
+        took.as_secs_f64(),
+        kept as f64 / 1e6,
+        used as f64 / kept as f64
+    );
+    println!("verify            {:>9.1} s", verified.as_secs_f64());
     drop(store);
     for (what, dir) in [("open, after a kill", killed.path()), ("open, after a stop", dir.path())] {
         let output =
@@ -176,6 +189,64 @@ fn measure(size: usize) {
         print!("{what:<22}{}", String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// Everybody on one topic, as fan-out reads it.
+fn one_topic(size: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = open(dir.path(), 1);
+    for first in (0..size).step_by(BATCH) {
+        store.add_all((first..(first + BATCH).min(size)).map(|n| subscription(topic(0), n)).collect()).unwrap();
+    }
+    println!("== {size} subscriptions on one topic");
+    let (mut after, mut times, mut heard) = (None, Vec::new(), 0);
+    let began = Instant::now();
+    loop {
+        let began = Instant::now();
+        let page = runtime.block_on(store.page(&topic(0), after)).unwrap();
+        times.push(began.elapsed());
+        heard += page.recipients.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(heard, size);
+    println!("all pages         {:>9.0} ms", began.elapsed().as_secs_f64() * 1e3);
+    report("page of 256", times);
+}
+
+/// Ten million deliveries go through the ledger, a hundred of each event, as fast as it takes them: how large it gets.
+fn ledger() {
+    const EVENTS: u64 = 100_000;
+    let dir = tempfile::tempdir().unwrap();
+    let settings = LedgerSettings { dir: dir.path().join("ledger"), window: Duration::from_secs(600) };
+    let clock = roomcast::clock::Clock::System;
+    let ledger = Ledger::open(settings.clone(), clock.now()).unwrap();
+    let (began, mut largest) = (Instant::now(), 0);
+    for first in (0..EVENTS).step_by(50) {
+        let key = |number: u64| LedgerKey(std::array::from_fn(|at| number.to_be_bytes()[at % 8]));
+        let done = |half: u8| (0..50).map(|n| SubscriptionId::from_bytes([half + n; 16])).collect();
+        let partial =
+            |number, half| Entry::Partial { key: key(number), fingerprint: [0; 16], event: [0; 16], done: done(half) };
+        // Half of the deliveries of each event are settled in one commit, the others, and with them the event, in the next.
+        ledger.append(&(first..first + 50).map(|number| partial(number, 0)).collect::<Vec<_>>(), clock.now()).unwrap();
+        ledger
+            .append(
+                &(first..first + 50).map(|number| Entry::Closed { key: key(number) }).collect::<Vec<_>>(),
+                clock.now(),
+            )
+            .unwrap();
+        if first % 1000 == 0 {
+            largest = largest.max(disk(&settings.dir));
+        }
+    }
+    let took = began.elapsed().as_secs_f64();
+    println!(
+        "== ten million deliveries through the ledger: {took:.1} s, at most {:.1} MB on the disk",
+        largest as f64 / 1e6
+    );
 }
 
 /// In a process of its own: how long opening takes, and how much memory that and a thousand pages need.

@@ -7,7 +7,10 @@ use axum::{
 };
 
 use super::wire::Problem;
-use crate::store::{BackupError, StoreError};
+use crate::{
+    store::{BackupError, StoreError},
+    telemetry::with_causes,
+};
 
 /// Why a request was refused, for the caller.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,9 @@ pub enum Refusal {
     /// The caller has not shown the token.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
+    /// Nothing is wrong with the request; the disk has no room or does not let the daemon in.
+    #[error("{0}")]
+    Unavailable(String),
     /// Nothing is wrong with the request; the daemon could not do it.
     #[error("{0}")]
     Internal(String),
@@ -33,7 +39,8 @@ impl From<StoreError> for Refusal {
             StoreError::RobotTaken { .. } | StoreError::Rotation { .. } => Self::Invalid(error.to_string()),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
-                Self::Internal(error.to_string())
+                let message = with_causes(&error);
+                if error.is_refused_by_disk() { Self::Unavailable(message) } else { Self::Internal(message) }
             }
         }
     }
@@ -58,6 +65,7 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         (status, Json(Problem { error: word.to_owned(), message: self.to_string() })).into_response()

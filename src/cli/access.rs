@@ -45,6 +45,7 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::Invalid(_) | Refusal::Unauthorized => Failure::Usage(message),
         Refusal::NotFound(_) => Failure::No(message),
+        Refusal::Unavailable(_) => Failure::Unavailable(message),
         Refusal::Internal(_) => Failure::Internal(message),
     }
 }

@@ -78,6 +78,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         .map_or_else(|_| format!("the daemon refused with status {status}"), |problem| problem.message);
     match status {
         StatusCode::NOT_FOUND => Failure::No(message),
+        StatusCode::SERVICE_UNAVAILABLE => Failure::Unavailable(message),
         status if status.is_client_error() => Failure::Usage(message),
         _ => Failure::Internal(message),
     }

@@ -208,7 +208,7 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
     file.write_all(&ring).and_then(|()| file.sync_all()).map_err(written)?;
 
     let mut slots = Slots::open(dir, false)?.slots;
-    let (db, mut count) = (Db::open(dir)?, 0);
+    let (db, mut count, mut epoch) = (Db::open(dir)?, 0, 0);
     let mut held = Vec::new();
     while let Some(bytes) = keys.next().map_err(read("keys"))? {
         let slot = bytes.split_first_chunk::<4>().and_then(|(at, slot)| {
@@ -220,6 +220,7 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
         });
         let slot = slot.ok_or_else(|| none("keys holds something that is no key".to_owned()))?;
         count += 1;
+        epoch = slot.epoch.max(epoch);
         if !gone.contains(&SubscriptionId::from_bytes(slot.binding.record)) {
             held.push(slot);
         }
@@ -251,6 +252,7 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
             format!("it should hold {} subscriptions; it has {seen} records and {count} keys", manifest.subscriptions);
         return Err(none(why));
     }
+    db.engine().set_word(engine::EPOCH_WORD, &epoch.to_be_bytes())?;
     db.engine().set_word(engine::FORMAT_WORD, &[FORMAT])?;
     Ok(restored)
 }

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use super::{
     Added, Change, NewSubscription, StoreError,
+    engine::EPOCH_WORD,
     record::Record,
     row::{Row, Version},
     slot::Slot,
@@ -27,6 +28,9 @@ use crate::{
 /// So many subscriptions are removed or sealed anew together.
 pub(super) const TOGETHER: usize = 256;
 
+/// No more subscriptions are added together: nobody else changes the store meanwhile.
+pub(super) const TOGETHER_MAX: usize = 1024;
+
 impl Store {
     /// Adds a subscription, durable when it returns. The same robot on the same topic again adds nothing. Blocks on the disk.
     pub fn add(&self, new: NewSubscription) -> Result<Added, StoreError> {
@@ -35,8 +39,18 @@ impl Store {
     }
 
     /// Adds subscriptions, each whole or not at all, durable when it returns; the outcomes are in the order of the subscriptions. Nobody else
-    /// changes the store meanwhile, so no more than some hundred should come together. Blocks on the disk.
-    pub fn add_all(&self, new: Vec<NewSubscription>) -> Result<Vec<Added>, StoreError> {
+    /// changes the store meanwhile, so no more than 1,024 go together; of more, those behind are added later. Blocks on the disk.
+    pub fn add_all(&self, mut new: Vec<NewSubscription>) -> Result<Vec<Added>, StoreError> {
+        let mut outcomes = Vec::new();
+        while !new.is_empty() {
+            let rest = new.split_off(new.len().min(TOGETHER_MAX));
+            outcomes.extend(self.add_together(new)?);
+            new = rest;
+        }
+        Ok(outcomes)
+    }
+
+    fn add_together(&self, new: Vec<NewSubscription>) -> Result<Vec<Added>, StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
         let (mut rows, mut outcomes, mut first) = (Vec::new(), Vec::new(), HashMap::new());
@@ -175,8 +189,7 @@ impl Open {
             }
             return added;
         }
-        writer.slots.settled(rows.len());
-        Ok(())
+        self.settled(writer, rows.len())
     }
 
     /// Puts new rows in place of old ones, sealed under new keys, and erases the old keys.
@@ -197,11 +210,13 @@ impl Open {
         match erased {
             Ok(()) => {
                 writer.slots.release(old_keys.iter().map(|(at, _)| *at));
-                writer.slots.settled(rows.len());
+                self.settled(writer, rows.len())
             }
-            Err(_) => writer.slots.unsettled(),
+            Err(error) => {
+                writer.slots.unsettled();
+                Err(error)
+            }
         }
-        erased
     }
 
     pub(super) fn remove_rows(&self, writer: &mut Writer, rows: &[Row]) -> Result<(), StoreError> {
@@ -217,11 +232,27 @@ impl Open {
         match removed {
             Ok(()) => {
                 writer.slots.release(held.iter().map(|row| row.slot));
-                writer.slots.settled(rows.len());
+                self.settled(writer, rows.len())
             }
-            Err(_) => writer.slots.unsettled(),
+            Err(error) => {
+                writer.slots.unsettled();
+                Err(error)
+            }
         }
-        removed
+    }
+
+    fn settled(&self, writer: &mut Writer, changes: usize) -> Result<(), StoreError> {
+        if writer.slots.settled(changes) {
+            let epoch = writer.slots.epoch() + 1;
+            self.begin_epoch(writer, epoch)?;
+        }
+        Ok(())
+    }
+
+    /// The database knows of an epoch before any slot does: one that knows less than the slots has lost what was written last.
+    pub(super) fn begin_epoch(&self, writer: &mut Writer, epoch: u32) -> Result<(), StoreError> {
+        self.db.engine().set_word(EPOCH_WORD, &epoch.to_be_bytes())?;
+        writer.slots.begin_epoch(epoch).map_err(|source| self.unwritten(source))
     }
 
     /// Seals a record under a new key, for that slot.

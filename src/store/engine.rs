@@ -32,6 +32,9 @@ const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Under which name the store says its format.
 pub(super) const FORMAT_WORD: &str = "format";
 
+/// Under which name the store says the newest epoch of its slots.
+pub(super) const EPOCH_WORD: &str = "epoch";
+
 /// The trees.
 pub(super) struct Trees {
     db: sled::Db,

@@ -96,7 +96,9 @@ fn a_crash_at_any_step_of_a_removal_leaves_it_whole_or_gone_for_good() {
     step("0 nothing");
     let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
     let row = db.get(id).unwrap().unwrap();
-    slots.begin_epoch().unwrap();
+    let epoch = slots.epoch() + 1;
+    db.engine().set_word(super::engine::EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
+    slots.begin_epoch(epoch).unwrap();
     step("1 epoch");
     slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
     step("2 erased");

@@ -80,6 +80,24 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether it is the disk or its owner that has to be asked: there is no room, or we may not.
+    #[must_use]
+    pub fn is_refused_by_disk(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match self {
+            Self::Full { .. } => true,
+            Self::Disk { source, .. } => {
+                matches!(
+                    source.kind(),
+                    FileTooLarge | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+                )
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Why the ledger does not do as asked.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger {path} cannot be {verb}")]

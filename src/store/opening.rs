@@ -15,8 +15,9 @@ use arc_swap::ArcSwap;
 use super::{
     Place, Settings, StoreError,
     cache::PageCache,
+    change::TOGETHER_MAX,
     db::Db,
-    engine::FORMAT_WORD,
+    engine::{EPOCH_WORD, FORMAT_WORD},
     keyring::{self, Keyring, Ring},
     lock::{self, Lock},
     removed::Removed,
@@ -32,6 +33,8 @@ use crate::{
 
 /// The format that is written.
 pub(super) const FORMAT: u8 = 2;
+/// No crash leaves more keys behind than are written together, with as many that they replace.
+const UNNAMED_MAX: usize = 2 * TOGETHER_MAX;
 /// In whose presence every row and slot is looked at: the store was put together from parts.
 pub(super) const UNVERIFIED: &str = "unverified";
 
@@ -47,6 +50,12 @@ impl Store {
         }
         let ring = open_ring(dir, &db, format, master)?;
         let found = Slots::open(dir, !db.is_empty()?)?;
+        let epoch = db.engine().word(EPOCH_WORD)?.and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let keys = found.slots.table().keys();
+        if found.slots.epoch() > epoch || (format.is_none() && keys > 0) {
+            // sled opens what it cannot read as if less, or nothing, had ever been written.
+            return Err(db.damaged("its database has lost what was written last"));
+        }
         let thorough = found.first_version || format != Some(FORMAT) || dir.join(UNVERIFIED).exists();
         let removed = Removed::open(&dir.join("removed"));
         let removed = removed.map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source })?;
@@ -61,7 +70,7 @@ impl Store {
         } else {
             open.look_at(found.recent)?;
         }
-        open.writer().slots.begin_epoch().map_err(|source| open.unwritten(source))?;
+        open.begin_epoch(&mut open.writer(), epoch + 1)?;
         if format != Some(FORMAT) {
             open.db.engine().set_word(FORMAT_WORD, &[FORMAT])?;
         }
@@ -110,7 +119,7 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 impl Open {
     /// Finishes what was interrupted among what was written last.
     fn look_at(&self, recent: Vec<(u32, Content)>) -> Result<(), StoreError> {
-        let mut writer = self.writer();
+        let (mut writer, mut unnamed) = (self.writer(), Vec::new());
         for (at, content) in recent {
             let (Content::Erased { record, .. }
             | Content::Key(super::slot::Slot { binding: crate::crypto::Binding { record, .. }, .. })) = &content
@@ -120,19 +129,19 @@ impl Open {
             let row = self.db.get(SubscriptionId::from_bytes(*record))?;
             match content {
                 Content::Key(slot) if row.as_ref().is_none_or(|row| row.binding() != slot.binding) => {
-                    self.erase_unnamed(&mut writer, at, *record)?;
+                    unnamed.push((at, *record));
                 }
-                Content::Key(slot) => self.erase_replaced(&mut writer, slot.replaced, *record)?,
+                Content::Key(slot) => unnamed.extend(self.replaced(slot.replaced, *record)?),
                 _ => self.remove_without_key(&mut writer, row)?,
             }
         }
-        Ok(())
+        self.erase_unnamed(&mut writer, &unnamed)
     }
 
     /// Finishes what was interrupted at any time.
     fn look_at_everything(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
-        let mut named = vec![false; self.table.len()];
+        let (mut named, mut unnamed) = (vec![false; self.table.len()], Vec::new());
         let mut after: Option<Place> = None;
         loop {
             let rows = self.db.all(after.as_ref(), slots::RUN)?;
@@ -152,11 +161,11 @@ impl Open {
                 if let Content::Key(slot) = content
                     && !is_named
                 {
-                    self.erase_unnamed(&mut writer, at, slot.binding.record)?;
+                    unnamed.push((at, slot.binding.record));
                 }
             }
         }
-        Ok(())
+        self.erase_unnamed(&mut writer, &unnamed)
     }
 
     fn remove_without_key(&self, writer: &mut Writer, row: Option<Row>) -> Result<(), StoreError> {
@@ -165,19 +174,26 @@ impl Open {
         self.remove_rows(writer, &[row])
     }
 
-    fn erase_replaced(&self, writer: &mut Writer, at: Option<u32>, record: [u8; 16]) -> Result<(), StoreError> {
-        let Some(at) = at else { return Ok(()) };
+    /// The slot of that record's key before, if it still holds it.
+    fn replaced(&self, at: Option<u32>, record: [u8; 16]) -> Result<Option<(u32, [u8; 16])>, StoreError> {
+        let Some(at) = at else { return Ok(None) };
         let found = self.table.run(usize::try_from(at).unwrap_or(usize::MAX)).map_err(|source| self.unread(source))?;
-        match found.into_iter().next() {
-            Some((_, Content::Key(old))) if old.binding.record == record => self.erase_unnamed(writer, at, record),
-            _ => Ok(()),
-        }
+        Ok(match found.into_iter().next() {
+            Some((_, Content::Key(old))) if old.binding.record == record => Some((at, record)),
+            _ => None,
+        })
     }
 
-    fn erase_unnamed(&self, writer: &mut Writer, at: u32, record: [u8; 16]) -> Result<(), StoreError> {
-        tracing::info!("erasing a key that no subscription names");
-        writer.slots.erase(&[(at, record)]).map_err(|source| self.unwritten(source))?;
-        writer.slots.release([at]);
+    fn erase_unnamed(&self, writer: &mut Writer, unnamed: &[(u32, [u8; 16])]) -> Result<(), StoreError> {
+        if unnamed.len() > UNNAMED_MAX {
+            // Erasing cannot be undone, and no crash leaves so many.
+            return Err(self.db.damaged("its database has lost subscriptions whose keys are still there"));
+        }
+        if !unnamed.is_empty() {
+            tracing::info!(count = unnamed.len(), "erasing keys that no subscription names");
+            writer.slots.erase(unnamed).map_err(|source| self.unwritten(source))?;
+            writer.slots.release(unnamed.iter().map(|(at, _)| *at));
+        }
         Ok(())
     }
 }

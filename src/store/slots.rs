@@ -186,9 +186,14 @@ impl Slots {
         Ok(recent)
     }
 
-    /// Everything that was interrupted is finished: what is written from now on is new.
-    pub(super) fn begin_epoch(&mut self) -> io::Result<()> {
-        self.epoch += 1;
+    /// The newest epoch of any slot, or the one that is being written.
+    pub(super) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Everything before is whole on the disk: what is written from now on is of that epoch.
+    pub(super) fn begin_epoch(&mut self, epoch: u32) -> io::Result<()> {
+        (self.epoch, self.changes) = (epoch, 0);
         self.write_header()
     }
 
@@ -250,12 +255,10 @@ impl Slots {
         self.free.extend(slots);
     }
 
-    /// So many changes are whole on the disk.
-    pub(super) fn settled(&mut self, changes: usize) {
+    /// So many changes are whole on the disk. Says whether it is time for a new epoch.
+    pub(super) fn settled(&mut self, changes: usize) -> bool {
         self.changes += changes;
-        if self.changes >= CHANGES_IN_EPOCH && !self.unsettled {
-            (self.epoch, self.changes) = (self.epoch + 1, 0);
-        }
+        self.changes >= CHANGES_IN_EPOCH && !self.unsettled
     }
 
     /// A change failed on the way: the next start has to look at it.
@@ -334,7 +337,8 @@ mod tests {
 
     fn open(dir: &Path) -> Slots {
         let mut slots = Slots::open(dir, false).unwrap().slots;
-        slots.begin_epoch().unwrap();
+        let epoch = slots.epoch() + 1;
+        slots.begin_epoch(epoch).unwrap();
         slots
     }
 
@@ -364,7 +368,11 @@ mod tests {
         for byte in 1..=3 {
             let at = slots.take(1).unwrap()[0];
             slots.write(&[slot(at, byte)]).unwrap();
-            slots.settled(if byte == 1 { CHANGES_IN_EPOCH } else { 1 });
+            let full = slots.settled(if byte == 1 { CHANGES_IN_EPOCH } else { 1 });
+            assert_eq!(full, byte == 1);
+            if full {
+                slots.begin_epoch(2).unwrap();
+            }
         }
         drop(slots);
         let recent: Vec<_> = Slots::open(dir.path(), true).unwrap().recent.iter().map(|(at, _)| *at).collect();

@@ -209,7 +209,7 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
         &["subscription", "add", "--topic", "ops", "--platform", "wecom"],
         &endpoint("wecom", "late-0123456789abcd"),
     );
-    assert_eq!(refused.status.code(), Some(70), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(69), "{}", String::from_utf8_lossy(&refused.stderr));
     for number in 0..5 {
         publisher.publish("ops", &json!({"message": format!("full {number}")})).await;
     }
@@ -223,7 +223,19 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
         texts.len() >= 5 && publisher.depth("publish").await == 0
     })
     .await;
-    let late = home.subscribe("ops", "wecom", "late-0123456789abcd", &[]);
+    // Now the slot still finds its place, and the database does not.
+    room(Some(fs::metadata(home.path("data/db/db")).unwrap().len()));
+    let late = endpoint("wecom", "late-0123456789abcd");
+    let add = ["subscription", "add", "--topic", "ops", "--platform", "wecom"];
+    let refused = home.cli(&add, &late);
+    assert_eq!(refused.status.code(), Some(69), "{}", String::from_utf8_lossy(&refused.stderr));
+    room(None);
+    let late = home.ok(&add, &late);
+    publisher.publish("ops", &json!({"message": "last"})).await;
+    until("it arrives at both", SOON, || async {
+        emulator.received().await.iter().filter(|one| one.to_string().contains("last")).count() == 2
+    })
+    .await;
     assert!(home.ok(&["store", "verify"], "").contains("subscriptions that open"));
     daemon.terminate();
     assert!(home.ok(&["subscription", "list"], "").contains(&late));
@@ -252,6 +264,45 @@ async fn a_store_that_is_damaged_or_may_not_be_read_is_said_so_and_left_as_it_is
         }
         fs::write(&path, good).unwrap();
         assert!(home.ok(&["subscription", "list"], "").contains(&id), "{file}: nothing was lost");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_let_us_write_or_in_is_said_so() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let home = home_without_broker();
+    home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
+    // Nothing keeps root out, so the command runs as nobody there, with a copy of the program that nobody can reach.
+    let program = home.path("roomcast");
+    fs::copy(env!("CARGO_BIN_EXE_roomcast"), &program).unwrap();
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        let chown = Command::new("chown").arg("-R").arg("65534:65534").arg(home.dir()).status().unwrap();
+        assert!(chown.success());
+    }
+    let try_to = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).arg("--config").arg(home.path("roomcast.toml")).env_clear();
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(try_to(&["subscription", "list"]).0, Some(0), "it works before");
+    for (name, mode, says) in [
+        ("data", 0o000, "Permission denied"),
+        ("data/slots", 0o400, "Permission denied"),
+        ("data/db", 0o500, "Permission denied"),
+    ] {
+        let mode_before = fs::metadata(home.path(name)).unwrap().permissions();
+        fs::set_permissions(home.path(name), PermissionsExt::from_mode(mode)).unwrap();
+        let (code, said) = try_to(&["subscription", "list"]);
+        if name != "data/db" {
+            assert!(code == Some(69) && said.contains("cannot be") && said.contains(says), "{name}: {code:?} {said}");
+        }
+        fs::set_permissions(home.path(name), mode_before).unwrap();
+        assert_eq!(try_to(&["subscription", "list"]).0, Some(0), "{name}: nothing was lost");
     }
 }
 
