@@ -36,17 +36,18 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     let mut beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
     let users = MENTIONS_MAX - mentions.mobiles.len();
     beyond.extend(mentions.users.split_off(mentions.users.len().min(users)));
-    let subject = words.subject.unwrap_or_default();
-    // A mention shows only where the text says it.
-    let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
-    for one in mentions.mobiles.iter().chain(&mentions.users) {
-        let said = format!("@{one}");
-        if !words.text.contains(&said) {
-            tail.push_str(if tail.is_empty() { "\n" } else { " " });
-            tail.push_str(&said);
+    let note = unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>());
+    let tail = |title: &str, text: &str| {
+        let mut tail = keyword_tail(words.keyword, &[title, text]);
+        // A mention shows only where the text says it.
+        for said in mentions.mobiles.iter().chain(&mentions.users).map(|one| format!("@{one}")) {
+            if !text.contains(&said) {
+                tail.push_str(if tail.is_empty() { "\n" } else { " " });
+                tail.push_str(&said);
+            }
         }
-    }
-    tail.push_str(&unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>()));
+        tail + &note
+    };
     let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
     let room = BODY_BYTES_MAX.saturating_sub(spent);
@@ -54,12 +55,13 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = Flow::from(format!("{head}{}", words.text));
-            ("text", json!({"content": flow.fit(&tail, room, IN_JSON)}))
+            ("text", json!({"content": flow.fit(|text| tail("", text), room, IN_JSON)}))
         }
         Format::Markdown => {
             let head = words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
-            let flow = Markdown::read(words.text).for_dingtalk(&head);
-            ("markdown", json!({"title": title(words), "text": flow.fit(&tail, room, IN_JSON)}))
+            let (title, flow) = (title(words), Markdown::read(words.text).for_dingtalk(&head));
+            let text = flow.fit(|text| tail(&title, text), room, IN_JSON);
+            ("markdown", json!({"title": title, "text": text}))
         }
     };
     object([("msgtype", kind.into()), (kind, content), ("at", at)])

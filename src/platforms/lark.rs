@@ -22,19 +22,22 @@ const TITLE_BYTES_MAX: usize = 300;
 
 /// Writes text as `text`, markdown as a card of schema 2.0: only that one shows headings, quotes, code and tables.
 pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
-    let tail = keyword_tail(words.keyword, &[words.subject.unwrap_or_default(), words.text]) + &mentions(words);
+    let mentions = mentions(words);
+    let tail = |title: &str, text: &str| keyword_tail(words.keyword, &[title, text]) + &mentions;
     let room = BODY_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let text = Flow::from(format!("{head}{}", words.text)).fit(&tail, room, IN_JSON);
+            let text = Flow::from(format!("{head}{}", words.text)).fit(|text| tail("", text), room, IN_JSON);
             object([("msg_type", "text".into()), ("content", json!({"text": text}))])
         }
         Format::Markdown => {
-            let text = Markdown::read(words.text).for_lark("").fit(&tail, room, IN_JSON);
+            let first_line = words.subject.map(|subject| subject.lines().next().unwrap_or_default());
+            let title = first_line.map(|line| cut(line, TITLE_BYTES_MAX, IN_JSON));
+            let flow = Markdown::read(words.text).for_lark("");
+            let text = flow.fit(|text| tail(title.unwrap_or_default(), text), room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
-            if let Some(subject) = words.subject {
-                let title = cut(subject.lines().next().unwrap_or_default(), TITLE_BYTES_MAX, IN_JSON);
+            if let Some(title) = title {
                 let mut header = object([("title", json!({"tag": "plain_text", "content": title}))]);
                 if let Some(color) = words.color {
                     header.insert("template".to_owned(), color.into());

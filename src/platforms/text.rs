@@ -53,16 +53,22 @@ impl From<String> for Flow {
 }
 
 impl Flow {
-    /// The text, cut if need be, then `tail`, which is kept whole unless it alone is too long: all of it costs at most `max`.
-    pub(super) fn fit(&self, tail: &str, max: usize, cost: Cost) -> String {
+    /// The text, cut if need be, then its tail, which is kept whole unless it alone is too long: all of it costs at most `max`.
+    ///
+    /// `tail` gives what has to be said besides what it is given. Of a text that is cut nobody knows what is left, so then all of it is said.
+    pub(super) fn fit(&self, tail: impl Fn(&str) -> String, max: usize, cost: Cost) -> String {
         let total = |part: &str| part.chars().map(cost).sum::<usize>();
-        let apart = if tail.is_empty() { "" } else { self.apart };
-        let tail = format!("{apart}{tail}");
+        let tail_of = |text: &str| {
+            let tail = tail(text);
+            if tail.is_empty() { tail } else { format!("{}{tail}", self.apart) }
+        };
+        let whole = format!("{}{}", self.text, tail_of(&self.text));
+        if total(&whole) <= max {
+            return whole;
+        }
+        let tail = tail_of("");
         let tail = cut(&tail, max, cost);
         let left = max - total(tail);
-        if total(&self.text) <= left {
-            return format!("{}{tail}", self.text);
-        }
         let notice = |bytes: usize| format!("{}\n… ({bytes} bytes left out)", self.apart);
         // As long as the longest notice can be, so that room for it is certain.
         let (kept, closing) = self.beginning(left.saturating_sub(total(&notice(self.text.len()))), cost);
@@ -148,7 +154,7 @@ mod tests {
     use super::*;
 
     fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
-        Flow::from(text.to_owned()).fit(tail, max, cost)
+        Flow::from(text.to_owned()).fit(|_| tail.to_owned(), max, cost)
     }
 
     #[test]
@@ -163,6 +169,14 @@ mod tests {
     fn what_fits_stays_as_it_is() {
         assert_eq!(fit("abc", "d", 4, RAW), "abcd");
         assert_eq!(fit("a\"c", "", 4, IN_JSON), "a\"c");
+    }
+
+    #[test]
+    fn what_has_to_be_said_is_said_again_if_the_place_that_said_it_may_be_cut_away() {
+        let flow = Flow::from(format!("{} ops", "x".repeat(100)));
+        let tail = |text: &str| keyword_tail(Some("ops"), &[text]);
+        assert!(flow.fit(tail, 104, RAW).ends_with("x ops"));
+        assert!(flow.fit(tail, 103, RAW).ends_with(" bytes left out)\nops"));
     }
 
     #[test]

@@ -24,12 +24,14 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
 /// Writes text or markdown. Text mentions everybody, and members by user id or mobile number; markdown mentions by user id only, and a note says whom it
 /// cannot.
 pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
-    let subject = words.subject.unwrap_or_default();
-    let mut tail = keyword_tail(words.keyword, &[subject, words.text]);
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let content = Flow::from(format!("{head}{}", words.text)).fit(&tail, TEXT_BYTES_MAX, RAW);
+            let content = Flow::from(format!("{head}{}", words.text)).fit(
+                |text| keyword_tail(words.keyword, &[text]),
+                TEXT_BYTES_MAX,
+                RAW,
+            );
             let mut text = object([("content", content.into())]);
             let mut users = words.mentions.users.clone();
             if words.mentions.all {
@@ -53,16 +55,16 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
             }
             // A phone that rings matters more than a table.
             let rings = !named.is_empty() || words.text.contains("<@");
-            let named: Vec<_> =
-                named.into_iter().map(|user| format!("<@{user}>")).filter(|tag| !words.text.contains(tag)).collect();
-            if !named.is_empty() {
-                tail.push('\n');
-                tail.push_str(&named.join(" "));
-            }
-            tail.push_str(&unmentioned_tail(&others));
+            let note = unmentioned_tail(&others);
+            let tail = |text: &str| {
+                let tags = named.iter().map(|user| format!("<@{user}>")).filter(|tag| !text.contains(tag));
+                let tags = tags.collect::<Vec<_>>().join(" ");
+                let line = if tags.is_empty() { "" } else { "\n" };
+                format!("{}{line}{tags}{note}", keyword_tail(words.keyword, &[text]))
+            };
             let markdown = Markdown::read(words.text);
             let kind = if rings { WeComKind::Markdown } else { markdown.wecom_kind() };
-            let content = markdown.for_wecom(&head, kind).fit(&tail, MARKDOWN_BYTES_MAX, RAW);
+            let content = markdown.for_wecom(&head, kind).fit(tail, MARKDOWN_BYTES_MAX, RAW);
             let kind = match kind {
                 WeComKind::Markdown => "markdown",
                 WeComKind::MarkdownV2 => "markdown_v2",

@@ -85,7 +85,7 @@ fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_th
 
 #[test]
 fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
-    let fit = |source: &str, max| Markdown::read(source).for_lark("").fit("\n@x", max, IN_JSON);
+    let fit = |source: &str, max| Markdown::read(source).for_lark("").fit(|_| "\n@x".to_owned(), max, IN_JSON);
     let paragraphs = format!("{}\n\n{}\n\n{}", "a".repeat(100), "b".repeat(100), "c".repeat(100));
     assert_eq!(
         fit(&paragraphs, 260),
@@ -101,7 +101,7 @@ fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
 #[test]
 fn a_block_of_code_that_is_cut_is_closed() {
     let source = format!("> before\n>\n> ```\n{}> ```", "> some code\n".repeat(100));
-    let cut = Markdown::read(&source).for_lark("").fit("", 300, IN_JSON);
+    let cut = Markdown::read(&source).for_lark("").fit(|_| String::new(), 300, IN_JSON);
     assert_eq!(cut.matches("```").count(), 2, "{cut}");
     assert!(cut.contains("some code\n> ```\n\n… ("), "{cut}");
 }
@@ -159,7 +159,7 @@ proptest! {
             markdown.for_wecom("### s\n", WeComKind::Markdown),
             markdown.for_wecom("", WeComKind::MarkdownV2),
         ] {
-            let text = flow.fit("\n@tail", max, IN_JSON);
+            let text = flow.fit(|_| "\n@tail".to_owned(), max, IN_JSON);
             prop_assert!(text.chars().map(IN_JSON).sum::<usize>() <= max);
             prop_assert!(text.ends_with("@tail"));
             prop_assert!(source.trim().is_empty() || !flow.text.is_empty());
@@ -177,7 +177,7 @@ proptest! {
         max in 150_usize..600,
     ) {
         let source = parts.concat();
-        let text = Markdown::read(&source).for_lark("").fit("", max, IN_JSON);
+        let text = Markdown::read(&source).for_lark("").fit(|_| String::new(), max, IN_JSON);
         prop_assert_eq!(text.matches("```").count() % 2, 0, "{}", text);
         prop_assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{}", text);
     }

@@ -1,0 +1,238 @@
+//! What roomcast sends, beside what clients that others wrote send for the same content: their requests were recorded by `tests/clients/record.sh`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails by panicking"
+)]
+
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+
+use roomcast::{
+    domain::{
+        Delivery, Endpoint, EventId, Mentions, Moment, Options, Platform, Published, RobotId, Secret, Subscription,
+        SubscriptionId, SubscriptionState,
+    },
+    fanout::{Decoder, Known, Settings},
+    platforms::{Draft, prepare},
+};
+use serde_json::{Value, json};
+use url::Url;
+
+/// A recorded request.
+struct Recorded {
+    client: String,
+    name: String,
+    path: String,
+    query: BTreeMap<String, String>,
+    body: Value,
+}
+
+fn recorded() -> Vec<Recorded> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/clients");
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let file: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        for request in file["requests"].as_array().unwrap() {
+            all.push(Recorded {
+                client: file["client"].as_str().unwrap().to_owned(),
+                name: request["name"].as_str().unwrap().to_owned(),
+                path: request["path"].as_str().unwrap().to_owned(),
+                query: serde_json::from_value(request["query"].clone()).unwrap(),
+                body: request["body"].clone(),
+            });
+        }
+    }
+    assert_eq!(all.len(), 26, "all clients were recorded");
+    all
+}
+
+impl Recorded {
+    fn platform(&self) -> Platform {
+        match self.path.as_str() {
+            "/robot/send" => Platform::DingTalk,
+            "/cgi-bin/webhook/send" => Platform::WeCom,
+            _ => Platform::Lark,
+        }
+    }
+
+    /// When and with which secret it was signed, and the signature.
+    fn signature(&self) -> Option<(Moment, &'static str, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        match self.platform() {
+            Platform::Lark => {
+                let seconds: u64 = text(self.body.get("timestamp")?).parse().unwrap();
+                Some((Moment::from_unix_millis(seconds * 1000), "testsecret", text(&self.body["sign"])))
+            }
+            _ => {
+                let millis = self.query.get("timestamp")?.parse().unwrap();
+                Some((Moment::from_unix_millis(millis), "SECtest", self.query["sign"].clone()))
+            }
+        }
+    }
+}
+
+/// What roomcast sends for an event: the address's path and query, and the body.
+fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (Url, Value) {
+    let settings = Settings {
+        size_max: 256 * 1024,
+        time_to_live: Duration::from_secs(60),
+        time_to_live_max: Duration::from_secs(60),
+    };
+    let published =
+        Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };
+    let now = signed.map_or(Moment::from_unix_millis(0), |(at, _)| at);
+    let known = Known { id: EventId::new("e"), received_at: now, expires_at: None, urgent: false };
+    let event = Decoder::new(settings).decode(published, known).map_err(|refused| refused.1).unwrap();
+    let endpoint = match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
+        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
+        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7aaa-4bc4-97a0-0ec2afa5aaa1",
+    };
+    let (id, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([1; 16]));
+    let subscription = Subscription {
+        id,
+        topic: "ops".parse().unwrap(),
+        platform,
+        robot,
+        endpoint: Endpoint::new(endpoint.to_owned()),
+        secret: signed.map(|(_, secret)| Secret::new(secret.to_owned())),
+        keyword: None,
+        name: None,
+        mentions: Mentions::default(),
+        state: SubscriptionState::Active,
+        options: Options::default(),
+        created_at: now,
+    };
+    let delivery = Delivery::fresh(&Arc::new(event), id, platform, robot);
+    let prepared = prepare(&Draft { delivery: &delivery, subscription: &subscription, now });
+    let prepared = prepared.unwrap_or_else(|unsendable| panic!("{unsendable:?}"));
+    (prepared.url.expose().parse().unwrap(), serde_json::from_slice(&prepared.body).unwrap())
+}
+
+#[test]
+fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_the_same_address_with_the_same_signature() {
+    for one in recorded() {
+        let (platform, signature) = (one.platform(), one.signature());
+        let event = json!({"message_structure": {"default": "d", platform.as_str(): one.body}});
+        let (url, mut body) = sent(platform, &event, signature.as_ref().map(|(at, secret, _)| (*at, *secret)));
+        // By which DingTalk recognises a repeat. No client sends it.
+        assert_eq!(body.as_object_mut().unwrap().shift_remove("msgUuid").is_some(), platform == Platform::DingTalk);
+        assert_eq!(body, one.body, "{} {}", one.client, one.name);
+        assert_eq!(url.path(), one.path, "{} {}", one.client, one.name);
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        assert_eq!(query, one.query, "{} {}", one.client, one.name);
+    }
+    let signed = recorded().iter().filter(|one| one.signature().is_some()).count();
+    assert_eq!(signed, 3, "two clients for DingTalk and one for Lark sign");
+}
+
+/// What a client was told to send, as an event, with what is different in our request and why.
+struct Same {
+    client: &'static str,
+    name: &'static str,
+    event: Value,
+    /// Pointers into the client's body, and what stands there in ours.
+    differences: Vec<(&'static str, Value)>,
+}
+
+fn same() -> Vec<Same> {
+    // We always name all three ways to mention; the clients leave out what is empty.
+    let at = |mobiles: &[&str], all: bool| ("/at", json!({"atMobiles": mobiles, "atUserIds": [], "isAtAll": all}));
+    let number = "13800000000";
+    vec![
+        Same {
+            client: "DingtalkChatbot",
+            name: "signed text",
+            event: json!({"message": "db-1 告警", "at": {"mobiles": [number]}}),
+            differences: vec![at(&[number], false)],
+        },
+        Same {
+            client: "DingtalkChatbot",
+            name: "text to all",
+            event: json!({"message": "db-1 is down", "at": {"all": true}}),
+            differences: vec![at(&[], true)],
+        },
+        Same {
+            client: "DingtalkChatbot",
+            name: "markdown",
+            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"mobiles": [number]}}),
+            differences: vec![at(&[number], false)],
+        },
+        Same {
+            client: "dingtalk-robot-sender",
+            name: "signed text",
+            event: json!({"message": "db-1 告警 @13800000000", "at": {"mobiles": [number]}}),
+            differences: vec![at(&[number], false)],
+        },
+        Same {
+            client: "dingtalk-robot-sender",
+            name: "markdown",
+            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"all": true}}),
+            differences: vec![at(&[], true)],
+        },
+        Same { client: "pylgb", name: "signed text", event: json!({"message": "db-1 告警"}), differences: vec![] },
+        Same {
+            client: "pylgb",
+            name: "text to all",
+            event: json!({"message": "db-1 is down", "at": {"all": true}}),
+            // The client was given the mention within the line; we write it on a line of its own.
+            differences: vec![("/content/text", json!("db-1 is down\n<at user_id=\"all\"></at>"))],
+        },
+        Same {
+            client: "larkpy",
+            name: "card",
+            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown"}),
+            // The client sets margins, sizes, an empty subtitle and a colour of its own liking; the default of all of them is ours.
+            differences: vec![
+                ("/card/config", Value::Null),
+                ("/card/header", json!({"title": {"tag": "plain_text", "content": "db-1"}})),
+                ("/card/body", json!({"elements": [{"tag": "markdown", "content": "is **down**"}]})),
+            ],
+        },
+        Same {
+            client: "pywgb",
+            name: "text",
+            event: json!({"message": "db-1 告警", "at": {"all": true, "mobiles": [number], "users": ["ann"]}}),
+            differences: vec![],
+        },
+        Same {
+            client: "pywgb",
+            name: "markdown",
+            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"users": ["ann"]}}),
+            differences: vec![],
+        },
+        Same {
+            client: "pywgb",
+            name: "markdown_v2",
+            event: json!({"message": "|host|state|\n|-|-|\n|db-1|down|", "format": "markdown"}),
+            differences: vec![],
+        },
+    ]
+}
+
+#[test]
+fn our_own_text_and_markdown_are_what_the_clients_send_for_the_same_content() {
+    let recorded = recorded();
+    for one in same() {
+        let theirs = recorded.iter().find(|other| other.client == one.client && other.name == one.name).unwrap();
+        let signature = theirs.signature();
+        let signed = signature.as_ref().map(|(at, secret, _)| (*at, *secret));
+        let (url, mut body) = sent(theirs.platform(), &one.event, signed);
+        body.as_object_mut().unwrap().shift_remove("msgUuid");
+        let mut expected = theirs.body.clone();
+        for (pointer, ours) in one.differences {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            let parent = expected.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            assert!(parent.contains_key(field), "{} {}: {pointer} is in the client's request", one.client, one.name);
+            if ours.is_null() {
+                parent.shift_remove(field);
+            } else {
+                parent.insert(field.to_owned(), ours);
+            }
+        }
+        assert_eq!(body, expected, "{} {}", one.client, one.name);
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        assert_eq!(query, theirs.query, "{} {}", one.client, one.name);
+    }
+}
