@@ -62,7 +62,7 @@ impl Permit {
         Ok(())
     }
 
-    /// Gives the permit back with the attempt's verdict.
+    /// Gives the permit back with the attempt's verdict, after [`Permit::leaves`].
     #[must_use]
     pub fn finish(mut self, verdict: Verdict, took: Duration) -> Changes {
         self.stage = Stage::Returned;

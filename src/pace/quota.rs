@@ -55,3 +55,16 @@ pub struct HealthPolicy {
     /// The longest wait between two tries; each that fails doubles the wait up to this.
     pub probe_max: Duration,
 }
+
+/// A quota of these windows, each so many messages in so many milliseconds, and nothing else.
+#[cfg(test)]
+pub(super) fn quota(windows: &[(u32, u64)]) -> PlatformQuota {
+    let span = Duration::from_millis;
+    PlatformQuota {
+        windows: windows.iter().map(|(max, millis)| WindowQuota { max: *max, span: span(*millis) }).collect(),
+        margin: Duration::ZERO,
+        rate_per_second: None,
+        penalty_min: Duration::ZERO,
+        penalty_max: Duration::ZERO,
+    }
+}

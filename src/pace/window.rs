@@ -87,20 +87,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pace::WindowQuota;
+    use crate::pace::quota::quota;
 
     const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
-
-    fn quota(windows: &[(u32, u64)]) -> PlatformQuota {
-        let span = Duration::from_millis;
-        PlatformQuota {
-            windows: windows.iter().map(|(max, millis)| WindowQuota { max: *max, span: span(*millis) }).collect(),
-            margin: Duration::ZERO,
-            rate_per_second: None,
-            penalty_min: Duration::ZERO,
-            penalty_max: Duration::ZERO,
-        }
-    }
 
     fn at(millis: u64) -> Moment {
         T0.after(Duration::from_millis(millis))

@@ -45,10 +45,9 @@ impl Lane {
         self.call_first();
     }
 
-    /// Takes the permit back. `in_group` says that the robot's organisation is known, which then is held instead of the robot when the monthly
+    /// Takes the permit back of a message that has left. `in_group` says that the robot's organisation is known, which then is held instead of the robot when the monthly
     /// quota is used up.
     pub(in crate::pace) fn finish(&mut self, now: Moment, end: &Finish, in_group: bool, rules: &Rules<'_>) -> Finished {
-        self.departing = false;
         self.window.finish(now, rules.quota);
         if let Some(took) = end.took {
             self.answer_time = took.min(ANSWER_TIME_MAX).max(self.answer_time * 7 / 8);
@@ -123,7 +122,6 @@ impl Lane {
 
     /// The robot was held before the process began.
     pub(in crate::pace) fn recall_hold(&mut self, hold: Hold) {
-        self.strikes = u32::MAX / 2;
         self.hold = Some(hold);
     }
 
