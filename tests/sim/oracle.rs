@@ -203,7 +203,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// A robot whose platform refuses is tried with one message at a time until it listens again.
+    /// A robot whose platform refuses, for speed once or for its security setting three times in a row, is tried with one message at a
+    /// time until it listens again.
     pub fn probes_go_alone(&self) {
         for chat in 0..self.chats.chats.len() {
             let mut moves = Vec::new();
@@ -212,7 +213,7 @@ impl<'a> Oracle<'a> {
                 moves.extend(request.known_at.map(|known| (known, 0, number)));
             }
             moves.sort_unstable();
-            let (mut held, mut probing) = (false, None);
+            let (mut held, mut probing, mut strikes) = (false, None, 0);
             for (at, what, number) in moves {
                 let request = self.request(number);
                 match what {
@@ -222,7 +223,8 @@ impl<'a> Oracle<'a> {
                     }
                     1 => (),
                     _ => {
-                        held |= request.outcome == Outcome::Closed;
+                        strikes = if request.outcome == Outcome::Ill { strikes + 1 } else { 0 };
+                        held |= request.outcome == Outcome::Closed || strikes >= 3;
                         if probing == Some(number) {
                             held = !matches!(request.outcome, Outcome::Accepted | Outcome::Unwelcome);
                             probing = None;
@@ -241,6 +243,17 @@ impl<'a> Oracle<'a> {
         };
         let chats = self.chats.chats.iter().enumerate();
         chats.flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed))).collect()
+    }
+
+    /// How many requests for a robot ended so.
+    pub fn count(&self, robot: usize, outcome: Outcome) -> usize {
+        self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == outcome).count()
+    }
+
+    /// The events of each message that a robot took, in the order of their leaving.
+    pub fn messages(&self, robot: usize) -> Vec<&[u32]> {
+        let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
+        requests.map(|one| one.names.as_slice()).collect()
     }
 
     /// The times at which a robot took messages.
