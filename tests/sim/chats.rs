@@ -47,6 +47,8 @@ pub enum Outcome {
     TooFast,
     /// Somebody else was.
     Closed,
+    /// The robot's security setting refuses us.
+    Ill,
     Unwelcome,
     Failed,
     NeverArrived,
@@ -69,7 +71,7 @@ pub struct Request {
 impl Request {
     /// Whether it uses some of the quota: everything that arrived, but for what was refused.
     pub fn counts(&self) -> bool {
-        self.arrived_at.is_some() && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed)
+        self.arrived_at.is_some() && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed | Outcome::Ill)
     }
 
     /// Whether whoever sent it knows what the platform said.
@@ -85,6 +87,8 @@ pub struct Chat {
     blocked_until: Micros,
     /// When somebody else has used up the robot's quota.
     pub closed: Vec<(Micros, Micros)>,
+    /// When the robot's security setting refuses us.
+    pub ill: Vec<(Micros, Micros)>,
 }
 
 pub struct Chats {
@@ -103,6 +107,7 @@ impl Chats {
             arrivals: VecDeque::new(),
             blocked_until: 0,
             closed: Vec::new(),
+            ill: Vec::new(),
         };
         Self {
             chats: robots.iter().map(chat).collect(),
@@ -181,6 +186,7 @@ impl Chats {
             (Reply::None(code), _) => return Err(NoAnswer { code, detail: "as the dice would have it".to_owned() }),
             (_, Outcome::TooFast | Outcome::Closed) => (200, too_fast(platform)),
             (Reply::Error, _) => (500, "<html>busy</html>"),
+            (_, Outcome::Ill) => (200, insecure(platform)),
             (_, Outcome::Unwelcome) => (200, unwelcome(platform)),
             _ => (200, welcome(platform)),
         };
@@ -193,6 +199,9 @@ impl Chat {
     fn admit(&mut self, at: Micros) -> Option<Outcome> {
         if at < self.blocked_until || self.closed.iter().any(|(from, to)| (*from..*to).contains(&at)) {
             return Some(Outcome::Closed);
+        }
+        if self.ill.iter().any(|(from, to)| (*from..*to).contains(&at)) {
+            return Some(Outcome::Ill);
         }
         let full = |limit: &Limit| {
             let oldest = self.arrivals.len().checked_sub(limit.most).and_then(|place| self.arrivals.get(place));
@@ -228,6 +237,14 @@ const fn too_fast(platform: Platform) -> &'static str {
             r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#
         }
         Platform::WeCom => r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
+    }
+}
+
+const fn insecure(platform: Platform) -> &'static str {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => r#"{"errcode":310000,"errmsg":"keywords not in content"}"#,
+        Platform::Lark => r#"{"code":19024,"data":{},"msg":"Key Words Not Found"}"#,
+        Platform::WeCom => r#"{"errcode":60020,"errmsg":"not allow to access from your ip"}"#,
     }
 }
 

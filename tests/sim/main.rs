@@ -20,6 +20,8 @@ mod dice;
 mod directory;
 mod faults;
 mod oracle;
+mod plans;
+mod policies;
 mod scenarios;
 mod session;
 mod time;

@@ -23,10 +23,19 @@ pub struct Seen {
     pub waiting: usize,
     pub returns: usize,
     pub duplicates: usize,
+    pub reasons: BTreeMap<Reason, usize>,
     pub letters: usize,
     pub crashes: usize,
     pub sessions_lost: usize,
     pub closed: usize,
+}
+
+/// Why a delivery arrived more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    AnswerLost,
+    CutShort,
+    StoredTwice,
 }
 
 pub struct Oracle<'a> {
@@ -40,6 +49,8 @@ pub struct Oracle<'a> {
     complaints: RefCell<BTreeMap<&'static str, Vec<String>>>,
 }
 
+/// So many deliveries are repeated by one crash or lost session at the most, on average.
+const REPEATED_MAX: usize = 50;
 /// So many examples are shown of what breaks a rule.
 const SHOWN: usize = 2;
 
@@ -83,6 +94,9 @@ impl<'a> Oracle<'a> {
         self.duplicates_have_a_reason();
         self.order_is_kept();
         let seen = self.seen();
+        let cut: usize = [Reason::CutShort, Reason::StoredTwice].iter().filter_map(|one| seen.reasons.get(one)).sum();
+        let most = REPEATED_MAX * (seen.crashes + seen.sessions_lost);
+        self.expect("duplicates are bounded", cut <= most, || format!("{seen:?}"));
         println!("seed {}: {seen:?}", self.world.seed.0);
         seen
     }
@@ -155,20 +169,31 @@ impl<'a> Oracle<'a> {
     /// A delivery arrives twice only if its answer was lost, or the process or session ended before it was recorded, or its next step
     /// was stored without that being told, or recorded.
     pub fn duplicates_have_a_reason(&self) {
-        let disturbances = self.world.disturbances.lock().unwrap();
-        for ((event, robot), first) in self.duplicates() {
-            let Request { arrived_at, known_at, .. } = self.request(first);
-            let cut_short = disturbances.iter().any(|one| {
-                *arrived_at <= Some(one.at) && known_at.is_none_or(|known| one.at < known + RECORDED_WITHIN)
-            });
-            let topic = &self.events[&event].published.routing_key;
-            let twice = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
-            let twice = twice.into_iter().any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
-            let reason = !self.request(first).is_answered() || cut_short || twice;
-            self.expect("a duplicate has a reason", reason, || {
-                format!("event {event} for robot {robot}: {:?}", self.request(first))
+        for (delivery, first) in self.duplicates() {
+            let reason = self.reason_of(delivery, first);
+            self.expect("a duplicate has a reason", reason.is_some(), || {
+                format!("{delivery:?}: {:?}", self.request(first))
             });
         }
+    }
+
+    /// Why what arrived with the request `first` arrived again.
+    fn reason_of(&self, (event, robot): (u32, usize), first: usize) -> Option<Reason> {
+        let Request { arrived_at, known_at, .. } = self.request(first);
+        if known_at.is_some() && !self.request(first).is_answered() {
+            return Some(Reason::AnswerLost);
+        }
+        let cut_short =
+            self.world.disturbances.lock().unwrap().iter().any(|one| {
+                *arrived_at <= Some(one.at) && known_at.is_none_or(|known| one.at < known + RECORDED_WITHIN)
+            });
+        if cut_short || known_at.is_none() {
+            return Some(Reason::CutShort);
+        }
+        let topic = &self.events[&event].published.routing_key;
+        let mut listed = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
+        let twice = listed.any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
+        twice.then_some(Reason::StoredTwice)
     }
 
     /// Each pair of arrivals of one delivery, named by the first of the two.
@@ -203,7 +228,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// A robot whose platform refuses is tried with one message at a time until it listens again.
+    /// A robot whose platform refuses, for speed once or for its security setting three times in a row, is tried with one message at a
+    /// time until it listens again.
     pub fn probes_go_alone(&self) {
         for chat in 0..self.chats.chats.len() {
             let mut moves = Vec::new();
@@ -212,7 +238,7 @@ impl<'a> Oracle<'a> {
                 moves.extend(request.known_at.map(|known| (known, 0, number)));
             }
             moves.sort_unstable();
-            let (mut held, mut probing) = (false, None);
+            let (mut held, mut probing, mut strikes) = (false, None, 0);
             for (at, what, number) in moves {
                 let request = self.request(number);
                 match what {
@@ -222,7 +248,8 @@ impl<'a> Oracle<'a> {
                     }
                     1 => (),
                     _ => {
-                        held |= request.outcome == Outcome::Closed;
+                        strikes = if request.outcome == Outcome::Ill { strikes + 1 } else { 0 };
+                        held |= request.outcome == Outcome::Closed || strikes >= 3;
                         if probing == Some(number) {
                             held = !matches!(request.outcome, Outcome::Accepted | Outcome::Unwelcome);
                             probing = None;
@@ -241,6 +268,17 @@ impl<'a> Oracle<'a> {
         };
         let chats = self.chats.chats.iter().enumerate();
         chats.flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed))).collect()
+    }
+
+    /// How many requests for a robot ended so.
+    pub fn count(&self, robot: usize, outcome: Outcome) -> usize {
+        self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == outcome).count()
+    }
+
+    /// The events of each message that a robot took, in the order of their leaving.
+    pub fn messages(&self, robot: usize) -> Vec<&[u32]> {
+        let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
+        requests.map(|one| one.names.as_slice()).collect()
     }
 
     /// The times at which a robot took messages.
@@ -281,17 +319,22 @@ impl<'a> Oracle<'a> {
     pub fn seen(&self) -> Seen {
         let events = self.world.published.iter().filter(|event| event.kind != Kind::Broken);
         let heard = events.map(|event| self.world.directory.listeners(&event.published.routing_key).count());
-        let disturbances = self.world.disturbances.lock().unwrap();
         let delivered = self.requests.keys().filter(|(event, robot)| self.accepted(*event, *robot).next().is_some());
+        let ends = self.world.disturbances.lock().unwrap().clone();
+        let mut reasons = BTreeMap::new();
+        for reason in self.duplicates().filter_map(|(delivery, first)| self.reason_of(delivery, first)) {
+            *reasons.entry(reason).or_default() += 1;
+        }
         Seen {
             deliveries: heard.sum(),
             delivered: delivered.count(),
             waiting: self.broker.waiting().count(),
             returns: self.broker.returns.values().sum::<u32>() as usize,
             duplicates: self.duplicates().count(),
+            reasons,
             letters: self.broker.letters.len(),
-            crashes: disturbances.iter().filter(|one| one.what == Ending::Crash).count(),
-            sessions_lost: disturbances.iter().filter(|one| one.what == Ending::Session).count(),
+            crashes: ends.iter().filter(|one| one.what == Ending::Crash).count(),
+            sessions_lost: ends.iter().filter(|one| one.what == Ending::Session).count(),
             closed: self.chats.requests.iter().filter(|one| one.outcome == Outcome::Closed).count(),
         }
     }

@@ -13,8 +13,8 @@ pub const SECOND: Micros = 1_000_000;
 pub const MINUTE: Micros = 60 * SECOND;
 pub const HOUR: Micros = 60 * MINUTE;
 
-/// What a wall clock shows when the world begins.
-const BEGAN: Moment = Moment::from_unix_millis(1_700_000_000_000);
+/// What a wall clock shows when the world begins: an hour before a month ends in China, where DingTalk counts.
+const BEGAN: Moment = Moment::from_unix_millis(1_701_356_400_000);
 
 /// What a wall clock shows at `at`.
 pub fn moment(at: Micros) -> Moment {
