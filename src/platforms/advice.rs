@@ -33,6 +33,9 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
             Platform::DingTalk | Platform::DingTalkInternal,
             "430101" | "430102" | "430103" | "430104",
         ) => "DingTalk's content review refuses the text: publish it in other words, discard this",
+        (DeadReason::Refused, _, "no_keyword") => {
+            "the publisher's message in the platform's own form lacks the keyword on which the robot insists: correct what the publisher sends, or the subscription's --keyword, and redrive"
+        }
         (DeadReason::Refused, ..) => {
             "the platform will not take this message as it is: the detail says why; correct what the publisher sends, discard this"
         }

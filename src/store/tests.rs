@@ -457,7 +457,7 @@ fn a_database_that_lost_what_it_knew_is_damage_and_no_key_is_erased_for_it() {
 fn make_a_golden_store() {
     let out = std::path::PathBuf::from(std::env::var("GOLDEN_OUT").unwrap());
     let store = open(&out);
-    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()), filter: None };
+    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()), ..Options::default() };
     store.add(NewSubscription { options, ..subscription("ops", TOKEN) }).unwrap();
     let paused = add(&store, "ops", "paused-token-0123456789");
     let removed = add(&store, "db", "removed-token-0123456789");

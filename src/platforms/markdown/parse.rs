@@ -149,8 +149,17 @@ impl Reading<'_> {
     }
 
     fn open(&mut self, kind: Kind) {
-        let kind = if self.stack.len() >= DEPTH_MAX { Kind::Deep } else { kind };
+        // An item lies in its list, a cell in its row: they come and go together.
+        let bound = matches!(kind, Kind::Item | Kind::Row | Kind::Cell) && !matches!(self.top().kind, Kind::Deep);
+        let kind = if self.stack.len() >= DEPTH_MAX && !bound { Kind::Deep } else { kind };
         self.stack.push(Open::new(kind));
+    }
+
+    /// Begins what a tag of HTML begins. Where nothing deeper is shown, its content is said without it.
+    fn open_tag(&mut self, kind: Kind) {
+        if self.stack.len() < DEPTH_MAX {
+            self.stack.push(Open::new(kind));
+        }
     }
 
     /// Text stays escaped in the way its author escaped it: the platforms' dialects differ in what they would take for markup, not in that.
@@ -239,10 +248,10 @@ impl Reading<'_> {
             "br" => self.top().inlines.push(Inline::Break),
             "font" if attribute(attributes, "color").is_some() => {
                 let color = attribute(attributes, "color").unwrap_or_default();
-                self.open(Kind::Colored(color.to_ascii_lowercase()));
+                self.open_tag(Kind::Colored(color.to_ascii_lowercase()));
             }
             "at" if attribute(attributes, "id").is_some() => {
-                self.open(Kind::Mention(attribute(attributes, "id").unwrap_or_default().to_owned()));
+                self.open_tag(Kind::Mention(attribute(attributes, "id").unwrap_or_default().to_owned()));
             }
             "/font" => {
                 if matches!(self.top().kind, Kind::Colored(_)) {

@@ -115,6 +115,25 @@ fn what_lies_too_deep_is_said_without_its_markup() {
     }
 }
 
+#[test]
+fn nothing_is_lost_where_the_depth_ends() {
+    for depth in 0..24 {
+        let quotes = "> ".repeat(depth);
+        for source in [
+            format!("{quotes}- - - - x"),
+            format!("{quotes}- x\n{quotes}- y"),
+            format!("{quotes}| a |\n{quotes}|---|\n{quotes}| x |"),
+            format!("{quotes}```\n{quotes}x\n{quotes}```"),
+            format!("{quotes}<div>\n{quotes}x\n{quotes}</div>"),
+            format!("{quotes}**<font color=\"red\">x</font>**"),
+        ] {
+            for flow in [Markdown::read(&source).for_dingtalk(""), Markdown::read(&source).for_lark("")] {
+                assert!(flow.text.contains('x'), "{source:?} became {:?}", flow.text);
+            }
+        }
+    }
+}
+
 /// Pieces of markdown, whole and broken.
 fn any_markdown() -> impl Strategy<Value = String> {
     let piece = prop_oneof![

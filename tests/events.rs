@@ -1,0 +1,157 @@
+//! Whatever a publisher publishes: it is an event or it is not, and what is sent of an event is within its platform's limits. Properties over the whole
+//! pure way, from bytes to request.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails by panicking"
+)]
+
+use std::{sync::Arc, time::Duration};
+
+use proptest::prelude::*;
+use roomcast::{
+    domain::{
+        Delivery, Endpoint, EventId, HeaderValue, Mentions, Moment, Options, Platform, Published, RobotId, Secret,
+        Subscription, SubscriptionId, SubscriptionState,
+    },
+    fanout::{Decoder, Known, Settings},
+    platforms::{Draft, prepare},
+};
+use serde_json::{Map, Value, json};
+
+/// Text of all kinds: short, long, marked up, broken.
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        any::<String>(),
+        "[a-z @<>_*`#|\n-]{0,80}",
+        ("[告警\"\\\\\u{1}a😀]{1,6}", 1_usize..6000).prop_map(|(unit, times)| unit.repeat(times)),
+        (
+            "(# |> |- |```\n|\\*\\*|\\| a \\| b \\|\n|---|\\[x\\]\\(https://x\\)|<font color=red>|</font>){1,6}",
+            1_usize..800
+        )
+            .prop_map(|(unit, times)| unit.repeat(times)),
+    ]
+}
+
+fn any_list() -> impl Strategy<Value = Value> {
+    prop::collection::vec(any_text(), 0..60).prop_map(Value::from)
+}
+
+fn any_entry() -> impl Strategy<Value = Value> {
+    let native = prop_oneof![
+        any_text().prop_map(|text| json!({"msgtype": "text", "text": {"content": text}})),
+        any_text()
+            .prop_map(|text| json!({"msgtype": "markdown", "markdown": {"title": "t", "text": text, "content": text}})),
+        any_text().prop_map(|text| json!({"msg_type": "text", "content": {"text": text}})),
+        any_text().prop_map(
+            |text| json!({"msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}})
+        ),
+        any_text()
+            .prop_map(|text| json!({"msgType": "markdown", "content": text, "color": "red", "at": {"isAtAll": true}})),
+    ];
+    prop_oneof![any_text().prop_map(Value::from), native]
+}
+
+/// Events, most of them good.
+fn any_event() -> impl Strategy<Value = Value> {
+    let fields = (
+        prop::option::of(any_text()),
+        prop::option::of(any_text()),
+        prop::option::of(prop_oneof![Just("text"), Just("markdown")]),
+        prop::option::of((any::<bool>(), any_list(), any_list())),
+        prop::collection::vec(
+            (prop_oneof![Just("default"), Just("dingding"), Just("lark"), Just("wecom")], any_entry()),
+            0..4,
+        ),
+    );
+    fields.prop_map(|(subject, message, format, at, entries)| {
+        let mut event = json!({"subject": subject, "message": message, "format": format});
+        if let Some((all, mobiles, users)) = at {
+            event["at"] = json!({"all": all, "mobiles": mobiles, "users": users});
+        }
+        if !entries.is_empty() {
+            event["message_structure"] =
+                entries.into_iter().map(|(name, entry)| (name.to_owned(), entry)).collect::<Map<_, _>>().into();
+        }
+        event
+    })
+}
+
+fn decoder() -> Decoder {
+    let minute = Duration::from_secs(60);
+    Decoder::new(Settings { size_max: 1024 * 1024, time_to_live: minute, time_to_live_max: minute })
+}
+
+fn known() -> Known {
+    Known { id: EventId::new("e"), received_at: Moment::from_unix_millis(0), expires_at: None, urgent: false }
+}
+
+fn subscription(platform: Platform, keyword: Option<&str>) -> Subscription {
+    let endpoint = match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
+        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
+        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
+    };
+    Subscription {
+        id: SubscriptionId::from_bytes([1; 16]),
+        topic: "ops".parse().unwrap(),
+        platform,
+        robot: RobotId::from_bytes([1; 16]),
+        endpoint: Endpoint::new(endpoint.to_owned()),
+        secret: Some(Secret::new("SECtest".to_owned())),
+        keyword: keyword.map(str::to_owned),
+        name: None,
+        mentions: Mentions::default(),
+        state: SubscriptionState::Active,
+        options: Options::default(),
+        created_at: Moment::from_unix_millis(0),
+    }
+}
+
+/// What the platform would count of a body.
+fn counted(platform: Platform, body: &[u8]) -> (usize, usize) {
+    if platform != Platform::WeCom {
+        return (body.len(), 20_000);
+    }
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let kind = body["msgtype"].as_str().unwrap();
+    (body[kind]["content"].as_str().map_or(0, str::len), if kind == "text" { 2_048 } else { 4_096 })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_sent_of_an_event_is_within_the_limit_and_says_the_keyword(event in any_event()) {
+        let published = Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };
+        let Ok(event) = decoder().decode(published, known()) else { return Ok(()) };
+        let event = Arc::new(event);
+        for platform in Platform::ALL {
+            let subscription = subscription(platform, Some("钥匙"));
+            let delivery = Delivery::fresh(&event, subscription.id, platform, subscription.robot);
+            let draft = Draft { delivery: &delivery, subscription: &subscription, now: Moment::from_unix_millis(1) };
+            match prepare(&draft) {
+                Ok(prepared) => {
+                    let (bytes, max) = counted(platform, &prepared.body);
+                    prop_assert!(bytes <= max, "{platform}: {bytes}");
+                    prop_assert!(String::from_utf8(prepared.body).unwrap().contains("钥匙"), "{platform}");
+                }
+                Err(unsendable) => prop_assert!(["too_large", "no_keyword"].contains(&unsendable.code), "{unsendable:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_message_makes_the_decoder_panic(
+        body: Vec<u8>,
+        key in any::<String>(),
+        kind in prop::option::of("(application/(cloudevents\\+)?json|text/markdown|[a-z/]{0,9})"),
+        headers in prop::collection::vec(("(cloudEvents:(id|source|type|specversion)|x-[a-z]{1,4})", "(1\\.0|[a-z]{0,6})"), 0..8),
+    ) {
+        let headers = headers.into_iter().map(|(name, value)| (name, HeaderValue::text(value))).collect();
+        let published = Published { routing_key: key, body, content_type: kind, headers, ..Published::default() };
+        let _ = decoder().decode(published, known());
+    }
+}
