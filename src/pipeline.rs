@@ -140,17 +140,21 @@ impl Pipeline {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
         }
-        let known = Known { id: identity.event.clone(), received_at: parts.clock.now(), expires_at: None, urgent };
+        let now = parts.clock.now();
+        let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => return self.bury(refused.0, identity, refused.1, receipt).await,
         };
-        self.expand(&event, identity, redelivered, receipt).await
+        let due_at = (event.received_at > now).then_some(event.received_at);
+        self.expand(&event, due_at, identity, redelivered, receipt).await
     }
 
+    /// A delivery for everybody who wants the event. If it is not due yet, they wait, each alone.
     async fn expand(
         self: &Arc<Self>,
         event: &Arc<Event>,
+        due_at: Option<Moment>,
         identity: Identity,
         redelivered: bool,
         receipt: Receipt,
@@ -172,7 +176,8 @@ impl Pipeline {
                     events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
                     continue;
                 }
-                let delivery = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
+                let fresh = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
+                let delivery = Delivery { due_at, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
                 // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.

@@ -93,6 +93,7 @@ pub(super) fn build(
             size_max: config.event.size_max,
             time_to_live: config.event.time_to_live,
             time_to_live_max: config.event.time_to_live_max,
+            not_before_max: config.event.not_before_max,
         }),
         subscriptions: Arc::new(store.clone()),
         pace,

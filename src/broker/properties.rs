@@ -6,7 +6,7 @@ use lapin::{
     types::{AMQPValue, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
 
-use crate::domain::{HeaderValue, Headers, Published};
+use crate::domain::{HeaderValue, Headers, NOT_BEFORE, Published};
 
 /// Headers that the broker adds or gives a meaning of its own; carried on they would steer the republished message.
 const BROKERS: [&str; 9] = [
@@ -21,7 +21,7 @@ const BROKERS: [&str; 9] = [
     "x-opt-deaths",
 ];
 
-/// The prefix of the headers that are ours.
+/// The prefix of the headers that are ours, but for [`NOT_BEFORE`], which is the publisher's.
 pub(super) const OURS: &str = "x-roomcast-";
 
 /// A header frame has to fit the negotiated frame size (131,072 bytes by default) together with our own headers.
@@ -46,7 +46,7 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
     let mut ours = Vec::new();
     for (name, value) in properties.headers().iter().flat_map(|table| table.inner()) {
         let name = name.as_str();
-        if name.starts_with(OURS) {
+        if name.starts_with(OURS) && name != NOT_BEFORE {
             ours.push((name.to_owned(), from_amqp(value)));
         } else if !BROKERS.contains(&name) && name != "CC" && name != "BCC" {
             published.headers.push((name.to_owned(), from_amqp(value)));
@@ -95,6 +95,13 @@ pub(super) fn short(text: &str) -> ShortString {
     ShortString::try_new(text.get(..end).unwrap_or_default()).unwrap_or_default()
 }
 
+/// Headers as a table of AMQP.
+pub(super) fn table(headers: &Headers) -> FieldTable {
+    let mut table = FieldTable::default();
+    insert(&mut table, headers);
+    table
+}
+
 fn insert(table: &mut FieldTable, headers: &Headers) {
     for (name, value) in headers {
         table.insert(short(name), to_amqp(value));
@@ -139,11 +146,7 @@ fn to_amqp(value: &HeaderValue) -> AMQPValue {
         HeaderValue::List(list) => {
             AMQPValue::FieldArray(FieldArray::from(list.iter().map(to_amqp).collect::<Vec<_>>()))
         }
-        HeaderValue::Table(headers) => {
-            let mut table = FieldTable::default();
-            insert(&mut table, headers);
-            AMQPValue::FieldTable(table)
-        }
+        HeaderValue::Table(headers) => AMQPValue::FieldTable(table(headers)),
     }
 }
 
@@ -173,6 +176,7 @@ mod tests {
                 )]),
             ),
             ("traceparent".to_owned(), HeaderValue::text("00-abc")),
+            (NOT_BEFORE.to_owned(), HeaderValue::Timestamp(5)),
         ];
         let published = Published {
             routing_key: "t".into(),

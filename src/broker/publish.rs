@@ -8,10 +8,10 @@ use lapin::{
 use super::{
     Address, BrokerError, declare,
     error::{while_connecting, while_declaring},
-    properties::short,
+    properties::{self, short},
     topology::Topology,
 };
-use crate::domain::{EventId, TopicName};
+use crate::domain::{EventId, Headers, TopicName};
 
 /// Publishes one event and waits until the broker has it.
 pub async fn publish(
@@ -20,6 +20,7 @@ pub async fn publish(
     topic: &TopicName,
     id: &EventId,
     body: &[u8],
+    headers: &Headers,
     urgent: bool,
 ) -> Result<(), BrokerError> {
     let at = address.shown()?;
@@ -31,7 +32,8 @@ pub async fn publish(
     let properties = BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_type(short("application/json"))
-        .with_message_id(short(id.as_str()));
+        .with_message_id(short(id.as_str()))
+        .with_headers(properties::table(headers));
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let confirmation = channel
         .basic_publish(short(&exchange), short(topic.as_str()), options, body, properties)

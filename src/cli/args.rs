@@ -311,6 +311,9 @@ pub(super) struct Publish {
     /// For how many seconds it is worth sending
     #[arg(long, value_name = "SECONDS")]
     pub time_to_live: Option<u64>,
+    /// Not to be sent before then: a time as in 2026-03-01T08:00:00+08:00, or a span from now as in 30m
+    #[arg(long, value_name = "TIME")]
+    pub not_before: Option<String>,
     /// The message; `-` or nothing reads standard input
     pub message: Option<String>,
 }

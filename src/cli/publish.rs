@@ -2,18 +2,20 @@
 
 use std::io::Read;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{args, exit::Failure, screen::print};
 use crate::{
     app,
     broker::{self, Topology},
-    config::Config,
-    domain::{EventId, TopicName},
+    config::{self, Config},
+    domain::{EventId, HeaderValue, Headers, NOT_BEFORE, TopicName},
 };
 
 pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
     let topic: TopicName = publish.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))?;
+    let headers = publish.not_before.as_deref().map(not_before).transpose()?.unwrap_or_default();
     let message = match publish.message.as_deref() {
         Some(message) if message != "-" => message.to_owned(),
         _ => {
@@ -41,9 +43,24 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
     let body = Value::Object(event).to_string();
     let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));
-    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), publish.urgent)
+    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), &headers, publish.urgent)
         .await
         .map_err(|error| super::broker_failure(&error))?;
     print(id.as_str());
     Ok(())
+}
+
+/// The header that holds an event back until a time, or for a span.
+fn not_before(text: &str) -> Result<Headers, Failure> {
+    let at = match (text.parse::<Timestamp>(), config::duration(text)) {
+        (Ok(at), _) => at,
+        (_, Ok(span)) => Timestamp::now()
+            .checked_add(span)
+            .map_err(|_| Failure::Usage(format!("--not-before: {text:?} is too far ahead")))?,
+        _ => {
+            let says = "is neither a time, as in 2026-03-01T08:00:00+08:00, nor a span from now, as in 30m";
+            return Err(Failure::Usage(format!("--not-before: {text:?} {says}")));
+        }
+    };
+    Ok(vec![(NOT_BEFORE.to_owned(), HeaderValue::text(at.to_string()))])
 }

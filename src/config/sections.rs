@@ -97,6 +97,8 @@ pub struct EventSection {
     pub time_to_live: Duration,
     /// The longest time to live an event may ask for.
     pub time_to_live_max: Duration,
+    /// How far ahead the time may be before which an event must not be sent.
+    pub not_before_max: Duration,
 }
 
 /// How deliveries wait for their turn.
@@ -230,6 +232,7 @@ impl Config {
                 size_max: r.one("event", "size_max", 262_144, number(1..=16_777_216)),
                 time_to_live: r.one("event", "time_to_live", seconds(24 * HOUR), some_duration),
                 time_to_live_max: r.one("event", "time_to_live_max", seconds(7 * 24 * HOUR), some_duration),
+                not_before_max: r.one("event", "not_before_max", seconds(7 * 24 * HOUR), some_duration),
             },
             pace: PaceSection::of(r),
             platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),

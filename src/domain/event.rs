@@ -51,7 +51,7 @@ pub struct Event {
     pub content: Content,
     /// Whether it overtakes what is not urgent.
     pub urgent: bool,
-    /// When it was first received.
+    /// When it was first received; for one that must not be sent before a later time, that time: it counts as if it came then.
     pub received_at: Moment,
     /// From when on it is not worth sending.
     pub expires_at: Moment,

@@ -25,7 +25,7 @@ pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};
 pub use header::{HeaderValue, Headers};
 pub use moment::Moment;
 pub use platform::{Platform, UnknownPlatform};
-pub use published::Published;
+pub use published::{NOT_BEFORE, Published};
 pub use robot::RobotId;
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};

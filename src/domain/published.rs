@@ -2,6 +2,9 @@
 
 use super::Headers;
 
+/// The header by which a publisher says before when an event must not be sent. It stays with the message on all its ways.
+pub const NOT_BEFORE: &str = "x-roomcast-not-before";
+
 /// A message as it was published: the body byte for byte, and everything else that has to survive a
 /// republish to a delay tier or a dead queue.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{
     attributes::attributes_of,
     cloudevent::{CloudEvent, Data, unwrap},
+    not_before::not_before,
     structure::read_structure,
     wire::EventWire,
 };
@@ -21,12 +22,14 @@ pub struct Settings {
     pub time_to_live: Duration,
     /// The longest time to live an event may ask for; a longer one is cut to this.
     pub time_to_live_max: Duration,
+    /// How far ahead the time may be before which an event must not be sent.
+    pub not_before_max: Duration,
 }
 
 /// Why a message is no event: where the mistake is, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What kind of mistake: `size`, `topic`, `json` or `content`.
+    /// What kind of mistake: `size`, `topic`, `json`, `not_before` or `content`.
     pub code: &'static str,
     /// The place and the mistake in one sentence.
     pub detail: String,
@@ -36,7 +39,7 @@ pub struct Undecodable {
 pub struct Known {
     /// Its name.
     pub id: EventId,
-    /// When it was first received.
+    /// When it was first received. If it must not be sent before a later time, that was decided earlier when `expires_at` was.
     pub received_at: Moment,
     /// When it expires, if that was decided earlier.
     pub expires_at: Option<Moment>,
@@ -65,13 +68,20 @@ impl Decoder {
         match self.content(&published) {
             Ok((topic, content, asked)) => {
                 let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
+                let received_at = match known.expires_at {
+                    Some(_) => known.received_at,
+                    None => match not_before(&published.headers, known.received_at, self.settings.not_before_max) {
+                        Ok(at) => at.map_or(known.received_at, |at| at.max(known.received_at)),
+                        Err(mistake) => return Err(Box::new((published, mistake))),
+                    },
+                };
                 Ok(Event {
                     id: known.id,
                     topic,
                     content,
                     urgent: known.urgent || published.priority >= Some(URGENT_PRIORITY),
-                    received_at: known.received_at,
-                    expires_at: known.expires_at.unwrap_or_else(|| known.received_at.after(life)),
+                    received_at,
+                    expires_at: known.expires_at.unwrap_or_else(|| received_at.after(life)),
                     published,
                 })
             }
@@ -159,6 +169,7 @@ mod tests {
             size_max: 1000,
             time_to_live: Duration::from_secs(60),
             time_to_live_max: Duration::from_secs(600),
+            not_before_max: Duration::from_secs(3600),
         });
         let published = Published { routing_key: topic.into(), body: body.as_bytes().to_vec(), ..Published::default() };
         let known = Known {

@@ -59,14 +59,15 @@ impl Pipeline {
     }
 
     /// A delivery that comes back from a tier comes a little early. It waits here if there is room, so that it is there when its slot comes, else in a
-    /// shorter tier. One with a slot waits in its lane, any other waits out its time first.
+    /// shorter tier. One with a slot waits in its lane, any other waits out its time first. One that is not due and was never in a tier keeps its
+    /// event from being acked, so it waits here only if that is short.
     async fn arrive(&self, delivery: &Delivery) -> Arrival<'_> {
         let Some(due) = delivery.due_at else { return Arrival::Here(None) };
         let parts = &self.parts;
         let left = due.since(parts.clock.now());
         let room = match parts.early_of(delivery.platform) {
             _ if left <= parts.hold_max => None,
-            Some(early) if left <= parts.early_max => match early.try_acquire() {
+            Some(early) if delivery.hops > 0 && left <= parts.early_max => match early.try_acquire() {
                 Ok(room) => Some(room),
                 Err(_) => return Arrival::Later(due),
             },
@@ -132,7 +133,7 @@ impl Pipeline {
 
     /// A delivery that nobody has time for any longer goes back to the broker, to its place in the order.
     fn leave_as_it_is(&self, delivery: &Delivery) -> Settlement {
-        let slot = delivery.slot.or_else(|| (delivery.hops == 0).then_some(delivery.event.received_at));
+        let slot = delivery.slot.or_else(|| (place(delivery) == Place::Fresh).then_some(delivery.event.received_at));
         settle::defer(delivery, self.parts.clock.now(), slot)
     }
 
@@ -159,11 +160,12 @@ impl super::Parts {
     }
 }
 
-/// Where a delivery stands in its lane.
+/// Where a delivery stands in its lane. One that has waited for its event's time is as if it came now.
 fn place(delivery: &Delivery) -> Place {
     match (delivery.slot, delivery.hops) {
         (Some(slot), _) => Place::Slot(slot),
         (None, 0) => Place::Fresh,
+        (None, _) if delivery.due_at == Some(delivery.event.received_at) => Place::Fresh,
         (None, _) => Place::Again,
     }
 }

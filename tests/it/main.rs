@@ -22,3 +22,4 @@ mod startup;
 mod store;
 mod store_crash;
 mod support;
+mod timing;

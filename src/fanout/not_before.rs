@@ -1,0 +1,83 @@
+//! The time before which an event must not be sent, as its publisher writes it in a header.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::decode::Undecodable;
+use crate::domain::{HeaderValue, Headers, Moment, NOT_BEFORE};
+
+/// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a whole number of seconds since 1970. More than `max` after
+/// `received_at` is a mistake.
+pub(super) fn not_before(headers: &Headers, received_at: Moment, max: Duration) -> Result<Option<Moment>, Undecodable> {
+    let Some((_, value)) = headers.iter().find(|(name, _)| name == NOT_BEFORE) else { return Ok(None) };
+    let Some(at) = moment(value) else {
+        return Err(mistake(
+            "is no time: write it like 2026-03-01T08:00:00+08:00 (RFC 3339), or as a timestamp or whole number of seconds since 1970",
+        ));
+    };
+    if at.since(received_at) > max {
+        return Err(mistake(&format!("is more than {} s ahead (event.not_before_max)", max.as_secs())));
+    }
+    Ok(Some(at))
+}
+
+fn moment(value: &HeaderValue) -> Option<Moment> {
+    let seconds = match value {
+        HeaderValue::Timestamp(seconds) => *seconds,
+        HeaderValue::Int(seconds) => u64::try_from(*seconds).ok()?,
+        text => {
+            let at: Timestamp = text.as_text()?.trim().parse().ok()?;
+            return Some(Moment::from_unix_millis(at.as_millisecond().try_into().ok()?));
+        }
+    };
+    Some(Moment::from_unix_millis(seconds.saturating_mul(1000)))
+}
+
+fn mistake(what: &str) -> Undecodable {
+    Undecodable { code: "not_before", detail: format!("header {NOT_BEFORE} {what}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
+
+    fn read(value: HeaderValue) -> Result<Option<u64>, String> {
+        let headers = vec![("a".to_owned(), HeaderValue::Void), (NOT_BEFORE.to_owned(), value)];
+        let at = not_before(&headers, NOW, Duration::from_secs(3600)).map_err(|undecodable| undecodable.detail)?;
+        Ok(at.map(Moment::unix_millis))
+    }
+
+    #[test]
+    fn a_time_is_read_in_each_of_its_forms() {
+        for (value, millis) in [
+            (HeaderValue::text("2023-11-14T22:13:21.5Z"), 1_700_000_001_500),
+            (HeaderValue::text(" 2023-11-15T06:13:20+08:00 "), 1_700_000_000_000),
+            (HeaderValue::text("1999-01-01T00:00:00Z"), 915_148_800_000),
+            (HeaderValue::Timestamp(1_700_003_600), 1_700_003_600_000),
+            (HeaderValue::Int(1_700_000_007), 1_700_000_007_000),
+        ] {
+            assert_eq!(read(value.clone()), Ok(Some(millis)), "{value:?}");
+        }
+        assert_eq!(not_before(&Headers::new(), NOW, Duration::ZERO), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_time_or_too_far_ahead_is_a_mistake_that_says_so() {
+        for (value, says) in [
+            (HeaderValue::text("tomorrow"), "is no time"),
+            (HeaderValue::text("2023-11-14T22:13:21"), "is no time"),
+            (HeaderValue::Int(-1), "is no time"),
+            (HeaderValue::Bool(true), "is no time"),
+            (HeaderValue::Float(1.7e9), "is no time"),
+            (HeaderValue::Timestamp(1_700_003_601), "is more than 3600 s ahead (event.not_before_max)"),
+            (HeaderValue::Int(i64::MAX), "is more than 3600 s ahead"),
+        ] {
+            let mistake = read(value.clone()).unwrap_err();
+            assert!(mistake.starts_with(NOT_BEFORE) || mistake.contains(NOT_BEFORE), "{mistake}");
+            assert!(mistake.contains(says), "{value:?}: {mistake}");
+        }
+    }
+}

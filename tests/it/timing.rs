@@ -1,0 +1,104 @@
+//! Events that are not to be sent before their time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use serde_json::{Value, json};
+
+use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publisher, until};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn seconds_from_now(seconds: u64) -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + seconds
+}
+
+async fn publish_at(publisher: &Publisher, message: &str, not_before: AMQPValue, time_to_live: u64) {
+    let mut headers = FieldTable::default();
+    headers.insert("x-roomcast-not-before".into(), not_before);
+    let properties = BasicProperties::default().with_message_id(message.into()).with_headers(headers);
+    let body = json!({"message": message, "time_to_live": time_to_live}).to_string();
+    publisher.publish_bytes("ops", body.as_bytes(), properties).await;
+}
+
+/// When each message was taken, in milliseconds of Unix time, by what it shows.
+async fn taken_at(emulator: &Emulator, text: &str) -> Option<u64> {
+    let received = emulator.received().await;
+    let taken = received.iter().find(|one| one["outcome"] == "accepted" && one["text"] == text)?;
+    taken["at_ms"].as_u64()
+}
+
+#[tokio::test]
+async fn an_event_waits_for_its_time_across_a_kill_and_its_life_begins_then() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\"]\nage_max = \"5s\"\n");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let removed = home.subscribe("ops", "wecom", "wecom-002", &[]);
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let at;
+    {
+        let daemon = home.start().await;
+        at = seconds_from_now(15);
+        // They live for less than they wait: their life begins when they are due.
+        let text = Timestamp::from_second(at.try_into().unwrap()).unwrap().to_string();
+        publish_at(&publisher, "as text", AMQPValue::LongString(text.into()), 10).await;
+        publish_at(&publisher, "as a timestamp", AMQPValue::Timestamp(at), 10).await;
+        publish_at(&publisher, "as a number", AMQPValue::LongLongInt(at.try_into().unwrap()), 10).await;
+        publish_at(&publisher, "long ago", AMQPValue::Timestamp(7), 10).await;
+        let deferred = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"deferred\"}";
+        until("they wait", SOON, || async { daemon.metric(deferred).await == Some(6.0) }).await;
+        until("one does not", SOON, || async { emulator.count("accepted").await == 2 }).await;
+        assert_eq!(publisher.depth("publish").await, 0, "what waits for its time keeps no event in hand");
+        daemon.kill();
+    }
+    home.ok(&["subscription", "remove", &removed, "--yes"], "");
+    // Being late does not count from when they came: there is time for a second attempt.
+    emulator.fault(json!({"kind": "status", "status": 500, "times": 1})).await;
+    let daemon = home.start().await;
+    until("they arrive", SOON, || async { emulator.count("accepted").await == 5 }).await;
+    for text in ["as text", "as a timestamp", "as a number"] {
+        let taken = taken_at(&emulator, text).await.unwrap();
+        assert!(taken >= at * 1000, "{text} came {} ms early", at * 1000 - taken);
+    }
+    let shown = emulator.shown().await;
+    assert_eq!(shown["wecom-002"], ["long ago"], "who is not subscribed any longer hears nothing");
+    let dropped = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"dropped\"}";
+    until("the others are dropped", SOON, || async { daemon.metric(dropped).await == Some(3.0) }).await;
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_read_or_is_too_far_ahead_is_a_dead_letter_that_says_so() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "[event]\nnot_before_max = \"1h\"\n");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publish_at(&publisher, "unreadable", AMQPValue::LongString("tomorrow".into()), 60).await;
+    publish_at(&publisher, "too far", AMQPValue::Timestamp(seconds_from_now(3700)), 60).await;
+    until("both are given up", SOON, || async { publisher.depth("dead.event").await == 2 }).await;
+    let letters = home.ok(&["dead", "list", "--json"], "");
+    let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(letters.iter().all(|one| one["code"] == "not_before" && one["reason"] == "undecodable"), "{letters:?}");
+    let details: Vec<_> = letters.iter().map(|one| one["detail"].as_str().unwrap()).collect();
+    assert!(details[0].starts_with("header x-roomcast-not-before is no time: write it like 2026-"), "{details:?}");
+    assert_eq!(details[1], "header x-roomcast-not-before is more than 3600 s ahead (event.not_before_max)");
+    assert_eq!(emulator.count("accepted").await, 0);
+}
+
+#[tokio::test]
+async fn the_command_line_publishes_for_later_and_refuses_what_is_no_time() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let from = seconds_from_now(4) * 1000;
+    home.ok(&["publish", "--topic", "ops", "--not-before", "4s", "later"], "");
+    until("it arrives", SOON, || async { taken_at(&emulator, "later").await.is_some() }).await;
+    assert!(taken_at(&emulator, "later").await.unwrap() >= from);
+    let says = home.fails(&["publish", "--topic", "ops", "--not-before", "soon", "x"], "", 64);
+    assert!(says.contains("--not-before: \"soon\" is neither a time"), "{says}");
+}
