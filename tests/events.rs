@@ -81,7 +81,12 @@ fn any_event() -> impl Strategy<Value = Value> {
 
 fn decoder() -> Decoder {
     let minute = Duration::from_secs(60);
-    Decoder::new(Settings { size_max: 1024 * 1024, time_to_live: minute, time_to_live_max: minute })
+    Decoder::new(Settings {
+        size_max: 1024 * 1024,
+        time_to_live: minute,
+        time_to_live_max: minute,
+        not_before_max: minute,
+    })
 }
 
 fn known() -> Known {
