@@ -550,3 +550,26 @@ async fn new_limits_hold_for_what_comes_from_then_on() {
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     assert_eq!(wait(&pace, asking(1).later(&pace).await), 60);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_platforms_budget_is_shared_fairly_between_its_robots() {
+    let mut settings = settings(&[(100, 60)], (60, 600));
+    settings.order_gap = Duration::from_millis(50);
+    settings.quotas.iter_mut().for_each(|quota| quota.rate_per_second = Some(10));
+    let pace = with(settings);
+    let send = |robot: u8| {
+        let pace = pace.clone();
+        tokio::spawn(async move {
+            let _ = asking(robot).sent(&pace, Verdict::Delivered).await;
+        })
+    };
+    let greedy: Vec<_> = (0..80).map(|_| send(1)).collect();
+    settle().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let start = Instant::now();
+    for robot in 2..5 {
+        send(robot).await.unwrap();
+    }
+    assert!(start.elapsed() <= Duration::from_secs(1), "behind one message of the other: {:?}", start.elapsed());
+    assert!(!greedy.iter().all(tokio::task::JoinHandle::is_finished), "the other robot still has much to send");
+}

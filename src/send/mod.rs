@@ -99,10 +99,12 @@ impl Sender {
         match self.post.post(self.directed(platform, prepared)).await {
             Ok(Reply { status, retry_after, rate_reset, date, body }) => {
                 let response = Response { status, retry_after, rate_reset, body: &body };
-                Attempted {
-                    answer: platforms::read_answer(subscription, &response),
-                    skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())),
+                let mut answer = platforms::read_answer(subscription, &response);
+                if answer.verdict == Verdict::Security && Skews::explains(date, now) {
+                    // The next attempt is signed by the platform's clock.
+                    answer.verdict = Verdict::TryAgain { wait: None };
                 }
+                Attempted { answer, skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())) }
             }
             Err(NoAnswer { code, detail }) => {
                 let answer = Answer { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail };

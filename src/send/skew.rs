@@ -10,6 +10,8 @@ use crate::domain::{Moment, Platform};
 
 /// A difference up to this is the network, and the header's whole seconds.
 const USUAL_SECONDS: i64 = 30;
+/// Platforms refuse signatures that are an hour old or new; from here on a refusal may be the clock's fault.
+const REFUSED_SECONDS: i64 = 3_000;
 
 /// What is known of one platform's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,11 +34,15 @@ impl Skews {
         if ahead < 0 { now.before(by) } else { now.after(by) }
     }
 
+    /// Whether a refused signature was the clock's fault: the answer's date differs so much from the time that was signed.
+    pub(super) fn explains(date: Option<Moment>, signed: Moment) -> bool {
+        date.is_some_and(|date| ahead(date, signed).abs() >= REFUSED_SECONDS)
+    }
+
     /// Takes in what an answer says that came at `now`. Says by how many seconds signatures are corrected from now on, if that has changed; one answer alone,
     /// which may come from somewhere in between, changes nothing.
     pub(super) fn observe(&self, platform: Platform, date: Moment, now: Moment) -> Option<i64> {
-        let seconds = |at: Moment| i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
-        let ahead = seconds(date).saturating_sub(seconds(now));
+        let ahead = ahead(date, now);
         self.with(platform, |skew| {
             let agrees = skew.seen.saturating_sub(ahead).abs() <= USUAL_SECONDS;
             skew.seen = ahead;
@@ -62,9 +68,26 @@ impl Skews {
     }
 }
 
+/// By how many seconds one clock is ahead of the other.
+fn ahead(theirs: Moment, ours: Moment) -> i64 {
+    let seconds = |at: Moment| i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
+    seconds(theirs).saturating_sub(seconds(ours))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_signature_is_the_clocks_fault_only_if_it_is_almost_an_hour_off() {
+        let signed = Moment::from_unix_millis(1_700_000_000_000);
+        let off = |seconds| Some(signed.after(Duration::from_secs(seconds)));
+        assert!(
+            Skews::explains(off(3_700), signed)
+                && Skews::explains(Some(signed.before(Duration::from_secs(7_200))), signed)
+        );
+        assert!(!Skews::explains(off(600), signed) && !Skews::explains(None, signed));
+    }
 
     #[test]
     fn two_answers_that_agree_correct_the_clock_and_one_alone_does_not() {

@@ -143,3 +143,25 @@ async fn a_paused_subscription_is_passed_by_and_a_removed_one_is_never_sent_to_a
     let listed = home.ok(&["subscription", "list"], "");
     assert!(!listed.contains(&removed) && listed.contains(&paused) && listed.contains("****"), "{listed}");
 }
+
+#[tokio::test]
+async fn signatures_follow_the_platforms_clock_where_ours_is_wrong() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\", \"1s\"]\njitter = 0.0\n");
+    let secret = home.path("secret");
+    std::fs::write(&secret, "SECRETSECRET\n").unwrap();
+    for (platform, token) in [("dingtalk", "ding-0001"), ("lark", "lark-0001")] {
+        emulator.robot(platform, token, json!({"secret": "SECRETSECRET"})).await;
+        home.subscribe("ops", platform, token, &["--secret-file", secret.to_str().unwrap()]);
+    }
+    emulator.fault(json!({"kind": "skew", "seconds": 9_000})).await;
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish("ops", &json!({"message": "in their time"})).await;
+    until("both arrive", Duration::from_secs(30), || async { emulator.count("accepted").await == 2 }).await;
+    for platform in ["dingtalk", "lark"] {
+        let skew = daemon.metric(&format!("roomcast_clock_skew_seconds{{platform=\"{platform}\"}}")).await;
+        assert!(skew.is_some_and(|seconds| (8_990.0..9_010.0).contains(&seconds)), "{skew:?}");
+    }
+    assert!(home.log().contains("this machine's clock differs from the platform's"));
+}

@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::{any, post};
 use axum::{Extension, Router};
@@ -138,10 +138,20 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
     }
 
     let answer = dialect.answer(verdict.as_ref().copied());
-    match strike.fault {
+    let mut response = match strike.fault {
         Some(fault) => reply::struck(&fault, answer, cut).await,
         None => reply::json(answer),
+    };
+    if let Some(date) = (strike.skew_seconds != 0).then(|| date(clock_ms)).flatten() {
+        response.headers_mut().insert(header::DATE, date);
     }
+    response
+}
+
+/// What a server says its time of day is, whose clock shows so many milliseconds of Unix time.
+fn date(clock_ms: i64) -> Option<HeaderValue> {
+    let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(clock_ms).ok()?);
+    HeaderValue::from_str(&httpdate::fmt_http_date(at)).ok()
 }
 
 /// The entry of the log, before it is known what becomes of the request.
