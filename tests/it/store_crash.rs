@@ -137,7 +137,7 @@ async fn whatever_the_daemon_was_doing_when_it_was_killed_the_store_holds_what_w
     let home = Arc::new(Home::with_prefix("amqp://guest:guest@127.0.0.1:9/%2f", "none", "http://127.0.0.1:9", ""));
     let model = Arc::new(Mutex::new(Model::new()));
     let mut next = 0;
-    for _ in 0..rounds {
+    for round in 1..=rounds {
         let daemon = home.spawn();
         let socket = home.path("admin.sock");
         until("the daemon answers", SOON, || async { tokio::net::UnixStream::connect(&socket).await.is_ok() }).await;
@@ -158,7 +158,9 @@ async fn whatever_the_daemon_was_doing_when_it_was_killed_the_store_holds_what_w
         daemon.kill();
         next = worker.join().unwrap();
         // Without a daemon the command line opens the store itself, as the next daemon will.
-        check(&home, &mut model.lock().unwrap());
+        let mut model = model.lock().unwrap();
+        check(&home, &mut model);
+        println!("round {round}: {} subscriptions were asked for so far", model.len());
     }
     let gone = model.lock().unwrap().values().find_map(|known| match known {
         Known::Gone { id } => Some(id.clone()),
