@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
+use rand::{RngExt, rngs::SmallRng};
 use roomcast::{
     domain::{
         Endpoint, Mentions, Moment, Options, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState,
@@ -60,6 +61,8 @@ pub struct Directory {
     pub subscriptions: Vec<Listed>,
     by_topic: HashMap<TopicName, Vec<usize>>,
     by_id: BTreeMap<SubscriptionId, usize>,
+    /// Dice by which some look-ups take longer than others, as they do on several threads; none means that all are equally quick.
+    pub hesitation: Option<Mutex<SmallRng>>,
 }
 
 impl Directory {
@@ -95,6 +98,15 @@ impl Directory {
         &self.subscriptions[self.by_id[&id]]
     }
 
+    /// Lets others go first, now and then.
+    async fn hesitate(&self) {
+        let Some(dice) = &self.hesitation else { return };
+        let times = dice.lock().unwrap().random_range(0..4);
+        for _ in 0..times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn recipient(&self, listed: &Listed) -> Recipient {
         let robot = &self.robots[listed.robot];
         Recipient {
@@ -110,6 +122,7 @@ impl Directory {
 #[async_trait]
 impl Subscriptions for Directory {
     async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable> {
+        self.hesitate().await;
         let all = self.by_topic.get(topic).map(Vec::as_slice).unwrap_or_default();
         let start = all.partition_point(|number| Some(self.subscriptions[*number].id) <= after);
         let end = all.len().min(start + PAGE);
@@ -119,6 +132,7 @@ impl Subscriptions for Directory {
     }
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
+        self.hesitate().await;
         Ok(self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number])))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use roomcast::domain::{DeadReason, SubscriptionId};
@@ -210,7 +210,8 @@ impl<'a> Oracle<'a> {
         let disturbances = self.world.disturbances.lock().unwrap();
         let mut last = HashMap::<(usize, bool, bool), (u32, usize)>::new();
         for (number, request) in self.chats.requests.iter().enumerate() {
-            for name in &request.names {
+            // In which order one message speaks of its events is not looked at.
+            for name in &request.names.iter().copied().collect::<BTreeSet<_>>() {
                 let event = self.events[name];
                 let lived = |at: Micros| event.at <= at && at <= request.sent_at;
                 if self.requests[&(*name, request.chat)].len() > 1 || disturbances.iter().any(|one| lived(one.at)) {

@@ -20,7 +20,7 @@ fn overflow(overflow: Overflow) -> Options {
 
 #[test]
 fn digests_keep_up_with_three_times_the_quota_and_name_every_event() {
-    each_seed("digests_keep_up", 2, |seed| {
+    each_seed("digests_keep_up", 1, |seed| {
         let directory = robots_with(Platform::DingTalk, 10, &overflow(Overflow::Digest));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());
         world.publish(numbered(evenly(0..10, 60 * 60, 0, HOUR)));

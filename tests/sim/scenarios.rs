@@ -110,6 +110,25 @@ fn a_backlog_of_an_hour_needs_at_most_two_returns_on_average_and_keeps_its_order
 }
 
 #[test]
+fn order_is_kept_whatever_order_the_threads_run_in() {
+    each_seed("order_is_kept_whatever", 2, |seed| {
+        // The robots of one half hear every event on a topic that they share, beside their own.
+        let mut directory = robots_of(Platform::WeCom, 20);
+        (0..10).for_each(|robot| directory.subscribe("shared", robot));
+        directory.hesitation = Some(std::sync::Mutex::new(seed.dice("hesitation", 0, 0)));
+        let mut planned = evenly(0..20, 100, 0, 10 * SECOND);
+        planned.extend((0..50).map(|place| (place * 200 * MILLI, "shared".to_owned(), How::default())));
+        let mut world = World::new(seed, directory, Faults::default(), Setup::default());
+        world.publish(numbered(planned));
+        world.live(End::Drained(3 * HOUR));
+        let oracle = Oracle::of(&world);
+        let seen = oracle.judge();
+        oracle.expect("everything is delivered", seen.delivered == 20 * 100 + 10 * 50, || format!("{seen:?}"));
+        oracle.verdict();
+    });
+}
+
+#[test]
 fn under_sustained_overload_ninety_nine_percent_of_the_quota_are_used() {
     each_seed("under_sustained_overload", 1, |seed| {
         let mut directory = robots_of(Platform::DingTalk, 9);
