@@ -17,7 +17,9 @@ use crate::{
         },
     },
     crypto::{MasterKey, NotOpened, TransferKey},
-    domain::{Options, Platform, Policy, Secret, Subscription, SubscriptionId, SubscriptionState, TopicName},
+    domain::{
+        Options, Platform, Policy, QuietHours, Secret, Subscription, SubscriptionId, SubscriptionState, TopicName,
+    },
     fanout::{read_policy, write_policy},
     platforms,
     store::{Change, ListFilter, NewSubscription, Store, Summary},
@@ -174,6 +176,7 @@ impl Desk {
             overflow: parsed(request.overflow.as_deref())?,
             group: request.group.map(group).transpose()?,
             filter: request.filter.map(policy).transpose()?,
+            quiet: request.quiet.as_deref().map(quiet).transpose()?,
         };
         self.store.update(id, change)?;
         Ok(view(self.store.show(id)?))
@@ -206,6 +209,7 @@ fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
         overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
         group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
         filter: request.filter.map(policy).transpose()?.flatten(),
+        quiet: request.quiet.as_deref().map(quiet).transpose()?.flatten(),
     };
     Ok(NewSubscription {
         topic,
@@ -233,6 +237,7 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
         overflow: Some(one.options.overflow.as_str().to_owned()),
         group: one.options.group.map(|group| group.to_string()),
         filter: one.options.filter.as_deref().map(write_policy),
+        quiet: one.options.quiet.map(|quiet| quiet.to_string()),
         state: Some(one.state.as_str().to_owned()),
     };
     let failed = |_| Refusal::Internal("a subscription could not be sealed".to_owned());
@@ -262,6 +267,11 @@ fn policy(filter: Value) -> Result<Option<Arc<Policy>>, Refusal> {
         return Ok(None);
     }
     read_policy(&filter).map(|policy| Some(Arc::new(policy))).map_err(invalid)
+}
+
+/// Quiet hours; nothing if the text is empty.
+fn quiet(text: &str) -> Result<Option<Arc<QuietHours>>, Refusal> {
+    Ok(parsed(Some(text).filter(|text| !text.is_empty()))?.map(Arc::new))
 }
 
 fn check_name(name: Option<&str>) -> Result<(), Refusal> {
@@ -307,6 +317,7 @@ fn view(summary: Summary) -> SubscriptionView {
         state: summary.state.as_str().to_owned(),
         overflow: summary.options.overflow.as_str().to_owned(),
         filter: summary.options.filter.as_deref().map(write_policy),
+        quiet: summary.options.quiet.map(|quiet| quiet.to_string()),
         group: summary.options.group.map(|group| group.to_string()),
         created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
     }

@@ -37,6 +37,9 @@ pub struct AddRequest {
     /// Which events it wants: a list of SMN's policies, or an object as in Amazon SNS; all of them if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
+    /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<String>,
     /// `active` (the default) or `paused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -188,6 +191,9 @@ pub struct UpdateRequest {
     /// Which events it wants; `null` for all.
     #[serde(deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
+    /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<String>,
 }
 
 /// A field that is there, even as `null`.
@@ -262,6 +268,8 @@ pub struct SubscriptionView {
     pub group: Option<String>,
     /// Which events it wants; `null` for all.
     pub filter: Option<Value>,
+    /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
+    pub quiet: Option<String>,
     /// When it was added, RFC 3339.
     pub created_at: String,
 }

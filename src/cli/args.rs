@@ -168,6 +168,12 @@ pub(super) struct Add {
     /// Which events it wants, by their attributes: JSON as in `{"severity": ["critical", {"prefix": "high"}]}`, or a list of SMN's policies [default: all]
     #[arg(long, value_name = "JSON")]
     pub filter: Option<String>,
+    /// When it is not to be disturbed by what is not urgent, such as 22:00-07:00, or `mon-fri 20:00-08:00, sat-sun 00:00-24:00` [default: never]
+    #[arg(long, value_name = "SPANS")]
+    pub quiet: Option<String>,
+    /// The time zone of the quiet hours [default: Asia/Shanghai]
+    #[arg(long, value_name = "ZONE", requires = "quiet")]
+    pub quiet_zone: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
@@ -285,6 +291,12 @@ pub(super) struct Update {
     /// Which events it wants, as for `add`; an empty one takes it away
     #[arg(long, value_name = "JSON")]
     pub filter: Option<String>,
+    /// When it is not to be disturbed, as for `add`; an empty one takes them away
+    #[arg(long, value_name = "SPANS")]
+    pub quiet: Option<String>,
+    /// The time zone of the quiet hours [default: Asia/Shanghai]
+    #[arg(long, value_name = "ZONE", requires = "quiet")]
+    pub quiet_zone: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,

@@ -47,6 +47,7 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
         group: add.group.clone(),
         state: None,
         filter: add.filter.as_deref().map(filter).transpose()?,
+        quiet: quiet(add.quiet.as_deref(), add.quiet_zone.as_deref()),
     })
 }
 
@@ -58,6 +59,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
         overflow: update.overflow.clone(),
         group: update.group.clone(),
         filter: update.filter.as_deref().map(filter).transpose()?,
+        quiet: quiet(update.quiet.as_deref(), update.quiet_zone.as_deref()),
         ..UpdateRequest::default()
     };
     if let Some(path) = &update.endpoint_file {
@@ -89,7 +91,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
 
 fn names_nothing(request: &UpdateRequest) -> bool {
     let credentials = request.endpoint.is_some() || request.secret.is_some();
-    let texts = [&request.keyword, &request.name, &request.overflow, &request.group];
+    let texts = [&request.keyword, &request.name, &request.overflow, &request.group, &request.quiet];
     !credentials && request.mentions.is_none() && request.filter.is_none() && texts.iter().all(|text| text.is_none())
 }
 
@@ -99,6 +101,12 @@ fn filter(text: &str) -> Result<Value, Failure> {
         return Ok(Value::Null);
     }
     serde_json::from_str(text).map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
+}
+
+/// Quiet hours with their zone, as one text.
+fn quiet(spans: Option<&str>, zone: Option<&str>) -> Option<String> {
+    let spans = spans?.trim();
+    Some(zone.map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
 }
 
 fn two_lines(text: &str) -> (String, Option<String>) {

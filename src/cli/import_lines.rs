@@ -24,7 +24,7 @@ pub(super) struct Line {
 }
 
 /// The columns of the CSV form; the first three are needed.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "topic",
     "platform",
     "endpoint",
@@ -38,6 +38,7 @@ const COLUMNS: [&str; 13] = [
     "group",
     "state",
     "filter",
+    "quiet",
 ];
 
 /// The lines of `input`, whose form is told by `format`, by the file's ending, or by its first character.
@@ -152,6 +153,7 @@ fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddReque
         overflow: text("overflow"),
         group: text("group"),
         state: text("state"),
+        quiet: text("quiet"),
     })
 }
 

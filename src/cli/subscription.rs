@@ -158,6 +158,7 @@ impl Access {
             ("overflow", view.overflow),
             ("group", view.group.unwrap_or_else(none)),
             ("filter", view.filter.map_or_else(none, |filter| filter.to_string())),
+            ("quiet", view.quiet.unwrap_or_else(none)),
             ("state", view.state),
             ("added", view.created_at),
         ] {

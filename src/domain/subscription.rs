@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::{Attributes, Endpoint, Mentions, Moment, Platform, Policy, RobotId, Secret, TopicName, Unwanted};
+use super::{
+    Attributes, Endpoint, Event, Mentions, Moment, Platform, Policy, QuietHours, RobotId, Secret, TopicName, Unwanted,
+};
 
 /// The name of one subscription: 32 lower-case hexadecimal digits, made at random with a time prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,7 +168,12 @@ pub struct Options {
     pub group: Option<GroupName>,
     /// Which events of its topic it wants; all of them if there is none.
     pub filter: Option<Arc<Policy>>,
+    /// When it is not to be disturbed by what is not urgent.
+    pub quiet: Option<Arc<QuietHours>>,
 }
+
+/// What has this value of the attribute `severity` is urgent, in capitals or not.
+const URGENT_SEVERITY: &str = "critical";
 
 impl Options {
     /// Why an event is not for a subscription on this platform; nothing if it is.
@@ -176,6 +183,15 @@ impl Options {
             return Some(Unwanted::Platform(platform));
         }
         self.filter.as_ref().and_then(|policy| policy.refuses(attributes))
+    }
+
+    /// Until when an event has to wait for the end of quiet hours; nothing if it need not, because it is urgent or `now` lies in none.
+    #[must_use]
+    pub fn quiet_until(&self, event: &Event, now: Moment) -> Option<Moment> {
+        let quiet = self.quiet.as_ref()?;
+        let severity = event.content.attributes.values("severity").unwrap_or_default();
+        let urgent = event.urgent || severity.iter().any(|value| value.eq_ignore_ascii_case(URGENT_SEVERITY));
+        if urgent { None } else { quiet.end_after(now) }
     }
 }
 

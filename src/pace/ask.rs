@@ -33,6 +33,8 @@ pub enum Place {
     Fresh,
     /// It was given this slot earlier, and has come back for it.
     Slot(Moment),
+    /// It has waited until this time, for another reason than its robot: in the order as if it were given this slot, and not before it.
+    Due(Moment),
     /// It was tried and is tried again: before everything that waits.
     Again,
 }

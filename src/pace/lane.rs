@@ -162,6 +162,10 @@ impl Lane {
         let slot = match ask.place {
             Place::Fresh => return self.admit_fresh(now, ask, seat, rules),
             Place::Slot(slot) => slot,
+            Place::Due(at) => {
+                let at = at.before(self.shift);
+                self.shared_slot(ask, now).map_or(at, |slot| slot.max(at))
+            }
             Place::Again => Moment::default(),
         };
         let key = self.key(ask, slot);
@@ -173,7 +177,8 @@ impl Lane {
         if at.since(now) <= rules.early_max {
             return self.sit_down(key, true, ask, seat);
         }
-        let (later, booked) = self.postpone(now, key, (wanted, at), rules);
+        let has_slot = !matches!(ask.place, Place::Due(_)) && wanted > now;
+        let (later, booked) = self.postpone(now, key, (wanted, at), has_slot, rules);
         Admission::Later(later, booked)
     }
 
@@ -227,7 +232,7 @@ impl Lane {
             let at = wanted.max(estimate);
             if at.since(now) > rules.early_max {
                 self.stand_up(key);
-                return Look::Later(self.postpone(now, key, (wanted, at), rules).0);
+                return Look::Later(self.postpone(now, key, (wanted, at), wanted > now, rules).0);
             }
         }
         if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
@@ -335,16 +340,17 @@ impl Lane {
         now: Moment,
         key: Key,
         (wanted, at): (Moment, Moment),
+        has_slot: bool,
         rules: &Rules<'_>,
     ) -> (Later, Option<Moment>) {
         self.parked = self.parked.saturating_add(1);
-        if wanted > now {
+        if has_slot {
             self.delay(at.since(wanted), now);
             return (Later { due: at, slot: Some(key.slot) }, None);
         }
         let plan = if key.class == Class::Urgent { &mut self.urgent } else { &mut self.others };
         let (free, _) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
-        let at = free.max(self.hold.map_or(now, |hold| hold.until));
+        let at = free.max(self.hold.map_or(now, |hold| hold.until)).max(wanted);
         plan.book(at, rules.quota);
         (Later { due: at, slot: Some(at.before(self.shift)) }, Some(at))
     }

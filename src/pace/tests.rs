@@ -427,6 +427,46 @@ async fn of_a_subscription_that_wants_the_latest_only_the_newest_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_another_reason_than_the_quota_leaves_at_its_time_and_holds_up_nobody_before() {
+    let pace = pace(&[(20, 60)], (60, 600));
+    let due = T0.after(Duration::from_secs(2));
+    let waiting = |overflow: Overflow, subscription: u8, received: u64| {
+        let mut one = asking(1).overflowing(overflow).at(Place::Due(due));
+        one.subscription = SubscriptionId::from_bytes([subscription; 16]);
+        let one = one.event(|event| event.received_at = T0.after(Duration::from_millis(received)));
+        let pace = pace.clone();
+        tokio::spawn(async move {
+            let turn = one.turn(&pace).await;
+            let folded = match &turn {
+                Turn::Go(_, folded) => Some(folded.len()),
+                _ => None,
+            };
+            (folded, matches!(turn, Turn::Superseded), pace.now())
+        })
+    };
+    let digest: Vec<_> = (0..3).map(|_| waiting(Overflow::Digest, 2, 1)).collect();
+    let latest: Vec<_> = (0..3).map(|number| waiting(Overflow::Latest, 3, number)).collect();
+    let queue = waiting(Overflow::Queue, 4, 1);
+    settle().await;
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    assert_eq!(pace.now(), T0, "what has just come does not wait for them");
+    until(&pace, due).await;
+    let mut gone = Vec::new();
+    let mut superseded = 0;
+    for one in digest.into_iter().chain(latest).chain([queue]) {
+        match one.await.unwrap() {
+            (Some(folded), _, at) => {
+                assert_eq!(at, due);
+                gone.push(folded);
+            }
+            (None, true, _) => superseded += 1,
+            (None, false, _) => (),
+        }
+    }
+    assert_eq!((gone, superseded), (vec![2, 0, 0], 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
     let notes = Notes::default();
     let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), T0);

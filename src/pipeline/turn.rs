@@ -1,6 +1,6 @@
 //! One delivery from its lane to its settlement: wait for the slot, take the turn, attempt, decide.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::SemaphorePermit;
 
@@ -15,6 +15,9 @@ use crate::{
     telemetry::events,
 };
 
+/// Both clocks count whole milliseconds: what one of them says has come is certain to have come for the other this much later.
+const CLOCKS_APART: Duration = Duration::from_millis(5);
+
 /// Whether a delivery that has come back may wait here for its time.
 enum Arrival<'a> {
     /// It may; if the wait is long, it takes up this room.
@@ -27,9 +30,10 @@ impl Pipeline {
     /// Pace, attempt, decide.
     pub(super) async fn outcome(&self, delivery: &mut Delivery, recipient: &Recipient) -> Result<Settlement, Stuck> {
         let parts = &self.parts;
-        let _room = match self.arrive(delivery).await {
+        let quiet = self.quiet_until(delivery, recipient);
+        let _room = match self.arrive(delivery, quiet).await {
             Arrival::Here(room) => room,
-            Arrival::Later(due) => return Ok(settle::defer(delivery, due, delivery.slot)),
+            Arrival::Later(due) => return Ok(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none()))),
         };
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
             return Ok(expired);
@@ -42,7 +46,10 @@ impl Pipeline {
             overflow: recipient.options.overflow,
             group: recipient.options.group.as_ref(),
             event: &event,
-            place: place(delivery),
+            place: match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
+                Some(due) => Place::Due(self.pace_time(due.after(CLOCKS_APART))),
+                None => place(delivery),
+            },
         };
         match parts.pace.turn(ask, &self.leave).await {
             Turn::Go(permit, folded) => self.attempt(delivery, recipient, permit, folded).await,
@@ -61,19 +68,23 @@ impl Pipeline {
     /// A delivery that comes back from a tier comes a little early. It waits here if there is room, so that it is there when its slot comes, else in a
     /// shorter tier. One with a slot waits in its lane, any other waits out its time first. One that is not due and was never in a tier keeps its
     /// event from being acked, so it waits here only if that is short.
-    async fn arrive(&self, delivery: &Delivery) -> Arrival<'_> {
-        let Some(due) = delivery.due_at else { return Arrival::Here(None) };
+    ///
+    /// In quiet hours it waits until they end: here if that is soon, so that it never stands in the way of what may leave now.
+    async fn arrive(&self, delivery: &Delivery, quiet: Option<Moment>) -> Arrival<'_> {
+        let Some(due) = delivery.due_at.max(quiet) else { return Arrival::Here(None) };
         let parts = &self.parts;
         let left = due.since(parts.clock.now());
         let room = match parts.early_of(delivery.platform) {
             _ if left <= parts.hold_max => None,
-            Some(early) if delivery.hops > 0 && left <= parts.early_max => match early.try_acquire() {
+            Some(early) if delivery.hops > 0 && quiet.is_none() && left <= parts.early_max => match early.try_acquire()
+            {
                 Ok(room) => Some(room),
                 Err(_) => return Arrival::Later(due),
             },
             _ => return Arrival::Later(due),
         };
-        if delivery.slot.is_none() && self.leave.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
+        let sleeps = delivery.slot.is_none() && quiet.is_none();
+        if sleeps && self.leave.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
             return Arrival::Later(due);
         }
         Arrival::Here(room)
@@ -90,6 +101,9 @@ impl Pipeline {
         let parts = &self.parts;
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
             return Ok(expired);
+        }
+        if let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now()) {
+            return Ok(settle::defer(delivery, end, None));
         }
         let Some(subscription) = parts.subscriptions.open(recipient)? else {
             return Ok(Settlement::Dropped);
@@ -145,6 +159,17 @@ impl Pipeline {
             detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
         };
         self.decide(delivery, &answer, self.parts.clock.now(), None)
+    }
+
+    /// When the quiet hours end for which a delivery has to wait; nothing if there are none, or its turn is behind them anyway.
+    fn quiet_until(&self, delivery: &Delivery, recipient: &Recipient) -> Option<Moment> {
+        let end = recipient.options.quiet_until(&delivery.event, self.parts.clock.now())?;
+        (delivery.slot.is_none() || delivery.due_at < Some(end)).then_some(end)
+    }
+
+    /// The time of the pace for a time of the wall clock.
+    fn pace_time(&self, at: Moment) -> Moment {
+        self.parts.pace.now().after(at.since(self.parts.clock.now()))
     }
 
     /// The wall clock's time for a time of the pace, which no correction of the wall clock moves.

@@ -90,6 +90,7 @@ impl Store {
             overflow: change.overflow.unwrap_or(old.options.overflow),
             group: change.group.unwrap_or_else(|| old.options.group.clone()),
             filter: change.filter.unwrap_or_else(|| old.options.filter.clone()),
+            quiet: change.quiet.unwrap_or_else(|| old.options.quiet.clone()),
         };
         let record = Record {
             endpoint: change.endpoint.unwrap_or(record.endpoint),

@@ -14,6 +14,8 @@ const OVERFLOW: u8 = 1;
 const GROUP: u8 = 2;
 /// A filter as JSON; one that is longer than a field goes on in the next.
 const FILTER: u8 = 3;
+/// Quiet hours as text.
+const QUIET: u8 = 4;
 
 pub(super) fn encode(options: &Options) -> Vec<u8> {
     let mut fields = Vec::new();
@@ -34,6 +36,12 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
             fields.extend(part);
         }
     }
+    if let Some(quiet) = &options.quiet {
+        let text = quiet.to_string();
+        // Their text has some 200 bytes and the name of a zone at most.
+        fields.extend([QUIET, u8::try_from(text.len()).unwrap_or(u8::MAX)]);
+        fields.extend(text.as_bytes());
+    }
     // A filter that could be read has at most 16 KiB, written anew at most twice that; all other fields are short.
     let length = u16::try_from(fields.len()).unwrap_or(u16::MAX);
     [length.to_be_bytes().as_slice(), &fields].concat()
@@ -53,6 +61,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
             (OVERFLOW, [2]) => options.overflow = Overflow::Latest,
             (GROUP, name) => options.group = Some(std::str::from_utf8(name).ok()?.parse().ok()?),
             (FILTER, part) => filter.extend(part),
+            (QUIET, text) => options.quiet = Some(Arc::new(std::str::from_utf8(text).ok()?.parse().ok()?)),
             _ => return None,
         }
     }
@@ -77,9 +86,12 @@ mod tests {
         for overflow in Overflow::ALL {
             for group in [None, Some("g".repeat(64).parse().unwrap())] {
                 for filter in [None, Some(filter(1)), Some(filter(50))] {
-                    let options = Options { overflow, group: group.clone(), filter };
-                    let bytes = [encode(&options), b"record".to_vec()].concat();
-                    assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
+                    for quiet in [None, Some("mon-fri 22:00-07:00, sun 00:00-24:00 Europe/Berlin")] {
+                        let quiet = quiet.map(|text| Arc::new(text.parse().unwrap()));
+                        let options = Options { overflow, group: group.clone(), filter: filter.clone(), quiet };
+                        let bytes = [encode(&options), b"record".to_vec()].concat();
+                        assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
+                    }
                 }
             }
         }
@@ -88,9 +100,15 @@ mod tests {
 
     #[test]
     fn a_field_of_a_later_version_or_a_broken_one_is_refused() {
-        for bytes in
-            [&[0, 3, 99, 1, 0][..], &[0, 3, OVERFLOW, 1, 7], &[0, 2, GROUP, 0], &[0, 2, GROUP, 9], &[0, 9], &[0]]
-        {
+        for bytes in [
+            &[0, 3, 99, 1, 0][..],
+            &[0, 3, OVERFLOW, 1, 7],
+            &[0, 2, GROUP, 0],
+            &[0, 2, GROUP, 9],
+            &[0, 3, QUIET, 1, b'x'],
+            &[0, 9],
+            &[0],
+        ] {
             assert_eq!(decode(bytes), None, "{bytes:?}");
         }
     }

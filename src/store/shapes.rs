@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use crate::domain::{
-    Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, Policy, RobotId, Secret, SubscriptionId,
-    SubscriptionState, TopicName,
+    Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, Policy, QuietHours, RobotId, Secret,
+    SubscriptionId, SubscriptionState, TopicName,
 };
 
 /// Where the store is.
@@ -87,6 +87,8 @@ pub struct Change {
     pub group: Option<Option<GroupName>>,
     /// Which events it wants, or that it wants all.
     pub filter: Option<Option<Arc<Policy>>>,
+    /// When it is not to be disturbed, or that it may be at any time.
+    pub quiet: Option<Option<Arc<QuietHours>>>,
 }
 
 /// What came of an addition.

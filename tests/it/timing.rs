@@ -1,4 +1,4 @@
-//! Events that are not to be sent before their time.
+//! What is not to be sent yet: events before their time, and what is not urgent in quiet hours.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -101,4 +101,92 @@ async fn the_command_line_publishes_for_later_and_refuses_what_is_no_time() {
     assert!(taken_at(&emulator, "later").await.unwrap() >= from);
     let says = home.fails(&["publish", "--topic", "ops", "--not-before", "soon", "x"], "", 64);
     assert!(says.contains("--not-before: \"soon\" is neither a time"), "{says}");
+}
+
+/// A full minute of UTC at least 20 s ahead, as seconds of Unix time, and quiet hours that last until then.
+fn quiet_until_soon() -> (u64, String) {
+    let end = (seconds_from_now(20) / 60 + 1) * 60;
+    let minute = |at: u64| format!("{:02}:{:02}", at / 3600 % 24, at / 60 % 60);
+    (end, format!("{}-{}", minute(end - 600), minute(end)))
+}
+
+#[tokio::test]
+async fn in_quiet_hours_only_what_is_urgent_is_sent_and_the_rest_comes_at_their_end() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let daemon = home.start().await;
+    let (end, quiet) = quiet_until_soon();
+    for (robot, overflow) in [("wecom-001", "queue"), ("wecom-002", "digest"), ("wecom-003", "latest")] {
+        let more = ["--overflow", overflow, "--quiet", &quiet, "--quiet-zone", "UTC"];
+        home.subscribe("ops", "wecom", robot, &more);
+    }
+    home.subscribe("ops", "wecom", "wecom-004", &[]);
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let critical = json!({"name": "severity", "type": "STRING", "value": "Critical"});
+    publisher.publish("ops", &json!({"subject": "a", "message": "critical", "message_attributes": [critical]})).await;
+    let urgent = json!({"subject": "b", "message": "urgent"}).to_string();
+    let exchange = format!("{}.publish.urgent", home.prefix);
+    publisher.publish_to(&exchange, "ops", urgent.as_bytes(), BasicProperties::default()).await.unwrap();
+    until("what is urgent arrives", SOON, || async { emulator.count("accepted").await == 8 }).await;
+    for number in 0..5 {
+        publisher.publish("ops", &json!({"subject": format!("subject-{number}"), "message": "m"})).await;
+    }
+    publisher.publish("ops", &json!({"subject": "subject-5", "message": "short", "time_to_live": 1})).await;
+    let count = |outcome: &str| format!("roomcast_deliveries_total{{platform=\"wecom\",outcome=\"{outcome}\"}}");
+    let deferred = count("deferred");
+    until("the rest waits", SOON, || async { daemon.metric(&deferred).await >= Some(15.0) }).await;
+    until("what would expire is given up", SOON, || async { publisher.depth("dead.wecom").await == 3 }).await;
+    let letters = home.ok(&["dead", "list", "--json"], "");
+    assert_eq!(letters.matches("\"reason\":\"expired\"").count(), 3, "{letters}");
+    until("who has no quiet hours hears all", SOON, || async {
+        emulator.shown().await.get("wecom-004").map(Vec::len) == Some(8)
+    })
+    .await;
+    assert!(seconds_from_now(0) < end, "the quiet hours ended before the test had looked");
+    daemon.kill();
+    let _daemon = home.start().await;
+    until("all are settled", Duration::from_secs(100), || async {
+        let shown = emulator.shown().await;
+        let of = |robot: &str| shown.get(robot).map(|texts| texts.join("\n")).unwrap_or_default();
+        let all = |robot: &str| (0..5).all(|number| of(robot).contains(&format!("subject-{number}")));
+        let newest = of("wecom-003").contains("subject-4");
+        all("wecom-001") && all("wecom-002") && newest && publisher.depth("dead.wecom").await == 7
+    })
+    .await;
+    let shown = emulator.shown().await;
+    assert_eq!(shown["wecom-001"].len(), 7, "{shown:?}");
+    assert_eq!(shown["wecom-002"].len(), 3, "two that were urgent and one digest: {shown:?}");
+    assert_eq!(shown["wecom-003"].len(), 3, "two that were urgent and the newest: {shown:?}");
+    for one in emulator.received().await {
+        let early = one["at_ms"].as_u64().unwrap() < end * 1000;
+        let may = one["token"] == "wecom-004"
+            || ["critical", "urgent"].iter().any(|word| one["text"].as_str().unwrap().contains(word));
+        assert!(may || !early, "{one}");
+        assert!(one["token"] == "wecom-004" || may == early, "{one}");
+    }
+    assert_eq!(emulator.count("refused").await, 0);
+}
+
+#[test]
+fn quiet_hours_are_shown_exported_imported_changed_and_taken_away() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let broker = runtime.block_on(broker::shared());
+    let home = Home::new(broker, "http://127.0.0.1:9", "");
+    let id = home.subscribe("ops", "wecom", "wecom-001", &["--quiet", "Mon-Fri 22:00-07:00,sat 00:00-24:00"]);
+    let quiet = || -> Value {
+        serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &id, "--json"], "")).unwrap()["quiet"].clone()
+    };
+    assert_eq!(quiet(), "mon-fri 22:00-07:00, sat 00:00-24:00 Asia/Shanghai");
+    home.ok(&["subscription", "update", &id, "--name", "x"], "");
+    assert_eq!(quiet(), "mon-fri 22:00-07:00, sat 00:00-24:00 Asia/Shanghai");
+    home.ok(&["subscription", "update", &id, "--quiet", "21:00-08:00", "--quiet-zone", "Europe/Berlin"], "");
+    assert_eq!(quiet(), "21:00-08:00 Europe/Berlin");
+    assert!(home.ok(&["subscription", "export", "--format", "csv"], "").contains("21:00-08:00 Europe/Berlin"));
+    home.ok(&["subscription", "update", &id, "--quiet", ""], "");
+    assert_eq!(quiet(), Value::Null);
+    let says = home.fails(&["subscription", "update", &id, "--quiet", "10pm-7am"], "", 64);
+    assert!(says.contains("write it like 22:00-07:00"), "{says}");
+    let csv = "topic,platform,endpoint,quiet\ndb,wecom,https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=wecom-002,22:00-07:00 UTC\n";
+    home.ok(&["subscription", "import", "--format", "csv"], csv);
+    assert!(home.ok(&["subscription", "list", "--topic", "db", "--json"], "").contains("22:00-07:00 UTC"));
 }
