@@ -48,26 +48,26 @@ async fn an_event_waits_for_its_time_across_a_kill_and_its_life_begins_then() {
         publish_at(&publisher, "as text", AMQPValue::LongString(text.into()), 10).await;
         publish_at(&publisher, "as a timestamp", AMQPValue::Timestamp(at), 10).await;
         publish_at(&publisher, "as a number", AMQPValue::LongLongInt(at.try_into().unwrap()), 10).await;
-        publish_at(&publisher, "long ago", AMQPValue::Timestamp(7), 10).await;
         let deferred = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"deferred\"}";
-        until("they wait", SOON, || async { daemon.metric(deferred).await == Some(6.0) }).await;
-        until("one does not", SOON, || async { emulator.count("accepted").await == 2 }).await;
+        until("they wait", SOON, || async { daemon.metric(deferred).await >= Some(6.0) }).await;
         assert_eq!(publisher.depth("publish").await, 0, "what waits for its time keeps no event in hand");
         daemon.kill();
     }
     home.ok(&["subscription", "remove", &removed, "--yes"], "");
-    // Being late does not count from when they came: there is time for a second attempt.
-    emulator.fault(json!({"kind": "status", "status": 500, "times": 1})).await;
     let daemon = home.start().await;
-    until("they arrive", SOON, || async { emulator.count("accepted").await == 5 }).await;
+    publish_at(&publisher, "long ago", AMQPValue::Timestamp(7), 10).await;
+    until("one that is due arrives", SOON, || async { taken_at(&emulator, "long ago").await.is_some() }).await;
+    // Their age does not count from when they came: there is time for a second attempt.
+    emulator.fault(json!({"kind": "status", "status": 500, "times": 1})).await;
     for text in ["as text", "as a timestamp", "as a number"] {
+        until("it arrives", SOON, || async { taken_at(&emulator, text).await.is_some() }).await;
         let taken = taken_at(&emulator, text).await.unwrap();
         assert!(taken >= at * 1000, "{text} came {} ms early", at * 1000 - taken);
     }
-    let shown = emulator.shown().await;
-    assert_eq!(shown["wecom-002"], ["long ago"], "who is not subscribed any longer hears nothing");
+    assert_eq!(emulator.shown().await.get("wecom-002"), None, "who is not subscribed any longer hears nothing");
+    assert_eq!(publisher.depth("dead.wecom").await, 0);
     let dropped = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"dropped\"}";
-    until("the others are dropped", SOON, || async { daemon.metric(dropped).await == Some(3.0) }).await;
+    until("the others are dropped", SOON, || async { daemon.metric(dropped).await >= Some(3.0) }).await;
 }
 
 #[tokio::test]
@@ -143,7 +143,8 @@ async fn in_quiet_hours_only_what_is_urgent_is_sent_and_the_rest_comes_at_their_
     })
     .await;
     assert!(seconds_from_now(0) < end, "the quiet hours ended before the test had looked");
-    daemon.kill();
+    // A kill might repeat what was settled just now; here everything is counted.
+    assert!(daemon.terminate().success());
     let _daemon = home.start().await;
     until("all are settled", Duration::from_secs(100), || async {
         let shown = emulator.shown().await;
