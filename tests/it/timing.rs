@@ -35,7 +35,7 @@ async fn taken_at(emulator: &Emulator, text: &str) -> Option<u64> {
 #[tokio::test]
 async fn an_event_waits_for_its_time_across_a_kill_and_its_life_begins_then() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\"]\nage_max = \"5s\"\n");
+    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\"]\nage_max = \"10s\"\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let removed = home.subscribe("ops", "wecom", "wecom-002", &[]);
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
