@@ -141,6 +141,11 @@ impl Lanes {
         Self { pace, event: Arc::new(event), leave: CancellationToken::new() }
     }
 
+    async fn turn(&self, robot: RobotId) -> Turn {
+        let ask = self.ask(robot);
+        self.pace.turn(&ask, self.pace.ask(&ask), &self.leave).await
+    }
+
     fn ask(&self, robot: RobotId) -> Ask<'_> {
         Ask {
             robot,
@@ -157,9 +162,7 @@ impl Lanes {
     async fn send(&self, robots: &[RobotId], each: u32) {
         for _ in 0..each {
             for robot in robots {
-                let Turn::Go(mut permit, _) = self.pace.turn(self.ask(*robot), &self.leave).await else {
-                    panic!("the window is open")
-                };
+                let Turn::Go(mut permit, _) = self.turn(*robot).await else { panic!("the window is open") };
                 permit.leaves().unwrap();
                 black_box(permit.finish(Verdict::Delivered, Duration::from_millis(50)));
             }
@@ -170,9 +173,7 @@ impl Lanes {
     async fn wait(&self, robots: &[RobotId]) {
         for _ in 0..BACKLOG {
             for robot in robots {
-                let Turn::Later(later) = self.pace.turn(self.ask(*robot), &self.leave).await else {
-                    panic!("the window is full")
-                };
+                let Turn::Later(later) = self.turn(*robot).await else { panic!("the window is full") };
                 black_box(later);
             }
         }

@@ -8,9 +8,10 @@ mod turn;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::turn::Start;
 use crate::{
     broker::{Carried, Message, Travelling},
     clock::Clock,
@@ -18,7 +19,7 @@ use crate::{
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
-    settle::{self, Commits, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
+    settle::{self, Commits, Hand, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
@@ -48,7 +49,7 @@ pub struct Parts {
     /// What has come back from a tier waits up to this long in memory, if there is room.
     pub early_max: Duration,
     /// One permit for each delivery that came back early, for each platform in the order of [`crate::domain::Platform::ALL`].
-    pub early: [Semaphore; 4],
+    pub early: [Arc<Semaphore>; 4],
     /// One permit for each delivery in memory.
     pub held: Arc<Semaphore>,
     /// The same for urgent ones, so that they never queue behind the others.
@@ -70,6 +71,8 @@ pub struct Pipeline {
     /// When the process began, in its first session, if the machine went down before it: what comes back then may have been sent without
     /// that being known.
     pub recovering_since: Option<Moment>,
+    /// Which deliveries of this session are in hand.
+    pub hand: Hand,
     /// Every task of this session.
     pub tasks: TaskTracker,
     /// Told when a message cannot be settled, so that the session ends.
@@ -96,12 +99,34 @@ pub enum Stuck {
 impl Pipeline {
     /// Takes messages until there are no more or it is time to leave, then waits until what is in hand is settled.
     pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
+        // Each queue's messages take their places in the lanes in the order in which they came; nobody waits for another queue's.
+        let [urgent, events, deliveries] = std::array::from_fn(|_| self.in_turn());
         while let Some(Some(message)) = self.leave.run_until_cancelled(next()).await {
-            let job = Arc::clone(&self);
-            self.tasks.spawn(Arc::clone(&self).watched(async move { job.message(message).await }));
+            let queue = match message.carried {
+                Carried::Event { urgent: true, .. } => &urgent,
+                Carried::Event { urgent: false, .. } => &events,
+                Carried::Delivery(_) | Carried::Unreadable { .. } => &deliveries,
+            };
+            // It is there until this loop ends.
+            let _ = queue.send(message);
         }
+        drop((urgent, events, deliveries));
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Begins with one message after the other; what is left when it is time to leave comes back. The broker hands over no more than
+    /// `broker.prefetch` of them.
+    fn in_turn(self: &Arc<Self>) -> mpsc::UnboundedSender<Message> {
+        let (sender, mut messages) = mpsc::unbounded_channel();
+        let pipeline = Arc::clone(self);
+        self.tasks.spawn(async move {
+            while let Some(Some(message)) = pipeline.leave.run_until_cancelled(messages.recv()).await {
+                let job = Arc::clone(&pipeline);
+                Arc::clone(&pipeline).watched(async move { job.message(message).await }).await;
+            }
+        });
+        sender
     }
 
     /// Runs a task whose failure, of whatever kind, ends the session: what it held stays unacked, and comes back.
@@ -164,7 +189,6 @@ impl Pipeline {
         let (mut after, mut heard) = (None, 0);
         loop {
             let page = self.parts.subscriptions.page(&event.topic, after).await?;
-            let alone = after.is_none() && page.next.is_none() && page.recipients.len() == 1;
             for recipient in page.recipients {
                 heard += 1;
                 if done.contains(&recipient.subscription) {
@@ -180,9 +204,7 @@ impl Pipeline {
                 let delivery = Delivery { due_at, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
-                // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.
-                let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, Arc::clone(&tally)));
-                if alone { job.await? } else { self.spawn(event.urgent, job).await }
+                self.set_out(delivery, recipient, &tally).await;
             }
             after = page.next;
             if after.is_none() {
@@ -224,14 +246,19 @@ impl Pipeline {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
         }
-        let tally = Arc::new(Tally::new(identity, receipt));
+        let Some(in_hand) = self.hand.take(identity.key) else {
+            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
+            return self.close(Identity::redundant(identity.event), receipt);
+        };
+        let tally = Arc::new(Tally::new(identity, receipt).holding(in_hand));
         tally.opened();
         tally.complete();
         match parts.subscriptions.find(subscription).await? {
             Some(recipient) => {
                 (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
                 self.recover(&delivery, redelivered);
-                Arc::clone(self).delivery(delivery, recipient, tally).await
+                self.set_out(delivery, recipient, &tally).await;
+                Ok(())
             }
             None => {
                 self.perform(delivery, Settlement::Dropped).await?;
@@ -247,9 +274,10 @@ impl Pipeline {
         self: Arc<Self>,
         mut delivery: Delivery,
         recipient: Recipient,
+        start: Start,
         tally: Arc<Tally>,
     ) -> Result<(), Stuck> {
-        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient, start)).catch_unwind().await;
         let settlement = match outcome {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
@@ -318,10 +346,17 @@ impl Pipeline {
         }
     }
 
-    /// Lets a delivery go its way beside the others, once there is room for it in memory.
-    async fn spawn(self: &Arc<Self>, urgent: bool, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
-        let held = if urgent { &self.parts.held_urgent } else { &self.parts.held };
-        let room = Arc::clone(held).acquire_owned().await;
+    /// Gives a delivery its place, once there is room for it in memory, and lets it go its way beside the others.
+    async fn set_out(self: &Arc<Self>, delivery: Delivery, recipient: Recipient, tally: &Arc<Tally>) {
+        // What came back has its room already: the broker hands over no more than `broker.prefetch_delivery`.
+        let room = match (delivery.hops, delivery.event.urgent) {
+            (0, true) => Some(Arc::clone(&self.parts.held_urgent).acquire_owned().await),
+            (0, false) => Some(Arc::clone(&self.parts.held).acquire_owned().await),
+            _ => None,
+        };
+        let start = self.start(&delivery, &recipient);
+        // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.
+        let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tally)));
         self.tasks.spawn(Arc::clone(self).watched(async move {
             let _room = room;
             job.await

@@ -111,7 +111,7 @@ pub(super) fn build(
         hold_max: config.pace.hold_max,
         early_max: config.pace.early_max,
         // Some of what was handed over has to go on while the rest waits.
-        early: std::array::from_fn(|_| Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4)),
+        early: std::array::from_fn(|_| Arc::new(Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4))),
         held: Arc::new(Semaphore::new(config.pace.held_max)),
         held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
         in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     domain::Moment,
     pipeline::{Parts, Pipeline},
-    settle::{Commits, Committer, NotRecorded, Outbox},
+    settle::{Commits, Committer, Hand, NotRecorded, Outbox},
     store::LedgerError,
     telemetry::{Telemetry, events, with_causes},
 };
@@ -168,6 +168,7 @@ fn pipeline(
         commits,
         leave,
         recovering_since,
+        hand: Hand::default(),
         tasks: TaskTracker::new(),
         on_stuck: Box::new(move |stuck| ended.end(with_causes(&stuck))),
     })

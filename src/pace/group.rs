@@ -173,17 +173,18 @@ impl Groups {
         let warn_at = self.settings.get(name).and_then(|one| Some((one.monthly?, one.warn_at)));
         let group = self.group(name, now);
         if group.month.0 == month {
-            group.used = group.used.max(used);
+            // The last note counts: it may take back a call that reached nobody.
+            group.used = used;
             group.refused_until = refused;
             // It was said when it happened, in the process before.
             group.warned = warn_at.is_some_and(|(monthly, at)| group.used as f64 >= at * monthly as f64);
         }
     }
 
-    /// When its month began, how much of it is used, and until when the platform refuses.
+    /// When its month began, how much of it is used, what is in the air included, and until when the platform refuses.
     pub(super) fn spent(&mut self, name: &GroupName, now: Moment) -> (Moment, u64, Option<Moment>) {
         let group = self.group(name, now);
-        (group.month.0, group.used, group.refused_until)
+        (group.month.0, group.used + group.in_flight, group.refused_until)
     }
 
     /// Every organisation that is known, by name.

@@ -111,7 +111,11 @@ impl Inner {
         }
     }
 
-    pub(super) fn leaves(&self, robot: RobotId, platform: Platform) -> Result<(), NotNoted> {
+    pub(super) fn leaves(&self, robot: RobotId, platform: Platform, group: Option<&GroupName>) -> Result<(), NotNoted> {
+        if let Some(group) = group {
+            let (month, used, refused_until) = self.groups().spent(group, self.timeline.now());
+            self.notebook.note(&Note::Spent { group: group.clone(), month, used, refused_until })?;
+        }
         if self.is_limited(platform) {
             self.notebook.note(&Note::Begun { robot, platform, at: self.timeline.now() })?;
         }

@@ -75,6 +75,8 @@ struct Waiter {
     overflow: Overflow,
     /// Whether it waits because the quota is used up, and not only for the message before it.
     overflowed: bool,
+    /// Before when it must not leave, whatever its slot.
+    floor: Moment,
     event: Arc<Event>,
 }
 
@@ -145,10 +147,11 @@ impl Lane {
         }
     }
 
-    /// Decides about a delivery that has just come, or come back. A seat is made if it has to wait in memory.
+    /// Decides about a delivery that has just come, or come back. Nothing leaves before `floor`. A seat is made if it has to wait in memory.
     pub(super) fn admit(
         &mut self,
         now: Moment,
+        floor: Moment,
         ask: &Ask<'_>,
         seat: &mut Option<Arc<Seat>>,
         rules: &Rules<'_>,
@@ -160,7 +163,7 @@ impl Lane {
             return Admission::Superseded;
         }
         let slot = match ask.place {
-            Place::Fresh => return self.admit_fresh(now, ask, seat, rules),
+            Place::Fresh => return self.admit_fresh(now, floor, ask, seat, rules),
             Place::Slot(slot) => slot,
             Place::Due(at) => {
                 let at = at.before(self.shift);
@@ -170,14 +173,15 @@ impl Lane {
         };
         let key = self.key(ask, slot);
         let wanted = self.wanted(key, now);
-        let at = wanted.max(self.estimate(now, key, rules));
+        let at = wanted.max(self.estimate(now, key, rules)).max(floor);
         if at >= ask.event.expires_at {
             return Admission::Later(Later { due: at, slot: None }, None);
         }
         if at.since(now) <= rules.early_max {
-            return self.sit_down(key, true, ask, seat);
+            return self.sit_down(key, (true, floor), ask, seat);
         }
         let has_slot = !matches!(ask.place, Place::Due(_)) && wanted > now;
+        let wanted = if has_slot { wanted } else { wanted.max(floor) };
         let (later, booked) = self.postpone(now, key, (wanted, at), has_slot, rules);
         Admission::Later(later, booked)
     }
@@ -185,19 +189,20 @@ impl Lane {
     fn admit_fresh(
         &mut self,
         now: Moment,
+        floor: Moment,
         ask: &Ask<'_>,
         seat: &mut Option<Arc<Seat>>,
         rules: &Rules<'_>,
     ) -> Admission {
         let (at, slot, booked, overflowed) = match self.shared_slot(ask, now) {
             Some(slot) => (slot.after(self.shift), slot, None, true),
-            None if self.is_next(ask, now) && self.opens_at(now, rules).is_some_and(|at| at <= now) => {
+            None if floor <= now && self.is_next(ask, now) && self.opens_at(now, rules).is_some_and(|at| at <= now) => {
                 return Admission::Go(self.let_go(now, now.before(self.shift)));
             }
             None => {
                 let plan = if ask.event.urgent { &mut self.urgent } else { &mut self.others };
                 let (free, used_up) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
-                let held_until = self.hold.map_or(now, |hold| hold.until);
+                let held_until = self.hold.map_or(now, |hold| hold.until).max(floor);
                 let at = free.max(held_until);
                 (at, at.before(self.shift), Some(at), used_up || held_until > now)
             }
@@ -214,7 +219,7 @@ impl Lane {
         }
         if at.since(now) <= rules.hold_max {
             let key = self.key(ask, slot);
-            return self.sit_down(key, overflowed, ask, seat);
+            return self.sit_down(key, (overflowed, floor), ask, seat);
         }
         self.parked = self.parked.saturating_add(1);
         Admission::Later(Later { due: at, slot: Some(slot) }, booked)
@@ -222,9 +227,9 @@ impl Lane {
 
     /// Decides about a delivery that waits in memory.
     pub(super) fn look(&mut self, now: Moment, key: Key, rules: &Rules<'_>) -> Look {
-        if !self.waiters.contains_key(&key) {
+        let Some(floor) = self.waiters.get(&key).map(|waiter| waiter.floor) else {
             return Look::Told;
-        }
+        };
         if let Some(hold) = self.hold
             && hold.until > now
         {
@@ -238,7 +243,7 @@ impl Lane {
         if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
             return Look::Listen;
         }
-        let wanted = self.wanted(key, now);
+        let wanted = self.wanted(key, now).max(floor);
         if wanted > now {
             return Look::Until(wanted);
         }
@@ -368,10 +373,16 @@ impl Lane {
         Key { class, slot, sequence: self.sequence }
     }
 
-    fn sit_down(&mut self, key: Key, overflowed: bool, ask: &Ask<'_>, seat: &mut Option<Arc<Seat>>) -> Admission {
+    fn sit_down(
+        &mut self,
+        key: Key,
+        (overflowed, floor): (bool, Moment),
+        ask: &Ask<'_>,
+        seat: &mut Option<Arc<Seat>>,
+    ) -> Admission {
         let seat = Arc::clone(seat.get_or_insert_default());
         let (subscription, overflow, event) = (ask.subscription, ask.overflow, Arc::clone(ask.event));
-        self.waiters.insert(key, Waiter { seat, subscription, overflow, overflowed, event });
+        self.waiters.insert(key, Waiter { seat, subscription, overflow, overflowed, floor, event });
         Admission::Wait(key)
     }
 

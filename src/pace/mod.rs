@@ -66,37 +66,53 @@ impl Pace {
         Self(Arc::new(Inner::new(settings, notebook, now)))
     }
 
-    /// Waits for the delivery's turn, if it comes soon, and no longer than until `leave`.
-    ///
-    /// Cancel safe: a delivery that stops waiting leaves nothing behind but a slot that passes unused.
-    pub async fn turn(&self, ask: Ask<'_>, leave: &CancellationToken) -> Turn {
-        if let Some(turn) = self.out_of_budget(&ask, false) {
-            return turn;
-        }
+    /// Takes a delivery's place in its robot's lane. Whoever asks first is first, so this is called in the order in which deliveries came;
+    /// what it answers is brought to an end by [`Pace::turn`]. Never waits.
+    #[must_use]
+    pub fn ask(&self, ask: &Ask<'_>) -> Asked {
+        // A used-up month moves the slots of what comes now behind its end, so that it comes back one after the other.
+        let floor = match ask.group.map(|group| self.0.allowance(group, false)) {
+            None | Some(Allowance::Open) => Moment::default(),
+            Some(Allowance::Until(due)) => due,
+            Some(Allowance::Dead) => return Asked(First::Turn(Turn::BudgetSpent)),
+        };
         let mut seat = None;
-        let admission =
-            self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.admit(now, &ask, &mut seat, rules));
-        match (admission, seat) {
-            (Admission::Go(place), _) => self.go(&ask, place, Vec::new(), leave).await,
-            (Admission::Wait(key), Some(seat)) => self.wait(&ask, key, &seat, leave).await,
+        let act = |lane: &mut lane::Lane, now, rules: &lane::Rules<'_>| lane.admit(now, floor, ask, &mut seat, rules);
+        let admission = self.0.lane(ask.robot, ask.platform, act);
+        Asked(match (admission, seat) {
+            (Admission::Go(place), _) => First::Go(self.permit(ask, place)),
+            (Admission::Wait(key), Some(seat)) => {
+                First::Wait(Waiting { pace: Arc::clone(&self.0), robot: ask.robot, key }, seat)
+            }
             (Admission::Later(later, booked), _) => {
                 if let Some(slot) = booked {
                     self.0.note(&Note::Booked { robot: ask.robot, platform: ask.platform, slot });
                 }
-                Turn::Later(later)
+                First::Turn(Turn::Later(later))
             }
-            (Admission::Superseded, _) => Turn::Superseded,
+            (Admission::Superseded, _) => First::Turn(Turn::Superseded),
             // Who has to wait was given a seat.
-            (Admission::Wait(_), None) => Turn::Left,
+            (Admission::Wait(_), None) => First::Turn(Turn::Left),
+        })
+    }
+
+    /// Waits for the turn of a delivery that has asked, if it comes soon, and no longer than until `leave`.
+    ///
+    /// Cancel safe: a delivery that stops waiting leaves nothing behind but a slot that passes unused.
+    pub async fn turn(&self, ask: &Ask<'_>, asked: Asked, leave: &CancellationToken) -> Turn {
+        match asked.0 {
+            First::Go(permit) => self.go(ask, permit, Vec::new(), leave).await,
+            First::Wait(waiting, seat) => self.wait(ask, &waiting, &seat, leave).await,
+            First::Turn(turn) => turn,
         }
     }
 
-    async fn wait(&self, ask: &Ask<'_>, key: Key, seat: &Seat, leave: &CancellationToken) -> Turn {
-        let waiting = Waiting { pace: &self.0, robot: ask.robot, key };
+    async fn wait(&self, ask: &Ask<'_>, waiting: &Waiting, seat: &Seat, leave: &CancellationToken) -> Turn {
+        let key = waiting.key;
         loop {
             let look = self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.look(now, key, rules));
             let until = match look {
-                Look::Go(place, folded) => return self.go(ask, place, folded, leave).await,
+                Look::Go(place, folded) => return self.go(ask, self.permit(ask, place), folded, leave).await,
                 Look::Later(later) => return Turn::Later(later),
                 Look::Told => return told(seat),
                 Look::Until(at) => Some(self.0.timeline.instant(at)),
@@ -112,10 +128,8 @@ impl Pace {
     }
 
     /// A permit of the robot's windows is taken; what is left is the organisation's month and the platform's bucket.
-    async fn go(&self, ask: &Ask<'_>, place: Moment, folded: Vec<Folded>, leave: &CancellationToken) -> Turn {
-        // The robot's permit comes back by itself, however this ends.
-        let mut permit = Permit::new(Arc::clone(&self.0), ask.robot, ask.platform, place);
-        if let Some(turn) = self.out_of_budget(ask, true) {
+    async fn go(&self, ask: &Ask<'_>, mut permit: Permit, folded: Vec<Folded>, leave: &CancellationToken) -> Turn {
+        if let Some(turn) = self.out_of_budget(ask, permit.place()) {
             return turn;
         }
         permit.draws_on(ask.group.cloned());
@@ -126,11 +140,16 @@ impl Pace {
         }
     }
 
-    /// Asks for the organisation's allowance, and takes it if asked to; nothing if it is given.
-    fn out_of_budget(&self, ask: &Ask<'_>, take: bool) -> Option<Turn> {
-        match self.0.allowance(ask.group?, take) {
+    /// For a permit that was taken of the robot's windows. It comes back by itself, however this ends.
+    fn permit(&self, ask: &Ask<'_>, place: Moment) -> Permit {
+        Permit::new(Arc::clone(&self.0), ask.robot, ask.platform, place)
+    }
+
+    /// Takes a call out of the organisation's allowance; nothing if it is given. Who does not get one keeps its place.
+    fn out_of_budget(&self, ask: &Ask<'_>, place: Moment) -> Option<Turn> {
+        match self.0.allowance(ask.group?, true) {
             Allowance::Open => None,
-            Allowance::Until(due) => Some(Turn::Later(Later { due, slot: None })),
+            Allowance::Until(due) => Some(Turn::Later(Later { due, slot: Some(place) })),
             Allowance::Dead => Some(Turn::BudgetSpent),
         }
     }
@@ -173,20 +192,29 @@ async fn sleep(until: Option<tokio::time::Instant>) {
     }
 }
 
+/// What a delivery that has asked was told; dropped, it has not asked.
+pub struct Asked(First);
+
+enum First {
+    Go(Permit),
+    Wait(Waiting, Arc<Seat>),
+    Turn(Turn),
+}
+
 /// A delivery that waits in memory; when it is dropped, it does not any longer.
-struct Waiting<'a> {
-    pace: &'a Inner,
+struct Waiting {
+    pace: Arc<Inner>,
     robot: RobotId,
     key: Key,
 }
 
-impl Waiting<'_> {
+impl Waiting {
     fn stand_up(&self) -> bool {
         self.pace.with(self.robot, |lane, _, _| lane.stand_up(self.key)).unwrap_or(false)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.stand_up();
     }

@@ -57,7 +57,7 @@ impl Permit {
 
     /// Says that the attempt leaves now. What is written here survives the process: an attempt that cannot be written down must not be made.
     pub fn leaves(&mut self) -> Result<(), NotNoted> {
-        self.pace.leaves(self.robot, self.platform)?;
+        self.pace.leaves(self.robot, self.platform, self.group.as_ref())?;
         self.stage = Stage::Left;
         Ok(())
     }

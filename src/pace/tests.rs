@@ -114,7 +114,7 @@ impl Asking {
             event: &self.event,
             place: self.place,
         };
-        pace.turn(ask, &CancellationToken::new()).await
+        pace.turn(&ask, pace.ask(&ask), &CancellationToken::new()).await
     }
 
     async fn go(&self, pace: &Pace) -> Permit {
@@ -555,7 +555,7 @@ async fn who_does_not_wait_any_longer_leaves_its_turn_to_the_next() {
                 event: &one.event,
                 place: Place::Again,
             };
-            pace.turn(ask, &leave).await
+            pace.turn(&ask, pace.ask(&ask), &leave).await
         }
     });
     settle().await;

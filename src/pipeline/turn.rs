@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Pipeline, Stuck};
 use crate::{
     domain::{Answer, Delivery, Moment, Platform, Settlement, Verdict},
     fanout::Recipient,
-    pace::{Ask, Folded, Outcome, Permit, Place, Turn},
+    pace::{Ask, Asked, Folded, Outcome, Permit, Place, Turn},
     platforms,
     send::Attempted,
     settle,
@@ -18,40 +18,89 @@ use crate::{
 /// Both clocks count whole milliseconds: what one of them says has come is certain to have come for the other this much later.
 const CLOCKS_APART: Duration = Duration::from_millis(5);
 
-/// Whether a delivery that has come back may wait here for its time.
-enum Arrival<'a> {
-    /// It may; if the wait is long, it takes up this room.
-    Here(Option<SemaphorePermit<'a>>),
-    /// It has to come back then.
-    Later(Moment),
+/// How a delivery begins. It is decided when its message is taken up, one after the other, so that what came first is first.
+pub(super) enum Start {
+    /// There is nothing to wait for here.
+    Settled(Settlement),
+    /// It is not due for so long, and has no place before that.
+    Sleeps(Duration, Room),
+    /// It has taken its place in its robot's lane.
+    Asked(Place, Asked, Room),
 }
 
+/// The room that a delivery takes up which has come back early.
+type Room = Option<OwnedSemaphorePermit>;
+
 impl Pipeline {
-    /// Pace, attempt, decide.
-    pub(super) async fn outcome(&self, delivery: &mut Delivery, recipient: &Recipient) -> Result<Settlement, Stuck> {
+    /// Decides how a delivery begins, and takes its place in the lane if it may.
+    ///
+    /// One that comes back from a tier comes a little early. It waits here if there is room, so that it is there when its slot comes, else in a shorter tier. One
+    /// with a slot waits in its lane, any other waits out its time first. One that is not due and was never in a tier keeps its event from being
+    /// acked, so it waits here only if that is short. In quiet hours it waits until they end: here if that is soon, so that it never stands in the way of
+    /// what may leave now.
+    pub(super) fn start(&self, delivery: &Delivery, recipient: &Recipient) -> Start {
         let parts = &self.parts;
         let quiet = self.quiet_until(delivery, recipient);
-        let _room = match self.arrive(delivery, quiet).await {
-            Arrival::Here(room) => room,
-            Arrival::Later(due) => return Ok(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none()))),
+        let Some(due) = delivery.due_at.max(quiet) else { return self.ask(delivery, recipient, None) };
+        let left = due.since(parts.clock.now());
+        let later = || Start::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
+        let room = match parts.early_of(delivery.platform) {
+            _ if left <= parts.hold_max => None,
+            Some(early) if delivery.hops > 0 && quiet.is_none() && left <= parts.early_max => {
+                match Arc::clone(early).try_acquire_owned() {
+                    Ok(room) => Some(room),
+                    Err(_) => return later(),
+                }
+            }
+            _ => return later(),
         };
-        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
-            return Ok(expired);
+        if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
+            return Start::Sleeps(left, room);
         }
-        let event = Arc::clone(&delivery.event);
-        let ask = Ask {
-            robot: delivery.robot,
-            platform: delivery.platform,
-            subscription: delivery.subscription,
-            overflow: recipient.options.overflow,
-            group: recipient.options.group.as_ref(),
-            event: &event,
-            place: match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
-                Some(due) => Place::Due(self.pace_time(due.after(CLOCKS_APART))),
-                None => place(delivery),
-            },
+        self.ask(delivery, recipient, room)
+    }
+
+    fn ask(&self, delivery: &Delivery, recipient: &Recipient, room: Room) -> Start {
+        if let Some(expired) = settle::expire(delivery, self.parts.clock.now()) {
+            return Start::Settled(expired);
+        }
+        let quiet = self.quiet_until(delivery, recipient);
+        let place = match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
+            Some(due) => Place::Due(self.pace_time(due.after(CLOCKS_APART))),
+            None => place(delivery),
         };
-        match parts.pace.turn(ask, &self.leave).await {
+        let asked = self.parts.pace.ask(&asking(delivery, recipient, place));
+        Start::Asked(place, asked, room)
+    }
+
+    /// Pace, attempt, decide.
+    pub(super) async fn outcome(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &Recipient,
+        start: Start,
+    ) -> Result<Settlement, Stuck> {
+        let start = match start {
+            Start::Sleeps(left, room) => {
+                if self.leave.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
+                    let due = delivery.due_at.unwrap_or_else(|| self.parts.clock.now());
+                    return Ok(settle::defer(delivery, due, None));
+                }
+                self.ask(delivery, recipient, room)
+            }
+            start => start,
+        };
+        let (place, asked, _room) = match start {
+            Start::Asked(place, asked, room) => (place, asked, room),
+            Start::Settled(settlement) => return Ok(settlement),
+            // Nobody sleeps twice.
+            Start::Sleeps(..) => return Ok(self.leave_as_it_is(delivery)),
+        };
+        let turn = {
+            let ask = asking(delivery, recipient, place);
+            self.parts.pace.turn(&ask, asked, &self.leave).await
+        };
+        match turn {
             Turn::Go(permit, folded) => self.attempt(delivery, recipient, permit, folded).await,
             Turn::Later(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
             Turn::Spoken(hear) => Ok(match hear.await {
@@ -63,31 +112,6 @@ impl Pipeline {
             Turn::BudgetSpent => Ok(settle::out_of_budget()),
             Turn::Left => Ok(self.leave_as_it_is(delivery)),
         }
-    }
-
-    /// A delivery that comes back from a tier comes a little early. It waits here if there is room, so that it is there when its slot comes, else in a
-    /// shorter tier. One with a slot waits in its lane, any other waits out its time first. One that is not due and was never in a tier keeps its
-    /// event from being acked, so it waits here only if that is short.
-    ///
-    /// In quiet hours it waits until they end: here if that is soon, so that it never stands in the way of what may leave now.
-    async fn arrive(&self, delivery: &Delivery, quiet: Option<Moment>) -> Arrival<'_> {
-        let Some(due) = delivery.due_at.max(quiet) else { return Arrival::Here(None) };
-        let parts = &self.parts;
-        let left = due.since(parts.clock.now());
-        let room = match parts.early_of(delivery.platform) {
-            _ if left <= parts.hold_max => None,
-            Some(early) if delivery.hops > 0 && quiet.is_none() && left <= parts.early_max => match early.try_acquire()
-            {
-                Ok(room) => Some(room),
-                Err(_) => return Arrival::Later(due),
-            },
-            _ => return Arrival::Later(due),
-        };
-        let sleeps = delivery.slot.is_none() && quiet.is_none();
-        if sleeps && self.leave.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
-            return Arrival::Later(due);
-        }
-        Arrival::Here(room)
     }
 
     /// One attempt, for this delivery and those it speaks for.
@@ -180,8 +204,21 @@ impl Pipeline {
 
 impl super::Parts {
     /// The room for deliveries of a platform that came back early.
-    fn early_of(&self, platform: Platform) -> Option<&tokio::sync::Semaphore> {
+    fn early_of(&self, platform: Platform) -> Option<&Arc<Semaphore>> {
         Platform::ALL.iter().zip(&self.early).find(|(one, _)| **one == platform).map(|(_, early)| early)
+    }
+}
+
+/// What a delivery asks with.
+fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) -> Ask<'a> {
+    Ask {
+        robot: delivery.robot,
+        platform: delivery.platform,
+        subscription: delivery.subscription,
+        overflow: recipient.options.overflow,
+        group: recipient.options.group.as_ref(),
+        event: &delivery.event,
+        place,
     }
 }
 

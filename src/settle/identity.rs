@@ -58,6 +58,13 @@ impl Identity {
         }
     }
 
+    /// Of a message that adds nothing to another one in hand: it is acked, and nothing is recorded of it, as the other is not settled yet.
+    #[must_use]
+    pub fn redundant(event: EventId) -> Self {
+        let name = EventId::random_bytes();
+        Self { key: LedgerKey(name), event, made: Some(Made { fingerprint: [0; 16], name }), done: Vec::new() }
+    }
+
     /// Of a message that is settled as a whole, whatever it carries: a delivery that travels alone, or one that cannot be read.
     #[must_use]
     pub fn alone(key: LedgerKey, event: EventId) -> Self {

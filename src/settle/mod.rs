@@ -5,6 +5,7 @@
 
 mod committer;
 mod decide;
+mod hand;
 mod identity;
 mod outbox;
 mod schedule;
@@ -12,6 +13,7 @@ mod tally;
 
 pub use committer::{Commits, Committer, NotRecorded};
 pub use decide::{counts_as_attempt, decide, defer, expire, out_of_budget, supersede};
+pub use hand::{Hand, InHand};
 pub use identity::{Identity, key_of_delivery};
 pub use outbox::{NextStep, NotStored, Outbox, Receipt, SessionEnded};
 pub use schedule::RetryPolicy;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Identity, Receipt, identity::Made};
+use super::{Identity, InHand, Receipt, identity::Made};
 use crate::{
     domain::{EventId, SubscriptionId},
     store::{Entry, LedgerKey},
@@ -18,6 +18,8 @@ pub struct Tally {
     receipt: Receipt,
     count: Mutex<Count>,
     announced: AtomicBool,
+    /// Let go when the message is recorded and acked.
+    _in_hand: Option<InHand>,
 }
 
 #[derive(Default)]
@@ -45,7 +47,13 @@ impl Tally {
     pub fn new(identity: Identity, receipt: Receipt) -> Self {
         let Identity { key, made, done, .. } = identity;
         let count = Count { recorded: done.len(), done, ..Count::default() };
-        Self { key, made, receipt, count: Mutex::new(count), announced: AtomicBool::new(false) }
+        Self { key, made, receipt, count: Mutex::new(count), announced: AtomicBool::new(false), _in_hand: None }
+    }
+
+    /// The same tally, which keeps its message in hand until it is acked.
+    #[must_use]
+    pub fn holding(self, in_hand: InHand) -> Self {
+        Self { _in_hand: Some(in_hand), ..self }
     }
 
     /// One delivery more has to be settled.

@@ -17,7 +17,7 @@ use roomcast::{
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::{Parts, Pipeline},
     send::Sender,
-    settle::{Committer, Outbox, RetryPolicy},
+    settle::{Committer, Hand, Outbox, RetryPolicy},
     store::{Journal, JournalSettings, Ledger, LedgerSettings},
     telemetry::Telemetry,
 };
@@ -250,7 +250,9 @@ impl World {
             telemetry: Arc::new(Telemetry::new()),
             hold_max: config.pace.hold_max,
             early_max: config.pace.early_max,
-            early: std::array::from_fn(|_| Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4)),
+            early: std::array::from_fn(|_| {
+                Arc::new(Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4))
+            }),
             held: Arc::new(Semaphore::new(config.pace.held_max)),
             held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
             in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
@@ -298,6 +300,7 @@ async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<M
         commits,
         leave: leave.clone(),
         recovering_since,
+        hand: Hand::default(),
         tasks: TaskTracker::new(),
         on_stuck: Box::new(move |stuck| on_stuck.end(stuck.to_string())),
     });
