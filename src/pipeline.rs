@@ -8,7 +8,7 @@ mod turn;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::turn::Start;
@@ -204,7 +204,9 @@ impl Pipeline {
                 let delivery = Delivery { due_at, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
-                self.set_out(delivery, recipient, &tally).await;
+                let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
+                let room = Arc::clone(held).acquire_owned().await.ok();
+                self.set_out(delivery, recipient, &tally, room);
             }
             after = page.next;
             if after.is_none() {
@@ -257,7 +259,8 @@ impl Pipeline {
             Some(recipient) => {
                 (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
                 self.recover(&delivery, redelivered);
-                self.set_out(delivery, recipient, &tally).await;
+                // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
+                self.set_out(delivery, recipient, &tally, None);
                 Ok(())
             }
             None => {
@@ -346,14 +349,14 @@ impl Pipeline {
         }
     }
 
-    /// Gives a delivery its place, once there is room for it in memory, and lets it go its way beside the others.
-    async fn set_out(self: &Arc<Self>, delivery: Delivery, recipient: Recipient, tally: &Arc<Tally>) {
-        // What came back has its room already: the broker hands over no more than `broker.prefetch_delivery`.
-        let room = match (delivery.hops, delivery.event.urgent) {
-            (0, true) => Some(Arc::clone(&self.parts.held_urgent).acquire_owned().await),
-            (0, false) => Some(Arc::clone(&self.parts.held).acquire_owned().await),
-            _ => None,
-        };
+    /// Gives a delivery its place, and lets it go its way beside the others. It takes up room in memory until it is settled.
+    fn set_out(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        recipient: Recipient,
+        tally: &Arc<Tally>,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
         let start = self.start(&delivery, &recipient);
         // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.
         let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tally)));
