@@ -164,6 +164,10 @@ impl Lane {
         }
         let slot = match ask.place {
             Place::Fresh => return self.admit_fresh(now, floor, ask, seat, rules),
+            // It may have come back before an older one was told of it.
+            Place::Slot(slot) if ask.overflow == Overflow::Latest => {
+                self.shared_slot(ask, now).map_or(slot, |shared| shared.min(slot))
+            }
             Place::Slot(slot) => slot,
             Place::Due(at) => {
                 let at = at.before(self.shift);

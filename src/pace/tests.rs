@@ -613,3 +613,28 @@ async fn a_platforms_budget_is_shared_fairly_between_its_robots() {
     assert!(start.elapsed() <= Duration::from_secs(1), "behind one message of the other: {:?}", start.elapsed());
     assert!(!greedy.iter().all(tokio::task::JoinHandle::is_finished), "the other robot still has much to send");
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_the_newer_of_two_that_came_in_one_millisecond_is_still_known() {
+    for newer_first in [true, false] {
+        let pace = pace(&[(1, 60)], (60, 600));
+        let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+        // Made one after the other, so their names sort; nothing is known of them but what travels along.
+        let (older, newer) = (asking(1).overflowing(Overflow::Latest), asking(1).overflowing(Overflow::Latest));
+        let back = |one: &Asking| one.clone().at(Place::Slot(T0.after(Duration::from_secs(60))));
+        let (first, second) = if newer_first { (back(&newer), back(&older)) } else { (back(&older), back(&newer)) };
+        let sits = tokio::spawn({
+            let pace = pace.clone();
+            async move { first.turn(&pace).await }
+        });
+        settle().await;
+        if newer_first {
+            assert!(matches!(second.turn(&pace).await, Turn::Superseded));
+            tokio::time::advance(Duration::from_secs(61)).await;
+            assert!(matches!(sits.await.unwrap(), Turn::Go(..)));
+        } else {
+            let _ = second.go(&pace).await;
+            assert!(matches!(sits.await.unwrap(), Turn::Superseded));
+        }
+    }
+}

@@ -29,7 +29,10 @@ impl Lane {
         let event = ask.event;
         match newest.get_mut(&ask.subscription) {
             Some((_, id, _)) if *id == event.id => false,
-            Some((at, id, _)) if ask.place == Place::Fresh || event.received_at > *at => {
+            // Names that roomcast gives sort as they were given, so they decide between two of one millisecond.
+            Some((at, id, _))
+                if ask.place == Place::Fresh || (event.received_at, event.id.as_str()) > (*at, id.as_str()) =>
+            {
                 (*at, *id) = (event.received_at, event.id.clone());
                 false
             }
