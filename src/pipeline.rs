@@ -217,7 +217,9 @@ impl Pipeline {
             events::EventUnheard { topic: event.topic.as_str() }.emit(&self.parts.telemetry);
         }
         tally.complete();
-        self.progressed(&tally);
+        if tally.is_closed() {
+            self.progressed(&tally);
+        }
         Ok(())
     }
 

@@ -79,7 +79,7 @@ impl Committer {
         let (mut entries, mut closed) = (Vec::with_capacity(group.len()), Vec::new());
         for tally in group {
             match tally.outcome() {
-                Progress::Partial(entry) => entries.push(entry),
+                Progress::Partial(entry) => entries.extend(entry),
                 Progress::Closed(entry) => {
                     entries.extend(entry);
                     closed.push(tally);

@@ -37,8 +37,9 @@ struct Count {
 pub enum Progress {
     /// Everything is settled: once this is recorded, where there is something to record, the message may be acked.
     Closed(Option<Entry>),
-    /// Some deliveries are settled; this is what the ledger does not know yet and has to, to repeat none of them.
-    Partial(Entry),
+    /// Not all deliveries are settled; this is what the ledger does not know yet and has to, to repeat none of those that are. An entry that says
+    /// nothing would stand in the way of one that does.
+    Partial(Option<Entry>),
 }
 
 impl Tally {
@@ -96,9 +97,9 @@ impl Tally {
             let known = self.made.is_none() || count.recorded > 0;
             return Progress::Closed(known.then_some(Entry::Closed { key: self.key }));
         }
-        let fresh = count.done.iter().skip(count.recorded).copied().collect();
+        let fresh: Vec<_> = count.done.iter().skip(count.recorded).copied().collect();
         count.recorded = count.done.len();
-        Progress::Partial(self.partial(self.key, fresh))
+        Progress::Partial((!fresh.is_empty()).then(|| self.partial(self.key, fresh)))
     }
 
     /// The ledger's key.
@@ -132,5 +133,23 @@ impl Tally {
 
     fn count(&self) -> std::sync::MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settle::Identity;
+
+    #[test]
+    fn nothing_is_recorded_of_a_message_of_which_nothing_is_settled_yet() {
+        let event = EventId::new("e");
+        let identity = Identity { key: LedgerKey([1; 16]), event, made: None, done: Vec::new() };
+        let tally = Tally::new(identity, Receipt { session: 1, channel: 0, tag: 1 });
+        tally.opened();
+        tally.complete();
+        assert!(matches!(tally.outcome(), Progress::Partial(None)));
+        tally.settled(SubscriptionId::from_bytes([2; 16]));
+        assert!(matches!(tally.outcome(), Progress::Closed(Some(Entry::Closed { .. }))));
     }
 }
