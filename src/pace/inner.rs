@@ -113,7 +113,9 @@ impl Inner {
 
     pub(super) fn leaves(&self, robot: RobotId, platform: Platform, group: Option<&GroupName>) -> Result<(), NotNoted> {
         if let Some(group) = group {
-            let (month, used, refused_until) = self.groups().spent(group, self.timeline.now());
+            // Noted under the lock: the last note is the one that counts.
+            let mut groups = self.groups();
+            let (month, used, refused_until) = groups.spent(group, self.timeline.now());
             self.notebook.note(&Note::Spent { group: group.clone(), month, used, refused_until })?;
         }
         if self.is_limited(platform) {
@@ -164,11 +166,13 @@ impl Inner {
     }
 
     fn count(&self, group: &GroupName, verdict: Option<Verdict>, now: Moment, changes: &mut Changes) {
-        let (Counted { warning, spent_until }, (month, used, refused_until)) = {
+        let (Counted { warning, spent_until }, refused_until) = {
             let mut groups = self.groups();
-            (groups.finish(group, now, verdict), groups.spent(group, now))
+            let counted = groups.finish(group, now, verdict);
+            let (month, used, refused_until) = groups.spent(group, now);
+            self.note(&Note::Spent { group: group.clone(), month, used, refused_until });
+            (counted, refused_until)
         };
-        self.note(&Note::Spent { group: group.clone(), month, used, refused_until });
         changes.budget_warning = warning.map(|(used, monthly)| (group.clone(), used, monthly));
         changes.budget_spent = spent_until.map(|until| (group.clone(), until));
         if matches!(verdict, Some(Verdict::BudgetSpent { .. })) {

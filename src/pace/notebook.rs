@@ -8,8 +8,10 @@ use crate::domain::{GroupName, Moment, Platform, RobotId};
 /// One thing to remember.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A new page begins: what is in the air is written down again, and what was on the pages before is not.
+    /// A new page begins.
     Page,
+    /// What is in the air is written down again on this page, and what was left open on the pages before is not open any more.
+    Restated,
     /// A message is about to leave for a robot.
     Begun {
         /// Which robot.

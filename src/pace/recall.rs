@@ -1,6 +1,6 @@
 //! From the notes of a former process to the state of this one, and from the state of this one to the notes that are still needed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Hold, Note, Pace};
 use crate::domain::{Moment, Platform, RobotId};
@@ -8,14 +8,23 @@ use crate::domain::{Moment, Platform, RobotId};
 /// What a robot was sent, as far as the notes say.
 struct Sent {
     platform: Platform,
-    /// How many messages were begun and not answered.
+    /// How many messages were begun on this page and not answered.
     open: usize,
+    /// The same of the pages before, as long as they are not restated.
+    open_before: usize,
     answered: Vec<Moment>,
 }
 
 impl Sent {
     const fn nothing(platform: Platform) -> Self {
-        Self { platform, open: 0, answered: Vec::new() }
+        Self { platform, open: 0, open_before: 0, answered: Vec::new() }
+    }
+
+    const fn answer(&mut self) {
+        match self.open.checked_sub(1) {
+            Some(left) => self.open = left,
+            None => self.open_before = self.open_before.saturating_sub(1),
+        }
     }
 }
 
@@ -24,39 +33,41 @@ impl Pace {
     pub fn recall(&self, notes: impl IntoIterator<Item = Note>) {
         let now = self.now();
         let (mut sent, mut holds) = (HashMap::<RobotId, Sent>::new(), HashMap::new());
+        // A slot may be noted twice, and urgent ones lie between the others.
+        let mut slots = BTreeSet::new();
         for note in notes {
             match note {
-                Note::Page => sent.values_mut().for_each(|sent| sent.open = 0),
+                Note::Page => sent.values_mut().for_each(|sent| sent.open_before += std::mem::take(&mut sent.open)),
+                Note::Restated => sent.values_mut().for_each(|sent| sent.open_before = 0),
                 Note::Begun { robot, platform, .. } => {
                     sent.entry(robot).or_insert(Sent::nothing(platform)).open += 1;
                 }
                 Note::Answered { robot, platform, at } => {
                     let sent = sent.entry(robot).or_insert(Sent::nothing(platform));
-                    sent.open = sent.open.saturating_sub(1);
+                    sent.answer();
                     if self.still_matters(platform, at, now) {
                         sent.answered.push(at);
                     }
                 }
                 Note::Booked { robot, platform, slot } if slot > now => {
-                    self.0.lane(robot, platform, |lane, _, rules| lane.recall_slot(slot, rules));
+                    slots.insert((robot, slot, platform));
                 }
                 Note::Held { robot, platform, at, cause, until, wait } => {
-                    holds.insert(robot, (platform, at, Some(Hold { cause, until, wait })));
+                    newest(&mut holds, robot, (platform, at, Some(Hold { cause, until, wait })));
                 }
-                Note::Lifted { robot, platform, at } => {
-                    if holds.get(&robot).is_none_or(|(_, since, _)| *since <= at) {
-                        holds.insert(robot, (platform, at, None));
-                    }
-                }
+                Note::Lifted { robot, platform, at } => newest(&mut holds, robot, (platform, at, None)),
                 Note::Spent { group, month, used, refused_until } => {
                     self.0.groups().recall(&group, month, used, refused_until, now);
                 }
                 Note::Booked { .. } => (),
             }
         }
-        for (robot, Sent { platform, open, answered }) in sent {
+        for (robot, slot, platform) in slots {
+            self.0.lane(robot, platform, |lane, _, rules| lane.recall_slot(slot, rules));
+        }
+        for (robot, Sent { platform, open, open_before, answered }) in sent {
             answered.into_iter().for_each(|at| self.charge(robot, platform, at.min(now)));
-            for _ in 0..open {
+            for _ in 0..open + open_before {
                 self.charge(robot, platform, now);
                 // If this process ends soon as well, the next one has to know as much.
                 self.0.note(&Note::Answered { robot, platform, at: now });
@@ -94,5 +105,15 @@ impl Pace {
 
     fn still_matters(&self, platform: Platform, at: Moment, now: Moment) -> bool {
         self.0.remembers(platform).is_some_and(|span| at.after(span) > now)
+    }
+}
+
+/// What is known of a robot's hold: on which platform, since when, and which.
+type Known = (Platform, Moment, Option<Hold>);
+
+/// What was written down again may be older than what was noted meanwhile.
+fn newest(holds: &mut HashMap<RobotId, Known>, robot: RobotId, known: Known) {
+    if holds.get(&robot).is_none_or(|(_, since, _)| *since <= known.1) {
+        holds.insert(robot, known);
     }
 }

@@ -638,3 +638,31 @@ async fn after_a_restart_the_newer_of_two_that_came_in_one_millisecond_is_still_
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_dies_while_it_recalls_leaves_the_next_one_as_wise() {
+    let notes = Notes::default();
+    let first = Pace::new(settings(&[(1, 60)], (60, 600)), Arc::new(notes.clone()), T0);
+    std::mem::forget(asking(1).go(&first).await);
+    let noted = |more: &[Note]| [&[Note::Page], notes.0.lock().unwrap().as_slice(), &[Note::Page], more].concat();
+    // The second process has begun its page, and noted nothing on it.
+    let third = pace(&[(1, 60)], (60, 600));
+    third.recall(noted(&[]));
+    assert_eq!(wait(&third, asking(1).later(&third).await), 60);
+    // A page that was turned restates what is open, and what was open before is not any more.
+    let fourth = pace(&[(1, 60)], (60, 600));
+    fourth.recall(noted(&[Note::Restated]));
+    let _ = asking(1).go(&fourth).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_that_were_noted_twice_or_out_of_order_count_once() {
+    let after = pace(&[(2, 60)], (60, 600));
+    let booked = |seconds: u64| Note::Booked {
+        robot: asking(1).robot,
+        platform: Platform::DingTalk,
+        slot: T0.after(Duration::from_secs(seconds)),
+    };
+    after.recall([booked(90), booked(30), booked(30), booked(90)]);
+    assert_eq!(wait(&after, asking(1).later(&after).await), 90, "two in 60 s: the next is a window behind the first");
+}

@@ -119,7 +119,7 @@ impl Tally {
     #[must_use]
     pub fn returning(&self) -> Option<Entry> {
         let done = self.count().done.clone();
-        self.made.map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
+        self.made.filter(|_| !done.is_empty()).map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
     }
 
     fn partial(&self, key: LedgerKey, done: Vec<SubscriptionId>) -> Entry {

@@ -101,7 +101,7 @@ impl Journal {
         let failed = |source| self.unwritten(source);
         self.pages().begin(&self.settings.dir, now).map_err(failed)?;
         // From here on notes go to the new page: what happens meanwhile is on it, perhaps twice.
-        for note in still_matters() {
+        for note in still_matters().into_iter().chain([Note::Restated]) {
             self.pages().write(&self.settings.dir, &note, now).map_err(failed)?;
         }
         self.sync()?;
@@ -234,7 +234,8 @@ mod tests {
         journal.note(&begun(8)).unwrap();
         assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
         let (_, recalled) = Journal::open(settings(dir.path()), at(203)).unwrap();
-        assert_eq!(recalled.notes, [Note::Page, begun(7), Note::Page, begun(7), begun(8)]);
+        let page = [Note::Page, begun(7), Note::Restated];
+        assert_eq!(recalled.notes, [&page[..], &page, &[begun(8)]].concat());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     pace::{HoldCause, Note},
 };
 
-const PAGE: u8 = 0;
+const RESTATED: u8 = 0;
 const BEGUN: u8 = 1;
 const ANSWERED: u8 = 2;
 const BOOKED: u8 = 3;
@@ -24,7 +24,9 @@ pub(super) fn encode(note: &Note) -> Vec<u8> {
         parts.concat()
     };
     match note {
-        Note::Page => vec![PAGE],
+        // That a page begins is said by the page itself.
+        Note::Page => Vec::new(),
+        Note::Restated => vec![RESTATED],
         Note::Begun { robot, platform, at } => robots(BEGUN, robot, *platform, *at, &[]),
         Note::Answered { robot, platform, at } => robots(ANSWERED, robot, *platform, *at, &[]),
         Note::Booked { robot, platform, slot } => robots(BOOKED, robot, *platform, *slot, &[]),
@@ -51,8 +53,8 @@ pub(super) fn encode(note: &Note) -> Vec<u8> {
 /// Reads a note; nothing if it is none that this version knows.
 pub(super) fn decode(bytes: &[u8]) -> Option<Note> {
     let (&tag, rest) = bytes.split_first()?;
-    if tag == PAGE {
-        return Some(Note::Page);
+    if tag == RESTATED {
+        return Some(Note::Restated);
     }
     if tag == SPENT {
         let (month, rest) = moment(rest)?;
@@ -114,7 +116,7 @@ mod tests {
         let (robot, platform, at) = (RobotId::from_bytes([7; 16]), Platform::Lark, Moment::from_unix_millis(1_700));
         let group: crate::domain::GroupName = "acme".parse().unwrap();
         let mut notes = vec![
-            Note::Page,
+            Note::Restated,
             Note::Begun { robot, platform, at },
             Note::Answered { robot, platform, at },
             Note::Booked { robot, platform, slot: at },
