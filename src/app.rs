@@ -83,7 +83,7 @@ async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
         let (holds, groups) = (parts.pace.sweep(), parts.pace.groups());
         events::PaceSeen { holds: &holds, groups: &groups }.emit(&parts.telemetry);
         let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.recollect());
+        let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.restate());
         match tokio::task::spawn_blocking(turn).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => {

@@ -28,7 +28,7 @@ pub(super) struct Inner {
     buckets: ArcSwap<[Bucket; 4]>,
     shards: Vec<Shard>,
     groups: Mutex<Groups>,
-    notebook: Arc<dyn Notebook>,
+    pub(super) notebook: Arc<dyn Notebook>,
 }
 
 impl Inner {

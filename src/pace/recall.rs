@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Hold, Note, Pace};
+use super::{Hold, NotNoted, Note, Pace};
 use crate::domain::{Moment, Platform, RobotId};
 
 /// What a robot was sent, as far as the notes say.
@@ -80,27 +80,31 @@ impl Pace {
         }
     }
 
-    /// What has to be written down again when old notes are thrown away: everything that is not about the last minutes.
-    #[must_use]
-    pub fn recollect(&self) -> Vec<Note> {
+    /// Notes again what still matters when old notes are thrown away: everything that is not about the last minutes. Each is noted under the lock
+    /// of what it is about, so that the last note is always the one that counts.
+    pub fn restate(&self) -> Result<(), NotNoted> {
         let now = self.now();
-        let mut notes = Vec::new();
+        let mut noted = Ok(());
         self.0.retain(|robot, lane, _| {
             let platform = lane.platform();
             let (in_flight, slots, hold) = lane.recollect(now);
-            notes.extend((0..in_flight).map(|_| Note::Begun { robot, platform, at: now }));
-            notes.extend(slots.into_iter().map(|slot| Note::Booked { robot, platform, slot }));
-            if let Some(Hold { cause, until, wait }) = hold {
-                notes.push(Note::Held { robot, platform, at: now, cause, until, wait });
+            let begun = (0..in_flight).map(|_| Note::Begun { robot, platform, at: now });
+            let booked = slots.into_iter().map(|slot| Note::Booked { robot, platform, slot });
+            let held =
+                hold.map(|Hold { cause, until, wait }| Note::Held { robot, platform, at: now, cause, until, wait });
+            let mut notes = begun.chain(booked).chain(held);
+            if noted.is_ok() {
+                noted = notes.try_for_each(|note| self.0.notebook.note(&note));
             }
             true
         });
+        noted?;
         let mut groups = self.0.groups();
         for group in groups.names() {
             let (month, used, refused_until) = groups.spent(&group, now);
-            notes.push(Note::Spent { group, month, used, refused_until });
+            self.0.notebook.note(&Note::Spent { group, month, used, refused_until })?;
         }
-        notes
+        self.0.notebook.note(&Note::Restated)
     }
 
     fn still_matters(&self, platform: Platform, at: Moment, now: Moment) -> bool {

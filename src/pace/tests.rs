@@ -496,12 +496,15 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_written_down_again_says_the_same() {
-    let before = pace(&[(3, 60)], (600, 600));
+    let notes = Notes::default();
+    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), T0);
     let _in_the_air = [asking(1).go(&before).await, asking(1).go(&before).await, asking(1).go(&before).await];
     let parked = asking(1).later(&before).await;
     let _ = asking(2).sent(&before, THROTTLED).await;
     let after = pace(&[(3, 60)], (600, 600));
-    after.recall(before.recollect());
+    notes.0.lock().unwrap().clear();
+    before.restate().unwrap();
+    after.recall(notes.0.lock().unwrap().clone());
     assert!(asking(1).later(&after).await.slot > parked.slot);
     assert!(wait(&after, asking(2).later(&after).await) >= 599);
 }

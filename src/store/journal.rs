@@ -87,9 +87,9 @@ impl Journal {
         file.and_then(|file| file.sync_data()).map_err(|source| self.unwritten(source))
     }
 
-    /// Begins a new page if the current one is old or large, writes down there what still matters, and deletes the pages that are of no
+    /// Begins a new page if the current one is old or large, has what still matters noted there, and deletes the pages that are of no
     /// use any more. Blocks on the disk.
-    pub fn turn_page(&self, now: Moment, still_matters: impl FnOnce() -> Vec<Note>) -> Result<(), LedgerError> {
+    pub fn turn_page(&self, now: Moment, restate: impl FnOnce() -> Result<(), NotNoted>) -> Result<(), LedgerError> {
         let due = {
             let pages = self.pages();
             let large = pages.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
@@ -101,9 +101,7 @@ impl Journal {
         let failed = |source| self.unwritten(source);
         self.pages().begin(&self.settings.dir, now).map_err(failed)?;
         // From here on notes go to the new page: what happens meanwhile is on it, perhaps twice.
-        for note in still_matters().into_iter().chain([Note::Restated]) {
-            self.pages().write(&self.settings.dir, &note, now).map_err(failed)?;
-        }
+        restate().map_err(|NotNoted(source)| failed(source))?;
         self.sync()?;
         self.pages().drop_old(now, self.settings.window);
         Ok(())
@@ -228,14 +226,21 @@ mod tests {
         let (journal, _) = Journal::open(settings(dir.path()), T0).unwrap();
         journal.note(&begun(1)).unwrap();
         journal.turn_page(at(50), || panic!("the page is not old")).unwrap();
-        journal.turn_page(at(101), || vec![begun(7)]).unwrap();
+        let restate = || journal.note(&begun(7)).and_then(|()| journal.note(&Note::Restated));
+        journal.turn_page(at(101), restate).unwrap();
         assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
-        journal.turn_page(at(202), || vec![begun(7)]).unwrap();
+        let failing = || Err(NotNoted(io::Error::other("no room")));
+        assert!(journal.turn_page(at(202), failing).is_err());
+        assert_eq!(
+            segment::find(&settings(dir.path()).dir).unwrap().len(),
+            3,
+            "nothing is deleted that was not restated"
+        );
+        journal.turn_page(at(303), restate).unwrap();
         journal.note(&begun(8)).unwrap();
         assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
-        let (_, recalled) = Journal::open(settings(dir.path()), at(203)).unwrap();
-        let page = [Note::Page, begun(7), Note::Restated];
-        assert_eq!(recalled.notes, [&page[..], &page, &[begun(8)]].concat());
+        let (_, recalled) = Journal::open(settings(dir.path()), at(304)).unwrap();
+        assert_eq!(recalled.notes, [Note::Page, Note::Page, begun(7), Note::Restated, begun(8)]);
     }
 
     #[test]
@@ -244,10 +249,10 @@ mod tests {
         let (journal, _) = Journal::open(settings(dir.path()), T0).unwrap();
         let (folder, aside) = (settings(dir.path()).dir, dir.path().join("aside"));
         fs::rename(&folder, &aside).unwrap();
-        assert!(journal.turn_page(at(101), Vec::new).is_err());
+        assert!(journal.turn_page(at(101), || Ok(())).is_err());
         fs::rename(&aside, &folder).unwrap();
         journal.note(&begun(1)).unwrap();
-        journal.turn_page(at(102), Vec::new).unwrap();
+        journal.turn_page(at(102), || Ok(())).unwrap();
         let (_, recalled) = Journal::open(settings(dir.path()), at(103)).unwrap();
         assert!(recalled.notes.contains(&begun(1)));
     }
