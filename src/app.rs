@@ -22,7 +22,7 @@ use crate::{
     telemetry::{LogHandle, Telemetry, events},
 };
 
-pub use parts::{address, store_settings, topology_settings};
+pub use parts::{Beyond, address, build, store_settings, topology_settings};
 
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -55,21 +55,26 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until a signal ends it.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
-    let clock = Clock::System;
     let telemetry = Arc::new(Telemetry::new());
     let key = MasterKey::load(&config.key.file)?;
     let store = Store::open(&store_settings(&config), &key)?;
     store.rotate_in_background();
     let admin_settings = parts::admin_settings(&config)?;
     let bound = admin::bind(admin_settings).await?;
-    let (parts, sent_is_known) = parts::build(&config, &store, &clock, &telemetry)?;
+    let beyond = Beyond {
+        subscriptions: Arc::new(store.clone()),
+        post: Arc::new(parts::courier(&config)?),
+        clock: Clock::System,
+        telemetry: Arc::clone(&telemetry),
+    };
+    let (parts, sent_is_known) = build(&config, beyond)?;
 
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
     let admin = Admin { desk: Desk::new(store), pace: parts.pace.clone(), telemetry: Arc::clone(&telemetry), ready };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
-    signals::watch(stop.clone(), file.map(Path::to_owned), logs, parts.pace.clone());
+    signals::watch(stop.clone(), file.map(Path::to_owned), logs, Arc::clone(&parts));
 
     let outcome = sessions::run(&config, parts, sent_is_known, tell_ready, stop.clone()).await;
     stop.cancel();

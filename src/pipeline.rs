@@ -115,8 +115,8 @@ impl Pipeline {
         self.tasks.wait().await;
     }
 
-    /// Begins with one message after the other; what is left when it is time to leave comes back. The broker hands over no more than
-    /// `broker.prefetch` of them.
+    /// Begins with one message after the other; what is left when it is time to leave comes back. How many may wait is bounded by what the broker
+    /// hands over: `broker.prefetch` events, `broker.prefetch_delivery` deliveries of each platform.
     fn in_turn(self: &Arc<Self>) -> mpsc::UnboundedSender<Message> {
         let (sender, mut messages) = mpsc::unbounded_channel();
         let pipeline = Arc::clone(self);
@@ -344,7 +344,7 @@ impl Pipeline {
         self.commits.progressed(tally);
     }
 
-    /// In the first session of a process, what comes back may have been sent by the process before: its robot's window counts it.
+    /// Where the machine went down, what comes back may have been sent before: its robot's window counts it.
     fn recover(&self, delivery: &Delivery, redelivered: bool) {
         if let Some(began) = self.recovering_since.filter(|_| redelivered) {
             self.parts.pace.charge(delivery.robot, delivery.platform, began);

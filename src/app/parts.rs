@@ -11,12 +11,12 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::Secret,
-    fanout::{Decoder, Settings as DecoderSettings},
+    fanout::{Decoder, Settings as DecoderSettings, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::Parts,
-    send::{Courier, CourierSettings, Sender},
+    send::{Courier, CourierSettings, Post, Sender},
     settle::RetryPolicy,
-    store::{Journal, JournalSettings, Ledger, LedgerSettings, Settings as StoreSettings, Store},
+    store::{Journal, JournalSettings, Ledger, LedgerSettings, Settings as StoreSettings},
     telemetry::Telemetry,
 };
 
@@ -72,14 +72,22 @@ pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppErro
     Ok(admin::Settings { socket: config.admin.socket.clone(), tcp })
 }
 
+/// What lies beyond the pipeline's seams to subscriptions and network, and what time it is.
+pub struct Beyond {
+    /// Finds who subscribed.
+    pub subscriptions: Arc<dyn Subscriptions>,
+    /// Posts requests.
+    pub post: Arc<dyn Post>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Counts and logs.
+    pub telemetry: Arc<Telemetry>,
+}
+
 /// Builds what every session's pipeline shares. Opens ledger and journal, and takes up where the last process ended. Says as well whether all that it
 /// had sent is known.
-pub(super) fn build(
-    config: &Config,
-    store: &Store,
-    clock: &Clock,
-    telemetry: &Arc<Telemetry>,
-) -> Result<(Arc<Parts>, bool), AppError> {
+pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppError> {
+    let Beyond { subscriptions, post, clock, telemetry } = beyond;
     let now = clock.now();
     let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
     let ledger = Ledger::open(ledger, now)?;
@@ -95,9 +103,9 @@ pub(super) fn build(
             time_to_live_max: config.event.time_to_live_max,
             not_before_max: config.event.not_before_max,
         }),
-        subscriptions: Arc::new(store.clone()),
+        subscriptions,
         pace,
-        sender: sender(config)?,
+        sender: Sender::new(post, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
         ledger: Arc::new(ledger),
         journal,
         retry: RetryPolicy {
@@ -106,8 +114,8 @@ pub(super) fn build(
             age_max: config.retry.age_max,
             wait_max: config.retry.wait_max,
         },
-        clock: clock.clone(),
-        telemetry: Arc::clone(telemetry),
+        clock,
+        telemetry,
         hold_max: config.pace.hold_max,
         early_max: config.pace.early_max,
         // Some of what was handed over has to go on while the rest waits.
@@ -120,7 +128,7 @@ pub(super) fn build(
 }
 
 /// For how long it matters that a robot was sent a message: its longest window, and the time an answer may take.
-fn remembered(config: &Config) -> Duration {
+pub(super) fn remembered(config: &Config) -> Duration {
     let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
     let longest = spans.max().unwrap_or_default();
     longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
@@ -141,15 +149,15 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
     }
 }
 
-fn sender(config: &Config) -> Result<Sender, AppError> {
-    let gateways = config.platforms.each_ref().map(|platform| platform.base_url.clone());
-    let hosts: HashSet<_> = gateways.iter().flatten().filter_map(|url| url.host_str()).map(str::to_owned).collect();
+/// The HTTP client.
+pub(super) fn courier(config: &Config) -> Result<Courier, AppError> {
+    let gateways = config.platforms.iter().filter_map(|platform| platform.base_url.as_ref());
+    let hosts: HashSet<_> = gateways.filter_map(|url| url.host_str()).map(str::to_owned).collect();
     let courier = Courier::new(CourierSettings {
         connect_timeout: config.send.connect_timeout,
         deadline: config.send.deadline,
         pool_idle_per_host: config.send.pool_idle_per_host,
         gateways: hosts,
     });
-    let courier = courier.map_err(|error| AppError::Client(error.without_url().into()))?;
-    Ok(Sender::new(Arc::new(courier), gateways))
+    courier.map_err(|error| AppError::Client(error.without_url().into()))
 }

@@ -1,6 +1,6 @@
 //! Signals: SIGTERM and SIGINT drain, SIGHUP reads limits and log level anew.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::parts;
 use crate::{
     config::{Config, ProcessEnvironment},
-    pace::Pace,
+    pipeline::Parts,
     telemetry::LogHandle,
 };
 
 /// Watches for signals until the first that ends the daemon. A second one of that kind ends the process at once.
-pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHandle, pace: Pace) {
+pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHandle, parts: Arc<Parts>) {
     let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
         tracing::error!("signals cannot be watched; the daemon ends without draining");
@@ -24,7 +24,7 @@ pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHan
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => reload(file.as_deref(), &logs, &pace),
+                _ = hangup.recv() => reload(file.as_deref(), &logs, &parts),
                 () = stop.cancelled() => return,
             }
         }
@@ -39,10 +39,12 @@ pub(super) fn watch(stop: CancellationToken, file: Option<PathBuf>, logs: LogHan
     });
 }
 
-fn reload(file: Option<&std::path::Path>, logs: &LogHandle, pace: &Pace) {
+fn reload(file: Option<&std::path::Path>, logs: &LogHandle, parts: &Parts) {
     match Config::load(file, &ProcessEnvironment) {
         Ok(config) => {
-            pace.configure(parts::pace_settings(&config));
+            // First it is remembered for longer, then a longer window may rely on it.
+            parts.journal.remember(parts::remembered(&config));
+            parts.pace.configure(parts::pace_settings(&config));
             match logs.set_level(&config.log.level) {
                 Ok(()) => tracing::info!(level = config.log.level, "limits and log level were read anew"),
                 Err(error) => tracing::error!(

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{
-    decode::{Undecodable, mistake},
+    undecodable::{Undecodable, mistake},
     wire::{AttributeKind, AttributeWire},
 };
 use crate::domain::{Attribute, Attributes, HeaderValue, Headers};

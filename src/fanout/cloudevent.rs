@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::decode::{Undecodable, mistake};
+use super::undecodable::{Undecodable, mistake};
 use crate::domain::{Attribute, Format, HeaderValue, Published};
 
 /// What the AMQP binding of CloudEvents puts before the name of an attribute; the second where a colon is not possible.

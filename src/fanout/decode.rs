@@ -9,6 +9,7 @@ use super::{
     cloudevent::{CloudEvent, Data, unwrap},
     not_before::not_before,
     structure::read_structure,
+    undecodable::{Undecodable, mistake},
     wire::EventWire,
 };
 use crate::domain::{Attributes, Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
@@ -24,15 +25,6 @@ pub struct Settings {
     pub time_to_live_max: Duration,
     /// How far ahead the time may be before which an event must not be sent.
     pub not_before_max: Duration,
-}
-
-/// Why a message is no event: where the mistake is, and what it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undecodable {
-    /// What kind of mistake: `size`, `topic`, `json`, `not_before` or `content`.
-    pub code: &'static str,
-    /// The place and the mistake in one sentence.
-    pub detail: String,
 }
 
 /// What is known of an event from the message around its body.
@@ -153,10 +145,6 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
         }));
     }
     Ok(content)
-}
-
-pub(super) fn mistake(detail: impl Into<String>) -> Undecodable {
-    Undecodable { code: "content", detail: detail.into() }
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ mod not_before;
 mod policy;
 mod structure;
 mod subscriptions;
+mod undecodable;
 mod wire;
 
 pub use cloudevent::named;
-pub use decode::{Decoder, Known, Settings, Undecodable};
+pub use decode::{Decoder, Known, Settings};
 pub use policy::{PolicyMistake, read_policy, write_policy};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};
+pub use undecodable::Undecodable;

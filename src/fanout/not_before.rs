@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decode::Undecodable;
+use super::undecodable::Undecodable;
 use crate::domain::{HeaderValue, Headers, Moment, NOT_BEFORE};
 
 /// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a whole number of seconds since 1970. More than `max` after

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    decode::{Undecodable, mistake},
+    undecodable::{Undecodable, mistake},
     wire::{AtWire, StructureWire},
 };
 use crate::{

@@ -38,6 +38,8 @@ pub struct GroupSettings {
 pub struct GroupStatus {
     /// Its name.
     pub name: GroupName,
+    /// Whether the configuration knows it; else it is only named by subscriptions.
+    pub configured: bool,
     /// How many calls it has made this month.
     pub used: u64,
     /// How many it may make.
@@ -199,7 +201,7 @@ impl Groups {
     pub(super) fn status(&mut self, now: Moment) -> Vec<GroupStatus> {
         let all = self.names().into_iter().map(|name| {
             let monthly = self.settings.get(&name).and_then(|settings| settings.monthly);
-            let allowance = self.look(&name, now);
+            let (allowance, configured) = (self.look(&name, now), self.settings.contains_key(&name));
             let group = self.group(&name, now);
             let (began, ends) = group.month;
             let spent_until = match allowance {
@@ -209,7 +211,15 @@ impl Groups {
             };
             let elapsed = now.since(began).as_secs_f64().max(1.0);
             let forecast = group.used as f64 * ends.since(began).as_secs_f64() / elapsed;
-            GroupStatus { used: group.used, monthly, forecast: forecast as u64, month_ends: ends, spent_until, name }
+            GroupStatus {
+                configured,
+                used: group.used,
+                monthly,
+                forecast: forecast as u64,
+                month_ends: ends,
+                spent_until,
+                name,
+            }
         });
         all.collect()
     }

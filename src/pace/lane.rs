@@ -99,7 +99,8 @@ pub(super) enum Look {
     Until(Moment),
     /// Look again when called.
     Listen,
-    Later(Later),
+    /// Leave memory and come back; the slot is one that was booked now, in real time.
+    Later(Later, Option<Moment>),
     /// Something was left at the seat.
     Told,
 }
@@ -241,7 +242,8 @@ impl Lane {
             let at = wanted.max(estimate);
             if at.since(now) > rules.early_max {
                 self.stand_up(key);
-                return Look::Later(self.postpone(now, key, (wanted, at), wanted > now, rules).0);
+                let (later, booked) = self.postpone(now, key, (wanted, at), wanted > now, rules);
+                return Look::Later(later, booked);
             }
         }
         if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {

@@ -84,12 +84,7 @@ impl Pace {
             (Admission::Wait(key), Some(seat)) => {
                 First::Wait(Waiting { pace: Arc::clone(&self.0), robot: ask.robot, key }, seat)
             }
-            (Admission::Later(later, booked), _) => {
-                if let Some(slot) = booked {
-                    self.0.note(&Note::Booked { robot: ask.robot, platform: ask.platform, slot });
-                }
-                First::Turn(Turn::Later(later))
-            }
+            (Admission::Later(later, booked), _) => First::Turn(self.later(ask, later, booked)),
             (Admission::Superseded, _) => First::Turn(Turn::Superseded),
             // Who has to wait was given a seat.
             (Admission::Wait(_), None) => First::Turn(Turn::Left),
@@ -113,7 +108,7 @@ impl Pace {
             let look = self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.look(now, key, rules));
             let until = match look {
                 Look::Go(place, folded) => return self.go(ask, self.permit(ask, place), folded, leave).await,
-                Look::Later(later) => return Turn::Later(later),
+                Look::Later(later, booked) => return self.later(ask, later, booked),
                 Look::Told => return told(seat),
                 Look::Until(at) => Some(self.0.timeline.instant(at)),
                 Look::Listen => None,
@@ -138,6 +133,14 @@ impl Pace {
             Some(()) => Turn::Go(permit, folded),
             None => Turn::Left,
         }
+    }
+
+    /// A delivery leaves memory; a slot that was booked for it is known to the next process as well.
+    fn later(&self, ask: &Ask<'_>, later: Later, booked: Option<Moment>) -> Turn {
+        if let Some(slot) = booked {
+            self.0.note(&Note::Booked { robot: ask.robot, platform: ask.platform, slot });
+        }
+        Turn::Later(later)
     }
 
     /// For a permit that was taken of the robot's windows. It comes back by itself, however this ends.

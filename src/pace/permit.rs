@@ -69,11 +69,6 @@ impl Permit {
         let end = Finish { verdict: Some(verdict), took: Some(took) };
         self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end)
     }
-
-    /// Gives the permit back without anything having been sent.
-    pub fn unused(self) {
-        drop(self);
-    }
 }
 
 impl Drop for Permit {

@@ -43,11 +43,12 @@ pub struct Recalled {
 
 /// The open journal.
 pub struct Journal {
-    settings: JournalSettings,
+    dir: PathBuf,
     pages: Mutex<Pages>,
 }
 
 struct Pages {
+    window: Duration,
     number: u64,
     current: Option<Segment>,
     began: Moment,
@@ -71,9 +72,9 @@ impl Journal {
             number = found.number;
         }
         let complete = !boot.is_empty() && boot == boot_id();
-        let pages = Pages { number, current: None, began: now, old };
-        let journal = Self { settings, pages: Mutex::new(pages) };
-        journal.pages().begin(&journal.settings.dir, now).map_err(|source| journal.unwritten(source))?;
+        let pages = Pages { window: settings.window, number, current: None, began: now, old };
+        let journal = Self { dir: settings.dir, pages: Mutex::new(pages) };
+        journal.pages().begin(&journal.dir, now).map_err(|source| journal.unwritten(source))?;
         Ok((journal, Recalled { notes, complete }))
     }
 
@@ -93,18 +94,23 @@ impl Journal {
         let due = {
             let pages = self.pages();
             let large = pages.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
-            large || now.since(pages.began) > self.settings.window
+            large || now.since(pages.began) > pages.window
         };
         if !due {
             return Ok(());
         }
         let failed = |source| self.unwritten(source);
-        self.pages().begin(&self.settings.dir, now).map_err(failed)?;
+        self.pages().begin(&self.dir, now).map_err(failed)?;
         // From here on notes go to the new page: what happens meanwhile is on it, perhaps twice.
         restate().map_err(|NotNoted(source)| failed(source))?;
         self.sync()?;
-        self.pages().drop_old(now, self.settings.window);
+        self.pages().drop_old(now);
         Ok(())
+    }
+
+    /// Remembers for so long from now on.
+    pub fn remember(&self, window: Duration) {
+        self.pages().window = window;
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -112,7 +118,7 @@ impl Journal {
     }
 
     fn unwritten(&self, source: io::Error) -> LedgerError {
-        LedgerError { path: self.settings.dir.clone(), verb: "written", source }
+        LedgerError { path: self.dir.clone(), verb: "written", source }
     }
 }
 
@@ -120,7 +126,7 @@ impl Notebook for Journal {
     fn note(&self, note: &Note) -> Result<(), NotNoted> {
         let mut pages = self.pages();
         let began = pages.began;
-        pages.write(&self.settings.dir, note, began).map_err(NotNoted)
+        pages.write(&self.dir, note, began).map_err(NotNoted)
     }
 }
 
@@ -152,7 +158,8 @@ impl Pages {
         written
     }
 
-    fn drop_old(&mut self, now: Moment, window: Duration) {
+    fn drop_old(&mut self, now: Moment) {
+        let window = self.window;
         self.old.retain(|(path, until)| {
             if now.since(*until) <= window {
                 return true;

@@ -274,7 +274,8 @@ impl PaceSeen<'_> {
                 telemetry.robots_held.get_or_create(&Held { platform, cause }).set(*count);
             }
         }
-        for one in self.groups {
+        // Subscriptions may name as many others as they like.
+        for one in self.groups.iter().filter(|one| one.configured) {
             let group = OfGroup { group: one.name.to_string() };
             telemetry.group_used.get_or_create(&group).set(i64::try_from(one.used).unwrap_or(i64::MAX));
             if let Some(monthly) = one.monthly {

@@ -45,7 +45,7 @@ pub(super) struct Held {
     pub(super) cause: &'static str,
 }
 
-/// Organisations are those that subscriptions name; they are few.
+/// Organisations are those of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfGroup {
     pub(super) group: String,

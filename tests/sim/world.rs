@@ -9,20 +9,17 @@ use std::{
 
 use rand::RngExt;
 use roomcast::{
+    app::{self, Beyond},
     broker::{Topology, TopologySettings},
     clock::Clock,
     config::{Config, Source},
     domain::Moment,
-    fanout::{Decoder, Settings as DecoderSettings},
-    pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
+    pace::Pace,
     pipeline::{Parts, Pipeline},
-    send::Sender,
-    settle::{Committer, Hand, Outbox, RetryPolicy},
-    store::{Journal, JournalSettings, Ledger, LedgerSettings},
+    settle::{Committer, Hand, Outbox},
     telemetry::Telemetry,
 };
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -209,17 +206,8 @@ impl World {
         time.now()
     }
 
-    /// What every session's pipeline shares, and whether all that was sent before is known, as `app/parts.rs` builds it.
+    /// What every session's pipeline shares, and whether all that was sent before is known.
     fn parts(&self, time: Time) -> (Arc<Parts>, bool) {
-        let (now, config) = (moment(time.now()), &self.config);
-        let clock = Clock::from(now);
-        let ledger = LedgerSettings { dir: self.disk.path().join("ledger"), window: config.store.ledger_window };
-        let ledger = Ledger::open(ledger, now).unwrap();
-        let journal = JournalSettings { dir: self.disk.path().join("journal"), window: remembered(config) };
-        let (journal, recalled) = Journal::open(journal, now).unwrap();
-        let journal = Arc::new(journal);
-        let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, now);
-        pace.recall(recalled.notes);
         let network = Network {
             chats: Arc::clone(&self.chats),
             time,
@@ -227,37 +215,17 @@ impl World {
             faults: Arc::clone(&self.faults),
             latency: self.setup.latency,
         };
-        let parts = Parts {
-            decoder: Decoder::new(DecoderSettings {
-                size_max: config.event.size_max,
-                time_to_live: config.event.time_to_live,
-                time_to_live_max: config.event.time_to_live_max,
-                not_before_max: config.event.not_before_max,
-            }),
+        let mut config = self.config.clone();
+        config.store.dir = self.disk.path().to_owned();
+        // The pipeline's dice are not the seed's: without jitter they decide nothing.
+        config.retry.jitter = 0.0;
+        let beyond = Beyond {
             subscriptions: Arc::clone(&self.directory) as _,
-            pace,
-            sender: Sender::new(Arc::new(network), [None, None, None, None]),
-            ledger: Arc::new(ledger),
-            journal,
-            retry: RetryPolicy {
-                delays: config.retry.delays.clone(),
-                // The pipeline's dice are not the seed's: without jitter they decide nothing.
-                jitter: 0.0,
-                age_max: config.retry.age_max,
-                wait_max: config.retry.wait_max,
-            },
-            clock,
+            post: Arc::new(network),
+            clock: Clock::from(moment(time.now())),
             telemetry: Arc::new(Telemetry::new()),
-            hold_max: config.pace.hold_max,
-            early_max: config.pace.early_max,
-            early: std::array::from_fn(|_| {
-                Arc::new(Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4))
-            }),
-            held: Arc::new(Semaphore::new(config.pace.held_max)),
-            held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
-            in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
         };
-        (Arc::new(parts), recalled.complete)
+        app::build(&config, beyond).unwrap()
     }
 
     /// One session after the other, as `app/sessions.rs` has it.
@@ -346,26 +314,6 @@ async fn sample(time: Time, pace: Pace, broker: Arc<Mutex<Broker>>, samples: Arc
         tokio::time::sleep(Duration::from_secs(10)).await;
         let (at, unacked) = (time.now(), broker.lock().unwrap().unacked());
         samples.lock().unwrap().push(Sample { at, unacked, robots: pace.robots().len() });
-    }
-}
-
-fn remembered(config: &Config) -> Duration {
-    let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
-    spans.max().unwrap_or_default() + config.pace.margin + config.send.deadline + Duration::from_secs(5)
-}
-
-fn pace_settings(config: &Config) -> PaceSettings {
-    let quotas = config
-        .platforms
-        .each_ref()
-        .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
-    PaceSettings {
-        hold_max: config.pace.hold_max,
-        early_max: config.pace.early_max,
-        order_gap: config.pace.order_gap,
-        quotas,
-        health: config.health,
-        groups: config.groups.clone(),
     }
 }
 
