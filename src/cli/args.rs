@@ -144,6 +144,17 @@ pub(super) struct Add {
     /// Read the signing secret from this file
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
+    /// What it wants
+    #[command(flatten)]
+    pub wishes: Wishes,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a subscription wants, apart from topic and robot.
+#[derive(Args)]
+pub(super) struct Wishes {
     /// The robot's keyword, if its security setting is one; added to messages that lack it
     #[arg(long)]
     pub keyword: Option<String>,
@@ -159,24 +170,21 @@ pub(super) struct Add {
     /// Mention a member by user id in every message
     #[arg(long, value_name = "ID")]
     pub mention_user: Vec<String>,
-    /// What becomes of messages that have to wait for the robot's quota: queue (each waits), digest (they are folded into one) or latest (only the newest waits) [default: queue]
+    /// What becomes of messages that have to wait for the robot's quota: queue (each waits), digest (they are folded into one) or latest (only the newest waits) [queue if never named]
     #[arg(long, value_name = "POLICY")]
     pub overflow: Option<String>,
     /// The organisation on whose monthly quota the robot draws
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
-    /// Which events it wants, by their attributes: JSON as in `{"severity": ["critical", {"prefix": "high"}]}`, or a list of SMN's policies [default: all]
+    /// Which events it wants, by their attributes: JSON as in `{"severity": ["critical", {"prefix": "high"}]}`, or a list of SMN's policies [all if never named]
     #[arg(long, value_name = "JSON")]
     pub filter: Option<String>,
-    /// When it is not to be disturbed by what is not urgent, such as 22:00-07:00, or `mon-fri 20:00-08:00, sat-sun 00:00-24:00` [default: never]
+    /// When it is not to be disturbed by what is not urgent, such as 22:00-07:00, or `mon-fri 20:00-08:00, sat-sun 00:00-24:00` [none if never named]
     #[arg(long, value_name = "SPANS")]
     pub quiet: Option<String>,
     /// The time zone of the quiet hours [default: Asia/Shanghai]
     #[arg(long, value_name = "ZONE", requires = "quiet")]
     pub quiet_zone: Option<String>,
-    /// Print the answer as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Add subscriptions from a file.
@@ -252,6 +260,9 @@ pub(super) enum Store {
 
 /// Change a subscription.
 #[derive(Args)]
+#[command(
+    after_help = "What is not named stays as it is; an empty text takes a value away. Mentions take the place of all there were."
+)]
 pub(super) struct Update {
     /// Its id
     pub id: String,
@@ -264,39 +275,12 @@ pub(super) struct Update {
     /// The robot has no signing secret any more
     #[arg(long)]
     pub no_secret: bool,
-    /// The robot's keyword; an empty one takes it away
-    #[arg(long)]
-    pub keyword: Option<String>,
-    /// What people call it; an empty one takes it away
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Mention everybody in every message; takes the place of all mentions there were
-    #[arg(long)]
-    pub mention_all: bool,
-    /// Mention a member by mobile number in every message; takes the place of all mentions there were
-    #[arg(long, value_name = "NUMBER")]
-    pub mention_mobile: Vec<String>,
-    /// Mention a member by user id in every message; takes the place of all mentions there were
-    #[arg(long, value_name = "ID")]
-    pub mention_user: Vec<String>,
+    /// What it wants
+    #[command(flatten)]
+    pub wishes: Wishes,
     /// Mention nobody any more
     #[arg(long, conflicts_with_all = ["mention_all", "mention_mobile", "mention_user"])]
     pub no_mentions: bool,
-    /// What becomes of messages that have to wait for the robot's quota: queue, digest or latest
-    #[arg(long, value_name = "POLICY")]
-    pub overflow: Option<String>,
-    /// The organisation on whose monthly quota the robot draws; an empty one takes it away
-    #[arg(long, value_name = "NAME")]
-    pub group: Option<String>,
-    /// Which events it wants, as for `add`; an empty one takes it away
-    #[arg(long, value_name = "JSON")]
-    pub filter: Option<String>,
-    /// When it is not to be disturbed, as for `add`; an empty one takes them away
-    #[arg(long, value_name = "SPANS")]
-    pub quiet: Option<String>,
-    /// The time zone of the quiet hours [default: Asia/Shanghai]
-    #[arg(long, value_name = "ZONE", requires = "quiet")]
-    pub quiet_zone: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,

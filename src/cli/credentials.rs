@@ -31,35 +31,33 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
             "no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned(),
         ));
     }
+    let wishes = &add.wishes;
     Ok(AddRequest {
         topic: add.topic.clone(),
         platform: add.platform.clone(),
         endpoint: Secret::new(endpoint),
         secret: secret.filter(|secret| !secret.is_empty()).map(Secret::new),
-        keyword: add.keyword.clone(),
-        name: add.name.clone(),
-        mentions: MentionsWire {
-            all: add.mention_all,
-            mobiles: add.mention_mobile.clone(),
-            users: add.mention_user.clone(),
-        },
-        overflow: add.overflow.clone(),
-        group: add.group.clone(),
+        keyword: wishes.keyword.clone(),
+        name: wishes.name.clone(),
+        mentions: mentions(wishes),
+        overflow: wishes.overflow.clone(),
+        group: wishes.group.clone(),
         state: None,
-        filter: add.filter.as_deref().map(filter).transpose()?,
-        quiet: quiet(add.quiet.as_deref(), add.quiet_zone.as_deref()),
+        filter: wishes.filter.as_deref().map(filter).transpose()?,
+        quiet: quiet(wishes),
     })
 }
 
 /// Puts the request for a change together.
 pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
+    let wishes = &update.wishes;
     let mut request = UpdateRequest {
-        keyword: update.keyword.clone(),
-        name: update.name.clone(),
-        overflow: update.overflow.clone(),
-        group: update.group.clone(),
-        filter: update.filter.as_deref().map(filter).transpose()?,
-        quiet: quiet(update.quiet.as_deref(), update.quiet_zone.as_deref()),
+        keyword: wishes.keyword.clone(),
+        name: wishes.name.clone(),
+        overflow: wishes.overflow.clone(),
+        group: wishes.group.clone(),
+        filter: wishes.filter.as_deref().map(filter).transpose()?,
+        quiet: quiet(wishes),
         ..UpdateRequest::default()
     };
     if let Some(path) = &update.endpoint_file {
@@ -73,11 +71,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     if update.no_secret {
         request.secret = Some(Secret::new(String::new()));
     }
-    let mentions = MentionsWire {
-        all: update.mention_all,
-        mobiles: update.mention_mobile.clone(),
-        users: update.mention_user.clone(),
-    };
+    let mentions = mentions(wishes);
     if update.no_mentions || mentions.all || !mentions.mobiles.is_empty() || !mentions.users.is_empty() {
         request.mentions = Some(mentions);
     }
@@ -103,10 +97,14 @@ fn filter(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
 }
 
+fn mentions(wishes: &args::Wishes) -> MentionsWire {
+    MentionsWire { all: wishes.mention_all, mobiles: wishes.mention_mobile.clone(), users: wishes.mention_user.clone() }
+}
+
 /// Quiet hours with their zone, as one text.
-fn quiet(spans: Option<&str>, zone: Option<&str>) -> Option<String> {
-    let spans = spans?.trim();
-    Some(zone.map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
+fn quiet(wishes: &args::Wishes) -> Option<String> {
+    let spans = wishes.quiet.as_deref()?.trim();
+    Some(wishes.quiet_zone.as_deref().map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
 }
 
 fn two_lines(text: &str) -> (String, Option<String>) {

@@ -129,3 +129,32 @@ async fn what_cannot_leave_before_its_time_to_live_ends_is_a_dead_letter_at_once
         assert_eq!((letter["reason"].as_str(), letter["attempts"].as_u64()), (Some("expired"), Some(0)));
     }
 }
+
+#[tokio::test]
+async fn an_operator_sees_the_learned_penalty_and_can_end_it() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
+    emulator.robot("wecom", "wecom-001", json!({"quota": 1})).await;
+    let penalty = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\npenalty_min = \"5m\"\npenalty_max = \"10m\"\n";
+    let home = Home::new(broker, &emulator.url(), penalty);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for number in 0..2 {
+        publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
+    }
+    let robot = || serde_json::from_str::<Value>(&home.ok(&["robot", "list", "--json"], "")).unwrap();
+    until("the robot is held", LATER, || async { robot()["cause"] == "throttled" }).await;
+    assert_eq!(robot()["penalty_seconds"], 300);
+    assert!(robot()["held_for_seconds"].as_u64().is_some_and(|left| (200..=300).contains(&left)), "{}", robot());
+    publisher.publish("ops", &json!({"message": "waits"})).await;
+    emulator.robot("wecom", "wecom-001", json!({"quota": 0})).await;
+    let id = robot()["robot"].as_str().unwrap().to_owned();
+    assert_eq!(home.ok(&["robot", "release", &id], ""), "released");
+    assert_eq!(home.cli(&["robot", "release", &id], "").status.code(), Some(1), "it is not held any longer");
+    publisher.publish("ops", &json!({"message": "at once"})).await;
+    until("what comes then leaves at once", Duration::from_secs(10), || async {
+        emulator.shown().await["wecom-001"].iter().any(|text| text.contains("at once"))
+    })
+    .await;
+    assert!(robot()["cause"].is_null());
+}

@@ -130,6 +130,8 @@ async fn a_robot_that_is_gone_is_left_alone_and_what_is_for_it_arrives_when_it_i
     publish(&publisher, "ops", 3..13).await;
     let robots = || lines(&home.ok(&["robot", "list", "--json"], ""));
     until("the robot is held", LATER, || async { robots()[0]["cause"] == "robot_gone" }).await;
+    let held = "roomcast_robots_held{platform=\"dingtalk\",cause=\"robot_gone\"}";
+    until("a metric shows it", LATER, || async { daemon.metric(held).await == Some(1.0) }).await;
     until("the rest waits", LATER, || async {
         daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await >= Some(10.0)
     })
