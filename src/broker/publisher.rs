@@ -129,7 +129,7 @@ impl Publisher {
         match step {
             NextStep::Later { delivery, until } => (
                 self.topology.delay(),
-                self.topology.delay_key(until.since(now), delivery.platform),
+                self.topology.delay_key(until.since(now), delivery.slot, delivery.platform),
                 envelope::of_delivery(delivery, *until),
                 &delivery.event.published,
             ),

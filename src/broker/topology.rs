@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{DeadReason, Platform};
+use crate::domain::{DeadReason, Moment, Platform};
 
 /// What the plan depends on.
 #[derive(Clone, Debug)]
@@ -22,6 +22,9 @@ pub struct Settings {
 
 /// Looking at a dead letter returns it to its queue, and returns count towards the limit, so this one is out of reach.
 const DEAD_DELIVERY_LIMIT: i64 = 1_000_000_000;
+
+/// The way back from a tier, through the broker into a lane, is given this long.
+const BACK_BEFORE_SLOT: Duration = Duration::from_millis(500);
 
 /// An argument of an exchange or queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,9 +144,10 @@ impl Topology {
     }
 
     /// The routing key of a delivery that waits `wait`: the longest tier that does not overshoot, or the shortest
-    /// there is.
+    /// there is. One with a slot is to be back [`BACK_BEFORE_SLOT`]: who comes when its slot does finds that others have left.
     #[must_use]
-    pub fn delay_key(&self, wait: Duration, platform: Platform) -> String {
+    pub fn delay_key(&self, wait: Duration, slot: Option<Moment>, platform: Platform) -> String {
+        let wait = slot.map_or(wait, |_| wait.saturating_sub(BACK_BEFORE_SLOT));
         let fits = self.settings.tiers.iter().rev().find(|tier| **tier <= wait);
         let tier = fits.or_else(|| self.settings.tiers.first()).copied().unwrap_or_default();
         format!("{}.{platform}", tier_name(tier))
@@ -318,7 +322,15 @@ mod tests {
             [(0, "1s"), (999, "1s"), (1000, "1s"), (4999, "1s"), (5000, "5s"), (61_000, "1m"), (90_000_000, "2h")]
         {
             let wait = Duration::from_millis(millis);
-            assert_eq!(topology().delay_key(wait, Platform::Lark), format!("{key}.lark"));
+            assert_eq!(topology().delay_key(wait, None, Platform::Lark), format!("{key}.lark"));
+        }
+    }
+
+    #[test]
+    fn a_delivery_with_a_slot_is_back_before_it_comes() {
+        for (millis, key) in [(0, "1s"), (5000, "1s"), (5499, "1s"), (5500, "5s"), (60_499, "5s"), (60_500, "1m")] {
+            let (wait, slot) = (Duration::from_millis(millis), Some(Moment::default()));
+            assert_eq!(topology().delay_key(wait, slot, Platform::Lark), format!("{key}.lark"));
         }
     }
 

@@ -262,7 +262,7 @@ impl Broker {
         match step {
             NextStep::Later { delivery, until } => {
                 let wait = until.since(moment(now));
-                let key = self.topology.delay_key(wait, delivery.platform);
+                let key = self.topology.delay_key(wait, delivery.slot, delivery.platform);
                 let tier = self.tier(key);
                 let due = now + self.tiers[tier].ttl;
                 let (event, subscription) = name_of(delivery);
