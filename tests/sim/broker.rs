@@ -79,6 +79,8 @@ pub struct Broker {
     pub returns: HashMap<(u32, SubscriptionId), u32>,
     /// Deliveries whose next step was stored, but whoever sent it was told nothing, or died before it was recorded.
     pub stored_unknown: HashSet<(u32, SubscriptionId)>,
+    /// Events without a name whose ack was sent and lost: nothing recognises them when they come back.
+    pub acks_lost: HashSet<u32>,
     /// Deliveries whose next step was stored lately, and when its sender was told.
     pub told: VecDeque<(Micros, (u32, SubscriptionId))>,
     pub unacked_most: usize,
@@ -104,6 +106,11 @@ impl Stored {
             Cargo::Delivery(travelling) => names_in(&travelling.published.body)[0],
         }
     }
+
+    /// Whether it is an event to which its publisher gave no name. A delivery has one always.
+    fn has_no_name(&self) -> bool {
+        matches!(&self.cargo, Cargo::Event { published, .. } if published.message_id.is_none())
+    }
 }
 
 impl Broker {
@@ -122,6 +129,7 @@ impl Broker {
             letters: Vec::new(),
             returns: HashMap::new(),
             stored_unknown: HashSet::new(),
+            acks_lost: HashSet::new(),
             told: VecDeque::new(),
             unacked_most: 0,
         }
@@ -196,7 +204,10 @@ impl Broker {
         }
         self.acks.clear();
         for channel in &mut self.channels {
-            while let Some((_, (mut stored, _))) = channel.unacked.pop_last() {
+            while let Some((_, (mut stored, acked))) = channel.unacked.pop_last() {
+                if acked && stored.has_no_name() {
+                    self.acks_lost.insert(stored.event());
+                }
                 stored.returned += 1;
                 channel.ready.push_front(stored);
             }

@@ -36,6 +36,7 @@ pub enum Reason {
     AnswerLost,
     CutShort,
     StoredTwice,
+    AckLost,
 }
 
 pub struct Oracle<'a> {
@@ -94,7 +95,7 @@ impl<'a> Oracle<'a> {
         self.duplicates_have_a_reason();
         self.order_is_kept();
         let seen = self.seen();
-        let cut: usize = [Reason::CutShort, Reason::StoredTwice].iter().filter_map(|one| seen.reasons.get(one)).sum();
+        let cut: usize = [Reason::CutShort, Reason::StoredTwice, Reason::AckLost].iter().filter_map(|one| seen.reasons.get(one)).sum();
         let most = REPEATED_MAX * (seen.crashes + seen.sessions_lost);
         self.expect("duplicates are bounded", cut <= most, || format!("{seen:?}"));
         println!("seed {}: {seen:?}", self.world.seed.0);
@@ -167,7 +168,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// A delivery arrives twice only if its answer was lost, or the process or session ended before it was recorded, or its next step
-    /// was stored without that being told, or recorded.
+    /// was stored without that being told, or recorded, or the ack of an event was lost to which its publisher gave no name.
     pub fn duplicates_have_a_reason(&self) {
         for (delivery, first) in self.duplicates() {
             let reason = self.reason_of(delivery, first);
@@ -193,7 +194,10 @@ impl<'a> Oracle<'a> {
         let topic = &self.events[&event].published.routing_key;
         let mut listed = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
         let twice = listed.any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
-        twice.then_some(Reason::StoredTwice)
+        if twice {
+            return Some(Reason::StoredTwice);
+        }
+        self.broker.acks_lost.contains(&event).then_some(Reason::AckLost)
     }
 
     /// Each pair of arrivals of one delivery, named by the first of the two.
