@@ -26,6 +26,8 @@ use crate::{
 
 /// So many subscriptions are sent at a time.
 const TOGETHER: usize = 500;
+/// Or fewer, once they have this many bytes: well below what the daemon takes in one request.
+const BYTES_TOGETHER: usize = 1024 * 1024;
 /// So many refused lines are named; more are counted.
 const NAMED_MAX: usize = 1000;
 
@@ -93,15 +95,19 @@ async fn send(
 ) -> Result<(), Failure> {
     loop {
         let (mut numbers, mut subscriptions) = (Vec::new(), Vec::new());
-        let mut some = false;
-        for line in lines.by_ref().take(TOGETHER) {
+        let (mut some, mut bytes) = (false, 0);
+        for line in lines.by_ref() {
             some = true;
+            bytes += line.bytes;
             match line.content {
                 Ok(request) => {
                     numbers.push(line.number);
                     subscriptions.push(request);
                 }
                 Err(why) => bar.suspend(|| report.refuse(line.number, &why)),
+            }
+            if numbers.len() == TOGETHER || bytes > BYTES_TOGETHER {
+                break;
             }
         }
         if !some {

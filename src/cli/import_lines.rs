@@ -19,9 +19,14 @@ use crate::{
 pub(super) struct Line {
     /// Its number, from 1.
     pub(super) number: u64,
+    /// About how much it takes up in a request.
+    pub(super) bytes: usize,
     /// What it asks for, or why it cannot be read.
     pub(super) content: Result<AddRequest, String>,
 }
+
+/// A longer line is refused: the daemon takes no larger subscription.
+const BYTES_MAX: usize = 64 * 1024;
 
 /// The columns of the CSV form; the first three are needed.
 const COLUMNS: [&str; 14] = [
@@ -70,13 +75,17 @@ fn json_lines(input: impl BufRead, key: Option<TransferKey>) -> impl Iterator<It
     let numbered = (1..).zip(input.lines());
     numbered.filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty())).map(
         move |(number, line)| {
-            let content = match line {
-                Ok(line) => json(&line, key.as_ref()),
-                Err(error) => Err(format!("it cannot be read: {error}")),
+            let (bytes, content) = match line {
+                Ok(line) => (line.len(), short(line.len()).and_then(|()| json(&line, key.as_ref()))),
+                Err(error) => (0, Err(format!("it cannot be read: {error}"))),
             };
-            Line { number, content }
+            Line { number, bytes, content }
         },
     )
+}
+
+fn short(bytes: usize) -> Result<(), String> {
+    if bytes <= BYTES_MAX { Ok(()) } else { Err(format!("it has {bytes} bytes: at most {BYTES_MAX} are possible")) }
 }
 
 #[derive(Deserialize)]
@@ -111,12 +120,12 @@ fn csv_lines<'a>(input: impl Read + 'a) -> Result<Box<dyn Iterator<Item = Line> 
     }
     Ok(Box::new(reader.into_records().map(move |record| match record {
         Ok(record) => {
-            let number = record.position().map_or(0, csv::Position::line);
-            Line { number, content: row(&names, &record) }
+            let (number, bytes) = (record.position().map_or(0, csv::Position::line), record.as_slice().len());
+            Line { number, bytes, content: short(bytes).and_then(|()| row(&names, &record)) }
         }
         Err(error) => {
             let number = error.position().map_or(0, csv::Position::line);
-            Line { number, content: Err("it is not CSV in UTF-8".to_owned()) }
+            Line { number, bytes: 0, content: Err("it is not CSV in UTF-8".to_owned()) }
         }
     })))
 }

@@ -58,6 +58,23 @@ async fn a_removed_subscription_is_proven_erased_with_a_daemon_and_without() {
 }
 
 #[tokio::test]
+async fn an_import_of_long_lines_is_sent_in_requests_that_the_daemon_takes() {
+    let home = home_without_broker();
+    let _daemon = start_without_broker(&home).await;
+    let filter: serde_json::Map<_, _> = (0..5).map(|n| (format!("a{n}"), json!(vec!["x".repeat(250); 10]))).collect();
+    let line = |n: usize| {
+        let endpoint = endpoint("wecom", &format!("token-{n:05}-0123456789"));
+        format!("{}\n", json!({"topic": "ops", "platform": "wecom", "endpoint": endpoint, "filter": filter}))
+    };
+    let long = json!({"topic": "ops", "platform": "wecom", "endpoint": "x".repeat(70_000)});
+    let table: String = (0..400).map(line).chain([long.to_string()]).collect();
+    assert!(table.len() > 4 * 1024 * 1024, "{}", table.len());
+    let report = home.fails(&["subscription", "import"], &table, 64);
+    assert!(report.contains("400 added, 0 there already, 1 refused"), "{report}");
+    assert!(report.contains("line 401: it has 70") && !report.contains("xxxx"), "{report}");
+}
+
+#[tokio::test]
 async fn many_are_imported_listed_moved_and_removed_with_their_topic() {
     let home = home_without_broker();
     let _daemon = start_without_broker(&home).await;
