@@ -126,11 +126,9 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 Err(Refusal::Invalid("the content type must be application/json".to_owned()))
             }
-            Err(JsonRejection::BytesRejection(_)) => {
-                Err(Refusal::Invalid(format!(
-                    "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import"
-                )))
-            }
+            Err(JsonRejection::BytesRejection(_)) => Err(Refusal::Invalid(format!(
+                "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import"
+            ))),
             Err(_) => Err(Refusal::Invalid("the body is not the JSON that this route takes".to_owned())),
         }
     }

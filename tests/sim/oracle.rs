@@ -95,7 +95,10 @@ impl<'a> Oracle<'a> {
         self.duplicates_have_a_reason();
         self.order_is_kept();
         let seen = self.seen();
-        let cut: usize = [Reason::CutShort, Reason::StoredTwice, Reason::AckLost].iter().filter_map(|one| seen.reasons.get(one)).sum();
+        let cut: usize = [Reason::CutShort, Reason::StoredTwice, Reason::AckLost]
+            .iter()
+            .filter_map(|one| seen.reasons.get(one))
+            .sum();
         let most = REPEATED_MAX * (seen.crashes + seen.sessions_lost);
         self.expect("duplicates are bounded", cut <= most, || format!("{seen:?}"));
         println!("seed {}: {seen:?}", self.world.seed.0);
