@@ -395,6 +395,25 @@ async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_on
     assert_eq!((leaders.len(), folded, heard), (1, 29, 29));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_digest_speaks_for_younger_ones_that_only_wait_for_the_message_before_it() {
+    let mut settings = settings(&[(10, 60)], (60, 600));
+    settings.order_gap = Duration::from_millis(50);
+    let pace = with(settings);
+    until(&pace, T0.after(Duration::from_secs(1))).await;
+    let Turn::Go(mut before, _) = asking(1).turn(&pace).await else { panic!("the lane is empty") };
+    before.leaves().unwrap();
+    let younger = asking(1).overflowing(Overflow::Digest);
+    let younger = tokio::spawn({
+        let pace = pace.clone();
+        async move { younger.turn(&pace).await }
+    });
+    settle().await;
+    let Turn::Go(_, spoken) = digesting_turn(T0, &pace).await else { panic!("its slot has come") };
+    assert_eq!(spoken.len(), 1);
+    assert!(matches!(younger.await.unwrap(), Turn::Spoken(_)));
+}
+
 async fn digesting_turn(slot: Moment, pace: &Pace) -> Turn {
     asking(1).overflowing(Overflow::Digest).at(Place::Slot(slot)).turn(pace).await
 }

@@ -86,14 +86,13 @@ impl Lane {
         }
     }
 
-    /// Everything of a digesting subscription that waits in memory is spoken for by the one that leaves.
+    /// Everything of a digesting subscription that waits in memory is spoken for by the one that leaves, also what only waits for the message before
+    /// it: else younger ones would leave before that.
     pub(super) fn fold(&mut self, leader: &Waiter) -> Vec<Folded> {
         if leader.overflow != Overflow::Digest || !leader.overflowed {
             return Vec::new();
         }
-        let same = |waiter: &Waiter| {
-            waiter.overflowed && waiter.overflow == Overflow::Digest && waiter.subscription == leader.subscription
-        };
+        let same = |waiter: &Waiter| waiter.overflow == Overflow::Digest && waiter.subscription == leader.subscription;
         let keys: Vec<_> =
             self.waiters.iter().filter(|(_, waiter)| same(waiter)).map(|(key, _)| *key).take(FOLDED_MAX).collect();
         let mut folded = Vec::with_capacity(keys.len());
