@@ -16,9 +16,9 @@ say "formatting"
 cargo fmt --check
 say "lints"
 cargo clippy --locked --all-targets -- -D warnings
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 say "tests"
 # Not the bench: it measures, and only a release build is worth measuring. The lints have compiled it.
 cargo test --locked --lib --bins --tests
-say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 say "all passed"

@@ -144,7 +144,7 @@ impl Topology {
     }
 
     /// The routing key of a delivery that waits `wait`: the longest tier that does not overshoot, or the shortest
-    /// there is. One with a slot is to be back [`BACK_BEFORE_SLOT`]: who comes when its slot does finds that others have left.
+    /// there is. One with a slot is to be back half a second before: who comes when its slot does finds that others have left.
     #[must_use]
     pub fn delay_key(&self, wait: Duration, slot: Option<Moment>, platform: Platform) -> String {
         let wait = slot.map_or(wait, |_| wait.saturating_sub(BACK_BEFORE_SLOT));
