@@ -163,7 +163,7 @@ impl Lanes {
         for _ in 0..each {
             for robot in robots {
                 let Turn::Go(mut permit, _) = self.turn(*robot).await else { panic!("the window is open") };
-                permit.leaves().unwrap();
+                permit.leaves(false).unwrap();
                 black_box(permit.finish(Verdict::Delivered, Duration::from_millis(50)));
             }
         }

@@ -15,7 +15,7 @@ use self::turn::Start;
 use crate::{
     broker::{Carried, Message, Travelling},
     clock::Clock,
-    domain::{Delivery, Event, Moment, Published, Settlement},
+    domain::{Delivery, Event, Moment, Part, Published, Settlement},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
@@ -201,7 +201,8 @@ impl Pipeline {
                     continue;
                 }
                 let fresh = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
-                let delivery = Delivery { due_at, ..fresh };
+                let at = settle::parts_done(&done, recipient.subscription, 0);
+                let delivery = Delivery { due_at, part: Part { at, of: None }, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
                 let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
@@ -245,7 +246,8 @@ impl Pipeline {
                 return self.bury(refused.0, identity, refused.1, receipt).await;
             }
         };
-        let identity = Identity::alone(settle::key_of_delivery(&delivery), delivery.event.id.clone());
+        let identity = Identity::of_delivery(&delivery, &parts.ledger);
+        delivery.part.at = settle::parts_done(&identity.done.iter().copied().collect(), subscription, delivery.part.at);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
@@ -282,7 +284,7 @@ impl Pipeline {
         start: Start,
         tally: Arc<Tally>,
     ) -> Result<(), Stuck> {
-        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient, start)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient, start, &tally)).catch_unwind().await;
         let settlement = match outcome {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),

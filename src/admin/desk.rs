@@ -177,6 +177,7 @@ impl Desk {
             group: request.group.map(group).transpose()?,
             filter: request.filter.map(policy).transpose()?,
             quiet: request.quiet.as_deref().map(quiet).transpose()?,
+            too_long: parsed(request.too_long.as_deref())?,
         };
         self.store.update(id, change)?;
         Ok(view(self.store.show(id)?))
@@ -210,6 +211,7 @@ fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
         group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
         filter: request.filter.map(policy).transpose()?.flatten(),
         quiet: request.quiet.as_deref().map(quiet).transpose()?.flatten(),
+        too_long: parsed(request.too_long.as_deref())?.unwrap_or_default(),
     };
     Ok(NewSubscription {
         topic,
@@ -238,6 +240,7 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
         group: one.options.group.map(|group| group.to_string()),
         filter: one.options.filter.as_deref().map(write_policy),
         quiet: one.options.quiet.map(|quiet| quiet.to_string()),
+        too_long: Some(one.options.too_long.as_str().to_owned()),
         state: Some(one.state.as_str().to_owned()),
     };
     let failed = |_| Refusal::Internal("a subscription could not be sealed".to_owned());
@@ -318,6 +321,7 @@ fn view(summary: Summary) -> SubscriptionView {
         overflow: summary.options.overflow.as_str().to_owned(),
         filter: summary.options.filter.as_deref().map(write_policy),
         quiet: summary.options.quiet.map(|quiet| quiet.to_string()),
+        too_long: summary.options.too_long.as_str().to_owned(),
         group: summary.options.group.map(|group| group.to_string()),
         created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
     }

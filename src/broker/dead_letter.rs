@@ -15,7 +15,7 @@ use super::{
     message::Travelling,
     properties,
 };
-use crate::domain::{DeadReason, HeaderValue, Headers, Moment, Platform, Published, RobotId, SubscriptionId};
+use crate::domain::{DeadReason, HeaderValue, Headers, Moment, Part, Platform, Published, RobotId, SubscriptionId};
 
 /// A delivery, or an event, that was given up.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,8 @@ pub struct DeadLetter {
     pub dead_at: Option<Moment>,
     /// How often it was redriven before.
     pub generation: u32,
+    /// Which part of its text could not be delivered; those before it were.
+    pub part: Part,
     /// The event's message, its routing key the topic again.
     pub published: Published,
 }
@@ -124,6 +126,7 @@ impl DeadLetter {
             first_attempt_at: envelope::moment(&ours, FIRST_ATTEMPT_AT).unwrap_or_default(),
             dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default(),
             generation: envelope::count(&ours, GENERATION).unwrap_or_default(),
+            part: envelope::part(&ours).unwrap_or_default(),
             published,
         }
     }
@@ -139,6 +142,7 @@ impl DeadLetter {
             attempts: self.attempts,
             hops: 0,
             generation: self.generation,
+            part: self.part,
             first_attempt_at: None,
             due_at: None,
             slot: None,
@@ -182,6 +186,7 @@ mod tests {
             first_attempt_at: None,
             dead_at: Some(Moment::from_unix_millis(60_000)),
             generation: 0,
+            part: Part::default(),
             published: Published::default(),
         }
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::message::Travelling;
-use crate::domain::{DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Published};
+use crate::domain::{DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Part, Published};
 
 pub(super) const REASON: &str = "x-roomcast-reason";
 pub(super) const CODE: &str = "x-roomcast-code";
@@ -24,6 +24,7 @@ pub(super) const DUE_AT: &str = "x-roomcast-due-at";
 pub(super) const RECEIVED_AT: &str = "x-roomcast-received-at";
 pub(super) const EXPIRES_AT: &str = "x-roomcast-expires-at";
 pub(super) const GENERATION: &str = "x-roomcast-generation";
+pub(super) const PART: &str = "x-roomcast-part";
 pub(super) const SLOT: &str = "x-roomcast-slot";
 pub(super) const URGENT: &str = "x-roomcast-urgent";
 
@@ -60,7 +61,7 @@ pub(super) fn of_dead_event(published: &Published, event: &str, code: &str, deta
     headers
 }
 
-/// The headers with which a delivery is redriven: a generation later, and with a life of its own.
+/// The headers with which a delivery is redriven: a generation later, with a life of its own, and from the part on that was not delivered.
 pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
     let mut headers = vec![
         (PLATFORM.into(), HeaderValue::text(travelling.platform.as_str())),
@@ -74,6 +75,7 @@ pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
     if travelling.urgent {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
     }
+    headers.extend(part_header(travelling.part));
     headers
 }
 
@@ -100,6 +102,7 @@ fn fields(headers: &Headers) -> Result<Travelling, String> {
         attempts: count(headers, ATTEMPTS)?,
         hops: count(headers, HOPS)?,
         generation: count(headers, GENERATION)?,
+        part: part(headers)?,
         first_attempt_at: moment(headers, FIRST_ATTEMPT_AT)?,
         due_at: moment(headers, DUE_AT)?,
         slot: moment(headers, SLOT)?,
@@ -126,6 +129,7 @@ fn identity(delivery: &Delivery) -> Headers {
     if delivery.event.urgent {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
     }
+    headers.extend(part_header(delivery.part));
     headers
 }
 
@@ -159,6 +163,23 @@ pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
             .and_then(|number| u32::try_from(number).ok())
             .ok_or_else(|| format!("header {name} is no count")),
     }
+}
+
+/// As people count: the second part of three is `2/3`. Nothing of a text that is whole.
+fn part_header(part: Part) -> Option<(String, HeaderValue)> {
+    let of = part.of.filter(|of| *of > 1)?;
+    Some((PART.into(), HeaderValue::text(format!("{}/{of}", part.at + 1))))
+}
+
+/// Which part comes next; the first, if no header says otherwise.
+pub(super) fn part(headers: &Headers) -> Result<Part, String> {
+    let Some(value) = find(headers, PART) else { return Ok(Part::default()) };
+    let read = || {
+        let (number, of) = value.as_text()?.split_once('/')?;
+        let (number, of): (u32, u32) = (number.parse().ok()?, of.parse().ok()?);
+        Some(Part { at: number.checked_sub(1).filter(|at| *at < of)?, of: Some(of) })
+    };
+    read().ok_or_else(|| format!("header {PART} is no part: it is written as 2/3"))
 }
 
 pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Moment>, String> {
@@ -211,6 +232,7 @@ mod tests {
             due_at: None,
             slot: Some(Moment::from_unix_millis(1_700_000_020_000)),
             generation: 1,
+            part: Part { at: 1, of: Some(3) },
         }
     }
 
@@ -223,6 +245,7 @@ mod tests {
         let travelling = read(published, &of_delivery(&delivery, until)).unwrap();
         assert_eq!(travelling.published, delivery.event.published);
         assert_eq!((travelling.attempts, travelling.hops, travelling.generation), (2, 3, 1));
+        assert_eq!(travelling.part, delivery.part);
         assert_eq!(travelling.due_at, Some(until));
         assert_eq!(travelling.slot, delivery.slot);
         assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
@@ -239,7 +262,7 @@ mod tests {
         let again = read(Published::default(), &of_redriven(&first)).unwrap();
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
         assert_eq!((again.received_at, again.expires_at, again.first_attempt_at), (None, None, None));
-        assert_eq!(again.subscription, delivery.subscription);
+        assert_eq!((again.subscription, again.part), (delivery.subscription, delivery.part));
     }
 
     #[test]
@@ -251,6 +274,8 @@ mod tests {
             (PLATFORM, HeaderValue::text("slack"), "unknown platform"),
             (ATTEMPTS, HeaderValue::Int(-1), "no count"),
             (DUE_AT, HeaderValue::text("soon"), "x-roomcast-due-at"),
+            (PART, HeaderValue::text("4/3"), "x-roomcast-part is no part"),
+            (PART, HeaderValue::text("0/3"), "x-roomcast-part is no part"),
         ] {
             let mut bad = good.clone();
             bad.iter_mut().filter(|(known, _)| known == name).for_each(|(_, old)| *old = value.clone());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Delivery, Event, EventId, Moment, Platform, Published, RobotId, SubscriptionId},
+    domain::{Delivery, Event, EventId, Moment, Part, Platform, Published, RobotId, SubscriptionId},
     settle::Receipt,
 };
 
@@ -56,6 +56,8 @@ pub struct Travelling {
     pub hops: u32,
     /// How often it was redriven.
     pub generation: u32,
+    /// Which part of its text comes next.
+    pub part: Part,
     /// When the first attempt was made.
     pub first_attempt_at: Option<Moment>,
     /// Before when it must not be tried.
@@ -84,6 +86,7 @@ impl Travelling {
             due_at: self.due_at,
             slot: self.slot,
             generation: self.generation,
+            part: self.part,
         })
     }
 }

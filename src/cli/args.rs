@@ -185,6 +185,9 @@ pub(super) struct Wishes {
     /// The time zone of the quiet hours [default: Asia/Shanghai]
     #[arg(long, value_name = "ZONE", requires = "quiet")]
     pub quiet_zone: Option<String>,
+    /// What becomes of a text that is too long for one message of the platform: split (into numbered parts, at most ten) or cut (with a notice) [split if never named]
+    #[arg(long, value_name = "POLICY")]
+    pub too_long: Option<String>,
 }
 
 /// Add subscriptions from a file.

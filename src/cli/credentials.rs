@@ -45,6 +45,7 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
         state: None,
         filter: wishes.filter.as_deref().map(filter).transpose()?,
         quiet: quiet(wishes),
+        too_long: wishes.too_long.clone(),
     })
 }
 
@@ -58,6 +59,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
         group: wishes.group.clone(),
         filter: wishes.filter.as_deref().map(filter).transpose()?,
         quiet: quiet(wishes),
+        too_long: wishes.too_long.clone(),
         ..UpdateRequest::default()
     };
     if let Some(path) = &update.endpoint_file {
@@ -85,7 +87,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
 
 fn names_nothing(request: &UpdateRequest) -> bool {
     let credentials = request.endpoint.is_some() || request.secret.is_some();
-    let texts = [&request.keyword, &request.name, &request.overflow, &request.group, &request.quiet];
+    let texts = [&request.keyword, &request.name, &request.overflow, &request.group, &request.quiet, &request.too_long];
     !credentials && request.mentions.is_none() && request.filter.is_none() && texts.iter().all(|text| text.is_none())
 }
 

@@ -87,6 +87,7 @@ async fn show(queues: &DeadQueues, id: String, as_json: bool) -> Result<(), Fail
         ("first attempt", letter.first_attempt_at.map_or_else(none, rfc3339)),
         ("given up", letter.dead_at.map_or_else(none, rfc3339)),
         ("redriven", format!("{} times", letter.generation)),
+        ("part", part(&letter).unwrap_or_else(|| "all of it".to_owned())),
     ] {
         print(&format!("{what:<13} {value}"));
     }
@@ -223,8 +224,14 @@ fn view(letter: &DeadLetter) -> Value {
         "first_attempt_at": letter.first_attempt_at.map(rfc3339),
         "dead_at": letter.dead_at.map(rfc3339),
         "generation": letter.generation,
+        "part": part(letter),
         "body": String::from_utf8_lossy(&letter.published.body),
     })
+}
+
+/// Which part of a text it is that could not be delivered; those before it were.
+fn part(letter: &DeadLetter) -> Option<String> {
+    letter.part.of.map(|of| format!("{}/{of}", letter.part.at + 1))
 }
 
 fn age(name: &str, text: Option<&String>) -> Result<Option<Duration>, Failure> {

@@ -53,7 +53,7 @@ async fn sealed(access: &Access, mut query: ListQuery, key: &Path) -> Result<(),
 async fn masked(access: &Access, mut query: ListQuery, format: ListFormat) -> Result<(), Failure> {
     if format == ListFormat::Csv {
         print(
-            "id,topic,platform,endpoint,signed,keyword,name,mention_all,mention_mobiles,mention_users,overflow,group,filter,quiet,state,created_at",
+            "id,topic,platform,endpoint,signed,keyword,name,mention_all,mention_mobiles,mention_users,overflow,group,filter,quiet,too_long,state,created_at",
         );
     }
     loop {
@@ -91,6 +91,7 @@ fn line(one: SubscriptionView) -> Result<String, Failure> {
             one.group.unwrap_or_default(),
             one.filter.map(|filter| filter.to_string()).unwrap_or_default(),
             one.quiet.unwrap_or_default(),
+            one.too_long,
             one.state,
             one.created_at,
         ])

@@ -29,7 +29,7 @@ pub(super) struct Line {
 const BYTES_MAX: usize = 64 * 1024;
 
 /// The columns of the CSV form; the first three are needed.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "topic",
     "platform",
     "endpoint",
@@ -44,6 +44,7 @@ const COLUMNS: [&str; 14] = [
     "state",
     "filter",
     "quiet",
+    "too_long",
 ];
 
 /// The lines of `input`, whose form is told by `format`, by the file's ending, or by its first character.
@@ -163,6 +164,7 @@ fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddReque
         group: text("group"),
         state: text("state"),
         quiet: text("quiet"),
+        too_long: text("too_long"),
     })
 }
 

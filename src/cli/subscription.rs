@@ -159,6 +159,7 @@ impl Access {
             ("group", view.group.unwrap_or_else(none)),
             ("filter", view.filter.map_or_else(none, |filter| filter.to_string())),
             ("quiet", view.quiet.unwrap_or_else(none)),
+            ("too long", view.too_long),
             ("state", view.state),
             ("added", view.created_at),
         ] {

@@ -4,6 +4,23 @@ use std::sync::Arc;
 
 use super::{Event, Moment, Platform, RobotId, SubscriptionId};
 
+/// How far a delivery has come whose text is too long for one message and is split into parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The part to be sent next, counted from 0: so many were delivered.
+    pub at: u32,
+    /// How many parts there are, if that is known.
+    pub of: Option<u32>,
+}
+
+impl Part {
+    /// Whether another part follows this one.
+    #[must_use]
+    pub fn is_followed(self) -> bool {
+        self.of.is_some_and(|of| self.at + 1 < of)
+    }
+}
+
 /// One event for one subscription, with its history so far.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -15,7 +32,7 @@ pub struct Delivery {
     pub platform: Platform,
     /// To which robot.
     pub robot: RobotId,
-    /// How many attempts were made and failed. A deferral does not change it.
+    /// How many attempts of its present part were made and failed. A deferral does not change it.
     pub attempts: u32,
     /// How often it was put into a delay tier, for whatever reason; together with the event, the subscription and the
     /// generation it names one message on the broker.
@@ -28,6 +45,8 @@ pub struct Delivery {
     pub slot: Option<Moment>,
     /// How often it was redriven from a dead queue.
     pub generation: u32,
+    /// Which part of its text comes next.
+    pub part: Part,
 }
 
 impl Delivery {
@@ -45,6 +64,7 @@ impl Delivery {
             due_at: None,
             slot: None,
             generation: 0,
+            part: Part::default(),
         }
     }
 }

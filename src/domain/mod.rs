@@ -20,7 +20,7 @@ mod topic;
 mod verdict;
 
 pub use attribute::{Attribute, Attributes};
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Part};
 pub use event::{Content, Entry, Event, EventId, Format, Mentions, Passage, Piece};
 pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};
 pub use header::{HeaderValue, Headers};
@@ -32,8 +32,8 @@ pub use robot::RobotId;
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
 pub use subscription::{
-    GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, UnknownOverflow, UnknownState,
-    UnreadableGroup, UnreadableId,
+    GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, TooLong, UnknownOverflow,
+    UnknownState, UnknownTooLong, UnreadableGroup, UnreadableId,
 };
 pub use topic::{TopicMistake, TopicName};
 pub use verdict::{Answer, Verdict};

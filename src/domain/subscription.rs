@@ -125,6 +125,43 @@ impl FromStr for Overflow {
     }
 }
 
+/// What becomes of a text that is too long for one message of its platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TooLong {
+    /// It is split into numbered parts.
+    #[default]
+    Split,
+    /// It is cut, and says so.
+    Cut,
+}
+
+/// The text does not say what to do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is nothing to be done about a text that is too long: use split or cut")]
+pub struct UnknownTooLong(pub String);
+
+impl TooLong {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Split, Self::Cut];
+
+    /// The name on the command line and in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+impl FromStr for TooLong {
+    type Err = UnknownTooLong;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownTooLong(text.to_owned()))
+    }
+}
+
 /// The organisation on whose quota a robot draws, where its platform counts by organisation: 1–64 of `A-Z a-z 0-9 - _`,
 /// starting with a letter or digit. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,6 +207,8 @@ pub struct Options {
     pub filter: Option<Arc<Policy>>,
     /// When it is not to be disturbed by what is not urgent.
     pub quiet: Option<Arc<QuietHours>>,
+    /// What becomes of a text that is too long for one message.
+    pub too_long: TooLong,
 }
 
 /// What has this value of the attribute `severity` is urgent, in capitals or not.
@@ -230,9 +269,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overflow_policy_is_read_back_from_its_name_and_another_word_is_refused() {
+    fn a_policy_is_read_back_from_its_name_and_another_word_is_refused() {
         for overflow in Overflow::ALL {
             assert_eq!(overflow.as_str().parse(), Ok(overflow));
+        }
+        for too_long in TooLong::ALL {
+            assert_eq!(too_long.as_str().parse(), Ok(too_long));
         }
         assert_eq!("Queue".parse::<Overflow>(), Err(UnknownOverflow("Queue".to_owned())));
         assert_eq!(Overflow::default(), Overflow::Queue);

@@ -35,6 +35,8 @@ pub enum Place {
     Slot(Moment),
     /// It has waited until this time, for another reason than its robot: in the order as if it were given this slot, and not before it.
     Due(Moment),
+    /// It is the next part of a message of which the part before left at this place: right behind that one.
+    Behind(Moment),
     /// It was tried and is tried again: before everything that waits.
     Again,
 }

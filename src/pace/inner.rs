@@ -111,7 +111,13 @@ impl Inner {
         }
     }
 
-    pub(super) fn leaves(&self, robot: RobotId, platform: Platform, group: Option<&GroupName>) -> Result<(), NotNoted> {
+    pub(super) fn leaves(
+        &self,
+        robot: RobotId,
+        platform: Platform,
+        group: Option<&GroupName>,
+        followed: bool,
+    ) -> Result<(), NotNoted> {
         if let Some(group) = group {
             // Noted under the lock: the last note is the one that counts.
             let mut groups = self.groups();
@@ -121,7 +127,7 @@ impl Inner {
         if self.is_limited(platform) {
             self.notebook.note(&Note::Begun { robot, platform, at: self.timeline.now() })?;
         }
-        self.with(robot, |lane, now, _| lane.leaves(now));
+        self.with(robot, |lane, now, _| lane.leaves(now, followed));
         Ok(())
     }
 

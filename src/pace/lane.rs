@@ -31,10 +31,11 @@ pub(super) struct Rules<'a> {
     pub(super) order_gap: Duration,
 }
 
-/// The order in a lane: urgent before others, then by slot, then as they came.
+/// The order in a lane: urgent before others, then what is half said, then by slot, then as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     class: Class,
+    whole: bool,
     slot: Moment,
     sequence: u64,
 }
@@ -117,6 +118,8 @@ pub(super) struct Lane {
     last_gone: Moment,
     /// A permit was taken, and its message has not left yet.
     departing: bool,
+    /// A message is in the air of which the next part comes behind it.
+    followed: bool,
     left_at: Moment,
     answer_time: Duration,
     /// How many refusals for a reason other than speed came in a row.
@@ -139,6 +142,7 @@ impl Lane {
             sequence: 0,
             last_gone: Moment::default(),
             departing: false,
+            followed: false,
             left_at: Moment::default(),
             answer_time: Duration::ZERO,
             strikes: 0,
@@ -170,6 +174,7 @@ impl Lane {
                 self.shared_slot(ask, now).map_or(slot, |shared| shared.min(slot))
             }
             Place::Slot(slot) => slot,
+            Place::Behind(slot) => return self.admit_part(now, floor, (slot, ask), seat, rules),
             Place::Due(at) => {
                 let at = at.before(self.shift);
                 self.shared_slot(ask, now).map_or(at, |slot| slot.max(at))
@@ -189,6 +194,24 @@ impl Lane {
         let wanted = if has_slot { wanted } else { wanted.max(floor) };
         let (later, booked) = self.postpone(now, key, (wanted, at), has_slot, rules);
         Admission::Later(later, booked)
+    }
+
+    /// Decides about the next part of a message. It keeps the place of the part before, so that nothing comes between them but what is urgent; what is
+    /// planned behind it is not moved: it finds the window as it is.
+    fn admit_part(
+        &mut self,
+        now: Moment,
+        floor: Moment,
+        (slot, ask): (Moment, &Ask<'_>),
+        seat: &mut Option<Arc<Seat>>,
+        rules: &Rules<'_>,
+    ) -> Admission {
+        let key = self.key(ask, slot);
+        let at = self.estimate(now, key, rules).max(floor);
+        if at >= ask.event.expires_at || at.since(now) > rules.hold_max {
+            return Admission::Later(Later { due: at, slot: Some(slot) }, None);
+        }
+        self.sit_down(key, (true, floor), ask, seat)
     }
 
     fn admit_fresh(
@@ -242,6 +265,9 @@ impl Lane {
             let at = wanted.max(estimate);
             if at.since(now) > rules.early_max {
                 self.stand_up(key);
+                if !key.whole {
+                    return Look::Later(Later { due: at, slot: Some(key.slot) }, None);
+                }
                 let (later, booked) = self.postpone(now, key, (wanted, at), wanted > now, rules);
                 return Look::Later(later, booked);
             }
@@ -288,7 +314,7 @@ impl Lane {
         if !rules.quota.is_limited() || rules.order_gap.is_zero() {
             return Some(free);
         }
-        if self.departing {
+        if self.departing || self.followed {
             return None;
         }
         let gap = if self.window.in_flight() > 0 { rules.order_gap } else { Duration::ZERO };
@@ -376,7 +402,8 @@ impl Lane {
     fn key(&mut self, ask: &Ask<'_>, slot: Moment) -> Key {
         self.sequence += 1;
         let class = if ask.event.urgent { Class::Urgent } else { Class::Other };
-        Key { class, slot, sequence: self.sequence }
+        let whole = !matches!(ask.place, Place::Behind(_));
+        Key { class, whole, slot, sequence: self.sequence }
     }
 
     fn sit_down(

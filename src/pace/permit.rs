@@ -13,6 +13,7 @@ pub struct Permit {
     group: Option<GroupName>,
     place: Moment,
     stage: Stage,
+    followed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Changes {
 
 impl Permit {
     pub(super) fn new(pace: Arc<Inner>, robot: RobotId, platform: Platform, place: Moment) -> Self {
-        Self { pace, robot, platform, group: None, place, stage: Stage::Granted }
+        Self { pace, robot, platform, group: None, place, stage: Stage::Granted, followed: false }
     }
 
     /// A call was taken out of this organisation's quota for the attempt.
@@ -55,10 +56,12 @@ impl Permit {
         self.place
     }
 
-    /// Says that the attempt leaves now. What is written here survives the process: an attempt that cannot be written down must not be made.
-    pub fn leaves(&mut self) -> Result<(), NotNoted> {
-        self.pace.leaves(self.robot, self.platform, self.group.as_ref())?;
+    /// Says that the attempt leaves now. What is written here survives the process: an attempt that cannot be written down must not be made. If it is `followed` by
+    /// another part of the same message, no other message of the robot leaves before it is answered.
+    pub fn leaves(&mut self, followed: bool) -> Result<(), NotNoted> {
+        self.pace.leaves(self.robot, self.platform, self.group.as_ref(), followed)?;
         self.stage = Stage::Left;
+        self.followed = followed;
         Ok(())
     }
 
@@ -66,7 +69,7 @@ impl Permit {
     #[must_use]
     pub fn finish(mut self, verdict: Verdict, took: Duration) -> Changes {
         self.stage = Stage::Returned;
-        let end = Finish { verdict: Some(verdict), took: Some(took) };
+        let end = Finish { verdict: Some(verdict), took: Some(took), followed: self.followed };
         self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end)
     }
 }
@@ -76,7 +79,7 @@ impl Drop for Permit {
         match self.stage {
             Stage::Granted => self.pace.give_back(self.robot, self.group.as_ref()),
             Stage::Left => {
-                let end = Finish { verdict: None, took: None };
+                let end = Finish { verdict: None, took: None, followed: self.followed };
                 let _ = self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end);
             }
             Stage::Returned => (),

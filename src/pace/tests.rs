@@ -104,8 +104,8 @@ impl Asking {
         self.event(|event| event.urgent = true)
     }
 
-    async fn turn(&self, pace: &Pace) -> Turn {
-        let ask = Ask {
+    fn ask(&self) -> Ask<'_> {
+        Ask {
             robot: self.robot,
             platform: Platform::DingTalk,
             subscription: self.subscription,
@@ -113,14 +113,18 @@ impl Asking {
             group: self.group.as_ref(),
             event: &self.event,
             place: self.place,
-        };
+        }
+    }
+
+    async fn turn(&self, pace: &Pace) -> Turn {
+        let ask = self.ask();
         pace.turn(&ask, pace.ask(&ask), &CancellationToken::new()).await
     }
 
     async fn go(&self, pace: &Pace) -> Permit {
         match self.turn(pace).await {
             Turn::Go(mut permit, _) => {
-                permit.leaves().unwrap();
+                permit.leaves(false).unwrap();
                 permit
             }
             Turn::Later(later) => panic!("later by {:?}", later.due.since(pace.now())),
@@ -402,7 +406,7 @@ async fn a_digest_speaks_for_younger_ones_that_only_wait_for_the_message_before_
     let pace = with(settings);
     until(&pace, T0.after(Duration::from_secs(1))).await;
     let Turn::Go(mut before, _) = asking(1).turn(&pace).await else { panic!("the lane is empty") };
-    before.leaves().unwrap();
+    before.leaves(false).unwrap();
     let younger = asking(1).overflowing(Overflow::Digest);
     let younger = tokio::spawn({
         let pace = pace.clone();
@@ -687,4 +691,52 @@ async fn slots_that_were_noted_twice_or_out_of_order_count_once() {
     };
     after.recall([booked(90), booked(30), booked(30), booked(90)]);
     assert_eq!(wait(&after, asking(1).later(&after).await), 90, "two in 60 s: the next is a window behind the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
+    let pace = with(Settings { order_gap: Duration::from_millis(50), ..settings(&[(5, 60)], (60, 600)) });
+    let (message, other) = (asking(1), asking(1));
+    let Turn::Go(mut first, _) = message.turn(&pace).await else { panic!("nobody is before it") };
+    first.leaves(true).unwrap();
+    let waits = tokio::spawn({
+        let (pace, other) = (pace.clone(), other.clone());
+        async move { other.go(&pace).await.place() }
+    });
+    tokio::time::advance(Duration::from_secs(1)).await;
+    settle().await;
+    let behind = message.clone().at(Place::Behind(first.place()));
+    let asked = pace.ask(&behind.ask());
+    let _ = first.finish(Verdict::Delivered, Duration::ZERO);
+    let Turn::Go(mut second, _) = pace.turn(&behind.ask(), asked, &CancellationToken::new()).await else {
+        panic!("the part has its turn");
+    };
+    assert!(!waits.is_finished(), "who came later waits");
+    second.leaves(false).unwrap();
+    let place = second.place();
+    let _ = second.finish(Verdict::Delivered, Duration::ZERO);
+    assert!(waits.await.unwrap() > place);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_has_to_wait_keeps_its_place_before_what_was_planned_meanwhile() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let message = asking(1);
+    let first = message.go(&pace).await;
+    let place = first.place();
+    let _ = first.finish(Verdict::Delivered, Duration::ZERO);
+    let part = message.clone().at(Place::Behind(place)).later(&pace).await;
+    assert_eq!((wait(&pace, part), part.slot), (60, Some(place)));
+    let other = asking(1).later(&pace).await;
+    until(&pace, part.due.before(Duration::from_millis(500))).await;
+    let waits = tokio::spawn({
+        let (pace, other) = (pace.clone(), asking(1).at(Place::Slot(other.slot.unwrap())));
+        async move { other.go(&pace).await.place() }
+    });
+    settle().await;
+    let second = message.at(Place::Behind(place)).go(&pace).await;
+    let _ = second.finish(Verdict::Delivered, Duration::ZERO);
+    settle().await;
+    assert!(!waits.is_finished(), "the window belongs to the part");
+    assert!(waits.await.unwrap() > place);
 }

@@ -6,12 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Pipeline, Stuck};
 use crate::{
-    domain::{Answer, Delivery, Moment, Platform, Settlement, Verdict},
+    domain::{Answer, Delivery, Moment, Overflow, Platform, Settlement, Verdict},
     fanout::Recipient,
     pace::{Ask, Asked, Folded, Outcome, Permit, Place, Turn},
     platforms,
     send::Attempted,
-    settle,
+    settle::{self, Tally},
     telemetry::events,
 };
 
@@ -26,6 +26,14 @@ pub(super) enum Start {
     Sleeps(Duration, Room),
     /// It has taken its place in its robot's lane.
     Asked(Place, Asked, Room),
+}
+
+/// What came of an attempt.
+enum Attempt {
+    /// The delivery is at its end.
+    Settled(Settlement),
+    /// A part was delivered, and the next has taken its place.
+    Followed(Place, Asked),
 }
 
 /// The room that a delivery takes up which has come back early.
@@ -73,12 +81,13 @@ impl Pipeline {
         Start::Asked(place, asked, room)
     }
 
-    /// Pace, attempt, decide.
+    /// Pace, attempt, decide; and again for each further part of a text that is too long for one message.
     pub(super) async fn outcome(
         &self,
         delivery: &mut Delivery,
         recipient: &Recipient,
         start: Start,
+        tally: &Arc<Tally>,
     ) -> Result<Settlement, Stuck> {
         let start = match start {
             Start::Sleeps(left, room) => {
@@ -90,18 +99,32 @@ impl Pipeline {
             }
             start => start,
         };
-        let (place, asked, _room) = match start {
+        let (mut place, mut asked, _room) = match start {
             Start::Asked(place, asked, room) => (place, asked, room),
             Start::Settled(settlement) => return Ok(settlement),
             // Nobody sleeps twice.
             Start::Sleeps(..) => return Ok(self.leave_as_it_is(delivery)),
         };
-        let turn = {
-            let ask = asking(delivery, recipient, place);
-            self.parts.pace.turn(&ask, asked, &self.leave).await
-        };
+        loop {
+            let turn = {
+                let ask = asking(delivery, recipient, place);
+                self.parts.pace.turn(&ask, asked, &self.leave).await
+            };
+            let Turn::Go(permit, folded) = turn else { return self.not_now(delivery, turn).await };
+            match self.attempt(delivery, recipient, permit, folded).await? {
+                Attempt::Settled(settlement) => return Ok(settlement),
+                Attempt::Followed(next, asked_next) => {
+                    tally.said(settle::mark_of_part(delivery.subscription, delivery.part.at - 1));
+                    self.progressed(tally);
+                    (place, asked) = (next, asked_next);
+                }
+            }
+        }
+    }
+
+    /// What becomes of a delivery that does not leave now.
+    async fn not_now(&self, delivery: &mut Delivery, turn: Turn) -> Result<Settlement, Stuck> {
         match turn {
-            Turn::Go(permit, folded) => self.attempt(delivery, recipient, permit, folded).await,
             Turn::Later(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
             Turn::Spoken(hear) => Ok(match hear.await {
                 Ok(outcome) => self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot),
@@ -110,7 +133,8 @@ impl Pipeline {
             }),
             Turn::Superseded => Ok(settle::supersede()),
             Turn::BudgetSpent => Ok(settle::out_of_budget()),
-            Turn::Left => Ok(self.leave_as_it_is(delivery)),
+            // A permit that is not used comes back by itself.
+            Turn::Go(..) | Turn::Left => Ok(self.leave_as_it_is(delivery)),
         }
     }
 
@@ -121,34 +145,54 @@ impl Pipeline {
         recipient: &Recipient,
         mut permit: Permit,
         folded: Vec<Folded>,
-    ) -> Result<Settlement, Stuck> {
+    ) -> Result<Attempt, Stuck> {
         let parts = &self.parts;
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
-            return Ok(expired);
+            return Ok(Attempt::Settled(expired));
         }
-        if let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now()) {
-            return Ok(settle::defer(delivery, end, None));
+        // What is half said is said to its end.
+        if delivery.part.at == 0
+            && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
+        {
+            return Ok(Attempt::Settled(settle::defer(delivery, end, None)));
         }
         let Some(subscription) = parts.subscriptions.open(recipient)? else {
-            return Ok(Settlement::Dropped);
+            return Ok(Attempt::Settled(Settlement::Dropped));
         };
         let said = (!folded.is_empty()).then(|| said_for(delivery, &folded));
-        let attempted = {
+        let (part, (Attempted { answer, skew }, took)) = {
             let _slot = parts.in_flight.acquire().await;
-            permit.leaves()?;
+            let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock);
             let now = parts.clock.now();
             delivery.first_attempt_at.get_or_insert(now);
-            let said = said.as_ref().unwrap_or(delivery);
-            let attempted = Box::pin(parts.sender.attempt(said, &subscription, &parts.clock)).await;
-            (attempted, parts.clock.now().since(now))
+            match ready {
+                Ok(ready) => {
+                    let part = ready.part;
+                    permit.leaves(part.is_followed())?;
+                    let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
+                    (part, (attempted, parts.clock.now().since(now)))
+                }
+                // Nothing leaves; the permit comes back by itself.
+                Err(answer) => return Ok(Attempt::Settled(self.unsendable(delivery, folded, answer))),
+            }
         };
-        let (Attempted { answer, skew }, took) = attempted;
         if let Some(seconds) = skew {
             events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
         }
         events::AttemptMade { platform: delivery.platform, answer: &answer, took, folded: folded.len() }
             .emit(&parts.telemetry);
         let place = permit.place();
+        if folded.is_empty() {
+            delivery.part = part;
+        }
+        // It takes its place before the permit is back, so that nothing comes between.
+        let followed = answer.verdict == Verdict::Delivered && folded.is_empty() && part.is_followed();
+        let next = followed.then(|| {
+            delivery.part.at += 1;
+            (delivery.attempts, delivery.slot) = (0, Some(place));
+            let place = Place::Behind(place);
+            (place, parts.pace.ask(&asking(delivery, recipient, place)))
+        });
         let changes = permit.finish(answer.verdict, took);
         events::PaceChanged { platform: delivery.platform, robot: delivery.robot, changes: &changes, answer: &answer }
             .emit(&parts.telemetry);
@@ -157,7 +201,22 @@ impl Pipeline {
             // Who does not listen any longer comes back by itself.
             let _ = one.tell.send(Outcome { answer: answer.clone(), resume });
         }
-        Ok(self.decide(delivery, &answer, resume, Some(place)))
+        Ok(match next {
+            Some((place, asked)) => Attempt::Followed(place, asked),
+            None => Attempt::Settled(self.decide(delivery, &answer, resume, Some(place))),
+        })
+    }
+
+    /// A message that cannot be written for its platform is refused before it leaves.
+    fn unsendable(&self, delivery: &mut Delivery, folded: Vec<Folded>, answer: Answer) -> Settlement {
+        let parts = &self.parts;
+        let (platform, took) = (delivery.platform, Duration::ZERO);
+        events::AttemptMade { platform, answer: &answer, took, folded: folded.len() }.emit(&parts.telemetry);
+        let now = parts.clock.now();
+        for one in folded {
+            let _ = one.tell.send(Outcome { answer: answer.clone(), resume: now });
+        }
+        self.decide(delivery, &answer, now, None)
     }
 
     /// What an answer means for one delivery.
@@ -187,6 +246,9 @@ impl Pipeline {
 
     /// When the quiet hours end for which a delivery has to wait; nothing if there are none, or its turn is behind them anyway.
     fn quiet_until(&self, delivery: &Delivery, recipient: &Recipient) -> Option<Moment> {
+        if delivery.part.at > 0 {
+            return None;
+        }
         let end = recipient.options.quiet_until(&delivery.event, self.parts.clock.now())?;
         (delivery.slot.is_none() || delivery.due_at < Some(end)).then_some(end)
     }
@@ -215,7 +277,8 @@ fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) ->
         robot: delivery.robot,
         platform: delivery.platform,
         subscription: delivery.subscription,
-        overflow: recipient.options.overflow,
+        // What is half said is neither folded nor superseded.
+        overflow: if delivery.part.at > 0 { Overflow::Queue } else { recipient.options.overflow },
         group: recipient.options.group.as_ref(),
         event: &delivery.event,
         place,
@@ -225,6 +288,7 @@ fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) ->
 /// Where a delivery stands in its lane. One that has waited for its event's time is as if it came now.
 fn place(delivery: &Delivery) -> Place {
     match (delivery.slot, delivery.hops) {
+        (Some(slot), _) if delivery.part.at > 0 => Place::Behind(slot),
         (Some(slot), _) => Place::Slot(slot),
         (None, 0) => Place::Fresh,
         (None, _) if delivery.due_at == Some(delivery.event.received_at) => Place::Fresh,

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     answer::{Reading, Response},
     markdown::Markdown,
-    message::{Prepared, Unsendable, Words, bounded, object},
+    message::{Unsendable, Words, Written, bounded, object},
+    share::{First, Numbering, number},
     text::{Flow, IN_JSON, cut, keyword_tail, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
@@ -31,14 +32,17 @@ const BUSY_WAIT: Duration = Duration::from_secs(30);
 const BANNED_WAIT: Duration = Duration::from_secs(300);
 
 /// Writes text or markdown.
-pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
+pub(super) fn write(words: &Words<'_>) -> Written {
     let mut mentions = words.mentions.clone();
     let mut beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
     let users = MENTIONS_MAX - mentions.mobiles.len();
     beyond.extend(mentions.users.split_off(mentions.users.len().min(users)));
     let note = unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>());
-    let tail = |title: &str, text: &str| {
+    let tail = |First(first): First, title: &str, text: &str| {
         let mut tail = keyword_tail(words.keyword, &[title, text]);
+        if !first {
+            return tail;
+        }
         // A mention shows only where the text says it.
         for said in mentions.mobiles.iter().chain(&mentions.users).map(|one| format!("@{one}")) {
             if !text.contains(&said) {
@@ -51,20 +55,29 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
     let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
     let room = BODY_BYTES_MAX.saturating_sub(spent);
-    let (kind, content) = match words.format {
+    let numbering = |mark, gap| Numbering::InText { mark, subject: words.subject, gap };
+    let (kind, content, part) = match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = Flow::from(format!("{head}{}", words.text));
-            ("text", json!({"content": flow.fit(|text| tail("", text), room, IN_JSON)}))
+            let tail = |first, text: &str| tail(first, "", text);
+            let share = flow.share(words.wanted, &numbering("", "\n"), tail, room, IN_JSON);
+            ("text", json!({"content": share.text}), share.part)
         }
         Format::Markdown => {
             let head = words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
             let (title, flow) = (title(words), Markdown::read(words.text).for_dingtalk(&head));
-            let text = flow.fit(|text| tail(&title, text), room, IN_JSON);
-            ("markdown", json!({"title": title, "text": text}))
+            let tail = |first, text: &str| tail(first, &title, text);
+            let share = flow.share(words.wanted, &numbering("### ", "\n\n"), tail, room, IN_JSON);
+            let title = match share.part.of {
+                Some(1) | None => title,
+                Some(_) => format!("{} {title}", number(share.part)),
+            };
+            ("markdown", json!({"title": title, "text": share.text}), share.part)
         }
     };
-    object([("msgtype", kind.into()), (kind, content), ("at", at)])
+    let at = if part.at == 0 { at } else { json!({"isAtAll": false}) };
+    (object([("msgtype", kind.into()), (kind, content), ("at", at)]), part)
 }
 
 /// What the list of conversations shows: the subject, or else the first line that says something.
@@ -81,7 +94,7 @@ pub(super) fn seal(
     secret: Option<&Secret>,
     now: Moment,
     repeat_id: Uuid,
-) -> Result<Prepared, Unsendable> {
+) -> Result<(Secret, Vec<u8>), Unsendable> {
     body.entry("msgUuid").or_insert_with(|| repeat_id.to_string().into());
     let mut url = endpoint.expose().to_owned();
     if let Some(secret) = secret {
@@ -90,7 +103,7 @@ pub(super) fn seal(
         let encoded: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
         url.push_str(&format!("&timestamp={millis}&sign={encoded}"));
     }
-    Ok(Prepared { url: Secret::new(url), body: bounded(&body, BODY_BYTES_MAX)? })
+    Ok((Secret::new(url), bounded(&body, BODY_BYTES_MAX)?))
 }
 
 /// base64(HMAC-SHA256(key = secret, message = milliseconds, line feed, secret)).
@@ -143,10 +156,19 @@ fn verdict(code: i64, words: &str) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Mentions;
+    use crate::{
+        domain::{Mentions, Part, TooLong},
+        platforms::share::Wanted,
+    };
+
+    const CUT: Wanted = Wanted { too_long: TooLong::Cut, part: Part { at: 0, of: None } };
+
+    fn write(words: &Words<'_>) -> Map<String, Value> {
+        super::write(words).0
+    }
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
     }
 
     #[test]
@@ -173,7 +195,7 @@ mod tests {
         let now = Moment::from_unix_millis(1_700_000_000_001);
         let prepared = seal(Map::new(), &endpoint, Some(&secret), now, Uuid::nil()).unwrap_or_else(|_| panic!());
         assert_eq!(
-            prepared.url.expose(),
+            prepared.0.expose(),
             "https://oapi.dingtalk.com/robot/send?access_token=T&timestamp=1700000000001\
              &sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D"
         );
@@ -224,6 +246,31 @@ mod tests {
     }
 
     #[test]
+    fn each_part_of_a_long_text_fits_whatever_it_is_made_of_and_the_first_alone_mentions() {
+        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
+            for format in [Format::Text, Format::Markdown] {
+                let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
+                let mut words = words(Some(&subject), &text, format);
+                words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
+                let mut part = Part::default();
+                loop {
+                    words.wanted = Wanted { too_long: TooLong::Split, part };
+                    let (body, said) = super::write(&words);
+                    assert_eq!((said.at, body["at"]["atMobiles"].is_array()), (part.at, part.at == 0));
+                    let sealed = seal(body, &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
+                    assert!(sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000), "{unit:?} {said:?}");
+                    part = Part { at: said.at + 1, of: said.of };
+                    if !said.is_followed() {
+                        break;
+                    }
+                }
+                assert!(part.at > 1, "{unit:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_longest_text_fits_whatever_it_is_made_of() {
         let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
@@ -232,7 +279,7 @@ mod tests {
                 let mut words = words(Some(&subject), &text, format);
                 words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
                 let sealed = seal(write(&words), &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
-                let body = sealed.map(|sealed| sealed.body.len()).unwrap();
+                let body = sealed.map(|sealed| sealed.1.len()).unwrap();
                 assert!((18_000..=20_000).contains(&body), "{unit:?}: {body}");
             }
         }

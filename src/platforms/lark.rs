@@ -8,7 +8,8 @@ use sha2::Sha256;
 use super::{
     answer::{Reading, Response},
     markdown::Markdown,
-    message::{Prepared, Unsendable, Words, bounded, object},
+    message::{Unsendable, Words, Written, bounded, object},
+    share::{First, Numbering, number},
     text::{Flow, IN_JSON, cut, keyword_tail, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
@@ -21,31 +22,44 @@ const BESIDES_TEXT_BYTES: usize = 512;
 const TITLE_BYTES_MAX: usize = 300;
 
 /// Writes text as `text`, markdown as a card of schema 2.0: only that one shows headings, quotes, code and tables.
-pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
+pub(super) fn write(words: &Words<'_>) -> Written {
     let mentions = mentions(words);
-    let tail = |title: &str, text: &str| keyword_tail(words.keyword, &[title, text]) + &mentions;
+    let tail = |First(first): First, title: &str, text: &str| {
+        keyword_tail(words.keyword, &[title, text]) + if first { &mentions } else { "" }
+    };
     let room = BODY_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let text = Flow::from(format!("{head}{}", words.text)).fit(|text| tail("", text), room, IN_JSON);
-            object([("msg_type", "text".into()), ("content", json!({"text": text}))])
+            let flow = Flow::from(format!("{head}{}", words.text));
+            let numbering = Numbering::InText { mark: "", subject: words.subject, gap: "\n" };
+            let share = flow.share(words.wanted, &numbering, |first, text| tail(first, "", text), room, IN_JSON);
+            (object([("msg_type", "text".into()), ("content", json!({"text": share.text}))]), share.part)
         }
         Format::Markdown => {
             let first_line = words.subject.map(|subject| subject.lines().next().unwrap_or_default());
             let title = first_line.map(|line| cut(line, TITLE_BYTES_MAX, IN_JSON));
             let flow = Markdown::read(words.text).for_lark("");
-            let text = flow.fit(|text| tail(title.unwrap_or_default(), text), room, IN_JSON);
+            let numbering = match title {
+                Some(_) => Numbering::Elsewhere,
+                None => Numbering::InText { mark: "", subject: None, gap: "\n\n" },
+            };
+            let tail = |first, text: &str| tail(first, title.unwrap_or_default(), text);
+            let share = flow.share(words.wanted, &numbering, tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(title) = title {
+                let title = match share.part.of {
+                    Some(1) | None => title.to_owned(),
+                    Some(_) => format!("{} {title}", number(share.part)),
+                };
                 let mut header = object([("title", json!({"tag": "plain_text", "content": title}))]);
                 if let Some(color) = words.color {
                     header.insert("template".to_owned(), color.into());
                 }
                 card.insert("header".to_owned(), header.into());
             }
-            card.insert("body".to_owned(), json!({"elements": [{"tag": "markdown", "content": text}]}));
-            object([("msg_type", "interactive".into()), ("card", card.into())])
+            card.insert("body".to_owned(), json!({"elements": [{"tag": "markdown", "content": share.text}]}));
+            (object([("msg_type", "interactive".into()), ("card", card.into())]), share.part)
         }
     }
 }
@@ -75,7 +89,7 @@ pub(super) fn seal(
     endpoint: &Endpoint,
     secret: Option<&Secret>,
     now: Moment,
-) -> Result<Prepared, Unsendable> {
+) -> Result<(Secret, Vec<u8>), Unsendable> {
     let mut signed = Map::new();
     if let Some(secret) = secret {
         let seconds = now.unix_seconds();
@@ -83,7 +97,7 @@ pub(super) fn seal(
     }
     let body = body.into_iter().filter(|(name, _)| !signed.contains_key(name)).collect::<Vec<_>>();
     signed.extend(body);
-    Ok(Prepared { url: Secret::new(endpoint.expose().to_owned()), body: bounded(&signed, BODY_BYTES_MAX)? })
+    Ok((Secret::new(endpoint.expose().to_owned()), bounded(&signed, BODY_BYTES_MAX)?))
 }
 
 /// base64(HMAC-SHA256(key = seconds, line feed, secret; message = nothing)): what DingTalk signs is the key here.
@@ -137,12 +151,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::Mentions;
+    use crate::{
+        domain::{Mentions, Part, TooLong},
+        platforms::share::Wanted,
+    };
 
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
+    const CUT: Wanted = Wanted { too_long: TooLong::Cut, part: Part { at: 0, of: None } };
+
+    fn write(words: &Words<'_>) -> Map<String, Value> {
+        super::write(words).0
+    }
+
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
     }
 
     fn response(status: u16, body: &str) -> Response<'_> {
@@ -169,10 +192,10 @@ mod tests {
         let body = write(&words(None, "告警", Format::Text));
         let sealed = seal(body, &endpoint, Some(&secret), now).unwrap_or_else(|_| panic!());
         assert_eq!(
-            String::from_utf8(sealed.body).unwrap(),
+            String::from_utf8(sealed.1).unwrap(),
             r#"{"timestamp":"1700000000","sign":"AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8=","msg_type":"text","content":{"text":"告警"}}"#
         );
-        assert_eq!(sealed.url.expose(), HOOK);
+        assert_eq!(sealed.0.expose(), HOOK);
     }
 
     #[test]
@@ -197,6 +220,33 @@ mod tests {
     }
 
     #[test]
+    fn each_part_of_a_long_text_fits_and_a_cards_title_says_which_it_is() {
+        let (endpoint, secret) = (Endpoint::new(HOOK.to_owned()), Secret::new("s".to_owned()));
+        for unit in ["告", "\"", "\u{1}", "😀"] {
+            for format in [Format::Text, Format::Markdown] {
+                let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
+                let mut words = words(Some(&subject), &text, format);
+                let mut part = Part::default();
+                loop {
+                    words.wanted = Wanted { too_long: TooLong::Split, part };
+                    let (body, said) = super::write(&words);
+                    if format == Format::Markdown {
+                        let title = body["card"]["header"]["title"]["content"].as_str().unwrap();
+                        assert!(title.starts_with(&number(said)), "{title}");
+                    }
+                    let sealed = seal(body, &endpoint, Some(&secret), Moment::from_unix_millis(0));
+                    assert!(sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000), "{unit:?} {said:?}");
+                    part = Part { at: said.at + 1, of: said.of };
+                    if !said.is_followed() {
+                        break;
+                    }
+                }
+                assert!(part.at > 1, "{unit:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_longest_text_fits_whatever_it_is_made_of() {
         let (endpoint, secret) = (Endpoint::new(HOOK.to_owned()), Secret::new("s".to_owned()));
         for unit in ["告", "\"", "\u{1}", "😀"] {
@@ -204,7 +254,7 @@ mod tests {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let body = write(&words(Some(&subject), &text, format));
                 let sealed = seal(body, &endpoint, Some(&secret), Moment::from_unix_millis(0));
-                let length = sealed.map(|sealed| sealed.body.len()).unwrap();
+                let length = sealed.map(|sealed| sealed.1.len()).unwrap();
                 assert!((18_000..=20_000).contains(&length), "{unit:?}: {length}");
             }
         }

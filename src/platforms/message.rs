@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{dingtalk, lark, wecom};
-use crate::domain::{Content, Delivery, Format, Mentions, Moment, Piece, Platform, Secret, Subscription};
+use super::{dingtalk, lark, share::Wanted, wecom};
+use crate::domain::{Content, Delivery, Format, Mentions, Moment, Part, Piece, Platform, Secret, Subscription};
 
 /// What a message is made of.
 pub struct Draft<'a> {
@@ -22,6 +22,8 @@ pub struct Prepared {
     pub url: Secret,
     /// The JSON body, as UTF-8 without escapes: platforms count bytes.
     pub body: Vec<u8>,
+    /// Which part of the text it is: the one to which the delivery has come, or the first if the parts are others now.
+    pub part: Part,
 }
 
 /// The message cannot be sent to this platform in any way.
@@ -41,14 +43,18 @@ pub(super) struct Words<'a> {
     pub(super) mentions: Mentions,
     pub(super) keyword: Option<&'a str>,
     pub(super) color: Option<&'a str>,
+    pub(super) wanted: Wanted,
 }
+
+/// A body, and which part of the text it is.
+pub(super) type Written = (Map<String, Value>, Part);
 
 /// Writes and signs the message.
 pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
     let Draft { delivery, subscription, now } = draft;
     let content: &Content = &delivery.event.content;
-    let body = match content.piece_for(subscription.platform) {
-        Some(Piece::Native(json)) => native(json, subscription.keyword.as_deref())?,
+    let (body, part) = match content.piece_for(subscription.platform) {
+        Some(Piece::Native(json)) => (native(json, subscription.keyword.as_deref())?, Part { at: 0, of: Some(1) }),
         Some(Piece::Text(passage)) => written(
             subscription.platform,
             &Words {
@@ -58,6 +64,7 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
                 mentions: content.mentions.and(&passage.mentions).and(&subscription.mentions),
                 keyword: subscription.keyword.as_deref(),
                 color: passage.color.as_deref(),
+                wanted: Wanted { too_long: subscription.options.too_long, part: delivery.part },
             },
         ),
         None => {
@@ -68,13 +75,14 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
         }
     };
     let (endpoint, secret) = (&subscription.endpoint, subscription.secret.as_ref());
-    match subscription.platform {
+    let (url, body) = match subscription.platform {
         Platform::DingTalk | Platform::DingTalkInternal => {
-            dingtalk::seal(body, endpoint, secret, *now, repeat_id(delivery))
+            dingtalk::seal(body, endpoint, secret, *now, repeat_id(delivery, part))
         }
         Platform::Lark => lark::seal(body, endpoint, secret, *now),
         Platform::WeCom => wecom::seal(body, endpoint),
-    }
+    }?;
+    Ok(Prepared { url, body, part })
 }
 
 /// A message in the platform's own form was checked when the event was read. Only what the subscription asks for is left: without its keyword the
@@ -92,7 +100,7 @@ fn native(json: &str, keyword: Option<&str>) -> Result<Map<String, Value>, Unsen
     })
 }
 
-fn written(platform: Platform, words: &Words<'_>) -> Map<String, Value> {
+fn written(platform: Platform, words: &Words<'_>) -> Written {
     match platform {
         Platform::DingTalk | Platform::DingTalkInternal => dingtalk::write(words),
         Platform::Lark => lark::write(words),
@@ -100,17 +108,19 @@ fn written(platform: Platform, words: &Words<'_>) -> Map<String, Value> {
     }
 }
 
-/// By which a platform that can tells a repeated attempt from another message. The same for all attempts of one delivery; another after a redrive, for
+/// By which a platform that can tells a repeated attempt from another message. The same for all attempts of one part of a delivery; another after a redrive, for
 /// whoever redrives wants it sent. The body is part of it, because publishers have been seen to use one `message_id` twice.
-fn repeat_id(delivery: &Delivery) -> Uuid {
+fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
     let event = &delivery.event;
-    let parts: [&[u8]; 6] = [
+    let number = part.at.to_be_bytes();
+    let parts: [&[u8]; 7] = [
         event.topic.as_str().as_bytes(),
         &[0],
         event.id.as_str().as_bytes(),
         delivery.subscription.as_bytes(),
         &delivery.generation.to_be_bytes(),
         &event.published.body,
+        if part.at > 0 { &number } else { &[] },
     ];
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.concat())
 }

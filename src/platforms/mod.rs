@@ -12,6 +12,8 @@ mod lark;
 mod markdown;
 mod message;
 mod native;
+mod piece;
+mod share;
 mod text;
 mod wecom;
 
@@ -21,3 +23,4 @@ pub use digest::digest;
 pub use endpoint::{EndpointMistake, check_endpoint};
 pub use message::{Draft, Prepared, Unsendable, prepare};
 pub use native::{NativeMistake, check_native, header_colors, kind_of};
+pub use share::PARTS_MAX;

@@ -1,7 +1,9 @@
-//! Text that knows where it may be cut: between blocks rather than within one, at a line rather than within one, never inside a link, and with its
-//! block of code closed. What is too long is cut and says so; mentions and keyword are never cut.
+//! Text that knows its blocks, and what has to be said besides it. What is too long is cut and says so; mentions and keyword are never cut. Where a text may be
+//! cut is `piece.rs`, how it is split into parts `share.rs`.
 
 use std::ops::Range;
+
+use super::piece::After;
 
 /// What one character costs.
 pub(super) type Cost = fn(char) -> usize;
@@ -16,9 +18,6 @@ pub(super) const IN_JSON: Cost = |c| match c {
     c => c.len_utf8(),
 };
 
-/// A place for a cut is taken if it gives away less than one in so many bytes.
-const GIVEN_AWAY: usize = 4;
-
 /// A text with its places.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -26,7 +25,7 @@ pub(super) struct Flow {
     pub(super) text: String,
     /// Links and other markup within a line, which are not cut. In their order, never one in another.
     pub(super) solid: Vec<Range<usize>>,
-    /// Blocks of code between fences.
+    /// Blocks that need their beginning and end wherever they are cut.
     pub(super) fences: Vec<Fence>,
     /// Where blocks end.
     pub(super) ends: Vec<usize>,
@@ -34,14 +33,16 @@ pub(super) struct Flow {
     pub(super) apart: &'static str,
 }
 
-/// A block of code between fences.
+/// A block of code between fences, or a table below its head.
 #[derive(Debug)]
 pub(super) struct Fence {
-    /// With its fences.
+    /// With its fences or head.
     pub(super) all: Range<usize>,
-    /// What lies between them.
-    pub(super) code: Range<usize>,
-    /// What closes it.
+    /// What lies between or below them.
+    pub(super) inner: Range<usize>,
+    /// What opens it where it goes on after a cut.
+    pub(super) opening: String,
+    /// What closes it where it is cut.
     pub(super) closing: String,
 }
 
@@ -58,55 +59,30 @@ impl Flow {
     /// `tail` gives what has to be said besides what it is given. Of a text that is cut nobody knows what is left, so then all of it is said.
     pub(super) fn fit(&self, tail: impl Fn(&str) -> String, max: usize, cost: Cost) -> String {
         let total = |part: &str| part.chars().map(cost).sum::<usize>();
-        let tail_of = |text: &str| {
-            let tail = tail(text);
-            if tail.is_empty() { tail } else { format!("{}{tail}", self.apart) }
-        };
-        let whole = format!("{}{}", self.text, tail_of(&self.text));
+        let whole = format!("{}{}", self.text, self.apart_from(tail(&self.text)));
         if total(&whole) <= max {
             return whole;
         }
-        let tail = tail_of("");
-        let tail = cut(&tail, max, cost);
+        self.ending(0, &self.apart_from(tail("")), max, cost)
+    }
+
+    /// A tail, so that it does not become a part of the last block.
+    pub(super) fn apart_from(&self, tail: String) -> String {
+        if tail.is_empty() { tail } else { format!("{}{tail}", self.apart) }
+    }
+
+    /// What follows `from`, cut to what costs `max` with its tail, and a notice that says how much is missing. It is too long.
+    pub(super) fn ending(&self, from: usize, tail: &str, max: usize, cost: Cost) -> String {
+        let total = |part: &str| part.chars().map(cost).sum::<usize>();
+        let tail = cut(tail, max, cost);
         let left = max - total(tail);
         let notice = |bytes: usize| format!("{}\n… ({bytes} bytes left out)", self.apart);
         // As long as the longest notice can be, so that room for it is certain.
-        let (kept, closing) = self.beginning(left.saturating_sub(total(&notice(self.text.len()))), cost);
-        let notice = notice(self.text.len() - kept.len());
-        let closed =
-            if total(kept) + total(closing) + total(&notice) <= left { (closing, notice.as_str()) } else { ("", "") };
-        format!("{kept}{}{}{tail}", closed.0, closed.1)
-    }
-
-    /// The longest beginning that costs at most `max` and ends in a good place, with what closes it.
-    fn beginning(&self, max: usize, cost: Cost) -> (&str, &str) {
-        let most = cut(&self.text, max, cost).len();
-        let near = |place: usize, most: usize| place > most - most / GIVEN_AWAY;
-        let whole = self.ends.iter().copied().take_while(|end| *end <= most).last().unwrap_or(0);
-        if let Some(fence) = self.fences.iter().find(|fence| fence.all.start < most && most < fence.all.end) {
-            let room = cut(&self.text, max.saturating_sub(fence.closing.chars().map(cost).sum()), cost).len();
-            let room = room.min(fence.code.end);
-            let line = self.at_line(room);
-            let at = if near(line, room) { line } else { room };
-            return if at > fence.code.start { (self.to(at), &fence.closing) } else { (self.to(fence.all.start), "") };
-        }
-        if near(whole, most) {
-            return (self.to(whole), "");
-        }
-        let line = self.at_line(most);
-        let at = if near(line, most) { line } else { most };
-        let solid = self.solid.iter().find(|solid| solid.start < at && at < solid.end);
-        let at = solid.map_or(at, |solid| if solid.start > at / GIVEN_AWAY { solid.start } else { at });
-        (self.to(at), "")
-    }
-
-    /// The last line end before `at`, or nothing.
-    fn at_line(&self, at: usize) -> usize {
-        self.text.get(..at).and_then(|text| text.rfind('\n')).unwrap_or(0)
-    }
-
-    fn to(&self, at: usize) -> &str {
-        self.text.get(..at).unwrap_or_default().trim_end()
+        let piece = self.piece(from, left.saturating_sub(total(&notice(self.text.len()))), cost, After::Nothing);
+        let (kept, closing) = (self.shown(&piece), piece.closing);
+        let notice = notice(self.text.len() - from - kept.len());
+        let closed = format!("{}{kept}{closing}{notice}", piece.opening);
+        if total(&closed) <= left { format!("{closed}{tail}") } else { format!("{}{tail}", cut(&kept, left, cost)) }
     }
 }
 

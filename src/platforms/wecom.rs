@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::{Reading, Response},
     markdown::{Markdown, WeComKind},
-    message::{Prepared, Unsendable, Words, bounded, object},
+    message::{Unsendable, Words, Written, bounded, object},
+    share::{First, Numbering},
     text::{Flow, RAW, keyword_tail, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
@@ -23,27 +24,28 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
 
 /// Writes text or markdown. Text mentions everybody, and members by user id or mobile number; markdown mentions by user id only, and a note says whom it
 /// cannot.
-pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
+pub(super) fn write(words: &Words<'_>) -> Written {
+    let numbering = |mark| Numbering::InText { mark, subject: words.subject, gap: "\n" };
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let content = Flow::from(format!("{head}{}", words.text)).fit(
-                |text| keyword_tail(words.keyword, &[text]),
-                TEXT_BYTES_MAX,
-                RAW,
-            );
-            let mut text = object([("content", content.into())]);
-            let mut users = words.mentions.users.clone();
-            if words.mentions.all {
-                users.push("@all".to_owned());
+            let flow = Flow::from(format!("{head}{}", words.text));
+            let tail = |_, text: &str| keyword_tail(words.keyword, &[text]);
+            let share = flow.share(words.wanted, &numbering(""), tail, TEXT_BYTES_MAX, RAW);
+            let mut text = object([("content", share.text.into())]);
+            if share.part.at == 0 {
+                let mut users = words.mentions.users.clone();
+                if words.mentions.all {
+                    users.push("@all".to_owned());
+                }
+                if !users.is_empty() {
+                    text.insert("mentioned_list".to_owned(), json!(users));
+                }
+                if !words.mentions.mobiles.is_empty() {
+                    text.insert("mentioned_mobile_list".to_owned(), json!(words.mentions.mobiles));
+                }
             }
-            if !users.is_empty() {
-                text.insert("mentioned_list".to_owned(), json!(users));
-            }
-            if !words.mentions.mobiles.is_empty() {
-                text.insert("mentioned_mobile_list".to_owned(), json!(words.mentions.mobiles));
-            }
-            object([("msgtype", "text".into()), ("text", text.into())])
+            (object([("msgtype", "text".into()), ("text", text.into())]), share.part)
         }
         Format::Markdown => {
             let head = words.subject.map(|subject| format!("### {subject}\n")).unwrap_or_default();
@@ -56,7 +58,10 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
             // A phone that rings matters more than a table.
             let rings = !named.is_empty() || words.text.contains("<@");
             let note = unmentioned_tail(&others);
-            let tail = |text: &str| {
+            let tail = |First(first): First, text: &str| {
+                if !first {
+                    return keyword_tail(words.keyword, &[text]);
+                }
                 let tags = named.iter().map(|user| format!("<@{user}>")).filter(|tag| !text.contains(tag));
                 let tags = tags.collect::<Vec<_>>().join(" ");
                 let line = if tags.is_empty() { "" } else { "\n" };
@@ -64,19 +69,20 @@ pub(super) fn write(words: &Words<'_>) -> Map<String, Value> {
             };
             let markdown = Markdown::read(words.text);
             let kind = if rings { WeComKind::Markdown } else { markdown.wecom_kind() };
-            let content = markdown.for_wecom(&head, kind).fit(tail, MARKDOWN_BYTES_MAX, RAW);
+            let flow = markdown.for_wecom(&head, kind);
+            let share = flow.share(words.wanted, &numbering("### "), tail, MARKDOWN_BYTES_MAX, RAW);
             let kind = match kind {
                 WeComKind::Markdown => "markdown",
                 WeComKind::MarkdownV2 => "markdown_v2",
             };
-            object([("msgtype", kind.into()), (kind, json!({"content": content}))])
+            (object([("msgtype", kind.into()), (kind, json!({"content": share.text}))]), share.part)
         }
     }
 }
 
 /// There is nothing to sign: the URL is the secret.
-pub(super) fn seal(body: Map<String, Value>, endpoint: &Endpoint) -> Result<Prepared, Unsendable> {
-    Ok(Prepared { url: Secret::new(endpoint.expose().to_owned()), body: bounded(&body, BODY_BYTES_MAX)? })
+pub(super) fn seal(body: Map<String, Value>, endpoint: &Endpoint) -> Result<(Secret, Vec<u8>), Unsendable> {
+    Ok((Secret::new(endpoint.expose().to_owned()), bounded(&body, BODY_BYTES_MAX)?))
 }
 
 /// What an answer means. A warning in the words of a success is still a success.
@@ -109,10 +115,19 @@ fn verdict(code: i64, words: &str) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Mentions;
+    use crate::{
+        domain::{Mentions, Part, TooLong},
+        platforms::share::Wanted,
+    };
+
+    const CUT: Wanted = Wanted { too_long: TooLong::Cut, part: Part { at: 0, of: None } };
+
+    fn write(words: &Words<'_>) -> Map<String, Value> {
+        super::write(words).0
+    }
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None }
+        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
     }
 
     #[test]

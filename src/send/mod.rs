@@ -19,7 +19,7 @@ pub use courier::{Courier, CourierSettings, install_crypto_provider};
 
 use crate::{
     clock::Clock,
-    domain::{Answer, Delivery, Moment, Platform, Secret, Subscription, Verdict},
+    domain::{Answer, Delivery, Moment, Part, Platform, Secret, Subscription, Verdict},
     platforms::{self, Draft, Prepared, Response, Unsendable},
 };
 
@@ -70,6 +70,15 @@ pub struct Sender {
     skews: Arc<Skews>,
 }
 
+/// A request that is ready to leave.
+pub struct Ready {
+    /// Which part of the text it is.
+    pub part: Part,
+    request: Request,
+    /// The platform's time of day by which it is signed.
+    now: Moment,
+}
+
 /// What an attempt brought.
 pub struct Attempted {
     /// The answer.
@@ -85,18 +94,29 @@ impl Sender {
         Self { post, gateways, skews: Arc::default() }
     }
 
-    /// Makes one attempt. Whatever happens has an answer.
-    pub async fn attempt(&self, delivery: &Delivery, subscription: &Subscription, clock: &Clock) -> Attempted {
-        let platform = subscription.platform;
-        let now = self.skews.theirs(platform, clock.now());
-        let prepared = match platforms::prepare(&Draft { delivery, subscription, now }) {
-            Ok(prepared) => prepared,
-            Err(Unsendable { code, detail }) => {
-                let answer = Answer { verdict: Verdict::Refused, code: code.to_owned(), detail };
-                return Attempted { answer, skew: None };
+    /// Writes and signs the message, to be posted at once: a signature ages. What cannot be written for its platform has its answer already.
+    pub fn prepare(
+        &self,
+        delivery: &Delivery,
+        subscription: &Subscription,
+        clock: &Clock,
+    ) -> Result<Box<Ready>, Answer> {
+        let now = self.skews.theirs(subscription.platform, clock.now());
+        match platforms::prepare(&Draft { delivery, subscription, now }) {
+            Ok(prepared) => {
+                let part = prepared.part;
+                Ok(Box::new(Ready { part, request: self.directed(subscription.platform, prepared), now }))
             }
-        };
-        match self.post.post(self.directed(platform, prepared)).await {
+            Err(Unsendable { code, detail }) => {
+                Err(Answer { verdict: Verdict::Refused, code: code.to_owned(), detail })
+            }
+        }
+    }
+
+    /// Makes one attempt. Whatever happens has an answer.
+    pub async fn attempt(&self, ready: Box<Ready>, subscription: &Subscription, clock: &Clock) -> Attempted {
+        let (platform, Ready { request, now, .. }) = (subscription.platform, *ready);
+        match self.post.post(request).await {
             Ok(Reply { status, retry_after, rate_reset, date, body }) => {
                 let response = Response { status, retry_after, rate_reset, body: &body };
                 let mut answer = platforms::read_answer(subscription, &response);

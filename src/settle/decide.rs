@@ -92,7 +92,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::domain::{Content, Event, EventId, Platform, Published, RobotId, SubscriptionId};
+    use crate::domain::{Content, Event, EventId, Part, Platform, Published, RobotId, SubscriptionId};
 
     const NOW: Moment = Moment::from_unix_millis(1_000_000);
 
@@ -121,6 +121,7 @@ mod tests {
             due_at: None,
             slot: None,
             generation: 0,
+            part: Part::default(),
         }
     }
 

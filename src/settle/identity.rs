@@ -1,5 +1,7 @@
 //! By what name the ledger knows a message. Owns the rule that tells a repeat from another message of the same content.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -65,20 +67,35 @@ impl Identity {
         Self { key: LedgerKey(name), event, made: Some(Made { fingerprint: [0; 16], name }), done: Vec::new() }
     }
 
-    /// Of a message that is settled as a whole, whatever it carries: a delivery that travels alone, or one that cannot be read.
+    /// Of a delivery that travels alone.
     #[must_use]
-    pub fn alone(key: LedgerKey, event: EventId) -> Self {
-        Self { key, event, made: None, done: Vec::new() }
+    pub fn of_delivery(delivery: &Delivery, ledger: &Ledger) -> Self {
+        let key = key_of_delivery(delivery);
+        Self { key, event: delivery.event.id.clone(), made: None, done: ledger.done(key) }
     }
 }
 
 /// The key of a delivery that travels alone. Every hop is a message of its own, so a hop that comes back after the next one was stored
 /// is recognised.
-#[must_use]
-pub fn key_of_delivery(delivery: &Delivery) -> LedgerKey {
+fn key_of_delivery(delivery: &Delivery) -> LedgerKey {
     let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
     let parts: [&[u8]; 3] = [delivery.event.id.as_str().as_bytes(), delivery.subscription.as_bytes(), &counts];
     LedgerKey(digest(b"delivery", &parts))
+}
+
+/// How many parts of a delivery were delivered, by what the ledger knows to be done.
+#[must_use]
+pub fn parts_done(done: &HashSet<SubscriptionId>, subscription: SubscriptionId, from: u32) -> u32 {
+    if done.is_empty() {
+        return from;
+    }
+    (from..).find(|at| !done.contains(&mark_of_part(subscription, *at))).unwrap_or(from)
+}
+
+/// By what the ledger knows that a part of a delivery was delivered, while others are not: it stands among the subscriptions that are done, and is none.
+#[must_use]
+pub fn mark_of_part(subscription: SubscriptionId, at: u32) -> SubscriptionId {
+    SubscriptionId::from_bytes(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()]))
 }
 
 fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {

@@ -74,6 +74,11 @@ impl Tally {
         count.done.push(subscription);
     }
 
+    /// One part of a delivery was delivered, and others follow.
+    pub fn said(&self, mark: SubscriptionId) {
+        self.count().done.push(mark);
+    }
+
     /// Whether everything is settled.
     #[must_use]
     pub fn is_closed(&self) -> bool {

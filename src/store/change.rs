@@ -91,6 +91,7 @@ impl Store {
             group: change.group.unwrap_or_else(|| old.options.group.clone()),
             filter: change.filter.unwrap_or_else(|| old.options.filter.clone()),
             quiet: change.quiet.unwrap_or_else(|| old.options.quiet.clone()),
+            too_long: change.too_long.unwrap_or(old.options.too_long),
         };
         let record = Record {
             endpoint: change.endpoint.unwrap_or(record.endpoint),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Options, Overflow},
+    domain::{Options, Overflow, TooLong},
     fanout::{read_policy, write_policy},
 };
 
@@ -16,6 +16,7 @@ const GROUP: u8 = 2;
 const FILTER: u8 = 3;
 /// Quiet hours as text.
 const QUIET: u8 = 4;
+const TOO_LONG: u8 = 5;
 
 pub(super) fn encode(options: &Options) -> Vec<u8> {
     let mut fields = Vec::new();
@@ -42,6 +43,9 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
         fields.extend([QUIET, u8::try_from(text.len()).unwrap_or(u8::MAX)]);
         fields.extend(text.as_bytes());
     }
+    if options.too_long == TooLong::Cut {
+        fields.extend([TOO_LONG, 1, 1]);
+    }
     // A filter that could be read has at most 16 KiB, written anew at most twice that; all other fields are short.
     let length = u16::try_from(fields.len()).unwrap_or(u16::MAX);
     [length.to_be_bytes().as_slice(), &fields].concat()
@@ -62,6 +66,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
             (GROUP, name) => options.group = Some(std::str::from_utf8(name).ok()?.parse().ok()?),
             (FILTER, part) => filter.extend(part),
             (QUIET, text) => options.quiet = Some(Arc::new(std::str::from_utf8(text).ok()?.parse().ok()?)),
+            (TOO_LONG, [1]) => options.too_long = TooLong::Cut,
             _ => return None,
         }
     }
@@ -88,7 +93,9 @@ mod tests {
                 for filter in [None, Some(filter(1)), Some(filter(50))] {
                     for quiet in [None, Some("mon-fri 22:00-07:00, sun 00:00-24:00 Europe/Berlin")] {
                         let quiet = quiet.map(|text| Arc::new(text.parse().unwrap()));
-                        let options = Options { overflow, group: group.clone(), filter: filter.clone(), quiet };
+                        let too_long = if quiet.is_some() { TooLong::Cut } else { TooLong::Split };
+                        let options =
+                            Options { overflow, group: group.clone(), filter: filter.clone(), quiet, too_long };
                         let bytes = [encode(&options), b"record".to_vec()].concat();
                         assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
                     }
@@ -106,6 +113,7 @@ mod tests {
             &[0, 2, GROUP, 0],
             &[0, 2, GROUP, 9],
             &[0, 3, QUIET, 1, b'x'],
+            &[0, 3, TOO_LONG, 1, 2],
             &[0, 9],
             &[0],
         ] {

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use crate::domain::{
     Endpoint, GroupName, Mentions, Moment, Options, Overflow, Platform, Policy, QuietHours, RobotId, Secret,
-    SubscriptionId, SubscriptionState, TopicName,
+    SubscriptionId, SubscriptionState, TooLong, TopicName,
 };
 
 /// Where the store is.
@@ -89,6 +89,8 @@ pub struct Change {
     pub filter: Option<Option<Arc<Policy>>>,
     /// When it is not to be disturbed, or that it may be at any time.
     pub quiet: Option<Option<Arc<QuietHours>>>,
+    /// What becomes of texts that are too long for one message.
+    pub too_long: Option<TooLong>,
 }
 
 /// What came of an addition.

@@ -18,6 +18,7 @@ mod limits;
 mod message;
 mod overflow;
 mod pacing;
+mod parts;
 mod startup;
 mod store;
 mod store_crash;

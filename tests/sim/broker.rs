@@ -349,6 +349,7 @@ fn travelling(delivery: &Delivery, until: Moment) -> Travelling {
         hops: delivery.hops,
         slot: delivery.slot,
         generation: delivery.generation,
+        part: delivery.part,
         first_attempt_at: delivery.first_attempt_at,
         due_at: Some(until),
         received_at: Some(delivery.event.received_at),

@@ -41,6 +41,9 @@ pub struct AddRequest {
     /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<String>,
+    /// What becomes of a text that is too long for one message: `split` (the default) or `cut`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_long: Option<String>,
     /// `active` (the default) or `paused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -77,6 +80,9 @@ pub struct UpdateRequest {
     /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub quiet: Option<String>,
+    /// What becomes of a text that is too long for one message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub too_long: Option<String>,
 }
 
 /// A field that is there, even as `null`.
@@ -153,6 +159,8 @@ pub struct SubscriptionView {
     pub filter: Option<Value>,
     /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
     pub quiet: Option<String>,
+    /// What becomes of a text that is too long for one message: `split` or `cut`.
+    pub too_long: String,
     /// When it was added, RFC 3339.
     pub created_at: String,
 }

@@ -19,6 +19,8 @@ pub(in crate::pace) struct Finish {
     pub(in crate::pace) verdict: Option<Verdict>,
     /// How long its answer took.
     pub(in crate::pace) took: Option<Duration>,
+    /// Whether another part of the same message comes next.
+    pub(in crate::pace) followed: bool,
 }
 
 /// What the end of an attempt changes for the robot.
@@ -32,8 +34,9 @@ pub(in crate::pace) struct Finished {
 
 impl Lane {
     /// The message for which a permit was taken leaves.
-    pub(in crate::pace) fn leaves(&mut self, now: Moment) {
+    pub(in crate::pace) fn leaves(&mut self, now: Moment, followed: bool) {
         self.departing = false;
+        self.followed |= followed;
         self.left_at = now;
         self.call_first();
     }
@@ -49,6 +52,7 @@ impl Lane {
     /// quota is used up.
     pub(in crate::pace) fn finish(&mut self, now: Moment, end: &Finish, in_group: bool, rules: &Rules<'_>) -> Finished {
         self.window.finish(now, rules.quota);
+        self.followed &= !end.followed;
         if let Some(took) = end.took {
             self.answer_time = took.min(ANSWER_TIME_MAX).max(self.answer_time * 7 / 8);
         }

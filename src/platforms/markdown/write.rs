@@ -113,14 +113,15 @@ impl Writing<'_> {
                 let (fence, all) = ("`".repeat(longest_run(text, '`').max(2) + 1), self.flow.text.len());
                 self.add(&fence);
                 self.add(language);
+                let inner = self.flow.text.len();
                 self.line();
-                let code = self.flow.text.len();
                 self.lines(text, Self::add);
-                let code = code..self.flow.text.len();
+                let inner = inner..self.flow.text.len();
                 self.line();
                 self.add(&fence);
-                let closing = format!("\n{}{fence}", self.prefix);
-                self.flow.fences.push(Fence { all: all..self.flow.text.len(), code, closing });
+                let (opening, closing) =
+                    (format!("{}{fence}{language}", self.prefix), format!("\n{}{fence}", self.prefix));
+                self.flow.fences.push(Fence { all: all..self.flow.text.len(), inner, opening, closing });
             }
             CodeBlocks::Quoted if self.quotes == 0 => {
                 self.add("> ");
@@ -157,6 +158,7 @@ impl Writing<'_> {
     fn table(&mut self, table: &Table) {
         self.tables += 1;
         let shown = self.tables <= self.dialect.tables_max;
+        let (begin, mut below) = (self.flow.text.len(), None);
         for (at, row) in table.rows.iter().enumerate() {
             if at > 0 && shown {
                 self.line();
@@ -174,10 +176,17 @@ impl Writing<'_> {
                         Side::Right => "---:",
                     });
                     self.add(&format!("| {} |", rules.collect::<Vec<_>>().join(" | ")));
+                    below = Some(self.flow.text.len());
                 }
             } else {
                 self.row_as_line(row, at == 0);
             }
+        }
+        if let Some(below) = below {
+            let end = self.flow.text.len();
+            let head = self.flow.text.get(begin..below).unwrap_or_default();
+            let opening = format!("{}{head}", self.prefix);
+            self.flow.fences.push(Fence { all: begin..end, inner: below..end, opening, closing: String::new() });
         }
     }
 

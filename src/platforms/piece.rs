@@ -1,0 +1,169 @@
+//! Where a text may be cut: between blocks rather than within one, at a line rather than within one, at a word rather than within one, never inside a
+//! link or other markup that would fit elsewhere, and with a block of code closed before and opened again after.
+
+use std::{borrow::Cow, ops::Range};
+
+use linkify::{LinkFinder, LinkKind};
+
+use super::text::{Cost, Fence, Flow, cut};
+
+/// A line or the end of a block is taken if that gives away less than one byte in so many.
+const GIVEN_AWAY: usize = 4;
+/// The same for the end of a word, which matters less.
+const GIVEN_AWAY_FOR_A_WORD: usize = 16;
+/// Links are looked for so far behind a place.
+const LINK_BYTES_MAX: usize = 2_048;
+
+/// What comes after a piece.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// Nothing: what does not fit is left out, so as much as possible is said.
+    Nothing,
+    /// Another piece: what would be torn can go there whole.
+    More,
+}
+
+/// A piece of a text.
+#[derive(Debug)]
+pub(super) struct Piece<'a> {
+    /// Where it lies.
+    pub(super) range: Range<usize>,
+    /// What has to stand before it, because it begins inside a block.
+    pub(super) opening: &'a str,
+    /// What has to stand behind it, because it ends inside one.
+    pub(super) closing: &'a str,
+}
+
+impl Flow {
+    /// The piece from `from` on that costs at most `max` with its opening and closing. It is never empty while there is text left.
+    pub(super) fn piece(&self, from: usize, max: usize, cost: Cost, after: After) -> Piece<'_> {
+        let opening = self
+            .fences
+            .iter()
+            .find(|fence| fence.inner.start < from && from < fence.inner.end)
+            .map_or("", |fence| fence.opening.as_str());
+        let spent = if opening.is_empty() { 0 } else { total(opening, cost) + cost('\n') };
+        let cutting = Cutting { flow: self, from, max: max.saturating_sub(spent), cost, after };
+        let (end, closing) = cutting.end();
+        Piece { range: from..end, opening, closing }
+    }
+
+    /// A piece as it is shown, without what surrounds it. The line feeds at its edges are those between it and its neighbours.
+    pub(super) fn shown(&self, piece: &Piece<'_>) -> Cow<'_, str> {
+        let text = self.text.get(piece.range.clone()).unwrap_or_default().trim_end();
+        match piece.opening {
+            _ if piece.range.start == 0 => text.into(),
+            // Plain text keeps the blanks at the beginning of its lines.
+            "" if self.ends.is_empty() => text.trim_start_matches(['\n', '\r']).into(),
+            "" => text.trim_start().into(),
+            _ if text.starts_with('\n') => text.into(),
+            _ => format!("\n{text}").into(),
+        }
+    }
+}
+
+/// One search for the end of a piece.
+struct Cutting<'a> {
+    flow: &'a Flow,
+    from: usize,
+    max: usize,
+    cost: Cost,
+    after: After,
+}
+
+impl<'a> Cutting<'a> {
+    /// Where the piece ends, and what closes it there.
+    fn end(&self) -> (usize, &'a str) {
+        let rest = self.flow.text.get(self.from..).unwrap_or_default();
+        let least = self.from + rest.chars().next().map_or(0, char::len_utf8);
+        let most = self.reach(self.max).max(least);
+        if most >= self.flow.text.len() {
+            return (self.flow.text.len(), "");
+        }
+        let torn = self.flow.fences.iter().find(|fence| fence.all.start < most && most < fence.all.end);
+        let (end, closing) = match torn {
+            Some(fence) => self.in_fence(fence, most),
+            None => (self.in_line(most), ""),
+        };
+        (end.max(least), closing)
+    }
+
+    /// How far the text goes that costs so much.
+    fn reach(&self, max: usize) -> usize {
+        self.from + cut(self.flow.text.get(self.from..).unwrap_or_default(), max, self.cost).len()
+    }
+
+    /// The place lies in a block: before it if it fits elsewhere whole or little is given away, else at a line of it.
+    fn in_fence(&self, fence: &'a Fence, most: usize) -> (usize, &'a str) {
+        let begins = fence.all.start > self.from;
+        let whole = self.flow.text.get(fence.all.clone()).unwrap_or_default();
+        let fits = self.after == After::More && total(whole, self.cost) <= self.max;
+        if begins && (fits || self.is_near(fence.all.start, most, GIVEN_AWAY)) {
+            return (fence.all.start, "");
+        }
+        let room = self.reach(self.max.saturating_sub(total(&fence.closing, self.cost)));
+        if room >= fence.inner.end {
+            return (fence.all.end.min(most), "");
+        }
+        let line = self.at_line(room);
+        let at = if line > fence.inner.start && self.is_near(line, room, GIVEN_AWAY) { line } else { room };
+        match () {
+            () if at > fence.inner.start.max(self.from) => (at, &fence.closing),
+            () if begins => (fence.all.start, ""),
+            () => (most, ""),
+        }
+    }
+
+    /// The best place up to `most` that lies in no block with fences.
+    fn in_line(&self, most: usize) -> usize {
+        let block = self.flow.ends.iter().copied().take_while(|end| *end <= most).last().unwrap_or(0);
+        if self.is_near(block, most, GIVEN_AWAY) {
+            return block;
+        }
+        let line = self.at_line(most);
+        if self.is_near(line, most, GIVEN_AWAY) {
+            return line;
+        }
+        let at = self.flow.solid.iter().find(|solid| solid.start < most && most < solid.end).cloned();
+        if let Some(torn) = at.or_else(|| self.link_at(most)) {
+            return if self.goes_elsewhere(&torn, most) { torn.start } else { most };
+        }
+        let word = self.flow.text.get(self.from..most).and_then(|text| text.rfind(char::is_whitespace));
+        let word = word.map_or(0, |at| self.from + at);
+        if self.is_near(word, most, GIVEN_AWAY_FOR_A_WORD) { word } else { most }
+    }
+
+    /// Whether what would be torn is left to the next piece: if it fits there, or else unless nearly all of this one is given away.
+    fn goes_elsewhere(&self, torn: &Range<usize>, most: usize) -> bool {
+        let whole = self.flow.text.get(torn.clone()).unwrap_or_default();
+        let fits = self.after == After::More && total(whole, self.cost) <= self.max;
+        torn.start > self.from && (fits || torn.start - self.from > (most - self.from) / GIVEN_AWAY)
+    }
+
+    /// The bare link that reaches over a place.
+    fn link_at(&self, at: usize) -> Option<Range<usize>> {
+        let text = &self.flow.text;
+        let begin = text.floor_char_boundary(at.saturating_sub(LINK_BYTES_MAX).max(self.from));
+        let end = text.floor_char_boundary((at + LINK_BYTES_MAX).min(text.len()));
+        let window = text.get(begin..end)?;
+        let mut finder = LinkFinder::new();
+        finder.kinds(&[LinkKind::Url]);
+        let links = finder.links(window).map(|link| begin + link.start()..begin + link.end());
+        links.into_iter().find(|link| link.start < at && at < link.end)
+    }
+
+    /// The last line end before `at`, or nothing.
+    fn at_line(&self, at: usize) -> usize {
+        let text = self.flow.text.get(self.from..at).unwrap_or_default();
+        text.rfind('\n').map_or(0, |line| self.from + line)
+    }
+
+    /// Whether little is given away by a cut at `place` instead of `most`.
+    fn is_near(&self, place: usize, most: usize, given_away: usize) -> bool {
+        place > self.from && place > most - (most - self.from) / given_away
+    }
+}
+
+fn total(text: &str, cost: Cost) -> usize {
+    text.chars().map(cost).sum()
+}

@@ -1,0 +1,270 @@
+//! A text in as many messages as it needs: numbered parts, each with what every message has to say.
+
+use super::{
+    piece::{After, Piece},
+    text::{Cost, Flow, cut},
+};
+use crate::domain::{Part, TooLong};
+
+/// A text has so many parts at the most: half of what a robot may send in a minute. What is still left then is cut.
+pub const PARTS_MAX: u32 = 10;
+/// So much of a subject is said again in each further part.
+const SUBJECT_BYTES_MAX: usize = 120;
+
+/// What is wanted of a text.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// What becomes of it if it is too long.
+    pub(super) too_long: TooLong,
+    /// Which part is to be said.
+    pub(super) part: Part,
+}
+
+/// Where the number of a part is written.
+pub(super) enum Numbering<'a> {
+    /// Before the subject, with which the text begins; before the text where there is none.
+    InText {
+        /// What makes a line a heading.
+        mark: &'static str,
+        /// The subject.
+        subject: Option<&'a str>,
+        /// What ends the line.
+        gap: &'static str,
+    },
+    /// Elsewhere, by whoever asks.
+    Elsewhere,
+}
+
+/// What one message says.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// The text.
+    pub(super) text: String,
+    /// Which part that is.
+    pub(super) part: Part,
+}
+
+impl Flow {
+    /// What one message says of the text: all of it if it fits, else the part that is wanted. It costs at most `max`.
+    ///
+    /// `tail` gives what has to be said besides the text it is given, in the first message or a later one; of a text that is cut all of it is said.
+    pub(super) fn share(
+        &self,
+        wanted: Wanted,
+        numbering: &Numbering<'_>,
+        tail: impl Fn(First, &str) -> String,
+        max: usize,
+        cost: Cost,
+    ) -> Share {
+        let total = |text: &str| text.chars().map(cost).sum::<usize>();
+        let room = |at: u32| {
+            let number = numbering.before(Part { at, of: Some(PARTS_MAX) }, "", cost);
+            max.saturating_sub(total(&number) + total(&self.apart_from(tail(First(at == 0), ""))))
+        };
+        let fits = total(&self.text) + total(&self.apart_from(tail(First(true), &self.text))) <= max;
+        if fits || wanted.too_long == TooLong::Cut || room(0).min(room(1)) < max / 2 {
+            let text = self.fit(|text| tail(First(true), text), max, cost);
+            return Share { text, part: Part { at: 0, of: Some(1) } };
+        }
+        let pieces = self.pieces(room, cost);
+        let of = PARTS_MAX.min(u32::try_from(pieces.len()).unwrap_or(PARTS_MAX));
+        // Who changed a subscription on the way may have changed its parts: then all of them are said, rather than one too few.
+        let at = if wanted.part.of.is_none_or(|known| known == of) && wanted.part.at < of { wanted.part.at } else { 0 };
+        let part = Part { at, of: Some(of) };
+        let Some(piece) = usize::try_from(at).ok().and_then(|at| pieces.get(at)) else {
+            return Share { text: String::new(), part };
+        };
+        let text = if at + 1 == of && pieces.len() > usize::try_from(of).unwrap_or(usize::MAX) {
+            let number = numbering.before(part, "", cost);
+            let tail = self.apart_from(tail(First(at == 0), ""));
+            let left = max.saturating_sub(total(&number));
+            format!("{number}{}", self.ending(piece.range.start, &tail, left, cost))
+        } else {
+            let said = format!("{}{}{}", piece.opening, self.shown(piece), piece.closing);
+            let said = numbering.before(part, &said, cost);
+            let tail = self.apart_from(tail(First(at == 0), &said));
+            format!("{said}{tail}")
+        };
+        Share { text, part }
+    }
+
+    /// The whole text in pieces; if there are more than [`PARTS_MAX`], at least one more than that.
+    fn pieces(&self, room: impl Fn(u32) -> usize, cost: Cost) -> Vec<Piece<'_>> {
+        let (mut pieces, mut from) = (Vec::new(), 0);
+        for at in 0..=PARTS_MAX {
+            if from >= self.text.len() {
+                break;
+            }
+            let piece = self.piece(from, room(at), cost, After::More);
+            from = piece.range.end;
+            pieces.push(piece);
+        }
+        pieces
+    }
+}
+
+/// Whether a message is the first of its text. Only that one mentions: a phone rings once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct First(pub(super) bool);
+
+impl Numbering<'_> {
+    /// The text with its number.
+    fn before(&self, part: Part, text: &str, cost: Cost) -> String {
+        let Self::InText { mark, subject, gap } = self else { return text.to_owned() };
+        let number = number(part);
+        match subject {
+            Some(_) if part.at == 0 => format!("{mark}{number} {}", text.strip_prefix(mark).unwrap_or(text)),
+            Some(subject) => {
+                let line = cut(subject.lines().next().unwrap_or_default(), SUBJECT_BYTES_MAX, cost);
+                format!("{mark}{number} {line}{gap}{text}")
+            }
+            None => format!("{number}{gap}{text}"),
+        }
+    }
+}
+
+/// The second part of three is `(2/3)`.
+pub(super) fn number(part: Part) -> String {
+    format!("({}/{})", part.at + 1, part.of.unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::platforms::{
+        markdown::{Markdown, WeComKind},
+        text::{IN_JSON, RAW, keyword_tail},
+    };
+
+    const ALL: Numbering<'_> = Numbering::InText { mark: "", subject: None, gap: "\n" };
+
+    fn parts(flow: &Flow, numbering: &Numbering<'_>, max: usize, cost: Cost) -> Vec<String> {
+        let say = |at| {
+            let wanted = Wanted { too_long: TooLong::Split, part: Part { at, of: None } };
+            let tail = |First(first): First, text: &str| {
+                keyword_tail(Some("ops"), &[text]) + if first { "\n@138" } else { "" }
+            };
+            flow.share(wanted, numbering, tail, max, cost)
+        };
+        let of = say(0).part.of.unwrap();
+        (0..of).map(|at| say(at).text).collect()
+    }
+
+    #[test]
+    fn a_long_text_is_split_at_its_paragraphs_numbered_and_mentions_once_but_says_the_keyword_in_each_part() {
+        let text = format!("db-1 is down\n{}\n\n{}", "alpha ".repeat(14), "beta ".repeat(14));
+        let numbering = Numbering::InText { mark: "", subject: Some("db-1 is down"), gap: "\n" };
+        let parts = parts(&Flow::from(text), &numbering, 140, RAW);
+        assert_eq!(
+            parts,
+            [
+                format!("(1/2) db-1 is down\n{}\nops\n@138", "alpha ".repeat(14).trim_end()),
+                format!("(2/2) db-1 is down\n{}\nops", "beta ".repeat(14).trim_end()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_block_of_code_goes_to_the_next_part_whole_and_one_that_fits_nowhere_is_closed_and_opened_again() {
+        let code = |lines: usize| format!("```rust\n{}\n```", "let x = 1;\n".repeat(lines).trim_end());
+        let short = format!("{}\n\n{}", "word ".repeat(20), code(6));
+        let said = parts(&Markdown::read(&short).for_lark(""), &ALL, 180, RAW);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[1].starts_with(&format!("(2/2)\n{}", code(6))), "{said:?}");
+        let long = parts(&Markdown::read(&code(40)).for_lark(""), &ALL, 180, RAW);
+        assert!(long.len() > 2);
+        for part in &long {
+            assert_eq!(part.matches("```").count(), 2, "{part}");
+            assert!(part.contains("```rust\nlet x = 1;\n"), "{part}");
+        }
+        let lines: usize = long.iter().map(|part| part.matches("let x = 1;").count()).sum();
+        assert_eq!(lines, 40);
+    }
+
+    #[test]
+    fn a_table_says_its_head_again_in_each_part() {
+        let table = format!("| host | state |\n|---|---|\n{}", "| db | down |\n".repeat(40));
+        let said = parts(&Markdown::read(&table).for_wecom("", WeComKind::MarkdownV2), &ALL, 200, RAW);
+        assert!(said.len() > 2);
+        for part in &said {
+            assert!(part.contains("| host | state |\n| --- | --- |\n| db | down |"), "{part}");
+        }
+        assert_eq!(said.iter().map(|part| part.matches("| db | down |").count()).sum::<usize>(), 40);
+    }
+
+    #[test]
+    fn no_link_is_torn_whether_marked_or_bare() {
+        let link = "https://example.com/a/long/path?with=a&query=that&goes=on";
+        for text in [
+            format!("{}[here]({link}) end", "x ".repeat(50)),
+            format!("{}{link}。{}", "告".repeat(25), "警".repeat(30)),
+        ] {
+            for flow in [Flow::from(text.clone()), Markdown::read(&text).for_lark("")] {
+                let said = parts(&flow, &ALL, 150, RAW);
+                assert!(said.len() > 1 && said.iter().any(|part| part.contains(link)), "{said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_still_left_after_the_last_part_is_cut_and_said() {
+        let said = parts(&Flow::from("告警 ".repeat(3_000)), &ALL, 200, RAW);
+        assert_eq!(said.len(), 10);
+        assert!(said[9].starts_with("(10/10)\n") && said[9].ends_with(" bytes left out)\nops"), "{}", said[9]);
+    }
+
+    #[test]
+    fn a_subscription_that_has_texts_cut_gets_one_message_and_changed_parts_are_said_from_the_beginning() {
+        let flow = Flow::from("word ".repeat(100));
+        let say = |too_long, part| flow.share(Wanted { too_long, part }, &ALL, |_, _| String::new(), 200, RAW);
+        let cut = say(TooLong::Cut, Part { at: 2, of: Some(3) });
+        assert_eq!(cut.part, Part { at: 0, of: Some(1) });
+        assert!(cut.text.ends_with(" bytes left out)"));
+        let parts = say(TooLong::Split, Part::default()).part.of;
+        assert_eq!(say(TooLong::Split, Part { at: 1, of: parts }).part, Part { at: 1, of: parts });
+        assert_eq!(say(TooLong::Split, Part { at: 1, of: Some(9) }).part, Part { at: 0, of: parts });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Pieces joined are the text; every part is within the limit and says its number and keyword.
+        #[test]
+        fn pieces_joined_are_the_text_and_no_part_is_too_long(
+            text in prop_oneof![any::<String>(), "([a-z告警\\[\\]()`*>|#-]{1,9}[ \n]{1,2}){0,200}", "(```\n([a-z ]{1,30}\n){1,30}```\n\n){0,4}"],
+            max in 120_usize..400,
+        ) {
+            let markdown = Markdown::read(&text);
+            let flows = [
+                Flow::from(text.clone()),
+                markdown.for_dingtalk("### s\n\n"),
+                markdown.for_lark(""),
+                markdown.for_wecom("", WeComKind::Markdown),
+                markdown.for_wecom("", WeComKind::MarkdownV2),
+            ];
+            for flow in flows {
+                for cost in [RAW, IN_JSON] {
+                    let (mut from, mut joined) = (0, String::new());
+                    while from < flow.text.len() {
+                        let piece = flow.piece(from, max / 2, cost, After::More);
+                        prop_assert!(piece.range.start == from && piece.range.end > from);
+                        joined.push_str(&flow.text[piece.range.clone()]);
+                        from = piece.range.end;
+                    }
+                    prop_assert_eq!(&joined, &flow.text);
+                    let said = parts(&flow, &ALL, max, cost);
+                    for (at, part) in said.iter().enumerate() {
+                        prop_assert!(part.chars().map(cost).sum::<usize>() <= max, "{}", part);
+                        prop_assert!(part.contains("ops"));
+                        if said.len() > 1 {
+                            let number = format!("({}/{})\n", at + 1, said.len());
+                            prop_assert!(part.starts_with(&number), "{}", part);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A text that is too long for one message arrives in numbered parts, each of which the quota counts.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publisher, until};
+
+const LATER: Duration = Duration::from_secs(60);
+const ROBOTS: [(&str, &str); 3] = [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
+/// Fewer messages than the platform takes, so that what is planned badly shows as time and not as a refusal.
+const NARROW: &str =
+    "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"3/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"100ms\"\n";
+
+fn lines(count: usize) -> String {
+    (0..count).map(|number| format!("line {number} of the report\n")).collect::<String>().trim_end().to_owned()
+}
+
+/// What a part says, and its number. A part begins with `(2/3)`, and its subject if it has one.
+fn numbered(shown: &str) -> (usize, usize, &str) {
+    let (number, rest) = shown.strip_prefix('(').unwrap().split_once(')').unwrap();
+    let (at, of) = number.split_once('/').unwrap();
+    (at.parse().unwrap(), of.parse().unwrap(), rest.split_once('\n').unwrap().1)
+}
+
+#[tokio::test]
+async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_between_them() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+        [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\", \"5/50ms\"]\n\
+        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+    let home = Home::new(broker, &emulator.url(), windows);
+    for (platform, token) in ROBOTS {
+        home.subscribe(platform, platform, token, &["--mention-user", "ann"]);
+    }
+    home.subscribe("cut", "wecom", "wecom-cut", &["--too-long", "cut"]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    // WeCom takes 2,048 bytes, the others 20,000.
+    for (topic, count) in [("wecom", 400), ("dingtalk", 2_000), ("lark", 2_000), ("cut", 400)] {
+        publisher.publish(topic, &json!({"subject": "nightly", "message": lines(count)})).await;
+        publisher.publish(topic, &json!({"message": "afterwards"})).await;
+    }
+    until("everything arrives", LATER, || async {
+        let shown = emulator.shown().await;
+        let last = |token: &str| shown.get(token).and_then(|all| all.last()).cloned().unwrap_or_default();
+        ["ding-0001", "lark-0001", "wecom-001", "wecom-cut"].iter().all(|token| last(token).contains("afterwards"))
+    })
+    .await;
+    let (shown, received) = (emulator.shown().await, emulator.received().await);
+    for (platform, token) in ROBOTS {
+        let all = &shown[token];
+        let parts = &all[..all.len() - 1];
+        assert!(parts.len() > 1, "{platform}: {}", parts.len());
+        let mut said = Vec::new();
+        for (place, part) in parts.iter().enumerate() {
+            let (at, of, text) = numbered(part);
+            assert_eq!((at, of), (place + 1, parts.len()), "{platform}");
+            said.extend(text.lines().filter(|line| line.starts_with("line ")).map(str::to_owned));
+        }
+        assert_eq!(said.join("\n"), lines(if platform == "wecom" { 400 } else { 2_000 }), "{platform}");
+        let mention = |body: &Value| body.to_string().contains("ann");
+        let bodies: Vec<_> = received.iter().filter(|one| one["token"] == token).map(|one| &one["body"]).collect();
+        let mentions: Vec<_> = bodies.iter().map(|body| mention(body)).collect();
+        assert!(mentions[0] && mentions[1..parts.len()].iter().all(|mentions| !mentions), "{platform}: {mentions:?}");
+    }
+    assert_eq!(shown["wecom-cut"].len(), 2);
+    assert!(shown["wecom-cut"][0].contains("bytes left out)"));
+    assert_eq!(emulator.count("refused").await, 0);
+    let delivered = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}";
+    until("two messages each of two robots are delivered", LATER, || async {
+        daemon.metric(delivered).await == Some(4.0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn parts_wait_for_the_quota_in_the_broker_and_a_kill_repeats_none_that_was_recorded() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let home = Home::new(broker, &emulator.url(), NARROW);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish("ops", &json!({"message": lines(600)})).await;
+    let arrived = async || emulator.shown().await.get("wecom-001").map_or(0, Vec::len);
+    until("two of the first three parts arrive", LATER, || async { arrived().await >= 2 }).await;
+    daemon.kill();
+    let before = arrived().await;
+    let _daemon = home.start().await;
+    let last = async || {
+        let shown = emulator.shown().await;
+        let (at, of, _) = numbered(shown["wecom-001"].last().unwrap());
+        at == of
+    };
+    until("the last part arrives", LATER, || async { last().await }).await;
+    let shown = emulator.shown().await;
+    let numbers: Vec<_> = shown["wecom-001"].iter().map(|part| numbered(part).0).collect();
+    let of = numbered(&shown["wecom-001"][0]).1;
+    let mut seen: Vec<_> = numbers.clone();
+    seen.dedup();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, (1..=of).collect::<Vec<_>>(), "every part arrives: {numbers:?}");
+    assert!(of >= 6 && before <= 3);
+    let after = &numbers[before..];
+    assert!(after.windows(2).all(|two| two[1] == two[0] + 1), "in order after the kill: {numbers:?}");
+    assert!(numbers.len() - of <= before, "at most what was in the last group commit is repeated: {numbers:?}");
+    assert_eq!(emulator.count("refused").await, 0);
+}
+
+#[tokio::test]
+async fn a_part_that_is_refused_is_a_dead_letter_that_names_it_and_is_redriven_from_there() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let arrived = async || emulator.shown().await.get("wecom-001").map_or(0, Vec::len);
+    // Every second message is refused for good.
+    let refusal = json!({"errcode": 40058, "errmsg": "invalid request parameter"});
+    emulator.fault(json!({"kind": "answer", "status": 200, "every": 2, "body": refusal})).await;
+    publisher.publish("ops", &json!({"message": lines(300)})).await;
+    until("the second part is given up", LATER, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    assert_eq!(arrived().await, 1);
+    emulator.no_faults().await;
+    home.ok(&["dead", "redrive", "--reason", "refused"], "");
+    let of = async || numbered(&emulator.shown().await["wecom-001"][0]).1;
+    until("the rest arrives", LATER, || async { arrived().await == of().await }).await;
+    let of = of().await;
+    let numbers: Vec<_> = emulator.shown().await["wecom-001"].iter().map(|part| numbered(part).0).collect();
+    assert_eq!(numbers, (1..=of).collect::<Vec<_>>());
+}
