@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{self, Admin, AdminError, Desk},
+    admin::{self, Admin, AdminError, Desk, Explainer},
     broker::BrokerError,
     clock::Clock,
     config::Config,
@@ -22,7 +22,7 @@ use crate::{
     telemetry::{LogHandle, Telemetry, events},
 };
 
-pub use parts::{Beyond, address, build, store_settings, topology_settings};
+pub use parts::{Beyond, address, build, decoder, store_settings, topology_settings};
 
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,14 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
-    let admin = Admin { desk: Desk::new(store), pace: parts.pace.clone(), telemetry: Arc::clone(&telemetry), ready };
+    let explainer = Explainer {
+        store: store.clone(),
+        decoder: parts.decoder.clone(),
+        pace: Some(parts.pace.clone()),
+        clock: parts.clock.clone(),
+    };
+    let admin =
+        Admin { desk: Desk::new(store), explainer, pace: parts.pace.clone(), telemetry: Arc::clone(&telemetry), ready };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
     signals::watch(stop.clone(), file.map(Path::to_owned), logs, Arc::clone(&parts));

@@ -17,17 +17,20 @@
 //! | `POST /v1/store/backup`, `…/verify` | write a backup; open every record and count |
 //! | `GET /v1/robots` | robots that are busy or held |
 //! | `POST /v1/robots/{id}/release` | end a hold |
+//! | `POST /v1/explain` | what would become of an event, without sending it |
 //! | `GET /v1/groups` | organisations and their monthly quota |
 //!
 //! Who may open the Unix socket may do all of this. Over TCP everything but the first three asks for the token.
 
 mod desk;
+mod explain;
 mod problem;
 mod routes;
 mod server;
 pub mod wire;
 
 pub use desk::{Desk, check};
+pub use explain::Explainer;
 pub use problem::Refusal;
 pub use routes::Admin;
 pub use server::{AdminError, Settings, bind};

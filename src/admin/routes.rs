@@ -14,10 +14,10 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::{
-    Desk, Refusal,
+    Desk, Explainer, Refusal,
     wire::{
-        AddRequest, BackupRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery, Released, RobotView,
-        RotateRequest, UpdateRequest,
+        AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
+        Released, RobotView, RotateRequest, UpdateRequest,
     },
 };
 use crate::{
@@ -32,11 +32,16 @@ const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// An import brings some hundred of them.
 const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// An event has 256 KiB by default, and JSON in JSON is longer.
+const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What the API works on.
 #[derive(Clone)]
 pub struct Admin {
     /// Subscriptions.
     pub desk: Desk,
+    /// Explanations.
+    pub explainer: Explainer,
     /// Robots.
     pub pace: Pace,
     /// Metrics.
@@ -71,6 +76,7 @@ impl Admin {
             .route("/v1/robots", get(robots))
             .route("/v1/robots/{id}/release", post(release))
             .route("/v1/groups", get(groups))
+            .route("/v1/explain", post(explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)))
             .route("/v1/store/backup", post(backup))
             .route("/v1/store/verify", post(verify))
             .route("/v1/topics/{topic}", delete(remove_some_of))
@@ -218,6 +224,10 @@ async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<J
         events::RobotLifted { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
     }
     Ok(Json(Released { was_held: released.is_some() }))
+}
+
+async fn explain(State(admin): State<Admin>, Body(request): Body<ExplainRequest>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.explainer.explain(&request)).await?).into_response())
 }
 
 async fn groups(State(admin): State<Admin>) -> Json<Vec<GroupView>> {

@@ -1,6 +1,7 @@
 //! The shapes of the admin API, separate from the domain's types: what is written here is public.
 
 mod credential;
+mod explain;
 mod pace;
 mod store;
 mod subscription;
@@ -9,6 +10,7 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},
     subscription::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest},

@@ -97,12 +97,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
     let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, now);
     pace.recall(recalled.notes);
     let parts = Arc::new(Parts {
-        decoder: Decoder::new(DecoderSettings {
-            size_max: config.event.size_max,
-            time_to_live: config.event.time_to_live,
-            time_to_live_max: config.event.time_to_live_max,
-            not_before_max: config.event.not_before_max,
-        }),
+        decoder: decoder(config),
         subscriptions,
         pace,
         sender: Sender::new(post, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
@@ -125,6 +120,17 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
         in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
     });
     Ok((parts, recalled.complete))
+}
+
+/// What reads events.
+#[must_use]
+pub fn decoder(config: &Config) -> Decoder {
+    Decoder::new(DecoderSettings {
+        size_max: config.event.size_max,
+        time_to_live: config.event.time_to_live,
+        time_to_live_max: config.event.time_to_live_max,
+        not_before_max: config.event.not_before_max,
+    })
 }
 
 /// For how long it matters that a robot was sent a message: its longest window, and the time an answer may take.

@@ -1,8 +1,12 @@
 //! The command tree. Owns names and help; what each command does is in the file of its family.
 
+mod publish;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use publish::{Explain, Format, Publish, Said};
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
@@ -34,6 +38,8 @@ pub(super) enum Command {
     Subscription(Subscription),
     /// Publish an event
     Publish(Publish),
+    /// Say what would become of an event, without sending it: who hears it, who does not and why, what each would read, and when
+    Explain(Explain),
     /// What was given up, and why
     #[command(subcommand)]
     Dead(Dead),
@@ -287,43 +293,6 @@ pub(super) struct Update {
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Publish an event.
-#[derive(Args)]
-pub(super) struct Publish {
-    /// The topic
-    #[arg(long)]
-    pub topic: String,
-    /// A title
-    #[arg(long)]
-    pub subject: Option<String>,
-    /// How the message is written
-    #[arg(long, default_value = "text")]
-    pub format: Format,
-    /// Overtake what is not urgent
-    #[arg(long)]
-    pub urgent: bool,
-    /// The event's name; a repeat under the same name is recognised [default: a new one]
-    #[arg(long, value_name = "ID")]
-    pub message_id: Option<String>,
-    /// For how many seconds it is worth sending
-    #[arg(long, value_name = "SECONDS")]
-    pub time_to_live: Option<u64>,
-    /// Not to be sent before then: a time as in 2026-03-01T08:00:00+08:00, or a span from now as in 30m
-    #[arg(long, value_name = "TIME")]
-    pub not_before: Option<String>,
-    /// The message; `-` or nothing reads standard input
-    pub message: Option<String>,
-}
-
-/// How a message is written.
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Format {
-    /// Plain text
-    Text,
-    /// Markdown
-    Markdown,
 }
 
 /// What was given up, and why.

@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod dead;
 mod exit;
+mod explain;
 mod export;
 mod import;
 mod import_lines;
@@ -102,6 +103,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         }
         Command::Subscription(command) => subscription::run(&config, command).await,
         Command::Publish(event) => publish::run(&config, event).await,
+        Command::Explain(event) => explain::run(&config, event).await,
         Command::Dead(command) => dead::run(&config, command).await,
         Command::Robot(command) => robot::run(&config, command).await,
         Command::Group(command) => robot::groups(&config, command).await,

@@ -14,9 +14,29 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
-    let topic: TopicName = publish.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))?;
-    let headers = publish.not_before.as_deref().map(not_before).transpose()?.unwrap_or_default();
-    let message = match publish.message.as_deref() {
+    let topic = topic(&publish.said)?;
+    let headers = headers(&publish.said)?;
+    let body = body(&publish.said)?;
+    let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
+    let topology = Topology::new(app::topology_settings(config));
+    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), &headers, publish.said.urgent)
+        .await
+        .map_err(|error| super::broker_failure(&error))?;
+    print(id.as_str());
+    Ok(())
+}
+
+pub(super) fn topic(said: &args::Said) -> Result<TopicName, Failure> {
+    said.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))
+}
+
+pub(super) fn headers(said: &args::Said) -> Result<Headers, Failure> {
+    Ok(said.not_before.as_deref().map(not_before).transpose()?.unwrap_or_default())
+}
+
+/// The event's body. A message that was not given is read from standard input.
+pub(super) fn body(said: &args::Said) -> Result<String, Failure> {
+    let message = match said.message.as_deref() {
         Some(message) if message != "-" => message.to_owned(),
         _ => {
             let mut text = String::new();
@@ -30,24 +50,17 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
         return Err(Failure::Usage("the message is empty".to_owned()));
     }
     let mut event = Map::new();
-    if let Some(subject) = publish.subject {
-        event.insert("subject".to_owned(), Value::String(subject));
+    if let Some(subject) = &said.subject {
+        event.insert("subject".to_owned(), Value::String(subject.clone()));
     }
     event.insert("message".to_owned(), Value::String(message));
-    if matches!(publish.format, args::Format::Markdown) {
+    if matches!(said.format, args::Format::Markdown) {
         event.insert("format".to_owned(), Value::String("markdown".to_owned()));
     }
-    if let Some(seconds) = publish.time_to_live {
+    if let Some(seconds) = said.time_to_live {
         event.insert("time_to_live".to_owned(), seconds.into());
     }
-    let body = Value::Object(event).to_string();
-    let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
-    let topology = Topology::new(app::topology_settings(config));
-    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), &headers, publish.urgent)
-        .await
-        .map_err(|error| super::broker_failure(&error))?;
-    print(id.as_str());
-    Ok(())
+    Ok(Value::Object(event).to_string())
 }
 
 /// The header that holds an event back until a time, or for a span.

@@ -74,6 +74,11 @@ impl Inner {
         Some(act(lane, self.timeline.now(), &rules(&settings, platform)))
     }
 
+    /// Asks something about a robot that has no lane.
+    pub(super) fn idle<T>(&self, platform: Platform, ask: impl FnOnce(&Rules<'_>) -> T) -> T {
+        ask(&rules(&self.settings.load(), platform))
+    }
+
     /// Acts on every lane, a lock at a time; keeps those for which `act` says so.
     pub(super) fn retain(&self, mut act: impl FnMut(RobotId, &mut Lane, &Rules<'_>) -> bool) {
         let settings = self.settings.load();

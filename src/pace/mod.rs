@@ -35,7 +35,7 @@ pub use hold::{Hold, HoldCause};
 pub use notebook::{NotNoted, Note, Notebook};
 pub use permit::{Changes, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
-pub use status::{Holds, RobotStatus};
+pub use status::{Holds, Outlook, RobotStatus};
 
 /// What bounds sending.
 #[derive(Clone, Debug)]

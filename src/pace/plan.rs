@@ -12,7 +12,7 @@ use crate::domain::Moment;
 const APART: Duration = Duration::from_millis(1);
 
 /// The last slots that were given and not used yet, as many as the largest window holds; more does not matter for the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     slots: VecDeque<Moment>,
     last: Moment,

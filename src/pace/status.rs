@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{GroupStatus, Hold, HoldCause, Pace};
-use crate::domain::{Platform, RobotId};
+use super::{GroupStatus, Hold, HoldCause, Pace, group::Allowance, lane::Lane};
+use crate::domain::{GroupName, Platform, RobotId};
 
 /// What a robot is doing.
 #[derive(Clone, Debug)]
@@ -29,7 +29,50 @@ pub struct RobotStatus {
 /// How many robots are left alone, by platform in the order of [`Platform::ALL`] and cause in the order of [`HoldCause::ALL`].
 pub type Holds = [[i64; 4]; 4];
 
+/// What would become of messages that came now.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    /// In how long the first would leave.
+    pub first_in: Duration,
+    /// In how long the last would leave.
+    pub last_in: Duration,
+    /// Why the robot is left alone, if it is.
+    pub hold: Option<Hold>,
+    /// The organisation's month is used up, and the setting is not to wait for the next.
+    pub out_of_budget: bool,
+}
+
 impl Pace {
+    /// When so many messages for a robot would leave that came now. Nothing is planned by asking.
+    #[must_use]
+    pub fn outlook(
+        &self,
+        robot: RobotId,
+        platform: Platform,
+        group: Option<&GroupName>,
+        urgent: bool,
+        messages: u32,
+    ) -> Outlook {
+        let (now, known) = (
+            self.now(),
+            self.0.with(robot, |lane, now, rules| (lane.outlook(now, urgent, messages, rules), lane.hold().copied())),
+        );
+        let (first, last, hold) = match known {
+            Some(((first, last), hold)) => (first, last, hold),
+            None => {
+                let (first, last) =
+                    self.0.idle(platform, |rules| Lane::new(platform).outlook(now, urgent, messages, rules));
+                (first, last, None)
+            }
+        };
+        let (floor, out_of_budget) = match group.map(|group| self.0.allowance(group, false)) {
+            None | Some(Allowance::Open) => (now, false),
+            Some(Allowance::Until(due)) => (due, false),
+            Some(Allowance::Dead) => (now, true),
+        };
+        Outlook { first_in: first.max(floor).since(now), last_in: last.max(floor).since(now), hold, out_of_budget }
+    }
+
     /// The robots that have something to say about them, the busiest first.
     #[must_use]
     pub fn robots(&self) -> Vec<RobotStatus> {

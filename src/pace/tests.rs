@@ -740,3 +740,21 @@ async fn a_part_that_has_to_wait_keeps_its_place_before_what_was_planned_meanwhi
     assert!(!waits.is_finished(), "the window belongs to the part");
     assert!(waits.await.unwrap() > place);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_outlook_says_when_messages_would_leave_and_plans_nothing() {
+    let pace = pace(&[(2, 60)], (60, 600));
+    let robot = RobotId::from_bytes([1; 16]);
+    let outlook = |messages| {
+        let outlook = pace.outlook(robot, Platform::DingTalk, None, false, messages);
+        (outlook.first_in.as_secs(), outlook.last_in.as_secs())
+    };
+    assert_eq!((outlook(1), outlook(3)), ((0, 0), (0, 60)), "nobody knows this robot yet");
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    assert_eq!((outlook(1), outlook(5), outlook(1)), ((60, 60), (60, 180), (60, 60)));
+    assert_eq!(wait(&pace, asking(1).later(&pace).await), 60);
+    let _ = asking(2).sent(&pace, THROTTLED).await;
+    let held = pace.outlook(RobotId::from_bytes([2; 16]), Platform::DingTalk, None, false, 1);
+    assert_eq!((held.first_in.as_secs(), held.hold.map(|hold| hold.cause)), (60, Some(HoldCause::Throttled)));
+}

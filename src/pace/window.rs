@@ -13,7 +13,7 @@ use crate::domain::Moment;
 const RESOLUTION: Duration = Duration::from_millis(1);
 
 /// What one robot was sent lately, counted against all its windows at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     in_flight: u32,
     /// When responses were seen, the oldest first.

@@ -13,6 +13,7 @@
 mod crash;
 mod dead;
 mod delivery;
+mod explain;
 mod leaks;
 mod limits;
 mod message;

@@ -155,6 +155,26 @@ impl Lane {
             && (self.strikes == 0 || long_ago(self.left_at))
     }
 
+    /// When the first and the last of so many messages would leave that came now. Nothing is planned by asking.
+    pub(in crate::pace) fn outlook(
+        &self,
+        now: Moment,
+        urgent: bool,
+        messages: u32,
+        rules: &Rules<'_>,
+    ) -> (Moment, Moment) {
+        let (mut plan, mut window) = (if urgent { &self.urgent } else { &self.others }.clone(), self.window.clone());
+        let held_until = self.hold.map_or(now, |hold| hold.until);
+        let mut slots = (0..messages.max(1)).map(|_| {
+            let (free, _) = plan.next(now, &mut window, rules.quota, self.answer_time);
+            let slot = free.max(held_until);
+            plan.book(slot, rules.quota);
+            slot
+        });
+        let first = slots.next().unwrap_or(now);
+        (first, slots.last().unwrap_or(first))
+    }
+
     pub(in crate::pace) fn status(&self, robot: RobotId, now: Moment) -> RobotStatus {
         let last = self.others.horizon(now).max(self.urgent.horizon(now));
         let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);

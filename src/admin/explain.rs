@@ -1,0 +1,208 @@
+//! What would become of an event, for each subscription of its topic: by the same rules by which it would be sent, and without sending it. It opens no
+//! credential and plans nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Refusal,
+    wire::{ExplainRequest, Explained, Explanation, Mistake, PartView},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        DeadReason, Delivery, Endpoint, Event, EventId, HeaderValue, Moment, Overflow, Part, Published, Subscription,
+        SubscriptionState,
+    },
+    fanout::{self, Decoder, Known},
+    pace::{Outlook, Pace},
+    platforms::{self, Draft, Unsendable},
+    store::{ListFilter, Store, Summary},
+};
+
+/// So many subscriptions are explained at a time.
+const PAGE: usize = 100;
+
+/// Explains. Its calls block on the disk.
+#[derive(Clone)]
+pub struct Explainer {
+    /// Where subscriptions are.
+    pub store: Store,
+    /// Reads events.
+    pub decoder: Decoder,
+    /// Knows when a robot may be sent to; only a daemon has it.
+    pub pace: Option<Pace>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Explainer {
+    /// What would become of an event.
+    pub fn explain(&self, request: &ExplainRequest) -> Result<Explained, Refusal> {
+        let invalid = |mistake: &dyn std::fmt::Display| Refusal::Invalid(mistake.to_string());
+        let topic = request.topic.parse().map_err(|mistake| invalid(&mistake))?;
+        let after = request.after.as_deref().map(str::parse).transpose().map_err(|mistake| invalid(&mistake))?;
+        let event = match self.event(request) {
+            Ok(event) => Arc::new(event),
+            Err(mistake) => {
+                return Ok(Explained { undecodable: Some(mistake), subscriptions: Vec::new(), next: None });
+            }
+        };
+        let (summaries, next) = match &request.subscription {
+            Some(id) => {
+                let one = self.store.show(id.parse().map_err(|mistake| invalid(&mistake))?)?;
+                if one.topic != topic {
+                    return Err(Refusal::Invalid(format!("the subscription hears {}, not {topic}", one.topic)));
+                }
+                (vec![one], None)
+            }
+            None => {
+                let page = self.store.list(&ListFilter { topic: Some(topic), ..ListFilter::default() }, after, PAGE)?;
+                (page.summaries, page.next)
+            }
+        };
+        let subscriptions = summaries.into_iter().map(|one| self.explained(&event, one)).collect();
+        Ok(Explained { undecodable: None, subscriptions, next: next.map(|place| place.to_string()) })
+    }
+
+    fn event(&self, request: &ExplainRequest) -> Result<Event, Mistake> {
+        let headers = request.headers.iter().map(|(name, value)| (name.clone(), HeaderValue::text(value.clone())));
+        let published = fanout::named(Published {
+            routing_key: request.topic.clone(),
+            body: request.body.clone().into_bytes(),
+            headers: headers.collect(),
+            content_type: request.content_type.clone(),
+            ..Published::default()
+        });
+        let known = Known {
+            id: EventId::from_bytes(EventId::random_bytes()),
+            received_at: self.clock.now(),
+            expires_at: None,
+            urgent: request.urgent,
+        };
+        self.decoder
+            .decode(published, known)
+            .map_err(|refused| Mistake { code: refused.1.code.to_owned(), detail: refused.1.detail })
+    }
+
+    fn explained(&self, event: &Arc<Event>, one: Summary) -> Explanation {
+        let mut explanation = Explanation {
+            subscription: one.id.to_string(),
+            name: one.name.clone(),
+            platform: one.platform.to_string(),
+            robot: one.robot.to_string(),
+            outcome: "sent".to_owned(),
+            why: None,
+            first_in_seconds: None,
+            last_in_seconds: None,
+            parts: Vec::new(),
+        };
+        let ends = match self.outcome(event, one, &mut explanation) {
+            Ok(()) => return explanation,
+            Err(ends) => ends,
+        };
+        (explanation.outcome, explanation.why) = (ends.outcome.to_owned(), Some(ends.why));
+        explanation
+    }
+
+    /// Fills in what would be sent and when; an error says why nothing would be.
+    fn outcome(&self, event: &Arc<Event>, one: Summary, explanation: &mut Explanation) -> Result<(), Ends> {
+        if one.state == SubscriptionState::Paused {
+            return Err(Ends { outcome: "paused", why: "events pass it by until it is resumed".to_owned() });
+        }
+        if let Some(why) = one.options.unwanted(one.platform, &event.content.attributes) {
+            return Err(Ends { outcome: "filtered", why: why.to_string() });
+        }
+        let options = one.options.clone();
+        let mut delivery = Delivery::fresh(event, one.id, one.platform, one.robot);
+        explanation.parts = parts(&mut delivery, &without_credential(one), self.clock.now())?;
+        let now = self.clock.now();
+        let messages = u32::try_from(explanation.parts.len()).unwrap_or(u32::MAX);
+        let outlook = self.pace.as_ref().map(|pace| {
+            pace.outlook(delivery.robot, delivery.platform, options.group.as_ref(), event.urgent, messages)
+        });
+        if outlook.is_some_and(|outlook| outlook.out_of_budget) {
+            let group = options.group.as_ref().map(ToString::to_string).unwrap_or_default();
+            let why = format!("the monthly quota of {group} is used up, and its setting is not to wait");
+            return Err(Ends { outcome: DeadReason::Exhausted.as_str(), why });
+        }
+        let begins = event.received_at.since(now);
+        let quiet = options.quiet_until(event, event.received_at).map(|end| end.since(now));
+        let quota = outlook.map_or(Duration::ZERO, |outlook| outlook.first_in);
+        let first = begins.max(quiet.unwrap_or_default()).max(quota);
+        if now.after(first) >= event.expires_at {
+            explanation.parts = Vec::new();
+            let why = format!("{}; its time to live ends before", reason(begins, quiet, outlook, options.overflow));
+            return Err(Ends { outcome: DeadReason::Expired.as_str(), why });
+        }
+        if !first.is_zero() {
+            let why = reason(begins, quiet, outlook, options.overflow);
+            (explanation.outcome, explanation.why) = ("waits".to_owned(), Some(why));
+        }
+        if let Some(outlook) = outlook {
+            explanation.first_in_seconds = Some(first.as_secs_f64());
+            let last = first + outlook.last_in.saturating_sub(outlook.first_in);
+            explanation.last_in_seconds = Some(last.as_secs_f64());
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing would be sent.
+struct Ends {
+    outcome: &'static str,
+    why: String,
+}
+
+/// What keeps it waiting the longest.
+fn reason(begins: Duration, quiet: Option<Duration>, outlook: Option<Outlook>, overflow: Overflow) -> String {
+    let quota = outlook.map_or(Duration::ZERO, |outlook| outlook.first_in);
+    if let Some(quiet) = quiet.filter(|quiet| *quiet >= quota.max(begins)) {
+        return format!("quiet hours end in {} s", quiet.as_secs());
+    }
+    if begins >= quota {
+        return format!("the event is not to be sent before {} s have passed", begins.as_secs());
+    }
+    match outlook.and_then(|outlook| outlook.hold) {
+        Some(hold) => format!("the robot is held: {}", hold.cause.as_str()),
+        None => match overflow {
+            Overflow::Queue => "the robot's quota is used up; it waits for its turn".to_owned(),
+            Overflow::Digest => "the robot's quota is used up; it is folded into a digest with what waits".to_owned(),
+            Overflow::Latest => "the robot's quota is used up; it takes the place of what waits".to_owned(),
+        },
+    }
+}
+
+/// Every message that would be sent, as it would be written.
+fn parts(delivery: &mut Delivery, subscription: &Subscription, now: Moment) -> Result<Vec<PartView>, Ends> {
+    let mut parts = Vec::new();
+    loop {
+        let prepared = platforms::prepare(&Draft { delivery, subscription, now }).map_err(|unsendable| {
+            let Unsendable { code, detail } = unsendable;
+            Ends { outcome: DeadReason::Refused.as_str(), why: format!("{code}: {detail}") }
+        })?;
+        let body = serde_json::from_slice(&prepared.body).unwrap_or_default();
+        parts.push(PartView { bytes: prepared.body.len(), body });
+        if !prepared.part.is_followed() {
+            return Ok(parts);
+        }
+        delivery.part = Part { at: prepared.part.at + 1, ..prepared.part };
+    }
+}
+
+/// What the text of a message depends on, and nothing that opens a door.
+fn without_credential(one: Summary) -> Subscription {
+    Subscription {
+        id: one.id,
+        topic: one.topic,
+        platform: one.platform,
+        robot: one.robot,
+        endpoint: Endpoint::new(String::new()),
+        secret: None,
+        keyword: one.keyword,
+        name: one.name,
+        mentions: one.mentions,
+        state: one.state,
+        options: one.options,
+        created_at: one.created_at,
+    }
+}

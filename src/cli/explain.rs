@@ -1,0 +1,143 @@
+//! `roomcast explain`: what would become of an event, without sending it.
+
+use std::{collections::BTreeMap, io::Read};
+
+use hyper::Method;
+
+use super::{
+    access::failure,
+    args,
+    client::Client,
+    exit::Failure,
+    offline, publish,
+    screen::{Table, note, print, print_json},
+};
+use crate::{
+    admin::{
+        Explainer,
+        wire::{ExplainRequest, Explained, Explanation},
+    },
+    app,
+    clock::Clock,
+    config::Config,
+};
+
+pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), Failure> {
+    let mut request = request(&explain)?;
+    let client = Client::find(&config.admin.socket).await;
+    let direct = match &client {
+        Some(_) => None,
+        None => Some(Explainer {
+            store: offline::open_store(config)?,
+            decoder: app::decoder(config),
+            pace: None,
+            clock: Clock::System,
+        }),
+    };
+    let mut table = Table::new(&["subscription", "name", "platform", "outcome", "first", "last", "parts", "bytes"]);
+    let (mut all, mut hearing, mut notes) = (0_usize, 0_usize, Vec::new());
+    loop {
+        let explained: Explained = match (&client, &direct) {
+            (Some(client), _) => client.ask(Method::POST, "/v1/explain", &request).await?,
+            (None, Some(direct)) => direct.explain(&request).map_err(failure)?,
+            (None, None) => break,
+        };
+        if let Some(mistake) = explained.undecodable {
+            let says = format!("the event would be a dead letter: {}: {}", mistake.code, mistake.detail);
+            return Err(Failure::No(says));
+        }
+        for one in explained.subscriptions {
+            all += 1;
+            hearing += usize::from(!one.parts.is_empty());
+            if explain.json {
+                print_json(&one);
+                continue;
+            }
+            notes.extend(one.why.as_ref().map(|why| format!("{}  {}: {why}", one.subscription, one.outcome)));
+            if explain.bodies {
+                bodies(&one);
+            }
+            row(&mut table, one);
+        }
+        request.after = explained.next;
+        if request.after.is_none() {
+            break;
+        }
+    }
+    if all == 0 {
+        return Err(Failure::No(format!("nobody subscribed to {}", request.topic)));
+    }
+    if !explain.json {
+        table.print("");
+        if !notes.is_empty() {
+            print("");
+            notes.iter().for_each(|line| print(line));
+        }
+        if client.is_none() && hearing > 0 {
+            note("no daemon runs, so nothing is known of quotas and holds");
+        }
+    }
+    if hearing == 0 {
+        return Err(Failure::No(format!("nobody would hear it, of {all} who subscribed")));
+    }
+    Ok(())
+}
+
+fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
+    let body = match &explain.event {
+        None => publish::body(&explain.said)?,
+        Some(path) if path.as_os_str() == "-" => {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
+            text
+        }
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?,
+    };
+    let mut headers = BTreeMap::new();
+    for (name, value) in publish::headers(&explain.said)? {
+        headers.insert(name, value.as_text().unwrap_or_default().to_owned());
+    }
+    for header in &explain.header {
+        let Some((name, value)) = header.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Failure::Usage(format!("--header {header:?}: use NAME=VALUE")));
+        };
+        headers.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(ExplainRequest {
+        topic: publish::topic(&explain.said)?.to_string(),
+        body,
+        headers,
+        content_type: explain.content_type.clone(),
+        urgent: explain.said.urgent,
+        subscription: explain.subscription.clone(),
+        after: None,
+    })
+}
+
+fn row(table: &mut Table, one: Explanation) {
+    let time = |seconds: Option<f64>| match seconds {
+        _ if one.parts.is_empty() => "-".to_owned(),
+        None => "?".to_owned(),
+        Some(0.0) => "now".to_owned(),
+        Some(seconds) => format!("in {seconds:.0} s"),
+    };
+    let (first, last) = (time(one.first_in_seconds), time(one.last_in_seconds));
+    let bytes: Vec<_> = one.parts.iter().map(|part| part.bytes.to_string()).collect();
+    let parts = if bytes.is_empty() { "-".to_owned() } else { bytes.len().to_string() };
+    let bytes = if bytes.is_empty() { "-".to_owned() } else { bytes.join(" + ") };
+    let name = one.name.unwrap_or_else(|| "-".to_owned());
+    table.row([one.subscription, name, one.platform, one.outcome, first, last, parts, bytes]);
+}
+
+/// What one subscription would read.
+fn bodies(one: &Explanation) {
+    for (at, part) in one.parts.iter().enumerate() {
+        let number =
+            if one.parts.len() > 1 { format!(", part {} of {}", at + 1, one.parts.len()) } else { String::new() };
+        print(&format!("# {} on {}{number}, {} bytes", one.subscription, one.platform, part.bytes));
+        print(&serde_json::to_string_pretty(&part.body).unwrap_or_default());
+        print("");
+    }
+}
