@@ -15,7 +15,7 @@ use roomcast::{
         Delivery, Endpoint, EventId, HeaderValue, Mentions, Moment, Options, Platform, Published, RobotId, Secret,
         Subscription, SubscriptionId, SubscriptionState,
     },
-    fanout::{Decoder, Known, Settings},
+    fanout::{Decoder, Known, Settings, Shelf},
     platforms::{Draft, prepare},
 };
 use serde_json::{Map, Value, json};
@@ -81,16 +81,19 @@ fn any_event() -> impl Strategy<Value = Value> {
 
 fn decoder() -> Decoder {
     let minute = Duration::from_secs(60);
-    Decoder::new(Settings {
-        size_max: 1024 * 1024,
-        time_to_live: minute,
-        time_to_live_max: minute,
-        not_before_max: minute,
-    })
+    let settings =
+        Settings { size_max: 1024 * 1024, time_to_live: minute, time_to_live_max: minute, not_before_max: minute };
+    Decoder::new(settings, Shelf::default())
 }
 
 fn known() -> Known {
-    Known { id: EventId::new("e"), received_at: Moment::from_unix_millis(0), expires_at: None, urgent: false }
+    Known {
+        id: EventId::new("e"),
+        received_at: Moment::from_unix_millis(0),
+        expires_at: None,
+        urgent: false,
+        platform: None,
+    }
 }
 
 fn subscription(platform: Platform, keyword: Option<&str>) -> Subscription {

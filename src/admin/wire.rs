@@ -4,6 +4,7 @@ mod credential;
 mod pace;
 mod store;
 mod subscription;
+mod template;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ pub use self::{
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},
     subscription::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest},
+    template::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
     transfer::{ExportPage, ExportRequest, ImportRequest, Imported, RemovedSome},
 };
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::template_args::{Tags, Template};
+
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
 #[command(
@@ -32,6 +34,9 @@ pub(super) enum Command {
     /// Who hears which topic
     #[command(subcommand, visible_alias = "sub")]
     Subscription(Subscription),
+    /// Texts with places for an event's tags
+    #[command(subcommand)]
+    Template(Template),
     /// Publish an event
     Publish(Publish),
     /// What was given up, and why
@@ -313,6 +318,12 @@ pub(super) struct Publish {
     /// Not to be sent before then: a time as in 2026-03-01T08:00:00+08:00, or a span from now as in 30m
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<String>,
+    /// Say what this template says
+    #[arg(long, value_name = "NAME", conflicts_with = "message")]
+    pub template: Option<String>,
+    /// The template's tags
+    #[command(flatten)]
+    pub tags: Tags,
     /// The message; `-` or nothing reads standard input
     pub message: Option<String>,
 }

@@ -19,6 +19,8 @@ mod robot;
 mod screen;
 mod store;
 mod subscription;
+mod template;
+mod template_args;
 
 use std::{path::Path, process::ExitCode};
 
@@ -101,6 +103,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
             Ok(())
         }
         Command::Subscription(command) => subscription::run(&config, command).await,
+        Command::Template(command) => template::run(&config, command).await,
         Command::Publish(event) => publish::run(&config, event).await,
         Command::Dead(command) => dead::run(&config, command).await,
         Command::Robot(command) => robot::run(&config, command).await,

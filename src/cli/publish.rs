@@ -1,11 +1,11 @@
 //! `roomcast publish`: an event from the command line, confirmed by the broker.
 
-use std::io::Read;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{args, exit::Failure, screen::print};
+use super::{args, credentials::read_file, exit::Failure, screen::print, template::read_tags};
 use crate::{
     app,
     broker::{self, Topology},
@@ -16,24 +16,19 @@ use crate::{
 pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
     let topic: TopicName = publish.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))?;
     let headers = publish.not_before.as_deref().map(not_before).transpose()?.unwrap_or_default();
-    let message = match publish.message.as_deref() {
-        Some(message) if message != "-" => message.to_owned(),
-        _ => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
-            text
-        }
-    };
-    if message.trim().is_empty() {
-        return Err(Failure::Usage("the message is empty".to_owned()));
-    }
     let mut event = Map::new();
     if let Some(subject) = publish.subject {
         event.insert("subject".to_owned(), Value::String(subject));
     }
-    event.insert("message".to_owned(), Value::String(message));
+    match publish.template {
+        Some(name) => {
+            event.insert("message_template_name".to_owned(), Value::String(name));
+            event.insert("tags".to_owned(), Value::Object(read_tags(&publish.tags)?));
+        }
+        None => {
+            event.insert("message".to_owned(), Value::String(message(publish.message)?));
+        }
+    }
     if matches!(publish.format, args::Format::Markdown) {
         event.insert("format".to_owned(), Value::String("markdown".to_owned()));
     }
@@ -48,6 +43,18 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
         .map_err(|error| super::broker_failure(&error))?;
     print(id.as_str());
     Ok(())
+}
+
+/// The message that was named, or else what standard input has.
+fn message(named: Option<String>) -> Result<String, Failure> {
+    let message = match named {
+        Some(message) if message != "-" => message,
+        _ => read_file(Path::new("-"))?,
+    };
+    if message.trim().is_empty() {
+        return Err(Failure::Usage("the message is empty".to_owned()));
+    }
+    Ok(message)
 }
 
 /// The header that holds an event back until a time, or for a span.
