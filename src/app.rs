@@ -63,6 +63,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let bound = admin::bind(admin_settings).await?;
     let beyond = Beyond {
         subscriptions: Arc::new(store.clone()),
+        templates: store.templates(),
         post: Arc::new(parts::courier(&config)?),
         clock: Clock::System,
         telemetry: Arc::clone(&telemetry),

@@ -15,7 +15,7 @@ use self::turn::Start;
 use crate::{
     broker::{Carried, Message, Travelling},
     clock::Clock,
-    domain::{Delivery, Event, Moment, Part, Published, Settlement},
+    domain::{DeadReason, Delivery, Event, Moment, Part, Published, Settlement},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
@@ -166,7 +166,7 @@ impl Pipeline {
             return self.close(identity, receipt);
         }
         let now = parts.clock.now();
-        let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent };
+        let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent, platform: None };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => return self.bury(refused.0, identity, refused.1, receipt).await,
@@ -237,13 +237,22 @@ impl Pipeline {
             received_at: travelling.received_at.unwrap_or_else(|| parts.clock.now()),
             expires_at: travelling.expires_at,
             urgent: travelling.urgent,
+            platform: Some(travelling.platform),
         };
-        let subscription = travelling.subscription;
-        let mut delivery = match travelling.into_delivery(|published| parts.decoder.decode(published, known)) {
-            Ok(delivery) => delivery,
+        let (subscription, mut unread) = (travelling.subscription, None);
+        let delivery = travelling.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
+            Ok(event) => Ok(event),
             Err(refused) => {
-                let identity = Identity::of_event(&refused.0, redelivered, &parts.ledger);
-                return self.bury(refused.0, identity, refused.1, receipt).await;
+                let (published, why) = *refused;
+                unread = Some(why.clone());
+                known.unread(published).map_err(|published| (published, why))
+            }
+        });
+        let mut delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err((published, why)) => {
+                let identity = Identity::of_event(&published, redelivered, &parts.ledger);
+                return self.bury(*published, identity, why, receipt).await;
             }
         };
         let identity = Identity::of_delivery(&delivery, &parts.ledger);
@@ -259,21 +268,27 @@ impl Pipeline {
         let tally = Arc::new(Tally::new(identity, receipt).holding(in_hand));
         tally.opened();
         tally.complete();
-        match parts.subscriptions.find(subscription).await? {
-            Some(recipient) => {
-                (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
+        let recipient = parts.subscriptions.find(subscription).await?;
+        if let Some(recipient) = &recipient {
+            (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
+        }
+        let settlement = match (recipient, unread) {
+            (Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
                 // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
                 self.set_out(delivery, recipient, &tally, None);
-                Ok(())
+                return Ok(());
             }
-            None => {
-                self.perform(delivery, Settlement::Dropped).await?;
-                tally.settled(subscription);
-                self.progressed(&tally);
-                Ok(())
+            // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
+            (Some(_), Some(Undecodable { code, detail })) => {
+                Settlement::Dead { reason: DeadReason::Undecodable, code: code.to_owned(), detail }
             }
-        }
+            (None, _) => Settlement::Dropped,
+        };
+        self.perform(delivery, settlement).await?;
+        tally.settled(subscription);
+        self.progressed(&tally);
+        Ok(())
     }
 
     /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.
@@ -331,7 +346,9 @@ impl Pipeline {
             at: self.parts.clock.now(),
         };
         self.outbox.store(step).await?;
-        self.close(identity, receipt)
+        // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.
+        let named = identity.made.is_none();
+        self.close(if named { Identity::redundant(identity.event) } else { identity }, receipt)
     }
 
     /// A message with nothing left to settle.

@@ -13,7 +13,7 @@ use roomcast::{
         Delivery, Endpoint, EventId, Mentions, Moment, Options, Platform, Published, RobotId, Secret, Subscription,
         SubscriptionId, SubscriptionState,
     },
-    fanout::{Decoder, Known, Settings},
+    fanout::{Decoder, Known, Settings, Shelf},
     platforms::{Draft, prepare},
 };
 use serde_json::{Value, json};
@@ -83,8 +83,8 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (U
     let published =
         Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };
     let now = signed.map_or(Moment::from_unix_millis(0), |(at, _)| at);
-    let known = Known { id: EventId::new("e"), received_at: now, expires_at: None, urgent: false };
-    let event = Decoder::new(settings).decode(published, known).map_err(|refused| refused.1).unwrap();
+    let known = Known { id: EventId::new("e"), received_at: now, expires_at: None, urgent: false, platform: None };
+    let event = Decoder::new(settings, Shelf::default()).decode(published, known).map_err(|refused| refused.1).unwrap();
     let endpoint = match platform {
         Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
         Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",

@@ -35,7 +35,7 @@ const NAME_BYTES_MAX: usize = 128;
 /// Does what is asked about subscriptions. Its calls block on the disk.
 #[derive(Clone)]
 pub struct Desk {
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Desk {
@@ -125,7 +125,7 @@ impl Desk {
     /// Writes a backup into a new folder, while the store is in use.
     pub fn backup(&self, request: &BackupRequest) -> Result<BackupView, Refusal> {
         let manifest = self.store.backup(&request.dir)?;
-        Ok(BackupView { subscriptions: manifest.subscriptions, key: manifest.key })
+        Ok(BackupView { subscriptions: manifest.subscriptions, templates: manifest.templates, key: manifest.key })
     }
 
     /// Opens every record and counts what leads nowhere.
@@ -139,6 +139,8 @@ impl Desk {
             keys_without_subscription: found.without_subscription,
             lost_entries: found.lost_entries,
             unindexed: found.unindexed,
+            templates: found.templates,
+            broken_templates: found.broken_templates,
         })
     }
 
@@ -293,7 +295,7 @@ fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), Refus
     Ok(())
 }
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, Refusal> {
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, Refusal> {
     text.map(str::parse).transpose().map_err(invalid)
 }
 
@@ -301,7 +303,7 @@ fn parse_id(id: &str) -> Result<SubscriptionId, Refusal> {
     id.parse().map_err(invalid)
 }
 
-fn invalid(mistake: impl std::fmt::Display) -> Refusal {
+pub(super) fn invalid(mistake: impl std::fmt::Display) -> Refusal {
     Refusal::Invalid(mistake.to_string())
 }
 

@@ -78,6 +78,7 @@ impl Explainer {
             received_at: self.clock.now(),
             expires_at: None,
             urgent: request.urgent,
+            platform: None,
         };
         self.decoder
             .decode(published, known)

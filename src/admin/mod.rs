@@ -1,4 +1,4 @@
-//! The admin API: subscriptions, robots, health, metrics. The only room that names axum.
+//! The admin API: subscriptions, templates, robots, health, metrics. The only room that names axum.
 //!
 //! | route | what it does |
 //! | --- | --- |
@@ -11,6 +11,9 @@
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | let it hear its topic or not |
 //! | `POST /v1/subscriptions/import`, `…/export` | add some hundred; give a page, sealed for another machine |
 //! | `DELETE /v1/topics/{topic}` | remove some of a topic's subscriptions; none are left when it removed none |
+//! | `POST`, `GET /v1/templates` | add a text of a template; list them |
+//! | `GET`, `DELETE /v1/templates/{name}` | show its texts; remove it, or with `?platform=` one of its texts |
+//! | `POST /v1/templates/{name}/render` | what it says with some tags |
 //! | `GET /v1/key` | which master key, and how far a change of keys has come |
 //! | `POST /v1/key/rotation`, `…/rotation/in-place` | rotate to a new master key; say that it is in its place |
 //! | `POST /v1/key/data` | seal everything anew under new data keys |
@@ -27,6 +30,8 @@ mod explain;
 mod problem;
 mod routes;
 mod server;
+mod template_routes;
+mod templates;
 pub mod wire;
 
 pub use desk::{Desk, check};

@@ -8,6 +8,7 @@ use axum::{
 
 use super::wire::Problem;
 use crate::{
+    fanout::TemplateRefused,
     store::{BackupError, StoreError},
     telemetry::with_causes,
 };
@@ -35,8 +36,12 @@ pub enum Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoSuchSubscription { .. } => Self::NotFound(error.to_string()),
-            StoreError::RobotTaken { .. } | StoreError::Rotation { .. } => Self::Invalid(error.to_string()),
+            StoreError::NoSuchSubscription { .. } | StoreError::Template(TemplateRefused::Missing { .. }) => {
+                Self::NotFound(error.to_string())
+            }
+            StoreError::RobotTaken { .. } | StoreError::Rotation { .. } | StoreError::Template(_) => {
+                Self::Invalid(error.to_string())
+            }
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
                 let message = with_causes(&error);

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     Desk, Explainer, Refusal,
+    template_routes::{self, TEMPLATE_BYTES_MAX},
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
         Released, RobotView, RotateRequest, UpdateRequest,
@@ -87,6 +88,7 @@ impl Admin {
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
             .route("/v1/subscriptions/export", post(export))
+            .merge(template_routes::routes())
             .with_state(self.clone())
     }
 }
@@ -121,7 +123,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 
 /// A JSON body whose mistakes are answered in our own form. The parser's words are not repeated: they may hold a piece of the body, and
 /// the body holds a credential.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
@@ -133,7 +135,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
                 Err(Refusal::Invalid("the content type must be application/json".to_owned()))
             }
             Err(JsonRejection::BytesRejection(_)) => Err(Refusal::Invalid(format!(
-                "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import"
+                "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import, or {TEMPLATE_BYTES_MAX} for a template"
             ))),
             Err(_) => Err(Refusal::Invalid("the body is not the JSON that this route takes".to_owned())),
         }
@@ -265,7 +267,9 @@ fn rfc3339(at: Moment) -> String {
 }
 
 /// The store blocks on the disk, so it is asked on a thread that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => {

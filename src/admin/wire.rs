@@ -5,6 +5,7 @@ mod explain;
 mod pace;
 mod store;
 mod subscription;
+mod template;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use self::{
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},
     subscription::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest},
+    template::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
     transfer::{ExportPage, ExportRequest, ImportRequest, Imported, RemovedSome},
 };
 

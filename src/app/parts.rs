@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::Secret,
-    fanout::{Decoder, Settings as DecoderSettings, Subscriptions},
+    fanout::{Decoder, Settings as DecoderSettings, Shelf, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::Parts,
     send::{Courier, CourierSettings, Post, Sender},
@@ -76,6 +76,8 @@ pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppErro
 pub struct Beyond {
     /// Finds who subscribed.
     pub subscriptions: Arc<dyn Subscriptions>,
+    /// Where templates stand.
+    pub templates: Shelf,
     /// Posts requests.
     pub post: Arc<dyn Post>,
     /// What time it is.
@@ -87,7 +89,7 @@ pub struct Beyond {
 /// Builds what every session's pipeline shares. Opens ledger and journal, and takes up where the last process ended. Says as well whether all that it
 /// had sent is known.
 pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppError> {
-    let Beyond { subscriptions, post, clock, telemetry } = beyond;
+    let Beyond { subscriptions, templates, post, clock, telemetry } = beyond;
     let now = clock.now();
     let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
     let ledger = Ledger::open(ledger, now)?;
@@ -97,7 +99,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
     let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, now);
     pace.recall(recalled.notes);
     let parts = Arc::new(Parts {
-        decoder: decoder(config),
+        decoder: decoder(config, templates),
         subscriptions,
         pace,
         sender: Sender::new(post, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
@@ -122,15 +124,16 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
     Ok((parts, recalled.complete))
 }
 
-/// What reads events.
+/// What reads events, with the templates on this shelf.
 #[must_use]
-pub fn decoder(config: &Config) -> Decoder {
-    Decoder::new(DecoderSettings {
+pub fn decoder(config: &Config, templates: Shelf) -> Decoder {
+    let settings = DecoderSettings {
         size_max: config.event.size_max,
         time_to_live: config.event.time_to_live,
         time_to_live_max: config.event.time_to_live_max,
         not_before_max: config.event.not_before_max,
-    })
+    };
+    Decoder::new(settings, templates)
 }
 
 /// For how long it matters that a robot was sent a message: its longest window, and the time an answer may take.

@@ -1,12 +1,14 @@
 //! The command tree. Owns names and help; what each command does is in the file of its family.
 
 mod publish;
+mod template;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use publish::{Explain, Format, Publish, Said};
+pub(super) use template::{Add as AddTemplate, Engine, Tags, Template};
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
@@ -36,6 +38,9 @@ pub(super) enum Command {
     /// Who hears which topic
     #[command(subcommand, visible_alias = "sub")]
     Subscription(Subscription),
+    /// Texts with places for an event's tags
+    #[command(subcommand)]
+    Template(Template),
     /// Publish an event
     Publish(Publish),
     /// Say what would become of an event, without sending it: who hears it, who does not and why, what each would read, and when

@@ -114,7 +114,7 @@ fn two_lines(text: &str) -> (String, Option<String>) {
     (lines.next().unwrap_or_default(), lines.next())
 }
 
-fn read_file(path: &Path) -> Result<String, Failure> {
+pub(super) fn read_file(path: &Path) -> Result<String, Failure> {
     if path == Path::new("-") {
         let mut text = String::new();
         io::stdin()

@@ -204,6 +204,7 @@ fn summary(what: &str, total: usize, count: &BTreeMap<String, usize>) -> Result<
 fn advice(letter: &DeadLetter) -> &'static str {
     match letter.platform {
         Some(platform) => platforms::advice(platform, letter.reason, &letter.code),
+        None if letter.code == "template" => platforms::TEMPLATE_ADVICE,
         None => "the publisher sent what is no event; the detail says where the mistake is",
     }
 }

@@ -1,6 +1,6 @@
 //! `roomcast explain`: what would become of an event, without sending it.
 
-use std::{collections::BTreeMap, io::Read};
+use std::collections::BTreeMap;
 
 use hyper::Method;
 
@@ -8,6 +8,7 @@ use super::{
     access::failure,
     args,
     client::Client,
+    credentials::read_file,
     exit::Failure,
     offline, publish,
     screen::{Table, note, print, print_json},
@@ -27,12 +28,11 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
     let client = Client::find(&config.admin.socket).await;
     let direct = match &client {
         Some(_) => None,
-        None => Some(Explainer {
-            store: offline::open_store(config)?,
-            decoder: app::decoder(config),
-            pace: None,
-            clock: Clock::System,
-        }),
+        None => {
+            let store = offline::open_store(config)?;
+            let decoder = app::decoder(config, store.templates());
+            Some(Explainer { store, decoder, pace: None, clock: Clock::System })
+        }
     };
     let mut table = Table::new(&["subscription", "name", "platform", "outcome", "first", "last", "parts", "bytes"]);
     let (mut all, mut hearing, mut notes) = (0_usize, 0_usize, Vec::new());
@@ -86,14 +86,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
 fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
     let body = match &explain.event {
         None => publish::body(&explain.said)?,
-        Some(path) if path.as_os_str() == "-" => {
-            let mut text = String::new();
-            let read = std::io::stdin().read_to_string(&mut text);
-            read.map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
-            text
-        }
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?,
+        Some(path) => read_file(path)?,
     };
     let mut headers = BTreeMap::new();
     for (name, value) in publish::headers(&explain.said)? {

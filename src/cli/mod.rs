@@ -20,6 +20,7 @@ mod robot;
 mod screen;
 mod store;
 mod subscription;
+mod template;
 
 use std::{path::Path, process::ExitCode};
 
@@ -102,6 +103,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
             Ok(())
         }
         Command::Subscription(command) => subscription::run(&config, command).await,
+        Command::Template(command) => template::run(&config, command).await,
         Command::Publish(event) => publish::run(&config, event).await,
         Command::Explain(event) => explain::run(&config, event).await,
         Command::Dead(command) => dead::run(&config, command).await,

@@ -1,11 +1,11 @@
 //! `roomcast publish`: an event from the command line, confirmed by the broker.
 
-use std::io::Read;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{args, exit::Failure, screen::print};
+use super::{args, credentials::read_file, exit::Failure, screen::print, template::read_tags};
 use crate::{
     app,
     broker::{self, Topology},
@@ -36,24 +36,19 @@ pub(super) fn headers(said: &args::Said) -> Result<Headers, Failure> {
 
 /// The event's body. A message that was not given is read from standard input.
 pub(super) fn body(said: &args::Said) -> Result<String, Failure> {
-    let message = match said.message.as_deref() {
-        Some(message) if message != "-" => message.to_owned(),
-        _ => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
-            text
-        }
-    };
-    if message.trim().is_empty() {
-        return Err(Failure::Usage("the message is empty".to_owned()));
-    }
     let mut event = Map::new();
     if let Some(subject) = &said.subject {
         event.insert("subject".to_owned(), Value::String(subject.clone()));
     }
-    event.insert("message".to_owned(), Value::String(message));
+    match &said.template {
+        Some(name) => {
+            event.insert("message_template_name".to_owned(), Value::String(name.clone()));
+            event.insert("tags".to_owned(), Value::Object(read_tags(&said.tags)?));
+        }
+        None => {
+            event.insert("message".to_owned(), Value::String(message(said.message.as_deref())?));
+        }
+    }
     if matches!(said.format, args::Format::Markdown) {
         event.insert("format".to_owned(), Value::String("markdown".to_owned()));
     }
@@ -61,6 +56,18 @@ pub(super) fn body(said: &args::Said) -> Result<String, Failure> {
         event.insert("time_to_live".to_owned(), seconds.into());
     }
     Ok(Value::Object(event).to_string())
+}
+
+/// The message that was named, or else what standard input has.
+fn message(named: Option<&str>) -> Result<String, Failure> {
+    let message = match named {
+        Some(message) if message != "-" => message.to_owned(),
+        _ => read_file(Path::new("-"))?,
+    };
+    if message.trim().is_empty() {
+        return Err(Failure::Usage("the message is empty".to_owned()));
+    }
+    Ok(message)
 }
 
 /// The header that holds an event back until a time, or for a span.

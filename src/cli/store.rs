@@ -81,10 +81,11 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     let made: BackupView =
         access.ask(Method::POST, "/v1/store/backup", request, |desk, request| desk.backup(&request)).await?;
     print(&format!(
-        "{}: {} subscriptions, opened by the master key {}; keep its file keys apart from records",
+        "{}: {} subscriptions, opened by the master key {}, and {} texts of templates; keep its file keys apart from records",
         dir.display(),
         made.subscriptions,
-        made.key
+        made.key,
+        made.templates
     ));
     Ok(())
 }
@@ -98,10 +99,11 @@ fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf]) -> Result<
         return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));
     }
     print(&format!(
-        "{}: {} subscriptions restored and opened, {} left out as they were removed since",
+        "{}: {} subscriptions restored and opened, {} left out as they were removed since; {} texts of templates",
         settings.dir.display(),
         restored.subscriptions,
-        restored.removed
+        restored.removed,
+        restored.templates
     ));
     Ok(())
 }
@@ -128,10 +130,13 @@ async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
             ("keys without a subscription", found.keys_without_subscription),
             ("index entries that lead nowhere", found.lost_entries),
             ("subscriptions that an index misses", found.unindexed),
+            ("whole texts of templates", found.templates),
+            ("broken texts of templates", found.broken_templates.len()),
         ] {
             print(&format!("{what:<36} {count}"));
         }
         found.broken.iter().for_each(|id| print(&format!("does not open: {id}")));
+        found.broken_templates.iter().for_each(|one| print(&format!("template cannot be read: {one}")));
     }
     if found.ok { Ok(()) } else { Err(Failure::Internal("the store is not as it should be".to_owned())) }
 }

@@ -16,6 +16,7 @@ mod robot;
 mod secret;
 mod settlement;
 mod subscription;
+mod template;
 mod topic;
 mod verdict;
 
@@ -35,5 +36,6 @@ pub use subscription::{
     GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, TooLong, UnknownOverflow,
     UnknownState, UnknownTooLong, UnreadableGroup, UnreadableId,
 };
+pub use template::{Audience, Engine, Template, TemplateName, UnknownAudience, UnknownEngine, UnreadableName};
 pub use topic::{TopicMistake, TopicName};
 pub use verdict::{Answer, Verdict};

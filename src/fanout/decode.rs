@@ -9,10 +9,13 @@ use super::{
     cloudevent::{CloudEvent, Data, unwrap},
     not_before::not_before,
     structure::read_structure,
+    templates::{Shelf, Tags, Unwritten},
     undecodable::{Undecodable, mistake},
     wire::EventWire,
 };
-use crate::domain::{Attributes, Content, Event, EventId, Mentions, Moment, Passage, Published, TopicName};
+use crate::domain::{
+    Attributes, Audience, Content, Entry, Event, EventId, Mentions, Moment, Passage, Platform, Published, TopicName,
+};
 
 /// What bounds an event.
 #[derive(Clone, Debug)]
@@ -28,6 +31,7 @@ pub struct Settings {
 }
 
 /// What is known of an event from the message around its body.
+#[derive(Clone, Debug)]
 pub struct Known {
     /// Its name.
     pub id: EventId,
@@ -37,6 +41,25 @@ pub struct Known {
     pub expires_at: Option<Moment>,
     /// Whether it came through the urgent exchange.
     pub urgent: bool,
+    /// For which platform it is read, if for one alone: then its template says nothing for the others, and cannot fail there.
+    pub platform: Option<Platform>,
+}
+
+impl Known {
+    /// The event of a message that cannot be read, with nothing to say, for a delivery of it that is given up. Gives the message back if not even its
+    /// topic is one.
+    pub fn unread(self, published: Published) -> Result<Event, Box<Published>> {
+        let Ok(topic) = published.routing_key.parse() else { return Err(Box::new(published)) };
+        Ok(Event {
+            id: self.id,
+            topic,
+            content: Content::default(),
+            urgent: self.urgent,
+            received_at: self.received_at,
+            expires_at: self.expires_at.unwrap_or(self.received_at),
+            published,
+        })
+    }
 }
 
 /// Messages of this AMQP priority or above overtake.
@@ -46,18 +69,19 @@ const URGENT_PRIORITY: u8 = 5;
 #[derive(Clone, Debug)]
 pub struct Decoder {
     settings: Settings,
+    shelf: Shelf,
 }
 
 impl Decoder {
-    /// A decoder within these bounds.
+    /// A decoder within these bounds, which takes templates from this shelf.
     #[must_use]
-    pub const fn new(settings: Settings) -> Self {
-        Self { settings }
+    pub const fn new(settings: Settings, shelf: Shelf) -> Self {
+        Self { settings, shelf }
     }
 
     /// Reads an event; gives the message back with the mistake if it cannot be read.
     pub fn decode(&self, published: Published, known: Known) -> Result<Event, Box<(Published, Undecodable)>> {
-        match self.content(&published) {
+        match self.content(&published, known.platform) {
             Ok((topic, content, asked)) => {
                 let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
                 let received_at = match known.expires_at {
@@ -81,7 +105,11 @@ impl Decoder {
         }
     }
 
-    fn content(&self, published: &Published) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
+    fn content(
+        &self,
+        published: &Published,
+        platform: Option<Platform>,
+    ) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
         let size = published.body.len();
         if size > self.settings.size_max {
             return Err(Undecodable {
@@ -105,7 +133,7 @@ impl Decoder {
         };
         let asked = wire.time_to_live.map(Duration::from_secs);
         let attributes = attributes_of(&wire.message_attributes, around, &published.headers)?;
-        Ok((topic, Content { attributes, ..content_of(wire)? }, asked))
+        Ok((topic, Content { attributes, ..content_of(wire, &self.shelf, platform)? }, asked))
     }
 }
 
@@ -125,7 +153,8 @@ fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
     })
 }
 
-fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
+/// What the event says: the structure wins over the template, the template over the message.
+fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Result<Content, Undecodable> {
     let mut content = Content {
         subject: wire.subject.filter(|subject| !subject.is_empty()),
         format: wire.format.unwrap_or_default().into(),
@@ -134,15 +163,29 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
         mentions: wire.at.map(Mentions::from).unwrap_or_default(),
         attributes: Attributes::default(),
     };
-    if let Some(structure) = wire.message_structure {
-        read_structure(structure, &mut content)?;
-    } else if content.message.is_none() {
-        return Err(mistake(match wire.message_template_name {
-            Some(_) => {
-                "message_template_name: templates are not supported by this version; send message or message_structure"
+    let template = wire.message_template_name.filter(|name| !name.is_empty());
+    match (wire.message_structure, template) {
+        (Some(structure), _) => read_structure(structure, &mut content)?,
+        (None, Some(name)) => {
+            let failed = |why: Unwritten| Undecodable { code: "template", detail: why.to_string() };
+            let tags = Tags::read(wire.tags.unwrap_or_default()).map_err(|mistake| failed(mistake.into()))?;
+            let templates = shelf.now();
+            let said = match platform {
+                // What is said to one is all that is said.
+                Some(one) => templates.write_for(one, &name, &tags).map(|said| vec![(Audience::Everybody, said.1)]),
+                None => templates.write(&name, &tags),
+            };
+            for (audience, passage) in said.map_err(failed)? {
+                match audience {
+                    Audience::Everybody => content.message = Some(passage),
+                    Audience::On(platform) => content.entries.push((platform, Entry::Text(passage))),
+                }
             }
-            None => "neither message nor message_structure says anything",
-        }));
+        }
+        (None, None) if content.message.is_none() => {
+            return Err(mistake("neither message nor message_structure nor a template says anything"));
+        }
+        (None, None) => {}
     }
     Ok(content)
 }
@@ -150,21 +193,42 @@ fn content_of(wire: EventWire) -> Result<Content, Undecodable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Format, Piece, Platform};
+    use crate::{
+        domain::{Engine, Format, Piece, Template},
+        fanout::Templates,
+    };
 
     fn decode_from(topic: &str, body: &str) -> Result<Event, Undecodable> {
-        let decoder = Decoder::new(Settings {
+        decode_for(None, topic, body)
+    }
+
+    fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
+        let settings = Settings {
             size_max: 1000,
             time_to_live: Duration::from_secs(60),
             time_to_live_max: Duration::from_secs(600),
             not_before_max: Duration::from_secs(3600),
-        });
+        };
+        let text = |name: &str, audience, engine, text: &str| Template {
+            name: name.parse().unwrap(),
+            audience,
+            engine,
+            format: (engine == Engine::Jinja).then_some(Format::Markdown),
+            text: text.to_owned(),
+            written_at: Moment::from_unix_millis(0),
+        };
+        let kept = [
+            text("down", Audience::Everybody, Engine::Tags, "{host} is down"),
+            text("down", Audience::On(Platform::Lark), Engine::Jinja, "# {{ host }}\n{{ why }}"),
+        ];
+        let decoder = Decoder::new(settings, Shelf::new(Templates::kept(kept)));
         let published = Published { routing_key: topic.into(), body: body.as_bytes().to_vec(), ..Published::default() };
         let known = Known {
             id: EventId::new("e1"),
             received_at: Moment::from_unix_millis(1_000_000),
             expires_at: None,
             urgent: false,
+            platform,
         };
         decoder.decode(published, known).map_err(|refused| refused.1)
     }
@@ -199,9 +263,17 @@ mod tests {
             (r#"{"message":"x","format":"html"}"#, "json", "unknown variant `html`"),
             (r#"{"message":"x","time_to_live":-1}"#, "json", "time_to_live"),
             (r#"{"message":"x","time_to_live":"soon"}"#, "json", "time_to_live"),
-            ("{}", "content", "neither message nor message_structure"),
-            (r#"{"message":""}"#, "content", "neither message nor message_structure"),
-            (r#"{"message_template_name":"t"}"#, "content", "message_template_name"),
+            ("{}", "content", "neither message nor message_structure nor a template"),
+            (r#"{"message":"","message_template_name":""}"#, "content", "neither message nor message_structure"),
+            (r#"{"message":"m","message_template_name":"t"}"#, "template", "there is no template t"),
+            (r#"{"message_template_name":"a b"}"#, "template", "\"a b\" is no name of a template"),
+            (
+                r#"{"message_template_name":"down","tags":{"host":7}}"#,
+                "template",
+                "template down for lark: line 2: undefined value: `why`",
+            ),
+            (r#"{"message_template_name":"down","tags":[]}"#, "template", "tags is a list"),
+            (r#"{"message_template_name":"down","tags":{"a b":"c"}}"#, "template", "tag \"a b\" has no possible name"),
             (r#"{"message_structure":{"lark":7,"default":"d"}}"#, "content", "message_structure.lark is a number"),
             (r#"{"message_structure":"nonsense"}"#, "json", "message_structure"),
         ] {
@@ -211,6 +283,35 @@ mod tests {
         }
         assert_eq!(decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000))).unwrap_err().code, "size");
         assert_eq!(decode_from("", r#"{"message":"x"}"#).unwrap_err().code, "topic");
+    }
+
+    #[test]
+    fn a_template_wins_over_the_message_and_a_structure_over_both() {
+        let said = |event: &Event, platform| match event.content.piece_for(platform).unwrap() {
+            Piece::Text(passage) => (passage.text.clone(), passage.format),
+            Piece::Native(_) => panic!("no text"),
+        };
+        let templated = r#""message":"m","message_template_name":"down","tags":{"host":"db-1","why":"w","unused":"x"}"#;
+        let event = decode(&format!("{{{templated}}}")).unwrap();
+        assert_eq!(said(&event, Platform::WeCom), ("db-1 is down".to_owned(), None));
+        assert_eq!(said(&event, Platform::Lark), ("# db-1\nw".to_owned(), Some(Format::Markdown)));
+        let event = decode(&format!(r#"{{{templated},"message_structure":{{"default":"d"}}}}"#)).unwrap();
+        assert_eq!(said(&event, Platform::Lark), ("d".to_owned(), None));
+        // Tags that nobody asked for are not even read.
+        assert!(decode(r#"{"message":"m","tags":7}"#).is_ok());
+    }
+
+    #[test]
+    fn an_event_that_is_read_for_one_platform_does_not_fail_for_another() {
+        let body = r#"{"message_template_name":"down","tags":{"host":"db-1"}}"#;
+        assert_eq!(decode(body).unwrap_err().code, "template");
+        let event = decode_for(Some(Platform::WeCom), "ops", body).unwrap();
+        assert_eq!(event.content.piece_for(Platform::WeCom), Some(Piece::Text(&"db-1 is down".into())));
+        assert!(decode_for(Some(Platform::Lark), "ops", body).is_err());
+        let whole = r#"{"message_template_name":"down","tags":{"host":"db-1","why":"w"}}"#;
+        let event = decode_for(Some(Platform::Lark), "ops", whole).unwrap();
+        let said = Passage { format: Some(Format::Markdown), ..Passage::from("# db-1\nw") };
+        assert_eq!(event.content.piece_for(Platform::Lark), Some(Piece::Text(&said)));
     }
 
     #[test]

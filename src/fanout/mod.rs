@@ -10,6 +10,7 @@ mod not_before;
 mod policy;
 mod structure;
 mod subscriptions;
+mod templates;
 mod undecodable;
 mod wire;
 
@@ -17,4 +18,5 @@ pub use cloudevent::named;
 pub use decode::{Decoder, Known, Settings};
 pub use policy::{PolicyMistake, read_policy, write_policy};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};
+pub use templates::{BadTag, NAMES_MAX, Shelf, Tags, TemplateRefused, Templates, UnreadableTemplate, Unwritten};
 pub use undecodable::Undecodable;

@@ -12,6 +12,8 @@ pub(super) struct EventWire {
     pub(super) format: Option<FormatWire>,
     pub(super) message_structure: Option<StructureWire>,
     pub(super) message_template_name: Option<String>,
+    /// Read where a template is named: without one they mean nothing.
+    pub(super) tags: Option<Value>,
     #[serde(default, deserialize_with = "seconds")]
     pub(super) time_to_live: Option<u64>,
     pub(super) at: Option<AtWire>,

@@ -2,6 +2,9 @@
 
 use crate::domain::{DeadReason, Platform};
 
+/// What to do about an event, or a delivery of one, whose template is missing or fails.
+pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or mend the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
+
 /// What to do about a delivery that was given up for this reason with this code.
 #[must_use]
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
@@ -53,6 +56,7 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::Poison, ..) => {
             "the broker handed it over too often without an outcome: look for crashes in the log, then redrive"
         }
+        (DeadReason::Undecodable, _, "template") => TEMPLATE_ADVICE,
         (DeadReason::Undecodable, ..) => {
             "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"
         }

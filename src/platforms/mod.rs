@@ -17,7 +17,7 @@ mod share;
 mod text;
 mod wecom;
 
-pub use advice::advice;
+pub use advice::{TEMPLATE_ADVICE, advice};
 pub use answer::{Response, read_answer};
 pub use digest::digest;
 pub use endpoint::{EndpointMistake, check_endpoint};

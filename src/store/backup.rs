@@ -5,6 +5,7 @@
 //! | `records` | every subscription's row, sealed | worthless without `keys` |
 //! | `keys` | the key ring and every subscription's slot | worthless without the master key |
 //! | `removed` | what was removed before the backup | |
+//! | `templates` | every template, in the clear | missing in backups of format 1 |
 //! | `backup.json` | format, counts; written last, so that a backup without it is none | |
 
 use std::{
@@ -28,14 +29,17 @@ use super::{
     slot::{self, Content, Slot},
     slots::{RUN, Slots},
     subscriptions::Store,
+    templates,
 };
 use crate::domain::SubscriptionId;
 
 const RECORDS_MAGIC: &[u8; 16] = b"roomcast records";
 const KEYS_MAGIC: &[u8; 16] = b"roomcast keys  1";
-const BACKUP_FORMAT: u8 = 1;
-/// No row is longer: name, keyword and mentions come in one request of 64 KiB.
-const ROW_BYTES_MAX: usize = 256 * 1024;
+const TEMPLATES_MAGIC: &[u8; 16] = b"roomcast tmpls 1";
+/// The form that is written; format 1 had no templates.
+const BACKUP_FORMAT: u8 = 2;
+/// Nothing is longer: name, keyword and mentions of a row come in one request of 64 KiB, and a template has at most 256 KiB.
+const FRAME_BYTES_MAX: usize = 320 * 1024;
 
 /// What a backup says of itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -44,6 +48,9 @@ pub struct Manifest {
     pub format: u8,
     /// How many subscriptions it holds.
     pub subscriptions: usize,
+    /// How many texts of templates it holds.
+    #[serde(default)]
+    pub templates: usize,
     /// The id of the master key that opens it.
     pub key: String,
 }
@@ -55,6 +62,8 @@ pub struct Restored {
     pub subscriptions: usize,
     /// How many were left out, as they were removed after the backup.
     pub removed: usize,
+    /// How many texts of templates the new store has.
+    pub templates: usize,
 }
 
 /// Why there is no backup, or no store made from one.
@@ -120,9 +129,14 @@ impl Store {
         if self.one_key()? != key {
             return Err(BackupError::Rotating);
         }
-        end(records).and_then(|()| end(keys)).map_err(written)?;
+        let mut texts = begin(&to.join("templates"), TEMPLATES_MAGIC).map_err(written)?;
+        let templates = self.0.kept_templates()?;
+        for one in &templates {
+            frame(&mut texts, &templates::to_backup(one)).map_err(written)?;
+        }
+        end(records).and_then(|()| end(keys)).and_then(|()| end(texts)).map_err(written)?;
         fs::copy(self.dir().join("removed"), to.join("removed")).map_err(written)?;
-        let manifest = Manifest { format: BACKUP_FORMAT, subscriptions, key };
+        let manifest = Manifest { format: BACKUP_FORMAT, subscriptions, templates: templates.len(), key };
         let text = serde_json::to_vec_pretty(&manifest).map_err(|error| written(error.into()))?;
         let mut file = create(&to.join("backup.json")).map_err(written)?;
         file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| sync_folder(to)).map_err(written)?;
@@ -192,8 +206,9 @@ fn manifest(from: &Path) -> Result<Manifest, BackupError> {
         fs::read(from.join("backup.json")).map_err(|error| none(format!("backup.json cannot be read: {error}")))?;
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|_| none("backup.json is not as one of this version".to_owned()))?;
-    if manifest.format != BACKUP_FORMAT {
-        return Err(none(format!("it is of format {}, and this roomcast knows {BACKUP_FORMAT}", manifest.format)));
+    if !(1..=BACKUP_FORMAT).contains(&manifest.format) {
+        let why = format!("it is of format {}, and this roomcast knows formats up to {BACKUP_FORMAT}", manifest.format);
+        return Err(none(why));
     }
     Ok(manifest)
 }
@@ -230,7 +245,7 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
     }
     slots.put_back(&held).map_err(written)?;
     let mut records = Frames::open(&from.join("records"), RECORDS_MAGIC).map_err(read("records"))?;
-    let (mut rows, mut seen, mut restored) = (Vec::new(), 0, Restored { subscriptions: 0, removed: 0 });
+    let (mut rows, mut seen, mut restored) = (Vec::new(), 0, Restored { subscriptions: 0, removed: 0, templates: 0 });
     while let Some(bytes) = records.next().map_err(read("records"))? {
         let row =
             bytes.split_first_chunk::<16>().and_then(|(id, row)| Row::decode(SubscriptionId::from_bytes(*id), row));
@@ -252,9 +267,30 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
             format!("it should hold {} subscriptions; it has {seen} records and {count} keys", manifest.subscriptions);
         return Err(none(why));
     }
+    restored.templates = fill_templates(from, &db, manifest)?;
     db.engine().set_word(engine::EPOCH_WORD, &epoch.to_be_bytes())?;
     db.engine().set_word(engine::FORMAT_WORD, &[FORMAT])?;
     Ok(restored)
+}
+
+/// Brings templates back; says how many texts.
+fn fill_templates(from: &Path, db: &Db, manifest: &Manifest) -> Result<usize, BackupError> {
+    if manifest.format < 2 {
+        return Ok(0);
+    }
+    let none = |why: String| BackupError::NoBackup { path: from.to_owned(), why };
+    let read = |source| BackupError::File { path: from.join("templates"), verb: "read", source };
+    let mut frames = Frames::open(&from.join("templates"), TEMPLATES_MAGIC).map_err(read)?;
+    let mut count = 0;
+    while let Some(bytes) = frames.next().map_err(read)? {
+        let template = templates::from_backup(&bytes);
+        db.put_template(&template.ok_or_else(|| none("templates holds something that is none".to_owned()))?)?;
+        count += 1;
+    }
+    if count == manifest.templates {
+        return Ok(count);
+    }
+    Err(none(format!("it should hold {} texts of templates, and has {count}", manifest.templates)))
 }
 
 /// What was removed stays removed in later restorations as well.
@@ -318,7 +354,7 @@ impl Frames {
         }
         let (length, check) = head.split_first_chunk::<4>().ok_or_else(broken)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(io::Error::other)?;
-        if length > ROW_BYTES_MAX {
+        if length > FRAME_BYTES_MAX {
             return Err(broken());
         }
         let mut content = vec![0; length];

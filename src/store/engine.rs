@@ -41,6 +41,7 @@ pub(super) struct Trees {
     pub(super) rows: Tree,
     pub(super) ids: Tree,
     pub(super) robots: Tree,
+    pub(super) templates: Tree,
     /// Of format 1: id → row, and topic, 0, id → nothing.
     pub(super) old_rows: Tree,
     pub(super) old_topics: Tree,
@@ -183,11 +184,11 @@ fn open_trees(dir: &Path) -> Result<Trees, StoreError> {
     };
     let db = opened.map_err(|error| error.into_store_error(dir, "opened"))?;
     let tree = |name: &str| db.open_tree(name).map_err(|error| Unopened::from(error).into_store_error(dir, "opened"));
-    let (rows, ids, robots) = (tree("rows")?, tree("ids")?, tree("robots")?);
+    let (rows, ids, robots, templates) = (tree("rows")?, tree("ids")?, tree("robots")?, tree("templates")?);
     let (old_rows, old_topics) = (tree("subscriptions")?, tree("topics")?);
     let file = File::open(folder.join("db")).map_err(failed)?;
     sync_folder(&folder).and_then(|()| sync_folder(dir)).map_err(failed)?;
-    Ok(Trees { db, rows, ids, robots, old_rows, old_topics, file })
+    Ok(Trees { db, rows, ids, robots, templates, old_rows, old_topics, file })
 }
 
 enum Unopened {

@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::domain::{SubscriptionId, TopicName};
+use crate::{
+    domain::{SubscriptionId, TopicName},
+    fanout::TemplateRefused,
+};
 
 /// Why a call on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +16,9 @@ pub enum StoreError {
         /// The id that was asked for.
         id: SubscriptionId,
     },
+    /// Templates are not changed as asked.
+    #[error(transparent)]
+    Template(#[from] TemplateRefused),
     /// The new webhook is subscribed to the topic already.
     #[error("the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one")]
     RobotTaken {

@@ -1,8 +1,8 @@
-//! What is kept on disk: subscriptions, the slots of their data keys, the ledger. The only room that names sled.
+//! What is kept on disk: subscriptions, the slots of their data keys, templates, the ledger. The only room that names sled.
 //!
 //! | file | what it holds | how it is written |
 //! | --- | --- | --- |
-//! | `db/` | subscriptions, sealed (sled) | transaction, flush, `sync_data` |
+//! | `db/` | subscriptions, sealed; templates (sled) | transaction, flush, `sync_data` |
 //! | `slots` | wrapped data keys, 128 bytes each | in place, `sync_data` |
 //! | `keyring` | which master key opens the store, during a rotation which two | in place, in two copies, `sync_all` |
 //! | `removed` | ids of what was removed, for restorations | appended, `sync_data` |
@@ -39,6 +39,7 @@ mod shapes;
 mod slot;
 mod slots;
 mod subscriptions;
+mod templates;
 mod verify;
 
 pub use backup::{BackupError, Manifest, Restored, restore};
@@ -57,5 +58,7 @@ pub use verify::Verified;
 mod erasure_tests;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod template_tests;
 #[cfg(test)]
 mod tests;

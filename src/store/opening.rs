@@ -3,7 +3,8 @@
 //! | format | what it is | step to the next |
 //! | --- | --- | --- |
 //! | 1 | rows by id, slots without epochs, the key's check in the database | rows go to their topics, every row and slot is looked at, a key ring is made |
-//! | 2 | rows by topic, slots with epochs, key ring | |
+//! | 2 | rows by topic, slots with epochs, key ring | none: what is new in 3 is not there yet |
+//! | 3 | templates | |
 //!
 //! A step that is interrupted is taken again at the next start. A format that is not known here is refused. Rows and records have
 //! versions of their own (`row.rs`, `record.rs`): they stay as they are until they are sealed anew.
@@ -25,14 +26,18 @@ use super::{
     slot::Content,
     slots::{self, Slots},
     subscriptions::{Open, Store, Writer},
+    templates,
 };
 use crate::{
     crypto::{Keys, MasterKey},
     domain::SubscriptionId,
+    fanout::Shelf,
 };
 
 /// The format that is written.
-pub(super) const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 3;
+/// The first format in which slots have epochs and there is a key ring.
+const EPOCHS: u8 = 2;
 /// No crash leaves more keys behind than are written together, with as many that they replace.
 const UNNAMED_MAX: usize = 2 * TOGETHER_MAX;
 /// In whose presence every row and slot is looked at: the store was put together from parts.
@@ -56,13 +61,22 @@ impl Store {
             // sled opens what it cannot read as if less, or nothing, had ever been written.
             return Err(db.damaged("its database has lost what was written last"));
         }
-        let thorough = found.first_version || format != Some(FORMAT) || dir.join(UNVERIFIED).exists();
+        let thorough =
+            found.first_version || format.is_none_or(|found| found < EPOCHS) || dir.join(UNVERIFIED).exists();
         let removed = Removed::open(&dir.join("removed"));
         let removed = removed.map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source })?;
-        let open =
-            assemble(dir, db, ring.ring, Writer { slots: found.slots, keyring: ring.file, removed }, ring.by_new, lock);
+        let shelf = templates::shelf(&db)?;
+        let open = assemble(
+            dir,
+            db,
+            shelf,
+            ring.ring,
+            Writer { slots: found.slots, keyring: ring.file, removed },
+            ring.by_new,
+            lock,
+        );
         if format == Some(1) {
-            tracing::info!("bringing the store from format 1 to format 2");
+            tracing::info!("bringing the store from format 1 to format {FORMAT}");
             while open.db.migrate(1024)? > 0 {}
         }
         if thorough {
@@ -85,7 +99,7 @@ fn open_ring(dir: &Path, db: &Db, format: Option<u8>, master: &MasterKey) -> Res
     if Keyring::exists(dir) {
         return Keyring::open(dir, master);
     }
-    if format == Some(FORMAT) {
+    if format.is_some_and(|found| found >= EPOCHS) {
         return Err(db.damaged("the file keyring is missing"));
     }
     let check = db.engine().word("key check")?;
@@ -95,11 +109,12 @@ fn open_ring(dir: &Path, db: &Db, format: Option<u8>, master: &MasterKey) -> Res
     Keyring::create(dir, master)
 }
 
-fn assemble(dir: &Path, db: Db, ring: Ring, writer: Writer, by_new: bool, lock: Lock) -> Open {
+fn assemble(dir: &Path, db: Db, shelf: Shelf, ring: Ring, writer: Writer, by_new: bool, lock: Lock) -> Open {
     let table = writer.slots.table();
     Open {
         dir: dir.to_owned(),
         rotation: super::rotate::Rotation::new(by_new),
+        shelf,
         ring: ArcSwap::from_pointee(ring),
         db,
         writer: std::sync::Mutex::new(writer),

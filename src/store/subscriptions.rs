@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::{Subscription, SubscriptionId, SubscriptionState, TopicName},
-    fanout::{self, Recipient, Subscriptions, Unreadable},
+    fanout::{self, Recipient, Shelf, Subscriptions, Unreadable},
 };
 
 /// How many recipients a page holds for fan-out.
@@ -42,6 +42,7 @@ pub(super) struct Open {
     pub(super) table: SlotTable,
     pub(super) cache: PageCache,
     pub(super) rotation: Rotation,
+    pub(super) shelf: Shelf,
     // The last field: the folder is let go when everything else is closed.
     pub(super) _lock: Lock,
 }

@@ -332,7 +332,7 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
 }
 
 /// The store of `version` that is committed, in a folder that may be written to.
-fn golden(version: u8) -> tempfile::TempDir {
+pub(super) fn golden(version: u8) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/store-{version}"));
     fs::create_dir_all(dir.path().join("data/db")).unwrap();
@@ -424,8 +424,8 @@ async fn sealing_anew_destroys_every_old_data_key_and_loses_nothing() {
 fn a_newer_format_is_refused_and_not_guessed() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    Db::open(&dir.path().join("data")).unwrap().engine().set_word("format", &[3]).unwrap();
-    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Newer { found: 3, known: 2, .. })));
+    Db::open(&dir.path().join("data")).unwrap().engine().set_word("format", &[4]).unwrap();
+    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Newer { found: 4, known: 3, .. })));
 }
 
 #[test]
@@ -457,6 +457,7 @@ fn a_database_that_lost_what_it_knew_is_damage_and_no_key_is_erased_for_it() {
 fn make_a_golden_store() {
     let out = std::path::PathBuf::from(std::env::var("GOLDEN_OUT").unwrap());
     let store = open(&out);
+    super::template_tests::golden(&store);
     let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()), ..Options::default() };
     store.add(NewSubscription { options, ..subscription("ops", TOKEN) }).unwrap();
     let paused = add(&store, "ops", "paused-token-0123456789");
@@ -471,8 +472,13 @@ fn make_a_golden_store() {
 }
 
 #[tokio::test]
-async fn the_store_of_version_2_opens_with_everything_in_it() {
-    let dir = golden(2);
+async fn the_stores_of_versions_2_and_3_open_with_everything_in_them() {
+    for version in [2, 3] {
+        opens_with_everything(golden(version)).await;
+    }
+}
+
+async fn opens_with_everything(dir: tempfile::TempDir) {
     // It is in the middle of a rotation from the first key to the second.
     for key in [1, 2, 2] {
         let store = try_open(dir.path(), key).unwrap_or_else(|error| panic!("{error}"));

@@ -8,7 +8,7 @@ use super::{
     slots::RUN,
     subscriptions::{Open, Store},
 };
-use crate::domain::SubscriptionId;
+use crate::domain::{SubscriptionId, Template};
 
 /// At most so many broken subscriptions are named.
 const NAMED_MAX: usize = 100;
@@ -28,13 +28,17 @@ pub struct Verified {
     pub lost_entries: usize,
     /// How many rows an index does not find.
     pub unindexed: usize,
+    /// How many texts of templates are whole.
+    pub templates: usize,
+    /// Which cannot be read, or are not on the disk what events are given.
+    pub broken_templates: Vec<String>,
 }
 
 impl Verified {
     /// Whether all is as it should be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        *self == Self { sound: self.sound, ..Self::default() }
+        *self == Self { sound: self.sound, templates: self.templates, ..Self::default() }
     }
 }
 
@@ -71,12 +75,24 @@ impl Store {
         verified.without_subscription = open.keys_without_subscription(&named)?;
         let indexes = open.db.check_indexes()?;
         verified.lost_entries = indexes.lost;
+        (verified.templates, verified.broken_templates) = open.check_templates()?;
         verified.unindexed = 2_usize.saturating_mul(rows_seen).saturating_sub(indexes.ids + indexes.robots);
         Ok(verified)
     }
 }
 
 impl Open {
+    /// Counts the texts of templates that are on the disk as they are on the shelf and can be read; names the others.
+    fn check_templates(&self) -> Result<(usize, Vec<String>), StoreError> {
+        let _nobody_changes_them = self.writer();
+        let (kept, shelf) = (self.kept_templates()?, self.shelf.now());
+        let whole =
+            |one: &Template| shelf.texts(&one.name).any(|(on_shelf, broken)| on_shelf == one && broken.is_none());
+        let broken: Vec<_> = kept.iter().filter(|one| !whole(one)).map(shown).collect();
+        let lost = shelf.all().filter(|(one, _)| !kept.contains(one)).map(|(one, _)| shown(one));
+        Ok((kept.len() - broken.len(), broken.iter().cloned().chain(lost).collect()))
+    }
+
     /// Counts keys that no row names, of those that were not named a while ago.
     fn keys_without_subscription(&self, named: &HashSet<u32>) -> Result<usize, StoreError> {
         let mut count = 0;
@@ -94,4 +110,8 @@ impl Open {
         }
         Ok(count)
     }
+}
+
+fn shown(template: &Template) -> String {
+    format!("{} for {}", template.name, template.audience)
 }

@@ -24,4 +24,5 @@ mod startup;
 mod store;
 mod store_crash;
 mod support;
+mod template;
 mod timing;

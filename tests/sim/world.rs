@@ -14,6 +14,7 @@ use roomcast::{
     clock::Clock,
     config::{Config, Source},
     domain::Moment,
+    fanout::Shelf,
     pace::Pace,
     pipeline::{Parts, Pipeline},
     settle::{Committer, Hand, Outbox},
@@ -221,6 +222,7 @@ impl World {
         config.retry.jitter = 0.0;
         let beyond = Beyond {
             subscriptions: Arc::clone(&self.directory) as _,
+            templates: Shelf::default(),
             post: Arc::new(network),
             clock: Clock::from(moment(time.now())),
             telemetry: Arc::new(Telemetry::new()),

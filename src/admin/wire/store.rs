@@ -53,6 +53,8 @@ pub struct BackupRequest {
 pub struct BackupView {
     /// How many subscriptions.
     pub subscriptions: usize,
+    /// How many texts of templates.
+    pub templates: usize,
     /// The id of the master key that opens it.
     pub key: String,
 }
@@ -74,4 +76,8 @@ pub struct VerifyView {
     pub lost_entries: usize,
     /// How many subscriptions an index does not find.
     pub unindexed: usize,
+    /// How many texts of templates are whole.
+    pub templates: usize,
+    /// Which are not.
+    pub broken_templates: Vec<String>,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::Tags;
+
 /// What an event says.
 #[derive(Args)]
 pub(in crate::cli) struct Said {
@@ -25,6 +27,12 @@ pub(in crate::cli) struct Said {
     /// Not to be sent before then: a time as in 2026-03-01T08:00:00+08:00, or a span from now as in 30m
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<String>,
+    /// Say what this template says, instead of a message
+    #[arg(long, value_name = "NAME", conflicts_with = "message")]
+    pub template: Option<String>,
+    /// The template's tags
+    #[command(flatten)]
+    pub tags: Tags,
     /// The message; `-` or nothing reads standard input
     pub message: Option<String>,
 }
@@ -50,7 +58,7 @@ pub(in crate::cli) struct Explain {
     #[command(flatten)]
     pub said: Said,
     /// The body as a publisher would publish it, from this file (`-`: standard input), instead of a message
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["message", "subject", "format", "time_to_live"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["message", "template", "tag", "tags", "subject", "format", "time_to_live"])]
     pub event: Option<PathBuf>,
     /// A header of the message, such as an attribute
     #[arg(long, value_name = "NAME=VALUE")]

@@ -1,24 +1,15 @@
-//! Whatever a publisher publishes: it is an event or it is not, and what is sent of an event is within its platform's limits. Properties over the whole
-//! pure way, from bytes to request.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that meets the unexpected fails by panicking"
-)]
+//! Properties over the whole pure way, from bytes to request, with events of which most are good.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use roomcast::{
-    domain::{
-        Delivery, Endpoint, EventId, HeaderValue, Mentions, Moment, Options, Platform, Published, RobotId, Secret,
-        Subscription, SubscriptionId, SubscriptionState,
-    },
-    fanout::{Decoder, Known, Settings},
+    domain::{Delivery, HeaderValue, Moment, Platform, Published},
     platforms::{Draft, prepare},
 };
 use serde_json::{Map, Value, json};
+
+use crate::{counted, decoder, known, subscription};
 
 /// Text of all kinds: short, long, marked up, broken.
 fn any_text() -> impl Strategy<Value = String> {
@@ -79,52 +70,6 @@ fn any_event() -> impl Strategy<Value = Value> {
     })
 }
 
-fn decoder() -> Decoder {
-    let minute = Duration::from_secs(60);
-    Decoder::new(Settings {
-        size_max: 1024 * 1024,
-        time_to_live: minute,
-        time_to_live_max: minute,
-        not_before_max: minute,
-    })
-}
-
-fn known() -> Known {
-    Known { id: EventId::new("e"), received_at: Moment::from_unix_millis(0), expires_at: None, urgent: false }
-}
-
-fn subscription(platform: Platform, keyword: Option<&str>) -> Subscription {
-    let endpoint = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
-        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
-        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
-    };
-    Subscription {
-        id: SubscriptionId::from_bytes([1; 16]),
-        topic: "ops".parse().unwrap(),
-        platform,
-        robot: RobotId::from_bytes([1; 16]),
-        endpoint: Endpoint::new(endpoint.to_owned()),
-        secret: Some(Secret::new("SECtest".to_owned())),
-        keyword: keyword.map(str::to_owned),
-        name: None,
-        mentions: Mentions::default(),
-        state: SubscriptionState::Active,
-        options: Options::default(),
-        created_at: Moment::from_unix_millis(0),
-    }
-}
-
-/// What the platform would count of a body.
-fn counted(platform: Platform, body: &[u8]) -> (usize, usize) {
-    if platform != Platform::WeCom {
-        return (body.len(), 20_000);
-    }
-    let body: Value = serde_json::from_slice(body).unwrap();
-    let kind = body["msgtype"].as_str().unwrap();
-    (body[kind]["content"].as_str().map_or(0, str::len), if kind == "text" { 2_048 } else { 4_096 })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -134,7 +79,7 @@ proptest! {
         let Ok(event) = decoder().decode(published, known()) else { return Ok(()) };
         let event = Arc::new(event);
         for platform in Platform::ALL {
-            let subscription = subscription(platform, Some("钥匙"));
+            let subscription = subscription(platform);
             let delivery = Delivery::fresh(&event, subscription.id, platform, subscription.robot);
             let draft = Draft { delivery: &delivery, subscription: &subscription, now: Moment::from_unix_millis(1) };
             match prepare(&draft) {

@@ -1,73 +1,27 @@
-//! Fuzz targets: what strangers can send, and what is made of it. `cargo test` runs each on random inputs for a moment; the long form follows the coverage:
-//! `cargo +nightly bolero test --test fuzz NAME -T 10min` (`cargo install cargo-bolero`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a target that meets the unexpected fails by panicking"
-)]
+//! Fuzz targets: what strangers can send, and what is made of it. `cargo test` runs each on random inputs for a moment; the long form follows the coverage for as long as
+//! one likes: `cargo install cargo-bolero`, `cargo bolero test --rustc-bootstrap -s NONE --profile release targets::rendering_markdown -T 10min`.
 
 use std::{sync::Arc, time::Duration};
 
 use bolero::check;
 use roomcast::{
     domain::{
-        Content, Delivery, Endpoint, Event, EventId, Format, HeaderValue, Mentions, Moment, Options, Part, Platform,
-        Published, RobotId, Secret, Subscription, SubscriptionId, SubscriptionState,
+        Audience, Content, Delivery, Engine, Event, EventId, Format, HeaderValue, Moment, Part, Platform, Published,
+        Template,
     },
-    fanout::{Decoder, Known, Settings, named, read_policy},
-    platforms::{Draft, prepare},
+    fanout::{Tags, Templates, named, read_policy},
+    platforms::{Draft, PARTS_MAX, prepare},
 };
-use serde_json::Value;
+
+use crate::{counted, decoder, known, subscription};
 
 /// So long at the most for each target within `cargo test`.
 const MOMENT: Duration = Duration::from_secs(2);
 
-fn subscription(platform: Platform) -> Subscription {
-    let endpoint = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
-        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
-        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
-    };
-    Subscription {
-        id: SubscriptionId::from_bytes([1; 16]),
-        topic: "ops".parse().unwrap(),
-        platform,
-        robot: RobotId::from_bytes([1; 16]),
-        endpoint: Endpoint::new(endpoint.to_owned()),
-        secret: Some(Secret::new("SECtest".to_owned())),
-        keyword: Some("钥匙".to_owned()),
-        name: None,
-        mentions: Mentions { all: true, mobiles: vec!["13800000000".to_owned()], users: vec!["ann".to_owned()] },
-        state: SubscriptionState::Active,
-        options: Options::default(),
-        created_at: Moment::from_unix_millis(0),
-    }
-}
-
-/// What the platform would count of a body, and how much of it it takes.
-fn counted(platform: Platform, body: &[u8]) -> (usize, usize) {
-    if platform != Platform::WeCom {
-        return (body.len(), 20_000);
-    }
-    let body: Value = serde_json::from_slice(body).unwrap();
-    let kind = body["msgtype"].as_str().unwrap();
-    (body[kind]["content"].as_str().map_or(0, str::len), if kind == "text" { 2_048 } else { 4_096 })
-}
-
-fn decode(topic: &str, content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
-    let minute = Duration::from_secs(60);
-    let decoder = Decoder::new(Settings {
-        size_max: 1024 * 1024,
-        time_to_live: minute,
-        time_to_live_max: minute,
-        not_before_max: minute,
-    });
-    let known =
-        Known { id: EventId::new("e"), received_at: Moment::from_unix_millis(0), expires_at: None, urgent: false };
+fn decode(content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
     let published =
-        Published { routing_key: topic.to_owned(), body: body.to_vec(), content_type, headers, ..Published::default() };
-    decoder.decode(named(published), known).ok()
+        Published { routing_key: "ops".to_owned(), body: body.to_vec(), content_type, headers, ..Published::default() };
+    decoder().decode(named(published), known()).ok()
 }
 
 /// Every part of an event on every platform: within the limit, with the keyword, and there is an end of them.
@@ -82,7 +36,7 @@ fn everything_said(event: &Arc<Event>) {
             let (bytes, max) = counted(platform, &prepared.body);
             assert!(bytes <= max, "{platform}: {bytes}");
             assert!(String::from_utf8(prepared.body).unwrap().contains("钥匙"), "{platform}");
-            assert!(prepared.part.at == at && at < roomcast::platforms::PARTS_MAX, "{:?}", prepared.part);
+            assert!(prepared.part.at == at && at < PARTS_MAX, "{:?}", prepared.part);
             delivery.part = prepared.part;
             if !prepared.part.is_followed() {
                 break;
@@ -108,7 +62,7 @@ fn saying(text: &str, format: Format) -> Arc<Event> {
 #[test]
 fn decoding_an_event() {
     check!().with_test_time(MOMENT).for_each(|body: &[u8]| {
-        if let Some(event) = decode("ops", None, Vec::new(), body) {
+        if let Some(event) = decode(None, Vec::new(), body) {
             everything_said(&Arc::new(event));
         }
     });
@@ -125,7 +79,7 @@ fn decoding_a_cloudevent() {
             ("cloudEvents:type".to_owned(), text("t")),
         ];
         for (kind, headers) in [("application/cloudevents+json", Vec::new()), ("text/markdown", head)] {
-            if let Some(event) = decode("ops", Some(kind.to_owned()), headers, body) {
+            if let Some(event) = decode(Some(kind.to_owned()), headers, body) {
                 everything_said(&Arc::new(event));
             }
         }
@@ -153,4 +107,27 @@ fn reading_a_filter() {
             let _ = read_policy(&json);
         }
     });
+}
+
+#[test]
+fn writing_by_a_template() {
+    check!().with_test_time(MOMENT).with_type::<(String, bool, Vec<(String, String)>)>().for_each(
+        |(text, jinja, tags)| {
+            let template = Template {
+                name: "t".parse().unwrap(),
+                audience: Audience::Everybody,
+                engine: if *jinja { Engine::Jinja } else { Engine::Tags },
+                format: None,
+                text: text.clone(),
+                written_at: Moment::from_unix_millis(0),
+            };
+            let tags = tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+            let tags = Tags::read(serde_json::Value::Object(tags.collect()));
+            if let (Ok(Some(templates)), Ok(tags)) = (Templates::default().with(template, false), tags)
+                && let Ok(said) = templates.write("t", &tags)
+            {
+                assert!(said.iter().all(|(_, passage)| passage.text.len() <= 256 * 1024));
+            }
+        },
+    );
 }

@@ -1,0 +1,65 @@
+//! The routes of templates.
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    Admin, Refusal,
+    routes::{Body, blocking},
+    wire::{AddTemplate, RenderRequest, TemplateView},
+};
+
+/// A template has at most 256 KiB, which JSON may write six times as long.
+pub(super) const TEMPLATE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+pub(super) fn routes() -> Router<Admin> {
+    Router::new()
+        .route("/v1/templates", post(add).get(list))
+        .route("/v1/templates/{name}", get(show).delete(remove))
+        .route("/v1/templates/{name}/render", post(render))
+        .layer(DefaultBodyLimit::max(TEMPLATE_BYTES_MAX))
+}
+
+/// Which text of a template.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    platform: Option<String>,
+}
+
+async fn add(State(admin): State<Admin>, Body(request): Body<AddTemplate>) -> Result<Response, Refusal> {
+    let added = blocking(move || admin.desk.add_template(request)).await?;
+    let status = if added.changed { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(added)).into_response())
+}
+
+async fn list(State(admin): State<Admin>) -> Json<Vec<TemplateView>> {
+    Json(admin.desk.list_templates())
+}
+
+async fn show(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    Ok(Json(admin.desk.show_template(&name)?).into_response())
+}
+
+async fn remove(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Response, Refusal> {
+    let removed = blocking(move || admin.desk.remove_template(&name, which.platform.as_deref())).await?;
+    Ok(Json(removed).into_response())
+}
+
+async fn render(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Body(request): Body<RenderRequest>,
+) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || admin.desk.render_template(&name, request)).await?).into_response())
+}

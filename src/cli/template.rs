@@ -1,0 +1,176 @@
+//! `roomcast template …`: through the daemon where one runs, else on the store itself.
+
+use std::path::Path;
+
+use hyper::Method;
+use serde_json::{Map, Value};
+
+use super::{
+    access::{Access, failure},
+    args::Format,
+    args::{AddTemplate as Add, Engine, Tags, Template},
+    credentials::read_file,
+    exit::Failure,
+    screen::{Table, print, print_json},
+};
+use crate::{
+    admin::wire::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
+    config::Config,
+    domain::TemplateName,
+};
+
+pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failure> {
+    // What is typed is read before anything is opened.
+    match command {
+        Template::Add(add) => {
+            let request = request(add)?;
+            Access::open(config).await?.add_template(request).await
+        }
+        Template::List { json } => Access::open(config).await?.list_templates(json).await,
+        Template::Show { name, json } => {
+            let name = checked(&name)?;
+            Access::open(config).await?.show_template(&name, json).await
+        }
+        Template::Remove { name, platform } => {
+            let name = checked(&name)?;
+            Access::open(config).await?.remove_template(&name, platform.as_deref()).await
+        }
+        Template::Render { name, platform, tags, json } => {
+            let (name, tags) = (checked(&name)?, Value::Object(read_tags(&tags)?));
+            Access::open(config).await?.render_template(&name, RenderRequest { platform, tags }, json).await
+        }
+    }
+}
+
+impl Access {
+    async fn add_template(&self, request: AddTemplate) -> Result<(), Failure> {
+        let (name, platform) = (request.name.clone(), request.platform.clone());
+        let added: TemplateAdded =
+            self.ask(Method::POST, "/v1/templates", request, |desk, request| desk.add_template(request)).await?;
+        let whom = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
+        print(&match added.changed {
+            true => format!("{name}{whom}"),
+            false => format!("{name}{whom}: this very text was there already; nothing was changed"),
+        });
+        Ok(())
+    }
+
+    async fn list_templates(&self, json: bool) -> Result<(), Failure> {
+        let all: Vec<TemplateView> = match self {
+            Self::Daemon(client) => client.get("/v1/templates").await?,
+            Self::Direct(desk) => desk.list_templates(),
+        };
+        let mut table = Table::new(&["name", "platform", "engine", "format", "bytes", "written", "broken"]);
+        for one in all {
+            if json {
+                print_json(&one);
+                continue;
+            }
+            let (format, broken) = (one.format.unwrap_or_else(none), one.broken.unwrap_or_else(none));
+            table.row([one.name, one.platform, one.engine, format, one.bytes.to_string(), one.written_at, broken]);
+        }
+        if !json {
+            table.print("no templates");
+        }
+        Ok(())
+    }
+
+    async fn show_template(&self, name: &TemplateName, json: bool) -> Result<(), Failure> {
+        let texts: Vec<TemplateView> = match self {
+            Self::Daemon(client) => client.get(&format!("/v1/templates/{name}")).await?,
+            Self::Direct(desk) => desk.show_template(name.as_str()).map_err(failure)?,
+        };
+        for (place, one) in texts.into_iter().enumerate() {
+            if json {
+                print_json(&one);
+                continue;
+            }
+            if place > 0 {
+                print("");
+            }
+            let format = one.format.map(|format| format!(", {format}")).unwrap_or_default();
+            let broken = one.broken.map(|why| format!(", cannot be read: {why}")).unwrap_or_default();
+            print(&format!("for {} ({}{format}, {}{broken}):", one.platform, one.engine, one.written_at));
+            print(&one.text.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn remove_template(&self, name: &TemplateName, platform: Option<&str>) -> Result<(), Failure> {
+        let mut path = format!("/v1/templates/{name}");
+        if let Some(platform) = platform {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("platform", platform).finish();
+            path = format!("{path}?{query}");
+        }
+        let desk = |desk: &crate::admin::Desk, ()| desk.remove_template(name.as_str(), platform);
+        let gone: RemovedTexts = self.ask(Method::DELETE, &path, (), desk).await?;
+        print(&match (platform, gone.removed) {
+            (Some(platform), _) => format!("removed the text of {name} for {platform}"),
+            (None, 1) => format!("removed {name}"),
+            (None, texts) => format!("removed {name}, {texts} texts"),
+        });
+        Ok(())
+    }
+
+    async fn render_template(&self, name: &TemplateName, request: RenderRequest, json: bool) -> Result<(), Failure> {
+        let path = format!("/v1/templates/{name}/render");
+        let desk = |desk: &crate::admin::Desk, request| desk.render_template(name.as_str(), request);
+        let said: Rendered = self.ask(Method::POST, &path, request, desk).await?;
+        if json {
+            print_json(&said);
+        } else {
+            print(&said.text);
+        }
+        Ok(())
+    }
+}
+
+fn request(add: Add) -> Result<AddTemplate, Failure> {
+    let mut text = read_file(add.file.as_deref().unwrap_or_else(|| Path::new("-")))?;
+    // The line's end belongs to the file, not to what is said.
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    let engine = match add.engine {
+        Engine::Tags => "tags",
+        Engine::Jinja => "jinja",
+    };
+    let format = add.format.map(|format| match format {
+        Format::Text => "text".to_owned(),
+        Format::Markdown => "markdown".to_owned(),
+    });
+    Ok(AddTemplate {
+        name: add.name,
+        platform: add.platform,
+        engine: Some(engine.to_owned()),
+        format,
+        text,
+        replace: add.replace,
+    })
+}
+
+/// The tags that were named, of the file and one by one.
+pub(super) fn read_tags(tags: &Tags) -> Result<Map<String, Value>, Failure> {
+    let mut all = match &tags.tags {
+        None => Map::new(),
+        Some(path) => serde_json::from_str(&read_file(path)?)
+            .map_err(|mistake| Failure::Usage(format!("--tags {}: it is no JSON object: {mistake}", path.display())))?,
+    };
+    for one in &tags.tag {
+        let (name, value) =
+            one.split_once('=').ok_or_else(|| Failure::Usage(format!("--tag {one:?} has no value: say NAME=VALUE")))?;
+        all.insert(name.to_owned(), Value::String(value.to_owned()));
+    }
+    Ok(all)
+}
+
+fn checked(name: &str) -> Result<TemplateName, Failure> {
+    name.parse().map_err(|mistake: crate::domain::UnreadableName| Failure::Usage(mistake.to_string()))
+}
+
+fn none() -> String {
+    "-".to_owned()
+}

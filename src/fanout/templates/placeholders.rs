@@ -1,0 +1,71 @@
+//! The engine of Huawei Cloud SMN: `{tag}` is replaced by the tag's value, and nothing else means anything.
+//!
+//! SMN's documents say what a placeholder is and not what becomes of other braces. Here they stay as they are: `{}`, `{ tag }`, `{a b}` and
+//! a name of more than 21 characters are text, `{{tag}}` is the value within braces. There is no way to write a placeholder that stays, as SMN has none.
+
+use std::{collections::HashSet, ops::Range};
+
+use serde_json::Value;
+
+use super::{
+    compiled::Unreadable,
+    tags::{NAME_MAX, Tags, is_name},
+};
+use crate::platforms::kind_of;
+
+/// SMN's limits.
+const PLACES_MAX: usize = 256;
+const DISTINCT_MAX: usize = 90;
+
+/// Where in a template's text the placeholders are.
+pub(super) struct Placeholders(Vec<Range<usize>>);
+
+impl Placeholders {
+    /// Finds them.
+    pub(super) fn of(text: &str) -> Result<Self, Unreadable> {
+        let places: Vec<_> = text.match_indices('{').filter_map(|(at, _)| place(text, at)).collect();
+        if places.len() > PLACES_MAX {
+            return Err(Unreadable::Placeholders { found: places.len(), max: PLACES_MAX });
+        }
+        let distinct: HashSet<_> = places.iter().map(|place| name(text, place)).collect();
+        if distinct.len() > DISTINCT_MAX {
+            return Err(Unreadable::Tags { found: distinct.len(), max: DISTINCT_MAX });
+        }
+        Ok(Self(places))
+    }
+
+    /// Fills them in. A tag that the event does not have is empty.
+    pub(super) fn fill(&self, text: &str, tags: &Tags) -> Result<String, String> {
+        let (mut written, mut from) = (String::with_capacity(text.len()), 0);
+        for place in &self.0 {
+            written.push_str(text.get(from..place.start).unwrap_or_default());
+            let tag = name(text, place);
+            match tags.get(tag) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(value)) => written.push_str(value),
+                Some(value @ (Value::Bool(_) | Value::Number(_))) => written.push_str(&value.to_string()),
+                Some(other @ (Value::Array(_) | Value::Object(_))) => {
+                    return Err(format!(
+                        "tag {tag} is {}: only templates of the engine jinja take that",
+                        kind_of(other)
+                    ));
+                }
+            }
+            from = place.end;
+        }
+        written.push_str(text.get(from..).unwrap_or_default());
+        Ok(written)
+    }
+}
+
+/// The placeholder that begins with the brace at `at`, if one does.
+fn place(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = text.as_bytes().get(at + 1..)?;
+    let length = rest.iter().take(NAME_MAX + 1).position(|byte| *byte == b'}')?;
+    let place = at..at + length + 2;
+    text.get(at + 1..at + 1 + length).filter(|name| is_name(name)).map(|_| place)
+}
+
+fn name<'a>(text: &'a str, place: &Range<usize>) -> &'a str {
+    text.get(place.start + 1..place.end - 1).unwrap_or_default()
+}

@@ -1,0 +1,70 @@
+//! Whatever a publisher publishes: it is an event or it is not, and what is sent of an event is within its platform's limits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails by panicking"
+)]
+
+mod properties;
+mod targets;
+
+use std::time::Duration;
+
+use roomcast::{
+    domain::{
+        Endpoint, EventId, Mentions, Moment, Options, Platform, RobotId, Secret, Subscription, SubscriptionId,
+        SubscriptionState,
+    },
+    fanout::{Decoder, Known, Settings, Shelf},
+};
+use serde_json::Value;
+
+fn decoder() -> Decoder {
+    let minute = Duration::from_secs(60);
+    let settings =
+        Settings { size_max: 1024 * 1024, time_to_live: minute, time_to_live_max: minute, not_before_max: minute };
+    Decoder::new(settings, Shelf::default())
+}
+
+fn known() -> Known {
+    Known {
+        id: EventId::new("e"),
+        received_at: Moment::from_unix_millis(0),
+        expires_at: None,
+        urgent: false,
+        platform: None,
+    }
+}
+
+fn subscription(platform: Platform) -> Subscription {
+    let endpoint = match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
+        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
+        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
+    };
+    Subscription {
+        id: SubscriptionId::from_bytes([1; 16]),
+        topic: "ops".parse().unwrap(),
+        platform,
+        robot: RobotId::from_bytes([1; 16]),
+        endpoint: Endpoint::new(endpoint.to_owned()),
+        secret: Some(Secret::new("SECtest".to_owned())),
+        keyword: Some("钥匙".to_owned()),
+        name: None,
+        mentions: Mentions::default(),
+        state: SubscriptionState::Active,
+        options: Options::default(),
+        created_at: Moment::from_unix_millis(0),
+    }
+}
+
+/// What the platform would count of a body.
+fn counted(platform: Platform, body: &[u8]) -> (usize, usize) {
+    if platform != Platform::WeCom {
+        return (body.len(), 20_000);
+    }
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let kind = body["msgtype"].as_str().unwrap();
+    (body[kind]["content"].as_str().map_or(0, str::len), if kind == "text" { 2_048 } else { 4_096 })
+}
