@@ -6,28 +6,30 @@
 //! | `ids` | id | the topic |
 //! | `robots` | topic, 0, robot | the id |
 //!
-//! What a row means is `row.rs`; how sled is opened, and opened again after it failed, is `engine.rs`.
+//! A row is added from the id to the robot and removed from the robot to the id, without a transaction: sled lets nobody read during one, and a crash
+//! leaves its beginning, which the next start finishes by the id. What a row means is `row.rs`; how sled is opened, and opened again after it
+//! failed, is `engine.rs`.
 
 use std::{ops::Bound, path::Path};
 
-use sled::transaction::{ConflictableTransactionResult, TransactionalTree};
+use sled::{
+    Transactional,
+    transaction::{ConflictableTransactionError, TransactionError},
+};
 
-use super::{Place, StoreError, engine::Engine, row::Row};
+use super::{
+    Place, StoreError,
+    engine::{Engine, Trees},
+    row::Row,
+};
 use crate::domain::{RobotId, SubscriptionId, TopicName};
 
-/// So many rows are changed in one transaction.
-const IN_TRANSACTION: usize = 32;
+/// So many rows are changed before the room on the disk is looked at again.
+const TOGETHER: usize = 128;
 
 /// The open database.
 pub(super) struct Db {
     engine: Engine,
-}
-
-/// The trees in a transaction.
-struct Change<'a> {
-    rows: &'a TransactionalTree,
-    ids: &'a TransactionalTree,
-    robots: &'a TransactionalTree,
 }
 
 impl Db {
@@ -45,38 +47,73 @@ impl Db {
         self.engine.read(|trees| Ok(trees.rows.is_empty() && trees.old_rows.is_empty()))
     }
 
-    /// Adds rows, each whole or not at all; durable when it returns.
+    /// Adds rows; durable when it returns. After a crash [`Db::finish`] and [`Db::forget`] make each of them whole or nothing.
     pub(super) fn insert(&self, rows: &[Row]) -> Result<(), StoreError> {
-        self.change(rows, |change, rows| rows.iter().try_for_each(|row| change.insert(row)))
+        let put = rows.iter().map(size).sum();
+        self.change(rows, put, |trees, rows| {
+            for row in rows {
+                trees.ids.insert(row.id.as_bytes(), row.topic.as_str().as_bytes())?;
+            }
+            for row in rows {
+                trees.rows.insert(by_topic(&row.topic, row.id.as_bytes()), row.encode())?;
+            }
+            for row in rows {
+                trees.robots.insert(by_topic(&row.topic, row.robot.as_bytes()), row.id.as_bytes())?;
+            }
+            Ok(())
+        })
     }
 
     /// Puts rows in place of those of the same id and topic, each whole or not at all; durable when it returns.
     pub(super) fn replace(&self, rows: &[(Row, Row)]) -> Result<(), StoreError> {
-        self.change(rows, |change, rows| {
+        let put = rows.iter().map(|(old, new)| size(new) - size(old)).sum();
+        self.change(rows, put, |trees, rows| {
             rows.iter().try_for_each(|(old, new)| {
                 if old.robot != new.robot {
-                    change.robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
+                    return exchange(trees, old, new);
                 }
-                change.insert(new)
+                trees.rows.insert(by_topic(&new.topic, new.id.as_bytes()), new.encode()).map(|_| ())
             })
         })
     }
 
-    /// Removes rows, each whole or not at all; durable when it returns.
+    /// Removes rows; durable when it returns. After a crash it is done again, or [`Db::forget`] ends it.
     pub(super) fn remove(&self, rows: &[Row]) -> Result<(), StoreError> {
-        self.change(rows, |change, rows| {
-            rows.iter().try_for_each(|row| {
-                let id = row.id.as_bytes();
-                change.rows.remove(by_topic(&row.topic, id))?;
-                change.ids.remove(id)?;
+        let taken: i64 = rows.iter().map(size).sum();
+        self.change(rows, -taken, |trees, rows| {
+            for row in rows {
                 let robot = by_topic(&row.topic, row.robot.as_bytes());
                 // The robot may be another's by now.
-                if change.robots.get(&robot)?.is_some_and(|found| found == id) {
-                    change.robots.remove(robot)?;
+                if trees.robots.get(&robot)?.is_some_and(|found| found == row.id.as_bytes()) {
+                    trees.robots.remove(robot)?;
                 }
-                Ok(())
-            })
+            }
+            for row in rows {
+                trees.rows.remove(by_topic(&row.topic, row.id.as_bytes()))?;
+            }
+            for row in rows {
+                trees.ids.remove(row.id.as_bytes())?;
+            }
+            Ok(())
         })
+    }
+
+    /// Ends an addition of which the row is there.
+    pub(super) fn finish(&self, row: &Row) -> Result<(), StoreError> {
+        let robot = by_topic(&row.topic, row.robot.as_bytes());
+        let found = self.engine.read(|trees| trees.robots.get(&robot))?;
+        if found.is_some_and(|found| found == row.id.as_bytes()) || self.of_robot(&row.topic, row.robot)?.is_some() {
+            return Ok(());
+        }
+        self.engine.write(|trees| trees.robots.insert(&robot, row.id.as_bytes()).map(|_| ()))
+    }
+
+    /// Ends an addition or a removal of which the id is there, and no row.
+    pub(super) fn forget(&self, id: SubscriptionId) -> Result<(), StoreError> {
+        if self.get(id)?.is_some() || !self.engine.read(|trees| trees.ids.contains_key(id.as_bytes()))? {
+            return Ok(());
+        }
+        self.engine.write(|trees| trees.ids.remove(id.as_bytes()).map(|_| ()))
     }
 
     /// The row of that id.
@@ -119,22 +156,39 @@ impl Db {
         self.stretch((from, Bound::Unbounded), limit)
     }
 
-    /// How many entries `ids` and `robots` have, and those of them that lead to no row.
+    /// How many entries `ids` and `robots` have, and those of them that lead to no row. An entry may be on its way to its row or from it.
     pub(super) fn check_indexes(&self) -> Result<IndexCheck, StoreError> {
         self.engine.read(|trees| {
             let mut check = IndexCheck::default();
             for entry in &trees.ids {
-                let (id, topic) = entry?;
+                let id = entry?.0;
                 check.ids += 1;
-                check.lost += usize::from(!trees.rows.contains_key([&topic, &[0][..], &id].concat())?);
+                if id_is_lost(trees, &id)? {
+                    check.lost_ids.push(id.to_vec());
+                }
             }
             for entry in &trees.robots {
-                let (key, id) = entry?;
+                let key = entry?.0;
                 check.robots += 1;
-                let topic = key.get(..key.len().saturating_sub(17)).unwrap_or_default();
-                check.lost += usize::from(!trees.rows.contains_key([topic, &[0], &id].concat())?);
+                if robot_is_lost(trees, &key)? {
+                    check.lost_robots.push(key.to_vec());
+                }
             }
             Ok(check)
+        })
+    }
+
+    /// How many of those entries lead to no row still.
+    pub(super) fn lost(&self, check: &IndexCheck) -> Result<usize, StoreError> {
+        self.engine.read(|trees| {
+            let mut lost = 0;
+            for id in &check.lost_ids {
+                lost += usize::from(id_is_lost(trees, id)?);
+            }
+            for key in &check.lost_robots {
+                lost += usize::from(robot_is_lost(trees, key)?);
+            }
+            Ok(lost)
         })
     }
 
@@ -172,16 +226,18 @@ impl Db {
             .ok_or_else(|| self.damaged(&format!("the row of subscription {id} cannot be read by this version")))
     }
 
-    /// Changes some rows in one transaction after the other. Readers wait for one of them to end, so none is large.
+    /// Changes rows, some at a time. `put` is by how many bytes that lets the content grow.
     fn change<T>(
         &self,
         all: &[T],
-        act: impl Fn(&Change<'_>, &[T]) -> ConflictableTransactionResult<()>,
+        put: i64,
+        act: impl Fn(&Trees, &[T]) -> Result<(), sled::Error>,
     ) -> Result<(), StoreError> {
         let opening = self.engine.opening();
-        for some in all.chunks(IN_TRANSACTION) {
-            self.engine.transaction(|rows, ids, robots| act(&Change { rows, ids, robots }, some))?;
+        for some in all.chunks(TOGETHER) {
+            self.engine.begin(|trees| act(trees, some))?;
         }
+        self.engine.sweep(all.len(), put)?;
         self.engine.sync(opening)
     }
 
@@ -196,17 +252,40 @@ impl Db {
 pub(super) struct IndexCheck {
     pub(super) ids: usize,
     pub(super) robots: usize,
-    pub(super) lost: usize,
+    lost_ids: Vec<Vec<u8>>,
+    lost_robots: Vec<Vec<u8>>,
 }
 
-impl Change<'_> {
-    fn insert(&self, row: &Row) -> ConflictableTransactionResult<()> {
-        let id = row.id.as_bytes();
-        self.rows.insert(by_topic(&row.topic, id), row.encode())?;
-        self.ids.insert(id, row.topic.as_str().as_bytes())?;
-        self.robots.insert(by_topic(&row.topic, row.robot.as_bytes()), id)?;
-        Ok(())
-    }
+fn id_is_lost(trees: &Trees, id: &[u8]) -> Result<bool, sled::Error> {
+    let Some(topic) = trees.ids.get(id)? else { return Ok(false) };
+    Ok(!trees.rows.contains_key([&topic, &[0][..], id].concat())?)
+}
+
+fn robot_is_lost(trees: &Trees, key: &[u8]) -> Result<bool, sled::Error> {
+    let Some(id) = trees.robots.get(key)? else { return Ok(false) };
+    let topic = key.get(..key.len().saturating_sub(17)).unwrap_or_default();
+    Ok(!trees.rows.contains_key([topic, &[0], &id].concat())?)
+}
+
+/// Puts a row in place of one whose robot is another. Here alone what a crash leaves could not be told from what is meant, so it is one
+/// transaction, of a single row.
+fn exchange(trees: &Trees, old: &Row, new: &Row) -> Result<(), sled::Error> {
+    let changed = (&trees.rows, &trees.robots).transaction(|(rows, robots)| {
+        robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
+        robots.insert(by_topic(&new.topic, new.robot.as_bytes()), new.id.as_bytes())?;
+        rows.insert(by_topic(&new.topic, new.id.as_bytes()), new.encode())?;
+        Ok::<_, ConflictableTransactionError<sled::Error>>(())
+    });
+    changed.map_err(|error| match error {
+        TransactionError::Abort(error) | TransactionError::Storage(error) => error,
+    })
+}
+
+/// How many bytes a row and its entries in the indexes have.
+fn size(row: &Row) -> i64 {
+    let topic = row.topic.as_str().len();
+    let bytes = row.encode().len() + (topic + 17) + (16 + topic) + (topic + 17 + 16);
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// A topic holds no zero byte, so no topic's keys lie among another's.

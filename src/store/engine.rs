@@ -13,12 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sled::{
-    Transactional, Tree,
-    transaction::{ConflictableTransactionResult, TransactionError, TransactionalTree},
-};
+use sled::Tree;
 
-use super::{StoreError, lock::sync_folder};
+use super::{StoreError, lock::sync_folder, sweep::Sweep};
 
 /// sled's own cache, in bytes. What is needed often is in `cache.rs`.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
@@ -45,6 +42,7 @@ pub(super) struct Trees {
     /// Of format 1: id → row, and topic, 0, id → nothing.
     pub(super) old_rows: Tree,
     pub(super) old_topics: Tree,
+    sweep: Sweep,
     /// A handle of our own on sled's file: sled's flush does not reach the disk by itself.
     file: File,
 }
@@ -68,29 +66,21 @@ impl Engine {
         self.with("read", |trees| act(trees).map_err(Into::into))
     }
 
-    /// Writes outside of a transaction; durable when it returns.
+    /// Writes; durable when it returns.
     pub(super) fn write(&self, act: impl Fn(&Trees) -> Result<(), sled::Error>) -> Result<(), StoreError> {
-        self.has_room()?;
-        self.with("written", |trees| {
-            act(trees)?;
-            trees.sync()
-        })
+        self.begin(act)?;
+        self.with("written", Trees::sync)
     }
 
-    /// Changes rows, ids and robots together; durable after [`Engine::sync`].
-    pub(super) fn transaction(
-        &self,
-        act: impl Fn(&TransactionalTree, &TransactionalTree, &TransactionalTree) -> ConflictableTransactionResult<()>,
-    ) -> Result<(), StoreError> {
+    /// Writes; durable after [`Engine::sync`]. After a crash sled has all of it up to some point, in the order in which it was written.
+    pub(super) fn begin(&self, act: impl Fn(&Trees) -> Result<(), sled::Error>) -> Result<(), StoreError> {
         self.has_room()?;
-        self.with("written", |trees| {
-            let changed =
-                (&trees.rows, &trees.ids, &trees.robots).transaction(|(rows, ids, robots)| act(rows, ids, robots));
-            changed.map_err(|error| match error {
-                TransactionError::Abort(()) => Unopened::Damaged("a change was given up".to_owned()),
-                TransactionError::Storage(error) => error.into(),
-            })
-        })
+        self.with("written", |trees| act(trees).map_err(Into::into))
+    }
+
+    /// Cleans up behind a change of so many subscriptions, which put in so many bytes more than it took away.
+    pub(super) fn sweep(&self, changed: usize, put: i64) -> Result<(), StoreError> {
+        self.with("written", |trees| trees.sweep.after(&trees.file, changed, put).map_err(Into::into))
     }
 
     /// Which opening of sled this is.
@@ -187,8 +177,9 @@ fn open_trees(dir: &Path) -> Result<Trees, StoreError> {
     let (rows, ids, robots, templates) = (tree("rows")?, tree("ids")?, tree("robots")?, tree("templates")?);
     let (old_rows, old_topics) = (tree("subscriptions")?, tree("topics")?);
     let file = File::open(folder.join("db")).map_err(failed)?;
+    let sweep = Sweep::new(tree("sweep")?, &file).map_err(failed)?;
     sync_folder(&folder).and_then(|()| sync_folder(dir)).map_err(failed)?;
-    Ok(Trees { db, rows, ids, robots, templates, old_rows, old_topics, file })
+    Ok(Trees { db, rows, ids, robots, templates, old_rows, old_topics, sweep, file })
 }
 
 enum Unopened {

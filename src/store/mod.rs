@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds | how it is written |
 //! | --- | --- | --- |
-//! | `db/` | subscriptions, sealed; templates (sled) | transaction, flush, `sync_data` |
+//! | `db/` | subscriptions, sealed; templates (sled) | in an order that a crash may cut anywhere, flush, `sync_data` |
 //! | `slots` | wrapped data keys, 128 bytes each | in place, `sync_data` |
 //! | `keyring` | which master key opens the store, during a rotation which two | in place, in two copies, `sync_all` |
 //! | `removed` | ids of what was removed, for restorations | appended, `sync_data` |
@@ -39,6 +39,7 @@ mod shapes;
 mod slot;
 mod slots;
 mod subscriptions;
+mod sweep;
 mod templates;
 mod verify;
 
@@ -56,6 +57,8 @@ pub use verify::Verified;
 
 #[cfg(test)]
 mod erasure_tests;
+#[cfg(test)]
+mod interrupted_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -134,23 +134,31 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 impl Open {
     /// Finishes what was interrupted among what was written last.
     fn look_at(&self, recent: Vec<(u32, Content)>) -> Result<(), StoreError> {
-        let (mut writer, mut unnamed) = (self.writer(), Vec::new());
+        let (mut writer, mut unnamed, mut without_row) = (self.writer(), Vec::new(), Vec::new());
         for (at, content) in recent {
             let (Content::Erased { record, .. }
             | Content::Key(super::slot::Slot { binding: crate::crypto::Binding { record, .. }, .. })) = &content
             else {
                 continue;
             };
-            let row = self.db.get(SubscriptionId::from_bytes(*record))?;
-            match content {
-                Content::Key(slot) if row.as_ref().is_none_or(|row| row.binding() != slot.binding) => {
-                    unnamed.push((at, *record));
+            let id = SubscriptionId::from_bytes(*record);
+            let row = self.db.get(id)?;
+            match (&content, row) {
+                (Content::Key(slot), Some(row)) if row.binding() == slot.binding => {
+                    self.db.finish(&row)?;
+                    unnamed.extend(self.replaced(slot.replaced, *record)?);
                 }
-                Content::Key(slot) => unnamed.extend(self.replaced(slot.replaced, *record)?),
-                _ => self.remove_without_key(&mut writer, row)?,
+                (Content::Key(_), Some(_)) => unnamed.push((at, *record)),
+                (Content::Key(_), None) => {
+                    unnamed.push((at, *record));
+                    without_row.push(id);
+                }
+                (_, Some(row)) => self.remove_without_key(&mut writer, Some(row))?,
+                (_, None) => without_row.push(id),
             }
         }
-        self.erase_unnamed(&mut writer, &unnamed)
+        self.erase_unnamed(&mut writer, &unnamed)?;
+        without_row.into_iter().try_for_each(|id| self.db.forget(id))
     }
 
     /// Finishes what was interrupted at any time.

@@ -74,7 +74,10 @@ impl Store {
         }
         verified.without_subscription = open.keys_without_subscription(&named)?;
         let indexes = open.db.check_indexes()?;
-        verified.lost_entries = indexes.lost;
+        // Entries are written before their row and removed after it, so a change that goes on is waited for.
+        let writer = open.writer();
+        verified.lost_entries = open.db.lost(&indexes)?;
+        drop(writer);
         (verified.templates, verified.broken_templates) = open.check_templates()?;
         verified.unindexed = 2_usize.saturating_mul(rows_seen).saturating_sub(indexes.ids + indexes.robots);
         Ok(verified)

@@ -326,6 +326,33 @@ async fn a_store_that_does_not_let_us_write_or_in_is_said_so() {
 }
 
 #[tokio::test]
+async fn a_store_on_a_read_only_file_system_is_said_so_and_left_as_it_is() {
+    let home = home_without_broker();
+    let id = home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
+    // In a mount namespace of its own the command sees the store mounted read-only; root of a user namespace may do that.
+    let read_only = |command: &[&str]| {
+        let mounted = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 99; exec "$@""#;
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounted]).arg(home.path("data"));
+        unshare.args(command).output()
+    };
+    if !read_only(&["true"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("not tried: this machine lets nobody mount in a namespace of his own");
+        return;
+    }
+    let config = home.path("roomcast.toml").display().to_string();
+    for command in [&["subscription", "list"][..], &["subscription", "remove", &id], &["store", "verify"], &["run"]] {
+        let arguments = [&[env!("CARGO_BIN_EXE_roomcast")][..], command, &["--config", &config]].concat();
+        let output = read_only(&arguments).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("cannot be opened: Read-only file system"), "{command:?}: {said}");
+        assert_eq!(output.status.code(), Some(69), "{command:?}");
+    }
+    assert!(home.ok(&["subscription", "list"], "").contains(&id), "nothing was lost");
+    assert!(home.ok(&["store", "verify"], "").contains("subscriptions that open              1"));
+}
+
+#[tokio::test]
 async fn a_daemon_that_dies_leaves_no_image_of_its_memory() {
     let home = home_without_broker();
     let mut daemon = start_without_broker(&home).await;
