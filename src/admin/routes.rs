@@ -14,14 +14,15 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::{
-    Desk, Explainer, Refusal,
+    Desk, Explainer, Letters, Refusal, letter_routes,
+    letters::rfc3339,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
         Released, RobotView, RotateRequest, UpdateRequest,
     },
 };
 use crate::{
-    domain::{Moment, RobotId, Secret, SubscriptionState},
+    domain::{RobotId, Secret, SubscriptionState},
     pace::{GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
@@ -42,6 +43,8 @@ pub struct Admin {
     pub desk: Desk,
     /// Explanations.
     pub explainer: Explainer,
+    /// Dead letters.
+    pub letters: Letters,
     /// Robots.
     pub pace: Pace,
     /// Metrics.
@@ -84,6 +87,7 @@ impl Admin {
             .route("/v1/key/rotation", post(rotate))
             .route("/v1/key/rotation/in-place", post(new_key_in_place))
             .route("/v1/key/data", post(reseal))
+            .merge(letter_routes::routes())
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
             .route("/v1/subscriptions/export", post(export))
@@ -121,7 +125,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 
 /// A JSON body whose mistakes are answered in our own form. The parser's words are not repeated: they may hold a piece of the body, and
 /// the body holds a credential.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
@@ -257,11 +261,6 @@ fn group_view(status: GroupStatus) -> GroupView {
         month_ends: rfc3339(status.month_ends),
         spent_until: status.spent_until.map(rfc3339),
     }
-}
-
-fn rfc3339(at: Moment) -> String {
-    let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 /// The store blocks on the disk, so it is asked on a thread that may block.
