@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{self, Admin, AdminError, Desk, Explainer},
+    admin::{self, Admin, AdminError, Desk, Explainer, Letters},
     broker::BrokerError,
     clock::Clock,
     config::Config,
@@ -78,8 +78,9 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         pace: Some(parts.pace.clone()),
         clock: parts.clock.clone(),
     };
-    let admin =
-        Admin { desk: Desk::new(store), explainer, pace: parts.pace.clone(), telemetry: Arc::clone(&telemetry), ready };
+    let letters = Letters::new(parts::letters_settings(&config, store.templates(), stop.clone()));
+    let (desk, pace) = (Desk::new(store), parts.pace.clone());
+    let admin = Admin { desk, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
     signals::watch(stop.clone(), file.map(Path::to_owned), logs, Arc::clone(&parts));

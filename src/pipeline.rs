@@ -140,10 +140,14 @@ impl Pipeline {
     async fn message(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
         let Message { receipt, redelivered, carried } = message;
         match carried {
-            Carried::Event { published, urgent } => self.event(published, urgent, redelivered, receipt).await,
+            Carried::Event { published, urgent, generation } => {
+                let published = fanout::named(published);
+                let identity = Identity::of_event(&published, generation, redelivered, &self.parts.ledger);
+                self.event(published, urgent, identity, redelivered, receipt).await
+            }
             Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, receipt).await,
             Carried::Unreadable { published, why } => {
-                let identity = Identity::of_event(&published, redelivered, &self.parts.ledger);
+                let identity = Identity::of_event(&published, 0, redelivered, &self.parts.ledger);
                 self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt).await
             }
         }
@@ -154,13 +158,12 @@ impl Pipeline {
         self: &Arc<Self>,
         published: Published,
         urgent: bool,
+        identity: Identity,
         redelivered: bool,
         receipt: Receipt,
     ) -> Result<(), Stuck> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
-        let published = fanout::named(published);
-        let identity = Identity::of_event(&published, redelivered, &parts.ledger);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
@@ -251,7 +254,7 @@ impl Pipeline {
         let mut delivery = match delivery {
             Ok(delivery) => delivery,
             Err((published, why)) => {
-                let identity = Identity::of_event(&published, redelivered, &parts.ledger);
+                let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
                 return self.bury(*published, identity, why, receipt).await;
             }
         };
@@ -341,6 +344,7 @@ impl Pipeline {
         let step = NextStep::DeadEvent {
             published: Box::new(published),
             event: identity.event.to_string(),
+            generation: identity.generation,
             code: why.code.to_owned(),
             detail: why.detail,
             at: self.parts.clock.now(),

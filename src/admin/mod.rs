@@ -1,4 +1,4 @@
-//! The admin API: subscriptions, templates, robots, health, metrics. The only room that names axum.
+//! The admin API: subscriptions, templates, robots, dead letters, health, metrics. The only room that names axum.
 //!
 //! | route | what it does |
 //! | --- | --- |
@@ -21,12 +21,17 @@
 //! | `GET /v1/robots` | robots that are busy or held |
 //! | `POST /v1/robots/{id}/release` | end a hold |
 //! | `POST /v1/explain` | what would become of an event, without sending it |
+//! | `GET /v1/dead`, `GET /v1/dead/summary` | dead letters, a page at a time; how many there are of what kind |
+//! | `GET /v1/dead/{id}` | one letter whole, and as it would be sent |
+//! | `POST /v1/dead/redrive`, `…/discard` | put letters back to be tried again; delete them |
 //! | `GET /v1/groups` | organisations and their monthly quota |
 //!
 //! Who may open the Unix socket may do all of this. Over TCP everything but the first three asks for the token.
 
 mod desk;
 mod explain;
+mod letter_routes;
+pub mod letters;
 mod problem;
 mod routes;
 mod server;
@@ -36,6 +41,7 @@ pub mod wire;
 
 pub use desk::{Desk, check};
 pub use explain::Explainer;
+pub use letters::{Letters, LettersSettings};
 pub use problem::Refusal;
 pub use routes::Admin;
 pub use server::{AdminError, Settings, bind};

@@ -14,7 +14,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::{
-    Desk, Explainer, Refusal,
+    Desk, Explainer, Letters, Refusal, letter_routes,
+    letters::rfc3339,
     template_routes::{self, TEMPLATE_BYTES_MAX},
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
@@ -22,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Moment, RobotId, Secret, SubscriptionState},
+    domain::{RobotId, Secret, SubscriptionState},
     pace::{GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
@@ -43,6 +44,8 @@ pub struct Admin {
     pub desk: Desk,
     /// Explanations.
     pub explainer: Explainer,
+    /// Dead letters.
+    pub letters: Letters,
     /// Robots.
     pub pace: Pace,
     /// Metrics.
@@ -85,6 +88,7 @@ impl Admin {
             .route("/v1/key/rotation", post(rotate))
             .route("/v1/key/rotation/in-place", post(new_key_in_place))
             .route("/v1/key/data", post(reseal))
+            .merge(letter_routes::routes())
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
             .route("/v1/subscriptions/export", post(export))
@@ -259,11 +263,6 @@ fn group_view(status: GroupStatus) -> GroupView {
         month_ends: rfc3339(status.month_ends),
         spent_until: status.spent_until.map(rfc3339),
     }
-}
-
-fn rfc3339(at: Moment) -> String {
-    let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 /// The store blocks on the disk, so it is asked on a thread that may block.

@@ -1,6 +1,7 @@
 //! The shapes of the admin API, separate from the domain's types: what is written here is public.
 
 mod credential;
+mod dead;
 mod explain;
 mod pace;
 mod store;
@@ -11,6 +12,7 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    dead::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, LetterView, SummaryRow},
     explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},

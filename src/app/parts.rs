@@ -3,11 +3,12 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use crate::{
-    admin,
-    broker::{Address, Settings as SessionSettings, TopologySettings},
+    admin::{self, LettersSettings},
+    broker::{Address, Settings as SessionSettings, Topology, TopologySettings},
     clock::Clock,
     config::Config,
     domain::Secret,
@@ -39,6 +40,18 @@ pub fn topology_settings(config: &Config) -> TopologySettings {
         prefix: config.broker.prefix.clone(),
         tiers: config.delay.tiers.clone(),
         delivery_limit: config.broker.delivery_limit,
+    }
+}
+
+/// What dead letters are looked up with.
+pub(super) fn letters_settings(config: &Config, templates: Shelf, stop: CancellationToken) -> LettersSettings {
+    LettersSettings {
+        address: address(config),
+        topology: Arc::new(Topology::new(topology_settings(config))),
+        confirm_timeout: config.broker.confirm_timeout,
+        decoder: decoder(config, templates),
+        clock: Clock::System,
+        stop,
     }
 }
 

@@ -1,27 +1,32 @@
-//! One dead letter as an operator reads it, and which ones a filter picks. Pure.
-
-use std::time::Duration;
+//! One dead letter as an operator reads it, and as what it is redriven. Pure.
 
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
+use sha2::{Digest, Sha256};
 
 use super::{
+    dead_filter::DeadQueue,
     envelope::{
-        self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, PLATFORM, REASON, ROBOT,
-        SUBSCRIPTION, TOPIC, find,
+        self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, HOPS, PLATFORM, REASON,
+        RECEIVED_AT, ROBOT, SUBSCRIPTION, TOPIC, URGENT, find,
     },
     message::Travelling,
     properties,
 };
-use crate::domain::{DeadReason, HeaderValue, Headers, Moment, Part, Platform, Published, RobotId, SubscriptionId};
+use crate::domain::{
+    DeadReason, EventId, HeaderValue, Headers, Moment, Part, Platform, Published, RobotId, SubscriptionId,
+};
 
 /// A delivery, or an event, that was given up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// By what it is named on the command line: its own message id.
+    /// Its name: the message id that it got when it was stored, and keeps as long as it lies there. A message without one of ours is named by a hash of what
+    /// it says, so equal ones share their name.
     pub id: String,
+    /// In which queue it lies.
+    pub queue: DeadQueue,
     /// The platform; none for an event that could not be read.
     pub platform: Option<Platform>,
     /// Why it was given up.
@@ -40,6 +45,10 @@ pub struct DeadLetter {
     pub robot: Option<RobotId>,
     /// How many attempts were made.
     pub attempts: u32,
+    /// How often it waited in a delay tier.
+    pub hops: u32,
+    /// When the event was received, or the delivery redriven the last time.
+    pub received_at: Option<Moment>,
     /// When the first attempt was made.
     pub first_attempt_at: Option<Moment>,
     /// When it was given up.
@@ -48,62 +57,44 @@ pub struct DeadLetter {
     pub generation: u32,
     /// Which part of its text could not be delivered; those before it were.
     pub part: Part,
+    /// Whether it overtook what was not urgent.
+    pub urgent: bool,
     /// The event's message, its routing key the topic again.
     pub published: Published,
 }
 
-/// Which dead letters are meant; what is not given matches all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// This letter alone.
-    pub id: Option<String>,
-    /// Of this topic.
-    pub topic: Option<String>,
-    /// For this reason.
-    pub reason: Option<DeadReason>,
-    /// With this code.
-    pub code: Option<String>,
-    /// For this robot.
-    pub robot: Option<RobotId>,
-    /// For this subscription.
-    pub subscription: Option<SubscriptionId>,
-    /// Of this event.
-    pub event: Option<String>,
-    /// Given up at least this long ago.
-    pub older_than: Option<Duration>,
-    /// Given up at most this long ago.
-    pub newer_than: Option<Duration>,
+/// As what a dead letter is put back.
+#[derive(Debug)]
+pub(super) enum Redriven {
+    /// One delivery, with these headers.
+    Delivery(Platform, Headers),
+    /// An event that nobody could read, published again with these headers.
+    Event(Headers),
 }
 
-impl Filter {
-    /// Whether the letter is meant. One that does not say when it was given up is neither old nor new.
-    #[must_use]
-    pub fn matches(&self, letter: &DeadLetter, now: Moment) -> bool {
-        let age = letter.dead_at.map(|at| now.since(at));
-        self.id.as_ref().is_none_or(|id| *id == letter.id)
-            && self.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
-            && self.reason.is_none_or(|reason| reason == letter.reason)
-            && self.code.as_ref().is_none_or(|code| *code == letter.code)
-            && self.robot.is_none_or(|robot| Some(robot) == letter.robot)
-            && self.subscription.is_none_or(|id| Some(id) == letter.subscription)
-            && self.event.as_ref().is_none_or(|event| *event == letter.event)
-            && self.older_than.is_none_or(|bound| age.is_some_and(|age| age >= bound))
-            && self.newer_than.is_none_or(|bound| age.is_some_and(|age| age <= bound))
-    }
-}
+/// What the names of letters begin with that have none of ours.
+const BY_CONTENT: &str = "content-";
 
 impl DeadLetter {
-    /// Reads a dead letter. One that the broker itself made, because a message was redelivered too often, has none of our headers; it is
+    /// Whether no other letter has its name.
+    pub(super) fn is_unmistakable(&self) -> bool {
+        !self.id.starts_with(BY_CONTENT)
+    }
+
+    /// Reads a dead letter. One that the broker itself made, because a message was redelivered too often, has none of the headers that say why; it is
     /// read as `poison`.
-    pub(super) fn read(body: Vec<u8>, properties: &BasicProperties, place: u64) -> Self {
+    pub(super) fn read(queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
         let (mut published, ours) = properties::take_apart(String::new(), body, properties);
         let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
         let poison = find(&ours, REASON).is_none();
+        let death = Death::of(properties.headers());
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
-            None => first_key(properties.headers()).unwrap_or_default(),
+            None => death.first_key.unwrap_or_default(),
         };
-        let id = published.message_id.clone().unwrap_or_else(|| format!("number-{place}"));
+        // A message id beside headers of ours is ours; any other is the publisher's, who may use it twice.
+        let own = published.message_id.take_if(|id| !id.is_empty() && find(&ours, EVENT).is_some());
+        let id = own.unwrap_or_else(|| named_by_content(&topic, &published));
         if let Some(event) = find(&ours, EVENT).and_then(HeaderValue::as_text) {
             published.message_id = Some(event.to_owned());
         }
@@ -111,6 +102,7 @@ impl DeadLetter {
         Self {
             event: published.message_id.clone().unwrap_or_default(),
             id,
+            queue,
             platform: text(PLATFORM).parse().ok(),
             reason: text(REASON).parse().unwrap_or(DeadReason::Poison),
             code: if poison { "delivery_limit".to_owned() } else { text(CODE) },
@@ -123,20 +115,29 @@ impl DeadLetter {
             subscription: text(SUBSCRIPTION).parse().ok(),
             robot: text(ROBOT).parse().ok(),
             attempts: envelope::count(&ours, ATTEMPTS).unwrap_or_default(),
+            hops: envelope::count(&ours, HOPS).unwrap_or_default(),
+            received_at: envelope::moment(&ours, RECEIVED_AT).unwrap_or_default(),
             first_attempt_at: envelope::moment(&ours, FIRST_ATTEMPT_AT).unwrap_or_default(),
-            dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default(),
+            dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default().or(death.last_at.filter(|_| poison)),
             generation: envelope::count(&ours, GENERATION).unwrap_or_default(),
             part: envelope::part(&ours).unwrap_or_default(),
+            urgent: matches!(find(&ours, URGENT), Some(HeaderValue::Bool(true))),
             published,
         }
     }
 
-    /// The headers under which the delivery is tried again; nothing for an event, which is published again instead.
-    pub(super) fn redriven(&self) -> Option<(Platform, Headers)> {
-        let (platform, subscription) = self.platform.zip(self.subscription)?;
+    /// As what it is put back: the one delivery that failed, a generation later; or the event, if nobody could read it.
+    ///
+    /// An undecodable event is a generation later as well, else the ledger would take it for the one that it knows as settled. One that the broker gave up is
+    /// not: some of its deliveries may be made, and are not to be made again.
+    pub(super) fn redriven(&self) -> Redriven {
+        let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
+            let generation = if self.reason == DeadReason::Poison { self.generation } else { self.generation + 1 };
+            return Redriven::Event(envelope::of_redriven_event(generation));
+        };
         let travelling = Travelling {
             published: self.published.clone(),
-            event: crate::domain::EventId::new(&self.event),
+            event: EventId::new(&self.event),
             subscription,
             platform,
             attempts: self.attempts,
@@ -148,22 +149,55 @@ impl DeadLetter {
             slot: None,
             received_at: None,
             expires_at: None,
-            urgent: false,
+            urgent: self.urgent,
         };
-        Some((platform, envelope::of_redriven(&travelling)))
+        Redriven::Delivery(platform, envelope::of_redriven(&travelling))
     }
 }
 
-/// The routing key with which the message first died, which for an event is its topic.
-fn first_key(headers: &Option<FieldTable>) -> Option<String> {
-    let deaths = headers.as_ref()?.inner().get("x-death")?.as_array()?;
-    let AMQPValue::FieldTable(death) = deaths.as_slice().last()? else {
-        return None;
-    };
-    let keys = death.inner().get("routing-keys")?.as_array()?;
-    match keys.as_slice().first()? {
-        AMQPValue::LongString(key) => Some(key.to_string()),
-        _ => None,
+/// The name of a message that has none of ours.
+fn named_by_content(topic: &str, published: &Published) -> String {
+    let id = published.message_id.as_deref().unwrap_or_default();
+    let mut hash = Sha256::new();
+    for part in [topic.as_bytes(), id.as_bytes(), &published.body] {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    format!("{BY_CONTENT}{}", hex::encode(digest.get(..16).unwrap_or_default()))
+}
+
+/// What the broker itself says of a message that it gave up.
+#[derive(Default)]
+struct Death {
+    /// The routing key with which the message first died, which for an event is its topic.
+    first_key: Option<String>,
+    /// When it last died.
+    last_at: Option<Moment>,
+}
+
+impl Death {
+    fn of(headers: &Option<FieldTable>) -> Self {
+        let table = |value: &AMQPValue| match value {
+            AMQPValue::FieldTable(death) => Some(death.clone()),
+            _ => None,
+        };
+        let deaths = headers.as_ref().and_then(|headers| headers.inner().get("x-death")?.as_array());
+        let Some(deaths) = deaths.map(lapin::types::FieldArray::as_slice) else {
+            return Self::default();
+        };
+        let key = |death: FieldTable| match death.inner().get("routing-keys")?.as_array()?.as_slice().first()? {
+            AMQPValue::LongString(key) => Some(key.to_string()),
+            _ => None,
+        };
+        let at = |death: FieldTable| match death.inner().get("time")? {
+            AMQPValue::Timestamp(seconds) => Some(Moment::from_unix_millis(seconds.saturating_mul(1000))),
+            _ => None,
+        };
+        Self {
+            first_key: deaths.last().and_then(table).and_then(key),
+            last_at: deaths.first().and_then(table).and_then(at),
+        }
     }
 }
 
@@ -171,59 +205,48 @@ fn first_key(headers: &Option<FieldTable>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn letter() -> DeadLetter {
-        DeadLetter {
-            id: "l1".into(),
-            platform: Some(Platform::WeCom),
-            reason: DeadReason::Refused,
-            code: "40058".into(),
-            detail: String::new(),
-            topic: "ops".into(),
-            event: "e1".into(),
-            subscription: Some(SubscriptionId::from_bytes([1; 16])),
-            robot: Some(RobotId::from_bytes([2; 16])),
-            attempts: 1,
-            first_attempt_at: None,
-            dead_at: Some(Moment::from_unix_millis(60_000)),
-            generation: 0,
-            part: Part::default(),
-            published: Published::default(),
-        }
-    }
-
     #[test]
-    fn a_filter_picks_what_agrees_in_everything_it_names() {
-        let now = Moment::from_unix_millis(120_000);
-        let minute = Duration::from_secs(60);
-        for (filter, matches) in [
-            (Filter::default(), true),
-            (Filter { id: Some("l1".into()), topic: Some("ops".into()), ..Filter::default() }, true),
-            (Filter { reason: Some(DeadReason::Refused), code: Some("40058".into()), ..Filter::default() }, true),
-            (Filter { reason: Some(DeadReason::Expired), code: Some("40058".into()), ..Filter::default() }, false),
-            (Filter { robot: Some(RobotId::from_bytes([3; 16])), ..Filter::default() }, false),
-            (Filter { subscription: Some(SubscriptionId::from_bytes([1; 16])), ..Filter::default() }, true),
-            (Filter { event: Some("e2".into()), ..Filter::default() }, false),
-            (Filter { older_than: Some(minute), newer_than: Some(minute), ..Filter::default() }, true),
-            (Filter { older_than: Some(minute * 2), ..Filter::default() }, false),
-            (Filter { newer_than: Some(minute / 2), ..Filter::default() }, false),
-        ] {
-            assert_eq!(filter.matches(&letter(), now), matches, "{filter:?}");
-        }
-    }
-
-    #[test]
-    fn what_the_broker_itself_gave_up_is_poison_and_its_topic_is_found() {
+    fn a_message_that_the_broker_gave_up_is_poison_and_has_its_topic_from_its_first_death() {
         let mut death = FieldTable::default();
-        let keys = vec![AMQPValue::LongString("ops.db".into())];
+        let keys = vec![AMQPValue::LongString("ops".into())];
         death.insert("routing-keys".into(), AMQPValue::FieldArray(keys.into()));
+        death.insert("time".into(), AMQPValue::Timestamp(77));
         let mut headers = FieldTable::default();
-        headers.insert("x-death".into(), AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into()));
+        let deaths = vec![AMQPValue::FieldTable(death)];
+        headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
         let properties = BasicProperties::default().with_headers(headers);
-        let letter = DeadLetter::read(b"{}".to_vec(), &properties, 7);
-        assert_eq!(
-            (letter.reason, letter.topic.as_str(), letter.id.as_str()),
-            (DeadReason::Poison, "ops.db", "number-7")
+        let letter = DeadLetter::read(DeadQueue::Event, b"{}".to_vec(), &properties);
+        assert_eq!((letter.reason, letter.topic.as_str()), (DeadReason::Poison, "ops"));
+        assert_eq!(letter.dead_at, Some(Moment::from_unix_millis(77_000)));
+        assert!(letter.id.starts_with("content-") && letter.id.len() == 40, "{}", letter.id);
+        assert_eq!(letter.id, DeadLetter::read(DeadQueue::Event, b"{}".to_vec(), &properties).id);
+        assert_ne!(letter.id, DeadLetter::read(DeadQueue::Event, b"[]".to_vec(), &properties).id);
+        let Redriven::Event(headers) = letter.redriven() else { panic!("it is no delivery") };
+        assert!(headers.is_empty(), "some of its deliveries may be made: it is known under its own name");
+    }
+
+    #[test]
+    fn an_undecodable_event_is_redriven_a_generation_later() {
+        let why = envelope::of_dead_event(
+            &Published { routing_key: "ops".into(), ..Published::default() },
+            "e1",
+            4,
+            "size",
+            "too large",
+            Moment::from_unix_millis(5),
         );
-        assert_eq!(letter.published.routing_key, "ops.db");
+        let stored = properties::put_together(&Published::default(), why, "own-name");
+        let letter = DeadLetter::read(DeadQueue::Event, Vec::new(), &stored);
+        assert_eq!((letter.id.as_str(), letter.event.as_str(), letter.generation), ("own-name", "e1", 4));
+        let Redriven::Event(headers) = letter.redriven() else { panic!("it is no delivery") };
+        assert_eq!(envelope::count(&headers, GENERATION), Ok(5));
+    }
+
+    #[test]
+    fn a_publishers_message_id_beside_no_header_of_ours_is_the_events_name_and_not_the_letters() {
+        let properties = BasicProperties::default().with_message_id("used twice".into());
+        let letter = DeadLetter::read(DeadQueue::Event, b"one".to_vec(), &properties);
+        assert_eq!(letter.event, "used twice");
+        assert_ne!(letter.id, DeadLetter::read(DeadQueue::Event, b"two".to_vec(), &properties).id);
     }
 }

@@ -1,182 +1,375 @@
-//! The dead queues: look, redrive, discard. Owns that looking changes nothing, and that a letter leaves its queue only
-//! after what was to happen to it has happened.
+//! The dead queues: look, redrive, discard. Owns that a letter leaves its queue only after what was to happen to it has happened.
 //!
-//! It works on a connection of its own, so that operators can use it with or without a running daemon.
+//! It works on a connection of its own, so that operators can use it with or without a running daemon. Whoever is interrupted between the confirm of
+//! a redriven copy and the ack of its letter leaves both behind, for at most one batch; redriving the letter again then makes a second copy of the
+//! same name, which the ledger recognises (`settle::key_of_delivery`).
 
-use std::{sync::Arc, time::Duration};
-
-use futures_util::{StreamExt, future::join_all};
-use lapin::{
-    Channel, Connection,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions,
-        QueueDeclareOptions,
-    },
-    types::FieldTable,
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
 };
+
+use futures_util::future::join_all;
+use lapin::{
+    Channel, Connection, PublisherConfirm,
+    message::Delivery,
+    options::{BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions},
+};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     Address, BrokerError,
-    dead_letter::{DeadLetter, Filter},
-    declare,
-    error::{while_connecting, while_declaring},
+    dead_filter::DeadQueue,
+    dead_letter::{DeadLetter, Redriven},
+    dead_walk::{self, Walk},
+    error::while_connecting,
     properties,
     topology::Topology,
 };
-use crate::domain::{Moment, Platform};
 
-/// What to do with the letters that a filter picks.
+/// What to do with letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Look at them.
-    Look,
     /// Put them back to be tried again.
     Redrive,
     /// Delete them for good.
     Discard,
 }
 
-/// A queue that has letters and hands out none for this long has no more to hand out: others hold them.
-const QUIET: Duration = Duration::from_secs(2);
-
-/// How many letters are redriven before their confirms are awaited.
+/// How many letters are redriven before their confirms are awaited, and so how many at most an interruption can leave redriven and dead at once.
 const BATCH: usize = 256;
+
+/// Letters are held no longer than this; then others may look at them for a moment.
+const HOLD_MAX: Duration = Duration::from_secs(20);
+
+/// So many walks in vain, because others hold what was chosen, end the act.
+const VAIN_MAX: u32 = 3;
 
 /// The dead queues of one prefix.
 pub struct DeadQueues {
     connection: Connection,
     topology: Arc<Topology>,
     at: String,
+    confirm_timeout: Duration,
+}
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// How many letters were looked at.
+    pub letters: u64,
+    /// How many more there are, which somebody else held at the time.
+    pub missed: u64,
+}
+
+/// How to act.
+pub struct Acting<'a> {
+    /// What to do.
+    pub act: Act,
+    /// At most so many letters a second; more than 0.
+    pub per_second: Option<f64>,
+    /// Ends the act after the batch in hand.
+    pub stop: &'a CancellationToken,
+}
+
+/// Which letters are to be acted on, chosen one by one. It takes some 50 bytes for each.
+#[derive(Default)]
+pub struct Selection {
+    chosen: BTreeMap<DeadQueue, Chosen>,
+    count: u64,
+}
+
+/// Letters by the hash of their names.
+#[derive(Default)]
+struct Chosen {
+    /// What is to be acted on; equal ones are counted.
+    waiting: HashMap<[u8; 16], u32>,
+    /// What was acted on. The broker may forget acks that were sent shortly before their channel was closed: such a letter is met again, and only acked.
+    acted: HashSet<[u8; 16]>,
+}
+
+/// What is to be done about a letter that was met.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    Chosen,
+    Acted,
+    Other,
+}
+
+impl Selection {
+    /// Chooses a letter.
+    pub fn choose(&mut self, letter: &DeadLetter) {
+        self.chosen.entry(letter.queue).or_default().put(letter);
+        self.count += 1;
+    }
+
+    /// How many are chosen.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl Chosen {
+    fn put(&mut self, letter: &DeadLetter) {
+        *self.waiting.entry(hash(&letter.id)).or_default() += 1;
+    }
+
+    fn take(&mut self, letter: &DeadLetter) -> Met {
+        let name = hash(&letter.id);
+        if self.acted.contains(&name) {
+            return Met::Acted;
+        }
+        let Some(count) = self.waiting.get_mut(&name) else {
+            return Met::Other;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.waiting.remove(&name);
+        }
+        Met::Chosen
+    }
+
+    fn acted_on(&mut self, letter: &DeadLetter) {
+        if letter.is_unmistakable() {
+            self.acted.insert(hash(&letter.id));
+        }
+    }
+}
+
+fn hash(id: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.iter_mut().zip(Sha256::digest(id.as_bytes())).for_each(|(to, from)| *to = from);
+    short
+}
+
+/// How one walk of an act went.
+struct Pass {
+    /// How many letters left the queue for it, or should have left it before.
+    acked: u64,
+    /// It ended before it had seen everything.
+    early: bool,
+    missed: u64,
 }
 
 impl DeadQueues {
     /// Connects.
-    pub async fn open(address: &Address, topology: Arc<Topology>) -> Result<Self, BrokerError> {
+    pub async fn open(
+        address: &Address,
+        topology: Arc<Topology>,
+        confirm_timeout: Duration,
+    ) -> Result<Self, BrokerError> {
         let connection = address.connect("roomcast dead").await?;
-        Ok(Self { connection, topology, at: address.shown()? })
+        Ok(Self { connection, topology, at: address.shown()?, confirm_timeout })
     }
 
-    /// Goes once through the dead queues of `platform` (or through all, and that of events), acts on what the filter picks, at most `limit`
-    /// letters, and shows each of them to `seen` after the act. Answers how many there were.
-    pub async fn walk(
-        &self,
-        platform: Option<Platform>,
-        filter: &Filter,
-        act: Act,
-        limit: usize,
-        now: Moment,
-        mut seen: impl FnMut(DeadLetter),
-    ) -> Result<usize, BrokerError> {
-        let queues = match platform {
-            Some(platform) => vec![self.topology.dead_queue(platform)],
-            None => Platform::ALL
-                .map(|platform| self.topology.dead_queue(platform))
-                .into_iter()
-                .chain([self.topology.dead_event_queue()])
-                .collect(),
-        };
-        let mut acted = 0;
+    /// Says goodbye to the broker.
+    pub async fn close(self) -> Result<(), BrokerError> {
+        let closed = self.connection.close(200, "done".into()).await;
+        closed.map_err(|error| while_connecting(&self.at, &error))
+    }
+
+    /// How many letters lie in these queues.
+    pub async fn depth(&self, queues: &[DeadQueue]) -> Result<u64, BrokerError> {
+        let mut depth = 0;
         for queue in queues {
-            let picks = |letter: &DeadLetter| filter.matches(letter, now);
-            acted += self.walk_queue(&queue, picks, act, limit - acted, &mut seen).await?;
+            depth += u64::from(dead_walk::depth(&self.connection, &self.at, &self.name(*queue)).await?.0);
         }
-        Ok(acted)
+        Ok(depth)
     }
 
-    async fn walk_queue(
-        &self,
-        queue: &str,
-        picks: impl Fn(&DeadLetter) -> bool,
-        act: Act,
-        limit: usize,
-        seen: &mut impl FnMut(DeadLetter),
-    ) -> Result<usize, BrokerError> {
-        let lost = |error: lapin::Error| while_connecting(&self.at, &error);
-        // What is not acked on this channel goes back to its place when the channel closes, however that comes about.
-        let channel = declare::open(&self.connection, &self.at).await?;
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let ready = channel
-            .queue_declare(queue.into(), passive, FieldTable::default())
-            .await
-            .map_err(|error| while_declaring(&self.at, &format!("queue {queue}"), &error))?
-            .message_count();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
-        let mut letters = channel
-            .basic_consume(queue.into(), "roomcast-dead".into(), BasicConsumeOptions::default(), FieldTable::default())
-            .await
-            .map_err(lost)?;
-        let (mut acted, mut batch) = (0, Vec::new());
-        for place in 0..ready {
-            if acted + batch.len() >= limit {
-                break;
-            }
-            let Ok(Some(next)) = tokio::time::timeout(QUIET, letters.next()).await else {
-                break;
+    /// Shows every letter of these queues to `seen`, the oldest of each queue first, and leaves all at its place.
+    pub async fn look(&self, queues: &[DeadQueue], mut seen: impl FnMut(DeadLetter)) -> Result<Looked, BrokerError> {
+        let mut looked = Looked::default();
+        for queue in queues {
+            let (name, lock) = (self.name(*queue), self.topology.dead_lock_queue());
+            let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
+            let mut each = |delivery| {
+                looked.letters += 1;
+                seen(read(*queue, delivery));
             };
-            let delivery = next.map_err(lost)?;
-            let letter = DeadLetter::read(delivery.data, &delivery.properties, place.into());
-            if picks(&letter) {
-                batch.push((delivery.delivery_tag, letter));
-            }
-            if batch.len() >= BATCH {
-                acted += self.act(&channel, act, &mut batch, seen).await?;
-            }
+            while walk.fill(&mut each).await? {}
+            looked.missed += walk.end(&self.connection).await?;
         }
-        acted += self.act(&channel, act, &mut batch, seen).await?;
-        channel.basic_cancel("roomcast-dead".into(), BasicCancelOptions::default()).await.map_err(lost)?;
-        channel.close(200, "looked".into()).await.map_err(lost)?;
-        Ok(acted)
+        Ok(looked)
     }
 
-    /// Acts on a batch: what is redriven leaves its queue only after the broker has confirmed the copy.
-    async fn act(
+    /// Acts on the chosen letters, and shows each to `done` after the act. Answers how many there were: fewer than were chosen if some are gone
+    /// meanwhile, if others hold them, or if it was stopped.
+    pub async fn act(
         &self,
-        channel: &Channel,
-        act: Act,
-        batch: &mut Vec<(u64, DeadLetter)>,
-        seen: &mut impl FnMut(DeadLetter),
-    ) -> Result<usize, BrokerError> {
-        let lost = |error: lapin::Error| while_connecting(&self.at, &error);
-        if act == Act::Redrive {
-            let mut confirms = Vec::with_capacity(batch.len());
-            for (_, letter) in batch.iter() {
-                confirms.push(self.republish(channel, letter).await.map_err(lost)?);
-            }
-            for confirmation in join_all(confirms).await {
-                let confirmation = confirmation.map_err(lost)?;
-                // One refused or returned copy condemns its batch: nothing of it is acked, and all of it stays dead.
-                if !confirmation.is_ack() || confirmation.take_message().is_some() {
-                    return Err(BrokerError::Missing { what: "the queue a redriven letter belongs to".to_owned() });
+        acting: &Acting<'_>,
+        mut selection: Selection,
+        mut done: impl FnMut(&DeadLetter),
+    ) -> Result<u64, BrokerError> {
+        // A queue is gone through until nothing of what was acted on is met any more.
+        let mut rhythm = Rhythm { per_second: acting.per_second, began: Instant::now(), done: 0 };
+        for (queue, chosen) in &mut selection.chosen {
+            let mut vain = 0;
+            while vain < VAIN_MAX {
+                if !rhythm.rest(acting.stop).await {
+                    // What was acted on has to be gone, even so.
+                    chosen.waiting.clear();
+                }
+                let pass = self.pass(*queue, chosen, acting, &mut rhythm, &mut done).await?;
+                if pass.acked == 0 && !pass.early {
+                    // What was chosen and not met is gone, unless others hold it.
+                    vain = if pass.missed == 0 { VAIN_MAX } else { vain + 1 };
                 }
             }
         }
-        if act != Act::Look {
-            let acks = batch.iter().map(|(tag, _)| channel.basic_ack(*tag, BasicAckOptions::default()));
-            join_all(acks).await.into_iter().collect::<Result<(), _>>().map_err(lost)?;
-        }
-        let count = batch.len();
-        batch.drain(..).for_each(|(_, letter)| seen(letter));
-        Ok(count)
+        Ok(rhythm.done)
     }
 
-    async fn republish(&self, channel: &Channel, letter: &DeadLetter) -> Result<lapin::PublisherConfirm, lapin::Error> {
+    /// Once through a queue.
+    async fn pass(
+        &self,
+        queue: DeadQueue,
+        chosen: &mut Chosen,
+        acting: &Acting<'_>,
+        rhythm: &mut Rhythm,
+        done: &mut impl FnMut(&DeadLetter),
+    ) -> Result<Pass, BrokerError> {
+        let (name, lock) = (self.name(queue), self.topology.dead_lock_queue());
+        let began = Instant::now();
+        let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
+        let confirms = walk.channel.confirm_select(ConfirmSelectOptions::default()).await;
+        confirms.map_err(|error| while_connecting(&self.at, &error))?;
+        let (mut acked, mut early) = (0, false);
+        loop {
+            let (mut picked, mut again) = (Vec::new(), Vec::new());
+            let pick = |delivery: Delivery| {
+                let tag = delivery.delivery_tag;
+                let letter = read(queue, delivery);
+                match chosen.take(&letter) {
+                    Met::Chosen => picked.push((tag, letter)),
+                    Met::Acted => again.push(tag),
+                    Met::Other => (),
+                }
+            };
+            let more = walk.fill(pick).await?;
+            acked += self.ack(&walk.channel, again.into_iter()).await?;
+            for batch in picked.chunks(rhythm.batch()) {
+                early = early
+                    || acting.stop.is_cancelled()
+                    || began.elapsed() + rhythm.wait() > HOLD_MAX
+                    || !rhythm.rest(acting.stop).await;
+                if early {
+                    batch.iter().for_each(|(_, letter)| chosen.put(letter));
+                    continue;
+                }
+                if acting.act == Act::Redrive {
+                    self.redrive(&walk.channel, batch).await?;
+                }
+                let count = self.ack(&walk.channel, batch.iter().map(|(tag, _)| *tag)).await?;
+                (acked, rhythm.done) = (acked + count, rhythm.done + count);
+                for (_, letter) in batch {
+                    chosen.acted_on(letter);
+                    done(letter);
+                }
+            }
+            if early || !more {
+                break;
+            }
+        }
+        let missed = walk.end(&self.connection).await?;
+        Ok(Pass { acked, early, missed })
+    }
+
+    async fn ack(&self, channel: &Channel, tags: impl Iterator<Item = u64>) -> Result<u64, BrokerError> {
+        let acks = join_all(tags.map(|tag| channel.basic_ack(tag, BasicAckOptions::default()))).await;
+        let count = u64::try_from(acks.len()).unwrap_or(u64::MAX);
+        let sent: Result<(), _> = acks.into_iter().collect();
+        sent.map(|()| count).map_err(|error| while_connecting(&self.at, &error))
+    }
+
+    /// Puts the copies of a batch back. Only after the broker has confirmed all of them may their letters leave the queue.
+    async fn redrive(&self, channel: &Channel, batch: &[(u64, DeadLetter)]) -> Result<(), BrokerError> {
+        let lost = |error: lapin::Error| while_connecting(&self.at, &error);
+        let redriving = async {
+            let mut confirms = Vec::with_capacity(batch.len());
+            for (_, letter) in batch {
+                confirms.push(self.republish(channel, letter).await?);
+            }
+            Ok::<_, lapin::Error>(join_all(confirms).await)
+        };
+        let confirmations = tokio::time::timeout(self.confirm_timeout, redriving).await.map_err(|_| {
+            let why = format!("no confirm within {} s", self.confirm_timeout.as_secs());
+            BrokerError::Unreachable { at: self.at.clone(), why }
+        })?;
+        for confirmation in confirmations.map_err(lost)? {
+            let confirmation = confirmation.map_err(lost)?;
+            // One refused or returned copy condemns its batch: nothing of it is acked, and all of it stays dead.
+            if !confirmation.is_ack() || confirmation.take_message().is_some() {
+                return Err(BrokerError::Missing { what: "the queue a redriven letter belongs to".to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    async fn republish(&self, channel: &Channel, letter: &DeadLetter) -> Result<PublisherConfirm, lapin::Error> {
         let published = &letter.published;
         let (exchange, key, properties) = match letter.redriven() {
-            Some((platform, headers)) => (
+            Redriven::Delivery(platform, headers) => (
                 self.topology.delivery(),
                 Topology::redrive_key(platform),
                 properties::put_together(published, headers, &Uuid::now_v7().to_string()),
             ),
-            None => (
+            Redriven::Event(headers) => (
                 self.topology.publish(),
                 published.routing_key.clone(),
-                properties::put_together(published, Vec::new(), &letter.event),
+                properties::put_together(published, headers, &letter.event),
             ),
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         channel
             .basic_publish(properties::short(&exchange), properties::short(&key), options, &published.body, properties)
             .await
+    }
+
+    fn name(&self, queue: DeadQueue) -> String {
+        match queue {
+            DeadQueue::Platform(platform) => self.topology.dead_queue(platform),
+            DeadQueue::Event => self.topology.dead_event_queue(),
+        }
+    }
+}
+
+fn read(queue: DeadQueue, delivery: Delivery) -> DeadLetter {
+    DeadLetter::read(queue, delivery.data, &delivery.properties)
+}
+
+/// Spreads an act over time.
+struct Rhythm {
+    per_second: Option<f64>,
+    began: Instant,
+    done: u64,
+}
+
+impl Rhythm {
+    /// How many letters are acted on at a time: twice a second, if there is a rate.
+    fn batch(&self) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+        self.per_second.map_or(BATCH, |rate| (rate / 2.0).clamp(1.0, BATCH as f64) as usize)
+    }
+
+    /// How long the next batch has to wait.
+    fn wait(&self) -> Duration {
+        #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 letters")]
+        let due = self.per_second.and_then(|rate| Duration::try_from_secs_f64(self.done as f64 / rate).ok());
+        due.unwrap_or_default().saturating_sub(self.began.elapsed())
+    }
+
+    /// Waits for the next batch's turn; whether it came.
+    async fn rest(&self, stop: &CancellationToken) -> bool {
+        let wait = self.wait();
+        if wait.is_zero() {
+            return !stop.is_cancelled();
+        }
+        stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
     }
 }

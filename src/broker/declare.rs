@@ -45,15 +45,14 @@ pub(super) async fn declare(
     }
 }
 
-/// Takes the lock that keeps a second daemon away, for as long as the connection lives.
-pub(super) async fn lock(channel: &Channel, at: &str, topology: &Topology) -> Result<(), BrokerError> {
-    let name = topology.lock_queue();
+/// Takes a lock, for as long as the connection lives or until its queue is deleted.
+pub(super) async fn lock(channel: &Channel, at: &str, name: &str) -> Result<(), BrokerError> {
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     channel
-        .queue_declare(name.as_str().into(), options, FieldTable::default())
+        .queue_declare(name.into(), options, FieldTable::default())
         .await
         .map(|_| ())
-        .map_err(|error| while_declaring(at, &name, &error))
+        .map_err(|error| while_declaring(at, name, &error))
 }
 
 impl Declaring<'_> {

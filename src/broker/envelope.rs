@@ -48,16 +48,25 @@ pub(super) fn of_dead_delivery(
 ) -> Headers {
     let mut headers = why(reason, code, detail, at);
     headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
+    headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
     headers.extend(identity(delivery));
     headers
 }
 
 /// The headers of a message that was no readable event.
-pub(super) fn of_dead_event(published: &Published, event: &str, code: &str, detail: &str, at: Moment) -> Headers {
+pub(super) fn of_dead_event(
+    published: &Published,
+    event: &str,
+    generation: u32,
+    code: &str,
+    detail: &str,
+    at: Moment,
+) -> Headers {
     let mut headers = why(DeadReason::Undecodable, code, detail, at);
     headers.push((TOPIC.into(), HeaderValue::text(published.routing_key.clone())));
     headers.push((EVENT.into(), HeaderValue::text(event)));
     headers.push((ATTEMPTS.into(), HeaderValue::Int(0)));
+    headers.push((GENERATION.into(), HeaderValue::Int(generation.into())));
     headers
 }
 
@@ -77,6 +86,11 @@ pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
     }
     headers.extend(part_header(travelling.part));
     headers
+}
+
+/// The headers with which an event is published again that was a dead letter: only how often that was, so that it is known from the one before.
+pub(super) fn of_redriven_event(generation: u32) -> Headers {
+    if generation == 0 { Vec::new() } else { vec![(GENERATION.into(), HeaderValue::Int(generation.into()))] }
 }
 
 /// Reads a delivery from a message and its headers, or says what is wrong with them.

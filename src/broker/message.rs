@@ -27,6 +27,8 @@ pub enum Carried {
         published: Published,
         /// Whether it came through the urgent exchange.
         urgent: bool,
+        /// How often it was redriven as a whole.
+        generation: u32,
     },
     /// One delivery that was deferred, retried or redriven.
     Delivery(Box<Travelling>),

@@ -5,8 +5,10 @@
 
 mod acks;
 mod connection;
+mod dead_filter;
 mod dead_letter;
 mod dead_queue;
+mod dead_walk;
 mod declare;
 mod envelope;
 mod error;
@@ -18,8 +20,9 @@ mod session;
 mod topology;
 
 pub use connection::Address;
-pub use dead_letter::{DeadLetter, Filter};
-pub use dead_queue::{Act, DeadQueues};
+pub use dead_filter::{DeadQueue, Filter, UnknownDeadQueue};
+pub use dead_letter::DeadLetter;
+pub use dead_queue::{Act, Acting, DeadQueues, Looked, Selection};
 pub use declare::Declare;
 pub use error::BrokerError;
 pub use message::{Carried, Message, Travelling};

@@ -139,10 +139,10 @@ impl Publisher {
                 envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
                 &delivery.event.published,
             ),
-            NextStep::DeadEvent { published, event, code, detail, at } => (
+            NextStep::DeadEvent { published, event, generation, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_event_key(DeadReason::Undecodable),
-                envelope::of_dead_event(published, event, code, detail, *at),
+                envelope::of_dead_event(published, event, *generation, code, detail, *at),
                 published,
             ),
         }

@@ -117,7 +117,7 @@ impl Session {
         let at = settings.address.shown()?;
         let consuming = settings.address.connect("roomcast consuming").await?;
         let lock = declare::open(&consuming, &at).await?;
-        declare::lock(&lock, &at, topology).await?;
+        declare::lock(&lock, &at, &topology.lock_queue()).await?;
         declare::declare(&consuming, &at, topology, settings.declare).await?;
 
         let ended = Ended::default();
@@ -276,7 +276,10 @@ fn message(delivery: AmqpDelivery, source: Source, receipt: Receipt) -> Message 
     let key = delivery.routing_key.to_string();
     let (published, ours) = properties::take_apart(key, delivery.data, &delivery.properties);
     let carried = match source {
-        Source::Events { urgent } => Carried::Event { published, urgent },
+        Source::Events { urgent } => {
+            let generation = envelope::count(&ours, envelope::GENERATION).unwrap_or_default();
+            Carried::Event { published, urgent, generation }
+        }
         Source::Deliveries => match envelope::read(published, &ours) {
             Ok(travelling) => Carried::Delivery(Box::new(travelling)),
             Err(unreadable) => {

@@ -137,6 +137,12 @@ impl Topology {
         self.name("lock")
     }
 
+    /// The exclusive queue of whoever goes through a dead queue, so that nobody else does at the same time.
+    #[must_use]
+    pub fn dead_lock_queue(&self) -> String {
+        self.name("dead.lock")
+    }
+
     /// Where a message goes that an exchange for publishers could not route; also the name of its queue.
     #[must_use]
     pub fn unrouted(&self) -> String {

@@ -1,5 +1,6 @@
 //! The command tree. Owns names and help; what each command does is in the file of its family.
 
+mod dead;
 mod publish;
 mod template;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use dead::{Dead, Which};
 pub(super) use publish::{Explain, Format, Publish, Said};
 pub(super) use template::{Add as AddTemplate, Engine, Tags, Template};
 
@@ -298,90 +300,6 @@ pub(super) struct Update {
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// What was given up, and why.
-#[derive(Subcommand)]
-pub(super) enum Dead {
-    /// List dead letters
-    List {
-        /// Which
-        #[command(flatten)]
-        which: Which,
-        /// As JSON, one object a line
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one dead letter: its history, the event, and what to do about it
-    Show {
-        /// Its id
-        id: String,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Put dead letters back to be tried again, each only for the subscription that failed
-    Redrive {
-        /// Which
-        #[command(flatten)]
-        which: Which,
-        /// Every dead letter that matches; needed if nothing else is named
-        #[arg(long)]
-        all: bool,
-        /// Only say what would be redriven
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Delete dead letters for good
-    Discard {
-        /// Which
-        #[command(flatten)]
-        which: Which,
-        /// Every dead letter that matches; needed if nothing else is named
-        #[arg(long)]
-        all: bool,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-/// Which dead letters.
-#[derive(Args)]
-pub(super) struct Which {
-    /// This letter alone
-    #[arg(long)]
-    pub id: Option<String>,
-    /// Of this platform
-    #[arg(long)]
-    pub platform: Option<String>,
-    /// Given up for this reason
-    #[arg(long)]
-    pub reason: Option<String>,
-    /// With this platform code
-    #[arg(long)]
-    pub code: Option<String>,
-    /// Of this topic
-    #[arg(long)]
-    pub topic: Option<String>,
-    /// For this robot
-    #[arg(long)]
-    pub robot: Option<String>,
-    /// For this subscription
-    #[arg(long)]
-    pub subscription: Option<String>,
-    /// Of this event
-    #[arg(long)]
-    pub event: Option<String>,
-    /// Given up at least this long ago, such as 30m or 2h
-    #[arg(long, value_name = "SPAN")]
-    pub older_than: Option<String>,
-    /// Given up at most this long ago, such as 30m or 2h
-    #[arg(long, value_name = "SPAN")]
-    pub newer_than: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
 }
 
 /// Robots that are busy or held.

@@ -18,6 +18,7 @@ mod offline;
 mod publish;
 mod robot;
 mod screen;
+mod spool;
 mod store;
 mod subscription;
 mod template;

@@ -9,8 +9,8 @@ use super::{args, credentials::read_file, exit::Failure, screen::print, template
 use crate::{
     app,
     broker::{self, Topology},
-    config::{self, Config},
-    domain::{EventId, HeaderValue, Headers, NOT_BEFORE, TopicName},
+    config::Config,
+    domain::{self, EventId, HeaderValue, Headers, NOT_BEFORE, TopicName},
 };
 
 pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
@@ -72,7 +72,7 @@ fn message(named: Option<&str>) -> Result<String, Failure> {
 
 /// The header that holds an event back until a time, or for a span.
 fn not_before(text: &str) -> Result<Headers, Failure> {
-    let at = match (text.parse::<Timestamp>(), config::duration(text)) {
+    let at = match (text.parse::<Timestamp>(), domain::duration(text)) {
         (Ok(at), _) => at,
         (_, Ok(span)) => Timestamp::now()
             .checked_add(span)

@@ -69,6 +69,11 @@ impl Table {
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.cells(cells);
+    }
+
+    /// A row of as many cells as there are columns.
+    pub(super) fn cells(&mut self, cells: impl IntoIterator<Item = String>) {
         self.table.add_row(cells);
         self.rows += 1;
     }

@@ -12,7 +12,6 @@ mod sections;
 use std::path::{Path, PathBuf};
 
 pub use mistake::{ConfigMistakes, Mistake, Place};
-pub use parse::duration;
 pub use sections::{
     AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, PaceSection,
     PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,

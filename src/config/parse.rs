@@ -2,20 +2,12 @@
 
 use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
+pub(super) use crate::domain::duration;
 use crate::pace::WindowQuota;
 
 pub(super) type Parsed<T> = Result<T, String>;
-
-/// A span of time such as `500ms`, `2s`, `1m 30s`, `24h`, `7d`; never negative.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("{text:?} is no span of time: write it like 500ms, 2s, 5m, 24h or 7d");
-    let span: Span = text.parse().map_err(|_| expected())?;
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
-    Duration::try_from(length).map_err(|_| expected())
-}
 
 /// A span of time that is not zero.
 pub(super) fn some_duration(text: &str) -> Parsed<Duration> {

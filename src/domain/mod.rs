@@ -15,6 +15,7 @@ mod quiet;
 mod robot;
 mod secret;
 mod settlement;
+mod span;
 mod subscription;
 mod template;
 mod topic;
@@ -32,6 +33,7 @@ pub use quiet::{QuietHours, UnreadableQuietHours};
 pub use robot::RobotId;
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
+pub use span::duration;
 pub use subscription::{
     GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, TooLong, UnknownOverflow,
     UnknownState, UnknownTooLong, UnreadableGroup, UnreadableId,

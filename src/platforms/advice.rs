@@ -10,13 +10,13 @@ pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: 
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
     match (reason, platform, code) {
         (DeadReason::Security, Platform::DingTalk | Platform::DingTalkInternal, _) => {
-            "the robot's security setting refuses us: compare keyword, signing secret and address list with the detail, add the subscription anew with the right secret or keyword, redrive"
+            "the robot's security setting refuses us: compare keyword, signing secret and address list with the detail, give the subscription the right secret or keyword (`roomcast subscription update`; one added anew has another id, and letters of the old one are dropped), redrive"
         }
         (DeadReason::Security, Platform::Lark, "19021") => {
             "the signature does not fit: check the signing secret of the subscription and this machine's clock, redrive"
         }
         (DeadReason::Security, Platform::Lark, "19024") => {
-            "the bot insists on a keyword: add the subscription anew with --keyword, redrive"
+            "the bot insists on a keyword: `roomcast subscription update ID --keyword WORD`, redrive"
         }
         (DeadReason::Security, ..) => {
             "the robot's security setting refuses us: allow this machine's address or correct the subscription, redrive"

@@ -15,6 +15,8 @@ pub struct Identity {
     pub key: LedgerKey,
     /// The event's name.
     pub event: EventId,
+    /// How often the event was redriven as a whole.
+    pub generation: u32,
     /// What recognises the message when it comes back, where the publisher gave no `message_id`.
     pub made: Option<Made>,
     /// The subscriptions whose deliveries are already settled.
@@ -34,27 +36,30 @@ impl Identity {
     /// Of an event.
     ///
     /// With a `message_id` the event is the same if topic, id and body are, whether the broker hands it over again or its publisher, who had no
-    /// confirm, published it again. Without one, two messages of equal content are two
+    /// confirm, published it again; and redriving it as a whole is not what was done before. Without one, two messages of equal content are two
     /// events, so it gets a name at random. When such a message is redelivered it takes over an unfinished entry of equal content, if the ledger
     /// has one: that entry's message was never acked, so it is coming back, and equal copies are interchangeable.
     #[must_use]
-    pub fn of_event(published: &Published, redelivered: bool, ledger: &Ledger) -> Self {
+    pub fn of_event(published: &Published, generation: u32, redelivered: bool, ledger: &Ledger) -> Self {
         let topic = published.routing_key.as_bytes();
         if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
-            let key = LedgerKey(digest(b"event", &[topic, id.as_bytes(), &published.body]));
+            let parts: [&[u8]; 4] = [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
+            // One that was never redriven is known as versions knew it that could not tell.
+            let key = LedgerKey(digest(b"event", if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() }));
             let done = ledger.done(key);
-            return Self { key, event: EventId::new(id), made: None, done };
+            return Self { key, event: EventId::new(id), generation, made: None, done };
         }
         let fingerprint = digest(b"content", &[topic, &published.body]);
         if redelivered && let Some(adopted) = ledger.adopt(fingerprint) {
             let made = Made { fingerprint, name: adopted.event };
             let event = EventId::from_bytes(made.name);
-            return Self { key: adopted.key, event, made: Some(made), done: adopted.done };
+            return Self { key: adopted.key, event, generation, made: Some(made), done: adopted.done };
         }
         let name = EventId::random_bytes();
         Self {
             key: LedgerKey(name),
             event: EventId::from_bytes(name),
+            generation,
             made: Some(Made { fingerprint, name }),
             done: Vec::new(),
         }
@@ -64,22 +69,27 @@ impl Identity {
     #[must_use]
     pub fn redundant(event: EventId) -> Self {
         let name = EventId::random_bytes();
-        Self { key: LedgerKey(name), event, made: Some(Made { fingerprint: [0; 16], name }), done: Vec::new() }
+        let made = Some(Made { fingerprint: [0; 16], name });
+        Self { key: LedgerKey(name), event, generation: 0, made, done: Vec::new() }
     }
 
     /// Of a delivery that travels alone.
     #[must_use]
     pub fn of_delivery(delivery: &Delivery, ledger: &Ledger) -> Self {
         let key = key_of_delivery(delivery);
-        Self { key, event: delivery.event.id.clone(), made: None, done: ledger.done(key) }
+        let done = ledger.done(key);
+        Self { key, event: delivery.event.id.clone(), generation: delivery.generation, made: None, done }
     }
 }
 
 /// The key of a delivery that travels alone. Every hop is a message of its own, so a hop that comes back after the next one was stored
-/// is recognised.
+/// is recognised; and so is every redrive, so one that was put back twice, because its redriving was interrupted, is delivered once. What is said is
+/// part of it, because publishers have been seen to use one `message_id` twice.
 fn key_of_delivery(delivery: &Delivery) -> LedgerKey {
     let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
-    let parts: [&[u8]; 3] = [delivery.event.id.as_str().as_bytes(), delivery.subscription.as_bytes(), &counts];
+    let event = &delivery.event;
+    let (topic, id) = (event.topic.as_str().as_bytes(), event.id.as_str().as_bytes());
+    let parts: [&[u8]; 5] = [topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts];
     LedgerKey(digest(b"delivery", &parts))
 }
 

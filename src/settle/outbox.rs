@@ -33,6 +33,8 @@ pub enum NextStep {
         published: Box<Published>,
         /// The event's name.
         event: String,
+        /// How often it was redriven.
+        generation: u32,
         /// What kind of mistake.
         code: String,
         /// The place and the mistake.

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn nothing_is_recorded_of_a_message_of_which_nothing_is_settled_yet() {
         let event = EventId::new("e");
-        let identity = Identity { key: LedgerKey([1; 16]), event, made: None, done: Vec::new() };
+        let identity = Identity { key: LedgerKey([1; 16]), event, generation: 0, made: None, done: Vec::new() };
         let tally = Tally::new(identity, Receipt { session: 1, channel: 0, tag: 1 });
         tally.opened();
         tally.complete();

@@ -12,6 +12,8 @@
 
 mod crash;
 mod dead;
+mod dead_letters;
+mod dead_many;
 mod delivery;
 mod explain;
 mod leaks;

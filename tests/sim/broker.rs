@@ -245,7 +245,7 @@ impl Broker {
         channel.tag += 1;
         let receipt = Receipt { session, channel: place, tag: channel.tag };
         let carried = match stored.cargo.clone() {
-            Cargo::Event { published, urgent } => Carried::Event { published, urgent },
+            Cargo::Event { published, urgent } => Carried::Event { published, urgent, generation: 0 },
             Cargo::Delivery(travelling) => Carried::Delivery(Box::new(travelling)),
         };
         let redelivered = stored.returned > 0;

@@ -110,6 +110,13 @@ impl Home {
         child.wait_with_output().unwrap()
     }
 
+    /// Starts a command and leaves it running.
+    pub fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
     /// Runs a command that has to fail with that exit code; gives what it says.
     pub fn fails(&self, arguments: &[&str], input: &str, code: i32) -> String {
         let output = self.cli(arguments, input);

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod daemon;
 pub mod emulator;
+pub mod letters;
 pub mod publisher;
 mod shared;
 

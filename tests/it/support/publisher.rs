@@ -11,8 +11,8 @@ use serde_json::Value;
 
 pub struct Publisher {
     _connection: Connection,
-    channel: Channel,
-    prefix: String,
+    pub(super) channel: Channel,
+    pub(super) prefix: String,
 }
 
 impl Publisher {
@@ -86,9 +86,15 @@ impl Publisher {
 
     /// How many messages lie ready in a queue.
     pub async fn depth(&self, queue: &str) -> u32 {
+        self.ready_and_consumers(queue).await.0
+    }
+
+    /// How many messages lie ready in a queue, and how many consumers it has.
+    pub async fn ready_and_consumers(&self, queue: &str) -> (u32, u32) {
         let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let name = format!("{}.{queue}", self.prefix);
-        self.channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await.unwrap().message_count()
+        let found = self.channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await.unwrap();
+        (found.message_count(), found.consumer_count())
     }
 
     /// Takes a message out of a queue.

@@ -1,0 +1,239 @@
+//! Dead letters for the admin API: looks at them and acts on them, one request at a time, on a connection that is opened for the request.
+//!
+//! Owns what is asked for and answered; what a letter is, and that none is lost, is the broker room's. The command line works on the same pieces
+//! without a daemon.
+
+mod filter;
+mod render;
+mod summary;
+mod view;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    filter::dead_filter,
+    render::render,
+    summary::{Newest, Summary, Trait},
+    view::{rfc3339, view, whole},
+};
+use super::{
+    Desk, Refusal,
+    wire::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, SummaryRow},
+};
+use crate::{
+    broker::{Act, Acting, Address, BrokerError, DeadLetter, DeadQueues, Filter, Looked, Selection, Topology},
+    clock::Clock,
+    fanout::Decoder,
+};
+
+/// A page or a summary holds this many by default.
+const PAGE: usize = 100;
+/// And never more than this.
+const PAGE_MAX: usize = 1000;
+/// A request acts on this many letters by default.
+const ACT: u64 = 1000;
+/// And never on more than this, so that it comes to an end.
+const ACT_MAX: u64 = 10_000;
+/// A request with a rate that would take longer than this is refused: nobody waits for it.
+const ACT_SECONDS_MAX: f64 = 600.0;
+/// So many letters may be named in one request.
+const IDS_MAX: usize = 1000;
+
+/// What letters are looked up with.
+pub struct LettersSettings {
+    /// Where the broker is.
+    pub address: Address,
+    /// Which queues are the dead queues.
+    pub topology: Arc<Topology>,
+    /// How long a confirm may take.
+    pub confirm_timeout: Duration,
+    /// Reads events, to show how they would be sent.
+    pub decoder: Decoder,
+    /// What time it is.
+    pub clock: Clock,
+    /// Ends what is under way after the batch in hand.
+    pub stop: CancellationToken,
+}
+
+/// The dead letters of one daemon. Clones are the same.
+#[derive(Clone)]
+pub struct Letters(Arc<Inner>);
+
+struct Inner {
+    settings: LettersSettings,
+    /// Two at a time would each see half.
+    turn: Mutex<()>,
+}
+
+impl Letters {
+    /// The letters of these queues.
+    #[must_use]
+    pub fn new(settings: LettersSettings) -> Self {
+        Self(Arc::new(Inner { settings, turn: Mutex::new(()) }))
+    }
+
+    /// One page of a listing.
+    pub async fn list(&self, query: &DeadQuery) -> Result<DeadPage, Refusal> {
+        refuse("by", query.by.is_some())?;
+        let filter = self.filter(query, &[])?;
+        let mut newest = Newest::new(limit(query), query.after.as_deref())?;
+        let looked = self.look(&filter, |letter| newest.add(&letter)).await?;
+        let matched = newest.matched();
+        let (letters, next) = newest.page();
+        Ok(DeadPage { letters, matched, total: looked.letters, missed: looked.missed, next })
+    }
+
+    /// How many there are, by what was asked for.
+    pub async fn summary(&self, query: &DeadQuery) -> Result<DeadSummary, Refusal> {
+        refuse("after", query.after.is_some())?;
+        let filter = self.filter(query, &[])?;
+        let mut summary =
+            query.by.as_deref().map_or_else(|| Ok(Summary::usual()), |by| Trait::list(by).map(Summary::new))?;
+        let looked = self.look(&filter, |letter| summary.add(&letter)).await?;
+        let (by, matched) = (summary.by(), summary.count());
+        let (rows, rest) = summary.rows(limit(query));
+        Ok(DeadSummary { by, rows, rest, matched, total: looked.letters, missed: looked.missed })
+    }
+
+    /// One letter with everything that is known of it.
+    pub async fn show(&self, id: &str, desk: &Desk) -> Result<LetterDetail, Refusal> {
+        let filter = Filter { ids: vec![id.to_owned()], ..Filter::default() };
+        let mut found = None;
+        let looked = self.look(&filter, |letter| found = Some(letter)).await?;
+        let Some(letter) = found else {
+            return Err(match looked.missed {
+                0 => Refusal::NotFound(format!("there is no dead letter {id}")),
+                missed => Refusal::Unavailable(format!(
+                    "no dead letter {id} was found, but somebody else holds {missed} at this moment: try again"
+                )),
+            });
+        };
+        let (decoder, clock) = (self.0.settings.decoder.clone(), self.0.settings.clock.clone());
+        let desk = desk.clone();
+        let detail = tokio::task::spawn_blocking(move || {
+            let known = letter.subscription.and_then(|id| desk.show(&id.to_string()).ok());
+            let rendered = render(&letter, &decoder, known.as_ref(), clock.now());
+            let note = known
+                .is_none()
+                .then(|| "the subscription does not exist any more: redriving drops the letter".to_owned());
+            shown(&letter, rendered, note)
+        });
+        detail
+            .await
+            .map_err(|_| Refusal::Internal("the letter could not be shown; the daemon's log says why".to_owned()))
+    }
+
+    /// Redrives or discards letters.
+    pub async fn act(&self, act: Act, request: &DeadRequest) -> Result<DeadOutcome, Refusal> {
+        for (name, there) in [
+            ("which.limit", request.which.limit.is_some()),
+            ("which.after", request.which.after.is_some()),
+            ("which.by", request.which.by.is_some()),
+        ] {
+            refuse(name, there)?;
+        }
+        if request.which.is_everything() && request.ids.is_empty() && !request.all {
+            return Err(Refusal::Invalid("which dead letters? name some (which, ids) or say \"all\": true".to_owned()));
+        }
+        if request.ids.len() > IDS_MAX {
+            return Err(Refusal::Invalid(format!("ids: it names more than {IDS_MAX} letters")));
+        }
+        let limit = request.limit.unwrap_or(ACT).clamp(1, ACT_MAX);
+        let filter = self.filter(&request.which, &request.ids)?;
+        let _turn = self.0.turn.lock().await;
+        let queues = self.open().await?;
+        let (mut selection, mut matched, mut chosen) = (Selection::default(), 0, Summary::usual());
+        let look = |letter: DeadLetter| {
+            if filter.matches(&letter) {
+                matched += 1;
+                if selection.count() < limit {
+                    selection.choose(&letter);
+                    chosen.add(&letter);
+                }
+            }
+        };
+        let looked = queues.look(&filter.queues(), look).await?;
+        if request.dry_run {
+            let (done, (rows, _)) = (chosen.count(), chosen.rows(PAGE_MAX));
+            queues.close().await?;
+            return Ok(DeadOutcome { matched, done, rows, missed: looked.missed });
+        }
+        let acting =
+            Acting { act, per_second: rate(request.per_second, selection.count())?, stop: &self.0.settings.stop };
+        let mut acted = Summary::usual();
+        let done = queues.act(&acting, selection, |letter| acted.add(letter)).await?;
+        queues.close().await?;
+        Ok(DeadOutcome { matched, done, rows: acted.rows(PAGE_MAX).0, missed: looked.missed })
+    }
+
+    async fn look(&self, filter: &Filter, mut seen: impl FnMut(DeadLetter)) -> Result<Looked, Refusal> {
+        let _turn = self.0.turn.lock().await;
+        let queues = self.open().await?;
+        let pick = |letter: DeadLetter| {
+            if filter.matches(&letter) {
+                seen(letter);
+            }
+        };
+        let looked = queues.look(&filter.queues(), pick).await?;
+        queues.close().await?;
+        Ok(looked)
+    }
+
+    async fn open(&self) -> Result<DeadQueues, BrokerError> {
+        let settings = &self.0.settings;
+        DeadQueues::open(&settings.address, Arc::clone(&settings.topology), settings.confirm_timeout).await
+    }
+
+    fn filter(&self, query: &DeadQuery, ids: &[String]) -> Result<Filter, Refusal> {
+        dead_filter(query, ids, self.0.settings.clock.now())
+    }
+}
+
+/// A letter with what a platform would be sent.
+#[must_use]
+pub fn shown(letter: &DeadLetter, rendered: Result<serde_json::Value, String>, note: Option<String>) -> LetterDetail {
+    let (rendered, why) = match rendered {
+        Ok(rendered) => (Some(rendered), None),
+        Err(why) => (None, Some(why)),
+    };
+    LetterDetail { rendered, rendered_note: why.or(note), ..whole(letter) }
+}
+
+/// The rows of a summary as lines for people: how many, of what.
+#[must_use]
+pub fn counted(row: &SummaryRow) -> String {
+    let values: Vec<_> = row.values.values().map(|value| value.as_str().unwrap_or("event")).collect();
+    format!("{:>7}  {}", row.count, values.join(" "))
+}
+
+fn limit(query: &DeadQuery) -> usize {
+    query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)
+}
+
+fn refuse(name: &str, there: bool) -> Result<(), Refusal> {
+    if there { Err(Refusal::Invalid(format!("{name} is not taken here"))) } else { Ok(()) }
+}
+
+fn rate(per_second: Option<f64>, letters: u64) -> Result<Option<f64>, Refusal> {
+    #[expect(clippy::cast_precision_loss, reason = "at most ACT_MAX")]
+    let letters = letters as f64;
+    match per_second {
+        Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+            Err(Refusal::Invalid("per_second must be more than 0".to_owned()))
+        }
+        Some(rate) if letters / rate > ACT_SECONDS_MAX => Err(Refusal::Invalid(format!(
+            "at that rate it would take longer than {ACT_SECONDS_MAX} s: name fewer letters, or use `roomcast dead redrive --rate`"
+        ))),
+        rate => Ok(rate),
+    }
+}
+
+impl From<BrokerError> for Refusal {
+    fn from(error: BrokerError) -> Self {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the broker failed a request for dead letters");
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,42 @@
+//! From what was asked for to the letters that are meant.
+
+use crate::{
+    admin::{Refusal, wire::DeadQuery},
+    broker::Filter,
+    domain::{Moment, duration},
+};
+
+/// The filter that a query means at this moment, or what is wrong with it.
+pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Moment) -> Result<Filter, Refusal> {
+    let ago = |name, text: &Option<String>| read(name, text, duration).map(|span| span.map(|span| now.before(span)));
+    Ok(Filter {
+        queue: parsed("platform", &query.platform)?,
+        ids: ids.to_vec(),
+        topic: query.topic.clone(),
+        reason: parsed("reason", &query.reason)?,
+        code: query.code.clone(),
+        robot: parsed("robot", &query.robot)?,
+        subscription: parsed("subscription", &query.subscription)?,
+        event: query.event.clone(),
+        generation: query.generation,
+        text: query.text.clone().filter(|text| !text.is_empty()),
+        until: ago("older_than", &query.older_than)?,
+        since: ago("newer_than", &query.newer_than)?,
+    })
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: &Option<String>,
+) -> Result<Option<T>, Refusal> {
+    read(name, text, str::parse)
+}
+
+fn read<T, E: std::fmt::Display>(
+    name: &str,
+    text: &Option<String>,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Refusal> {
+    let value = text.as_deref().map(|text| read(text.trim())).transpose();
+    value.map_err(|mistake| Refusal::Invalid(format!("{name}: {mistake}")))
+}

@@ -1,0 +1,214 @@
+//! Which dead letters are meant. Pure.
+
+use std::{fmt, str::FromStr};
+
+use serde_json::Value;
+
+use super::dead_letter::DeadLetter;
+use crate::domain::{DeadReason, Moment, Platform, RobotId, SubscriptionId, UnknownPlatform};
+
+/// One of the dead queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeadQueue {
+    /// Of the deliveries to one platform.
+    Platform(Platform),
+    /// Of the events that could not be read.
+    Event,
+}
+
+impl DeadQueue {
+    /// Every dead queue, in the order in which they are gone through.
+    pub const ALL: [Self; 5] = [
+        Self::Platform(Platform::DingTalk),
+        Self::Platform(Platform::DingTalkInternal),
+        Self::Platform(Platform::Lark),
+        Self::Platform(Platform::WeCom),
+        Self::Event,
+    ];
+
+    /// The name on the command line and in the API: the platform's, or `event`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform(platform) => platform.as_str(),
+            Self::Event => "event",
+        }
+    }
+}
+
+impl fmt::Display for DeadQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text names no dead queue.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}, or event for what was no readable event")]
+pub struct UnknownDeadQueue(UnknownPlatform);
+
+impl FromStr for DeadQueue {
+    type Err = UnknownDeadQueue;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name == Self::Event.as_str() {
+            return Ok(Self::Event);
+        }
+        name.parse().map(Self::Platform).map_err(UnknownDeadQueue)
+    }
+}
+
+/// Which dead letters are meant; what is not given matches all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// In this queue.
+    pub queue: Option<DeadQueue>,
+    /// These letters alone; no id means all.
+    pub ids: Vec<String>,
+    /// Of this topic.
+    pub topic: Option<String>,
+    /// For this reason.
+    pub reason: Option<DeadReason>,
+    /// With this code.
+    pub code: Option<String>,
+    /// For this robot.
+    pub robot: Option<RobotId>,
+    /// For this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// Of this event.
+    pub event: Option<String>,
+    /// Redriven so often.
+    pub generation: Option<u32>,
+    /// Whose event or detail has this in it, in capitals or not.
+    pub text: Option<String>,
+    /// Given up at this moment or before.
+    pub until: Option<Moment>,
+    /// Given up at this moment or after.
+    pub since: Option<Moment>,
+}
+
+impl Filter {
+    /// Whether the letter is meant. One that does not say when it was given up is neither old nor new.
+    #[must_use]
+    pub fn matches(&self, letter: &DeadLetter) -> bool {
+        self.queue.is_none_or(|queue| queue == letter.queue)
+            && (self.ids.is_empty() || self.ids.contains(&letter.id))
+            && self.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
+            && self.reason.is_none_or(|reason| reason == letter.reason)
+            && self.code.as_ref().is_none_or(|code| *code == letter.code)
+            && self.robot.is_none_or(|robot| Some(robot) == letter.robot)
+            && self.subscription.is_none_or(|id| Some(id) == letter.subscription)
+            && self.event.as_ref().is_none_or(|event| *event == letter.event)
+            && self.generation.is_none_or(|generation| generation == letter.generation)
+            && self.until.is_none_or(|bound| letter.dead_at.is_some_and(|at| at <= bound))
+            && self.since.is_none_or(|bound| letter.dead_at.is_some_and(|at| at >= bound))
+            // Last, because it looks through the body.
+            && self.text.as_ref().is_none_or(|text| says(letter, &text.to_lowercase()))
+    }
+
+    /// The dead queues in which there may be such letters.
+    #[must_use]
+    pub fn queues(&self) -> Vec<DeadQueue> {
+        DeadQueue::ALL.into_iter().filter(|one| self.queue.is_none_or(|queue| queue == *one)).collect()
+    }
+}
+
+/// Whether the detail or the event says it. Publishers may have written letters as `\u…`, so JSON is looked through as it is meant.
+fn says(letter: &DeadLetter, lower: &str) -> bool {
+    let body = &letter.published.body;
+    let plain = String::from_utf8_lossy(body).to_lowercase();
+    letter.detail.to_lowercase().contains(lower)
+        || plain.contains(lower)
+        || (body.contains(&b'\\') && serde_json::from_slice(body).is_ok_and(|value| value_says(&value, lower)))
+}
+
+fn value_says(value: &Value, lower: &str) -> bool {
+    match value {
+        Value::String(text) => text.to_lowercase().contains(lower),
+        Value::Array(list) => list.iter().any(|one| value_says(one, lower)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, one)| name.to_lowercase().contains(lower) || value_says(one, lower))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Published;
+
+    pub(crate) fn letter() -> DeadLetter {
+        DeadLetter {
+            id: "l1".into(),
+            queue: DeadQueue::Platform(Platform::WeCom),
+            platform: Some(Platform::WeCom),
+            reason: DeadReason::Refused,
+            code: "40058".into(),
+            detail: "Missing field".into(),
+            topic: "ops".into(),
+            event: "e1".into(),
+            subscription: Some(SubscriptionId::from_bytes([1; 16])),
+            robot: Some(RobotId::from_bytes([2; 16])),
+            attempts: 1,
+            hops: 0,
+            received_at: None,
+            first_attempt_at: None,
+            dead_at: Some(Moment::from_unix_millis(60_000)),
+            generation: 2,
+            part: crate::domain::Part::default(),
+            urgent: false,
+            published: Published {
+                body: br#"{"message": "\u6570\u636e\u5e93 DB-1", "a": ["plain \"words\""]}"#.to_vec(),
+                ..Published::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_filter_picks_what_agrees_in_everything_it_names() {
+        let at = |seconds: u64| Some(Moment::from_unix_millis(seconds * 1000));
+        let text = |text: &str| Filter { text: Some(text.into()), ..Filter::default() };
+        for (filter, matches) in [
+            (Filter::default(), true),
+            (Filter { queue: Some(DeadQueue::Platform(Platform::WeCom)), ..Filter::default() }, true),
+            (Filter { queue: Some(DeadQueue::Event), ..Filter::default() }, false),
+            (Filter { ids: vec!["l0".into(), "l1".into()], topic: Some("ops".into()), ..Filter::default() }, true),
+            (Filter { ids: vec!["l0".into()], ..Filter::default() }, false),
+            (Filter { reason: Some(DeadReason::Refused), code: Some("40058".into()), ..Filter::default() }, true),
+            (Filter { reason: Some(DeadReason::Expired), code: Some("40058".into()), ..Filter::default() }, false),
+            (Filter { robot: Some(RobotId::from_bytes([2; 16])), ..Filter::default() }, true),
+            (Filter { robot: Some(RobotId::from_bytes([3; 16])), ..Filter::default() }, false),
+            (Filter { subscription: Some(SubscriptionId::from_bytes([3; 16])), ..Filter::default() }, false),
+            (Filter { event: Some("e2".into()), ..Filter::default() }, false),
+            (Filter { generation: Some(2), ..Filter::default() }, true),
+            (Filter { generation: Some(0), ..Filter::default() }, false),
+            (Filter { until: at(60), since: at(60), ..Filter::default() }, true),
+            (Filter { until: at(59), ..Filter::default() }, false),
+            (Filter { since: at(61), ..Filter::default() }, false),
+            (text("missing FIELD"), true),
+            (text("数据库 db-1"), true),
+            (text("plain \"words\""), true),
+            (text("elsewhere"), false),
+        ] {
+            assert_eq!(filter.matches(&letter()), matches, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_letter_that_does_not_say_when_it_was_given_up_is_neither_old_nor_new() {
+        let dateless = DeadLetter { dead_at: None, ..letter() };
+        let any = Some(Moment::from_unix_millis(0));
+        assert!(!Filter { since: any, ..Filter::default() }.matches(&dateless));
+        assert!(!Filter { until: any, ..Filter::default() }.matches(&dateless));
+    }
+
+    #[test]
+    fn every_dead_queue_is_read_back_from_its_name() {
+        for queue in DeadQueue::ALL {
+            assert_eq!(queue.as_str().parse(), Ok(queue));
+        }
+        let says = "slack".parse::<DeadQueue>().unwrap_err().to_string();
+        assert!(says.contains("wecom") && says.contains("event"), "{says}");
+    }
+}

@@ -1,0 +1,167 @@
+//! `roomcast dead redrive` and `discard`: first a look that chooses letters, then the act on exactly those.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Looking;
+use crate::{
+    admin::letters::{Summary, counted},
+    broker::{Act, Acting, DeadLetter, Selection},
+    cli::{
+        broker_failure,
+        exit::Failure,
+        screen::{agreed, bar, note, print},
+    },
+};
+
+/// A report has no more lines than this.
+const LINES: usize = 20;
+
+/// What comes before the act.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Nothing.
+    Never,
+    /// A question.
+    First,
+    /// There is no act.
+    DryRun,
+}
+
+impl Asking {
+    pub(super) const fn just(dry_run: bool) -> Self {
+        if dry_run { Self::DryRun } else { Self::Never }
+    }
+}
+
+pub(super) async fn run(
+    looking: Looking,
+    act: Act,
+    limit: Option<u64>,
+    per_second: Option<f64>,
+    asking: Asking,
+) -> Result<(), Failure> {
+    let (mut selection, mut summary, limit) = (Selection::default(), Summary::usual(), limit.unwrap_or(u64::MAX));
+    let choose = |letter: DeadLetter| {
+        if selection.count() < limit {
+            selection.choose(&letter);
+            summary.add(&letter);
+        }
+    };
+    let looked = looking.look(choose).await?;
+    let chosen = selection.count();
+    if chosen == 0 {
+        return Err(Failure::No(match looked.letters {
+            0 => "there are no dead letters".to_owned(),
+            letters => format!("no dead letter matches, of {letters}"),
+        }));
+    }
+    let (done, doing, would) = match act {
+        Act::Redrive => ("redriven", "redriving", "would be redriven"),
+        Act::Discard => ("deleted", "deleting", "would be deleted for good"),
+    };
+    match asking {
+        Asking::DryRun => {
+            report(would, summary);
+            return Ok(());
+        }
+        Asking::First => {
+            report(would, summary);
+            if !agreed("delete them?")? {
+                return Err(Failure::No("nothing was deleted".to_owned()));
+            }
+        }
+        Asking::Never => (),
+    }
+    let (stop, mut acted) = (CancellationToken::new(), Summary::usual());
+    watch_signals(stop.clone())?;
+    let bar = bar(doing, Some(chosen), false);
+    let each = |letter: &DeadLetter| {
+        bar.inc(1);
+        acted.add(letter);
+    };
+    let outcome = looking.queues.act(&Acting { act, per_second, stop: &stop }, selection, each).await;
+    bar.finish_and_clear();
+    let count = acted.count();
+    let failure = match outcome {
+        Ok(_) if count == chosen => None,
+        Ok(_) if stop.is_cancelled() => Some(Failure::No(format!(
+            "interrupted: {count} of {chosen} {done}, the others are as they were; the same command goes on"
+        ))),
+        Ok(_) => {
+            note(&format!("{} are gone meanwhile, or somebody else holds them", chosen - count));
+            (count == 0).then(|| Failure::No(format!("nothing was {done}")))
+        }
+        Err(error) => {
+            note(&format!("{count} of {chosen} {done} before it failed; the same command goes on"));
+            return Err(broker_failure(&error));
+        }
+    };
+    if count > 0 {
+        report(done, acted);
+    }
+    if failure.is_none() {
+        // The acks have to arrive before the process ends.
+        looking.queues.close().await.map_err(|error| broker_failure(&error))?;
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// The first signal ends the act after the batch in hand, the second ends the process. Neither loses anything.
+fn watch_signals(stop: CancellationToken) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Internal(format!("signals cannot be watched: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+            }
+            if stop.is_cancelled() {
+                std::process::exit(1);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn report(what: &str, summary: Summary) {
+    let count = summary.count();
+    print(&format!("{count} {what}"));
+    let (rows, rest) = summary.rows(LINES);
+    rows.iter().for_each(|row| print(&counted(row)));
+    if rest > 0 {
+        print(&format!("{rest:>7}  of other kinds"));
+    }
+}
+
+/// Letters a second, from `50/s`, `600/m`, `5/h`, or a number alone.
+pub(super) fn rate(text: &str) -> Result<f64, Failure> {
+    let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
+    let seconds = match unit.trim() {
+        "s" => Some(1.0),
+        "m" | "min" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    };
+    let number = number.trim().parse::<u32>().ok().filter(|number| *number > 0);
+    let rate = number.zip(seconds).map(|(number, seconds)| f64::from(number) / seconds);
+    rate.ok_or_else(|| Failure::Usage(format!("--rate: {text:?} is no rate: write it like 50/s, 600/m or 5/h")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_in_a_time() {
+        for (text, per_second) in [("50/s", 50.0), ("600/m", 10.0), ("36/h", 0.01), ("7", 7.0), (" 5 / s ", 5.0)] {
+            assert!((rate(text).unwrap() - per_second).abs() < 1e-9, "{text}");
+        }
+        for text in ["", "0/s", "-1/s", "5/day", "fast", "5/"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `roomcast dead export`: every letter with its event as it was published. What cannot be written is no export.
+
+use super::Looking;
+use crate::{
+    admin::letters::whole,
+    broker::DeadLetter,
+    cli::{exit::Failure, screen::note, spool::Spool},
+};
+
+pub(super) async fn run(looking: Looking) -> Result<(), Failure> {
+    let (mut spool, mut count) = (Spool::new(), 0_u64);
+    let each = |letter: DeadLetter| {
+        spool.json(&whole(&letter));
+        count += 1;
+    };
+    let looked = looking.look(each).await?;
+    spool.show().map_err(|error| Failure::Unavailable(format!("the export is not complete: {error}")))?;
+    if looked.missed > 0 {
+        return Err(Failure::Unavailable(format!("the export is not complete: {} letters were missed", looked.missed)));
+    }
+    note(&format!("{count} dead letters"));
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! `roomcast dead list`: a table of the newest, counts by what letters have in common, or all of them as JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Looking;
+use crate::{
+    admin::{
+        letters::{Newest, Summary, Trait, view},
+        wire::{LetterView, SummaryRow},
+    },
+    broker::{DeadLetter, Looked},
+    cli::{
+        access,
+        exit::Failure,
+        screen::{Table, note, print_json},
+        spool::Spool,
+    },
+};
+
+/// A table has no more rows than this unless more are asked for.
+const ROWS: u64 = 50;
+
+/// So much of a detail is shown, in characters.
+const DETAIL: usize = 60;
+
+pub(super) async fn table(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
+    let mut newest = Newest::new(rows(limit), None).map_err(access::failure)?;
+    let looked = looking.look(|letter| newest.add(&letter)).await?;
+    let matched = newest.matched();
+    let mut table =
+        Table::new(&["id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "says", "detail"]);
+    let (letters, _) = newest.page();
+    let shown = letters.len() as u64;
+    letters.into_iter().for_each(|letter| table.row(row(letter)));
+    table.print(&nothing(looked));
+    if shown < matched {
+        note(&format!(
+            "{shown} of {matched} shown, the newest first; a filter, --by reason,robot or --limit shows more"
+        ));
+    }
+    Ok(())
+}
+
+pub(super) async fn counted(looking: Looking, by: &str, limit: Option<u64>, json: bool) -> Result<(), Failure> {
+    let mut summary = Summary::new(Trait::list(by).map_err(access::failure)?);
+    let looked = looking.look(|letter| summary.add(&letter)).await?;
+    let (by, count) = (summary.by(), summary.count());
+    let (rows, rest) = summary.rows(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
+    if json {
+        rows.iter().for_each(print_json);
+    } else {
+        let names: Vec<_> = by.iter().map(String::as_str).chain(["count", "oldest", "newest"]).collect();
+        let (mut table, shown) = (Table::new(&names), rows.len());
+        rows.into_iter().for_each(|row| table.cells(cells(row)));
+        table.print(&nothing(looked));
+        if shown > 1 && rest == 0 {
+            note(&format!("{count} dead letters"));
+        }
+    }
+    if rest > 0 {
+        note(&format!("{rest} of {count} dead letters are in none of these rows"));
+    }
+    Ok(())
+}
+
+/// All of it, in the order of the queues.
+pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
+    let (mut spool, mut left) = (Spool::new(), limit.unwrap_or(u64::MAX));
+    let each = |letter: DeadLetter| {
+        if left > 0 {
+            left -= 1;
+            spool.json(&Line { letter: view(&letter), body: &String::from_utf8_lossy(&letter.published.body) });
+        }
+    };
+    looking.look(each).await?;
+    match spool.show() {
+        // A reader who has gone away (`| head`) is no reason to fail.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Unavailable(format!("the list is not complete: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A letter and its event, as far as that is text; `export` has it as it is.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    letter: LetterView,
+    body: &'a str,
+}
+
+fn nothing(looked: Looked) -> String {
+    match looked.letters {
+        0 => "no dead letters".to_owned(),
+        1 => "the one dead letter there is does not match".to_owned(),
+        letters => format!("none of the {letters} dead letters matches"),
+    }
+}
+
+fn rows(limit: Option<u64>) -> usize {
+    usize::try_from(limit.unwrap_or(ROWS)).unwrap_or(usize::MAX)
+}
+
+fn row(letter: LetterView) -> [String; 10] {
+    [
+        letter.id,
+        letter.platform.unwrap_or_else(|| "event".to_owned()),
+        letter.reason,
+        letter.code,
+        letter.topic,
+        letter.attempts.to_string(),
+        letter.generation.to_string(),
+        age(letter.dead_at.as_deref()),
+        cut(&letter.says, DETAIL / 2),
+        cut(&letter.detail, DETAIL),
+    ]
+}
+
+fn cells(row: SummaryRow) -> Vec<String> {
+    let none = |value: &serde_json::Value| value.as_str().map_or_else(|| "-".to_owned(), str::to_owned);
+    let mut cells: Vec<_> = row.values.values().map(none).collect();
+    cells.extend([row.count.to_string(), age(row.oldest.as_deref()), age(row.newest.as_deref())]);
+    cells
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= characters { line } else { line.chars().take(characters - 1).chain(['…']).collect() }
+}
+
+/// How long ago it was, in words.
+pub(super) fn age(at: Option<&str>) -> String {
+    let Some(at) = at.and_then(|at| at.parse::<jiff::Timestamp>().ok()) else {
+        return "-".to_owned();
+    };
+    span(Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default())
+}
+
+fn span(length: Duration) -> String {
+    match length.as_secs() {
+        seconds if seconds < 120 => format!("{seconds}s"),
+        seconds if seconds < 7200 => format!("{}m", seconds / 60),
+        seconds if seconds < 172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_said_in_two_digits_or_so() {
+        for (seconds, said) in [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")] {
+            assert_eq!(span(Duration::from_secs(seconds)), said);
+        }
+        assert_eq!(age(None), "-");
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(cut("one  two\nthree", 20), "one two three");
+        assert_eq!(cut("长长长长长", 3), "长长…");
+    }
+}

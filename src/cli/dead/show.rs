@@ -1,0 +1,148 @@
+//! `roomcast dead show`: what to do first, then what happened, then what was said.
+
+use serde_json::Value;
+
+use super::{Looking, list::age};
+use crate::{
+    admin::{
+        Desk,
+        letters::{render, shown},
+        wire::{LetterDetail, SubscriptionView},
+    },
+    app,
+    cli::{
+        access::failure,
+        args::Which,
+        client::Client,
+        exit::Failure,
+        offline,
+        screen::{print, print_json},
+    },
+    clock::Clock,
+    config::Config,
+    fanout::Shelf,
+};
+
+pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), Failure> {
+    let (detail, name) = match Client::find(&config.admin.socket).await {
+        Some(client) => with_daemon(&client, &id).await?,
+        None => without_daemon(config, &id).await?,
+    };
+    if json {
+        print_json(&detail);
+    } else {
+        facts(&detail, name.as_deref());
+        message(&detail);
+    }
+    Ok(())
+}
+
+/// The daemon knows templates and subscriptions.
+async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
+    // In a path a blank is not a plus.
+    let path = url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>().replace('+', "%20");
+    let detail: LetterDetail = client.get(&format!("/v1/dead/{path}")).await?;
+    let name = match &detail.letter.subscription {
+        Some(id) => {
+            client.get(&format!("/v1/subscriptions/{id}")).await.ok().and_then(|one: SubscriptionView| one.name)
+        }
+        None => None,
+    };
+    Ok((detail, name))
+}
+
+/// Looked for here; what the store knows is missing where it does not open.
+async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
+    let which = Which { id: vec![id.to_owned()], ..Which::default() };
+    let mut found = None;
+    Looking::begin(config, &which).await?.look(|letter| found = Some(letter)).await?;
+    let letter = found.ok_or_else(|| Failure::No(format!("there is no dead letter {id}")))?;
+    let (mut shelf, mut known, mut note) = (Shelf::default(), None, None);
+    if let Some(id) = letter.subscription {
+        match offline::open_store(config) {
+            Ok(store) => {
+                shelf = store.templates();
+                match Desk::new(store).show(&id.to_string()).map_err(failure) {
+                    Ok(view) => known = Some(view),
+                    Err(Failure::No(_)) => {
+                        note = Some("the subscription does not exist any more: redriving drops the letter".to_owned());
+                    }
+                    Err(failure) => note = Some(format!("without the subscription's keyword and mentions: {failure}")),
+                }
+            }
+            Err(failure) => note = Some(format!("without the subscription's keyword and mentions: {failure}")),
+        }
+    }
+    let rendered = render(&letter, &app::decoder(config, shelf), known.as_ref(), Clock::System.now());
+    Ok((shown(&letter, rendered, note), known.and_then(|known| known.name)))
+}
+
+fn facts(detail: &LetterDetail, name: Option<&str>) {
+    let view = &detail.letter;
+    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let named = name.map_or_else(String::new, |name| format!(" ({name})"));
+    let when = |at: &Option<String>| {
+        at.as_ref().map_or_else(|| "-".to_owned(), |time| format!("{time} ({} ago)", age(Some(time))))
+    };
+    let tried = match view.attempts {
+        0 => "without an attempt".to_owned(),
+        1 => "after 1 attempt".to_owned(),
+        more => format!("after {more} attempts"),
+    };
+    let waited = match detail.hops {
+        0 => String::new(),
+        1 => ", having waited once".to_owned(),
+        more => format!(", having waited {more} times"),
+    };
+    let redriven = match view.generation {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        more => format!("{more} times"),
+    };
+    for (what, value) in [
+        ("id", view.id.clone()),
+        ("what to do", view.advice.clone()),
+        ("reason", view.reason.clone()),
+        ("code", view.code.clone()),
+        ("detail", view.detail.clone()),
+        ("platform", or_none(&view.platform)),
+        ("topic", view.topic.clone()),
+        ("subscription", format!("{}{named}", or_none(&view.subscription))),
+        ("robot", or_none(&view.robot)),
+        ("event", view.event.clone()),
+        ("received", when(&view.received_at)),
+        ("first attempt", when(&view.first_attempt_at)),
+        ("given up", format!("{}, {tried}{waited}", when(&view.dead_at))),
+        ("redriven", redriven),
+        ("part", view.part.clone().unwrap_or_else(|| "all of it".to_owned())),
+    ] {
+        print(format!("{what:<13} {value}").trim_end());
+    }
+    if let Some(sent) = &detail.published_at {
+        print(&format!("{:<13} {sent}", "published"));
+    }
+    for (name, value) in &detail.headers {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        print(&format!("{:<13} {name}: {value}", "header"));
+    }
+}
+
+fn message(detail: &LetterDetail) {
+    if let (Some(rendered), Some(platform)) = (&detail.rendered, &detail.letter.platform) {
+        print(&format!("\nwhat {platform} would be sent, without a signature:\n{}", pretty(rendered)));
+    }
+    if let Some(note) = &detail.rendered_note
+        && detail.letter.subscription.is_some()
+    {
+        print(&format!("\nnote: {note}"));
+    }
+    match (&detail.body, &detail.body_base64) {
+        (Some(text), _) => print(&format!("\nthe event as it was published, {} bytes:\n{text}", text.len())),
+        (_, Some(base64)) => print(&format!("\nthe event as it was published, no text, in base 64:\n{base64}")),
+        _ => (),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+}
