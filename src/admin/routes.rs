@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A request is small: a webhook URL and a few names.
-const REQUEST_BYTES_MAX: usize = 64 * 1024;
+pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// An import brings some hundred of them.
 const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -186,11 +186,11 @@ async fn reseal(State(admin): State<Admin>) -> Json<KeyView> {
     Json(admin.desk.reseal())
 }
 
-async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
+pub(super) async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.desk.list(&query)).await?).into_response())
 }
 
-async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.desk.show(&id)).await?).into_response())
 }
 
@@ -207,12 +207,12 @@ async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<St
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+pub(super) async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     blocking(move || admin.desk.set_state(&id, SubscriptionState::Paused)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     blocking(move || admin.desk.set_state(&id, SubscriptionState::Active)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -221,7 +221,7 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
     Json(admin.pace.robots().into_iter().map(robot_view).collect())
 }
 
-async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
+pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
     let robot: RobotId = id.parse().map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
     let released = admin.pace.release(robot);
     if let Some((platform, hold)) = released {
@@ -238,11 +238,12 @@ async fn groups(State(admin): State<Admin>) -> Json<Vec<GroupView>> {
     Json(admin.pace.groups().into_iter().map(group_view).collect())
 }
 
-fn robot_view(status: RobotStatus) -> RobotView {
+pub(super) fn robot_view(status: RobotStatus) -> RobotView {
     RobotView {
         robot: status.robot.to_string(),
         platform: status.platform.to_string(),
         used: status.used,
+        allowed: status.allowed,
         in_flight: status.in_flight,
         waiting: status.waiting,
         drained_in_seconds: status.drained_in.as_secs(),
@@ -252,7 +253,7 @@ fn robot_view(status: RobotStatus) -> RobotView {
     }
 }
 
-fn group_view(status: GroupStatus) -> GroupView {
+pub(super) fn group_view(status: GroupStatus) -> GroupView {
     GroupView {
         group: status.name.to_string(),
         used: status.used,
