@@ -101,16 +101,26 @@ impl Live {
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let counts = admin.telemetry.counts();
             let tick = (admin.pace.now().unix_millis(), counts.events, counts.platforms.map(|platform| platform.done));
-            let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-            if history.len() == TICKS_KEPT {
-                history.pop_front();
-            }
-            history.push_back(tick);
-            drop(history);
+            self.remember(tick);
             if self.told.receiver_count() > 0 {
-                self.told.send_replace(Arc::new(frame(admin, self.since)));
+                self.told.send_replace(self.frame(admin).await);
             }
         }
+    }
+
+    fn remember(&self, tick: Tick) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if history.len() == TICKS_KEPT {
+            history.pop_front();
+        }
+        history.push_back(tick);
+    }
+
+    /// Everything that is told at one moment. With many robots it takes a while, so it is not done where other tasks run.
+    async fn frame(&self, admin: &Admin) -> Arc<Frame> {
+        let (admin, since) = (admin.clone(), self.since);
+        let made = tokio::task::spawn_blocking(move || frame(&admin, since)).await;
+        made.map(Arc::new).unwrap_or_else(|_| Arc::clone(&self.told.borrow()))
     }
 
     fn history(&self) -> String {
@@ -118,7 +128,6 @@ impl Live {
     }
 }
 
-/// Everything that is told at one moment.
 fn frame(admin: &Admin, since: u64) -> Frame {
     let robots = admin.pace.robots();
     let groups: Vec<_> = admin.pace.groups().into_iter().map(group_view).collect();
@@ -174,14 +183,14 @@ fn told(admin: &Admin, robots: Vec<RobotStatus>) -> Robots {
 }
 
 /// What one window is told: what was, what is, and then once a second what has become of it, until the session ends or the daemon stops.
-pub(super) fn stream(
+pub(super) async fn stream(
     console: Arc<Console>,
     session: String,
     watched: Watched,
     seat: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let frames = console.live.told.subscribe();
-    let first = frame(&console.admin, console.live.since);
+    let first = console.live.frame(&console.admin).await;
     let mut begin = VecDeque::from([Event::default().event("now").data(first.of(watched))]);
     if matches!(watched, Watched::Overview) {
         begin.push_front(Event::default().event("history").data(console.live.history()));

@@ -156,7 +156,8 @@ async fn watch(
 ) -> Result<Response, Refusal> {
     let watched = Watched::of(&view).ok_or_else(|| Refusal::NotFound("nothing of this name is told".to_owned()))?;
     let seat = console.live.seat()?;
-    let told = Sse::new(live::stream(console, id, watched, seat)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    let told =
+        Sse::new(live::stream(console, id, watched, seat).await).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Else some proxies keep what is told until there is a lot of it.
     Ok(([("x-accel-buffering", "no")], told).into_response())
 }

@@ -15,12 +15,14 @@ const VIEWS = {
 const main = document.getElementById("main");
 const name = location.pathname.split("/")[2] || "overview";
 const ends = [];
+let begun = false;
 
 function signedOut(why) {
   ends.splice(0).forEach((end) => end());
   frame(false);
   document.title = "Sign in · roomcast";
-  const form = signInForm(why, () => show());
+  // What a view has begun to listen to ends with the page.
+  const form = signInForm(why, () => (begun ? location.reload() : show()));
   main.replaceChildren(form.element);
   form.focus();
 }
@@ -36,6 +38,7 @@ async function show() {
   document.title = `${title} · roomcast`;
   document.querySelector(`[data-view="${name}"]`).setAttribute("aria-current", "page");
   frame(true);
+  begun = true;
   const over = () => signedOut("Your session is over. Sign in again.");
   main.replaceChildren(view({ listen: (what, heard) => ends.push(listen(what, heard, over)) }));
 }

@@ -4,6 +4,20 @@ import { el } from "./elements.js";
 
 let count = 0;
 
+/// Shows something until it is closed.
+export function shown({ title, content }) {
+  const id = `question-${(count += 1)}`;
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": id, class: "wide" },
+    el("div", { class: "head" }, el("h2", { id }, title), el("button", { type: "button", autofocus: true, click: () => dialog.close() }, "Close")),
+    content,
+  );
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
 /// Asks; true if the answer is yes. `yes` is the word on the button that does it.
 export function confirmed({ title, text, yes, danger = false }) {
   const id = `question-${(count += 1)}`;

@@ -11,6 +11,12 @@ export function asked(fields) {
 /// The form. `changed` is called when the address asks for something else.
 export function filters(label, fields, changed) {
   const inputs = fields.filter((field) => field.label).map((field) => [field, input(field)]);
+  const boxes = (rare) =>
+    inputs
+      .filter(([field]) => Boolean(field.rare) === rare)
+      .map(([field, element]) => el("div", { class: `field ${field.kind ?? ""}` }, el("label", { for: element.id }, field.label), element));
+  const rare = boxes(true);
+  const more = rare.length > 0 && el("details", { class: "more" }, el("summary", {}, "More filters"), el("div", {}, rare));
   const clear = el("button", { type: "button", class: "quiet", click: () => go(new URLSearchParams()) }, "Clear");
   const form = el(
     "form",
@@ -24,13 +30,16 @@ export function filters(label, fields, changed) {
         go(new URLSearchParams(filled));
       },
     },
-    inputs.map(([field, element]) => el("div", { class: `field ${field.kind ?? ""}` }, el("label", { for: element.id }, field.label), element)),
+    boxes(false),
     el("div", { class: "field buttons" }, el("button", { type: "submit", class: "main" }, "Filter"), clear),
+    more,
   );
 
   const fill = () => {
     const query = asked(fields);
     for (const [field, element] of inputs) element.value = query[field.name];
+    // What is filtered by can be seen.
+    if (more && inputs.some(([field]) => field.rare && query[field.name] !== "")) more.open = true;
     clear.hidden = Object.values(query).every((value) => value === "");
   };
   const go = (query) => {

@@ -9,8 +9,9 @@ const SILENCE = 6000;
 /// How long to wait before the next try, where the browser does not try by itself.
 const AGAIN = 3000;
 
-/// Calls `heard` with the name and content of everything that is told about a view; `over` when the session is.
+/// Calls `heard` with the name and content of everything that is told about a view, and with `lost` when nothing is; `over` when the session is.
 export function listen(view, heard, over) {
+  const gone = new AbortController();
   let source, silence, again, last;
 
   const state = (name, text) => {
@@ -23,6 +24,7 @@ export function listen(view, heard, over) {
   const lost = () => {
     const since = last ? ` What is shown is of ${onTheClock(last)}.` : "";
     state("lost", `Connection lost, trying again.${since}`);
+    heard("lost");
   };
 
   const tell = (event) => {
@@ -38,8 +40,8 @@ export function listen(view, heard, over) {
     if (source.readyState !== EventSource.CLOSED) return;
     // The daemon refused, and the browser does not try again: either the session is over, or we try again.
     try {
+      if (gone.signal.aborted) return;
       if (!(await signedIn())) {
-        end();
         over();
         return;
       }
@@ -47,7 +49,7 @@ export function listen(view, heard, over) {
       // It cannot be reached; the next try may find it.
     }
     clearTimeout(again);
-    again = setTimeout(begin, AGAIN);
+    if (!gone.signal.aborted) again = setTimeout(begin, AGAIN);
   };
 
   const end = () => {
@@ -67,7 +69,8 @@ export function listen(view, heard, over) {
     silence = setTimeout(begin, SILENCE);
   };
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()), { signal: gone.signal });
+  gone.signal.addEventListener("abort", end);
   begin();
-  return end;
+  return () => gone.abort();
 }

@@ -7,7 +7,7 @@ let count = 0;
 
 /// A table. Each column has a `head` and either `text(row)`, or `nodes(row)` with a `sign(row)` that says when they have changed, or
 /// `once(read)` for what is made once for a row, such as a button: it gets a function that reads what the row is now.
-/// `key(row)` tells rows apart; `empty` is what is said when there are none.
+/// The column that `names` its row, or else the first, is read out before its cells. `key(row)` tells rows apart; `empty` is what is said when there are none.
 export function table({ caption, columns, key, empty, quietCaption = false }) {
   const id = `table-${(count += 1)}`;
   const body = el("tbody", { role: "rowgroup" });
@@ -55,10 +55,11 @@ export function table({ caption, columns, key, empty, quietCaption = false }) {
 
 function add(name, columns, shown, body) {
   let now;
+  const heading = Math.max(0, columns.findIndex((column) => column.names));
   const cells = columns.map((column, place) => {
     const attributes = { class: column.kind, "data-head": column.head };
     const cell =
-      place === 0
+      place === heading
         ? el("th", { scope: "row", role: "rowheader", ...attributes })
         : el("td", { role: "cell", ...attributes });
     if (column.once) cell.append(column.once(() => now));

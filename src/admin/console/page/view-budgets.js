@@ -20,7 +20,7 @@ export function view({ listen }) {
       { head: "State", nodes: state },
     ],
   });
-  listen("budgets", (_, groups) => list.show(groups));
+  listen("budgets", (kind, groups) => kind === "now" && list.show(groups));
   return el(
     "div",
     {},

@@ -41,7 +41,20 @@ export function view({ listen }) {
   let at = Date.now();
   let was;
 
+  const how = (now) => {
+    state.dataset.kind = now.kind;
+    write(headline, now.headline);
+    write(detail, now.detail);
+    // Who hears the page is told when it becomes another, not every second.
+    if (was !== undefined && was !== now.headline) say(now.headline);
+    was = now.headline;
+  };
+
   listen("overview", (kind, told) => {
+    if (kind === "lost") {
+      how({ kind: "bad", headline: "No connection to the daemon", detail: "What is shown here is old. Perhaps the daemon is down, perhaps only the way to it." });
+      return;
+    }
     if (kind === "history") {
       ticks = told.map(([when, events, delivered]) => [when, delivered, events]);
       return;
@@ -57,13 +70,7 @@ export function view({ listen }) {
     write(figures.held, number(told.robots.held));
     flow.show(told, since(ticks, 60_000));
     slowest.show(told.robots.slowest, { anew: !slowest.element.contains(document.activeElement) });
-    const how = condition(told);
-    state.dataset.kind = how.kind;
-    write(headline, how.headline);
-    write(detail, how.detail);
-    // Who hears the page is told when it becomes another, not every second.
-    if (was !== undefined && was !== how.headline) say(how.headline);
-    was = how.headline;
+    how(condition(told));
   });
   return el("div", {}, el("h1", { class: "unseen" }, title), state, numbers, picture.element, flow.element, slowest.element);
 }

@@ -27,7 +27,8 @@ export function view({ listen }) {
     say("Sorted by backlog.");
   };
 
-  listen("robots", (_, told) => {
+  listen("robots", (kind, told) => {
+    if (kind !== "now") return;
     at = told.at;
     robots = told.robots;
     list.show(robots, { anew });
@@ -89,7 +90,7 @@ function only(cell, row) {
   const button = cell.querySelector("button");
   if (!row.cause && button === document.activeElement) return;
   button.hidden = !row.cause;
-  button.setAttribute("aria-label", `End the hold of robot ${short(row.robot)}`);
+  button.setAttribute("aria-label", `End hold of robot ${short(row.robot)}`);
 }
 
 function release(read, said) {

@@ -17,6 +17,18 @@ export const CAUSES = {
   robot_gone: "it is gone or switched off",
 };
 
+/// Why a delivery was given up.
+export const REASONS = {
+  exhausted: "every attempt failed",
+  refused: "the platform refuses the message",
+  security: "signature, keyword or address list",
+  robot_gone: "the robot is gone",
+  expired: "its time to live ended",
+  superseded: "a newer one took its place",
+  poison: "it never came to an outcome",
+  undecodable: "it is no event",
+};
+
 const whole = new Intl.NumberFormat("en");
 const precise = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
