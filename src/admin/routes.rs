@@ -87,7 +87,7 @@ impl Admin {
             .route("/v1/key/rotation", post(rotate))
             .route("/v1/key/rotation/in-place", post(new_key_in_place))
             .route("/v1/key/data", post(reseal))
-            .merge(letter_routes::routes())
+            .merge(letter_routes::routes("/v1"))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
             .route("/v1/subscriptions/export", post(export))

@@ -21,6 +21,10 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 async fn sound(browser: &Browser) {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     assert_eq!(browser.nameless().await, Vec::<String>::new());
+    let text = browser.text("body").await;
+    for mistake in ["[object", "undefined", "NaN", "null", "Invalid Date"] {
+        assert!(!text.contains(mistake), "{mistake} is in {text}");
+    }
 }
 
 async fn robots(home: &Home) -> Vec<Value> {
@@ -72,22 +76,22 @@ async fn the_overview_shows_what_flows_and_says_when_it_does_not() {
     let browser = Browser::start().await;
     sign_in(&browser, &format!("{address}/console")).await;
     browser.says(".headline", "All is well").await;
-    browser.says(".table:last-of-type .empty", "Nothing waits").await;
+    browser.says(".slowest .empty", "Nothing waits").await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for number in 0..25 {
         publisher.publish("ops", &json!({"message": format!("number {number}")})).await;
     }
     // Twenty leave at once, five wait: for WeCom, and for both robots of DingTalk.
     browser.says(".detail", "15 deliveries wait for their turn.").await;
-    browser.says(".table tbody tr:nth-of-type(4)", "WeCom").await;
-    browser.says(".table tbody tr:nth-of-type(4) td[data-head='Delivered in all']", "20").await;
+    browser.says(".flow tbody tr:nth-of-type(4)", "WeCom").await;
+    browser.says(".flow tbody tr:nth-of-type(4) td[data-head='Delivered in all']", "20").await;
     browser.says(".chart [role=img]", "").await;
     let chart = browser.find(".chart [role=img]").await;
     until("the picture says what it shows", SOON, || async {
         chart.attr("aria-label").await.unwrap().is_some_and(|says| says.starts_with("85 delivered"))
     })
     .await;
-    browser.counts(".table:last-of-type tbody tr", 3).await;
+    browser.counts(".slowest tbody tr", 3).await;
     browser.pictures("overview").await;
     browser.open(&format!("{address}/console/budgets")).await;
     browser.says("tbody tr", "20 of 40").await;
@@ -298,4 +302,104 @@ async fn everything_is_reached_with_the_keyboard_alone() {
     browser.press(key::TAB).await;
     browser.press(key::ENTER).await;
     assert_eq!(browser.evaluate("return document.activeElement.id").await, "main");
+}
+
+/// Dead letters of three kinds: one robot is gone, one platform is ill, one event is none.
+async fn with_dead_letters(home: &Home, emulator: &Emulator, publisher: &Publisher) {
+    emulator.robot("dingtalk", "ding-gone", json!({"state": "gone"})).await;
+    home.subscribe("ops", "dingtalk", "ding-gone", &[]);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    emulator.fault(json!({"platform": "wecom", "kind": "status", "status": 503})).await;
+    let _daemon = home.start().await;
+    for text in ["one", "two", "<img src=x onerror=alert(1)>"] {
+        publisher.publish("ops", &json!({"subject": text, "message": format!("message {text}")})).await;
+    }
+    publisher.publish_bytes("ops", b"{\"message\": oops}", lapin::BasicProperties::default()).await;
+    until("all are given up", SOON, || async {
+        let depths = [publisher.depth("dead.wecom").await, publisher.depth("dead.dingtalk").await];
+        depths == [3, 3] && publisher.depth("dead.event").await == 1
+    })
+    .await;
+    emulator.no_faults().await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) =
+        with_console(Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n[health]\nafter = 100\n"));
+    // The topology is the daemon's.
+    assert!(home.start().await.terminate().success());
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    with_dead_letters(&home, &emulator, &publisher).await;
+    let _daemon = home.start().await;
+    let browser = Browser::start().await;
+    let letters = ".letters tbody tr";
+    let kinds = ".kinds tbody tr";
+    sign_in(&browser, &format!("{address}/console/dead")).await;
+    browser.says(".count", "7 dead letters.").await;
+    browser.counts(letters, 7).await;
+    browser.counts(kinds, 3).await;
+    browser.pictures("dead").await;
+    sound(&browser).await;
+
+    // One letter, whole. What a publisher wrote is text, whatever it looks like.
+    browser.click(kinds, "every attempt failed").await;
+    browser.says(".count", "3 dead letters match, of 3 looked through.").await;
+    browser.counts(letters, 3).await;
+    browser.says(letters, "<img src=x onerror=alert(1)>").await;
+    browser.click(letters, "Show").await;
+    browser.says("dialog .advice", "What to do:").await;
+    browser.says("dialog dl", "HTTP status 503, and the body is not the platform's JSON").await;
+    browser.says("dialog", "message <img src=x").await;
+    browser.says("dialog", "\"msgtype\"").await;
+    browser.pictures("dead-letter").await;
+    sound(&browser).await;
+    assert!(!browser.shown("dialog img").await);
+    browser.press(key::ESCAPE).await;
+    browser.counts("dialog", 0).await;
+
+    // One of them is redriven, after the question was answered; the others stay where they are.
+    browser.find(&format!("{letters}:nth-of-type(2) input")).await.click().await.unwrap();
+    browser.click(".actions", "Redrive 1 selected…").await;
+    browser.says("dialog h2", "Redrive 1 dead letter?").await;
+    browser.click("dialog", "Cancel").await;
+    browser.counts("dialog", 0).await;
+    assert_eq!(publisher.depth("dead.wecom").await, 3);
+    browser.click(".actions", "Redrive 1 selected…").await;
+    browser.click("dialog", "Redrive 1").await;
+    browser.says(".notice.good", "1 dead letter was redriven.").await;
+    assert_eq!(publisher.depth("dead.wecom").await, 2);
+    until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
+    browser.counts(letters, 2).await;
+
+    // All that match the filter, and nothing else.
+    browser.click(".actions", "Redrive all 2 that match…").await;
+    browser.says("dialog", "2 × WeCom, every attempt failed, http_503").await;
+    browser.pictures("dead-question").await;
+    browser.click("dialog", "Redrive 2").await;
+    browser.says(".notice.good", "2 dead letters were redriven.").await;
+    until("they arrive", SOON, || async { emulator.shown().await["wecom-001"].len() == 3 }).await;
+    let depths = [publisher.depth("dead.wecom").await, publisher.depth("dead.dingtalk").await];
+    assert_eq!(depths, [0, 3]);
+    browser.says(".count", "0 dead letters match, of 0 looked through.").await;
+    browser.says(".letters .empty", "No dead letter matches.").await;
+
+    browser.click(".filters", "Clear").await;
+    browser.counts(letters, 4).await;
+    browser.find("#filter-reason").await.select_by_value("robot_gone").await.unwrap();
+    browser.click(".filters", "Filter").await;
+    browser.counts(letters, 3).await;
+    browser.click(".actions", "Discard all 3 that match…").await;
+    browser.says("dialog", "They are deleted for good, and nothing is sent.").await;
+    browser.click("dialog", "Discard 3").await;
+    browser.says(".notice.good", "3 dead letters were discarded.").await;
+    assert_eq!((publisher.depth("dead.dingtalk").await, publisher.depth("dead.event").await), (0, 1));
+    assert_eq!(emulator.count("accepted").await, 3, "nothing was sent for them");
+
+    // A mistake in a filter is one sentence.
+    browser.find(".more summary").await.click().await.unwrap();
+    browser.find("#filter-older_than").await.send_keys("yesterday").await.unwrap();
+    browser.press(key::ENTER).await;
+    browser.says(".notice.bad", "yesterday").await;
 }

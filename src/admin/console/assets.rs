@@ -15,7 +15,7 @@ const SVG: &str = "image/svg+xml";
 pub(super) const PAGE: (&str, &str) = (HTML, include_str!("page/page.html"));
 
 /// What the page is made of, by name.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 18] = [
     ("console.css", CSS, include_str!("page/console.css")),
     ("icon.svg", SVG, include_str!("page/icon.svg")),
     ("console.js", JS, include_str!("page/console.js")),
@@ -24,11 +24,13 @@ const FILES: [(&str, &str, &str); 16] = [
     ("dialog.js", JS, include_str!("page/dialog.js")),
     ("elements.js", JS, include_str!("page/elements.js")),
     ("filter.js", JS, include_str!("page/filter.js")),
+    ("letter.js", JS, include_str!("page/letter.js")),
     ("live.js", JS, include_str!("page/live.js")),
     ("sign-in.js", JS, include_str!("page/sign-in.js")),
     ("table.js", JS, include_str!("page/table.js")),
     ("words.js", JS, include_str!("page/words.js")),
     ("view-budgets.js", JS, include_str!("page/view-budgets.js")),
+    ("view-dead.js", JS, include_str!("page/view-dead.js")),
     ("view-overview.js", JS, include_str!("page/view-overview.js")),
     ("view-robots.js", JS, include_str!("page/view-robots.js")),
     ("view-subscriptions.js", JS, include_str!("page/view-subscriptions.js")),

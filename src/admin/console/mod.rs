@@ -41,13 +41,13 @@ use self::{
     session::Sessions,
 };
 use super::{
-    Admin, Refusal, routes,
+    Admin, Refusal, letter_routes, routes,
     wire::{Session, SignIn},
 };
 use crate::{domain::Secret, telemetry::events};
 
 /// The views that the page has.
-const VIEWS: [&str; 4] = ["overview", "robots", "budgets", "subscriptions"];
+const VIEWS: [&str; 5] = ["overview", "robots", "budgets", "subscriptions", "dead"];
 
 /// How long nothing may be said before a word is said to keep proxies from hanging up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -93,6 +93,7 @@ fn of_the_api() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
         .route("/console/api/robots/{id}/release", post(routes::release))
+        .merge(letter_routes::routes("/console/api"))
 }
 
 fn page() -> Response {

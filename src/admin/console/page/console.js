@@ -10,6 +10,7 @@ const VIEWS = {
   robots: () => import("./view-robots.js"),
   budgets: () => import("./view-budgets.js"),
   subscriptions: () => import("./view-subscriptions.js"),
+  dead: () => import("./view-dead.js"),
 };
 
 const main = document.getElementById("main");

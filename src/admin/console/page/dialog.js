@@ -29,7 +29,7 @@ export function confirmed({ title, text, yes, danger = false }) {
         "form",
         { method: "dialog" },
         el("h2", { id: `${id}-title` }, title),
-        el("div", { id: `${id}-text` }, [text].flat().map((part) => (typeof part === "string" ? el("p", {}, part) : part))),
+        el("div", { id: `${id}-text` }, [text].flat().filter(Boolean).map((part) => (typeof part === "string" ? el("p", {}, part) : part))),
         el(
           "div",
           { class: "answers" },

@@ -8,14 +8,14 @@ let count = 0;
 /// A table. Each column has a `head` and either `text(row)`, or `nodes(row)` with a `sign(row)` that says when they have changed, or
 /// `once(read)` for what is made once for a row, such as a button: it gets a function that reads what the row is now.
 /// The column that `names` its row, or else the first, is read out before its cells. `key(row)` tells rows apart; `empty` is what is said when there are none.
-export function table({ caption, columns, key, empty, quietCaption = false }) {
+export function table({ name, caption, columns, key, empty, quietCaption = false }) {
   const id = `table-${(count += 1)}`;
   const body = el("tbody", { role: "rowgroup" });
   const nothing = el("p", { class: "empty", hidden: true }, empty);
   const head = columns.map((column) => el("th", { scope: "col", role: "columnheader", class: column.kind }, column.head));
   const element = el(
     "div",
-    { class: "table" },
+    { class: `table ${name}` },
     el(
       "div",
       { class: "scroll", role: "region", "aria-labelledby": id, tabindex: "0" },

@@ -8,6 +8,7 @@ export const title = "Budgets";
 
 export function view({ listen }) {
   const list = table({
+    name: "budgets",
     caption: "Monthly quotas of organisations",
     quietCaption: true,
     empty: "No organisation has a monthly quota. [groups.<name>] in the configuration gives it one, and subscriptions name it with --group.",

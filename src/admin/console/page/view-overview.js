@@ -28,10 +28,12 @@ export function view({ listen }) {
     figure("delivered", "Delivered per second"),
     figure("waiting", "Waiting for their turn", "/console/robots"),
     figure("held", "Robots on hold", "/console/robots"),
+    figure("dead", "Given up since the start", "/console/dead"),
   );
   const picture = chart();
   const flow = platforms();
   const slowest = table({
+    name: "slowest",
     caption: "Longest to drain",
     empty: "Nothing waits: no robot has a backlog.",
     key: (robot) => robot.robot,
@@ -68,6 +70,7 @@ export function view({ listen }) {
     write(figures.delivered, rate(recent.delivered.reduce((sum, one) => sum + one, 0)));
     write(figures.waiting, number(told.robots.waiting));
     write(figures.held, number(told.robots.held));
+    write(figures.dead, number(told.platforms.reduce((sum, { dead }) => sum + dead, told.events_undecodable)));
     flow.show(told, since(ticks, 60_000));
     slowest.show(told.robots.slowest, { anew: !slowest.element.contains(document.activeElement) });
     how(condition(told));
@@ -103,6 +106,7 @@ function platforms() {
   const begun = el("small");
   const count = (head, field) => ({ head, kind: "number", text: (row) => number(row[field]) });
   const flow = table({
+    name: "flow",
     caption: ["By platform", begun],
     empty: "",
     key: (row) => row.platform,

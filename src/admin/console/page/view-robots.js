@@ -16,6 +16,7 @@ export function view({ listen }) {
   const again = el("button", { type: "button", click: () => sort() }, "Sort by backlog");
   const count = el("p", { class: "count" });
   const list = table({
+    name: "robots",
     caption: "Robots that are busy or held",
     quietCaption: true,
     empty: "No robot is busy: nothing was sent in the last minutes, and nothing waits.",

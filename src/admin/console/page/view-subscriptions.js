@@ -25,6 +25,7 @@ export function view() {
   const said = notice();
   const count = el("p", { class: "count", role: "status" });
   const list = table({
+    name: "subscriptions",
     caption: title,
     quietCaption: true,
     empty: "No subscription matches.",
