@@ -8,7 +8,7 @@ use crate::support::{
     broker,
     browser::{Browser, key},
     console::{TOKEN, sign_in, with_console},
-    daemon::{Home, get},
+    daemon::{Daemon, Home, get},
     emulator::Emulator,
     publisher::Publisher,
     until,
@@ -257,6 +257,38 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
 }
 
 #[tokio::test]
+async fn text_does_not_become_markup_and_no_other_page_shows_the_console_in_a_frame() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
+    let _daemon = home.start().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console")).await;
+    let markup = "try { document.body.innerHTML = '<b>x</b>'; return 'taken' } catch (refused) { return refused.name }";
+    assert_eq!(browser.evaluate(markup).await, "TypeError");
+    let script = "const one = document.createElement('script'); one.append('window.ran = true'); document.body.append(one);\
+                  return window.ran === true";
+    let ran = browser.page.execute(script, Vec::new()).await;
+    assert!(ran.is_err() || ran.unwrap() == false, "a script within the page does not run");
+    let complaints = browser.complaints().await;
+    for refused in ["requires 'TrustedHTML'", "requires 'TrustedScript'"] {
+        assert!(complaints.iter().any(|line| line.contains(refused)), "{complaints:?}");
+    }
+
+    // The same host, another port: the cookie would be sent.
+    browser.open(&emulator.url()).await;
+    let frame = format!(
+        "const frame = document.createElement('iframe'); frame.onload = () => document.title = 'loaded';\
+         frame.src = '{address}/console'; document.body.append(frame)"
+    );
+    browser.evaluate(&frame).await;
+    until("the frame is loaded", SOON, || async { browser.page.title().await.unwrap() == "loaded" }).await;
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().any(|line| line.contains("frame-ancestors 'none'")), "{complaints:?}");
+    browser.page.enter_frame(0).await.unwrap();
+    assert!(!browser.shown(".bar").await);
+}
+
+#[tokio::test]
 async fn everything_is_reached_with_the_keyboard_alone() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a"]);
@@ -305,12 +337,12 @@ async fn everything_is_reached_with_the_keyboard_alone() {
 }
 
 /// Dead letters of three kinds: one robot is gone, one platform is ill, one event is none.
-async fn with_dead_letters(home: &Home, emulator: &Emulator, publisher: &Publisher) {
+async fn with_dead_letters<'a>(home: &'a Home, emulator: &Emulator, publisher: &Publisher) -> Daemon<'a> {
     emulator.robot("dingtalk", "ding-gone", json!({"state": "gone"})).await;
     home.subscribe("ops", "dingtalk", "ding-gone", &[]);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     emulator.fault(json!({"platform": "wecom", "kind": "status", "status": 503})).await;
-    let _daemon = home.start().await;
+    let daemon = home.start().await;
     for text in ["one", "two", "<img src=x onerror=alert(1)>"] {
         publisher.publish("ops", &json!({"subject": text, "message": format!("message {text}")})).await;
     }
@@ -321,6 +353,7 @@ async fn with_dead_letters(home: &Home, emulator: &Emulator, publisher: &Publish
     })
     .await;
     emulator.no_faults().await;
+    daemon
 }
 
 #[tokio::test]
@@ -331,8 +364,7 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     // The topology is the daemon's.
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    with_dead_letters(&home, &emulator, &publisher).await;
-    let _daemon = home.start().await;
+    let _daemon = with_dead_letters(&home, &emulator, &publisher).await;
     let browser = Browser::start().await;
     let letters = ".letters tbody tr";
     let kinds = ".kinds tbody tr";
@@ -369,6 +401,8 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     browser.click(".actions", "Redrive 1 selected…").await;
     browser.click("dialog", "Redrive 1").await;
     browser.says(".notice.good", "1 dead letter was redriven.").await;
+    let focus = browser.evaluate("return document.activeElement.textContent").await;
+    assert_eq!(focus, "Redrive all 2 that match…", "who works with the keyboard is where he was");
     assert_eq!(publisher.depth("dead.wecom").await, 2);
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
     browser.counts(letters, 2).await;

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -108,7 +108,13 @@ impl Browser {
 
     /// Waits until what a selector finds says something.
     pub async fn says(&self, css: &str, text: &str) {
-        until(&format!("{css} says {text:?}"), SOON, || async { self.text(css).await.contains(text) }).await;
+        let began = Instant::now();
+        let mut said = self.text(css).await;
+        while !said.contains(text) {
+            assert!(began.elapsed() < SOON, "{css} says {said:?} and not {text:?}; {:?}", self.complaints().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            said = self.text(css).await;
+        }
     }
 
     /// Waits until a selector finds so many elements.

@@ -42,14 +42,16 @@ export function view() {
   const said = notice();
   const count = el("p", { class: "count", role: "status" });
   const picked = new Set();
-  const buttons = Object.keys(ACTS).map((act) => [act, el("button", { type: "button", class: ACTS[act].danger && "warns", disabled: true, click: () => perform(act) })]);
+  const buttons = Object.keys(ACTS).map((act) => [act, el("button", { type: "button", class: ACTS[act].danger && "warns", "aria-disabled": "true", click: () => perform(act) })]);
   let matched = 0;
+  let working = false;
 
   const label = () => {
     for (const [act, button] of buttons) {
       const which = picked.size > 0 ? `${number(picked.size)} selected` : `all ${number(matched)} that match`;
       button.textContent = `${ACTS[act].verb} ${which}…`;
-      button.disabled = matched === 0;
+      // Not disabled in earnest: who has the focus there keeps it.
+      button.setAttribute("aria-disabled", String(working || matched === 0));
     }
   };
   const pick = (id, yes) => {
@@ -95,13 +97,14 @@ export function view() {
   };
 
   const perform = async (act) => {
+    if (working || matched === 0) return;
     const { after: _, ...query } = asked(FIELDS);
     const which = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
     if (which.generation !== undefined) which.generation = Number(which.generation);
     const ids = [...picked];
     const wish = { which, ids, all: ids.length === 0 && Object.keys(which).length === 0 };
-    const working = (yes) => buttons.forEach(([, button]) => (button.disabled = yes));
-    working(true);
+    working = true;
+    label();
     try {
       const would = await post(`dead/${act}`, { ...wish, limit: AT_ONCE, dry_run: true });
       if (would.done === 0) {
@@ -118,7 +121,8 @@ export function view() {
     } catch (refused) {
       said.bad(`Not all was ${ACTS[act].done}, perhaps nothing. ${refused.message}`);
     } finally {
-      working(matched === 0);
+      working = false;
+      label();
     }
   };
 

@@ -11,6 +11,7 @@ export const title = "Overview";
 /// Rates are those of the last ten seconds.
 const RECENT = 10_000;
 const KEPT = 310;
+const MOVE = 10_000;
 
 export function view({ listen }) {
   const headline = el("p", { class: "headline" });
@@ -43,6 +44,15 @@ export function view({ listen }) {
   let at = Date.now();
   let was;
 
+  // The list of the slowest is made anew from time to time, but not under the eyes of somebody who points at it or works in it.
+  let moved = 0;
+  const mayMove = () => {
+    const inUse = slowest.element.matches(":hover") || slowest.element.contains(document.activeElement);
+    if (inUse || at - moved < MOVE) return false;
+    moved = at;
+    return true;
+  };
+
   const how = (now) => {
     state.dataset.kind = now.kind;
     write(headline, now.headline);
@@ -72,7 +82,7 @@ export function view({ listen }) {
     write(figures.held, number(told.robots.held));
     write(figures.dead, number(told.platforms.reduce((sum, { dead }) => sum + dead, told.events_undecodable)));
     flow.show(told, since(ticks, 60_000));
-    slowest.show(told.robots.slowest, { anew: !slowest.element.contains(document.activeElement) });
+    slowest.show(told.robots.slowest, { anew: mayMove() });
     how(condition(told));
   });
   return el("div", {}, el("h1", { class: "unseen" }, title), state, numbers, picture.element, flow.element, slowest.element);

@@ -13,6 +13,8 @@ export function view({ listen }) {
   let at = Date.now();
   let anew = true;
   let robots = [];
+  // Everything that is in the table, so that a row whose robot is idle again stays where it is, and says so.
+  const seen = new Map();
   const again = el("button", { type: "button", click: () => sort() }, "Sort by backlog");
   const count = el("p", { class: "count" });
   const list = table({
@@ -24,6 +26,8 @@ export function view({ listen }) {
     columns: [...robotColumns(() => at), { head: "Action", kind: "action", once: (read) => release(read, said), then: only }],
   });
   const sort = () => {
+    seen.clear();
+    robots.forEach((row) => seen.set(row.robot, row));
     list.show(robots, { anew: true });
     say("Sorted by backlog.");
   };
@@ -32,7 +36,13 @@ export function view({ listen }) {
     if (kind !== "now") return;
     at = told.at;
     robots = told.robots;
-    list.show(robots, { anew });
+    const present = new Set(robots.map(({ robot }) => robot));
+    const absent = told.more > 0 ? "not among the busiest any more" : "idle";
+    const gone = anew ? [] : [...seen.values()].filter(({ robot }) => !present.has(robot));
+    const still = gone.map((row) => ({ ...row, used: 0, in_flight: 0, waiting: 0, cause: null, absent }));
+    if (anew) seen.clear();
+    robots.forEach((row) => seen.set(row.robot, row));
+    list.show([...robots, ...still], { anew });
     anew = false;
     const held = robots.filter(({ cause }) => cause).length;
     const more = told.more > 0 ? ` ${several(told.more, "more is", "more are")} busy and not shown.` : "";
@@ -67,7 +77,7 @@ export function robotColumns(at) {
       sign: (row) => (row.waiting > 0 ? span(row.drained_in_seconds) : ""),
       nodes: (row) => (row.waiting > 0 ? ahead(row.drained_in_seconds, at()) : "–"),
     },
-    { head: "State", sign: (row) => `${row.cause} ${row.held_for_seconds}`, nodes: (row) => state(row, at()) },
+    { head: "State", sign: (row) => `${row.absent} ${row.cause} ${row.held_for_seconds}`, nodes: (row) => state(row, at()) },
   ];
 }
 
@@ -81,6 +91,7 @@ function used(row) {
 }
 
 function state(row, at) {
+  if (row.absent) return el("span", { class: "calm" }, row.absent);
   if (!row.cause) return el("span", { class: "calm" }, "sending");
   const next = row.held_for_seconds ? ["tries again in ", ahead(row.held_for_seconds, at)] : ["tries again with the next message"];
   return [el("strong", { class: "held" }, "On hold"), `: ${CAUSES[row.cause] ?? row.cause}; `, ...next];
