@@ -34,7 +34,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An event has 256 KiB by default, and JSON in JSON is longer.
-const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the API works on.
 #[derive(Clone)]
@@ -230,7 +230,10 @@ pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) 
     Ok(Json(Released { was_held: released.is_some() }))
 }
 
-async fn explain(State(admin): State<Admin>, Body(request): Body<ExplainRequest>) -> Result<Response, Refusal> {
+pub(super) async fn explain(
+    State(admin): State<Admin>,
+    Body(request): Body<ExplainRequest>,
+) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.explainer.explain(&request)).await?).into_response())
 }
 

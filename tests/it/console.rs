@@ -437,3 +437,41 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     browser.press(key::ENTER).await;
     browser.says(".notice.bad", "yesterday").await;
 }
+
+#[tokio::test]
+async fn an_event_is_explained_and_not_sent() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
+    home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a"]);
+    home.subscribe("ops", "lark", "lark-0001", &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#]);
+    let paused = home.subscribe("ops", "dingtalk", "dingtalk-1", &["--name", "team c"]);
+    home.ok(&["subscription", "pause", &paused], "");
+    let _daemon = home.start().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console/explain")).await;
+    browser.find("#explain-topic").await.send_keys("ops").await.unwrap();
+    let body = browser.find("#explain-body").await;
+    body.clear().await.unwrap();
+    body.send_keys("{\"message\": oops}").await.unwrap();
+    browser.click(".explain", "Explain").await;
+    browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
+    body.clear().await.unwrap();
+    body.send_keys("{\"message\": \"the disk is full\"}").await.unwrap();
+    browser.press(key::TAB).await;
+    browser.press(key::TAB).await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", "3 subscriptions of the topic; 1 of them would hear it.").await;
+    for (name, says) in [("team a", "would be sent"), ("team b", "does not want it"), ("team c", "is paused")] {
+        let row = format!("[...document.querySelectorAll('tbody tr')].find(row => row.textContent.includes('{name}'))");
+        let row = browser.evaluate(&format!("return {row}.textContent")).await.as_str().unwrap().to_owned();
+        assert!(row.contains(says), "{name}: {row}");
+    }
+    browser.find("details summary").await.click().await.unwrap();
+    browser.says("details pre", "the disk is full").await;
+    browser.pictures("explain").await;
+    sound(&browser).await;
+    browser.open(&format!("{address}/console/explain?topic=nobody")).await;
+    browser.click(".explain", "Explain").await;
+    browser.says(".explained .empty", "Nobody is subscribed to this topic.").await;
+    assert_eq!(emulator.received().await, Vec::<Value>::new());
+}

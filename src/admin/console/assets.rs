@@ -15,7 +15,7 @@ const SVG: &str = "image/svg+xml";
 pub(super) const PAGE: (&str, &str) = (HTML, include_str!("page/page.html"));
 
 /// What the page is made of, by name.
-const FILES: [(&str, &str, &str); 18] = [
+const FILES: [(&str, &str, &str); 19] = [
     ("console.css", CSS, include_str!("page/console.css")),
     ("icon.svg", SVG, include_str!("page/icon.svg")),
     ("console.js", JS, include_str!("page/console.js")),
@@ -31,6 +31,7 @@ const FILES: [(&str, &str, &str); 18] = [
     ("words.js", JS, include_str!("page/words.js")),
     ("view-budgets.js", JS, include_str!("page/view-budgets.js")),
     ("view-dead.js", JS, include_str!("page/view-dead.js")),
+    ("view-explain.js", JS, include_str!("page/view-explain.js")),
     ("view-overview.js", JS, include_str!("page/view-overview.js")),
     ("view-robots.js", JS, include_str!("page/view-robots.js")),
     ("view-subscriptions.js", JS, include_str!("page/view-subscriptions.js")),

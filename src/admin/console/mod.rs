@@ -47,7 +47,7 @@ use super::{
 use crate::{domain::Secret, telemetry::events};
 
 /// The views that the page has.
-const VIEWS: [&str; 5] = ["overview", "robots", "budgets", "subscriptions", "dead"];
+const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dead", "explain"];
 
 /// How long nothing may be said before a word is said to keep proxies from hanging up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -93,6 +93,7 @@ fn of_the_api() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
         .route("/console/api/robots/{id}/release", post(routes::release))
+        .route("/console/api/explain", post(routes::explain).layer(DefaultBodyLimit::max(routes::EXPLAIN_BYTES_MAX)))
         .merge(letter_routes::routes("/console/api"))
 }
 

@@ -11,6 +11,7 @@ const VIEWS = {
   budgets: () => import("./view-budgets.js"),
   subscriptions: () => import("./view-subscriptions.js"),
   dead: () => import("./view-dead.js"),
+  explain: () => import("./view-explain.js"),
 };
 
 const main = document.getElementById("main");
