@@ -55,7 +55,12 @@ fn counted(platform: Platform, body: &[u8]) -> (usize, usize) {
     (body[kind]["content"].as_str().map_or(0, str::len), if kind == "text" { 2_048 } else { 4_096 })
 }
 
-fn decode(topic: &str, content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
+fn decode(
+    topic: &str,
+    content_type: Option<String>,
+    headers: Vec<(String, HeaderValue)>,
+    body: &[u8],
+) -> Option<Event> {
     let minute = Duration::from_secs(60);
     let decoder = Decoder::new(Settings {
         size_max: 1024 * 1024,

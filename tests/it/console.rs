@@ -101,7 +101,7 @@ async fn the_overview_shows_what_flows_and_says_when_it_does_not() {
     browser.open(&format!("{address}/console")).await;
     browser.says(".link", "Live").await;
     daemon.kill();
-    browser.says(".link", "Connection lost, trying again. What is shown is of").await;
+    browser.says(".link", "Connection lost; as of ").await;
     browser.pictures("overview-lost").await;
     browser.complaints().await;
     let _again = home.start().await;

@@ -28,7 +28,16 @@ pub struct Browser {
     pub page: Client,
     session: String,
     port: u16,
-    driver: Child,
+    _driver: Driver,
+}
+
+/// The driver's process; it ends with the browser, and as well if the browser does not start.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = (self.0.kill(), self.0.wait());
+    }
 }
 
 impl Browser {
@@ -40,7 +49,9 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("the browser's driver is missing: install Debian's package chromium-driver");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let stdout = driver.stdout.take();
+        let driver = Driver(driver);
+        let mut lines = BufReader::new(stdout.unwrap()).lines();
         let port = lines
             .find_map(|line| line.unwrap().split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
         // The rest is read, so that the driver can go on writing.
@@ -59,7 +70,7 @@ impl Browser {
             .await
             .expect("the browser starts");
         let session = page.session_id().await.unwrap().unwrap();
-        Self { page, session, port, driver }
+        Self { page, session, port, _driver: driver }
     }
 
     /// Opens an address.
@@ -214,11 +225,10 @@ impl Drop for Browser {
     /// Ends the browser as well, which its driver starts as a process of its own.
     fn drop(&mut self) {
         let quit = format!("DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", self.session);
-        let ended = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
+        let _ = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
             stream.set_read_timeout(Some(SOON))?;
             stream.write_all(quit.as_bytes())?;
             stream.read(&mut [0; 64])
         });
-        let _ = (ended, self.driver.kill(), self.driver.wait());
     }
 }

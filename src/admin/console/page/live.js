@@ -22,8 +22,8 @@ export function listen(view, heard, over) {
   };
 
   const lost = () => {
-    const since = last ? ` What is shown is of ${onTheClock(last)}.` : "";
-    state("lost", `Connection lost, trying again.${since}`);
+    // In few words: the bar must not grow by it.
+    state("lost", last ? `Connection lost; as of ${onTheClock(last)}` : "Connection lost");
     heard("lost");
   };
 

@@ -64,7 +64,7 @@ export function view({ listen }) {
 
   listen("overview", (kind, told) => {
     if (kind === "lost") {
-      how({ kind: "bad", headline: "No connection to the daemon", detail: "What is shown here is old. Perhaps the daemon is down, perhaps only the way to it." });
+      how({ kind: "bad", headline: "No connection to the daemon", detail: "What is shown here is old. Perhaps the daemon is down, perhaps only the way to it; the page keeps trying." });
       return;
     }
     if (kind === "history") {
