@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs everything: formatting, lints, unit, property and integration tests against a real, private RabbitMQ and the real
-# binaries. Installs what is missing where it can, says in one line what is missing where it cannot.
+# Runs everything: formatting, lints, unit, property and integration tests against a real, private RabbitMQ, a real
+# browser and the real binaries. Installs what is missing where it can, says in one line what is missing where it cannot.
 #
 #   tests/run.sh
 set -euo pipefail
@@ -10,7 +10,7 @@ say() { printf '\n== %s\n' "$*"; }
 fail() { echo "tests/run.sh: $*" >&2; exit 69; }
 
 command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.91 or later"
-deploy/need.sh cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server
+deploy/need.sh cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server chromium=chromium chromedriver=chromium-driver
 
 say "formatting"
 cargo fmt --check

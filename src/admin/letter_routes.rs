@@ -13,13 +13,14 @@ use super::{
 };
 use crate::broker::Act;
 
-pub(super) fn routes() -> Router<Admin> {
+/// The routes, under `/v1` as in the API, or where the console has them.
+pub(super) fn routes(under: &str) -> Router<Admin> {
     Router::new()
-        .route("/v1/dead", get(list))
-        .route("/v1/dead/summary", get(summary))
-        .route("/v1/dead/redrive", post(redrive))
-        .route("/v1/dead/discard", post(discard))
-        .route("/v1/dead/{id}", get(show))
+        .route(&format!("{under}/dead"), get(list))
+        .route(&format!("{under}/dead/summary"), get(summary))
+        .route(&format!("{under}/dead/redrive"), post(redrive))
+        .route(&format!("{under}/dead/discard"), post(discard))
+        .route(&format!("{under}/dead/{{id}}"), get(show))
 }
 
 type Queried = Result<Query<DeadQuery>, QueryRejection>;

@@ -26,8 +26,11 @@
 //! | `POST /v1/dead/redrive`, `…/discard` | put letters back to be tried again; delete them |
 //! | `GET /v1/groups` | organisations and their monthly quota |
 //!
-//! Who may open the Unix socket may do all of this. Over TCP everything but the first three asks for the token.
+//! | `GET /console` | the console, if it is switched on: `console/` |
+//!
+//! Who may open the Unix socket may do all of this but look at the console, which is for browsers. Over TCP everything but the first three asks for the token.
 
+mod console;
 mod desk;
 mod explain;
 mod letter_routes;

@@ -25,6 +25,12 @@ pub enum Refusal {
     /// The caller has not shown the token.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
+    /// The caller has not signed in to the console, or its session is over.
+    #[error("no session: sign in")]
+    NoSession,
+    /// The request does not come from the console that holds the session.
+    #[error("the request does not come from the console: load the page again")]
+    Foreign,
     /// Nothing is wrong with the request; the disk has no room or does not let the daemon in.
     #[error("{0}")]
     Unavailable(String),
@@ -70,6 +76,8 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::NoSession => (StatusCode::UNAUTHORIZED, "no_session"),
+            Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };

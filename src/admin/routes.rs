@@ -29,13 +29,13 @@ use crate::{
 };
 
 /// A request is small: a webhook URL and a few names.
-const REQUEST_BYTES_MAX: usize = 64 * 1024;
+pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// An import brings some hundred of them.
 const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An event has 256 KiB by default, and JSON in JSON is longer.
-const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the API works on.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ impl Admin {
             .route("/v1/key/rotation", post(rotate))
             .route("/v1/key/rotation/in-place", post(new_key_in_place))
             .route("/v1/key/data", post(reseal))
-            .merge(letter_routes::routes())
+            .merge(letter_routes::routes("/v1"))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
             .route("/v1/subscriptions/export", post(export))
@@ -188,11 +188,11 @@ async fn reseal(State(admin): State<Admin>) -> Json<KeyView> {
     Json(admin.desk.reseal())
 }
 
-async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
+pub(super) async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.desk.list(&query)).await?).into_response())
 }
 
-async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.desk.show(&id)).await?).into_response())
 }
 
@@ -209,12 +209,12 @@ async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<St
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+pub(super) async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     blocking(move || admin.desk.set_state(&id, SubscriptionState::Paused)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     blocking(move || admin.desk.set_state(&id, SubscriptionState::Active)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -223,7 +223,7 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
     Json(admin.pace.robots().into_iter().map(robot_view).collect())
 }
 
-async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
+pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
     let robot: RobotId = id.parse().map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
     let released = admin.pace.release(robot);
     if let Some((platform, hold)) = released {
@@ -232,7 +232,10 @@ async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<J
     Ok(Json(Released { was_held: released.is_some() }))
 }
 
-async fn explain(State(admin): State<Admin>, Body(request): Body<ExplainRequest>) -> Result<Response, Refusal> {
+pub(super) async fn explain(
+    State(admin): State<Admin>,
+    Body(request): Body<ExplainRequest>,
+) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || admin.explainer.explain(&request)).await?).into_response())
 }
 
@@ -240,11 +243,12 @@ async fn groups(State(admin): State<Admin>) -> Json<Vec<GroupView>> {
     Json(admin.pace.groups().into_iter().map(group_view).collect())
 }
 
-fn robot_view(status: RobotStatus) -> RobotView {
+pub(super) fn robot_view(status: RobotStatus) -> RobotView {
     RobotView {
         robot: status.robot.to_string(),
         platform: status.platform.to_string(),
         used: status.used,
+        allowed: status.allowed,
         in_flight: status.in_flight,
         waiting: status.waiting,
         drained_in_seconds: status.drained_in.as_secs(),
@@ -254,7 +258,7 @@ fn robot_view(status: RobotStatus) -> RobotView {
     }
 }
 
-fn group_view(status: GroupStatus) -> GroupView {
+pub(super) fn group_view(status: GroupStatus) -> GroupView {
     GroupView {
         group: status.name.to_string(),
         used: status.used,

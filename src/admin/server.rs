@@ -10,7 +10,7 @@ use std::{
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::Admin;
+use super::{Admin, console};
 use crate::domain::Secret;
 
 /// Where the API listens.
@@ -19,6 +19,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// A TCP address and the token that callers have to show.
     pub tcp: Option<(String, Secret)>,
+    /// Whether the console is served at the TCP address.
+    pub console: bool,
 }
 
 /// Why the API cannot listen.
@@ -52,6 +54,7 @@ pub struct Bound {
     unix: UnixListener,
     socket: PathBuf,
     tcp: Option<(TcpListener, Arc<Secret>)>,
+    console: bool,
 }
 
 /// Binds what the settings name.
@@ -73,7 +76,7 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
             Some((listener, Arc::new(token)))
         }
     };
-    Ok(Bound { unix, socket, tcp })
+    Ok(Bound { unix, socket, tcp, console: settings.console })
 }
 
 /// A socket nobody answers on was left behind by a process that died; its folder is made if it is missing.
@@ -96,7 +99,11 @@ impl Bound {
             match self.tcp {
                 None => Ok(()),
                 Some((listener, token)) => {
-                    axum::serve(listener, admin.routes_with_token(token)).with_graceful_shutdown(wait()).await
+                    let mut routes = admin.clone().routes_with_token(Arc::clone(&token));
+                    if self.console {
+                        routes = routes.merge(console::routes(admin, token, &stop));
+                    }
+                    axum::serve(listener, routes).with_graceful_shutdown(wait()).await
                 }
             }
         };

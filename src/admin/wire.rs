@@ -1,5 +1,6 @@
 //! The shapes of the admin API, separate from the domain's types: what is written here is public.
 
+mod console;
 mod credential;
 mod dead;
 mod explain;
@@ -12,6 +13,7 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    console::{Busy, Flow, Overview, Robots, Session, SignIn},
     dead::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, LetterView, SummaryRow},
     explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
     pace::{GroupView, Released, RobotView},

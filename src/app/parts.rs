@@ -82,7 +82,7 @@ pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppErro
         }
     });
     let tcp = config.admin.listen.clone().zip(token.transpose()?);
-    Ok(admin::Settings { socket: config.admin.socket.clone(), tcp })
+    Ok(admin::Settings { socket: config.admin.socket.clone(), tcp, console: config.admin.console })
 }
 
 /// What lies beyond the pipeline's seams to subscriptions and network, and what time it is.

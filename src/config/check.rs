@@ -32,6 +32,9 @@ pub(super) fn across(config: &Config, r: &mut Reader<'_>) {
     if config.admin.listen.is_some() && config.admin.token_file.is_none() {
         r.across("admin", "listen", "a TCP address needs admin.token_file, or anybody could subscribe and listen");
     }
+    if config.admin.console && config.admin.listen.is_none() {
+        r.across("admin", "console", "a browser cannot open the Unix socket: set admin.listen and admin.token_file");
+    }
     if config.broker.heartbeat < Duration::from_secs(1) {
         r.across("broker", "heartbeat", "the protocol counts in whole seconds: at least 1s");
     }

@@ -176,6 +176,8 @@ pub struct AdminSection {
     pub listen: Option<String>,
     /// The file that holds the token for TCP.
     pub token_file: Option<PathBuf>,
+    /// Whether the console is served at the TCP address.
+    pub console: bool,
 }
 
 /// The log.
@@ -262,6 +264,7 @@ impl Config {
                 socket: r.one("admin", "socket", "/run/roomcast/admin.sock".into(), path),
                 listen: r.maybe("admin", "listen", text),
                 token_file: r.maybe("admin", "token_file", path),
+                console: r.one("admin", "console", false, one_of(&[("true", true), ("false", false)])),
             },
             log: LogSection {
                 format: r.one(

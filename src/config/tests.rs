@@ -156,7 +156,10 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[groups.acme]\ntime_zone = \"Mars/Base\"", "is no time zone"),
         ("[groups.\"no spaces\"]\nmonthly = 5", "is no name of a group"),
         ("broker = 1", "write it as [broker]"),
-        ("[send]\ndeadline = true", "a boolean is not possible here"),
+        ("[admin]\nconsole = true", "a browser cannot open the Unix socket: set admin.listen"),
+        ("[admin]\nconsole = \"on\"", "use true, false"),
+        ("[send]\ndeadline = true", "is no span of time"),
+        ("[send]\ndeadline = 2026-03-01", "a datetime is not possible here"),
         ("[send]\ndeadline = \"-1s\"", "is no span of time"),
     ] {
         let found = mistakes(text, &[]);

@@ -14,6 +14,8 @@ pub struct RobotStatus {
     pub platform: Platform,
     /// How much of its longest window is used.
     pub used: u32,
+    /// How much there is of it; nothing if no window bounds the robot.
+    pub allowed: Option<u32>,
     /// How many attempts are in the air.
     pub in_flight: u32,
     /// How many deliveries wait for their turn, in memory and in the broker; after a restart as many as are known of.
@@ -77,8 +79,8 @@ impl Pace {
     #[must_use]
     pub fn robots(&self) -> Vec<RobotStatus> {
         let (now, mut robots) = (self.now(), Vec::new());
-        self.0.retain(|robot, lane, _| {
-            robots.push(lane.status(robot, now));
+        self.0.retain(|robot, lane, rules| {
+            robots.push(lane.status(robot, now, rules));
             true
         });
         robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));

@@ -393,3 +393,23 @@ impl LedgerFailed<'_> {
         tracing::error!(cause = self.cause, "the ledger cannot be written: nothing is acked until it can");
     }
 }
+
+/// Somebody has shown the admin token to the console.
+pub struct SignedIn;
+
+impl SignedIn {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::info!("somebody signed in to the console");
+    }
+}
+
+/// Somebody has shown another token to the console.
+pub struct SignInRefused;
+
+impl SignInRefused {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::warn!("somebody showed a wrong token to the console");
+    }
+}

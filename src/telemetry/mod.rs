@@ -3,10 +3,12 @@
 //! Labels come from closed sets only: never a robot, topic or address, which would grow without bound or tell too much. The list for
 //! operators is `docs/EVENTS.md`; a test holds the two together.
 
+mod counts;
 pub mod events;
 mod logs;
 mod registry;
 
+pub use counts::{Counts, PlatformCounts};
 pub use logs::{LogError, LogFormat, LogHandle, install_logs};
 pub use registry::Telemetry;
 

@@ -52,7 +52,7 @@ fn subscription(platform: Platform) -> Subscription {
         secret: Some(Secret::new("SECtest".to_owned())),
         keyword: Some("钥匙".to_owned()),
         name: None,
-        mentions: Mentions::default(),
+        mentions: Mentions { all: true, mobiles: vec!["13800000000".to_owned()], users: vec!["ann".to_owned()] },
         state: SubscriptionState::Active,
         options: Options::default(),
         created_at: Moment::from_unix_millis(0),

@@ -10,6 +10,8 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod console;
+mod console_guard;
 mod crash;
 mod dead;
 mod dead_letters;

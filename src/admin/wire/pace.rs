@@ -11,6 +11,8 @@ pub struct RobotView {
     pub platform: String,
     /// How much of its longest window is used.
     pub used: u32,
+    /// How much there is of it; none if no window bounds the robot.
+    pub allowed: Option<u32>,
     /// How many attempts are in the air.
     pub in_flight: u32,
     /// How many deliveries wait for their turn.

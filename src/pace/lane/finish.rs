@@ -175,13 +175,14 @@ impl Lane {
         (first, slots.last().unwrap_or(first))
     }
 
-    pub(in crate::pace) fn status(&self, robot: RobotId, now: Moment) -> RobotStatus {
+    pub(in crate::pace) fn status(&self, robot: RobotId, now: Moment, rules: &Rules<'_>) -> RobotStatus {
         let last = self.others.horizon(now).max(self.urgent.horizon(now));
         let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
         RobotStatus {
             robot,
             platform: self.platform,
             used: self.window.used(),
+            allowed: rules.quota.windows.iter().max_by_key(|window| window.span).map(|window| window.max),
             in_flight: self.window.in_flight(),
             waiting: in_memory.saturating_add(if last.is_some() { self.parked } else { 0 }),
             drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),

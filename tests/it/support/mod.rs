@@ -1,6 +1,8 @@
 //! What the integration tests stand on: a private RabbitMQ, the emulator, the daemon, a publisher. All of it real.
 
 pub mod broker;
+pub mod browser;
+pub mod console;
 pub mod daemon;
 pub mod emulator;
 pub mod letters;

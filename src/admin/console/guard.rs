@@ -1,0 +1,88 @@
+//! What stands before the console: who has no session gets nothing, and what changes something must come from the console's own page.
+//! And the headers that every answer carries.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{Console, session};
+use crate::admin::Refusal;
+
+/// The header in which the page shows what only it can know.
+const CSRF: &str = "x-roomcast-csrf";
+
+/// The session of a request that has passed.
+#[derive(Clone)]
+pub(super) struct Passed(pub(super) String);
+
+/// Lets through what belongs to a session.
+pub(super) async fn sessions_only(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
+    match passes(&console, &request) {
+        Ok(id) => {
+            request.extensions_mut().insert(Passed(id));
+            next.run(request).await
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn passes(console: &Console, request: &Request) -> Result<String, Refusal> {
+    let headers = request.headers();
+    from_our_page(headers)?;
+    let id = session_of(console, headers).ok_or(Refusal::NoSession)?;
+    let shown = headers.get(CSRF).map_or(&b""[..], HeaderValue::as_bytes);
+    if request.method().is_safe() || console.sessions.is_shown(&id, shown, Instant::now()) {
+        Ok(id)
+    } else {
+        Err(Refusal::Foreign)
+    }
+}
+
+/// The session that a request's cookie names, if it is not over.
+pub(super) fn session_of(console: &Console, headers: &HeaderMap) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.filter_map(session::named_in).find(|id| console.sessions.csrf(id, Instant::now()).is_some())
+}
+
+/// Browsers say from where a request comes, and no script can make them say otherwise.
+pub(super) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"same-origin") => Ok(()),
+        Some(_) => Err(Refusal::Foreign),
+    }
+}
+
+/// Whether the page came over TLS, whatever lies between: the browser says so.
+pub(super) fn over_tls(headers: &HeaderMap) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+}
+
+/// Nothing but the daemon's own files is loaded or asked, no script or style stands in a page, no text becomes markup, no page of others
+/// shows the console in a frame, and nothing of it is kept by the browser or told to other sites.
+const HEADERS: [(HeaderName, &str); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; \
+         base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    ),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    // The files of the page say otherwise.
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+pub(super) async fn with_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,165 @@
+//! The console: a page for people who would rather look than read, at the TCP address, under `/console`.
+//!
+//! | route | what it does |
+//! | --- | --- |
+//! | `GET /console`, `/console/{view}` | the page; it holds nothing, and asks for what it shows |
+//! | `GET /console/assets/{file}` | what the page is made of |
+//! | `POST`, `GET`, `DELETE /console/api/session` | sign in with the admin token; look at the session; sign out |
+//! | `GET /console/api/live/{view}` | what is told once a second, as server-sent events |
+//! | the rest of `/console/api` | the routes of the API that the console needs, and no others |
+//!
+//! Everything it shows comes from where the API has it, through the API's own routes. What it may not do, such as exporting or adding
+//! subscriptions, has no route here, so that whatever went wrong in a browser could not do it either.
+
+mod assets;
+mod guard;
+mod live;
+mod session;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Extension, Json, Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::{
+        IntoResponse, Redirect, Response,
+        sse::{KeepAlive, Sse},
+    },
+    routing::{delete, get, post},
+};
+use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    guard::Passed,
+    live::{Live, Watched},
+    session::Sessions,
+};
+use super::{
+    Admin, Refusal, letter_routes, routes,
+    wire::{Session, SignIn},
+};
+use crate::{domain::Secret, telemetry::events};
+
+/// The views that the page has.
+const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dead", "explain"];
+
+/// How long nothing may be said before a word is said to keep proxies from hanging up.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What the console works on.
+struct Console {
+    admin: Admin,
+    token: Arc<Secret>,
+    sessions: Sessions,
+    live: Live,
+    stop: CancellationToken,
+}
+
+/// The console's routes. Until `stop` it reads the counters once a second.
+pub(super) fn routes(admin: Admin, token: Arc<Secret>, stop: &CancellationToken) -> Router {
+    let live = Live::new(&admin);
+    let console = Arc::new(Console { admin, token, sessions: Sessions::default(), live, stop: stop.clone() });
+    let recording = Arc::clone(&console);
+    tokio::spawn(async move { recording.live.record(&recording.admin, recording.stop.clone()).await });
+    let guard = middleware::from_fn_with_state(Arc::clone(&console), guard::sessions_only);
+    let own = Router::new()
+        .route("/console/api/session", delete(sign_out))
+        .route("/console/api/live/{view}", get(watch))
+        .with_state(Arc::clone(&console))
+        .merge(of_the_api().with_state(console.admin.clone()))
+        .layer(guard);
+    Router::new()
+        .route("/", get(|| async { Redirect::temporary("/console") }))
+        .route("/console", get(|| async { page() }))
+        .route("/console/{*rest}", get(page_or_file))
+        .route("/console/api/session", get(look_at_session).post(sign_in))
+        .with_state(console)
+        .merge(own)
+        .layer(DefaultBodyLimit::max(routes::REQUEST_BYTES_MAX))
+        .layer(middleware::map_response(guard::with_headers))
+}
+
+/// What the console may do, of all that the API can.
+fn of_the_api() -> Router<Admin> {
+    Router::new()
+        .route("/console/api/subscriptions", get(routes::list))
+        .route("/console/api/subscriptions/{id}", get(routes::show))
+        .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
+        .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
+        .route("/console/api/robots/{id}/release", post(routes::release))
+        .route("/console/api/explain", post(routes::explain).layer(DefaultBodyLimit::max(routes::EXPLAIN_BYTES_MAX)))
+        .merge(letter_routes::routes("/console/api"))
+}
+
+fn page() -> Response {
+    let (kind, text) = assets::PAGE;
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+async fn page_or_file(Path(rest): Path<String>, asked: HeaderMap) -> Response {
+    if VIEWS.contains(&rest.as_str()) {
+        return page();
+    }
+    let file = rest.strip_prefix("assets/").and_then(|name| assets::file(name, &asked));
+    file.unwrap_or_else(|| Refusal::NotFound("the console has nothing of this name".to_owned()).into_response())
+}
+
+async fn sign_in(
+    State(console): State<Arc<Console>>,
+    headers: HeaderMap,
+    routes::Body(shown): routes::Body<SignIn>,
+) -> Result<Response, Refusal> {
+    guard::from_our_page(&headers)?;
+    let right = shown.token.expose().trim().as_bytes().ct_eq(console.token.expose().as_bytes());
+    if !bool::from(right) {
+        events::SignInRefused.emit();
+        return Err(Refusal::Unauthorized);
+    }
+    let id = console.sessions.open(Instant::now());
+    events::SignedIn.emit();
+    let cookie = session::cookie(Some(&id), guard::over_tls(&headers));
+    Ok(([(header::SET_COOKIE, cookie)], session_view(&console, &id)).into_response())
+}
+
+/// Nothing if there is no session: the page asks before it knows.
+async fn look_at_session(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    guard::from_our_page(&headers)?;
+    Ok(match guard::session_of(&console, &headers) {
+        Some(id) => session_view(&console, &id).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+async fn sign_out(
+    State(console): State<Arc<Console>>,
+    Extension(Passed(id)): Extension<Passed>,
+    headers: HeaderMap,
+) -> Response {
+    console.sessions.close(&id);
+    let cookie = session::cookie(None, guard::over_tls(&headers));
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
+}
+
+fn session_view(console: &Console, id: &str) -> Json<Session> {
+    let csrf = console.sessions.csrf(id, Instant::now()).unwrap_or_default();
+    Json(Session { csrf, version: env!("CARGO_PKG_VERSION") })
+}
+
+async fn watch(
+    State(console): State<Arc<Console>>,
+    Extension(Passed(id)): Extension<Passed>,
+    Path(view): Path<String>,
+) -> Result<Response, Refusal> {
+    let watched = Watched::of(&view).ok_or_else(|| Refusal::NotFound("nothing of this name is told".to_owned()))?;
+    let seat = console.live.seat()?;
+    let told =
+        Sse::new(live::stream(console, id, watched, seat).await).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // Else some proxies keep what is told until there is a lot of it.
+    Ok(([("x-accel-buffering", "no")], told).into_response())
+}

@@ -1,0 +1,43 @@
+// One dead letter whole: what to do about it, its history, what was published, and what the platform would be sent.
+
+import { el } from "./elements.js";
+import { REASONS, absolute, ago, number, platform } from "./words.js";
+
+export function letter(one) {
+  const when = (at) => at && [ago(at), ` (${absolute(at)})`];
+  const facts = [
+    ["Why", [REASONS[one.reason] ?? one.reason, " (", el("code", {}, one.code), ")"]],
+    ["It says", one.detail],
+    ["Platform", one.platform ? platform(one.platform) : "none: it is no readable event"],
+    ["Topic", one.topic],
+    ["Event", one.event && el("code", {}, one.event)],
+    ["Subscription", one.subscription && el("code", {}, one.subscription)],
+    ["Robot", one.robot && el("a", { href: `/console/subscriptions?robot=${one.robot}` }, el("code", {}, one.robot))],
+    ["Attempts", number(one.attempts)],
+    ["Received", when(one.received_at)],
+    ["First attempt", when(one.first_attempt_at)],
+    ["Given up", when(one.dead_at)],
+    ["Redriven before", one.generation > 0 && `${number(one.generation)} ×`],
+    ["Urgent", one.urgent && "yes"],
+  ];
+  return [
+    el("p", { class: "advice" }, el("strong", {}, "What to do: "), one.advice),
+    el("dl", {}, facts.filter(([, value]) => value).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
+    part("As it was published", one.body === undefined ? `(not text, in base 64)\n${one.body_base64 ?? ""}` : pretty(one.body)),
+    part("As it would be sent", one.rendered ? JSON.stringify(one.rendered, null, 2) : undefined, one.rendered_note),
+    Object.keys(one.headers).length > 0 && part("Headers of its publisher", JSON.stringify(one.headers, null, 2)),
+  ];
+}
+
+function part(name, text, note) {
+  return [el("h3", {}, name), note && el("p", {}, note), text !== undefined && el("pre", { tabindex: "0", "aria-label": name, role: "region" }, text)];
+}
+
+/// JSON is easier to read when it is spread out; what is none stays as it is.
+function pretty(body) {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2);
+  } catch {
+    return body;
+  }
+}

@@ -1,0 +1,124 @@
+// What would become of an event, for each subscription of its topic: whether it would be sent, when, and what. Nothing is sent.
+
+import { post } from "./ask.js";
+import { el, notice } from "./elements.js";
+import { table } from "./table.js";
+import { ago, brief, number, platform, several, span } from "./words.js";
+
+export const title = "Explain";
+
+const OUTCOMES = {
+  sent: "would be sent",
+  waits: "would wait",
+  paused: "is paused",
+  filtered: "does not want it",
+  refused: "would be a dead letter: the platform would refuse it",
+  expired: "would be a dead letter: its time to live would end",
+  exhausted: "would be a dead letter: its month is used up",
+};
+const EXAMPLE = JSON.stringify({ subject: "db-1 is down", message: "replica db-2 took over" }, null, 2);
+
+export function view() {
+  const said = notice();
+  const count = el("p", { class: "count", role: "status" });
+  const list = results();
+  list.element.hidden = true;
+  const topic = el("input", { id: "explain-topic", name: "topic", type: "text", required: true, autocomplete: "off", spellcheck: "false" });
+  const body = el("textarea", { id: "explain-body", name: "body", rows: "8", required: true, spellcheck: "false" });
+  const urgent = el("input", { id: "explain-urgent", name: "urgent", type: "checkbox" });
+  const more = el("button", { type: "button", hidden: true, click: () => explain(next) }, "Show more subscriptions");
+  topic.value = new URLSearchParams(location.search).get("topic") ?? "";
+  body.value = EXAMPLE;
+  let next;
+  let found = [];
+  let request = {};
+
+  const explain = async (after) => {
+    said.clear();
+    if (!after) request = { topic: topic.value.trim(), body: body.value, urgent: urgent.checked };
+    try {
+      const explained = await post("explain", after ? { ...request, after } : request);
+      list.element.hidden = Boolean(explained.undecodable);
+      more.hidden = !explained.next;
+      if (explained.undecodable) {
+        count.textContent = "";
+        said.bad(`This is no event, and would be a dead letter: ${explained.undecodable.detail} (${explained.undecodable.code}).`);
+        return;
+      }
+      found = after ? [...found, ...explained.subscriptions] : explained.subscriptions;
+      next = explained.next;
+      list.show(found, { anew: !after });
+      const sent = found.filter(({ outcome }) => outcome === "sent" || outcome === "waits").length;
+      const rest = explained.next ? " There are more." : "";
+      count.textContent = `${several(found.length, "subscription", "subscriptions")} of the topic; ${number(sent)} of them would hear it.${rest}`;
+    } catch (refused) {
+      said.bad(refused.message);
+    }
+  };
+
+  const form = el(
+    "form",
+    {
+      class: "explain",
+      submit: (event) => {
+        event.preventDefault();
+        explain();
+      },
+    },
+    el("div", { class: "field" }, el("label", { for: "explain-topic" }, "Topic"), topic),
+    el("div", { class: "field" }, el("label", { for: "explain-body" }, "Event, as it would be published"), body),
+    el("div", { class: "field tick" }, urgent, el("label", { for: "explain-urgent" }, "published to the exchange for what is urgent")),
+    el("button", { type: "submit", class: "main" }, "Explain"),
+  );
+  return el(
+    "div",
+    {},
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, title))),
+    el("p", { class: "lead" }, "Who would hear an event, when, and what each of them would be sent. Nothing is sent."),
+    form,
+    said.element,
+    count,
+    list.element,
+    more,
+  );
+}
+
+function results() {
+  return table({
+    name: "explained",
+    caption: "What would become of it",
+    empty: "Nobody is subscribed to this topic.",
+    key: (one) => one.subscription,
+    columns: [
+      { head: "Subscription", nodes: (one) => [el("span", {}, one.name ?? "without a name"), el("br"), el("small", {}, brief(one.subscription))] },
+      { head: "Platform", nodes: (one) => platform(one.platform) },
+      { head: "Robot", nodes: (one) => el("a", { href: `/console/subscriptions?robot=${one.robot}` }, brief(one.robot)) },
+      { head: "Outcome", nodes: outcome },
+      { head: "When", kind: "when", nodes: when },
+      { head: "What", nodes: parts },
+    ],
+  });
+}
+
+function outcome(one) {
+  const says = OUTCOMES[one.outcome] ?? one.outcome;
+  const heard = one.outcome === "sent" || one.outcome === "waits";
+  return [el("span", { class: heard ? undefined : "held" }, says), one.why && el("br"), one.why && el("small", {}, one.why)];
+}
+
+function when({ first_in_seconds: first, last_in_seconds: last }) {
+  if (first === null || first === undefined) return "–";
+  const begins = first < 1 ? "at once" : ago(Date.now() + first * 1000);
+  return last !== null && last - first >= 1 ? [begins, `, the last part ${span(last - first)} later`] : begins;
+}
+
+function parts({ parts: all }) {
+  if (all.length === 0) return "–";
+  const bytes = all.reduce((sum, part) => sum + part.bytes, 0);
+  return el(
+    "details",
+    {},
+    el("summary", {}, `${several(all.length, "message", "messages")}, ${number(bytes)} bytes`),
+    all.map((part) => el("pre", {}, JSON.stringify(part.body, null, 2))),
+  );
+}

@@ -1,0 +1,141 @@
+// What flows now: one sentence about how it is, a few numbers, the last five minutes, and who takes longest.
+
+import { chart } from "./chart.js";
+import { el, say, write } from "./elements.js";
+import { robotColumns } from "./view-robots.js";
+import { PLATFORMS, ago, number, platform, rate, several } from "./words.js";
+import { table } from "./table.js";
+
+export const title = "Overview";
+
+/// Rates are those of the last ten seconds.
+const RECENT = 10_000;
+const KEPT = 310;
+const MOVE = 10_000;
+
+export function view({ listen }) {
+  const headline = el("p", { class: "headline" });
+  const detail = el("p", { class: "detail" });
+  const state = el("section", { class: "state", "aria-label": "How it is" }, headline, detail);
+  const figures = {};
+  const figure = (name, label, href) => {
+    figures[name] = el("dd", {}, "–");
+    return el("div", { class: "figure" }, el("dt", {}, href ? el("a", { href }, label) : label), figures[name]);
+  };
+  const numbers = el(
+    "dl",
+    { class: "figures" },
+    figure("events", "Events per second"),
+    figure("delivered", "Delivered per second"),
+    figure("waiting", "Waiting for their turn", "/console/robots"),
+    figure("held", "Robots on hold", "/console/robots"),
+    figure("dead", "Given up since the start", "/console/dead"),
+  );
+  const picture = chart();
+  const flow = platforms();
+  const slowest = table({
+    name: "slowest",
+    caption: "Longest to drain",
+    empty: "Nothing waits: no robot has a backlog.",
+    key: (robot) => robot.robot,
+    columns: robotColumns(() => at).filter(({ head }) => ["Robot", "Platform", "Waiting", "Drained in", "State"].includes(head)),
+  });
+  let ticks = [];
+  let at = Date.now();
+  let was;
+
+  // The list of the slowest is made anew from time to time, but not under the eyes of somebody who points at it or works in it.
+  let moved = 0;
+  const mayMove = () => {
+    const inUse = slowest.element.matches(":hover") || slowest.element.contains(document.activeElement);
+    if (inUse || at - moved < MOVE) return false;
+    moved = at;
+    return true;
+  };
+
+  const how = (now) => {
+    state.dataset.kind = now.kind;
+    write(headline, now.headline);
+    write(detail, now.detail);
+    // Who hears the page is told when it becomes another, not every second.
+    if (was !== undefined && was !== now.headline) say(now.headline);
+    was = now.headline;
+  };
+
+  listen("overview", (kind, told) => {
+    if (kind === "lost") {
+      how({ kind: "bad", headline: "No connection to the daemon", detail: "What is shown here is old. Perhaps the daemon is down, perhaps only the way to it; the page keeps trying." });
+      return;
+    }
+    if (kind === "history") {
+      ticks = told.map(([when, events, delivered]) => [when, delivered, events]);
+      return;
+    }
+    at = told.at;
+    ticks.push([told.at, told.platforms.map(({ done }) => done), told.events]);
+    ticks = ticks.slice(-KEPT);
+    picture.draw(ticks);
+    const recent = since(ticks, RECENT);
+    write(figures.events, rate(recent.events));
+    write(figures.delivered, rate(recent.delivered.reduce((sum, one) => sum + one, 0)));
+    write(figures.waiting, number(told.robots.waiting));
+    write(figures.held, number(told.robots.held));
+    write(figures.dead, number(told.platforms.reduce((sum, { dead }) => sum + dead, told.events_undecodable)));
+    flow.show(told, since(ticks, 60_000));
+    slowest.show(told.robots.slowest, { anew: mayMove() });
+    how(condition(told));
+  });
+  return el("div", {}, el("h1", { class: "unseen" }, title), state, numbers, picture.element, flow.element, slowest.element);
+}
+
+/// How it is, in words.
+function condition({ broker_up, broker_blocked, robots }) {
+  const waiting = robots.waiting > 0 ? `${several(robots.waiting, "delivery waits", "deliveries wait")} for ${robots.waiting === 1 ? "its" : "their"} turn.` : "Nothing waits.";
+  if (!broker_up) {
+    return { kind: "bad", headline: "No session with the broker", detail: "Nothing is delivered until there is one, and nothing is lost: events wait in the broker. The daemon keeps trying." };
+  }
+  if (broker_blocked) {
+    return { kind: "warn", headline: "The broker takes no messages", detail: "It has a memory or disk alarm. What can be delivered is delivered; what has to be put off waits." };
+  }
+  if (robots.held > 0) {
+    return { kind: "warn", headline: `${several(robots.held, "robot is", "robots are")} on hold`, detail: `What is for ${robots.held === 1 ? "it" : "them"} waits in order and costs no attempts. ${waiting}` };
+  }
+  return { kind: "good", headline: "All is well", detail: `Connected to the broker. ${waiting}` };
+}
+
+/// What happened a second within the last so many milliseconds.
+function since(ticks, span) {
+  const now = ticks.at(-1);
+  const then = ticks.find(([when]) => when >= now[0] - span);
+  const seconds = (now[0] - then[0]) / 1000;
+  const per = (count) => (seconds > 0 ? Math.max(0, count) / seconds : 0);
+  return { seconds, events: per(now[2] - then[2]), delivered: now[1].map((count, place) => per(count - then[1][place])) };
+}
+
+function platforms() {
+  const begun = el("small");
+  const count = (head, field) => ({ head, kind: "number", text: (row) => number(row[field]) });
+  const flow = table({
+    name: "flow",
+    caption: ["By platform", begun],
+    empty: "",
+    key: (row) => row.platform,
+    columns: [
+      { head: "Platform", nodes: (row) => platform(row.platform), sign: (row) => row.platform },
+      { head: "Delivered a minute", kind: "number strong", text: (row) => rate(row.minute) },
+      count("Delivered in all", "done"),
+      count("Put off", "deferred"),
+      count("Tried again", "retried"),
+      count("Given up", "dead"),
+      count("Dropped", "dropped"),
+    ],
+  });
+  const order = Object.keys(PLATFORMS);
+  return {
+    element: flow.element,
+    show: (told, recent) => {
+      write(begun, `since the start, ${ago(told.since, told.at).textContent}`);
+      flow.show(told.platforms.map((row) => ({ ...row, minute: recent.delivered[order.indexOf(row.platform)] * 60 })));
+    },
+  };
+}

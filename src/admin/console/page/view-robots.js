@@ -1,0 +1,125 @@
+// Robots that are busy or held: how much of their quota is used, what waits for them, when it will have left, and why one is left alone.
+
+import { post } from "./ask.js";
+import { confirmed } from "./dialog.js";
+import { el, notice, say } from "./elements.js";
+import { table } from "./table.js";
+import { CAUSES, ahead, brief, number, platform, several, short, span } from "./words.js";
+
+export const title = "Robots";
+
+export function view({ listen }) {
+  const said = notice();
+  let at = Date.now();
+  let anew = true;
+  let robots = [];
+  // Everything that is in the table, so that a row whose robot is idle again stays where it is, and says so.
+  const seen = new Map();
+  const again = el("button", { type: "button", click: () => sort() }, "Sort by backlog");
+  const count = el("p", { class: "count" });
+  const list = table({
+    name: "robots",
+    caption: "Robots that are busy or held",
+    quietCaption: true,
+    empty: "No robot is busy: nothing was sent in the last minutes, and nothing waits.",
+    key: (robot) => robot.robot,
+    columns: [...robotColumns(() => at), { head: "Action", kind: "action", once: (read) => release(read, said), then: only }],
+  });
+  const sort = () => {
+    seen.clear();
+    robots.forEach((row) => seen.set(row.robot, row));
+    list.show(robots, { anew: true });
+    say("Sorted by backlog.");
+  };
+
+  listen("robots", (kind, told) => {
+    if (kind !== "now") return;
+    at = told.at;
+    robots = told.robots;
+    const present = new Set(robots.map(({ robot }) => robot));
+    const absent = told.more > 0 ? "not among the busiest any more" : "idle";
+    const gone = anew ? [] : [...seen.values()].filter(({ robot }) => !present.has(robot));
+    const still = gone.map((row) => ({ ...row, used: 0, in_flight: 0, waiting: 0, cause: null, absent }));
+    if (anew) seen.clear();
+    robots.forEach((row) => seen.set(row.robot, row));
+    list.show([...robots, ...still], { anew });
+    anew = false;
+    const held = robots.filter(({ cause }) => cause).length;
+    const more = told.more > 0 ? ` ${several(told.more, "more is", "more are")} busy and not shown.` : "";
+    count.textContent = robots.length > 0 ? `${several(robots.length, "robot", "robots")}, ${number(held)} on hold.${more}` : "";
+    again.hidden = robots.length < 2;
+  });
+  return el(
+    "div",
+    {},
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, title), count), again),
+    el("p", { class: "lead" }, "A robot is whoever is behind a webhook. Rows keep their places while the numbers change."),
+    said.element,
+    list.element,
+  );
+}
+
+/// The columns that say what a robot is doing. `at` is the daemon's time.
+export function robotColumns(at) {
+  return [
+    {
+      head: "Robot",
+      sign: (row) => row.robot,
+      nodes: (row) => el("a", { href: `/console/subscriptions?robot=${row.robot}`, title: "Its subscriptions" }, brief(row.robot)),
+    },
+    { head: "Platform", sign: (row) => row.platform, nodes: (row) => platform(row.platform) },
+    { head: "Quota used", kind: "number", sign: quota, nodes: used },
+    { head: "In the air", kind: "number", text: (row) => number(row.in_flight) },
+    { head: "Waiting", kind: "number strong", text: (row) => number(row.waiting) },
+    {
+      head: "Drained in",
+      kind: "number",
+      sign: (row) => (row.waiting > 0 ? span(row.drained_in_seconds) : ""),
+      nodes: (row) => (row.waiting > 0 ? ahead(row.drained_in_seconds, at()) : "–"),
+    },
+    { head: "State", sign: (row) => `${row.absent} ${row.cause} ${row.held_for_seconds}`, nodes: (row) => state(row, at()) },
+  ];
+}
+
+function quota(row) {
+  return row.allowed ? `${number(row.used)} of ${number(row.allowed)}` : number(row.used);
+}
+
+function used(row) {
+  if (!row.allowed) return quota(row);
+  return [el("meter", { min: 0, max: row.allowed, value: row.used, "aria-hidden": "true" }), el("span", {}, quota(row))];
+}
+
+function state(row, at) {
+  if (row.absent) return el("span", { class: "calm" }, row.absent);
+  if (!row.cause) return el("span", { class: "calm" }, "sending");
+  const next = row.held_for_seconds ? ["tries again in ", ahead(row.held_for_seconds, at)] : ["tries again with the next message"];
+  return [el("strong", { class: "held" }, "On hold"), `: ${CAUSES[row.cause] ?? row.cause}; `, ...next];
+}
+
+/// Only a robot that is held can be released.
+function only(cell, row) {
+  const button = cell.querySelector("button");
+  if (!row.cause && button === document.activeElement) return;
+  button.hidden = !row.cause;
+  button.setAttribute("aria-label", `End hold of robot ${short(row.robot)}`);
+}
+
+function release(read, said) {
+  const ask = async () => {
+    const { robot, cause } = read();
+    const yes = await confirmed({
+      title: "End the hold of this robot?",
+      text: `Robot ${short(robot)} is held because ${CAUSES[cause] ?? cause}. What comes next is sent at once; if it is refused again, the robot is held again, and longer.`,
+      yes: "End the hold",
+    });
+    if (!yes) return;
+    try {
+      const { was_held } = await post(`robots/${robot}/release`);
+      said.good(was_held ? `The hold of robot ${short(robot)} is ended.` : `Robot ${short(robot)} was not held any more.`);
+    } catch (refused) {
+      said.bad(`The hold was not ended. ${refused.message}`);
+    }
+  };
+  return el("button", { type: "button", hidden: true, click: ask }, "End hold");
+}

@@ -1,0 +1,97 @@
+// How numbers, times and the daemon's words are said to people.
+
+import { el } from "./elements.js";
+
+export const PLATFORMS = {
+  dingtalk: "DingTalk",
+  dingtalk_internal: "DingTalk internal",
+  lark: "Lark / Feishu",
+  wecom: "WeCom",
+};
+
+/// Why a robot is left alone.
+export const CAUSES = {
+  throttled: "its platform refuses for speed",
+  budget: "its organisation’s month is used up",
+  security: "signature, keyword or address list refuses us",
+  robot_gone: "it is gone or switched off",
+};
+
+/// Why a delivery was given up.
+export const REASONS = {
+  exhausted: "every attempt failed",
+  refused: "the platform refuses the message",
+  security: "signature, keyword or address list",
+  robot_gone: "the robot is gone",
+  expired: "its time to live ended",
+  superseded: "a newer one took its place",
+  poison: "it never came to an outcome",
+  undecodable: "it is no event",
+};
+
+const whole = new Intl.NumberFormat("en");
+const precise = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
+
+export function number(value) {
+  return whole.format(value);
+}
+
+/// A rate: small ones with two digits, as `0.3` and `12`.
+export function rate(value) {
+  return value >= 10 ? whole.format(Math.round(value)) : precise.format(value);
+}
+
+/// One or several of something.
+export function several(count, one, many) {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}
+
+/// A length of time in its one or two largest units.
+export function span(seconds) {
+  const left = Math.max(0, Math.round(seconds));
+  if (left < 60) return `${left} s`;
+  if (left < 3600) return `${Math.floor(left / 60)} min${left < 600 && left % 60 ? ` ${left % 60} s` : ""}`;
+  if (left < 86400) return `${Math.floor(left / 3600)} h ${Math.floor((left % 3600) / 60)} min`;
+  return `${Math.floor(left / 86400)} d ${Math.floor((left % 86400) / 3600)} h`;
+}
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+/// A time on the clock, of this day.
+export function onTheClock(at) {
+  return clock.format(new Date(at));
+}
+
+/// A time with its day.
+export function absolute(at) {
+  return day.format(new Date(at));
+}
+
+/// A time as it is seen from `now`; the time itself is in its title.
+export function ago(at, now = Date.now()) {
+  const when = new Date(at);
+  const seconds = (now - when.getTime()) / 1000;
+  const text = seconds < 0 ? `in ${span(-seconds)}` : seconds < 5 ? "just now" : `${span(seconds)} ago`;
+  return el("time", { datetime: when.toISOString(), title: absolute(when) }, text);
+}
+
+/// A time that lies ahead by so many seconds of the daemon's clock.
+export function ahead(seconds, at) {
+  const when = new Date(at + seconds * 1000);
+  return el("time", { datetime: when.toISOString(), title: absolute(when) }, span(seconds));
+}
+
+/// An id is long; its two ends tell it apart.
+export function short(id) {
+  return `${id.slice(0, 8)}…${id.slice(-4)}`;
+}
+
+/// An id in short; all of it is in its title.
+export function brief(id) {
+  return el("code", { title: id }, short(id));
+}
+
+export function platform(name) {
+  return el("span", { class: `platform ${name}` }, PLATFORMS[name] ?? name);
+}

@@ -1,0 +1,133 @@
+//! Who has shown the token: sessions in memory, each with an end. The browser holds a random name of its session in a cookie that no script
+//! can read; the token itself it forgets at once.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use cookie::{Cookie, SameSite};
+use subtle::ConstantTimeEq;
+
+/// A working day. After it the token is asked for again.
+const LIFE: Duration = Duration::from_secs(12 * 3600);
+
+/// More people do not watch one daemon; the session that ends first makes room for another.
+const SESSIONS_MAX: usize = 64;
+
+/// What the cookie is called.
+const COOKIE: &str = "roomcast_session";
+
+/// The sessions of one daemon. They end with it.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+
+struct Session {
+    csrf: String,
+    ends: Instant,
+}
+
+impl Sessions {
+    /// Opens a session; gives its id.
+    pub(super) fn open(&self, now: Instant) -> String {
+        let mut sessions = self.lock();
+        sessions.retain(|_, session| session.ends > now);
+        if sessions.len() >= SESSIONS_MAX {
+            let first = sessions.iter().min_by_key(|(_, session)| session.ends).map(|(id, _)| id.clone());
+            first.and_then(|id| sessions.remove(&id));
+        }
+        let id = unguessable();
+        sessions.insert(id.clone(), Session { csrf: unguessable(), ends: now + LIFE });
+        id
+    }
+
+    /// What has to be shown with a request that changes something; nothing if there is no such session.
+    pub(super) fn csrf(&self, id: &str, now: Instant) -> Option<String> {
+        self.lock().get(id).filter(|session| session.ends > now).map(|session| session.csrf.clone())
+    }
+
+    /// Whether a request shows what has to be shown.
+    pub(super) fn is_shown(&self, id: &str, shown: &[u8], now: Instant) -> bool {
+        self.csrf(id, now).is_some_and(|csrf| csrf.as_bytes().ct_eq(shown).into())
+    }
+
+    /// Ends a session.
+    pub(super) fn close(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unguessable() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+/// The cookie that carries a session, or takes it away. Browsers send it to the console alone, from the console's own pages alone, and over
+/// TLS alone if that is how the page came.
+pub(super) fn cookie(id: Option<&str>, over_tls: bool) -> String {
+    let life = if id.is_some() { LIFE } else { Duration::ZERO };
+    let built = Cookie::build((COOKIE, id.unwrap_or_default()))
+        .path("/console")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(over_tls)
+        .max_age(life.try_into().unwrap_or_default());
+    built.to_string()
+}
+
+/// The session's id in the `Cookie` header of a request.
+pub(super) fn named_in(header: &str) -> Option<String> {
+    let mut pairs = Cookie::split_parse(header).filter_map(Result::ok);
+    pairs.find(|cookie| cookie.name() == COOKIE).map(|cookie| cookie.value().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_by_itself_or_when_it_is_told_to() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let (one, other) = (sessions.open(now), sessions.open(now));
+        assert_ne!(one, other);
+        assert!(sessions.csrf(&one, now + LIFE - Duration::from_secs(1)).is_some());
+        assert!(sessions.csrf(&one, now + LIFE).is_none());
+        sessions.close(&one);
+        assert!(sessions.csrf(&one, now).is_none() && sessions.csrf(&other, now).is_some());
+    }
+
+    #[test]
+    fn what_one_session_shows_is_not_taken_for_another() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let (one, other) = (sessions.open(now), sessions.open(now));
+        let csrf = sessions.csrf(&one, now).unwrap();
+        assert!(sessions.is_shown(&one, csrf.as_bytes(), now));
+        assert!(!sessions.is_shown(&other, csrf.as_bytes(), now));
+        assert!(!sessions.is_shown(&one, b"", now) && !sessions.is_shown("", b"", now));
+    }
+
+    #[test]
+    fn the_oldest_session_makes_room_for_a_new_one() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let first = sessions.open(now);
+        let later = now + Duration::from_secs(1);
+        let rest: Vec<_> = (0..SESSIONS_MAX).map(|_| sessions.open(later)).collect();
+        assert!(sessions.csrf(&first, later).is_none());
+        assert!(rest.iter().all(|id| sessions.csrf(id, later).is_some()));
+    }
+
+    #[test]
+    fn no_script_can_read_the_cookie_and_no_other_site_can_have_it_sent() {
+        assert_eq!(
+            cookie(Some("abc"), true),
+            "roomcast_session=abc; HttpOnly; SameSite=Strict; Secure; Path=/console; Max-Age=43200"
+        );
+        assert_eq!(cookie(None, false), "roomcast_session=; HttpOnly; SameSite=Strict; Path=/console; Max-Age=0");
+        assert_eq!(named_in("a=b; roomcast_session=abc; c=d").as_deref(), Some("abc"));
+        assert_eq!(named_in("my_roomcast_session=abc"), None);
+    }
+}

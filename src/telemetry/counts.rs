@@ -1,0 +1,86 @@
+//! What the counters say at one moment, for people who watch the daemon itself rather than a graph of its metrics.
+
+use super::registry::{Settled, Telemetry};
+use crate::domain::Platform;
+
+/// What has happened since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events received, repeats included.
+    pub events: u64,
+    /// Of these, through the urgent exchange.
+    pub events_urgent: u64,
+    /// Messages that were no readable event.
+    pub events_undecodable: u64,
+    /// Events for a topic without subscriptions.
+    pub events_unheard: u64,
+    /// Deliveries, in the order of [`Platform::ALL`].
+    pub platforms: [PlatformCounts; 4],
+    /// Whether a session with the broker is open.
+    pub broker_up: bool,
+    /// Whether the broker has asked publishers to stop for a while.
+    pub broker_blocked: bool,
+}
+
+/// What became of the deliveries of one platform since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlatformCounts {
+    /// Delivered.
+    pub done: u64,
+    /// Put off because of a limit.
+    pub deferred: u64,
+    /// Tried and failed, to be tried again.
+    pub retried: u64,
+    /// Given up.
+    pub dead: u64,
+    /// Dropped, because their subscription is gone or paused.
+    pub dropped: u64,
+}
+
+impl Telemetry {
+    /// What the counters say now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            events: self.events.get(),
+            events_urgent: self.events_urgent.get(),
+            events_undecodable: self.events_undecodable.get(),
+            events_unheard: self.events_unheard.get(),
+            platforms: Platform::ALL.map(|platform| self.counts_of(platform)),
+            broker_up: self.broker_up.get() != 0,
+            broker_blocked: self.broker_blocked.get() != 0,
+        }
+    }
+
+    fn counts_of(&self, platform: Platform) -> PlatformCounts {
+        let platform = platform.as_str();
+        let settled = |outcome| self.deliveries.get_or_create(&Settled { platform, outcome }).get();
+        PlatformCounts {
+            done: settled("done"),
+            deferred: settled("deferred"),
+            retried: settled("retried"),
+            dead: settled("dead"),
+            dropped: settled("dropped"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::events::{BrokerConnected, EventReceived};
+
+    #[test]
+    fn counts_are_what_the_metrics_say() {
+        let telemetry = Telemetry::new();
+        assert_eq!(telemetry.counts(), Counts::default());
+        EventReceived { urgent: false }.emit(&telemetry);
+        EventReceived { urgent: true }.emit(&telemetry);
+        BrokerConnected { session: 1, outage_seconds: None }.emit(&telemetry);
+        telemetry.deliveries.get_or_create(&Settled { platform: "wecom", outcome: "retried" }).inc();
+        let counts = telemetry.counts();
+        assert_eq!((counts.events, counts.events_urgent, counts.broker_up), (2, 1, true));
+        let retried: Vec<_> = counts.platforms.iter().map(|platform| platform.retried).collect();
+        assert_eq!(retried, [0, 0, 0, 1], "wecom is the last");
+    }
+}

@@ -1,0 +1,256 @@
+//! Who may use the console: asked as any program could ask, without a browser that would keep the rules by itself.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker,
+    console::{Answer, TOKEN, http, with_console},
+    daemon::{Home, call},
+};
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// Signs in; gives the cookie and what has to be shown with a change.
+async fn session(address: &str) -> (String, String) {
+    let body = json!({"token": TOKEN}).to_string();
+    let answer = http(address, "POST", "/console/api/session", &[JSON], &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let cookie = answer.headers["set-cookie"].split(';').next().unwrap().to_owned();
+    let csrf = serde_json::from_str::<Value>(&answer.body).unwrap()["csrf"].as_str().unwrap().to_owned();
+    (cookie, csrf)
+}
+
+/// The word that an answer has for programs.
+fn word(answer: &Answer) -> String {
+    serde_json::from_str::<Value>(&answer.body).unwrap()["error"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_console_is_served_only_where_it_is_switched_on() {
+    let broker = broker::shared().await;
+    let (home, address) = with_console(Home::new(broker, NOWHERE, ""));
+    let home = home.with("console = true\n", "");
+    let daemon = home.start().await;
+    for path in ["/console", "/console/assets/console.js", "/console/api/session"] {
+        assert_eq!(http(&address, "GET", path, &[], "").await.status, 404, "{path}");
+    }
+    assert!(daemon.terminate().success());
+    let home = home.with("[admin]\n", "[admin]\nconsole = true\n");
+    let daemon = home.start().await;
+    assert_eq!(http(&address, "GET", "/console", &[], "").await.status, 200);
+    let root = http(&address, "GET", "/", &[], "").await;
+    assert_eq!((root.status, root.headers["location"].as_str()), (307, "/console"));
+    let (status, _) = call(&home.path("admin.sock"), "GET", "/console", &Value::Null).await;
+    assert_eq!(status, 404, "no browser opens the Unix socket");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_console_without_an_address_is_one_sentence() {
+    let home = Home::new(broker::shared().await, NOWHERE, "").with("[admin]\n", "[admin]\nconsole = true\n");
+    let said = home.fails(&["check"], "", 64);
+    assert!(said.contains("admin.console: a browser cannot open the Unix socket: set admin.listen"), "{said}");
+}
+
+#[tokio::test]
+async fn every_answer_keeps_other_pages_and_other_peoples_scripts_out() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let _daemon = home.start().await;
+    for path in ["/console", "/console/robots", "/console/assets/console.js", "/console/api/robots", "/console/none"] {
+        let headers = http(&address, "GET", path, &[], "").await.headers;
+        let policy = &headers["content-security-policy"];
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "frame-ancestors 'none'",
+            "form-action 'none'",
+            "base-uri 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(policy.split(';').any(|one| one.trim() == part), "{path}: {part} is not in {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for (name, value) in [
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(headers.get(name).map(String::as_str), Some(value), "{path}: {name}");
+        }
+        let kept = if path.contains("assets") { "no-cache" } else { "no-store" };
+        assert_eq!(headers["cache-control"], kept, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_token_opens_a_session_and_the_cookie_is_not_the_token() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let _daemon = home.start().await;
+    for wrong in ["", "another-token-of-the-tests", "a-token-of-the-test"] {
+        let body = json!({"token": wrong}).to_string();
+        let answer = http(&address, "POST", "/console/api/session", &[JSON], &body).await;
+        assert_eq!((answer.status, word(&answer).as_str()), (401, "unauthorized"));
+        assert!(!answer.headers.contains_key("set-cookie"));
+    }
+    assert_eq!(home.log().matches("somebody showed a wrong token to the console").count(), 3);
+    let body = json!({"token": TOKEN}).to_string();
+    let sites = [("http://127.0.0.1", false), ("https://console.example", true)];
+    for (origin, over_tls) in sites {
+        let answer = http(&address, "POST", "/console/api/session", &[JSON, ("origin", origin)], &body).await;
+        let cookie = &answer.headers["set-cookie"];
+        for part in ["HttpOnly", "SameSite=Strict", "Path=/console"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        assert_eq!(cookie.contains("Secure"), over_tls, "{cookie}");
+        assert!(!cookie.contains(TOKEN) && !answer.body.contains(TOKEN));
+    }
+    assert!(!home.log().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn without_a_session_the_console_tells_nothing_and_does_nothing() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let pause = format!("/console/api/subscriptions/{id}/pause");
+    let asked = [
+        ("GET", "/console/api/subscriptions"),
+        ("GET", "/console/api/live/overview"),
+        ("POST", &pause),
+        ("DELETE", "/console/api/session"),
+    ];
+    for (method, path) in asked {
+        for cookie in ["", "roomcast_session=", "roomcast_session=00"] {
+            let answer = http(&address, method, path, &[("cookie", cookie)], "").await;
+            assert_eq!((answer.status, word(&answer).as_str()), (401, "no_session"), "{method} {path} {cookie}");
+        }
+        // The token itself is for programs, and opens the API.
+        let bearer = format!("Bearer {TOKEN}");
+        assert_eq!(http(&address, method, path, &[("authorization", &bearer)], "").await.status, 401, "{path}");
+    }
+    let (cookie, _) = session(&address).await;
+    let through = http(&address, "GET", "/v1/subscriptions", &[("cookie", &cookie)], "").await;
+    assert_eq!(through.status, 401, "a session opens the console and not the API");
+    assert!(home.ok(&["subscription", "list"], "").contains("active"));
+}
+
+#[tokio::test]
+async fn what_changes_something_has_to_come_from_the_page_itself() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let (cookie, csrf) = session(&address).await;
+    let (_, of_another) = session(&address).await;
+    let state = || serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &id, "--json"], "")).unwrap();
+    let pause = format!("/console/api/subscriptions/{id}/pause");
+    let cookie = ("cookie", cookie.as_str());
+    let refused = [
+        vec![cookie],
+        vec![cookie, ("x-roomcast-csrf", "")],
+        vec![cookie, ("x-roomcast-csrf", &of_another)],
+        vec![cookie, ("x-roomcast-csrf", &csrf), ("sec-fetch-site", "cross-site")],
+        // Another port of the same host is the same site, but not the same origin.
+        vec![cookie, ("x-roomcast-csrf", &csrf), ("sec-fetch-site", "same-site")],
+    ];
+    for headers in refused {
+        let answer = http(&address, "POST", &pause, &headers, "").await;
+        assert_eq!((answer.status, word(&answer).as_str()), (403, "foreign"), "{headers:?}");
+        assert_eq!(state()["state"], "active");
+    }
+    let right = [cookie, ("x-roomcast-csrf", csrf.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(http(&address, "POST", &pause, &right, "").await.status, 204);
+    assert_eq!(state()["state"], "paused");
+    let body = json!({"token": TOKEN}).to_string();
+    let foreign = [JSON, ("sec-fetch-site", "cross-site")];
+    assert_eq!(http(&address, "POST", "/console/api/session", &foreign, &body).await.status, 403, "signing in too");
+
+    assert_eq!(http(&address, "DELETE", "/console/api/session", &[cookie], "").await.status, 403);
+    assert_eq!(http(&address, "DELETE", "/console/api/session", &right, "").await.status, 204);
+    let after = http(&address, "GET", "/console/api/subscriptions", &[cookie], "").await;
+    assert_eq!(after.status, 401, "a session that was ended opens nothing");
+}
+
+#[tokio::test]
+async fn a_session_cannot_do_what_the_console_has_no_use_for() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let (cookie, csrf) = session(&address).await;
+    let headers = [("cookie", cookie.as_str()), ("x-roomcast-csrf", csrf.as_str()), JSON];
+    let one = format!("subscriptions/{id}");
+    for (method, path) in [
+        ("POST", "subscriptions"),
+        ("POST", "subscriptions/export"),
+        ("POST", "subscriptions/import"),
+        ("PATCH", &one),
+        ("DELETE", &one),
+        ("DELETE", "topics/ops"),
+        ("POST", "key/rotation"),
+        ("POST", "store/backup"),
+    ] {
+        let status = http(&address, method, &format!("/console/api/{path}"), &headers, "{}").await.status;
+        assert!([404, 405].contains(&status), "{method} {path}: {status}");
+    }
+    assert!(home.ok(&["subscription", "list"], "").contains("active"));
+}
+
+#[tokio::test]
+async fn no_more_than_a_few_watch_and_a_daemon_that_stops_lets_them_go() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let daemon = home.start().await;
+    let (cookie, csrf) = session(&address).await;
+    let host = address.trim_start_matches("http://").to_owned();
+    let mut watchers = Vec::new();
+    for _ in 0..32 {
+        let stream = tokio::net::TcpStream::connect(&host).await.unwrap();
+        let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+        let mut stream = tokio::io::BufReader::new(stream);
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+        read_until(&mut stream, "event: now").await;
+        watchers.push(stream);
+    }
+    let answer = http(&address, "GET", "/console/api/live/robots", &[("cookie", &cookie)], "").await;
+    assert_eq!((answer.status, word(&answer).as_str()), (503, "unavailable"));
+    assert!(answer.body.contains("32 windows watch already"), "{}", answer.body);
+    let headers = [("cookie", cookie.as_str()), ("x-roomcast-csrf", csrf.as_str())];
+    assert_eq!(http(&address, "DELETE", "/console/api/session", &headers, "").await.status, 204);
+    for stream in &mut watchers {
+        let ended = tokio::time::timeout(Duration::from_secs(10), read_to_end(stream)).await;
+        assert!(ended.is_ok(), "who has no session any more is told nothing any more");
+    }
+    let (cookie, _) = session(&address).await;
+    let stream = tokio::net::TcpStream::connect(&host).await.unwrap();
+    let mut stream = tokio::io::BufReader::new(stream);
+    let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+    read_until(&mut stream, "event: now").await;
+    assert!(daemon.terminate().success(), "who watches does not keep the daemon from stopping");
+}
+
+type Stream = tokio::io::BufReader<tokio::net::TcpStream>;
+
+async fn read_until(stream: &mut Stream, text: &str) {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        let read = tokio::io::AsyncBufReadExt::read_line(stream, &mut line).await.unwrap();
+        assert!(read > 0, "the stream ended before {text}");
+    }
+}
+
+/// Reads what is still told, to the end of the answer: an empty chunk.
+async fn read_to_end(stream: &mut Stream) {
+    let mut line = String::new();
+    while line != "0\r\n" {
+        line.clear();
+        if tokio::io::AsyncBufReadExt::read_line(stream, &mut line).await.unwrap() == 0 {
+            return;
+        }
+    }
+}

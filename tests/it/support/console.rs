@@ -1,0 +1,56 @@
+//! A daemon with its console switched on, and requests to it as any program could make them.
+
+use std::collections::BTreeMap;
+
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, body::Bytes};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{browser::Browser, daemon::Home, free_ports};
+
+/// The admin token.
+pub const TOKEN: &str = "a-token-of-the-tests";
+
+/// Switches the console of a home on; gives its address as well.
+pub fn with_console(home: Home) -> (Home, String) {
+    let port = free_ports();
+    std::fs::write(home.path("token"), TOKEN).unwrap();
+    let token = home.path("token").display().to_string();
+    let admin = format!("[admin]\nlisten = \"127.0.0.1:{port}\"\ntoken_file = \"{token}\"\nconsole = true\n");
+    (home.with("[admin]\n", &admin), format!("http://127.0.0.1:{port}"))
+}
+
+/// Opens a page of the console and signs in.
+pub async fn sign_in(browser: &Browser, address: &str) {
+    browser.open(address).await;
+    browser.find("#token").await.send_keys(TOKEN).await.unwrap();
+    browser.click(".sign-in", "Sign in").await;
+    browser.find(".bar nav").await;
+}
+
+/// What was answered to a request.
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+/// Asks over TCP, with these headers.
+pub async fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let host = address.trim_start_matches("http://");
+    let stream = TcpStream::connect(host).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", host);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let text = |value: &hyper::header::HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
