@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Refusal,
+    stand_in::stand_in,
     wire::{ExplainRequest, Explained, Explanation, Mistake, PartView},
 };
 use crate::{
     clock::Clock,
     domain::{
-        DeadReason, Delivery, Endpoint, Event, EventId, HeaderValue, Moment, Overflow, Part, Published, Subscription,
+        DeadReason, Delivery, Event, EventId, HeaderValue, Moment, Overflow, Part, Published, Subscription,
         SubscriptionState,
     },
     fanout::{self, Decoder, Known},
@@ -115,7 +116,8 @@ impl Explainer {
         }
         let options = one.options.clone();
         let mut delivery = Delivery::fresh(event, one.id, one.platform, one.robot);
-        explanation.parts = parts(&mut delivery, &without_credential(one), self.clock.now())?;
+        let subscription = stand_in(one.id, one.topic.clone(), one.platform, one.robot, Some(&one));
+        explanation.parts = parts(&mut delivery, &subscription, self.clock.now())?;
         let now = self.clock.now();
         let messages = u32::try_from(explanation.parts.len()).unwrap_or(u32::MAX);
         let outlook = self.pace.as_ref().map(|pace| {
@@ -187,23 +189,5 @@ fn parts(delivery: &mut Delivery, subscription: &Subscription, now: Moment) -> R
             return Ok(parts);
         }
         delivery.part = Part { at: prepared.part.at + 1, ..prepared.part };
-    }
-}
-
-/// What the text of a message depends on, and nothing that opens a door.
-fn without_credential(one: Summary) -> Subscription {
-    Subscription {
-        id: one.id,
-        topic: one.topic,
-        platform: one.platform,
-        robot: one.robot,
-        endpoint: Endpoint::new(String::new()),
-        secret: None,
-        keyword: one.keyword,
-        name: one.name,
-        mentions: one.mentions,
-        state: one.state,
-        options: one.options,
-        created_at: one.created_at,
     }
 }

@@ -114,7 +114,7 @@ impl Letters {
         let (decoder, clock) = (self.0.settings.decoder.clone(), self.0.settings.clock.clone());
         let desk = desk.clone();
         let detail = tokio::task::spawn_blocking(move || {
-            let known = letter.subscription.and_then(|id| desk.show(&id.to_string()).ok());
+            let known = letter.subscription.and_then(|id| desk.store.show(id).ok());
             let rendered = render(&letter, &decoder, known.as_ref(), clock.now());
             let note = known
                 .is_none()

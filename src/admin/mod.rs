@@ -38,6 +38,7 @@ pub mod letters;
 mod problem;
 mod routes;
 mod server;
+mod stand_in;
 mod template_routes;
 mod templates;
 pub mod wire;

@@ -5,13 +5,11 @@ use serde_json::Value;
 use super::{Looking, list::age};
 use crate::{
     admin::{
-        Desk,
         letters::{render, shown},
         wire::{LetterDetail, SubscriptionView},
     },
     app,
     cli::{
-        access::failure,
         args::Which,
         client::Client,
         exit::Failure,
@@ -21,6 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     fanout::Shelf,
+    store::StoreError,
 };
 
 pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), Failure> {
@@ -62,12 +61,12 @@ async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Opti
         match offline::open_store(config) {
             Ok(store) => {
                 shelf = store.templates();
-                match Desk::new(store).show(&id.to_string()).map_err(failure) {
-                    Ok(view) => known = Some(view),
-                    Err(Failure::No(_)) => {
+                match store.show(id) {
+                    Ok(summary) => known = Some(summary),
+                    Err(StoreError::NoSuchSubscription { .. }) => {
                         note = Some("the subscription does not exist any more: redriving drops the letter".to_owned());
                     }
-                    Err(failure) => note = Some(format!("without the subscription's keyword and mentions: {failure}")),
+                    Err(error) => note = Some(format!("without the subscription's keyword and mentions: {error}")),
                 }
             }
             Err(failure) => note = Some(format!("without the subscription's keyword and mentions: {failure}")),

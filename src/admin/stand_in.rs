@@ -1,0 +1,33 @@
+//! Who would be sent something, for whoever only wants to read it: what the text of a message depends on, and nothing that opens a door.
+
+use crate::{
+    domain::{
+        Endpoint, Mentions, Moment, Options, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState,
+        TopicName,
+    },
+    store::Summary,
+};
+
+/// A subscription without its credentials. If it is not known any more, also without keyword, mentions and options.
+pub(super) fn stand_in(
+    id: SubscriptionId,
+    topic: TopicName,
+    platform: Platform,
+    robot: RobotId,
+    known: Option<&Summary>,
+) -> Subscription {
+    Subscription {
+        id,
+        topic,
+        platform,
+        robot,
+        endpoint: Endpoint::new(String::new()),
+        secret: None,
+        keyword: known.and_then(|known| known.keyword.clone()),
+        name: known.and_then(|known| known.name.clone()),
+        mentions: known.map_or_else(Mentions::default, |known| known.mentions.clone()),
+        state: known.map_or(SubscriptionState::Active, |known| known.state),
+        options: known.map_or_else(Options::default, |known| known.options.clone()),
+        created_at: known.map_or_else(Moment::default, |known| known.created_at),
+    }
+}
