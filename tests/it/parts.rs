@@ -44,7 +44,7 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
         [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\", \"5/50ms\"]\n\
-        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\norder_gap = \"10s\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     for (platform, token) in ROBOTS {
         home.subscribe(platform, platform, token, &["--mention-user", "ann"]);
