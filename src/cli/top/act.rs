@@ -20,7 +20,7 @@ impl Top {
             View::Overview | View::Robots | View::Holds => View::Robot(rows.get(row)?.clone()),
             View::Dead => {
                 let kind = place.kinds().get(row)?;
-                View::Letters(of_kind(kind), kind_name(kind))
+                View::Letters(Box::new(of_kind(kind)), kind_name(kind))
             }
             View::Robot(_) | View::Letters(..) => View::Letter(rows.get(row)?.clone()),
             View::Budgets | View::Letter(_) => return None,
@@ -33,7 +33,7 @@ impl Top {
         let everything = DeadQuery::default();
         Some(match (&place.view, all) {
             (View::Letter(id), _) => (format!("letter {id}"), everything, vec![id.clone()]),
-            (View::Letters(which, what), true) => (format!("all that are {what}"), which.clone(), Vec::new()),
+            (View::Letters(which, what), true) => (format!("all that are {what}"), (**which).clone(), Vec::new()),
             (View::Robot(id), true) => {
                 let which = DeadQuery { robot: Some(id.clone()), ..everything };
                 (format!("all for robot {id}"), which, Vec::new())

@@ -185,7 +185,7 @@ fn path(top: &Top) -> Option<String> {
         .map(|view| match view {
             View::Robot(id) => format!("robot {}", short(id, 120, 0)),
             View::Letters(_, what) => words::line(what),
-            View::Letter(id) => format!("letter {}", words::line(id)),
+            View::Letter(id) => format!("letter {}", short(id, 120, 0)),
             of_a_tab => {
                 TABS.iter().find(|(_, view)| view == of_a_tab).map_or_else(String::new, |(name, _)| (*name).to_owned())
             }

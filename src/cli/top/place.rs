@@ -15,7 +15,7 @@ pub(super) enum View {
     /// One robot, its hold and its dead letters.
     Robot(String),
     /// Dead letters that have something in common, and what that is.
-    Letters(DeadQuery, String),
+    Letters(Box<DeadQuery>, String),
     /// One letter whole.
     Letter(String),
 }
@@ -55,7 +55,7 @@ impl Place {
             View::Overview | View::Robots | View::Holds | View::Budgets => None,
             View::Dead => Some(Question::Summary),
             View::Robot(id) => Some(Question::Robot(id.clone())),
-            View::Letters(which, _) => Some(Question::Letters(which.clone())),
+            View::Letters(which, _) => Some(Question::Letters((**which).clone())),
             View::Letter(id) => Some(Question::Letter(id.clone())),
         }
     }

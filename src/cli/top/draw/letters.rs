@@ -137,10 +137,7 @@ fn counted(page: &DeadPage) -> String {
 }
 
 fn dead(count: u64) -> String {
-    format!(
-        "{}, the newest first",
-        if count == 1 { "1 dead letter".to_owned() } else { format!("{} dead letters", number(count)) }
-    )
+    if count == 1 { "1 dead letter".to_owned() } else { format!("{} dead letters, the newest first", number(count)) }
 }
 
 /// A letter whole; says which line can be the first at most.
