@@ -79,8 +79,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         clock: parts.clock.clone(),
     };
     let letters = Letters::new(parts::letters_settings(&config, store.templates(), stop.clone()));
-    let (desk, pace) = (Desk::new(store), parts.pace.clone());
-    let admin = Admin { desk, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready };
+    let (desk, pace, since) = (Desk::new(store), parts.pace.clone(), parts.clock.now());
+    let admin = Admin { desk, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready, since };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
     signals::watch(stop.clone(), file.map(Path::to_owned), logs, Arc::clone(&parts));

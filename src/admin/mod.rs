@@ -18,6 +18,7 @@
 //! | `POST /v1/key/rotation`, `…/rotation/in-place` | rotate to a new master key; say that it is in its place |
 //! | `POST /v1/key/data` | seal everything anew under new data keys |
 //! | `POST /v1/store/backup`, `…/verify` | write a backup; open every record and count |
+//! | `GET /v1/overview` | what the counters say, and the robots in a few numbers |
 //! | `GET /v1/robots` | robots that are busy or held |
 //! | `POST /v1/robots/{id}/release` | end a hold |
 //! | `POST /v1/explain` | what would become of an event, without sending it |
@@ -25,7 +26,6 @@
 //! | `GET /v1/dead/{id}` | one letter whole, and as it would be sent |
 //! | `POST /v1/dead/redrive`, `…/discard` | put letters back to be tried again; delete them |
 //! | `GET /v1/groups` | organisations and their monthly quota |
-//!
 //! | `GET /console` | the console, if it is switched on: `console/` |
 //!
 //! Who may open the Unix socket may do all of this but look at the console, which is for browsers. Over TCP everything but the first three asks for the token.
@@ -35,6 +35,7 @@ mod desk;
 mod explain;
 mod letter_routes;
 pub mod letters;
+mod overview;
 mod problem;
 mod routes;
 mod server;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     Desk, Explainer, Letters, Refusal, letter_routes,
     letters::rfc3339,
+    overview::overview,
     template_routes::{self, TEMPLATE_BYTES_MAX},
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
@@ -23,7 +24,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{RobotId, Secret, SubscriptionState},
+    domain::{Moment, RobotId, Secret, SubscriptionState},
     pace::{GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
@@ -52,6 +53,8 @@ pub struct Admin {
     pub telemetry: Arc<Telemetry>,
     /// Whether a session with the broker is open.
     pub ready: watch::Receiver<bool>,
+    /// Since when the metrics count.
+    pub since: Moment,
 }
 
 impl Admin {
@@ -77,6 +80,7 @@ impl Admin {
             .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
             .route("/v1/subscriptions/{id}/pause", post(pause))
             .route("/v1/subscriptions/{id}/resume", post(resume))
+            .route("/v1/overview", get(at_this_moment))
             .route("/v1/robots", get(robots))
             .route("/v1/robots/{id}/release", post(release))
             .route("/v1/groups", get(groups))
@@ -217,6 +221,11 @@ pub(super) async fn pause(State(admin): State<Admin>, Path(id): Path<String>) ->
 pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     blocking(move || admin.desk.set_state(&id, SubscriptionState::Active)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// With many robots it takes a while, so it is not done where other tasks run.
+async fn at_this_moment(State(admin): State<Admin>) -> Result<Response, Refusal> {
+    Ok(Json(blocking(move || Ok(overview(&admin, &admin.pace.robots()))).await?).into_response())
 }
 
 async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {

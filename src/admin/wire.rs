@@ -4,6 +4,7 @@ mod console;
 mod credential;
 mod dead;
 mod explain;
+mod overview;
 mod pace;
 mod store;
 mod subscription;
@@ -13,9 +14,10 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    console::{Busy, Flow, Overview, Robots, Session, SignIn},
+    console::{Robots, Session, SignIn},
     dead::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, LetterView, SummaryRow},
     explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
+    overview::{Busy, Flow, Overview},
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},
     subscription::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest},

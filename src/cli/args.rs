@@ -3,6 +3,7 @@
 mod dead;
 mod publish;
 mod template;
+mod top;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use dead::{Dead, Which};
 pub(super) use publish::{Explain, Format, Publish, Said};
 pub(super) use template::{Add as AddTemplate, Engine, Tags, Template};
+pub(super) use top::Top;
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
@@ -50,6 +52,8 @@ pub(super) enum Command {
     /// What was given up, and why
     #[command(subcommand)]
     Dead(Dead),
+    /// Watch the daemon in the terminal: what flows, who waits, who is held, what was given up; redrive and release
+    Top(Top),
     /// Robots that are busy or held
     #[command(subcommand)]
     Robot(Robot),

@@ -68,6 +68,11 @@ impl Client {
     }
 }
 
+/// In a path a blank is not a plus.
+pub(super) fn in_path(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body)
         .map_err(|error| Failure::Internal(format!("the daemon's answer cannot be read (another version?): {error}")))
@@ -81,5 +86,13 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         StatusCode::SERVICE_UNAVAILABLE => Failure::Unavailable(message),
         status if status.is_client_error() => Failure::Usage(message),
         _ => Failure::Internal(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn in_a_path_a_blank_is_not_a_plus() {
+        assert_eq!(super::in_path("a b/c"), "a%20b%2Fc");
     }
 }

@@ -7,6 +7,8 @@ mod show;
 
 use std::sync::Arc;
 
+pub(super) use self::show::told;
+
 use super::{
     access,
     args::{self, Which},

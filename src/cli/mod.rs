@@ -22,6 +22,7 @@ mod spool;
 mod store;
 mod subscription;
 mod template;
+mod top;
 
 use std::{path::Path, process::ExitCode};
 
@@ -108,6 +109,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Publish(event) => publish::run(&config, event).await,
         Command::Explain(event) => explain::run(&config, event).await,
         Command::Dead(command) => dead::run(&config, command).await,
+        Command::Top(command) => top::run(&config, &command).await,
         Command::Robot(command) => robot::run(&config, command).await,
         Command::Group(command) => robot::groups(&config, command).await,
         Command::Key(command) => key::run(&config, command).await,

@@ -31,11 +31,11 @@ pub(super) async fn groups(config: &Config, command: args::Group) -> Result<(), 
     Ok(())
 }
 
-async fn daemon(config: &Config) -> Result<Client, Failure> {
+pub(super) async fn daemon(config: &Config) -> Result<Client, Failure> {
     let socket = &config.admin.socket;
     Client::find(socket).await.ok_or_else(|| {
         let socket = socket.display();
-        Failure::Unavailable(format!("no daemon answers on {socket}: robots are known to a running daemon only"))
+        Failure::Unavailable(format!("no daemon answers on {socket}: what happens is known to a running daemon only"))
     })
 }
 

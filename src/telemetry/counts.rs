@@ -1,10 +1,10 @@
 //! What the counters say at one moment, for people who watch the daemon itself rather than a graph of its metrics.
 
-use super::registry::{Settled, Telemetry};
-use crate::domain::Platform;
+use super::registry::{Attempted, Dead, Settled, Telemetry, VERDICTS};
+use crate::domain::{DeadReason, Platform};
 
 /// What has happened since the process started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Events received, repeats included.
     pub events: u64,
@@ -23,7 +23,7 @@ pub struct Counts {
 }
 
 /// What became of the deliveries of one platform since the process started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformCounts {
     /// Delivered.
     pub done: u64,
@@ -35,6 +35,10 @@ pub struct PlatformCounts {
     pub dead: u64,
     /// Dropped, because their subscription is gone or paused.
     pub dropped: u64,
+    /// Attempts made, by verdict.
+    pub attempts: [(&'static str, u64); VERDICTS.len()],
+    /// Given up, by reason.
+    pub reasons: [(&'static str, u64); DeadReason::ALL.len()],
 }
 
 impl Telemetry {
@@ -61,6 +65,12 @@ impl Telemetry {
             retried: settled("retried"),
             dead: settled("dead"),
             dropped: settled("dropped"),
+            attempts: VERDICTS
+                .map(|verdict| (verdict, self.attempts.get_or_create(&Attempted { platform, verdict }).get())),
+            reasons: DeadReason::ALL.map(DeadReason::as_str).map(|reason| {
+                let counted = self.dead_letters.get_or_create(&Dead { platform, reason }).get();
+                (reason, counted)
+            }),
         }
     }
 }
@@ -73,14 +83,21 @@ mod tests {
     #[test]
     fn counts_are_what_the_metrics_say() {
         let telemetry = Telemetry::new();
-        assert_eq!(telemetry.counts(), Counts::default());
+        let none = telemetry.counts();
+        assert_eq!((none.events, none.broker_up), (0, false));
+        assert!(none.platforms.iter().all(|of| of.attempts.iter().chain(&of.reasons).all(|(_, count)| *count == 0)));
         EventReceived { urgent: false }.emit(&telemetry);
         EventReceived { urgent: true }.emit(&telemetry);
         BrokerConnected { session: 1, outage_seconds: None }.emit(&telemetry);
         telemetry.deliveries.get_or_create(&Settled { platform: "wecom", outcome: "retried" }).inc();
+        telemetry.attempts.get_or_create(&Attempted { platform: "lark", verdict: "throttled" }).inc();
+        telemetry.dead_letters.get_or_create(&Dead { platform: "lark", reason: "expired" }).inc();
         let counts = telemetry.counts();
         assert_eq!((counts.events, counts.events_urgent, counts.broker_up), (2, 1, true));
         let retried: Vec<_> = counts.platforms.iter().map(|platform| platform.retried).collect();
         assert_eq!(retried, [0, 0, 0, 1], "wecom is the last");
+        let [.., lark, _] = counts.platforms;
+        assert!(lark.attempts.contains(&("throttled", 1)) && lark.attempts.contains(&("delivered", 0)));
+        assert!(lark.reasons.contains(&("expired", 1)) && lark.reasons.contains(&("poison", 0)));
     }
 }

@@ -45,6 +45,10 @@ pub(super) struct Held {
     pub(super) cause: &'static str,
 }
 
+/// What an answer may mean, as metrics name it.
+pub(super) const VERDICTS: [&str; 7] =
+    ["delivered", "throttled", "budget_spent", "try_again", "refused", "robot_gone", "security"];
+
 /// Organisations are those of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfGroup {
@@ -220,8 +224,7 @@ impl Telemetry {
             for reason in DeadReason::ALL.map(DeadReason::as_str) {
                 let _ = self.dead_letters.get_or_create(&Dead { platform, reason });
             }
-            for verdict in ["delivered", "throttled", "budget_spent", "try_again", "refused", "robot_gone", "security"]
-            {
+            for verdict in VERDICTS {
                 let _ = self.attempts.get_or_create(&Attempted { platform, verdict });
             }
             let on = OnPlatform { platform };

@@ -30,3 +30,4 @@ mod store_crash;
 mod support;
 mod template;
 mod timing;
+mod top;

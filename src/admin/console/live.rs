@@ -21,10 +21,10 @@ use super::Console;
 use crate::{
     admin::{
         Admin, Refusal,
+        overview::overview,
         routes::{group_view, robot_view},
-        wire::{Busy, Flow, Overview, Robots},
+        wire::Robots,
     },
-    domain::Platform,
     pace::RobotStatus,
 };
 
@@ -72,16 +72,14 @@ impl Watched {
 }
 
 pub(super) struct Live {
-    since: u64,
     history: Mutex<VecDeque<Tick>>,
     told: watch::Sender<Arc<Frame>>,
     seats: Arc<Semaphore>,
 }
 
 impl Live {
-    pub(super) fn new(admin: &Admin) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            since: admin.pace.now().unix_millis(),
             history: Mutex::default(),
             told: watch::Sender::default(),
             seats: Arc::new(Semaphore::new(WATCHERS_MAX)),
@@ -118,8 +116,8 @@ impl Live {
 
     /// Everything that is told at one moment. With many robots it takes a while, so it is not done where other tasks run.
     async fn frame(&self, admin: &Admin) -> Arc<Frame> {
-        let (admin, since) = (admin.clone(), self.since);
-        let made = tokio::task::spawn_blocking(move || frame(&admin, since)).await;
+        let admin = admin.clone();
+        let made = tokio::task::spawn_blocking(move || frame(&admin)).await;
         made.map(Arc::new).unwrap_or_else(|_| Arc::clone(&self.told.borrow()))
     }
 
@@ -128,50 +126,10 @@ impl Live {
     }
 }
 
-fn frame(admin: &Admin, since: u64) -> Frame {
+fn frame(admin: &Admin) -> Frame {
     let robots = admin.pace.robots();
     let groups: Vec<_> = admin.pace.groups().into_iter().map(group_view).collect();
-    Frame {
-        overview: json(&overview(admin, since, &robots)),
-        robots: json(&told(admin, robots)),
-        budgets: json(&groups),
-    }
-}
-
-fn overview(admin: &Admin, since: u64, robots: &[RobotStatus]) -> Overview {
-    let counts = admin.telemetry.counts();
-    let flow = |(platform, of): (Platform, &crate::telemetry::PlatformCounts)| Flow {
-        platform: platform.as_str(),
-        done: of.done,
-        deferred: of.deferred,
-        retried: of.retried,
-        dead: of.dead,
-        dropped: of.dropped,
-    };
-    Overview {
-        at: admin.pace.now().unix_millis(),
-        since,
-        broker_up: counts.broker_up,
-        broker_blocked: counts.broker_blocked,
-        events: counts.events,
-        events_urgent: counts.events_urgent,
-        events_undecodable: counts.events_undecodable,
-        events_unheard: counts.events_unheard,
-        platforms: Platform::ALL.into_iter().zip(&counts.platforms).map(flow).collect(),
-        robots: busy(robots),
-    }
-}
-
-fn busy(robots: &[RobotStatus]) -> Busy {
-    let mut slowest: Vec<_> = robots.iter().filter(|robot| robot.waiting > 0 || robot.held_for.is_some()).collect();
-    slowest.sort_by_key(|robot| std::cmp::Reverse((robot.drained_in, robot.held_for)));
-    Busy {
-        known: robots.len(),
-        held: robots.iter().filter(|robot| robot.hold.is_some()).count(),
-        waiting: robots.iter().map(|robot| u64::from(robot.waiting)).sum(),
-        in_flight: robots.iter().map(|robot| u64::from(robot.in_flight)).sum(),
-        slowest: slowest.into_iter().take(5).cloned().map(robot_view).collect(),
-    }
+    Frame { overview: json(&overview(admin, &robots)), robots: json(&told(admin, robots)), budgets: json(&groups) }
 }
 
 /// Robots come with the busiest first; those that are held are told wherever they stand.

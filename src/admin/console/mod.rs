@@ -63,7 +63,7 @@ struct Console {
 
 /// The console's routes. Until `stop` it reads the counters once a second.
 pub(super) fn routes(admin: Admin, token: Arc<Secret>, stop: &CancellationToken) -> Router {
-    let live = Live::new(&admin);
+    let live = Live::new();
     let console = Arc::new(Console { admin, token, sessions: Sessions::default(), live, stop: stop.clone() });
     let recording = Arc::clone(&console);
     tokio::spawn(async move { recording.live.record(&recording.admin, recording.stop.clone()).await });

@@ -174,7 +174,7 @@ pub struct SummaryRow {
 }
 
 /// `POST /v1/dead/redrive` and `POST /v1/dead/discard`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadRequest {
     /// Which; `limit`, `after` and `by` are not taken here.

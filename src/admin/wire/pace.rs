@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One robot that is busy or held.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RobotView {
     /// Its id.
     pub robot: String,
@@ -28,7 +28,7 @@ pub struct RobotView {
 }
 
 /// One organisation with a monthly quota.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct GroupView {
     /// Its name.
     pub group: String,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Looking;
@@ -113,7 +114,7 @@ fn row(letter: LetterView) -> [String; 10] {
         letter.topic,
         letter.attempts.to_string(),
         letter.generation.to_string(),
-        age(letter.dead_at.as_deref()),
+        age(letter.dead_at.as_deref(), Timestamp::now()),
         cut(&letter.says, DETAIL / 2),
         cut(&letter.detail, DETAIL),
     ]
@@ -122,7 +123,8 @@ fn row(letter: LetterView) -> [String; 10] {
 fn cells(row: SummaryRow) -> Vec<String> {
     let none = |value: &serde_json::Value| value.as_str().map_or_else(|| "-".to_owned(), str::to_owned);
     let mut cells: Vec<_> = row.values.values().map(none).collect();
-    cells.extend([row.count.to_string(), age(row.oldest.as_deref()), age(row.newest.as_deref())]);
+    let age = |at: Option<String>| age(at.as_deref(), Timestamp::now());
+    cells.extend([row.count.to_string(), age(row.oldest), age(row.newest)]);
     cells
 }
 
@@ -132,11 +134,11 @@ fn cut(text: &str, characters: usize) -> String {
 }
 
 /// How long ago it was, in words.
-pub(super) fn age(at: Option<&str>) -> String {
-    let Some(at) = at.and_then(|at| at.parse::<jiff::Timestamp>().ok()) else {
+pub(super) fn age(at: Option<&str>, now: Timestamp) -> String {
+    let Some(at) = at.and_then(|at| at.parse::<Timestamp>().ok()) else {
         return "-".to_owned();
     };
-    span(Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default())
+    span(Duration::try_from(now.duration_since(at)).unwrap_or_default())
 }
 
 fn span(length: Duration) -> String {
@@ -157,7 +159,7 @@ mod tests {
         for (seconds, said) in [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")] {
             assert_eq!(span(Duration::from_secs(seconds)), said);
         }
-        assert_eq!(age(None), "-");
+        assert_eq!(age(None, Timestamp::now()), "-");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `roomcast dead show`: what to do first, then what happened, then what was said.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Looking, list::age};
@@ -11,7 +12,7 @@ use crate::{
     app,
     cli::{
         args::Which,
-        client::Client,
+        client::{Client, in_path},
         exit::Failure,
         offline,
         screen::{print, print_json},
@@ -30,17 +31,14 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
     if json {
         print_json(&detail);
     } else {
-        facts(&detail, name.as_deref());
-        message(&detail);
+        print(told(&detail, name.as_deref(), Timestamp::now()).trim_end());
     }
     Ok(())
 }
 
 /// The daemon knows templates and subscriptions.
 async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
-    // In a path a blank is not a plus.
-    let path = url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>().replace('+', "%20");
-    let detail: LetterDetail = client.get(&format!("/v1/dead/{path}")).await?;
+    let detail: LetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
     let name = match &detail.letter.subscription {
         Some(id) => {
             client.get(&format!("/v1/subscriptions/{id}")).await.ok().and_then(|one: SubscriptionView| one.name)
@@ -76,12 +74,19 @@ async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Opti
     Ok((shown(&letter, rendered, note), known.and_then(|known| known.name)))
 }
 
-fn facts(detail: &LetterDetail, name: Option<&str>) {
+/// A letter in words: what to do first, then what happened, then what was said.
+pub(in crate::cli) fn told(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> String {
+    let mut lines = facts(detail, name, now);
+    lines.extend(message(detail));
+    lines.join("\n")
+}
+
+fn facts(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> Vec<String> {
     let view = &detail.letter;
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let named = name.map_or_else(String::new, |name| format!(" ({name})"));
     let when = |at: &Option<String>| {
-        at.as_ref().map_or_else(|| "-".to_owned(), |time| format!("{time} ({} ago)", age(Some(time))))
+        at.as_ref().map_or_else(|| "-".to_owned(), |time| format!("{time} ({} ago)", age(Some(time), now)))
     };
     let tried = match view.attempts {
         0 => "without an attempt".to_owned(),
@@ -98,7 +103,7 @@ fn facts(detail: &LetterDetail, name: Option<&str>) {
         1 => "once".to_owned(),
         more => format!("{more} times"),
     };
-    for (what, value) in [
+    let mut lines: Vec<_> = [
         ("id", view.id.clone()),
         ("what to do", view.advice.clone()),
         ("reason", view.reason.clone()),
@@ -114,32 +119,34 @@ fn facts(detail: &LetterDetail, name: Option<&str>) {
         ("given up", format!("{}, {tried}{waited}", when(&view.dead_at))),
         ("redriven", redriven),
         ("part", view.part.clone().unwrap_or_else(|| "all of it".to_owned())),
-    ] {
-        print(format!("{what:<13} {value}").trim_end());
-    }
-    if let Some(sent) = &detail.published_at {
-        print(&format!("{:<13} {sent}", "published"));
-    }
-    for (name, value) in &detail.headers {
+    ]
+    .into_iter()
+    .map(|(what, value)| format!("{what:<13} {value}").trim_end().to_owned())
+    .collect();
+    lines.extend(detail.published_at.iter().map(|sent| format!("{:<13} {sent}", "published")));
+    lines.extend(detail.headers.iter().map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        print(&format!("{:<13} {name}: {value}", "header"));
-    }
+        format!("{:<13} {name}: {value}", "header")
+    }));
+    lines
 }
 
-fn message(detail: &LetterDetail) {
+fn message(detail: &LetterDetail) -> Vec<String> {
+    let mut lines = Vec::new();
     if let (Some(rendered), Some(platform)) = (&detail.rendered, &detail.letter.platform) {
-        print(&format!("\nwhat {platform} would be sent, without a signature:\n{}", pretty(rendered)));
+        lines.push(format!("\nwhat {platform} would be sent, without a signature:\n{}", pretty(rendered)));
     }
     if let Some(note) = &detail.rendered_note
         && detail.letter.subscription.is_some()
     {
-        print(&format!("\nnote: {note}"));
+        lines.push(format!("\nnote: {note}"));
     }
     match (&detail.body, &detail.body_base64) {
-        (Some(text), _) => print(&format!("\nthe event as it was published, {} bytes:\n{text}", text.len())),
-        (_, Some(base64)) => print(&format!("\nthe event as it was published, no text, in base 64:\n{base64}")),
+        (Some(text), _) => lines.push(format!("\nthe event as it was published, {} bytes:\n{text}", text.len())),
+        (_, Some(base64)) => lines.push(format!("\nthe event as it was published, no text, in base 64:\n{base64}")),
         _ => (),
     }
+    lines
 }
 
 fn pretty(value: &Value) -> String {

@@ -1,0 +1,250 @@
+//! From what is shown to what stands on the screen. Pure; the terminal is elsewhere.
+//!
+//! Nothing is said by colour alone, so that it can be left out.
+
+mod budgets;
+mod letters;
+mod over;
+mod overview;
+mod robots;
+mod table;
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Modifier, Style},
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use super::{
+    act::opens,
+    place::{Place, View},
+    state::{TABS, Top},
+    words,
+};
+
+/// How things look.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// Whether colours are wanted.
+    pub(super) colour: bool,
+}
+
+impl Look {
+    fn coloured(self, colour: Color) -> Style {
+        if self.colour { Style::new().fg(colour) } else { Style::new() }
+    }
+
+    /// Something is wrong.
+    fn alarm(self) -> Style {
+        self.coloured(Color::Red).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+    }
+
+    /// Something deserves a look.
+    fn warning(self) -> Style {
+        self.coloured(Color::Yellow).add_modifier(Modifier::BOLD)
+    }
+
+    fn heading(self) -> Style {
+        self.coloured(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    fn strong(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    fn quiet(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    fn chosen(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+}
+
+/// What the state has to know of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Drawn {
+    /// How many rows there is room for.
+    pub(super) page: usize,
+    /// Which line a text can begin with at most.
+    pub(super) last_line: usize,
+}
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, top: &Top, look: Look) -> Drawn {
+    let Some(place) = top.place() else {
+        return Drawn::default();
+    };
+    let area = frame.area();
+    let width = usize::from(area.width).saturating_sub(2);
+    let (mut banner, path) = (words::lines(&banner(top).unwrap_or_default(), width), path(top));
+    banner.truncate(3);
+    let said = said(top, area.width);
+    let height = |there: bool| Constraint::Length(u16::from(there));
+    let parts = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(u16::try_from(banner.len()).unwrap_or(1)),
+        height(path.is_some()),
+        Constraint::Length(1),
+        Constraint::Min(1),
+        Constraint::Length(u16::try_from(said.len()).unwrap_or(1)),
+        Constraint::Length(1),
+    ]);
+    let [head, tabs, warning, trail, _, body, below, keys] = parts.areas(area);
+    frame.render_widget(header(top, look), head);
+    frame.render_widget(tab_line(top, look), tabs);
+    let banner: Vec<_> = banner.into_iter().map(|line| Line::raw(format!(" {line}"))).collect();
+    frame.render_widget(Paragraph::new(banner).style(look.alarm()), warning);
+    if let Some(path) = path {
+        frame.render_widget(Paragraph::new(path).style(look.heading()), trail);
+    }
+    let drawn = body_of(frame, body, top, place, look);
+    let said: Vec<_> = said.into_iter().map(|line| Line::styled(line, look.strong())).collect();
+    frame.render_widget(Paragraph::new(said), below);
+    frame.render_widget(Paragraph::new(key_line(place)).style(look.quiet()), keys);
+    over::draw(frame, area, top, look);
+    drawn
+}
+
+fn body_of(frame: &mut Frame<'_>, area: Rect, top: &Top, place: &Place, look: Look) -> Drawn {
+    let (rows, mut drawn) = (top.rows(place), Drawn::default());
+    let chosen = place.chosen(&rows);
+    drawn.page = match &place.view {
+        View::Overview => overview::draw(frame, area, top, chosen, look),
+        View::Robots => robots::list(frame, area, top, chosen, look),
+        View::Holds => robots::holds(frame, area, top, chosen, look),
+        View::Budgets => budgets::draw(frame, area, top, chosen, look),
+        View::Dead => letters::kinds(frame, area, top, place, chosen, look),
+        View::Robot(id) => robots::one(frame, area, top, place, id, chosen, look),
+        View::Letters(..) => letters::list(frame, area, top, place, chosen, look),
+        View::Letter(_) => {
+            drawn.last_line = letters::one(frame, area, top, place, look);
+            usize::from(area.height)
+        }
+    };
+    drawn
+}
+
+fn header(top: &Top, look: Look) -> Line<'static> {
+    let mut spans = vec![Span::styled(" roomcast top", look.strong()), Span::raw("  ")];
+    if let Some(overview) = top.live.overview() {
+        let robots = &overview.robots;
+        let (known, waiting) = (words::number(robots.known as u64), words::number(robots.waiting));
+        spans.push(Span::raw(format!("{waiting} waiting  {known} robots busy  ")));
+        let held = format!("{} held", words::number(robots.held as u64));
+        spans.push(Span::styled(held, if robots.held > 0 { look.warning() } else { Style::new() }));
+    } else {
+        spans.push(Span::raw("asking the daemon…"));
+    }
+    let seconds = top.now / 1000 % 86_400;
+    let clock = format!("  {:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    spans.push(Span::styled(clock, look.quiet()));
+    Line::from(spans)
+}
+
+/// What must not be overlooked.
+fn banner(top: &Top) -> Option<String> {
+    let then = |silence: Option<u64>| match silence {
+        Some(seconds) => format!("what is shown is {seconds} s old"),
+        None => "nothing is known yet".to_owned(),
+    };
+    let silence = top.live.silent_for(top.now, top.every);
+    if let Some(why) = top.live.why_lost() {
+        return Some(format!("CONNECTION LOST, {}: {}", then(silence), words::line(why)));
+    }
+    if silence.is_some() {
+        return Some(format!("THE DAEMON DOES NOT ANSWER, {}", then(silence)));
+    }
+    let overview = top.live.overview()?;
+    if !overview.broker_up {
+        return Some("NO SESSION WITH THE BROKER: nothing is received or sent until there is one".to_owned());
+    }
+    overview
+        .broker_blocked
+        .then(|| "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait".to_owned())
+}
+
+fn tab_line(top: &Top, look: Look) -> Line<'static> {
+    let spans = TABS.iter().enumerate().map(|(at, (name, _))| {
+        if at == top.tab {
+            Span::styled(format!("[{} {name}]", at + 1), look.chosen())
+        } else {
+            Span::raw(format!(" {} {name} ", at + 1))
+        }
+    });
+    Line::from(spans.collect::<Vec<_>>())
+}
+
+/// How one came here, if that is further than a view.
+fn path(top: &Top) -> Option<String> {
+    let steps: Vec<_> = top
+        .path()
+        .map(|view| match view {
+            View::Robot(id) => format!("robot {}", short(id, 120, 0)),
+            View::Letters(_, what) => words::line(what),
+            View::Letter(id) => format!("letter {}", short(id, 120, 0)),
+            of_a_tab => {
+                TABS.iter().find(|(_, view)| view == of_a_tab).map_or_else(String::new, |(name, _)| (*name).to_owned())
+            }
+        })
+        .collect();
+    (steps.len() > 1).then(|| format!(" {}", steps.join(" › ")))
+}
+
+fn said(top: &Top, width: u16) -> Vec<String> {
+    let doing = top.acting.as_ref().map(|acting| format!("{}…", acting.doing));
+    let said = top.said.clone().or(doing).unwrap_or_default();
+    let mut lines = words::lines(&said, usize::from(width).saturating_sub(2));
+    lines.truncate(4);
+    lines.into_iter().map(|line| format!(" {line}")).collect()
+}
+
+fn key_line(place: &Place) -> String {
+    let mut keys = vec!["↑↓ choose"];
+    if opens(place) {
+        keys.push("Enter open");
+    }
+    match place.view {
+        View::Overview | View::Robots | View::Holds => keys.push("L release"),
+        View::Budgets => (),
+        View::Dead => keys.extend(["R redrive kind", "r look"]),
+        View::Letters(..) => keys.extend(["R redrive", "A all", "r look", "Esc back"]),
+        View::Robot(_) => keys.extend(["R redrive", "A all", "L release", "Esc back"]),
+        View::Letter(_) => {
+            keys = vec!["↑↓ scroll", "R redrive", "Esc back"];
+        }
+    }
+    if TABS.iter().any(|(_, view)| *view == place.view) {
+        keys.push("1-5 views");
+    }
+    keys.extend(["? help", "q quit"]);
+    format!(" {}", keys.join("  "))
+}
+
+/// An id, whole where there is room for it on a screen of this width.
+fn short(id: &str, from: u16, width: u16) -> String {
+    let few = 12;
+    if width >= from || id.chars().count() <= few + 1 {
+        words::line(id)
+    } else {
+        words::line(&id.chars().take(few).chain(['…']).collect::<String>())
+    }
+}
+
+/// Why there is nothing to list.
+fn nothing(frame: &mut Frame<'_>, area: Rect, why: &str, look: Look) {
+    let lines = words::lines(why, usize::from(area.width).saturating_sub(2));
+    let lines: Vec<_> = lines.into_iter().map(|line| Line::styled(format!(" {line}"), look.quiet())).collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// A heading and a text of some lines.
+fn text(frame: &mut Frame<'_>, area: Rect, heading: &str, text: &str, look: Look) {
+    let mut lines = vec![Line::styled(format!(" {heading}"), look.heading())];
+    let wrapped = words::lines(text, usize::from(area.width).saturating_sub(2));
+    lines.extend(wrapped.into_iter().map(|line| Line::raw(format!(" {line}"))));
+    frame.render_widget(Paragraph::new(lines), area);
+}

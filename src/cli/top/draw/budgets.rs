@@ -1,0 +1,62 @@
+//! Monthly quotas of organisations: what is used, and whether it will last.
+
+use ratatui::{Frame, layout::Rect};
+
+use super::{
+    Look, nothing,
+    table::{self, Column},
+};
+use crate::{
+    admin::wire::GroupView,
+    cli::top::{
+        state::Top,
+        words::{self, number},
+    },
+};
+
+const COLUMNS: [Column; 7] = [
+    Column::rest("GROUP"),
+    Column::numbers("USED", 12),
+    Column::numbers("OF", 12),
+    Column::numbers("%", 5),
+    Column::numbers("FORECAST", 12),
+    Column::of("MONTH ENDS", 10).from(100),
+    Column::of("STATE", 19),
+];
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+    match top.live.groups() {
+        None => nothing(frame, area, "asking for the budgets…", look),
+        Some([]) => nothing(
+            frame,
+            area,
+            "no organisation is configured ([groups.NAME]) or named by a delivery (subscription --group)",
+            look,
+        ),
+        Some(groups) => return table::draw(frame, area, &COLUMNS, groups.iter().map(row).collect(), chosen, look),
+    }
+    0
+}
+
+fn row(group: &GroupView) -> Vec<String> {
+    let none = || "-".to_owned();
+    let percent = group.monthly.filter(|monthly| *monthly > 0).map(|monthly| group.used.saturating_mul(100) / monthly);
+    vec![
+        words::line(&group.group),
+        number(group.used),
+        group.monthly.map_or_else(none, number),
+        percent.map_or_else(none, |percent| percent.to_string()),
+        number(group.forecast),
+        group.month_ends.chars().take(10).collect(),
+        state(group),
+    ]
+}
+
+fn state(group: &GroupView) -> String {
+    match (&group.spent_until, group.monthly) {
+        (Some(until), _) => format!("USED UP to {}", until.chars().take(10).collect::<String>()),
+        (None, Some(monthly)) if group.forecast > monthly => "will not last".to_owned(),
+        (None, Some(_)) => "lasts".to_owned(),
+        (None, None) => "no limit configured".to_owned(),
+    }
+}

@@ -1,0 +1,172 @@
+//! Dead letters: how many of what kind, those of a kind, and one whole.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::Line,
+    widgets::Paragraph,
+};
+
+use super::{
+    Look, nothing,
+    table::{self, Column},
+    text,
+};
+use crate::{
+    admin::wire::{DeadPage, LetterView, SummaryRow},
+    cli::{
+        dead::told,
+        top::{
+            place::{Found, Place},
+            state::Top,
+            words::{self, ago, number},
+        },
+    },
+};
+
+const KINDS: [Column; 6] = [
+    Column::numbers("LETTERS", 9),
+    Column::of("PLATFORM", 17),
+    Column::of("REASON", 12),
+    Column::rest("CODE"),
+    Column::numbers("OLDEST", 12),
+    Column::numbers("NEWEST", 12),
+];
+
+const LETTERS: [Column; 7] = [
+    Column::numbers("AGE", 11),
+    Column::of("REASON", 11),
+    Column::of("CODE", 10),
+    Column::of("PLATFORM", 17).from(120),
+    Column::of("TOPIC", 14),
+    Column::numbers("TRIES", 5).from(100),
+    Column::rest("SAYS"),
+];
+
+pub(super) fn kinds(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &Top,
+    place: &Place,
+    chosen: Option<usize>,
+    look: Look,
+) -> usize {
+    let Found::Summary(summary) = &place.found else {
+        waiting(frame, area, place, look);
+        return 0;
+    };
+    let [head, list] = Layout::vertical([Constraint::Length(2), Constraint::Min(2)]).areas(area);
+    let held = match summary.missed {
+        0 => String::new(),
+        missed => format!(", and {} that somebody else holds", number(missed)),
+    };
+    let line = format!(" {} in the dead queues{held}{}", words::letters(summary.total), looked(top, place));
+    frame.render_widget(Paragraph::new(line), head);
+    if summary.rows.is_empty() {
+        nothing(frame, list, "there are no dead letters", look);
+        return 0;
+    }
+    let row = |row: &SummaryRow| {
+        let value = |name| row.values.get(name).and_then(|value| value.as_str()).map(words::line);
+        vec![
+            number(row.count),
+            value("platform").unwrap_or_else(|| "event".to_owned()),
+            value("reason").unwrap_or_else(|| "-".to_owned()),
+            value("code").unwrap_or_else(|| "-".to_owned()),
+            ago(row.oldest.as_deref(), top.now),
+            ago(row.newest.as_deref(), top.now),
+        ]
+    };
+    table::draw(frame, list, &KINDS, summary.rows.iter().map(row).collect(), chosen, look)
+}
+
+pub(super) fn list(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &Top,
+    place: &Place,
+    chosen: Option<usize>,
+    look: Look,
+) -> usize {
+    let (Found::Letters(page) | Found::Robot { letters: page, .. }) = &place.found else {
+        waiting(frame, area, place, look);
+        return 0;
+    };
+    let [head, list, _, below] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(2),
+        Constraint::Length(1),
+        Constraint::Length(if page.letters.is_empty() { 0 } else { 5 }),
+    ])
+    .areas(area);
+    frame.render_widget(Paragraph::new(format!(" {}{}", counted(page), looked(top, place))), head);
+    if page.letters.is_empty() {
+        return 0;
+    }
+    let row = |letter: &LetterView| {
+        vec![
+            ago(letter.dead_at.as_deref(), top.now),
+            letter.reason.clone(),
+            words::line(&letter.code),
+            letter.platform.clone().unwrap_or_else(|| "event".to_owned()),
+            words::line(&letter.topic),
+            number(letter.attempts),
+            words::line(&letter.says),
+        ]
+    };
+    let page_rows = table::draw(frame, list, &LETTERS, page.letters.iter().map(row).collect(), chosen, look);
+    if let Some(letter) = chosen.and_then(|at| page.letters.get(at)) {
+        text(frame, below, "What to do", &format!("{}\n{}", letter.advice, letter.detail), look);
+    }
+    page_rows
+}
+
+fn counted(page: &DeadPage) -> String {
+    let held = match page.missed {
+        0 => String::new(),
+        missed => format!(", and {} that somebody else holds", number(missed)),
+    };
+    let shown = page.letters.len() as u64;
+    match page.matched {
+        0 => format!("no dead letters{held}"),
+        matched if matched > shown => {
+            format!("{}, the newest {} shown{held}", dead(matched), number(shown))
+        }
+        matched => format!("{}{held}", dead(matched)),
+    }
+}
+
+fn dead(count: u64) -> String {
+    if count == 1 { "1 dead letter".to_owned() } else { format!("{} dead letters, the newest first", number(count)) }
+}
+
+/// A letter whole; says which line can be the first at most.
+pub(super) fn one(frame: &mut Frame<'_>, area: Rect, top: &Top, place: &Place, look: Look) -> usize {
+    let Found::Letter(letter) = &place.found else {
+        waiting(frame, area, place, look);
+        return 0;
+    };
+    let now = i64::try_from(top.now).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    let said = told(letter, None, now.unwrap_or(jiff::Timestamp::MAX));
+    let width = usize::from(area.width).saturating_sub(2);
+    let lines = words::lines(&said, width);
+    let last = lines.len().saturating_sub(usize::from(area.height));
+    let shown = lines.into_iter().skip(place.at.min(last)).take(usize::from(area.height));
+    frame.render_widget(Paragraph::new(shown.map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>()), area);
+    last
+}
+
+fn waiting(frame: &mut Frame<'_>, area: Rect, place: &Place, look: Look) {
+    match &place.found {
+        Found::Failed(why) if place.awaits.is_none() => nothing(frame, area, &format!("{why}\nr asks again"), look),
+        _ => nothing(frame, area, "looking through the dead queues…", look),
+    }
+}
+
+fn looked(top: &Top, place: &Place) -> String {
+    if place.awaits.is_some() {
+        return "; looking again…".to_owned();
+    }
+    let seconds = top.now.saturating_sub(place.looked_at) / 1000;
+    if seconds < 5 { String::new() } else { format!("; as of {} ago, r looks again", words::span(seconds)) }
+}

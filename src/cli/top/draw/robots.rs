@@ -1,0 +1,176 @@
+//! Robots: by backlog, those that are held and what to do about it, and one with all that is known of it.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use super::{
+    Look, letters, nothing, short,
+    table::{self, Column},
+    text,
+};
+use crate::{
+    admin::wire::{RobotView, SubscriptionView},
+    cli::top::{
+        place::{Found, Place},
+        state::Top,
+        words::{self, number, span},
+    },
+};
+
+/// From this width on ids are shown whole.
+pub(super) const WIDE: u16 = 120;
+
+pub(super) fn list(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+    match top.live.robots() {
+        None => nothing(frame, area, "asking for the robots…", look),
+        Some([]) => nothing(frame, area, "no robot is busy or held: nothing waits", look),
+        Some(robots) => return rows(frame, area, &robots.iter().collect::<Vec<_>>(), chosen, look),
+    }
+    0
+}
+
+/// A table of robots.
+pub(super) fn rows(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    robots: &[&RobotView],
+    chosen: Option<usize>,
+    look: Look,
+) -> usize {
+    let columns = [
+        Column::of("ROBOT", if area.width < WIDE { 13 } else { 32 }),
+        Column::of("PLATFORM", 17),
+        Column::numbers("WAITING", 9),
+        Column::numbers("DRAINED IN", 12),
+        Column::numbers("IN AIR", 6).from(100),
+        Column::numbers("QUOTA USED", 12).from(100),
+        Column::rest("HELD"),
+    ];
+    let row = |robot: &&RobotView| {
+        vec![
+            short(&robot.robot, WIDE, area.width),
+            robot.platform.clone(),
+            number(robot.waiting),
+            drained_in(robot),
+            number(robot.in_flight),
+            used(robot),
+            held(robot),
+        ]
+    };
+    table::draw(frame, area, &columns, robots.iter().map(row).collect(), chosen, look)
+}
+
+pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+    let Some(robots) = top.live.robots() else {
+        nothing(frame, area, "asking for the robots…", look);
+        return 0;
+    };
+    let held: Vec<_> = robots.iter().filter(|robot| robot.cause.is_some()).collect();
+    if held.is_empty() {
+        nothing(frame, area, "no robot is held", look);
+        return 0;
+    }
+    let [list, _, below] =
+        Layout::vertical([Constraint::Min(2), Constraint::Length(1), Constraint::Length(5)]).areas(area);
+    let columns = [
+        Column::of("ROBOT", if area.width < WIDE { 13 } else { 32 }),
+        Column::of("PLATFORM", 17),
+        Column::of("BECAUSE", 16),
+        Column::numbers("NEXT TRY IN", 12),
+        Column::numbers("WAITING", 9),
+        Column::numbers("LAST WAIT", 12).from(100),
+    ];
+    let row = |robot: &&RobotView| {
+        vec![
+            short(&robot.robot, WIDE, area.width),
+            robot.platform.clone(),
+            words::cause(robot.cause.as_deref().unwrap_or_default()).to_owned(),
+            span(robot.held_for_seconds.unwrap_or(0)),
+            number(robot.waiting),
+            robot.penalty_seconds.map_or_else(|| "-".to_owned(), span),
+        ]
+    };
+    let page = table::draw(frame, list, &columns, held.iter().map(row).collect(), chosen, look);
+    if let Some(cause) = chosen.and_then(|at| held.get(at)).and_then(|robot| robot.cause.as_deref()) {
+        text(frame, below, "What to do", words::advice(cause), look);
+    }
+    page
+}
+
+pub(super) fn one(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &Top,
+    place: &Place,
+    id: &str,
+    chosen: Option<usize>,
+    look: Look,
+) -> usize {
+    let width = usize::from(area.width).saturating_sub(2);
+    let mut facts = vec![Line::raw(format!(" robot {}", words::line(id)))];
+    match top.live.robot(id) {
+        None => facts.push(Line::raw(" neither busy nor held: nothing waits for it")),
+        Some(robot) => facts.extend(known(robot, width, look)),
+    }
+    if let Found::Robot { subscriptions, .. } = &place.found {
+        facts.extend(subscriptions.iter().take(4).map(|one| Line::raw(subscribed(one))));
+        match subscriptions.len() {
+            0 => facts.push(Line::raw(" no subscription: what is redriven for it is dropped")),
+            few if few > 4 => facts.push(Line::raw(format!(" and more: roomcast subscription list --robot {id}"))),
+            _ => (),
+        }
+    }
+    let height = u16::try_from(facts.len()).unwrap_or(1) + 1;
+    let [head, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(3)]).areas(area);
+    frame.render_widget(Paragraph::new(facts), head);
+    letters::list(frame, below, top, place, chosen, look)
+}
+
+fn known(robot: &RobotView, width: usize, look: Look) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::raw(format!(
+        " {}  {} waiting, drained in {}  {} in the air  quota used {}",
+        robot.platform,
+        number(robot.waiting),
+        drained_in(robot),
+        number(robot.in_flight),
+        used(robot)
+    ))];
+    let Some(cause) = robot.cause.as_deref() else {
+        lines.push(Line::raw(" not held"));
+        return lines;
+    };
+    lines.push(Line::styled(format!(" HELD: {}", held(robot)), look.warning()));
+    let advice = words::lines(&format!("what to do: {}", words::advice(cause)), width);
+    lines.extend(advice.into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
+    lines
+}
+
+fn subscribed(one: &SubscriptionView) -> String {
+    let name = one.name.as_deref().map_or_else(String::new, |name| format!(" ({})", words::line(name)));
+    let paused = if one.state == "active" { String::new() } else { format!(", {}", one.state) };
+    format!(" hears {}{name}{paused}  subscription {}", words::line(&one.topic), one.id)
+}
+
+fn drained_in(robot: &RobotView) -> String {
+    if robot.waiting == 0 { "-".to_owned() } else { span(robot.drained_in_seconds) }
+}
+
+fn used(robot: &RobotView) -> String {
+    let of = robot.allowed.map_or_else(String::new, |allowed| format!(" of {}", number(allowed)));
+    format!("{}{of}", number(robot.used))
+}
+
+/// After the wait it is held until a message gets through.
+fn held(robot: &RobotView) -> String {
+    let Some(cause) = robot.cause.as_deref() else {
+        return "-".to_owned();
+    };
+    match robot.held_for_seconds {
+        Some(seconds) if seconds > 0 => format!("{}, {}", words::cause(cause), span(seconds)),
+        _ => format!("{}, next tries", words::cause(cause)),
+    }
+}

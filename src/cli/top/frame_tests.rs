@@ -1,0 +1,284 @@
+//! What stands on the screen, on a narrow one and on a wide one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
+
+use super::{
+    ask::{Answer, Asked},
+    draw::{self, Look},
+    press::Press,
+    samples::{self, NOW},
+    state::Top,
+};
+use crate::cli::exit::Failure;
+
+const NARROW: (u16, u16) = (80, 24);
+const WIDE: (u16, u16) = (140, 30);
+
+fn begin(pulse: fn(u64) -> super::live::Pulse) -> Top {
+    let mut top = Top::new(NOW, 1000);
+    for seconds in [0, 5] {
+        top.tick();
+        top.now = NOW + seconds * 1000;
+        top.told(0, Ok(Answer::Pulse(pulse(seconds))));
+    }
+    top
+}
+
+fn busy() -> Top {
+    begin(samples::pulse)
+}
+
+/// Presses a key, and answers what is asked because of it.
+fn press(top: &mut Top, key: Press, answer: impl FnOnce() -> Answer) {
+    let asked: Vec<_> = top.press(key).into_iter().filter(|asked| asked.number != 0).collect();
+    let [Asked { number, .. }] = asked[..] else { panic!("one thing is asked: {asked:?}") };
+    top.told(number, Ok(answer()));
+    top.told(0, Ok(Answer::Pulse(samples::pulse(6))));
+}
+
+fn buffer(top: &mut Top, (width, height): (u16, u16), colour: bool) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal
+        .draw(|frame| {
+            let drawn = draw::draw(frame, top, Look { colour });
+            top.drawn(drawn);
+        })
+        .unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn screen(top: &mut Top, size: (u16, u16)) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+    terminal
+        .draw(|frame| {
+            let drawn = draw::draw(frame, top, Look { colour: true });
+            top.drawn(drawn);
+        })
+        .unwrap();
+    terminal.backend().to_string()
+}
+
+macro_rules! seen {
+    ($name:literal, $top:expr) => {{
+        let mut top = $top;
+        insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(concat!($name, "_narrow"), screen(&mut top, NARROW));
+            insta::assert_snapshot!(concat!($name, "_wide"), screen(&mut top, WIDE));
+        });
+    }};
+}
+
+fn at(tab: usize) -> Top {
+    let mut top = busy();
+    top.press(Press::Tab(tab));
+    top.told(0, Ok(Answer::Pulse(samples::pulse(6))));
+    top
+}
+
+fn dead() -> Top {
+    let mut top = busy();
+    press(&mut top, Press::Tab(4), || Answer::Summary(samples::summary()));
+    top
+}
+
+fn held_robot() -> Top {
+    let mut top = at(2);
+    let found = || Answer::Robot { subscriptions: vec![samples::subscription()], letters: samples::page() };
+    press(&mut top, Press::Open, found);
+    top
+}
+
+fn one_letter() -> Top {
+    let mut top = held_robot();
+    press(&mut top, Press::Open, || Answer::Letter(Box::new(samples::detail())));
+    top
+}
+
+#[test]
+fn the_overview_says_what_flows_and_whom_it_takes_longest_to_reach() {
+    seen!("overview", busy());
+}
+
+#[test]
+fn robots_stand_by_backlog_with_the_time_to_drain() {
+    seen!("robots", at(1));
+}
+
+#[test]
+fn a_hold_is_shown_with_its_cause_and_what_to_do() {
+    seen!("holds", at(2));
+}
+
+#[test]
+fn budgets_say_whether_they_last() {
+    seen!("budgets", at(3));
+}
+
+#[test]
+fn dead_letters_are_counted_by_kind() {
+    seen!("dead", dead());
+}
+
+#[test]
+fn a_robot_is_shown_with_its_hold_and_its_dead_letters() {
+    seen!("robot", held_robot());
+}
+
+#[test]
+fn the_letters_of_a_kind_are_listed_with_what_to_do() {
+    let mut top = dead();
+    press(&mut top, Press::Open, || Answer::Letters(samples::page()));
+    seen!("letters", top);
+}
+
+#[test]
+fn a_letter_is_shown_whole() {
+    seen!("letter", one_letter());
+}
+
+#[test]
+fn before_the_first_answer_it_says_that_it_asks() {
+    seen!("asking", Top::new(NOW, 1000));
+}
+
+#[test]
+fn where_there_is_nothing_it_says_so() {
+    let quiet = |tab| {
+        let mut top = begin(samples::quiet);
+        top.press(Press::Tab(tab));
+        top
+    };
+    seen!("quiet_overview", quiet(0));
+    for (tab, says) in
+        [(1, "no robot is busy or held"), (2, "no robot is held"), (3, "no organisation"), (4, "looking through")]
+    {
+        let screen = screen(&mut quiet(tab), NARROW);
+        assert!(screen.contains(says), "{screen}");
+    }
+}
+
+#[test]
+fn a_lost_connection_is_said_where_nobody_overlooks_it_and_what_was_known_stays() {
+    let mut top = busy();
+    top.told(0, Err(Failure::Unavailable("the daemon on /run/roomcast/admin.sock does not answer".to_owned())));
+    top.now += 12_000;
+    seen!("lost", top);
+}
+
+#[test]
+fn a_daemon_that_hangs_or_has_no_broker_is_said_as_well() {
+    let mut top = busy();
+    top.now += 9_000;
+    assert!(screen(&mut top, NARROW).contains("THE DAEMON DOES NOT ANSWER, what is shown is 9 s old"));
+    let mut pulse = samples::pulse(7);
+    pulse.overview.broker_up = false;
+    top.told(0, Ok(Answer::Pulse(pulse)));
+    assert!(screen(&mut top, NARROW).contains("NO SESSION WITH THE BROKER"));
+    let mut pulse = samples::pulse(8);
+    pulse.overview.broker_blocked = true;
+    top.told(0, Ok(Answer::Pulse(pulse)));
+    assert!(screen(&mut top, NARROW).contains("THE BROKER BLOCKS PUBLISHERS"));
+}
+
+#[test]
+fn a_redrive_asks_with_the_number_and_says_what_happened() {
+    let mut top = dead();
+    press(&mut top, Press::Redrive, || Answer::Redriven(samples::outcome(12_000, 10_000)));
+    seen!("redrive", top);
+    let mut top = dead();
+    press(&mut top, Press::Redrive, || Answer::Redriven(samples::outcome(37, 37)));
+    press(&mut top, Press::Yes, || Answer::Redriven(samples::outcome(37, 36)));
+    let screen = screen(&mut top, NARROW);
+    assert!(screen.contains("redriven: 36 letters; 1 more match."), "{screen}");
+}
+
+#[test]
+fn a_release_says_what_it_means() {
+    let mut top = at(2);
+    top.press(Press::Release);
+    seen!("release", top);
+}
+
+#[test]
+fn the_help_names_every_key() {
+    let mut top = busy();
+    top.press(Press::Help);
+    seen!("help", top);
+}
+
+#[test]
+fn without_colours_nothing_is_missing_and_nothing_is_coloured() {
+    let mut lost = busy();
+    lost.told(0, Err(Failure::Unavailable("gone".to_owned())));
+    let mut asks = dead();
+    press(&mut asks, Press::Redrive, || Answer::Redriven(samples::outcome(37, 37)));
+    for top in [&mut busy(), &mut at(1), &mut at(2), &mut dead(), &mut held_robot(), &mut lost, &mut asks] {
+        let (with, without) = (buffer(top, NARROW, true), buffer(top, NARROW, false));
+        let symbols = |buffer: &Buffer| buffer.content.iter().map(|cell| cell.symbol().to_owned()).collect::<Vec<_>>();
+        assert_eq!(symbols(&with), symbols(&without), "no word depends on colour");
+        assert!(without.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        assert!(with.content.iter().any(|cell| cell.fg != Color::Reset));
+    }
+}
+
+#[test]
+fn a_letter_never_commands_the_terminal() {
+    let mut top = one_letter();
+    for _ in 0..40 {
+        let buffer = buffer(&mut top, NARROW, true);
+        assert!(buffer.content.iter().all(|cell| !cell.symbol().contains(char::is_control)));
+        top.press(Press::Down);
+    }
+}
+
+#[test]
+fn a_text_is_scrolled_to_its_end_and_not_beyond() {
+    let mut top = one_letter();
+    let first = screen(&mut top, NARROW);
+    top.press(Press::Last);
+    let last = screen(&mut top, NARROW);
+    assert!(last.contains("took over") && !first.contains("took over"), "{last}");
+    let end = top.place().unwrap().at;
+    top.press(Press::Down);
+    assert_eq!(screen(&mut top, NARROW), last);
+    assert_eq!(top.place().unwrap().at, end, "so that the next key up is seen at once");
+}
+
+#[test]
+fn the_row_that_is_chosen_is_in_sight_however_many_there_are() {
+    let mut top = busy();
+    top.press(Press::Tab(1));
+    let mut pulse = samples::pulse(6);
+    let robot = samples::robots().remove(0);
+    let many =
+        (0..500).map(|number| crate::admin::wire::RobotView { robot: format!("robot-{number}"), ..robot.clone() });
+    pulse.robots = Some(many.collect());
+    top.told(0, Ok(Answer::Pulse(pulse)));
+    let _ = screen(&mut top, NARROW);
+    top.press(Press::PageDown);
+    top.press(Press::PageDown);
+    assert!(screen(&mut top, NARROW).contains(&format!("▸ robot-{}", 2 * top.page)));
+    top.press(Press::Last);
+    assert!(screen(&mut top, NARROW).contains("▸ robot-499"));
+}
+
+#[test]
+fn no_screen_is_too_small_to_be_drawn() {
+    for size in [(1, 1), (5, 3), (20, 6), (40, 10), (300, 100)] {
+        let mut asks = dead();
+        press(&mut asks, Press::Redrive, || Answer::Redriven(samples::outcome(37, 37)));
+        for top in [
+            &mut busy(),
+            &mut at(1),
+            &mut at(2),
+            &mut at(3),
+            &mut dead(),
+            &mut held_robot(),
+            &mut one_letter(),
+            &mut asks,
+        ] {
+            let _ = screen(top, size);
+        }
+    }
+}

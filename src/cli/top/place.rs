@@ -1,0 +1,156 @@
+//! Where somebody is: a view, what is chosen in it, and what was found for it. Pure.
+
+use super::ask::{Answer, Question};
+use crate::admin::wire::{DeadPage, DeadQuery, DeadSummary, LetterDetail, LetterView, SubscriptionView, SummaryRow};
+
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum View {
+    Overview,
+    Robots,
+    Holds,
+    Budgets,
+    /// Dead letters by platform, reason and code.
+    Dead,
+    /// One robot, its hold and its dead letters.
+    Robot(String),
+    /// Dead letters that have something in common, and what that is.
+    Letters(Box<DeadQuery>, String),
+    /// One letter whole.
+    Letter(String),
+}
+
+/// What was found for a view that has to ask.
+pub(super) enum Found {
+    Nothing,
+    Summary(DeadSummary),
+    Letters(DeadPage),
+    Robot { subscriptions: Vec<SubscriptionView>, letters: DeadPage },
+    Letter(Box<LetterDetail>),
+    Failed(String),
+}
+
+/// A view and where one is in it.
+pub(super) struct Place {
+    pub(super) view: View,
+    pub(super) found: Found,
+    /// The question whose answer is awaited.
+    pub(super) awaits: Option<u64>,
+    /// When that came, in milliseconds since 1970.
+    pub(super) looked_at: u64,
+    /// What is chosen, by its name: rows change their places all the time.
+    pub(super) chosen: Option<String>,
+    /// Where that was, for when it is gone; in a text, which line is the first.
+    pub(super) at: usize,
+}
+
+impl Place {
+    pub(super) const fn new(view: View) -> Self {
+        Self { view, found: Found::Nothing, awaits: None, looked_at: 0, chosen: None, at: 0 }
+    }
+
+    /// What has to be asked once for this view, if anything.
+    pub(super) fn question(&self) -> Option<Question> {
+        match &self.view {
+            View::Overview | View::Robots | View::Holds | View::Budgets => None,
+            View::Dead => Some(Question::Summary),
+            View::Robot(id) => Some(Question::Robot(id.clone())),
+            View::Letters(which, _) => Some(Question::Letters((**which).clone())),
+            View::Letter(id) => Some(Question::Letter(id.clone())),
+        }
+    }
+
+    /// The answer has come.
+    pub(super) fn told(&mut self, answer: Result<Answer, String>, now: u64) {
+        self.awaits = None;
+        self.looked_at = now;
+        self.found = match answer {
+            Ok(Answer::Summary(summary)) => Found::Summary(summary),
+            Ok(Answer::Letters(page)) => Found::Letters(page),
+            Ok(Answer::Robot { subscriptions, letters }) => Found::Robot { subscriptions, letters },
+            Ok(Answer::Letter(letter)) => Found::Letter(letter),
+            // Nobody asks for these in the name of a place.
+            Ok(Answer::Pulse(_) | Answer::Redriven(_) | Answer::Released { .. }) => Found::Nothing,
+            Err(why) => Found::Failed(why),
+        };
+    }
+
+    /// The letters that it lists.
+    pub(super) fn letters(&self) -> &[LetterView] {
+        match &self.found {
+            Found::Letters(page) | Found::Robot { letters: page, .. } => &page.letters,
+            Found::Nothing | Found::Summary(_) | Found::Letter(_) | Found::Failed(_) => &[],
+        }
+    }
+
+    /// The kinds of letters that it lists.
+    pub(super) fn kinds(&self) -> &[SummaryRow] {
+        if let Found::Summary(summary) = &self.found { &summary.rows } else { &[] }
+    }
+
+    /// Which of these rows is chosen.
+    pub(super) fn chosen(&self, rows: &[String]) -> Option<usize> {
+        let last = rows.len().checked_sub(1)?;
+        let found = self.chosen.as_ref().and_then(|chosen| rows.iter().position(|row| row == chosen));
+        Some(found.unwrap_or(self.at.min(last)))
+    }
+
+    /// Chooses the row so many further on, as far as there is one.
+    pub(super) fn choose(&mut self, rows: &[String], by: isize) {
+        let Some(now) = self.chosen(rows) else {
+            return;
+        };
+        self.at = now.saturating_add_signed(by).min(rows.len() - 1);
+        self.chosen = rows.get(self.at).cloned();
+    }
+}
+
+/// The name of a kind of letters, which no other has.
+pub(super) fn kind_name(row: &SummaryRow) -> String {
+    let values: Vec<_> = row.values.values().map(|value| value.as_str().unwrap_or("-")).collect();
+    values.join(" ")
+}
+
+/// The letters of a kind.
+pub(super) fn of_kind(row: &SummaryRow) -> DeadQuery {
+    let value = |name, without: &str| {
+        let value = row.values.get(name)?;
+        Some(value.as_str().unwrap_or(without).to_owned())
+    };
+    DeadQuery {
+        platform: value("platform", "event"),
+        reason: value("reason", ""),
+        code: value("code", ""),
+        ..DeadQuery::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::top::samples;
+
+    #[test]
+    fn what_is_chosen_stays_chosen_when_rows_change_their_places() {
+        let rows = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
+        let mut place = Place::new(View::Robots);
+        assert_eq!(place.chosen(&rows("")), None);
+        assert_eq!(place.chosen(&rows("abc")), Some(0));
+        place.choose(&rows("abc"), 1);
+        assert_eq!(place.chosen(&rows("cab")), Some(2), "b is chosen, wherever it is");
+        assert_eq!(place.chosen(&rows("ca")), Some(1), "b is gone: what lies where it lay");
+        place.choose(&rows("cab"), 100);
+        assert_eq!(place.chosen(&rows("cab")), Some(2));
+        place.choose(&rows("cab"), -100);
+        assert_eq!(place.chosen(&rows("cab")), Some(0));
+    }
+
+    #[test]
+    fn a_kind_of_letters_is_asked_for_by_what_it_has_in_common() {
+        let [kind, event, ..] = &samples::summary().rows[..] else { panic!("two kinds") };
+        let which = of_kind(kind);
+        assert_eq!((which.platform.as_deref(), which.reason.as_deref()), (Some("wecom"), Some("robot_gone")));
+        assert_eq!(of_kind(event).platform.as_deref(), Some("event"), "what was no event has no platform");
+        assert_ne!(kind_name(kind), kind_name(event));
+    }
+}

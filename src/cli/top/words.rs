@@ -1,0 +1,151 @@
+//! How numbers, spans, holds and texts of others are put on the screen. Pure.
+
+use crate::pace::HoldCause;
+
+/// A number with a mark at each thousand.
+pub(super) fn number(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut said = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            said.push(',');
+        }
+        said.push(digit);
+    }
+    said
+}
+
+/// So many letters.
+pub(super) fn letters(count: u64) -> String {
+    if count == 1 { "1 letter".to_owned() } else { format!("{} letters", number(count)) }
+}
+
+/// So many in a second.
+pub(super) fn rate(rate: f64) -> String {
+    match rate {
+        rate if rate <= 0.0 => "0".to_owned(),
+        rate if rate < 0.05 => "<0.1".to_owned(),
+        rate if rate < 10.0 => format!("{rate:.1}"),
+        rate => number(rate.round() as u64),
+    }
+}
+
+/// How long something takes.
+pub(super) fn span(seconds: u64) -> String {
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        0 => "now".to_owned(),
+        1..120 => format!("{seconds} s"),
+        120..7200 => format!("{minutes} min"),
+        7200..172_800 => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
+/// Why a robot is held.
+pub(super) fn cause(name: &str) -> &str {
+    match known(name) {
+        Some(HoldCause::Throttled) => "throttled",
+        Some(HoldCause::Budget) => "budget used up",
+        Some(HoldCause::Security) => "security setting",
+        Some(HoldCause::RobotGone) => "robot gone",
+        None => name,
+    }
+}
+
+/// What to do about a robot that is held.
+pub(super) fn advice(name: &str) -> &'static str {
+    match known(name) {
+        Some(HoldCause::Throttled) => {
+            "its platform refuses for speed, so somebody else sends through the same robot: find them; the hold ends by itself with the first message that gets through"
+        }
+        Some(HoldCause::Budget) => {
+            "its organisation's monthly quota is used up: buy more, or wait for the next month; give its subscriptions a group (`roomcast subscription update ID --group NAME`) to see the use"
+        }
+        Some(HoldCause::Security) => {
+            "its signature, keyword or address list refuses us: mend the robot's setting, or its secret or keyword (`roomcast subscription update`), then release it"
+        }
+        Some(HoldCause::RobotGone) => {
+            "it is gone or switched off: switch it on in the group's settings and release it, or remove the subscription"
+        }
+        None => "the daemon is newer than this command: its own documentation says what to do",
+    }
+}
+
+fn known(name: &str) -> Option<HoldCause> {
+    HoldCause::ALL.into_iter().find(|cause| cause.as_str() == name)
+}
+
+/// A text of others on one line. What could command a terminal, or turn the direction of reading, is shown as a mark.
+pub(super) fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(shown).collect()
+}
+
+/// The lines of a text of others, none of them wider than this.
+pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
+    let options = textwrap::Options::new(width.max(1));
+    text.lines()
+        .flat_map(|line| {
+            let line: String = line.replace('\t', "    ").chars().map(shown).collect();
+            textwrap::wrap(&line, &options).into_iter().map(std::borrow::Cow::into_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn shown(letter: char) -> char {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if letter.is_control() || turns { '·' } else { letter }
+}
+
+/// How long ago something was, from the daemon's words about when.
+pub(super) fn ago(at: Option<&str>, now: u64) -> String {
+    let then = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let seconds = then.map(|then| now.saturating_sub(u64::try_from(then.as_millisecond()).unwrap_or(0)) / 1000);
+    seconds.map_or_else(|| "-".to_owned(), |seconds| if seconds == 0 { "0 s".to_owned() } else { span(seconds) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        for (value, said) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(number(value as u64), said);
+        }
+        for (value, said) in [(0.0, "0"), (0.04, "<0.1"), (3.21, "3.2"), (1234.5, "1,235")] {
+            assert_eq!(rate(value), said);
+        }
+    }
+
+    #[test]
+    fn a_span_says_what_matters() {
+        for (seconds, said) in [
+            (0, "now"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7199, "119 min"),
+            (7200, "2 h 00 min"),
+            (172_799, "47 h 59 min"),
+            (180_000, "2 d 2 h"),
+        ] {
+            assert_eq!(span(seconds), said);
+        }
+        assert_eq!(ago(Some("1970-01-01T00:01:00Z"), 150_000), "90 s");
+        assert_eq!((ago(None, 0), ago(Some("soon"), 0)), ("-".to_owned(), "-".to_owned()));
+    }
+
+    #[test]
+    fn no_text_of_others_commands_the_terminal() {
+        assert_eq!(line("a\u{1b}[2Jb\n c\u{202e}d"), "a·[2Jb c·d");
+        assert_eq!(lines("one two three\n\u{1b}]0;x\u{7}\n  four", 8), ["one two", "three", "·]0;x·", "  four"]);
+    }
+
+    #[test]
+    fn there_is_something_to_do_about_every_hold() {
+        for one in HoldCause::ALL.map(HoldCause::as_str) {
+            assert!(advice(one).len() > 40 && !cause(one).contains('_'));
+        }
+        assert_eq!(cause("haunted"), "haunted");
+    }
+}
