@@ -3,6 +3,7 @@
 //! A pipeline works for one broker session. Every way out of it leaves a message either settled, with its next step
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
+mod receipts;
 mod turn;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use self::turn::Start;
 use crate::{
     broker::{Carried, Message, Travelling},
     clock::Clock,
-    domain::{DeadReason, Delivery, Event, Moment, Part, Published, Settlement},
+    domain::{DeadReason, Delivery, DeliveryReceipt, Event, Moment, Part, Published, Receipts, Settlement},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
@@ -40,6 +41,8 @@ pub struct Parts {
     pub journal: Arc<Journal>,
     /// How failed attempts are repeated.
     pub retry: RetryPolicy,
+    /// Of which events the ends of deliveries are told.
+    pub receipts: Receipts,
     /// What time it is.
     pub clock: Clock,
     /// Counts and logs.
@@ -148,7 +151,8 @@ impl Pipeline {
             Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, receipt).await,
             Carried::Unreadable { published, why } => {
                 let identity = Identity::of_event(&published, 0, redelivered, &self.parts.ledger);
-                self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt).await
+                self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt);
+                Ok(())
             }
         }
     }
@@ -172,7 +176,10 @@ impl Pipeline {
         let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent, platform: None };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
-            Err(refused) => return self.bury(refused.0, identity, refused.1, receipt).await,
+            Err(refused) => {
+                self.bury(refused.0, identity, refused.1, receipt);
+                return Ok(());
+            }
         };
         let due_at = (event.received_at > now).then_some(event.received_at);
         self.expand(&event, due_at, identity, redelivered, receipt).await
@@ -205,12 +212,16 @@ impl Pipeline {
                 }
                 let fresh = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
                 let at = settle::parts_done(&done, recipient.subscription, 0);
-                let delivery = Delivery { due_at, part: Part { at, of: None }, ..fresh };
+                let mut delivery = Delivery { due_at, part: Part { at, of: None }, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
                 let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
                 let room = Arc::clone(held).acquire_owned().await.ok();
-                self.set_out(delivery, recipient, &tally, room);
+                let start = match settle::only_receipt_missing(&done, recipient.subscription) {
+                    true => Self::begin_at_receipt(&mut delivery),
+                    false => self.start(&delivery, &recipient),
+                };
+                self.set_out(delivery, recipient, start, &tally, room);
             }
             after = page.next;
             if after.is_none() {
@@ -255,11 +266,13 @@ impl Pipeline {
             Ok(delivery) => delivery,
             Err((published, why)) => {
                 let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
-                return self.bury(*published, identity, why, receipt).await;
+                self.bury(*published, identity, why, receipt);
+                return Ok(());
             }
         };
         let identity = Identity::of_delivery(&delivery, &parts.ledger);
-        delivery.part.at = settle::parts_done(&identity.done.iter().copied().collect(), subscription, delivery.part.at);
+        let done = identity.done.iter().copied().collect();
+        delivery.part.at = settle::parts_done(&done, subscription, delivery.part.at);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
             return self.close(identity, receipt);
@@ -276,10 +289,15 @@ impl Pipeline {
             (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
         }
         let settlement = match (recipient, unread) {
+            _ if settle::only_receipt_missing(&done, subscription) => {
+                delivery.attempts += 1;
+                Settlement::Done
+            }
             (Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
+                let start = self.start(&delivery, &recipient);
                 // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
-                self.set_out(delivery, recipient, &tally, None);
+                self.set_out(delivery, recipient, start, &tally, None);
                 return Ok(());
             }
             // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
@@ -288,9 +306,8 @@ impl Pipeline {
             }
             (None, _) => Settlement::Dropped,
         };
-        self.perform(delivery, settlement).await?;
-        tally.settled(subscription);
-        self.progressed(&tally);
+        let job = Arc::clone(self);
+        self.beside(async move { job.conclude(delivery, settlement, &tally).await });
         Ok(())
     }
 
@@ -307,15 +324,13 @@ impl Pipeline {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
         };
-        self.perform(delivery, settlement).await?;
-        tally.settled(recipient.subscription);
-        self.progressed(&tally);
-        Ok(())
+        self.conclude(delivery, settlement, &tally).await
     }
 
-    /// Stores the next step, if there is one. After this the delivery may be recorded as settled.
+    /// Stores the next step and the receipt, if there are any. After this the delivery may be recorded as settled.
     async fn perform(&self, delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
+        let receipt = self.receipt_of(&delivery, &settlement, now);
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until, slot } => Some(later(delivery, until, slot)),
@@ -324,35 +339,35 @@ impl Pipeline {
                 Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at: now })
             }
         };
-        if let Some(step) = step {
-            self.outbox.store(step).await?;
-        }
+        self.store(step, receipt).await?;
         events::DeliverySettled::of(&settled, &settlement, now).emit(&self.parts.telemetry);
         Ok(())
     }
 
     /// An event that cannot be read becomes a dead letter, and the daemon goes on.
-    async fn bury(
-        &self,
-        published: Published,
-        identity: Identity,
-        why: Undecodable,
-        receipt: Receipt,
-    ) -> Result<(), Stuck> {
+    fn bury(self: &Arc<Self>, published: Published, identity: Identity, why: Undecodable, receipt: Receipt) {
         events::EventUndecodable { topic: &published.routing_key, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
+        let (event, generation, now) = (&identity.event, identity.generation, self.parts.clock.now());
+        let told = self
+            .is_told(&published)
+            .then(|| DeliveryReceipt::of_unread(&published, event, generation, (why.code, &why.detail), now));
         let step = NextStep::DeadEvent {
             published: Box::new(published),
-            event: identity.event.to_string(),
-            generation: identity.generation,
+            event: event.to_string(),
+            generation,
             code: why.code.to_owned(),
             detail: why.detail,
-            at: self.parts.clock.now(),
+            at: now,
         };
-        self.outbox.store(step).await?;
         // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.
         let named = identity.made.is_none();
-        self.close(if named { Identity::redundant(identity.event) } else { identity }, receipt)
+        let identity = if named { Identity::redundant(identity.event) } else { identity };
+        let job = Arc::clone(self);
+        self.beside(async move {
+            job.store(Some(step), told).await?;
+            job.close(identity, receipt)
+        });
     }
 
     /// A message with nothing left to settle.
@@ -374,21 +389,26 @@ impl Pipeline {
         }
     }
 
-    /// Gives a delivery its place, and lets it go its way beside the others. It takes up room in memory until it is settled.
+    /// Lets a delivery go its way beside the others, once it has its place. It takes up room in memory until it is settled.
     fn set_out(
         self: &Arc<Self>,
         delivery: Delivery,
         recipient: Recipient,
+        start: Start,
         tally: &Arc<Tally>,
         room: Option<OwnedSemaphorePermit>,
     ) {
-        let start = self.start(&delivery, &recipient);
         // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.
         let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tally)));
-        self.tasks.spawn(Arc::clone(self).watched(async move {
+        self.beside(async move {
             let _room = room;
             job.await
-        }));
+        });
+    }
+
+    /// Does something that the next message does not wait for.
+    fn beside(self: &Arc<Self>, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
+        self.tasks.spawn(Arc::clone(self).watched(job));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     broker::{Address, Settings as SessionSettings, Topology, TopologySettings},
     clock::Clock,
     config::Config,
-    domain::Secret,
+    domain::{Receipts, Secret},
     fanout::{Decoder, Settings as DecoderSettings, Shelf, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::Parts,
@@ -40,6 +40,7 @@ pub fn topology_settings(config: &Config) -> TopologySettings {
         prefix: config.broker.prefix.clone(),
         tiers: config.delay.tiers.clone(),
         delivery_limit: config.broker.delivery_limit,
+        receipts: config.outcome.receipts != Receipts::Off,
     }
 }
 
@@ -124,6 +125,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
             age_max: config.retry.age_max,
             wait_max: config.retry.wait_max,
         },
+        receipts: config.outcome.receipts,
         clock,
         telemetry,
         hold_max: config.pace.hold_max,

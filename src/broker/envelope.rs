@@ -205,10 +205,14 @@ pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Moment>, St
     Ok(Some(Moment::from_unix_millis(millis)))
 }
 
-/// RFC 3339, so that people can read it where they look at messages.
 fn time(at: Moment) -> HeaderValue {
+    HeaderValue::text(words(at))
+}
+
+/// RFC 3339, so that people can read it where they look at messages.
+pub(super) fn words(at: Moment) -> String {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    HeaderValue::text(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_string())
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_string()
 }
 
 #[cfg(test)]

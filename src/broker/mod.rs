@@ -13,6 +13,7 @@ mod declare;
 mod envelope;
 mod error;
 mod message;
+mod outcome;
 mod properties;
 mod publish;
 mod publisher;

@@ -6,7 +6,7 @@ use lapin::{
     types::{AMQPValue, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
 
-use crate::domain::{HeaderValue, Headers, NOT_BEFORE, Published};
+use crate::domain::{HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT};
 
 /// Headers that the broker adds or gives a meaning of its own; carried on they would steer the republished message.
 const BROKERS: [&str; 9] = [
@@ -21,7 +21,10 @@ const BROKERS: [&str; 9] = [
     "x-opt-deaths",
 ];
 
-/// The prefix of the headers that are ours, but for [`NOT_BEFORE`], which is the publisher's.
+/// The headers that begin like ours and are the publisher's.
+const PUBLISHERS: [&str; 2] = [NOT_BEFORE, RECEIPT];
+
+/// The prefix of the headers that are ours.
 pub(super) const OURS: &str = "x-roomcast-";
 
 /// A header frame has to fit the negotiated frame size (131,072 bytes by default) together with our own headers.
@@ -46,7 +49,7 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
     let mut ours = Vec::new();
     for (name, value) in properties.headers().iter().flat_map(|table| table.inner()) {
         let name = name.as_str();
-        if name.starts_with(OURS) && name != NOT_BEFORE {
+        if name.starts_with(OURS) && !PUBLISHERS.contains(&name) {
             ours.push((name.to_owned(), from_amqp(value)));
         } else if !BROKERS.contains(&name) && name != "CC" && name != "BCC" {
             published.headers.push((name.to_owned(), from_amqp(value)));
@@ -177,6 +180,7 @@ mod tests {
             ),
             ("traceparent".to_owned(), HeaderValue::text("00-abc")),
             (NOT_BEFORE.to_owned(), HeaderValue::Timestamp(5)),
+            (RECEIPT.to_owned(), HeaderValue::Bool(true)),
         ];
         let published = Published {
             routing_key: "t".into(),

@@ -3,14 +3,14 @@
 //! lapin can attach a returned message to the wrong one of several confirms in flight. So steps are published in batches,
 //! every confirm of a batch is awaited, and returns are then matched by the message id that each step got for itself.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use lapin::{Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::{Ended, envelope, properties, topology::Topology};
+use super::{Ended, envelope, outcome, properties, topology::Topology};
 use crate::{
     clock::Clock,
     domain::{DeadReason, Headers, Moment, Published},
@@ -20,12 +20,24 @@ use crate::{
 /// How many steps are stored at a time; a few hundred confirms in flight reach what the broker can do.
 const BATCH_MAX: usize = 512;
 
+/// How many next steps may wait to be stored; more make their deliveries wait.
+const ORDERS_MAX: usize = 4096;
+
 /// A step on its way, and who waits for it.
 pub(super) struct Order {
     pub(super) step: NextStep,
     pub(super) stored: oneshot::Sender<Result<(), NotStored>>,
 }
 
+/// Why a batch is not waited for any longer.
+enum Late {
+    /// Its confirms did not come.
+    Confirm(String),
+    /// The session has ended.
+    Session(String),
+}
+
+#[derive(Clone)]
 pub(super) struct Publisher {
     pub(super) channel: Channel,
     pub(super) topology: Arc<Topology>,
@@ -34,11 +46,21 @@ pub(super) struct Publisher {
     /// Whether the broker has asked us to stop publishing for a while.
     pub(super) blocked: watch::Receiver<bool>,
     pub(super) ended: Ended,
+    /// Whether what no queue takes is a fault that ends the session. A next step has to lie somewhere; a receipt is for whoever has bound a queue, and no queue
+    /// of somebody else's may stop what this daemon is for.
+    pub(super) mandatory: bool,
 }
 
 impl Publisher {
+    /// Starts to store what is sent there.
+    pub(super) fn start(self) -> mpsc::Sender<Order> {
+        let (orders, waiting) = mpsc::channel(ORDERS_MAX);
+        tokio::spawn(self.run(waiting));
+        orders
+    }
+
     /// Stores steps until nobody can send any more, or the session ends.
-    pub(super) async fn run(self, mut orders: mpsc::Receiver<Order>) {
+    async fn run(self, mut orders: mpsc::Receiver<Order>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while orders.recv_many(&mut batch, BATCH_MAX).await > 0 {
             let outcome = self.store(&batch).await;
@@ -47,13 +69,9 @@ impl Publisher {
             }
             for (place, order) in batch.drain(..).enumerate() {
                 let stored = match &outcome {
-                    Ok(refused) if refused.contains(&place) => {
-                        let why = "the broker refused it, or no queue took it".to_owned();
-                        self.ended.end(format!("a message could not be stored: {why}"));
-                        Err(NotStored(why))
-                    }
+                    Ok(refused) if refused.contains(&place) => Err(self.refused()),
                     Ok(_) => Ok(()),
-                    Err(cause) => Err(NotStored(cause.clone())),
+                    Err(cause) => Err(NotStored::Over(cause.clone())),
                 };
                 // Who waited may be gone with its session; the message then comes back by itself.
                 let _ = order.stored.send(stored);
@@ -62,6 +80,15 @@ impl Publisher {
                 return;
             }
         }
+    }
+
+    fn refused(&self) -> NotStored {
+        if !self.mandatory {
+            return NotStored::Refused("it is full, or did not answer in time".to_owned());
+        }
+        let why = "the broker refused it, or no queue took it".to_owned();
+        self.ended.end(format!("a message could not be stored: {why}"));
+        NotStored::Over(why)
     }
 
     /// Publishes a batch and waits for all of it; says which places were not stored.
@@ -74,7 +101,12 @@ impl Publisher {
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
-        let confirmations = self.in_time(published).await?.map_err(|error| super::error::words(&error))?;
+        let confirmations = match self.in_time(published).await {
+            Ok(confirmations) => confirmations.map_err(|error| super::error::words(&error))?,
+            // Which of them were taken is not known.
+            Err(Late::Confirm(_)) if !self.mandatory => return Ok((0..batch.len()).collect()),
+            Err(Late::Confirm(cause) | Late::Session(cause)) => return Err(cause),
+        };
         let mut refused = HashSet::new();
         for (place, confirmation) in confirmations.into_iter().enumerate() {
             let confirmation = confirmation.map_err(|error| super::error::words(&error))?;
@@ -96,15 +128,16 @@ impl Publisher {
 
     /// A confirm that does not come ends the session, but not while the broker has blocked publishers: that is its way of asking
     /// for patience, and may last.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
         tokio::pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
-                () = self.ended.wait() => return Err(self.ended.cause()),
+                () = self.ended.wait() => return Err(Late::Session(self.ended.cause())),
                 () = tokio::time::sleep(self.confirm_timeout) => {
                     if !*self.blocked.borrow() {
-                        return Err(format!("no confirm within {} s", self.confirm_timeout.as_secs()));
+                        let seconds = self.confirm_timeout.as_secs();
+                        return Err(Late::Confirm(format!("no confirm within {seconds} s")));
                     }
                 }
             }
@@ -113,38 +146,42 @@ impl Publisher {
 
     async fn publish(&self, step: &NextStep, id: &str) -> Result<PublisherConfirm, lapin::Error> {
         let (exchange, key, headers, published) = self.address(step, self.clock.now());
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let options = BasicPublishOptions { mandatory: self.mandatory, ..BasicPublishOptions::default() };
         self.channel
             .basic_publish(
                 properties::short(&exchange),
                 properties::short(&key),
                 options,
                 &published.body,
-                properties::put_together(published, headers, id),
+                properties::put_together(&published, headers, id),
             )
             .await
     }
 
-    fn address<'a>(&self, step: &'a NextStep, now: Moment) -> (String, String, Headers, &'a Published) {
+    fn address<'a>(&self, step: &'a NextStep, now: Moment) -> (String, String, Headers, Cow<'a, Published>) {
         match step {
             NextStep::Later { delivery, until } => (
                 self.topology.delay(),
                 self.topology.delay_key(until.since(now), delivery.slot, delivery.platform),
                 envelope::of_delivery(delivery, *until),
-                &delivery.event.published,
+                Cow::Borrowed(&delivery.event.published),
             ),
             NextStep::DeadDelivery { delivery, reason, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_key(delivery.platform, *reason),
                 envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
-                &delivery.event.published,
+                Cow::Borrowed(&delivery.event.published),
             ),
             NextStep::DeadEvent { published, event, generation, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_event_key(DeadReason::Undecodable),
                 envelope::of_dead_event(published, event, *generation, code, detail, *at),
-                published,
+                Cow::Borrowed(published),
             ),
+            NextStep::Receipt(receipt) => {
+                let (published, headers) = outcome::message(receipt);
+                (self.topology.outcome(), Topology::outcome_key(receipt), headers, Cow::Owned(published))
+            }
         }
     }
 }

@@ -123,18 +123,19 @@ impl Session {
         let ended = Ended::default();
         let publishing = settings.address.connect("roomcast publishing").await?;
         let blocked = watch_blocked(&publishing, &ended);
-        let channel = declare::open(&publishing, &at).await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| while_connecting(&at, &error))?;
-        let (orders, waiting) = mpsc::channel(ORDERS_MAX);
-        let publisher = Publisher {
-            channel,
+        let mut publisher = Publisher {
+            channel: confirming(&publishing, &at).await?,
             topology: Arc::clone(topology),
             clock: clock.clone(),
             confirm_timeout: settings.confirm_timeout,
             blocked: blocked.clone(),
             ended: ended.clone(),
+            mandatory: true,
         };
-        tokio::spawn(publisher.run(waiting));
+        let steps = publisher.clone().start();
+        // A channel of their own, so that no next step waits for a queue of somebody else's.
+        (publisher.channel, publisher.mandatory) = (confirming(&publishing, &at).await?, false);
+        let receipts = publisher.start();
 
         let mut sources = vec![(topology.urgent(), Source::Events { urgent: true })];
         for platform in Platform::ALL {
@@ -156,7 +157,7 @@ impl Session {
         }
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
-        let outbox = Arc::new(BrokerOutbox { session: id, orders, channels, ended: ended.clone() });
+        let outbox = Arc::new(BrokerOutbox { session: id, steps, receipts, channels, ended: ended.clone() });
         Ok(Self { intake, outbox, ended, blocked, consuming, publishing })
     }
 
@@ -169,9 +170,6 @@ impl Session {
         let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
     }
 }
-
-/// How many next steps may wait to be stored; more make their deliveries wait.
-const ORDERS_MAX: usize = 4096;
 
 type Incoming = BoxStream<'static, Result<Message, lapin::Error>>;
 
@@ -217,7 +215,8 @@ struct Books {
 /// What goes out: next steps, and acks for what is settled.
 pub struct BrokerOutbox {
     session: u64,
-    orders: mpsc::Sender<Order>,
+    steps: mpsc::Sender<Order>,
+    receipts: mpsc::Sender<Order>,
     channels: Vec<Books>,
     ended: Ended,
 }
@@ -226,11 +225,12 @@ pub struct BrokerOutbox {
 impl Outbox for BrokerOutbox {
     async fn store(&self, step: NextStep) -> Result<(), NotStored> {
         let (stored, outcome) = oneshot::channel();
-        let over = || NotStored(self.ended.cause());
+        let over = || NotStored::Over(self.ended.cause());
+        let orders = if matches!(step, NextStep::Receipt(_)) { &self.receipts } else { &self.steps };
         tokio::select! {
             biased;
             () = self.ended.wait() => return Err(over()),
-            sent = self.orders.send(Order { step, stored }) => sent.map_err(|_| over())?,
+            sent = orders.send(Order { step, stored }) => sent.map_err(|_| over())?,
         }
         outcome.await.map_err(|_| over())?
     }
@@ -260,6 +260,13 @@ impl Outbox for BrokerOutbox {
 enum Source {
     Events { urgent: bool },
     Deliveries,
+}
+
+/// A channel on which the broker confirms what is published.
+async fn confirming(connection: &Connection, at: &str) -> Result<Channel, BrokerError> {
+    let channel = declare::open(connection, at).await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| while_connecting(at, &error))?;
+    Ok(channel)
 }
 
 async fn consume(channel: &Channel, queue: &str, prefetch: u16, at: &str) -> Result<lapin::Consumer, BrokerError> {

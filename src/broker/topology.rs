@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{DeadReason, Moment, Platform};
+use crate::domain::{DeadReason, DeliveryReceipt, Moment, Platform};
 
 /// What the plan depends on.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub tiers: Vec<Duration>,
     /// After how many redeliveries without an outcome the broker itself gives a message up as poison; positive.
     pub delivery_limit: u32,
+    /// Whether there are delivery receipts, and so an exchange for them.
+    pub receipts: bool,
 }
 
 /// Looking at a dead letter returns it to its queue, and returns count towards the limit, so this one is out of reach.
@@ -131,6 +133,12 @@ impl Topology {
         self.name("dead.event")
     }
 
+    /// Where delivery receipts are published, for whoever binds a queue.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        self.name("outcome")
+    }
+
     /// The exclusive queue that keeps a second daemon away.
     #[must_use]
     pub fn lock_queue(&self) -> String {
@@ -177,19 +185,31 @@ impl Topology {
         format!("event.{reason}")
     }
 
+    /// The routing key of a delivery receipt: platform (or `event`, of one that could not be read), outcome, topic. The topic comes last as it may have
+    /// dots; what is beyond the 255 bytes of a routing key is cut off.
+    #[must_use]
+    pub fn outcome_key(receipt: &DeliveryReceipt) -> String {
+        let platform = receipt.platform.map_or("event", Platform::as_str);
+        format!("{platform}.{}.{}", receipt.ending.as_str(), receipt.topic)
+    }
+
     /// Every exchange.
     #[must_use]
     pub fn exchanges(&self) -> Vec<ExchangePlan> {
         let unrouted = || vec![("alternate-exchange", Argument::Text(self.unrouted()))];
         let exchange = |name, kind, arguments| ExchangePlan { name, kind, arguments };
-        vec![
+        let mut exchanges = vec![
             exchange(self.unrouted(), "fanout", vec![]),
             exchange(self.publish(), "topic", unrouted()),
             exchange(self.urgent(), "topic", unrouted()),
             exchange(self.delivery(), "topic", vec![]),
             exchange(self.delay(), "topic", vec![]),
             exchange(self.dead(), "topic", vec![]),
-        ]
+        ];
+        if self.settings.receipts {
+            exchanges.push(exchange(self.outcome(), "topic", vec![]));
+        }
+        exchanges
     }
 
     /// Every queue.
@@ -319,7 +339,18 @@ mod tests {
             prefix: "roomcast".into(),
             tiers: [1, 5, 60, 7200].map(Duration::from_secs).to_vec(),
             delivery_limit: 1000,
+            receipts: false,
         })
+    }
+
+    #[test]
+    fn a_topology_without_receipts_is_what_it_was_before_there_were_any() {
+        let without = topology();
+        let with = Topology::new(Settings { receipts: true, ..without.settings.clone() });
+        assert!(without.exchanges().iter().all(|exchange| exchange.name != "roomcast.outcome"));
+        let more: Vec<_> = with.exchanges().into_iter().filter(|one| !without.exchanges().contains(one)).collect();
+        assert_eq!(more, [ExchangePlan { name: "roomcast.outcome".into(), kind: "topic", arguments: vec![] }]);
+        assert_eq!((with.queues(), with.bindings()), (without.queues(), without.bindings()));
     }
 
     #[test]

@@ -10,12 +10,15 @@ use crate::{
     app,
     broker::{self, Topology},
     config::Config,
-    domain::{self, EventId, HeaderValue, Headers, NOT_BEFORE, TopicName},
+    domain::{self, EventId, HeaderValue, Headers, NOT_BEFORE, RECEIPT, TopicName},
 };
 
 pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), Failure> {
     let topic = topic(&publish.said)?;
-    let headers = headers(&publish.said)?;
+    let mut headers = headers(&publish.said)?;
+    if publish.receipt {
+        headers.push((RECEIPT.to_owned(), HeaderValue::Bool(true)));
+    }
     let body = body(&publish.said)?;
     let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub use mistake::{ConfigMistakes, Mistake, Place};
 pub use sections::{
-    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, PaceSection,
-    PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
+    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, OutcomeSection,
+    PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
 };
 
 /// Where the configuration is looked for if nobody says otherwise.

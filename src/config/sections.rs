@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     broker::Declare,
-    domain::{GroupName, Platform},
+    domain::{GroupName, Platform, Receipts},
     pace::{AtEnd, GroupSettings, HealthPolicy, PlatformQuota, WindowQuota},
     telemetry::LogFormat,
 };
@@ -28,6 +28,8 @@ pub struct Config {
     pub delay: DelaySection,
     /// `[event]`
     pub event: EventSection,
+    /// `[outcome]`
+    pub outcome: OutcomeSection,
     /// `[pace]`
     pub pace: PaceSection,
     /// `[platforms.…]`, in the order of [`Platform::ALL`].
@@ -99,6 +101,13 @@ pub struct EventSection {
     pub time_to_live_max: Duration,
     /// How far ahead the time may be before which an event must not be sent.
     pub not_before_max: Duration,
+}
+
+/// What is told about the ends of deliveries.
+#[derive(Clone, Debug)]
+pub struct OutcomeSection {
+    /// Of which events there are receipts.
+    pub receipts: Receipts,
 }
 
 /// How deliveries wait for their turn.
@@ -202,6 +211,8 @@ const fn seconds(count: u64) -> Duration {
 
 const HOUR: u64 = 3600;
 
+const RECEIPTS: [(&str, Receipts); 3] = [("off", Receipts::Off), ("asked", Receipts::Asked), ("all", Receipts::All)];
+
 /// In seconds. They are fine enough that what waits up to an hour for its slot comes back twice on the average: two tiers add up to within
 /// `pace.early_max` of almost every slot.
 const TIERS: [u64; 15] = [1, 5, 15, 60, 120, 240, 300, 360, 480, 600, 1200, 1800, 2400, 3000, 7200];
@@ -236,6 +247,7 @@ impl Config {
                 time_to_live_max: r.one("event", "time_to_live_max", seconds(7 * 24 * HOUR), some_duration),
                 not_before_max: r.one("event", "not_before_max", seconds(7 * 24 * HOUR), some_duration),
             },
+            outcome: OutcomeSection { receipts: r.one("outcome", "receipts", Receipts::Off, one_of(&RECEIPTS)) },
             pace: PaceSection::of(r),
             platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
             health: HealthPolicy {

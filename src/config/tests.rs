@@ -152,6 +152,7 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[health]\nprobe_min = \"2h\"", "longer than health.probe_max"),
         ("[pace]\nearly_max = \"1s\"", "shorter than pace.hold_max"),
         ("[groups.acme]\nat_end = \"stop\"", "use hold, dead, ignore"),
+        ("[outcome]\nreceipts = \"on\"", "use off, asked, all"),
         ("[groups.acme]\nmonthyl = 5", "did you mean groups.acme.monthly?"),
         ("[groups.acme]\ntime_zone = \"Mars/Base\"", "is no time zone"),
         ("[groups.\"no spaces\"]\nmonthly = 5", "is no name of a group"),

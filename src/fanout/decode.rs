@@ -15,6 +15,7 @@ use super::{
 };
 use crate::domain::{
     Attributes, Audience, Content, Entry, Event, EventId, Mentions, Moment, Passage, Platform, Published, TopicName,
+    receipt_asked,
 };
 
 /// What bounds an event.
@@ -121,6 +122,8 @@ impl Decoder {
             .routing_key
             .parse()
             .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
+        receipt_asked(&published.headers)
+            .map_err(|mistake| Undecodable { code: "receipt", detail: mistake.to_string() })?;
         let (wire, around) = match unwrap(published)? {
             None => (parse(&published.body)?, Vec::new()),
             Some(CloudEvent { subject, attributes, data }) => {

@@ -108,6 +108,19 @@ pub fn mark_of_part(subscription: SubscriptionId, at: u32) -> SubscriptionId {
     SubscriptionId::from_bytes(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()]))
 }
 
+/// By what the ledger knows that a delivery was delivered whole, while its receipt may be missing. It stands among the subscriptions that are done, and is
+/// none.
+#[must_use]
+pub fn mark_of_receipt(subscription: SubscriptionId) -> SubscriptionId {
+    SubscriptionId::from_bytes(digest(b"receipt", &[subscription.as_bytes()]))
+}
+
+/// Whether only the receipt of a delivery is missing, by what the ledger knows to be done.
+#[must_use]
+pub fn only_receipt_missing(done: &HashSet<SubscriptionId>, subscription: SubscriptionId) -> bool {
+    !done.is_empty() && done.contains(&mark_of_receipt(subscription))
+}
+
 fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new_with_prefix(kind);
     for part in parts {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::domain::{DeadReason, Delivery, Moment, Published};
+use crate::domain::{DeadReason, Delivery, DeliveryReceipt, Moment, Published};
 
 /// What becomes of a message that cannot be done now.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub enum NextStep {
         /// When it was given up.
         at: Moment,
     },
+    /// The end of a delivery is told. It is for whoever has bound a queue: if nobody has, it is kept nowhere, and that is no failure.
+    Receipt(Box<DeliveryReceipt>),
 }
 
 /// A message that was received and has to be acked once it is settled. It belongs to one session, and acks nothing in another.
@@ -57,8 +59,14 @@ pub struct Receipt {
 
 /// The next step is not known to be stored. Nothing may be acked on the strength of it.
 #[derive(Debug, thiserror::Error)]
-#[error("the broker did not confirm that it stored the message: {0}")]
-pub struct NotStored(pub String);
+pub enum NotStored {
+    /// The session is over, or will be: what depends on the step comes back in the next.
+    #[error("the broker did not confirm that it stored the message: {0}")]
+    Over(String),
+    /// A receipt was not taken by a queue that somebody else has bound. The session goes on, and so does everything else.
+    #[error("a queue bound to the exchange for receipts did not take one: {0}")]
+    Refused(String),
+}
 
 /// The session had ended already: no ack was sent, so all of these messages come back.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +76,8 @@ pub struct SessionEnded;
 /// Stores next steps and acks what is settled.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Stores the next step. When it returns, the broker has confirmed it and has not returned it.
+    /// Stores the next step. When it returns, the broker has confirmed it and, unless it is a receipt, has not returned it. Only receipts are
+    /// [`NotStored::Refused`].
     async fn store(&self, step: NextStep) -> Result<(), NotStored>;
 
     /// Acks messages whose settlement is durable, as few frames as possible. An error means that certainly none was acked; if the session

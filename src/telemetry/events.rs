@@ -1,6 +1,6 @@
 //! The things that happen. Per delivery they cost a few atomic additions; text is made only where the level asks for it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, Settled, Telemetry};
 use crate::{
@@ -320,6 +320,39 @@ impl DuplicatesSkipped {
     /// Counts them.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.duplicates_skipped.inc_by(self.count);
+    }
+}
+
+/// The broker took a delivery receipt, for whoever has bound a queue.
+pub struct ReceiptStored;
+
+impl ReceiptStored {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.receipts.inc();
+        telemetry.receipts_are_refused.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A queue that somebody has bound did not take a delivery receipt; the delivery is settled all the same.
+pub struct ReceiptRefused<'a> {
+    /// Why.
+    pub why: &'a str,
+}
+
+impl ReceiptRefused<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.receipts_refused.inc();
+        // A queue that is full refuses each of them; that is said once, until one is taken again.
+        if telemetry.receipts_are_refused.swap(true, Ordering::Relaxed) {
+            tracing::debug!(why = self.why, "a queue did not take a delivery receipt");
+        } else {
+            tracing::warn!(
+                why = self.why,
+                "a queue that somebody has bound to the exchange for receipts does not take them; they are lost to it"
+            );
+        }
     }
 }
 

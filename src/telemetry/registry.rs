@@ -1,5 +1,7 @@
 //! The metrics: names, labels, and their values set to zero at start, so that a rate is known before the first thing happens.
 
+use std::sync::atomic::AtomicBool;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -97,6 +99,10 @@ pub struct Telemetry {
     pub(super) group_monthly: Family<OfGroup, Gauge>,
     pub(super) clock_skew_seconds: Family<OnPlatform, Gauge>,
     pub(super) duplicates_skipped: Counter,
+    pub(super) receipts: Counter,
+    pub(super) receipts_refused: Counter,
+    /// Whether the last receipt was refused, so that a queue that refuses all of them is spoken of once.
+    pub(super) receipts_are_refused: AtomicBool,
     pub(super) broker_sessions: Counter,
     pub(super) broker_up: Gauge,
     pub(super) broker_blocked: Gauge,
@@ -133,6 +139,9 @@ impl Telemetry {
             group_monthly: Family::default(),
             clock_skew_seconds: Family::default(),
             duplicates_skipped: Counter::default(),
+            receipts: Counter::default(),
+            receipts_refused: Counter::default(),
+            receipts_are_refused: AtomicBool::new(false),
             broker_sessions: Counter::default(),
             broker_up: Gauge::default(),
             broker_blocked: Gauge::default(),
@@ -201,6 +210,12 @@ impl Telemetry {
             "duplicates_skipped",
             "Deliveries not made again because the ledger knew them as settled",
             self.duplicates_skipped.clone(),
+        );
+        to.register("receipts", "Delivery receipts that the broker took", self.receipts.clone());
+        to.register(
+            "receipts_refused",
+            "Delivery receipts that a queue bound by somebody else did not take",
+            self.receipts_refused.clone(),
         );
         to.register("broker_sessions", "Sessions opened with the broker", self.broker_sessions.clone());
         to.register("broker_up", "Whether a session with the broker is open", self.broker_up.clone());

@@ -53,7 +53,7 @@ fn assert_clean_folder(folder: &Path, except: &[&str]) -> usize {
 #[tokio::test]
 async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let more = "[retry]\ndelays = [\"1s\"]\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
+    let more = "[outcome]\nreceipts = \"all\"\n[retry]\ndelays = [\"1s\"]\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
     // Everything is logged, the libraries' own lines as well.
     let home =
         Home::new(broker, &emulator.url(), more).with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
@@ -98,6 +98,8 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
 
     let messages = tap.messages().await;
     assert!(messages.len() > 12, "retries and dead letters were seen: {}", messages.len());
+    let receipts = messages.iter().filter(|message| message.contains("\"outcome\":\"")).count();
+    assert!(receipts >= 8, "each delivery has a receipt: {receipts}");
     messages.iter().for_each(|message| assert_clean("a broker message", message.as_bytes()));
     let socket = home.path("admin.sock");
     for path in ["/v1/subscriptions", "/v1/robots", "/metrics", "/v1/subscriptions/zz", "/healthz"] {
@@ -138,7 +140,7 @@ impl Tap {
         let channel = connection.create_channel().await.unwrap();
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
-        for exchange in ["publish", "delay", "delivery", "dead"] {
+        for exchange in ["publish", "delay", "delivery", "dead", "outcome"] {
             let exchange = format!("{prefix}.{exchange}");
             channel
                 .queue_bind(

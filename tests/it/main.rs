@@ -24,6 +24,7 @@ mod message;
 mod overflow;
 mod pacing;
 mod parts;
+mod receipts;
 mod startup;
 mod store;
 mod store_crash;

@@ -189,6 +189,29 @@ async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
 }
 
 #[tokio::test]
+async fn an_exchange_for_receipts_is_asked_for_only_when_they_are_switched_on() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
+    let topology = |home: &Home| serde_json::from_str::<Value>(&home.ok(&["topology"], "")).unwrap();
+    let outcome = format!("{}.outcome", home.prefix);
+    let named = |definitions: &Value| {
+        definitions["exchanges"].as_array().unwrap().iter().any(|one| one["name"] == outcome.as_str())
+    };
+    let before = topology(&home);
+    assert!(!named(&before));
+    // As it was declared for a version that knew no receipts.
+    declare(&broker.url(), &before).await;
+    assert!(home.start().await.terminate().success());
+    let home = home.with("[store]\n", "[outcome]\nreceipts = \"asked\"\n[store]\n");
+    refused(&home, &["run"], "", 69, &format!("exchange {outcome} does not exist"));
+    assert!(home.ok(&["check"], "").contains("is not there yet"));
+    let after = topology(&home);
+    assert!(named(&after));
+    declare(&broker.url(), &after).await;
+    assert!(home.start().await.terminate().success());
+}
+
+#[tokio::test]
 async fn a_topology_that_differs_is_one_sentence_with_queue_argument_and_both_values() {
     let broker = broker::shared().await;
     let home = Home::new(broker, NOWHERE, "");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use roomcast::{
     broker::{Argument, Carried, Message, Topology, Travelling},
-    domain::{DeadReason, Delivery, Moment, Platform, Published, SubscriptionId},
+    domain::{DeadReason, Delivery, DeliveryReceipt, Ending, Moment, Platform, Published, SubscriptionId},
     settle::{NextStep, Receipt},
 };
 
@@ -84,6 +84,10 @@ pub struct Broker {
     /// Deliveries whose next step was stored lately, and when its sender was told.
     pub told: VecDeque<(Micros, (u32, SubscriptionId))>,
     pub unacked_most: usize,
+    /// What was told about the end of each delivery, and of each event that could not be read.
+    pub receipts: HashMap<(u32, Option<SubscriptionId>), Vec<Ending>>,
+    /// Of which of them a receipt was not taken, which is not told again.
+    pub receipts_refused: HashSet<(u32, Option<SubscriptionId>)>,
 }
 
 /// The place of a platform's delivery queue; 0 is the urgent queue, the last one the publish queue.
@@ -132,6 +136,8 @@ impl Broker {
             acks_lost: HashSet::new(),
             told: VecDeque::new(),
             unacked_most: 0,
+            receipts: HashMap::new(),
+            receipts_refused: HashSet::new(),
         }
     }
 
@@ -292,6 +298,9 @@ impl Broker {
                 let event = names_in(&published.body)[0];
                 self.letters.push(Letter { event, subscription: None, reason: DeadReason::Undecodable, at: now });
             }
+            NextStep::Receipt(receipt) => {
+                self.receipts.entry(name_of_receipt(receipt)).or_default().push(receipt.ending.clone());
+            }
         }
     }
 
@@ -333,6 +342,12 @@ impl Tier {
 /// The event's number and the subscription.
 pub fn name_of(delivery: &Delivery) -> (u32, SubscriptionId) {
     (names_in(&delivery.event.published.body)[0], delivery.subscription)
+}
+
+/// The same of a receipt; an event that could not be read has no subscription.
+pub fn name_of_receipt(receipt: &DeliveryReceipt) -> (u32, Option<SubscriptionId>) {
+    let number = receipt.correlation_id.as_deref().expect("every publisher sets it");
+    (number.parse().unwrap(), receipt.subscription)
 }
 
 /// What of a delivery travels in a message: what the headers of the real one say, and the event's own message.

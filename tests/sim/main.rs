@@ -22,6 +22,7 @@ mod faults;
 mod oracle;
 mod plans;
 mod policies;
+mod receipts;
 mod scenarios;
 mod session;
 mod time;

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
-use roomcast::domain::{DeadReason, SubscriptionId};
+use roomcast::domain::{DeadReason, Ending as Told, SubscriptionId};
 
 use crate::{
     broker::RECORDED_WITHIN,
@@ -168,6 +168,34 @@ impl<'a> Oracle<'a> {
             let fine = known.contains(delivery);
             self.expect("nothing is invented", fine, || format!("{delivery:?}: {:?}", self.request(requests[0])));
         }
+    }
+
+    /// Whoever asked was told the end of everything that has ended, and how it really ended. A crash may repeat that.
+    pub fn every_end_is_told(&self) -> usize {
+        let mut told = 0;
+        for event in &self.world.published {
+            let number = event.number;
+            let listed = self.world.directory.listeners(&event.published.routing_key);
+            let ends = listed.map(|listed| (Some(listed.id), self.accepted(number, listed.robot).next().is_some()));
+            let ends: Vec<_> = if event.kind == Kind::Broken { vec![(None, false)] } else { ends.collect() };
+            for (subscription, delivered) in ends {
+                let name = (number, subscription);
+                let endings = self.broker.receipts.get(&name).map_or(&[][..], Vec::as_slice);
+                let excused = self.broker.receipts_refused.contains(&name);
+                told += endings.len();
+                self.expect("every end is told", !endings.is_empty() || excused, || format!("{name:?}"));
+                let dead = self.broker.letters.iter().any(|one| (one.event, one.subscription) == name);
+                for ending in endings {
+                    let true_of_it = match ending {
+                        Told::Delivered => delivered,
+                        Told::Dead { .. } => dead,
+                        Told::Dropped => false,
+                    };
+                    self.expect("what is told is true", true_of_it, || format!("{name:?}: {ending:?}"));
+                }
+            }
+        }
+        told
     }
 
     /// A delivery arrives twice only if its answer was lost, or the process or session ended before it was recorded, or its next step

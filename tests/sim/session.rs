@@ -11,7 +11,7 @@ use roomcast::{
 use tokio::sync::Notify;
 
 use crate::{
-    broker::{Broker, RECORDED_WITHIN, name_of},
+    broker::{Broker, RECORDED_WITHIN, name_of, name_of_receipt},
     dice::Seed,
     faults::{Faults, Storing},
     time::{Micros, SECOND, Time},
@@ -78,6 +78,11 @@ impl Session {
                 )
             }
             NextStep::DeadEvent { .. } => (self.time.now(), 0),
+            NextStep::Receipt(receipt) => {
+                let (event, subscription) = name_of_receipt(receipt);
+                let id = subscription.map_or([0; 16], |id| *id.as_bytes());
+                (u64::from(event) | self.id << 32, u64::from(id[15]) << 40 | u64::from(id[14]) << 48 | 1 << 32)
+            }
         };
         self.faults.storing(self.seed.dice("store", one, two), self.time.now())
     }
@@ -86,12 +91,16 @@ impl Session {
 #[async_trait]
 impl Outbox for Session {
     async fn store(&self, step: NextStep) -> Result<(), NotStored> {
-        let over = || NotStored(self.ended.cause());
+        let over = || NotStored::Over(self.ended.cause());
         if self.ended.has_ended() {
             return Err(over());
         }
         let (began, fate) = (self.time.now(), self.fate(&step));
         let mut unknown = None;
+        let receipt = match &step {
+            NextStep::Receipt(receipt) => Some(name_of_receipt(receipt)),
+            _ => None,
+        };
         if fate.stored {
             let mut broker = self.broker.lock().unwrap();
             broker.settle(began);
@@ -105,6 +114,11 @@ impl Outbox for Session {
             () = self.time.sleep_until(began + fate.known_in.unwrap_or(CONFIRM_TIMEOUT)) => (),
         }
         match fate {
+            // Receipts have a channel of their own: whatever comes of one, the session goes on.
+            Storing { stored, known_in } if receipt.is_some() && !(stored && known_in.is_some()) => {
+                self.broker.lock().unwrap().receipts_refused.extend(receipt);
+                Err(NotStored::Refused("it is full".to_owned()))
+            }
             Storing { stored: true, known_in: Some(_) } => {
                 unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
                 Ok(())
@@ -143,7 +157,7 @@ impl Unknown {
             NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
                 Some(Self { broker: Arc::clone(broker), name: name_of(delivery), told: false })
             }
-            NextStep::DeadEvent { .. } => None,
+            NextStep::DeadEvent { .. } | NextStep::Receipt(_) => None,
         }
     }
 }

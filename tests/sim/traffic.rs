@@ -59,6 +59,8 @@ impl Publication {
             routing_key: topic.to_owned(),
             body: body.into_bytes(),
             message_id: how.named.then(|| format!("event-{number}")),
+            // By this its receipts are known, whether it has a name or not.
+            correlation_id: Some(number.to_string()),
             priority: how.priority,
             ..Published::default()
         };

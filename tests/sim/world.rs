@@ -13,7 +13,7 @@ use roomcast::{
     broker::{Topology, TopologySettings},
     clock::Clock,
     config::{Config, Source},
-    domain::Moment,
+    domain::{Moment, Receipts},
     fanout::Shelf,
     pace::Pace,
     pipeline::{Parts, Pipeline},
@@ -118,6 +118,7 @@ impl World {
             prefix: config.broker.prefix.clone(),
             tiers: config.delay.tiers.clone(),
             delivery_limit: config.broker.delivery_limit,
+            receipts: config.outcome.receipts != Receipts::Off,
         });
         let prefetch = Prefetch {
             events: usize::from(config.broker.prefetch),

@@ -43,6 +43,9 @@ pub(in crate::cli) struct Publish {
     /// The event
     #[command(flatten)]
     pub said: Said,
+    /// Ask for a receipt of each delivery, on the exchange `<prefix>.outcome` (see `outcome.receipts`)
+    #[arg(long)]
+    pub receipt: bool,
     /// The event's name; a repeat under the same name is recognised [default: a new one]
     #[arg(long, value_name = "ID")]
     pub message_id: Option<String>,

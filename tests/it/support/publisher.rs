@@ -27,6 +27,10 @@ impl Publisher {
         Ok(Self { _connection: connection, channel, prefix: prefix.to_owned() })
     }
 
+    pub const fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
     /// Publishes an event and waits for the confirm.
     pub async fn publish(&self, topic: &str, event: &Value) {
         self.publish_bytes(topic, event.to_string().as_bytes(), BasicProperties::default()).await;
@@ -106,7 +110,11 @@ impl Publisher {
 
 /// A text header of a message.
 pub fn header(message: &BasicGetMessage, name: &str) -> String {
-    let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+    text_header(&message.delivery.properties, name)
+}
+
+pub fn text_header(properties: &BasicProperties, name: &str) -> String {
+    let headers = properties.headers().clone().unwrap_or_default();
     match headers.inner().get(name) {
         Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
         Some(other) => format!("{other:?}"),

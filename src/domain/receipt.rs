@@ -1,0 +1,281 @@
+//! Delivery receipts: what whoever asks is told about the end of a delivery. Owns who asks and of which ends there is something to tell; how that is
+//! written is the broker room's.
+
+use super::{
+    DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Platform, Published, RobotId, Settlement,
+    SubscriptionId,
+};
+
+/// The header by which a publisher asks for receipts of one event, or does without. It stays with the message on all its ways.
+pub const RECEIPT: &str = "x-roomcast-receipt";
+
+/// The headers of W3C Trace Context, which a receipt takes along.
+const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+
+/// Of which events there are receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipts {
+    /// Of none, whatever they ask.
+    Off,
+    /// Of those that ask.
+    Asked,
+    /// Of all but those that do without.
+    All,
+}
+
+impl Receipts {
+    /// Whether there are receipts of an event with these headers.
+    #[must_use]
+    pub fn wants(self, headers: &Headers) -> bool {
+        // A header that cannot be read was a reason to give the event up; it asks for nothing.
+        let asked = || receipt_asked(headers).ok().flatten();
+        match self {
+            Self::Off => false,
+            Self::Asked => asked() == Some(true),
+            Self::All => asked() != Some(false),
+        }
+    }
+}
+
+/// The header says neither yes nor no.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("header {RECEIPT} must be true or false")]
+pub struct UnreadableReceipt;
+
+/// What a publisher says in the header [`RECEIPT`], if anything: a truth value, as such or as text.
+pub fn receipt_asked(headers: &Headers) -> Result<Option<bool>, UnreadableReceipt> {
+    let Some((_, value)) = headers.iter().find(|(name, _)| name == RECEIPT) else { return Ok(None) };
+    match (value, value.as_text().map(str::trim)) {
+        (HeaderValue::Bool(truth), _) => Ok(Some(*truth)),
+        (HeaderValue::Int(1), _) | (_, Some("true")) => Ok(Some(true)),
+        (HeaderValue::Int(0), _) | (_, Some("false")) => Ok(Some(false)),
+        _ => Err(UnreadableReceipt),
+    }
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The platform took it, whole.
+    Delivered,
+    /// It is a dead letter.
+    Dead {
+        /// Why.
+        reason: DeadReason,
+        /// The platform's code, or ours.
+        code: String,
+        /// The platform's words, redacted.
+        detail: String,
+    },
+    /// Its subscription is gone or paused.
+    Dropped,
+}
+
+impl Ending {
+    /// The name in routing keys, headers and bodies.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Dead { .. } => "dead",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What is told about the end of a delivery, or of an event that could not be read. Never an endpoint, and nothing of what was said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryReceipt {
+    /// The event's name.
+    pub event: EventId,
+    /// What it was published to.
+    pub topic: String,
+    /// The publisher's own `correlation_id`.
+    pub correlation_id: Option<String>,
+    /// The publisher's trace.
+    pub trace: Headers,
+    /// For whom; nothing for an event that could not be read.
+    pub subscription: Option<SubscriptionId>,
+    /// On which platform; nothing for an event that could not be read.
+    pub platform: Option<Platform>,
+    /// To which robot; nothing for an event that could not be read, and where there is nobody any longer.
+    pub robot: Option<RobotId>,
+    /// How it ended.
+    pub ending: Ending,
+    /// How many attempts of its last part were made.
+    pub attempts: u32,
+    /// Into how many messages it was split, as far as that is known; 1 for one that is whole.
+    pub parts: u32,
+    /// How many of them were delivered.
+    pub parts_delivered: u32,
+    /// How often it was redriven.
+    pub generation: u32,
+    /// When the event was first received, or the time that it had to wait for; nothing for an event that could not be read.
+    pub received_at: Option<Moment>,
+    /// When it ended.
+    pub settled_at: Moment,
+}
+
+impl DeliveryReceipt {
+    /// Of a delivery; nothing if this settlement is not its end.
+    #[must_use]
+    pub fn of(delivery: &Delivery, settlement: &Settlement, at: Moment) -> Option<Self> {
+        let ending = match settlement {
+            Settlement::Done => Ending::Delivered,
+            Settlement::Dead { reason, code, detail } => {
+                Ending::Dead { reason: *reason, code: code.clone(), detail: detail.clone() }
+            }
+            Settlement::Dropped => Ending::Dropped,
+            Settlement::Deferred { .. } | Settlement::Retried { .. } => return None,
+        };
+        let (event, part) = (&delivery.event, delivery.part);
+        Some(Self {
+            event: event.id.clone(),
+            topic: event.topic.as_str().to_owned(),
+            correlation_id: event.published.correlation_id.clone(),
+            trace: trace_of(&event.published),
+            subscription: Some(delivery.subscription),
+            platform: Some(delivery.platform),
+            robot: (ending != Ending::Dropped).then_some(delivery.robot),
+            attempts: delivery.attempts,
+            parts: part.of.unwrap_or(1).max(part.at + 1),
+            parts_delivered: if ending == Ending::Delivered { part.at + 1 } else { part.at },
+            generation: delivery.generation,
+            received_at: Some(event.received_at),
+            settled_at: at,
+            ending,
+        })
+    }
+
+    /// Of an event that could not be read.
+    #[must_use]
+    pub fn of_unread(published: &Published, event: &EventId, generation: u32, why: (&str, &str), at: Moment) -> Self {
+        let (code, detail) = (why.0.to_owned(), why.1.to_owned());
+        Self {
+            event: event.clone(),
+            topic: published.routing_key.clone(),
+            correlation_id: published.correlation_id.clone(),
+            trace: trace_of(published),
+            subscription: None,
+            platform: None,
+            robot: None,
+            ending: Ending::Dead { reason: DeadReason::Undecodable, code, detail },
+            attempts: 0,
+            parts: 1,
+            parts_delivered: 0,
+            generation,
+            received_at: None,
+            settled_at: at,
+        }
+    }
+}
+
+fn trace_of(published: &Published) -> Headers {
+    published.headers.iter().filter(|(name, _)| TRACE.contains(&name.as_str())).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{Content, Event, Part};
+
+    const AT: Moment = Moment::from_unix_millis(7);
+
+    fn asking(value: HeaderValue) -> Headers {
+        vec![("traceparent".to_owned(), HeaderValue::text("00-abc")), (RECEIPT.to_owned(), value)]
+    }
+
+    fn delivery(part: Part) -> Delivery {
+        let published = Published {
+            headers: asking(HeaderValue::Bool(true)),
+            correlation_id: Some("mine".to_owned()),
+            ..Published::default()
+        };
+        let event = Event {
+            id: EventId::new("e"),
+            topic: "ops".parse().unwrap(),
+            content: Content::default(),
+            urgent: false,
+            received_at: Moment::from_unix_millis(1),
+            expires_at: Moment::from_unix_millis(9),
+            published,
+        };
+        let robot = RobotId::from_bytes([2; 16]);
+        let fresh = Delivery::fresh(&Arc::new(event), SubscriptionId::from_bytes([1; 16]), Platform::Lark, robot);
+        Delivery { attempts: 3, generation: 1, part, ..fresh }
+    }
+
+    #[test]
+    fn who_is_told_is_decided_by_the_setting_and_the_header() {
+        let (yes, no) = (asking(HeaderValue::Bool(true)), asking(HeaderValue::Bool(false)));
+        let unreadable = asking(HeaderValue::text("perhaps"));
+        for (receipts, headers, told) in [
+            (Receipts::Off, &yes, false),
+            (Receipts::Asked, &yes, true),
+            (Receipts::Asked, &no, false),
+            (Receipts::Asked, &Headers::new(), false),
+            (Receipts::Asked, &unreadable, false),
+            (Receipts::All, &yes, true),
+            (Receipts::All, &no, false),
+            (Receipts::All, &Headers::new(), true),
+            (Receipts::All, &unreadable, true),
+        ] {
+            assert_eq!(receipts.wants(headers), told, "{receipts:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_a_truth_value_in_any_of_its_forms() {
+        for (value, asked) in [
+            (HeaderValue::Bool(true), Ok(Some(true))),
+            (HeaderValue::text(" true "), Ok(Some(true))),
+            (HeaderValue::Int(1), Ok(Some(true))),
+            (HeaderValue::Bool(false), Ok(Some(false))),
+            (HeaderValue::text("false"), Ok(Some(false))),
+            (HeaderValue::Int(0), Ok(Some(false))),
+            (HeaderValue::text("yes"), Err(UnreadableReceipt)),
+            (HeaderValue::Int(2), Err(UnreadableReceipt)),
+            (HeaderValue::Void, Err(UnreadableReceipt)),
+        ] {
+            assert_eq!(receipt_asked(&asking(value.clone())), asked, "{value:?}");
+        }
+        assert_eq!(receipt_asked(&Headers::new()), Ok(None));
+    }
+
+    #[test]
+    fn there_is_a_receipt_of_each_end_and_of_nothing_else() {
+        let dead = Settlement::Dead { reason: DeadReason::Refused, code: "c".to_owned(), detail: "d".to_owned() };
+        for (settlement, told) in [
+            (Settlement::Done, Some("delivered")),
+            (dead, Some("dead")),
+            (Settlement::Dropped, Some("dropped")),
+            (Settlement::Deferred { until: AT, slot: None }, None),
+            (Settlement::Retried { until: AT }, None),
+        ] {
+            let receipt = DeliveryReceipt::of(&delivery(Part::default()), &settlement, AT);
+            assert_eq!(receipt.as_ref().map(|receipt| receipt.ending.as_str()), told, "{settlement:?}");
+            let Some(receipt) = receipt else { continue };
+            assert_eq!((receipt.attempts, receipt.generation, receipt.settled_at), (3, 1, AT));
+            assert_eq!(receipt.correlation_id.as_deref(), Some("mine"));
+            assert_eq!(receipt.trace, [("traceparent".to_owned(), HeaderValue::text("00-abc"))]);
+            // Nothing of a removed subscription is kept but its id.
+            assert_eq!(receipt.robot.is_none(), settlement == Settlement::Dropped);
+        }
+    }
+
+    #[test]
+    fn parts_are_counted_as_people_do() {
+        let counted = |at, of, settlement: &Settlement| {
+            let receipt = DeliveryReceipt::of(&delivery(Part { at, of }), settlement, AT).unwrap();
+            (receipt.parts, receipt.parts_delivered)
+        };
+        let dead = Settlement::Dead { reason: DeadReason::Refused, code: "c".to_owned(), detail: "d".to_owned() };
+        assert_eq!(counted(0, None, &Settlement::Done), (1, 1));
+        assert_eq!(counted(2, Some(3), &Settlement::Done), (3, 3));
+        assert_eq!(counted(2, None, &Settlement::Done), (3, 3));
+        assert_eq!(counted(0, None, &dead), (1, 0));
+        assert_eq!(counted(1, Some(3), &dead), (3, 1));
+    }
+}

@@ -1,0 +1,97 @@
+//! Somebody who listens for delivery receipts: plain AMQP, nothing of roomcast.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt;
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    message::Delivery,
+    options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+use serde_json::Value;
+
+use super::publisher::text_header;
+
+/// A queue bound to the exchange for receipts, and what came into it.
+pub struct Receipts {
+    _connection: Connection,
+    seen: Arc<Mutex<Vec<Receipt>>>,
+}
+
+/// One receipt.
+#[derive(Clone)]
+pub struct Receipt {
+    pub key: String,
+    pub body: Value,
+    message: Arc<Delivery>,
+}
+
+impl Receipts {
+    /// Listens for receipts with such a routing key. The daemon has run once, so that the exchange is there.
+    pub async fn bound(url: &str, prefix: &str, key: &str) -> Self {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
+        bind(&channel, queue.name().as_str(), prefix, key).await;
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consuming = channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
+        let mut consumer = consuming.await.unwrap();
+        let seen = Arc::<Mutex<Vec<Receipt>>>::default();
+        let sink = Arc::clone(&seen);
+        tokio::spawn(async move {
+            let _channel = channel;
+            while let Some(Ok(message)) = consumer.next().await {
+                let body = serde_json::from_slice(&message.data).unwrap();
+                let key = message.routing_key.to_string();
+                sink.lock().unwrap().push(Receipt { key, body, message: Arc::new(message) });
+            }
+        });
+        Self { _connection: connection, seen }
+    }
+
+    pub fn all(&self) -> Vec<Receipt> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Those of one event.
+    pub fn of(&self, event: &str) -> Vec<Receipt> {
+        self.all().into_iter().filter(|one| one.body["event"] == event).collect()
+    }
+}
+
+impl Receipt {
+    pub fn header(&self, name: &str) -> String {
+        text_header(&self.message.properties, name)
+    }
+
+    /// The property that names the event.
+    pub fn correlation_id(&self) -> String {
+        self.message.properties.correlation_id().as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    pub fn is_persistent(&self) -> bool {
+        *self.message.properties.delivery_mode() == Some(2)
+    }
+}
+
+/// Declares a queue that takes one message and refuses more, bound to all receipts.
+pub async fn bind_a_full_queue(channel: &Channel, prefix: &str) {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let name = format!("{prefix}.full");
+    channel.queue_declare(name.as_str().into(), options, arguments).await.unwrap();
+    bind(channel, &name, prefix, "#").await;
+}
+
+async fn bind(channel: &Channel, queue: &str, prefix: &str, key: &str) {
+    let exchange = format!("{prefix}.outcome");
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(queue.into(), exchange.as_str().into(), key.into(), options, FieldTable::default())
+        .await
+        .unwrap();
+}
