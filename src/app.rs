@@ -94,8 +94,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 
 async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-        let (holds, groups) = (parts.pace.sweep(), parts.pace.groups());
-        events::PaceSeen { holds: &holds, groups: &groups }.emit(&parts.telemetry);
+        let (robots, groups) = (parts.pace.sweep(), parts.pace.groups());
+        events::PaceSeen { robots: &robots, groups: &groups }.emit(&parts.telemetry);
         let turning = Arc::clone(&parts);
         let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.restate());
         match tokio::task::spawn_blocking(turn).await {

@@ -106,12 +106,13 @@ impl Pipeline {
             Start::Sleeps(..) => return Ok(self.leave_as_it_is(delivery)),
         };
         loop {
+            let asked_at = asked.at();
             let turn = {
                 let ask = asking(delivery, recipient, place);
                 self.parts.pace.turn(&ask, asked, &self.leave).await
             };
             let Turn::Go(permit, folded) = turn else { return self.not_now(delivery, turn).await };
-            match self.attempt(delivery, recipient, permit, folded).await? {
+            match self.attempt(delivery, recipient, asked_at, (permit, folded)).await? {
                 Attempt::Settled(settlement) => return Ok(settlement),
                 Attempt::Followed(next, asked_next) => {
                     tally.said(settle::mark_of_part(delivery.subscription, delivery.part.at - 1));
@@ -143,8 +144,8 @@ impl Pipeline {
         &self,
         delivery: &mut Delivery,
         recipient: &Recipient,
-        mut permit: Permit,
-        folded: Vec<Folded>,
+        asked_at: Moment,
+        (mut permit, folded): (Permit, Vec<Folded>),
     ) -> Result<Attempt, Stuck> {
         let parts = &self.parts;
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
@@ -164,11 +165,15 @@ impl Pipeline {
             let _slot = parts.in_flight.acquire().await;
             let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock);
             let now = parts.clock.now();
+            let first = delivery.first_attempt_at.is_none();
             delivery.first_attempt_at.get_or_insert(now);
             match ready {
                 Ok(ready) => {
                     let part = ready.part;
                     permit.leaves(part.is_followed())?;
+                    let waited = parts.pace.now().since(asked_at);
+                    let after = first.then(|| now.since(delivery.event.received_at));
+                    events::DeliveryLeft { platform: delivery.platform, waited, after }.emit(&parts.telemetry);
                     let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
                     (part, (attempted, parts.clock.now().since(now)))
                 }

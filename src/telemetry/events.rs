@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, Settled, Telemetry};
+use super::registry::{Attempted, Dead, Held, InQueue, OfGroup, OnPlatform, Settled, Telemetry};
 use crate::{
     domain::{
         Answer, DeadReason, Delivery, EventId, GroupName, Moment, Platform, RobotId, Settlement, SubscriptionId,
         Unwanted,
     },
-    pace::{Changes, GroupStatus, Hold, HoldCause, Holds},
+    pace::{Changes, GroupStatus, Hold, HoldCause, Swept},
 };
 
 /// An event was received.
@@ -147,6 +147,27 @@ impl<'a> DeliverySettled<'a> {
     }
 }
 
+/// A delivery leaves for its platform.
+pub struct DeliveryLeft {
+    /// Which platform.
+    pub platform: Platform,
+    /// How long it waited in memory, from taking its place in its robot's lane.
+    pub waited: Duration,
+    /// How long after its event was received, if it leaves for the first time.
+    pub after: Option<Duration>,
+}
+
+impl DeliveryLeft {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let on = OnPlatform { platform: self.platform.as_str() };
+        telemetry.pace_wait_seconds.get_or_create(&on).observe(self.waited.as_secs_f64());
+        if let Some(after) = self.after {
+            telemetry.first_attempt_after_seconds.get_or_create(&on).observe(after.as_secs_f64());
+        }
+    }
+}
+
 /// An attempt was answered.
 pub struct AttemptMade<'a> {
     /// On which platform.
@@ -258,10 +279,10 @@ impl RobotLifted {
     }
 }
 
-/// How many robots are held, and what organisations have used, as seen from time to time.
+/// How many robots are held, how much waits, and what organisations have used, as seen from time to time.
 pub struct PaceSeen<'a> {
-    /// Held robots.
-    pub holds: &'a Holds,
+    /// The robots of each platform, in the order of [`Platform::ALL`].
+    pub robots: &'a [Swept; 4],
     /// Organisations.
     pub groups: &'a [GroupStatus],
 }
@@ -269,18 +290,44 @@ pub struct PaceSeen<'a> {
 impl PaceSeen<'_> {
     /// Notes it.
     pub fn emit(&self, telemetry: &Telemetry) {
-        for (platform, causes) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.holds) {
-            for (cause, count) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(causes) {
-                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(*count);
+        for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
+            for (cause, count) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(robots.held) {
+                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(count.into());
             }
+            let (on, seconds) = (OnPlatform { platform }, robots.drained_in.as_secs_f64());
+            telemetry.deliveries_waiting.get_or_create(&on).set(whole(robots.waiting));
+            telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
         // Subscriptions may name as many others as they like.
         for one in self.groups.iter().filter(|one| one.configured) {
             let group = OfGroup { group: one.name.to_string() };
-            telemetry.group_used.get_or_create(&group).set(i64::try_from(one.used).unwrap_or(i64::MAX));
+            telemetry.group_used.get_or_create(&group).set(whole(one.used));
             if let Some(monthly) = one.monthly {
-                telemetry.group_monthly.get_or_create(&group).set(i64::try_from(monthly).unwrap_or(i64::MAX));
+                telemetry.group_monthly.get_or_create(&group).set(whole(monthly));
             }
+        }
+    }
+}
+
+/// A count as gauges take it.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// How many messages lie ready in the broker's queues, as seen from time to time.
+pub struct QueuesSeen<'a> {
+    /// Each queue of the topology without the prefix; nothing if there was no answer.
+    pub depths: &'a [(String, u32)],
+}
+
+impl QueuesSeen<'_> {
+    /// Notes it; what is not known is not shown.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if self.depths.is_empty() {
+            telemetry.queue_messages.clear();
+        }
+        for (queue, depth) in self.depths {
+            telemetry.queue_messages.get_or_create(&InQueue { queue: queue.clone() }).set((*depth).into());
         }
     }
 }

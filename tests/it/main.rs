@@ -21,6 +21,7 @@ mod explain;
 mod leaks;
 mod limits;
 mod message;
+mod metrics;
 mod overflow;
 mod pacing;
 mod parts;
