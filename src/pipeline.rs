@@ -174,11 +174,15 @@ impl Pipeline {
             Ok(event) => Arc::new(event),
             Err(refused) => return self.bury(refused.0, identity, refused.1, receipt).await,
         };
+        let decoded = parts.clock.now();
         let due_at = (event.received_at > now).then_some(event.received_at);
-        self.expand(&event, due_at, identity, redelivered, receipt).await
+        let deliveries = self.expand(&event, due_at, identity, redelivered, receipt).await?;
+        let expanded = parts.clock.now();
+        events::EventExpanded { event: &event, received: now, decoded, expanded, deliveries }.emit(&parts.telemetry);
+        Ok(())
     }
 
-    /// A delivery for everybody who wants the event. If it is not due yet, they wait, each alone.
+    /// A delivery for everybody who wants the event; says how many. If it is not due yet, they wait, each alone.
     async fn expand(
         self: &Arc<Self>,
         event: &Arc<Event>,
@@ -186,10 +190,10 @@ impl Pipeline {
         identity: Identity,
         redelivered: bool,
         receipt: Receipt,
-    ) -> Result<(), Stuck> {
+    ) -> Result<u32, Stuck> {
         let done: std::collections::HashSet<_> = identity.done.iter().copied().collect();
         let tally = Arc::new(Tally::new(identity, receipt));
-        let (mut after, mut heard) = (None, 0);
+        let (mut after, mut heard, mut deliveries) = (None, 0, 0);
         loop {
             let page = self.parts.subscriptions.page(&event.topic, after).await?;
             for recipient in page.recipients {
@@ -208,6 +212,7 @@ impl Pipeline {
                 let delivery = Delivery { due_at, part: Part { at, of: None }, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
+                deliveries += 1;
                 let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
                 let room = Arc::clone(held).acquire_owned().await.ok();
                 self.set_out(delivery, recipient, &tally, room);
@@ -224,7 +229,7 @@ impl Pipeline {
         if tally.is_closed() {
             self.progressed(&tally);
         }
-        Ok(())
+        Ok(deliveries)
     }
 
     /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
@@ -327,7 +332,9 @@ impl Pipeline {
         if let Some(step) = step {
             self.outbox.store(step).await?;
         }
-        events::DeliverySettled::of(&settled, &settlement, now).emit(&self.parts.telemetry);
+        let stored = self.parts.clock.now();
+        events::DeliverySettled { delivery: &settled, settlement: &settlement, now, stored }
+            .emit(&self.parts.telemetry);
         Ok(())
     }
 
@@ -339,7 +346,8 @@ impl Pipeline {
         why: Undecodable,
         receipt: Receipt,
     ) -> Result<(), Stuck> {
-        events::EventUndecodable { topic: &published.routing_key, code: why.code, detail: &why.detail }
+        let (event, at) = (&identity.event, self.parts.clock.now());
+        events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
         let step = NextStep::DeadEvent {
             published: Box::new(published),
@@ -347,7 +355,7 @@ impl Pipeline {
             generation: identity.generation,
             code: why.code.to_owned(),
             detail: why.detail,
-            at: self.parts.clock.now(),
+            at,
         };
         self.outbox.store(step).await?;
         // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.

@@ -173,7 +173,7 @@ impl Pipeline {
                     permit.leaves(part.is_followed())?;
                     let waited = parts.pace.now().since(asked_at);
                     let after = first.then(|| now.since(delivery.event.received_at));
-                    events::DeliveryLeft { platform: delivery.platform, waited, after }.emit(&parts.telemetry);
+                    events::DeliveryLeft { delivery, waited, after, now }.emit(&parts.telemetry);
                     let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
                     (part, (attempted, parts.clock.now().since(now)))
                 }
@@ -184,8 +184,8 @@ impl Pipeline {
         if let Some(seconds) = skew {
             events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
         }
-        events::AttemptMade { platform: delivery.platform, answer: &answer, took, folded: folded.len() }
-            .emit(&parts.telemetry);
+        let now = parts.clock.now();
+        events::AttemptMade { delivery, answer: &answer, took, folded: folded.len(), now }.emit(&parts.telemetry);
         let place = permit.place();
         if folded.is_empty() {
             delivery.part = part;
@@ -215,9 +215,8 @@ impl Pipeline {
     /// A message that cannot be written for its platform is refused before it leaves.
     fn unsendable(&self, delivery: &mut Delivery, folded: Vec<Folded>, answer: Answer) -> Settlement {
         let parts = &self.parts;
-        let (platform, took) = (delivery.platform, Duration::ZERO);
-        events::AttemptMade { platform, answer: &answer, took, folded: folded.len() }.emit(&parts.telemetry);
-        let now = parts.clock.now();
+        let (took, now) = (Duration::ZERO, parts.clock.now());
+        events::AttemptMade { delivery, answer: &answer, took, folded: folded.len(), now }.emit(&parts.telemetry);
         for one in folded {
             let _ = one.tell.send(Outcome { answer: answer.clone(), resume: now });
         }

@@ -13,6 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::traces::{TraceError, TraceSettings, Traces};
 use crate::{
     domain::{DeadReason, Platform},
     pace::HoldCause,
@@ -110,6 +111,8 @@ pub struct Telemetry {
     pub(super) broker_up: Gauge,
     pub(super) broker_blocked: Gauge,
     pub(super) ledger_failures: Counter,
+    pub(super) trace_failures: Counter,
+    traces: Option<Traces>,
 }
 
 impl Default for Telemetry {
@@ -151,10 +154,30 @@ impl Telemetry {
             broker_up: Gauge::default(),
             broker_blocked: Gauge::default(),
             ledger_failures: Counter::default(),
+            trace_failures: Counter::default(),
+            traces: None,
         };
         telemetry.begin_at_zero();
         telemetry.register();
         telemetry
+    }
+
+    /// The same, with traces sent from now on; called on the runtime that sends them.
+    pub fn with_traces(mut self, settings: &TraceSettings) -> Result<Self, TraceError> {
+        self.traces = Some(Traces::begin(settings, self.trace_failures.clone())?);
+        Ok(self)
+    }
+
+    /// Leaves spans behind, if traces are sent.
+    pub(super) fn trace(&self, leave: impl FnOnce(&Traces)) {
+        if let Some(traces) = &self.traces {
+            leave(traces);
+        }
+    }
+
+    /// Sends what has not been sent of the traces; blocks for some seconds at most.
+    pub fn finish(&self) {
+        self.trace(Traces::finish);
     }
 
     /// The metrics in OpenMetrics text form.
@@ -249,6 +272,7 @@ impl Telemetry {
             "Times the ledger could not be written, each of which ended a session",
             self.ledger_failures.clone(),
         );
+        to.register("trace_failures", "Times the receiver of traces did not take spans", self.trace_failures.clone());
     }
 
     fn begin_at_zero(&self) {

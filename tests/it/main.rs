@@ -31,3 +31,4 @@ mod store_crash;
 mod support;
 mod template;
 mod timing;
+mod traces;

@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod emulator;
 pub mod letters;
 pub mod publisher;
+pub mod receiver;
 mod shared;
 
 pub use shared::{free_ports, until};
