@@ -19,7 +19,7 @@ use crate::{
     crypto::{KeyError, MasterKey},
     pipeline::Parts,
     store::{LedgerError, Store, StoreError},
-    telemetry::{LogHandle, Telemetry, events},
+    telemetry::{LogHandle, Telemetry, TraceError, events},
 };
 
 pub use parts::{Beyond, address, build, decoder, store_settings, topology_settings};
@@ -45,6 +45,9 @@ pub enum AppError {
     /// The HTTP client.
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The traces.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// A setting that only shows its mistake when it is used.
     #[error("{0}")]
     Setting(String),
@@ -55,7 +58,11 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until a signal ends it.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
-    let telemetry = Arc::new(Telemetry::new());
+    let telemetry = Telemetry::new();
+    let telemetry = Arc::new(match parts::trace_settings(&config) {
+        Some(settings) => telemetry.with_traces(&settings)?,
+        None => telemetry,
+    });
     let key = MasterKey::load(&config.key.file)?;
     let store = Store::open(&store_settings(&config), &key)?;
     store.rotate_in_background();
@@ -89,13 +96,14 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     stop.cancel();
     // The API has no work of its own to finish; a panic in it was logged when it happened.
     let _ = tokio::join!(serving, sweeping);
+    let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
     outcome
 }
 
 async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-        let (holds, groups) = (parts.pace.sweep(), parts.pace.groups());
-        events::PaceSeen { holds: &holds, groups: &groups }.emit(&parts.telemetry);
+        let (robots, groups) = (parts.pace.sweep(), parts.pace.groups());
+        events::PaceSeen { robots: &robots, groups: &groups }.emit(&parts.telemetry);
         let turning = Arc::clone(&parts);
         let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.restate());
         match tokio::task::spawn_blocking(turn).await {

@@ -181,11 +181,15 @@ impl Pipeline {
                 return Ok(());
             }
         };
+        let decoded = parts.clock.now();
         let due_at = (event.received_at > now).then_some(event.received_at);
-        self.expand(&event, due_at, identity, redelivered, receipt).await
+        let deliveries = self.expand(&event, due_at, identity, redelivered, receipt).await?;
+        let expanded = parts.clock.now();
+        events::EventExpanded { event: &event, received: now, decoded, expanded, deliveries }.emit(&parts.telemetry);
+        Ok(())
     }
 
-    /// A delivery for everybody who wants the event. If it is not due yet, they wait, each alone.
+    /// A delivery for everybody who wants the event; says how many. If it is not due yet, they wait, each alone.
     async fn expand(
         self: &Arc<Self>,
         event: &Arc<Event>,
@@ -193,10 +197,10 @@ impl Pipeline {
         identity: Identity,
         redelivered: bool,
         receipt: Receipt,
-    ) -> Result<(), Stuck> {
+    ) -> Result<u32, Stuck> {
         let done: std::collections::HashSet<_> = identity.done.iter().copied().collect();
         let tally = Arc::new(Tally::new(identity, receipt));
-        let (mut after, mut heard) = (None, 0);
+        let (mut after, mut heard, mut deliveries) = (None, 0, 0);
         loop {
             let page = self.parts.subscriptions.page(&event.topic, after).await?;
             for recipient in page.recipients {
@@ -215,6 +219,7 @@ impl Pipeline {
                 let mut delivery = Delivery { due_at, part: Part { at, of: None }, ..fresh };
                 self.recover(&delivery, redelivered);
                 tally.opened();
+                deliveries += 1;
                 let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
                 let room = Arc::clone(held).acquire_owned().await.ok();
                 let start = match settle::only_receipt_missing(&done, recipient.subscription) {
@@ -235,7 +240,7 @@ impl Pipeline {
         if tally.is_closed() {
             self.progressed(&tally);
         }
-        Ok(())
+        Ok(deliveries)
     }
 
     /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
@@ -340,25 +345,28 @@ impl Pipeline {
             }
         };
         self.store(step, receipt).await?;
-        events::DeliverySettled::of(&settled, &settlement, now).emit(&self.parts.telemetry);
+        let stored = self.parts.clock.now();
+        events::DeliverySettled { delivery: &settled, settlement: &settlement, now, stored }
+            .emit(&self.parts.telemetry);
         Ok(())
     }
 
     /// An event that cannot be read becomes a dead letter, and the daemon goes on.
     fn bury(self: &Arc<Self>, published: Published, identity: Identity, why: Undecodable, receipt: Receipt) {
-        events::EventUndecodable { topic: &published.routing_key, code: why.code, detail: &why.detail }
+        let (event, at) = (&identity.event, self.parts.clock.now());
+        events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
-        let (event, generation, now) = (&identity.event, identity.generation, self.parts.clock.now());
+        let generation = identity.generation;
         let told = self
             .is_told(&published)
-            .then(|| DeliveryReceipt::of_unread(&published, event, generation, (why.code, &why.detail), now));
+            .then(|| DeliveryReceipt::of_unread(&published, event, generation, (why.code, &why.detail), at));
         let step = NextStep::DeadEvent {
             published: Box::new(published),
             event: event.to_string(),
             generation,
             code: why.code.to_owned(),
             detail: why.detail,
-            at: now,
+            at,
         };
         // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.
         let named = identity.made.is_none();

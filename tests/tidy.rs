@@ -52,9 +52,10 @@ fn fail(broken: &[String]) {
 
 #[test]
 fn an_outside_library_is_named_by_its_room_alone() {
-    let owners: [(&str, &[&str]); 19] = [
+    let owners: [(&str, &[&str]); 23] = [
         ("lapin::", &["broker"]),
-        ("reqwest::", &["send"]),
+        // To the platforms, and to the receiver of traces.
+        ("reqwest::", &["send", "telemetry"]),
         ("governor::", &["pace"]),
         ("pulldown_cmark::", &["platforms"]),
         ("minijinja::", &["fanout"]),
@@ -65,6 +66,10 @@ fn an_outside_library_is_named_by_its_room_alone() {
         ("cookie::", &["admin"]),
         ("clap::", &["cli"]),
         ("prometheus_client::", &["telemetry"]),
+        ("opentelemetry::", &["telemetry"]),
+        ("opentelemetry_http::", &["telemetry"]),
+        ("opentelemetry_otlp::", &["telemetry"]),
+        ("opentelemetry_sdk::", &["telemetry"]),
         ("tracing_subscriber::", &["telemetry"]),
         ("toml::", &["config"]),
         ("comfy_table::", &["cli"]),

@@ -18,7 +18,7 @@ use crate::{
     send::{Courier, CourierSettings, Post, Sender},
     settle::RetryPolicy,
     store::{Journal, JournalSettings, Ledger, LedgerSettings, Settings as StoreSettings},
-    telemetry::Telemetry,
+    telemetry::{Telemetry, TraceSettings},
 };
 
 /// Where the broker is.
@@ -84,6 +84,16 @@ pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppErro
     });
     let tcp = config.admin.listen.clone().zip(token.transpose()?);
     Ok(admin::Settings { socket: config.admin.socket.clone(), tcp, console: config.admin.console })
+}
+
+/// Where traces go, if they go anywhere.
+pub(super) fn trace_settings(config: &Config) -> Option<TraceSettings> {
+    let trace = &config.trace;
+    trace.otlp_endpoint.clone().map(|endpoint| TraceSettings {
+        endpoint,
+        sample_ratio: trace.sample_ratio,
+        service_name: trace.service_name.clone(),
+    })
 }
 
 /// What lies beyond the pipeline's seams to subscriptions and network, and what time it is.

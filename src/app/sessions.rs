@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{AppError, parts};
 use crate::{
-    broker::{BrokerError, Ended, Session, Settings, Topology},
+    broker::{BrokerError, Depths, Ended, Session, Settings, Topology},
     config::Config,
     domain::Moment,
     pipeline::{Parts, Pipeline},
@@ -120,6 +120,7 @@ async fn serve(
     let ended = session.ended.clone();
     let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
     let blocked = tokio::spawn(watch_blocked(session.blocked.clone(), Arc::clone(&parts.telemetry)));
+    let depths = tokio::spawn(watch_depths(session.depths.clone(), Arc::clone(&parts.telemetry)));
 
     let leave = CancellationToken::new();
     let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
@@ -149,6 +150,10 @@ async fn serve(
         tracing::warn!("what was settled last could not be recorded in time; it comes back");
     }
     blocked.abort();
+    depths.abort();
+    // Nothing is seen of the queues any longer, and what was seen is not said again.
+    let _ = depths.await;
+    events::QueuesSeen { depths: &[] }.emit(&parts.telemetry);
     let cause = ended.cause();
     session.close().await;
     cause
@@ -187,6 +192,12 @@ async fn watch_committer(committed: JoinHandle<Result<(), NotRecorded>>, ended: 
 async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Telemetry>) {
     while blocked.changed().await.is_ok() {
         events::BrokerBlocked { blocked: *blocked.borrow() }.emit(&telemetry);
+    }
+}
+
+async fn watch_depths(mut depths: watch::Receiver<Depths>, telemetry: Arc<Telemetry>) {
+    while depths.changed().await.is_ok() {
+        events::QueuesSeen { depths: &depths.borrow() }.emit(&telemetry);
     }
 }
 

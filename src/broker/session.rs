@@ -24,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Address, BrokerError, Carried, Declare, Message,
     acks::AckBook,
-    declare, envelope,
+    declare,
+    depths::{self, Depths},
+    envelope,
     error::{while_connecting, while_declaring},
     properties,
     publisher::{Order, Publisher},
@@ -102,7 +104,9 @@ pub struct Session {
     pub ended: Ended,
     /// Whether the broker has asked publishers to stop for a while.
     pub blocked: watch::Receiver<bool>,
-    consuming: Connection,
+    /// How much lies in the queues.
+    pub depths: watch::Receiver<Depths>,
+    consuming: Arc<Connection>,
     publishing: Connection,
 }
 
@@ -158,14 +162,16 @@ impl Session {
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
         let outbox = Arc::new(BrokerOutbox { session: id, steps, receipts, channels, ended: ended.clone() });
-        Ok(Self { intake, outbox, ended, blocked, consuming, publishing })
+        let consuming = Arc::new(consuming);
+        let depths = depths::watch(&consuming, &at, topology, &ended);
+        Ok(Self { intake, outbox, ended, blocked, depths, consuming, publishing })
     }
 
     /// Closes both connections. What was not acked comes back to the next session.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
         let closing =
-            join_all([&self.consuming, &self.publishing].map(|connection| connection.close(200, "goodbye".into())));
+            join_all([&*self.consuming, &self.publishing].map(|connection| connection.close(200, "goodbye".into())));
         // A broker that is gone answers no goodbye.
         let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
     }

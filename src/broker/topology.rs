@@ -85,6 +85,12 @@ impl Topology {
         format!("{}.{rest}", self.settings.prefix)
     }
 
+    /// A name without the prefix.
+    #[must_use]
+    pub fn without_prefix<'a>(&self, name: &'a str) -> &'a str {
+        name.strip_prefix(&self.settings.prefix).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
+    }
+
     /// Where publishers publish, with the topic as routing key; also the name of its queue.
     #[must_use]
     pub fn publish(&self) -> String {

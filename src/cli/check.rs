@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use super::{client::Client, exit::Failure, offline, screen::print};
-use crate::{app, broker, broker::Topology, config::Config, crypto::MasterKey, telemetry::with_causes};
+use crate::{
+    app, broker,
+    broker::Topology,
+    config::Config,
+    crypto::MasterKey,
+    telemetry::{TraceError, with_causes},
+};
 
 /// Tries key, store and broker, and says of each how it is. The worst of them is the answer.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
@@ -45,7 +51,9 @@ pub(super) fn daemon_failure(error: &app::AppError) -> Failure {
         app::AppError::Store(error) => offline::store_failure(error),
         app::AppError::Broker(error) => super::broker_failure(error),
         app::AppError::Admin(_) => Failure::Unavailable(message),
-        app::AppError::Setting(_) => Failure::Usage(message),
-        app::AppError::Ledger(_) | app::AppError::Client(_) => Failure::Internal(message),
+        app::AppError::Setting(_) | app::AppError::Trace(TraceError::Exporter(_)) => Failure::Usage(message),
+        app::AppError::Ledger(_) | app::AppError::Client(_) | app::AppError::Trace(TraceError::Client(_)) => {
+            Failure::Internal(message)
+        }
     }
 }

@@ -83,6 +83,16 @@ pub(super) fn origin(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
+/// The address of an OTLP receiver.
+pub(super) fn receiver(text: &str) -> Parsed<Url> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment".to_owned());
+    }
+    Ok(url)
+}
+
 /// One of a few words.
 pub(super) fn one_of<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Parsed<T> {
     move |text| {

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    parse::{duration, number, one_of, origin, path, prefix, share, some_duration, text, time_zone, window},
+    parse::{duration, number, one_of, origin, path, prefix, receiver, share, some_duration, text, time_zone, window},
     reader::Reader,
 };
 use crate::{
@@ -50,6 +50,8 @@ pub struct Config {
     pub admin: AdminSection,
     /// `[log]`
     pub log: LogSection,
+    /// `[trace]`
+    pub trace: TraceSection,
     /// `[shutdown]`
     pub shutdown: ShutdownSection,
 }
@@ -198,6 +200,17 @@ pub struct LogSection {
     pub level: String,
 }
 
+/// Traces.
+#[derive(Clone, Debug)]
+pub struct TraceSection {
+    /// Where they are sent; nowhere without it.
+    pub otlp_endpoint: Option<Url>,
+    /// Of which share of the events, if the publisher does not say.
+    pub sample_ratio: f64,
+    /// As what the daemon is shown.
+    pub service_name: String,
+}
+
 /// The end of the daemon.
 #[derive(Clone, Debug)]
 pub struct ShutdownSection {
@@ -286,6 +299,11 @@ impl Config {
                     one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
                 ),
                 level: r.one("log", "level", "info".to_owned(), text),
+            },
+            trace: TraceSection {
+                otlp_endpoint: r.maybe("trace", "otlp_endpoint", receiver),
+                sample_ratio: r.one("trace", "sample_ratio", 1.0, share),
+                service_name: r.one("trace", "service_name", "roomcast".to_owned(), text),
             },
             shutdown: ShutdownSection { drain: r.one("shutdown", "drain", seconds(20), duration) },
         }

@@ -55,6 +55,20 @@ pub enum DeadReason {
     Poison,
 }
 
+impl Settlement {
+    /// The name in metrics, logs and traces.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Deferred { .. } => "deferred",
+            Self::Retried { .. } => "retried",
+            Self::Dead { .. } => "dead",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 impl DeadReason {
     /// Every reason.
     pub const ALL: [Self; 8] = [

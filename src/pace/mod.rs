@@ -35,7 +35,7 @@ pub use hold::{Hold, HoldCause};
 pub use notebook::{NotNoted, Note, Notebook};
 pub use permit::{Changes, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
-pub use status::{Holds, Outlook, RobotStatus};
+pub use status::{Outlook, RobotStatus, Swept};
 
 /// What bounds sending.
 #[derive(Clone, Debug)]
@@ -74,12 +74,15 @@ impl Pace {
         let floor = match ask.group.map(|group| self.0.allowance(group, false)) {
             None | Some(Allowance::Open) => Moment::default(),
             Some(Allowance::Until(due)) => due,
-            Some(Allowance::Dead) => return Asked(First::Turn(Turn::BudgetSpent)),
+            Some(Allowance::Dead) => return Asked { first: First::Turn(Turn::BudgetSpent), at: self.now() },
         };
-        let mut seat = None;
-        let act = |lane: &mut lane::Lane, now, rules: &lane::Rules<'_>| lane.admit(now, floor, ask, &mut seat, rules);
+        let (mut seat, mut at) = (None, Moment::default());
+        let act = |lane: &mut lane::Lane, now, rules: &lane::Rules<'_>| {
+            at = now;
+            lane.admit(now, floor, ask, &mut seat, rules)
+        };
         let admission = self.0.lane(ask.robot, ask.platform, act);
-        Asked(match (admission, seat) {
+        let first = match (admission, seat) {
             (Admission::Go(place), _) => First::Go(self.permit(ask, place)),
             (Admission::Wait(key), Some(seat)) => {
                 First::Wait(Waiting { pace: Arc::clone(&self.0), robot: ask.robot, key }, seat)
@@ -88,14 +91,15 @@ impl Pace {
             (Admission::Superseded, _) => First::Turn(Turn::Superseded),
             // Who has to wait was given a seat.
             (Admission::Wait(_), None) => First::Turn(Turn::Left),
-        })
+        };
+        Asked { first, at }
     }
 
     /// Waits for the turn of a delivery that has asked, if it comes soon, and no longer than until `leave`.
     ///
     /// Cancel safe: a delivery that stops waiting leaves nothing behind but a slot that passes unused.
     pub async fn turn(&self, ask: &Ask<'_>, asked: Asked, leave: &CancellationToken) -> Turn {
-        match asked.0 {
+        match asked.first {
             First::Go(permit) => self.go(ask, permit, Vec::new(), leave).await,
             First::Wait(waiting, seat) => self.wait(ask, &waiting, &seat, leave).await,
             First::Turn(turn) => turn,
@@ -196,7 +200,18 @@ async fn sleep(until: Option<tokio::time::Instant>) {
 }
 
 /// What a delivery that has asked was told; dropped, it has not asked.
-pub struct Asked(First);
+pub struct Asked {
+    first: First,
+    at: Moment,
+}
+
+impl Asked {
+    /// When it asked, in the pace's own time.
+    #[must_use]
+    pub const fn at(&self) -> Moment {
+        self.at
+    }
+}
 
 enum First {
     Go(Permit),

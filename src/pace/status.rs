@@ -28,8 +28,16 @@ pub struct RobotStatus {
     pub held_for: Option<Duration>,
 }
 
-/// How many robots are left alone, by platform in the order of [`Platform::ALL`] and cause in the order of [`HoldCause::ALL`].
-pub type Holds = [[i64; 4]; 4];
+/// What all robots of one platform are doing together, as a sweep finds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many robots are left alone, by cause in the order of [`HoldCause::ALL`].
+    pub held: [u32; 4],
+    /// How many deliveries wait for their turn, in memory and in the broker; after a restart as many as are known of.
+    pub waiting: u64,
+    /// In how long the last of them can leave; zero if none waits.
+    pub drained_in: Duration,
+}
 
 /// What would become of messages that came now.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +50,17 @@ pub struct Outlook {
     pub hold: Option<Hold>,
     /// The organisation's month is used up, and the setting is not to wait for the next.
     pub out_of_budget: bool,
+}
+
+impl Swept {
+    fn add(&mut self, robot: &RobotStatus) {
+        if let Some(hold) = robot.hold {
+            let cause = HoldCause::ALL.into_iter().zip(&mut self.held).find(|(cause, _)| *cause == hold.cause);
+            cause.into_iter().for_each(|(_, held)| *held += 1);
+        }
+        self.waiting += u64::from(robot.waiting);
+        self.drained_in = self.drained_in.max(robot.drained_in);
+    }
 }
 
 impl Pace {
@@ -93,23 +112,20 @@ impl Pace {
         self.0.groups().status(self.now())
     }
 
-    /// Forgets robots about which there is nothing to remember, and counts those that are left alone. Called from time to time; costs a look
-    /// at each robot.
-    pub fn sweep(&self) -> Holds {
-        let (now, mut holds) = (self.now(), Holds::default());
-        self.0.retain(|_, lane, rules| {
-            let keep = !lane.is_idle(now, rules);
-            if let (true, Some(hold)) = (keep, lane.hold()) {
-                let platform = Platform::ALL.iter().position(|one| *one == lane.platform());
-                let cause = HoldCause::ALL.iter().position(|one| *one == hold.cause);
-                if let (Some(platform), Some(cause)) = (platform, cause)
-                    && let Some(count) = holds.get_mut(platform).and_then(|of| of.get_mut(cause))
-                {
-                    *count += 1;
-                }
+    /// Forgets robots about which there is nothing to remember, and says what the others do, by platform in the order of [`Platform::ALL`]. Called from
+    /// time to time; costs a look at each robot.
+    pub fn sweep(&self) -> [Swept; 4] {
+        let (now, mut swept) = (self.now(), [Swept::default(); 4]);
+        self.0.retain(|robot, lane, rules| {
+            if lane.is_idle(now, rules) {
+                return false;
             }
-            keep
+            let of = Platform::ALL.into_iter().zip(&mut swept).find(|(platform, _)| *platform == lane.platform());
+            if let Some((_, swept)) = of {
+                swept.add(&lane.status(robot, now, rules));
+            }
+            true
         });
-        holds
+        swept
     }
 }

@@ -609,6 +609,31 @@ async fn an_idle_robot_is_forgotten_and_a_busy_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_says_how_much_waits_on_each_platform_and_for_how_long() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let ask = asking(1);
+    for _ in 0..3 {
+        assert!(matches!(ask.turn(&pace).await, Turn::Later(_)));
+    }
+    let [dingtalk, others @ ..] = pace.sweep();
+    assert_eq!((dingtalk.waiting, dingtalk.drained_in.as_secs(), dingtalk.held), (3, 180, [0; 4]));
+    assert_eq!(others, [Swept::default(); 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_knows_since_when() {
+    let pace = pace(&[(1, 1)], (60, 600));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let (next, began) = (asking(1), pace.now());
+    let asked = pace.ask(&next.ask());
+    let at = asked.at();
+    let turn = pace.turn(&next.ask(), asked, &CancellationToken::new()).await;
+    assert!(matches!(turn, Turn::Go(..)));
+    assert_eq!((at, pace.now().since(at).as_secs()), (began, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_limits_hold_for_what_comes_from_then_on() {
     let pace = pace(&[(1, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;

@@ -106,12 +106,13 @@ impl Pipeline {
             Start::Sleeps(..) => return Ok(self.leave_as_it_is(delivery)),
         };
         loop {
+            let asked_at = asked.at();
             let turn = {
                 let ask = asking(delivery, recipient, place);
                 self.parts.pace.turn(&ask, asked, &self.leave).await
             };
             let Turn::Go(permit, folded) = turn else { return self.not_now(delivery, turn).await };
-            match self.attempt(delivery, recipient, permit, folded).await? {
+            match self.attempt(delivery, recipient, asked_at, (permit, folded)).await? {
                 Attempt::Settled(settlement) => return Ok(settlement),
                 Attempt::Followed(next, asked_next) => {
                     tally.said(settle::mark_of_part(delivery.subscription, delivery.part.at - 1));
@@ -143,8 +144,8 @@ impl Pipeline {
         &self,
         delivery: &mut Delivery,
         recipient: &Recipient,
-        mut permit: Permit,
-        folded: Vec<Folded>,
+        asked_at: Moment,
+        (mut permit, folded): (Permit, Vec<Folded>),
     ) -> Result<Attempt, Stuck> {
         let parts = &self.parts;
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
@@ -164,11 +165,15 @@ impl Pipeline {
             let _slot = parts.in_flight.acquire().await;
             let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock);
             let now = parts.clock.now();
+            let first = delivery.first_attempt_at.is_none();
             delivery.first_attempt_at.get_or_insert(now);
             match ready {
                 Ok(ready) => {
                     let part = ready.part;
                     permit.leaves(part.is_followed())?;
+                    let waited = parts.pace.now().since(asked_at);
+                    let after = first.then(|| now.since(delivery.event.received_at));
+                    events::DeliveryLeft { delivery, waited, after, now }.emit(&parts.telemetry);
                     let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
                     (part, (attempted, parts.clock.now().since(now)))
                 }
@@ -179,8 +184,8 @@ impl Pipeline {
         if let Some(seconds) = skew {
             events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
         }
-        events::AttemptMade { platform: delivery.platform, answer: &answer, took, folded: folded.len() }
-            .emit(&parts.telemetry);
+        let now = parts.clock.now();
+        events::AttemptMade { delivery, answer: &answer, took, folded: folded.len(), now }.emit(&parts.telemetry);
         let place = permit.place();
         if folded.is_empty() {
             delivery.part = part;
@@ -210,9 +215,8 @@ impl Pipeline {
     /// A message that cannot be written for its platform is refused before it leaves.
     fn unsendable(&self, delivery: &mut Delivery, folded: Vec<Folded>, answer: Answer) -> Settlement {
         let parts = &self.parts;
-        let (platform, took) = (delivery.platform, Duration::ZERO);
-        events::AttemptMade { platform, answer: &answer, took, folded: folded.len() }.emit(&parts.telemetry);
-        let now = parts.clock.now();
+        let (took, now) = (Duration::ZERO, parts.clock.now());
+        events::AttemptMade { delivery, answer: &answer, took, folded: folded.len(), now }.emit(&parts.telemetry);
         for one in folded {
             let _ = one.tell.send(Outcome { answer: answer.clone(), resume: now });
         }

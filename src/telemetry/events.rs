@@ -1,14 +1,19 @@
 //! The things that happen. Per delivery they cost a few atomic additions; text is made only where the level asks for it.
 
+mod broker;
+
 use std::{sync::atomic::Ordering, time::Duration};
 
+use prometheus_client::metrics::counter::Counter;
+
+pub use self::broker::{BrokerBlocked, BrokerConnected, BrokerLost, QueuesSeen};
 use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, Settled, Telemetry};
 use crate::{
     domain::{
-        Answer, DeadReason, Delivery, EventId, GroupName, Moment, Platform, RobotId, Settlement, SubscriptionId,
-        Unwanted,
+        Answer, DeadReason, Delivery, Event, EventId, GroupName, Moment, Platform, Published, RobotId, Settlement,
+        SubscriptionId, Unwanted,
     },
-    pace::{Changes, GroupStatus, Hold, HoldCause, Holds},
+    pace::{Changes, GroupStatus, Hold, HoldCause, Swept},
 };
 
 /// An event was received.
@@ -29,8 +34,12 @@ impl EventReceived {
 
 /// A message was no readable event.
 pub struct EventUndecodable<'a> {
-    /// Its routing key.
-    pub topic: &'a str,
+    /// The message.
+    pub published: &'a Published,
+    /// Its name.
+    pub event: &'a EventId,
+    /// When that was found.
+    pub at: Moment,
     /// What kind of mistake.
     pub code: &'a str,
     /// Where the mistake is; it may hold a piece of the publisher's text, so it is logged at `debug` only.
@@ -41,8 +50,32 @@ impl EventUndecodable<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_undecodable.inc();
-        tracing::warn!(event.topic = self.topic, code = self.code, "an event cannot be read and becomes a dead letter");
-        tracing::debug!(event.topic = self.topic, detail = self.detail, "why the event cannot be read");
+        telemetry.trace(|traces| traces.undecodable(self));
+        let topic = &self.published.routing_key;
+        tracing::warn!(event.topic = topic, code = self.code, "an event cannot be read and becomes a dead letter");
+        tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
+    }
+}
+
+/// All deliveries of an event have set out.
+pub struct EventExpanded<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// When it was received.
+    pub received: Moment,
+    /// When it was read.
+    pub decoded: Moment,
+    /// When the last delivery had set out.
+    pub expanded: Moment,
+    /// How many there are.
+    pub deliveries: u32,
+}
+
+impl EventExpanded<'_> {
+    /// Logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.trace(|traces| traces.expanded(self));
+        tracing::debug!(event.id = %self.event.id, event.topic = %self.event.topic, deliveries = self.deliveries, "an event is expanded");
     }
 }
 
@@ -80,28 +113,22 @@ impl DeliveryFiltered<'_> {
 
 /// A delivery is settled, and its next step, if it has one, is stored.
 pub struct DeliverySettled<'a> {
-    delivery: &'a Delivery,
-    settlement: &'a Settlement,
-    now: Moment,
+    /// The delivery.
+    pub delivery: &'a Delivery,
+    /// Its settlement.
+    pub settlement: &'a Settlement,
+    /// When it was settled.
+    pub now: Moment,
+    /// When its next step was stored.
+    pub stored: Moment,
 }
 
-impl<'a> DeliverySettled<'a> {
-    /// Of this delivery.
-    #[must_use]
-    pub const fn of(delivery: &'a Delivery, settlement: &'a Settlement, now: Moment) -> Self {
-        Self { delivery, settlement, now }
-    }
-
+impl DeliverySettled<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.delivery.platform.as_str();
-        let outcome = match self.settlement {
-            Settlement::Done => "done",
-            Settlement::Deferred { .. } => "deferred",
-            Settlement::Retried { .. } => "retried",
-            Settlement::Dead { .. } => "dead",
-            Settlement::Dropped => "dropped",
-        };
+        let outcome = self.settlement.as_str();
+        telemetry.trace(|traces| traces.settled(self));
         telemetry.deliveries.get_or_create(&Settled { platform, outcome }).inc();
         match self.settlement {
             Settlement::Done => {
@@ -147,22 +174,49 @@ impl<'a> DeliverySettled<'a> {
     }
 }
 
+/// A delivery leaves for its platform.
+pub struct DeliveryLeft<'a> {
+    /// The delivery.
+    pub delivery: &'a Delivery,
+    /// How long it waited in memory, from taking its place in its robot's lane.
+    pub waited: Duration,
+    /// How long after its event was received, if it leaves for the first time.
+    pub after: Option<Duration>,
+    /// When it leaves.
+    pub now: Moment,
+}
+
+impl DeliveryLeft<'_> {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.trace(|traces| traces.left(self));
+        let on = OnPlatform { platform: self.delivery.platform.as_str() };
+        telemetry.pace_wait_seconds.get_or_create(&on).observe(self.waited.as_secs_f64());
+        if let Some(after) = self.after {
+            telemetry.first_attempt_after_seconds.get_or_create(&on).observe(after.as_secs_f64());
+        }
+    }
+}
+
 /// An attempt was answered.
 pub struct AttemptMade<'a> {
-    /// On which platform.
-    pub platform: Platform,
+    /// The delivery.
+    pub delivery: &'a Delivery,
     /// With which outcome.
     pub answer: &'a Answer,
     /// How long it took.
     pub took: Duration,
     /// For how many deliveries it spoke besides its own.
     pub folded: usize,
+    /// When it was answered.
+    pub now: Moment,
 }
 
 impl AttemptMade<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let platform = self.platform.as_str();
+        telemetry.trace(|traces| traces.attempted(self));
+        let platform = self.delivery.platform.as_str();
         let verdict = self.answer.verdict.as_str();
         telemetry.attempts.get_or_create(&Attempted { platform, verdict }).inc();
         telemetry.attempt_seconds.get_or_create(&OnPlatform { platform }).observe(self.took.as_secs_f64());
@@ -258,10 +312,10 @@ impl RobotLifted {
     }
 }
 
-/// How many robots are held, and what organisations have used, as seen from time to time.
+/// How many robots are held, how much waits, and what organisations have used, as seen from time to time.
 pub struct PaceSeen<'a> {
-    /// Held robots.
-    pub holds: &'a Holds,
+    /// The robots of each platform, in the order of [`Platform::ALL`].
+    pub robots: &'a [Swept; 4],
     /// Organisations.
     pub groups: &'a [GroupStatus],
 }
@@ -269,20 +323,28 @@ pub struct PaceSeen<'a> {
 impl PaceSeen<'_> {
     /// Notes it.
     pub fn emit(&self, telemetry: &Telemetry) {
-        for (platform, causes) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.holds) {
-            for (cause, count) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(causes) {
-                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(*count);
+        for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
+            for (cause, count) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(robots.held) {
+                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(count.into());
             }
+            let (on, seconds) = (OnPlatform { platform }, robots.drained_in.as_secs_f64());
+            telemetry.deliveries_waiting.get_or_create(&on).set(whole(robots.waiting));
+            telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
         // Subscriptions may name as many others as they like.
         for one in self.groups.iter().filter(|one| one.configured) {
             let group = OfGroup { group: one.name.to_string() };
-            telemetry.group_used.get_or_create(&group).set(i64::try_from(one.used).unwrap_or(i64::MAX));
+            telemetry.group_used.get_or_create(&group).set(whole(one.used));
             if let Some(monthly) = one.monthly {
-                telemetry.group_monthly.get_or_create(&group).set(i64::try_from(monthly).unwrap_or(i64::MAX));
+                telemetry.group_monthly.get_or_create(&group).set(whole(monthly));
             }
         }
     }
+}
+
+/// A count as gauges take it.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A platform's clock and ours differ by more than usual, or do not any longer.
@@ -356,63 +418,6 @@ impl ReceiptRefused<'_> {
     }
 }
 
-/// A session with the broker is open.
-pub struct BrokerConnected {
-    /// Which session of this process.
-    pub session: u64,
-    /// How long there was none before, in seconds; nothing for the first.
-    pub outage_seconds: Option<u64>,
-}
-
-impl BrokerConnected {
-    /// Counts and logs it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.broker_sessions.inc();
-        telemetry.broker_up.set(1);
-        match self.outage_seconds {
-            Some(seconds) => {
-                tracing::info!(session = self.session, outage_seconds = seconds, "connected to the broker again")
-            }
-            None => tracing::info!(session = self.session, "connected to the broker"),
-        }
-    }
-}
-
-/// There is no session with the broker; said once, however long it lasts.
-pub struct BrokerLost<'a> {
-    /// Why.
-    pub cause: &'a str,
-}
-
-impl BrokerLost<'_> {
-    /// Notes and logs it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.broker_up.set(0);
-        telemetry.broker_blocked.set(0);
-        tracing::warn!(cause = self.cause, "no session with the broker; trying again until there is one");
-    }
-}
-
-/// The broker has asked publishers to stop, or to go on.
-pub struct BrokerBlocked {
-    /// To stop.
-    pub blocked: bool,
-}
-
-impl BrokerBlocked {
-    /// Notes and logs it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.broker_blocked.set(i64::from(self.blocked));
-        if self.blocked {
-            tracing::warn!(
-                "the broker blocks publishers (memory or disk alarm): deliveries go on, deferrals and dead letters wait"
-            );
-        } else {
-            tracing::info!("the broker takes messages again");
-        }
-    }
-}
-
 /// The ledger could not be written; nothing is acked until it can.
 pub struct LedgerFailed<'a> {
     /// Why.
@@ -444,5 +449,31 @@ impl SignInRefused {
     /// Logs it.
     pub fn emit(&self) {
         tracing::warn!("somebody showed a wrong token to the console");
+    }
+}
+
+/// The receiver of traces did not take spans, or takes them again.
+pub struct SpansRefused<'a> {
+    /// Why not; nothing if it takes them again.
+    pub cause: Option<&'a str>,
+    /// Whether that was otherwise before.
+    pub news: bool,
+}
+
+impl SpansRefused<'_> {
+    /// Counts and logs it. It happens beside the telemetry of which it is a part, so it is given its counter alone.
+    pub(super) fn emit(&self, refused: &Counter) {
+        match self.cause {
+            Some(cause) => {
+                refused.inc();
+                if self.news {
+                    tracing::warn!(
+                        cause,
+                        "the receiver of traces does not take them: they are lost until it does; deliveries go on"
+                    );
+                }
+            }
+            None => tracing::info!("the receiver of traces takes them again"),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The metrics: names, labels, and their values set to zero at start, so that a rate is known before the first thing happens.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -13,6 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::traces::{TraceError, TraceSettings, Traces};
 use crate::{
     domain::{DeadReason, Platform},
     pace::HoldCause,
@@ -57,6 +58,12 @@ pub(super) struct OfGroup {
     pub(super) group: String,
 }
 
+/// Queues are those of the topology.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct InQueue {
+    pub(super) queue: String,
+}
+
 #[derive(Clone)]
 pub(super) struct Hops;
 
@@ -88,6 +95,8 @@ pub struct Telemetry {
     pub(super) deliveries_filtered: Counter,
     pub(super) deliveries: Family<Settled, Counter>,
     pub(super) dead_letters: Family<Dead, Counter>,
+    pub(super) pace_wait_seconds: OfPlatform,
+    pub(super) first_attempt_after_seconds: OfPlatform,
     pub(super) attempts: Family<Attempted, Counter>,
     pub(super) attempt_seconds: OfPlatform,
     pub(super) delivered_after_seconds: OfPlatform,
@@ -95,6 +104,9 @@ pub struct Telemetry {
     pub(super) digests: Family<OnPlatform, Counter>,
     pub(super) robot_holds: Family<Held, Counter>,
     pub(super) robots_held: Family<Held, Gauge>,
+    pub(super) deliveries_waiting: Family<OnPlatform, Gauge>,
+    pub(super) deliveries_waiting_seconds: Family<OnPlatform, Gauge<f64, AtomicU64>>,
+    pub(super) queue_messages: Family<InQueue, Gauge>,
     pub(super) group_used: Family<OfGroup, Gauge>,
     pub(super) group_monthly: Family<OfGroup, Gauge>,
     pub(super) clock_skew_seconds: Family<OnPlatform, Gauge>,
@@ -107,6 +119,8 @@ pub struct Telemetry {
     pub(super) broker_up: Gauge,
     pub(super) broker_blocked: Gauge,
     pub(super) ledger_failures: Counter,
+    pub(super) trace_failures: Counter,
+    traces: Option<Traces>,
 }
 
 impl Default for Telemetry {
@@ -128,6 +142,8 @@ impl Telemetry {
             deliveries_filtered: Counter::default(),
             deliveries: Family::default(),
             dead_letters: Family::default(),
+            pace_wait_seconds: Family::new_with_constructor(Seconds),
+            first_attempt_after_seconds: Family::new_with_constructor(Seconds),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
             delivered_after_seconds: Family::new_with_constructor(Seconds),
@@ -135,6 +151,9 @@ impl Telemetry {
             digests: Family::default(),
             robot_holds: Family::default(),
             robots_held: Family::default(),
+            deliveries_waiting: Family::default(),
+            deliveries_waiting_seconds: Family::default(),
+            queue_messages: Family::default(),
             group_used: Family::default(),
             group_monthly: Family::default(),
             clock_skew_seconds: Family::default(),
@@ -146,10 +165,30 @@ impl Telemetry {
             broker_up: Gauge::default(),
             broker_blocked: Gauge::default(),
             ledger_failures: Counter::default(),
+            trace_failures: Counter::default(),
+            traces: None,
         };
         telemetry.begin_at_zero();
         telemetry.register();
         telemetry
+    }
+
+    /// The same, with traces sent from now on; called on the runtime that sends them.
+    pub fn with_traces(mut self, settings: &TraceSettings) -> Result<Self, TraceError> {
+        self.traces = Some(Traces::begin(settings, self.trace_failures.clone())?);
+        Ok(self)
+    }
+
+    /// Leaves spans behind, if traces are sent.
+    pub(super) fn trace(&self, leave: impl FnOnce(&Traces)) {
+        if let Some(traces) = &self.traces {
+            leave(traces);
+        }
+    }
+
+    /// Sends what has not been sent of the traces; blocks for some seconds at most.
+    pub fn finish(&self) {
+        self.trace(Traces::finish);
     }
 
     /// The metrics in OpenMetrics text form.
@@ -180,6 +219,16 @@ impl Telemetry {
         );
         to.register("deliveries", "Deliveries settled, by outcome", self.deliveries.clone());
         to.register("dead_letters", "Deliveries given up, by reason", self.dead_letters.clone());
+        to.register(
+            "pace_wait_seconds",
+            "Time that an attempt waited in memory from taking its place in its robot's lane until it left",
+            self.pace_wait_seconds.clone(),
+        );
+        to.register(
+            "first_attempt_after_seconds",
+            "Time from receiving an event to the first attempt of a delivery, in memory and in the broker",
+            self.first_attempt_after_seconds.clone(),
+        );
         to.register("attempts", "Attempts made, by verdict", self.attempts.clone());
         to.register(
             "attempt_seconds",
@@ -199,6 +248,17 @@ impl Telemetry {
         to.register("digests", "Messages that spoke for several deliveries", self.digests.clone());
         to.register("robot_holds", "Times a robot was held, by cause", self.robot_holds.clone());
         to.register("robots_held", "Robots that are held, by cause", self.robots_held.clone());
+        to.register(
+            "deliveries_waiting",
+            "Deliveries that wait for their robot's turn, in memory and in the broker",
+            self.deliveries_waiting.clone(),
+        );
+        to.register(
+            "deliveries_waiting_seconds",
+            "How long until the last of the deliveries that wait can leave",
+            self.deliveries_waiting_seconds.clone(),
+        );
+        to.register("queue_messages", "Messages that lie ready in a queue of the broker", self.queue_messages.clone());
         to.register("group_used", "Calls that an organisation has made this month", self.group_used.clone());
         to.register("group_monthly", "Calls that an organisation may make in a month", self.group_monthly.clone());
         to.register(
@@ -229,6 +289,7 @@ impl Telemetry {
             "Times the ledger could not be written, each of which ended a session",
             self.ledger_failures.clone(),
         );
+        to.register("trace_failures", "Times the receiver of traces did not take spans", self.trace_failures.clone());
     }
 
     fn begin_at_zero(&self) {
@@ -243,6 +304,8 @@ impl Telemetry {
                 let _ = self.attempts.get_or_create(&Attempted { platform, verdict });
             }
             let on = OnPlatform { platform };
+            let _ = (self.pace_wait_seconds.get_or_create(&on), self.first_attempt_after_seconds.get_or_create(&on));
+            let _ = (self.deliveries_waiting.get_or_create(&on), self.deliveries_waiting_seconds.get_or_create(&on));
             let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
@@ -261,9 +324,10 @@ mod tests {
     #[test]
     fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
         let telemetry = Telemetry::new();
-        // A family without a member is not shown, and which organisations there are is not known at start.
+        // A family without a member is not shown, and which organisations and queues there are is not known at start.
         let group = OfGroup { group: "acme".to_owned() };
         let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
+        let _ = telemetry.queue_messages.get_or_create(&InQueue { queue: "publish".to_owned() });
         let text = telemetry.render();
         let mut known: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

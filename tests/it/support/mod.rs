@@ -8,6 +8,7 @@ pub mod emulator;
 pub mod letters;
 pub mod publisher;
 pub mod receipts;
+pub mod receiver;
 mod shared;
 
 pub use shared::{free_ports, until};

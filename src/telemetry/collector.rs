@@ -1,0 +1,83 @@
+//! The way to the OTLP receiver. Owns that what it does not take is counted, and said once.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use prometheus_client::metrics::counter::Counter;
+use reqwest::{Client, redirect::Policy};
+use tokio::runtime::Handle;
+
+use super::{events::SpansRefused, with_causes};
+
+/// How long the receiver may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Posts spans. The exporter calls from a thread of its own; the sending is done on the runtime.
+#[derive(Debug)]
+pub(super) struct Collector {
+    client: Client,
+    runtime: Handle,
+    refused: Counter,
+    refusing: AtomicBool,
+}
+
+impl Collector {
+    /// Is made on the runtime that does the sending.
+    pub(super) fn new(refused: Counter) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .user_agent(concat!("roomcast/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::none())
+            .timeout(DEADLINE)
+            .build()?;
+        Ok(Self { client, runtime: Handle::current(), refused, refusing: AtomicBool::new(false) })
+    }
+
+    fn note(&self, refusal: Option<&str>) {
+        let before = self.refusing.swap(refusal.is_some(), Ordering::AcqRel);
+        match refusal {
+            Some(cause) => SpansRefused { cause: Some(cause), news: !before }.emit(&self.refused),
+            None if before => SpansRefused { cause: None, news: true }.emit(&self.refused),
+            None => (),
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let answer = self.runtime.spawn(async move { post(&client, request).await }).await;
+        match answer {
+            Ok(Ok(answer)) if answer.status().is_success() => {
+                self.note(None);
+                Ok(answer)
+            }
+            Ok(Ok(answer)) => {
+                self.note(Some(&format!("it answers {}", answer.status())));
+                Ok(answer)
+            }
+            Ok(Err(error)) => {
+                self.note(Some(&with_causes(&error)));
+                Err(error.into())
+            }
+            // The runtime ends.
+            Err(cut) => Err(cut.into()),
+        }
+    }
+}
+
+/// The address may hold somebody's token, so no error names it.
+async fn post(client: &Client, request: Request<Bytes>) -> Result<Response<Bytes>, reqwest::Error> {
+    let request = request.try_into().map_err(reqwest::Error::without_url)?;
+    let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
+    let status = answer.status();
+    let body = answer.bytes().await.map_err(reqwest::Error::without_url)?;
+    let mut whole = Response::new(body);
+    *whole.status_mut() = status;
+    Ok(whole)
+}

@@ -1,0 +1,207 @@
+//! Which spans the things that happen leave behind. What they say comes from the same structs as metrics and logs; never a webhook, never what an event says.
+
+use opentelemetry::{KeyValue, Value, trace::SpanKind};
+
+use super::{
+    events::{AttemptMade, DeliveryLeft, DeliverySettled, EventExpanded, EventUndecodable},
+    traces::{Parent, Span, Traces},
+};
+use crate::domain::{Delivery, EventId, Moment, Settlement, Verdict};
+
+/// What a span is about: its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Station {
+    Event,
+    Decode,
+    Expand,
+    Delivery,
+    Wait,
+    Attempt,
+    Settle,
+}
+
+impl Station {
+    #[cfg(test)]
+    const ALL: [Self; 7] =
+        [Self::Event, Self::Decode, Self::Expand, Self::Delivery, Self::Wait, Self::Attempt, Self::Settle];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Decode => "decode",
+            Self::Expand => "expand",
+            Self::Delivery => "delivery",
+            Self::Wait => "wait",
+            Self::Attempt => "attempt",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+impl Traces {
+    /// `event`: from its reception until all its deliveries have set out; in it `decode` and `expand`.
+    pub(super) fn expanded(&self, one: &EventExpanded<'_>) {
+        let Some(trace) = self.of(&one.event.published, &one.event.id) else { return };
+        let inner = |station, from, until| Span {
+            station,
+            kind: SpanKind::Internal,
+            id: None,
+            parent: Parent::Span(trace.event()),
+            from,
+            until,
+            attributes: Vec::new(),
+            failure: None,
+        };
+        self.end(&trace, inner(Station::Decode, one.received, one.decoded));
+        self.end(&trace, inner(Station::Expand, one.decoded, one.expanded));
+        let mut attributes = of_event(one.event.topic.as_str(), &one.event.id);
+        attributes.push(KeyValue::new("roomcast.urgent", one.event.urgent));
+        attributes.push(KeyValue::new("roomcast.deliveries", i64::from(one.deliveries)));
+        self.end(
+            &trace,
+            Span {
+                station: Station::Event,
+                kind: SpanKind::Consumer,
+                id: Some(trace.event()),
+                parent: Parent::Publisher,
+                from: one.received,
+                until: one.expanded,
+                attributes,
+                failure: None,
+            },
+        );
+    }
+
+    /// `event` that failed: it cannot be read.
+    pub(super) fn undecodable(&self, one: &EventUndecodable<'_>) {
+        let Some(trace) = self.of(one.published, one.event) else { return };
+        let mut attributes = of_event(&one.published.routing_key, one.event);
+        attributes.push(KeyValue::new("roomcast.code", one.code.to_owned()));
+        self.end(
+            &trace,
+            Span {
+                station: Station::Event,
+                kind: SpanKind::Consumer,
+                id: Some(trace.event()),
+                parent: Parent::Publisher,
+                from: one.at,
+                until: one.at,
+                attributes,
+                failure: Some("undecodable".to_owned()),
+            },
+        );
+    }
+
+    /// `wait`: in memory, for the delivery's turn.
+    pub(super) fn left(&self, one: &DeliveryLeft<'_>) {
+        let from = one.now.before(one.waited);
+        self.within(one.delivery, Station::Wait, SpanKind::Internal, (from, one.now), Vec::new(), None);
+    }
+
+    /// `attempt`: from sending a request to having its answer.
+    pub(super) fn attempted(&self, one: &AttemptMade<'_>) {
+        let verdict = one.answer.verdict;
+        let mut attributes = vec![
+            KeyValue::new("roomcast.verdict", verdict.as_str()),
+            KeyValue::new("roomcast.code", one.answer.code.clone()),
+            KeyValue::new("roomcast.attempts", i64::from(one.delivery.attempts)),
+        ];
+        if one.folded > 0 {
+            attributes.push(KeyValue::new("roomcast.folded", whole(one.folded)));
+        }
+        let failure = (verdict != Verdict::Delivered).then(|| verdict.as_str().to_owned());
+        let (from, until) = (one.now.before(one.took), one.now);
+        self.within(one.delivery, Station::Attempt, SpanKind::Client, (from, until), attributes, failure);
+    }
+
+    /// `settle`: until the next step is stored; and, once there is none, `delivery`: from the reception of the event to the end of its delivery.
+    pub(super) fn settled(&self, one: &DeliverySettled<'_>) {
+        let outcome = one.settlement.as_str();
+        let mut attributes = vec![KeyValue::new("roomcast.outcome", outcome)];
+        match one.settlement {
+            Settlement::Deferred { until, .. } | Settlement::Retried { until } => {
+                attributes.push(KeyValue::new("roomcast.wait_seconds", until.since(one.now).as_secs_f64()));
+            }
+            Settlement::Dead { reason, code, .. } => {
+                attributes.push(KeyValue::new("roomcast.reason", reason.as_str()));
+                attributes.push(KeyValue::new("roomcast.code", code.clone()));
+            }
+            Settlement::Done | Settlement::Dropped => (),
+        }
+        self.within(one.delivery, Station::Settle, SpanKind::Producer, (one.now, one.stored), attributes.clone(), None);
+        if matches!(one.settlement, Settlement::Deferred { .. } | Settlement::Retried { .. }) {
+            return;
+        }
+        let event = &one.delivery.event;
+        let Some(trace) = self.of(&event.published, &event.id) else { return };
+        attributes.extend(of_event(event.topic.as_str(), &event.id));
+        attributes.extend(of_delivery(one.delivery));
+        let failure = match one.settlement {
+            Settlement::Dead { reason, .. } => Some(reason.as_str().to_owned()),
+            _ => None,
+        };
+        self.end(
+            &trace,
+            Span {
+                station: Station::Delivery,
+                kind: SpanKind::Internal,
+                id: Some(trace.delivery(one.delivery)),
+                parent: Parent::Span(trace.event()),
+                from: event.received_at,
+                until: one.stored,
+                attributes,
+                failure,
+            },
+        );
+    }
+
+    /// A span of a delivery.
+    fn within(
+        &self,
+        delivery: &Delivery,
+        station: Station,
+        kind: SpanKind,
+        (from, until): (Moment, Moment),
+        mut attributes: Vec<KeyValue>,
+        failure: Option<String>,
+    ) {
+        let Some(trace) = self.of(&delivery.event.published, &delivery.event.id) else { return };
+        attributes.extend(of_delivery(delivery));
+        let parent = Parent::Span(trace.delivery(delivery));
+        self.end(&trace, Span { station, kind, id: None, parent, from, until, attributes, failure });
+    }
+}
+
+fn of_event(topic: &str, event: &EventId) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new("messaging.system", "rabbitmq"),
+        KeyValue::new("messaging.rabbitmq.destination.routing_key", topic.to_owned()),
+        KeyValue::new("messaging.message.id", event.to_string()),
+    ]
+}
+
+fn of_delivery(delivery: &Delivery) -> [KeyValue; 5] {
+    [
+        KeyValue::new("roomcast.platform", delivery.platform.as_str()),
+        KeyValue::new("roomcast.subscription", delivery.subscription.to_string()),
+        KeyValue::new("roomcast.robot", delivery.robot.to_string()),
+        KeyValue::new("roomcast.hops", i64::from(delivery.hops)),
+        KeyValue::new("roomcast.generation", i64::from(delivery.generation)),
+    ]
+}
+
+fn whole(count: usize) -> Value {
+    Value::I64(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_span_is_in_the_operators_list_and_the_list_has_no_others() {
+        let list = include_str!("../../docs/EVENTS.md").split("## Traces").nth(1).unwrap();
+        let listed: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        assert_eq!(Station::ALL.map(Station::as_str).to_vec(), listed);
+    }
+}

@@ -1,0 +1,217 @@
+//! Traces: whose spans are whose, and the way out. Which spans there are is `spans.rs`.
+//!
+//! Nothing is remembered between two stations, or two processes: a delivery finds its trace in the event's `traceparent`, which travels with it, and spans
+//! that others hang under are named after event and delivery. So what comes back from a tier, or is redriven, goes on where it was.
+
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::{
+    Context, InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
+    propagation::{Extractor, TextMapPropagator},
+    trace::{SpanContext, SpanKind, Status, TraceContextExt},
+};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{
+        BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, Sampler, SamplingDecision,
+        ShouldSample, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+    },
+};
+use prometheus_client::metrics::counter::Counter;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::{collector::Collector, spans::Station};
+use crate::domain::{Delivery, EventId, HeaderValue, Headers, Moment, Published};
+
+/// So many spans wait for the receiver at most; what comes while it is full is lost, never waited for.
+const WAITING_MAX: usize = 16_384;
+
+/// How often what waits is sent.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Where spans go, and of how many traces.
+#[derive(Clone, Debug)]
+pub struct TraceSettings {
+    /// An OTLP receiver that takes protobuf over HTTP; without a path, `/v1/traces` is added.
+    pub endpoint: Url,
+    /// Which share of the traces is kept whose publisher does not say whether to; 0 to 1.
+    pub sample_ratio: f64,
+    /// As what the daemon is shown.
+    pub service_name: String,
+}
+
+/// Why traces cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The HTTP client.
+    #[error("the HTTP client for traces cannot be built")]
+    Client(#[from] reqwest::Error),
+    /// The exporter.
+    #[error("traces cannot be sent")]
+    Exporter(#[from] ExporterBuildError),
+}
+
+/// The traces of one daemon.
+pub(super) struct Traces {
+    processor: BatchSpanProcessor,
+    sampler: Sampler,
+    scope: InstrumentationScope,
+}
+
+/// The trace of one event.
+pub(super) struct Trace {
+    id: TraceId,
+    /// The publisher's span; not valid if it named none.
+    publisher: SpanContext,
+    event: SpanId,
+}
+
+/// One span, as its station knows it.
+pub(super) struct Span {
+    pub(super) station: Station,
+    pub(super) kind: SpanKind,
+    /// Nothing if no other hangs under it.
+    pub(super) id: Option<SpanId>,
+    pub(super) parent: Parent,
+    pub(super) from: Moment,
+    pub(super) until: Moment,
+    pub(super) attributes: Vec<KeyValue>,
+    /// Why it is a failure, if it is one.
+    pub(super) failure: Option<String>,
+}
+
+/// Under what a span hangs.
+#[derive(Clone, Copy)]
+pub(super) enum Parent {
+    /// The publisher's span.
+    Publisher,
+    /// One of ours.
+    Span(SpanId),
+}
+
+impl Traces {
+    /// Begins to send, on the runtime that this is called on. `refused` counts what the receiver does not take.
+    pub(super) fn begin(settings: &TraceSettings, refused: Counter) -> Result<Self, TraceError> {
+        let mut endpoint = settings.endpoint.clone();
+        if endpoint.path() == "/" {
+            endpoint.set_path("/v1/traces");
+        }
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(Collector::new(refused)?)
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(endpoint)
+            .build()?;
+        let batches =
+            BatchConfigBuilder::default().with_max_queue_size(WAITING_MAX).with_scheduled_delay(EVERY).build();
+        let mut processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+        let service = Resource::builder().with_service_name(settings.service_name.clone()).with_attribute(version);
+        processor.set_resource(&service.build());
+        Ok(Self {
+            processor,
+            sampler: Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))),
+            scope: InstrumentationScope::builder("roomcast").with_version(env!("CARGO_PKG_VERSION")).build(),
+        })
+    }
+
+    /// The trace of an event; nothing if it is not kept. An event whose publisher names none has one of its own, named after it.
+    pub(super) fn of(&self, published: &Published, event: &EventId) -> Option<Trace> {
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &Sent(&published.headers));
+        let publisher = context.span().span_context().clone();
+        let id = if publisher.is_valid() {
+            publisher.trace_id()
+        } else {
+            TraceId::from_bytes(named(&[b"trace", published.routing_key.as_bytes(), event.as_str().as_bytes()]))
+        };
+        let sampled = self.sampler.should_sample(Some(&context), id, "event", &SpanKind::Consumer, &[], &[]);
+        let event = SpanId::from_bytes(named(&[b"event", &id.to_bytes(), event.as_str().as_bytes()]));
+        matches!(sampled.decision, SamplingDecision::RecordAndSample).then_some(Trace { id, publisher, event })
+    }
+
+    /// A span has ended. Never waits.
+    pub(super) fn end(&self, trace: &Trace, span: Span) {
+        let id = span.id.unwrap_or_else(|| RandomIdGenerator::default().new_span_id());
+        let (parent_span_id, parent_span_is_remote) = match span.parent {
+            Parent::Publisher => (trace.publisher.span_id(), trace.publisher.is_valid()),
+            Parent::Span(id) => (id, false),
+        };
+        let state = trace.publisher.trace_state().clone();
+        self.processor.on_end(SpanData {
+            span_context: SpanContext::new(trace.id, id, TraceFlags::SAMPLED, false, state),
+            parent_span_id,
+            parent_span_is_remote,
+            span_kind: span.kind,
+            name: span.station.as_str().into(),
+            start_time: time(span.from.min(span.until)),
+            end_time: time(span.until),
+            attributes: span.attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: span.failure.map_or(Status::Unset, Status::error),
+            instrumentation_scope: self.scope.clone(),
+        });
+    }
+
+    /// Sends what waits, and ends.
+    pub(super) fn finish(&self) {
+        if let Err(error) = self.processor.shutdown() {
+            tracing::debug!(error = &error as &dyn std::error::Error, "not all spans were sent");
+        }
+    }
+}
+
+impl Trace {
+    /// The span of the event.
+    pub(super) const fn event(&self) -> SpanId {
+        self.event
+    }
+
+    /// The span of a delivery of it; one that is redriven has another.
+    pub(super) fn delivery(&self, delivery: &Delivery) -> SpanId {
+        let (subscription, generation) = (delivery.subscription.as_bytes(), delivery.generation.to_be_bytes());
+        SpanId::from_bytes(named(&[
+            b"delivery",
+            &self.id.to_bytes(),
+            &self.event.to_bytes(),
+            subscription,
+            &generation,
+        ]))
+    }
+}
+
+/// A name made of others, the same in every process.
+fn named<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    let mut name = [0; N];
+    name.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    name
+}
+
+fn time(at: Moment) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_millis())
+}
+
+/// The headers that a publisher sent along.
+struct Sent<'a>(&'a Headers);
+
+impl Extractor for Sent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .and_then(|(_, value)| HeaderValue::as_text(value))
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! What operators see: how long deliveries wait, and how much waits where.
+
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use serde_json::json;
+
+use crate::support::{
+    broker::{self, Broker},
+    daemon::{Daemon, Home},
+    emulator::Emulator,
+    publisher::Publisher,
+    until,
+};
+
+const SOON: Duration = Duration::from_secs(60);
+
+async fn of_dingtalk(daemon: &Daemon<'_>, name: &str) -> f64 {
+    daemon.metric(&format!("roomcast_{name}{{platform=\"dingtalk\"}}")).await.unwrap()
+}
+
+async fn in_queue(daemon: &Daemon<'_>, queue: &str) -> Option<f64> {
+    daemon.metric(&format!("roomcast_queue_messages{{queue=\"{queue}\"}}")).await
+}
+
+#[tokio::test]
+async fn what_was_waited_for_in_memory_is_told_from_the_wait_in_the_broker() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n[pace]\nhold_max = \"4s\"\nmargin = \"200ms\"\n";
+    let home = Home::new(broker, &emulator.url(), windows);
+    home.subscribe("ops", "dingtalk", "ding-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for number in 0..6 {
+        publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
+    }
+    until("all six are delivered", SOON, || async {
+        of_dingtalk(&daemon, "delivered_after_seconds_count").await == 6.0
+    })
+    .await;
+    // Two leave at once; two wait three seconds for their window, in memory; two come back from the broker.
+    assert_eq!(of_dingtalk(&daemon, "pace_wait_seconds_count").await, 6.0);
+    assert_eq!(of_dingtalk(&daemon, "first_attempt_after_seconds_count").await, 6.0);
+    let (in_memory, in_all) = (
+        of_dingtalk(&daemon, "pace_wait_seconds_sum").await,
+        of_dingtalk(&daemon, "first_attempt_after_seconds_sum").await,
+    );
+    assert!(in_memory > 6.0, "the second two waited in memory: {in_memory} s");
+    assert!(in_all > 18.0, "and the third two twice as long: {in_all} s");
+    assert!(in_all > in_memory + 8.0, "most of it in the broker: {in_memory} of {in_all} s");
+}
+
+#[tokio::test]
+async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a_broker() {
+    let (mut broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
+    let home =
+        Home::new(&broker, &emulator.url(), "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/60s\"]\n");
+    home.subscribe("ops", "dingtalk", "ding-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for number in 0..7 {
+        publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
+    }
+    publisher.publish_bytes("ops", b"no event", BasicProperties::default()).await;
+    until("five deliveries wait", SOON, || async { of_dingtalk(&daemon, "deliveries_waiting").await == 5.0 }).await;
+    let seconds = of_dingtalk(&daemon, "deliveries_waiting_seconds").await;
+    assert!((100.0..185.0).contains(&seconds), "the last of them leaves in the fourth window: {seconds} s");
+    until("they are seen in the tiers", SOON, || async {
+        let mut tiers = 0.0;
+        for tier in ["1s", "5s", "15s", "1m", "2m"] {
+            tiers += in_queue(&daemon, &format!("delay.{tier}")).await.unwrap_or_default();
+        }
+        tiers == 5.0
+    })
+    .await;
+    assert_eq!(in_queue(&daemon, "dead.event").await, Some(1.0));
+    assert_eq!(in_queue(&daemon, "dead.dingtalk").await, Some(0.0));
+    assert_eq!(daemon.metric("roomcast_deliveries_waiting{platform=\"lark\"}").await, Some(0.0));
+
+    broker.kill();
+    until("nothing is said of the queues", SOON, || async { in_queue(&daemon, "dead.event").await.is_none() }).await;
+}
