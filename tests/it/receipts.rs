@@ -107,7 +107,8 @@ async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does
         (dead.header("x-roomcast-outcome"), dead.header("x-roomcast-reason")),
         ("dead".into(), "refused".into())
     );
-    assert!(delivered.body["received_at"].as_str() <= delivered.body["settled_at"].as_str());
+    let at = |field: &str| delivered.body[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(at("received_at") <= at("settled_at"));
     assert_eq!((of_the_topic.all().len(), of_the_dead.all().len()), (2, 1));
 }
 
