@@ -1,5 +1,5 @@
-//! Fuzz targets: what strangers can send, and what is made of it. `cargo test` runs each on random inputs for a moment; the long form follows the coverage for as long as
-//! one likes: `cargo install cargo-bolero`, `cargo bolero test --rustc-bootstrap -s NONE --profile release targets::rendering_markdown -T 10min`.
+//! Fuzz targets: what strangers can send, and what is made of it. `cargo test` runs each on random inputs for a moment; `tests/fuzz.sh` follows the
+//! coverage for as long as one likes.
 
 use std::{sync::Arc, time::Duration};
 
