@@ -8,9 +8,22 @@ use serde::Serialize;
 
 use super::exit::Failure;
 
-/// Prints a line. A reader who has gone away (`| head`) is no reason to fail.
+/// Prints a line. A reader who has gone away (`| head`) is no reason to fail. What others have written cannot command a terminal; a program gets
+/// it as it is.
 pub(super) fn print(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+    let mut out = io::stdout().lock();
+    let _ = if out.is_terminal() { writeln!(out, "{}", harmless(line)) } else { writeln!(out, "{line}") };
+}
+
+/// A text of others as a terminal may show it, with its lines and tabs.
+fn harmless(text: &str) -> String {
+    text.chars().map(|letter| if matches!(letter, '\n' | '\t') { letter } else { shown(letter) }).collect()
+}
+
+/// What could command a terminal, or turn the direction of reading, is shown as a mark.
+pub(super) fn shown(letter: char) -> char {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if letter.is_control() || turns { '·' } else { letter }
 }
 
 /// Prints one JSON object on a line of its own.
@@ -84,5 +97,15 @@ impl Table {
         } else {
             print(&self.table.trim_fmt());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_have_written_commands_no_terminal() {
+        assert_eq!(harmless("a\tb\n\u{1b}[2J\u{7}\r\u{9b}c \u{202e}告警"), "a\tb\n·[2J···c ·告警");
     }
 }

@@ -1,6 +1,6 @@
 //! How numbers, spans, holds and texts of others are put on the screen. Pure.
 
-use crate::pace::HoldCause;
+use crate::{cli::screen::shown, pace::HoldCause};
 
 /// A number with a mark at each thousand.
 pub(super) fn number(number: impl Into<u64>) -> String {
@@ -76,7 +76,7 @@ fn known(name: &str) -> Option<HoldCause> {
     HoldCause::ALL.into_iter().find(|cause| cause.as_str() == name)
 }
 
-/// A text of others on one line. What could command a terminal, or turn the direction of reading, is shown as a mark.
+/// A text of others on one line.
 pub(super) fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(shown).collect()
 }
@@ -90,11 +90,6 @@ pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
             textwrap::wrap(&line, &options).into_iter().map(std::borrow::Cow::into_owned).collect::<Vec<_>>()
         })
         .collect()
-}
-
-fn shown(letter: char) -> char {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if letter.is_control() || turns { '·' } else { letter }
 }
 
 /// How long ago something was, from the daemon's words about when.
