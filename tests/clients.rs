@@ -1,4 +1,5 @@
-//! What roomcast sends, beside what clients that others wrote send for the same content: their requests were recorded by `tests/clients/record.sh`.
+//! What roomcast sends, beside what clients that others wrote send for the same content: their requests were recorded by `tests/clients/record.sh`, once for
+//! `tests/golden/clients`, and now for the folder that `ROOMCAST_CLIENTS` names.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -29,7 +30,8 @@ struct Recorded {
 }
 
 fn recorded() -> Vec<Recorded> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/clients");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/clients");
+    let folder = std::env::var_os("ROOMCAST_CLIENTS").map_or(golden, Into::into);
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let file: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();

@@ -24,4 +24,11 @@ say "tests"
 alone=bursts_for_two_hundred_robots
 cargo test --locked --lib --bins --tests -- --skip $alone
 cargo test --locked --test it -- $alone
+say "clients that others wrote"
+# What they send today, where they can be installed; what they sent when they were recorded is compared above.
+if tests/clients/record.sh target/tmp/clients; then
+    ROOMCAST_CLIENTS=$PWD/target/tmp/clients cargo test --locked --test clients
+elif [ $? -ne 69 ]; then
+    fail "the clients could not be recorded"
+fi
 say "all passed"
