@@ -1,4 +1,6 @@
 //! Very many dead letters: looking changes nothing, and whoever is interrupted loses nothing and doubles nothing.
+//!
+//! The tests wait for the command line, minutes with `ROOMCAST_LETTERS=100000`; meanwhile a second thread answers the broker, which would else take their connection for dead.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -51,7 +53,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn looking_and_acting_on_some_leaves_the_others_in_their_order() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED);
@@ -86,7 +88,7 @@ async fn looking_and_acting_on_some_leaves_the_others_in_their_order() {
     assert_eq!(found, left);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_redrive_killed_again_and_again_loses_nothing_and_delivers_everything_once() {
     let count = many();
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
@@ -116,7 +118,7 @@ async fn a_redrive_killed_again_and_again_loses_nothing_and_delivers_everything_
     assert!(skipped <= 3.0 * 256.0, "at most a batch for each kill: {skipped}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_discard_killed_in_the_middle_deletes_nothing_but_what_it_was_told() {
     let count = many();
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
@@ -144,7 +146,7 @@ async fn a_discard_killed_in_the_middle_deletes_nothing_but_what_it_was_told() {
     assert_eq!(found, kept);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_interrupted_redrive_ends_after_its_batch_and_says_how_far_it_came() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED);
@@ -167,7 +169,7 @@ async fn an_interrupted_redrive_ends_after_its_batch_and_says_how_far_it_came() 
     assert!(ids.iter().eq(letters[redriven..].iter().map(|letter| &letter.id)), "the others are at their places");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dead_letters_can_be_listed_while_the_daemon_writes_them_and_while_others_list_them() {
     const EVENTS: usize = 1500;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
