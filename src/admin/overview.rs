@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use super::{
     Admin,
+    letters::rfc3339,
     routes::robot_view,
-    wire::{Busy, Flow, Overview},
+    wire::{Busy, DeadNow, DeadQueueNow, DeadRow, Flow, Overview},
 };
-use crate::{domain::Platform, pace::RobotStatus, telemetry::PlatformCounts};
+use crate::{
+    broker::DeadQueue,
+    domain::{DeadSeen, Platform},
+    pace::RobotStatus,
+    telemetry::PlatformCounts,
+};
 
 /// What the counters say, and the robots all together.
 pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
@@ -33,7 +39,38 @@ pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
         events_unheard: counts.events_unheard,
         platforms: Platform::ALL.into_iter().zip(&counts.platforms).map(flow).collect(),
         robots: busy(robots),
+        dead: dead(&admin.telemetry.dead_letters()),
     }
+}
+
+fn dead(seen: &[DeadSeen]) -> Option<DeadNow> {
+    if seen.is_empty() {
+        return None;
+    }
+    let counts = || seen.iter().flat_map(|queue| queue.counts.iter().map(|count| (queue.platform, count)));
+    let mut rows: Vec<_> = counts()
+        .map(|(platform, count)| DeadRow {
+            platform: platform.map(|platform| platform.to_string()),
+            reason: count.reason.as_str().to_owned(),
+            count: count.letters,
+            oldest: count.oldest.map(rfc3339),
+        })
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+    let queues = DeadQueue::ALL.into_iter().map(|queue| {
+        let seen = seen.iter().find(|seen| seen.platform == queue.platform());
+        DeadQueueNow {
+            queue: queue.to_string(),
+            letters: seen.map(DeadSeen::letters),
+            counted_at: seen.map(|seen| seen.at.unix_millis()),
+        }
+    });
+    Some(DeadNow {
+        letters: seen.iter().map(DeadSeen::letters).sum(),
+        oldest: counts().filter_map(|(_, count)| count.oldest).min().map(rfc3339),
+        rows,
+        queues: queues.collect(),
+    })
 }
 
 fn busy(robots: &[RobotStatus]) -> Busy {
@@ -50,4 +87,35 @@ fn busy(robots: &[RobotStatus]) -> Busy {
 
 fn named(counts: &[(&'static str, u64)]) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DeadReason, Moment};
+
+    #[test]
+    fn dead_letters_are_told_by_platform_and_reason_the_most_first_with_the_oldest_of_all() {
+        assert!(dead(&[]).is_none(), "nothing was counted");
+        let at = |seconds: u64| Moment::from_unix_millis(seconds * 1000);
+        let (mut wecom, mut event) =
+            (DeadSeen::nothing(Some(Platform::WeCom), at(99)), DeadSeen::nothing(None, at(99)));
+        wecom.add(DeadReason::Expired, Some(at(7)));
+        wecom.add(DeadReason::RobotGone, Some(at(60)));
+        wecom.add(DeadReason::RobotGone, Some(at(61)));
+        event.add(DeadReason::Undecodable, None);
+        let told = dead(&[wecom, event]).unwrap();
+        let rows: Vec<_> =
+            told.rows.iter().map(|row| (row.platform.as_deref(), row.reason.as_str(), row.count)).collect();
+        let expected = [(Some("wecom"), "robot_gone", 2), (Some("wecom"), "expired", 1), (None, "undecodable", 1)];
+        assert_eq!((told.letters, rows.as_slice()), (4, expected.as_slice()));
+        assert_eq!(told.oldest.as_deref(), Some("1970-01-01T00:00:07Z"));
+        let queues: Vec<_> = told.queues.iter().map(|one| (one.queue.as_str(), one.letters, one.counted_at)).collect();
+        let not = |queue| (queue, None, None);
+        let counted = |queue, letters| (queue, Some(letters), Some(99_000));
+        assert_eq!(
+            queues,
+            [not("dingtalk"), not("dingtalk_internal"), not("lark"), counted("wecom", 3), counted("event", 1)]
+        );
+    }
 }

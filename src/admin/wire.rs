@@ -17,7 +17,7 @@ pub use self::{
     console::{Robots, Session, SignIn},
     dead::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, LetterView, SummaryRow},
     explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
-    overview::{Busy, Flow, Overview},
+    overview::{Busy, DeadNow, DeadQueueNow, DeadRow, Flow, Overview},
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},
     subscription::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest},

@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{AppError, parts};
 use crate::{
-    broker::{BrokerError, Depths, Ended, Session, Settings, Topology},
+    broker::{BrokerError, DeadCounter, Depths, Ended, Session, Settings, Topology},
     config::Config,
     domain::Moment,
     pipeline::{Parts, Pipeline},
@@ -17,6 +17,9 @@ use crate::{
     store::LedgerError,
     telemetry::{Telemetry, events, with_causes},
 };
+
+/// How long a count of dead letters may go on after the session's end.
+const COUNT_MAX: Duration = Duration::from_secs(5);
 
 /// How long a first start waits for a lock that a process that has just died may still seem to hold.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -52,7 +55,11 @@ pub(super) async fn run(
                 ready.send_replace(true);
                 let since = Instant::now();
                 first = false;
-                let cause = serve(session, &parts, recovering.take(), config.shutdown.drain, &stop).await;
+                let every = config.broker.dead_count_every;
+                let counter =
+                    DeadCounter::new(parts::address(config), Arc::clone(&topology), parts.clock.clone(), every);
+                let drain = config.shutdown.drain;
+                let cause = serve(session, &parts, recovering.take(), counter, drain, &stop).await;
                 ready.send_replace(false);
                 if stop.is_cancelled() {
                     break;
@@ -106,6 +113,7 @@ async fn serve(
     mut session: Session,
     parts: &Arc<Parts>,
     recovering_since: Option<Moment>,
+    counter: DeadCounter,
     drain: Duration,
     stop: &CancellationToken,
 ) -> String {
@@ -120,9 +128,10 @@ async fn serve(
     let ended = session.ended.clone();
     let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
     let blocked = tokio::spawn(watch_blocked(session.blocked.clone(), Arc::clone(&parts.telemetry)));
-    let depths = tokio::spawn(watch_depths(session.depths.clone(), Arc::clone(&parts.telemetry)));
-
     let leave = CancellationToken::new();
+    let watching_queues = watch_queues(session.depths.clone(), counter, Arc::clone(&parts.telemetry), leave.clone());
+    let mut queues = tokio::spawn(watching_queues);
+
     let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
     {
         let work = pipeline.run(async || session.intake.next().await);
@@ -150,10 +159,14 @@ async fn serve(
         tracing::warn!("what was settled last could not be recorded in time; it comes back");
     }
     blocked.abort();
-    depths.abort();
+    // Letters that are being counted return to their places by themselves, if the broker is there to take them back.
+    if tokio::time::timeout(COUNT_MAX, &mut queues).await.is_err() {
+        queues.abort();
+        let _ = queues.await;
+    }
     // Nothing is seen of the queues any longer, and what was seen is not said again.
-    let _ = depths.await;
     events::QueuesSeen { depths: &[] }.emit(&parts.telemetry);
+    events::DeadLettersSeen { queues: &[] }.emit(&parts.telemetry);
     let cause = ended.cause();
     session.close().await;
     cause
@@ -195,9 +208,27 @@ async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Teleme
     }
 }
 
-async fn watch_depths(mut depths: watch::Receiver<Depths>, telemetry: Arc<Telemetry>) {
-    while depths.changed().await.is_ok() {
-        events::QueuesSeen { depths: &depths.borrow() }.emit(&telemetry);
+/// Says how much lies in the queues, and why in the dead ones, until the session ends or everybody is to `leave`.
+async fn watch_queues(
+    mut depths: watch::Receiver<Depths>,
+    mut counter: DeadCounter,
+    telemetry: Arc<Telemetry>,
+    leave: CancellationToken,
+) {
+    let mut failing = false;
+    while let Some(Ok(())) = leave.run_until_cancelled(depths.changed()).await {
+        let seen = depths.borrow_and_update().clone();
+        events::QueuesSeen { depths: &seen }.emit(&telemetry);
+        match counter.count(&seen).await {
+            Ok(queues) => {
+                events::DeadLettersSeen { queues: &queues }.emit(&telemetry);
+                failing = false;
+            }
+            Err(error) => {
+                events::DeadLettersUnseen { cause: &with_causes(&error), news: !failing }.emit();
+                failing = true;
+            }
+        }
     }
 }
 

@@ -34,6 +34,15 @@ impl DeadQueue {
             Self::Event => "event",
         }
     }
+
+    /// Whose deliveries lie in it.
+    #[must_use]
+    pub const fn platform(self) -> Option<Platform> {
+        match self {
+            Self::Platform(platform) => Some(platform),
+            Self::Event => None,
+        }
+    }
 }
 
 impl fmt::Display for DeadQueue {

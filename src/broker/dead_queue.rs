@@ -187,15 +187,41 @@ impl DeadQueues {
         let mut looked = Looked::default();
         for queue in queues {
             let (name, lock) = (self.name(*queue), self.topology.dead_lock_queue());
-            let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
-            let mut each = |delivery| {
-                looked.letters += 1;
-                seen(read(*queue, delivery));
-            };
-            while walk.fill(&mut each).await? {}
-            looked.missed += walk.end(&self.connection).await?;
+            let walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
+            self.look_along(walk, *queue, &mut looked, &mut seen).await?;
         }
         Ok(looked)
+    }
+
+    /// Shows every letter of this queue to `seen`, unless anybody else is at it.
+    pub(super) async fn look_if_free(
+        &self,
+        queue: DeadQueue,
+        mut seen: impl FnMut(DeadLetter),
+    ) -> Result<Option<Looked>, BrokerError> {
+        let (name, lock) = (self.name(queue), self.topology.dead_lock_queue());
+        let Some(walk) = Walk::begin_if_free(&self.connection, &self.at, &name, &lock).await? else {
+            return Ok(None);
+        };
+        let mut looked = Looked::default();
+        self.look_along(walk, queue, &mut looked, &mut seen).await?;
+        Ok(Some(looked))
+    }
+
+    async fn look_along(
+        &self,
+        mut walk: Walk<'_>,
+        queue: DeadQueue,
+        looked: &mut Looked,
+        seen: &mut impl FnMut(DeadLetter),
+    ) -> Result<(), BrokerError> {
+        let mut each = |delivery| {
+            looked.letters += 1;
+            seen(read(queue, delivery));
+        };
+        while walk.fill(&mut each).await? {}
+        looked.missed += walk.end(&self.connection).await?;
+        Ok(())
     }
 
     /// Acts on the chosen letters, and shows each to `done` after the act. Answers how many there were: fewer than were chosen if some are gone

@@ -70,29 +70,36 @@ impl<'a> Walk<'a> {
         queue: &'a str,
         lock: &'a str,
     ) -> Result<Self, BrokerError> {
-        let (channel, began) = (declare::open(connection, at).await?, Instant::now());
-        let ready = loop {
-            let patient = began.elapsed() < PATIENCE;
-            // Who is done is seen to be done when the broker has taken back what they held.
-            if patient && depth(connection, at, queue).await?.1 > 0 {
-                tokio::time::sleep(ASK_AGAIN).await;
-                continue;
+        let began = Instant::now();
+        loop {
+            match claim(connection, at, queue, lock, began.elapsed() < PATIENCE).await? {
+                Claim::Ready(ready) => return Self::of(connection, at, queue, lock, ready).await,
+                Claim::Taken(ask_again) => tokio::time::sleep(ask_again).await,
             }
-            let locking = declare::open(connection, at).await?;
-            match declare::lock(&locking, at, lock).await {
-                Err(BrokerError::Locked { .. }) if patient => {
-                    tokio::time::sleep(SECOND).await;
-                    continue;
-                }
-                // The broker has closed the channel. Who may not lock has to hope that nobody begins at the same moment.
-                Err(BrokerError::Locked { .. } | BrokerError::Permission { .. }) => (),
-                locked => locked.map(|()| close(&locking, at))?.await?,
-            }
-            let (ready, consumers) = depth(connection, at, queue).await?;
-            if consumers == 0 || !patient {
-                break ready;
-            }
-        };
+        }
+    }
+
+    /// The same, but whoever else is on a walk, or consumes the queue, is left alone.
+    pub(super) async fn begin_if_free(
+        connection: &Connection,
+        at: &'a str,
+        queue: &'a str,
+        lock: &'a str,
+    ) -> Result<Option<Self>, BrokerError> {
+        match claim(connection, at, queue, lock, true).await? {
+            Claim::Ready(ready) => Self::of(connection, at, queue, lock, ready).await.map(Some),
+            Claim::Taken(_) => Ok(None),
+        }
+    }
+
+    async fn of(
+        connection: &Connection,
+        at: &'a str,
+        queue: &'a str,
+        lock: &'a str,
+        ready: u32,
+    ) -> Result<Self, BrokerError> {
+        let channel = declare::open(connection, at).await?;
         Ok(Self { channel, queue, lock, at, ready: ready.into(), taken: 0, bytes: 0, consumers: 0, quiet: false })
     }
 
@@ -147,6 +154,37 @@ impl<'a> Walk<'a> {
         let average = self.bytes.checked_div(self.taken);
         average.map_or(FIRST, |average| u16::try_from(BYTES / average.max(OVERHEAD)).unwrap_or(u16::MAX).max(1))
     }
+}
+
+/// Whether a queue is free to be gone through.
+enum Claim {
+    /// It is, and so many letters lie ready.
+    Ready(u32),
+    /// Somebody else is at it; it is worth asking again after this time.
+    Taken(Duration),
+}
+
+/// Takes the lock, if nobody is at the queue; who is not `patient` goes ahead all the same.
+async fn claim(
+    connection: &Connection,
+    at: &str,
+    queue: &str,
+    lock: &str,
+    patient: bool,
+) -> Result<Claim, BrokerError> {
+    // Who is done is seen to be done when the broker has taken back what they held.
+    if patient && depth(connection, at, queue).await?.1 > 0 {
+        return Ok(Claim::Taken(ASK_AGAIN));
+    }
+    let locking = declare::open(connection, at).await?;
+    match declare::lock(&locking, at, lock).await {
+        Err(BrokerError::Locked { .. }) if patient => return Ok(Claim::Taken(SECOND)),
+        // The broker has closed the channel. Who may not lock has to hope that nobody begins at the same moment.
+        Err(BrokerError::Locked { .. } | BrokerError::Permission { .. }) => (),
+        locked => locked.map(|()| close(&locking, at))?.await?,
+    }
+    let (ready, consumers) = depth(connection, at, queue).await?;
+    Ok(if consumers == 0 || !patient { Claim::Ready(ready) } else { Claim::Taken(ASK_AGAIN) })
 }
 
 /// Waits until the broker has done everything that was asked for on a channel. (lapin cannot close a connection while a dropped channel still closes.)

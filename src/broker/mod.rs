@@ -5,6 +5,7 @@
 
 mod acks;
 mod connection;
+mod dead_count;
 mod dead_filter;
 mod dead_letter;
 mod dead_queue;
@@ -22,6 +23,7 @@ mod session;
 mod topology;
 
 pub use connection::Address;
+pub use dead_count::DeadCounter;
 pub use dead_filter::{DeadQueue, Filter, UnknownDeadQueue};
 pub use dead_letter::DeadLetter;
 pub use dead_queue::{Act, Acting, DeadQueues, Looked, Selection};

@@ -83,6 +83,8 @@ pub struct BrokerSection {
     pub reconnect_max: Duration,
     /// After how many redeliveries without an outcome a message is poison.
     pub delivery_limit: u32,
+    /// How often dead letters are counted at most; zero means never.
+    pub dead_count_every: Duration,
 }
 
 /// What deferred and retried deliveries wait in.
@@ -342,6 +344,7 @@ impl BrokerSection {
             reconnect_min: r.one("broker", "reconnect_min", Duration::from_millis(500), some_duration),
             reconnect_max: r.one("broker", "reconnect_max", seconds(30), some_duration),
             delivery_limit: r.one("broker", "delivery_limit", 1000, number(1..=1_000_000)),
+            dead_count_every: r.one("broker", "dead_count_every", seconds(60), duration),
         }
     }
 }

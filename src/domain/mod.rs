@@ -4,6 +4,7 @@
 //! list in `docs/ARCHITECTURE.md`.
 
 mod attribute;
+mod dead;
 mod delivery;
 mod event;
 mod filter;
@@ -23,6 +24,7 @@ mod topic;
 mod verdict;
 
 pub use attribute::{Attribute, Attributes};
+pub use dead::{DeadCount, DeadSeen};
 pub use delivery::{Delivery, Part};
 pub use event::{Content, Entry, Event, EventId, Format, Mentions, Passage, Piece};
 pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};

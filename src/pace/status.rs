@@ -33,8 +33,10 @@ pub struct RobotStatus {
 pub struct Swept {
     /// How many robots are left alone, by cause in the order of [`HoldCause::ALL`].
     pub held: [u32; 4],
-    /// How many deliveries wait for their turn, in memory and in the broker; after a restart as many as are known of.
+    /// How many deliveries wait for their turn although their robot is not left alone, in memory and in the broker; after a restart as many as are known of.
     pub waiting: u64,
+    /// How many wait for robots that are left alone, by cause in the same order.
+    pub waiting_held: [u64; 4],
     /// In how long the last of them can leave; zero if none waits.
     pub drained_in: Duration,
 }
@@ -54,11 +56,14 @@ pub struct Outlook {
 
 impl Swept {
     fn add(&mut self, robot: &RobotStatus) {
-        if let Some(hold) = robot.hold {
-            let cause = HoldCause::ALL.into_iter().zip(&mut self.held).find(|(cause, _)| *cause == hold.cause);
-            cause.into_iter().for_each(|(_, held)| *held += 1);
+        let causes = HoldCause::ALL.into_iter().zip(self.held.iter_mut().zip(&mut self.waiting_held));
+        match causes.into_iter().find(|(cause, _)| robot.hold.is_some_and(|hold| hold.cause == *cause)) {
+            Some((_, (held, waiting))) => {
+                *held += 1;
+                *waiting += u64::from(robot.waiting);
+            }
+            None => self.waiting += u64::from(robot.waiting),
         }
-        self.waiting += u64::from(robot.waiting);
         self.drained_in = self.drained_in.max(robot.drained_in);
     }
 }

@@ -622,6 +622,23 @@ async fn a_sweep_says_how_much_waits_on_each_platform_and_for_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_a_robot_that_is_held_is_told_apart() {
+    let pace = pace(&[(20, 60)], (60, 600));
+    let _ = asking(1).sent(&pace, Verdict::Throttled { wait: None }).await;
+    let (held, free) = (asking(1), asking(2));
+    for _ in 0..3 {
+        assert!(matches!(held.turn(&pace).await, Turn::Later(_)));
+    }
+    for _ in 0..20 {
+        let _ = free.sent(&pace, Verdict::Delivered).await;
+    }
+    assert!(matches!(free.turn(&pace).await, Turn::Later(_)));
+    let [dingtalk, ..] = pace.sweep();
+    // The one that was refused waits as well.
+    assert_eq!((dingtalk.held, dingtalk.waiting_held, dingtalk.waiting), ([1, 0, 0, 0], [4, 0, 0, 0], 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_knows_since_when() {
     let pace = pace(&[(1, 1)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;

@@ -6,8 +6,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
 
-pub use self::broker::{BrokerBlocked, BrokerConnected, BrokerLost, QueuesSeen};
-use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, Settled, Telemetry};
+pub use self::broker::{BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen};
+use super::registry::{Attempted, Dead, Held, OfGroup, OnPlatform, QUOTA, Settled, Telemetry};
 use crate::{
     domain::{
         Answer, DeadReason, Delivery, Event, EventId, GroupName, Moment, Platform, Published, RobotId, Settlement,
@@ -324,11 +324,14 @@ impl PaceSeen<'_> {
     /// Notes it.
     pub fn emit(&self, telemetry: &Telemetry) {
         for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
-            for (cause, count) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(robots.held) {
+            let waiting = |cause| telemetry.deliveries_waiting.get_or_create(&Held { platform, cause });
+            let held = robots.held.into_iter().zip(robots.waiting_held);
+            for (cause, (count, kept)) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(held) {
                 telemetry.robots_held.get_or_create(&Held { platform, cause }).set(count.into());
+                waiting(cause).set(whole(kept));
             }
+            waiting(QUOTA).set(whole(robots.waiting));
             let (on, seconds) = (OnPlatform { platform }, robots.drained_in.as_secs_f64());
-            telemetry.deliveries_waiting.get_or_create(&on).set(whole(robots.waiting));
             telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
         // Subscriptions may name as many others as they like.

@@ -5,6 +5,7 @@
 
 mod collector;
 mod counts;
+mod dead;
 pub mod events;
 mod logs;
 mod registry;

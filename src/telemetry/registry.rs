@@ -13,7 +13,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::traces::{TraceError, TraceSettings, Traces};
+use super::{
+    dead::DeadLetters,
+    traces::{TraceError, TraceSettings, Traces},
+};
 use crate::{
     domain::{DeadReason, Platform},
     pace::HoldCause,
@@ -47,6 +50,9 @@ pub(super) struct Held {
     pub(super) platform: &'static str,
     pub(super) cause: &'static str,
 }
+
+/// Why a delivery waits whose robot is not held: the quota is used up for now.
+pub(super) const QUOTA: &str = "quota";
 
 /// What an answer may mean, as metrics name it.
 pub(super) const VERDICTS: [&str; 7] =
@@ -104,9 +110,11 @@ pub struct Telemetry {
     pub(super) digests: Family<OnPlatform, Counter>,
     pub(super) robot_holds: Family<Held, Counter>,
     pub(super) robots_held: Family<Held, Gauge>,
-    pub(super) deliveries_waiting: Family<OnPlatform, Gauge>,
+    pub(super) deliveries_waiting: Family<Held, Gauge>,
     pub(super) deliveries_waiting_seconds: Family<OnPlatform, Gauge<f64, AtomicU64>>,
     pub(super) queue_messages: Family<InQueue, Gauge>,
+    /// What lies in the dead queues at this moment, beside what was ever given up.
+    pub(super) dead_letters_now: DeadLetters,
     pub(super) group_used: Family<OfGroup, Gauge>,
     pub(super) group_monthly: Family<OfGroup, Gauge>,
     pub(super) clock_skew_seconds: Family<OnPlatform, Gauge>,
@@ -154,6 +162,7 @@ impl Telemetry {
             deliveries_waiting: Family::default(),
             deliveries_waiting_seconds: Family::default(),
             queue_messages: Family::default(),
+            dead_letters_now: DeadLetters::default(),
             group_used: Family::default(),
             group_monthly: Family::default(),
             clock_skew_seconds: Family::default(),
@@ -250,7 +259,7 @@ impl Telemetry {
         to.register("robots_held", "Robots that are held, by cause", self.robots_held.clone());
         to.register(
             "deliveries_waiting",
-            "Deliveries that wait for their robot's turn, in memory and in the broker",
+            "Deliveries that wait for their robot's turn, in memory and in the broker, by cause",
             self.deliveries_waiting.clone(),
         );
         to.register(
@@ -259,6 +268,7 @@ impl Telemetry {
             self.deliveries_waiting_seconds.clone(),
         );
         to.register("queue_messages", "Messages that lie ready in a queue of the broker", self.queue_messages.clone());
+        self.dead_letters_now.register(to);
         to.register("group_used", "Calls that an organisation has made this month", self.group_used.clone());
         to.register("group_monthly", "Calls that an organisation may make in a month", self.group_monthly.clone());
         to.register(
@@ -305,13 +315,15 @@ impl Telemetry {
             }
             let on = OnPlatform { platform };
             let _ = (self.pace_wait_seconds.get_or_create(&on), self.first_attempt_after_seconds.get_or_create(&on));
-            let _ = (self.deliveries_waiting.get_or_create(&on), self.deliveries_waiting_seconds.get_or_create(&on));
+            let _ = self.deliveries_waiting_seconds.get_or_create(&on);
+            let _ = self.deliveries_waiting.get_or_create(&Held { platform, cause: QUOTA });
             let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
             for cause in HoldCause::ALL.map(HoldCause::as_str) {
                 let held = Held { platform, cause };
                 let _ = (self.robot_holds.get_or_create(&held), self.robots_held.get_or_create(&held));
+                let _ = self.deliveries_waiting.get_or_create(&held);
             }
         }
     }
@@ -320,6 +332,7 @@ impl Telemetry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{DeadSeen, Moment};
 
     #[test]
     fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
@@ -328,6 +341,9 @@ mod tests {
         let group = OfGroup { group: "acme".to_owned() };
         let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
         let _ = telemetry.queue_messages.get_or_create(&InQueue { queue: "publish".to_owned() });
+        let mut dead = DeadSeen::nothing(None, Moment::default());
+        dead.add(DeadReason::Poison, Some(Moment::default()));
+        telemetry.see_dead_letters(&[dead]);
         let text = telemetry.render();
         let mut known: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

@@ -357,6 +357,34 @@ async fn with_dead_letters<'a>(home: &'a Home, emulator: &Emulator, publisher: &
 }
 
 #[tokio::test]
+async fn the_overview_tells_dead_letters_by_reason_and_their_list_says_when_others_have_come() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) =
+        with_console(Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n[health]\nafter = 100\n"));
+    let home = home.with("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
+    // The topology is the daemon's.
+    assert!(home.start().await.terminate().success());
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let _daemon = with_dead_letters(&home, &emulator, &publisher).await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console")).await;
+    browser.counts(".dead tbody tr", 3).await;
+    browser.says(".figures", "Dead letters\n7").await;
+    browser.says(".dead tbody", "every attempt failed").await;
+    browser.pictures("overview-dead").await;
+    sound(&browser).await;
+    browser.click(".dead tbody", "it is no event").await;
+    browser.says(".count", "1 dead letter matches, of 1 looked through.").await;
+    publisher.publish_bytes("ops", b"neither is this", lapin::BasicProperties::default()).await;
+    browser.says(".news", "There are 2 now, and were 1: look again.").await;
+    browser.pictures("dead-news").await;
+    sound(&browser).await;
+    browser.click(".head", "Look again").await;
+    browser.says(".count", "2 dead letters match, of 2 looked through.").await;
+    browser.says(".news", "").await;
+}
+
+#[tokio::test]
 async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let (home, address) =

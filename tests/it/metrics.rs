@@ -19,6 +19,10 @@ async fn of_dingtalk(daemon: &Daemon<'_>, name: &str) -> f64 {
     daemon.metric(&format!("roomcast_{name}{{platform=\"dingtalk\"}}")).await.unwrap()
 }
 
+async fn waiting(daemon: &Daemon<'_>, platform: &str, cause: &str) -> Option<f64> {
+    daemon.metric(&format!("roomcast_deliveries_waiting{{platform=\"{platform}\",cause=\"{cause}\"}}")).await
+}
+
 async fn in_queue(daemon: &Daemon<'_>, queue: &str) -> Option<f64> {
     daemon.metric(&format!("roomcast_queue_messages{{queue=\"{queue}\"}}")).await
 }
@@ -62,7 +66,7 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
         publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
     }
     publisher.publish_bytes("ops", b"no event", BasicProperties::default()).await;
-    until("five deliveries wait", SOON, || async { of_dingtalk(&daemon, "deliveries_waiting").await == 5.0 }).await;
+    until("five deliveries wait", SOON, || async { waiting(&daemon, "dingtalk", "quota").await == Some(5.0) }).await;
     let seconds = of_dingtalk(&daemon, "deliveries_waiting_seconds").await;
     assert!((100.0..185.0).contains(&seconds), "the last of them leaves in the fourth window: {seconds} s");
     until("they are seen in the tiers", SOON, || async {
@@ -75,7 +79,8 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
     .await;
     assert_eq!(in_queue(&daemon, "dead.event").await, Some(1.0));
     assert_eq!(in_queue(&daemon, "dead.dingtalk").await, Some(0.0));
-    assert_eq!(daemon.metric("roomcast_deliveries_waiting{platform=\"lark\"}").await, Some(0.0));
+    assert_eq!(waiting(&daemon, "lark", "quota").await, Some(0.0));
+    assert_eq!(waiting(&daemon, "dingtalk", "throttled").await, Some(0.0));
 
     broker.kill();
     until("nothing is said of the queues", SOON, || async { in_queue(&daemon, "dead.event").await.is_none() }).await;

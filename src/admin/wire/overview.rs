@@ -29,6 +29,45 @@ pub struct Overview {
     pub platforms: Vec<Flow>,
     /// Robots.
     pub robots: Busy,
+    /// What lies in the dead queues; nothing if none of them has been counted (`broker.dead_count_every`).
+    pub dead: Option<DeadNow>,
+}
+
+/// What lay in the dead queues when each was counted last.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeadNow {
+    /// How many letters.
+    pub letters: u64,
+    /// When the oldest was given up, as RFC 3339; nothing if there is none that says so.
+    pub oldest: Option<String>,
+    /// By platform and reason, the most first.
+    pub rows: Vec<DeadRow>,
+    /// All dead queues.
+    pub queues: Vec<DeadQueueNow>,
+}
+
+/// One dead queue.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeadQueueNow {
+    /// Its platform, or `event` for what was no readable event.
+    pub queue: String,
+    /// How many letters lay there; nothing if it has not been counted, because somebody else is at it.
+    pub letters: Option<u64>,
+    /// When it was counted, in milliseconds since 1970.
+    pub counted_at: Option<u64>,
+}
+
+/// Dead letters that were given up for one reason.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeadRow {
+    /// Of which platform; nothing for events that could not be read.
+    pub platform: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// When the oldest was given up, as RFC 3339; nothing if none says so.
+    pub oldest: Option<String>,
 }
 
 /// What became of the deliveries of one platform since the daemon started.

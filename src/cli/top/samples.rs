@@ -6,8 +6,8 @@ use serde_json::{Map, json};
 
 use super::live::Pulse;
 use crate::admin::wire::{
-    Busy, DeadOutcome, DeadPage, DeadSummary, Flow, GroupView, LetterDetail, LetterView, Overview, RobotView,
-    SubscriptionView, SummaryRow,
+    Busy, DeadNow, DeadOutcome, DeadPage, DeadQueueNow, DeadRow, DeadSummary, Flow, GroupView, LetterDetail,
+    LetterView, Overview, RobotView, SubscriptionView, SummaryRow,
 };
 
 /// 2026-11-25, a minute past three in the morning.
@@ -48,6 +48,36 @@ pub(super) fn overview() -> Overview {
             flow("wecom", 20_007, 14_400, 37),
         ],
         robots: Busy { known: 3, held: 1, waiting: 1_262, in_flight: 1, slowest: robots() },
+        dead: Some(dead()),
+    }
+}
+
+fn dead() -> DeadNow {
+    let row = |platform: Option<&str>, reason: &str, count| DeadRow {
+        platform: platform.map(str::to_owned),
+        reason: reason.to_owned(),
+        count,
+        oldest: Some("2026-11-24T20:00:00Z".to_owned()),
+    };
+    let queue = |queue: &str, letters: Option<u64>| DeadQueueNow {
+        queue: queue.to_owned(),
+        letters,
+        counted_at: letters.map(|_| NOW - 9_000),
+    };
+    DeadNow {
+        letters: 1_039,
+        oldest: Some("2026-11-24T20:00:00Z".to_owned()),
+        rows: vec![
+            row(Some("wecom"), "robot_gone", 1_000),
+            row(Some("lark"), "robot_gone", 37),
+            row(None, "undecodable", 2),
+        ],
+        queues: vec![
+            queue("dingtalk", None),
+            queue("lark", Some(37)),
+            queue("wecom", Some(1_000)),
+            queue("event", Some(2)),
+        ],
     }
 }
 
@@ -118,6 +148,7 @@ pub(super) fn quiet(seconds: u64) -> Pulse {
         (flow.done, flow.deferred, flow.retried, flow.dead) = (0, 0, 0, 0);
         flow.attempts.values_mut().chain(flow.reasons.values_mut()).for_each(|count| *count = 0);
     }
+    overview.dead = Some(DeadNow { letters: 0, oldest: None, rows: Vec::new(), queues: Vec::new() });
     overview.robots = Busy { known: 0, held: 0, waiting: 0, in_flight: 0, slowest: Vec::new() };
     Pulse { overview, robots: Some(Vec::new()), groups: Some(Vec::new()) }
 }

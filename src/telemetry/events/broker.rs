@@ -1,6 +1,9 @@
 //! What happens between the daemon and its broker.
 
-use crate::telemetry::registry::{InQueue, Telemetry};
+use crate::{
+    domain::DeadSeen,
+    telemetry::registry::{InQueue, Telemetry},
+};
 
 /// A session with the broker is open.
 pub struct BrokerConnected {
@@ -73,6 +76,41 @@ impl QueuesSeen<'_> {
         }
         for (queue, depth) in self.depths {
             telemetry.queue_messages.get_or_create(&InQueue { queue: queue.clone() }).set((*depth).into());
+        }
+    }
+}
+
+/// What lies in the dead queues, as counted from time to time.
+pub struct DeadLettersSeen<'a> {
+    /// Each dead queue that has been counted; nothing if it is not known what lies there.
+    pub queues: &'a [DeadSeen],
+}
+
+impl DeadLettersSeen<'_> {
+    /// Notes it; what is not known is not shown.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.see_dead_letters(self.queues);
+    }
+}
+
+/// Dead letters could not be counted; what was counted before stays.
+pub struct DeadLettersUnseen<'a> {
+    /// Why.
+    pub cause: &'a str,
+    /// Whether they could be the last time.
+    pub news: bool,
+}
+
+impl DeadLettersUnseen<'_> {
+    /// Logs it.
+    pub fn emit(&self) {
+        if self.news {
+            tracing::warn!(
+                cause = self.cause,
+                "dead letters cannot be counted; their metrics stay as they are until they can"
+            );
+        } else {
+            tracing::debug!(cause = self.cause, "dead letters still cannot be counted");
         }
     }
 }

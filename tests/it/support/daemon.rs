@@ -37,8 +37,10 @@ impl Home {
     pub fn with_prefix(broker_url: &str, prefix: &str, base_url: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).display().to_string();
+        // A count takes letters out for a moment, and most tests that look at a dead queue want to find them there.
         let mut config = format!(
             "[broker]\nurl = \"{broker_url}\"\nprefix = \"{prefix}\"\nreconnect_min = \"100ms\"\nreconnect_max = \"1s\"\n\
+             dead_count_every = \"0s\"\n\
              [store]\ndir = \"{}\"\n[key]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n[log]\nlevel = \"debug\"\n",
             path("data"),
             path("master.key"),

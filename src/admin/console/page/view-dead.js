@@ -2,7 +2,7 @@
 
 import { get, post } from "./ask.js";
 import { confirmed, shown } from "./dialog.js";
-import { el, notice } from "./elements.js";
+import { el, notice, write } from "./elements.js";
 import { asked, filters } from "./filter.js";
 import { letter } from "./letter.js";
 import { table } from "./table.js";
@@ -38,13 +38,17 @@ const ACTS = {
   discard: { verb: "Discard", done: "discarded", danger: true, says: "They are deleted for good, and nothing is sent." },
 };
 
-export function view() {
+export function view({ listen }) {
   const said = notice();
   const count = el("p", { class: "count", role: "status" });
   const picked = new Set();
   const buttons = Object.keys(ACTS).map((act) => [act, el("button", { type: "button", class: ACTS[act].danger && "warns", "aria-disabled": "true", click: () => perform(act) })]);
   let matched = 0;
   let working = false;
+  // Which queue is shown, how many letters lay there, and when.
+  let looked;
+  let at = 0;
+  const news = el("p", { class: "news", role: "status" });
 
   const label = () => {
     for (const [act, button] of buttons) {
@@ -71,9 +75,12 @@ export function view() {
     const { after, ...which } = query;
     const mine = (turn += 1);
     count.textContent = "Looking through the dead queues…";
+    looked = undefined;
+    write(news, "");
     try {
       const page = await get("dead", { ...query, limit: PAGE });
       if (mine !== turn) return;
+      looked = { queue: query.platform, letters: page.total + page.missed, at };
       picked.clear();
       matched = page.matched;
       list.show(page.letters, { anew: true });
@@ -131,11 +138,22 @@ export function view() {
     show();
   });
   show();
+  // The daemon counts the letters from time to time. What is shown stays as it is until somebody wants it otherwise.
+  listen("overview", (kind, told) => {
+    if (kind !== "now") return;
+    at = told.at;
+    if (!looked || working || !told.dead) return;
+    looked.at ||= at;
+    const queues = told.dead.queues.filter(({ queue }) => looked.queue === "" || queue === looked.queue);
+    const later = queues.every(({ counted_at }) => counted_at !== null) && queues.some(({ counted_at }) => counted_at > looked.at);
+    const letters = queues.reduce((sum, one) => sum + one.letters, 0);
+    write(news, later && letters !== looked.letters ? `There are ${number(letters)} now, and were ${number(looked.letters)}: look again.` : "");
+  });
   const again = el("button", { type: "button", click: () => show() }, "Look again");
   return el(
     "div",
     {},
-    el("div", { class: "head" }, el("div", {}, el("h1", {}, title), count), again),
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, title), count, news), again),
     form.element,
     said.element,
     kinds.element,

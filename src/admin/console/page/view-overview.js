@@ -3,7 +3,7 @@
 import { chart } from "./chart.js";
 import { el, say, write } from "./elements.js";
 import { robotColumns } from "./view-robots.js";
-import { PLATFORMS, ago, number, platform, rate, several } from "./words.js";
+import { PLATFORMS, REASONS, ago, number, platform, rate, several } from "./words.js";
 import { table } from "./table.js";
 
 export const title = "Overview";
@@ -29,10 +29,11 @@ export function view({ listen }) {
     figure("delivered", "Delivered per second"),
     figure("waiting", "Waiting for their turn", "/console/robots"),
     figure("held", "Robots on hold", "/console/robots"),
-    figure("dead", "Given up since the start", "/console/dead"),
+    figure("dead", "Dead letters", "/console/dead"),
   );
   const picture = chart();
   const flow = platforms();
+  const dead = letters();
   const slowest = table({
     name: "slowest",
     caption: "Longest to drain",
@@ -80,16 +81,18 @@ export function view({ listen }) {
     write(figures.delivered, rate(recent.delivered.reduce((sum, one) => sum + one, 0)));
     write(figures.waiting, number(told.robots.waiting));
     write(figures.held, number(told.robots.held));
-    write(figures.dead, number(told.platforms.reduce((sum, { dead }) => sum + dead, told.events_undecodable)));
+    write(figures.dead, told.dead ? number(told.dead.letters) : "–");
     flow.show(told, since(ticks, 60_000));
     slowest.show(told.robots.slowest, { anew: mayMove() });
+    dead.show(told.dead, told.at);
     how(condition(told));
   });
-  return el("div", {}, el("h1", { class: "unseen" }, title), state, numbers, picture.element, flow.element, slowest.element);
+  return el("div", {}, el("h1", { class: "unseen" }, title), state, numbers, picture.element, flow.element, dead.element, slowest.element);
 }
 
 /// How it is, in words.
-function condition({ broker_up, broker_blocked, robots }) {
+function condition({ broker_up, broker_blocked, robots, dead }) {
+  const letters = dead?.letters > 0 ? ` ${several(dead.letters, "dead letter lies", "dead letters lie")} in the queues.` : "";
   const waiting = robots.waiting > 0 ? `${several(robots.waiting, "delivery waits", "deliveries wait")} for ${robots.waiting === 1 ? "its" : "their"} turn.` : "Nothing waits.";
   if (!broker_up) {
     return { kind: "bad", headline: "No session with the broker", detail: "Nothing is delivered until there is one, and nothing is lost: events wait in the broker. The daemon keeps trying." };
@@ -100,7 +103,7 @@ function condition({ broker_up, broker_blocked, robots }) {
   if (robots.held > 0) {
     return { kind: "warn", headline: `${several(robots.held, "robot is", "robots are")} on hold`, detail: `What is for ${robots.held === 1 ? "it" : "them"} waits in order and costs no attempts. ${waiting}` };
   }
-  return { kind: "good", headline: "All is well", detail: `Connected to the broker. ${waiting}` };
+  return { kind: "good", headline: "All is well", detail: `Connected to the broker. ${waiting}${letters}` };
 }
 
 /// What happened a second within the last so many milliseconds.
@@ -110,6 +113,41 @@ function since(ticks, span) {
   const seconds = (now[0] - then[0]) / 1000;
   const per = (count) => (seconds > 0 ? Math.max(0, count) / seconds : 0);
   return { seconds, events: per(now[2] - then[2]), delivered: now[1].map((count, place) => per(count - then[1][place])) };
+}
+
+/// What lies in the dead queues, as the daemon counted it last. Each kind leads to its letters.
+function letters() {
+  const unknown = el("small");
+  const kinds = table({
+    name: "dead",
+    caption: ["Dead letters", unknown],
+    empty: "There are no dead letters.",
+    key: (row) => `${row.platform} ${row.reason}`,
+    columns: [
+      { head: "Reason", nodes: (row) => el("a", { href: `/console/dead?${new URLSearchParams({ platform: row.platform ?? "event", reason: row.reason })}` }, REASONS[row.reason] ?? row.reason), sign: (row) => row.reason },
+      { head: "Platform", nodes: (row) => platform(row.platform ?? "no readable event"), sign: (row) => row.platform },
+      { head: "Letters", kind: "number strong", text: (row) => number(row.count) },
+      { head: "Oldest", kind: "number", nodes: (row) => (row.oldest ? ago(row.oldest, row.at) : "–"), sign: (row) => `${row.oldest} ${Math.round(row.at / 10_000)}` },
+    ],
+  });
+  // Kinds that are gone are taken away when others come, but not under the eyes of somebody who points at the list or works in it.
+  let listed = "";
+  const becomesAnother = (rows) => {
+    const now = rows.map(({ platform, reason }) => `${platform} ${reason}`).sort().join();
+    if (now === listed || kinds.element.matches(":hover") || kinds.element.contains(document.activeElement)) return false;
+    listed = now;
+    return true;
+  };
+  return {
+    element: kinds.element,
+    show: (told, at) => {
+      kinds.element.hidden = !told;
+      if (!told) return;
+      const missing = told.queues.filter(({ letters }) => letters === null).map(({ queue }) => PLATFORMS[queue] ?? "what is no readable event");
+      write(unknown, missing.length > 0 ? `not counted: ${missing.join(", ")}` : "");
+      kinds.show(told.rows.map((row) => ({ ...row, at })), { anew: becomesAnother(told.rows) });
+    },
+  };
 }
 
 function platforms() {

@@ -1,5 +1,7 @@
 //! The overview: what flows, what became of it, and whom it takes longest to reach.
 
+use std::collections::BTreeMap;
+
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -43,17 +45,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<
     };
     let rates = top.live.rates();
     let attempts = words::lines(&attempts(rates.as_ref()), usize::from(area.width).saturating_sub(2));
-    let given_up = words::lines(&given_up(overview), usize::from(area.width).saturating_sub(2));
+    let letters = words::lines(&dead(overview, top.now), usize::from(area.width).saturating_sub(2));
     let height = |lines: &[String]| Constraint::Length(u16::try_from(lines.len()).unwrap_or(1));
     let parts = Layout::vertical([
         Constraint::Length(3),
         Constraint::Length(6),
         height(&attempts),
-        height(&given_up),
+        height(&letters),
         Constraint::Length(2),
         Constraint::Min(2),
     ]);
-    let [head, platforms, tries, dead, title, slowest] = parts.areas(area);
+    let [head, platforms, tries, dead_letters, title, slowest] = parts.areas(area);
     frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), look)), head);
     let flows = overview.platforms.iter().enumerate().map(|(at, flow)| {
         let per_second = rates.as_ref().and_then(|rates| rates.platforms.get(at));
@@ -70,7 +72,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<
         Paragraph::new(lines.into_iter().map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>())
     };
     frame.render_widget(lines(attempts), tries);
-    frame.render_widget(lines(given_up), dead);
+    frame.render_widget(lines(letters), dead_letters);
     frame.render_widget(Paragraph::new(vec![Line::raw(""), Line::styled(" Slowest to drain", look.heading())]), title);
     if overview.robots.slowest.is_empty() {
         nothing(frame, slowest, "nothing waits", look);
@@ -107,6 +109,27 @@ fn attempts(rates: Option<&Rates>) -> String {
         Some(format!("{verdict}{UNBROKEN}{}", words::rate(*rate)))
     });
     format!("Attempts/s  {}", said.collect::<Vec<_>>().join("  "))
+}
+
+/// What lies in the dead queues, or what was put there as long as that is not known.
+fn dead(overview: &Overview, now: u64) -> String {
+    let Some(dead) = &overview.dead else {
+        return given_up(overview);
+    };
+    let unknown: Vec<_> =
+        dead.queues.iter().filter(|one| one.letters.is_none()).map(|one| one.queue.as_str()).collect();
+    let unknown = if unknown.is_empty() { String::new() } else { format!("; not counted: {}", unknown.join(", ")) };
+    if dead.letters == 0 {
+        return format!("Dead letters: none{unknown}");
+    }
+    let mut reasons = BTreeMap::new();
+    dead.rows.iter().for_each(|row| *reasons.entry(row.reason.as_str()).or_default() += row.count);
+    let mut reasons: Vec<(_, u64)> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let said: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count))).collect();
+    let oldest = dead.oldest.as_deref().map(|oldest| format!(", the oldest {} old", words::ago(Some(oldest), now)));
+    let oldest = oldest.unwrap_or_default();
+    format!("Dead letters: {}{oldest}: {}{unknown}; 5 lists them", number(dead.letters), said.join("  "))
 }
 
 fn given_up(overview: &Overview) -> String {

@@ -1,0 +1,71 @@
+//! What lies in a dead queue, in numbers.
+
+use super::{DeadReason, Moment, Platform};
+
+/// What lay in one dead queue when it was counted last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadSeen {
+    /// Of which platform; nothing for the events that could not be read.
+    pub platform: Option<Platform>,
+    /// When it was counted.
+    pub at: Moment,
+    /// Its letters by reason, in the order of [`DeadReason::ALL`]; reasons without letters are left out.
+    pub counts: Vec<DeadCount>,
+}
+
+/// The letters of one dead queue that were given up for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadCount {
+    /// Why.
+    pub reason: DeadReason,
+    /// How many; more than 0.
+    pub letters: u64,
+    /// When the oldest was given up; nothing if none of them says so.
+    pub oldest: Option<Moment>,
+}
+
+impl DeadSeen {
+    /// An empty queue.
+    #[must_use]
+    pub const fn nothing(platform: Option<Platform>, at: Moment) -> Self {
+        Self { platform, at, counts: Vec::new() }
+    }
+
+    /// Counts a letter.
+    pub fn add(&mut self, reason: DeadReason, dead_at: Option<Moment>) {
+        let place = self.counts.binary_search_by_key(&reason, |count| count.reason);
+        match place {
+            Ok(place) => {
+                if let Some(count) = self.counts.get_mut(place) {
+                    count.letters += 1;
+                    count.oldest = count.oldest.into_iter().chain(dead_at).min();
+                }
+            }
+            Err(place) => self.counts.insert(place, DeadCount { reason, letters: 1, oldest: dead_at }),
+        }
+    }
+
+    /// How many letters there are.
+    #[must_use]
+    pub fn letters(&self) -> u64 {
+        self.counts.iter().map(|count| count.letters).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_counted_by_reason_and_the_oldest_that_says_so_is_known() {
+        let at = |millis| Some(Moment::from_unix_millis(millis));
+        let mut seen = DeadSeen::nothing(Some(Platform::WeCom), Moment::from_unix_millis(9));
+        seen.add(DeadReason::Poison, None);
+        seen.add(DeadReason::Expired, at(5));
+        seen.add(DeadReason::Expired, None);
+        seen.add(DeadReason::Expired, at(4));
+        let count = |reason, letters, oldest| DeadCount { reason, letters, oldest };
+        assert_eq!(seen.counts, [count(DeadReason::Expired, 3, at(4)), count(DeadReason::Poison, 1, None)]);
+        assert_eq!(seen.letters(), 4);
+    }
+}

@@ -1,0 +1,108 @@
+//! What is known of the letters in the dead queues: kept for those who watch the daemon itself, and shown as metrics.
+
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
+
+use prometheus_client::{
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::registry::{Dead, Telemetry};
+use crate::domain::{DeadReason, DeadSeen};
+
+/// As what an event that could not be read is counted, in place of a platform.
+const EVENT: &str = "event";
+
+/// What was seen last, and its metrics.
+#[derive(Default)]
+pub(super) struct DeadLetters {
+    seen: Mutex<Vec<DeadSeen>>,
+    present: Family<Dead, Gauge>,
+    oldest: Family<Dead, Gauge<f64, AtomicU64>>,
+}
+
+impl DeadLetters {
+    pub(super) fn register(&self, to: &mut Registry) {
+        to.register("dead_letters_present", "Letters in the dead queues, by reason", self.present.clone());
+        to.register(
+            "dead_letters_oldest_timestamp_seconds",
+            "When the oldest letter in the dead queues was given up, by reason",
+            self.oldest.clone(),
+        );
+    }
+
+    /// Every queue that is known; what is not known is not shown.
+    fn see(&self, queues: &[DeadSeen]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = seen.iter().any(|known| queues.iter().all(|queue| queue.platform != known.platform));
+        if gone {
+            self.present.clear();
+            self.oldest.clear();
+        }
+        for queue in queues {
+            self.show(queue);
+        }
+        queues.clone_into(&mut seen);
+    }
+
+    fn show(&self, queue: &DeadSeen) {
+        let platform = queue.platform.map_or(EVENT, |platform| platform.as_str());
+        for reason in DeadReason::ALL {
+            let count = queue.counts.iter().find(|count| count.reason == reason);
+            let of = Dead { platform, reason: reason.as_str() };
+            let letters = count.map_or(0, |count| count.letters);
+            self.present.get_or_create(&of).set(i64::try_from(letters).unwrap_or(i64::MAX));
+            match count.and_then(|count| count.oldest) {
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
+                Some(oldest) => drop(self.oldest.get_or_create(&of).set(oldest.unix_millis() as f64 / 1000.0)),
+                None => drop(self.oldest.remove(&of)),
+            }
+        }
+    }
+}
+
+impl Telemetry {
+    pub(super) fn see_dead_letters(&self, queues: &[DeadSeen]) {
+        self.dead_letters_now.see(queues);
+    }
+
+    /// What lay in the dead queues when they were counted last; a queue that is not known is missing.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadSeen> {
+        self.dead_letters_now.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Moment, Platform},
+        telemetry::events::DeadLettersSeen,
+    };
+
+    #[test]
+    fn what_lies_in_the_dead_queues_is_shown_by_reason_and_what_is_not_known_is_not() {
+        let (telemetry, now) = (Telemetry::new(), Moment::from_unix_millis(90_000));
+        let shown = |name: &str| {
+            let text = telemetry.render();
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("roomcast_dead_letters_{name} ")));
+            line.map(str::to_owned)
+        };
+        let gone = "{platform=\"wecom\",reason=\"robot_gone\"}";
+        assert_eq!(shown(&format!("present{gone}")), None, "nothing was counted yet");
+        let (mut wecom, mut event) = (DeadSeen::nothing(Some(Platform::WeCom), now), DeadSeen::nothing(None, now));
+        wecom.add(DeadReason::RobotGone, Some(Moment::from_unix_millis(12_500)));
+        event.add(DeadReason::Undecodable, None);
+        DeadLettersSeen { queues: &[wecom.clone(), event] }.emit(&telemetry);
+        assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("1"));
+        assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")).as_deref(), Some("12.5"));
+        assert_eq!(shown("present{platform=\"wecom\",reason=\"expired\"}").as_deref(), Some("0"));
+        assert_eq!(shown("present{platform=\"event\",reason=\"undecodable\"}").as_deref(), Some("1"));
+        assert_eq!(telemetry.dead_letters().len(), 2);
+        DeadLettersSeen { queues: &[DeadSeen::nothing(Some(Platform::WeCom), now)] }.emit(&telemetry);
+        assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("0"));
+        assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")), None);
+        assert_eq!(shown("present{platform=\"event\",reason=\"undecodable\"}"), None, "it is not known any more");
+    }
+}

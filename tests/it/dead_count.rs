@@ -1,0 +1,109 @@
+//! What lies in the dead queues is known, and finding it out changes nothing.
+
+use std::{cell::Cell, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker,
+    daemon::{Daemon, Home, get},
+    emulator::Emulator,
+    letters::{Letter, lines},
+    publisher::Publisher,
+    until,
+};
+
+const LONG: Duration = Duration::from_secs(120);
+const COUNTED: (&str, &str) = ("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
+
+async fn of_wecom(daemon: &Daemon<'_>, name: &str, reason: &str) -> Option<f64> {
+    daemon.metric(&format!("roomcast_dead_letters_{name}{{platform=\"wecom\",reason=\"{reason}\"}}")).await
+}
+
+/// A home whose dead queue holds so many letters, a second older the earlier they were put there.
+async fn with_letters(home: &Home, url: &str, count: usize) -> (Publisher, Vec<Letter>) {
+    let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    // The topology is the daemon's.
+    assert!(home.start().await.terminate().success());
+    let publisher = Publisher::connect(url, &home.prefix).await;
+    let mut letters: Vec<_> = (0..count).map(|number| Letter::number(number, &subscription)).collect();
+    let newest = jiff::Timestamp::now();
+    for (age, letter) in letters.iter_mut().rev().enumerate() {
+        letter.dead_at = newest - jiff::SignedDuration::from_secs(i64::try_from(age).unwrap());
+    }
+    publisher.bury(&letters).await;
+    (publisher, letters)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_lies_in_the_dead_queues_is_known_by_reason_and_age_until_it_is_gone() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), "").with(COUNTED.0, COUNTED.1);
+    let (publisher, letters) = with_letters(&home, &broker.url(), 7).await;
+    let daemon = home.start().await;
+    until("they are counted", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(4.0) }).await;
+    assert_eq!(of_wecom(&daemon, "present", "exhausted").await, Some(3.0));
+    assert_eq!(of_wecom(&daemon, "present", "refused").await, Some(0.0));
+    let age = of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await.unwrap();
+    assert!((age - letters[0].dead_at.as_second() as f64).abs() < 1.0, "{age}");
+    let overview = || async {
+        let overview: Value = serde_json::from_str(&get(&home.path("admin.sock"), "/v1/overview").await).unwrap();
+        overview["dead"].clone()
+    };
+    let dead = overview().await;
+    assert_eq!((&dead["letters"], &dead["rows"][0]["count"]), (&json!(7), &json!(4)), "{dead}");
+    assert_eq!(dead["oldest"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second(), age as i64);
+    let counted = |dead: &Value| dead["queues"].as_array().unwrap().iter().all(|queue| queue["letters"].is_u64());
+    assert!(counted(&dead), "empty queues are known to be empty: {dead}");
+
+    home.ok(&["dead", "discard", "--reason", "expired", "--yes"], "");
+    until("they are gone", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(0.0) }).await;
+    assert_eq!(of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await, None);
+    home.ok(&["dead", "redrive", "--all"], "");
+    until("nothing is left", LONG, || async { overview().await["letters"] == 0 }).await;
+    assert_eq!(of_wecom(&daemon, "present", "exhausted").await, Some(0.0));
+    assert!(publisher.get("dead.wecom").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn counting_leaves_every_letter_at_its_place_and_holds_nobody_up_who_looks() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), "").with(COUNTED.0, COUNTED.1);
+    let (publisher, letters) = with_letters(&home, &broker.url(), 5000).await;
+    let ids: Vec<_> = letters.iter().map(|letter| letter.id.as_str()).collect();
+    for _ in 0..3 {
+        // It begins to count as soon as it runs.
+        let daemon = home.start().await;
+        let listed = lines(&home.ok(&["dead", "list", "--json"], ""));
+        assert!(listed.iter().map(|one| one["id"].as_str().unwrap()).eq(ids.iter().copied()), "all, in their order");
+        until("they are counted", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(2500.0) })
+            .await;
+        assert!(daemon.terminate().success());
+    }
+    let drained = publisher.drain("dead.wecom").await;
+    assert!(drained.iter().map(|(id, _)| id.as_str()).eq(ids), "all, in their order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_daemon_killed_while_it_counts_loses_no_letter() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), "").with(COUNTED.0, COUNTED.1);
+    let (publisher, letters) = with_letters(&home, &broker.url(), 20_000).await;
+    let all = u32::try_from(letters.len()).unwrap();
+    for _ in 0..3 {
+        let daemon = home.spawn();
+        let taken = Cell::new(0);
+        until("it has taken some", LONG, || async {
+            taken.set(all - publisher.depth("dead.wecom").await);
+            taken.get() > 0
+        })
+        .await;
+        daemon.kill();
+        until("they are back", LONG, || async { publisher.ready_and_consumers("dead.wecom").await == (all, 0) }).await;
+    }
+    let mut drained: Vec<_> = publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
+    let mut ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();
+    drained.sort_unstable();
+    ids.sort_unstable();
+    assert!(drained == ids, "{} of {} are left", drained.len(), ids.len());
+}
