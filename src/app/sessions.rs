@@ -123,6 +123,10 @@ async fn serve(
         journal: Arc::clone(&parts.journal),
         outbox: Arc::clone(&outbox),
         clock: parts.clock.clone(),
+        recorded: Box::new({
+            let telemetry = Arc::clone(&parts.telemetry);
+            move |took| events::SettlementsRecorded { took }.emit(&telemetry)
+        }),
     };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();

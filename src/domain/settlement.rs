@@ -56,6 +56,15 @@ pub enum DeadReason {
 }
 
 impl Settlement {
+    /// Whether something has to be stored in the broker for it.
+    #[must_use]
+    pub const fn has_next_step(&self) -> bool {
+        match self {
+            Self::Deferred { .. } | Self::Retried { .. } | Self::Dead { .. } => true,
+            Self::Done | Self::Dropped => false,
+        }
+    }
+
     /// The name in metrics, logs and traces.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

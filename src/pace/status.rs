@@ -39,6 +39,8 @@ pub struct Swept {
     pub waiting_held: [u64; 4],
     /// In how long the last of them can leave; zero if none waits.
     pub drained_in: Duration,
+    /// How many attempts are in the air.
+    pub in_flight: u64,
 }
 
 /// What would become of messages that came now.
@@ -65,6 +67,7 @@ impl Swept {
             None => self.waiting += u64::from(robot.waiting),
         }
         self.drained_in = self.drained_in.max(robot.drained_in);
+        self.in_flight += u64::from(robot.in_flight);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Outbox, Progress, Tally};
 use crate::{
@@ -51,6 +51,8 @@ pub struct Committer {
     pub outbox: Arc<dyn Outbox>,
     /// What time it is.
     pub clock: Clock,
+    /// Told how long it took to record each group.
+    pub recorded: Box<dyn Fn(Duration) + Send + Sync>,
 }
 
 impl Committer {
@@ -101,8 +103,13 @@ impl Committer {
             journal.sync()?;
             if entries.is_empty() { Ok(()) } else { ledger.append(&entries, now) }
         };
+        let began = Instant::now();
         match tokio::task::spawn_blocking(write).await {
-            Ok(appended) => appended.map_err(NotRecorded),
+            Ok(appended) => {
+                appended.map_err(NotRecorded)?;
+                (self.recorded)(began.elapsed());
+                Ok(())
+            }
             // The blocking task panicked: resuming keeps the promise that nothing unrecorded is acked.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

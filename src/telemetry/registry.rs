@@ -9,6 +9,7 @@ use prometheus_client::{
         family::{Family, MetricConstructor},
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
+        info::Info,
     },
     registry::Registry,
 };
@@ -98,6 +99,8 @@ pub struct Telemetry {
     pub(super) events_urgent: Counter,
     pub(super) events_undecodable: Counter,
     pub(super) events_unheard: Counter,
+    pub(super) event_decode_seconds: Histogram,
+    pub(super) event_expand_seconds: Histogram,
     pub(super) deliveries_filtered: Counter,
     pub(super) deliveries: Family<Settled, Counter>,
     pub(super) dead_letters: Family<Dead, Counter>,
@@ -105,9 +108,12 @@ pub struct Telemetry {
     pub(super) first_attempt_after_seconds: OfPlatform,
     pub(super) attempts: Family<Attempted, Counter>,
     pub(super) attempt_seconds: OfPlatform,
+    pub(super) attempts_in_flight: Family<OnPlatform, Gauge>,
     pub(super) delivered_after_seconds: OfPlatform,
     pub(super) delivered_after_hops: Family<OnPlatform, Histogram, Hops>,
     pub(super) digests: Family<OnPlatform, Counter>,
+    pub(super) step_stored_seconds: Histogram,
+    pub(super) recorded_seconds: Histogram,
     pub(super) robot_holds: Family<Held, Counter>,
     pub(super) robots_held: Family<Held, Gauge>,
     pub(super) deliveries_waiting: Family<Held, Gauge>,
@@ -147,6 +153,8 @@ impl Telemetry {
             events_urgent: Counter::default(),
             events_undecodable: Counter::default(),
             events_unheard: Counter::default(),
+            event_decode_seconds: Seconds.new_metric(),
+            event_expand_seconds: Seconds.new_metric(),
             deliveries_filtered: Counter::default(),
             deliveries: Family::default(),
             dead_letters: Family::default(),
@@ -154,9 +162,12 @@ impl Telemetry {
             first_attempt_after_seconds: Family::new_with_constructor(Seconds),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
+            attempts_in_flight: Family::default(),
             delivered_after_seconds: Family::new_with_constructor(Seconds),
             delivered_after_hops: Family::new_with_constructor(Hops),
             digests: Family::default(),
+            step_stored_seconds: Seconds.new_metric(),
+            recorded_seconds: Seconds.new_metric(),
             robot_holds: Family::default(),
             robots_held: Family::default(),
             deliveries_waiting: Family::default(),
@@ -213,6 +224,8 @@ impl Telemetry {
 
     fn register(&mut self) {
         let to = &mut self.registry;
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        to.register("build", "Which version runs", version);
         to.register("events", "Events received, repeats included", self.events.clone());
         to.register("events_urgent", "Events received through the urgent exchange", self.events_urgent.clone());
         to.register(
@@ -221,6 +234,16 @@ impl Telemetry {
             self.events_undecodable.clone(),
         );
         to.register("events_unheard", "Events for a topic without subscriptions", self.events_unheard.clone());
+        to.register(
+            "event_decode_seconds",
+            "Time from receiving an event to having read it",
+            self.event_decode_seconds.clone(),
+        );
+        to.register(
+            "event_expand_seconds",
+            "Time from having read an event until its last delivery has set out",
+            self.event_expand_seconds.clone(),
+        );
         to.register(
             "deliveries_filtered",
             "Deliveries that a subscription's filter did not want",
@@ -244,6 +267,7 @@ impl Telemetry {
             "Time from sending a request to having its answer",
             self.attempt_seconds.clone(),
         );
+        to.register("attempts_in_flight", "Attempts that are not answered yet", self.attempts_in_flight.clone());
         to.register(
             "delivered_after_seconds",
             "Time from receiving an event to having it delivered",
@@ -255,6 +279,16 @@ impl Telemetry {
             self.delivered_after_hops.clone(),
         );
         to.register("digests", "Messages that spoke for several deliveries", self.digests.clone());
+        to.register(
+            "step_stored_seconds",
+            "Time from deciding on a next step to having the broker's confirm",
+            self.step_stored_seconds.clone(),
+        );
+        to.register(
+            "recorded_seconds",
+            "Time to record a group of settlements in the ledger, on the disk",
+            self.recorded_seconds.clone(),
+        );
         to.register("robot_holds", "Times a robot was held, by cause", self.robot_holds.clone());
         to.register("robots_held", "Robots that are held, by cause", self.robots_held.clone());
         to.register(
@@ -317,6 +351,7 @@ impl Telemetry {
             let _ = (self.pace_wait_seconds.get_or_create(&on), self.first_attempt_after_seconds.get_or_create(&on));
             let _ = self.deliveries_waiting_seconds.get_or_create(&on);
             let _ = self.deliveries_waiting.get_or_create(&Held { platform, cause: QUOTA });
+            let _ = self.attempts_in_flight.get_or_create(&on);
             let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
@@ -351,7 +386,7 @@ mod tests {
         let mut listed: Vec<_> = list
             .lines()
             .filter_map(|line| line.strip_prefix("| `roomcast_")?.split('`').next())
-            .map(|name| name.trim_end_matches("_total"))
+            .map(|name| name.trim_end_matches("_total").trim_end_matches("_info"))
             .collect();
         known.iter_mut().for_each(|name| *name = name.trim_start_matches("roomcast_"));
         known.sort_unstable();

@@ -52,6 +52,15 @@ async fn what_was_waited_for_in_memory_is_told_from_the_wait_in_the_broker() {
     assert!(in_memory > 6.0, "the second two waited in memory: {in_memory} s");
     assert!(in_all > 18.0, "and the third two twice as long: {in_all} s");
     assert!(in_all > in_memory + 8.0, "most of it in the broker: {in_memory} of {in_all} s");
+    let count = async |name: &str| daemon.metric(&format!("roomcast_{name}")).await.unwrap();
+    assert_eq!(count("event_decode_seconds_count").await, 6.0);
+    assert_eq!(count("event_expand_seconds_count").await, 6.0);
+    let put_off = daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await;
+    assert!(put_off >= Some(2.0), "{put_off:?}");
+    assert_eq!(Some(count("step_stored_seconds_count").await), put_off);
+    until("it is recorded", SOON, || async { count("recorded_seconds_count").await > 0.0 }).await;
+    let version = format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(count(&version).await, 1.0);
 }
 
 #[tokio::test]

@@ -260,6 +260,7 @@ async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<M
         journal: Arc::clone(&parts.journal),
         outbox: Arc::clone(&outbox),
         clock: parts.clock.clone(),
+        recorded: Box::new(|_| ()),
     };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();

@@ -1,0 +1,125 @@
+//! What happens to robots and organisations: holds, what waits, monthly quotas.
+
+use crate::{
+    domain::{Answer, GroupName, Moment, Platform, RobotId},
+    pace::{Changes, GroupStatus, Hold, HoldCause, Swept},
+    telemetry::registry::{Held, OfGroup, OnPlatform, QUOTA, Telemetry},
+};
+
+/// An attempt has changed what may be sent to its robot, or for its organisation.
+pub struct PaceChanged<'a> {
+    /// On which platform.
+    pub platform: Platform,
+    /// Which robot.
+    pub robot: RobotId,
+    /// What has changed.
+    pub changes: &'a Changes,
+    /// What the platform said.
+    pub answer: &'a Answer,
+}
+
+impl PaceChanged<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if let Some(hold) = &self.changes.held {
+            self.held(hold, telemetry);
+        }
+        if let Some(hold) = &self.changes.lifted {
+            RobotLifted { platform: self.platform, robot: self.robot, cause: hold.cause }.emit(telemetry);
+        }
+        if let Some((group, used, monthly)) = &self.changes.budget_warning {
+            tracing::warn!(group = %group, used, monthly, "most of an organisation's monthly quota is used");
+        }
+        if let Some((group, until)) = &self.changes.budget_spent {
+            budget_spent(group, *until);
+        }
+    }
+
+    fn held(&self, hold: &Hold, telemetry: &Telemetry) {
+        let (platform, cause) = (self.platform.as_str(), hold.cause.as_str());
+        telemetry.robot_holds.get_or_create(&Held { platform, cause }).inc();
+        // Said once for a robot; while it goes on, each further try that fails is no news.
+        if self.changes.was_held {
+            tracing::debug!(platform, robot.id = %self.robot, cause, seconds = hold.wait.as_secs(), "a robot stays held");
+            return;
+        }
+        tracing::warn!(
+            platform,
+            robot.id = %self.robot,
+            cause,
+            code = self.answer.code,
+            detail = self.answer.detail,
+            seconds = hold.wait.as_secs(),
+            "a robot is held: {}",
+            match hold.cause {
+                HoldCause::Throttled => "its platform refuses for speed, so somebody else sends through it too",
+                HoldCause::Budget => "its organisation's monthly quota is used up; name the organisation with --group to see its use",
+                HoldCause::Security => "its security setting refuses us; mend the secret, keyword or address list",
+                HoldCause::RobotGone => "it is gone or switched off; switch it on, or remove the subscription",
+            }
+        );
+    }
+}
+
+fn budget_spent(group: &GroupName, until: Moment) {
+    let until =
+        i64::try_from(until.unix_millis()).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    tracing::warn!(group = %group, until = until.map(tracing::field::display), "an organisation's monthly quota is used up");
+}
+
+/// A robot is not held any longer: a message got through, or an operator has released it.
+pub struct RobotLifted {
+    /// On which platform.
+    pub platform: Platform,
+    /// Which robot.
+    pub robot: RobotId,
+    /// Why it was held.
+    pub cause: HoldCause,
+}
+
+impl RobotLifted {
+    /// Logs it.
+    pub fn emit(&self, _telemetry: &Telemetry) {
+        let cause = self.cause.as_str();
+        tracing::info!(platform = self.platform.as_str(), robot.id = %self.robot, cause, "a robot is not held any longer");
+    }
+}
+
+/// How many robots are held, how much waits, and what organisations have used, as seen from time to time.
+pub struct PaceSeen<'a> {
+    /// The robots of each platform, in the order of [`Platform::ALL`].
+    pub robots: &'a [Swept; 4],
+    /// Organisations.
+    pub groups: &'a [GroupStatus],
+}
+
+impl PaceSeen<'_> {
+    /// Notes it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
+            let waiting = |cause| telemetry.deliveries_waiting.get_or_create(&Held { platform, cause });
+            let held = robots.held.into_iter().zip(robots.waiting_held);
+            for (cause, (count, kept)) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(held) {
+                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(count.into());
+                waiting(cause).set(whole(kept));
+            }
+            waiting(QUOTA).set(whole(robots.waiting));
+            let (on, seconds) = (OnPlatform { platform }, robots.drained_in.as_secs_f64());
+            telemetry.attempts_in_flight.get_or_create(&on).set(whole(robots.in_flight));
+            telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
+        }
+        // Subscriptions may name as many others as they like.
+        for one in self.groups.iter().filter(|one| one.configured) {
+            let group = OfGroup { group: one.name.to_string() };
+            telemetry.group_used.get_or_create(&group).set(whole(one.used));
+            if let Some(monthly) = one.monthly {
+                telemetry.group_monthly.get_or_create(&group).set(whole(monthly));
+            }
+        }
+    }
+}
+
+/// A count as gauges take it.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
