@@ -395,6 +395,19 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_that_an_alert_asks_for_is_in_the_operators_list() {
+        let (rules, list) = (include_str!("../../deploy/alerts.yaml"), include_str!("../../docs/EVENTS.md"));
+        let asked: std::collections::BTreeSet<_> = rules
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .filter(|word| word.starts_with("roomcast_"))
+            .map(|word| word.trim_end_matches("_bucket"))
+            .collect();
+        assert!(asked.len() > 10, "{asked:?}");
+        let unknown: Vec<_> = asked.iter().filter(|name| !list.contains(&format!("| `{name}` |"))).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
     fn a_rate_is_known_before_the_first_thing_happens() {
         let text = Telemetry::new().render();
         assert!(text.contains("roomcast_dead_letters_total{platform=\"wecom\",reason=\"exhausted\"} 0"), "{text}");
