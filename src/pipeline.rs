@@ -20,7 +20,7 @@ use crate::{
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
-    settle::{self, Commits, Hand, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
+    settle::{self, AckTag, Commits, Hand, Identity, NextStep, Outbox, RetryPolicy, Tally},
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
@@ -141,17 +141,17 @@ impl Pipeline {
     }
 
     async fn message(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
-        let Message { receipt, redelivered, carried } = message;
+        let Message { ack_tag, redelivered, carried } = message;
         match carried {
             Carried::Event { published, urgent, generation } => {
                 let published = fanout::named(published);
                 let identity = Identity::of_event(&published, generation, redelivered, &self.parts.ledger);
-                self.event(published, urgent, identity, redelivered, receipt).await
+                self.event(published, urgent, identity, redelivered, ack_tag).await
             }
-            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, receipt).await,
+            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, ack_tag).await,
             Carried::Unreadable { published, why } => {
                 let identity = Identity::of_event(&published, 0, redelivered, &self.parts.ledger);
-                self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt);
+                self.bury(published, identity, Undecodable { code: "headers", detail: why }, ack_tag);
                 Ok(())
             }
         }
@@ -164,26 +164,26 @@ impl Pipeline {
         urgent: bool,
         identity: Identity,
         redelivered: bool,
-        receipt: Receipt,
+        ack_tag: AckTag,
     ) -> Result<(), Stuck> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(identity, receipt);
+            return self.close(identity, ack_tag);
         }
         let now = parts.clock.now();
         let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent, platform: None };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {
-                self.bury(refused.0, identity, refused.1, receipt);
+                self.bury(refused.0, identity, refused.1, ack_tag);
                 return Ok(());
             }
         };
         let decoded = parts.clock.now();
         let due_at = (event.received_at > now).then_some(event.received_at);
-        let deliveries = self.expand(&event, due_at, identity, redelivered, receipt).await?;
+        let deliveries = self.expand(&event, due_at, identity, redelivered, ack_tag).await?;
         let expanded = parts.clock.now();
         events::EventExpanded { event: &event, received: now, decoded, expanded, deliveries }.emit(&parts.telemetry);
         Ok(())
@@ -196,10 +196,10 @@ impl Pipeline {
         due_at: Option<Moment>,
         identity: Identity,
         redelivered: bool,
-        receipt: Receipt,
+        ack_tag: AckTag,
     ) -> Result<u32, Stuck> {
         let done: std::collections::HashSet<_> = identity.done.iter().copied().collect();
-        let tally = Arc::new(Tally::new(identity, receipt));
+        let tally = Arc::new(Tally::new(identity, ack_tag));
         let (mut after, mut heard, mut deliveries) = (None, 0, 0);
         loop {
             let page = self.parts.subscriptions.page(&event.topic, after).await?;
@@ -248,7 +248,7 @@ impl Pipeline {
         self: &Arc<Self>,
         travelling: Travelling,
         redelivered: bool,
-        receipt: Receipt,
+        ack_tag: AckTag,
     ) -> Result<(), Stuck> {
         let parts = &self.parts;
         let known = Known {
@@ -271,7 +271,7 @@ impl Pipeline {
             Ok(delivery) => delivery,
             Err((published, why)) => {
                 let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
-                self.bury(*published, identity, why, receipt);
+                self.bury(*published, identity, why, ack_tag);
                 return Ok(());
             }
         };
@@ -280,13 +280,13 @@ impl Pipeline {
         delivery.part.at = settle::parts_done(&done, subscription, delivery.part.at);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(identity, receipt);
+            return self.close(identity, ack_tag);
         }
         let Some(in_hand) = self.hand.take(identity.key) else {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(Identity::redundant(identity.event), receipt);
+            return self.close(Identity::redundant(identity.event), ack_tag);
         };
-        let tally = Arc::new(Tally::new(identity, receipt).holding(in_hand));
+        let tally = Arc::new(Tally::new(identity, ack_tag).holding(in_hand));
         tally.opened();
         tally.complete();
         let recipient = parts.subscriptions.find(subscription).await?;
@@ -352,7 +352,7 @@ impl Pipeline {
     }
 
     /// An event that cannot be read becomes a dead letter, and the daemon goes on.
-    fn bury(self: &Arc<Self>, published: Published, identity: Identity, why: Undecodable, receipt: Receipt) {
+    fn bury(self: &Arc<Self>, published: Published, identity: Identity, why: Undecodable, ack_tag: AckTag) {
         let (event, at) = (&identity.event, self.parts.clock.now());
         events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
@@ -374,13 +374,13 @@ impl Pipeline {
         let job = Arc::clone(self);
         self.beside(async move {
             job.store(Some(step), told).await?;
-            job.close(identity, receipt)
+            job.close(identity, ack_tag)
         });
     }
 
     /// A message with nothing left to settle.
-    fn close(&self, identity: Identity, receipt: Receipt) -> Result<(), Stuck> {
-        let tally = Arc::new(Tally::new(identity, receipt));
+    fn close(&self, identity: Identity, ack_tag: AckTag) -> Result<(), Stuck> {
+        let tally = Arc::new(Tally::new(identity, ack_tag));
         tally.complete();
         self.progressed(&tally);
         Ok(())
