@@ -9,6 +9,7 @@ mod write;
 
 use super::text::Flow;
 use dialect::Dialect;
+use parse::Escapes;
 use tree::{Block, Inline};
 
 /// A text in markdown, read.
@@ -26,9 +27,15 @@ pub(super) enum WeComKind {
     MarkdownV2,
 }
 
+/// What a text in markdown says in plain words, line by line. If that is nothing but blanks, the text as it is.
+pub(super) fn plain_lines(source: &str) -> String {
+    let lines = tree::plain_lines(&parse::parse(source, Escapes::Resolved));
+    if lines.trim().is_empty() { source.to_owned() } else { lines }
+}
+
 impl<'a> Markdown<'a> {
     pub(super) fn read(source: &'a str) -> Self {
-        Self { source, blocks: parse::parse(source) }
+        Self { source, blocks: parse::parse(source, Escapes::Kept) }
     }
 
     /// For a DingTalk message, after `head`.

@@ -66,26 +66,58 @@ pub(super) enum Inline {
 /// What is said, without any markup.
 pub(super) fn plain(inlines: &[Inline]) -> String {
     let mut said = String::new();
-    add_plain(inlines, &mut said);
+    add_plain(inlines, " ", &mut said);
     said
 }
 
-fn add_plain(inlines: &[Inline], said: &mut String) {
+/// What is said, without any markup, line by line.
+pub(super) fn plain_lines(blocks: &[Block]) -> String {
+    let mut said = String::new();
+    add_lines(blocks, &mut said);
+    said
+}
+
+fn add_lines(blocks: &[Block], said: &mut String) {
+    for block in blocks {
+        match block {
+            Block::Heading(_, inlines) | Block::Paragraph(inlines) => add_plain(inlines, "\n", said),
+            Block::Quote(blocks) => add_lines(blocks, said),
+            Block::List { items, .. } => items.iter().for_each(|item| add_lines(item, said)),
+            Block::Code { text, .. } => said.push_str(text),
+            Block::Table(table) => {
+                for row in &table.rows {
+                    let cells: Vec<_> = row.iter().map(|cell| plain(cell)).collect();
+                    said.push_str(&cells.join(" | "));
+                    said.push('\n');
+                }
+            }
+            Block::Rule => {}
+        }
+        said.push('\n');
+    }
+}
+
+fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
     for inline in inlines {
         match inline {
             Inline::Text(text) | Inline::Code(text) => said.push_str(text),
-            Inline::Break => said.push(' '),
+            Inline::Break => said.push_str(line_end),
             Inline::Mention { id, content } if content.is_empty() => {
                 said.push('@');
                 said.push_str(id);
             }
+            // Who strikes something out means the opposite of what it says.
+            Inline::Struck(content) => {
+                said.push_str("~~");
+                add_plain(content, line_end, said);
+                said.push_str("~~");
+            }
             Inline::Strong(content)
             | Inline::Emphasis(content)
-            | Inline::Struck(content)
             | Inline::Link { content, .. }
             | Inline::Image { content, .. }
             | Inline::Colored { content, .. }
-            | Inline::Mention { content, .. } => add_plain(content, said),
+            | Inline::Mention { content, .. } => add_plain(content, line_end, said),
         }
     }
 }
