@@ -122,18 +122,17 @@ fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
     }
 }
 
-/// Whether any line holds such a part.
-pub(super) fn any_inline(blocks: &[Block], is: fn(&Inline) -> bool) -> bool {
-    fn within(inlines: &[Inline], is: fn(&Inline) -> bool) -> bool {
+/// Whether any line holds such a part. What stands for a picture is no part of its line.
+pub(super) fn any_inline(blocks: &[Block], is: &dyn Fn(&Inline) -> bool) -> bool {
+    fn within(inlines: &[Inline], is: &dyn Fn(&Inline) -> bool) -> bool {
         inlines.iter().any(|inline| {
             is(inline)
                 || match inline {
-                    Inline::Text(_) | Inline::Code(_) | Inline::Break => false,
+                    Inline::Text(_) | Inline::Code(_) | Inline::Break | Inline::Image { .. } => false,
                     Inline::Strong(content)
                     | Inline::Emphasis(content)
                     | Inline::Struck(content)
                     | Inline::Link { content, .. }
-                    | Inline::Image { content, .. }
                     | Inline::Colored { content, .. }
                     | Inline::Mention { content, .. } => within(content, is),
                 }
@@ -149,7 +148,7 @@ pub(super) fn any_inline(blocks: &[Block], is: fn(&Inline) -> bool) -> bool {
 }
 
 /// Whether there is such a block, however deep.
-pub(super) fn any_block(blocks: &[Block], is: fn(&Block) -> bool) -> bool {
+pub(super) fn any_block(blocks: &[Block], is: &dyn Fn(&Block) -> bool) -> bool {
     blocks.iter().any(|block| {
         is(block)
             || match block {
