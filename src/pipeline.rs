@@ -151,7 +151,7 @@ impl Pipeline {
             Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, ack_tag).await,
             Carried::Unreadable { published, why } => {
                 let identity = Identity::of_event(&published, 0, redelivered, &self.parts.ledger);
-                self.bury(published, identity, Undecodable { code: "headers", detail: why }, ack_tag);
+                self.bury(published, false, identity, Undecodable { code: "headers", detail: why }, ack_tag);
                 Ok(())
             }
         }
@@ -177,7 +177,7 @@ impl Pipeline {
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {
-                self.bury(refused.0, identity, refused.1, ack_tag);
+                self.bury(refused.0, urgent, identity, refused.1, ack_tag);
                 return Ok(());
             }
         };
@@ -258,7 +258,7 @@ impl Pipeline {
             urgent: travelling.urgent,
             platform: Some(travelling.platform),
         };
-        let (subscription, mut unread) = (travelling.subscription, None);
+        let (subscription, urgent, mut unread) = (travelling.subscription, travelling.urgent, None);
         let delivery = travelling.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
             Ok(event) => Ok(event),
             Err(refused) => {
@@ -271,7 +271,7 @@ impl Pipeline {
             Ok(delivery) => delivery,
             Err((published, why)) => {
                 let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
-                self.bury(*published, identity, why, ack_tag);
+                self.bury(*published, urgent, identity, why, ack_tag);
                 return Ok(());
             }
         };
@@ -352,7 +352,14 @@ impl Pipeline {
     }
 
     /// An event that cannot be read becomes a dead letter, and the daemon goes on.
-    fn bury(self: &Arc<Self>, published: Published, identity: Identity, why: Undecodable, ack_tag: AckTag) {
+    fn bury(
+        self: &Arc<Self>,
+        published: Published,
+        urgent: bool,
+        identity: Identity,
+        why: Undecodable,
+        ack_tag: AckTag,
+    ) {
         let (event, at) = (&identity.event, self.parts.clock.now());
         events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
@@ -362,6 +369,7 @@ impl Pipeline {
             .then(|| DeliveryReceipt::of_unread(&published, event, generation, (why.code, &why.detail), at));
         let step = NextStep::DeadEvent {
             published: Box::new(published),
+            urgent,
             event: event.to_string(),
             generation,
             code: why.code.to_owned(),

@@ -31,6 +31,8 @@ pub enum NextStep {
     DeadEvent {
         /// The message as it came.
         published: Box<Published>,
+        /// Whether it came through the exchange for what is urgent.
+        urgent: bool,
         /// The event's name.
         event: String,
         /// How often it was redriven.
