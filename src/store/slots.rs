@@ -138,6 +138,24 @@ impl Slots {
             }
             begin(&file).and_then(|()| sync_folder(dir)).map_err(failed)?;
         }
+        Self::read(dir, file)
+    }
+
+    /// Whether the file can be read, if there is one and it was begun. Changes nothing.
+    pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
+        let file = match OpenOptions::new().read(true).write(true).open(dir.join("slots")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(failed)?,
+        };
+        let is_begun = file.metadata().map_err(failed)?.len() >= HEADER_BYTES;
+        if is_begun { Self::read(dir, file).map(|_| ()) } else { Ok(()) }
+    }
+
+    fn read(dir: &Path, file: File) -> Result<Found, StoreError> {
+        let damaged = |what: String| StoreError::Damaged { dir: dir.to_owned(), what };
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
+        let length = file.metadata().map_err(failed)?.len();
         let mut magic = [0; 16];
         file.read_exact_at(&mut magic, 0).map_err(failed)?;
         let Some(version) = MAGICS.iter().position(|one| **one == magic) else {
