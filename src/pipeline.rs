@@ -4,6 +4,7 @@
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
 mod receipts;
+mod travelling;
 mod turn;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -14,9 +15,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::turn::Start;
 use crate::{
-    broker::{Carried, Message, Travelling},
+    broker::{Carried, Message},
     clock::Clock,
-    domain::{DeadReason, Delivery, DeliveryReceipt, Event, Moment, Part, Published, Receipts, Settlement},
+    domain::{Delivery, DeliveryReceipt, Event, Moment, Part, Published, Receipts, Settlement},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
@@ -241,79 +242,6 @@ impl Pipeline {
             self.progressed(&tally);
         }
         Ok(deliveries)
-    }
-
-    /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
-    async fn travelling(
-        self: &Arc<Self>,
-        travelling: Travelling,
-        redelivered: bool,
-        ack_tag: AckTag,
-    ) -> Result<(), Stuck> {
-        let parts = &self.parts;
-        let known = Known {
-            id: travelling.event.clone(),
-            received_at: travelling.received_at.unwrap_or_else(|| parts.clock.now()),
-            expires_at: travelling.expires_at,
-            urgent: travelling.urgent,
-            platform: Some(travelling.platform),
-        };
-        let (subscription, urgent, mut unread) = (travelling.subscription, travelling.urgent, None);
-        let delivery = travelling.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
-            Ok(event) => Ok(event),
-            Err(refused) => {
-                let (published, why) = *refused;
-                unread = Some(why.clone());
-                known.unread(published).map_err(|published| (published, why))
-            }
-        });
-        let mut delivery = match delivery {
-            Ok(delivery) => delivery,
-            Err((published, why)) => {
-                let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
-                self.bury(*published, urgent, identity, why, ack_tag);
-                return Ok(());
-            }
-        };
-        let identity = Identity::of_delivery(&delivery, &parts.ledger);
-        let done = identity.done.iter().copied().collect();
-        delivery.part.at = settle::parts_done(&done, subscription, delivery.part.at);
-        if parts.ledger.is_closed(identity.key) {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(identity, ack_tag);
-        }
-        let Some(in_hand) = self.hand.take(identity.key) else {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(Identity::redundant(identity.event), ack_tag);
-        };
-        let tally = Arc::new(Tally::new(identity, ack_tag).holding(in_hand));
-        tally.opened();
-        tally.complete();
-        let recipient = parts.subscriptions.find(subscription).await?;
-        if let Some(recipient) = &recipient {
-            (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
-        }
-        let settlement = match (recipient, unread) {
-            _ if settle::only_receipt_missing(&done, subscription) => {
-                delivery.attempts += 1;
-                Settlement::Done
-            }
-            (Some(recipient), None) => {
-                self.recover(&delivery, redelivered);
-                let start = self.start(&delivery, &recipient);
-                // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
-                self.set_out(delivery, recipient, start, &tally, None);
-                return Ok(());
-            }
-            // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
-            (Some(_), Some(Undecodable { code, detail })) => {
-                Settlement::Dead { reason: DeadReason::Undecodable, code: code.to_owned(), detail }
-            }
-            (None, _) => Settlement::Dropped,
-        };
-        let job = Arc::clone(self);
-        self.beside(async move { job.conclude(delivery, settlement, &tally).await });
-        Ok(())
     }
 
     /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.
