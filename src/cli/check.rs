@@ -45,7 +45,7 @@ fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
     let looked = store::look(&app::store_settings(config), key).map_err(|error| offline::store_failure(&error))?;
     Ok(match looked {
-        Looked::Nothing => format!("{} does not exist yet; the daemon makes it", config.store.dir.display()),
+        Looked::Nothing => format!("not there yet; the daemon makes it in {}", config.store.dir.display()),
         Looked::Fits => "key ring and slots ok; `roomcast store verify` looks into its database".to_owned(),
         Looked::NoKeyring => "has no key ring yet; the daemon makes it, if the master key is the right one".to_owned(),
     })

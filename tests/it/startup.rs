@@ -178,7 +178,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
 async fn check_changes_nothing_on_the_disk_and_says_what_it_finds_once() {
     let home = Home::new(broker::shared().await, NOWHERE, "");
     let store = home.path("data");
-    assert!(home.ok(&["check"], "").contains("does not exist yet"));
+    assert!(home.ok(&["check"], "").contains("not there yet; the daemon makes it"));
     assert!(!store.exists());
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let before = files(&store);
