@@ -4,6 +4,7 @@
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
 mod receipts;
+mod travelling;
 mod turn;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -14,13 +15,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::turn::Start;
 use crate::{
-    broker::{Carried, Message, Travelling},
+    broker::{Carried, Message},
     clock::Clock,
-    domain::{DeadReason, Delivery, DeliveryReceipt, Event, Moment, Part, Published, Receipts, Settlement},
+    domain::{Delivery, DeliveryReceipt, Event, Moment, Part, Published, Receipts, Settlement},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
-    settle::{self, Commits, Hand, Identity, NextStep, Outbox, Receipt, RetryPolicy, Tally},
+    settle::{self, AckTag, Commits, Hand, Identity, NextStep, Outbox, RetryPolicy, Tally},
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
@@ -141,17 +142,17 @@ impl Pipeline {
     }
 
     async fn message(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
-        let Message { receipt, redelivered, carried } = message;
+        let Message { ack_tag, redelivered, carried } = message;
         match carried {
             Carried::Event { published, urgent, generation } => {
                 let published = fanout::named(published);
                 let identity = Identity::of_event(&published, generation, redelivered, &self.parts.ledger);
-                self.event(published, urgent, identity, redelivered, receipt).await
+                self.event(published, urgent, identity, redelivered, ack_tag).await
             }
-            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, receipt).await,
+            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, ack_tag).await,
             Carried::Unreadable { published, why } => {
                 let identity = Identity::of_event(&published, 0, redelivered, &self.parts.ledger);
-                self.bury(published, identity, Undecodable { code: "headers", detail: why }, receipt);
+                self.bury(published, false, identity, Undecodable { code: "headers", detail: why }, ack_tag);
                 Ok(())
             }
         }
@@ -164,26 +165,26 @@ impl Pipeline {
         urgent: bool,
         identity: Identity,
         redelivered: bool,
-        receipt: Receipt,
+        ack_tag: AckTag,
     ) -> Result<(), Stuck> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         if parts.ledger.is_closed(identity.key) {
             events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(identity, receipt);
+            return self.close(identity, ack_tag);
         }
         let now = parts.clock.now();
         let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent, platform: None };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {
-                self.bury(refused.0, identity, refused.1, receipt);
+                self.bury(refused.0, urgent, identity, refused.1, ack_tag);
                 return Ok(());
             }
         };
         let decoded = parts.clock.now();
         let due_at = (event.received_at > now).then_some(event.received_at);
-        let deliveries = self.expand(&event, due_at, identity, redelivered, receipt).await?;
+        let deliveries = self.expand(&event, due_at, identity, redelivered, ack_tag).await?;
         let expanded = parts.clock.now();
         events::EventExpanded { event: &event, received: now, decoded, expanded, deliveries }.emit(&parts.telemetry);
         Ok(())
@@ -196,10 +197,10 @@ impl Pipeline {
         due_at: Option<Moment>,
         identity: Identity,
         redelivered: bool,
-        receipt: Receipt,
+        ack_tag: AckTag,
     ) -> Result<u32, Stuck> {
         let done: std::collections::HashSet<_> = identity.done.iter().copied().collect();
-        let tally = Arc::new(Tally::new(identity, receipt));
+        let tally = Arc::new(Tally::new(identity, ack_tag));
         let (mut after, mut heard, mut deliveries) = (None, 0, 0);
         loop {
             let page = self.parts.subscriptions.page(&event.topic, after).await?;
@@ -243,79 +244,6 @@ impl Pipeline {
         Ok(deliveries)
     }
 
-    /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
-    async fn travelling(
-        self: &Arc<Self>,
-        travelling: Travelling,
-        redelivered: bool,
-        receipt: Receipt,
-    ) -> Result<(), Stuck> {
-        let parts = &self.parts;
-        let known = Known {
-            id: travelling.event.clone(),
-            received_at: travelling.received_at.unwrap_or_else(|| parts.clock.now()),
-            expires_at: travelling.expires_at,
-            urgent: travelling.urgent,
-            platform: Some(travelling.platform),
-        };
-        let (subscription, mut unread) = (travelling.subscription, None);
-        let delivery = travelling.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
-            Ok(event) => Ok(event),
-            Err(refused) => {
-                let (published, why) = *refused;
-                unread = Some(why.clone());
-                known.unread(published).map_err(|published| (published, why))
-            }
-        });
-        let mut delivery = match delivery {
-            Ok(delivery) => delivery,
-            Err((published, why)) => {
-                let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
-                self.bury(*published, identity, why, receipt);
-                return Ok(());
-            }
-        };
-        let identity = Identity::of_delivery(&delivery, &parts.ledger);
-        let done = identity.done.iter().copied().collect();
-        delivery.part.at = settle::parts_done(&done, subscription, delivery.part.at);
-        if parts.ledger.is_closed(identity.key) {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(identity, receipt);
-        }
-        let Some(in_hand) = self.hand.take(identity.key) else {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(Identity::redundant(identity.event), receipt);
-        };
-        let tally = Arc::new(Tally::new(identity, receipt).holding(in_hand));
-        tally.opened();
-        tally.complete();
-        let recipient = parts.subscriptions.find(subscription).await?;
-        if let Some(recipient) = &recipient {
-            (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
-        }
-        let settlement = match (recipient, unread) {
-            _ if settle::only_receipt_missing(&done, subscription) => {
-                delivery.attempts += 1;
-                Settlement::Done
-            }
-            (Some(recipient), None) => {
-                self.recover(&delivery, redelivered);
-                let start = self.start(&delivery, &recipient);
-                // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
-                self.set_out(delivery, recipient, start, &tally, None);
-                return Ok(());
-            }
-            // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
-            (Some(_), Some(Undecodable { code, detail })) => {
-                Settlement::Dead { reason: DeadReason::Undecodable, code: code.to_owned(), detail }
-            }
-            (None, _) => Settlement::Dropped,
-        };
-        let job = Arc::clone(self);
-        self.beside(async move { job.conclude(delivery, settlement, &tally).await });
-        Ok(())
-    }
-
     /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.
     async fn delivery(
         self: Arc<Self>,
@@ -352,7 +280,14 @@ impl Pipeline {
     }
 
     /// An event that cannot be read becomes a dead letter, and the daemon goes on.
-    fn bury(self: &Arc<Self>, published: Published, identity: Identity, why: Undecodable, receipt: Receipt) {
+    fn bury(
+        self: &Arc<Self>,
+        published: Published,
+        urgent: bool,
+        identity: Identity,
+        why: Undecodable,
+        ack_tag: AckTag,
+    ) {
         let (event, at) = (&identity.event, self.parts.clock.now());
         events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
@@ -362,6 +297,7 @@ impl Pipeline {
             .then(|| DeliveryReceipt::of_unread(&published, event, generation, (why.code, &why.detail), at));
         let step = NextStep::DeadEvent {
             published: Box::new(published),
+            urgent,
             event: event.to_string(),
             generation,
             code: why.code.to_owned(),
@@ -374,13 +310,13 @@ impl Pipeline {
         let job = Arc::clone(self);
         self.beside(async move {
             job.store(Some(step), told).await?;
-            job.close(identity, receipt)
+            job.close(identity, ack_tag)
         });
     }
 
     /// A message with nothing left to settle.
-    fn close(&self, identity: Identity, receipt: Receipt) -> Result<(), Stuck> {
-        let tally = Arc::new(Tally::new(identity, receipt));
+    fn close(&self, identity: Identity, ack_tag: AckTag) -> Result<(), Stuck> {
+        let tally = Arc::new(Tally::new(identity, ack_tag));
         tally.complete();
         self.progressed(&tally);
         Ok(())

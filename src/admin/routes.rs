@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::{Moment, RobotId, Secret, SubscriptionState},
-    pace::{GroupStatus, Pace, RobotStatus},
+    pace::{EndedHold, GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
 
@@ -234,11 +234,12 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
 
 pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
     let robot: RobotId = id.parse().map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
-    let released = admin.pace.release(robot);
-    if let Some((platform, hold)) = released {
-        events::RobotLifted { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
-    }
-    Ok(Json(Released { was_held: released.is_some() }))
+    let Some(EndedHold { platform, hold, parked, back_within }) = admin.pace.release(robot) else {
+        return Ok(Json(Released { was_held: false, waiting: 0, back_within_seconds: 0 }));
+    };
+    events::RobotLifted { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
+    let back_within_seconds = back_within.as_secs() + u64::from(back_within.subsec_nanos() > 0);
+    Ok(Json(Released { was_held: true, waiting: parked, back_within_seconds }))
 }
 
 pub(super) async fn explain(

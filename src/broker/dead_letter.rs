@@ -14,6 +14,7 @@ use super::{
     },
     message::Travelling,
     properties,
+    topology::Topology,
 };
 use crate::domain::{
     DeadReason, EventId, HeaderValue, Headers, Moment, Part, Platform, Published, RobotId, SubscriptionId,
@@ -57,7 +58,7 @@ pub struct DeadLetter {
     pub generation: u32,
     /// Which part of its text could not be delivered; those before it were.
     pub part: Part,
-    /// Whether it overtook what was not urgent.
+    /// Whether it overtook what was not urgent: of an event, whether it came through the exchange for that.
     pub urgent: bool,
     /// The event's message, its routing key the topic again.
     pub published: Published,
@@ -68,8 +69,8 @@ pub struct DeadLetter {
 pub(super) enum Redriven {
     /// One delivery, with these headers.
     Delivery(Platform, Headers),
-    /// An event that nobody could read, published again with these headers.
-    Event(Headers),
+    /// An event that nobody could read, published again with these headers, to the exchange for what is urgent or to the other.
+    Event { urgent: bool, headers: Headers },
 }
 
 /// What the names of letters begin with that have none of ours.
@@ -82,12 +83,13 @@ impl DeadLetter {
     }
 
     /// Reads a dead letter. One that the broker itself made, because a message was redelivered too often, has none of the headers that say why; it is
-    /// read as `poison`.
-    pub(super) fn read(queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
+    /// read as `poison`. Whether that was urgent is known from the queue in which it died.
+    pub(super) fn read(topology: &Topology, queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
         let (mut published, ours) = properties::take_apart(String::new(), body, properties);
         let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
         let poison = find(&ours, REASON).is_none();
         let death = Death::of(properties.headers());
+        let died_urgent = poison && death.last_queue.is_some_and(|queue| queue == topology.urgent());
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
             None => death.first_key.unwrap_or_default(),
@@ -121,7 +123,7 @@ impl DeadLetter {
             dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default().or(death.last_at.filter(|_| poison)),
             generation: envelope::count(&ours, GENERATION).unwrap_or_default(),
             part: envelope::part(&ours).unwrap_or_default(),
-            urgent: matches!(find(&ours, URGENT), Some(HeaderValue::Bool(true))),
+            urgent: died_urgent || matches!(find(&ours, URGENT), Some(HeaderValue::Bool(true))),
             published,
         }
     }
@@ -133,7 +135,7 @@ impl DeadLetter {
     pub(super) fn redriven(&self) -> Redriven {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
             let generation = if self.reason == DeadReason::Poison { self.generation } else { self.generation + 1 };
-            return Redriven::Event(envelope::of_redriven_event(generation));
+            return Redriven::Event { urgent: self.urgent, headers: envelope::of_redriven_event(generation) };
         };
         let travelling = Travelling {
             published: self.published.clone(),
@@ -172,6 +174,8 @@ fn named_by_content(topic: &str, published: &Published) -> String {
 struct Death {
     /// The routing key with which the message first died, which for an event is its topic.
     first_key: Option<String>,
+    /// The queue in which it last died.
+    last_queue: Option<String>,
     /// When it last died.
     last_at: Option<Moment>,
 }
@@ -190,12 +194,17 @@ impl Death {
             AMQPValue::LongString(key) => Some(key.to_string()),
             _ => None,
         };
+        let queue = |death: FieldTable| match death.inner().get("queue")? {
+            AMQPValue::LongString(queue) => Some(queue.to_string()),
+            _ => None,
+        };
         let at = |death: FieldTable| match death.inner().get("time")? {
             AMQPValue::Timestamp(seconds) => Some(Moment::from_unix_millis(seconds.saturating_mul(1000))),
             _ => None,
         };
         Self {
             first_key: deaths.last().and_then(table).and_then(key),
+            last_queue: deaths.first().and_then(table).and_then(queue),
             last_at: deaths.first().and_then(table).and_then(at),
         }
     }
@@ -204,6 +213,13 @@ impl Death {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::TopologySettings;
+
+    fn read(body: &[u8], properties: &BasicProperties) -> DeadLetter {
+        let (prefix, tiers) = ("r".to_owned(), Vec::new());
+        let topology = Topology::new(TopologySettings { prefix, tiers, delivery_limit: 1, receipts: false });
+        DeadLetter::read(&topology, DeadQueue::Event, body.to_vec(), properties)
+    }
 
     #[test]
     fn a_message_that_the_broker_gave_up_is_poison_and_has_its_topic_from_its_first_death() {
@@ -215,38 +231,74 @@ mod tests {
         let deaths = vec![AMQPValue::FieldTable(death)];
         headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
         let properties = BasicProperties::default().with_headers(headers);
-        let letter = DeadLetter::read(DeadQueue::Event, b"{}".to_vec(), &properties);
+        let letter = read(b"{}", &properties);
         assert_eq!((letter.reason, letter.topic.as_str()), (DeadReason::Poison, "ops"));
         assert_eq!(letter.dead_at, Some(Moment::from_unix_millis(77_000)));
         assert!(letter.id.starts_with("content-") && letter.id.len() == 40, "{}", letter.id);
-        assert_eq!(letter.id, DeadLetter::read(DeadQueue::Event, b"{}".to_vec(), &properties).id);
-        assert_ne!(letter.id, DeadLetter::read(DeadQueue::Event, b"[]".to_vec(), &properties).id);
-        let Redriven::Event(headers) = letter.redriven() else { panic!("it is no delivery") };
+        assert_eq!(letter.id, read(b"{}", &properties).id);
+        assert_ne!(letter.id, read(b"[]", &properties).id);
+        let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
         assert!(headers.is_empty(), "some of its deliveries may be made: it is known under its own name");
+    }
+
+    #[test]
+    fn an_event_is_redriven_through_the_exchange_through_which_it_came() {
+        let is_urgent = |letter: DeadLetter| match letter.redriven() {
+            Redriven::Event { urgent, .. } => urgent,
+            Redriven::Delivery(..) => panic!("it is no delivery"),
+        };
+        // The broker names the latest death first.
+        for (queues, urgent) in [
+            (vec!["r.publish.urgent"], true),
+            (vec!["r.publish"], false),
+            (vec!["r.publish", "r.publish.urgent"], false),
+            (vec!["r.publish.urgent", "a.delay.of.the.publisher"], true),
+            (vec!["other.publish.urgent"], false),
+        ] {
+            let deaths = queues.iter().map(|queue| {
+                let mut death = FieldTable::default();
+                death.insert("queue".into(), AMQPValue::LongString((*queue).into()));
+                AMQPValue::FieldTable(death)
+            });
+            let mut headers = FieldTable::default();
+            headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.collect::<Vec<_>>().into()));
+            let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
+            assert_eq!(is_urgent(letter), urgent, "{queues:?}");
+        }
+        for urgent in [true, false] {
+            let why = envelope::of_dead_event(
+                &Published::default(),
+                urgent,
+                ("e1", 0),
+                ("size", "too large"),
+                Moment::default(),
+            );
+            let stored = properties::put_together(&Published::default(), why, "own-name");
+            assert_eq!(is_urgent(read(b"", &stored)), urgent);
+        }
     }
 
     #[test]
     fn an_undecodable_event_is_redriven_a_generation_later() {
         let why = envelope::of_dead_event(
             &Published { routing_key: "ops".into(), ..Published::default() },
-            "e1",
-            4,
-            "size",
-            "too large",
+            false,
+            ("e1", 4),
+            ("size", "too large"),
             Moment::from_unix_millis(5),
         );
         let stored = properties::put_together(&Published::default(), why, "own-name");
-        let letter = DeadLetter::read(DeadQueue::Event, Vec::new(), &stored);
+        let letter = read(b"", &stored);
         assert_eq!((letter.id.as_str(), letter.event.as_str(), letter.generation), ("own-name", "e1", 4));
-        let Redriven::Event(headers) = letter.redriven() else { panic!("it is no delivery") };
+        let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
         assert_eq!(envelope::count(&headers, GENERATION), Ok(5));
     }
 
     #[test]
     fn a_publishers_message_id_beside_no_header_of_ours_is_the_events_name_and_not_the_letters() {
         let properties = BasicProperties::default().with_message_id("used twice".into());
-        let letter = DeadLetter::read(DeadQueue::Event, b"one".to_vec(), &properties);
+        let letter = read(b"one", &properties);
         assert_eq!(letter.event, "used twice");
-        assert_ne!(letter.id, DeadLetter::read(DeadQueue::Event, b"two".to_vec(), &properties).id);
+        assert_ne!(letter.id, read(b"two", &properties).id);
     }
 }

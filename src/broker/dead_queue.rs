@@ -217,7 +217,7 @@ impl DeadQueues {
     ) -> Result<(), BrokerError> {
         let mut each = |delivery| {
             looked.letters += 1;
-            seen(read(queue, delivery));
+            seen(self.read(queue, delivery));
         };
         while walk.fill(&mut each).await? {}
         looked.missed += walk.end(&self.connection).await?;
@@ -270,7 +270,7 @@ impl DeadQueues {
             let (mut picked, mut again) = (Vec::new(), Vec::new());
             let pick = |delivery: Delivery| {
                 let tag = delivery.delivery_tag;
-                let letter = read(queue, delivery);
+                let letter = self.read(queue, delivery);
                 match chosen.take(&letter) {
                     Met::Chosen => picked.push((tag, letter)),
                     Met::Acted => again.push(tag),
@@ -345,8 +345,8 @@ impl DeadQueues {
                 Topology::redrive_key(platform),
                 properties::put_together(published, headers, &Uuid::now_v7().to_string()),
             ),
-            Redriven::Event(headers) => (
-                self.topology.publish(),
+            Redriven::Event { urgent, headers } => (
+                if urgent { self.topology.urgent() } else { self.topology.publish() },
                 published.routing_key.clone(),
                 properties::put_together(published, headers, &letter.event),
             ),
@@ -357,16 +357,16 @@ impl DeadQueues {
             .await
     }
 
+    fn read(&self, queue: DeadQueue, delivery: Delivery) -> DeadLetter {
+        DeadLetter::read(&self.topology, queue, delivery.data, &delivery.properties)
+    }
+
     fn name(&self, queue: DeadQueue) -> String {
         match queue {
             DeadQueue::Platform(platform) => self.topology.dead_queue(platform),
             DeadQueue::Event => self.topology.dead_event_queue(),
         }
     }
-}
-
-fn read(queue: DeadQueue, delivery: Delivery) -> DeadLetter {
-    DeadLetter::read(queue, delivery.data, &delivery.properties)
 }
 
 /// Spreads an act over time.

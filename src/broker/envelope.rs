@@ -56,10 +56,9 @@ pub(super) fn of_dead_delivery(
 /// The headers of a message that was no readable event.
 pub(super) fn of_dead_event(
     published: &Published,
-    event: &str,
-    generation: u32,
-    code: &str,
-    detail: &str,
+    urgent: bool,
+    (event, generation): (&str, u32),
+    (code, detail): (&str, &str),
     at: Moment,
 ) -> Headers {
     let mut headers = why(DeadReason::Undecodable, code, detail, at);
@@ -67,6 +66,9 @@ pub(super) fn of_dead_event(
     headers.push((EVENT.into(), HeaderValue::text(event)));
     headers.push((ATTEMPTS.into(), HeaderValue::Int(0)));
     headers.push((GENERATION.into(), HeaderValue::Int(generation.into())));
+    if urgent {
+        headers.push((URGENT.into(), HeaderValue::Bool(true)));
+    }
     headers
 }
 

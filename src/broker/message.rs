@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::{
     domain::{Delivery, Event, EventId, Moment, Part, Platform, Published, RobotId, SubscriptionId},
-    settle::Receipt,
+    settle::AckTag,
 };
 
-/// A message in hand. It stays on the broker until its receipt is acked.
+/// A message in hand. It stays on the broker until it is acked.
 #[derive(Debug)]
 pub struct Message {
     /// With what it is acked.
-    pub receipt: Receipt,
+    pub ack_tag: AckTag,
     /// Whether the broker handed it over before; then some of its deliveries may have been made.
     pub redelivered: bool,
     /// What it carries.

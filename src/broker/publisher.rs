@@ -172,10 +172,10 @@ impl Publisher {
                 envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
                 Cow::Borrowed(&delivery.event.published),
             ),
-            NextStep::DeadEvent { published, event, generation, code, detail, at } => (
+            NextStep::DeadEvent { published, urgent, event, generation, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_event_key(DeadReason::Undecodable),
-                envelope::of_dead_event(published, event, *generation, code, detail, *at),
+                envelope::of_dead_event(published, *urgent, (event, *generation), (code, detail), *at),
                 Cow::Borrowed(published),
             ),
             NextStep::Receipt(receipt) => {

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::Platform,
-    settle::{NextStep, NotStored, Outbox, Receipt, SessionEnded},
+    settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
 };
 
 /// How a session is built.
@@ -153,7 +153,7 @@ impl Session {
                 consume(&channel, &queue, settings.prefetch_of(source), &at)
                     .await?
                     .map(move |one| {
-                        one.map(|delivery| message(delivery, source, Receipt { session: id, channel: place, tag: 0 }))
+                        one.map(|delivery| message(delivery, source, AckTag { session: id, channel: place, tag: 0 }))
                     })
                     .boxed(),
             );
@@ -241,13 +241,13 @@ impl Outbox for BrokerOutbox {
         outcome.await.map_err(|_| over())?
     }
 
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded> {
-        if self.ended.has_ended() || receipts.iter().any(|receipt| receipt.session != self.session) {
+    async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded> {
+        if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.session) {
             return Err(SessionEnded);
         }
         let mut frames = Vec::new();
         for (place, Books { channel, book }) in self.channels.iter().enumerate() {
-            let tags = receipts.iter().filter(|receipt| receipt.channel == place).map(|receipt| receipt.tag);
+            let tags = ack_tags.iter().filter(|ack_tag| ack_tag.channel == place).map(|ack_tag| ack_tag.tag);
             let acks = book.lock().unwrap_or_else(PoisonError::into_inner).settle(tags);
             frames.extend(acks.up_to.map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: true })));
             frames
@@ -284,8 +284,8 @@ async fn consume(channel: &Channel, queue: &str, prefetch: u16, at: &str) -> Res
         .map_err(|error| while_declaring(at, &what, &error))
 }
 
-fn message(delivery: AmqpDelivery, source: Source, receipt: Receipt) -> Message {
-    let receipt = Receipt { tag: delivery.delivery_tag, ..receipt };
+fn message(delivery: AmqpDelivery, source: Source, ack_tag: AckTag) -> Message {
+    let ack_tag = AckTag { tag: delivery.delivery_tag, ..ack_tag };
     let key = delivery.routing_key.to_string();
     let (published, ours) = properties::take_apart(key, delivery.data, &delivery.properties);
     let carried = match source {
@@ -301,7 +301,7 @@ fn message(delivery: AmqpDelivery, source: Source, receipt: Receipt) -> Message 
             }
         },
     };
-    Message { receipt, redelivered: delivery.redelivered, carried }
+    Message { ack_tag, redelivered: delivery.redelivered, carried }
 }
 
 /// Follows whether the broker blocks publishers, and ends the session with the connection.

@@ -8,39 +8,47 @@ use crate::{
     broker::Topology,
     config::Config,
     crypto::MasterKey,
+    store::{self, Looked},
     telemetry::{TraceError, with_causes},
 };
 
-/// Tries key, store and broker, and says of each how it is. The worst of them is the answer.
+/// Tries key, store and broker, and says of each how it is. The first that fails gives the exit code; what is wrong with each, the list says.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     print("configuration  ok");
-    let mut worst = None;
-    let mut report = |what: &str, outcome: Result<String, Failure>| match outcome {
+    let (mut failed, mut first) = (Vec::new(), None);
+    let mut report = |what: &'static str, outcome: Result<String, Failure>| match outcome {
         Ok(fine) => print(&format!("{what:<14} {fine}")),
         Err(failure) => {
             print(&format!("{what:<14} {failure}"));
-            worst.get_or_insert(failure);
+            failed.push(what);
+            first.get_or_insert(failure);
         }
     };
-    let key = MasterKey::load(&config.key.file);
-    report("master key", key.map(|_| "ok".to_owned()).map_err(|error| offline::key_failure(&error)));
-    let daemon = Client::find(&config.admin.socket).await.is_some();
-    let store = if daemon {
-        Ok("open in the running daemon".to_owned())
-    } else if config.store.dir.exists() {
-        offline::open_store(config).map(|_| "ok".to_owned())
-    } else {
-        Ok(format!("{} does not exist yet; the daemon makes it", config.store.dir.display()))
+    let (key, no_key) = match MasterKey::load(&config.key.file) {
+        Ok(key) => (Some(key), None),
+        Err(error) => (None, Some(offline::key_failure(&error))),
     };
-    report("store", store);
+    report("master key", no_key.map_or(Ok("ok".to_owned()), Err));
+    let daemon = Client::find(&config.admin.socket).await.is_some();
+    report("store", if daemon { Ok("open in the running daemon".to_owned()) } else { store(config, key.as_ref()) });
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
     let checked = broker::check(&app::address(config), &topology).await;
     report("broker", checked.map_err(|error| super::broker_failure(&error)));
-    match worst {
+    match first {
         None => Ok(()),
-        // The line above has said it; the code is what is left to say.
-        Some(failure) => Err(failure),
+        Some(failure) => Err(failure.saying(format!("not ready: {}", failed.join(", ")))),
     }
+}
+
+/// The store as it lies there. It is not opened: that would begin something in it.
+fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
+    let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
+    let looked = store::look(&app::store_settings(config), key).map_err(|error| offline::store_failure(&error))?;
+    Ok(match looked {
+        Looked::Nothing => format!("not there yet; the daemon makes it in {}", config.store.dir.display()),
+        Looked::Fits => "key ring and slots ok; `roomcast store verify` looks into its database".to_owned(),
+        Looked::NoKeyring => "has no key ring yet; the daemon makes it, if the master key is the right one".to_owned(),
+    })
 }
 
 /// A failure of the daemon itself.

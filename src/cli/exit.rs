@@ -28,6 +28,17 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// A failure of the same kind in other words.
+    #[must_use]
+    pub(super) fn saying(self, message: String) -> Self {
+        match self {
+            Self::No(_) => Self::No(message),
+            Self::Usage(_) => Self::Usage(message),
+            Self::Unavailable(_) => Self::Unavailable(message),
+            Self::Internal(_) => Self::Internal(message),
+        }
+    }
+
     /// The exit code.
     #[must_use]
     pub(super) fn code(&self) -> ExitCode {

@@ -84,12 +84,18 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
         }
         args::Robot::Release { id } => {
             let released: Released = client.post(&format!("/v1/robots/{}/release", id.trim()), &()).await?;
-            if released.was_held {
-                print("released");
-                Ok(())
-            } else {
-                Err(Failure::No("the robot was not held".to_owned()))
+            if !released.was_held {
+                return Err(Failure::No("the robot was not held".to_owned()));
             }
+            let Released { waiting, back_within_seconds: within, .. } = released;
+            print(&match waiting {
+                0 => "released".to_owned(),
+                1 => format!("released; 1 delivery that waits in the broker comes back within {within} s"),
+                _ => {
+                    format!("released; about {waiting} deliveries that wait in the broker come back within {within} s")
+                }
+            });
+            Ok(())
         }
     }
 }

@@ -79,6 +79,7 @@ impl Access {
     }
 
     async fn update(&self, id: &str, request: UpdateRequest, json: bool) -> Result<(), Failure> {
+        let other_hours = request.quiet.is_some();
         let view: SubscriptionView = match self {
             Self::Daemon(client) => {
                 client.ask(Method::PATCH, &format!("/v1/subscriptions/{}", id.trim()), &request).await?
@@ -89,6 +90,9 @@ impl Access {
             print_json(&view);
         } else {
             print("updated; the key of the old version is destroyed");
+            if other_hours {
+                print("what quiet hours hold back already waits until the end that they had");
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{
-    Changes, Hold, NotNoted, Note, Notebook, Settings,
+    Changes, EndedHold, Hold, NotNoted, Note, Notebook, Settings,
     bucket::Bucket,
     group::{Allowance, Counted, Groups},
     lane::{Finish, Lane, Rules},
@@ -170,10 +170,10 @@ impl Inner {
         changes
     }
 
-    pub(super) fn release(&self, robot: RobotId) -> Option<(Platform, Hold)> {
-        let (released, platform) = self.with(robot, |lane, now, _| (lane.release(now), lane.platform()))?;
-        self.note_hold(robot, platform, None, released.is_some(), self.timeline.now());
-        released.map(|hold| (platform, hold))
+    pub(super) fn release(&self, robot: RobotId) -> Option<EndedHold> {
+        let (ended, platform) = self.with(robot, |lane, now, _| (lane.release(now), lane.platform()))?;
+        self.note_hold(robot, platform, None, ended.is_some(), self.timeline.now());
+        ended
     }
 
     fn count(&self, group: &GroupName, verdict: Option<Verdict>, now: Moment, changes: &mut Changes) {

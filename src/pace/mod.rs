@@ -35,7 +35,7 @@ pub use hold::{Hold, HoldCause};
 pub use notebook::{NotNoted, Note, Notebook};
 pub use permit::{Changes, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
-pub use status::{Outlook, RobotStatus, Swept};
+pub use status::{EndedHold, Outlook, RobotStatus, Swept};
 
 /// What bounds sending.
 #[derive(Clone, Debug)]
@@ -166,9 +166,9 @@ impl Pace {
         self.0.lane(robot, platform, |lane, _, rules| lane.charge(at, rules));
     }
 
-    /// Ends the hold of a robot; says which one that was, and on which platform.
+    /// Ends the hold of a robot. Who waits in memory is called; what waits in the broker comes back at its time.
     #[must_use]
-    pub fn release(&self, robot: RobotId) -> Option<(Platform, Hold)> {
+    pub fn release(&self, robot: RobotId) -> Option<EndedHold> {
         self.0.release(robot)
     }
 

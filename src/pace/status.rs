@@ -28,6 +28,19 @@ pub struct RobotStatus {
     pub held_for: Option<Duration>,
 }
 
+/// A hold that was ended by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedHold {
+    /// The robot's platform.
+    pub platform: Platform,
+    /// The hold that there was.
+    pub hold: Hold,
+    /// How many deliveries wait in the broker and are not called by this; as far as is known.
+    pub parked: u32,
+    /// Within how long the last of them comes back; zero if there are none.
+    pub back_within: Duration,
+}
+
 /// What all robots of one platform are doing together, as a sweep finds it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {

@@ -332,6 +332,25 @@ async fn a_released_robot_is_not_held_any_longer_and_who_waits_goes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_releases_a_robot_hears_what_waits_in_the_broker_all_the_same_and_how_long() {
+    let pace = pace(&[(1, 60)], (300, 300));
+    let throttled = asking(1).sent(&pace, THROTTLED).await;
+    assert!(throttled.held.is_some());
+    let mut last = Moment::default();
+    for _ in 0..3 {
+        last = asking(1).later(&pace).await.due;
+    }
+    tokio::time::advance(Duration::from_secs(100)).await;
+    let ended = pace.release(asking(1).robot).unwrap();
+    assert_eq!((ended.parked, ended.back_within), (4, last.since(pace.now())), "the throttled one comes back too");
+    assert!(ended.back_within >= Duration::from_secs(200 + 2 * 60), "{ended:?}");
+    let _ = asking(2).sent(&pace, THROTTLED).await;
+    tokio::time::advance(Duration::from_secs(300)).await;
+    let ended = pace.release(asking(2).robot).unwrap();
+    assert_eq!((ended.parked, ended.back_within), (0, Duration::ZERO), "what was to come back is back");
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_for_another_reason_hold_the_robot_after_a_few_in_a_row_and_a_probe_lifts_it() {
     let pace = pace(&[(20, 60)], (60, 600));
     for _ in 0..2 {

@@ -1,12 +1,17 @@
 //! Many events in one message: how many there are, what each is about, whom they mention.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use super::text::{RAW, cut};
-use crate::domain::{Content, Event, EventId, Format, Mentions, Moment, Piece, Platform, Published};
+use super::{
+    markdown,
+    text::{RAW, cut},
+};
+use crate::domain::{Content, Event, EventId, Format, Mentions, Moment, Passage, Piece, Platform, Published};
 
 /// A line is what a phone shows of it.
 const LINE_BYTES_MAX: usize = 160;
+/// So much of a text is read for its line: a thousand texts may be folded into one digest.
+const READ_BYTES_MAX: usize = 4_096;
 /// How many bytes of text a digest has at the most. With mentions, keyword and escapes it is within each platform's limit then: WeCom takes 2,048 in a
 /// text and 4,096 in markdown, the others 20,000 in the whole body.
 const fn text_bytes_max(platform: Platform) -> usize {
@@ -79,16 +84,26 @@ fn mentions_of(platform: Platform, event: &Event) -> Mentions {
 /// What an event is about: its subject, or the beginning of its text.
 fn line(platform: Platform, event: &Event) -> String {
     let content = &event.content;
+    let words = |passage| plain(passage, content.format);
     let about = match (&content.subject, content.piece_for(platform)) {
-        (Some(subject), _) => subject.as_str(),
-        (None, Some(Piece::Text(passage))) => passage.title.as_ref().unwrap_or(&passage.text),
+        (Some(subject), _) => subject.into(),
+        (None, Some(Piece::Text(passage))) => passage.title.as_ref().map_or_else(|| words(passage), Cow::from),
         (None, Some(Piece::Native(_)) | None) => {
-            content.message.as_ref().map_or("a message of its own form", |passage| passage.text.as_str())
+            content.message.as_ref().map_or(Cow::from("a message of its own form"), words)
         }
     };
     let first = about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an empty message");
     let shown = cut(first, LINE_BYTES_MAX, RAW);
     if shown.len() < first.len() { format!("{}…", shown.trim_end()) } else { shown.to_owned() }
+}
+
+/// The beginning of a text in plain words: a digest is no markdown.
+fn plain(passage: &Passage, format: Format) -> Cow<'_, str> {
+    let beginning = cut(&passage.text, READ_BYTES_MAX, RAW);
+    match passage.format.unwrap_or(format) {
+        Format::Text => beginning.into(),
+        Format::Markdown => markdown::plain_lines(beginning).into(),
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +141,26 @@ mod tests {
         assert!(folded.urgent);
         assert_eq!(folded.expires_at, Moment::from_unix_millis(999));
         assert_eq!(folded.id.as_str(), "e1\ne2\ne3", "the same events are the same digest");
+    }
+
+    #[test]
+    fn a_line_of_an_event_in_markdown_is_plain_words() {
+        for (message, says) in [
+            ("## **db-1** is _down_\n\nsince [noon](https://x.test/12)", "db-1 is down"),
+            ("---\n\n> `load` is 9\\.5 &gt; 8  \n> since noon", "load is 9.5 > 8"),
+            ("- <font color=\"warning\">disk</font> full\n- more", "disk full"),
+            ("| host | state |\n|---|---|\n| db-1 | down |", "host | state"),
+            ("```sh\nmake all\n```", "make all"),
+            ("<at id=ou_1></at> ~~it is down~~ it is up", "@ou_1 ~~it is down~~ it is up"),
+            ("![](https://x.test/graph.png)", "![](https://x.test/graph.png)"),
+            ("# \n \n", "#"),
+        ] {
+            let mut event = Arc::unwrap_or_clone(event(1, None, message));
+            event.content.format = Format::Markdown;
+            assert_eq!(line(Platform::WeCom, &Arc::new(event.clone())), says, "{message}");
+            event.content.message.as_mut().unwrap().format = Some(Format::Text);
+            assert_eq!(line(Platform::WeCom, &Arc::new(event)), message.lines().next().unwrap().trim(), "plain text");
+        }
     }
 
     #[test]

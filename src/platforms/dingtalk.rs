@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::{
     answer::{Reading, Response},
+    keyword::{self, Said},
     markdown::Markdown,
     message::{Unsendable, Words, Written, bounded, object},
     share::{First, Numbering, number},
-    text::{Flow, IN_JSON, cut, keyword_tail, unmentioned_tail},
+    text::{Flow, IN_JSON, cut, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 use std::time::Duration;
@@ -38,8 +39,8 @@ pub(super) fn write(words: &Words<'_>) -> Written {
     let users = MENTIONS_MAX - mentions.mobiles.len();
     beyond.extend(mentions.users.split_off(mentions.users.len().min(users)));
     let note = unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>());
-    let tail = |First(first): First, title: &str, text: &str| {
-        let mut tail = keyword_tail(words.keyword, &[title, text]);
+    let tail = |First(first): First, text: &str, said: &[Said<'_>]| {
+        let mut tail = keyword::tail(words.keyword, said);
         if !first {
             return tail;
         }
@@ -60,14 +61,14 @@ pub(super) fn write(words: &Words<'_>) -> Written {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = Flow::from(format!("{head}{}", words.text));
-            let tail = |first, text: &str| tail(first, "", text);
+            let tail = |first, text: &str| tail(first, text, &[Said::Text(text)]);
             let share = flow.share(words.wanted, &numbering("", "\n"), tail, room, IN_JSON);
             ("text", json!({"content": share.text}), share.part)
         }
         Format::Markdown => {
             let head = words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
             let (title, flow) = (title(words), Markdown::read(words.text).for_dingtalk(&head));
-            let tail = |first, text: &str| tail(first, &title, text);
+            let tail = |first, text: &str| tail(first, text, &[Said::Text(&title), Said::Markdown(text)]);
             let share = flow.share(words.wanted, &numbering("### ", "\n\n"), tail, room, IN_JSON);
             let title = match share.part.of {
                 Some(1) | None => title,

@@ -7,10 +7,11 @@ use sha2::Sha256;
 
 use super::{
     answer::{Reading, Response},
+    keyword::{self, Said},
     markdown::Markdown,
     message::{Unsendable, Words, Written, bounded, object},
     share::{First, Numbering, number},
-    text::{Flow, IN_JSON, cut, keyword_tail, unmentioned_tail},
+    text::{Flow, IN_JSON, cut, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 
@@ -24,8 +25,8 @@ const TITLE_BYTES_MAX: usize = 300;
 /// Writes text as `text`, markdown as a card of schema 2.0: only that one shows headings, quotes, code and tables.
 pub(super) fn write(words: &Words<'_>) -> Written {
     let mentions = mentions(words);
-    let tail = |First(first): First, title: &str, text: &str| {
-        keyword_tail(words.keyword, &[title, text]) + if first { &mentions } else { "" }
+    let tail = |First(first): First, said: &[Said<'_>]| {
+        keyword::tail(words.keyword, said) + if first { &mentions } else { "" }
     };
     let room = BODY_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
     match words.format {
@@ -33,7 +34,8 @@ pub(super) fn write(words: &Words<'_>) -> Written {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = Flow::from(format!("{head}{}", words.text));
             let numbering = Numbering::InText { mark: "", subject: words.subject, gap: "\n" };
-            let share = flow.share(words.wanted, &numbering, |first, text| tail(first, "", text), room, IN_JSON);
+            let share =
+                flow.share(words.wanted, &numbering, |first, text| tail(first, &[Said::Text(text)]), room, IN_JSON);
             (object([("msg_type", "text".into()), ("content", json!({"text": share.text}))]), share.part)
         }
         Format::Markdown => {
@@ -44,7 +46,8 @@ pub(super) fn write(words: &Words<'_>) -> Written {
                 Some(_) => Numbering::Elsewhere,
                 None => Numbering::InText { mark: "", subject: None, gap: "\n\n" },
             };
-            let tail = |first, text: &str| tail(first, title.unwrap_or_default(), text);
+            let title_said = title.unwrap_or_default();
+            let tail = |first, text: &str| tail(first, &[Said::Text(title_said), Said::Markdown(text)]);
             let share = flow.share(words.wanted, &numbering, tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(title) = title {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{dingtalk, lark, share::Wanted, wecom};
+use super::{dingtalk, keyword, lark, share::Wanted, wecom};
 use crate::domain::{Content, Delivery, Format, Mentions, Moment, Part, Piece, Platform, Secret, Subscription};
 
 /// What a message is made of.
@@ -54,7 +54,9 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
     let Draft { delivery, subscription, now } = draft;
     let content: &Content = &delivery.event.content;
     let (body, part) = match content.piece_for(subscription.platform) {
-        Some(Piece::Native(json)) => (native(json, subscription.keyword.as_deref())?, Part { at: 0, of: Some(1) }),
+        Some(Piece::Native(json)) => {
+            (native(subscription.platform, json, subscription.keyword.as_deref())?, Part { at: 0, of: Some(1) })
+        }
         Some(Piece::Text(passage)) => written(
             subscription.platform,
             &Words {
@@ -87,17 +89,20 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
 
 /// A message in the platform's own form was checked when the event was read. Only what the subscription asks for is left: without its keyword the
 /// platform would take the message for a breach of the robot's security setting.
-fn native(json: &str, keyword: Option<&str>) -> Result<Map<String, Value>, Unsendable> {
-    if let Some(keyword) = keyword.filter(|keyword| !json.contains(*keyword)) {
-        return Err(Unsendable {
-            code: "no_keyword",
-            detail: format!("the entry for this platform does not say {keyword:?}, on which the robot insists"),
-        });
-    }
-    serde_json::from_str(json).map_err(|_| Unsendable {
+fn native(platform: Platform, json: &str, keyword: Option<&str>) -> Result<Map<String, Value>, Unsendable> {
+    let body = serde_json::from_str(json).map_err(|_| Unsendable {
         code: "no_content",
         detail: "the event's entry for this platform is no JSON object".to_owned(),
-    })
+    })?;
+    match keyword {
+        Some(keyword) if keyword::is_missing(platform, &body, keyword) => Err(Unsendable {
+            code: "no_keyword",
+            detail: format!(
+                "the entry for this platform does not say {keyword:?}, on which the robot insists, where members read it"
+            ),
+        }),
+        _ => Ok(body),
+    }
 }
 
 fn written(platform: Platform, words: &Words<'_>) -> Written {

@@ -8,6 +8,7 @@ mod answer;
 mod digest;
 mod dingtalk;
 mod endpoint;
+mod keyword;
 mod lark;
 mod markdown;
 mod message;

@@ -134,8 +134,9 @@ mod tests {
 
     use super::*;
     use crate::platforms::{
+        keyword::{self, Said},
         markdown::{Markdown, WeComKind},
-        text::{IN_JSON, RAW, keyword_tail},
+        text::{IN_JSON, RAW},
     };
 
     const ALL: Numbering<'_> = Numbering::InText { mark: "", subject: None, gap: "\n" };
@@ -144,7 +145,7 @@ mod tests {
         let say = |at| {
             let wanted = Wanted { too_long: TooLong::Split, part: Part { at, of: None } };
             let tail = |First(first): First, text: &str| {
-                keyword_tail(Some("ops"), &[text]) + if first { "\n@138" } else { "" }
+                keyword::tail(Some("ops"), &[Said::Text(text)]) + if first { "\n@138" } else { "" }
             };
             flow.share(wanted, numbering, tail, max, cost)
         };

@@ -96,14 +96,6 @@ pub(super) fn cut(text: &str, max: usize, cost: Cost) -> &str {
     end.map_or(text, |(at, _)| text.get(..at).unwrap_or_default())
 }
 
-/// What has to be added so that the keyword occurs in the message.
-pub(super) fn keyword_tail(keyword: Option<&str>, said: &[&str]) -> String {
-    match keyword {
-        Some(keyword) if !said.iter().any(|part| part.contains(keyword)) => format!("\n{keyword}"),
-        _ => String::new(),
-    }
-}
-
 /// How many names a note lists.
 const NAMES_MAX: usize = 10;
 
@@ -128,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::platforms::keyword::{self, Said};
 
     fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
         Flow::from(text.to_owned()).fit(|_| tail.to_owned(), max, cost)
@@ -150,16 +143,9 @@ mod tests {
     #[test]
     fn what_has_to_be_said_is_said_again_if_the_place_that_said_it_may_be_cut_away() {
         let flow = Flow::from(format!("{} ops", "x".repeat(100)));
-        let tail = |text: &str| keyword_tail(Some("ops"), &[text]);
+        let tail = |text: &str| keyword::tail(Some("ops"), &[Said::Text(text)]);
         assert!(flow.fit(tail, 104, RAW).ends_with("x ops"));
         assert!(flow.fit(tail, 103, RAW).ends_with(" bytes left out)\nops"));
-    }
-
-    #[test]
-    fn a_keyword_is_added_only_if_it_is_not_there() {
-        assert_eq!(keyword_tail(Some("ops"), &["devops", ""]), "");
-        assert_eq!(keyword_tail(Some("ops"), &["dev"]), "\nops");
-        assert_eq!(keyword_tail(None, &[]), "");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Reading, Response},
+    keyword::{self, Said},
     markdown::{Markdown, WeComKind},
     message::{Unsendable, Words, Written, bounded, object},
     share::{First, Numbering},
-    text::{Flow, RAW, keyword_tail, unmentioned_tail},
+    text::{Flow, RAW, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
@@ -30,7 +31,7 @@ pub(super) fn write(words: &Words<'_>) -> Written {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = Flow::from(format!("{head}{}", words.text));
-            let tail = |_, text: &str| keyword_tail(words.keyword, &[text]);
+            let tail = |_, text: &str| keyword::tail(words.keyword, &[Said::Text(text)]);
             let share = flow.share(words.wanted, &numbering(""), tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", share.text.into())]);
             if share.part.at == 0 {
@@ -59,13 +60,14 @@ pub(super) fn write(words: &Words<'_>) -> Written {
             let rings = !named.is_empty() || words.text.contains("<@");
             let note = unmentioned_tail(&others);
             let tail = |First(first): First, text: &str| {
+                let keyword = keyword::tail(words.keyword, &[Said::Markdown(text)]);
                 if !first {
-                    return keyword_tail(words.keyword, &[text]);
+                    return keyword;
                 }
                 let tags = named.iter().map(|user| format!("<@{user}>")).filter(|tag| !text.contains(tag));
                 let tags = tags.collect::<Vec<_>>().join(" ");
                 let line = if tags.is_empty() { "" } else { "\n" };
-                format!("{}{line}{tags}{note}", keyword_tail(words.keyword, &[text]))
+                format!("{keyword}{line}{tags}{note}")
             };
             let markdown = Markdown::read(words.text);
             let kind = if rings { WeComKind::Markdown } else { markdown.wecom_kind() };

@@ -89,8 +89,8 @@ impl Committer {
             }
         }
         self.record(entries).await?;
-        let receipts: Vec<_> = closed.iter().map(|tally| tally.receipt()).collect();
-        if self.outbox.acknowledge(&receipts).await.is_err() {
+        let ack_tags: Vec<_> = closed.iter().map(|tally| tally.ack_tag()).collect();
+        if self.outbox.acknowledge(&ack_tags).await.is_err() {
             // These come back for certain. With a name they are recognised; for the others a new entry is left behind.
             self.record(closed.iter().filter_map(|tally| tally.returning()).collect()).await?;
         }

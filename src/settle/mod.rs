@@ -15,6 +15,6 @@ pub use committer::{Commits, Committer, NotRecorded};
 pub use decide::{counts_as_attempt, decide, defer, expire, out_of_budget, supersede};
 pub use hand::{Hand, InHand};
 pub use identity::{Identity, mark_of_part, mark_of_receipt, only_receipt_missing, parts_done};
-pub use outbox::{NextStep, NotStored, Outbox, Receipt, SessionEnded};
+pub use outbox::{AckTag, NextStep, NotStored, Outbox, SessionEnded};
 pub use schedule::RetryPolicy;
 pub use tally::{Progress, Tally};

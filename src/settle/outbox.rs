@@ -31,6 +31,8 @@ pub enum NextStep {
     DeadEvent {
         /// The message as it came.
         published: Box<Published>,
+        /// Whether it came through the exchange for what is urgent.
+        urgent: bool,
         /// The event's name.
         event: String,
         /// How often it was redriven.
@@ -46,9 +48,9 @@ pub enum NextStep {
     Receipt(Box<DeliveryReceipt>),
 }
 
-/// A message that was received and has to be acked once it is settled. It belongs to one session, and acks nothing in another.
+/// By what a message in hand is acked once it is settled. It belongs to one session, and acks nothing in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub struct AckTag {
     /// Which session received it.
     pub session: u64,
     /// On which of the session's channels.
@@ -82,5 +84,5 @@ pub trait Outbox: Send + Sync {
 
     /// Acks messages whose settlement is durable, as few frames as possible. An error means that certainly none was acked; if the session
     /// ends on the way, it is not known which were, and that is no error.
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded>;
+    async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded>;
 }

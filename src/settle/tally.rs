@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Identity, InHand, Receipt, identity::Made};
+use super::{AckTag, Identity, InHand, identity::Made};
 use crate::{
     domain::{EventId, SubscriptionId},
     store::{Entry, LedgerKey},
@@ -15,7 +15,7 @@ use crate::{
 pub struct Tally {
     key: LedgerKey,
     made: Option<Made>,
-    receipt: Receipt,
+    ack_tag: AckTag,
     count: Mutex<Count>,
     announced: AtomicBool,
     /// Let go when the message is recorded and acked.
@@ -45,10 +45,10 @@ pub enum Progress {
 impl Tally {
     /// A tally with nothing opened yet. `done` was settled earlier, in a session that ended.
     #[must_use]
-    pub fn new(identity: Identity, receipt: Receipt) -> Self {
+    pub fn new(identity: Identity, ack_tag: AckTag) -> Self {
         let Identity { key, made, done, .. } = identity;
         let count = Count { recorded: done.len(), done, ..Count::default() };
-        Self { key, made, receipt, count: Mutex::new(count), announced: AtomicBool::new(false), _in_hand: None }
+        Self { key, made, ack_tag, count: Mutex::new(count), announced: AtomicBool::new(false), _in_hand: None }
     }
 
     /// The same tally, which keeps its message in hand until it is acked.
@@ -115,8 +115,8 @@ impl Tally {
 
     /// With what the message is acked.
     #[must_use]
-    pub const fn receipt(&self) -> Receipt {
-        self.receipt
+    pub const fn ack_tag(&self) -> AckTag {
+        self.ack_tag
     }
 
     /// For a closed message that certainly was not acked, so that it comes back, and whose publisher gave it no name: the entry by which
@@ -150,7 +150,7 @@ mod tests {
     fn nothing_is_recorded_of_a_message_of_which_nothing_is_settled_yet() {
         let event = EventId::new("e");
         let identity = Identity { key: LedgerKey([1; 16]), event, generation: 0, made: None, done: Vec::new() };
-        let tally = Tally::new(identity, Receipt { session: 1, channel: 0, tag: 1 });
+        let tally = Tally::new(identity, AckTag { session: 1, channel: 0, tag: 1 });
         tally.opened();
         tally.complete();
         assert!(matches!(tally.outcome(), Progress::Partial(None)));

@@ -77,16 +77,28 @@ impl Keyring {
 
     /// Opens the ring with a master key that is on it.
     pub(super) fn open(dir: &Path, master: &MasterKey) -> Result<Opened, StoreError> {
+        let (opened, torn) = Self::read_open(dir, master)?;
+        if let Some(whole) = torn {
+            opened.file.write_copies(&whole)?;
+        }
+        Ok(opened)
+    }
+
+    /// Whether a master key is on the ring. Changes nothing.
+    pub(super) fn look(dir: &Path, master: &MasterKey) -> Result<(), StoreError> {
+        Self::read_open(dir, master).map(|_| ())
+    }
+
+    /// The open ring, and the newer of its copies if the other is not the same.
+    fn read_open(dir: &Path, master: &MasterKey) -> Result<(Opened, Option<[u8; COPY_BYTES]>), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = OpenOptions::new().read(true).write(true).open(dir.join("keyring")).map_err(failed)?;
         let mut ring = Self { file, dir: dir.to_owned(), sequence: 0, master: master.clone() };
         let mut whole: Vec<_> = [0, 1].into_iter().filter_map(|copy| ring.read(copy)).collect();
         whole.sort_by_key(|(sequence, _)| *sequence);
         let (sequence, copy) = whole.pop().ok_or_else(|| ring.damaged())?;
-        if whole.first().is_none_or(|(other, _)| *other != sequence) {
-            // A crash came between the two.
-            ring.write_copies(&copy)?;
-        }
+        // A crash may have come between the two.
+        let torn = whole.first().is_none_or(|(other, _)| *other != sequence).then_some(copy);
         ring.sequence = sequence;
         let content = copy.get(MAGIC.len() + 8..).unwrap_or_default();
         let keys = Keys::derive(master);
@@ -107,7 +119,7 @@ impl Keyring {
             let new = wrapped.and_then(|wrapped| keys.unwrap_master(wrapped).ok()).ok_or_else(|| ring.damaged())?;
             ring.master = new;
         }
-        Ok(Opened { file: ring, ring: Ring { current, old }, by_new })
+        Ok((Opened { file: ring, ring: Ring { current, old }, by_new }, torn))
     }
 
     /// Lets a second key in; durable when it returns.

@@ -21,10 +21,23 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(failed)?;
+    locked(file, dir)
+}
+
+/// Locks the folder if it was ever locked before, and makes nothing.
+pub(super) fn take_if_there(dir: &Path) -> Result<Option<Lock>, StoreError> {
+    match OpenOptions::new().write(true).open(dir.join("lock")) {
+        Ok(file) => locked(file, dir).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::Disk { dir: dir.to_owned(), verb: "opened", source }),
+    }
+}
+
+fn locked(file: File, dir: &Path) -> Result<Lock, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
-        Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+        Err(fs::TryLockError::Error(source)) => Err(StoreError::Disk { dir: dir.to_owned(), verb: "opened", source }),
     }
 }
 

@@ -2,103 +2,32 @@
 //!
 //! It lies beside sled because sled is a log: what is deleted from that stays readable in its files. Erasing a slot is what makes a deletion
 //! real. The file begins with a header of one sector (magic 16 · number of slots 4); slots are 128 bytes, so none straddles a sector and each is written whole or not at all.
-//! How a slot looks is `slot.rs`.
+//! How a slot looks is `slot.rs`, how it is read `slots/table.rs`.
+
+mod table;
 
 use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use self::table::{HEADER_BYTES, number, offset};
+pub(super) use self::table::{RUN, SlotTable};
 use super::{
     StoreError,
     lock::sync_folder,
-    slot::{Content, SLOT_BYTES, Slot, decode, encode},
+    slot::{Content, SLOT_BYTES, Slot, encode},
 };
-use crate::crypto::Binding;
 
 /// The version that wrote only slots without an epoch, and the one that writes them with one.
 const MAGICS: [&[u8; 16]; 2] = [b"roomcast slots 1", b"roomcast slots 2"];
-const HEADER_BYTES: u64 = 512;
 /// The file grows by an eighth, by at least and at most so many slots, written out as zeros, so that overwriting one never has to find room.
 const GROWTH_MIN: usize = 512;
 const GROWTH_MAX: usize = 16_384;
-/// So many slots are read at a time.
-pub(super) const RUN: usize = 1024;
 /// After so many changes a new epoch begins. At most so many rows are looked at when the store is opened.
 const CHANGES_IN_EPOCH: usize = 4096;
-
-/// Which key each slot holds, in memory, and the file: whoever opens a record asks here.
-#[derive(Clone)]
-pub(super) struct SlotTable(Arc<Shared>);
-
-struct Shared {
-    file: File,
-    /// The generation of the key that each slot holds; zero for a slot without a key. What is not here is not read from the file,
-    /// so an erased key is gone at once, whatever becomes of the disk. Held while a slot is read or written.
-    generations: RwLock<Vec<u64>>,
-}
-
-impl SlotTable {
-    /// What a slot holds, if it is that record's key of that generation.
-    pub(super) fn find(&self, wanted: &Binding) -> io::Result<Option<Slot>> {
-        let held = self.read_lock();
-        if !holds(&held, wanted) {
-            return Ok(None);
-        }
-        let mut bytes = [0; SLOT_BYTES];
-        self.0.file.read_exact_at(&mut bytes, offset(wanted.slot))?;
-        match decode(wanted.slot, &bytes).map_err(io::Error::other)? {
-            Content::Key(slot) if slot.binding == *wanted => Ok(Some(slot)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Whether a slot holds a key of that generation; asks only the memory.
-    pub(super) fn holds(&self, wanted: &Binding) -> bool {
-        holds(&self.read_lock(), wanted)
-    }
-
-    /// How many slots the file has, erased or not.
-    pub(super) fn len(&self) -> usize {
-        self.read_lock().len()
-    }
-
-    /// How many of them hold a key.
-    pub(super) fn keys(&self) -> usize {
-        self.read_lock().iter().filter(|generation| **generation != 0).count()
-    }
-
-    /// What up to [`RUN`] slots hold, beginning with that one.
-    pub(super) fn run(&self, first: usize) -> io::Result<Vec<(u32, Content)>> {
-        let held = self.read_lock();
-        let count = held.len().saturating_sub(first).min(RUN);
-        let mut bytes = vec![0; count * SLOT_BYTES];
-        self.0.file.read_exact_at(&mut bytes, offset(number(first)?))?;
-        let numbered = (first..).zip(bytes.chunks_exact(SLOT_BYTES));
-        numbered
-            .map(|(at, slot)| {
-                let at = number(at)?;
-                Ok((at, decode(at, slot).map_err(io::Error::other)?))
-            })
-            .collect()
-    }
-
-    fn read_lock(&self) -> RwLockReadGuard<'_, Vec<u64>> {
-        self.0.generations.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write_lock(&self) -> RwLockWriteGuard<'_, Vec<u64>> {
-        self.0.generations.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn holds(held: &[u64], wanted: &Binding) -> bool {
-    let at = usize::try_from(wanted.slot).unwrap_or(usize::MAX);
-    wanted.generation != 0 && held.get(at) == Some(&wanted.generation)
-}
 
 /// The open slot file, for the one who changes the store.
 pub(super) struct Slots {
@@ -138,6 +67,24 @@ impl Slots {
             }
             begin(&file).and_then(|()| sync_folder(dir)).map_err(failed)?;
         }
+        Self::read(dir, file)
+    }
+
+    /// Whether the file can be read, if there is one and it was begun. Changes nothing.
+    pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
+        let file = match OpenOptions::new().read(true).write(true).open(dir.join("slots")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(failed)?,
+        };
+        let is_begun = file.metadata().map_err(failed)?.len() >= HEADER_BYTES;
+        if is_begun { Self::read(dir, file).map(|_| ()) } else { Ok(()) }
+    }
+
+    fn read(dir: &Path, file: File) -> Result<Found, StoreError> {
+        let damaged = |what: String| StoreError::Damaged { dir: dir.to_owned(), what };
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
+        let length = file.metadata().map_err(failed)?.len();
         let mut magic = [0; 16];
         file.read_exact_at(&mut magic, 0).map_err(failed)?;
         let Some(version) = MAGICS.iter().position(|one| **one == magic) else {
@@ -150,7 +97,7 @@ impl Slots {
             return Err(damaged("the file slots is shorter than its subscriptions need".to_owned()));
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let table = SlotTable(Arc::new(Shared { file, generations: RwLock::new(vec![0; count]) }));
+        let table = SlotTable::new(file, count);
         let mut slots = Self { table, free: Vec::new(), epoch: 0, changes: 0, unsettled: false };
         let recent = slots.read_all(count).map_err(|error| match error.kind() {
             io::ErrorKind::Other => damaged(error.to_string()),
@@ -171,7 +118,7 @@ impl Slots {
                 if generation == 0 {
                     self.free.push(at);
                 }
-                self.set(at, generation);
+                self.table.set(at, generation);
                 if epoch.is_some_and(|epoch| epoch > self.epoch) {
                     self.epoch = epoch.unwrap_or_default();
                     recent.clear();
@@ -200,8 +147,8 @@ impl Slots {
     /// Says of which version the file is, and how many slots it has at least, so that one that is cut short is recognised.
     fn write_header(&self) -> io::Result<()> {
         let header = [MAGICS[1].as_slice(), &number(self.table.len())?.to_be_bytes()].concat();
-        self.table.0.file.write_all_at(&header, 0)?;
-        self.table.0.file.sync_data()
+        self.table.file().write_all_at(&header, 0)?;
+        self.table.file().sync_data()
     }
 
     /// Takes free slots out of the free ones; they are given back by [`Slots::release`].
@@ -218,7 +165,7 @@ impl Slots {
     pub(super) fn write(&mut self, slots: &[Slot]) -> io::Result<()> {
         for slot in slots {
             let slot = Slot { epoch: self.epoch, ..*slot };
-            self.put(slot.binding.slot, slot.binding.generation, &encode(&slot))?;
+            self.table.put(slot.binding.slot, slot.binding.generation, &encode(&slot))?;
         }
         self.sync()
     }
@@ -226,7 +173,7 @@ impl Slots {
     /// Writes slots anew that hold the same keys, wrapped otherwise; durable when it returns.
     pub(super) fn rewrite(&mut self, slots: &[Slot]) -> io::Result<()> {
         for slot in slots {
-            self.put(slot.binding.slot, slot.binding.generation, &encode(slot))?;
+            self.table.put(slot.binding.slot, slot.binding.generation, &encode(slot))?;
         }
         self.sync()
     }
@@ -243,9 +190,9 @@ impl Slots {
     /// Overwrites slots, so that their keys are gone; durable when it returns. They are not used again before [`Slots::release`].
     pub(super) fn erase(&mut self, slots: &[(u32, [u8; 16])]) -> io::Result<()> {
         // In memory all of them are gone at once: whatever becomes of the disk, nothing more is sent with them.
-        slots.iter().for_each(|(at, _)| self.set(*at, 0));
+        slots.iter().for_each(|(at, _)| self.table.set(*at, 0));
         for (at, record) in slots {
-            self.put(*at, 0, &super::slot::erased(*record, self.epoch))?;
+            self.table.put(*at, 0, &super::slot::erased(*record, self.epoch))?;
         }
         self.sync()
     }
@@ -275,33 +222,17 @@ impl Slots {
         let first = self.table.len();
         let growth = (first / 8).clamp(GROWTH_MIN, GROWTH_MAX);
         let new = number(first)?..number(first + growth)?;
-        self.table.0.file.write_all_at(&vec![0; growth * SLOT_BYTES], offset(new.start))?;
-        self.table.0.file.sync_all()?;
-        self.table.write_lock().resize(first + growth, 0);
+        self.table.file().write_all_at(&vec![0; growth * SLOT_BYTES], offset(new.start))?;
+        self.table.file().sync_all()?;
+        self.table.resize(first + growth);
         self.write_header()?;
         // Behind the others, so that they are taken last.
         self.free.splice(0..0, new.rev());
         Ok(())
     }
 
-    fn set(&self, at: u32, generation: u64) {
-        let mut held = self.table.write_lock();
-        if let Some(place) = usize::try_from(at).ok().and_then(|at| held.get_mut(at)) {
-            *place = generation;
-        }
-    }
-
-    fn put(&self, at: u32, generation: u64, bytes: &[u8; SLOT_BYTES]) -> io::Result<()> {
-        let mut held = self.table.write_lock();
-        self.table.0.file.write_all_at(bytes, offset(at))?;
-        if let Some(place) = usize::try_from(at).ok().and_then(|at| held.get_mut(at)) {
-            *place = generation;
-        }
-        Ok(())
-    }
-
     fn sync(&self) -> io::Result<()> {
-        self.table.0.file.sync_data()
+        self.table.file().sync_data()
     }
 }
 
@@ -312,18 +243,10 @@ fn begin(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-fn number(at: usize) -> io::Result<u32> {
-    u32::try_from(at).map_err(io::Error::other)
-}
-
-fn offset(at: u32) -> u64 {
-    HEADER_BYTES + u64::from(at) * SLOT_BYTES as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{KeyId, WRAPPED_BYTES, WrappedKey};
+    use crate::crypto::{Binding, KeyId, WRAPPED_BYTES, WrappedKey};
 
     fn slot(at: u32, byte: u8) -> Slot {
         Slot {

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use roomcast::{
     domain::{
-        Endpoint, EventId, Mentions, Moment, Options, Platform, RobotId, Secret, Subscription, SubscriptionId,
-        SubscriptionState,
+        Endpoint, Event, EventId, Mentions, Moment, Options, Piece, Platform, RobotId, Secret, Subscription,
+        SubscriptionId, SubscriptionState,
     },
     fanout::{Decoder, Known, Settings, Shelf},
 };
@@ -57,6 +57,12 @@ fn subscription(platform: Platform) -> Subscription {
         options: Options::default(),
         created_at: Moment::from_unix_millis(0),
     }
+}
+
+/// Whether a body says the keyword, where there is one: robots of WeCom have none, so what a publisher wrote in its form is sent as it is.
+fn says_the_keyword(event: &Event, platform: Platform, body: &[u8]) -> bool {
+    let own_form = matches!(event.content.piece_for(platform), Some(Piece::Native(_)));
+    (platform == Platform::WeCom && own_form) || str::from_utf8(body).unwrap().contains("钥匙")
 }
 
 /// What the platform would count of a body.

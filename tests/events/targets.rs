@@ -13,7 +13,7 @@ use roomcast::{
     platforms::{Draft, PARTS_MAX, prepare},
 };
 
-use crate::{counted, decoder, known, subscription};
+use crate::{counted, decoder, known, says_the_keyword, subscription};
 
 /// So long at the most for each target within `cargo test`.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ fn everything_said(event: &Arc<Event>) {
             let Ok(prepared) = prepare(&draft) else { break };
             let (bytes, max) = counted(platform, &prepared.body);
             assert!(bytes <= max, "{platform}: {bytes}");
-            assert!(String::from_utf8(prepared.body).unwrap().contains("钥匙"), "{platform}");
+            assert!(says_the_keyword(event, platform, &prepared.body), "{platform}");
             assert!(prepared.part.at == at && at < PARTS_MAX, "{:?}", prepared.part);
             delivery.part = prepared.part;
             if !prepared.part.is_followed() {

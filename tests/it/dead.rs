@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lapin::BasicProperties;
+use lapin::{
+    BasicProperties,
+    options::{BasicGetOptions, BasicNackOptions},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -187,6 +190,36 @@ async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_
     }
     publisher.publish("ops", &json!({"message": "goes on"})).await;
     until("the next arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
+}
+
+#[tokio::test]
+async fn an_urgent_event_that_was_given_up_is_redriven_through_the_exchange_for_what_is_urgent() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndelivery_limit = 1\n");
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let urgent = format!("{}.publish.urgent", home.prefix);
+    let publish = async |body: &[u8]| {
+        publisher.publish_to(&urgent, "ops", body, BasicProperties::default()).await.unwrap();
+    };
+    let daemon = home.start().await;
+    publish(b"no event").await;
+    until("nobody could read it", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    assert!(daemon.terminate().success());
+    publish(b"{}").await;
+    until("the broker gave it up, which came back too often", SOON, || async {
+        let queue = urgent.as_str().into();
+        if let Some(message) = publisher.channel().basic_get(queue, BasicGetOptions::default()).await.unwrap() {
+            message.delivery.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await.unwrap();
+        }
+        publisher.depth("dead.event").await == 2
+    })
+    .await;
+    let mut reasons: Vec<_> = letters(&home, &[]).iter().map(|letter| letter["reason"].clone()).collect();
+    reasons.sort_by_key(ToString::to_string);
+    assert_eq!(reasons, ["poison", "undecodable"]);
+    home.ok(&["dead", "redrive", "--all"], "");
+    until("both are where they came from", SOON, || async { publisher.depth("publish.urgent").await == 2 }).await;
+    assert_eq!((publisher.depth("publish").await, publisher.depth("dead.event").await), (0, 0));
 }
 
 #[tokio::test]

@@ -149,7 +149,11 @@ async fn an_operator_sees_the_learned_penalty_and_can_end_it() {
     publisher.publish("ops", &json!({"message": "waits"})).await;
     emulator.robot("wecom", "wecom-001", json!({"quota": 0})).await;
     let id = robot()["robot"].as_str().unwrap().to_owned();
-    assert_eq!(home.ok(&["robot", "release", &id], ""), "released");
+    until("two wait in the broker", LATER, || async { robot()["waiting"] == 2 }).await;
+    let released = home.ok(&["robot", "release", &id], "");
+    let said = "released; about 2 deliveries that wait in the broker come back within ";
+    let within = released.strip_prefix(said).and_then(|rest| rest.strip_suffix(" s")?.parse::<u64>().ok());
+    assert!(within.is_some_and(|within| (200..=303).contains(&within)), "{released}");
     assert_eq!(home.cli(&["robot", "release", &id], "").status.code(), Some(1), "it is not held any longer");
     publisher.publish("ops", &json!({"message": "at once"})).await;
     until("what comes then leaves at once", Duration::from_secs(10), || async {

@@ -1,6 +1,12 @@
 //! Bad input gets one clear sentence and a documented exit code, and loses nothing.
 
-use std::{fs, process::Output, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+    time::{Duration, SystemTime},
+};
 
 use lapin::{
     Connection, ConnectionProperties,
@@ -143,7 +149,8 @@ async fn an_unreachable_broker_is_waited_for_and_check_says_so() {
         .with(&broker.url(), &format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_ports()));
     let output = home.cli(&["check"], "");
     assert_eq!(output.status.code(), Some(69));
-    assert!(sentence(&output).contains("cannot be reached"));
+    assert_eq!(sentence(&output), "roomcast: not ready: broker", "the list has said why");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("cannot be reached"));
     let mut daemon = home.spawn();
     until("it keeps trying", SOON, || async { home.log().matches("still no session").count() > 3 }).await;
     assert!(daemon.ended().is_none(), "{}", home.log());
@@ -152,13 +159,51 @@ async fn an_unreachable_broker_is_waited_for_and_check_says_so() {
     assert!(daemon.terminate().success());
 }
 
+/// Every file of a folder with its bytes and the time of its last change.
+fn files(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let changed = fs::metadata(&path).unwrap().modified().unwrap();
+            found.insert(path.clone(), (fs::read(&path).unwrap(), changed));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn check_changes_nothing_on_the_disk_and_says_what_it_finds_once() {
+    let home = Home::new(broker::shared().await, NOWHERE, "");
+    let store = home.path("data");
+    assert!(home.ok(&["check"], "").contains("not there yet; the daemon makes it"));
+    assert!(!store.exists());
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let before = files(&store);
+    assert!(home.ok(&["check"], "").contains("key ring and slots ok"));
+    assert!(files(&store) == before, "something was changed");
+    fs::remove_file(home.path("master.key")).unwrap();
+    for (says, failed) in [("roomcast key init", "master key"), ("sealed with another master key", "store")] {
+        let output = home.cli(&["check"], "");
+        assert_eq!(output.status.code(), Some(64));
+        assert_eq!(sentence(&output), format!("roomcast: not ready: {failed}"));
+        assert_eq!(String::from_utf8(output.stdout).unwrap().matches(says).count(), 1);
+        assert!(files(&store) == before, "something was changed");
+        if failed == "master key" {
+            home.ok(&["key", "init"], "");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_password_or_missing_permissions_are_named() {
     let broker = broker::shared().await;
     let wrong = Home::new(broker, NOWHERE, "").with("guest:guest", "guest:hunter2");
     let output = wrong.cli(&["check"], "");
     assert_eq!(output.status.code(), Some(69));
-    let said = sentence(&output);
+    let said = [sentence(&output), String::from_utf8(output.stdout).unwrap()].concat();
     assert!(said.contains("refuses") && !said.contains("hunter2"), "{said}");
     refused(&wrong, &["run"], "", 69, "user, password or virtual host");
 

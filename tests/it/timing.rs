@@ -180,9 +180,12 @@ fn quiet_hours_are_shown_exported_imported_changed_and_taken_away() {
         serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &id, "--json"], "")).unwrap()["quiet"].clone()
     };
     assert_eq!(quiet(), "mon-fri 22:00-07:00, sat 00:00-24:00 Asia/Shanghai");
-    home.ok(&["subscription", "update", &id, "--name", "x"], "");
+    let updated = home.ok(&["subscription", "update", &id, "--name", "x"], "");
+    assert_eq!(updated, "updated; the key of the old version is destroyed");
     assert_eq!(quiet(), "mon-fri 22:00-07:00, sat 00:00-24:00 Asia/Shanghai");
-    home.ok(&["subscription", "update", &id, "--quiet", "21:00-08:00", "--quiet-zone", "Europe/Berlin"], "");
+    let updated =
+        home.ok(&["subscription", "update", &id, "--quiet", "21:00-08:00", "--quiet-zone", "Europe/Berlin"], "");
+    assert!(updated.ends_with("waits until the end that they had"), "{updated}");
     assert_eq!(quiet(), "21:00-08:00 Europe/Berlin");
     assert!(home.ok(&["subscription", "export", "--format", "csv"], "").contains("21:00-08:00 Europe/Berlin"));
     home.ok(&["subscription", "update", &id, "--quiet", ""], "");

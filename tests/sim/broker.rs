@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use roomcast::{
     broker::{Argument, Carried, Message, Topology, Travelling},
     domain::{DeadReason, Delivery, DeliveryReceipt, Ending, Moment, Platform, Published, SubscriptionId},
-    settle::{NextStep, Receipt},
+    settle::{AckTag, NextStep},
 };
 
 use crate::{
@@ -249,28 +249,28 @@ impl Broker {
         let (session, channel) = (self.session, &mut self.channels[place]);
         let stored = channel.ready.pop_front().unwrap();
         channel.tag += 1;
-        let receipt = Receipt { session, channel: place, tag: channel.tag };
+        let ack_tag = AckTag { session, channel: place, tag: channel.tag };
         let carried = match stored.cargo.clone() {
             Cargo::Event { published, urgent } => Carried::Event { published, urgent, generation: 0 },
             Cargo::Delivery(travelling) => Carried::Delivery(Box::new(travelling)),
         };
         let redelivered = stored.returned > 0;
-        trace(stored.event(), now, || format!("is handed over: {receipt:?}, redelivered {redelivered}"));
-        channel.unacked.insert(receipt.tag, (stored, false));
+        trace(stored.event(), now, || format!("is handed over: {ack_tag:?}, redelivered {redelivered}"));
+        channel.unacked.insert(ack_tag.tag, (stored, false));
         self.unacked_most = self.unacked_most.max(self.unacked());
-        Some(Message { receipt, redelivered, carried })
+        Some(Message { ack_tag, redelivered, carried })
     }
 
     /// Takes acks in. They work a moment later.
-    pub fn ack(&mut self, receipts: &[Receipt], now: Micros) {
-        for receipt in receipts {
-            assert_eq!(receipt.session, self.session, "an ack of another session");
-            let unacked = self.channels[receipt.channel].unacked.get_mut(&receipt.tag);
+    pub fn ack(&mut self, ack_tags: &[AckTag], now: Micros) {
+        for ack_tag in ack_tags {
+            assert_eq!(ack_tag.session, self.session, "an ack of another session");
+            let unacked = self.channels[ack_tag.channel].unacked.get_mut(&ack_tag.tag);
             let again = unacked.is_none_or(|(_, acked)| std::mem::replace(acked, true));
-            assert!(!again, "acked twice: {receipt:?}");
-            let event = self.channels[receipt.channel].unacked[&receipt.tag].0.event();
-            trace(event, now, || format!("is acked: {receipt:?}"));
-            self.acks.push_back((now + ACK_TAKES, receipt.channel, receipt.tag));
+            assert!(!again, "acked twice: {ack_tag:?}");
+            let event = self.channels[ack_tag.channel].unacked[&ack_tag.tag].0.event();
+            trace(event, now, || format!("is acked: {ack_tag:?}"));
+            self.acks.push_back((now + ACK_TAKES, ack_tag.channel, ack_tag.tag));
         }
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use roomcast::{
     broker::{Ended, Message},
     domain::SubscriptionId,
-    settle::{NextStep, NotStored, Outbox, Receipt, SessionEnded},
+    settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
 };
 use tokio::sync::Notify;
 
@@ -134,11 +134,11 @@ impl Outbox for Session {
         }
     }
 
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), SessionEnded> {
-        if self.ended.has_ended() || receipts.iter().any(|receipt| receipt.session != self.id) {
+    async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded> {
+        if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.id) {
             return Err(SessionEnded);
         }
-        self.broker.lock().unwrap().ack(receipts, self.time.now());
+        self.broker.lock().unwrap().ack(ack_tags, self.time.now());
         self.wake.notify_one();
         Ok(())
     }

@@ -49,4 +49,8 @@ pub struct GroupView {
 pub struct Released {
     /// Whether the robot was held.
     pub was_held: bool,
+    /// How many of its deliveries wait in the broker all the same, as far as is known.
+    pub waiting: u32,
+    /// Within how many seconds the last of them comes back.
+    pub back_within_seconds: u64,
 }

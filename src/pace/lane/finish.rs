@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lane, Rules};
 use crate::{
     domain::{Moment, Platform, RobotId, Verdict},
-    pace::{Hold, HoldCause, RobotStatus},
+    pace::{EndedHold, Hold, HoldCause, RobotStatus},
 };
 
 /// An answer that takes longer is a fault, and not what a plan has to reckon with.
@@ -101,16 +101,21 @@ impl Lane {
         Some(hold)
     }
 
-    /// Ends the hold; says which one that was.
-    pub(in crate::pace) fn release(&mut self, now: Moment) -> Option<Hold> {
+    /// Ends the hold; says which one that was, and what waits in the broker all the same.
+    pub(in crate::pace) fn release(&mut self, now: Moment) -> Option<EndedHold> {
         let hold = self.hold.take()?;
+        // What was put off was put off until the end of the hold, or until its slot.
+        let last =
+            [self.others.horizon(now), self.urgent.horizon(now)].into_iter().flatten().fold(hold.until, Moment::max);
+        let parked = if last > now { self.parked } else { 0 };
+        let back_within = if parked > 0 { last.since(now) } else { Duration::ZERO };
         let left = hold.until.since(now);
         self.shift = self.shift.saturating_sub(left);
         self.urgent.sooner(left, now);
         self.others.sooner(left, now);
         self.strikes = 0;
         self.waiters.values().for_each(|waiter| waiter.seat.call.notify_one());
-        Some(hold)
+        Some(EndedHold { platform: self.platform, hold, parked, back_within })
     }
 
     /// Counts a message that was seen at `at`, or may have been.

@@ -9,6 +9,7 @@ mod write;
 
 use super::text::Flow;
 use dialect::Dialect;
+use parse::Escapes;
 use tree::{Block, Inline};
 
 /// A text in markdown, read.
@@ -26,9 +27,32 @@ pub(super) enum WeComKind {
     MarkdownV2,
 }
 
+/// What a text in markdown says in plain words, line by line. If that is nothing but blanks, the text as it is.
+pub(super) fn plain_lines(source: &str) -> String {
+    let lines = tree::plain_lines(&parse::parse(source, Escapes::Resolved));
+    if lines.trim().is_empty() { source.to_owned() } else { lines }
+}
+
+/// Whether a text in markdown says these words where members read them: not in the address of a link, nor for a picture, nor inside a tag. What markup tears
+/// apart is not taken for said.
+pub(super) fn says(source: &str, words: &str) -> bool {
+    if !source.contains(words) {
+        return false;
+    }
+    let blocks = parse::parse(source, Escapes::Kept);
+    let outside_tags =
+        |text: &str| text.split('<').any(|piece| piece.rsplit('>').next().is_some_and(|read| read.contains(words)));
+    tree::any_block(&blocks, &|block| matches!(block, Block::Code { text, .. } if text.contains(words)))
+        || tree::any_inline(&blocks, &|inline| match inline {
+            Inline::Text(text) => outside_tags(text),
+            Inline::Code(code) => code.contains(words),
+            _ => false,
+        })
+}
+
 impl<'a> Markdown<'a> {
     pub(super) fn read(source: &'a str) -> Self {
-        Self { source, blocks: parse::parse(source) }
+        Self { source, blocks: parse::parse(source, Escapes::Kept) }
     }
 
     /// For a DingTalk message, after `head`.
@@ -54,12 +78,12 @@ impl<'a> Markdown<'a> {
 
     /// The kind that shows more of it: the newer one only for what the older one cannot show, and never at the price of a colour.
     pub(super) fn wecom_kind(&self) -> WeComKind {
-        let newer = tree::any_block(&self.blocks, |block| match block {
+        let newer = tree::any_block(&self.blocks, &|block| match block {
             Block::Table(_) | Block::Code { .. } => true,
-            Block::List { items, .. } => tree::any_block(&items.concat(), |inner| matches!(inner, Block::List { .. })),
+            Block::List { items, .. } => tree::any_block(&items.concat(), &|inner| matches!(inner, Block::List { .. })),
             _ => false,
-        }) || tree::any_inline(&self.blocks, |inline| matches!(inline, Inline::Image { .. }));
-        let colored = tree::any_inline(&self.blocks, |inline| matches!(inline, Inline::Colored { .. }));
+        }) || tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Image { .. }));
+        let colored = tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Colored { .. }));
         if newer && !colored { WeComKind::MarkdownV2 } else { WeComKind::Markdown }
     }
 

@@ -11,10 +11,19 @@ use super::tree::{Block, Inline, Side, Table};
 /// How deep parts may lie in one another; what lies deeper is said without its markup. It bounds the stack, for whoever publishes decides the depth.
 const DEPTH_MAX: usize = 16;
 
+/// Whether a text stays escaped in the way its author escaped it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escapes {
+    /// It does, for it becomes markdown again: the platforms' dialects differ in what they would take for markup, not in that.
+    Kept,
+    /// It does not, for it becomes plain text.
+    Resolved,
+}
+
 /// Reads a text.
-pub(super) fn parse(source: &str) -> Vec<Block> {
+pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut reading = Reading { source, document: Open::new(Kind::Document), stack: Vec::new(), text_end: 0 };
+    let mut reading = Reading { source, escapes, document: Open::new(Kind::Document), stack: Vec::new(), text_end: 0 };
     for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
         reading.take(event, range);
     }
@@ -106,6 +115,7 @@ impl Open {
 
 struct Reading<'a> {
     source: &'a str,
+    escapes: Escapes,
     document: Open,
     /// What has begun inside the document, the innermost last.
     stack: Vec<Open>,
@@ -162,9 +172,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Text stays escaped in the way its author escaped it: the platforms' dialects differ in what they would take for markup, not in that.
     fn text(&mut self, text: &str, range: Range<usize>) {
-        let source = self.source;
+        let (source, escapes) = (self.source, self.escapes);
         let written = source.get(range.clone()).unwrap_or(text);
         // A bar is escaped by its table, and where there is none it means nothing.
         let slashed = range.start != self.text_end
@@ -174,6 +183,8 @@ impl Reading<'_> {
         let top = self.top();
         if matches!(top.kind, Kind::Code(_)) {
             top.raw.push_str(text);
+        } else if escapes == Escapes::Resolved {
+            top.say(text);
         } else if written.starts_with('&') {
             top.say(written);
         } else {

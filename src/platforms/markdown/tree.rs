@@ -66,42 +66,73 @@ pub(super) enum Inline {
 /// What is said, without any markup.
 pub(super) fn plain(inlines: &[Inline]) -> String {
     let mut said = String::new();
-    add_plain(inlines, &mut said);
+    add_plain(inlines, " ", &mut said);
     said
 }
 
-fn add_plain(inlines: &[Inline], said: &mut String) {
+/// What is said, without any markup, line by line.
+pub(super) fn plain_lines(blocks: &[Block]) -> String {
+    let mut said = String::new();
+    add_lines(blocks, &mut said);
+    said
+}
+
+fn add_lines(blocks: &[Block], said: &mut String) {
+    for block in blocks {
+        match block {
+            Block::Heading(_, inlines) | Block::Paragraph(inlines) => add_plain(inlines, "\n", said),
+            Block::Quote(blocks) => add_lines(blocks, said),
+            Block::List { items, .. } => items.iter().for_each(|item| add_lines(item, said)),
+            Block::Code { text, .. } => said.push_str(text),
+            Block::Table(table) => {
+                for row in &table.rows {
+                    let cells: Vec<_> = row.iter().map(|cell| plain(cell)).collect();
+                    said.push_str(&cells.join(" | "));
+                    said.push('\n');
+                }
+            }
+            Block::Rule => {}
+        }
+        said.push('\n');
+    }
+}
+
+fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
     for inline in inlines {
         match inline {
             Inline::Text(text) | Inline::Code(text) => said.push_str(text),
-            Inline::Break => said.push(' '),
+            Inline::Break => said.push_str(line_end),
             Inline::Mention { id, content } if content.is_empty() => {
                 said.push('@');
                 said.push_str(id);
             }
+            // Who strikes something out means the opposite of what it says.
+            Inline::Struck(content) => {
+                said.push_str("~~");
+                add_plain(content, line_end, said);
+                said.push_str("~~");
+            }
             Inline::Strong(content)
             | Inline::Emphasis(content)
-            | Inline::Struck(content)
             | Inline::Link { content, .. }
             | Inline::Image { content, .. }
             | Inline::Colored { content, .. }
-            | Inline::Mention { content, .. } => add_plain(content, said),
+            | Inline::Mention { content, .. } => add_plain(content, line_end, said),
         }
     }
 }
 
-/// Whether any line holds such a part.
-pub(super) fn any_inline(blocks: &[Block], is: fn(&Inline) -> bool) -> bool {
-    fn within(inlines: &[Inline], is: fn(&Inline) -> bool) -> bool {
+/// Whether any line holds such a part. What stands for a picture is no part of its line.
+pub(super) fn any_inline(blocks: &[Block], is: &dyn Fn(&Inline) -> bool) -> bool {
+    fn within(inlines: &[Inline], is: &dyn Fn(&Inline) -> bool) -> bool {
         inlines.iter().any(|inline| {
             is(inline)
                 || match inline {
-                    Inline::Text(_) | Inline::Code(_) | Inline::Break => false,
+                    Inline::Text(_) | Inline::Code(_) | Inline::Break | Inline::Image { .. } => false,
                     Inline::Strong(content)
                     | Inline::Emphasis(content)
                     | Inline::Struck(content)
                     | Inline::Link { content, .. }
-                    | Inline::Image { content, .. }
                     | Inline::Colored { content, .. }
                     | Inline::Mention { content, .. } => within(content, is),
                 }
@@ -117,7 +148,7 @@ pub(super) fn any_inline(blocks: &[Block], is: fn(&Inline) -> bool) -> bool {
 }
 
 /// Whether there is such a block, however deep.
-pub(super) fn any_block(blocks: &[Block], is: fn(&Block) -> bool) -> bool {
+pub(super) fn any_block(blocks: &[Block], is: &dyn Fn(&Block) -> bool) -> bool {
     blocks.iter().any(|block| {
         is(block)
             || match block {

@@ -1,0 +1,87 @@
+//! A look at a store from outside: whether it would open, as far as its lock, its key ring and its slots tell. Owns that nothing on the disk is changed by
+//! it. The database is not looked into: sled cannot be opened without writing to it.
+
+use super::{Settings, StoreError, keyring::Keyring, lock, slots::Slots};
+use crate::crypto::MasterKey;
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// There is no store yet: whoever opens it makes one.
+    Nothing,
+    /// The key is on the key ring, and the slots can be read.
+    Fits,
+    /// There is no key ring: the store is of the first format, or was never begun to its end. Whether the key fits is known when it is opened.
+    NoKeyring,
+}
+
+/// Looks at a store, and changes nothing. Blocks on the disk. Fails as opening it would, with [`StoreError::Locked`] if another process has it open.
+pub fn look(settings: &Settings, master: &MasterKey) -> Result<Looked, StoreError> {
+    let dir = &settings.dir;
+    if !dir.exists() {
+        return Ok(Looked::Nothing);
+    }
+    let _lock = lock::take_if_there(dir)?;
+    let found = match (Keyring::exists(dir), dir.join("db").exists()) {
+        (true, _) => {
+            Keyring::look(dir, master)?;
+            Looked::Fits
+        }
+        (false, true) => Looked::NoKeyring,
+        (false, false) => Looked::Nothing,
+    };
+    Slots::look(dir)?;
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
+
+    use super::*;
+    use crate::store::Store;
+
+    fn master(byte: u8) -> MasterKey {
+        MasterKey::from_bytes([byte; 32])
+    }
+
+    /// Every file with its bytes and the time of its last change.
+    fn files(dir: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(files(&path));
+            } else {
+                let changed = fs::metadata(&path).unwrap().modified().unwrap();
+                found.insert(path.display().to_string(), (fs::read(&path).unwrap(), changed));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_look_tells_whether_the_store_would_open_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { dir: folder.path().join("store") };
+        assert_eq!(look(&settings, &master(1)).unwrap(), Looked::Nothing);
+        assert!(!settings.dir.exists());
+        let store = Store::open(&settings, &master(1)).unwrap();
+        assert!(matches!(look(&settings, &master(1)), Err(StoreError::Locked { .. })));
+        drop(store);
+        let keyring = settings.dir.join("keyring");
+        // A crash came between the two copies: whoever opens it mends that, and whoever looks does not.
+        let mut torn = fs::read(&keyring).unwrap();
+        torn[600] ^= 1;
+        fs::write(&keyring, &torn).unwrap();
+        let before = files(&settings.dir);
+        assert_eq!(look(&settings, &master(1)).unwrap(), Looked::Fits);
+        assert!(matches!(look(&settings, &master(2)), Err(StoreError::WrongKey { .. })));
+        assert!(files(&settings.dir) == before, "something was changed");
+        fs::write(settings.dir.join("slots"), [7; 1024]).unwrap();
+        assert!(matches!(look(&settings, &master(1)), Err(StoreError::Damaged { .. })));
+        fs::remove_file(keyring).unwrap();
+        fs::remove_file(settings.dir.join("slots")).unwrap();
+        assert_eq!(look(&settings, &master(1)).unwrap(), Looked::NoKeyring);
+    }
+}
