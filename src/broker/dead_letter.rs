@@ -92,7 +92,7 @@ impl DeadLetter {
         let died_urgent = poison && death.last_queue.is_some_and(|queue| queue == topology.urgent());
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
-            None => death.first_key.unwrap_or_default(),
+            None => death.last_key.unwrap_or_default(),
         };
         // A message id beside headers of ours is ours; any other is the publisher's, who may use it twice.
         let own = published.message_id.take_if(|id| !id.is_empty() && find(&ours, EVENT).is_some());
@@ -172,10 +172,10 @@ fn named_by_content(topic: &str, published: &Published) -> String {
 /// What the broker itself says of a message that it gave up.
 #[derive(Default)]
 struct Death {
-    /// The routing key with which the message first died, which for an event is its topic.
-    first_key: Option<String>,
     /// The queue in which it last died.
     last_queue: Option<String>,
+    /// The routing key with which it came to that queue; for an event that is its topic, whatever queues of a publisher's own it died in before.
+    last_key: Option<String>,
     /// When it last died.
     last_at: Option<Moment>,
 }
@@ -203,8 +203,8 @@ impl Death {
             _ => None,
         };
         Self {
-            first_key: deaths.last().and_then(table).and_then(key),
             last_queue: deaths.first().and_then(table).and_then(queue),
+            last_key: deaths.first().and_then(table).and_then(key),
             last_at: deaths.first().and_then(table).and_then(at),
         }
     }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_the_broker_gave_up_is_poison_and_has_its_topic_from_its_first_death() {
+    fn a_message_that_the_broker_gave_up_is_poison_and_has_its_topic_from_its_death() {
         let mut death = FieldTable::default();
         let keys = vec![AMQPValue::LongString("ops".into())];
         death.insert("routing-keys".into(), AMQPValue::FieldArray(keys.into()));
@@ -257,12 +257,16 @@ mod tests {
         ] {
             let deaths = queues.iter().map(|queue| {
                 let mut death = FieldTable::default();
-                death.insert("queue".into(), AMQPValue::LongString((*queue).into()));
+                let text = |text: &str| AMQPValue::LongString(text.into());
+                death.insert("queue".into(), text(queue));
+                let keys = vec![text(&format!("to.{queue}"))];
+                death.insert("routing-keys".into(), AMQPValue::FieldArray(keys.into()));
                 AMQPValue::FieldTable(death)
             });
             let mut headers = FieldTable::default();
             headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.collect::<Vec<_>>().into()));
             let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
+            assert_eq!(letter.topic, format!("to.{}", queues[0]), "{queues:?}");
             assert_eq!(is_urgent(letter), urgent, "{queues:?}");
         }
         for urgent in [true, false] {

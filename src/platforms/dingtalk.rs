@@ -1,5 +1,7 @@
 //! DingTalk, custom and internal robot: one endpoint, one wire form.
 
+use std::{borrow::Cow, time::Duration};
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
@@ -9,13 +11,12 @@ use uuid::Uuid;
 use super::{
     answer::{Reading, Response},
     keyword::{self, Said},
-    markdown::Markdown,
+    markdown::{self, Markdown},
     message::{Unsendable, Words, Written, bounded, object},
     share::{First, Numbering, number},
-    text::{Flow, IN_JSON, cut, unmentioned_tail},
+    text::{Flow, IN_JSON, RAW, cut, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
-use std::time::Duration;
 
 /// The whole body, in bytes (errcode 460101 beyond it).
 const BODY_BYTES_MAX: usize = 20_000;
@@ -23,6 +24,8 @@ const BODY_BYTES_MAX: usize = 20_000;
 const BESIDES_TEXT_BYTES: usize = 512;
 /// A title is what the list of conversations shows; it is one line.
 const TITLE_BYTES_MAX: usize = 200;
+/// So much of a text is read for it.
+const TITLE_READ_BYTES_MAX: usize = 4_096;
 /// No more mentions are taken in one message.
 const MENTIONS_MAX: usize = 50;
 /// What a used-up monthly quota waits before the robot is probed again: it refills with the month, or when somebody buys more.
@@ -83,9 +86,12 @@ pub(super) fn write(words: &Words<'_>) -> Written {
 
 /// What the list of conversations shows: the subject, or else the first line that says something.
 fn title(words: &Words<'_>) -> String {
-    let line = words.text.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || "#>*-`".contains(c)));
-    let first = words.subject.or_else(|| line.clone().find(|line| !line.is_empty())).unwrap_or("…");
-    cut(first.lines().next().unwrap_or("…"), TITLE_BYTES_MAX, IN_JSON).to_owned()
+    // No markdown is read there.
+    let plain = words
+        .subject
+        .map_or_else(|| Cow::from(markdown::plain_lines(cut(words.text, TITLE_READ_BYTES_MAX, RAW))), Cow::from);
+    let first = plain.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("…");
+    cut(first, TITLE_BYTES_MAX, IN_JSON).to_owned()
 }
 
 /// Adds what makes repeats recognisable, signs.
@@ -214,6 +220,12 @@ mod tests {
         assert_eq!(markdown["markdown"], json!({"title": "db-1", "text": "### db-1\n\n**down**"}));
         let untitled = Value::Object(write(&words(None, "\n## **Down**\nmore", Format::Markdown)));
         assert_eq!(untitled["markdown"]["title"], "Down");
+        let linked = Value::Object(write(&words(
+            None,
+            "![](https://x.test/i.png)\n\n> see **[the *run*book](https://x.test)**",
+            Format::Markdown,
+        )));
+        assert_eq!(linked["markdown"]["title"], "see the runbook");
     }
 
     #[test]
