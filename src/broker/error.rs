@@ -16,6 +16,22 @@ pub enum BrokerError {
         /// What happened.
         why: String,
     },
+    /// The broker takes no messages for a while.
+    #[error("the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing for {seconds} s")]
+    Blocked {
+        /// Host and port.
+        at: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The broker has not said whether it took a message.
+    #[error("the broker at {at} has not confirmed within {seconds} s that it took the message")]
+    Unconfirmed {
+        /// Host and port.
+        at: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The broker does not let this user in.
     #[error("the broker at {at} refuses the user, password or virtual host of broker.url: {why}")]
     Refused {
@@ -68,7 +84,7 @@ impl BrokerError {
     /// Whether time alone may mend it.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Locked { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Locked { .. } | Self::Blocked { .. } | Self::Unconfirmed { .. })
     }
 }
 

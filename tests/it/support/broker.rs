@@ -70,8 +70,8 @@ impl Broker {
         .await;
     }
 
-    /// Runs `rabbitmqctl` against this node.
-    pub fn ctl(&self, arguments: &[&str]) {
+    /// Runs `rabbitmqctl` against this node; gives what it says.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
         let node = format!("private-{}@localhost", self.port);
         let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
             .args(["-n", &node])
@@ -81,6 +81,21 @@ impl Broker {
             .output()
             .unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Lets the process of a queue stand still, or go on: as a quorum queue that has lost its majority, it is sent messages and confirms nothing.
+    pub fn stand_still(&self, queue: &str, still: bool) {
+        let what = if still { "suspend" } else { "resume" };
+        let look_up = format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
+        self.ctl(&["eval", &format!("{{ok, Q}} = {look_up}, ok = sys:{what}(amqqueue:get_pid(Q)).")]);
+    }
+
+    /// How many messages a queue has, those that somebody holds unacked among them; a quorum queue tells it anew every five seconds.
+    pub fn messages(&self, queue: &str) -> usize {
+        let listed = self.ctl(&["list_queues", "--quiet", "--no-table-headers", "name", "messages"]);
+        let found = listed.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t')?.parse().ok());
+        found.unwrap_or_else(|| panic!("{queue} is not in: {listed}"))
     }
 
     /// The address for a client of that name, whose password is the same.
