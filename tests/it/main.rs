@@ -34,5 +34,6 @@ mod store_crash;
 mod support;
 mod template;
 mod timing;
+mod tls;
 mod top;
 mod traces;
