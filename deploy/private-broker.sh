@@ -4,7 +4,8 @@
 #
 #   deploy/private-broker.sh DIR PORT [--with-stdin]
 #
-# DIR holds everything the node writes and may exist already (a restart keeps its queues). Ends with SIGTERM or
+# DIR holds everything the node writes and may exist already (a restart keeps its queues). What a file DIR/more.conf says, such
+# as a listener with TLS, is added to the node's configuration. Ends with SIGTERM or
 # SIGINT, with --with-stdin also when its standard input ends, and takes its helpers along. User and password are guest
 # and guest.
 set -euo pipefail
@@ -30,6 +31,7 @@ export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127
 printf '[].\n' >"$dir/enabled_plugins"
 # The disk alarm is for servers with a disk of their own; the memory alarm stays.
 printf 'loopback_users.guest = true\ndisk_free_limit.absolute = 50MB\n' >"$dir/rabbitmq.conf"
+[ ! -e "$dir/more.conf" ] || cat "$dir/more.conf" >>"$dir/rabbitmq.conf"
 
 epmd -port "$epmd_port" -address 127.0.0.1 &
 mapper=$!

@@ -1,9 +1,16 @@
 //! Connections to the broker: address, heartbeat, TLS. Owns opening them; lapin's own recovery stays off, because a
 //! session is rebuilt as a whole.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lapin::{Connection, ConnectionBuilder, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{BrokerError, while_connecting};
@@ -41,9 +48,8 @@ impl Address {
             .with_uri(self.uri()?)
             .with_properties(ConnectionProperties::default().with_connection_name(name.into()));
         if let Some(path) = &self.ca_file {
-            let cert_chain = std::fs::read_to_string(path)
-                .map_err(|error| BrokerError::CaFile { path: path.display().to_string(), why: error.to_string() })?;
-            builder = builder.with_tls_config(OwnedTLSConfig { identity: None, cert_chain: Some(cert_chain) });
+            let cert_chain = Some(certificates(path)?);
+            builder = builder.with_tls_config(OwnedTLSConfig { identity: None, cert_chain });
         }
         match tokio::time::timeout(self.connect_timeout, builder.connect()).await {
             Ok(connected) => connected.map_err(|error| while_connecting(&at, &error)),
@@ -57,4 +63,16 @@ impl Address {
         uri.query.heartbeat.get_or_insert(seconds);
         Ok(uri)
     }
+}
+
+/// The certificates of a file. If they could not be read, the handshake would find fault with the broker's.
+fn certificates(path: &Path) -> Result<String, BrokerError> {
+    let wrong = |why: String| BrokerError::CaFile { path: path.display().to_string(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let mut trusted = RootCertStore::empty();
+    for found in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        let certificate = found.map_err(|error| wrong(format!("it is no PEM: {error}")))?;
+        trusted.add(certificate).map_err(|error| wrong(format!("a certificate in it cannot be read: {error}")))?;
+    }
+    if trusted.is_empty() { Err(wrong("there is no certificate in it, as PEM".to_owned())) } else { Ok(text) }
 }

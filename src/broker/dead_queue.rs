@@ -27,6 +27,7 @@ use super::{
     dead_letter::{DeadLetter, Redriven},
     dead_walk::{self, Walk},
     error::while_connecting,
+    patience::confirmed_in_time,
     properties,
     topology::Topology,
 };
@@ -323,10 +324,7 @@ impl DeadQueues {
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
-        let confirmations = tokio::time::timeout(self.confirm_timeout, redriving).await.map_err(|_| {
-            let why = format!("no confirm within {} s", self.confirm_timeout.as_secs());
-            BrokerError::Unreachable { at: self.at.clone(), why }
-        })?;
+        let confirmations = confirmed_in_time(&self.connection, &self.at, self.confirm_timeout, redriving).await?;
         for confirmation in confirmations.map_err(lost)? {
             let confirmation = confirmation.map_err(lost)?;
             // One refused or returned copy condemns its batch: nothing of it is acked, and all of it stays dead.

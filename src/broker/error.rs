@@ -1,6 +1,7 @@
 //! What can be wrong with the broker, by what one would do about it.
 
 use lapin::{ErrorKind, protocol::AMQPErrorKind, protocol::AMQPHardError, protocol::AMQPSoftError};
+use rustls::CertificateError;
 
 /// Why there is no session with the broker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +16,30 @@ pub enum BrokerError {
         at: String,
         /// What happened.
         why: String,
+    },
+    /// Who answers there is not to be trusted, or does not speak TLS.
+    #[error("TLS with the broker at {at} fails: {why}")]
+    Tls {
+        /// Host and port.
+        at: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// The broker takes no messages for a while.
+    #[error("the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing for {seconds} s")]
+    Blocked {
+        /// Host and port.
+        at: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The broker has not said whether it took a message.
+    #[error("the broker at {at} has not confirmed within {seconds} s that it took the message")]
+    Unconfirmed {
+        /// Host and port.
+        at: String,
+        /// How long it was waited for.
+        seconds: u64,
     },
     /// The broker does not let this user in.
     #[error("the broker at {at} refuses the user, password or virtual host of broker.url: {why}")]
@@ -68,7 +93,7 @@ impl BrokerError {
     /// Whether time alone may mend it.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Locked { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Locked { .. } | Self::Blocked { .. } | Self::Unconfirmed { .. })
     }
 }
 
@@ -82,8 +107,31 @@ pub(super) fn words(error: &lapin::Error) -> String {
     }
 }
 
+/// Why TLS with whoever answers there cannot be, whenever it is tried again.
+fn distrust(error: &lapin::Error) -> Option<String> {
+    let ErrorKind::IOError(io) = error.kind() else { return None };
+    Some(match io.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "nobody whom we trust has signed its certificate: set broker.ca_file to the certificate of who has"
+                .to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
+            let (wanted, found) = (expected.to_str(), presented.join(", "));
+            format!("its certificate is not for {wanted}, as broker.url calls it, but for {found}")
+        }
+        rustls::Error::InvalidCertificate(why) => format!("its certificate is not valid: {why}"),
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS there: name its port for amqps in broker.url".to_owned()
+        }
+        _ => return None,
+    })
+}
+
 /// What an error while connecting means.
 pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
+    if let Some(why) = distrust(error) {
+        return BrokerError::Tls { at: at.to_owned(), why };
+    }
     let (at, why) = (at.to_owned(), words(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {

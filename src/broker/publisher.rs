@@ -3,14 +3,19 @@
 //! lapin can attach a returned message to the wrong one of several confirms in flight. So steps are published in batches,
 //! every confirm of a batch is awaited, and returns are then matched by the message id that each step got for itself.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use futures_util::future::join_all;
 use lapin::{Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Ended, envelope, outcome, properties, topology::Topology};
+use super::{
+    envelope, outcome,
+    patience::{Late, Patience},
+    properties,
+    topology::Topology,
+};
 use crate::{
     clock::Clock,
     domain::{DeadReason, Headers, Moment, Published},
@@ -29,23 +34,11 @@ pub(super) struct Order {
     pub(super) stored: oneshot::Sender<Result<(), NotStored>>,
 }
 
-/// Why a batch is not waited for any longer.
-enum Late {
-    /// Its confirms did not come.
-    Confirm(String),
-    /// The session has ended.
-    Session(String),
-}
-
-#[derive(Clone)]
 pub(super) struct Publisher {
     pub(super) channel: Channel,
     pub(super) topology: Arc<Topology>,
     pub(super) clock: Clock,
-    pub(super) confirm_timeout: Duration,
-    /// Whether the broker has asked us to stop publishing for a while.
-    pub(super) blocked: watch::Receiver<bool>,
-    pub(super) ended: Ended,
+    pub(super) patience: Patience,
     /// Whether what no queue takes is a fault that ends the session. A next step has to lie somewhere; a receipt is for whoever has bound a queue, and no queue
     /// of somebody else's may stop what this daemon is for.
     pub(super) mandatory: bool,
@@ -65,7 +58,7 @@ impl Publisher {
         while orders.recv_many(&mut batch, BATCH_MAX).await > 0 {
             let outcome = self.store(&batch).await;
             if let Err(cause) = &outcome {
-                self.ended.end(cause.clone());
+                self.patience.ended.end(cause.clone());
             }
             for (place, order) in batch.drain(..).enumerate() {
                 let stored = match &outcome {
@@ -87,7 +80,7 @@ impl Publisher {
             return NotStored::Refused("it is full, or did not answer in time".to_owned());
         }
         let why = "the broker refused it, or no queue took it".to_owned();
-        self.ended.end(format!("a message could not be stored: {why}"));
+        self.patience.ended.end(format!("a message could not be stored: {why}"));
         NotStored::Over(why)
     }
 
@@ -101,7 +94,7 @@ impl Publisher {
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
-        let confirmations = match self.in_time(published).await {
+        let confirmations = match self.patience.in_time(published).await {
             Ok(confirmations) => confirmations.map_err(|error| super::error::words(&error))?,
             // Which of them were taken is not known.
             Err(Late::Confirm(_)) if !self.mandatory => return Ok((0..batch.len()).collect()),
@@ -124,24 +117,6 @@ impl Publisher {
             }
         }
         Ok(refused)
-    }
-
-    /// A confirm that does not come ends the session, but not while the broker has blocked publishers: that is its way of asking
-    /// for patience, and may last.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = self.ended.wait() => return Err(Late::Session(self.ended.cause())),
-                () = tokio::time::sleep(self.confirm_timeout) => {
-                    if !*self.blocked.borrow() {
-                        let seconds = self.confirm_timeout.as_secs();
-                        return Err(Late::Confirm(format!("no confirm within {seconds} s")));
-                    }
-                }
-            }
-        }
     }
 
     async fn publish(&self, step: &NextStep, id: &str) -> Result<PublisherConfirm, lapin::Error> {

@@ -1,4 +1,4 @@
-//! One broker session is one value: two connections, their channels, the consumers. Whatever goes wrong with any of them
+//! One broker session is one value: its connections, their channels, the consumers. Whatever goes wrong with any of them
 //! ends the whole; the next session is built anew, and no ack of this one can reach it.
 
 use std::{
@@ -28,6 +28,7 @@ use super::{
     depths::{self, Depths},
     envelope,
     error::{while_connecting, while_declaring},
+    patience::Patience,
     properties,
     publisher::{Order, Publisher},
     topology::Topology,
@@ -107,7 +108,7 @@ pub struct Session {
     /// How much lies in the queues.
     pub depths: watch::Receiver<Depths>,
     consuming: Arc<Connection>,
-    publishing: Connection,
+    publishing: Vec<Connection>,
 }
 
 impl Session {
@@ -125,21 +126,7 @@ impl Session {
         declare::declare(&consuming, &at, topology, settings.declare).await?;
 
         let ended = Ended::default();
-        let publishing = settings.address.connect("roomcast publishing").await?;
-        let blocked = watch_blocked(&publishing, &ended);
-        let mut publisher = Publisher {
-            channel: confirming(&publishing, &at).await?,
-            topology: Arc::clone(topology),
-            clock: clock.clone(),
-            confirm_timeout: settings.confirm_timeout,
-            blocked: blocked.clone(),
-            ended: ended.clone(),
-            mandatory: true,
-        };
-        let steps = publisher.clone().start();
-        // A channel of their own, so that no next step waits for a queue of somebody else's.
-        (publisher.channel, publisher.mandatory) = (confirming(&publishing, &at).await?, false);
-        let receipts = publisher.start();
+        let publishing = Publishing::open(settings, topology, clock, &at, &ended).await?;
 
         let mut sources = vec![(topology.urgent(), Source::Events { urgent: true })];
         for platform in Platform::ALL {
@@ -161,17 +148,18 @@ impl Session {
         }
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
+        let Publishing { steps, receipts, blocked, connections } = publishing;
         let outbox = Arc::new(BrokerOutbox { session: id, steps, receipts, channels, ended: ended.clone() });
         let consuming = Arc::new(consuming);
         let depths = depths::watch(&consuming, &at, topology, &ended);
-        Ok(Self { intake, outbox, ended, blocked, depths, consuming, publishing })
+        Ok(Self { intake, outbox, ended, blocked, depths, consuming, publishing: connections })
     }
 
-    /// Closes both connections. What was not acked comes back to the next session.
+    /// Closes its connections. What was not acked comes back to the next session.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
-        let closing =
-            join_all([&*self.consuming, &self.publishing].map(|connection| connection.close(200, "goodbye".into())));
+        let all = self.publishing.iter().chain([&*self.consuming]);
+        let closing = join_all(all.map(|connection| connection.close(200, "goodbye".into())));
         // A broker that is gone answers no goodbye.
         let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
     }
@@ -222,7 +210,8 @@ struct Books {
 pub struct BrokerOutbox {
     session: u64,
     steps: mpsc::Sender<Order>,
-    receipts: mpsc::Sender<Order>,
+    /// Nothing, if nobody is told anything.
+    receipts: Option<mpsc::Sender<Order>>,
     channels: Vec<Books>,
     ended: Ended,
 }
@@ -232,7 +221,8 @@ impl Outbox for BrokerOutbox {
     async fn store(&self, step: NextStep) -> Result<(), NotStored> {
         let (stored, outcome) = oneshot::channel();
         let over = || NotStored::Over(self.ended.cause());
-        let orders = if matches!(step, NextStep::Receipt(_)) { &self.receipts } else { &self.steps };
+        let receipts = self.receipts.as_ref().filter(|_| matches!(step, NextStep::Receipt(_)));
+        let orders = receipts.unwrap_or(&self.steps);
         tokio::select! {
             biased;
             () = self.ended.wait() => return Err(over()),
@@ -266,6 +256,51 @@ impl Outbox for BrokerOutbox {
 enum Source {
     Events { urgent: bool },
     Deliveries,
+}
+
+/// Where messages are stored.
+struct Publishing {
+    steps: mpsc::Sender<Order>,
+    /// Nothing, if nobody is told anything.
+    receipts: Option<mpsc::Sender<Order>>,
+    blocked: watch::Receiver<bool>,
+    connections: Vec<Connection>,
+}
+
+impl Publishing {
+    /// Connections beside the one that consumes, so that a broker that blocks publishers still takes acks. Receipts have one of their own: the broker stops
+    /// reading from whoever has sent a few hundred messages to a queue that does not answer, and no next step may wait for a queue of somebody else's.
+    async fn open(
+        settings: &Settings,
+        topology: &Arc<Topology>,
+        clock: &Clock,
+        at: &str,
+        ended: &Ended,
+    ) -> Result<Self, BrokerError> {
+        let (tell, blocked) = watch::channel(false);
+        let patience =
+            Patience { confirm_timeout: settings.confirm_timeout, blocked: blocked.clone(), ended: ended.clone() };
+        let publisher = async |name: &str, mandatory: bool| {
+            let connection = settings.address.connect(name).await?;
+            watch_blocked(&connection, tell.clone(), ended.clone());
+            let publisher = Publisher {
+                channel: confirming(&connection, at).await?,
+                topology: Arc::clone(topology),
+                clock: clock.clone(),
+                patience: patience.clone(),
+                mandatory,
+            };
+            Ok::<_, BrokerError>((connection, publisher.start()))
+        };
+        let (connection, steps) = publisher("roomcast publishing", true).await?;
+        let (mut connections, mut receipts) = (vec![connection], None);
+        if topology.has_receipts() {
+            let (connection, orders) = publisher("roomcast receipts", false).await?;
+            connections.push(connection);
+            receipts = Some(orders);
+        }
+        Ok(Self { steps, receipts, blocked, connections })
+    }
 }
 
 /// A channel on which the broker confirms what is published.
@@ -304,20 +339,19 @@ fn message(delivery: AmqpDelivery, source: Source, ack_tag: AckTag) -> Message {
     Message { ack_tag, redelivered: delivery.redelivered, carried }
 }
 
-/// Follows whether the broker blocks publishers, and ends the session with the connection.
-fn watch_blocked(connection: &Connection, ended: &Ended) -> watch::Receiver<bool> {
-    let (tell, blocked) = watch::channel(false);
+/// Follows whether the broker blocks publishers, and ends the session with the connection. A connection is told so when it publishes, so what one of
+/// them hears goes for all: the alarm is the whole broker's.
+fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: Ended) {
     let mut events = connection.events_listener().boxed();
-    let ended = ended.clone();
     tokio::spawn(async move {
         loop {
             let event = tokio::select! {
                 () = ended.wait() => return,
                 event = events.next() => event,
             };
-            match event {
-                Some(ConnectionEvent::ConnectionBlocked(_)) => tell.send_replace(true),
-                Some(ConnectionEvent::ConnectionUnblocked) => tell.send_replace(false),
+            let blocked = match event {
+                Some(ConnectionEvent::ConnectionBlocked(_)) => true,
+                Some(ConnectionEvent::ConnectionUnblocked) => false,
                 Some(ConnectionEvent::Error(error)) => {
                     ended.end(super::error::words(&error));
                     return;
@@ -325,7 +359,7 @@ fn watch_blocked(connection: &Connection, ended: &Ended) -> watch::Receiver<bool
                 Some(_) => continue,
                 None => return,
             };
+            tell.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
         }
     });
-    blocked
 }

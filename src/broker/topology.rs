@@ -95,6 +95,12 @@ impl Topology {
         self.name("dead.event")
     }
 
+    /// Whether there are delivery receipts.
+    #[must_use]
+    pub const fn has_receipts(&self) -> bool {
+        self.settings.receipts
+    }
+
     /// Where delivery receipts are published, for whoever binds a queue.
     #[must_use]
     pub fn outcome(&self) -> String {

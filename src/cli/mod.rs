@@ -124,6 +124,9 @@ fn broker_failure(error: &BrokerError) -> Failure {
     match error {
         BrokerError::Address | BrokerError::CaFile { .. } | BrokerError::Mismatch { .. } => Failure::Usage(message),
         BrokerError::Unreachable { .. }
+        | BrokerError::Tls { .. }
+        | BrokerError::Blocked { .. }
+        | BrokerError::Unconfirmed { .. }
         | BrokerError::Refused { .. }
         | BrokerError::Permission { .. }
         | BrokerError::Missing { .. }

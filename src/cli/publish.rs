@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{args, credentials::read_file, exit::Failure, screen::print, template::read_tags};
 use crate::{
     app,
-    broker::{self, Topology},
+    broker::{self, BrokerError, Outgoing, Topology},
     config::Config,
     domain::{self, EventId, HeaderValue, Headers, NOT_BEFORE, RECEIPT, TopicName},
 };
@@ -22,11 +22,24 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
     let body = body(&publish.said)?;
     let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));
-    broker::publish(&app::address(config), &topology, &topic, &id, body.as_bytes(), &headers, publish.said.urgent)
+    let event =
+        Outgoing { topic: &topic, id: &id, body: body.as_bytes(), headers: &headers, urgent: publish.said.urgent };
+    broker::publish(&app::address(config), &topology, &event, config.broker.confirm_timeout)
         .await
-        .map_err(|error| super::broker_failure(&error))?;
+        .map_err(|error| failure(&error, &id))?;
     print(id.as_str());
     Ok(())
+}
+
+/// What was not confirmed may have been taken, or be taken yet: under the same name it can be published again, and is sent once.
+fn failure(error: &BrokerError, id: &EventId) -> Failure {
+    match error {
+        BrokerError::Blocked { .. } | BrokerError::Unconfirmed { .. } => Failure::Unavailable(format!(
+            "{error}; it may still take the event: publish it again with --message-id {}, so that it is sent once",
+            id.as_str()
+        )),
+        error => super::broker_failure(error),
+    }
 }
 
 pub(super) fn topic(said: &args::Said) -> Result<TopicName, Failure> {

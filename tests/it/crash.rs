@@ -85,7 +85,6 @@ async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_li
 #[tokio::test]
 async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     const COUNT: usize = 2000;
-    const BATCH: usize = 100;
     let mut broker = Broker::start().await;
     let emulator = Emulator::start(&["--no-quota"]).await;
     let home = Home::new(&broker, &emulator.url(), UNLIMITED);
@@ -95,18 +94,7 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     emulator.fault(json!({"kind": "status", "status": 500, "every": 40})).await;
     emulator.fault(json!({"kind": "slow", "milliseconds": 10})).await;
     let daemon = home.start().await;
-    let (url, prefix, all) = (broker.url(), home.prefix.clone(), events(COUNT));
-    // A publisher as it should be: what was not confirmed is published again under its name.
-    let publishing = tokio::spawn(async move {
-        for batch in all.chunks(BATCH) {
-            loop {
-                match Publisher::try_connect(&url, &prefix).await {
-                    Ok(publisher) if publisher.try_publish_all("ops", batch).await.is_ok() => break,
-                    _ => tokio::time::sleep(Duration::from_millis(200)).await,
-                }
-            }
-        }
-    });
+    let publishing = Publisher::insist(broker.url(), home.prefix.clone(), "ops", events(COUNT));
     for part in [1, 2] {
         until("some more arrive", LONG, || async { emulator.count("accepted").await >= part * COUNT as u64 }).await;
         broker.kill();

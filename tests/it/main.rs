@@ -10,6 +10,7 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod blocked;
 mod console;
 mod console_guard;
 mod crash;
@@ -27,11 +28,13 @@ mod overflow;
 mod pacing;
 mod parts;
 mod receipts;
+mod receipts_faults;
 mod startup;
 mod store;
 mod store_crash;
 mod support;
 mod template;
 mod timing;
+mod tls;
 mod top;
 mod traces;

@@ -1,6 +1,7 @@
 //! A private RabbitMQ node as a child process, on free ports with a data directory of its own.
 
 use std::{
+    fs,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -17,6 +18,8 @@ use super::{free_ports, until};
 pub struct Broker {
     dir: TempDir,
     port: u16,
+    /// Where it speaks TLS, if it does.
+    tls: Option<u16>,
     child: Option<Child>,
 }
 
@@ -36,7 +39,25 @@ pub fn prefix() -> String {
 impl Broker {
     /// Starts a node and waits until it speaks AMQP.
     pub async fn start() -> Self {
-        let mut broker = Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), child: None };
+        let mut broker = Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), tls: None, child: None };
+        broker.resume().await;
+        broker
+    }
+
+    /// Starts a node that speaks TLS as well, and shows this certificate. Both are PEM.
+    pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let (dir, tls) = (tempfile::tempdir().unwrap(), free_ports());
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        fs::write(path("server.pem"), certificate).unwrap();
+        fs::write(path("server.key"), key).unwrap();
+        let more = format!(
+            "listeners.ssl.1 = 127.0.0.1:{tls}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+            path("server.pem"),
+            path("server.key"),
+        );
+        fs::write(path("more.conf"), more).unwrap();
+        let mut broker = Self { dir, port: free_ports(), tls: Some(tls), child: None };
         broker.resume().await;
         broker
     }
@@ -44,6 +65,11 @@ impl Broker {
     /// The address for clients.
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// The address for clients that speak TLS and call the machine by this name.
+    pub fn tls_url(&self, host: &str) -> String {
+        format!("amqps://guest:guest@{host}:{}/%2f", self.tls.unwrap())
     }
 
     /// Starts the node on its old data.
@@ -70,8 +96,8 @@ impl Broker {
         .await;
     }
 
-    /// Runs `rabbitmqctl` against this node.
-    pub fn ctl(&self, arguments: &[&str]) {
+    /// Runs `rabbitmqctl` against this node; gives what it says.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
         let node = format!("private-{}@localhost", self.port);
         let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
             .args(["-n", &node])
@@ -81,6 +107,21 @@ impl Broker {
             .output()
             .unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Lets the process of a queue stand still, or go on: as a quorum queue that has lost its majority, it is sent messages and confirms nothing.
+    pub fn stand_still(&self, queue: &str, still: bool) {
+        let what = if still { "suspend" } else { "resume" };
+        let look_up = format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
+        self.ctl(&["eval", &format!("{{ok, Q}} = {look_up}, ok = sys:{what}(amqqueue:get_pid(Q)).")]);
+    }
+
+    /// How many messages a queue has, those that somebody holds unacked among them; a quorum queue tells it anew every five seconds.
+    pub fn messages(&self, queue: &str) -> usize {
+        let listed = self.ctl(&["list_queues", "--quiet", "--no-table-headers", "name", "messages"]);
+        let found = listed.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t')?.parse().ok());
+        found.unwrap_or_else(|| panic!("{queue} is not in: {listed}"))
     }
 
     /// The address for a client of that name, whose password is the same.

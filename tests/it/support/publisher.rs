@@ -1,5 +1,7 @@
 //! A publisher, and a look into queues: plain AMQP, nothing of roomcast.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
@@ -8,6 +10,7 @@ use lapin::{
     types::FieldTable,
 };
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 pub struct Publisher {
     _connection: Connection,
@@ -86,6 +89,21 @@ impl Publisher {
             assert!(confirmation?.is_ack());
         }
         Ok(())
+    }
+
+    /// A publisher as it should be: what was not confirmed, because the broker is gone, is published again under its name.
+    pub fn insist(url: String, prefix: String, topic: &'static str, events: Vec<(String, Value)>) -> JoinHandle<()> {
+        const BATCH: usize = 100;
+        tokio::spawn(async move {
+            for batch in events.chunks(BATCH) {
+                loop {
+                    match Self::try_connect(&url, &prefix).await {
+                        Ok(publisher) if publisher.try_publish_all(topic, batch).await.is_ok() => break,
+                        _ => tokio::time::sleep(Duration::from_millis(200)).await,
+                    }
+                }
+            }
+        })
     }
 
     /// How many messages lie ready in a queue.

@@ -35,8 +35,19 @@ impl Receipts {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
         bind(&channel, queue.name().as_str(), prefix, key).await;
+        Self::of_queue(connection, channel, queue.name().as_str()).await
+    }
+
+    /// Takes what lies in a queue, and what comes into it.
+    pub async fn kept(url: &str, queue: &str) -> Self {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        Self::of_queue(connection, channel, queue).await
+    }
+
+    async fn of_queue(connection: Connection, channel: Channel, queue: &str) -> Self {
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        let consuming = channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
+        let consuming = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let mut consumer = consuming.await.unwrap();
         let seen = Arc::<Mutex<Vec<Receipt>>>::default();
         let sink = Arc::clone(&seen);
@@ -81,10 +92,22 @@ pub async fn bind_a_full_queue(channel: &Channel, prefix: &str) {
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    declare(channel, prefix, "full", arguments).await;
+}
+
+/// Declares a queue that keeps all receipts over a restart of the broker; gives its name.
+pub async fn bind_a_queue(channel: &Channel, prefix: &str, kind: &str) -> String {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
+    declare(channel, prefix, kind, arguments).await
+}
+
+async fn declare(channel: &Channel, prefix: &str, name: &str, arguments: FieldTable) -> String {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    let name = format!("{prefix}.full");
+    let name = format!("{prefix}.{name}");
     channel.queue_declare(name.as_str().into(), options, arguments).await.unwrap();
     bind(channel, &name, prefix, "#").await;
+    name
 }
 
 async fn bind(channel: &Channel, queue: &str, prefix: &str, key: &str) {

@@ -1,0 +1,119 @@
+//! How long a confirm is waited for. Owns that a session gives a broker which has asked for patience as much as it needs, and that nobody
+//! else waits for ever.
+
+use std::time::Duration;
+
+use lapin::Connection;
+use tokio::sync::watch;
+
+use super::{BrokerError, Ended};
+
+/// Why confirms are not waited for any longer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// They did not come.
+    Confirm(String),
+    /// The session has ended.
+    Session(String),
+}
+
+/// How long the confirms of one session may take.
+#[derive(Clone)]
+pub(super) struct Patience {
+    pub(super) confirm_timeout: Duration,
+    /// Whether the broker has asked us to stop publishing for a while.
+    pub(super) blocked: watch::Receiver<bool>,
+    pub(super) ended: Ended,
+}
+
+impl Patience {
+    /// Waits for confirms. While the broker blocks publishers they may take as long as it does: that is its way of asking for patience. When it
+    /// is over, their time begins anew.
+    pub(super) async fn in_time<T>(&self, confirms: impl Future<Output = T>) -> Result<T, Late> {
+        let mut blocked = self.blocked.clone();
+        tokio::pin!(confirms);
+        loop {
+            let patient = *blocked.borrow_and_update();
+            tokio::select! {
+                done = &mut confirms => return Ok(done),
+                () = self.ended.wait() => return Err(Late::Session(self.ended.cause())),
+                Ok(()) = blocked.changed() => (),
+                () = tokio::time::sleep(self.confirm_timeout), if !patient => {
+                    return Err(Late::Confirm(format!("no confirm within {} s", self.confirm_timeout.as_secs())));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the confirms of somebody who has no session, but not for ever; says why they did not come.
+pub(super) async fn confirmed_in_time<T>(
+    connection: &Connection,
+    at: &str,
+    max: Duration,
+    confirms: impl Future<Output = T>,
+) -> Result<T, BrokerError> {
+    tokio::time::timeout(max, confirms).await.map_err(|_| {
+        let (at, seconds) = (at.to_owned(), max.as_secs());
+        if connection.status().blocked() {
+            BrokerError::Blocked { at, seconds }
+        } else {
+            BrokerError::Unconfirmed { at, seconds }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What becomes of confirms that come after so many seconds, if the broker blocks from one second to another and a confirm may take 3 s; and after how
+    /// many seconds that is known.
+    async fn outcome(confirms_after: u32, blocks: (u32, u32)) -> (Result<(), Late>, u64) {
+        let (tell, blocked) = watch::channel(false);
+        let patience = Patience { confirm_timeout: 3 * SECOND, blocked, ended: Ended::default() };
+        let began = Instant::now();
+        tokio::spawn(async move {
+            sleep(blocks.0 * SECOND).await;
+            tell.send_replace(true);
+            sleep((blocks.1 - blocks.0) * SECOND).await;
+            tell.send_replace(false);
+            sleep(100 * SECOND).await;
+        });
+        let outcome = patience.in_time(sleep(confirms_after * SECOND + SECOND / 2)).await;
+        (outcome, began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_confirm_has_its_time_and_that_begins_anew_when_the_broker_goes_on() {
+        let late = || Err(Late::Confirm("no confirm within 3 s".to_owned()));
+        for (confirms_after, blocks, expected) in [
+            (2, (50, 60), (Ok(()), 2)),
+            (3, (50, 60), (late(), 3)),
+            // While it blocks, and right after it has ended, however long it was.
+            (8, (1, 9), (Ok(()), 8)),
+            (11, (1, 9), (Ok(()), 11)),
+            (12, (1, 9), (late(), 12)),
+            (30, (2, 31), (Ok(()), 30)),
+        ] {
+            assert_eq!(outcome(confirms_after, blocks).await, expected, "{confirms_after} s, blocked in {blocks:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_the_session_lasts() {
+        let (_tell, blocked) = watch::channel(true);
+        let patience = Patience { confirm_timeout: SECOND, blocked, ended: Ended::default() };
+        let ended = patience.ended.clone();
+        tokio::spawn(async move {
+            sleep(20 * SECOND).await;
+            ended.end("the network".to_owned());
+        });
+        let outcome = patience.in_time(std::future::pending::<()>()).await;
+        assert_eq!(outcome, Err(Late::Session("the network".to_owned())));
+    }
+}
