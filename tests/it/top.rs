@@ -102,9 +102,13 @@ async fn keys_lead_down_to_one_letter_and_back_to_the_shell() {
     terminal.shows("Dead letters › ").await;
     terminal.shows("What to do").await;
     terminal.press("\r");
-    terminal.shows("磁盘满了").await;
+    terminal.shows("redriven      never").await;
+    terminal.press("G");
+    // The list shows the subject as well, but not the body as it was published.
+    terminal.shows("\"subject\":").await;
     terminal.press("\u{1b}");
-    terminal.shows("What to do").await;
+    terminal.becomes("back in the list", |rows| rows.iter().all(|row| !row.contains("› letter "))).await;
+    terminal.shows("磁盘满了").await;
     terminal.press("q");
     let (ended, rows) = terminal.given_back().await;
     assert_eq!((ended.code(), rows.len()), (Some(0), 2), "{rows:#?}");
@@ -132,4 +136,32 @@ async fn it_ends_with_its_terminal() {
     let terminal = top(&home, USUAL);
     terminal.shows("nothing waits").await;
     assert_eq!(terminal.close().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), HEALTH);
+    let _daemon = with_a_backlog(&home, &emulator).await;
+    let terminal = top(&home, (40, 10));
+    terminal.shows("q quit").await;
+    // Each size after one that is smaller and one that is larger.
+    for (columns, rows) in [(40, 10), (80, 24), (200, 60), (80, 24), (40, 10), (200, 60), (40, 10)] {
+        terminal.resize((columns, rows));
+        for (key, what) in [("1", "[1"), ("2", "[2"), ("3", "[3"), ("4", "[4"), ("5", "[5")] {
+            terminal.press(key);
+            terminal
+                .becomes(&format!("{what} at {columns} x {rows}"), |seen| {
+                    seen.len() == usize::from(rows)
+                        && seen[0].contains(" held")
+                        && seen[1].contains(what)
+                        && seen[usize::from(rows) - 1].contains("q quit")
+                        && seen.iter().filter(|row| row.contains("quit")).count() == 1
+                })
+                .await;
+            terminal.picture(&format!("view-{key}-{columns}x{rows}"));
+        }
+    }
+    terminal.press("q");
+    assert_eq!(terminal.given_back().await.0.code(), Some(0));
 }

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     io::{ErrorKind, Read, Write},
     num::NonZeroU16,
+    path::PathBuf,
     process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
@@ -85,6 +86,13 @@ impl Terminal {
         (&self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Another size, as if somebody pulled at the window's corner.
+    pub fn resize(&self, (columns, rows): (u16, u16)) {
+        self.rows();
+        self.screen.borrow_mut().set_size(cells(rows), cells(columns));
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -122,6 +130,13 @@ impl Terminal {
             }
         })
         .await
+    }
+
+    /// Keeps what can be seen under `target/tmp/top/`.
+    pub fn picture(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("top");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.txt")), self.rows().join("\n")).unwrap();
     }
 }
 
