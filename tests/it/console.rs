@@ -457,8 +457,10 @@ async fn an_event_is_explained_and_not_sent() {
     browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
     body.clear().await.unwrap();
     body.send_keys("{\"message\": \"the disk is full\"}").await.unwrap();
-    browser.press(key::TAB).await;
-    browser.press(key::TAB).await;
+    // Past headers, what is urgent, and one subscription.
+    for _ in 0..4 {
+        browser.press(key::TAB).await;
+    }
     browser.press(key::ENTER).await;
     browser.says(".count", "3 subscriptions of the topic; 1 of them would hear it.").await;
     for (name, says) in [("team a", "would be sent"), ("team b", "does not want it"), ("team c", "is paused")] {
@@ -473,5 +475,75 @@ async fn an_event_is_explained_and_not_sent() {
     browser.open(&format!("{address}/console/explain?topic=nobody")).await;
     browser.click(".explain", "Explain").await;
     browser.says(".explained .empty", "Nobody is subscribed to this topic.").await;
+    assert_eq!(emulator.received().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard_alone() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
+    let wanted =
+        home.subscribe("ops", "lark", "lark-0001", &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#]);
+    home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a"]);
+    let _daemon = home.start().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console/explain?topic=ops")).await;
+    browser.find("#explain-body").await.click().await.unwrap();
+    let focus = "const one = document.activeElement; return one.labels?.[0]?.textContent ?? one.getAttribute('aria-label') ?? one.textContent";
+    let at = async || browser.evaluate(focus).await.as_str().unwrap().to_owned();
+    let tab_to = async |name: &str| {
+        for _ in 0..20 {
+            browser.press(key::TAB).await;
+            if at().await == name {
+                return;
+            }
+        }
+        panic!("{name} is not reached: {}", at().await);
+    };
+    let counts = "2 subscriptions of the topic; ";
+    tab_to("Add a header").await;
+    browser.press(key::ENTER).await;
+    assert_eq!(at().await, "Name", "one can type at once");
+    browser.press("severity").await;
+    tab_to("Value").await;
+    browser.press("critical").await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", &format!("{counts}2 of them would hear it.")).await;
+    tab_to("Add a header").await;
+    browser.press(key::ENTER).await;
+    browser.press("severity").await;
+    browser.press(key::ENTER).await;
+    browser.says(".notice.bad", "The header severity is there twice.").await;
+    assert!(!browser.shown(".explained").await, "what was said of another event is gone");
+    browser.pictures("explain-headers").await;
+    sound(&browser).await;
+    tab_to("Remove header 2").await;
+    browser.press(key::ENTER).await;
+    assert_eq!(at().await, "Name", "the row before has the focus");
+    tab_to("Remove header 1").await;
+    browser.press(key::ENTER).await;
+    assert_eq!(at().await, "Add a header");
+    tab_to("Explain").await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", &format!("{counts}1 of them would hear it.")).await;
+
+    // Only the content type says that it is an event of CloudEvents.
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/db", "type": "t", "severity": "critical",
+                       "data": {"message": "the disk is full"}});
+    let body = browser.find("#explain-body").await;
+    body.clear().await.unwrap();
+    body.send_keys(&event.to_string()).await.unwrap();
+    tab_to("Explain").await;
+    browser.press(key::ENTER).await;
+    browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
+    browser.find("#explain-content-type").await.send_keys("application/cloudevents+json").await.unwrap();
+    tab_to("Only for one subscription").await;
+    browser.press(&wanted).await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", "1 subscription of the topic; 1 of them would hear it.").await;
+    browser.counts("tbody tr", 1).await;
+    browser.says("tbody tr", "team b").await;
+    browser.pictures("explain-cloud-event").await;
+    sound(&browser).await;
     assert_eq!(emulator.received().await, Vec::<Value>::new());
 }
