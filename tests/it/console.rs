@@ -547,3 +547,64 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     sound(&browser).await;
     assert_eq!(emulator.received().await, Vec::<Value>::new());
 }
+
+#[tokio::test]
+async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_those_that_are_not_shown() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    // One message leaves, everything else waits.
+    let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/3600s\"]\n";
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), more));
+    let line = |number: usize| {
+        let endpoint = format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=come-and-go-{number:03}");
+        json!({"topic": if number < 230 { "first" } else { "then" }, "platform": "wecom", "endpoint": endpoint})
+    };
+    let lines: String = (0..460).map(|number| format!("{}\n", line(number))).collect();
+    std::fs::write(home.path("robots.jsonl"), lines).unwrap();
+    home.ok(&["subscription", "import", home.path("robots.jsonl").to_str().unwrap()], "");
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let wait = async |topic: &'static str, times: usize| {
+        for number in 0..times {
+            publisher.publish(topic, &json!({"message": format!("number {number}")})).await;
+        }
+        until("all of the topic wait", SOON, || async {
+            let waiting = |robot: &Value| robot["waiting"].as_u64() == u64::try_from(times - 1).ok();
+            robots(&home).await.iter().filter(|robot| waiting(robot)).count() == 230
+        })
+        .await;
+    };
+    wait("first", 2).await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console/robots")).await;
+    browser.says(".count", "200 robots, 0 on hold. 30 more are busy and not shown.").await;
+    browser.counts("tbody tr", 200).await;
+    wait("then", 4).await;
+    browser.says(".count", "200 robots, 0 on hold. 260 more are busy and not shown.").await;
+    browser.says("tbody", "not among the busiest any more").await;
+    // A row under the pointer stays, whatever becomes of its robot.
+    until("a hundred of those that went are left", SOON, || async {
+        let rows = browser.evaluate("return document.querySelectorAll('tbody tr').length").await;
+        (300..=301).contains(&rows.as_u64().unwrap())
+    })
+    .await;
+    sound(&browser).await;
+
+    let last = robots(&home).await.last().unwrap()["robot"].as_str().unwrap().to_owned();
+    let rows = "return document.querySelector('tbody').textContent";
+    browser.find("#filter-robot").await.send_keys(&last[..20]).await.unwrap();
+    browser.press(key::ENTER).await;
+    browser.says(".count", "1 robot, 0 on hold. These fit, of 460 that are busy or on hold.").await;
+    browser.counts("tbody tr", 1).await;
+    assert!(browser.evaluate(rows).await.as_str().unwrap().contains(&last[..8]));
+    browser.pictures("robots-filtered").await;
+    sound(&browser).await;
+    browser.find("#filter-state").await.select_by_value("held").await.unwrap();
+    browser.click(".filters", "Filter").await;
+    browser.says(".count", "0 robots, 0 on hold. These fit, of 460").await;
+    browser.says(".empty", "No robot to show").await;
+    browser.page.back().await.unwrap();
+    browser.counts("tbody tr", 1).await;
+    browser.click(".filters", "Clear").await;
+    browser.says(".count", "200 robots, 0 on hold. 260 more are busy and not shown.").await;
+    browser.counts("tbody tr", 200).await;
+}

@@ -5,7 +5,7 @@
 //! | `GET /console`, `/console/{view}` | the page; it holds nothing, and asks for what it shows |
 //! | `GET /console/assets/{file}` | what the page is made of |
 //! | `POST`, `GET`, `DELETE /console/api/session` | sign in with the admin token; look at the session; sign out |
-//! | `GET /console/api/live/{view}` | what is told once a second, as server-sent events |
+//! | `GET /console/api/live/{view}` | what is told once a second, as server-sent events; of robots those that are asked for |
 //! | the rest of `/console/api` | the routes of the API that the console needs, and no others |
 //!
 //! Everything it shows comes from where the API has it, through the API's own routes. What it may not do, such as exporting or adding
@@ -14,6 +14,7 @@
 mod assets;
 mod guard;
 mod live;
+mod robots;
 mod session;
 
 use std::{
@@ -24,7 +25,7 @@ use std::{
 
 use axum::{
     Extension, Json, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{
@@ -44,7 +45,7 @@ use super::{
     Admin, Refusal,
     door::Door,
     letter_routes, routes,
-    wire::{Session, SignIn},
+    wire::{RobotsQuery, Session, SignIn},
 };
 use crate::telemetry::events;
 
@@ -154,8 +155,9 @@ async fn watch(
     State(console): State<Arc<Console>>,
     Extension(Passed(id)): Extension<Passed>,
     Path(view): Path<String>,
+    Query(query): Query<RobotsQuery>,
 ) -> Result<Response, Refusal> {
-    let watched = Watched::of(&view).ok_or_else(|| Refusal::NotFound("nothing of this name is told".to_owned()))?;
+    let watched = Watched::of(&view, query)?;
     let seat = console.live.seat()?;
     let told =
         Sse::new(live::stream(console, id, watched, seat).await).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
