@@ -32,6 +32,7 @@
 
 mod console;
 mod desk;
+mod door;
 mod explain;
 mod letter_routes;
 pub mod letters;

@@ -1,8 +1,10 @@
 //! Two messages for each failure: the caller's, which says what to do, and the log's, which says what happened.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -25,6 +27,9 @@ pub enum Refusal {
     /// The caller has not shown the token.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
+    /// Too many wrong tokens were shown; so long none is looked at.
+    #[error("too many wrong admin tokens were shown: none is looked at for {} s", seconds(*.0))]
+    TooManyTries(Duration),
     /// The caller has not signed in to the console, or its session is over.
     #[error("no session: sign in")]
     NoSession,
@@ -76,11 +81,22 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
             Self::NoSession => (StatusCode::UNAUTHORIZED, "no_session"),
             Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        (status, Json(Problem { error: word.to_owned(), message: self.to_string() })).into_response()
+        let mut response =
+            (status, Json(Problem { error: word.to_owned(), message: self.to_string() })).into_response();
+        if let Self::TooManyTries(wait) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+        }
+        response
     }
+}
+
+/// Whole seconds, none of them too early.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

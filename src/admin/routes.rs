@@ -1,20 +1,21 @@
 //! The routes. Each does one thing: take the request apart, ask the room whose business it is, put the answer together.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::JsonRejection},
+    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::JsonRejection},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
-use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::{
-    Desk, Explainer, Letters, Refusal, letter_routes,
+    Desk, Explainer, Letters, Refusal,
+    door::Door,
+    letter_routes,
     letters::rfc3339,
     overview::overview,
     template_routes::{self, TEMPLATE_BYTES_MAX},
@@ -24,7 +25,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Moment, RobotId, Secret, SubscriptionState},
+    domain::{Moment, RobotId, SubscriptionState},
     pace::{EndedHold, GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
@@ -64,13 +65,18 @@ impl Admin {
     }
 
     /// The API for those who have to show a token.
-    pub(super) fn routes_with_token(self, token: Arc<Secret>) -> Router {
-        let guard = middleware::from_fn(move |request: Request, next: Next| {
-            let token = Arc::clone(&token);
-            async move {
-                if shows(&request, &token) { next.run(request).await } else { Refusal::Unauthorized.into_response() }
-            }
-        });
+    pub(super) fn routes_with_token(self, door: Arc<Door>) -> Router {
+        let guard =
+            middleware::from_fn(move |ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request, next: Next| {
+                let entered = shown(&request).ok_or(Refusal::Unauthorized);
+                let entered = entered.and_then(|token| door.enter("the API", from.ip(), token));
+                async move {
+                    match entered {
+                        Ok(()) => next.run(request).await,
+                        Err(refusal) => refusal.into_response(),
+                    }
+                }
+            });
         self.guarded().layer(guard).merge(open_routes(self))
     }
 
@@ -109,11 +115,10 @@ fn open_routes(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-fn shows(request: &Request, token: &Secret) -> bool {
+/// The token that a request shows.
+fn shown(request: &Request) -> Option<&[u8]> {
     let shown = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
-    shown
-        .and_then(|value| value.strip_prefix(b"Bearer "))
-        .is_some_and(|value| value.ct_eq(token.expose().as_bytes()).into())
+    shown.and_then(|value| value.strip_prefix(b"Bearer "))
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {

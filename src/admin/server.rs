@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +11,7 @@ use std::{
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, console};
+use super::{Admin, console, door::Door};
 use crate::domain::Secret;
 
 /// Where the API listens.
@@ -53,7 +54,7 @@ pub enum AdminError {
 pub struct Bound {
     unix: UnixListener,
     socket: PathBuf,
-    tcp: Option<(TcpListener, Arc<Secret>)>,
+    tcp: Option<(TcpListener, Arc<Door>)>,
     console: bool,
 }
 
@@ -73,7 +74,7 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
             let listener = TcpListener::bind(&address)
                 .await
                 .map_err(|source| AdminError::Address { address: address.clone(), source })?;
-            Some((listener, Arc::new(token)))
+            Some((listener, Arc::new(Door::new(token))))
         }
     };
     Ok(Bound { unix, socket, tcp, console: settings.console })
@@ -98,11 +99,12 @@ impl Bound {
         let tcp = async {
             match self.tcp {
                 None => Ok(()),
-                Some((listener, token)) => {
-                    let mut routes = admin.clone().routes_with_token(Arc::clone(&token));
+                Some((listener, door)) => {
+                    let mut routes = admin.clone().routes_with_token(Arc::clone(&door));
                     if self.console {
-                        routes = routes.merge(console::routes(admin, token, &stop));
+                        routes = routes.merge(console::routes(admin, door, &stop));
                     }
+                    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
                     axum::serve(listener, routes).with_graceful_shutdown(wait()).await
                 }
             }

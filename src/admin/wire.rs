@@ -14,7 +14,7 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    console::{Robots, Session, SignIn},
+    console::{Robots, RobotsQuery, Session, SignIn},
     dead::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, LetterView, SummaryRow},
     explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
     overview::{Busy, DeadNow, DeadQueueNow, DeadRow, Flow, Overview},

@@ -43,7 +43,11 @@ impl Access {
 pub(super) fn failure(refusal: Refusal) -> Failure {
     let message = refusal.to_string();
     match refusal {
-        Refusal::Invalid(_) | Refusal::Unauthorized | Refusal::NoSession | Refusal::Foreign => Failure::Usage(message),
+        Refusal::Invalid(_)
+        | Refusal::Unauthorized
+        | Refusal::TooManyTries(_)
+        | Refusal::NoSession
+        | Refusal::Foreign => Failure::Usage(message),
         Refusal::NotFound(_) => Failure::No(message),
         Refusal::Unavailable(_) => Failure::Unavailable(message),
         Refusal::Internal(_) => Failure::Internal(message),

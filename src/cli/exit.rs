@@ -10,6 +10,9 @@
 
 use std::process::ExitCode;
 
+/// The exit code of a fault in roomcast, a panic among them.
+pub(super) const FAULT: u8 = 70;
+
 /// Everything a command can end with besides success, by its exit code.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -46,7 +49,7 @@ impl Failure {
             Self::No(_) => 1,
             Self::Usage(_) => 64,
             Self::Unavailable(_) => 69,
-            Self::Internal(_) => 70,
+            Self::Internal(_) => FAULT,
         })
     }
 }

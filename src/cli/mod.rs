@@ -24,7 +24,11 @@ mod subscription;
 mod template;
 mod top;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser};
 
@@ -51,12 +55,14 @@ pub fn main() -> ExitCode {
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    match perform(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+    match catch_unwind(AssertUnwindSafe(|| perform(cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
             complain(&failure);
             failure.code()
         }
+        // It has said itself what it was.
+        Err(_) => ExitCode::from(exit::FAULT),
     }
 }
 
@@ -70,9 +76,9 @@ fn keep_memory_private() {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
+/// Says why a command failed. Where the terminal is gone there is nobody to tell.
 fn complain(failure: &Failure) {
-    eprintln!("roomcast: {failure}");
+    screen::note(&format!("roomcast: {failure}"));
 }
 
 fn perform(cli: Cli) -> Result<(), Failure> {

@@ -21,15 +21,21 @@ mod press;
 #[cfg(test)]
 mod samples;
 mod screen;
+#[cfg(test)]
+mod screen_tests;
 mod state;
 #[cfg(test)]
 mod state_tests;
 mod words;
 
-use std::{io::IsTerminal, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -49,47 +55,71 @@ type Answers = JoinSet<(u64, Result<Answer, Failure>)>;
 /// `roomcast top`, until somebody leaves it.
 pub(super) async fn run(config: &Config, args: &args::Top) -> Result<(), Failure> {
     let client = Arc::new(robot::daemon(config).await?);
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(Failure::Usage(
             "top needs a terminal; for programs there are `roomcast robot list --json`, `dead list --json` and the admin API".to_owned(),
         ));
     }
     let look = Look { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
-    let failed = |error: std::io::Error| Failure::Unavailable(format!("the terminal does not do as asked: {error}"));
-    let mut screen = Screen::open().map_err(failed)?;
-    watch(&client, &mut screen, look, Duration::from_secs(args.every)).await
+    // Before the terminal is taken: a signal that ends the process at once would leave it as it is.
+    let stop = Stop::new().map_err(failed)?;
+    let screen = Screen::open().map_err(failed)?;
+    watch(&client, screen, stop, look, Duration::from_secs(args.every)).await
 }
 
-async fn watch(client: &Arc<Client>, screen: &mut Screen, look: Look, every: Duration) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Unavailable(format!("the terminal does not do as asked: {error}"));
-    let stopped = |kind| signal(kind).map_err(failed);
-    let (mut terminate, mut interrupt, mut hang_up) =
-        (stopped(SignalKind::terminate())?, stopped(SignalKind::interrupt())?, stopped(SignalKind::hangup())?);
+fn failed(error: io::Error) -> Failure {
+    Failure::Unavailable(format!("the terminal does not do as asked: {error}"))
+}
+
+/// What ends it from outside, as `q` does from inside: SIGTERM, SIGINT, and SIGHUP when the terminal goes away.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?]))
+    }
+
+    async fn came(&mut self) {
+        let [terminate, interrupt, hang_up] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+            _ = hang_up.recv() => (),
+        }
+    }
+}
+
+async fn watch(
+    client: &Arc<Client>,
+    mut screen: Screen,
+    mut stop: Stop,
+    look: Look,
+    every: Duration,
+) -> Result<(), Failure> {
     let (clock, mut answers) = (Clock::System, Answers::new());
     let mut top = Top::new(clock.now().unix_millis(), u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !top.is_over() {
         top.now = clock.now().unix_millis();
-        let drawn = screen.draw(&top, look).map_err(failed)?;
+        let Some(drawn) = screen.draw(&top, look).map_err(failed)? else {
+            return Ok(());
+        };
         top.drawn(drawn);
         let asked = tokio::select! {
             happened = screen.next() => match happened {
                 Some(Happened::Key(key)) => press(key).map(|press| top.press(press)).unwrap_or_default(),
                 Some(Happened::Resized) => Vec::new(),
-                // The terminal is gone.
-                None => return Ok(()),
+                None => return Err(Failure::Internal("the terminal is not read any more".to_owned())),
             },
             Some(answered) = answers.join_next() => {
-                // A panic has given the terminal back already, and has said what it was.
+                // What a panic has said is kept until the terminal is given back.
                 let (number, answer) = answered.map_err(|fault| Failure::Internal(format!("a question failed: {fault}")))?;
                 top.now = clock.now().unix_millis();
                 top.told(number, answer)
             }
             _ = ticks.tick() => top.tick(),
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => return Ok(()),
+            () = stop.came() => return Ok(()),
         };
         for Asked { number, question } in asked {
             let client = Arc::clone(client);

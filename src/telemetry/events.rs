@@ -3,7 +3,7 @@
 mod broker;
 mod robots;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{net::IpAddr, sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -346,13 +346,23 @@ impl SignedIn {
     }
 }
 
-/// Somebody has shown another token to the console.
-pub struct SignInRefused;
+/// Somebody has shown another token than the admin token.
+pub struct WrongToken {
+    /// To what.
+    pub place: &'static str,
+    /// From where; of IPv6 the network.
+    pub from: IpAddr,
+    /// Whether no token from there is looked at any more for a while.
+    pub last: bool,
+}
 
-impl SignInRefused {
+impl WrongToken {
     /// Logs it.
     pub fn emit(&self) {
-        tracing::warn!("somebody showed a wrong token to the console");
+        tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
+        if self.last {
+            tracing::warn!(from = %self.from, "too many wrong tokens: none from there is looked at for up to a minute");
+        }
     }
 }
 

@@ -485,8 +485,10 @@ async fn an_event_is_explained_and_not_sent() {
     browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
     body.clear().await.unwrap();
     body.send_keys("{\"message\": \"the disk is full\"}").await.unwrap();
-    browser.press(key::TAB).await;
-    browser.press(key::TAB).await;
+    // Past headers, what is urgent, and one subscription.
+    for _ in 0..4 {
+        browser.press(key::TAB).await;
+    }
     browser.press(key::ENTER).await;
     browser.says(".count", "3 subscriptions of the topic; 1 of them would hear it.").await;
     for (name, says) in [("team a", "would be sent"), ("team b", "does not want it"), ("team c", "is paused")] {
@@ -502,4 +504,135 @@ async fn an_event_is_explained_and_not_sent() {
     browser.click(".explain", "Explain").await;
     browser.says(".explained .empty", "Nobody is subscribed to this topic.").await;
     assert_eq!(emulator.received().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard_alone() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
+    let wanted =
+        home.subscribe("ops", "lark", "lark-0001", &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#]);
+    home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a"]);
+    let _daemon = home.start().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console/explain?topic=ops")).await;
+    browser.find("#explain-body").await.click().await.unwrap();
+    let focus = "const one = document.activeElement; return one.labels?.[0]?.textContent ?? one.getAttribute('aria-label') ?? one.textContent";
+    let at = async || browser.evaluate(focus).await.as_str().unwrap().to_owned();
+    let tab_to = async |name: &str| {
+        for _ in 0..20 {
+            browser.press(key::TAB).await;
+            if at().await == name {
+                return;
+            }
+        }
+        panic!("{name} is not reached: {}", at().await);
+    };
+    let counts = "2 subscriptions of the topic; ";
+    tab_to("Add a header").await;
+    browser.press(key::ENTER).await;
+    assert_eq!(at().await, "Name", "one can type at once");
+    browser.press("severity").await;
+    tab_to("Value").await;
+    browser.press("critical").await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", &format!("{counts}2 of them would hear it.")).await;
+    tab_to("Add a header").await;
+    browser.press(key::ENTER).await;
+    browser.press("severity").await;
+    browser.press(key::ENTER).await;
+    browser.says(".notice.bad", "The header severity is there twice.").await;
+    assert!(!browser.shown(".explained").await, "what was said of another event is gone");
+    browser.pictures("explain-headers").await;
+    sound(&browser).await;
+    tab_to("Remove header 2").await;
+    browser.press(key::ENTER).await;
+    assert_eq!(at().await, "Name", "the row before has the focus");
+    tab_to("Remove header 1").await;
+    browser.press(key::ENTER).await;
+    assert_eq!(at().await, "Add a header");
+    tab_to("Explain").await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", &format!("{counts}1 of them would hear it.")).await;
+
+    // Only the content type says that it is an event of CloudEvents.
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/db", "type": "t", "severity": "critical",
+                       "data": {"message": "the disk is full"}});
+    let body = browser.find("#explain-body").await;
+    body.clear().await.unwrap();
+    body.send_keys(&event.to_string()).await.unwrap();
+    tab_to("Explain").await;
+    browser.press(key::ENTER).await;
+    browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
+    browser.find("#explain-content-type").await.send_keys("application/cloudevents+json").await.unwrap();
+    tab_to("Only for one subscription").await;
+    browser.press(&wanted).await;
+    browser.press(key::ENTER).await;
+    browser.says(".count", "1 subscription of the topic; 1 of them would hear it.").await;
+    browser.counts("tbody tr", 1).await;
+    browser.says("tbody tr", "team b").await;
+    browser.pictures("explain-cloud-event").await;
+    sound(&browser).await;
+    assert_eq!(emulator.received().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_those_that_are_not_shown() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    // One message leaves, everything else waits.
+    let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/3600s\"]\n";
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), more));
+    let line = |number: usize| {
+        let endpoint = format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=come-and-go-{number:03}");
+        json!({"topic": if number < 230 { "first" } else { "then" }, "platform": "wecom", "endpoint": endpoint})
+    };
+    let lines: String = (0..460).map(|number| format!("{}\n", line(number))).collect();
+    std::fs::write(home.path("robots.jsonl"), lines).unwrap();
+    home.ok(&["subscription", "import", home.path("robots.jsonl").to_str().unwrap()], "");
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let wait = async |topic: &'static str, times: usize| {
+        for number in 0..times {
+            publisher.publish(topic, &json!({"message": format!("number {number}")})).await;
+        }
+        until("all of the topic wait", SOON, || async {
+            let waiting = |robot: &Value| robot["waiting"].as_u64() == u64::try_from(times - 1).ok();
+            robots(&home).await.iter().filter(|robot| waiting(robot)).count() == 230
+        })
+        .await;
+    };
+    wait("first", 2).await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console/robots")).await;
+    browser.says(".count", "200 robots, 0 on hold. 30 more are busy and not shown.").await;
+    browser.counts("tbody tr", 200).await;
+    wait("then", 4).await;
+    browser.says(".count", "200 robots, 0 on hold. 260 more are busy and not shown.").await;
+    browser.says("tbody", "not among the busiest any more").await;
+    // A row under the pointer stays, whatever becomes of its robot.
+    until("a hundred of those that went are left", SOON, || async {
+        let rows = browser.evaluate("return document.querySelectorAll('tbody tr').length").await;
+        (300..=301).contains(&rows.as_u64().unwrap())
+    })
+    .await;
+    sound(&browser).await;
+
+    let last = robots(&home).await.last().unwrap()["robot"].as_str().unwrap().to_owned();
+    let rows = "return document.querySelector('tbody').textContent";
+    browser.find("#filter-robot").await.send_keys(&last[..20]).await.unwrap();
+    browser.press(key::ENTER).await;
+    browser.says(".count", "1 robot, 0 on hold. These fit, of 460 that are busy or on hold.").await;
+    browser.counts("tbody tr", 1).await;
+    assert!(browser.evaluate(rows).await.as_str().unwrap().contains(&last[..8]));
+    browser.pictures("robots-filtered").await;
+    sound(&browser).await;
+    browser.find("#filter-state").await.select_by_value("held").await.unwrap();
+    browser.click(".filters", "Filter").await;
+    browser.says(".count", "0 robots, 0 on hold. These fit, of 460").await;
+    browser.says(".empty", "No robot to show").await;
+    browser.page.back().await.unwrap();
+    browser.counts("tbody tr", 1).await;
+    browser.click(".filters", "Clear").await;
+    browser.says(".count", "200 robots, 0 on hold. 260 more are busy and not shown.").await;
+    browser.counts("tbody tr", 200).await;
 }

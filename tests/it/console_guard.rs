@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 
 use crate::support::{
     broker,
-    console::{Answer, TOKEN, http, with_console},
+    console::{Answer, TOKEN, http, http_from, with_console},
     daemon::{Home, call},
 };
 
 const NOWHERE: &str = "http://127.0.0.1:9";
+/// Two addresses of this machine.
+const HERE: &str = "127.0.0.1";
+const ELSEWHERE: &str = "127.0.0.2";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Signs in; gives the cookie and what has to be shown with a change.
@@ -111,6 +114,51 @@ async fn only_the_token_opens_a_session_and_the_cookie_is_not_the_token() {
         assert!(!cookie.contains(TOKEN) && !answer.body.contains(TOKEN));
     }
     assert!(!home.log().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
+    let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
+    let _daemon = home.start().await;
+    let signed_in = session(&address).await;
+    let sign_in = |token: &str| json!({"token": token}).to_string();
+    let api = |token: &str| format!("Bearer {token}");
+    let shown = async |from: &str, token: &str| {
+        http_from(from, &address, "GET", "/v1/subscriptions", &[("authorization", &api(token))], "").await
+    };
+    // A program with an old token asks all the time, and that is one try.
+    for _ in 0..50 {
+        assert_eq!(shown(HERE, "the token of last year").await.status, 401);
+    }
+    for number in 0..9 {
+        let guess = format!("guess {number}");
+        let status = match number % 2 {
+            0 => shown(HERE, &guess).await.status,
+            _ => http(&address, "POST", "/console/api/session", &[JSON], &sign_in(&guess)).await.status,
+        };
+        assert_eq!(status, 401, "{guess}");
+    }
+    for token in ["one more", TOKEN] {
+        let answers =
+            [shown(HERE, token).await, http(&address, "POST", "/console/api/session", &[JSON], &sign_in(token)).await];
+        for answer in answers {
+            assert_eq!((answer.status, word(&answer).as_str()), (429, "too_many_tries"), "{}", answer.body);
+            let wait: u64 = answer.headers["retry-after"].parse().unwrap();
+            assert!((1..=60).contains(&wait), "{wait}");
+            assert!(answer.body.contains(&format!("none is looked at for {wait} s")), "{}", answer.body);
+        }
+    }
+    // Who has a session, who comes from elsewhere, and who may open the socket.
+    let live = http(&address, "GET", "/console/api/subscriptions", &[("cookie", &signed_in.0)], "").await;
+    assert_eq!(live.status, 200, "{}", live.body);
+    assert_eq!(shown(ELSEWHERE, "guess from elsewhere").await.status, 401);
+    assert_eq!(shown(ELSEWHERE, TOKEN).await.status, 200);
+    assert_eq!(home.ok(&["subscription", "list", "--json"], ""), "");
+    let log = home.log();
+    assert_eq!(log.matches("somebody showed a wrong token to the API").count(), 7, "the repeated one once");
+    assert_eq!(log.matches("somebody showed a wrong token to the console").count(), 4);
+    assert_eq!(log.matches("none from there is looked at").count(), 1);
+    assert!(!log.contains("last year") && !log.contains("guess "), "no token is in the log");
 }
 
 #[tokio::test]

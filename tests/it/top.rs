@@ -1,12 +1,14 @@
-//! `roomcast top` beside the real daemon: what it says where it cannot be shown, and the numbers that it shows.
+//! `roomcast top` beside the real daemon: in a real terminal, where there is none, and the numbers that it shows. `target/tmp/top/` has what was seen.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::support::{
     broker,
-    daemon::{Home, get},
+    daemon::{Daemon, Home, get},
     emulator::Emulator,
     publisher::Publisher,
+    terminal::Terminal,
     until,
 };
 use std::time::Duration;
@@ -55,4 +57,111 @@ async fn the_overview_counts_what_happened() {
         (&json!(1), &json!(1)),
         "{overview}"
     );
+}
+
+const USUAL: (u16, u16) = (80, 24);
+/// A robot that is gone is held after three letters.
+const HEALTH: &str = "[health]\nafter = 3\n";
+
+fn top(home: &Home, size: (u16, u16)) -> Terminal {
+    Terminal::start(home.command(&["top"]), size)
+}
+
+/// A daemon with a robot that is gone, to which three events went, and one whose quota is used up.
+async fn with_a_backlog<'a>(home: &'a Home, emulator: &Emulator) -> Daemon<'a> {
+    let broker = broker::shared().await;
+    emulator.robot("wecom", "wecom-gone", json!({"state": "gone"})).await;
+    home.subscribe("ops", "wecom", "wecom-gone", &["--name", "值班群 🚨 on call"]);
+    home.subscribe("ops", "dingtalk", "dingtalk-1", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for number in 0..25 {
+        publisher.publish("ops", &json!({"subject": "磁盘满了", "message": format!("第 {number} 条")})).await;
+    }
+    until("there is a backlog, and letters", SOON, || async {
+        publisher.depth("dead.wecom").await >= 3
+            && serde_json::from_str::<Value>(&get(&home.path("admin.sock"), "/v1/overview").await)
+                .is_ok_and(|overview| overview["robots"]["waiting"].as_u64() >= Some(5))
+    })
+    .await;
+    daemon
+}
+
+#[tokio::test]
+async fn keys_lead_down_to_one_letter_and_back_to_the_shell() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), HEALTH);
+    let _daemon = with_a_backlog(&home, &emulator).await;
+    let terminal = top(&home, USUAL);
+    terminal.shows("Slowest to drain").await;
+    terminal.shows("[1 Overview]").await;
+    terminal.press("5");
+    // The overview says why as well, but not with which code.
+    terminal.shows("93000").await;
+    terminal.press("\r");
+    terminal.shows("Dead letters › ").await;
+    terminal.shows("What to do").await;
+    terminal.press("\r");
+    terminal.shows("redriven      never").await;
+    terminal.press("G");
+    // The list shows the subject as well, but not the body as it was published.
+    terminal.shows("\"subject\":").await;
+    terminal.press("\u{1b}");
+    terminal.becomes("back in the list", |rows| rows.iter().all(|row| !row.contains("› letter "))).await;
+    terminal.shows("磁盘满了").await;
+    terminal.press("q");
+    let (ended, rows) = terminal.given_back().await;
+    assert_eq!((ended.code(), rows.len()), (Some(0), 2), "{rows:#?}");
+}
+
+#[tokio::test]
+async fn a_signal_leaves_as_q_does_and_the_terminal_is_as_it_was() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let _daemon = home.start().await;
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let terminal = top(&home, USUAL);
+        terminal.shows("nothing waits").await;
+        terminal.signal(signal);
+        let (ended, rows) = terminal.given_back().await;
+        assert_eq!((ended.code(), rows.len()), (Some(0), 2), "{signal:?}: {rows:#?}");
+    }
+}
+
+#[tokio::test]
+async fn it_ends_with_its_terminal() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let _daemon = home.start().await;
+    let terminal = top(&home, USUAL);
+    terminal.shows("nothing waits").await;
+    assert_eq!(terminal.close().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), HEALTH);
+    let _daemon = with_a_backlog(&home, &emulator).await;
+    let terminal = top(&home, (40, 10));
+    terminal.shows("q quit").await;
+    // Each size after one that is smaller and one that is larger.
+    for (columns, rows) in [(40, 10), (80, 24), (200, 60), (80, 24), (40, 10), (200, 60), (40, 10)] {
+        terminal.resize((columns, rows));
+        for (key, what) in [("1", "[1"), ("2", "[2"), ("3", "[3"), ("4", "[4"), ("5", "[5")] {
+            terminal.press(key);
+            terminal
+                .becomes(&format!("{what} at {columns} x {rows}"), |seen| {
+                    seen.len() == usize::from(rows)
+                        && seen[0].contains(" held")
+                        && seen[1].contains(what)
+                        && seen[usize::from(rows) - 1].contains("q quit")
+                        && seen.iter().filter(|row| row.contains("quit")).count() == 1
+                })
+                .await;
+            terminal.picture(&format!("view-{key}-{columns}x{rows}"));
+        }
+    }
+    terminal.press("q");
+    assert_eq!(terminal.given_back().await.0.code(), Some(0));
 }

@@ -15,7 +15,7 @@ const SVG: &str = "image/svg+xml";
 pub(super) const PAGE: (&str, &str) = (HTML, include_str!("page/page.html"));
 
 /// What the page is made of, by name.
-const FILES: [(&str, &str, &str); 19] = [
+const FILES: [(&str, &str, &str); 20] = [
     ("console.css", CSS, include_str!("page/console.css")),
     ("icon.svg", SVG, include_str!("page/icon.svg")),
     ("console.js", JS, include_str!("page/console.js")),
@@ -24,6 +24,7 @@ const FILES: [(&str, &str, &str); 19] = [
     ("dialog.js", JS, include_str!("page/dialog.js")),
     ("elements.js", JS, include_str!("page/elements.js")),
     ("filter.js", JS, include_str!("page/filter.js")),
+    ("header-rows.js", JS, include_str!("page/header-rows.js")),
     ("letter.js", JS, include_str!("page/letter.js")),
     ("live.js", JS, include_str!("page/live.js")),
     ("sign-in.js", JS, include_str!("page/sign-in.js")),

@@ -17,14 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Console;
+use super::{
+    Console,
+    robots::{Wanted, told},
+};
 use crate::{
-    admin::{
-        Admin, Refusal,
-        overview::overview,
-        routes::{group_view, robot_view},
-        wire::Robots,
-    },
+    admin::{Admin, Refusal, overview::overview, routes::group_view, wire::RobotsQuery},
     pace::RobotStatus,
 };
 
@@ -34,39 +32,37 @@ const TICK: Duration = Duration::from_secs(1);
 /// What came before, five minutes of it.
 const TICKS_KEPT: usize = 300;
 
-/// So many watch at the same time; each costs a connection and a few kilobytes a second.
+/// So many watch at the same time; each costs a connection and up to some ten kilobytes a second.
 const WATCHERS_MAX: usize = 32;
-
-/// So many robots are told one by one, besides those that are held; and so many of all.
-const ROBOTS_TOLD: usize = 200;
-const ROBOTS_TOLD_MAX: usize = 500;
 
 /// What the counters said: when, events, and what was delivered on each platform.
 type Tick = (u64, u64, [u64; 4]);
 
-/// What is told to whoever watches one of the views, as JSON.
+/// What is told to whoever watches one of the views, as JSON, and what of robots is told to whoever asks for some.
 #[derive(Default)]
 struct Frame {
+    at: u64,
     overview: String,
     robots: String,
     budgets: String,
+    all: Vec<RobotStatus>,
 }
 
 /// Which view somebody watches.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Watched {
     Overview,
-    Robots,
+    Robots(Arc<Wanted>),
     Budgets,
 }
 
 impl Watched {
-    pub(super) fn of(view: &str) -> Option<Self> {
+    pub(super) fn of(view: &str, query: RobotsQuery) -> Result<Self, Refusal> {
         match view {
-            "overview" => Some(Self::Overview),
-            "robots" => Some(Self::Robots),
-            "budgets" => Some(Self::Budgets),
-            _ => None,
+            "overview" => Ok(Self::Overview),
+            "robots" => Ok(Self::Robots(Arc::new(Wanted::read(query)?))),
+            "budgets" => Ok(Self::Budgets),
+            _ => Err(Refusal::NotFound("nothing of this name is told".to_owned())),
         }
     }
 }
@@ -129,15 +125,14 @@ impl Live {
 fn frame(admin: &Admin) -> Frame {
     let robots = admin.pace.robots();
     let groups: Vec<_> = admin.pace.groups().into_iter().map(group_view).collect();
-    Frame { overview: json(&overview(admin, &robots)), robots: json(&told(admin, robots)), budgets: json(&groups) }
-}
-
-/// Robots come with the busiest first; those that are held are told wherever they stand.
-fn told(admin: &Admin, robots: Vec<RobotStatus>) -> Robots {
-    let known = robots.len();
-    let wanted = robots.into_iter().enumerate().filter(|(place, robot)| *place < ROBOTS_TOLD || robot.hold.is_some());
-    let robots: Vec<_> = wanted.take(ROBOTS_TOLD_MAX).map(|(_, robot)| robot_view(robot)).collect();
-    Robots { at: admin.pace.now().unix_millis(), more: known - robots.len(), robots }
+    let at = admin.pace.now().unix_millis();
+    Frame {
+        at,
+        overview: json(&overview(admin, &robots)),
+        robots: json(&told(at, &robots, &Wanted::default())),
+        budgets: json(&groups),
+        all: robots,
+    }
 }
 
 /// What one window is told: what was, what is, and then once a second what has become of it, until the session ends or the daemon stops.
@@ -149,30 +144,36 @@ pub(super) async fn stream(
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let frames = console.live.told.subscribe();
     let first = console.live.frame(&console.admin).await;
-    let mut begin = VecDeque::from([Event::default().event("now").data(first.of(watched))]);
+    let mut begin = VecDeque::from([now(first, &watched).await]);
     if matches!(watched, Watched::Overview) {
         begin.push_front(Event::default().event("history").data(console.live.history()));
     }
     stream::unfold((console, frames, begin, seat), move |(console, mut frames, mut begin, seat)| {
-        let session = session.clone();
+        let (session, watched) = (session.clone(), watched.clone());
         async move {
             if let Some(event) = begin.pop_front() {
                 return Some((Ok(event), (console, frames, begin, seat)));
             }
             console.stop.run_until_cancelled(frames.changed()).await?.ok()?;
             console.sessions.csrf(&session, Instant::now())?;
-            let event = Event::default().event("now").data(frames.borrow_and_update().of(watched));
+            let frame = Arc::clone(&frames.borrow_and_update());
+            let event = now(frame, &watched).await;
             Some((Ok(event), (console, frames, begin, seat)))
         }
     })
 }
 
-impl Frame {
-    fn of(&self, watched: Watched) -> &str {
-        match watched {
-            Watched::Overview => &self.overview,
-            Watched::Robots => &self.robots,
-            Watched::Budgets => &self.budgets,
+async fn now(frame: Arc<Frame>, watched: &Watched) -> Event {
+    let event = Event::default().event("now");
+    match watched {
+        Watched::Overview => event.data(&frame.overview),
+        Watched::Budgets => event.data(&frame.budgets),
+        Watched::Robots(wanted) if wanted.is_everybody() => event.data(&frame.robots),
+        Watched::Robots(wanted) => {
+            // Each robot is looked at, as for a whole frame.
+            let (wanted, all) = (Arc::clone(wanted), Arc::clone(&frame));
+            let some = tokio::task::spawn_blocking(move || json(&told(all.at, &all.all, &wanted))).await;
+            event.data(some.unwrap_or_else(|_| frame.robots.clone()))
         }
     }
 }

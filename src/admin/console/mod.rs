@@ -5,7 +5,7 @@
 //! | `GET /console`, `/console/{view}` | the page; it holds nothing, and asks for what it shows |
 //! | `GET /console/assets/{file}` | what the page is made of |
 //! | `POST`, `GET`, `DELETE /console/api/session` | sign in with the admin token; look at the session; sign out |
-//! | `GET /console/api/live/{view}` | what is told once a second, as server-sent events |
+//! | `GET /console/api/live/{view}` | what is told once a second, as server-sent events; of robots those that are asked for |
 //! | the rest of `/console/api` | the routes of the API that the console needs, and no others |
 //!
 //! Everything it shows comes from where the API has it, through the API's own routes. What it may not do, such as exporting or adding
@@ -14,16 +14,18 @@
 mod assets;
 mod guard;
 mod live;
+mod robots;
 mod session;
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
     Extension, Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{
@@ -32,7 +34,6 @@ use axum::{
     },
     routing::{delete, get, post},
 };
-use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -41,10 +42,12 @@ use self::{
     session::Sessions,
 };
 use super::{
-    Admin, Refusal, letter_routes, routes,
-    wire::{Session, SignIn},
+    Admin, Refusal,
+    door::Door,
+    letter_routes, routes,
+    wire::{RobotsQuery, Session, SignIn},
 };
-use crate::{domain::Secret, telemetry::events};
+use crate::telemetry::events;
 
 /// The views that the page has.
 const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dead", "explain"];
@@ -55,16 +58,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What the console works on.
 struct Console {
     admin: Admin,
-    token: Arc<Secret>,
+    door: Arc<Door>,
     sessions: Sessions,
     live: Live,
     stop: CancellationToken,
 }
 
 /// The console's routes. Until `stop` it reads the counters once a second.
-pub(super) fn routes(admin: Admin, token: Arc<Secret>, stop: &CancellationToken) -> Router {
+pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) -> Router {
     let live = Live::new();
-    let console = Arc::new(Console { admin, token, sessions: Sessions::default(), live, stop: stop.clone() });
+    let console = Arc::new(Console { admin, door, sessions: Sessions::default(), live, stop: stop.clone() });
     let recording = Arc::clone(&console);
     tokio::spawn(async move { recording.live.record(&recording.admin, recording.stop.clone()).await });
     let guard = middleware::from_fn_with_state(Arc::clone(&console), guard::sessions_only);
@@ -112,15 +115,12 @@ async fn page_or_file(Path(rest): Path<String>, asked: HeaderMap) -> Response {
 
 async fn sign_in(
     State(console): State<Arc<Console>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     routes::Body(shown): routes::Body<SignIn>,
 ) -> Result<Response, Refusal> {
     guard::from_our_page(&headers)?;
-    let right = shown.token.expose().trim().as_bytes().ct_eq(console.token.expose().as_bytes());
-    if !bool::from(right) {
-        events::SignInRefused.emit();
-        return Err(Refusal::Unauthorized);
-    }
+    console.door.enter("the console", from.ip(), shown.token.expose().trim().as_bytes())?;
     let id = console.sessions.open(Instant::now());
     events::SignedIn.emit();
     let cookie = session::cookie(Some(&id), guard::over_tls(&headers));
@@ -155,8 +155,9 @@ async fn watch(
     State(console): State<Arc<Console>>,
     Extension(Passed(id)): Extension<Passed>,
     Path(view): Path<String>,
+    Query(query): Query<RobotsQuery>,
 ) -> Result<Response, Refusal> {
-    let watched = Watched::of(&view).ok_or_else(|| Refusal::NotFound("nothing of this name is told".to_owned()))?;
+    let watched = Watched::of(&view, query)?;
     let seat = console.live.seat()?;
     let told =
         Sse::new(live::stream(console, id, watched, seat).await).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));

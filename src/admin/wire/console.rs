@@ -23,6 +23,18 @@ pub struct Session {
     pub version: &'static str,
 }
 
+/// `GET /console/api/live/robots`: which robots somebody wants to see; all of these have to fit.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RobotsQuery {
+    /// A piece of the robot's id.
+    pub robot: Option<String>,
+    /// Its platform.
+    pub platform: Option<String>,
+    /// `held`, or `waiting`: something waits for it, and it is not held.
+    pub state: Option<String>,
+}
+
 /// The robots one by one.
 #[derive(Serialize)]
 pub struct Robots {
@@ -30,6 +42,8 @@ pub struct Robots {
     pub at: u64,
     /// Those that are held, and the busiest of the others.
     pub robots: Vec<RobotView>,
-    /// How many more are busy.
+    /// How many more fit.
     pub more: usize,
+    /// How many are busy or held at all.
+    pub of: usize,
 }

@@ -94,7 +94,15 @@ impl Top {
             (Some(Dialog::Release { robot, .. }), Press::Yes) => {
                 (Question::Release(robot.clone()), format!("releasing robot {robot}"))
             }
-            (Some(Dialog::Help), _) => return Vec::new(),
+            (Some(Dialog::Help(from)), Press::Up) => {
+                self.dialog = Some(Dialog::Help(from.saturating_sub(1)));
+                return Vec::new();
+            }
+            (Some(Dialog::Help(from)), Press::Down) => {
+                self.dialog = Some(Dialog::Help(from + 1));
+                return Vec::new();
+            }
+            (Some(Dialog::Help(_)), _) => return Vec::new(),
             (Some(_), Press::Back | Press::No | Press::Quit) => {
                 self.said = Some("nothing was changed".to_owned());
                 return Vec::new();

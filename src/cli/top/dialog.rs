@@ -8,24 +8,14 @@ const REDRIVE_MAX: u64 = 10_000;
 
 /// What lies over a view until it is answered.
 pub(super) enum Dialog {
-    Help,
+    /// The keys; from which line on.
+    Help(usize),
     /// What would be redriven is being counted.
-    Counting {
-        number: u64,
-        what: String,
-        request: DeadRequest,
-    },
+    Counting { number: u64, what: String, request: DeadRequest },
     /// Shall this be redriven?
-    Redrive {
-        what: String,
-        request: DeadRequest,
-        would: DeadOutcome,
-    },
+    Redrive { what: String, request: DeadRequest, would: DeadOutcome },
     /// Shall this robot's hold end?
-    Release {
-        robot: String,
-        cause: String,
-    },
+    Release { robot: String, cause: String },
 }
 
 /// What is being done, until the daemon says that it is.

@@ -24,6 +24,9 @@ use super::{
     words,
 };
 
+/// From so many rows on there is room for blank lines, and for what can be looked up elsewhere.
+const TALL: u16 = 9;
+
 /// How things look.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
@@ -70,6 +73,8 @@ pub(super) struct Drawn {
     pub(super) page: usize,
     /// Which line a text can begin with at most.
     pub(super) last_line: usize,
+    /// Which line the help can begin with at most.
+    pub(super) help_last: usize,
 }
 
 /// Draws everything.
@@ -79,33 +84,35 @@ pub(super) fn draw(frame: &mut Frame<'_>, top: &Top, look: Look) -> Drawn {
     };
     let area = frame.area();
     let width = usize::from(area.width).saturating_sub(2);
-    let (mut banner, path) = (words::lines(&banner(top).unwrap_or_default(), width), path(top));
-    banner.truncate(3);
-    let said = said(top, area.width);
+    let tall = area.height >= 16;
+    let (mut banner, path) = (words::lines(&banner(top).unwrap_or_default(), width), path(top, width));
+    banner.truncate(if tall { 3 } else { 2 });
+    let mut said = said(top, area.width);
+    said.truncate(if tall { 4 } else { 2 });
     let height = |there: bool| Constraint::Length(u16::from(there));
     let parts = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(u16::try_from(banner.len()).unwrap_or(1)),
         height(path.is_some()),
-        Constraint::Length(1),
+        height(tall),
         Constraint::Min(1),
         Constraint::Length(u16::try_from(said.len()).unwrap_or(1)),
         Constraint::Length(1),
     ]);
     let [head, tabs, warning, trail, _, body, below, keys] = parts.areas(area);
-    frame.render_widget(header(top, look), head);
-    frame.render_widget(tab_line(top, look), tabs);
+    frame.render_widget(header(top, area.width, look), head);
+    frame.render_widget(tab_line(top, area.width, look), tabs);
     let banner: Vec<_> = banner.into_iter().map(|line| Line::raw(format!(" {line}"))).collect();
     frame.render_widget(Paragraph::new(banner).style(look.alarm()), warning);
     if let Some(path) = path {
         frame.render_widget(Paragraph::new(path).style(look.heading()), trail);
     }
-    let drawn = body_of(frame, body, top, place, look);
+    let mut drawn = body_of(frame, body, top, place, look);
     let said: Vec<_> = said.into_iter().map(|line| Line::styled(line, look.strong())).collect();
     frame.render_widget(Paragraph::new(said), below);
-    frame.render_widget(Paragraph::new(key_line(place)).style(look.quiet()), keys);
-    over::draw(frame, area, top, look);
+    frame.render_widget(Paragraph::new(key_line(place, width)).style(look.quiet()), keys);
+    drawn.help_last = over::draw(frame, area, top, look);
     drawn
 }
 
@@ -128,12 +135,17 @@ fn body_of(frame: &mut Frame<'_>, area: Rect, top: &Top, place: &Place, look: Lo
     drawn
 }
 
-fn header(top: &Top, look: Look) -> Line<'static> {
+fn header(top: &Top, width: u16, look: Look) -> Line<'static> {
     let mut spans = vec![Span::styled(" roomcast top", look.strong()), Span::raw("  ")];
     if let Some(overview) = top.live.overview() {
         let robots = &overview.robots;
         let (known, waiting) = (words::number(robots.known as u64), words::number(robots.waiting));
-        spans.push(Span::raw(format!("{waiting} waiting  {known} robots busy  ")));
+        if width < 68 {
+            // Whoever called it knows its name.
+            spans = vec![Span::raw(format!(" {waiting} waiting  {known} busy  "))];
+        } else {
+            spans.push(Span::raw(format!("{waiting} waiting  {known} robots busy  ")));
+        }
         let held = format!("{} held", words::number(robots.held as u64));
         spans.push(Span::styled(held, if robots.held > 0 { look.warning() } else { Style::new() }));
     } else {
@@ -141,8 +153,11 @@ fn header(top: &Top, look: Look) -> Line<'static> {
     }
     let seconds = top.now / 1000 % 86_400;
     let clock = format!("  {:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    spans.push(Span::styled(clock, look.quiet()));
-    Line::from(spans)
+    let line = Line::from(spans);
+    // Half a time is none.
+    let left = usize::from(width).saturating_sub(line.width());
+    let clock = [clock.as_str(), clock.trim_end_matches(" UTC")].into_iter().find(|clock| clock.len() <= left);
+    line + Span::styled(clock.unwrap_or_default().to_owned(), look.quiet())
 }
 
 /// What must not be overlooked.
@@ -167,9 +182,12 @@ fn banner(top: &Top) -> Option<String> {
         .then(|| "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait".to_owned())
 }
 
-fn tab_line(top: &Top, look: Look) -> Line<'static> {
+fn tab_line(top: &Top, width: u16, look: Look) -> Line<'static> {
+    let whole: usize = TABS.iter().map(|(name, _)| name.len() + 4).sum();
     let spans = TABS.iter().enumerate().map(|(at, (name, _))| {
-        if at == top.tab {
+        if at != top.tab && whole > usize::from(width) {
+            Span::raw(format!(" {} ", at + 1))
+        } else if at == top.tab {
             Span::styled(format!("[{} {name}]", at + 1), look.chosen())
         } else {
             Span::raw(format!(" {} {name} ", at + 1))
@@ -178,8 +196,8 @@ fn tab_line(top: &Top, look: Look) -> Line<'static> {
     Line::from(spans.collect::<Vec<_>>())
 }
 
-/// How one came here, if that is further than a view.
-fn path(top: &Top) -> Option<String> {
+/// How one came here, if that is further than a view: the last steps that there is room for.
+fn path(top: &Top, width: usize) -> Option<String> {
     let steps: Vec<_> = top
         .path()
         .map(|view| match view {
@@ -191,18 +209,24 @@ fn path(top: &Top) -> Option<String> {
             }
         })
         .collect();
-    (steps.len() > 1).then(|| format!(" {}", steps.join(" › ")))
+    let from = (0..steps.len()).find(|from| {
+        let shown = steps.iter().skip(*from).map(|step| Line::raw(step.as_str()).width() + 3).sum::<usize>();
+        shown <= width + if *from == 0 { 3 } else { 0 }
+    });
+    let from = from.unwrap_or(steps.len().saturating_sub(1));
+    let before = if from > 0 { "› " } else { "" };
+    let shown = steps.iter().skip(from).map(String::as_str).collect::<Vec<_>>();
+    (steps.len() > 1).then(|| format!(" {before}{}", shown.join(" › ")))
 }
 
 fn said(top: &Top, width: u16) -> Vec<String> {
     let doing = top.acting.as_ref().map(|acting| format!("{}…", acting.doing));
     let said = top.said.clone().or(doing).unwrap_or_default();
-    let mut lines = words::lines(&said, usize::from(width).saturating_sub(2));
-    lines.truncate(4);
+    let lines = words::lines(&said, usize::from(width).saturating_sub(2));
     lines.into_iter().map(|line| format!(" {line}")).collect()
 }
 
-fn key_line(place: &Place) -> String {
+fn key_line(place: &Place, width: usize) -> String {
     let mut keys = vec!["↑↓ choose"];
     if opens(place) {
         keys.push("Enter open");
@@ -221,7 +245,8 @@ fn key_line(place: &Place) -> String {
         keys.push("1-5 views");
     }
     keys.extend(["? help", "q quit"]);
-    format!(" {}", keys.join("  "))
+    let keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
+    format!(" {}", words::fitting(&keys, "  ", 2, width))
 }
 
 /// An id, whole where there is room for it on a screen of this width.
@@ -243,8 +268,31 @@ fn nothing(frame: &mut Frame<'_>, area: Rect, why: &str, look: Look) {
 
 /// A heading and a text of some lines.
 fn text(frame: &mut Frame<'_>, area: Rect, heading: &str, text: &str, look: Look) {
-    let mut lines = vec![Line::styled(format!(" {heading}"), look.heading())];
+    let tall = area.height >= 5;
+    let mut lines = if tall { vec![Line::styled(format!(" {heading}"), look.heading())] } else { Vec::new() };
     let wrapped = words::lines(text, usize::from(area.width).saturating_sub(2));
     lines.extend(wrapped.into_iter().map(|line| Line::raw(format!(" {line}"))));
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_head_of_a_column_is_cut_from_forty_columns_on() {
+        for width in 40..220 {
+            let all: [&[table::Column]; 6] = [
+                &overview::PLATFORMS,
+                &robots::robot_columns(width),
+                &robots::hold_columns(width),
+                &budgets::COLUMNS,
+                &letters::kind_columns(width),
+                &letters::LETTERS,
+            ];
+            for (at, columns) in all.into_iter().enumerate() {
+                assert!(table::fits(columns, width), "table {at} at {width}");
+            }
+        }
+    }
 }

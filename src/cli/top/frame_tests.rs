@@ -1,4 +1,4 @@
-//! What stands on the screen, on a narrow one and on a wide one.
+//! What stands on the screen, on a small one, a narrow one and a wide one.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
@@ -10,8 +10,12 @@ use super::{
     samples::{self, NOW},
     state::Top,
 };
-use crate::cli::exit::Failure;
+use crate::{
+    admin::wire::{DeadPage, LetterView},
+    cli::exit::Failure,
+};
 
+const SMALL: (u16, u16) = (40, 10);
 const NARROW: (u16, u16) = (80, 24);
 const WIDE: (u16, u16) = (140, 30);
 
@@ -63,6 +67,7 @@ macro_rules! seen {
     ($name:literal, $top:expr) => {{
         let mut top = $top;
         insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(concat!($name, "_small"), screen(&mut top, SMALL));
             insta::assert_snapshot!(concat!($name, "_narrow"), screen(&mut top, NARROW));
             insta::assert_snapshot!(concat!($name, "_wide"), screen(&mut top, WIDE));
         });
@@ -261,6 +266,48 @@ fn the_row_that_is_chosen_is_in_sight_however_many_there_are() {
     assert!(screen(&mut top, NARROW).contains(&format!("▸ robot-{}", 2 * top.page)));
     top.press(Press::Last);
     assert!(screen(&mut top, NARROW).contains("▸ robot-499"));
+}
+
+#[test]
+fn on_a_small_screen_the_help_is_scrolled_to_its_end_and_a_question_shows_its_answers() {
+    let mut top = busy();
+    top.press(Press::Help);
+    assert!(screen(&mut top, SMALL).contains("↑↓ scroll; any other key goes back"));
+    for _ in 0..100 {
+        top.press(Press::Down);
+    }
+    let last = screen(&mut top, SMALL);
+    assert!(last.contains("the last ten seconds."), "{last}");
+    top.press(Press::Up);
+    assert_ne!(screen(&mut top, SMALL), last, "it scrolls back at once");
+    top.press(Press::Open);
+    assert!(top.dialog.is_none());
+    let mut asks = at(2);
+    asks.press(Press::Release);
+    assert!(screen(&mut asks, SMALL).contains("y yes, release    n no"));
+}
+
+#[test]
+fn wide_letters_of_others_are_cut_whole_and_shift_nothing() {
+    let mut top = dead();
+    let wide = |says: &str| LetterView {
+        topic: "告警".repeat(40),
+        code: "错误🚨".repeat(9),
+        ..samples::letter("letter-1", says)
+    };
+    let letters = DeadPage { letters: vec![wide(&"磁盘满了".repeat(40)), wide("x")], ..samples::page() };
+    press(&mut top, Press::Open, || Answer::Letters(letters));
+    for width in 40..200 {
+        let buffer = buffer(&mut top, (width, 24), true);
+        let row = |y| (0..width).map(move |x| (x, y));
+        let head: String = row(4).map(|at| buffer[at].symbol()).collect();
+        let topic = head.find("TOPIC").map(|at| u16::try_from(head[..at].chars().count()).unwrap());
+        for line in [5, 6] {
+            assert!(topic.is_none_or(|topic| buffer[(topic, line)].symbol() == "告"), "{width}");
+            let last = buffer[(width - 1, line)].symbol();
+            assert!(textwrap::core::display_width(last) <= 1, "{width}: nothing stands out of the window");
+        }
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Top {
             Press::Leave => self.over = true,
             _ if self.dialog.is_some() => return self.answer(press),
             Press::Quit => self.quit(),
-            Press::Help => self.dialog = Some(Dialog::Help),
+            Press::Help => self.dialog = Some(Dialog::Help(0)),
             Press::Up => self.go(-1),
             Press::Down => self.go(1),
             Press::PageUp => self.go(-self.page_rows()),
@@ -278,6 +278,9 @@ impl Top {
     /// The drawing knows how many rows there is room for, and where a text ends.
     pub(super) fn drawn(&mut self, drawn: Drawn) {
         self.page = drawn.page;
+        if let Some(Dialog::Help(from)) = &mut self.dialog {
+            *from = (*from).min(drawn.help_last);
+        }
         if let Some(place) = self.place_mut().filter(|place| matches!(place.view, View::Letter(_))) {
             place.at = place.at.min(drawn.last_line);
         }

@@ -92,6 +92,23 @@ pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
         .collect()
 }
 
+/// As many of these as fit on a line whole, in their order. The last `kept` come first.
+pub(super) fn fitting(parts: &[String], between: &str, kept: usize, width: usize) -> String {
+    let wide = |text: &str| textwrap::core::display_width(text);
+    let (others, always) = parts.split_at(parts.len().saturating_sub(kept));
+    let needs = |part: &String| wide(part) + wide(between);
+    let mut left = (width + wide(between)).saturating_sub(always.iter().map(needs).sum());
+    let mut shown: Vec<_> = others
+        .iter()
+        .map_while(|part| {
+            left = left.checked_sub(needs(part))?;
+            Some(part.as_str())
+        })
+        .collect();
+    shown.extend(always.iter().map(String::as_str));
+    shown.join(between)
+}
+
 /// How long ago something was, from the daemon's words about when.
 pub(super) fn ago(at: Option<&str>, now: u64) -> String {
     let then = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
@@ -128,6 +145,21 @@ mod tests {
         }
         assert_eq!(ago(Some("1970-01-01T00:01:00Z"), 150_000), "90 s");
         assert_eq!((ago(None, 0), ago(Some("soon"), 0)), ("-".to_owned(), "-".to_owned()));
+    }
+
+    #[test]
+    fn a_line_holds_what_fits_whole_and_always_its_last_words() {
+        let parts = ["one", "磁盘", "three", "quit"].map(str::to_owned);
+        for (width, line) in [
+            (30, "one  磁盘  three  quit"),
+            (22, "one  磁盘  three  quit"),
+            (21, "one  磁盘  quit"),
+            (14, "one  quit"),
+            (3, "quit"),
+        ] {
+            assert_eq!(fitting(&parts, "  ", 1, width), line, "{width}");
+        }
+        assert_eq!(fitting(&[], "  ", 1, 10), "");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! A daemon with its console switched on, and requests to it as any program could make them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 
 use super::{browser::Browser, daemon::Home, free_ports};
 
@@ -38,8 +38,22 @@ pub struct Answer {
 
 /// Asks over TCP, with these headers.
 pub async fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    http_from("127.0.0.1", address, method, path, headers, body).await
+}
+
+/// The same from another address of this machine.
+pub async fn http_from(
+    from: &str,
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let host = address.trim_start_matches("http://");
-    let stream = TcpStream::connect(host).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let stream = socket.connect(host.parse().unwrap()).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", host);

@@ -146,7 +146,8 @@ impl Home {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command of this home, to be started by whoever needs it otherwise than here.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
         command.args(arguments).arg("--config").arg(self.path("roomcast.toml")).env_clear();
         command

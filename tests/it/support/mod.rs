@@ -11,5 +11,6 @@ pub mod publisher;
 pub mod receipts;
 pub mod receiver;
 mod shared;
+pub mod terminal;
 
 pub use shared::{free_ports, until};

@@ -42,7 +42,12 @@ async function show() {
   frame(true);
   begun = true;
   const over = () => signedOut("Your session is over. Sign in again.");
-  main.replaceChildren(view({ listen: (what, heard) => ends.push(listen(what, heard, over)) }));
+  const heardOf = (what, heard) => {
+    const end = listen(what, heard, over);
+    ends.push(end);
+    return end;
+  };
+  main.replaceChildren(view({ listen: heardOf }));
 }
 
 async function begin() {

@@ -31,7 +31,8 @@ export function table({ name, caption, columns, key, empty, quietCaption = false
   );
   const shown = new Map();
 
-  const show = (rows, { anew = false } = {}) => {
+  // With `forget`, rows that are not told any more are taken away, but for one that somebody points at or works in.
+  const show = (rows, { anew = false, forget = false } = {}) => {
     if (anew) {
       shown.clear();
       body.replaceChildren();
@@ -45,6 +46,10 @@ export function table({ name, caption, columns, key, empty, quietCaption = false
     }
     for (const [name, known] of shown) {
       known.element.classList.toggle("gone", !present.has(name));
+      if (forget && !present.has(name) && !known.element.matches(":hover, :focus-within")) {
+        known.element.remove();
+        shown.delete(name);
+      }
     }
     element.querySelector("table").hidden = shown.size === 0;
     nothing.hidden = shown.size > 0;

@@ -2,6 +2,7 @@
 
 import { post } from "./ask.js";
 import { el, notice } from "./elements.js";
+import { headerRows } from "./header-rows.js";
 import { table } from "./table.js";
 import { ago, brief, number, platform, several, span } from "./words.js";
 
@@ -23,11 +24,17 @@ export function view() {
   const count = el("p", { class: "count", role: "status" });
   const list = results();
   list.element.hidden = true;
-  const topic = el("input", { id: "explain-topic", name: "topic", type: "text", required: true, autocomplete: "off", spellcheck: "false" });
+  const plain = { type: "text", autocomplete: "off", spellcheck: "false" };
+  const topic = el("input", { id: "explain-topic", name: "topic", required: true, ...plain });
+  const kind = el("input", { id: "explain-content-type", name: "content_type", placeholder: "application/json", ...plain });
+  const only = el("input", { id: "explain-subscription", name: "subscription", "aria-describedby": "explain-subscription-hint", ...plain });
+  const headers = headerRows();
   const body = el("textarea", { id: "explain-body", name: "body", rows: "8", required: true, spellcheck: "false" });
   const urgent = el("input", { id: "explain-urgent", name: "urgent", type: "checkbox" });
   const more = el("button", { type: "button", hidden: true, click: () => explain(next) }, "Show more subscriptions");
-  topic.value = new URLSearchParams(location.search).get("topic") ?? "";
+  const asked = new URLSearchParams(location.search);
+  topic.value = asked.get("topic") ?? "";
+  only.value = asked.get("subscription") ?? "";
   body.value = EXAMPLE;
   let next;
   let found = [];
@@ -35,8 +42,18 @@ export function view() {
 
   const explain = async (after) => {
     said.clear();
-    if (!after) request = { topic: topic.value.trim(), body: body.value, urgent: urgent.checked };
     try {
+      if (!after) {
+        request = {
+          topic: topic.value.trim(),
+          body: body.value,
+          headers: headers.filled(),
+          // What is not filled in is not there.
+          content_type: kind.value.trim() || undefined,
+          urgent: urgent.checked,
+          subscription: only.value.trim() || undefined,
+        };
+      }
       const explained = await post("explain", after ? { ...request, after } : request);
       list.element.hidden = Boolean(explained.undecodable);
       more.hidden = !explained.next;
@@ -52,6 +69,12 @@ export function view() {
       const rest = explained.next ? " There are more." : "";
       count.textContent = `${several(found.length, "subscription", "subscriptions")} of the topic; ${number(sent)} of them would hear it.${rest}`;
     } catch (refused) {
+      // What was said of another event is not said of this one.
+      if (!after) {
+        count.textContent = "";
+        list.element.hidden = true;
+        more.hidden = true;
+      }
       said.bad(refused.message);
     }
   };
@@ -65,9 +88,22 @@ export function view() {
         explain();
       },
     },
-    el("div", { class: "field" }, el("label", { for: "explain-topic" }, "Topic"), topic),
+    el(
+      "div",
+      { class: "beside" },
+      el("div", { class: "field" }, el("label", { for: "explain-topic" }, "Topic"), topic),
+      el("div", { class: "field" }, el("label", { for: "explain-content-type" }, "Content type, if it has one"), kind),
+    ),
     el("div", { class: "field" }, el("label", { for: "explain-body" }, "Event, as it would be published"), body),
+    headers.element,
     el("div", { class: "field tick" }, urgent, el("label", { for: "explain-urgent" }, "published to the exchange for what is urgent")),
+    el(
+      "div",
+      { class: "field" },
+      el("label", { for: "explain-subscription" }, "Only for one subscription"),
+      only,
+      el("p", { class: "hint", id: "explain-subscription-hint" }, "Its id; without one, all subscriptions of the topic are gone through."),
+    ),
     el("button", { type: "submit", class: "main" }, "Explain"),
   );
   return el(

@@ -3,25 +3,38 @@
 import { post } from "./ask.js";
 import { confirmed } from "./dialog.js";
 import { el, notice, say } from "./elements.js";
+import { asked, filters } from "./filter.js";
 import { table } from "./table.js";
-import { CAUSES, ahead, brief, number, platform, several, short, span } from "./words.js";
+import { CAUSES, PLATFORMS, ahead, brief, number, platform, several, short, span } from "./words.js";
 
 export const title = "Robots";
+
+/// The daemon filters: it tells no more than the busiest of those that fit.
+const FIELDS = [
+  { name: "robot", label: "Robot", kind: "wide", example: "a piece of its id" },
+  { name: "platform", label: "Platform", choices: PLATFORMS },
+  { name: "state", label: "State", choices: { held: "on hold", waiting: "with a backlog" } },
+];
+
+/// So many robots that are not told any more keep their rows; then the page would only grow.
+const GONE_MAX = 100;
 
 export function view({ listen }) {
   const said = notice();
   let at = Date.now();
   let anew = true;
   let robots = [];
-  // Everything that is in the table, so that a row whose robot is idle again stays where it is, and says so.
+  // Everything that is in the table, so that a row whose robot is idle again stays where it is, and says so. Those that are gone stand in the order
+  // in which they went.
   const seen = new Map();
+  let end = () => {};
   const again = el("button", { type: "button", click: () => sort() }, "Sort by backlog");
   const count = el("p", { class: "count" });
   const list = table({
     name: "robots",
     caption: "Robots that are busy or held",
     quietCaption: true,
-    empty: "No robot is busy: nothing was sent in the last minutes, and nothing waits.",
+    empty: "No robot to show: nothing that fits was sent in the last minutes, and nothing waits.",
     key: (robot) => robot.robot,
     columns: [...robotColumns(() => at), { head: "Action", kind: "action", once: (read) => release(read, said), then: only }],
   });
@@ -32,28 +45,40 @@ export function view({ listen }) {
     say("Sorted by backlog.");
   };
 
-  listen("robots", (kind, told) => {
+  const heard = (kind, told) => {
     if (kind !== "now") return;
     at = told.at;
     robots = told.robots;
-    const present = new Set(robots.map(({ robot }) => robot));
-    const absent = told.more > 0 ? "not among the busiest any more" : "idle";
-    const gone = anew ? [] : [...seen.values()].filter(({ robot }) => !present.has(robot));
-    const still = gone.map((row) => ({ ...row, used: 0, in_flight: 0, waiting: 0, cause: null, absent }));
     if (anew) seen.clear();
-    robots.forEach((row) => seen.set(row.robot, row));
-    list.show([...robots, ...still], { anew });
+    const present = new Set(robots.map(({ robot }) => robot));
+    const gone = [...seen.values()].filter(({ robot }) => !present.has(robot)).slice(-GONE_MAX);
+    const absent = told.more > 0 ? "not among the busiest any more" : filtered() ? "does not fit any more" : "idle";
+    const still = gone.map((row) => ({ ...row, used: 0, in_flight: 0, waiting: 0, cause: null, absent }));
+    seen.clear();
+    [...still, ...robots].forEach((row) => seen.set(row.robot, row));
+    list.show([...robots, ...still], { anew, forget: true });
     anew = false;
     const held = robots.filter(({ cause }) => cause).length;
     const more = told.more > 0 ? ` ${several(told.more, "more is", "more are")} busy and not shown.` : "";
-    count.textContent = robots.length > 0 ? `${several(robots.length, "robot", "robots")}, ${number(held)} on hold.${more}` : "";
+    const of = filtered() ? ` These fit, of ${number(told.of)} that are busy or on hold.` : "";
+    count.textContent = robots.length > 0 || of ? `${several(robots.length, "robot", "robots")}, ${number(held)} on hold.${more}${of}` : "";
     again.hidden = robots.length < 2;
-  });
+  };
+  const filtered = () => Object.values(asked(FIELDS)).some((value) => value !== "");
+  const begin = () => {
+    end();
+    anew = true;
+    const query = new URLSearchParams(Object.entries(asked(FIELDS)).filter(([, value]) => value !== "")).toString();
+    end = listen(query ? `robots?${query}` : "robots", heard);
+  };
+  const form = filters("Filter robots", FIELDS, begin);
+  begin();
   return el(
     "div",
     {},
     el("div", { class: "head" }, el("div", {}, el("h1", {}, title), count), again),
     el("p", { class: "lead" }, "A robot is whoever is behind a webhook. Rows keep their places while the numbers change."),
+    form.element,
     said.element,
     list.element,
   );

@@ -14,12 +14,12 @@ use crate::{
     },
 };
 
-const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: [Column; 7] = [
     Column::rest("GROUP"),
-    Column::numbers("USED", 12),
-    Column::numbers("OF", 12),
+    Column::numbers("USED", 12).from(53),
+    Column::numbers("OF", 12).from(66),
     Column::numbers("%", 5),
-    Column::numbers("FORECAST", 12),
+    Column::numbers("FORECAST", 12).from(79),
     Column::of("MONTH ENDS", 10).from(100),
     Column::of("STATE", 19),
 ];
@@ -54,7 +54,8 @@ fn row(group: &GroupView) -> Vec<String> {
 
 fn state(group: &GroupView) -> String {
     match (&group.spent_until, group.monthly) {
-        (Some(until), _) => format!("USED UP to {}", until.chars().take(10).collect::<String>()),
+        // The month and the day of it.
+        (Some(until), _) => format!("USED UP to {}", until.chars().skip(5).take(5).collect::<String>()),
         (None, Some(monthly)) if group.forecast > monthly => "will not last".to_owned(),
         (None, Some(_)) => "lasts".to_owned(),
         (None, None) => "no limit configured".to_owned(),

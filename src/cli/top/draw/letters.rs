@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{
-    Look, nothing,
+    Look, TALL, nothing,
     table::{self, Column},
     text,
 };
@@ -24,21 +24,23 @@ use crate::{
     },
 };
 
-const KINDS: [Column; 6] = [
-    Column::numbers("LETTERS", 9),
-    Column::of("PLATFORM", 17),
-    Column::of("REASON", 12),
-    Column::rest("CODE"),
-    Column::numbers("OLDEST", 12),
-    Column::numbers("NEWEST", 12),
-];
+pub(super) fn kind_columns(width: u16) -> [Column; 6] {
+    [
+        Column::numbers("LETTERS", 9),
+        Column::of("PLATFORM", if width < 41 { 16 } else { 17 }),
+        Column::of("REASON", 11),
+        Column::rest("CODE").from(52),
+        Column::numbers("OLDEST", 12).from(65),
+        Column::numbers("NEWEST", 12).from(78),
+    ]
+}
 
-const LETTERS: [Column; 7] = [
+pub(super) const LETTERS: [Column; 7] = [
     Column::numbers("AGE", 11),
     Column::of("REASON", 11),
-    Column::of("CODE", 10),
+    Column::of("CODE", 10).from(52),
     Column::of("PLATFORM", 17).from(120),
-    Column::of("TOPIC", 14),
+    Column::of("TOPIC", 14).from(66),
     Column::numbers("TRIES", 5).from(100),
     Column::rest("SAYS"),
 ];
@@ -55,13 +57,14 @@ pub(super) fn kinds(
         waiting(frame, area, place, look);
         return 0;
     };
-    let [head, list] = Layout::vertical([Constraint::Length(2), Constraint::Min(2)]).areas(area);
+    let head = 1 + u16::from(area.height >= TALL);
+    let [head, list] = Layout::vertical([Constraint::Length(head), Constraint::Min(2)]).areas(area);
     let held = match summary.missed {
         0 => String::new(),
         missed => format!(", and {} that somebody else holds", number(missed)),
     };
-    let line = format!(" {} in the dead queues{held}{}", words::letters(summary.total), looked(top, place));
-    frame.render_widget(Paragraph::new(line), head);
+    let lie = format!("{} in the dead queues{held}", words::letters(summary.total));
+    frame.render_widget(Paragraph::new(said(lie, looked(top, place), area.width)), head);
     if summary.rows.is_empty() {
         nothing(frame, list, "there are no dead letters", look);
         return 0;
@@ -77,7 +80,7 @@ pub(super) fn kinds(
             ago(row.newest.as_deref(), top.now),
         ]
     };
-    table::draw(frame, list, &KINDS, summary.rows.iter().map(row).collect(), chosen, look)
+    table::draw(frame, list, &kind_columns(area.width), summary.rows.iter().map(row).collect(), chosen, look)
 }
 
 pub(super) fn list(
@@ -92,14 +95,16 @@ pub(super) fn list(
         waiting(frame, area, place, look);
         return 0;
     };
+    // Where there is little room, the letter itself says what to do.
+    let advised = !page.letters.is_empty() && area.height >= TALL;
     let [head, list, _, below] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(2),
-        Constraint::Length(1),
-        Constraint::Length(if page.letters.is_empty() { 0 } else { 5 }),
+        Constraint::Length(u16::from(advised)),
+        Constraint::Length(if advised { 5 } else { 0 }),
     ])
     .areas(area);
-    frame.render_widget(Paragraph::new(format!(" {}{}", counted(page), looked(top, place))), head);
+    frame.render_widget(Paragraph::new(said(counted(page), looked(top, place), area.width)), head);
     if page.letters.is_empty() {
         return 0;
     }
@@ -115,7 +120,7 @@ pub(super) fn list(
         ]
     };
     let page_rows = table::draw(frame, list, &LETTERS, page.letters.iter().map(row).collect(), chosen, look);
-    if let Some(letter) = chosen.and_then(|at| page.letters.get(at)) {
+    if let Some(letter) = chosen.and_then(|at| page.letters.get(at)).filter(|_| advised) {
         text(frame, below, "What to do", &format!("{}\n{}", letter.advice, letter.detail), look);
     }
     page_rows
@@ -163,10 +168,16 @@ fn waiting(frame: &mut Frame<'_>, area: Rect, place: &Place, look: Look) {
     }
 }
 
-fn looked(top: &Top, place: &Place) -> String {
+fn looked(top: &Top, place: &Place) -> Option<String> {
     if place.awaits.is_some() {
-        return "; looking again…".to_owned();
+        return Some("looking again…".to_owned());
     }
     let seconds = top.now.saturating_sub(place.looked_at) / 1000;
-    if seconds < 5 { String::new() } else { format!("; as of {} ago, r looks again", words::span(seconds)) }
+    (seconds >= 5).then(|| format!("as of {} ago, r looks again", words::span(seconds)))
+}
+
+/// How many there are, and from when that is if there is room for it.
+fn said(count: String, looked: Option<String>, width: u16) -> String {
+    let parts: Vec<_> = std::iter::once(count).chain(looked).collect();
+    format!(" {}", words::fitting(&parts, "; ", 0, usize::from(width).saturating_sub(1)))
 }

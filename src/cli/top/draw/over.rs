@@ -19,43 +19,80 @@ const KINDS: usize = 6;
 /// No wider than reads well.
 const WIDTH: u16 = 74;
 
-const HELP: &str = "\
-1-5, Tab      overview, robots, holds, budgets, dead letters
-↑ ↓, k j      choose; PageUp, PageDown, Home, End
-Enter, →      open: a robot, a kind of dead letters, a letter
-Esc, ←        back; no
-r             look again through the dead queues
-q, Ctrl-C     leave
+/// Keys and what they do; a text for all the width has no keys.
+const HELP: [(&str, &str); 13] = [
+    ("1-5, Tab", "overview, robots, holds, budgets, dead letters"),
+    ("↑ ↓, k j", "choose; PageUp, PageDown, Home, End"),
+    ("Enter, →", "open: a robot, a kind of dead letters, a letter"),
+    ("Esc, ←", "back; no"),
+    ("r", "look again through the dead queues"),
+    ("q, Ctrl-C", "leave"),
+    ("", ""),
+    ("", "Capital letters change something, and ask first:"),
+    ("R", "redrive the letter, or the kind of letters, chosen"),
+    ("A", "redrive all letters that the view is about"),
+    ("L", "release the robot that is chosen from its hold"),
+    ("", ""),
+    (
+        "",
+        "Delivered: taken by the platform. Put off: waits for its robot's quota, costs no attempt. Again: failed, will be tried again. Given up: a dead letter. Rates are those of the last ten seconds.",
+    ),
+];
 
-Capital letters change something, and ask first:
-R             redrive the letter, or the kind of letters, chosen
-A             redrive all letters that the view is about
-L             release the robot that is chosen from its hold
+/// How wide the keys are.
+const KEYS: usize = 14;
 
-Delivered: taken by the platform. Put off: waits for its robot's
-quota, costs no attempt. Again: failed, will be tried again. Given
-up: a dead letter. Rates are those of the last ten seconds.";
-
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, look: Look) {
+/// Draws it; says which line the help can begin with at most. What answers it is always in sight.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, look: Look) -> usize {
     let Some(dialog) = &top.dialog else {
-        return;
-    };
-    let (title, text, keys) = match dialog {
-        Dialog::Help => ("Keys", HELP.to_owned(), "any key goes back"),
-        Dialog::Counting { what, .. } => ("Redrive", format!("counting what would be redriven: {what}…"), "Esc no"),
-        Dialog::Redrive { what, would, .. } => ("Redrive", question(what, would), "y yes, redrive    n no"),
-        Dialog::Release { robot, cause } => ("Release", release(robot, cause), "y yes, release    n no"),
+        return 0;
     };
     let width = WIDTH.min(area.width.saturating_sub(2));
-    let mut lines: Vec<_> =
-        words::lines(&text, usize::from(width).saturating_sub(4)).into_iter().map(Line::raw).collect();
-    lines.extend([Line::raw(""), Line::styled(keys, look.strong())]);
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let inner = usize::from(width).saturating_sub(4);
+    let (title, lines, keys) = match dialog {
+        Dialog::Help(_) => ("Keys", help(inner), "any key goes back"),
+        Dialog::Counting { what, .. } => {
+            ("Redrive", words::lines(&format!("counting what would be redriven: {what}…"), inner), "Esc no")
+        }
+        Dialog::Redrive { what, would, .. } => {
+            ("Redrive", words::lines(&question(what, would), inner), "y yes, redrive    n no")
+        }
+        Dialog::Release { robot, cause } => {
+            ("Release", words::lines(&release(robot, cause), inner), "y yes, release    n no")
+        }
+    };
+    let whole = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
     let [area] = Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center).areas(area);
-    let [area] = Layout::vertical([Constraint::Max(height)]).flex(Flex::Center).areas(area);
+    let [area] = Layout::vertical([Constraint::Max(whole)]).flex(Flex::Center).areas(area);
     let block = Block::bordered().title(format!(" {title} ")).padding(Padding::horizontal(1));
+    let within = block.inner(area);
+    let blank = u16::from(area.height >= whole);
+    let [text, _, answers] =
+        Layout::vertical([Constraint::Min(0), Constraint::Length(blank), Constraint::Length(1)]).areas(within);
+    let last = lines.len().saturating_sub(usize::from(text.height));
+    let from = if let Dialog::Help(from) = dialog { (*from).min(last) } else { 0 };
+    let cut = from + usize::from(text.height) < lines.len();
+    let keys = match dialog {
+        Dialog::Help(_) if last > 0 => "↑↓ scroll; any other key goes back".to_owned(),
+        _ if cut => format!("{keys}    …"),
+        _ => keys.to_owned(),
+    };
+    let shown = lines.into_iter().skip(from).take(usize::from(text.height)).map(Line::raw).collect::<Vec<_>>();
     frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    frame.render_widget(block, area);
+    frame.render_widget(Paragraph::new(shown), text);
+    frame.render_widget(Paragraph::new(Line::styled(keys, look.strong())), answers);
+    last
+}
+
+fn help(width: usize) -> Vec<String> {
+    let described = |(keys, what): (&str, &str)| -> Vec<String> {
+        let indent = if keys.is_empty() { 0 } else { KEYS };
+        let lines = words::lines(what, width.saturating_sub(indent));
+        let beside = |(at, line): (usize, String)| format!("{:indent$}{line}", if at == 0 { keys } else { "" });
+        if what.is_empty() { vec![String::new()] } else { lines.into_iter().enumerate().map(beside).collect() }
+    };
+    HELP.into_iter().flat_map(described).collect()
 }
 
 fn question(what: &str, would: &DeadOutcome) -> String {

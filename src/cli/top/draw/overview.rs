@@ -28,15 +28,18 @@ const UNKNOWN: &str = "…";
 /// A line never breaks between a name and its number.
 const UNBROKEN: char = '\u{a0}';
 
-const PLATFORMS: [Column; 7] = [
+pub(super) const PLATFORMS: [Column; 7] = [
     Column::of("PLATFORM", 17),
     Column::numbers("DELIVERED/s", 11),
-    Column::numbers("PUT OFF/s", 9),
-    Column::numbers("AGAIN/s", 7),
-    Column::numbers("GIVEN UP/s", 10),
-    Column::numbers("DELIVERED", 9),
+    Column::numbers("PUT OFF/s", 9).from(50),
+    Column::numbers("AGAIN/s", 7).from(58),
+    Column::numbers("GIVEN UP/s", 10).from(69),
+    Column::numbers("DELIVERED", 9).from(79),
     Column::numbers("GIVEN UP", 8),
 ];
+
+/// So many rows of the slowest are seen at least, with their head.
+const SLOWEST_MIN: u16 = 3;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
     let Some(overview) = top.live.overview() else {
@@ -44,19 +47,24 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<
         return 0;
     };
     let rates = top.live.rates();
-    let attempts = words::lines(&attempts(rates.as_ref()), usize::from(area.width).saturating_sub(2));
-    let letters = words::lines(&dead(overview, top.now), usize::from(area.width).saturating_sub(2));
-    let height = |lines: &[String]| Constraint::Length(u16::try_from(lines.len()).unwrap_or(1));
-    let parts = Layout::vertical([
-        Constraint::Length(3),
-        Constraint::Length(6),
-        height(&attempts),
-        height(&letters),
-        Constraint::Length(2),
-        Constraint::Min(2),
-    ]);
+    let width = usize::from(area.width).saturating_sub(2);
+    let (attempts, letters) = (attempts(rates.as_ref()), dead(overview, top.now));
+    let (attempts, letters) = (words::lines(&attempts, width), words::lines(&letters, width));
+    let height = |lines: &[String]| u16::try_from(lines.len()).unwrap_or(1);
+    // Of the parts, those that there is room for: whole, or not at all. They are asked in the order of what they are worth.
+    let mut left = area.height.saturating_sub(1 + SLOWEST_MIN);
+    let mut room = |wanted: u16| {
+        let granted = if wanted <= left { wanted } else { 0 };
+        left -= granted;
+        Constraint::Length(granted)
+    };
+    let (flows, titled) = (room(6), room(2));
+    let (letters_room, since, attempts_room) = (room(height(&letters)), room(2), room(height(&attempts)));
+    let head = if since == Constraint::Length(2) { 3 } else { 1 };
+    let parts =
+        Layout::vertical([Constraint::Length(head), flows, attempts_room, letters_room, titled, Constraint::Min(2)]);
     let [head, platforms, tries, dead_letters, title, slowest] = parts.areas(area);
-    frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), look)), head);
+    frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), width, look)), head);
     let flows = overview.platforms.iter().enumerate().map(|(at, flow)| {
         let per_second = rates.as_ref().and_then(|rates| rates.platforms.get(at));
         let mut row = vec![flow.platform.clone()];
@@ -81,20 +89,18 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<
     robots::rows(frame, slowest, &overview.robots.slowest.iter().collect::<Vec<_>>(), chosen, look)
 }
 
-fn events(overview: &Overview, rates: Option<&Rates>, look: Look) -> Vec<Line<'static>> {
+fn events(overview: &Overview, rates: Option<&Rates>, width: usize, look: Look) -> Vec<Line<'static>> {
     let of = |rate: fn(&Rates) -> f64| rates.map_or_else(|| UNKNOWN.to_owned(), |rates| words::rate(rate(rates)));
     let since = words::span(overview.at.saturating_sub(overview.since) / 1000);
-    let others = format!(
-        "  urgent {}/s  unheard {}/s  unreadable {}/s",
-        of(|rates| rates.urgent),
-        of(|rates| rates.unheard),
-        of(|rates| rates.undecodable)
-    );
+    let all = format!("Events {}/s  ", of(|rates| rates.events));
+    let others = [
+        format!("urgent {}/s", of(|rates| rates.urgent)),
+        format!("unheard {}/s", of(|rates| rates.unheard)),
+        format!("unreadable {}/s", of(|rates| rates.undecodable)),
+    ];
+    let others = words::fitting(&others, "  ", 0, width.saturating_sub(all.len()));
     vec![
-        Line::from(vec![
-            Span::styled(format!(" Events {}/s", of(|rates| rates.events)), look.strong()),
-            Span::raw(others),
-        ]),
+        Line::from(vec![Span::styled(format!(" {all}"), look.strong()), Span::raw(others)]),
         Line::raw(format!(" {} since the daemon's start, {since} ago", number(overview.events))),
     ]
 }

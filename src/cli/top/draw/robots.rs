@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{
-    Look, letters, nothing, short,
+    Look, TALL, letters, nothing, short,
     table::{self, Column},
     text,
 };
@@ -41,15 +41,6 @@ pub(super) fn rows(
     chosen: Option<usize>,
     look: Look,
 ) -> usize {
-    let columns = [
-        Column::of("ROBOT", if area.width < WIDE { 13 } else { 32 }),
-        Column::of("PLATFORM", 17),
-        Column::numbers("WAITING", 9),
-        Column::numbers("DRAINED IN", 12),
-        Column::numbers("IN AIR", 6).from(100),
-        Column::numbers("QUOTA USED", 12).from(100),
-        Column::rest("HELD"),
-    ];
     let row = |robot: &&RobotView| {
         vec![
             short(&robot.robot, WIDE, area.width),
@@ -61,7 +52,30 @@ pub(super) fn rows(
             held(robot),
         ]
     };
-    table::draw(frame, area, &columns, robots.iter().map(row).collect(), chosen, look)
+    table::draw(frame, area, &robot_columns(area.width), robots.iter().map(row).collect(), chosen, look)
+}
+
+pub(super) fn robot_columns(width: u16) -> [Column; 7] {
+    [
+        Column::of("ROBOT", if width < WIDE { 13 } else { 32 }),
+        Column::of("PLATFORM", 17).from(56),
+        Column::numbers("WAITING", 9),
+        Column::numbers("DRAINED IN", 12),
+        Column::numbers("IN AIR", 6).from(100),
+        Column::numbers("QUOTA USED", 12).from(100),
+        Column::rest("HELD").from(72),
+    ]
+}
+
+pub(super) fn hold_columns(width: u16) -> [Column; 6] {
+    [
+        Column::of("ROBOT", if width < WIDE { 13 } else { 32 }),
+        Column::of("PLATFORM", 17).from(73),
+        Column::of("BECAUSE", 16),
+        Column::numbers("NEXT TRY IN", 12).from(45),
+        Column::numbers("WAITING", 9).from(55),
+        Column::numbers("LAST WAIT", 12).from(100),
+    ]
 }
 
 pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
@@ -74,16 +88,9 @@ pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option
         nothing(frame, area, "no robot is held", look);
         return 0;
     }
+    let blank = u16::from(area.height >= TALL);
     let [list, _, below] =
-        Layout::vertical([Constraint::Min(2), Constraint::Length(1), Constraint::Length(5)]).areas(area);
-    let columns = [
-        Column::of("ROBOT", if area.width < WIDE { 13 } else { 32 }),
-        Column::of("PLATFORM", 17),
-        Column::of("BECAUSE", 16),
-        Column::numbers("NEXT TRY IN", 12),
-        Column::numbers("WAITING", 9),
-        Column::numbers("LAST WAIT", 12).from(100),
-    ];
+        Layout::vertical([Constraint::Min(2), Constraint::Length(blank), Constraint::Length(5)]).areas(area);
     let row = |robot: &&RobotView| {
         vec![
             short(&robot.robot, WIDE, area.width),
@@ -94,7 +101,7 @@ pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option
             robot.penalty_seconds.map_or_else(|| "-".to_owned(), span),
         ]
     };
-    let page = table::draw(frame, list, &columns, held.iter().map(row).collect(), chosen, look);
+    let page = table::draw(frame, list, &hold_columns(area.width), held.iter().map(row).collect(), chosen, look);
     if let Some(cause) = chosen.and_then(|at| held.get(at)).and_then(|robot| robot.cause.as_deref()) {
         text(frame, below, "What to do", words::advice(cause), look);
     }
@@ -111,12 +118,14 @@ pub(super) fn one(
     look: Look,
 ) -> usize {
     let width = usize::from(area.width).saturating_sub(2);
-    let mut facts = vec![Line::raw(format!(" robot {}", words::line(id)))];
+    let tall = area.height >= TALL;
+    // Where there is little room, the line above says which robot it is, and the list has to be seen.
+    let mut facts = if tall { vec![Line::raw(format!(" robot {}", words::line(id)))] } else { Vec::new() };
     match top.live.robot(id) {
         None => facts.push(Line::raw(" neither busy nor held: nothing waits for it")),
-        Some(robot) => facts.extend(known(robot, width, look)),
+        Some(robot) => facts.extend(known(robot, width, tall, look)),
     }
-    if let Found::Robot { subscriptions, .. } = &place.found {
+    if let (true, Found::Robot { subscriptions, .. }) = (tall, &place.found) {
         facts.extend(subscriptions.iter().take(4).map(|one| Line::raw(subscribed(one))));
         match subscriptions.len() {
             0 => facts.push(Line::raw(" no subscription: what is redriven for it is dropped")),
@@ -124,26 +133,28 @@ pub(super) fn one(
             _ => (),
         }
     }
-    let height = u16::try_from(facts.len()).unwrap_or(1) + 1;
+    let height = u16::try_from(facts.len()).unwrap_or(1) + u16::from(tall);
     let [head, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(3)]).areas(area);
     frame.render_widget(Paragraph::new(facts), head);
     letters::list(frame, below, top, place, chosen, look)
 }
 
-fn known(robot: &RobotView, width: usize, look: Look) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::raw(format!(
-        " {}  {} waiting, drained in {}  {} in the air  quota used {}",
-        robot.platform,
-        number(robot.waiting),
-        drained_in(robot),
-        number(robot.in_flight),
-        used(robot)
-    ))];
+fn known(robot: &RobotView, width: usize, tall: bool, look: Look) -> Vec<Line<'static>> {
+    let facts = [
+        robot.platform.clone(),
+        format!("{} waiting, drained in {}", number(robot.waiting), drained_in(robot)),
+        format!("{} in the air", number(robot.in_flight)),
+        format!("quota used {}", used(robot)),
+    ];
+    let mut lines = vec![Line::raw(format!(" {}", words::fitting(&facts, "  ", 0, width)))];
     let Some(cause) = robot.cause.as_deref() else {
         lines.push(Line::raw(" not held"));
         return lines;
     };
     lines.push(Line::styled(format!(" HELD: {}", held(robot)), look.warning()));
+    if !tall {
+        return lines;
+    }
     let advice = words::lines(&format!("what to do: {}", words::advice(cause)), width);
     lines.extend(advice.into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
     lines

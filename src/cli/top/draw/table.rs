@@ -34,7 +34,7 @@ impl Column {
         Self::of(name, 0)
     }
 
-    /// Only on screens that are at least so wide.
+    /// Only where there is at least so much room: below, the head of a column would be cut.
     pub(super) const fn from(self, from: u16) -> Self {
         Self { from, ..self }
     }
@@ -47,6 +47,15 @@ impl Column {
         let line = Line::from(text);
         Cell::from(if self.numbers { line.right_aligned() } else { line })
     }
+}
+
+/// Whether every column that is there at this width is there whole.
+#[cfg(test)]
+pub(super) fn fits(columns: &[Column], width: u16) -> bool {
+    let shown = columns.iter().filter(|column| width >= column.from);
+    let needed = |column: &Column| usize::from(column.width).max(column.name.len()) + 1;
+    // The mark of the row that is chosen has one place more than there are gaps.
+    shown.map(needed).sum::<usize>() < usize::from(width)
 }
 
 /// Draws rows of as many cells as there are columns; says for how many rows there is room.

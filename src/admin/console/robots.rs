@@ -1,0 +1,135 @@
+//! Which robots a window is told of: the busiest, and those that are held wherever they stand; of all robots, or of those that somebody asks for. Pure.
+
+use crate::{
+    admin::{
+        Refusal,
+        routes::robot_view,
+        wire::{Robots, RobotsQuery},
+    },
+    domain::Platform,
+    pace::RobotStatus,
+};
+
+/// So many robots are told one by one, besides those that are held; and so many of all. A window is told about 200 bytes of each, once a second.
+const TOLD: usize = 200;
+const TOLD_MAX: usize = 500;
+
+/// Which robots somebody wants to see.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    id: Option<String>,
+    platform: Option<Platform>,
+    held: Option<bool>,
+}
+
+impl Wanted {
+    /// What a query asks for.
+    pub(super) fn read(query: RobotsQuery) -> Result<Self, Refusal> {
+        let platform = query.platform.map(|name| name.parse::<Platform>()).transpose();
+        let held = match query.state.as_deref() {
+            None => None,
+            Some("held") => Some(true),
+            Some("waiting") => Some(false),
+            Some(other) => return Err(Refusal::Invalid(format!("a robot is held or waiting, not {other}"))),
+        };
+        Ok(Self {
+            id: query.robot.map(|id| id.to_ascii_lowercase()),
+            platform: platform.map_err(|mistake| Refusal::Invalid(mistake.to_string()))?,
+            held,
+        })
+    }
+
+    pub(super) const fn is_everybody(&self) -> bool {
+        self.id.is_none() && self.platform.is_none() && self.held.is_none()
+    }
+
+    fn is(&self, robot: &RobotStatus) -> bool {
+        let state = match self.held {
+            None => true,
+            Some(true) => robot.hold.is_some(),
+            Some(false) => robot.hold.is_none() && robot.waiting > 0,
+        };
+        state
+            && self.platform.is_none_or(|platform| robot.platform == platform)
+            && self.id.as_ref().is_none_or(|id| robot.robot.to_string().contains(id))
+    }
+}
+
+/// What is told at a moment, in milliseconds since 1970, of robots that come with the busiest first.
+pub(super) fn told(at: u64, all: &[RobotStatus], wanted: &Wanted) -> Robots {
+    let matching = || all.iter().filter(|robot| wanted.is(robot));
+    let matched = matching().count();
+    let told = matching().enumerate().filter(|(place, robot)| *place < TOLD || robot.hold.is_some());
+    let robots: Vec<_> = told.take(TOLD_MAX).map(|(_, robot)| robot_view(robot.clone())).collect();
+    Robots { at, more: matched - robots.len(), of: all.len(), robots }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        domain::Moment,
+        pace::{Hold, HoldCause},
+    };
+
+    const HELD: Hold = Hold { cause: HoldCause::Throttled, until: Moment::from_unix_millis(0), wait: Duration::ZERO };
+
+    /// Robots of which each waits a little less than the one before, and every tenth is held.
+    fn robots(count: u16) -> Vec<RobotStatus> {
+        let robot = |number: u16| RobotStatus {
+            robot: format!("{number:032x}").parse().unwrap(),
+            platform: if number.is_multiple_of(2) { Platform::WeCom } else { Platform::Lark },
+            used: 0,
+            allowed: None,
+            in_flight: 0,
+            waiting: u32::from(count - 1 - number),
+            drained_in: Duration::ZERO,
+            hold: number.is_multiple_of(10).then_some(HELD),
+            held_for: None,
+        };
+        (0..count).map(robot).collect()
+    }
+
+    fn asked(robot: Option<&str>, platform: Option<&str>, state: Option<&str>) -> Result<Wanted, Refusal> {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Wanted::read(RobotsQuery { robot: owned(robot), platform: owned(platform), state: owned(state) })
+    }
+
+    #[test]
+    fn the_busiest_are_told_and_those_that_are_held_and_the_others_are_counted() {
+        let told = |count| {
+            let told = told(0, &robots(count), &Wanted::default());
+            (told.robots.len(), told.more, told.of)
+        };
+        assert_eq!(told(150), (150, 0, 150));
+        assert_eq!(told(1000), (200 + 80, 720, 1000), "the held ones wherever they stand");
+        assert_eq!(told(10_000), (TOLD_MAX, 9500, 10_000));
+    }
+
+    #[test]
+    fn who_asks_for_some_is_told_of_them_and_of_no_others() {
+        let all = robots(1000);
+        let count = |wanted: Wanted| {
+            let told = told(0, &all, &wanted);
+            (told.robots.len() + told.more, told.of)
+        };
+        for (robot, platform, state, matched) in [
+            (None, None, None, 1000),
+            (Some("00000000003E7"), None, None, 1),
+            (None, Some("wecom"), None, 500),
+            (None, Some("wecom"), Some("held"), 100),
+            (None, Some("lark"), Some("held"), 0),
+            // The last of them has nothing to wait for.
+            (None, None, Some("waiting"), 899),
+            (Some("no id at all"), None, None, 0),
+        ] {
+            let wanted = asked(robot, platform, state).unwrap();
+            assert_eq!(wanted.is_everybody(), matched == 1000);
+            assert_eq!(count(wanted), (matched, 1000), "{robot:?} {platform:?} {state:?}");
+        }
+        assert!(matches!(asked(None, Some("telegram"), None), Err(Refusal::Invalid(_))));
+        assert!(matches!(asked(None, None, Some("idle")), Err(Refusal::Invalid(_))));
+    }
+}

@@ -1,0 +1,237 @@
+//! Who shows the admin token is let in; who guesses it is slowed down. One door for the console's sign-in and the API over TCP; the Unix socket has none.
+//!
+//! A try is refused without a look at its token as soon as too many wrong ones came: that alone bounds how many can be tried. So that nobody locks
+//! others out by it:
+//!
+//! - a wrong token that was shown a moment ago teaches nothing and is not counted again: a program with an old token stops nobody;
+//! - each address has a limit of its own;
+//! - all strangers together have one too, but an address from which the right token came lately is no stranger;
+//! - what was counted is forgotten after a minute, and the right token is never counted.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use subtle::ConstantTimeEq;
+
+use super::Refusal;
+use crate::{domain::Secret, telemetry::events};
+
+/// For so long a wrong token is counted.
+const COUNTED: Duration = Duration::from_secs(60);
+
+/// So many different wrong tokens are looked at from one address in that time.
+const OF_ONE: usize = 10;
+
+/// And so many from all strangers together.
+const OF_ALL: usize = 60;
+
+/// For so long an address is known by the right token that came from it.
+const KNOWN: Duration = Duration::from_secs(12 * 3600);
+
+/// So many addresses are known; the one that was silent longest makes room for another.
+const KNOWN_MAX: usize = 64;
+
+/// The door and what was tried at it.
+pub(super) struct Door {
+    token: Secret,
+    hashes: RandomState,
+    tries: Mutex<Tries>,
+}
+
+/// Both in the order of time, and bounded: `wrong` by the limits, `known` by its own.
+#[derive(Default)]
+struct Tries {
+    wrong: VecDeque<Wrong>,
+    known: VecDeque<(IpAddr, Instant)>,
+}
+
+/// A wrong token that was shown.
+struct Wrong {
+    at: Instant,
+    from: IpAddr,
+    hash: u64,
+}
+
+/// What becomes of a try.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Right,
+    /// Wrong, and whether that is news; how many more there may be before the door closes.
+    Wrong {
+        news: bool,
+        left: usize,
+    },
+    /// It was not looked at; after so long one is.
+    Closed(Duration),
+}
+
+impl Door {
+    pub(super) fn new(token: Secret) -> Self {
+        Self { token, hashes: RandomState::new(), tries: Mutex::default() }
+    }
+
+    /// Lets in who shows the token. `place` says to the log where it was shown.
+    pub(super) fn enter(&self, place: &'static str, from: IpAddr, shown: &[u8]) -> Result<(), Refusal> {
+        let from = network(from);
+        match self.outcome(from, shown, Instant::now()) {
+            Outcome::Right => Ok(()),
+            Outcome::Wrong { news, left } => {
+                if news {
+                    events::WrongToken { place, from, last: left == 0 }.emit();
+                }
+                Err(Refusal::Unauthorized)
+            }
+            Outcome::Closed(wait) => Err(Refusal::TooManyTries(wait)),
+        }
+    }
+
+    fn outcome(&self, from: IpAddr, shown: &[u8], now: Instant) -> Outcome {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.forget(now);
+        let hash = self.hashes.hash_one(shown);
+        let (left, wait) = tries.left(from, now);
+        if tries.wrong.iter().any(|wrong| wrong.hash == hash) {
+            return Outcome::Wrong { news: false, left };
+        }
+        if left == 0 {
+            return Outcome::Closed(wait);
+        }
+        if shown.ct_eq(self.token.expose().as_bytes()).into() {
+            tries.know(from, now);
+            return Outcome::Right;
+        }
+        tries.wrong.push_back(Wrong { at: now, from, hash });
+        Outcome::Wrong { news: true, left: left - 1 }
+    }
+}
+
+impl Tries {
+    fn forget(&mut self, now: Instant) {
+        self.wrong.retain(|wrong| now.duration_since(wrong.at) < COUNTED);
+        self.known.retain(|(_, at)| now.duration_since(*at) < KNOWN);
+    }
+
+    /// How many more wrong tokens are looked at from this address; if none, after how long one is.
+    fn left(&self, from: IpAddr, now: Instant) -> (usize, Duration) {
+        let is_known = |address: IpAddr| self.known.iter().any(|(known, _)| *known == address);
+        let within = |limit: usize, counted: Vec<&Wrong>| {
+            let wait = counted.first().map_or(COUNTED, |first| COUNTED.saturating_sub(now.duration_since(first.at)));
+            (limit.saturating_sub(counted.len()), wait)
+        };
+        let of_one = within(OF_ONE, self.wrong.iter().filter(|wrong| wrong.from == from).collect());
+        if is_known(from) {
+            return of_one;
+        }
+        of_one.min(within(OF_ALL, self.wrong.iter().filter(|wrong| !is_known(wrong.from)).collect()))
+    }
+
+    fn know(&mut self, from: IpAddr, now: Instant) {
+        self.known.retain(|(address, _)| *address != from);
+        if self.known.len() == KNOWN_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back((from, now));
+    }
+}
+
+/// Who has one address of IPv6 has a whole network of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door() -> (Door, Instant) {
+        (Door::new(Secret::new("right".to_owned())), Instant::now())
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    /// Shows so many different wrong tokens.
+    fn guess(door: &Door, from: IpAddr, count: usize, at: Instant) {
+        for number in 0..count {
+            let outcome = door.outcome(from, format!("wrong {from} {number} {at:?}").as_bytes(), at);
+            assert!(matches!(outcome, Outcome::Wrong { news: true, .. }), "{number}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn after_ten_wrong_tokens_no_token_is_looked_at_until_the_first_is_forgotten() {
+        let (door, now) = door();
+        guess(&door, address(1), OF_ONE - 1, now);
+        let later = now + Duration::from_secs(20);
+        assert_eq!(door.outcome(address(1), b"the last", later), Outcome::Wrong { news: true, left: 0 });
+        for shown in ["another", "right"] {
+            assert_eq!(door.outcome(address(1), shown.as_bytes(), later), Outcome::Closed(Duration::from_secs(40)));
+        }
+        assert_eq!(door.outcome(address(1), b"right", now + COUNTED), Outcome::Right);
+    }
+
+    #[test]
+    fn a_wrong_token_that_is_shown_again_and_again_closes_nothing() {
+        let (door, now) = door();
+        for number in 0..1000 {
+            let outcome = door.outcome(address(1), b"of last year", now);
+            assert_eq!(outcome, Outcome::Wrong { news: number == 0, left: OF_ONE - 1 });
+        }
+        assert_eq!(door.outcome(address(1), b"right", now), Outcome::Right);
+        guess(&door, address(1), OF_ONE - 1, now);
+        let outcome = door.outcome(address(1), b"of last year", now);
+        assert_eq!(outcome, Outcome::Wrong { news: false, left: 0 }, "it is known to be wrong");
+    }
+
+    #[test]
+    fn the_right_token_is_never_counted() {
+        let (door, now) = door();
+        assert!((0..1000).all(|_| door.outcome(address(1), b"right", now) == Outcome::Right));
+        guess(&door, address(1), OF_ONE, now);
+    }
+
+    #[test]
+    fn one_address_closes_the_door_for_itself_alone_and_many_for_strangers_alone() {
+        let (door, now) = door();
+        assert_eq!(door.outcome(address(200), b"right", now), Outcome::Right);
+        for last in 1..=6 {
+            guess(&door, address(last), OF_ONE, now);
+            assert!(matches!(door.outcome(address(last), b"right", now), Outcome::Closed(_)));
+            assert_eq!(door.outcome(address(200), b"right", now), Outcome::Right);
+        }
+        assert_eq!(door.outcome(address(7), b"right", now), Outcome::Closed(COUNTED), "sixty guesses of strangers");
+        guess(&door, address(200), OF_ONE, now);
+        let after = now + KNOWN;
+        assert_eq!(door.outcome(address(200), b"right", after), Outcome::Right, "everything is forgotten by then");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let (door, now) = door();
+        for last in 0..=255 {
+            door.outcome(address(last), b"right", now);
+        }
+        for (last, number) in (0..=255).flat_map(|last| (0..20).map(move |number| (last, number))) {
+            door.outcome(address(last), format!("{last} {number}").as_bytes(), now);
+        }
+        let tries = door.tries.lock().unwrap();
+        assert_eq!((tries.known.len(), tries.wrong.len()), (KNOWN_MAX, KNOWN_MAX * OF_ONE + OF_ALL));
+    }
+
+    #[test]
+    fn an_address_of_version_6_is_its_network_and_a_mapped_one_is_that_of_version_4() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+    }
+}
