@@ -23,7 +23,9 @@ fn all_refuse(home: &Home, code: i32, says: &str) {
     // The daemon comes last: it would go on trying, if this was taken for what time alone may mend.
     for arguments in [&["check"][..], &publish, &["dead", "list"], &["run"]] {
         let output = home.cli(arguments, "");
-        let sentence = sentence(&output);
+        // The check says each finding in its list.
+        let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let sentence = format!("{listed}{}", sentence(&output));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {sentence}");
         assert!(sentence.contains(says), "{arguments:?}: {says:?} is not in: {sentence}");
         assert!(!sentence.contains("guest"), "{sentence}");
