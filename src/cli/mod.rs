@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    match perform(cli) {
+    match perform(cli).and_then(|()| screen::printed()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             complain(&failure);
@@ -70,14 +70,15 @@ fn keep_memory_private() {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
 fn complain(failure: &Failure) {
-    eprintln!("roomcast: {failure}");
+    screen::note(&format!("roomcast: {failure}"));
 }
 
 fn perform(cli: Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut script);
+        screen::print(String::from_utf8_lossy(&script).trim_end());
         return Ok(());
     }
     keep_memory_private();
@@ -127,6 +128,8 @@ fn broker_failure(error: &BrokerError) -> Failure {
         | BrokerError::Refused { .. }
         | BrokerError::Permission { .. }
         | BrokerError::Missing { .. }
+        | BrokerError::NoDeadQueue { .. }
+        | BrokerError::NotRedriven
         | BrokerError::Locked { .. } => Failure::Unavailable(message),
     }
 }
