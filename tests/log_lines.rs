@@ -1,5 +1,10 @@
 //! The operators' list of log lines (`docs/EVENTS.md`) and the code say the same: every line of the levels ERROR, WARN and INFO, and its fields.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a rule that is broken fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a rule that is broken fails by panicking"
+)]
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! Dead letters for the admin API: looks at them and acts on them, one request at a time, on a connection that is opened for the request.
+//! Dead letters for the admin API: looks at them, one request at a time, and acts on them, each on a connection that is opened for the request.
 //!
 //! Owns what is asked for and answered; what a letter is, and that none is lost, is the broker room's. The command line works on the same pieces
 //! without a daemon.
@@ -68,7 +68,7 @@ pub struct Letters(Arc<Inner>);
 
 struct Inner {
     settings: LettersSettings,
-    /// Two at a time would each see half.
+    /// Two looks at a time would only wait for each other, with a connection each.
     turn: Mutex<()>,
 }
 
@@ -146,7 +146,7 @@ impl Letters {
         }
         let limit = request.limit.unwrap_or(ACT).min(ACT_MAX);
         let filter = self.filter(&request.which, &request.ids)?;
-        let _turn = self.0.turn.lock().await;
+        let turn = self.0.turn.lock().await;
         let queues = self.open().await?;
         let (mut selection, mut matched, mut chosen) = (Selection::default(), 0, Summary::usual());
         let look = |letter: DeadLetter| {
@@ -166,6 +166,8 @@ impl Letters {
         }
         let acting =
             Acting { act, per_second: rate(request.per_second, selection.count())?, stop: &self.0.settings.stop };
+        // An act may take minutes. It lets others look meanwhile, and whoever acts on the same letters finds them gone.
+        drop(turn);
         let mut acted = Summary::usual();
         let done = queues.act(&acting, selection, |letter| acted.add(letter)).await?;
         queues.close().await?;

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -13,7 +14,10 @@ use crate::support::{
     emulator::Emulator,
     letters::Letter,
     publisher::Publisher,
+    until,
 };
+
+const SOON: Duration = Duration::from_secs(30);
 
 async fn post(home: &Home, path: &str, body: Value) -> (u16, String) {
     call(&home.path("admin.sock"), "POST", path, &body).await
@@ -63,6 +67,27 @@ async fn a_letter_whose_subscription_was_removed_is_not_advised_to_be_redriven()
     assert!(with_daemon.contains("was removed") && with_daemon.ends_with("discard"), "{with_daemon}");
     daemon.terminate();
     assert_eq!(advised(&show()), with_daemon, "the store says the same");
+}
+
+#[tokio::test]
+async fn a_redrive_that_takes_its_time_lets_others_look() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let letters: Vec<_> = (0..90).map(|number| Letter::number(number, &"07".repeat(16))).collect();
+    publisher.bury(&letters).await;
+    let redriving = post(&home, "/v1/dead/redrive", json!({"all": true, "per_second": 1}));
+    let looking = async {
+        until("the redrive is under way", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 > 0 })
+            .await;
+        call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await
+    };
+    // The letters are held for 20 s at a time; all of them take a minute and a half.
+    tokio::select! {
+        (status, text) = looking => assert!(status == 200 && text.contains("\"letters\""), "{status} {text}"),
+        (status, text) = redriving => panic!("it was over first: {status} {text}"),
+    }
 }
 
 #[tokio::test]
