@@ -1,10 +1,11 @@
-//! Dead letters for the admin API: looks at them and acts on them, one request at a time, on a connection that is opened for the request.
+//! Dead letters for the admin API: looks at them, one request at a time, and acts on them, each on a connection that is opened for the request.
 //!
 //! Owns what is asked for and answered; what a letter is, and that none is lost, is the broker room's. The command line works on the same pieces
 //! without a daemon.
 
 mod filter;
 mod render;
+mod subscriber;
 mod summary;
 mod view;
 
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     filter::dead_filter,
     render::render,
+    subscriber::Subscriber,
     summary::{Newest, Summary, Trait},
     view::{rfc3339, view, whole},
 };
@@ -24,7 +26,9 @@ use super::{
     wire::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, SummaryRow},
 };
 use crate::{
-    broker::{Act, Acting, Address, BrokerError, DeadLetter, DeadQueues, Filter, Looked, Selection, Topology},
+    broker::{
+        Act, Acting, Address, BrokerError, DeadLetter, DeadQueue, DeadQueues, Filter, Looked, Selection, Topology,
+    },
     clock::Clock,
     fanout::Decoder,
 };
@@ -64,7 +68,7 @@ pub struct Letters(Arc<Inner>);
 
 struct Inner {
     settings: LettersSettings,
-    /// Two at a time would each see half.
+    /// Two looks at a time would only wait for each other, with a connection each.
     turn: Mutex<()>,
 }
 
@@ -114,12 +118,8 @@ impl Letters {
         let (decoder, clock) = (self.0.settings.decoder.clone(), self.0.settings.clock.clone());
         let desk = desk.clone();
         let detail = tokio::task::spawn_blocking(move || {
-            let known = letter.subscription.and_then(|id| desk.store.show(id).ok());
-            let rendered = render(&letter, &decoder, known.as_ref(), clock.now());
-            let note = known
-                .is_none()
-                .then(|| "the subscription does not exist any more: redriving drops the letter".to_owned());
-            shown(&letter, rendered, note)
+            let subscriber = Subscriber::of(&letter, &desk.store);
+            shown(&letter, render(&letter, &decoder, subscriber.known(), clock.now()), &subscriber)
         });
         detail
             .await
@@ -141,9 +141,12 @@ impl Letters {
         if request.ids.len() > IDS_MAX {
             return Err(Refusal::Invalid(format!("ids: it names more than {IDS_MAX} letters")));
         }
-        let limit = request.limit.unwrap_or(ACT).clamp(1, ACT_MAX);
+        if request.limit == Some(0) {
+            return Err(Refusal::Invalid("limit must be at least 1".to_owned()));
+        }
+        let limit = request.limit.unwrap_or(ACT).min(ACT_MAX);
         let filter = self.filter(&request.which, &request.ids)?;
-        let _turn = self.0.turn.lock().await;
+        let turn = self.0.turn.lock().await;
         let queues = self.open().await?;
         let (mut selection, mut matched, mut chosen) = (Selection::default(), 0, Summary::usual());
         let look = |letter: DeadLetter| {
@@ -163,6 +166,8 @@ impl Letters {
         }
         let acting =
             Acting { act, per_second: rate(request.per_second, selection.count())?, stop: &self.0.settings.stop };
+        // An act may take minutes. It lets others look meanwhile, and whoever acts on the same letters finds them gone.
+        drop(turn);
         let mut acted = Summary::usual();
         let done = queues.act(&acting, selection, |letter| acted.add(letter)).await?;
         queues.close().await?;
@@ -194,19 +199,33 @@ impl Letters {
 
 /// A letter with what a platform would be sent.
 #[must_use]
-pub fn shown(letter: &DeadLetter, rendered: Result<serde_json::Value, String>, note: Option<String>) -> LetterDetail {
+pub fn shown(
+    letter: &DeadLetter,
+    rendered: Result<serde_json::Value, String>,
+    subscriber: &Subscriber,
+) -> LetterDetail {
     let (rendered, why) = match rendered {
         Ok(rendered) => (Some(rendered), None),
         Err(why) => (None, Some(why)),
     };
-    LetterDetail { rendered, rendered_note: why.or(note), ..whole(letter) }
+    let mut detail = LetterDetail { rendered, rendered_note: why.or_else(|| subscriber.note()), ..whole(letter) };
+    if let Some(advice) = subscriber.advice() {
+        advice.clone_into(&mut detail.letter.advice);
+    }
+    detail
 }
 
 /// The rows of a summary as lines for people: how many, of what.
 #[must_use]
 pub fn counted(row: &SummaryRow) -> String {
-    let values: Vec<_> = row.values.values().map(|value| value.as_str().unwrap_or("event")).collect();
-    format!("{:>7}  {}", row.count, values.join(" "))
+    format!("{:>7}  {}", row.count, in_common(row).join(" "))
+}
+
+/// What the letters of a row have in common, for people.
+#[must_use]
+pub fn in_common(row: &SummaryRow) -> Vec<&str> {
+    let none = |of: &str| if of == Trait::Platform.as_str() { DeadQueue::Event.as_str() } else { "-" };
+    row.values.iter().map(|(of, value)| value.as_str().unwrap_or_else(|| none(of))).collect()
 }
 
 fn limit(query: &DeadQuery) -> usize {
@@ -235,5 +254,21 @@ impl From<BrokerError> for Refusal {
     fn from(error: BrokerError) -> Self {
         tracing::warn!(error = &error as &dyn std::error::Error, "the broker failed a request for dead letters");
         Self::Unavailable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_letters_have_nothing_of_a_kind_in_common_that_is_said_as_the_filters_have_it() {
+        let row = |values: &str| serde_json::from_str(&format!(r#"{{"values": {values}, "count": 7}}"#)).unwrap();
+        for (values, said) in [
+            (r#"{"platform": "lark", "reason": "refused", "code": "9499"}"#, "      7  lark refused 9499"),
+            (r#"{"platform": null, "reason": "poison", "code": null}"#, "      7  event poison -"),
+        ] {
+            assert_eq!(counted(&row(values)), said);
+        }
     }
 }

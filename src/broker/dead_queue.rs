@@ -266,7 +266,7 @@ impl DeadQueues {
         let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
         let confirms = walk.channel.confirm_select(ConfirmSelectOptions::default()).await;
         confirms.map_err(|error| while_connecting(&self.at, &error))?;
-        let (mut acked, mut early) = (0, false);
+        let (mut acked, mut early, done_before) = (0, false, rhythm.done);
         loop {
             let (mut picked, mut again) = (Vec::new(), Vec::new());
             let pick = |delivery: Delivery| {
@@ -283,7 +283,7 @@ impl DeadQueues {
             for batch in picked.chunks(rhythm.batch()) {
                 early = early
                     || acting.stop.is_cancelled()
-                    || began.elapsed() + rhythm.wait() > HOLD_MAX
+                    || is_held_too_long(rhythm.done > done_before, began.elapsed(), rhythm.wait())
                     || !rhythm.rest(acting.stop).await;
                 if early {
                     batch.iter().for_each(|(_, letter)| chosen.put(letter));
@@ -329,7 +329,7 @@ impl DeadQueues {
             let confirmation = confirmation.map_err(lost)?;
             // One refused or returned copy condemns its batch: nothing of it is acked, and all of it stays dead.
             if !confirmation.is_ack() || confirmation.take_message().is_some() {
-                return Err(BrokerError::Missing { what: "the queue a redriven letter belongs to".to_owned() });
+                return Err(BrokerError::NotRedriven);
             }
         }
         Ok(())
@@ -367,6 +367,12 @@ impl DeadQueues {
     }
 }
 
+/// Whether letters go back that were held so long and would have to wait for so long. Not before one of them was acted on: where the first
+/// that is meant lies far behind, every walk takes long to reach it, and none would ever act.
+fn is_held_too_long(has_acted: bool, held: Duration, wait: Duration) -> bool {
+    has_acted && held + wait > HOLD_MAX
+}
+
 /// Spreads an act over time.
 struct Rhythm {
     per_second: Option<f64>,
@@ -395,5 +401,23 @@ impl Rhythm {
             return !stop.is_cancelled();
         }
         stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_not_held_for_long_but_each_walk_acts_at_least_once() {
+        let second = Duration::from_secs(1);
+        for (what, has_acted, held, wait, too_long) in [
+            ("just begun", true, second, second, false),
+            ("held long", true, HOLD_MAX + second, Duration::ZERO, true),
+            ("the next has to wait long", true, second, HOLD_MAX, true),
+            ("the first was far behind", false, HOLD_MAX * 10, Duration::ZERO, false),
+        ] {
+            assert_eq!(is_held_too_long(has_acted, held, wait), too_long, "{what}");
+        }
     }
 }

@@ -197,7 +197,10 @@ pub(super) async fn close(channel: &Channel, at: &str) -> Result<(), BrokerError
 /// A queue that is too busy to answer in time, because it takes a hundred thousand letters back, is said to have neither (RabbitMQ 3.10). So an empty
 /// one is asked for a letter; if it has one, it goes back, and the queue is asked again.
 pub(super) async fn depth(connection: &Connection, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
-    let failed = |error: lapin::Error| while_declaring(at, &format!("queue {queue}"), &error);
+    let failed = |error: lapin::Error| match while_declaring(at, &format!("queue {queue}"), &error) {
+        BrokerError::Missing { .. } => BrokerError::NoDeadQueue { queue: queue.to_owned() },
+        other => other,
+    };
     loop {
         let channel = declare::open(connection, at).await?;
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };

@@ -71,6 +71,19 @@ pub enum BrokerError {
         /// The exchange or queue.
         what: String,
     },
+    /// There are no dead queues under this prefix.
+    #[error(
+        "there is no queue {queue} on the broker: the daemon makes it at its first start; is broker.prefix the daemon's?"
+    )]
+    NoDeadQueue {
+        /// The queue.
+        queue: String,
+    },
+    /// A letter's copy was returned or refused.
+    #[error(
+        "the broker did not take a redriven letter: the queue it goes to is missing or full (`roomcast check` names a missing one); it is still a dead letter"
+    )]
+    NotRedriven,
     /// Another daemon works under the same prefix.
     #[error(
         "another roomcast daemon is connected under this prefix (it holds the queue {queue}): stop it, or set broker.prefix"

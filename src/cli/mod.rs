@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    match catch_unwind(AssertUnwindSafe(|| perform(cli))) {
+    match catch_unwind(AssertUnwindSafe(|| perform(cli).and_then(|()| screen::printed()))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             complain(&failure);
@@ -83,7 +83,9 @@ fn complain(failure: &Failure) {
 
 fn perform(cli: Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut script);
+        screen::print(String::from_utf8_lossy(&script).trim_end());
         return Ok(());
     }
     keep_memory_private();
@@ -136,6 +138,8 @@ fn broker_failure(error: &BrokerError) -> Failure {
         | BrokerError::Refused { .. }
         | BrokerError::Permission { .. }
         | BrokerError::Missing { .. }
+        | BrokerError::NoDeadQueue { .. }
+        | BrokerError::NotRedriven
         | BrokerError::Locked { .. } => Failure::Unavailable(message),
     }
 }

@@ -1,6 +1,9 @@
 //! What people and programs read: lines, tables, JSON. The only place that prints to standard output.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    sync::OnceLock,
+};
 
 use comfy_table::{ContentArrangement, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,11 +11,24 @@ use serde::Serialize;
 
 use super::exit::Failure;
 
-/// Prints a line. A reader who has gone away (`| head`) is no reason to fail. What others have written cannot command a terminal; a program gets
-/// it as it is.
+/// Why a line could not be printed.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Prints a line. A reader who has gone away (`| head`) is no reason to fail; whatever else goes wrong, [`printed`] says at the end. What others
+/// have written cannot command a terminal; a program gets it as it is.
 pub(super) fn print(line: &str) {
     let mut out = io::stdout().lock();
-    let _ = if out.is_terminal() { writeln!(out, "{}", harmless(line)) } else { writeln!(out, "{line}") };
+    let done = if out.is_terminal() { writeln!(out, "{}", harmless(line)) } else { writeln!(out, "{line}") };
+    if let Err(error) = done.and_then(|()| out.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error.to_string());
+    }
+}
+
+/// Whether everything was printed: who reads half a list must not take it for all.
+pub(super) fn printed() -> Result<(), Failure> {
+    LOST.get().map_or(Ok(()), |why| Err(Failure::Unavailable(format!("not everything could be printed: {why}"))))
 }
 
 /// A text of others as a terminal may show it, with its lines and tabs.

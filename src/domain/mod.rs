@@ -34,7 +34,7 @@ pub use platform::{Platform, UnknownPlatform};
 pub use published::{NOT_BEFORE, Published};
 pub use quiet::{QuietHours, UnreadableQuietHours};
 pub use receipt::{DeliveryReceipt, Ending, RECEIPT, Receipts, UnreadableReceipt, receipt_asked};
-pub use robot::RobotId;
+pub use robot::{RobotId, UnreadableRobotId};
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
 pub use span::duration;

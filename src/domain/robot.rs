@@ -7,6 +7,11 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RobotId([u8; 16]);
 
+/// The text names no robot.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a robot id: it has 32 hexadecimal digits")]
+pub struct UnreadableRobotId(pub String);
+
 impl RobotId {
     /// From the bytes of the keyed hash.
     #[must_use]
@@ -29,11 +34,11 @@ impl fmt::Display for RobotId {
 }
 
 impl FromStr for RobotId {
-    type Err = hex::FromHexError;
+    type Err = UnreadableRobotId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes)?;
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| UnreadableRobotId(text.to_owned()))?;
         Ok(Self(bytes))
     }
 }
@@ -46,6 +51,7 @@ mod tests {
     fn a_robot_is_read_back_from_its_text() {
         let robot = RobotId::from_bytes(*b"0123456789abcdef");
         assert_eq!(robot.to_string().parse(), Ok(robot));
-        assert!("zz".parse::<RobotId>().is_err());
+        let says = "abc".parse::<RobotId>().unwrap_err().to_string();
+        assert_eq!(says, "\"abc\" is not a robot id: it has 32 hexadecimal digits");
     }
 }

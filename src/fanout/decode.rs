@@ -145,10 +145,14 @@ fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
     serde_json::from_slice(body).map_err(|_| {
         let mut reader = serde_json::Deserializer::from_slice(body);
         let detail = match serde_path_to_error::deserialize::<_, EventWire>(&mut reader) {
-            Err(mistake) if mistake.path().iter().len() > 0 => {
-                format!("at {}: {}", mistake.path(), mistake.inner())
+            Err(mistake) => {
+                // Where the body ends too early, the last step is not known.
+                let path = mistake.path().to_string();
+                match path.trim_end_matches('?').trim_end_matches('.') {
+                    "" => mistake.inner().to_string(),
+                    path => format!("at {path}: {}", mistake.inner()),
+                }
             }
-            Err(mistake) => mistake.inner().to_string(),
             // The first value is an event, so the mistake is what follows it.
             Ok(_) => reader.end().err().map_or_else(String::new, |mistake| mistake.to_string()),
         };
@@ -283,6 +287,7 @@ mod tests {
             let undecodable = decode(body).unwrap_err();
             assert_eq!(undecodable.code, code, "{body}: {undecodable:?}");
             assert!(undecodable.detail.contains(says), "{body}: {undecodable:?}");
+            assert!(!undecodable.detail.contains('?'), "{body}: {undecodable:?}");
         }
         assert_eq!(decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000))).unwrap_err().code, "size");
         assert_eq!(decode_from("", r#"{"message":"x"}"#).unwrap_err().code, "topic");

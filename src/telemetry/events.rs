@@ -77,7 +77,7 @@ impl EventExpanded<'_> {
         telemetry.trace(|traces| traces.expanded(self));
         telemetry.event_decode_seconds.observe(self.decoded.since(self.received).as_secs_f64());
         telemetry.event_expand_seconds.observe(self.expanded.since(self.decoded).as_secs_f64());
-        tracing::debug!(event.id = %self.event.id, event.topic = %self.event.topic, deliveries = self.deliveries, "an event is expanded");
+        tracing::debug!(event.id = self.event.id.as_str(), event.topic = %self.event.topic, deliveries = self.deliveries, "an event is expanded");
     }
 }
 
@@ -109,7 +109,7 @@ impl DeliveryFiltered<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.deliveries_filtered.inc();
-        tracing::debug!(event.id = %self.event, subscription.id = %self.subscription, why = %self.why, "the subscription does not want the event");
+        tracing::debug!(event.id = self.event.as_str(), subscription.id = %self.subscription, why = %self.why, "the subscription does not want the event");
     }
 }
 
@@ -148,14 +148,14 @@ impl DeliverySettled<'_> {
                 return;
             }
             Settlement::Dropped => {
-                tracing::info!(subscription.id = %self.delivery.subscription, event.id = %self.delivery.event.id, "a delivery was dropped: its subscription is gone or paused");
+                tracing::info!(subscription.id = %self.delivery.subscription, event.id = self.delivery.event.id.as_str(), "a delivery was dropped: its subscription is gone or paused");
                 return;
             }
             Settlement::Deferred { .. } | Settlement::Retried { .. } => (),
         }
         tracing::debug!(
             platform,
-            event.id = %self.delivery.event.id,
+            event.id = self.delivery.event.id.as_str(),
             subscription.id = %self.delivery.subscription,
             delivery.attempts = self.delivery.attempts,
             outcome,
@@ -166,7 +166,7 @@ impl DeliverySettled<'_> {
     fn log_dead(&self, reason: DeadReason, code: &str, detail: &str) {
         tracing::warn!(
             platform = self.delivery.platform.as_str(),
-            event.id = %self.delivery.event.id,
+            event.id = self.delivery.event.id.as_str(),
             event.topic = %self.delivery.event.topic,
             subscription.id = %self.delivery.subscription,
             robot.id = %self.delivery.robot,

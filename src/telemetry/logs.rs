@@ -64,3 +64,48 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=error") };
     EnvFilter::try_new(directives).map_err(|source| LogError::Level { level: level.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Mutex, PoisonError},
+    };
+
+    use super::*;
+    use crate::{
+        domain::{EventId, Platform, SubscriptionId, Unwanted},
+        telemetry::{Telemetry, events::DeliveryFiltered},
+    };
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_name_of_an_event_begins_no_line_of_the_log_and_commands_no_terminal() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        let event = EventId::new("e-1\nWARN a delivery is given up\u{1b}[2J");
+        let subscription = SubscriptionId::from_bytes([1; 16]);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            DeliveryFiltered { event: &event, subscription, why: Unwanted::Platform(Platform::Lark) }
+                .emit(&Telemetry::new());
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!include_str!("events.rs").contains("event.id = %"), "none of the lines has the name as it is");
+        assert!(text.contains("event.id=\"e-1\\nWARN") && !text.contains('\u{1b}'), "{text}");
+    }
+}

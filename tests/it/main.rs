@@ -15,6 +15,7 @@ mod console;
 mod console_guard;
 mod crash;
 mod dead;
+mod dead_asked;
 mod dead_count;
 mod dead_letters;
 mod dead_many;

@@ -55,7 +55,9 @@ impl DeadQuery {
     /// Whether it names anything that a letter has to be.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        Self { limit: None, after: None, by: None, ..self.clone() } == Self::default()
+        // Every event has the empty text in it, so who asks for that, as a script with an empty variable does, has named nothing.
+        let text = self.text.clone().filter(|text| !text.is_empty());
+        Self { text, limit: None, after: None, by: None, ..self.clone() } == Self::default()
     }
 }
 
@@ -205,4 +207,20 @@ pub struct DeadOutcome {
     pub rows: Vec<SummaryRow>,
     /// How many more somebody else held at the time; they were left alone.
     pub missed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_letter_has_names_none() {
+        let query = |text: &str| serde_json::from_str::<DeadQuery>(text).unwrap();
+        for everything in ["{}", r#"{"text": ""}"#, r#"{"limit": 5, "by": "reason", "text": ""}"#] {
+            assert!(query(everything).is_everything(), "{everything}");
+        }
+        for some in [r#"{"text": "db-1"}"#, r#"{"text": "", "topic": "ops"}"#, r#"{"code": ""}"#] {
+            assert!(!query(some).is_everything(), "{some}");
+        }
+    }
 }

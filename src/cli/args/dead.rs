@@ -14,7 +14,7 @@ pub(in crate::cli) enum Dead {
         #[arg(long, value_name = "TRAITS")]
         by: Option<String>,
         /// At most so many [default: 50; as JSON all, the oldest of each queue first]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
         /// As JSON, one object a line
         #[arg(long)]
@@ -23,6 +23,7 @@ pub(in crate::cli) enum Dead {
     /// Show one dead letter: what to do about it, its history, and what the platform would be sent
     Show {
         /// Its id
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         id: String,
         /// As JSON
         #[arg(long)]
@@ -37,7 +38,7 @@ pub(in crate::cli) enum Dead {
         #[arg(long)]
         all: bool,
         /// At most so many, the oldest of each queue first
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
         /// Only say what would be redriven
         #[arg(long)]
@@ -55,7 +56,7 @@ pub(in crate::cli) enum Dead {
         #[arg(long)]
         all: bool,
         /// At most so many, the oldest of each queue first
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
         /// Do not ask
         #[arg(long, short)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Looking;
 use crate::{
     admin::{
-        letters::{Newest, Summary, Trait, view},
+        letters::{Newest, Summary, Trait, in_common, view},
         wire::{LetterView, SummaryRow},
     },
     broker::{DeadLetter, Looked},
@@ -121,8 +121,7 @@ fn row(letter: LetterView) -> [String; 10] {
 }
 
 fn cells(row: SummaryRow) -> Vec<String> {
-    let none = |value: &serde_json::Value| value.as_str().map_or_else(|| "-".to_owned(), str::to_owned);
-    let mut cells: Vec<_> = row.values.values().map(none).collect();
+    let mut cells: Vec<_> = in_common(&row).into_iter().map(str::to_owned).collect();
     let age = |at: Option<String>| age(at.as_deref(), Timestamp::now());
     cells.extend([row.count.to_string(), age(row.oldest), age(row.newest)]);
     cells

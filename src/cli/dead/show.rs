@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Looking, list::age};
 use crate::{
     admin::{
-        letters::{render, shown},
+        letters::{Subscriber, render, shown},
         wire::{LetterDetail, SubscriptionView},
     },
     app,
@@ -20,7 +20,6 @@ use crate::{
     clock::Clock,
     config::Config,
     fanout::Shelf,
-    store::StoreError,
 };
 
 pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), Failure> {
@@ -54,24 +53,14 @@ async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Opti
     let mut found = None;
     Looking::begin(config, &which).await?.look(|letter| found = Some(letter)).await?;
     let letter = found.ok_or_else(|| Failure::No(format!("there is no dead letter {id}")))?;
-    let (mut shelf, mut known, mut note) = (Shelf::default(), None, None);
-    if let Some(id) = letter.subscription {
-        match offline::open_store(config) {
-            Ok(store) => {
-                shelf = store.templates();
-                match store.show(id) {
-                    Ok(summary) => known = Some(summary),
-                    Err(StoreError::NoSuchSubscription { .. }) => {
-                        note = Some("the subscription does not exist any more: redriving drops the letter".to_owned());
-                    }
-                    Err(error) => note = Some(format!("without the subscription's keyword and mentions: {error}")),
-                }
-            }
-            Err(failure) => note = Some(format!("without the subscription's keyword and mentions: {failure}")),
-        }
-    }
-    let rendered = render(&letter, &app::decoder(config, shelf), known.as_ref(), Clock::System.now());
-    Ok((shown(&letter, rendered, note), known.and_then(|known| known.name)))
+    let (shelf, subscriber) = match letter.subscription.map(|_| offline::open_store(config)) {
+        Some(Ok(store)) => (store.templates(), Subscriber::of(&letter, &store)),
+        Some(Err(failure)) => (Shelf::default(), Subscriber::Unknown(failure.to_string())),
+        None => (Shelf::default(), Subscriber::Nobody),
+    };
+    let rendered = render(&letter, &app::decoder(config, shelf), subscriber.known(), Clock::System.now());
+    let name = subscriber.known().and_then(|known| known.name.clone());
+    Ok((shown(&letter, rendered, &subscriber), name))
 }
 
 /// A letter in words: what to do first, then what happened, then what was said.
@@ -121,14 +110,19 @@ fn facts(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> Vec<Strin
         ("part", view.part.clone().unwrap_or_else(|| "all of it".to_owned())),
     ]
     .into_iter()
-    .map(|(what, value)| format!("{what:<13} {value}").trim_end().to_owned())
+    .map(|(what, value)| fact(what, &value))
     .collect();
-    lines.extend(detail.published_at.iter().map(|sent| format!("{:<13} {sent}", "published")));
+    lines.extend(detail.published_at.iter().map(|sent| fact("published", sent)));
     lines.extend(detail.headers.iter().map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("{:<13} {name}: {value}", "header")
+        fact("header", &format!("{name}: {value}"))
     }));
     lines
+}
+
+/// One line: nobody's name for an event or a header begins another, which would say what to do.
+fn fact(what: &str, value: &str) -> String {
+    format!("{what:<13} {}", value.replace(['\n', '\r', '\u{2028}', '\u{2029}'], "·")).trim_end().to_owned()
 }
 
 fn message(detail: &LetterDetail) -> Vec<String> {
@@ -151,4 +145,16 @@ fn message(detail: &LetterDetail) -> Vec<String> {
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_publisher_named_takes_up_one_line_and_begins_none() {
+        assert_eq!(fact("event", "e-1\nwhat to do    discard all"), "event         e-1·what to do    discard all");
+        assert_eq!(fact("header", "a\r\u{2028}b: c\u{2029}"), "header        a··b: c·");
+        assert_eq!(fact("code", ""), "code");
+    }
 }

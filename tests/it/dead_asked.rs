@@ -1,0 +1,128 @@
+//! What is asked of dead letters in a hurry, or by a script: what names none acts on none, and what cannot be done or written is said, with its exit code.
+
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker,
+    daemon::{Home, call},
+    emulator::Emulator,
+    letters::Letter,
+    publisher::Publisher,
+    until,
+};
+
+const SOON: Duration = Duration::from_secs(30);
+
+async fn post(home: &Home, path: &str, body: Value) -> (u16, String) {
+    call(&home.path("admin.sock"), "POST", path, &body).await
+}
+
+#[tokio::test]
+async fn who_names_no_letters_and_does_not_say_all_acts_on_none() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let letters: Vec<_> = (0..3).map(|number| Letter::number(number, &"07".repeat(16))).collect();
+    publisher.bury(&letters).await;
+    // As a script does whose variable is empty.
+    for act in [&["dead", "discard", "--yes", "--text", ""][..], &["dead", "redrive", "--text", ""]] {
+        let says = home.fails(act, "", 64);
+        assert!(says.contains("which dead letters?") && says.contains("--all"), "{says}");
+    }
+    for act in [&["dead", "discard", "--yes", "--all", "--limit", "0"][..], &["dead", "list", "--limit", "0"]] {
+        let says = home.fails(act, "", 64);
+        assert!(says.contains("--limit"), "{says}");
+    }
+    for (body, says) in [
+        (json!({"which": {"text": ""}}), "which dead letters?"),
+        (json!({"all": true, "limit": 0}), "limit must be at least 1"),
+    ] {
+        let (status, answer) = post(&home, "/v1/dead/discard", body).await;
+        assert!(status == 400 && answer.contains(says), "{status} {answer}");
+    }
+    assert_eq!(publisher.drain("dead.wecom").await.len(), 3, "all of them are still there");
+}
+
+#[tokio::test]
+async fn a_letter_whose_subscription_was_removed_is_not_advised_to_be_redriven() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let letter = Letter::number(1, &subscription);
+    let show = || home.ok(&["dead", "show", &letter.id], "");
+    let advised = |shown: &str| shown.lines().nth(1).unwrap().to_owned();
+    publisher.bury(std::slice::from_ref(&letter)).await;
+    assert!(advised(&show()).ends_with("redrive"), "{}", show());
+    home.ok(&["subscription", "remove", &subscription], "");
+    let with_daemon = advised(&show());
+    assert!(with_daemon.contains("was removed") && with_daemon.ends_with("discard"), "{with_daemon}");
+    daemon.terminate();
+    assert_eq!(advised(&show()), with_daemon, "the store says the same");
+}
+
+#[tokio::test]
+async fn a_redrive_that_takes_its_time_lets_others_look() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let letters: Vec<_> = (0..90).map(|number| Letter::number(number, &"07".repeat(16))).collect();
+    publisher.bury(&letters).await;
+    let redriving = post(&home, "/v1/dead/redrive", json!({"all": true, "per_second": 1}));
+    let looking = async {
+        until("the redrive is under way", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 > 0 })
+            .await;
+        call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await
+    };
+    // The letters are held for 20 s at a time; all of them take a minute and a half.
+    tokio::select! {
+        (status, text) = looking => assert!(status == 200 && text.contains("\"letters\""), "{status} {text}"),
+        (status, text) = redriving => panic!("it was over first: {status} {text}"),
+    }
+}
+
+#[tokio::test]
+async fn who_looks_before_there_was_a_daemon_is_told_so() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    for looking in [&["dead", "list"][..], &["dead", "show", "x"], &["dead", "redrive", "--all"], &["dead", "export"]] {
+        let says = home.fails(looking, "", 69);
+        assert!(says.contains(&format!("{}.dead.dingtalk", home.prefix)) && says.contains("first start"), "{says}");
+        assert!(says.contains("broker.prefix") && !says.contains("broker.declare"), "{says}");
+    }
+    assert!(home.fails(&["dead", "list", "--robot", "team-a"], "", 64).contains("\"team-a\" is not a robot id"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_no_answer_and_a_reader_who_leaves_is_no_fault() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, "http://127.0.0.1:9", "");
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
+        command.args(arguments).arg("--config").arg(home.path("roomcast.toml")).env_clear().stderr(Stdio::piped());
+        command
+    };
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let full = command(&["topology"]).stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+    let says = String::from_utf8_lossy(&full.stderr);
+    assert!(full.status.code() == Some(69) && says.contains("No space left"), "{full:?}");
+    for arguments in [&["completions", "bash"][..], &["topology"]] {
+        let left = command(arguments).stdout(gone()).output().unwrap();
+        assert!(left.status.success() && left.stderr.is_empty(), "{arguments:?}: {left:?}");
+    }
+    let unheard = command(&["dead", "redrive"]).stdout(Stdio::null()).stderr(gone()).status().unwrap();
+    assert_eq!(unheard.code(), Some(64), "it is said to nobody, and the exit code is what it would be");
+}
