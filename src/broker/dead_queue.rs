@@ -56,6 +56,7 @@ pub struct DeadQueues {
     topology: Arc<Topology>,
     at: String,
     confirm_timeout: Duration,
+    waiting: Box<dyn Fn() + Send + Sync>,
 }
 
 /// What a look came to.
@@ -165,7 +166,12 @@ impl DeadQueues {
         confirm_timeout: Duration,
     ) -> Result<Self, BrokerError> {
         let connection = address.connect("roomcast dead").await?;
-        Ok(Self { connection, topology, at: address.shown()?, confirm_timeout })
+        Ok(Self { connection, topology, at: address.shown()?, confirm_timeout, waiting: Box::new(|| ()) })
+    }
+
+    /// Is told whenever others are at a queue, and it takes them long.
+    pub fn say_when_waiting(&mut self, waiting: impl Fn() + Send + Sync + 'static) {
+        self.waiting = Box::new(waiting);
     }
 
     /// Says goodbye to the broker.
@@ -188,7 +194,7 @@ impl DeadQueues {
         let mut looked = Looked::default();
         for queue in queues {
             let (name, lock) = (self.name(*queue), self.topology.dead_lock_queue());
-            let walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
+            let walk = Walk::begin(&self.connection, &self.at, &name, &lock, &*self.waiting).await?;
             self.look_along(walk, *queue, &mut looked, &mut seen).await?;
         }
         Ok(looked)
@@ -221,7 +227,7 @@ impl DeadQueues {
             seen(self.read(queue, delivery));
         };
         while walk.fill(&mut each).await? {}
-        looked.missed += walk.end(&self.connection).await?;
+        looked.missed += walk.end(&self.connection, 0).await?;
         Ok(())
     }
 
@@ -263,7 +269,7 @@ impl DeadQueues {
     ) -> Result<Pass, BrokerError> {
         let (name, lock) = (self.name(queue), self.topology.dead_lock_queue());
         let began = Instant::now();
-        let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock).await?;
+        let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock, &*self.waiting).await?;
         let confirms = walk.channel.confirm_select(ConfirmSelectOptions::default()).await;
         confirms.map_err(|error| while_connecting(&self.at, &error))?;
         let (mut acked, mut early, done_before) = (0, false, rhythm.done);
@@ -303,7 +309,7 @@ impl DeadQueues {
                 break;
             }
         }
-        let missed = walk.end(&self.connection).await?;
+        let missed = walk.end(&self.connection, acked).await?;
         Ok(Pass { acked, early, missed })
     }
 

@@ -40,6 +40,12 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Somebody else who goes through the queue is waited for, but not for longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// That others are waited for is said when it takes longer than this.
+const SAY_AFTER: Duration = Duration::from_secs(2);
+
+/// What was held is waited for when it is given back, but not for longer than this: somebody without manners may have taken it meanwhile.
+const RETURN_MAX: Duration = Duration::from_secs(10);
+
 /// How often it is asked whether they are done.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -63,18 +69,23 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins a walk, once nobody else is on one: `lock` is the exclusive queue of whoever is. Two at a time would each see a part, and put it behind the other's.
+    /// Begins a walk, once nobody else is on one: `lock` is the exclusive queue of whoever is; `waiting` is told if that takes long. Two at a time would each see a part, and put it behind the other's.
     pub(super) async fn begin(
         connection: &Connection,
         at: &'a str,
         queue: &'a str,
         lock: &'a str,
+        waiting: &(dyn Fn() + Send + Sync),
     ) -> Result<Self, BrokerError> {
-        let began = Instant::now();
+        let (began, mut said) = (Instant::now(), false);
         loop {
             match claim(connection, at, queue, lock, began.elapsed() < PATIENCE).await? {
                 Claim::Ready(ready) => return Self::of(connection, at, queue, lock, ready).await,
                 Claim::Taken(ask_again) => tokio::time::sleep(ask_again).await,
+            }
+            if !said && began.elapsed() > SAY_AFTER {
+                said = true;
+                waiting();
             }
         }
     }
@@ -137,16 +148,32 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    /// Takes what is left, so that everything returns to its place; answers how many letters others held.
-    pub(super) async fn end(mut self, connection: &Connection) -> Result<u64, BrokerError> {
+    /// Takes what is left, so that everything returns to its place, and waits until it has; so many of what was taken were acked. Answers how many letters others held.
+    pub(super) async fn end(mut self, connection: &Connection, acked: u64) -> Result<u64, BrokerError> {
         while self.fill(drop).await? {}
         close(&self.channel, self.at).await?;
+        self.returned(connection, self.taken.saturating_sub(acked)).await?;
         let unlocking = declare::open(connection, self.at).await?;
         // A lock that is not ours stays as it is; the broker has closed the channel then.
         if unlocking.queue_delete(self.lock.into(), QueueDeleteOptions::default()).await.is_ok() {
             close(&unlocking, self.at).await?;
         }
         Ok(self.ready - self.taken)
+    }
+
+    /// Waits until the broker has taken back what was held: it answers the close before, and whoever asked then would find fewer letters than there are.
+    async fn returned(&self, connection: &Connection, held: u64) -> Result<(), BrokerError> {
+        let began = Instant::now();
+        while held > 0 && began.elapsed() < RETURN_MAX {
+            let channel = declare::open(connection, self.at).await?;
+            let (ready, consumers) = lengths(&channel, self.at, self.queue).await?;
+            close(&channel, self.at).await?;
+            if u64::from(ready) >= held || (ready > 0 && consumers == 0) {
+                break;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        Ok(())
     }
 
     /// As many letters as have about [`BYTES`], if the next ones are like those before.
@@ -197,20 +224,30 @@ pub(super) async fn close(channel: &Channel, at: &str) -> Result<(), BrokerError
 /// A queue that is too busy to answer in time, because it takes a hundred thousand letters back, is said to have neither (RabbitMQ 3.10). So an empty
 /// one is asked for a letter; if it has one, it goes back, and the queue is asked again.
 pub(super) async fn depth(connection: &Connection, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
-    let failed = |error: lapin::Error| match while_declaring(at, &format!("queue {queue}"), &error) {
-        BrokerError::Missing { .. } => BrokerError::NoDeadQueue { queue: queue.to_owned() },
-        other => other,
-    };
+    let failed = |error: lapin::Error| unanswered(at, queue, &error);
     loop {
         let channel = declare::open(connection, at).await?;
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.map_err(failed)?;
-        let found = (found.message_count(), found.consumer_count());
+        let found = lengths(&channel, at, queue).await?;
         let busy = found == (0, 0)
             && channel.basic_get(queue.into(), BasicGetOptions::default()).await.map_err(failed)?.is_some();
         close(&channel, at).await?;
         if !busy {
             return Ok(found);
         }
+    }
+}
+
+/// What a queue says of itself: how many letters lie ready, and how many consumers it has; neither if it is too busy to say.
+async fn lengths(channel: &Channel, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
+    let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+    let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
+    let found = found.map_err(|error| unanswered(at, queue, &error))?;
+    Ok((found.message_count(), found.consumer_count()))
+}
+
+fn unanswered(at: &str, queue: &str, error: &lapin::Error) -> BrokerError {
+    match while_declaring(at, &format!("queue {queue}"), error) {
+        BrokerError::Missing { .. } => BrokerError::NoDeadQueue { queue: queue.to_owned() },
+        other => other,
     }
 }

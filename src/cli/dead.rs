@@ -2,11 +2,13 @@
 
 mod act;
 mod export;
+mod interrupt;
 mod list;
 mod show;
 
 use std::sync::Arc;
 
+use self::interrupt::Interrupt;
 pub(super) use self::show::told;
 
 use super::{
@@ -81,6 +83,7 @@ fn query(which: &Which) -> DeadQuery {
 struct Looking {
     queues: DeadQueues,
     filter: Filter,
+    interrupt: Interrupt,
 }
 
 impl Looking {
@@ -88,7 +91,11 @@ impl Looking {
         let filter = dead_filter(&query(which), &which.id, Clock::System.now()).map_err(access::failure)?;
         let topology = Arc::new(Topology::new(app::topology_settings(config)));
         let queues = DeadQueues::open(&app::address(config), topology, config.broker.confirm_timeout).await;
-        Ok(Self { queues: queues.map_err(|error| broker_failure(&error))?, filter })
+        let mut queues = queues.map_err(|error| broker_failure(&error))?;
+        queues.say_when_waiting(|| {
+            note("somebody else is at the dead letters: waiting until they are done, half a minute at most")
+        });
+        Ok(Self { queues, filter, interrupt: Interrupt::watch()? })
     }
 
     /// Shows every letter that is meant to `seen`, and people how far it has come.
@@ -97,13 +104,18 @@ impl Looking {
         let queues = self.filter.queues();
         let bar = bar("looking", Some(self.queues.depth(&queues).await.map_err(failed)?), false);
         let each = |letter: DeadLetter| {
+            self.interrupt.holds(true);
             bar.inc(1);
-            if self.filter.matches(&letter) {
+            if !self.interrupt.stop().is_cancelled() && self.filter.matches(&letter) {
                 seen(letter);
             }
         };
         let looked = self.queues.look(&queues, each).await.map_err(failed)?;
         bar.finish_and_clear();
+        self.interrupt.holds(false);
+        if self.interrupt.stop().is_cancelled() {
+            return Err(Failure::No("interrupted; every letter is at its place".to_owned()));
+        }
         if looked.missed > 0 {
             note(&format!(
                 "somebody else looks at the dead letters as well and holds {} of them: try again",

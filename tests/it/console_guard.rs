@@ -174,8 +174,9 @@ async fn without_a_session_the_console_tells_nothing_and_does_nothing() {
         ("DELETE", "/console/api/session"),
     ];
     for (method, path) in asked {
-        for cookie in ["", "roomcast_session=", "roomcast_session=00"] {
-            let answer = http(&address, method, path, &[("cookie", cookie)], "").await;
+        let name = format!("roomcast_session_{}", address.rsplit(':').next().unwrap());
+        for cookie in [String::new(), format!("{name}="), format!("{name}=00")] {
+            let answer = http(&address, method, path, &[("cookie", &cookie)], "").await;
             assert_eq!((answer.status, word(&answer).as_str()), (401, "no_session"), "{method} {path} {cookie}");
         }
         // The token itself is for programs, and opens the API.
@@ -257,7 +258,7 @@ async fn no_more_than_a_few_watch_and_a_daemon_that_stops_lets_them_go() {
     let mut watchers = Vec::new();
     for _ in 0..32 {
         let stream = tokio::net::TcpStream::connect(&host).await.unwrap();
-        let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+        let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n");
         let mut stream = tokio::io::BufReader::new(stream);
         tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
         read_until(&mut stream, "event: now").await;
@@ -275,7 +276,7 @@ async fn no_more_than_a_few_watch_and_a_daemon_that_stops_lets_them_go() {
     let (cookie, _) = session(&address).await;
     let stream = tokio::net::TcpStream::connect(&host).await.unwrap();
     let mut stream = tokio::io::BufReader::new(stream);
-    let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+    let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n");
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
     read_until(&mut stream, "event: now").await;
     assert!(daemon.terminate().success(), "who watches does not keep the daemon from stopping");
@@ -287,7 +288,8 @@ async fn read_until(stream: &mut Stream, text: &str) {
     let mut line = String::new();
     while !line.contains(text) {
         line.clear();
-        let read = tokio::io::AsyncBufReadExt::read_line(stream, &mut line).await.unwrap();
+        let reading = tokio::io::AsyncBufReadExt::read_line(stream, &mut line);
+        let read = tokio::time::timeout(Duration::from_secs(10), reading).await.expect("something is told").unwrap();
         assert!(read > 0, "the stream ended before {text}");
     }
 }

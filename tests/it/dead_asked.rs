@@ -69,8 +69,8 @@ async fn a_letter_whose_subscription_was_removed_is_not_advised_to_be_redriven()
     assert_eq!(advised(&show()), with_daemon, "the store says the same");
 }
 
-#[tokio::test]
-async fn a_redrive_that_takes_its_time_lets_others_look() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_told_why() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let _daemon = home.start().await;
@@ -81,7 +81,13 @@ async fn a_redrive_that_takes_its_time_lets_others_look() {
     let looking = async {
         until("the redrive is under way", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 > 0 })
             .await;
-        call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await
+        // Whoever waits at a terminal is told why; there is a second thread for that.
+        let listing = home.begin(&["dead", "list"]);
+        let answer = call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await;
+        let listed = listing.wait_with_output().unwrap();
+        let said = String::from_utf8(listed.stderr).unwrap();
+        assert!(listed.status.success() && said.contains("somebody else is at the dead letters: waiting"), "{said}");
+        answer
     };
     // The letters are held for 20 s at a time; all of them take a minute and a half.
     tokio::select! {

@@ -170,6 +170,32 @@ async fn an_interrupted_redrive_ends_after_its_batch_and_says_how_far_it_came() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_interrupted_look_gives_every_letter_back_to_its_place() {
+    let count = many().max(30_000);
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), UNLIMITED);
+    let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let letters = buried(&publisher, &subscription, count).await;
+    let listing = home.begin(&["dead", "list", "--json"]);
+    until("it has taken some", LONG, || async {
+        let (ready, consumers) = publisher.ready_and_consumers("dead.wecom").await;
+        consumers > 0 && usize::try_from(ready).unwrap() < count
+    })
+    .await;
+    rustix::process::kill_process(Pid::from_raw(i32::try_from(listing.id()).unwrap()).unwrap(), Signal::INT).unwrap();
+    let output = listing.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("interrupted; every letter is at its place"), "{said}");
+    assert!(output.stdout.is_empty(), "half of a list is none");
+    assert_eq!(returned(&publisher).await, count);
+    let found: Vec<_> = publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
+    assert!(found.iter().eq(letters.iter().map(|letter| &letter.id)), "in their order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dead_letters_can_be_listed_while_the_daemon_writes_them_and_while_others_list_them() {
     const EVENTS: usize = 1500;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);

@@ -46,7 +46,15 @@ fn passes(console: &Console, request: &Request) -> Result<String, Refusal> {
 /// The session that a request's cookie names, if it is not over.
 pub(super) fn session_of(console: &Console, headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.filter_map(session::named_in).find(|id| console.sessions.csrf(id, Instant::now()).is_some())
+    let name = cookie_name(headers);
+    cookies
+        .filter_map(|header| session::named_in(header, &name))
+        .find(|id| console.sessions.csrf(id, Instant::now()).is_some())
+}
+
+/// What the cookie is called at the address that the browser asked.
+pub(super) fn cookie_name(headers: &HeaderMap) -> String {
+    session::cookie_name(headers.get(header::HOST).and_then(|host| host.to_str().ok()))
 }
 
 /// Browsers say from where a request comes, and no script can make them say otherwise.

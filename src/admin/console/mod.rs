@@ -123,7 +123,7 @@ async fn sign_in(
     console.door.enter("the console", from.ip(), shown.token.expose().trim().as_bytes())?;
     let id = console.sessions.open(Instant::now());
     events::SignedIn.emit();
-    let cookie = session::cookie(Some(&id), guard::over_tls(&headers));
+    let cookie = session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));
     Ok(([(header::SET_COOKIE, cookie)], session_view(&console, &id)).into_response())
 }
 
@@ -142,7 +142,7 @@ async fn sign_out(
     headers: HeaderMap,
 ) -> Response {
     console.sessions.close(&id);
-    let cookie = session::cookie(None, guard::over_tls(&headers));
+    let cookie = session::cookie(guard::cookie_name(&headers), None, guard::over_tls(&headers));
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
 }
 

@@ -16,8 +16,18 @@ const LIFE: Duration = Duration::from_secs(12 * 3600);
 /// More people do not watch one daemon; the session that ends first makes room for another.
 const SESSIONS_MAX: usize = 64;
 
-/// What the cookie is called.
+/// What the cookie's name begins with.
 const COOKIE: &str = "roomcast_session";
+
+/// What the cookie of a page at this address is called. Browsers do not tell the ports of a machine apart when they send cookies, and two daemons may
+/// be reached through two tunnels.
+pub(super) fn cookie_name(host: Option<&str>) -> String {
+    let port = host.and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
+    match port.filter(|port| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())) {
+        Some(port) => format!("{COOKIE}_{port}"),
+        None => COOKIE.to_owned(),
+    }
+}
 
 /// The sessions of one daemon. They end with it.
 #[derive(Default)]
@@ -68,9 +78,9 @@ fn unguessable() -> String {
 
 /// The cookie that carries a session, or takes it away. Browsers send it to the console alone, from the console's own pages alone, and over
 /// TLS alone if that is how the page came.
-pub(super) fn cookie(id: Option<&str>, over_tls: bool) -> String {
+pub(super) fn cookie(name: String, id: Option<&str>, over_tls: bool) -> String {
     let life = if id.is_some() { LIFE } else { Duration::ZERO };
-    let built = Cookie::build((COOKIE, id.unwrap_or_default()))
+    let built = Cookie::build((name, id.unwrap_or_default()))
         .path("/console")
         .http_only(true)
         .same_site(SameSite::Strict)
@@ -80,9 +90,9 @@ pub(super) fn cookie(id: Option<&str>, over_tls: bool) -> String {
 }
 
 /// The session's id in the `Cookie` header of a request.
-pub(super) fn named_in(header: &str) -> Option<String> {
+pub(super) fn named_in(header: &str, name: &str) -> Option<String> {
     let mut pairs = Cookie::split_parse(header).filter_map(Result::ok);
-    pairs.find(|cookie| cookie.name() == COOKIE).map(|cookie| cookie.value().to_owned())
+    pairs.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
 }
 
 #[cfg(test)]
@@ -123,11 +133,29 @@ mod tests {
     #[test]
     fn no_script_can_read_the_cookie_and_no_other_site_can_have_it_sent() {
         assert_eq!(
-            cookie(Some("abc"), true),
+            cookie(cookie_name(None), Some("abc"), true),
             "roomcast_session=abc; HttpOnly; SameSite=Strict; Secure; Path=/console; Max-Age=43200"
         );
-        assert_eq!(cookie(None, false), "roomcast_session=; HttpOnly; SameSite=Strict; Path=/console; Max-Age=0");
-        assert_eq!(named_in("a=b; roomcast_session=abc; c=d").as_deref(), Some("abc"));
-        assert_eq!(named_in("my_roomcast_session=abc"), None);
+        assert_eq!(
+            cookie(cookie_name(Some("localhost:9322")), None, false),
+            "roomcast_session_9322=; HttpOnly; SameSite=Strict; Path=/console; Max-Age=0"
+        );
+        assert_eq!(named_in("a=b; roomcast_session=abc; c=d", "roomcast_session").as_deref(), Some("abc"));
+        assert_eq!(named_in("my_roomcast_session=abc", "roomcast_session"), None);
+    }
+
+    #[test]
+    fn two_daemons_on_one_machine_have_cookies_of_their_own() {
+        for (host, name) in [
+            (None, "roomcast_session"),
+            (Some("roomcast.test"), "roomcast_session"),
+            (Some("localhost:9321"), "roomcast_session_9321"),
+            (Some("[::1]:9322"), "roomcast_session_9322"),
+            (Some("[::1]"), "roomcast_session"),
+            (Some("x:"), "roomcast_session"),
+            (Some("x:1;path=/"), "roomcast_session"),
+        ] {
+            assert_eq!(cookie_name(host), name, "{host:?}");
+        }
     }
 }

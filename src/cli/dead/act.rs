@@ -1,8 +1,5 @@
 //! `roomcast dead redrive` and `discard`: first a look that chooses letters, then the act on exactly those.
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
 use super::Looking;
 use crate::{
     admin::letters::{Summary, counted},
@@ -73,14 +70,14 @@ pub(super) async fn run(
         }
         Asking::Never => (),
     }
-    let (stop, mut acted) = (CancellationToken::new(), Summary::usual());
-    watch_signals(stop.clone())?;
+    let (stop, mut acted) = (looking.interrupt.stop(), Summary::usual());
+    looking.interrupt.holds(true);
     let bar = bar(doing, Some(chosen), false);
     let each = |letter: &DeadLetter| {
         bar.inc(1);
         acted.add(letter);
     };
-    let outcome = looking.queues.act(&Acting { act, per_second, stop: &stop }, selection, each).await;
+    let outcome = looking.queues.act(&Acting { act, per_second, stop }, selection, each).await;
     bar.finish_and_clear();
     let count = acted.count();
     let failure = match outcome {
@@ -105,26 +102,6 @@ pub(super) async fn run(
         looking.queues.close().await.map_err(|error| broker_failure(&error))?;
     }
     failure.map_or(Ok(()), Err)
-}
-
-/// The first signal ends the act after the batch in hand, the second ends the process. Neither loses anything.
-fn watch_signals(stop: CancellationToken) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Internal(format!("signals cannot be watched: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::spawn(async move {
-        for _ in 0..2 {
-            tokio::select! {
-                _ = interrupt.recv() => (),
-                _ = terminate.recv() => (),
-            }
-            if stop.is_cancelled() {
-                std::process::exit(1);
-            }
-            stop.cancel();
-        }
-    });
-    Ok(())
 }
 
 fn report(what: &str, summary: Summary) {

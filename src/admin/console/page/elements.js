@@ -22,14 +22,21 @@ function dress(element, attributes, children) {
       element.setAttribute(name, value);
     }
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false));
+  const wanted = children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false);
+  element.append(...wanted.map((child) => (typeof child === "string" ? straight(child) : child)));
   return element;
+}
+
+/// Text without what turns its direction round: what a publisher wrote shall read as it is.
+function straight(text) {
+  return text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "·");
 }
 
 /// Sets an element's text if it differs, so that nobody who reads or selects it is disturbed without need.
 export function write(element, text) {
-  if (element.textContent !== text) {
-    element.textContent = text;
+  const shown = straight(String(text));
+  if (element.textContent !== shown) {
+    element.textContent = shown;
   }
 }
 
