@@ -162,6 +162,20 @@ async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
             terminal.picture(&format!("view-{key}-{columns}x{rows}"));
         }
     }
+    // No key is lost that is pressed while the window changes.
+    for round in 0..50 {
+        let (size, key, what) = if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
+        terminal.resize(size);
+        terminal.press(key);
+        terminal.becomes(&format!("{what} in round {round}"), |seen| seen[1].contains(what)).await;
+    }
+    // No key is lost that is pressed while the window changes.
+    for round in 0..50 {
+        let (size, key, what) = if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
+        terminal.resize(size);
+        terminal.press(key);
+        terminal.becomes(&format!("{what} in round {round}"), |seen| seen[1].contains(what)).await;
+    }
     terminal.press("q");
     assert_eq!(terminal.given_back().await.0.code(), Some(0));
 }
