@@ -35,6 +35,7 @@ const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
 
 #[tokio::main]
 async fn main() {
+    roomcast::send::install_crypto_provider();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let receiver = Router::new().route("/v1/traces", post(|| async { StatusCode::OK }));
