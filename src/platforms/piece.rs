@@ -130,6 +130,9 @@ impl<'a> Cutting<'a> {
         }
         let word = self.flow.text.get(self.from..most).and_then(|text| text.rfind(char::is_whitespace));
         let word = word.map_or(0, |at| self.from + at);
+        // The last blank may stand in a link that ends before the place: then that end is the end of a word.
+        let around = self.flow.solid.iter().find(|solid| solid.start < word && word < solid.end);
+        let word = around.map_or(word, |solid| solid.end);
         if self.is_near(word, most, GIVEN_AWAY_FOR_A_WORD) { word } else { most }
     }
 

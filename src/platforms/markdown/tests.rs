@@ -167,6 +167,15 @@ fn any_markdown() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn a_cut_right_behind_a_link_is_not_moved_to_a_blank_within_it() {
+    let source = format!("{}[some link text](https://x.test/some/path){}", "a".repeat(500), "b".repeat(500));
+    for max in 500..700 {
+        let text = Markdown::read(&source).for_lark("").fit(|_| String::new(), max, IN_JSON);
+        assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{max}: {text}");
+    }
+}
+
 proptest! {
     /// Whatever the text: it can be written for every platform, within the limit, with its tail, and what is not blank says something.
     #[test]
