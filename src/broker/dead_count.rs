@@ -31,6 +31,12 @@ struct Counted {
     seen: Option<DeadSeen>,
 }
 
+impl Counted {
+    fn of(seen: Option<DeadSeen>, took: Duration) -> Self {
+        Self { tried: Instant::now(), took, seen }
+    }
+}
+
 impl DeadCounter {
     /// Nothing is counted yet. A queue is counted at most once in `every`; zero means never.
     #[must_use]
@@ -41,19 +47,22 @@ impl DeadCounter {
     /// Counts the queues that are due, now that they are seen to have these lengths. Gives what is known of all of them: a queue that has never been
     /// counted is missing, one that others are at is as it was counted before.
     pub async fn count(&mut self, depths: &Depths) -> Result<Vec<DeadSeen>, BrokerError> {
-        let due: Vec<_> = if self.every.is_zero() {
-            Vec::new()
-        } else {
-            DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, depths)).collect()
-        };
+        if self.every.is_zero() {
+            return Ok(Vec::new());
+        }
+        let due: Vec<_> = DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, depths)).collect();
+        for queue in DeadQueue::ALL {
+            if self.depth(queue, depths) == Some(0) {
+                let empty = DeadSeen::nothing(queue.platform(), self.clock.now());
+                self.queues.entry(queue).or_insert_with(|| Counted::of(Some(empty), Duration::ZERO));
+            }
+        }
         if !due.is_empty() {
             let counted = self.count_all(&due).await;
             // Whatever went wrong is not tried again at once.
             for queue in due {
-                self.queues
-                    .entry(queue)
-                    .and_modify(|counted| counted.tried = Instant::now())
-                    .or_insert_with(|| Counted { tried: Instant::now(), took: Duration::ZERO, seen: None });
+                let counted = self.queues.entry(queue).or_insert_with(|| Counted::of(None, Duration::ZERO));
+                counted.tried = Instant::now();
             }
             counted?;
         }
@@ -68,40 +77,35 @@ impl DeadCounter {
             let looked = queues.look_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at)).await?;
             // What others hold is not known, so what was known stays.
             if looked.is_some_and(|looked| looked.missed == 0) {
-                let counted = Counted { tried: Instant::now(), took: began.elapsed(), seen: Some(seen) };
-                self.queues.insert(*queue, counted);
+                self.queues.insert(*queue, Counted::of(Some(seen), began.elapsed()));
             }
         }
         queues.close().await
     }
 
-    fn is_due(&mut self, queue: DeadQueue, depths: &Depths) -> bool {
-        let name = match queue {
-            DeadQueue::Platform(platform) => self.topology.dead_queue(platform),
-            DeadQueue::Event => self.topology.dead_event_queue(),
-        };
-        let name = self.topology.without_prefix(&name);
-        let Some((_, depth)) = depths.iter().find(|(queue, _)| queue == name) else {
+    /// Whether a queue is to be counted. One that is met empty is known to be empty without a count.
+    fn is_due(&self, queue: DeadQueue, depths: &Depths) -> bool {
+        let Some(depth) = self.depth(queue, depths) else {
             return false;
         };
         match self.queues.get(&queue) {
-            None if *depth == 0 => {
-                let seen = Some(DeadSeen::nothing(queue.platform(), self.clock.now()));
-                let tried = Instant::now();
-                self.queues.insert(queue, Counted { tried, took: Duration::ZERO, seen });
-                false
-            }
-            None => true,
+            None => depth > 0,
             Some(counted) => {
                 let known = counted.seen.as_ref().map(DeadSeen::letters);
-                is_due(counted.tried.elapsed(), counted.took, known, u64::from(*depth), self.every)
+                is_worth_counting(counted.tried.elapsed(), counted.took, known, depth, self.every)
             }
         }
+    }
+
+    fn depth(&self, queue: DeadQueue, depths: &Depths) -> Option<u64> {
+        let name = queue.name(&self.topology);
+        let name = self.topology.without_prefix(&name);
+        depths.iter().find(|(queue, _)| queue == name).map(|(_, depth)| u64::from(*depth))
     }
 }
 
 /// Whether a queue is worth counting that has `depth` letters ready, had `known` when it was counted `ago`, and took so long.
-fn is_due(ago: Duration, took: Duration, known: Option<u64>, depth: u64, every: Duration) -> bool {
+fn is_worth_counting(ago: Duration, took: Duration, known: Option<u64>, depth: u64, every: Duration) -> bool {
     let rested = ago >= every.max(took * REST);
     let stale = ago >= RECOUNT.max(every) && depth > 0;
     rested && (known != Some(depth) || stale)
@@ -126,7 +130,7 @@ mod tests {
             ("empty for long", minute * 10, second, Some(0), 0, false),
             ("unchanged for long, but slow to count", minute * 10, second * 20, Some(3), 3, false),
         ] {
-            assert_eq!(is_due(ago, took, known, depth, minute), due, "{what}");
+            assert_eq!(is_worth_counting(ago, took, known, depth, minute), due, "{what}");
         }
     }
 }

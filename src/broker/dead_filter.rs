@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde_json::Value;
 
-use super::dead_letter::DeadLetter;
+use super::{dead_letter::DeadLetter, topology::Topology};
 use crate::domain::{DeadReason, Moment, Platform, RobotId, SubscriptionId, UnknownPlatform};
 
 /// One of the dead queues.
@@ -32,6 +32,14 @@ impl DeadQueue {
         match self {
             Self::Platform(platform) => platform.as_str(),
             Self::Event => "event",
+        }
+    }
+
+    /// What it is called on the broker.
+    pub(super) fn name(self, topology: &Topology) -> String {
+        match self {
+            Self::Platform(platform) => topology.dead_queue(platform),
+            Self::Event => topology.dead_event_queue(),
         }
     }
 

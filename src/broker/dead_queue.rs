@@ -4,11 +4,7 @@
 //! a redriven copy and the ack of its letter leaves both behind, for at most one batch; redriving the letter again then makes a second copy of the
 //! same name, which the ledger recognises (`settle::key_of_delivery`).
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use lapin::{
@@ -16,7 +12,6 @@ use lapin::{
     message::Delivery,
     options::{BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions},
 };
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,6 +20,7 @@ use super::{
     Address, BrokerError,
     dead_filter::DeadQueue,
     dead_letter::{DeadLetter, Redriven},
+    dead_selection::{Chosen, Met, Selection},
     dead_walk::{self, Walk},
     error::while_connecting,
     patience::confirmed_in_time,
@@ -78,77 +74,6 @@ pub struct Acting<'a> {
     pub stop: &'a CancellationToken,
 }
 
-/// Which letters are to be acted on, chosen one by one. It takes some 50 bytes for each.
-#[derive(Default)]
-pub struct Selection {
-    chosen: BTreeMap<DeadQueue, Chosen>,
-    count: u64,
-}
-
-/// Letters by the hash of their names.
-#[derive(Default)]
-struct Chosen {
-    /// What is to be acted on; equal ones are counted.
-    waiting: HashMap<[u8; 16], u32>,
-    /// What was acted on. The broker may forget acks that were sent shortly before their channel was closed: such a letter is met again, and only acked.
-    acted: HashSet<[u8; 16]>,
-}
-
-/// What is to be done about a letter that was met.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Met {
-    Chosen,
-    Acted,
-    Other,
-}
-
-impl Selection {
-    /// Chooses a letter.
-    pub fn choose(&mut self, letter: &DeadLetter) {
-        self.chosen.entry(letter.queue).or_default().put(letter);
-        self.count += 1;
-    }
-
-    /// How many are chosen.
-    #[must_use]
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-}
-
-impl Chosen {
-    fn put(&mut self, letter: &DeadLetter) {
-        *self.waiting.entry(hash(&letter.id)).or_default() += 1;
-    }
-
-    fn take(&mut self, letter: &DeadLetter) -> Met {
-        let name = hash(&letter.id);
-        if self.acted.contains(&name) {
-            return Met::Acted;
-        }
-        let Some(count) = self.waiting.get_mut(&name) else {
-            return Met::Other;
-        };
-        *count -= 1;
-        if *count == 0 {
-            self.waiting.remove(&name);
-        }
-        Met::Chosen
-    }
-
-    fn acted_on(&mut self, letter: &DeadLetter) {
-        if letter.is_unmistakable() {
-            self.acted.insert(hash(&letter.id));
-        }
-    }
-}
-
-fn hash(id: &str) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.iter_mut().zip(Sha256::digest(id.as_bytes())).for_each(|(to, from)| *to = from);
-    short
-}
-
 /// How one walk of an act went.
 struct Pass {
     /// How many letters left the queue for it, or should have left it before.
@@ -184,7 +109,7 @@ impl DeadQueues {
     pub async fn depth(&self, queues: &[DeadQueue]) -> Result<u64, BrokerError> {
         let mut depth = 0;
         for queue in queues {
-            depth += u64::from(dead_walk::depth(&self.connection, &self.at, &self.name(*queue)).await?.0);
+            depth += u64::from(dead_walk::depth(&self.connection, &self.at, &queue.name(&self.topology)).await?.0);
         }
         Ok(depth)
     }
@@ -193,7 +118,7 @@ impl DeadQueues {
     pub async fn look(&self, queues: &[DeadQueue], mut seen: impl FnMut(DeadLetter)) -> Result<Looked, BrokerError> {
         let mut looked = Looked::default();
         for queue in queues {
-            let (name, lock) = (self.name(*queue), self.topology.dead_lock_queue());
+            let (name, lock) = (queue.name(&self.topology), self.topology.dead_lock_queue());
             let walk = Walk::begin(&self.connection, &self.at, &name, &lock, &*self.waiting).await?;
             self.look_along(walk, *queue, &mut looked, &mut seen).await?;
         }
@@ -206,7 +131,7 @@ impl DeadQueues {
         queue: DeadQueue,
         mut seen: impl FnMut(DeadLetter),
     ) -> Result<Option<Looked>, BrokerError> {
-        let (name, lock) = (self.name(queue), self.topology.dead_lock_queue());
+        let (name, lock) = (queue.name(&self.topology), self.topology.dead_lock_queue());
         let Some(walk) = Walk::begin_if_free(&self.connection, &self.at, &name, &lock).await? else {
             return Ok(None);
         };
@@ -267,7 +192,7 @@ impl DeadQueues {
         rhythm: &mut Rhythm,
         done: &mut impl FnMut(&DeadLetter),
     ) -> Result<Pass, BrokerError> {
-        let (name, lock) = (self.name(queue), self.topology.dead_lock_queue());
+        let (name, lock) = (queue.name(&self.topology), self.topology.dead_lock_queue());
         let began = Instant::now();
         let mut walk = Walk::begin(&self.connection, &self.at, &name, &lock, &*self.waiting).await?;
         let confirms = walk.channel.confirm_select(ConfirmSelectOptions::default()).await;
@@ -363,13 +288,6 @@ impl DeadQueues {
 
     fn read(&self, queue: DeadQueue, delivery: Delivery) -> DeadLetter {
         DeadLetter::read(&self.topology, queue, delivery.data, &delivery.properties)
-    }
-
-    fn name(&self, queue: DeadQueue) -> String {
-        match queue {
-            DeadQueue::Platform(platform) => self.topology.dead_queue(platform),
-            DeadQueue::Event => self.topology.dead_event_queue(),
-        }
     }
 }
 

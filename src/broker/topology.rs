@@ -177,7 +177,7 @@ fn tier_name(tier: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn topology() -> Topology {
+    pub(super) fn topology() -> Topology {
         Topology::new(Settings {
             prefix: "roomcast".into(),
             tiers: [1, 5, 60, 7200].map(Duration::from_secs).to_vec(),

@@ -1,6 +1,9 @@
 //! What the counters say at one moment, for people who watch the daemon itself rather than a graph of its metrics.
 
-use super::registry::{Attempted, Dead, Settled, Telemetry, VERDICTS};
+use super::{
+    labels::{Attempted, Dead, Settled, VERDICTS},
+    registry::Telemetry,
+};
 use crate::domain::{DeadReason, Platform};
 
 /// What has happened since the process started.

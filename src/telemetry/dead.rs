@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::registry::{Dead, Telemetry};
+use super::{labels::Dead, registry::Telemetry};
 use crate::domain::{DeadReason, DeadSeen};
 
 /// As what an event that could not be read is counted, in place of a platform.

@@ -11,7 +11,10 @@ pub use self::{
     broker::{BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen},
     robots::{PaceChanged, PaceSeen, RobotLifted},
 };
-use super::registry::{Attempted, Dead, OnPlatform, Settled, Telemetry};
+use super::{
+    labels::{Attempted, Dead, OnPlatform, Settled},
+    registry::Telemetry,
+};
 use crate::domain::{
     Answer, DeadReason, Delivery, Event, EventId, Moment, Platform, Published, Settlement, SubscriptionId, Unwanted,
 };

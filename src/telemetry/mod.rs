@@ -7,6 +7,7 @@ mod collector;
 mod counts;
 mod dead;
 pub mod events;
+mod labels;
 mod logs;
 mod registry;
 mod spans;

@@ -53,6 +53,11 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
+/// As Ctrl-C does.
+fn interrupt(child: &Child) {
+    rustix::process::kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn looking_and_acting_on_some_leaves_the_others_in_their_order() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
@@ -156,7 +161,7 @@ async fn an_interrupted_redrive_ends_after_its_batch_and_says_how_far_it_came() 
     let letters = buried(&publisher, &subscription, 1000).await;
     let redriving = home.begin(&["dead", "redrive", "--all", "--rate", "20/s"]);
     until("some arrive", LONG, || async { emulator.count("accepted").await >= 20 }).await;
-    rustix::process::kill_process(Pid::from_raw(i32::try_from(redriving.id()).unwrap()).unwrap(), Signal::INT).unwrap();
+    interrupt(&redriving);
     let output = redriving.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -184,7 +189,7 @@ async fn an_interrupted_look_gives_every_letter_back_to_its_place() {
         consumers > 0 && usize::try_from(ready).unwrap() < count
     })
     .await;
-    rustix::process::kill_process(Pid::from_raw(i32::try_from(listing.id()).unwrap()).unwrap(), Signal::INT).unwrap();
+    interrupt(&listing);
     let output = listing.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -183,16 +183,7 @@ fn kept(name: String) -> QueuePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::topology::Settings;
-
-    fn topology() -> Topology {
-        Topology::new(Settings {
-            prefix: "roomcast".into(),
-            tiers: [1, 5, 60, 7200].map(Duration::from_secs).to_vec(),
-            delivery_limit: 1000,
-            receipts: false,
-        })
-    }
+    use crate::broker::topology::{Settings, tests::topology};
 
     #[test]
     fn a_topology_without_receipts_is_what_it_was_before_there_were_any() {

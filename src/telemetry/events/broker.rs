@@ -2,7 +2,7 @@
 
 use crate::{
     domain::DeadSeen,
-    telemetry::registry::{InQueue, Telemetry},
+    telemetry::{labels::InQueue, registry::Telemetry},
 };
 
 /// A session with the broker is open.

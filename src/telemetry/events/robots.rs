@@ -3,7 +3,10 @@
 use crate::{
     domain::{Answer, GroupName, Moment, Platform, RobotId},
     pace::{Changes, GroupStatus, Hold, HoldCause, Swept},
-    telemetry::registry::{Held, OfGroup, OnPlatform, QUOTA, Telemetry},
+    telemetry::{
+        labels::{Held, OfGroup, OnPlatform, QUOTA},
+        registry::Telemetry,
+    },
 };
 
 /// An attempt has changed what may be sent to its robot, or for its organisation.
