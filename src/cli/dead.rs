@@ -104,12 +104,13 @@ impl Looking {
         let queues = self.filter.queues();
         let bar = bar("looking", Some(self.queues.depth(&queues).await.map_err(failed)?), false);
         let each = |letter: DeadLetter| {
-            self.interrupt.holds(true);
             bar.inc(1);
             if !self.interrupt.stop().is_cancelled() && self.filter.matches(&letter) {
                 seen(letter);
             }
         };
+        // The broker hands letters over before the first is seen here.
+        self.interrupt.holds(true);
         let looked = self.queues.look(&queues, each).await.map_err(failed)?;
         bar.finish_and_clear();
         self.interrupt.holds(false);

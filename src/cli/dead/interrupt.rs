@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{exit::Failure, screen::note};
 
-/// Watches signals from the first letter on. A first signal asks to stop while letters are held; any other ends the process, which loses nothing either.
+/// Watches signals. A first one asks to stop while letters may be held; any other ends the process, which loses nothing either.
 pub(super) struct Interrupt {
     stop: CancellationToken,
     holding: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ impl Interrupt {
         Ok(watched)
     }
 
-    /// Says whether letters are held from now on.
+    /// Says whether letters may be held from now on.
     pub(super) fn holds(&self, letters: bool) {
         self.holding.store(letters, Ordering::Release);
     }

@@ -1,10 +1,11 @@
 //! A real browser, without a screen: Chromium, driven through its own driver.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -40,11 +41,28 @@ impl Drop for Driver {
     }
 }
 
+/// A port for a driver. Left to itself the driver takes a free one of IPv6 and then wants the same of IPv4, and ends if any connection has that. So it is given one that
+/// the system gives to no connection, that no other test of this process gets, and that is free in both.
+fn driver_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 8_000).unwrap();
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 8_000;
+        let is_taken = |address: &str| {
+            let bound = TcpListener::bind((address, port));
+            bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+        };
+        if !is_taken("127.0.0.1") && !is_taken("::1") {
+            return port;
+        }
+    }
+}
+
 impl Browser {
     /// Starts one with a profile of its own.
     pub async fn start() -> Self {
         let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
+            .arg(format!("--port={}", driver_port()))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -52,11 +70,14 @@ impl Browser {
         let stdout = driver.stdout.take();
         let driver = Driver(driver);
         let mut lines = BufReader::new(stdout.unwrap()).lines();
-        let port = lines
-            .find_map(|line| line.unwrap().split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
+        let mut said = Vec::new();
+        let port = lines.find_map(|line| {
+            said.push(line.unwrap());
+            said.last()?.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
+        });
         // The rest is read, so that the driver can go on writing.
         std::thread::spawn(move || lines.for_each(drop));
-        let port: u16 = port.expect("the driver says on which port it listens");
+        let port: u16 = port.unwrap_or_else(|| panic!("the driver does not listen: {said:?}"));
         let wanted = json!({
             "goog:chromeOptions": {"args": [
                 "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars",
