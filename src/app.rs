@@ -2,6 +2,7 @@
 //!
 //! The only file that knows all the rooms. What a message goes through is `pipeline.rs`.
 
+mod open_files;
 mod parts;
 mod sessions;
 mod signals;
@@ -66,7 +67,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let key = MasterKey::load(&config.key.file)?;
     let store = Store::open(&store_settings(&config), &key)?;
     store.rotate_in_background();
-    let admin_settings = parts::admin_settings(&config)?;
+    let open_files = open_files::raise_limit(&config);
+    let admin_settings = parts::admin_settings(&config, open_files)?;
     let bound = admin::bind(admin_settings).await?;
     let beyond = Beyond {
         subscriptions: Arc::new(store.clone()),

@@ -8,7 +8,7 @@ use axum::{
 
 use super::{
     Admin, Refusal,
-    routes::Body,
+    body::Body,
     wire::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail},
 };
 use crate::broker::Act;

@@ -30,6 +30,10 @@
 //!
 //! Who may open the Unix socket may do all of this but look at the console, which is for browsers. Over TCP everything but the first three asks for the token.
 
+mod admission;
+mod body;
+mod caller;
+mod connections;
 mod console;
 mod desk;
 mod door;
@@ -45,6 +49,7 @@ mod template_routes;
 mod templates;
 pub mod wire;
 
+pub use admission::ConnectionLimits;
 pub use desk::{Desk, check};
 pub use explain::Explainer;
 pub use letters::{Letters, LettersSettings};

@@ -36,6 +36,9 @@ pub enum Refusal {
     /// The request does not come from the console that holds the session.
     #[error("the request does not come from the console: load the page again")]
     Foreign,
+    /// The body of the request did not come within this time.
+    #[error("the request did not come within {} s", seconds(*.0))]
+    TooSlow(Duration),
     /// Nothing is wrong with the request; the disk has no room or does not let the daemon in.
     #[error("{0}")]
     Unavailable(String),
@@ -84,6 +87,7 @@ impl IntoResponse for Refusal {
             Self::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
             Self::NoSession => (StatusCode::UNAUTHORIZED, "no_session"),
             Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
+            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };

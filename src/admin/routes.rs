@@ -1,10 +1,10 @@
 //! The routes. Each does one thing: take the request apart, ask the room whose business it is, put the answer together.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::JsonRejection},
+    Extension, Json, Router,
+    extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -14,11 +14,13 @@ use tokio::sync::watch;
 
 use super::{
     Desk, Explainer, Letters, Refusal,
+    body::Body,
+    caller::Caller,
     door::Door,
     letter_routes,
     letters::rfc3339,
     overview::overview,
-    template_routes::{self, TEMPLATE_BYTES_MAX},
+    template_routes,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
         Released, RobotView, RotateRequest, UpdateRequest,
@@ -34,7 +36,7 @@ use crate::{
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// An import brings some hundred of them.
-const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An event has 256 KiB by default, and JSON in JSON is longer.
 pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -66,17 +68,16 @@ impl Admin {
 
     /// The API for those who have to show a token.
     pub(super) fn routes_with_token(self, door: Arc<Door>) -> Router {
-        let guard =
-            middleware::from_fn(move |ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request, next: Next| {
-                let entered = shown(&request).ok_or(Refusal::Unauthorized);
-                let entered = entered.and_then(|token| door.enter("the API", from.ip(), token));
-                async move {
-                    match entered {
-                        Ok(()) => next.run(request).await,
-                        Err(refusal) => refusal.into_response(),
-                    }
+        let guard = middleware::from_fn(move |Extension(caller): Extension<Caller>, request: Request, next: Next| {
+            let entered = shown(&request).ok_or(Refusal::Unauthorized);
+            let entered = entered.and_then(|token| door.enter("the API", caller, token));
+            async move {
+                match entered {
+                    Ok(()) => next.run(request).await,
+                    Err(refusal) => refusal.into_response(),
                 }
-            });
+            }
+        });
         self.guarded().layer(guard).merge(open_routes(self))
     }
 
@@ -132,27 +133,6 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], admin.telemetry.render())
-}
-
-/// A JSON body whose mistakes are answered in our own form. The parser's words are not repeated: they may hold a piece of the body, and
-/// the body holds a credential.
-pub(super) struct Body<T>(pub(super) T);
-
-impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::MissingJsonContentType(_)) => {
-                Err(Refusal::Invalid("the content type must be application/json".to_owned()))
-            }
-            Err(JsonRejection::BytesRejection(_)) => Err(Refusal::Invalid(format!(
-                "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import, or {TEMPLATE_BYTES_MAX} for a template"
-            ))),
-            Err(_) => Err(Refusal::Invalid("the body is not the JSON that this route takes".to_owned())),
-        }
-    }
 }
 
 async fn add(State(admin): State<Admin>, Body(request): Body<AddRequest>) -> Result<Response, Refusal> {

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,7 +10,7 @@ use std::{
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, console, door::Door};
+use super::{Admin, ConnectionLimits, admission::Admission, connections, console, door::Door};
 use crate::domain::Secret;
 
 /// Where the API listens.
@@ -22,6 +21,10 @@ pub struct Settings {
     pub tcp: Option<(String, Secret)>,
     /// Whether the console is served at the TCP address.
     pub console: bool,
+    /// How many connections are taken on the Unix socket.
+    pub socket_limits: ConnectionLimits,
+    /// How many connections are taken at the TCP address.
+    pub tcp_limits: ConnectionLimits,
 }
 
 /// Why the API cannot listen.
@@ -56,6 +59,8 @@ pub struct Bound {
     socket: PathBuf,
     tcp: Option<(TcpListener, Arc<Door>)>,
     console: bool,
+    socket_limits: ConnectionLimits,
+    tcp_limits: ConnectionLimits,
 }
 
 /// Binds what the settings name.
@@ -77,7 +82,8 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
             Some((listener, Arc::new(Door::new(token))))
         }
     };
-    Ok(Bound { unix, socket, tcp, console: settings.console })
+    let (console, socket_limits, tcp_limits) = (settings.console, settings.socket_limits, settings.tcp_limits);
+    Ok(Bound { unix, socket, tcp, console, socket_limits, tcp_limits })
 }
 
 /// A socket nobody answers on was left behind by a process that died; its folder is made if it is missing.
@@ -92,27 +98,22 @@ fn prepare(socket: &Path) -> io::Result<()> {
 }
 
 impl Bound {
-    /// Answers until `stop`.
+    /// Answers until `stop`. Each listener has connections of its own, so that none takes another's.
     pub async fn serve(self, admin: Admin, stop: CancellationToken) {
-        let wait = || stop.clone().cancelled_owned();
-        let unix = axum::serve(self.unix, admin.clone().routes()).with_graceful_shutdown(wait());
+        let admission = |name, limits| Admission::new(name, limits, Arc::clone(&admin.telemetry));
+        let (of_socket, of_tcp) = (admission("unix", self.socket_limits), admission("tcp", self.tcp_limits));
+        let (routes, all) = (admin.clone().routes(), self.socket_limits.all);
+        let unix = connections::serve(self.unix, routes, of_socket, all, stop.clone());
         let tcp = async {
-            match self.tcp {
-                None => Ok(()),
-                Some((listener, door)) => {
-                    let mut routes = admin.clone().routes_with_token(Arc::clone(&door));
-                    if self.console {
-                        routes = routes.merge(console::routes(admin, door, &stop));
-                    }
-                    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-                    axum::serve(listener, routes).with_graceful_shutdown(wait()).await
+            if let Some((listener, door)) = self.tcp {
+                let mut routes = admin.clone().routes_with_token(Arc::clone(&door));
+                if self.console {
+                    routes = routes.merge(console::routes(admin.clone(), door, &stop));
                 }
+                connections::serve(listener, routes, of_tcp, self.tcp_limits.all, stop.clone()).await;
             }
         };
-        let (unix, tcp) = tokio::join!(unix, tcp);
-        for error in [unix, tcp].into_iter().filter_map(Result::err) {
-            tracing::error!(error = &error as &dyn std::error::Error, "the admin API stopped");
-        }
+        tokio::join!(unix, tcp);
         let _ = std::fs::remove_file(&self.socket);
     }
 }

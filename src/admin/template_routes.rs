@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::{
     Admin, Refusal,
-    routes::{Body, blocking},
+    body::Body,
+    routes::blocking,
     wire::{AddTemplate, RenderRequest, TemplateView},
 };
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::AppError;
+use super::{AppError, open_files::OpenFiles};
 use crate::{
     admin::{self, LettersSettings},
     broker::{Address, Settings as SessionSettings, Topology, TopologySettings},
@@ -72,7 +72,7 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
     }
 }
 
-pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppError> {
+pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<admin::Settings, AppError> {
     let token = config.admin.token_file.as_ref().map(|path| {
         let text = std::fs::read_to_string(path).map_err(|error| {
             AppError::Setting(format!("admin.token_file {} cannot be read: {error}", path.display()))
@@ -83,7 +83,13 @@ pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, AppErro
         }
     });
     let tcp = config.admin.listen.clone().zip(token.transpose()?);
-    Ok(admin::Settings { socket: config.admin.socket.clone(), tcp, console: config.admin.console })
+    Ok(admin::Settings {
+        socket: config.admin.socket.clone(),
+        tcp,
+        console: config.admin.console,
+        socket_limits: open_files.admin_socket(),
+        tcp_limits: open_files.admin_tcp(),
+    })
 }
 
 /// Where traces go, if they go anywhere.

@@ -47,6 +47,7 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
         | Refusal::Unauthorized
         | Refusal::TooManyTries(_)
         | Refusal::NoSession
+        | Refusal::TooSlow(_)
         | Refusal::Foreign => Failure::Usage(message),
         Refusal::NotFound(_) => Failure::No(message),
         Refusal::Unavailable(_) => Failure::Unavailable(message),

@@ -1,13 +1,15 @@
 //! The things that happen. Per delivery they cost a few atomic additions; text is made only where the level asks for it.
 
+mod admin;
 mod broker;
 mod robots;
 
-use std::{net::IpAddr, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
 
 pub use self::{
+    admin::{AdminConnectionRefused, AdminConnectionsChanged, FewFiles, SignedIn, WrongToken},
     broker::{BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen},
     robots::{PaceChanged, PaceSeen, RobotLifted},
 };
@@ -336,36 +338,6 @@ impl LedgerFailed<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.ledger_failures.inc();
         tracing::error!(cause = self.cause, "the ledger cannot be written: nothing is acked until it can");
-    }
-}
-
-/// Somebody has shown the admin token to the console.
-pub struct SignedIn;
-
-impl SignedIn {
-    /// Logs it.
-    pub fn emit(&self) {
-        tracing::info!("somebody signed in to the console");
-    }
-}
-
-/// Somebody has shown another token than the admin token.
-pub struct WrongToken {
-    /// To what.
-    pub place: &'static str,
-    /// From where; of IPv6 the network.
-    pub from: IpAddr,
-    /// Whether no token from there is looked at any more for a while.
-    pub last: bool,
-}
-
-impl WrongToken {
-    /// Logs it.
-    pub fn emit(&self) {
-        tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
-        if self.last {
-            tracing::warn!(from = %self.from, "too many wrong tokens: none from there is looked at for up to a minute");
-        }
     }
 }
 

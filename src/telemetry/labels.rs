@@ -37,6 +37,14 @@ pub(super) struct Held {
     pub(super) cause: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OnListener {
+    pub(super) listener: &'static str,
+}
+
+/// What the admin API listens on.
+pub(super) const LISTENERS: [&str; 2] = ["unix", "tcp"];
+
 /// Why a delivery waits whose robot is not held: the quota is used up for now.
 pub(super) const QUOTA: &str = "quota";
 

@@ -16,7 +16,10 @@ use prometheus_client::{
 
 use super::{
     dead::DeadLetters,
-    labels::{Attempted, Dead, Held, Hops, InQueue, OfGroup, OnPlatform, QUOTA, Seconds, Settled, VERDICTS},
+    labels::{
+        Attempted, Dead, Held, Hops, InQueue, LISTENERS, OfGroup, OnListener, OnPlatform, QUOTA, Seconds, Settled,
+        VERDICTS,
+    },
     traces::{TraceError, TraceSettings, Traces},
 };
 use crate::{
@@ -68,6 +71,8 @@ pub struct Telemetry {
     pub(super) broker_blocked: Gauge,
     pub(super) ledger_failures: Counter,
     pub(super) trace_failures: Counter,
+    pub(super) admin_connections: Family<OnListener, Gauge>,
+    pub(super) admin_connections_refused: Family<OnListener, Counter>,
     traces: Option<Traces>,
 }
 
@@ -120,6 +125,8 @@ impl Telemetry {
             broker_blocked: Gauge::default(),
             ledger_failures: Counter::default(),
             trace_failures: Counter::default(),
+            admin_connections: Family::default(),
+            admin_connections_refused: Family::default(),
             traces: None,
         };
         telemetry.begin_at_zero();
@@ -268,9 +275,19 @@ impl Telemetry {
             self.ledger_failures.clone(),
         );
         to.register("trace_failures", "Times the receiver of traces did not take spans", self.trace_failures.clone());
+        to.register("admin_connections", "Connections to the admin API that are open", self.admin_connections.clone());
+        to.register(
+            "admin_connections_refused",
+            "Connections to the admin API that were not taken, or ended, for want of room",
+            self.admin_connections_refused.clone(),
+        );
     }
 
     fn begin_at_zero(&self) {
+        for listener in LISTENERS {
+            let on = OnListener { listener };
+            let _ = (self.admin_connections.get_or_create(&on), self.admin_connections_refused.get_or_create(&on));
+        }
         for platform in Platform::ALL.map(Platform::as_str) {
             for outcome in ["done", "deferred", "retried", "dead", "dropped"] {
                 let _ = self.deliveries.get_or_create(&Settled { platform, outcome });

@@ -10,6 +10,7 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod admin_flood;
 mod blocked;
 mod console;
 mod console_guard;

@@ -18,14 +18,13 @@ mod robots;
 mod session;
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
     Extension, Json, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{
@@ -43,6 +42,8 @@ use self::{
 };
 use super::{
     Admin, Refusal,
+    body::Body,
+    caller::Caller,
     door::Door,
     letter_routes, routes,
     wire::{RobotsQuery, Session, SignIn},
@@ -115,12 +116,12 @@ async fn page_or_file(Path(rest): Path<String>, asked: HeaderMap) -> Response {
 
 async fn sign_in(
     State(console): State<Arc<Console>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    routes::Body(shown): routes::Body<SignIn>,
+    Body(shown): Body<SignIn>,
 ) -> Result<Response, Refusal> {
     guard::from_our_page(&headers)?;
-    console.door.enter("the console", from.ip(), shown.token.expose().trim().as_bytes())?;
+    console.door.enter("the console", caller, shown.token.expose().trim().as_bytes())?;
     let id = console.sessions.open(Instant::now());
     events::SignedIn.emit();
     let cookie = session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));

@@ -92,10 +92,21 @@ impl Home {
 
     /// Starts the daemon as a service is whose writes beyond a limit fail, instead of ending it.
     pub async fn start_ignoring_size_signal(&self) -> Daemon<'_> {
+        self.start_after("trap '' XFSZ").await
+    }
+
+    /// Starts a daemon that may open this many files, and cannot raise that limit.
+    pub async fn start_with_open_files(&self, limit: u64) -> Daemon<'_> {
+        self.start_after(&format!("ulimit -n {limit}")).await
+    }
+
+    /// Starts the daemon from a shell that has first done this.
+    pub async fn start_after(&self, preparation: &str) -> Daemon<'_> {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let config = self.path("roomcast.toml");
         let mut command = Command::new("sh");
-        command.args(["-c", "trap '' XFSZ; exec \"$0\" run --config \"$1\"", env!("CARGO_BIN_EXE_roomcast")]);
+        let script = format!("{preparation}; exec \"$0\" run --config \"$1\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_roomcast")]);
         command.arg(config).env_clear().stderr(log).stdout(Stdio::null()).stdin(Stdio::null());
         let daemon = Daemon { home: self, child: command.spawn().unwrap() };
         daemon.ready().await;

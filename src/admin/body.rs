@@ -1,0 +1,122 @@
+//! The body of a request: JSON, of a bounded size, read within a bounded time. Its mistakes are answered in our own
+//! form.
+//!
+//! The parser's words are not repeated: they may hold a piece of the body, and the body may hold a credential. For the
+//! same reason the bytes are wiped from memory when the body is read.
+
+use std::time::Duration;
+
+use axum::{
+    RequestExt,
+    body::Body as HttpBody,
+    extract::{FromRequest, Request},
+    http::header,
+};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::{
+    Refusal,
+    routes::{IMPORT_BYTES_MAX, REQUEST_BYTES_MAX},
+    template_routes::TEMPLATE_BYTES_MAX,
+};
+
+/// How long a body may take to come.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A body's memory begins with this many bytes where its length is not told.
+const BYTES_FIRST: usize = 8 * 1024;
+
+/// A JSON body.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        if !is_json(&request) {
+            return Err(Refusal::Invalid("the content type must be application/json".to_owned()));
+        }
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let read = timeout(WAIT_MAX, collect(request.into_limited_body(), length.unwrap_or(BYTES_FIRST)));
+        let bytes = read.await.map_err(|_| Refusal::TooSlow(WAIT_MAX))??;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|_| Refusal::Invalid("the body is not the JSON that this route takes".to_owned()))
+    }
+}
+
+fn is_json(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+}
+
+/// All bytes of a body. Where more room is needed, the bytes move, and are wiped where they were.
+async fn collect(mut body: HttpBody, length: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.min(IMPORT_BYTES_MAX)));
+    while let Some(frame) = body.frame().await {
+        // The connection ended, or the body is too long; the first cannot be told anyway.
+        let frame = frame.map_err(|_| too_long())?;
+        let Some(data) = frame.data_ref() else { continue };
+        let needed = bytes.len() + data.len();
+        if needed > bytes.capacity() {
+            let mut roomier = Zeroizing::new(Vec::with_capacity(needed.max(bytes.capacity() * 2)));
+            roomier.extend_from_slice(&bytes);
+            bytes = roomier;
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes)
+}
+
+fn too_long() -> Refusal {
+    Refusal::Invalid(format!(
+        "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import, or {TEMPLATE_BYTES_MAX} for a template"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    async fn read(body: HttpBody, kind: &str) -> Result<Vec<u32>, Refusal> {
+        let request = Request::builder().header(header::CONTENT_TYPE, kind).body(body).unwrap();
+        Body::from_request(request, &()).await.map(|Body(read)| read)
+    }
+
+    fn pieces(count: usize) -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
+        let one = |at| Ok(Bytes::from(if at == 0 { "[1".to_owned() } else { format!(",{}", "1".repeat(9)) }));
+        stream::iter((0..count).map(one)).chain(stream::iter([Ok(Bytes::from("]"))]))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_in_pieces_is_read_whole() {
+        let read = read(HttpBody::from_stream(pieces(5000)), "application/json; charset=utf-8").await.unwrap();
+        assert_eq!((read.len(), read[4999]), (5000, 111_111_111));
+    }
+
+    #[tokio::test]
+    async fn another_type_too_many_bytes_and_what_is_not_json_are_told_apart() {
+        let said = |refused: Result<_, Refusal>| refused.unwrap_err().to_string();
+        assert!(said(read("[1]".into(), "text/plain").await).contains("content type"));
+        assert!(said(read("[x]".into(), "application/json").await).contains("not the JSON"));
+        let endless = HttpBody::from_stream(pieces(1_000_000));
+        assert!(said(read(endless, "application/json").await).contains("more than"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let begun = tokio::time::Instant::now();
+        let hanging = HttpBody::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
+        let refused = read(hanging, "application/json").await.unwrap_err();
+        assert!(matches!(refused, Refusal::TooSlow(_)));
+        assert_eq!(begun.elapsed(), WAIT_MAX);
+    }
+}

@@ -1,0 +1,93 @@
+//! What happens at the admin API: connections, tokens, sessions of the console.
+
+use std::net::IpAddr;
+
+use crate::telemetry::{labels::OnListener, registry::Telemetry};
+
+/// A connection has come or gone.
+pub struct AdminConnectionsChanged {
+    /// `unix` or `tcp`.
+    pub listener: &'static str,
+    /// How many are open now.
+    pub open: usize,
+}
+
+impl AdminConnectionsChanged {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let open = i64::try_from(self.open).unwrap_or(i64::MAX);
+        telemetry.admin_connections.get_or_create(&OnListener { listener: self.listener }).set(open);
+    }
+}
+
+/// There was no room for a connection: it was not taken, or another one was ended for it.
+pub struct AdminConnectionRefused {
+    /// `unix` or `tcp`.
+    pub listener: &'static str,
+    /// How many connections the listener takes.
+    pub limit: usize,
+    /// Whether it was not said a short time ago.
+    pub news: bool,
+}
+
+impl AdminConnectionRefused {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let listener = self.listener;
+        telemetry.admin_connections_refused.get_or_create(&OnListener { listener }).inc();
+        if self.news {
+            let limit = self.limit;
+            tracing::warn!(
+                listener,
+                limit,
+                "there are more connections to the admin API than it takes; those that wait are ended"
+            );
+        }
+    }
+}
+
+/// The system lets the process open fewer files than its settings may need.
+pub struct FewFiles {
+    /// How many it may open.
+    pub allowed: u64,
+    /// How many it may need.
+    pub wanted: u64,
+}
+
+impl FewFiles {
+    /// Logs it.
+    pub fn emit(&self) {
+        let (allowed, wanted) = (self.allowed, self.wanted);
+        tracing::warn!(allowed, wanted, "the process may open too few files for its settings");
+    }
+}
+
+/// Somebody has shown the admin token to the console.
+pub struct SignedIn;
+
+impl SignedIn {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::info!("somebody signed in to the console");
+    }
+}
+
+/// Somebody has shown another token than the admin token.
+pub struct WrongToken {
+    /// To what.
+    pub place: &'static str,
+    /// From where; of IPv6 the network.
+    pub from: IpAddr,
+    /// Whether no token from there is looked at any more for a while.
+    pub last: bool,
+}
+
+impl WrongToken {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
+        if self.last {
+            tracing::warn!(from = %self.from, "too many wrong tokens: none from there is looked at for up to a minute");
+        }
+    }
+}
