@@ -4,6 +4,7 @@
 
 mod open_files;
 mod parts;
+mod queues;
 mod sessions;
 mod signals;
 

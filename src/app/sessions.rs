@@ -7,9 +7,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{AppError, parts};
+use super::{
+    AppError, parts,
+    queues::{self, Watch},
+};
 use crate::{
-    broker::{BrokerError, DeadCounter, Depths, Ended, Session, Settings, Topology},
+    broker::{BrokerError, Ended, Session, Settings, Topology},
     config::Config,
     domain::Moment,
     pipeline::{Parts, Pipeline},
@@ -17,9 +20,6 @@ use crate::{
     store::LedgerError,
     telemetry::{Telemetry, events, with_causes},
 };
-
-/// How long a count of dead letters may go on after the session's end.
-const COUNT_MAX: Duration = Duration::from_secs(5);
 
 /// How long a first start waits for a lock that a process that has just died may still seem to hold.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +34,14 @@ pub(super) async fn run(
 ) -> Result<(), AppError> {
     let topology = Arc::new(Topology::new(parts::topology_settings(config)));
     let settings = parts::session_settings(config);
+    let watch = Watch {
+        address: parts::address(config),
+        topology: Arc::clone(&topology),
+        count_every: config.broker.dead_count_every,
+        ready: ready.subscribe(),
+        stop: stop.clone(),
+    };
+    let watching = queues::start(watch, &parts);
     let waits = ExponentialBuilder::default()
         .with_min_delay(config.broker.reconnect_min)
         .with_max_delay(config.broker.reconnect_max)
@@ -55,11 +63,8 @@ pub(super) async fn run(
                 ready.send_replace(true);
                 let since = Instant::now();
                 first = false;
-                let every = config.broker.dead_count_every;
-                let counter =
-                    DeadCounter::new(parts::address(config), Arc::clone(&topology), parts.clock.clone(), every);
                 let drain = config.shutdown.drain;
-                let cause = serve(session, &parts, recovering.take(), counter, drain, &stop).await;
+                let cause = serve(session, &parts, recovering.take(), drain, &stop).await;
                 ready.send_replace(false);
                 if stop.is_cancelled() {
                     break;
@@ -78,6 +83,8 @@ pub(super) async fn run(
         let wait = backoff.next().unwrap_or(config.broker.reconnect_max);
         stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
+    // A fault of it was logged when it happened.
+    let _ = watching.await;
     Ok(())
 }
 
@@ -113,7 +120,6 @@ async fn serve(
     mut session: Session,
     parts: &Arc<Parts>,
     recovering_since: Option<Moment>,
-    counter: DeadCounter,
     drain: Duration,
     stop: &CancellationToken,
 ) -> String {
@@ -133,8 +139,6 @@ async fn serve(
     let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
     let blocked = tokio::spawn(watch_blocked(session.blocked.clone(), Arc::clone(&parts.telemetry)));
     let leave = CancellationToken::new();
-    let watching_queues = watch_queues(session.depths.clone(), counter, Arc::clone(&parts.telemetry), leave.clone());
-    let mut queues = tokio::spawn(watching_queues);
 
     let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
     {
@@ -163,14 +167,6 @@ async fn serve(
         tracing::warn!("what was settled last could not be recorded in time; it comes back");
     }
     blocked.abort();
-    // Letters that are being counted return to their places by themselves, if the broker is there to take them back.
-    if tokio::time::timeout(COUNT_MAX, &mut queues).await.is_err() {
-        queues.abort();
-        let _ = queues.await;
-    }
-    // Nothing is seen of the queues any longer, and what was seen is not said again.
-    events::QueuesSeen { depths: &[] }.emit(&parts.telemetry);
-    events::DeadLettersSeen { queues: &[] }.emit(&parts.telemetry);
     let cause = ended.cause();
     session.close().await;
     cause
@@ -209,30 +205,6 @@ async fn watch_committer(committed: JoinHandle<Result<(), NotRecorded>>, ended: 
 async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Telemetry>) {
     while blocked.changed().await.is_ok() {
         events::BrokerBlocked { blocked: *blocked.borrow() }.emit(&telemetry);
-    }
-}
-
-/// Says how much lies in the queues, and why in the dead ones, until the session ends or everybody is to `leave`.
-async fn watch_queues(
-    mut depths: watch::Receiver<Depths>,
-    mut counter: DeadCounter,
-    telemetry: Arc<Telemetry>,
-    leave: CancellationToken,
-) {
-    let mut failing = false;
-    while let Some(Ok(())) = leave.run_until_cancelled(depths.changed()).await {
-        let seen = depths.borrow_and_update().clone();
-        events::QueuesSeen { depths: &seen }.emit(&telemetry);
-        match counter.count(&seen).await {
-            Ok(queues) => {
-                events::DeadLettersSeen { queues: &queues }.emit(&telemetry);
-                failing = false;
-            }
-            Err(error) => {
-                events::DeadLettersUnseen { cause: &with_causes(&error), news: !failing }.emit();
-                failing = true;
-            }
-        }
     }
 }
 

@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Address, BrokerError, DeadQueue, DeadQueues, depths::Depths, topology::Topology};
-use crate::{clock::Clock, domain::DeadSeen};
+use super::{Address, BrokerError, DeadQueue, DeadQueues, topology::Topology};
+use crate::{
+    clock::Clock,
+    domain::{DeadSeen, QueueSeen},
+};
 
 /// A queue is left alone for so many times as long as its last count took.
 const REST: u32 = 50;
@@ -14,7 +17,7 @@ const REST: u32 = 50;
 /// A queue of unchanged length is counted again after so long: what was redriven may have been replaced by others.
 const RECOUNT: Duration = Duration::from_secs(600);
 
-/// Counts dead letters, for as long as a session lasts.
+/// Counts dead letters, whatever becomes of sessions meanwhile.
 pub struct DeadCounter {
     address: Address,
     topology: Arc<Topology>,
@@ -44,15 +47,15 @@ impl DeadCounter {
         Self { address, topology, clock, every, queues: BTreeMap::new() }
     }
 
-    /// Counts the queues that are due, now that they are seen to have these lengths. Gives what is known of all of them: a queue that has never been
+    /// Counts the queues that are due, now that they were seen like this. Gives what is known of all of them: a queue that has never been
     /// counted is missing, one that others are at is as it was counted before.
-    pub async fn count(&mut self, depths: &Depths) -> Result<Vec<DeadSeen>, BrokerError> {
+    pub async fn count(&mut self, seen: &[QueueSeen]) -> Result<Vec<DeadSeen>, BrokerError> {
         if self.every.is_zero() {
             return Ok(Vec::new());
         }
-        let due: Vec<_> = DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, depths)).collect();
+        let due: Vec<_> = DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, seen)).collect();
         for queue in DeadQueue::ALL {
-            if self.depth(queue, depths) == Some(0) {
+            if self.depth(queue, seen) == Some(0) {
                 let empty = DeadSeen::nothing(queue.platform(), self.clock.now());
                 self.queues.entry(queue).or_insert_with(|| Counted::of(Some(empty), Duration::ZERO));
             }
@@ -84,8 +87,8 @@ impl DeadCounter {
     }
 
     /// Whether a queue is to be counted. One that is met empty is known to be empty without a count.
-    fn is_due(&self, queue: DeadQueue, depths: &Depths) -> bool {
-        let Some(depth) = self.depth(queue, depths) else {
+    fn is_due(&self, queue: DeadQueue, seen: &[QueueSeen]) -> bool {
+        let Some(depth) = self.depth(queue, seen) else {
             return false;
         };
         match self.queues.get(&queue) {
@@ -97,10 +100,10 @@ impl DeadCounter {
         }
     }
 
-    fn depth(&self, queue: DeadQueue, depths: &Depths) -> Option<u64> {
+    fn depth(&self, queue: DeadQueue, seen: &[QueueSeen]) -> Option<u64> {
         let name = queue.name(&self.topology);
         let name = self.topology.without_prefix(&name);
-        depths.iter().find(|(queue, _)| queue == name).map(|(_, depth)| u64::from(*depth))
+        seen.iter().find(|queue| queue.name == name).map(|queue| u64::from(queue.ready))
     }
 }
 

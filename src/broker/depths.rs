@@ -1,63 +1,75 @@
-//! How much lies in the daemon's queues, asked for from time to time. It takes nothing out, not even for a moment.
+//! How much lies in the daemon's queues, and whether they are consumed. Asking takes nothing out, not even for a moment, and has a
+//! connection of its own: whatever goes wrong with it, a session does not notice.
 
 use std::{sync::Arc, time::Duration};
 
 use lapin::{Connection, options::QueueDeclareOptions, types::FieldTable};
-use tokio::sync::watch;
 
-use super::{BrokerError, dead_walk::close, declare, error::while_declaring, session::Ended, topology::Topology};
+use super::{Address, BrokerError, dead_walk::close, declare, error::while_declaring, topology::Topology};
+use crate::domain::QueueSeen;
 
-/// How often the queues are asked.
-const EVERY: Duration = Duration::from_secs(15);
+/// A broker that takes longer for all queues has other worries.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// A broker that takes longer for all of them has other worries.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many messages lie ready in each queue, by its name without the prefix; nothing if that is not known.
-pub type Depths = Vec<(String, u32)>;
-
-/// Asks until the session ends. What is not known leaves the session as it is: whether it works is for others to say.
-pub(super) fn watch(
-    connection: &Arc<Connection>,
-    at: &str,
-    topology: &Arc<Topology>,
-    ended: &Ended,
-) -> watch::Receiver<Depths> {
-    let (tell, depths) = watch::channel(Depths::new());
-    let (connection, at, topology, ended) =
-        (Arc::clone(connection), at.to_owned(), Arc::clone(topology), ended.clone());
-    tokio::spawn(async move {
-        while !ended.has_ended() {
-            // To its end, as lapin cannot close a connection while a dropped channel still closes.
-            let asked = tokio::time::timeout(PATIENCE, ask(&connection, &at, &topology)).await;
-            tell.send_replace(match asked {
-                Ok(Ok(depths)) => depths,
-                Ok(Err(error)) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "the depths of the queues are not known");
-                    Depths::new()
-                }
-                Err(_) => {
-                    tracing::debug!("the depths of the queues are not known: the broker does not answer");
-                    Depths::new()
-                }
-            });
-            tokio::select! {
-                () = ended.wait() => (),
-                () = tokio::time::sleep(EVERY) => (),
-            }
-        }
-    });
-    depths
+/// Asks the queues of one topology what they hold.
+pub struct QueueGauge {
+    address: Address,
+    topology: Arc<Topology>,
+    /// Nothing before the first question, and after one that was not answered.
+    connection: Option<Connection>,
 }
 
-async fn ask(connection: &Connection, at: &str, topology: &Topology) -> Result<Depths, BrokerError> {
-    let (channel, mut depths) = (declare::open(connection, at).await?, Depths::new());
+impl QueueGauge {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub const fn new(address: Address, topology: Arc<Topology>) -> Self {
+        Self { address, topology, connection: None }
+    }
+
+    /// Asks every queue. One that does not exist is left out.
+    pub async fn ask(&mut self) -> Result<Vec<QueueSeen>, BrokerError> {
+        let at = self.address.shown()?;
+        // What is left of a connection after a fault is closed when it is dropped.
+        let connection = match self.connection.take().filter(|connection| connection.status().connected()) {
+            Some(connection) => connection,
+            None => self.address.connect("roomcast watching").await?,
+        };
+        let seen = match tokio::time::timeout(ANSWER_MAX, ask(&connection, &at, &self.topology)).await {
+            Ok(seen) => seen?,
+            Err(_) => {
+                return Err(BrokerError::Unreachable { at, why: "it does not say what its queues hold".to_owned() });
+            }
+        };
+        self.connection = Some(connection);
+        Ok(seen)
+    }
+
+    /// Closes its connection, if it has one.
+    pub async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // A broker that is gone answers no goodbye.
+            let _ = tokio::time::timeout(ANSWER_MAX, connection.close(200, "goodbye".into())).await;
+        }
+    }
+}
+
+async fn ask(connection: &Connection, at: &str, topology: &Topology) -> Result<Vec<QueueSeen>, BrokerError> {
+    let (mut channel, mut seen, consumed) =
+        (declare::open(connection, at).await?, Vec::new(), topology.consumed_queues());
     for queue in topology.queues() {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let found = channel.queue_declare(queue.name.as_str().into(), passive, FieldTable::default()).await;
-        let found = found.map_err(|error| while_declaring(at, &format!("queue {}", queue.name), &error))?;
-        depths.push((topology.without_prefix(&queue.name).to_owned(), found.message_count()));
+        match found.map_err(|error| while_declaring(at, &format!("queue {}", queue.name), &error)) {
+            Ok(found) => seen.push(QueueSeen {
+                name: topology.without_prefix(&queue.name).to_owned(),
+                ready: found.message_count(),
+                consumers: consumed.contains(&queue.name).then(|| found.consumer_count()),
+            }),
+            // The broker has closed the channel.
+            Err(BrokerError::Missing { .. }) => channel = declare::open(connection, at).await?,
+            Err(error) => return Err(error),
+        }
     }
     close(&channel, at).await?;
-    Ok(depths)
+    Ok(seen)
 }

@@ -31,7 +31,7 @@ pub use dead_letter::DeadLetter;
 pub use dead_queue::{Act, Acting, DeadQueues, Looked};
 pub use dead_selection::Selection;
 pub use declare::Declare;
-pub use depths::Depths;
+pub use depths::QueueGauge;
 pub use error::BrokerError;
 pub use message::{Carried, Message, Travelling};
 pub use publish::{Outgoing, check, publish};

@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{
-    StreamExt,
-    future::join_all,
-    stream::{BoxStream, SelectAll, select_all},
+    Stream, StreamExt,
+    future::{join_all, ready},
+    stream::{BoxStream, SelectAll, once, select_all},
 };
 use lapin::{
     Channel, Connection, Event as ConnectionEvent,
@@ -24,9 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Address, BrokerError, Carried, Declare, Message,
     acks::AckBook,
-    declare,
-    depths::{self, Depths},
-    envelope,
+    declare, envelope,
     error::{while_connecting, while_declaring},
     patience::Patience,
     properties,
@@ -105,9 +103,7 @@ pub struct Session {
     pub ended: Ended,
     /// Whether the broker has asked publishers to stop for a while.
     pub blocked: watch::Receiver<bool>,
-    /// How much lies in the queues.
-    pub depths: watch::Receiver<Depths>,
-    consuming: Arc<Connection>,
+    consuming: Connection,
     publishing: Vec<Connection>,
 }
 
@@ -136,36 +132,42 @@ impl Session {
         let (mut channels, mut streams) = (Vec::new(), Vec::new());
         for (place, (queue, source)) in sources.into_iter().enumerate() {
             let channel = declare::open(&consuming, &at).await?;
-            streams.push(
-                consume(&channel, &queue, settings.prefetch_of(source), &at)
-                    .await?
-                    .map(move |one| {
-                        one.map(|delivery| message(delivery, source, AckTag { session: id, channel: place, tag: 0 }))
-                    })
-                    .boxed(),
-            );
+            let deliveries = consume(&channel, &queue, settings.prefetch_of(source), &at).await?;
+            let ack_tag = AckTag { session: id, channel: place, tag: 0 };
+            streams.push(incoming(deliveries, move |delivery| message(delivery, source, ack_tag), queue));
             channels.push(Books { channel, book: Mutex::new(AckBook::new()) });
         }
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
         let Publishing { steps, receipts, blocked, connections } = publishing;
         let outbox = Arc::new(BrokerOutbox { session: id, steps, receipts, channels, ended: ended.clone() });
-        let consuming = Arc::new(consuming);
-        let depths = depths::watch(&consuming, &at, topology, &ended);
-        Ok(Self { intake, outbox, ended, blocked, depths, consuming, publishing: connections })
+        Ok(Self { intake, outbox, ended, blocked, consuming, publishing: connections })
     }
 
     /// Closes its connections. What was not acked comes back to the next session.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
-        let all = self.publishing.iter().chain([&*self.consuming]);
+        let all = self.publishing.iter().chain([&self.consuming]);
         let closing = join_all(all.map(|connection| connection.close(200, "goodbye".into())));
         // A broker that is gone answers no goodbye.
         let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
     }
 }
 
-type Incoming = BoxStream<'static, Result<Message, lapin::Error>>;
+/// What one consumer is handed; the last is why there is no more.
+type Incoming = BoxStream<'static, Result<Message, String>>;
+
+/// The messages of one consumer. That it ends is said like a fault, as a stream that has ended is forgotten among others: a queue that is deleted ends its
+/// consumer without an error, and so does a consumer timeout from RabbitMQ 4.3 on.
+fn incoming(
+    deliveries: impl Stream<Item = Result<AmqpDelivery, lapin::Error>> + Send + 'static,
+    message: impl Fn(AmqpDelivery) -> Message + Send + 'static,
+    queue: String,
+) -> Incoming {
+    let end = format!("the broker cancelled the consumer of queue {queue}: was the queue deleted?");
+    let messages = deliveries.map(move |one| one.map(&message).map_err(|error| super::error::words(&error)));
+    messages.chain(once(ready(Err(end)))).boxed()
+}
 
 /// What comes in: urgent events before all others.
 pub struct Intake {
@@ -188,15 +190,12 @@ impl Intake {
         };
         match next {
             Some(Ok(message)) => Some(message),
-            Some(Err(error)) => {
-                self.ended.end(super::error::words(&error));
+            Some(Err(cause)) => {
+                self.ended.end(cause);
                 None
             }
-            // A queue that is deleted ends its consumer without an error: that too is the end of the session.
-            None => {
-                self.ended.end("the broker cancelled a consumer: was a queue deleted?".to_owned());
-                None
-            }
+            // Each stream says why it ends before it does.
+            None => None,
         }
     }
 }

@@ -71,6 +71,13 @@ impl Topology {
         self.name(&format!("delivery.{platform}"))
     }
 
+    /// Every queue that the daemon consumes.
+    #[must_use]
+    pub fn consumed_queues(&self) -> Vec<String> {
+        let deliveries = Platform::ALL.map(|platform| self.delivery_queue(platform));
+        [self.publish(), self.urgent()].into_iter().chain(deliveries).collect()
+    }
+
     /// Where deliveries wait.
     #[must_use]
     pub fn delay(&self) -> String {

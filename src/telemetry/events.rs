@@ -10,7 +10,9 @@ use prometheus_client::metrics::counter::Counter;
 
 pub use self::{
     admin::{AdminConnectionRefused, AdminConnectionsChanged, FewFiles, SignedIn, WrongToken},
-    broker::{BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen},
+    broker::{
+        BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen, QueuesUnseen,
+    },
     robots::{PaceChanged, PaceSeen, RobotLifted},
 };
 use super::{

@@ -56,6 +56,7 @@ pub struct Telemetry {
     pub(super) deliveries_waiting: Family<Held, Gauge>,
     pub(super) deliveries_waiting_seconds: Family<OnPlatform, Gauge<f64, AtomicU64>>,
     pub(super) queue_messages: Family<InQueue, Gauge>,
+    pub(super) queue_consumers: Family<InQueue, Gauge>,
     /// What lies in the dead queues at this moment, beside what was ever given up.
     pub(super) dead_letters_now: DeadLetters,
     pub(super) group_used: Family<OfGroup, Gauge>,
@@ -112,6 +113,7 @@ impl Telemetry {
             deliveries_waiting: Family::default(),
             deliveries_waiting_seconds: Family::default(),
             queue_messages: Family::default(),
+            queue_consumers: Family::default(),
             dead_letters_now: DeadLetters::default(),
             group_used: Family::default(),
             group_monthly: Family::default(),
@@ -243,6 +245,7 @@ impl Telemetry {
             self.deliveries_waiting_seconds.clone(),
         );
         to.register("queue_messages", "Messages that lie ready in a queue of the broker", self.queue_messages.clone());
+        to.register("queue_consumers", "Consumers of a queue that the daemon consumes", self.queue_consumers.clone());
         self.dead_letters_now.register(to);
         to.register("group_used", "Calls that an organisation has made this month", self.group_used.clone());
         to.register("group_monthly", "Calls that an organisation may make in a month", self.group_monthly.clone());
@@ -326,7 +329,8 @@ mod tests {
         // A family without a member is not shown, and which organisations and queues there are is not known at start.
         let group = OfGroup { group: "acme".to_owned() };
         let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
-        let _ = telemetry.queue_messages.get_or_create(&InQueue { queue: "publish".to_owned() });
+        let queue = InQueue { queue: "publish".to_owned() };
+        let _ = (telemetry.queue_messages.get_or_create(&queue), telemetry.queue_consumers.get_or_create(&queue));
         let mut dead = DeadSeen::nothing(None, Moment::default());
         dead.add(DeadReason::Poison, Some(Moment::default()));
         telemetry.see_dead_letters(&[dead]);

@@ -31,6 +31,7 @@ mod pacing;
 mod parts;
 mod receipts;
 mod receipts_faults;
+mod sessions;
 mod startup;
 mod store;
 mod store_crash;

@@ -28,6 +28,12 @@ fn sentence(output: &Output) -> String {
     text
 }
 
+/// Whether what is wrong is told once, at the usual level: in the sentence, and not in the log beside it.
+fn told_once(output: &Output, what: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(text.matches(what).count(), 1, "{text}");
+}
+
 fn refused(home: &Home, arguments: &[&str], input: &str, code: i32, says: &str) {
     let output = home.cli(arguments, input);
     let sentence = sentence(&output);
@@ -120,13 +126,6 @@ async fn broken_configuration_is_reported_at_once_with_lines() {
     refused(&home, &["check"], "", 64, "the file cannot be read");
 }
 
-impl Home {
-    fn refused_all(&self, arguments: &[&str]) -> String {
-        let output = self.cli(arguments, "");
-        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
-    }
-}
-
 #[tokio::test]
 async fn a_store_that_is_in_use_says_so() {
     let broker = broker::shared().await;
@@ -210,8 +209,10 @@ async fn a_wrong_password_or_missing_permissions_are_named() {
     broker.ctl(&["add_user", "limited", "limited"]);
     broker.ctl(&["set_permissions", "limited", "^$", ".*", ".*"]);
     let limited = Home::new(broker, NOWHERE, "").with(&broker.url(), &broker.url_for("limited"));
-    let text = limited.refused_all(&["run"]);
-    assert!(text.contains("permission") && text.contains(&limited.prefix), "{text}");
+    let output = limited.cli(&["run"], "");
+    let said = sentence(&output);
+    assert!(said.contains("permission") && said.contains(&limited.prefix), "{said}");
+    told_once(&output, "refused for user");
 }
 
 #[tokio::test]
@@ -268,6 +269,7 @@ async fn a_topology_that_differs_is_one_sentence_with_queue_argument_and_both_va
     for part in [&format!("{}.publish", home.prefix), "x-delivery-limit", "77", "1000"] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
+    told_once(&output, "x-delivery-limit");
     let home = home.with("delivery_limit = 77", "delivery_limit = 1000");
     assert!(home.start().await.terminate().success(), "nothing was changed");
 }
@@ -286,7 +288,7 @@ async fn a_second_daemon_on_the_same_prefix_is_refused_and_takes_over_when_the_f
 }
 
 /// Declares exchanges, queues and bindings as an import of definitions does.
-async fn declare(url: &str, definitions: &Value) {
+pub(crate) async fn declare(url: &str, definitions: &Value) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     for exchange in definitions["exchanges"].as_array().unwrap() {

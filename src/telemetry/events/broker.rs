@@ -1,7 +1,7 @@
 //! What happens between the daemon and its broker.
 
 use crate::{
-    domain::DeadSeen,
+    domain::{DeadSeen, QueueSeen},
     telemetry::{labels::InQueue, registry::Telemetry},
 };
 
@@ -62,20 +62,47 @@ impl BrokerBlocked {
     }
 }
 
-/// How many messages lie ready in the broker's queues, as seen from time to time.
+/// What the broker says of its queues, as seen from time to time.
 pub struct QueuesSeen<'a> {
-    /// Each queue of the topology without the prefix; nothing if there was no answer.
-    pub depths: &'a [(String, u32)],
+    /// Each queue of the topology; nothing if there was no answer.
+    pub queues: &'a [QueueSeen],
 }
 
 impl QueuesSeen<'_> {
     /// Notes it; what is not known is not shown.
     pub fn emit(&self, telemetry: &Telemetry) {
-        if self.depths.is_empty() {
+        if self.queues.is_empty() {
             telemetry.queue_messages.clear();
+            telemetry.queue_consumers.clear();
         }
-        for (queue, depth) in self.depths {
-            telemetry.queue_messages.get_or_create(&InQueue { queue: queue.clone() }).set((*depth).into());
+        for QueueSeen { name, ready, consumers } in self.queues {
+            let in_queue = InQueue { queue: name.clone() };
+            telemetry.queue_messages.get_or_create(&in_queue).set((*ready).into());
+            if let Some(consumers) = consumers {
+                telemetry.queue_consumers.get_or_create(&in_queue).set((*consumers).into());
+            }
+        }
+    }
+}
+
+/// The broker does not say what its queues hold.
+pub struct QueuesUnseen<'a> {
+    /// Why.
+    pub cause: &'a str,
+    /// Whether it did the last time.
+    pub news: bool,
+}
+
+impl QueuesUnseen<'_> {
+    /// Logs it.
+    pub fn emit(&self) {
+        if self.news {
+            tracing::warn!(
+                cause = self.cause,
+                "what the broker's queues hold is not known; their metrics are not shown until it is"
+            );
+        } else {
+            tracing::debug!(cause = self.cause, "what the broker's queues hold is still not known");
         }
     }
 }

@@ -129,6 +129,13 @@ impl Broker {
         format!("amqp://{user}:{user}@127.0.0.1:{}/%2f", self.port)
     }
 
+    /// Stops the node's process, or lets it go on: its connections stay open and say nothing.
+    pub fn fall_silent(&self, silent: bool) {
+        use rustix::process::Signal;
+        let signal = if silent { Signal::STOP } else { Signal::CONT };
+        signal_group(self.child.as_ref().unwrap(), signal);
+    }
+
     /// Kills the node as a power cut would.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -1,0 +1,156 @@
+//! How a session with the broker ends, and what takes its place: soon, whatever platforms do meanwhile, and never unnoticed.
+
+use std::time::{Duration, Instant};
+
+use lapin::options::QueueDeleteOptions;
+use serde_json::{Value, json};
+
+use crate::{
+    startup::declare,
+    support::{
+        broker::{self, Broker},
+        daemon::{Daemon, Home, get},
+        emulator::Emulator,
+        publisher::Publisher,
+        until,
+    },
+};
+
+const LATER: Duration = Duration::from_secs(60);
+const UNLIMITED: &str = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
+
+async fn is_ready(daemon: &Daemon<'_>) -> bool {
+    get(&daemon.home.path("admin.sock"), "/readyz").await.starts_with("ready")
+}
+
+async fn sessions(daemon: &Daemon<'_>) -> Option<f64> {
+    daemon.metric("roomcast_broker_sessions_total").await
+}
+
+/// What the daemon's topology says, reduced to one queue and what leads there.
+fn only(definitions: &Value, queue: &str) -> Value {
+    let those = |what: &str, key: &str| -> Vec<Value> {
+        definitions[what].as_array().unwrap().iter().filter(|one| one[key] == queue).cloned().collect()
+    };
+    json!({"exchanges": [], "queues": those("queues", "name"), "bindings": those("bindings", "destination")})
+}
+
+#[tokio::test]
+async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_is() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), UNLIMITED);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
+    for (number, queue) in ["publish", "publish.urgent", "delivery.wecom", "delivery.lark"].into_iter().enumerate() {
+        let name = format!("{}.{queue}", home.prefix);
+        publisher.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        declare(&broker.url(), &only(&definitions, &name)).await;
+        until(&format!("{queue} is consumed"), LATER, || async { publisher.ready_and_consumers(queue).await.1 == 1 })
+            .await;
+        let ended = number + 2;
+        assert_eq!(sessions(&daemon).await, Some(ended as f64), "a session without its consumer has ended");
+        let cause = format!("the broker cancelled the consumer of queue {name}");
+        assert_eq!(home.log().matches(&cause).count(), 1, "{}", home.log());
+    }
+    publisher.publish("ops", &json!({"message": "heard"})).await;
+    until("an event arrives", LATER, || async { emulator.count("accepted").await == 1 }).await;
+    for queue in ["publish", "publish.urgent", "delivery.dingtalk", "delivery.lark"] {
+        let line = format!("roomcast_queue_consumers{{queue=\"{queue}\"}}");
+        until("the consumers are counted", LATER, || async { daemon.metric(&line).await == Some(1.0) }).await;
+    }
+    assert_eq!(daemon.metric("roomcast_queue_consumers{queue=\"dead.wecom\"}").await, None, "nobody has to consume it");
+}
+
+/// So many events for two robots of a platform that never answers, all of them in hand.
+async fn with_a_hanging_platform(home: &Home, emulator: &Emulator, publisher: &Publisher) {
+    const COUNT: usize = 500;
+    emulator.fault(json!({"kind": "hang", "platform": "wecom"})).await;
+    let events: Vec<_> = (0..COUNT).map(|n| (format!("slow-{n}"), json!({"message": format!("slow {n}")}))).collect();
+    publisher.try_publish_all("slow", &events).await.unwrap();
+    until("all are in hand", LATER, || async { publisher.depth("publish").await == 0 }).await;
+    until("many are in the air", LATER, || async { emulator.received().await.len() >= 64 }).await;
+    assert!(!home.log().contains("WARN"), "{}", home.log());
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced_soon() {
+    const DEADLINE: Duration = Duration::from_secs(4);
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(
+        &broker,
+        &emulator.url(),
+        &format!("{UNLIMITED}[send]\nconnect_timeout = \"1s\"\ndeadline = \"4s\"\n"),
+    );
+    for token in ["wecom-001", "wecom-002"] {
+        home.subscribe("slow", "wecom", token, &[]);
+    }
+    home.subscribe("fine", "lark", "lark-0001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    with_a_hanging_platform(&home, &emulator, &publisher).await;
+    broker.ctl(&["close_all_connections", "a test"]);
+    let began = Instant::now();
+    until("it is not ready", Duration::from_secs(1), || async { !is_ready(&daemon).await }).await;
+    assert_eq!(daemon.metric("roomcast_broker_up").await, Some(0.0), "the outage has begun");
+    let log = home.log();
+    assert_eq!(log.matches("WARN no session with the broker").count(), 1, "{log}");
+    // Of what is in the air it has to be known whether it arrived; everything else comes back by itself.
+    until("there is a session again", DEADLINE + Duration::from_secs(3), || async {
+        sessions(&daemon).await == Some(2.0) && is_ready(&daemon).await
+    })
+    .await;
+    println!("the next session came after {:?}", began.elapsed());
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    emulator.no_faults().await;
+    publisher.publish("fine", &json!({"message": "fine"})).await;
+    until("nothing is lost", LATER, || async {
+        let shown = emulator.shown().await;
+        ["wecom-001", "wecom-002"].iter().all(|token| shown.get(*token).is_some_and(|texts| texts.len() == 500))
+            && shown.contains_key("lark-0001")
+    })
+    .await;
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_told_to_stop_ends_in_time_though_a_platform_hangs() {
+    const DRAIN: Duration = Duration::from_secs(7);
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let more = format!("{UNLIMITED}[send]\ndeadline = \"60s\"\n[shutdown]\ndrain = \"7s\"\n");
+    let home = Home::new(broker, &emulator.url(), &more);
+    for token in ["wecom-001", "wecom-002"] {
+        home.subscribe("slow", "wecom", token, &[]);
+    }
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    with_a_hanging_platform(&home, &emulator, &publisher).await;
+    let began = Instant::now();
+    assert!(daemon.terminate().success());
+    let took = began.elapsed();
+    println!("it ended after {took:?}");
+    assert!(took < DRAIN + Duration::from_secs(5), "{took:?}");
+    emulator.no_faults().await;
+    let daemon = home.start().await;
+    until("nothing is lost", LATER, || async {
+        let shown = emulator.shown().await;
+        ["wecom-001", "wecom-002"].iter().all(|token| shown.get(*token).is_some_and(|texts| texts.len() == 500))
+    })
+    .await;
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_daemon_is_not_ready_within_a_heartbeat_of_a_broker_that_falls_silent() {
+    const HEARTBEAT: Duration = Duration::from_secs(3);
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
+    let home = Home::new(&broker, &emulator.url(), "").with("[broker]\n", "[broker]\nheartbeat = \"3s\"\n");
+    let daemon = home.start().await;
+    broker.fall_silent(true);
+    until("it is not ready", HEARTBEAT, || async { !is_ready(&daemon).await }).await;
+    broker.fall_silent(false);
+    until("it is ready again", LATER, || async { is_ready(&daemon).await }).await;
+    assert!(daemon.terminate().success());
+}
