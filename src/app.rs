@@ -2,6 +2,7 @@
 //!
 //! The only file that knows all the rooms. What a message goes through is `pipeline.rs`.
 
+mod backoff;
 mod open_files;
 mod parts;
 mod queues;

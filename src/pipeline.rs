@@ -222,12 +222,15 @@ impl Pipeline {
                 tally.opened();
                 deliveries += 1;
                 let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
-                let room = Arc::clone(held).acquire_owned().await.ok();
+                let Some(room) = self.leave.run_until_cancelled(Arc::clone(held).acquire_owned()).await else {
+                    // The event stays unacked and comes back; of what has set out of it, the ledger knows.
+                    return Ok(deliveries);
+                };
                 let start = match settle::only_receipt_missing(&done, recipient.subscription) {
                     true => Self::begin_at_receipt(&mut delivery),
                     false => self.start(&delivery, &recipient),
                 };
-                self.set_out(delivery, recipient, start, &tally, room);
+                self.set_out(delivery, recipient, start, &tally, room.ok());
             }
             after = page.next;
             if after.is_none() {

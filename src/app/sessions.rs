@@ -3,16 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::FutureExt;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    AppError, parts,
+    AppError,
+    backoff::Backoff,
+    parts,
     queues::{self, Watch},
 };
 use crate::{
-    broker::{BrokerError, Ended, Session, Settings, Topology},
+    broker::{BrokerError, Connections, Ended, Session, Settings, Topology},
     config::Config,
     domain::Moment,
     pipeline::{Parts, Pipeline},
@@ -20,6 +22,9 @@ use crate::{
     store::LedgerError,
     telemetry::{Telemetry, events, with_causes},
 };
+
+/// How long the record of what was settled last may take when `shutdown.drain` is over.
+const RECORD_MAX: Duration = Duration::from_secs(2);
 
 /// How long a first start waits for a lock that a process that has just died may still seem to hold.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -42,12 +47,8 @@ pub(super) async fn run(
         stop: stop.clone(),
     };
     let watching = queues::start(watch, &parts);
-    let waits = ExponentialBuilder::default()
-        .with_min_delay(config.broker.reconnect_min)
-        .with_max_delay(config.broker.reconnect_max)
-        .without_max_times()
-        .with_jitter();
-    let (mut backoff, mut outage) = (waits.build(), Outage::default());
+    let mut backoff = Backoff::new(config.broker.reconnect_min, config.broker.reconnect_max);
+    let mut standing = Standing { ready, lost_at: None, telemetry: Arc::clone(&parts.telemetry) };
     let (mut id, began, mut first) = (0, Instant::now(), true);
     // What comes back in the first session may have been sent without our knowing, if the machine went down.
     let mut recovering = (!sent_is_known).then(|| parts.pace.now());
@@ -57,31 +58,25 @@ pub(super) async fn run(
         let Some(opened) = stop.run_until_cancelled(opening).await else {
             break;
         };
-        match opened {
+        let failed_at = match opened {
             Ok(session) => {
-                events::BrokerConnected { session: id, outage_seconds: outage.end() }.emit(&parts.telemetry);
-                ready.send_replace(true);
-                let since = Instant::now();
+                standing.begin(id);
                 first = false;
-                let drain = config.shutdown.drain;
-                let cause = serve(session, &parts, recovering.take(), drain, &stop).await;
-                ready.send_replace(false);
-                if stop.is_cancelled() {
-                    break;
-                }
-                outage.begin(&cause, &parts.telemetry);
-                // A session that worked for a while starts the waiting anew; one that fails at once does not.
-                if since.elapsed() > config.broker.reconnect_max {
-                    backoff = waits.build();
-                }
+                let (began, outbox) = (Instant::now(), Arc::clone(&session.outbox));
+                serve(session, &parts, recovering.take(), &mut standing, config.shutdown.drain, &stop).await;
+                let lost_at = standing.lost_at.unwrap_or(began);
+                backoff.after_session(outbox.has_acked(), lost_at.duration_since(began));
+                lost_at
             }
             Err(Unopened::Broker(error)) if first && is_final(&error, began) => {
                 return Err(error.into());
             }
-            Err(error) => outage.begin(&with_causes(&error), &parts.telemetry),
-        }
-        let wait = backoff.next().unwrap_or(config.broker.reconnect_max);
-        stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            Err(error) => {
+                standing.lose(&with_causes(&error));
+                Instant::now()
+            }
+        };
+        stop.run_until_cancelled(tokio::time::sleep_until(failed_at + backoff.next(rand::random()))).await;
     }
     // A fault of it was logged when it happened.
     let _ = watching.await;
@@ -115,15 +110,22 @@ async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Ar
     Ok(Session::open(id, settings, topology, &parts.clock).await?)
 }
 
-/// Runs one session until it ends or the daemon stops; says why it ended.
+/// Runs one session until it ends or the daemon stops.
+///
+/// The next one may consume when this returns. That is soon: when a session has ended, nobody waits for room, for a turn or for a confirm any longer, and no attempt
+/// begins, so all that is waited for is the answers to what is in the air, at most `send.deadline`, and that they are recorded. What was waiting is not acked,
+/// and comes back by itself.
 async fn serve(
-    mut session: Session,
+    session: Session,
     parts: &Arc<Parts>,
     recovering_since: Option<Moment>,
+    standing: &mut Standing,
     drain: Duration,
     stop: &CancellationToken,
-) -> String {
-    let outbox: Arc<dyn Outbox> = Arc::clone(&session.outbox) as _;
+) {
+    let Session { mut intake, outbox, ended, blocked, connections } = session;
+    let outbox: Arc<dyn Outbox> = outbox;
+    let finish = CancellationToken::new();
     let committer = Committer {
         ledger: Arc::clone(&parts.ledger),
         journal: Arc::clone(&parts.journal),
@@ -133,43 +135,63 @@ async fn serve(
             let telemetry = Arc::clone(&parts.telemetry);
             move |took| events::SettlementsRecorded { took }.emit(&telemetry)
         }),
+        finish: finish.clone(),
     };
     let (commits, committed) = committer.start();
-    let ended = session.ended.clone();
-    let watching = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
-    let blocked = tokio::spawn(watch_blocked(session.blocked.clone(), Arc::clone(&parts.telemetry)));
+    let mut recording = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
+    let blocked = tokio::spawn(watch_blocked(blocked, Arc::clone(&parts.telemetry)));
     let leave = CancellationToken::new();
-
     let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
-    {
-        let work = pipeline.run(async || session.intake.next().await);
-        tokio::pin!(work);
-        let finished = tokio::select! {
-            () = &mut work => true,
-            () = ended.wait() => false,
-            () = stop.cancelled() => false,
-        };
-        // Nobody waits any longer: what waits is deferred, what is in the air is answered within its deadline, and all of it is
-        // recorded before anybody else may consume. Only a daemon that is told to stop gives up on that.
-        leave.cancel();
-        if !finished {
-            let impatient = async {
-                stop.cancelled().await;
-                tokio::time::sleep(drain).await;
-            };
-            tokio::select! {
-                () = &mut work => (),
-                () = impatient => tracing::warn!("what was in hand took longer than shutdown.drain; it comes back"),
-            }
+    // Only a daemon that is told to stop gives up on what is in hand.
+    let impatience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(drain).await;
+    }
+    .shared();
+    let work = pipeline.run(async || intake.next().await);
+    tokio::pin!(work);
+    let finished = tokio::select! {
+        () = &mut work => true,
+        () = ended.wait() => false,
+        () = stop.cancelled() => false,
+    };
+    leave.cancel();
+    blocked.abort();
+    let closing = if ended.has_ended() && !stop.is_cancelled() {
+        standing.lose(&ended.cause());
+        // At once, so that the broker has what comes back when the next session asks for it.
+        Closing::Begun(tokio::spawn(connections.close()))
+    } else {
+        standing.leave();
+        Closing::Last(Box::new(connections))
+    };
+    if !finished {
+        tokio::select! {
+            () = &mut work => (),
+            () = impatience.clone() => tracing::warn!("what was in hand took longer than shutdown.drain; it comes back"),
         }
     }
-    if tokio::time::timeout(drain, watching).await.is_err() {
-        tracing::warn!("what was settled last could not be recorded in time; it comes back");
+    finish.cancel();
+    let too_late = async {
+        impatience.await;
+        tokio::time::sleep(RECORD_MAX).await;
+    };
+    tokio::select! {
+        _ = &mut recording => (),
+        () = too_late => tracing::warn!("what was settled last could not be recorded in time; it comes back"),
     }
-    blocked.abort();
-    let cause = ended.cause();
-    session.close().await;
-    cause
+    match closing {
+        Closing::Begun(closing) => drop(closing.await),
+        Closing::Last(connections) => connections.close().await,
+    }
+}
+
+/// When the connections of a session are closed.
+enum Closing {
+    /// While it is waited for what is in the air: nothing can be acked any more.
+    Begun(JoinHandle<()>),
+    /// When everything that was settled is acked.
+    Last(Box<Connections>),
 }
 
 fn pipeline(
@@ -208,23 +230,33 @@ async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Teleme
     }
 }
 
-/// The time without a session. It is logged once at its beginning and once at its end.
-#[derive(Default)]
-struct Outage {
-    since: Option<Instant>,
+/// Whether there is a session. That there is none is logged once when it begins and once when it ends.
+struct Standing {
+    ready: watch::Sender<bool>,
+    /// Since when there is none, but for a daemon that has just begun.
+    lost_at: Option<Instant>,
+    telemetry: Arc<Telemetry>,
 }
 
-impl Outage {
-    fn begin(&mut self, cause: &str, telemetry: &Telemetry) {
-        if self.since.is_none() {
-            self.since = Some(Instant::now());
-            events::BrokerLost { cause }.emit(telemetry);
+impl Standing {
+    fn begin(&mut self, session: u64) {
+        let outage_seconds = self.lost_at.take().map(|since| since.elapsed().as_secs());
+        events::BrokerConnected { session, outage_seconds }.emit(&self.telemetry);
+        self.ready.send_replace(true);
+    }
+
+    fn lose(&mut self, cause: &str) {
+        self.leave();
+        if self.lost_at.is_none() {
+            self.lost_at = Some(Instant::now());
+            events::BrokerLost { cause }.emit(&self.telemetry);
         } else {
             tracing::debug!(cause, "still no session with the broker");
         }
     }
 
-    fn end(&mut self) -> Option<u64> {
-        self.since.take().map(|since| since.elapsed().as_secs())
+    /// The daemon is about to stop.
+    fn leave(&self) {
+        self.ready.send_replace(false);
     }
 }

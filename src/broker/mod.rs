@@ -35,5 +35,5 @@ pub use depths::QueueGauge;
 pub use error::BrokerError;
 pub use message::{Carried, Message, Travelling};
 pub use publish::{Outgoing, check, publish};
-pub use session::{BrokerOutbox, Ended, Intake, Session, Settings};
+pub use session::{BrokerOutbox, Connections, Ended, Intake, Session, Settings};
 pub use topology::{Argument, BindingPlan, ExchangePlan, QueuePlan, Settings as TopologySettings, Topology};

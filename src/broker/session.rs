@@ -2,7 +2,10 @@
 //! ends the whole; the next session is built anew, and no ack of this one can reach it.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,6 +39,9 @@ use crate::{
     domain::Platform,
     settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
 };
+
+/// How long the broker may take to answer a goodbye.
+const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
 /// How a session is built.
 #[derive(Clone)]
@@ -103,8 +109,8 @@ pub struct Session {
     pub ended: Ended,
     /// Whether the broker has asked publishers to stop for a while.
     pub blocked: watch::Receiver<bool>,
-    consuming: Connection,
-    publishing: Vec<Connection>,
+    /// Its connections.
+    pub connections: Connections,
 }
 
 impl Session {
@@ -140,17 +146,34 @@ impl Session {
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
         let Publishing { steps, receipts, blocked, connections } = publishing;
-        let outbox = Arc::new(BrokerOutbox { session: id, steps, receipts, channels, ended: ended.clone() });
-        Ok(Self { intake, outbox, ended, blocked, consuming, publishing: connections })
+        let outbox = Arc::new(BrokerOutbox {
+            session: id,
+            steps,
+            receipts,
+            channels,
+            ended: ended.clone(),
+            acked: AtomicBool::new(false),
+        });
+        let connections = Connections { consuming, publishing: connections, ended: ended.clone() };
+        Ok(Self { intake, outbox, ended, blocked, connections })
     }
+}
 
-    /// Closes its connections. What was not acked comes back to the next session.
+/// The connections of one session.
+pub struct Connections {
+    consuming: Connection,
+    publishing: Vec<Connection>,
+    ended: Ended,
+}
+
+impl Connections {
+    /// Closes them, which ends the session if it has not ended. What was not acked comes back to the next.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
         let all = self.publishing.iter().chain([&self.consuming]);
         let closing = join_all(all.map(|connection| connection.close(200, "goodbye".into())));
         // A broker that is gone answers no goodbye.
-        let _ = tokio::time::timeout(Duration::from_secs(2), closing).await;
+        let _ = tokio::time::timeout(GOODBYE_MAX, closing).await;
     }
 }
 
@@ -213,6 +236,15 @@ pub struct BrokerOutbox {
     receipts: Option<mpsc::Sender<Order>>,
     channels: Vec<Books>,
     ended: Ended,
+    acked: AtomicBool,
+}
+
+impl BrokerOutbox {
+    /// Whether anything was acked: the session was good for something.
+    #[must_use]
+    pub fn has_acked(&self) -> bool {
+        self.acked.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
@@ -242,10 +274,17 @@ impl Outbox for BrokerOutbox {
             frames
                 .extend(acks.single.into_iter().map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: false })));
         }
-        let sent: Result<(), _> = join_all(frames).await.into_iter().collect();
-        if let Err(error) = sent {
-            // Some may have reached the broker and some not: what comes back is not known, so nothing is promised about it.
-            self.ended.end(super::error::words(&error));
+        // Some may have reached the broker when the session ends, and some not: what comes back is not known, so nothing is promised about it.
+        tokio::select! {
+            sent = join_all(frames) => {
+                if let Some(error) = sent.into_iter().find_map(Result::err) {
+                    self.ended.end(super::error::words(&error));
+                }
+            }
+            () = self.ended.wait() => (),
+        }
+        if !ack_tags.is_empty() {
+            self.acked.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ pub struct BrokerSection {
     pub prefetch: u16,
     /// How many unacked deliveries that came back from the tiers each queue may have handed over.
     pub prefetch_delivery: u16,
-    /// How often both sides show that they live.
+    /// How long the other side may be silent.
     pub heartbeat: Duration,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
@@ -342,7 +342,7 @@ impl BrokerSection {
             connect_timeout: r.one("broker", "connect_timeout", seconds(10), some_duration),
             confirm_timeout: r.one("broker", "confirm_timeout", seconds(30), some_duration),
             reconnect_min: r.one("broker", "reconnect_min", Duration::from_millis(500), some_duration),
-            reconnect_max: r.one("broker", "reconnect_max", seconds(30), some_duration),
+            reconnect_max: r.one("broker", "reconnect_max", seconds(5), some_duration),
             delivery_limit: r.one("broker", "delivery_limit", 1000, number(1..=1_000_000)),
             dead_count_every: r.one("broker", "dead_count_every", seconds(60), duration),
         }

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{Outbox, Progress, Tally};
 use crate::{
@@ -53,10 +54,13 @@ pub struct Committer {
     pub clock: Clock,
     /// Told how long it took to record each group.
     pub recorded: Box<dyn Fn(Duration) + Send + Sync>,
+    /// Cancelled when nothing that is handed in later is waited for.
+    pub finish: CancellationToken,
 }
 
 impl Committer {
-    /// Starts a committer; it ends with an answer when the last [`Commits`] is dropped and everything handed in is recorded.
+    /// Starts a committer; it ends with an answer when everything handed in is recorded and nothing more will be: the last [`Commits`] is dropped, or it was
+    /// told to finish.
     #[must_use]
     pub fn start(self) -> (Commits, tokio::task::JoinHandle<Result<(), NotRecorded>>) {
         let (tallies, handed_in) = mpsc::unbounded_channel();
@@ -65,7 +69,19 @@ impl Committer {
 
     async fn run(self, mut tallies: mpsc::UnboundedReceiver<Arc<Tally>>) -> Result<(), NotRecorded> {
         let mut group = Vec::new();
-        while tallies.recv_many(&mut group, GROUP_MAX).await > 0 {
+        loop {
+            tokio::select! {
+                biased;
+                received = tallies.recv_many(&mut group, GROUP_MAX) => {
+                    if received == 0 {
+                        return Ok(());
+                    }
+                }
+                () = self.finish.cancelled(), if !tallies.is_closed() => {
+                    tallies.close();
+                    continue;
+                }
+            }
             tokio::time::sleep(LINGER).await;
             while group.len() < GROUP_MAX
                 && let Ok(tally) = tallies.try_recv()
@@ -74,7 +90,6 @@ impl Committer {
             }
             self.commit(std::mem::take(&mut group)).await?;
         }
-        Ok(())
     }
 
     async fn commit(&self, group: Vec<Arc<Tally>>) -> Result<(), NotRecorded> {

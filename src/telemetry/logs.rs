@@ -58,10 +58,10 @@ pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogErro
     Ok(LogHandle { set: Arc::new(move |filter| handle.reload(filter)) })
 }
 
-/// lapin logs returned messages with their payload at `warn`; what publishers say is nobody's business, so it speaks up for errors only unless
-/// somebody asks for more.
+/// lapin logs returned messages with their payload at `warn`, and at `error` what we say ourselves, once, where it is handled: a refused permission, a
+/// connection that is lost. So it is quiet, unless the level names it.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=error") };
+    let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=off") };
     EnvFilter::try_new(directives).map_err(|source| LogError::Level { level: level.to_owned(), source })
 }
 

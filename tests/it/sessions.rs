@@ -48,10 +48,11 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
         let name = format!("{}.{queue}", home.prefix);
         publisher.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
         declare(&broker.url(), &only(&definitions, &name)).await;
-        until(&format!("{queue} is consumed"), LATER, || async { publisher.ready_and_consumers(queue).await.1 == 1 })
-            .await;
-        let ended = number + 2;
-        assert_eq!(sessions(&daemon).await, Some(ended as f64), "a session without its consumer has ended");
+        let next = Some((number + 2) as f64);
+        until(&format!("the next session consumes {queue}"), LATER, || async {
+            publisher.ready_and_consumers(queue).await.1 == 1 && sessions(&daemon).await == next
+        })
+        .await;
         let cause = format!("the broker cancelled the consumer of queue {name}");
         assert_eq!(home.log().matches(&cause).count(), 1, "{}", home.log());
     }

@@ -261,6 +261,7 @@ async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<M
         outbox: Arc::clone(&outbox),
         clock: parts.clock.clone(),
         recorded: Box::new(|_| ()),
+        finish: CancellationToken::new(),
     };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();
