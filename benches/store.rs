@@ -25,7 +25,7 @@ use roomcast::{
     crypto::MasterKey,
     domain::{Endpoint, Mentions, Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
     fanout::Subscriptions,
-    store::{Change, Entry, Ledger, LedgerKey, LedgerSettings, NewSubscription, Settings, Store},
+    store::{Change, Entry, Ledger, LedgerKey, LedgerMark, LedgerSettings, NewSubscription, Settings, Store},
 };
 
 const ON_TOPIC: usize = 100;
@@ -227,7 +227,7 @@ fn ledger() {
     let (began, mut largest) = (Instant::now(), 0);
     for first in (0..EVENTS).step_by(50) {
         let key = |number: u64| LedgerKey(std::array::from_fn(|at| number.to_be_bytes()[at % 8]));
-        let done = |half: u8| (0..50).map(|n| SubscriptionId::from_bytes([half + n; 16])).collect();
+        let done = |half: u8| (0..50).map(|n| LedgerMark([half + n; 16])).collect();
         let partial =
             |number, half| Entry::Partial { key: key(number), fingerprint: [0; 16], event: [0; 16], done: done(half) };
         // Half of the deliveries of each event are settled in one commit, the others, and with them the event, in the next.

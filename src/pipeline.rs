@@ -3,6 +3,7 @@
 //! A pipeline works for one broker session. Every way out of it leaves a message either settled, with its next step
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
+mod lines;
 mod receipts;
 mod travelling;
 mod turn;
@@ -17,11 +18,11 @@ use self::turn::Start;
 use crate::{
     broker::{Carried, Message},
     clock::Clock,
-    domain::{Delivery, DeliveryReceipt, Event, Moment, Part, Published, Receipts, Settlement},
+    domain::{Delivery, DeliveryReceipt, Event, Moment, Published, Receipts, Settlement},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
-    settle::{self, AckTag, Commits, Hand, Identity, NextStep, Outbox, RetryPolicy, Tally},
+    settle::{self, AckTag, Commits, Hand, Identity, Line, Mark, NextStep, Outbox, RetryPolicy, Tally},
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
@@ -146,12 +147,24 @@ impl Pipeline {
         match carried {
             Carried::Event { published, urgent, generation } => {
                 let published = fanout::named(published);
-                let identity = Identity::of_event(&published, generation, redelivered, &self.parts.ledger);
+                let overtakes = fanout::is_urgent(&published, urgent);
+                let mut identity =
+                    Identity::of_event(&published, overtakes, generation, redelivered, &self.parts.ledger);
+                if identity.made.is_none() {
+                    identity = match self.hand.take(identity.key) {
+                        Ok(in_hand) => identity.holding(in_hand),
+                        Err(taken) => {
+                            let carried = Carried::Event { published, urgent, generation };
+                            self.afterwards(taken, Message { ack_tag, redelivered, carried });
+                            return Ok(());
+                        }
+                    };
+                }
                 self.event(published, urgent, identity, redelivered, ack_tag).await
             }
-            Carried::Delivery(travelling) => self.travelling(*travelling, redelivered, ack_tag).await,
+            Carried::Delivery(travelling) => self.travelling(travelling, redelivered, ack_tag).await,
             Carried::Unreadable { published, why } => {
-                let identity = Identity::of_event(&published, 0, redelivered, &self.parts.ledger);
+                let identity = Identity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
                 self.bury(published, false, identity, Undecodable { code: "headers", detail: why }, ack_tag);
                 Ok(())
             }
@@ -170,7 +183,7 @@ impl Pipeline {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         if parts.ledger.is_closed(identity.key) {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
+            self.skip(&identity.event, None, "the ledger knows it as settled");
             return self.close(identity, ack_tag);
         }
         let now = parts.clock.now();
@@ -199,15 +212,16 @@ impl Pipeline {
         redelivered: bool,
         ack_tag: AckTag,
     ) -> Result<u32, Stuck> {
-        let done: std::collections::HashSet<_> = identity.done.iter().copied().collect();
         let tally = Arc::new(Tally::new(identity, ack_tag));
+        let returns = redelivered || !tally.earlier().is_empty();
+        let said = returns.then(|| settle::said_by(&event.published, event.id.as_str(), event.urgent));
         let (mut after, mut heard, mut deliveries) = (None, 0, 0);
         loop {
             let page = self.parts.subscriptions.page(&event.topic, after).await?;
             for recipient in page.recipients {
                 heard += 1;
-                if done.contains(&recipient.subscription) {
-                    events::DuplicatesSkipped { count: 1 }.emit(&self.parts.telemetry);
+                if tally.earlier().contains(Mark::Settled(recipient.subscription)) {
+                    self.skip(&event.id, Some(recipient.subscription), "the ledger knows it as settled");
                     continue;
                 }
                 if let Some(why) = recipient.options.unwanted(recipient.platform, &event.content.attributes) {
@@ -216,8 +230,8 @@ impl Pipeline {
                     continue;
                 }
                 let fresh = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
-                let at = settle::parts_done(&done, recipient.subscription, 0);
-                let mut delivery = Delivery { due_at, part: Part { at, of: None }, ..fresh };
+                let delivery = Delivery { due_at, ..fresh };
+                let line = said.as_ref().map(|said| Line::new(said, delivery.subscription, delivery.generation));
                 self.recover(&delivery, redelivered);
                 tally.opened();
                 deliveries += 1;
@@ -226,11 +240,7 @@ impl Pipeline {
                     // The event stays unacked and comes back; of what has set out of it, the ledger knows.
                     return Ok(deliveries);
                 };
-                let start = match settle::only_receipt_missing(&done, recipient.subscription) {
-                    true => Self::begin_at_receipt(&mut delivery),
-                    false => self.start(&delivery, &recipient),
-                };
-                self.set_out(delivery, recipient, start, &tally, room.ok());
+                self.begin(delivery, recipient, line, &tally, room.ok());
             }
             after = page.next;
             if after.is_none() {
@@ -309,7 +319,10 @@ impl Pipeline {
         };
         // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.
         let named = identity.made.is_none();
-        let identity = if named { Identity::redundant(identity.event) } else { identity };
+        let identity = match named {
+            true => Identity { in_hand: identity.in_hand, ..Identity::redundant(identity.event) },
+            false => identity,
+        };
         let job = Arc::clone(self);
         self.beside(async move {
             job.store(Some(step), told).await?;

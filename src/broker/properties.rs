@@ -27,6 +27,9 @@ const PUBLISHERS: [&str; 2] = [NOT_BEFORE, RECEIPT];
 /// The prefix of the headers that are ours.
 pub(super) const OURS: &str = "x-roomcast-";
 
+/// Who published a message, once it is stored by us: the broker lets nobody but the publisher set the property.
+const USER_ID: &str = "x-roomcast-user-id";
+
 /// A header frame has to fit the negotiated frame size (131,072 bytes by default) together with our own headers.
 const PUBLISHERS_BYTES_MAX: usize = 96 * 1024;
 
@@ -45,11 +48,15 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
         kind: text(properties.kind()),
         timestamp: *properties.timestamp(),
         priority: *properties.priority(),
+        user_id: text(properties.user_id()),
     };
     let mut ours = Vec::new();
     for (name, value) in properties.headers().iter().flat_map(|table| table.inner()) {
         let name = name.as_str();
-        if name.starts_with(OURS) && !PUBLISHERS.contains(&name) {
+        if name == USER_ID {
+            let said = || from_amqp(value).as_text().map(str::to_owned);
+            published.user_id = published.user_id.take().or_else(said);
+        } else if name.starts_with(OURS) && !PUBLISHERS.contains(&name) {
             ours.push((name.to_owned(), from_amqp(value)));
         } else if !BROKERS.contains(&name) && name != "CC" && name != "BCC" {
             published.headers.push((name.to_owned(), from_amqp(value)));
@@ -67,6 +74,9 @@ pub(super) fn put_together(published: &Published, ours: Headers, message_id: &st
         insert(&mut table, &published.headers);
     }
     insert(&mut table, &ours);
+    if let Some(user) = &published.user_id {
+        table.insert(USER_ID.into(), to_amqp(&HeaderValue::text(user.as_str())));
+    }
     let mut properties =
         BasicProperties::default().with_delivery_mode(2).with_message_id(short(message_id)).with_headers(table);
     for (value, set) in [
@@ -191,6 +201,7 @@ mod tests {
             app_id: Some("a".into()),
             timestamp: Some(5),
             priority: Some(9),
+            user_id: Some("ci".into()),
             ..Published::default()
         };
         let mut properties = put_together(&published, vec![("x-roomcast-hops".into(), HeaderValue::Int(1))], "m");

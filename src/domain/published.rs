@@ -31,4 +31,6 @@ pub struct Published {
     pub timestamp: Option<u64>,
     /// `priority` property.
     pub priority: Option<u8>,
+    /// `user_id` property, which the broker has checked against the publisher's connection.
+    pub user_id: Option<String>,
 }

@@ -66,6 +66,12 @@ impl Known {
 /// Messages of this AMQP priority or above overtake.
 const URGENT_PRIORITY: u8 = 5;
 
+/// Whether a message overtakes what is not urgent: it came through the exchange for what is, or its priority says so.
+#[must_use]
+pub fn is_urgent(published: &Published, urgent_exchange: bool) -> bool {
+    urgent_exchange || published.priority >= Some(URGENT_PRIORITY)
+}
+
 /// Reads events.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -96,7 +102,7 @@ impl Decoder {
                     id: known.id,
                     topic,
                     content,
-                    urgent: known.urgent || published.priority >= Some(URGENT_PRIORITY),
+                    urgent: is_urgent(&published, known.urgent),
                     received_at,
                     expires_at: known.expires_at.unwrap_or_else(|| received_at.after(life)),
                     published,

@@ -15,7 +15,7 @@ mod undecodable;
 mod wire;
 
 pub use cloudevent::named;
-pub use decode::{Decoder, Known, Settings};
+pub use decode::{Decoder, Known, Settings, is_urgent};
 pub use policy::{PolicyMistake, read_policy, write_policy};
 pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};
 pub use templates::{BadTag, NAMES_MAX, Shelf, Tags, TemplateRefused, Templates, UnreadableTemplate, Unwritten};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Pipeline, Stuck, turn::Start};
+use super::{Pipeline, Stuck};
 use crate::{
     domain::{Delivery, DeliveryReceipt, Moment, Published, Settlement},
-    settle::{self, NextStep, NotStored, Tally},
+    settle::{Mark, NextStep, NotStored, Tally},
     telemetry::events,
 };
 
@@ -20,20 +20,20 @@ impl Pipeline {
         let subscription = delivery.subscription;
         if settlement == Settlement::Done && self.is_told(&delivery.event.published) {
             // If its receipt cannot be stored in this session, it comes back for that alone: it is not said again.
-            tally.said(settle::mark_of_receipt(subscription));
+            tally.mark(Mark::Delivered(subscription));
             self.progressed(tally);
         }
+        if delivery.attempts > 0 && matches!(settlement, Settlement::Retried { .. } | Settlement::Dead { .. }) {
+            // If what follows cannot be stored, it comes back with the attempts that were made.
+            let (part, number) = (delivery.part.at, delivery.attempts);
+            tally.mark(Mark::Attempt { subscription, part, number });
+            self.progressed(tally);
+        }
+        let is_end = !matches!(settlement, Settlement::Deferred { .. } | Settlement::Retried { .. });
         self.perform(delivery, settlement).await?;
-        tally.settled(subscription);
+        tally.settled(subscription, is_end);
         self.progressed(tally);
         Ok(())
-    }
-
-    /// How a delivery begins that was delivered, and of which only the receipt is missing.
-    pub(super) fn begin_at_receipt(delivery: &mut Delivery) -> Start {
-        // The one that was delivered, of which nothing more is known.
-        delivery.attempts += 1;
-        Start::Settled(Settlement::Done)
     }
 
     /// The receipt of a delivery that is settled so, if there is to be one.

@@ -2,24 +2,34 @@
 
 use std::sync::Arc;
 
-use super::{Pipeline, Stuck};
+use super::{Pipeline, Stuck, turn::Start};
 use crate::{
-    broker::Travelling,
+    broker::{Carried, Message, Travelling},
     domain::{DeadReason, Settlement},
-    fanout::{Known, Undecodable},
-    settle::{self, AckTag, Identity, Tally},
-    telemetry::events,
+    fanout::{self, Known, Undecodable},
+    settle::{self, AckTag, Held, Identity, Line, Tally},
 };
 
 impl Pipeline {
     /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
     pub(super) async fn travelling(
         self: &Arc<Self>,
-        travelling: Travelling,
+        travelling: Box<Travelling>,
         redelivered: bool,
         ack_tag: AckTag,
     ) -> Result<(), Stuck> {
         let parts = &self.parts;
+        let overtakes = fanout::is_urgent(&travelling.published, travelling.urgent);
+        let said = settle::said_by(&travelling.published, travelling.event.as_str(), overtakes);
+        let line = Line::new(&said, travelling.subscription, travelling.generation);
+        let in_hand = match self.hand.take(line.key()) {
+            Ok(in_hand) => in_hand,
+            Err(taken) => {
+                let carried = Carried::Delivery(travelling);
+                self.afterwards(taken, Message { ack_tag, redelivered, carried });
+                return Ok(());
+            }
+        };
         let known = Known {
             id: travelling.event.clone(),
             received_at: travelling.received_at.unwrap_or_else(|| parts.clock.now()),
@@ -39,35 +49,34 @@ impl Pipeline {
         let mut delivery = match delivery {
             Ok(delivery) => delivery,
             Err((published, why)) => {
-                let identity = Identity::of_event(&published, 0, redelivered, &parts.ledger);
+                let identity = Identity::of_event(&published, overtakes, 0, redelivered, &parts.ledger);
                 self.bury(*published, urgent, identity, why, ack_tag);
                 return Ok(());
             }
         };
-        let identity = Identity::of_delivery(&delivery, &parts.ledger);
-        let done = identity.done.iter().copied().collect();
-        delivery.part.at = settle::parts_done(&done, subscription, delivery.part.at);
+        let identity = Identity::of_delivery(&delivery, &line, redelivered, &parts.ledger);
+        // What the broker hands over for the first time has stored no next step yet.
+        let next = redelivered.then(|| line.step(delivery.hops.saturating_add(1)));
         if parts.ledger.is_closed(identity.key) {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
+            self.skip(&identity.event, Some(subscription), "the ledger knows it as settled");
             return self.close(identity, ack_tag);
         }
-        let Some(in_hand) = self.hand.take(identity.key) else {
-            events::DuplicatesSkipped { count: 1 }.emit(&parts.telemetry);
-            return self.close(Identity::redundant(identity.event), ack_tag);
-        };
-        let tally = Arc::new(Tally::new(identity, ack_tag).holding(in_hand));
+        if next.is_some_and(|next| parts.ledger.knows(next)) {
+            self.skip(&identity.event, Some(subscription), "its next step is stored");
+            return self.close(identity, ack_tag);
+        }
+        let tally = Arc::new(Tally::new(identity, ack_tag));
+        tally.hold(subscription, Held { in_hand, next });
         tally.opened();
         tally.complete();
+        let begun = self.resume(&mut delivery, tally.earlier());
         let recipient = parts.subscriptions.find(subscription).await?;
         if let Some(recipient) = &recipient {
             (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
         }
-        let settlement = match (recipient, unread) {
-            _ if settle::only_receipt_missing(&done, subscription) => {
-                delivery.attempts += 1;
-                Settlement::Done
-            }
-            (Some(recipient), None) => {
+        let settlement = match (begun, recipient, unread) {
+            (Some(Start::Settled(settlement)), ..) => settlement,
+            (_, Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
                 let start = self.start(&delivery, &recipient);
                 // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
@@ -75,10 +84,10 @@ impl Pipeline {
                 return Ok(());
             }
             // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
-            (Some(_), Some(Undecodable { code, detail })) => {
+            (_, Some(_), Some(Undecodable { code, detail })) => {
                 Settlement::Dead { reason: DeadReason::Undecodable, code: code.to_owned(), detail }
             }
-            (None, _) => Settlement::Dropped,
+            (_, None, _) => Settlement::Dropped,
         };
         let job = Arc::clone(self);
         self.beside(async move { job.conclude(delivery, settlement, &tally).await });

@@ -11,7 +11,7 @@ use crate::{
     pace::{Ask, Asked, Folded, Outcome, Permit, Place, Turn},
     platforms,
     send::Attempted,
-    settle::{self, Tally},
+    settle::{self, Mark, Tally},
     telemetry::events,
 };
 
@@ -115,7 +115,7 @@ impl Pipeline {
             match self.attempt(delivery, recipient, asked_at, (permit, folded)).await? {
                 Attempt::Settled(settlement) => return Ok(settlement),
                 Attempt::Followed(next, asked_next) => {
-                    tally.said(settle::mark_of_part(delivery.subscription, delivery.part.at - 1));
+                    tally.mark(Mark::Part { subscription: delivery.subscription, at: delivery.part.at - 1 });
                     self.progressed(tally);
                     (place, asked) = (next, asked_next);
                 }

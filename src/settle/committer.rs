@@ -94,8 +94,12 @@ impl Committer {
 
     async fn commit(&self, group: Vec<Arc<Tally>>) -> Result<(), NotRecorded> {
         let (mut entries, mut closed) = (Vec::with_capacity(group.len()), Vec::new());
+        let mut letting_go = Vec::new();
         for tally in group {
-            match tally.outcome() {
+            let report = tally.report();
+            entries.extend(report.besides);
+            letting_go.extend(report.letting_go);
+            match report.progress {
                 Progress::Partial(entry) => entries.extend(entry),
                 Progress::Closed(entry) => {
                     entries.extend(entry);
@@ -104,6 +108,7 @@ impl Committer {
             }
         }
         self.record(entries).await?;
+        drop(letting_go);
         let ack_tags: Vec<_> = closed.iter().map(|tally| tally.ack_tag()).collect();
         if self.outbox.acknowledge(&ack_tags).await.is_err() {
             // These come back for certain. With a name they are recognised; for the others a new entry is left behind.

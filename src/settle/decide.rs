@@ -66,6 +66,16 @@ pub fn out_of_budget() -> Settlement {
     }
 }
 
+/// What is done about a delivery of which all attempts were made, the last in a session that ended before that was stored.
+#[must_use]
+pub fn out_of_attempts() -> Settlement {
+    Settlement::Dead {
+        reason: DeadReason::Exhausted,
+        code: "attempts".to_owned(),
+        detail: "all attempts failed; what the platform answered last was lost with the session".to_owned(),
+    }
+}
+
 /// What is to be done before anything is tried: nothing, unless the time to live has ended.
 #[must_use]
 pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {

@@ -1,35 +1,57 @@
-//! Which deliveries that travel alone are in hand. A step that was stored twice, because the first confirm was lost, comes back as two messages of the
-//! same name: while one of them is in hand, the other has nothing to add.
+//! What is in hand. The second of two messages of one name waits for what becomes of the first, and adds what is left.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::store::LedgerKey;
 
 /// What one session has in hand. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Hand(Arc<Mutex<HashSet<LedgerKey>>>);
+pub struct Hand(Arc<Mutex<HashMap<LedgerKey, Option<CancellationToken>>>>);
 
-/// One that is in hand, until this is dropped.
+/// A name that is in hand, until this is dropped.
 pub struct InHand {
     hand: Hand,
     key: LedgerKey,
 }
 
+/// Another of the same name is in hand.
+pub struct Taken(CancellationToken);
+
 impl Hand {
-    /// Takes a message into hand; nothing if another of the same name is.
-    #[must_use]
-    pub fn take(&self, key: LedgerKey) -> Option<InHand> {
-        let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        fresh.then(|| InHand { hand: self.clone(), key })
+    /// Takes a name into hand, unless it is.
+    pub fn take(&self, key: LedgerKey) -> Result<InHand, Taken> {
+        match self.all().entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(None);
+                Ok(InHand { hand: self.clone(), key })
+            }
+            Entry::Occupied(mut taken) => Err(Taken(taken.get_mut().get_or_insert_default().clone())),
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<LedgerKey, Option<CancellationToken>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.hand.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        let waiting = self.hand.all().remove(&self.key).flatten();
+        if let Some(waiting) = waiting {
+            waiting.cancel();
+        }
+    }
+}
+
+impl Taken {
+    /// Waits until the name is not in hand any more.
+    pub async fn given_back(self) {
+        self.0.cancelled().await;
     }
 }
 
@@ -37,12 +59,18 @@ impl Drop for InHand {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_message_of_a_name_is_in_hand_at_a_time() {
+    #[tokio::test]
+    async fn one_message_of_a_name_is_in_hand_at_a_time_and_the_others_are_told_when_it_is_not() {
         let hand = Hand::default();
-        let one = hand.take(LedgerKey([1; 16]));
-        assert!(one.is_some() && hand.take(LedgerKey([1; 16])).is_none() && hand.take(LedgerKey([2; 16])).is_some());
+        let one = hand.take(LedgerKey([1; 16])).ok();
+        let (second, third) =
+            (hand.take(LedgerKey([1; 16])).err().unwrap(), hand.take(LedgerKey([1; 16])).err().unwrap());
+        assert!(one.is_some() && hand.take(LedgerKey([2; 16])).is_ok());
+        let waiting = tokio::spawn(async { tokio::join!(second.given_back(), third.given_back()) });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
         drop(one);
-        assert!(hand.take(LedgerKey([1; 16])).is_some());
+        waiting.await.unwrap();
+        assert!(hand.take(LedgerKey([1; 16])).is_ok());
     }
 }

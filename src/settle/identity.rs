@@ -1,9 +1,8 @@
 //! By what name the ledger knows a message. Owns the rule that tells a repeat from another message of the same content.
 
-use std::collections::HashSet;
-
 use sha2::{Digest, Sha256};
 
+use super::{Done, InHand, said::said_by};
 use crate::{
     domain::{Delivery, EventId, Published, SubscriptionId},
     store::{Ledger, LedgerKey},
@@ -19,14 +18,16 @@ pub struct Identity {
     pub generation: u32,
     /// What recognises the message when it comes back, where the publisher gave no `message_id`.
     pub made: Option<Made>,
-    /// The subscriptions whose deliveries are already settled.
-    pub done: Vec<SubscriptionId>,
+    /// What is done of it already.
+    pub done: Done,
+    /// That its name is in hand, as long as this is there.
+    pub in_hand: Option<InHand>,
 }
 
 /// The identity of an event whose publisher gave it no name.
 #[derive(Clone, Copy)]
 pub struct Made {
-    /// The hash of its topic and body.
+    /// The hash of what it says.
     pub fingerprint: [u8; 16],
     /// The bytes of the name it was given.
     pub name: [u8; 16],
@@ -35,25 +36,33 @@ pub struct Made {
 impl Identity {
     /// Of an event.
     ///
-    /// With a `message_id` the event is the same if topic, id and body are, whether the broker hands it over again or its publisher, who had no
-    /// confirm, published it again; and redriving it as a whole is not what was done before. Without one, two messages of equal content are two
+    /// With a `message_id` the event is the same if topic, id and all that it says are, whether the broker hands it over again or its publisher, who had
+    /// no confirm, published it again; and redriving it as a whole is not what was done before. Without one, two messages of equal content are two
     /// events, so it gets a name at random. When such a message is redelivered it takes over an unfinished entry of equal content, if the ledger
     /// has one: that entry's message was never acked, so it is coming back, and equal copies are interchangeable.
+    ///
+    /// What earlier versions recorded they knew by less than is looked at today. So only what the broker hands over again is looked for under their keys.
     #[must_use]
-    pub fn of_event(published: &Published, generation: u32, redelivered: bool, ledger: &Ledger) -> Self {
+    pub fn of_event(published: &Published, urgent: bool, generation: u32, redelivered: bool, ledger: &Ledger) -> Self {
         let topic = published.routing_key.as_bytes();
         if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
-            let parts: [&[u8]; 4] = [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
-            // One that was never redriven is known as versions knew it that could not tell.
-            let key = LedgerKey(digest(b"event", if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() }));
-            let done = ledger.done(key);
-            return Self { key, event: EventId::new(id), generation, made: None, done };
+            let said = said_by(published, id, urgent);
+            let today = LedgerKey(digest(b"event.2", &[&said, &generation.to_be_bytes()]));
+            let key = known(ledger, redelivered, today, || {
+                let parts: [&[u8]; 4] = [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
+                // One that was never redriven is known as versions knew it that could not tell.
+                digest(b"event", if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() })
+            });
+            let (event, done) = (EventId::new(id), ledger.done(key).into());
+            return Self { key, event, generation, made: None, done, in_hand: None };
         }
-        let fingerprint = digest(b"content", &[topic, &published.body]);
-        if redelivered && let Some(adopted) = ledger.adopt(fingerprint) {
+        let fingerprint = digest(b"content.2", &[&said_by(published, "", urgent)]);
+        let before = || digest(b"content", &[topic, &published.body]);
+        if redelivered && let Some(adopted) = ledger.adopt(fingerprint).or_else(|| ledger.adopt(before())) {
             let made = Made { fingerprint, name: adopted.event };
             let event = EventId::from_bytes(made.name);
-            return Self { key: adopted.key, event, generation, made: Some(made), done: adopted.done };
+            let done = adopted.done.into();
+            return Self { key: adopted.key, event, generation, made: Some(made), done, in_hand: None };
         }
         let name = EventId::random_bytes();
         Self {
@@ -61,67 +70,74 @@ impl Identity {
             event: EventId::from_bytes(name),
             generation,
             made: Some(Made { fingerprint, name }),
-            done: Vec::new(),
+            done: Done::default(),
+            in_hand: None,
         }
     }
 
-    /// Of a message that adds nothing to another one in hand: it is acked, and nothing is recorded of it, as the other is not settled yet.
+    /// Of a message of which nothing is to be recorded, because nothing is settled by what is done about it.
     #[must_use]
     pub fn redundant(event: EventId) -> Self {
         let name = EventId::random_bytes();
         let made = Some(Made { fingerprint: [0; 16], name });
-        Self { key: LedgerKey(name), event, generation: 0, made, done: Vec::new() }
+        Self { key: LedgerKey(name), event, generation: 0, made, done: Done::default(), in_hand: None }
     }
 
-    /// Of a delivery that travels alone.
+    /// Of a delivery that travels alone, on this line.
     #[must_use]
-    pub fn of_delivery(delivery: &Delivery, ledger: &Ledger) -> Self {
-        let key = key_of_delivery(delivery);
-        let done = ledger.done(key);
-        Self { key, event: delivery.event.id.clone(), generation: delivery.generation, made: None, done }
+    pub fn of_delivery(delivery: &Delivery, line: &Line, redelivered: bool, ledger: &Ledger) -> Self {
+        let key = known(ledger, redelivered, line.step(delivery.hops), || {
+            let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
+            let event = &delivery.event;
+            let (topic, id) = (event.topic.as_str().as_bytes(), event.id.as_str().as_bytes());
+            digest(b"delivery", &[topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts])
+        });
+        let (event, generation) = (delivery.event.id.clone(), delivery.generation);
+        Self { key, event, generation, made: None, done: ledger.done(key).into(), in_hand: None }
+    }
+
+    /// The same, which keeps its name in hand.
+    #[must_use]
+    pub fn holding(self, in_hand: InHand) -> Self {
+        Self { in_hand: Some(in_hand), ..self }
     }
 }
 
-/// The key of a delivery that travels alone. Every hop is a message of its own, so a hop that comes back after the next one was stored
-/// is recognised; and so is every redrive, so one that was put back twice, because its redriving was interrupted, is delivered once. What is said is
-/// part of it, because publishers have been seen to use one `message_id` twice.
-fn key_of_delivery(delivery: &Delivery) -> LedgerKey {
-    let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
-    let event = &delivery.event;
-    let (topic, id) = (event.topic.as_str().as_bytes(), event.id.as_str().as_bytes());
-    let parts: [&[u8]; 5] = [topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts];
-    LedgerKey(digest(b"delivery", &parts))
-}
+/// One delivery on all its ways through the tiers. Every hop is a message of its own, a step of the line; so is every redrive a line of its own, so that
+/// one that was put back twice, because its redriving was interrupted, is delivered once. What is said is part of it, because publishers have been seen to
+/// use one `message_id` twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line([u8; 16]);
 
-/// How many parts of a delivery were delivered, by what the ledger knows to be done.
-#[must_use]
-pub fn parts_done(done: &HashSet<SubscriptionId>, subscription: SubscriptionId, from: u32) -> u32 {
-    if done.is_empty() {
-        return from;
+impl Line {
+    /// The line of a delivery; `said` is [`said_by`] its event.
+    #[must_use]
+    pub fn new(said: &[u8; 16], subscription: SubscriptionId, generation: u32) -> Self {
+        Self(digest(b"line", &[said, subscription.as_bytes(), &generation.to_be_bytes()]))
     }
-    (from..).find(|at| !done.contains(&mark_of_part(subscription, *at))).unwrap_or(from)
+
+    /// By what the line is known to be in hand.
+    #[must_use]
+    pub const fn key(&self) -> LedgerKey {
+        LedgerKey(self.0)
+    }
+
+    /// The key of the message that is its delivery after so many hops.
+    #[must_use]
+    pub fn step(&self, hops: u32) -> LedgerKey {
+        LedgerKey(digest(b"step", &[&self.0, &hops.to_be_bytes()]))
+    }
 }
 
-/// By what the ledger knows that a part of a delivery was delivered, while others are not: it stands among the subscriptions that are done, and is none.
-#[must_use]
-pub fn mark_of_part(subscription: SubscriptionId, at: u32) -> SubscriptionId {
-    SubscriptionId::from_bytes(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()]))
+/// The key under which a message is known: today's, or an earlier version's if that is what the ledger has of a message that comes back.
+fn known(ledger: &Ledger, redelivered: bool, today: LedgerKey, before: impl FnOnce() -> [u8; 16]) -> LedgerKey {
+    if !redelivered || ledger.knows(today) {
+        return today;
+    }
+    Some(LedgerKey(before())).filter(|key| ledger.knows(*key)).unwrap_or(today)
 }
 
-/// By what the ledger knows that a delivery was delivered whole, while its receipt may be missing. It stands among the subscriptions that are done, and is
-/// none.
-#[must_use]
-pub fn mark_of_receipt(subscription: SubscriptionId) -> SubscriptionId {
-    SubscriptionId::from_bytes(digest(b"receipt", &[subscription.as_bytes()]))
-}
-
-/// Whether only the receipt of a delivery is missing, by what the ledger knows to be done.
-#[must_use]
-pub fn only_receipt_missing(done: &HashSet<SubscriptionId>, subscription: SubscriptionId) -> bool {
-    !done.is_empty() && done.contains(&mark_of_receipt(subscription))
-}
-
-fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+pub(super) fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new_with_prefix(kind);
     for part in parts {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -136,11 +152,62 @@ fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        domain::{HeaderValue, Moment},
+        store::{Entry, LedgerSettings},
+    };
+
+    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+
+    fn ledger(dir: &std::path::Path) -> Ledger {
+        let settings = LedgerSettings { dir: dir.join("ledger"), window: std::time::Duration::from_secs(600) };
+        Ledger::open(settings, T0).unwrap()
+    }
+
+    fn event(id: &str, headers: &[(&str, &str)]) -> Published {
+        Published {
+            routing_key: "ops".into(),
+            body: b"{\"message\":\"m\"}".to_vec(),
+            headers: headers.iter().map(|(name, value)| ((*name).into(), HeaderValue::text(*value))).collect(),
+            message_id: Some(id.into()).filter(|id: &String| !id.is_empty()),
+            ..Published::default()
+        }
+    }
 
     #[test]
     fn where_one_part_ends_and_the_next_begins_matters() {
         assert_ne!(digest(b"k", &[b"ab", b"c"]), digest(b"k", &[b"a", b"bc"]));
         assert_ne!(digest(b"k", &[b"a"]), digest(b"l", &[b"a"]));
         assert_eq!(digest(b"k", &[b"a"]), digest(b"k", &[b"a"]));
+    }
+
+    #[test]
+    fn an_event_repeated_with_other_attributes_is_another_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let key = |published: &Published, urgent| Identity::of_event(published, urgent, 0, false, &ledger).key;
+        let first = event("1", &[("severity", "warning"), ("host", "a")]);
+        ledger.append(&[Entry::Closed { key: key(&first, false) }], T0).unwrap();
+        let is_known = |published: &Published, urgent| ledger.is_closed(key(published, urgent));
+        assert!(is_known(&first, false));
+        assert!(is_known(&event("1", &[("host", "a"), ("severity", "warning")]), false), "in whatever order");
+        assert!(!is_known(&event("1", &[("severity", "critical"), ("host", "a")]), false));
+        assert!(!is_known(&first, true), "or urgent");
+        assert!(!is_known(&Published { user_id: Some("other".into()), ..first.clone() }, false));
+    }
+
+    #[test]
+    fn what_an_earlier_version_recorded_is_known_when_the_broker_hands_it_over_again_and_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let published = event("1", &[("severity", "warning")]);
+        let before = LedgerKey(digest(b"event", &[b"ops", b"1", &published.body]));
+        let fingerprint = digest(b"content", &[b"ops", &published.body]);
+        let unnamed = Entry::Partial { key: LedgerKey([7; 16]), fingerprint, event: [7; 16], done: Vec::new() };
+        ledger.append(&[Entry::Closed { key: before }, unnamed], T0).unwrap();
+        ledger.begin_session(T0).unwrap();
+        assert_eq!(Identity::of_event(&published, false, 0, true, &ledger).key, before);
+        assert_ne!(Identity::of_event(&published, false, 0, false, &ledger).key, before);
+        assert_eq!(Identity::of_event(&event("", &[]), false, 0, true, &ledger).key, LedgerKey([7; 16]));
     }
 }

@@ -1,25 +1,38 @@
 //! The tally of one message: which of its deliveries are settled, and whether that was all of them.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use super::{AckTag, Identity, InHand, identity::Made};
+use super::{AckTag, Done, Identity, InHand, Mark, identity::Made};
 use crate::{
     domain::{EventId, SubscriptionId},
-    store::{Entry, LedgerKey},
+    store::{Entry, LedgerKey, LedgerMark},
 };
 
-/// One message in hand and how far it has come. It is acked only when [`Tally::outcome`] says that it is closed, and that was recorded.
+/// One message in hand and how far it has come. It is acked only when [`Tally::report`] says that it is closed, and that was recorded.
 pub struct Tally {
     key: LedgerKey,
     made: Option<Made>,
     ack_tag: AckTag,
+    /// What was done in a session that ended.
+    earlier: Done,
     count: Mutex<Count>,
     announced: AtomicBool,
     /// Let go when the message is recorded and acked.
     _in_hand: Option<InHand>,
+}
+
+/// What a tally keeps in hand of a delivery until it is recorded that it is settled.
+pub struct Held {
+    /// That the delivery is in hand.
+    pub in_hand: InHand,
+    /// The key of its next step, if one may have been stored in a session that ended: once the delivery is at its end, nothing is to come of that.
+    pub next: Option<LedgerKey>,
 }
 
 #[derive(Default)]
@@ -28,9 +41,25 @@ struct Count {
     settled: usize,
     /// Whether all deliveries of the message have been opened.
     complete: bool,
-    done: Vec<SubscriptionId>,
+    /// What was done in this session.
+    done: Vec<LedgerMark>,
     /// How many of `done` the ledger knows already.
     recorded: usize,
+    held: HashMap<SubscriptionId, Held>,
+    /// What is settled and is in hand until that is recorded.
+    letting_go: Vec<InHand>,
+    /// Steps of which nothing is to come any more, of which the ledger does not know that.
+    superseded: Vec<LedgerKey>,
+}
+
+/// How far a message has come, and what follows of that.
+pub struct Report {
+    /// How far.
+    pub progress: Progress,
+    /// What is to be recorded besides.
+    pub besides: Vec<Entry>,
+    /// To be dropped once this is recorded.
+    pub letting_go: Vec<InHand>,
 }
 
 /// How far a message has come.
@@ -43,18 +72,18 @@ pub enum Progress {
 }
 
 impl Tally {
-    /// A tally with nothing opened yet. `done` was settled earlier, in a session that ended.
+    /// A tally with nothing opened yet.
     #[must_use]
     pub fn new(identity: Identity, ack_tag: AckTag) -> Self {
-        let Identity { key, made, done, .. } = identity;
-        let count = Count { recorded: done.len(), done, ..Count::default() };
-        Self { key, made, ack_tag, count: Mutex::new(count), announced: AtomicBool::new(false), _in_hand: None }
+        let Identity { key, made, done: earlier, in_hand, .. } = identity;
+        let (count, announced) = (Mutex::default(), AtomicBool::new(false));
+        Self { key, made, ack_tag, earlier, count, announced, _in_hand: in_hand }
     }
 
-    /// The same tally, which keeps its message in hand until it is acked.
+    /// What was done in a session that ended.
     #[must_use]
-    pub fn holding(self, in_hand: InHand) -> Self {
-        Self { _in_hand: Some(in_hand), ..self }
+    pub const fn earlier(&self) -> &Done {
+        &self.earlier
     }
 
     /// One delivery more has to be settled.
@@ -67,16 +96,25 @@ impl Tally {
         self.count().complete = true;
     }
 
-    /// One delivery is settled, and its next step, if it has one, is stored.
-    pub fn settled(&self, subscription: SubscriptionId) {
-        let mut count = self.count();
-        count.settled += 1;
-        count.done.push(subscription);
+    /// Keeps a delivery in hand until it is recorded that it is settled.
+    pub fn hold(&self, subscription: SubscriptionId, held: Held) {
+        self.count().held.insert(subscription, held);
     }
 
-    /// One part of a delivery was delivered, and others follow.
-    pub fn said(&self, mark: SubscriptionId) {
-        self.count().done.push(mark);
+    /// One delivery is settled: it is at its `end`, or its next step is stored.
+    pub fn settled(&self, subscription: SubscriptionId, end: bool) {
+        let mut count = self.count();
+        count.settled += 1;
+        if let Some(Held { in_hand, next }) = count.held.remove(&subscription) {
+            count.letting_go.push(in_hand);
+            count.superseded.extend(next.filter(|_| end));
+        }
+        count.done.push(Mark::Settled(subscription).into());
+    }
+
+    /// Something is done, and the delivery is not settled.
+    pub fn mark(&self, mark: Mark) {
+        self.count().done.push(mark.into());
     }
 
     /// Whether everything is settled.
@@ -86,25 +124,29 @@ impl Tally {
         count.complete && count.settled == count.opened
     }
 
-    /// Whether the committer has to be told of this tally; it has not been since the last [`Tally::outcome`].
+    /// Whether the committer has to be told of this tally; it has not been since the last [`Tally::report`].
     pub fn announce(&self) -> bool {
         !self.announced.swap(true, Ordering::AcqRel)
     }
 
     /// How far the message has come; what is settled from now on is announced again.
     #[must_use]
-    pub fn outcome(&self) -> Progress {
+    pub fn report(&self) -> Report {
         self.announced.store(false, Ordering::Release);
         let closed = self.is_closed();
         let mut count = self.count();
+        let letting_go = std::mem::take(&mut count.letting_go);
+        let besides = std::mem::take(&mut count.superseded).into_iter().map(|key| Entry::Closed { key }).collect();
         if closed {
             // A message without a name is not recognised by its closing; only what was left unfinished of it has to be closed.
-            let known = self.made.is_none() || count.recorded > 0;
-            return Progress::Closed(known.then_some(Entry::Closed { key: self.key }));
+            let known = self.made.is_none() || count.recorded > 0 || !self.earlier.is_empty();
+            let progress = Progress::Closed(known.then_some(Entry::Closed { key: self.key }));
+            return Report { progress, besides, letting_go };
         }
         let fresh: Vec<_> = count.done.iter().skip(count.recorded).copied().collect();
         count.recorded = count.done.len();
-        Progress::Partial((!fresh.is_empty()).then(|| self.partial(self.key, fresh)))
+        let progress = Progress::Partial((!fresh.is_empty()).then(|| self.partial(self.key, fresh)));
+        Report { progress, besides, letting_go }
     }
 
     /// The ledger's key.
@@ -123,11 +165,11 @@ impl Tally {
     /// it is recognised.
     #[must_use]
     pub fn returning(&self) -> Option<Entry> {
-        let done = self.count().done.clone();
+        let done: Vec<_> = self.earlier.iter().chain(self.count().done.iter().copied()).collect();
         self.made.filter(|_| !done.is_empty()).map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
     }
 
-    fn partial(&self, key: LedgerKey, done: Vec<SubscriptionId>) -> Entry {
+    fn partial(&self, key: LedgerKey, done: Vec<LedgerMark>) -> Entry {
         Entry::Partial {
             key,
             fingerprint: self.made.map(|made| made.fingerprint).unwrap_or_default(),
@@ -149,12 +191,13 @@ mod tests {
     #[test]
     fn nothing_is_recorded_of_a_message_of_which_nothing_is_settled_yet() {
         let event = EventId::new("e");
-        let identity = Identity { key: LedgerKey([1; 16]), event, generation: 0, made: None, done: Vec::new() };
+        let (key, done) = (LedgerKey([1; 16]), Done::default());
+        let identity = Identity { key, event, generation: 0, made: None, done, in_hand: None };
         let tally = Tally::new(identity, AckTag { session: 1, channel: 0, tag: 1 });
         tally.opened();
         tally.complete();
-        assert!(matches!(tally.outcome(), Progress::Partial(None)));
-        tally.settled(SubscriptionId::from_bytes([2; 16]));
-        assert!(matches!(tally.outcome(), Progress::Closed(Some(Entry::Closed { .. }))));
+        assert!(matches!(tally.report().progress, Progress::Partial(None)));
+        tally.settled(SubscriptionId::from_bytes([2; 16]), true);
+        assert!(matches!(tally.report().progress, Progress::Closed(Some(Entry::Closed { .. }))));
     }
 }

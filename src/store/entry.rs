@@ -1,15 +1,17 @@
 //! What the ledger is told, and its form on the disk.
 
-use crate::domain::SubscriptionId;
-
 /// The name of a message in the ledger: a keyless hash, or drawn at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerKey(pub [u8; 16]);
 
+/// One thing that is done of a message, in the form in which the ledger keeps it. What it means is for `settle` to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LedgerMark(pub [u8; 16]);
+
 /// One thing to remember.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// These deliveries of a message are settled, besides those that were recorded before; others are not.
+    /// This is done of a message, besides what was recorded before, and it is not all.
     Partial {
         /// The message.
         key: LedgerKey,
@@ -17,13 +19,18 @@ pub enum Entry {
         fingerprint: [u8; 16],
         /// The name it was given in that case, else zeros.
         event: [u8; 16],
-        /// Whose deliveries are settled.
-        done: Vec<SubscriptionId>,
+        /// What is done.
+        done: Vec<LedgerMark>,
     },
     /// All deliveries of a message are settled.
     Closed {
         /// The message.
         key: LedgerKey,
+    },
+    /// What follows was recorded in the session of that number. Sessions are counted over all processes.
+    Session {
+        /// The number.
+        number: u64,
     },
 }
 
@@ -32,6 +39,9 @@ const CLOSED: u8 = 2;
 /// A robot was sent a message: said in the ledger before the journal was there, and passed over since. Robot 16 · platform 1 · time 8.
 const SENT: u8 = 3;
 const SENT_BYTES: usize = 1 + 16 + 1 + 8;
+/// From this kind on every entry says behind its kind how long the rest of it is (4 bytes), so that a version that does not know it passes over it.
+const MEASURED: u8 = 4;
+const SESSION: u8 = 4;
 
 impl Entry {
     /// Appends the entry's form to `bytes`.
@@ -43,28 +53,43 @@ impl Entry {
                 bytes.extend(fingerprint);
                 bytes.extend(event);
                 bytes.extend(u32::try_from(done.len()).unwrap_or(u32::MAX).to_be_bytes());
-                done.iter().for_each(|one| bytes.extend(one.as_bytes()));
+                done.iter().for_each(|one| bytes.extend(one.0));
             }
             Self::Closed { key } => {
                 bytes.push(CLOSED);
                 bytes.extend(key.0);
             }
+            Self::Session { number } => {
+                bytes.push(SESSION);
+                bytes.extend(8_u32.to_be_bytes());
+                bytes.extend(number.to_be_bytes());
+            }
         }
     }
 
-    /// What follows the entries that are of no use any more.
+    /// What follows the entries that are of no use any more, or that only a later version knows.
     pub(super) fn pass_over(mut bytes: &[u8]) -> &[u8] {
-        while bytes.first() == Some(&SENT)
-            && let Some(rest) = bytes.get(SENT_BYTES..)
-        {
-            bytes = rest;
+        loop {
+            let after = match bytes.first() {
+                Some(&SENT) => bytes.get(SENT_BYTES..),
+                Some(&tag) if tag > SESSION => measured(bytes).map(|(_, after)| after),
+                _ => None,
+            };
+            match after {
+                Some(after) => bytes = after,
+                None => return bytes,
+            }
         }
-        bytes
     }
 
     /// Reads one entry; gives what follows it. Nothing if there is no whole entry.
     pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&tag, rest) = bytes.split_first()?;
+        if tag >= MEASURED {
+            let (fields, after) = measured(bytes)?;
+            let number = u64::from_be_bytes(*fields.first_chunk::<8>().filter(|_| tag == SESSION)?);
+            return Some((Self::Session { number }, after));
+        }
         let (&name, rest) = rest.split_first_chunk::<16>()?;
         match tag {
             PARTIAL => {
@@ -73,13 +98,19 @@ impl Entry {
                 let (&count, rest) = rest.split_first_chunk::<4>()?;
                 let length = usize::try_from(u32::from_be_bytes(count)).ok()?.checked_mul(16)?;
                 let (done, rest) = rest.split_at_checked(length)?;
-                let done = done.as_chunks::<16>().0.iter().map(|id| SubscriptionId::from_bytes(*id)).collect();
+                let done = done.as_chunks::<16>().0.iter().map(|mark| LedgerMark(*mark)).collect();
                 Some((Self::Partial { key: LedgerKey(name), fingerprint, event, done }, rest))
             }
             CLOSED => Some((Self::Closed { key: LedgerKey(name) }, rest)),
             _ => None,
         }
     }
+}
+
+/// The fields of an entry that says how long it is, and what follows it.
+fn measured(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.get(1..)?.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 #[cfg(test)]
@@ -93,12 +124,18 @@ mod tests {
                 key: LedgerKey([1; 16]),
                 fingerprint: [2; 16],
                 event: [3; 16],
-                done: vec![SubscriptionId::from_bytes([4; 16]), SubscriptionId::from_bytes([5; 16])],
+                done: vec![LedgerMark([4; 16]), LedgerMark([5; 16])],
             },
             Entry::Closed { key: LedgerKey([6; 16]) },
+            Entry::Session { number: 7 },
+            Entry::Closed { key: LedgerKey([8; 16]) },
         ];
-        let mut bytes = [&[SENT][..], &[7; SENT_BYTES - 1]].concat();
-        entries.iter().for_each(|entry| entry.encode(&mut bytes));
+        let later = [&[SESSION + 1][..], &3_u32.to_be_bytes(), b"any"].concat();
+        let mut bytes = [&[SENT][..], &[7; SENT_BYTES - 1], &later].concat();
+        entries.iter().for_each(|entry| {
+            entry.encode(&mut bytes);
+            bytes.extend(&later);
+        });
         bytes.extend([&[SENT][..], &[7; SENT_BYTES - 1]].concat());
         let mut rest = Entry::pass_over(&bytes);
         for entry in entries {
@@ -107,6 +144,7 @@ mod tests {
             rest = Entry::pass_over(after);
         }
         assert!(rest.is_empty());
-        assert_eq!(Entry::decode(&[9; 40]), None);
+        let cut = [SESSION + 1, 0, 0, 0, 9, 1];
+        assert_eq!(Entry::decode(Entry::pass_over(&cut)), None, "it says that it is longer than it is");
     }
 }

@@ -5,7 +5,7 @@
 //! disk is bounded by [`BYTES_MAX`] and what is unfinished.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,12 +13,12 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, LedgerKey},
+    entry::{Entry, LedgerKey, LedgerMark},
     error::LedgerError,
     index::{Adopted, Index},
     segment::{self, Segment},
 };
-use crate::domain::{Moment, SubscriptionId};
+use crate::domain::Moment;
 
 /// A segment larger than this is followed by a new one.
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
@@ -97,14 +97,15 @@ impl Ledger {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_full(now) {
             let unfinished = self.index().unfinished(now);
-            writer.rotate(&encode(&unfinished, now), now)?;
+            writer.rotate(&encode(unfinished.iter(), now), now)?;
             while let Some(number) = writer.drop_oldest(now) {
                 self.index().forget_segment(number);
             }
         }
-        writer.write(&encode(entries, now))?;
+        let first = self.index().first_of_session().filter(|_| !entries.is_empty());
+        writer.write(&encode(first.iter().chain(entries), now))?;
         let mut index = self.index();
-        entries.iter().for_each(|entry| index.apply(entry, writer.number, now));
+        first.iter().chain(entries).for_each(|entry| index.apply(entry, writer.number, now));
         Ok(())
     }
 
@@ -114,13 +115,19 @@ impl Ledger {
         self.index().is_closed(key)
     }
 
-    /// Which deliveries of an unfinished message are settled.
+    /// Whether anything is known of a message.
     #[must_use]
-    pub fn done(&self, key: LedgerKey) -> Vec<SubscriptionId> {
+    pub fn knows(&self, key: LedgerKey) -> bool {
+        self.index().knows(key)
+    }
+
+    /// What is done of an unfinished message.
+    #[must_use]
+    pub fn done(&self, key: LedgerKey) -> HashSet<LedgerMark> {
         self.index().done(key)
     }
 
-    /// An unfinished message of that content, given to one asker in each session.
+    /// An unfinished message of that content which may still come back, given to one asker in each session.
     #[must_use]
     pub fn adopt(&self, fingerprint: [u8; 16]) -> Option<Adopted> {
         self.index().adopt(fingerprint)
@@ -184,9 +191,9 @@ fn unwritten(path: &Path, source: io::Error) -> LedgerError {
 }
 
 /// When, then the entries.
-fn encode(entries: &[Entry], now: Moment) -> Vec<u8> {
+fn encode<'a>(entries: impl Iterator<Item = &'a Entry>, now: Moment) -> Vec<u8> {
     let mut payload = now.unix_millis().to_be_bytes().to_vec();
-    entries.iter().for_each(|entry| entry.encode(&mut payload));
+    entries.for_each(|entry| entry.encode(&mut payload));
     payload
 }
 
@@ -216,8 +223,8 @@ mod tests {
         LedgerKey([byte; 16])
     }
 
-    fn id(byte: u8) -> SubscriptionId {
-        SubscriptionId::from_bytes([byte; 16])
+    fn marks<const N: usize>(bytes: [u8; N]) -> HashSet<LedgerMark> {
+        bytes.map(|byte| LedgerMark([byte; 16])).into()
     }
 
     fn partial(name: u8, fingerprint: u8, done: &[u8]) -> Entry {
@@ -225,7 +232,7 @@ mod tests {
             key: key(name),
             fingerprint: [fingerprint; 16],
             event: [name; 16],
-            done: done.iter().map(|one| id(*one)).collect(),
+            done: done.iter().map(|one| LedgerMark([*one; 16])).collect(),
         }
     }
 
@@ -237,7 +244,7 @@ mod tests {
         ledger.append(&[partial(1, 0, &[2])], T0).unwrap();
         drop(ledger);
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        assert_eq!(ledger.done(key(1)), [id(1), id(2)]);
+        assert_eq!(ledger.done(key(1)), marks([1, 2]));
         assert!(ledger.is_closed(key(2)) && !ledger.is_closed(key(1)));
     }
 
@@ -293,7 +300,54 @@ mod tests {
         drop(ledger);
         assert!(segment::find(&settings(dir.path()).dir).unwrap().len() <= 8);
         let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-        assert_eq!(ledger.adopt([7; 16]).unwrap().done, [id(1)]);
+        assert_eq!(ledger.adopt([7; 16]).unwrap().done, marks([1]));
+    }
+
+    #[test]
+    fn an_unfinished_message_is_not_adopted_by_an_equal_text_of_many_sessions_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
+        ledger.append(&[partial(1, 7, &[1]), partial(2, 8, &[1]), partial(3, 0, &[1])], T0).unwrap();
+        let mut now = T0;
+        for session in 0..24 {
+            now = now.after(Duration::from_secs(60));
+            ledger.begin_session(now).unwrap();
+            assert_eq!(ledger.adopt([7; 16]).is_some(), session < 16, "it comes back in each of the first, {session}");
+            // A session without any record, as when the broker is away for hours, does not count.
+            ledger.begin_session(now).unwrap();
+            if session < 16 {
+                ledger.adopt([7; 16]).unwrap();
+            }
+            ledger.append(&[Entry::Closed { key: key(9) }], now).unwrap();
+            if session == 15 {
+                (0..9).for_each(|_| {
+                    ledger.begin_session(now).unwrap();
+                    ledger.append(&[Entry::Closed { key: key(9) }], now).unwrap();
+                });
+            }
+        }
+        drop(ledger);
+        let ledger = Ledger::open(settings(dir.path()), now).unwrap();
+        assert_eq!(ledger.adopt([8; 16]), None, "it was purged, say: what has its text now is another message");
+        assert_eq!(ledger.done(key(3)), marks([1]), "by its name it is known for longer");
+    }
+
+    #[test]
+    fn in_which_session_a_message_was_left_unfinished_is_known_after_segments_and_processes() {
+        for (processes, comes_back) in [(1, true), (8, true), (9, false), (30, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut now = T0;
+            for process in 0..processes {
+                let ledger = Ledger::open(settings(dir.path()), now).unwrap();
+                if process == 0 {
+                    ledger.append(&[partial(1, 7, &[1])], now).unwrap();
+                }
+                now = now.after(Duration::from_secs(160));
+                ledger.append(&[Entry::Closed { key: key(9) }], now).unwrap();
+            }
+            let ledger = Ledger::open(settings(dir.path()), now).unwrap();
+            assert_eq!(ledger.adopt([7; 16]).is_some(), comes_back, "after {processes} processes");
+        }
     }
 
     #[test]

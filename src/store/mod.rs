@@ -45,7 +45,7 @@ mod templates;
 mod verify;
 
 pub use backup::{BackupError, Manifest, Restored, restore};
-pub use entry::{Entry, LedgerKey};
+pub use entry::{Entry, LedgerKey, LedgerMark};
 pub use error::{LedgerError, StoreError};
 pub use index::Adopted;
 pub use journal::{Journal, JournalSettings, Recalled};

@@ -270,16 +270,25 @@ impl ClockSkewed {
     }
 }
 
-/// Deliveries were not made again, because the ledger knew them as settled.
-pub struct DuplicatesSkipped {
-    /// How many.
-    pub count: u64,
+/// Something was not done again, because it is settled.
+pub struct DuplicateSkipped<'a> {
+    /// Of which event.
+    pub event: &'a EventId,
+    /// For whom; nothing if it is the whole event.
+    pub subscription: Option<SubscriptionId>,
+    /// How that is known.
+    pub why: &'static str,
 }
 
-impl DuplicatesSkipped {
-    /// Counts them.
+impl DuplicateSkipped<'_> {
+    /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.duplicates_skipped.inc_by(self.count);
+        telemetry.duplicates_skipped.inc();
+        let Self { event, subscription, why } = self;
+        match subscription {
+            Some(subscription) => tracing::debug!(%event, %subscription, why, "a delivery is not made again"),
+            None => tracing::debug!(%event, why, "an event is not delivered again"),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod oracle;
 mod plans;
 mod policies;
 mod receipts;
+mod repeats;
 mod scenarios;
 mod session;
 mod time;

@@ -225,7 +225,8 @@ impl<'a> Oracle<'a> {
         let topic = &self.events[&event].published.routing_key;
         let mut listed = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
         let twice = listed.any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
-        if twice {
+        // By a name that its publisher gave it, whatever was stored of it is known again.
+        if twice && self.events[&event].published.message_id.is_none() {
             return Some(Reason::StoredTwice);
         }
         self.broker.acks_lost.contains(&event).then_some(Reason::AckLost)
@@ -304,6 +305,11 @@ impl<'a> Oracle<'a> {
         };
         let chats = self.chats.chats.iter().enumerate();
         chats.flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed))).collect()
+    }
+
+    /// How many requests were sent of an event for a robot.
+    pub fn attempts(&self, event: u32, robot: usize) -> usize {
+        self.requests.get(&(event, robot)).map_or(0, Vec::len)
     }
 
     /// How many requests for a robot ended so.

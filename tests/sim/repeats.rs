@@ -1,0 +1,83 @@
+//! What comes twice: events that their publishers repeat, next steps that are stored twice, attempts of which nothing could be stored.
+
+use roomcast::domain::{DeadReason, Platform};
+
+use crate::{
+    dice::each_seed,
+    faults::Faults,
+    oracle::Oracle,
+    plans::{evenly, numbered, robots, robots_of, topic},
+    time::{HOUR, MILLI, MINUTE, SECOND},
+    traffic::{How, Publication},
+    world::{End, Setup, World},
+};
+
+/// Each event once more, so much later.
+fn repeated(publications: Vec<Publication>, later: u64) -> Vec<Publication> {
+    let again: Vec<_> = publications.iter().map(|one| Publication { at: one.at + later, ..one.clone() }).collect();
+    publications.into_iter().chain(again).collect()
+}
+
+#[test]
+fn an_event_that_its_publisher_repeats_while_the_first_is_in_hand_is_heard_once() {
+    for (seed_name, later) in [("repeated_at_once", 0), ("repeated_soon", 30 * MILLI), ("repeated_late", 20 * SECOND)] {
+        each_seed(seed_name, 1, |seed| {
+            // Thirty at once are more than a quota, so that some wait, in memory and in the tiers.
+            let mut planned = evenly(0..10, 60, 0, 2 * MINUTE);
+            planned.extend((0..30).map(|_| (MINUTE, topic(3), How::default())));
+            let mut world = World::new(seed, robots_of(Platform::WeCom, 10), Faults::default(), Setup::default());
+            world.publish(repeated(numbered(planned), later));
+            world.live(End::Drained(HOUR));
+            let oracle = Oracle::of(&world);
+            let seen = oracle.judge();
+            let fine = seen.delivered == 630 && seen.duplicates == 0 && seen.waiting == 0;
+            oracle.expect("each is heard once", fine, || format!("{seen:?}"));
+            oracle.verdict();
+        });
+    }
+}
+
+#[test]
+fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_event() {
+    each_seed("a_step_that_is_stored", 3, |seed| {
+        let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
+        planned.extend((0..10).flat_map(|robot| (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))));
+        // Every other confirm that is lost is one of a step that is stored.
+        let faults = Faults { errors: 0.2, lost_confirms: 0.05, until: 10 * MINUTE, ..Faults::default() };
+        let mut world = World::new(seed, robots(20), faults, Setup::default());
+        world.publish(numbered(planned));
+        world.live(End::Drained(6 * HOUR));
+        let oracle = Oracle::of(&world);
+        let seen = oracle.judge();
+        oracle.expect("each is heard once", seen.duplicates == 0, || format!("{seen:?}"));
+        oracle.verdict();
+        drop(oracle);
+        let unknown = world.broker.lock().unwrap().stored_unknown.len();
+        assert!(unknown > 3 && seen.returns > 0, "the run proves nothing: {unknown}, {seen:?}");
+    });
+}
+
+#[test]
+fn attempts_whose_next_step_cannot_be_stored_count_and_come_to_an_end() {
+    each_seed("attempts_whose_next_step", 1, |seed| {
+        let until = 10 * MINUTE;
+        let faults = Faults { errors: 1.0, refused_steps: 1.0, until, ..Faults::default() };
+        let mut world = World::new(seed, robots_of(Platform::WeCom, 1), faults, Setup::default());
+        world.publish(numbered(vec![
+            (0, topic(0), How::default()),
+            (0, topic(0), How { named: false, ..How::default() }),
+        ]));
+        world.live(End::Drained(HOUR));
+        let oracle = Oracle::of(&world);
+        let seen = oracle.judge();
+        let most = world.config.retry.delays.len() + 1;
+        for event in 0..2 {
+            let made = oracle.attempts(event, 0);
+            oracle.expect("attempts are bounded", made == most, || format!("{made} of {most} for event {event}"));
+        }
+        let exhausted = oracle.letters(DeadReason::Exhausted).len();
+        oracle.expect("both are given up", exhausted == 2, || format!("{seen:?}"));
+        oracle.verdict();
+        assert!(seen.sessions_lost > 20, "the run proves nothing: {seen:?}");
+    });
+}
