@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs a fuzz target of tests/events/targets.rs with libFuzzer, which follows the coverage, for as many seconds as one likes. What it finds
+# Runs a fuzz target of tests/events/targets.rs, or frames::TARGET of frames.rs, with libFuzzer, which follows the coverage, for as many seconds as one likes. What it finds
 # interesting is kept in target/fuzz/corpus, what breaks in target/fuzz/crashes.
 #
 #   tests/fuzz.sh rendering_markdown [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=${1:?"which target? see tests/events/targets.rs"}
+target=${1:?"which target? see tests/events/targets.rs and frames.rs"}
+case $target in *::*) test=$target ;; *) test=targets::$target ;; esac
 seconds=${2:-60}
 deploy/need.sh cc=gcc c++=g++
 mkdir -p target/fuzz/corpus/"$target" target/fuzz/crashes/"$target"
@@ -34,6 +35,6 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 binary=$(cargo test --locked --test events --target "$host" --target-dir target/fuzz/build --no-run --message-format json |
     sed -n 's/.*"name":"events".*"executable":"\([^"]*\)".*/\1/p' | tail -1)
 
-export BOLERO_TEST_NAME=targets::$target BOLERO_LIBTEST_HARNESS=1
+export BOLERO_TEST_NAME=$test BOLERO_LIBTEST_HARNESS=1
 export BOLERO_LIBFUZZER_ARGS="$here/corpus/$target -artifact_prefix=$here/crashes/$target/ -timeout=10 -max_total_time=$seconds"
-exec "$binary" "targets::$target" --exact --nocapture --quiet --test-threads 1
+exec "$binary" "$test" --exact --nocapture --quiet --test-threads 1

@@ -6,14 +6,17 @@ use std::{
     time::Duration,
 };
 
-use lapin::{Connection, ConnectionBuilder, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri};
+use lapin::{Connection, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{BrokerError, while_connecting};
+use super::{
+    error::{BrokerError, while_connecting},
+    frame_guard,
+};
 
 /// How to reach the broker.
 #[derive(Clone)]
@@ -43,15 +46,10 @@ impl Address {
     /// Opens a connection that shows itself as `name`.
     pub(super) async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
         let at = self.shown()?;
-        let mut builder = ConnectionBuilder::new()
-            .map_err(|error| while_connecting(&at, &error))?
-            .with_uri(self.uri()?)
-            .with_properties(ConnectionProperties::default().with_connection_name(name.into()));
-        if let Some(path) = &self.ca_file {
-            let cert_chain = Some(certificates(path)?);
-            builder = builder.with_tls_config(OwnedTLSConfig { identity: None, cert_chain });
-        }
-        match tokio::time::timeout(self.connect_timeout, builder.connect()).await {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let cert_chain = self.ca_file.as_deref().map(certificates).transpose()?;
+        let connecting = frame_guard::connect(self.uri()?, properties, OwnedTLSConfig { identity: None, cert_chain });
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| while_connecting(&at, &error)),
             Err(_) => Err(BrokerError::Unreachable { at, why: "no answer in time".to_owned() }),
         }

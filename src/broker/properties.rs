@@ -6,7 +6,7 @@ use lapin::{
     types::{AMQPValue, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
 
-use crate::domain::{HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT};
+use crate::domain::{DAMAGED, HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT};
 
 /// Headers that the broker adds or gives a meaning of its own; carried on they would steer the republished message.
 const BROKERS: [&str; 9] = [
@@ -21,8 +21,8 @@ const BROKERS: [&str; 9] = [
     "x-opt-deaths",
 ];
 
-/// The headers that begin like ours and are the publisher's.
-const PUBLISHERS: [&str; 2] = [NOT_BEFORE, RECEIPT];
+/// The headers that begin like ours and stay with the publisher's.
+const PUBLISHERS: [&str; 3] = [DAMAGED, NOT_BEFORE, RECEIPT];
 
 /// The prefix of the headers that are ours.
 pub(super) const OURS: &str = "x-roomcast-";

@@ -32,7 +32,7 @@ pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};
 pub use header::{HeaderValue, Headers};
 pub use moment::Moment;
 pub use platform::{Platform, UnknownPlatform};
-pub use published::{NOT_BEFORE, Published};
+pub use published::{DAMAGED, NOT_BEFORE, Published};
 pub use queue::QueueSeen;
 pub use quiet::{QuietHours, UnreadableQuietHours};
 pub use receipt::{DeliveryReceipt, Ending, RECEIPT, Receipts, UnreadableReceipt, receipt_asked};

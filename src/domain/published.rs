@@ -5,6 +5,10 @@ use super::Headers;
 /// The header by which a publisher says before when an event must not be sent. It stays with the message on all its ways.
 pub const NOT_BEFORE: &str = "x-roomcast-not-before";
 
+/// The header that says what was wrong with a message before it was mended, so that a client can read it at all. Such a
+/// message is not an event. The header stays with it, also when it is redriven: what was mended is not what was sent.
+pub const DAMAGED: &str = "x-roomcast-damaged";
+
 /// A message as it was published: the body byte for byte, and everything else that has to survive a
 /// republish to a delay tier or a dead queue.
 #[derive(Clone, Debug, Default, PartialEq)]

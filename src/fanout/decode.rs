@@ -14,8 +14,8 @@ use super::{
     wire::EventWire,
 };
 use crate::domain::{
-    Attributes, Audience, Content, Entry, Event, EventId, Mentions, Moment, Passage, Platform, Published, TopicName,
-    receipt_asked,
+    Attributes, Audience, Content, DAMAGED, Entry, Event, EventId, Mentions, Moment, Passage, Platform, Published,
+    TopicName, receipt_asked,
 };
 
 /// What bounds an event.
@@ -117,6 +117,10 @@ impl Decoder {
         published: &Published,
         platform: Option<Platform>,
     ) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
+        if let Some((_, damage)) = published.headers.iter().find(|(name, _)| name == DAMAGED) {
+            let detail = damage.as_text().unwrap_or("the message was damaged").to_owned();
+            return Err(Undecodable { code: "damaged", detail });
+        }
         let size = published.body.len();
         if size > self.settings.size_max {
             return Err(Undecodable {

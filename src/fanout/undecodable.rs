@@ -3,7 +3,7 @@
 /// Why a message is no event: where the mistake is, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What kind of mistake: `size`, `topic`, `json`, `not_before`, `content` or `template`.
+    /// What kind of mistake: `damaged`, `size`, `topic`, `json`, `not_before`, `content` or `template`.
     pub code: &'static str,
     /// The place and the mistake in one sentence.
     pub detail: String,

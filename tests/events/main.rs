@@ -6,6 +6,7 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod frames;
 mod properties;
 mod targets;
 

@@ -16,7 +16,7 @@ use roomcast::{
 use crate::{counted, decoder, known, says_the_keyword, subscription};
 
 /// So long at the most for each target within `cargo test`.
-const MOMENT: Duration = Duration::from_secs(2);
+pub(super) const MOMENT: Duration = Duration::from_secs(2);
 
 fn decode(content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
     let published =

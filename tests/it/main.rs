@@ -22,6 +22,7 @@ mod dead_letters;
 mod dead_many;
 mod delivery;
 mod explain;
+mod hostile;
 mod leaks;
 mod limits;
 mod message;

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod emulator;
 pub mod letters;
 pub mod publisher;
+pub mod raw;
 pub mod receipts;
 pub mod receiver;
 mod shared;

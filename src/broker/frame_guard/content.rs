@@ -1,0 +1,163 @@
+//! The header frame of a message: its properties. Owns that a damaged one is told of in a header of its own, and that
+//! what does not fit into a frame, or cannot be read, is left out.
+
+use std::ops::Range;
+
+use super::{
+    damage::Damage,
+    fields::{Rest, entry, short_string},
+};
+use crate::domain::DAMAGED;
+
+/// Class, weight and size of the body.
+const BEFORE_FLAGS: usize = 12;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Headers,
+    Number(usize),
+}
+
+/// The properties, in their order; the first has the highest flag.
+const PROPERTIES: [(&str, Kind); 14] = [
+    ("content_type", Kind::Text),
+    ("content_encoding", Kind::Text),
+    ("headers", Kind::Headers),
+    ("delivery_mode", Kind::Number(1)),
+    ("priority", Kind::Number(1)),
+    ("correlation_id", Kind::Text),
+    ("reply_to", Kind::Text),
+    ("expiration", Kind::Text),
+    ("message_id", Kind::Text),
+    ("timestamp", Kind::Number(8)),
+    ("type", Kind::Text),
+    ("user_id", Kind::Text),
+    ("app_id", Kind::Text),
+    ("cluster_id", Kind::Text),
+];
+
+const HEADERS_PLACE: usize = 2;
+
+const fn flag(place: usize) -> u16 {
+    0x8000 >> place
+}
+
+/// The properties that a message has, and where they are.
+#[derive(Default)]
+struct Layout {
+    /// By their places in [`PROPERTIES`].
+    found: Vec<(usize, Range<usize>)>,
+}
+
+/// Mends the content header of a message of whose method `damage` is known. Answers another header to take its place,
+/// if it is damaged or has more than `size_max` bytes.
+///
+/// The outer nothing is a frame that is too short to be a content header.
+pub(super) fn mend(payload: &mut [u8], mut damage: Damage, size_max: usize) -> Option<Option<Vec<u8>>> {
+    let size = payload.len();
+    let layout = read(payload, &mut damage)?;
+    if size > size_max {
+        damage.add(format!("the properties have {size} bytes, more than the {size_max} of a frame"));
+    }
+    Some((!damage.is_none()).then(|| rebuild(payload, &layout, &damage, size_max)))
+}
+
+fn read(payload: &mut [u8], damage: &mut Damage) -> Option<Layout> {
+    let size = payload.len();
+    let mut rest = Rest(payload);
+    rest.take(BEFORE_FLAGS)?;
+    let flags = rest.short()?;
+    let mut layout = Layout::default();
+    for (place, (name, kind)) in PROPERTIES.iter().enumerate().filter(|(place, _)| flags & flag(*place) != 0) {
+        let from = size - rest.len();
+        let mended = match kind {
+            Kind::Text => short_string(&mut rest, name, damage),
+            Kind::Headers => headers(&mut rest, damage),
+            Kind::Number(size) => rest.take(*size).map(|_| ()),
+        };
+        if mended.is_none() {
+            damage.add(format!("the properties cannot be read from {name} on"));
+            return Some(layout);
+        }
+        layout.found.push((place, from..size - rest.len()));
+    }
+    if !rest.is_empty() {
+        damage.add(format!("{} bytes follow the properties", rest.len()));
+    }
+    Some(layout)
+}
+
+/// Mends the table of headers as far as it can be read.
+fn headers(rest: &mut Rest<'_>, damage: &mut Damage) -> Option<()> {
+    let content = rest.long_string()?;
+    let size = content.len();
+    let mut rest = Rest(content);
+    while !rest.is_empty() {
+        let from = size - rest.len();
+        if entry(&mut rest, 0, damage).is_none() {
+            damage.add(format!("the headers cannot be read from byte {from} on"));
+            break;
+        }
+    }
+    Some(())
+}
+
+/// The content header anew, with a header that tells the damage.
+fn rebuild(payload: &[u8], layout: &Layout, damage: &Damage, size_max: usize) -> Vec<u8> {
+    let mark = mark(&damage.sentence());
+    let headers = layout.found.iter().find(|(place, _)| *place == HEADERS_PLACE).map(|(_, range)| range.clone());
+    let others = layout.found.iter().filter(|(place, _)| *place != HEADERS_PLACE);
+    let taken: usize = others.map(|(_, range)| range.len()).sum();
+    let room = size_max.saturating_sub(BEFORE_FLAGS + 2 + taken + 4 + mark.len());
+    let mut table = headers.map(|range| fitting(payload, range, room)).unwrap_or_default();
+    table.extend(mark);
+
+    let flags = layout.found.iter().fold(flag(HEADERS_PLACE), |flags, (place, _)| flags | flag(*place));
+    let mut rebuilt = payload.get(..BEFORE_FLAGS).unwrap_or_default().to_vec();
+    rebuilt.extend(flags.to_be_bytes());
+    let before = layout.found.iter().filter(|(place, _)| *place < HEADERS_PLACE);
+    let after = layout.found.iter().filter(|(place, _)| *place > HEADERS_PLACE);
+    before.for_each(|(_, range)| rebuilt.extend_from_slice(payload.get(range.clone()).unwrap_or_default()));
+    rebuilt.extend(length(table.len()));
+    rebuilt.extend(table);
+    after.for_each(|(_, range)| rebuilt.extend_from_slice(payload.get(range.clone()).unwrap_or_default()));
+    rebuilt
+}
+
+/// The header that tells the damage, as an entry of a table.
+fn mark(sentence: &str) -> Vec<u8> {
+    let mut mark = vec![u8::try_from(DAMAGED.len()).unwrap_or_default()];
+    mark.extend(DAMAGED.as_bytes());
+    mark.push(b'S');
+    mark.extend(length(sentence.len()));
+    mark.extend(sentence.as_bytes());
+    mark
+}
+
+fn length(count: usize) -> [u8; 4] {
+    u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+/// The entries of a table that can be read and fit into `room` bytes; the largest are left out first.
+fn fitting(payload: &[u8], table: Range<usize>, room: usize) -> Vec<u8> {
+    let content = payload.get(table).and_then(|table| table.get(4..)).unwrap_or_default();
+    let (mut walked, mut known) = (content.to_vec(), Damage::default());
+    let mut rest = Rest(&mut walked);
+    let mut entries = Vec::new();
+    loop {
+        let from = content.len() - rest.len();
+        if rest.is_empty() || entry(&mut rest, 0, &mut known).is_none() {
+            break;
+        }
+        entries.push(from..content.len() - rest.len());
+    }
+    entries.sort_by_key(Range::len);
+    let mut total: usize = entries.iter().map(Range::len).sum();
+    while total > room {
+        let Some(largest) = entries.pop() else { break };
+        total -= largest.len();
+    }
+    entries.sort_by_key(|entry| entry.start);
+    entries.into_iter().filter_map(|entry| content.get(entry)).flatten().copied().collect()
+}

@@ -1,0 +1,152 @@
+//! Connections whose incoming bytes go through the frame filter, with TLS and without. The only place that opens one.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use async_rs::{Runtime, Tokio, traits::Reactor, util::RuntimeParts};
+use futures_util::{
+    AsyncRead, AsyncWrite, Stream,
+    io::{IoSlice, IoSliceMut},
+};
+use lapin::{
+    AsyncTcpStream, Connection, ConnectionProperties,
+    tcp::{AMQPUriTcpExt, OwnedTLSConfig},
+    uri::AMQPUri,
+};
+use tokio::runtime::Handle;
+
+use super::filter::FrameFilter;
+
+/// So many bytes are read at a time.
+const READ: usize = 64 * 1024;
+
+/// Opens a connection.
+pub(in crate::broker) async fn connect(
+    uri: AMQPUri,
+    properties: ConnectionProperties,
+    tls: OwnedTLSConfig,
+) -> Result<Connection, lapin::Error> {
+    let tokio = Tokio::default().with_handle(Handle::current());
+    let asked = uri.query.frame_max.unwrap_or_default();
+    let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), GuardedReactor { tokio: tokio.clone(), asked }));
+    let open = async move |uri: AMQPUri, _| {
+        let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::new(tokio.clone())).await?;
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, asked)))
+    };
+    Connection::connector(uri, runtime, open, properties).await
+}
+
+type Socket = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
+
+/// A connection, decrypted if it has TLS, of which only what the parser can take is read.
+struct Guarded {
+    stream: Socket,
+    filter: FrameFilter,
+    read: Box<[u8]>,
+    /// What has passed, and how much of it was handed on.
+    passed: Vec<u8>,
+    handed: usize,
+}
+
+impl Guarded {
+    fn new(stream: Socket, frame_max: u32) -> Self {
+        let read = vec![0; READ].into_boxed_slice();
+        Self { stream, filter: FrameFilter::new(frame_max), read, passed: Vec::new(), handed: 0 }
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        loop {
+            if this.handed < this.passed.len() {
+                let left = this.passed.get(this.handed..).unwrap_or_default();
+                let count = left.len().min(buffer.len());
+                buffer.split_at_mut(count).0.copy_from_slice(left.split_at(count).0);
+                this.handed += count;
+                return Poll::Ready(Ok(count));
+            }
+            this.passed.clear();
+            this.handed = 0;
+            let count = ready!(Pin::new(&mut this.stream).poll_read(context, &mut this.read))?;
+            let read = this.read.get(..count).unwrap_or_default();
+            if read.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            this.filter.pass(read, &mut this.passed).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+        }
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let buffer = buffers.iter_mut().find(|buffer| !buffer.is_empty()).map_or(&mut [][..], |buffer| &mut **buffer);
+        self.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_close(context)
+    }
+}
+
+/// Tokio's reactor with connections that are guarded.
+#[derive(Clone, Debug)]
+struct GuardedReactor {
+    tokio: Tokio,
+    /// The largest frame that is asked for, in bytes.
+    asked: u32,
+}
+
+impl Reactor for GuardedReactor {
+    type TcpStream = Guarded;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: io::Read + io::Write + AsFd + AsRawFd + Send + 'static>(
+        &self,
+        socket: H,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        self.tokio.register(socket)
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.tokio.sleep(duration)
+    }
+
+    fn interval(&self, duration: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.tokio.interval(duration)
+    }
+
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
+        let (connecting, asked) = (self.tokio.tcp_connect_addr(address), self.asked);
+        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), asked)) }
+    }
+}
