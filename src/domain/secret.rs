@@ -1,6 +1,7 @@
 //! Credentials. Owns the types that cannot be printed, compared by accident, or serialised.
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroize;
 
 /// A signing secret. It has neither `Debug` nor `Display` and is wiped from memory when dropped.
 #[derive(Clone)]
@@ -9,8 +10,20 @@ pub struct Secret(SecretString);
 impl Secret {
     /// Takes a secret into custody.
     #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(SecretString::from(text))
+    pub fn new(mut text: String) -> Self {
+        if text.capacity() == text.len() {
+            return Self(SecretString::from(text));
+        }
+        // Giving up the room that is left over may move the text, and would leave it where it was.
+        let exact = SecretString::from(Box::<str>::from(text.as_str()));
+        text.zeroize();
+        Self(exact)
+    }
+
+    /// A secret made of these parts. It is written once, so that no shorter copy of it is left behind.
+    #[must_use]
+    pub fn concat(parts: &[&str]) -> Self {
+        Self::new(parts.concat())
     }
 
     /// Shows the secret to the one place that needs it: signing, sealing, building the request.

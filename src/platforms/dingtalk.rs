@@ -103,14 +103,13 @@ pub(super) fn seal(
     repeat_id: Uuid,
 ) -> Result<(Secret, Vec<u8>), Unsendable> {
     body.entry("msgUuid").or_insert_with(|| repeat_id.to_string().into());
-    let mut url = endpoint.expose().to_owned();
-    if let Some(secret) = secret {
+    let signature = secret.map_or_else(String::new, |secret| {
         let millis = now.unix_millis();
         let signature = sign(millis, secret.expose());
         let encoded: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
-        url.push_str(&format!("&timestamp={millis}&sign={encoded}"));
-    }
-    Ok((Secret::new(url), bounded(&body, BODY_BYTES_MAX)?))
+        format!("&timestamp={millis}&sign={encoded}")
+    });
+    Ok((Secret::concat(&[endpoint.expose(), &signature]), bounded(&body, BODY_BYTES_MAX)?))
 }
 
 /// base64(HMAC-SHA256(key = secret, message = milliseconds, line feed, secret)).
@@ -118,7 +117,8 @@ fn sign(millis: u64, secret: &str) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
         return String::new();
     };
-    mac.update(format!("{millis}\n{secret}").as_bytes());
+    mac.update(format!("{millis}\n").as_bytes());
+    mac.update(secret.as_bytes());
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }
 

@@ -2,6 +2,7 @@
 //! call anything.
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::domain::{Endpoint, Platform};
 
@@ -63,6 +64,13 @@ const fn hosts(platform: Platform) -> &'static [&'static str] {
 /// copied.
 pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {
     let url = Url::parse(text.trim()).map_err(|_| EndpointMistake::NotUrl)?;
+    let endpoint = normal_form(platform, &url);
+    // The parsed copy is wiped.
+    drop(Zeroizing::new(String::from(url)));
+    endpoint
+}
+
+fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, EndpointMistake> {
     if url.scheme() != "https" {
         let scheme = if url.scheme().len() <= 8 { url.scheme() } else { "something" };
         return Err(EndpointMistake::NotHttps(scheme.to_owned()));
@@ -80,12 +88,13 @@ pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, Endpoi
     if url.fragment().is_some() {
         return Err(EndpointMistake::Extra("fragment (#)"));
     }
-    let normal = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => dingtalk(&url, host),
-        Platform::Lark => lark(&url, host),
-        Platform::WeCom => wecom(&url, host),
+    let (base, token) = match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => ("/robot/send?access_token=", dingtalk(url)?),
+        Platform::Lark => ("/open-apis/bot/v2/hook/", lark(url)?),
+        Platform::WeCom => ("/cgi-bin/webhook/send?key=", wecom(url)?),
     };
-    normal.map(Endpoint::new)
+    // Written once, so that no shorter copy of it is left behind.
+    Ok(Endpoint::new(["https://", host, base, &token].concat()))
 }
 
 fn foreign(platform: Platform, host: &str) -> EndpointMistake {
@@ -97,7 +106,7 @@ fn foreign(platform: Platform, host: &str) -> EndpointMistake {
     }
 }
 
-fn dingtalk(url: &Url, host: &str) -> Result<String, EndpointMistake> {
+fn dingtalk(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
     match url.path() {
         "/robot/send" => (),
         "/robot/sendBySession" => {
@@ -108,11 +117,10 @@ fn dingtalk(url: &Url, host: &str) -> Result<String, EndpointMistake> {
         _ => return Err(EndpointMistake::Path("/robot/send")),
     }
     // Somebody may paste a URL that is signed already; each attempt signs anew.
-    let token = parameter(url, "access_token", &["timestamp", "sign"])?;
-    Ok(format!("https://{host}/robot/send?access_token={token}"))
+    parameter(url, "access_token", &["timestamp", "sign"])
 }
 
-fn lark(url: &Url, host: &str) -> Result<String, EndpointMistake> {
+fn lark(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
     if url.path().starts_with("/open-apis/bot/hook/") {
         return Err(EndpointMistake::Unusable(
             "the webhook is one of the old kind (V1), which takes other messages: add a new custom bot to the group",
@@ -124,10 +132,10 @@ fn lark(url: &Url, host: &str) -> Result<String, EndpointMistake> {
     if url.query().is_some_and(|query| !query.is_empty()) {
         return Err(EndpointMistake::Parameter("the token"));
     }
-    Ok(format!("https://{host}/open-apis/bot/v2/hook/{token}"))
+    Ok(token.to_owned().into())
 }
 
-fn wecom(url: &Url, host: &str) -> Result<String, EndpointMistake> {
+fn wecom(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
     match url.path() {
         "/cgi-bin/webhook/send" => (),
         "/cgi-bin/webhook/upload_media" => {
@@ -137,18 +145,17 @@ fn wecom(url: &Url, host: &str) -> Result<String, EndpointMistake> {
         }
         _ => return Err(EndpointMistake::Path("/cgi-bin/webhook/send")),
     }
-    let key = parameter(url, "key", &[])?;
-    Ok(format!("https://{host}/cgi-bin/webhook/send?key={key}"))
+    parameter(url, "key", &[])
 }
 
 /// The one parameter of that name; others are mistakes, unless they are among the `dropped`.
-fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<String, EndpointMistake> {
+fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<Zeroizing<String>, EndpointMistake> {
     let (mine, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(found, _)| found == name);
     if others.iter().any(|(found, _)| !dropped.contains(&found.as_ref())) {
         return Err(EndpointMistake::Parameter(name));
     }
     match mine.as_slice() {
-        [(_, value)] => well_formed(value.trim(), name).map(str::to_owned),
+        [(_, value)] => well_formed(value.trim(), name).map(|token| token.to_owned().into()),
         _ => Err(EndpointMistake::Token(name)),
     }
 }

@@ -105,8 +105,8 @@ pub(super) fn seal(
 
 /// base64(HMAC-SHA256(key = seconds, line feed, secret; message = nothing)): what DingTalk signs is the key here.
 fn sign(seconds: u64, secret: &str) -> String {
-    let key = format!("{seconds}\n{secret}");
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
+    let key = Secret::concat(&[&seconds.to_string(), "\n", secret]);
+    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
         return String::new();
     };
     BASE64_STANDARD.encode(mac.finalize().into_bytes())

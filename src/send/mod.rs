@@ -150,7 +150,7 @@ impl Sender {
 /// The same path and query at the gateway.
 fn through(gateway: &Url, url: &Secret) -> Secret {
     let rest = url.expose().split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
-    Secret::new(format!("{}{}", gateway.as_str().trim_end_matches('/'), rest.unwrap_or_default()))
+    Secret::concat(&[gateway.as_str().trim_end_matches('/'), rest.unwrap_or_default()])
 }
 
 #[cfg(test)]
