@@ -6,6 +6,7 @@ mod backoff;
 mod open_files;
 mod parts;
 mod queues;
+mod reload;
 mod sessions;
 mod signals;
 
@@ -14,6 +15,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::reload::Reload;
 use crate::{
     admin::{self, Admin, AdminError, Desk, Explainer, Letters},
     broker::BrokerError,
@@ -94,7 +96,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let admin = Admin { desk, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready, since };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
-    signals::watch(stop.clone(), file.map(Path::to_owned), logs, Arc::clone(&parts));
+    let reload = Reload::new(file.map(Path::to_owned), config.clone(), logs, Arc::clone(&parts));
+    signals::watch(stop.clone(), reload);
 
     let outcome = sessions::run(&config, parts, sent_is_known, tell_ready, stop.clone()).await;
     stop.cancel();

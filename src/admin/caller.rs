@@ -17,6 +17,14 @@ pub(super) enum Caller {
 }
 
 impl Caller {
+    /// The address, if callers have one.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Process { .. } => None,
+            Self::Address(address) => Some(address.ip()),
+        }
+    }
+
     /// The address by which callers are told apart: of IPv6 the network. Processes have none.
     pub(super) fn network(&self) -> Option<IpAddr> {
         match self {

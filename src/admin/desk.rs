@@ -32,6 +32,9 @@ const PAGE_MAX: usize = 1000;
 /// SMN's limit for a remark; ours for a name, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
+/// A subscription with its webhook has fewer bytes than this as JSON, unless it has a very long filter.
+const SEALED_BYTES: usize = 64 * 1024;
+
 /// Does what is asked about subscriptions. Its calls block on the disk.
 #[derive(Clone)]
 pub struct Desk {
@@ -124,6 +127,9 @@ impl Desk {
 
     /// Writes a backup into a new folder, while the store is in use.
     pub fn backup(&self, request: &BackupRequest) -> Result<BackupView, Refusal> {
+        if !request.dir.is_absolute() {
+            return Err(Refusal::Invalid("dir must be an absolute path on the daemon's machine".to_owned()));
+        }
         let manifest = self.store.backup(&request.dir)?;
         Ok(BackupView { subscriptions: manifest.subscriptions, templates: manifest.templates, key: manifest.key })
     }
@@ -246,7 +252,9 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
         state: Some(one.state.as_str().to_owned()),
     };
     let failed = |_| Refusal::Internal("a subscription could not be sealed".to_owned());
-    let plain = serde_json::to_vec(&request).map(Zeroizing::new).map_err(|_| failed(NotOpened))?;
+    // Room is made at once, so that no copy is left behind by growing.
+    let mut plain = Zeroizing::new(Vec::with_capacity(SEALED_BYTES));
+    serde_json::to_writer(&mut *plain, &request).map_err(|_| failed(NotOpened))?;
     key.seal(&plain).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(failed)
 }
 

@@ -6,6 +6,8 @@
 //! - a wrong token that was shown a moment ago teaches nothing and is not counted again: a program with an old token stops nobody;
 //! - each address has a limit of its own;
 //! - all strangers together have one too, but an address from which the right token came lately is no stranger;
+//! - from an address from which the right token came lately, the right token is let in whatever others show there:
+//!   behind a proxy or a tunnel all callers have one address;
 //! - what was counted is forgotten after a minute, and the right token is never counted.
 
 use std::{
@@ -99,10 +101,14 @@ impl Door {
         if tries.wrong.iter().any(|wrong| wrong.hash == hash) {
             return Outcome::Wrong { news: false, left };
         }
-        if left == 0 {
+        if left == 0 && !tries.is_known(from) {
             return Outcome::Closed(wait);
         }
-        if shown.ct_eq(self.token.expose().as_bytes()).into() {
+        let is_right: bool = shown.ct_eq(self.token.expose().as_bytes()).into();
+        if left == 0 && !is_right {
+            return Outcome::Closed(wait);
+        }
+        if is_right {
             tries.know(from, now);
             return Outcome::Right;
         }
@@ -119,16 +125,20 @@ impl Tries {
 
     /// How many more wrong tokens are looked at from this address; if none, after how long one is.
     fn left(&self, from: IpAddr, now: Instant) -> (usize, Duration) {
-        let is_known = |address: IpAddr| self.known.iter().any(|(known, _)| *known == address);
         let within = |limit: usize, counted: Vec<&Wrong>| {
             let wait = counted.first().map_or(COUNTED, |first| COUNTED.saturating_sub(now.duration_since(first.at)));
             (limit.saturating_sub(counted.len()), wait)
         };
         let of_one = within(OF_ONE, self.wrong.iter().filter(|wrong| wrong.from == from).collect());
-        if is_known(from) {
+        if self.is_known(from) {
             return of_one;
         }
-        of_one.min(within(OF_ALL, self.wrong.iter().filter(|wrong| !is_known(wrong.from)).collect()))
+        of_one.min(within(OF_ALL, self.wrong.iter().filter(|wrong| !self.is_known(wrong.from)).collect()))
+    }
+
+    /// Whether the right token came from this address lately.
+    fn is_known(&self, address: IpAddr) -> bool {
+        self.known.iter().any(|(known, _)| *known == address)
     }
 
     fn know(&mut self, from: IpAddr, now: Instant) {
@@ -190,6 +200,18 @@ mod tests {
         let (door, now) = door();
         assert!((0..1000).all(|_| door.outcome(address(1), b"right", now) == Outcome::Right));
         guess(&door, address(1), OF_ONE, now);
+    }
+
+    #[test]
+    fn where_the_right_token_came_from_lately_it_is_let_in_whatever_others_show_there() {
+        let (door, now) = door();
+        assert_eq!(door.outcome(address(1), b"right", now), Outcome::Right);
+        guess(&door, address(1), OF_ONE, now);
+        for number in 0..1000 {
+            let guess = format!("and more {number}");
+            assert_eq!(door.outcome(address(1), guess.as_bytes(), now), Outcome::Closed(COUNTED));
+            assert_eq!(door.outcome(address(1), b"right", now), Outcome::Right);
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The routes to dead letters.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Path, Query, State, rejection::QueryRejection},
     routing::{get, post},
 };
 
 use super::{
     Admin, Refusal,
+    audit::Changed,
     body::Body,
     wire::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail},
 };
@@ -37,12 +38,33 @@ async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json
     Ok(Json(admin.letters.show(&id, &admin.desk).await?))
 }
 
-async fn redrive(State(admin): State<Admin>, Body(request): Body<DeadRequest>) -> Result<Json<DeadOutcome>, Refusal> {
-    Ok(Json(admin.letters.act(Act::Redrive, &request).await?))
+type Acted = (Extension<Changed>, Json<DeadOutcome>);
+
+async fn redrive(State(admin): State<Admin>, Body(request): Body<DeadRequest>) -> Result<Acted, Refusal> {
+    act(&admin, Act::Redrive, &request).await
 }
 
-async fn discard(State(admin): State<Admin>, Body(request): Body<DeadRequest>) -> Result<Json<DeadOutcome>, Refusal> {
-    Ok(Json(admin.letters.act(Act::Discard, &request).await?))
+async fn discard(State(admin): State<Admin>, Body(request): Body<DeadRequest>) -> Result<Acted, Refusal> {
+    act(&admin, Act::Discard, &request).await
+}
+
+async fn act(admin: &Admin, act: Act, request: &DeadRequest) -> Result<Acted, Refusal> {
+    let outcome = admin.letters.act(act, request).await?;
+    let changed = Changed { is_dry_run: request.dry_run, ..Changed::count(outcome.done).of(meant(request)) };
+    Ok((Extension(changed), Json(outcome)))
+}
+
+/// Which letters were meant, for the log. A text that is looked for may be a piece of an event, so it is left out.
+fn meant(request: &DeadRequest) -> String {
+    let which = DeadQuery { text: None, ..request.which.clone() };
+    let named = serde_json::to_value(which).unwrap_or_default();
+    let filters = named.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
+        Some(text) => format!("{name}={text}"),
+        None => format!("{name}={value}"),
+    });
+    let ids = (!request.ids.is_empty()).then(|| format!("{} ids", request.ids.len()));
+    let all: Vec<_> = filters.chain(ids).collect();
+    if all.is_empty() { "all letters".to_owned() } else { all.join(" ") }
 }
 
 /// A query holds no credential, so the parser's words may be repeated.

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    filter::dead_filter,
+    filter::{dead_filter, letter_id},
     render::render,
     subscriber::Subscriber,
     summary::{Newest, Summary, Trait},
@@ -104,7 +104,7 @@ impl Letters {
 
     /// One letter with everything that is known of it.
     pub async fn show(&self, id: &str, desk: &Desk) -> Result<LetterDetail, Refusal> {
-        let filter = Filter { ids: vec![id.to_owned()], ..Filter::default() };
+        let filter = Filter { ids: vec![letter_id(id)?], ..Filter::default() };
         let mut found = None;
         let looked = self.look(&filter, |letter| found = Some(letter)).await?;
         let Some(letter) = found else {

@@ -28,9 +28,12 @@
 //! | `GET /v1/groups` | organisations and their monthly quota |
 //! | `GET /console` | the console, if it is switched on: `console/` |
 //!
-//! Who may open the Unix socket may do all of this but look at the console, which is for browsers. Over TCP everything but the first three asks for the token.
+//! Who may open the Unix socket may do all of this but look at the console, which is for browsers. Over TCP everything but
+//! the first three asks for the token. What gives webhooks away, writes files or changes keys is for the socket alone:
+//! `export`, `backup`, `rotation`, `in-place`, `data`. Each change is logged: `audit.rs`.
 
 mod admission;
+mod audit;
 mod body;
 mod caller;
 mod connections;
@@ -38,12 +41,14 @@ mod console;
 mod desk;
 mod door;
 mod explain;
+mod hosts;
 mod letter_routes;
 pub mod letters;
 mod overview;
 mod problem;
 mod routes;
 mod server;
+mod socket_file;
 mod stand_in;
 mod template_routes;
 mod templates;

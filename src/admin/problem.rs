@@ -36,6 +36,15 @@ pub enum Refusal {
     /// The request does not come from the console that holds the session.
     #[error("the request does not come from the console: load the page again")]
     Foreign,
+    /// What is asked for is done for callers on the Unix socket alone.
+    #[error("this is done on the Unix socket alone: run roomcast on the daemon's machine, as its user or root")]
+    SocketOnly,
+    /// The request names a host by which the daemon does not know itself.
+    #[error("{0:?} is not a host name of this daemon: ask by its address, or add the name to admin.hosts")]
+    UnknownHost(String),
+    /// There is something at the path, but nothing for this method.
+    #[error("this path does not take this method")]
+    WrongMethod,
     /// The body of the request did not come within this time.
     #[error("the request did not come within {} s", seconds(*.0))]
     TooSlow(Duration),
@@ -87,6 +96,9 @@ impl IntoResponse for Refusal {
             Self::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
             Self::NoSession => (StatusCode::UNAUTHORIZED, "no_session"),
             Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
+            Self::SocketOnly => (StatusCode::FORBIDDEN, "socket_only"),
+            Self::UnknownHost(_) => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
             Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

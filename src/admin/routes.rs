@@ -14,8 +14,10 @@ use tokio::sync::watch;
 
 use super::{
     Desk, Explainer, Letters, Refusal,
+    audit::{Changed, Credential, log_changes},
     body::Body,
     caller::Caller,
+    desk::invalid,
     door::Door,
     letter_routes,
     letters::rfc3339,
@@ -63,49 +65,73 @@ pub struct Admin {
 impl Admin {
     /// The API for those who may open the socket.
     pub(super) fn routes(self) -> Router {
-        self.guarded().merge(open_routes(self))
+        let all = everywhere().merge(on_the_socket());
+        all.route_layer(middleware::from_fn(log_changes)).with_state(self.clone()).merge(open_routes(self))
     }
 
-    /// The API for those who have to show a token.
+    /// The API for those who have to show a token. What is not there is not there, with a token or without.
     pub(super) fn routes_with_token(self, door: Arc<Door>) -> Router {
-        let guard = middleware::from_fn(move |Extension(caller): Extension<Caller>, request: Request, next: Next| {
-            let entered = shown(&request).ok_or(Refusal::Unauthorized);
-            let entered = entered.and_then(|token| door.enter("the API", caller, token));
-            async move {
-                match entered {
-                    Ok(()) => next.run(request).await,
-                    Err(refusal) => refusal.into_response(),
+        let guard =
+            middleware::from_fn(move |Extension(caller): Extension<Caller>, mut request: Request, next: Next| {
+                let entered = shown(&request).ok_or(Refusal::Unauthorized);
+                let entered = entered.and_then(|token| door.enter("the API", caller, token));
+                async move {
+                    match entered {
+                        Ok(()) => {
+                            request.extensions_mut().insert(Credential::Token);
+                            next.run(request).await
+                        }
+                        Err(refusal) => refusal.into_response(),
+                    }
                 }
-            }
-        });
-        self.guarded().layer(guard).merge(open_routes(self))
+            });
+        let elsewhere = on_the_socket().route_layer(middleware::from_fn(socket_only));
+        let all = everywhere().merge(elsewhere).route_layer(middleware::from_fn(log_changes)).route_layer(guard);
+        all.with_state(self.clone()).merge(open_routes(self))
     }
+}
 
-    fn guarded(&self) -> Router {
-        Router::new()
-            .route("/v1/subscriptions", post(add).get(list))
-            .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
-            .route("/v1/subscriptions/{id}/pause", post(pause))
-            .route("/v1/subscriptions/{id}/resume", post(resume))
-            .route("/v1/overview", get(at_this_moment))
-            .route("/v1/robots", get(robots))
-            .route("/v1/robots/{id}/release", post(release))
-            .route("/v1/groups", get(groups))
-            .route("/v1/explain", post(explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)))
-            .route("/v1/store/backup", post(backup))
-            .route("/v1/store/verify", post(verify))
-            .route("/v1/topics/{topic}", delete(remove_some_of))
-            .route("/v1/key", get(key))
-            .route("/v1/key/rotation", post(rotate))
-            .route("/v1/key/rotation/in-place", post(new_key_in_place))
-            .route("/v1/key/data", post(reseal))
-            .merge(letter_routes::routes("/v1"))
-            .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-            .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
-            .route("/v1/subscriptions/export", post(export))
-            .merge(template_routes::routes())
-            .with_state(self.clone())
-    }
+/// What every caller may ask who was let in.
+fn everywhere() -> Router<Admin> {
+    Router::new()
+        .route("/v1/subscriptions", post(add).get(list))
+        .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
+        .route("/v1/subscriptions/{id}/pause", post(pause))
+        .route("/v1/subscriptions/{id}/resume", post(resume))
+        .route("/v1/overview", get(at_this_moment))
+        .route("/v1/robots", get(robots))
+        .route("/v1/robots/{id}/release", post(release))
+        .route("/v1/groups", get(groups))
+        .route("/v1/explain", post(explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)))
+        .route("/v1/store/verify", post(verify))
+        .route("/v1/topics/{topic}", delete(remove_some_of))
+        .route("/v1/key", get(key))
+        .merge(letter_routes::routes("/v1"))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
+        .merge(template_routes::routes())
+}
+
+/// What gives webhooks away, writes files, or changes keys: a token that leaked must not be enough for it.
+fn on_the_socket() -> Router<Admin> {
+    Router::new()
+        .route("/v1/subscriptions/export", post(export))
+        .route("/v1/store/backup", post(backup))
+        .route("/v1/key/rotation", post(rotate))
+        .route("/v1/key/rotation/in-place", post(new_key_in_place))
+        .route("/v1/key/data", post(reseal))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+}
+
+async fn socket_only(_: Request, _: Next) -> Refusal {
+    Refusal::SocketOnly
+}
+
+/// The routes, with an answer in our own form for what none of them takes.
+pub(super) fn answering_all(routes: Router) -> Router {
+    routes
+        .method_not_allowed_fallback(async || Refusal::WrongMethod)
+        .fallback(async || Refusal::NotFound("the API has nothing at this path".to_owned()))
 }
 
 fn open_routes(admin: Admin) -> Router {
@@ -138,23 +164,30 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 async fn add(State(admin): State<Admin>, Body(request): Body<AddRequest>) -> Result<Response, Refusal> {
     let added = blocking(move || admin.desk.add(request)).await?;
     let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(added)).into_response())
+    let changed = Changed::count(!added.existed).of(&added.id);
+    Ok((status, Extension(changed), Json(added)).into_response())
 }
 
 async fn import(State(admin): State<Admin>, Body(request): Body<ImportRequest>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.import(request)).await?).into_response())
+    let imported = blocking(move || admin.desk.import(request)).await?;
+    let added = imported.iter().filter(|one| one.refused.is_none() && !one.existed).count();
+    Ok((Extension(Changed::count(added)), Json(imported)).into_response())
 }
 
 async fn export(State(admin): State<Admin>, Body(request): Body<ExportRequest>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.export(&request)).await?).into_response())
+    let page = blocking(move || admin.desk.export(&request)).await?;
+    Ok((Extension(Changed::count(page.sealed.len())), Json(page)).into_response())
 }
 
 async fn remove_some_of(State(admin): State<Admin>, Path(topic): Path<String>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.remove_some_of(&topic)).await?).into_response())
+    let some = blocking(move || admin.desk.remove_some_of(&topic)).await?;
+    Ok((Extension(Changed::count(some.removed)), Json(some)).into_response())
 }
 
 async fn backup(State(admin): State<Admin>, Body(request): Body<BackupRequest>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.backup(&request)).await?).into_response())
+    let dir = request.dir.display().to_string();
+    let made = blocking(move || admin.desk.backup(&request)).await?;
+    Ok((Extension(Changed::count(made.subscriptions).of(dir)), Json(made)).into_response())
 }
 
 async fn verify(State(admin): State<Admin>) -> Result<Response, Refusal> {
@@ -166,15 +199,21 @@ async fn key(State(admin): State<Admin>) -> Json<KeyView> {
 }
 
 async fn rotate(State(admin): State<Admin>, Body(request): Body<RotateRequest>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.rotate(&request)).await?).into_response())
+    Ok(key_changed(blocking(move || admin.desk.rotate(&request)).await?))
 }
 
 async fn new_key_in_place(State(admin): State<Admin>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.new_key_in_place()).await?).into_response())
+    Ok(key_changed(blocking(move || admin.desk.new_key_in_place()).await?))
 }
 
-async fn reseal(State(admin): State<Admin>) -> Json<KeyView> {
-    Json(admin.desk.reseal())
+async fn reseal(State(admin): State<Admin>) -> Response {
+    key_changed(admin.desk.reseal())
+}
+
+/// The id of a key says nothing of the key.
+fn key_changed(view: KeyView) -> Response {
+    let changed = Changed::count(view.data_keys).of(&view.current);
+    (Extension(changed), Json(view)).into_response()
 }
 
 pub(super) async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
@@ -217,14 +256,16 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
     Json(admin.pace.robots().into_iter().map(robot_view).collect())
 }
 
-pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Released>, Refusal> {
-    let robot: RobotId = id.parse().map_err(|_| Refusal::Invalid("a robot id has 32 hexadecimal digits".to_owned()))?;
+pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let robot: RobotId = id.parse().map_err(invalid)?;
     let Some(EndedHold { platform, hold, parked, back_within }) = admin.pace.release(robot) else {
-        return Ok(Json(Released { was_held: false, waiting: 0, back_within_seconds: 0 }));
+        let none = Released { was_held: false, waiting: 0, back_within_seconds: 0 };
+        return Ok((Extension(Changed::count(false)), Json(none)).into_response());
     };
     events::RobotLifted { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
     let back_within_seconds = back_within.as_secs() + u64::from(back_within.subsec_nanos() > 0);
-    Ok(Json(Released { was_held: true, waiting: parked, back_within_seconds }))
+    let released = Released { was_held: true, waiting: parked, back_within_seconds };
+    Ok((Extension(Changed::count(true)), Json(released)).into_response())
 }
 
 pub(super) async fn explain(

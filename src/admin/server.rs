@@ -1,16 +1,20 @@
 //! The listeners: a Unix socket for the machine's own, TCP with a token for others.
 
-use std::{
-    io,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::PathBuf, sync::Arc};
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use axum::middleware;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, ConnectionLimits, admission::Admission, connections, console, door::Door};
+use super::{
+    Admin, ConnectionLimits,
+    admission::Admission,
+    connections, console,
+    door::Door,
+    hosts::{self, AllowedHosts},
+    routes,
+    socket_file::SocketFile,
+};
 use crate::domain::Secret;
 
 /// Where the API listens.
@@ -19,6 +23,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// A TCP address and the token that callers have to show.
     pub tcp: Option<(String, Secret)>,
+    /// Host names by which the TCP address may be asked, besides addresses, `localhost` and the name it listens on.
+    pub hosts: Vec<String>,
     /// Whether the console is served at the TCP address.
     pub console: bool,
     /// How many connections are taken on the Unix socket.
@@ -33,6 +39,14 @@ pub enum AdminError {
     /// Another process answers on the socket.
     #[error("another daemon answers on the admin socket {0}: stop it, or set admin.socket")]
     Taken(PathBuf),
+    /// What is at the socket's place is another file.
+    #[error("admin.socket {path} is {found} and not a socket: move it away, or set admin.socket to another path")]
+    NotASocket {
+        /// Where.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The socket cannot be made.
     #[error("the admin socket {path} cannot be opened")]
     Socket {
@@ -56,8 +70,9 @@ pub enum AdminError {
 /// Listeners that are bound but do not answer yet.
 pub struct Bound {
     unix: UnixListener,
-    socket: PathBuf,
+    socket: SocketFile,
     tcp: Option<(TcpListener, Arc<Door>)>,
+    hosts: AllowedHosts,
     console: bool,
     socket_limits: ConnectionLimits,
     tcp_limits: ConnectionLimits,
@@ -65,14 +80,9 @@ pub struct Bound {
 
 /// Binds what the settings name.
 pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
-    let socket = settings.socket;
-    let failed = |source| AdminError::Socket { path: socket.clone(), source };
-    if UnixStream::connect(&socket).await.is_ok() {
-        return Err(AdminError::Taken(socket));
-    }
-    prepare(&socket).map_err(failed)?;
-    let unix = UnixListener::bind(&socket).map_err(failed)?;
-    std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o600)).map_err(failed)?;
+    let (unix, socket) = SocketFile::bind(&settings.socket).await?;
+    let listen = settings.tcp.as_ref().map(|(address, _)| address.as_str());
+    let hosts = AllowedHosts::new(&settings.hosts, listen);
     let tcp = match settings.tcp {
         None => None,
         Some((address, token)) => {
@@ -83,18 +93,7 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
         }
     };
     let (console, socket_limits, tcp_limits) = (settings.console, settings.socket_limits, settings.tcp_limits);
-    Ok(Bound { unix, socket, tcp, console, socket_limits, tcp_limits })
-}
-
-/// A socket nobody answers on was left behind by a process that died; its folder is made if it is missing.
-fn prepare(socket: &Path) -> io::Result<()> {
-    if let Some(folder) = socket.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Ok(Bound { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
 }
 
 impl Bound {
@@ -102,7 +101,7 @@ impl Bound {
     pub async fn serve(self, admin: Admin, stop: CancellationToken) {
         let admission = |name, limits| Admission::new(name, limits, Arc::clone(&admin.telemetry));
         let (of_socket, of_tcp) = (admission("unix", self.socket_limits), admission("tcp", self.tcp_limits));
-        let (routes, all) = (admin.clone().routes(), self.socket_limits.all);
+        let (routes, all) = (routes::answering_all(admin.clone().routes()), self.socket_limits.all);
         let unix = connections::serve(self.unix, routes, of_socket, all, stop.clone());
         let tcp = async {
             if let Some((listener, door)) = self.tcp {
@@ -110,10 +109,12 @@ impl Bound {
                 if self.console {
                     routes = routes.merge(console::routes(admin.clone(), door, &stop));
                 }
+                let known_hosts = middleware::from_fn_with_state(self.hosts, hosts::allowed_only);
+                let routes = routes::answering_all(routes).layer(known_hosts);
                 connections::serve(listener, routes, of_tcp, self.tcp_limits.all, stop.clone()).await;
             }
         };
         tokio::join!(unix, tcp);
-        let _ = std::fs::remove_file(&self.socket);
+        self.socket.remove();
     }
 }

@@ -1,7 +1,7 @@
 //! The routes of templates.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{DefaultBodyLimit, Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -11,10 +11,12 @@ use serde::Deserialize;
 
 use super::{
     Admin, Refusal,
+    audit::Changed,
     body::Body,
     routes::blocking,
     wire::{AddTemplate, RenderRequest, TemplateView},
 };
+use crate::domain::TemplateName;
 
 /// A template has at most 256 KiB, which JSON may write six times as long.
 pub(super) const TEMPLATE_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -35,9 +37,11 @@ struct Which {
 }
 
 async fn add(State(admin): State<Admin>, Body(request): Body<AddTemplate>) -> Result<Response, Refusal> {
+    let name = request.name.parse::<TemplateName>().map(|name| name.to_string());
     let added = blocking(move || admin.desk.add_template(request)).await?;
     let status = if added.changed { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(added)).into_response())
+    let changed = Changed { object: name.ok(), ..Changed::count(added.changed) };
+    Ok((status, Extension(changed), Json(added)).into_response())
 }
 
 async fn list(State(admin): State<Admin>) -> Json<Vec<TemplateView>> {
@@ -54,7 +58,7 @@ async fn remove(
     Query(which): Query<Which>,
 ) -> Result<Response, Refusal> {
     let removed = blocking(move || admin.desk.remove_template(&name, which.platform.as_deref())).await?;
-    Ok(Json(removed).into_response())
+    Ok((Extension(Changed::count(removed.removed)), Json(removed)).into_response())
 }
 
 async fn render(

@@ -86,6 +86,7 @@ pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<a
     Ok(admin::Settings {
         socket: config.admin.socket.clone(),
         tcp,
+        hosts: config.admin.hosts.clone(),
         console: config.admin.console,
         socket_limits: open_files.admin_socket(),
         tcp_limits: open_files.admin_tcp(),
@@ -172,6 +173,20 @@ pub(super) fn remembered(config: &Config) -> Duration {
     let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
     let longest = spans.max().unwrap_or_default();
     longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
+}
+
+/// Whether a setting counts as soon as it is read anew: those that [`pace_settings`] hands on, and the log's level.
+pub(super) fn counts_at_once(name: &str) -> bool {
+    let (section, key) = name.rsplit_once('.').unwrap_or(("", name));
+    match section {
+        "health" => true,
+        "log" => key == "level",
+        "pace" => ["hold_max", "early_max", "order_gap", "margin"].contains(&key),
+        section if section.starts_with("platforms.") => {
+            ["windows", "rate_per_second", "penalty_min", "penalty_max"].contains(&key)
+        }
+        section => section.starts_with("groups."),
+    }
 }
 
 pub(super) fn pace_settings(config: &Config) -> PaceSettings {

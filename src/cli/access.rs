@@ -1,5 +1,7 @@
 //! Who does what is asked: the daemon where one runs, else this process on the store itself.
 
+use std::{fmt::Display, str::FromStr};
+
 use hyper::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -40,6 +42,11 @@ impl Access {
     }
 }
 
+/// What a user has typed as an id or a name.
+pub(super) fn typed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|mistake: T::Err| Failure::Usage(mistake.to_string()))
+}
+
 pub(super) fn failure(refusal: Refusal) -> Failure {
     let message = refusal.to_string();
     match refusal {
@@ -47,6 +54,9 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
         | Refusal::Unauthorized
         | Refusal::TooManyTries(_)
         | Refusal::NoSession
+        | Refusal::SocketOnly
+        | Refusal::UnknownHost(_)
+        | Refusal::WrongMethod
         | Refusal::TooSlow(_)
         | Refusal::Foreign => Failure::Usage(message),
         Refusal::NotFound(_) => Failure::No(message),

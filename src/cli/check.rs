@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{client::Client, exit::Failure, offline, screen::print};
 use crate::{
-    app, broker,
+    admin, app, broker,
     broker::Topology,
     config::Config,
     crypto::MasterKey,
@@ -58,6 +58,7 @@ pub(super) fn daemon_failure(error: &app::AppError) -> Failure {
         app::AppError::Key(error) => offline::key_failure(error),
         app::AppError::Store(error) => offline::store_failure(error),
         app::AppError::Broker(error) => super::broker_failure(error),
+        app::AppError::Admin(admin::AdminError::NotASocket { .. }) => Failure::Usage(message),
         app::AppError::Admin(_) => Failure::Unavailable(message),
         app::AppError::Setting(_) | app::AppError::Trace(TraceError::Exporter(_)) => Failure::Usage(message),
         app::AppError::Ledger(_) | app::AppError::Client(_) | app::AppError::Trace(TraceError::Client(_)) => {

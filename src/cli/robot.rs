@@ -1,6 +1,7 @@
 //! `roomcast robot …` and `roomcast group …`: what the daemon knows of robots and organisations. Without a daemon there is nothing to know.
 
 use super::{
+    access::typed,
     args,
     client::Client,
     exit::Failure,
@@ -9,6 +10,7 @@ use super::{
 use crate::{
     admin::wire::{GroupView, Released, RobotView},
     config::Config,
+    domain::RobotId,
 };
 
 /// `roomcast group …`
@@ -41,10 +43,9 @@ pub(super) async fn daemon(config: &Config) -> Result<Client, Failure> {
 
 /// `roomcast robot …`
 pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Failure> {
-    let client = daemon(config).await?;
     match command {
         args::Robot::List { json } => {
-            let robots: Vec<RobotView> = client.get("/v1/robots").await?;
+            let robots: Vec<RobotView> = daemon(config).await?.get("/v1/robots").await?;
             let mut table = Table::new(&[
                 "robot",
                 "platform",
@@ -83,7 +84,8 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
             Ok(())
         }
         args::Robot::Release { id } => {
-            let released: Released = client.post(&format!("/v1/robots/{}/release", id.trim()), &()).await?;
+            let id: RobotId = typed(&id)?;
+            let released: Released = daemon(config).await?.post(&format!("/v1/robots/{id}/release"), &()).await?;
             if !released.was_held {
                 return Err(Failure::No("the robot was not held".to_owned()));
             }

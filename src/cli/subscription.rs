@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::{
-    access::{Access, failure},
+    access::{Access, failure, typed},
     args, credentials,
     exit::Failure,
     export, import,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     admin::wire::{AddRequest, Added, ListQuery, RemovedSome, SubscriptionPage, SubscriptionView, UpdateRequest},
     config::Config,
-    domain::SubscriptionState,
+    domain::{SubscriptionId, SubscriptionState, TopicName},
 };
 
 /// So many subscriptions are asked for at a time.
@@ -23,14 +23,14 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     let command = match command {
         args::Subscription::Add(add) => Asked::Add(credentials::add(&add)?, add.json),
         args::Subscription::Update(update) => {
-            Asked::Update(update.id.clone(), credentials::update(&update)?, update.json)
+            Asked::Update(typed(&update.id)?, credentials::update(&update)?, update.json)
         }
         other => Asked::Other(other),
     };
     let access = Access::open(config).await?;
     match command {
         Asked::Add(request, json) => access.add(request, json).await,
-        Asked::Update(id, request, json) => access.update(&id, request, json).await,
+        Asked::Update(id, request, json) => access.update(id, request, json).await,
         Asked::Other(command) => access.perform(command).await,
     }
 }
@@ -38,7 +38,7 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
 /// A command, with what the user had to type for it.
 enum Asked {
     Add(AddRequest, bool),
-    Update(String, UpdateRequest, bool),
+    Update(SubscriptionId, UpdateRequest, bool),
     Other(args::Subscription),
 }
 
@@ -49,13 +49,15 @@ impl Access {
                 let query = ListQuery { topic, platform, robot, state, group, name, after, limit };
                 self.list(query, json).await
             }
-            args::Subscription::Show { id, json } => self.show(&id, json).await,
-            args::Subscription::Remove { id: Some(id), .. } => self.remove(&id).await,
-            args::Subscription::Remove { topic, yes, .. } => self.remove_topic(&topic.unwrap_or_default(), yes).await,
+            args::Subscription::Show { id, json } => self.show(typed(&id)?, json).await,
+            args::Subscription::Remove { id: Some(id), .. } => self.remove(typed(&id)?).await,
+            args::Subscription::Remove { topic, yes, .. } => {
+                self.remove_topic(&typed(&topic.unwrap_or_default())?, yes).await
+            }
             args::Subscription::Export(export) => export::run(self, &export).await,
             args::Subscription::Import(import) => import::run(self, &import).await,
-            args::Subscription::Pause { id } => self.set_state(&id, SubscriptionState::Paused).await,
-            args::Subscription::Resume { id } => self.set_state(&id, SubscriptionState::Active).await,
+            args::Subscription::Pause { id } => self.set_state(typed(&id)?, SubscriptionState::Paused).await,
+            args::Subscription::Resume { id } => self.set_state(typed(&id)?, SubscriptionState::Active).await,
             args::Subscription::Add(_) | args::Subscription::Update(_) => {
                 Err(Failure::Internal("the request was not made".to_owned()))
             }
@@ -78,13 +80,11 @@ impl Access {
         Ok(())
     }
 
-    async fn update(&self, id: &str, request: UpdateRequest, json: bool) -> Result<(), Failure> {
+    async fn update(&self, id: SubscriptionId, request: UpdateRequest, json: bool) -> Result<(), Failure> {
         let other_hours = request.quiet.is_some();
         let view: SubscriptionView = match self {
-            Self::Daemon(client) => {
-                client.ask(Method::PATCH, &format!("/v1/subscriptions/{}", id.trim()), &request).await?
-            }
-            Self::Direct(desk) => desk.update(id, request).map_err(failure)?,
+            Self::Daemon(client) => client.ask(Method::PATCH, &format!("/v1/subscriptions/{id}"), &request).await?,
+            Self::Direct(desk) => desk.update(&id.to_string(), request).map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -133,10 +133,10 @@ impl Access {
         }
     }
 
-    async fn show(&self, id: &str, json: bool) -> Result<(), Failure> {
+    async fn show(&self, id: SubscriptionId, json: bool) -> Result<(), Failure> {
         let view: SubscriptionView = match self {
-            Self::Daemon(client) => client.get(&format!("/v1/subscriptions/{}", id.trim())).await?,
-            Self::Direct(desk) => desk.show(id).map_err(failure)?,
+            Self::Daemon(client) => client.get(&format!("/v1/subscriptions/{id}")).await?,
+            Self::Direct(desk) => desk.show(&id.to_string()).map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -172,18 +172,18 @@ impl Access {
         Ok(())
     }
 
-    async fn remove(&self, id: &str) -> Result<(), Failure> {
+    async fn remove(&self, id: SubscriptionId) -> Result<(), Failure> {
         match self {
-            Self::Daemon(client) => client.order(Method::DELETE, &format!("/v1/subscriptions/{}", id.trim())).await?,
-            Self::Direct(desk) => desk.remove(id).map_err(failure)?,
+            Self::Daemon(client) => client.order(Method::DELETE, &format!("/v1/subscriptions/{id}")).await?,
+            Self::Direct(desk) => desk.remove(&id.to_string()).map_err(failure)?,
         }
         print("removed; the key of its webhook is destroyed");
         Ok(())
     }
 
     /// Removes all subscriptions of a topic, some at a time: whenever it is interrupted, those that were reported are gone.
-    async fn remove_topic(&self, topic: &str, yes: bool) -> Result<(), Failure> {
-        let query = ListQuery { topic: Some(topic.to_owned()), limit: Some(1), ..ListQuery::default() };
+    async fn remove_topic(&self, topic: &TopicName, yes: bool) -> Result<(), Failure> {
+        let query = ListQuery { topic: Some(topic.to_string()), limit: Some(1), ..ListQuery::default() };
         if self.page(&query).await?.subscriptions.is_empty() {
             return Err(Failure::No(format!("nobody is subscribed to {topic}")));
         }
@@ -192,7 +192,8 @@ impl Access {
         }
         let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);
         loop {
-            let some: RemovedSome = self.ask(Method::DELETE, &path, (), |desk, ()| desk.remove_some_of(topic)).await?;
+            let some: RemovedSome =
+                self.ask(Method::DELETE, &path, (), |desk, ()| desk.remove_some_of(topic.as_str())).await?;
             removed += some.removed;
             if some.removed == 0 {
                 break;
@@ -202,13 +203,13 @@ impl Access {
         Ok(())
     }
 
-    async fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Failure> {
+    async fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), Failure> {
         let verb = if state == SubscriptionState::Paused { "pause" } else { "resume" };
         match self {
             Self::Daemon(client) => {
-                client.order(Method::POST, &format!("/v1/subscriptions/{}/{verb}", id.trim())).await?;
+                client.order(Method::POST, &format!("/v1/subscriptions/{id}/{verb}")).await?;
             }
-            Self::Direct(desk) => desk.set_state(id, state).map_err(failure)?,
+            Self::Direct(desk) => desk.set_state(&id.to_string(), state).map_err(failure)?,
         }
         print(state.as_str());
         Ok(())

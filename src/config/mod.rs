@@ -8,6 +8,7 @@ mod mistake;
 mod parse;
 mod reader;
 mod sections;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -61,9 +62,16 @@ impl Config {
     /// Reads the configuration from a text; `name` is what the text is called in mistakes.
     pub fn read(name: &str, text: &str, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
         let mut reader = reader::Reader::new(name, text, environment);
-        let config = Self::of(&mut reader);
+        let mut config = Self::of(&mut reader);
         check::across(&config, &mut reader);
+        config.values = reader.values();
         reader.finish().map(|()| config)
+    }
+
+    /// The names of the settings that have other values in another configuration, as `section.key`.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Vec<String> {
+        self.values.differing(&other.values)
     }
 }
 

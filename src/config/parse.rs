@@ -52,6 +52,15 @@ pub(super) fn text(text: &str) -> Parsed<String> {
     if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// The name of a host, without scheme and port.
+pub(super) fn host_name(text: &str) -> Parsed<String> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        Ok(_) => Err(format!("{text:?} is an address, and addresses are always allowed: leave it out")),
+        Err(_) => Err(format!("{text:?} is not a host name: write it without scheme and port")),
+    }
+}
+
 /// The prefix of the broker's names.
 pub(super) fn prefix(text: &str) -> Parsed<String> {
     let good = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));

@@ -1,11 +1,12 @@
 //! Reads sections and keys out of TOML and environment, remembers what was asked for, and finds what nobody asked for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Debug};
 
+use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigMistakes, Mistake, Place, Source, parse::Parsed};
+use super::{ConfigMistakes, Mistake, Place, Source, parse::Parsed, values::Values};
 
 /// Variables with these names are others' business: the command line's own, and those that Kubernetes sets for a service called roomcast.
 const FOREIGN_VARIABLES: [&str; 3] = ["ROOMCAST_CONFIG", "ROOMCAST_SERVICE_", "ROOMCAST_PORT"];
@@ -24,14 +25,22 @@ pub(super) struct Reader<'a> {
     table: DeTable<'a>,
     environment: &'a dyn Source,
     asked: BTreeSet<String>,
+    values: Values,
     mistakes: Vec<Mistake>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(name: &'a str, text: &'a str, environment: &'a dyn Source) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader =
-            Self { name, text, table: table.into_inner(), environment, asked: BTreeSet::new(), mistakes: Vec::new() };
+        let mut reader = Self {
+            name,
+            text,
+            table: table.into_inner(),
+            environment,
+            asked: BTreeSet::new(),
+            values: Values::default(),
+            mistakes: Vec::new(),
+        };
         for error in errors {
             let place = reader.place(error.span().map_or(0, |span| span.start));
             reader.mistake(place, error.message());
@@ -40,12 +49,38 @@ impl<'a> Reader<'a> {
     }
 
     /// A single value, or its default.
-    pub(super) fn one<T>(&mut self, section: &str, key: &str, default: T, parse: impl Fn(&str) -> Parsed<T>) -> T {
-        self.maybe(section, key, parse).unwrap_or(default)
+    pub(super) fn one<T: Debug>(
+        &mut self,
+        section: &str,
+        key: &str,
+        default: T,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> T {
+        let value = self.read(section, key, parse).unwrap_or(default);
+        self.values.set(section, key, &format!("{value:?}"));
+        value
     }
 
     /// A single value, if it is given.
-    pub(super) fn maybe<T>(&mut self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+    pub(super) fn maybe<T: Debug>(&mut self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        let value = self.read(section, key, parse);
+        self.values.set(section, key, &format!("{value:?}"));
+        value
+    }
+
+    /// A single value that is not to be shown, if it is given.
+    pub(super) fn secret(
+        &mut self,
+        section: &str,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<SecretString>,
+    ) -> Option<SecretString> {
+        let value = self.read(section, key, parse);
+        self.values.set(section, key, value.as_ref().map_or("", |value| value.expose_secret()));
+        value
+    }
+
+    fn read<T>(&mut self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let given = self.given(section, key)?;
         match (given.is_list, given.members.into_iter().next()) {
             (false, Some((place, text))) => self.parsed(section, key, place, &text, parse),
@@ -57,13 +92,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Several values, or their default.
-    pub(super) fn many<T>(
+    pub(super) fn many<T: Debug>(
         &mut self,
         section: &str,
         key: &str,
         default: Vec<T>,
         parse: impl Fn(&str) -> Parsed<T>,
     ) -> Vec<T> {
+        let values = self.read_many(section, key, default, parse);
+        self.values.set(section, key, &format!("{values:?}"));
+        values
+    }
+
+    fn read_many<T>(&mut self, section: &str, key: &str, default: Vec<T>, parse: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
         let Some(given) = self.given(section, key) else {
             return default;
         };
@@ -94,6 +135,11 @@ impl<'a> Reader<'a> {
     pub(super) fn across(&mut self, section: &str, key: &str, message: &str) {
         let place = self.given(section, key).map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);
         self.mistake(place, &format!("{section}.{key}: {message}"));
+    }
+
+    /// The values of all settings that were asked for.
+    pub(super) fn values(&self) -> Values {
+        self.values.clone()
     }
 
     /// Every mistake, with what was given and nobody asked for.

@@ -6,8 +6,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    parse::{duration, number, one_of, origin, path, prefix, receiver, share, some_duration, text, time_zone, window},
+    parse::{
+        duration, host_name, number, one_of, origin, path, prefix, receiver, share, some_duration, text, time_zone,
+        window,
+    },
     reader::Reader,
+    values::Values,
 };
 use crate::{
     broker::Declare,
@@ -17,7 +21,8 @@ use crate::{
 };
 
 /// Keys whose values are lists, by section or the beginning of it.
-pub(super) const LISTS: [(&str, &str); 3] = [("delay", "tiers"), ("retry", "delays"), ("platforms.", "windows")];
+pub(super) const LISTS: [(&str, &str); 4] =
+    [("admin", "hosts"), ("delay", "tiers"), ("retry", "delays"), ("platforms.", "windows")];
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -54,6 +59,8 @@ pub struct Config {
     pub trace: TraceSection,
     /// `[shutdown]`
     pub shutdown: ShutdownSection,
+    /// The values of all settings, to compare them.
+    pub(super) values: Values,
 }
 
 /// How the broker is reached and used.
@@ -189,6 +196,8 @@ pub struct AdminSection {
     pub listen: Option<String>,
     /// The file that holds the token for TCP.
     pub token_file: Option<PathBuf>,
+    /// Host names by which the TCP address may be asked, besides addresses, `localhost` and the one it listens on.
+    pub hosts: Vec<String>,
     /// Whether the console is served at the TCP address.
     pub console: bool,
 }
@@ -291,6 +300,7 @@ impl Config {
                 socket: r.one("admin", "socket", "/run/roomcast/admin.sock".into(), path),
                 listen: r.maybe("admin", "listen", text),
                 token_file: r.maybe("admin", "token_file", path),
+                hosts: r.many("admin", "hosts", Vec::new(), host_name),
                 console: r.one("admin", "console", false, one_of(&[("true", true), ("false", false)])),
             },
             log: LogSection {
@@ -308,6 +318,7 @@ impl Config {
                 service_name: r.one("trace", "service_name", "roomcast".to_owned(), text),
             },
             shutdown: ShutdownSection { drain: r.one("shutdown", "drain", seconds(20), duration) },
+            values: Values::default(),
         }
     }
 }
@@ -322,8 +333,8 @@ impl BrokerSection {
     fn of(r: &mut Reader<'_>) -> Self {
         const DECLARE: [(&str, Declare); 3] =
             [("create", Declare::Create), ("verify", Declare::Verify), ("none", Declare::None)];
-        let url = r.maybe("broker", "url", amqp_url);
-        let from_file = r.maybe("broker", "url_file", |name| {
+        let url = r.secret("broker", "url", amqp_url);
+        let from_file = r.secret("broker", "url_file", |name| {
             let text = std::fs::read_to_string(name).map_err(|error| format!("{name} cannot be read: {error}"))?;
             amqp_url(text.trim())
         });

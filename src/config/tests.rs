@@ -167,3 +167,25 @@ fn keys_that_do_not_go_together_are_mistakes() {
         assert!(found.contains(expected), "{text}: {found}");
     }
 }
+
+#[test]
+fn what_differs_between_two_configurations_is_named_without_its_value() {
+    let before =
+        "[broker]\nurl = \"amqp://u:hunter2@h\"\n[pace]\nheld_max = 5\nhold_max = \"1s\"\n[groups.a]\nmonthly = 9\n";
+    let after = "[broker]\nurl = \"amqp://u:hunter3@h\"\n[pace]\nhold_max = \"1000ms\"\norder_gap = \"50ms\"\n[retry]\ndelays = [\"1s\"]\n";
+    let [before, after] = [before, after].map(|text| with(text, &[]).unwrap());
+    let names = after.differing(&before);
+    let expected = [
+        "broker.url",
+        "groups.a.at_end",
+        "groups.a.monthly",
+        "groups.a.time_zone",
+        "groups.a.warn_at",
+        "pace.held_max",
+        "retry.delays",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(before.differing(&after), expected);
+    assert!(after.differing(&after).is_empty());
+    assert!(!format!("{after:?}").contains("hunter3"));
+}

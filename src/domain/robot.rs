@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::id::quoted;
+
 /// Who is behind an endpoint: a keyed hash of the normalised endpoint, so two subscriptions with one webhook are
 /// one robot with one quota, and nobody without the key can tell which webhook that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -9,7 +11,7 @@ pub struct RobotId([u8; 16]);
 
 /// The text names no robot.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a robot id: it has 32 hexadecimal digits")]
+#[error("{} is not a robot id: it has 32 hexadecimal digits", quoted(.0))]
 pub struct UnreadableRobotId(pub String);
 
 impl RobotId {
@@ -38,7 +40,7 @@ impl FromStr for RobotId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| UnreadableRobotId(text.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| UnreadableRobotId(text.to_owned()))?;
         Ok(Self(bytes))
     }
 }

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{
     Attributes, Endpoint, Event, Mentions, Moment, Platform, Policy, QuietHours, RobotId, Secret, TopicName, Unwanted,
+    id::quoted,
 };
 
 /// The name of one subscription: 32 lower-case hexadecimal digits, made at random with a time prefix.
@@ -12,7 +13,7 @@ pub struct SubscriptionId([u8; 16]);
 
 /// The text names no subscription.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a subscription id: it has 32 hexadecimal digits")]
+#[error("{} is not a subscription id: it has 32 hexadecimal digits", quoted(.0))]
 pub struct UnreadableId(pub String);
 
 impl SubscriptionId {

@@ -9,7 +9,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use prometheus_client::metrics::counter::Counter;
 
 pub use self::{
-    admin::{AdminConnectionRefused, AdminConnectionsChanged, FewFiles, SignedIn, WrongToken},
+    admin::{AdminActor, AdminChange, AdminConnectionRefused, AdminConnectionsChanged, FewFiles, SignedIn, WrongToken},
     broker::{
         BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen, QueuesUnseen,
     },

@@ -100,7 +100,12 @@ async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_t
 async fn who_looks_before_there_was_a_daemon_is_told_so() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
-    for looking in [&["dead", "list"][..], &["dead", "show", "x"], &["dead", "redrive", "--all"], &["dead", "export"]] {
+    for looking in [
+        &["dead", "list"][..],
+        &["dead", "show", "00000000-0000-0000-0000-000000000000"],
+        &["dead", "redrive", "--all"],
+        &["dead", "export"],
+    ] {
         let says = home.fails(looking, "", 69);
         assert!(says.contains(&format!("{}.dead.dingtalk", home.prefix)) && says.contains("first start"), "{says}");
         assert!(says.contains("broker.prefix") && !says.contains("broker.declare"), "{says}");

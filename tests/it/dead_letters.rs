@@ -97,7 +97,7 @@ async fn the_admin_api_lists_counts_and_shows_dead_letters() {
     assert!(shown["advice"].as_str().unwrap().contains("redrive"));
     assert_eq!(shown["rendered"]["text"]["content"], "m1", "{shown}");
     assert_eq!(shown["rendered"]["text"]["mentioned_list"], json!(["zhang"]), "whom the subscription mentions");
-    let (status, answer) = ask(&home, "GET", "/v1/dead/nobody", Value::Null).await;
+    let (status, answer) = ask(&home, "GET", "/v1/dead/00000000-0000-0000-0000-000000000000", Value::Null).await;
     assert_eq!((status, answer["error"].as_str()), (404, Some("not_found")));
     // All of that was looking.
     until("nobody holds them", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 == 0 }).await;

@@ -11,6 +11,7 @@
 )]
 
 mod admin_flood;
+mod audit;
 mod blocked;
 mod console;
 mod console_guard;
@@ -32,6 +33,7 @@ mod pacing;
 mod parts;
 mod receipts;
 mod receipts_faults;
+mod reload;
 mod sessions;
 mod startup;
 mod store;

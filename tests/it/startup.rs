@@ -15,7 +15,14 @@ use lapin::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{broker, daemon::Home, emulator::Emulator, free_ports, publisher::Publisher, until};
+use crate::support::{
+    broker,
+    daemon::{Home, call},
+    emulator::Emulator,
+    free_ports,
+    publisher::Publisher,
+    until,
+};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
 const SOON: Duration = Duration::from_secs(30);
@@ -106,6 +113,47 @@ async fn a_bad_subscription_is_refused_by_the_daemon_and_without_it_alike() {
 }
 
 #[tokio::test]
+async fn what_is_not_an_id_is_one_sentence_that_names_it_with_the_daemon_and_without() {
+    let home = Home::new(broker::shared().await, NOWHERE, "");
+    let webhook = "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef";
+    let commands: [(&[&str], &str); 8] = [
+        (&["subscription", "show"], "is not a subscription id: it has 32 hexadecimal digits"),
+        (&["subscription", "update", "--name", "x"], "is not a subscription id"),
+        (&["subscription", "remove"], "is not a subscription id"),
+        (&["subscription", "pause"], "is not a subscription id"),
+        (&["subscription", "resume"], "is not a subscription id"),
+        (&["robot", "release"], "is not a robot id: it has 32 hexadecimal digits"),
+        (&["dead", "show"], "is not the id of a dead letter"),
+        (&["store", "prove-erased"], "is not a subscription id"),
+    ];
+    let check = |home: &Home| {
+        for (command, says) in commands {
+            for (given, named) in [
+                ("", "\"\""),
+                ("a/b", "\"a/b\""),
+                ("../robots", "\"../robots\""),
+                ("..", "\"..\""),
+                ("ops-night", "\"ops-night\""),
+                ("0123?x=y#z", "\"0123?x=y#z\""),
+                (webhook, "a URL"),
+            ] {
+                refused(home, &[command, &[given]].concat(), "", 64, &format!("{named} {says}"));
+            }
+        }
+    };
+    check(&home);
+    let _daemon = home.start().await;
+    check(&home);
+    let socket = home.path("admin.sock");
+    for path in ["/v1/subscriptions/a%2Fb", "/v1/dead/a%2Fb"] {
+        let (status, body) = call(&socket, "GET", path, &Value::Null).await;
+        assert!(status == 400 && body.contains("\\\"a/b\\\" is not"), "{path}: {status} {body}");
+    }
+    let (status, body) = call(&socket, "POST", "/v1/robots/%2E%2E%2Frobots/release", &Value::Null).await;
+    assert!(status == 400 && body.contains("is not a robot id"), "{status} {body}");
+}
+
+#[tokio::test]
 async fn broken_configuration_is_reported_at_once_with_lines() {
     let broker = broker::shared().await;
     let home = Home::new(broker, NOWHERE, "");
@@ -139,6 +187,25 @@ async fn a_store_that_is_in_use_says_so() {
     fs::write(home.path("roomcast.toml"), config).unwrap();
     refused(&home, &["run"], "", 69, "is in use by another process");
     assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn a_socket_path_at_which_another_file_is_leaves_that_file_alone() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    let key = fs::read(home.path("master.key")).unwrap();
+    let home = home.with("admin.sock\"\n[log]", "master.key\"\n[log]");
+    refused(&home, &["run"], "", 64, "is a regular file and not a socket");
+    assert_eq!(fs::read(home.path("master.key")).unwrap(), key, "the master key is there");
+    let home = home.with("master.key\"\n[log]", "link.sock\"\n[log]");
+    std::os::unix::fs::symlink(home.path("master.key"), home.path("link.sock")).unwrap();
+    refused(&home, &["run"], "", 64, "is a symbolic link and not a socket");
+    assert!(fs::symlink_metadata(home.path("link.sock")).is_ok() && home.path("master.key").exists());
+    let home = home.with("link.sock\"\n[log]", "admin.sock\"\n[log]");
+    home.start().await.kill();
+    assert!(home.path("admin.sock").exists(), "a daemon that was killed leaves its socket behind");
+    assert!(home.start().await.terminate().success());
+    assert!(!home.path("admin.sock").exists(), "its own socket goes with it");
 }
 
 #[tokio::test]

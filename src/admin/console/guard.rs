@@ -11,7 +11,10 @@ use axum::{
 };
 
 use super::{Console, session};
-use crate::admin::Refusal;
+use crate::admin::{
+    Refusal,
+    audit::{Credential, session_tag},
+};
 
 /// The header in which the page shows what only it can know.
 const CSRF: &str = "x-roomcast-csrf";
@@ -24,6 +27,7 @@ pub(super) struct Passed(pub(super) String);
 pub(super) async fn sessions_only(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     match passes(&console, &request) {
         Ok(id) => {
+            request.extensions_mut().insert(Credential::Session(session_tag(&id)));
             request.extensions_mut().insert(Passed(id));
             next.run(request).await
         }

@@ -42,6 +42,7 @@ use self::{
 };
 use super::{
     Admin, Refusal,
+    audit::{log_changes, session_tag},
     body::Body,
     caller::Caller,
     door::Door,
@@ -76,7 +77,7 @@ pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) ->
         .route("/console/api/session", delete(sign_out))
         .route("/console/api/live/{view}", get(watch))
         .with_state(Arc::clone(&console))
-        .merge(of_the_api().with_state(console.admin.clone()))
+        .merge(of_the_api().route_layer(middleware::from_fn(log_changes)).with_state(console.admin.clone()))
         .layer(guard);
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/console") }))
@@ -123,7 +124,7 @@ async fn sign_in(
     guard::from_our_page(&headers)?;
     console.door.enter("the console", caller, shown.token.expose().trim().as_bytes())?;
     let id = console.sessions.open(Instant::now());
-    events::SignedIn.emit();
+    events::SignedIn { from: caller.ip(), session: &session_tag(&id) }.emit();
     let cookie = session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));
     Ok(([(header::SET_COOKIE, cookie)], session_view(&console, &id)).into_response())
 }

@@ -3,7 +3,7 @@
 use crate::{
     admin::{Refusal, wire::DeadQuery},
     broker::Filter,
-    domain::{Moment, duration},
+    domain::{Moment, UnreadableLetterId, duration},
 };
 
 /// The filter that a query means at this moment, or what is wrong with it.
@@ -11,7 +11,7 @@ pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Moment) -> Result<Fil
     let ago = |name, text: &Option<String>| read(name, text, duration).map(|span| span.map(|span| now.before(span)));
     Ok(Filter {
         queue: parsed("platform", &query.platform)?,
-        ids: ids.to_vec(),
+        ids: ids.iter().map(|id| letter_id(id)).collect::<Result<_, _>>()?,
         topic: query.topic.clone(),
         reason: parsed("reason", &query.reason)?,
         code: query.code.clone(),
@@ -23,6 +23,14 @@ pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Moment) -> Result<Fil
         until: ago("older_than", &query.older_than)?,
         since: ago("newer_than", &query.newer_than)?,
     })
+}
+
+/// The id of a dead letter: that of the message, or a hash of what the message holds.
+pub fn letter_id(text: &str) -> Result<String, Refusal> {
+    let id = text.trim();
+    let digits = id.strip_prefix("content-").unwrap_or(id);
+    let good = (32..=36).contains(&digits.len()) && digits.bytes().all(|one| one.is_ascii_hexdigit() || one == b'-');
+    if good { Ok(id.to_owned()) } else { Err(Refusal::Invalid(UnreadableLetterId(text.to_owned()).to_string())) }
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(

@@ -23,7 +23,6 @@ pub(in crate::cli) enum Dead {
     /// Show one dead letter: what to do about it, its history, and what the platform would be sent
     Show {
         /// Its id
-        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         id: String,
         /// As JSON
         #[arg(long)]

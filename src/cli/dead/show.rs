@@ -6,11 +6,12 @@ use serde_json::Value;
 use super::{Looking, list::age};
 use crate::{
     admin::{
-        letters::{Subscriber, render, shown},
+        letters::{Subscriber, letter_id, render, shown},
         wire::{LetterDetail, SubscriptionView},
     },
     app,
     cli::{
+        access::failure,
         args::Which,
         client::{Client, in_path},
         exit::Failure,
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), Failure> {
+    let id = letter_id(&id).map_err(failure)?;
     let (detail, name) = match Client::find(&config.admin.socket).await {
         Some(client) => with_daemon(&client, &id).await?,
         None => without_daemon(config, &id).await?,
@@ -39,9 +41,11 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
 async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
     let detail: LetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
     let name = match &detail.letter.subscription {
-        Some(id) => {
-            client.get(&format!("/v1/subscriptions/{id}")).await.ok().and_then(|one: SubscriptionView| one.name)
-        }
+        Some(id) => client
+            .get(&format!("/v1/subscriptions/{}", in_path(id)))
+            .await
+            .ok()
+            .and_then(|one: SubscriptionView| one.name),
         None => None,
     };
     Ok((detail, name))

@@ -68,7 +68,7 @@ pub(super) async fn ask(client: &Client, question: Question) -> Result<Answer, F
         Question::Summary => Answer::Summary(client.get("/v1/dead/summary").await?),
         Question::Letters(which) => Answer::Letters(client.get(&letters(which)).await?),
         Question::Robot(id) => {
-            let path = format!("/v1/subscriptions?robot={id}&limit={SUBSCRIPTIONS}");
+            let path = format!("/v1/subscriptions?robot={}&limit={SUBSCRIPTIONS}", in_path(&id));
             let page: SubscriptionPage = client.get(&path).await?;
             let which = DeadQuery { robot: Some(id), ..DeadQuery::default() };
             Answer::Robot { subscriptions: page.subscriptions, letters: client.get(&letters(which)).await? }
@@ -76,7 +76,7 @@ pub(super) async fn ask(client: &Client, question: Question) -> Result<Answer, F
         Question::Letter(id) => Answer::Letter(Box::new(client.get(&format!("/v1/dead/{}", in_path(&id))).await?)),
         Question::Redrive(request) => Answer::Redriven(client.post("/v1/dead/redrive", &request).await?),
         Question::Release(id) => {
-            let released: Released = client.post(&format!("/v1/robots/{id}/release"), &()).await?;
+            let released: Released = client.post(&format!("/v1/robots/{}/release", in_path(&id)), &()).await?;
             Answer::Released { was_held: released.was_held }
         }
     })

@@ -62,13 +62,69 @@ impl FewFiles {
     }
 }
 
-/// Somebody has shown the admin token to the console.
-pub struct SignedIn;
+/// Who changed something through the admin API, or signed in.
+#[derive(Debug)]
+pub struct AdminActor {
+    /// `socket`, `token` or `session`.
+    pub kind: &'static str,
+    /// The user of the process at the other end of the Unix socket.
+    pub uid: Option<u32>,
+    /// Its number.
+    pub pid: Option<i32>,
+    /// The address at the other end of a TCP connection.
+    pub from: Option<IpAddr>,
+    /// The tag of the console's session; it opens nothing.
+    pub session: Option<String>,
+}
 
-impl SignedIn {
+/// Something was changed through the admin API or the console, or was asked for and refused.
+pub struct AdminChange<'a> {
+    /// Who.
+    pub actor: &'a AdminActor,
+    /// Method and route.
+    pub action: &'a str,
+    /// The id or name of what it is about, if there is one.
+    pub object: Option<&'a str>,
+    /// How many things were changed, where that can be more or less than one.
+    pub count: Option<u64>,
+    /// `done`, `refused`, `failed`, or `unknown`, with why.
+    pub outcome: &'a str,
+}
+
+impl AdminChange<'_> {
     /// Logs it.
     pub fn emit(&self) {
-        tracing::info!("somebody signed in to the console");
+        let AdminActor { kind, uid, pid, from, session } = self.actor;
+        let (from, session) = (from.map(tracing::field::display), session.as_deref());
+        let Self { action, object, count, outcome, .. } = *self;
+        tracing::info!(
+            actor = kind,
+            uid,
+            pid,
+            from,
+            session,
+            action,
+            object,
+            count,
+            outcome,
+            "a change through the admin API"
+        );
+    }
+}
+
+/// Somebody has shown the admin token to the console.
+pub struct SignedIn<'a> {
+    /// From where.
+    pub from: Option<IpAddr>,
+    /// The tag of the session that was opened; it opens nothing.
+    pub session: &'a str,
+}
+
+impl SignedIn<'_> {
+    /// Logs it.
+    pub fn emit(&self) {
+        let (from, session) = (self.from.map(tracing::field::display), self.session);
+        tracing::info!(from, session, "somebody signed in to the console");
     }
 }
 

@@ -1,0 +1,184 @@
+//! One log line for each change that is made through the API or the console: who, what, how much, with which outcome.
+//!
+//! Owns which requests are changes. It stands before all routes, so that a new route is logged unless it is named here.
+//! A line is written however the request ends, also when the caller hangs up or the route panics.
+
+use axum::{
+    extract::{MatchedPath, RawPathParams, Request, rejection::RawPathParamsRejection},
+    middleware::Next,
+    response::Response,
+};
+use sha2::{Digest, Sha256};
+
+use super::caller::Caller;
+use crate::{
+    domain::{RobotId, SubscriptionId, TemplateName, TopicName},
+    telemetry::events::{AdminActor, AdminChange},
+};
+
+/// Routes that change nothing although their method may, without what their path begins with.
+const READ_ONLY: [&str; 3] = ["/explain", "/store/verify", "/templates/{name}/render"];
+
+/// Where the API and the console have their routes.
+const ROOTS: [&str; 2] = ["/v1", "/console/api"];
+
+/// By what a caller over TCP was let in.
+#[derive(Clone)]
+pub(super) enum Credential {
+    /// The admin token.
+    Token,
+    /// A session of the console, by a tag that opens nothing.
+    Session(String),
+}
+
+/// The tag by which the log tells sessions apart.
+pub(super) fn session_tag(id: &str) -> String {
+    hex::encode(Sha256::digest(id)).chars().take(8).collect()
+}
+
+/// What a route adds to the line about it, as an extension of its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// How many things were changed.
+    pub(super) count: Option<u64>,
+    /// What was changed, where the path does not say so.
+    pub(super) object: Option<String>,
+    /// Whether nothing was to be changed: a dry run.
+    pub(super) is_dry_run: bool,
+}
+
+impl Changed {
+    pub(super) fn count(count: impl TryInto<u64>) -> Self {
+        Self { count: count.try_into().ok(), ..Self::default() }
+    }
+
+    pub(super) fn of(self, object: impl Into<String>) -> Self {
+        Self { object: Some(object.into()), ..self }
+    }
+}
+
+/// Logs what changes something.
+pub(super) async fn log_changes(
+    path: MatchedPath,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method().is_safe() || is_read_only(path.as_str()) {
+        return next.run(request).await;
+    }
+    let mut line = Line {
+        actor: actor(&request),
+        action: format!("{} {}", request.method(), path.as_str()),
+        object: parameters.ok().and_then(|all| all.iter().find_map(|(name, value)| object(name, value))),
+        count: None,
+        outcome: "unknown: the caller hung up, or the daemon failed",
+        is_change: true,
+    };
+    let response = next.run(request).await;
+    line.answered(&response);
+    response
+}
+
+fn is_read_only(path: &str) -> bool {
+    let rest = ROOTS.iter().find_map(|root| path.strip_prefix(root));
+    rest.is_some_and(|rest| READ_ONLY.contains(&rest))
+}
+
+fn actor(request: &Request) -> AdminActor {
+    let (process, from) = match request.extensions().get::<Caller>() {
+        Some(Caller::Process { uid, pid }) => (Some((*uid, *pid)), None),
+        caller => (None, caller.and_then(Caller::ip)),
+    };
+    let (kind, session) = match request.extensions().get::<Credential>() {
+        None => ("socket", None),
+        Some(Credential::Token) => ("token", None),
+        Some(Credential::Session(tag)) => ("session", Some(tag.clone())),
+    };
+    AdminActor { kind, uid: process.map(|(uid, _)| uid), pid: process.and_then(|(_, pid)| pid), from, session }
+}
+
+/// What a path names. Nothing else than a name is logged: in its place might be a webhook that somebody pasted.
+fn object(name: &str, value: &str) -> Option<String> {
+    let good = match name {
+        "id" => value.parse::<SubscriptionId>().is_ok() || value.parse::<RobotId>().is_ok(),
+        "topic" => value.parse::<TopicName>().is_ok(),
+        "name" => value.parse::<TemplateName>().is_ok(),
+        _ => false,
+    };
+    good.then(|| value.to_owned())
+}
+
+/// A line that is written when it is dropped.
+struct Line {
+    actor: AdminActor,
+    action: String,
+    object: Option<String>,
+    count: Option<u64>,
+    outcome: &'static str,
+    is_change: bool,
+}
+
+impl Line {
+    fn answered(&mut self, response: &Response) {
+        let status = response.status();
+        self.outcome = match () {
+            () if status.is_success() => "done",
+            () if status.is_client_error() => "refused",
+            () => "failed",
+        };
+        if let Some(changed) = response.extensions().get::<Changed>() {
+            self.count = changed.count;
+            self.object = changed.object.clone().or(self.object.take());
+            self.is_change = !changed.is_dry_run;
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.is_change {
+            let (action, outcome) = (self.action.as_str(), self.outcome);
+            AdminChange { actor: &self.actor, action, object: self.object.as_deref(), count: self.count, outcome }
+                .emit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_nothing_is_known_by_its_whole_path() {
+        for (path, read_only) in [
+            ("/v1/explain", true),
+            ("/console/api/explain", true),
+            ("/v1/store/verify", true),
+            ("/v1/store/backup", false),
+            ("/v1/templates/{name}/render", true),
+            ("/v1/templates/{name}", false),
+            ("/explain", false),
+        ] {
+            assert_eq!(is_read_only(path), read_only, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_a_name_is_logged_as_one() {
+        let id = "0".repeat(32);
+        assert_eq!(object("id", &id), Some(id.clone()));
+        assert_eq!(object("topic", "alerts.db").as_deref(), Some("alerts.db"));
+        assert_eq!(object("name", "welcome").as_deref(), Some("welcome"));
+        for name in ["id", "topic", "name", "other"] {
+            assert_eq!(object(name, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1"), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_tag_of_a_session_is_not_the_session() {
+        let tag = session_tag("abc");
+        assert_eq!((tag.len(), tag.contains("abc")), (8, false));
+        assert_ne!(tag, session_tag("abd"));
+    }
+}

@@ -1,0 +1,30 @@
+//! What is said of a text that is not an id.
+
+/// How many characters of it are repeated.
+const SHOWN_MAX: usize = 60;
+
+/// The text in quotes and short. Of a URL nothing is repeated: a webhook that was pasted in place of an id is a credential.
+pub(super) fn quoted(text: &str) -> String {
+    if text.contains("://") {
+        return "a URL".to_owned();
+    }
+    let shown: String = text.chars().take(SHOWN_MAX).collect();
+    format!("{shown:?}")
+}
+
+/// The text names no dead letter.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not the id of a dead letter: it has 32 hexadecimal digits, as `roomcast dead list` shows it", quoted(.0))]
+pub struct UnreadableLetterId(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_repeated_short_and_a_webhook_not_at_all() {
+        assert_eq!(quoted("../robots"), "\"../robots\"");
+        assert_eq!(quoted(&"x".repeat(1000)).len(), SHOWN_MAX + 2);
+        assert_eq!(quoted("https://oapi.dingtalk.com/robot/send?access_token=T"), "a URL");
+    }
+}
