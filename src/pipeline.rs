@@ -3,6 +3,8 @@
 //! A pipeline works for one broker session. Every way out of it leaves a message either settled, with its next step
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
+mod dead_events;
+mod faults;
 mod lines;
 mod receipts;
 mod travelling;
@@ -18,7 +20,7 @@ use self::turn::Start;
 use crate::{
     broker::{Carried, Message},
     clock::Clock,
-    domain::{Delivery, DeliveryReceipt, Event, Moment, Published, Receipts, Settlement},
+    domain::{Delivery, Event, Moment, Published, Receipts, Settlement, SubscriptionId, words_of_panic},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
@@ -96,9 +98,24 @@ pub enum Stuck {
     /// What is about to be sent could not be written down.
     #[error(transparent)]
     NotNoted(#[from] crate::pace::NotNoted),
-    /// The task panicked outside of any delivery.
-    #[error("a fault in roomcast interrupted the message")]
-    Panicked,
+}
+
+/// How far the deliveries of an event have set out.
+#[derive(Default)]
+struct Walk {
+    /// For whom the last one was.
+    after: Option<SubscriptionId>,
+    /// How many listen, whether they want it or not.
+    heard: u32,
+    /// How many have set out.
+    deliveries: u32,
+}
+
+impl Walk {
+    fn passes(&mut self, subscription: SubscriptionId) {
+        self.heard += 1;
+        self.after = Some(subscription);
+    }
 }
 
 impl Pipeline {
@@ -134,11 +151,13 @@ impl Pipeline {
         sender
     }
 
-    /// Runs a task whose failure, of whatever kind, ends the session: what it held stays unacked, and comes back.
+    /// Runs a task. What it cannot do, because broker or store fail, ends the session: what it held stays unacked, and comes back. Nothing ends for a
+    /// panic, which is a fault in one message.
     async fn watched(self: Arc<Self>, job: impl Future<Output = Result<(), Stuck>>) {
-        let outcome = AssertUnwindSafe(job).catch_unwind().await.unwrap_or(Err(Stuck::Panicked));
-        if let Err(stuck) = outcome {
-            (self.on_stuck)(stuck);
+        match AssertUnwindSafe(job).catch_unwind().await {
+            Ok(Ok(())) => (),
+            Ok(Err(stuck)) => (self.on_stuck)(stuck),
+            Err(panic) => events::TaskFailed { cause: &words_of_panic(&*panic) }.emit(),
         }
     }
 
@@ -197,64 +216,80 @@ impl Pipeline {
         };
         let decoded = parts.clock.now();
         let due_at = (event.received_at > now).then_some(event.received_at);
-        let deliveries = self.expand(&event, due_at, identity, redelivered, ack_tag).await?;
+        let generation = identity.generation;
+        let (tally, mut walk) = (Arc::new(Tally::new(identity, ack_tag)), Walk::default());
+        loop {
+            let expanding = self.expand(&event, due_at, redelivered, &tally, &mut walk);
+            match AssertUnwindSafe(expanding).catch_unwind().await {
+                Ok(Ok(true)) => break,
+                Ok(not_all) => return not_all.map(|_| ()),
+                Err(panic) => {
+                    if let Some(detail) = self.fault("fanout", &event.id, &tally, &*panic) {
+                        self.give_up(&event, generation, &tally, detail);
+                        break;
+                    }
+                }
+            }
+        }
+        tally.complete();
+        if tally.is_closed() {
+            self.progressed(&tally);
+        }
+        let deliveries = walk.deliveries;
         let expanded = parts.clock.now();
         events::EventExpanded { event: &event, received: now, decoded, expanded, deliveries }.emit(&parts.telemetry);
         Ok(())
     }
 
-    /// A delivery for everybody who wants the event; says how many. If it is not due yet, they wait, each alone.
+    /// A delivery for everybody who wants the event, from where the walk is; says whether all have set out. If it is not due yet, they wait, each alone.
     async fn expand(
         self: &Arc<Self>,
         event: &Arc<Event>,
         due_at: Option<Moment>,
-        identity: Identity,
         redelivered: bool,
-        ack_tag: AckTag,
-    ) -> Result<u32, Stuck> {
-        let tally = Arc::new(Tally::new(identity, ack_tag));
+        tally: &Arc<Tally>,
+        walk: &mut Walk,
+    ) -> Result<bool, Stuck> {
         let returns = redelivered || !tally.earlier().is_empty();
         let said = returns.then(|| settle::said_by(&event.published, event.id.as_str(), event.urgent));
-        let (mut after, mut heard, mut deliveries) = (None, 0, 0);
         loop {
-            let page = self.parts.subscriptions.page(&event.topic, after).await?;
+            let page = self.parts.subscriptions.page(&event.topic, walk.after).await?;
             for recipient in page.recipients {
-                heard += 1;
-                if tally.earlier().contains(Mark::Settled(recipient.subscription)) {
-                    self.skip(&event.id, Some(recipient.subscription), "the ledger knows it as settled");
+                let subscription = recipient.subscription;
+                if tally.earlier().contains(Mark::Settled(subscription)) {
+                    self.skip(&event.id, Some(subscription), "the ledger knows it as settled");
+                    walk.passes(subscription);
                     continue;
                 }
                 if let Some(why) = recipient.options.unwanted(recipient.platform, &event.content.attributes) {
-                    let subscription = recipient.subscription;
                     events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
+                    walk.passes(subscription);
                     continue;
                 }
                 let fresh = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
                 let delivery = Delivery { due_at, ..fresh };
                 let line = said.as_ref().map(|said| Line::new(said, delivery.subscription, delivery.generation));
                 self.recover(&delivery, redelivered);
-                tally.opened();
-                deliveries += 1;
                 let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
                 let Some(room) = self.leave.run_until_cancelled(Arc::clone(held).acquire_owned()).await else {
                     // The event stays unacked and comes back; of what has set out of it, the ledger knows.
-                    return Ok(deliveries);
+                    return Ok(false);
                 };
-                self.begin(delivery, recipient, line, &tally, room.ok());
+                // From here on it comes to its end by itself.
+                tally.opened();
+                walk.deliveries += 1;
+                walk.passes(subscription);
+                self.begin(delivery, recipient, line, tally, room.ok());
             }
-            after = page.next;
-            if after.is_none() {
+            walk.after = page.next;
+            if walk.after.is_none() {
                 break;
             }
         }
-        if heard == 0 {
+        if walk.heard == 0 {
             events::EventUnheard { topic: event.topic.as_str() }.emit(&self.parts.telemetry);
         }
-        tally.complete();
-        if tally.is_closed() {
-            self.progressed(&tally);
-        }
-        Ok(deliveries)
+        Ok(true)
     }
 
     /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.
@@ -270,7 +305,7 @@ impl Pipeline {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
         };
-        self.conclude(delivery, settlement, &tally).await
+        self.settle(delivery, settlement, &tally).await
     }
 
     /// Stores the next step and the receipt, if there are any. After this the delivery may be recorded as settled.
@@ -290,44 +325,6 @@ impl Pipeline {
         events::DeliverySettled { delivery: &settled, settlement: &settlement, now, stored }
             .emit(&self.parts.telemetry);
         Ok(())
-    }
-
-    /// An event that cannot be read becomes a dead letter, and the daemon goes on.
-    fn bury(
-        self: &Arc<Self>,
-        published: Published,
-        urgent: bool,
-        identity: Identity,
-        why: Undecodable,
-        ack_tag: AckTag,
-    ) {
-        let (event, at) = (&identity.event, self.parts.clock.now());
-        events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
-            .emit(&self.parts.telemetry);
-        let generation = identity.generation;
-        let told = self
-            .is_told(&published)
-            .then(|| DeliveryReceipt::of_unread(&published, event, generation, (why.code, &why.detail), at));
-        let step = NextStep::DeadEvent {
-            published: Box::new(published),
-            urgent,
-            event: event.to_string(),
-            generation,
-            code: why.code.to_owned(),
-            detail: why.detail,
-            at,
-        };
-        // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.
-        let named = identity.made.is_none();
-        let identity = match named {
-            true => Identity { in_hand: identity.in_hand, ..Identity::redundant(identity.event) },
-            false => identity,
-        };
-        let job = Arc::clone(self);
-        self.beside(async move {
-            job.store(Some(step), told).await?;
-            job.close(identity, ack_tag)
-        });
     }
 
     /// A message with nothing left to settle.

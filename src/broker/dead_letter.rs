@@ -274,7 +274,7 @@ mod tests {
                 &Published::default(),
                 urgent,
                 ("e1", 0),
-                ("size", "too large"),
+                (DeadReason::Undecodable, "size", "too large"),
                 Moment::default(),
             );
             let stored = properties::put_together(&Published::default(), why, "own-name");
@@ -288,7 +288,7 @@ mod tests {
             &Published { routing_key: "ops".into(), ..Published::default() },
             false,
             ("e1", 4),
-            ("size", "too large"),
+            (DeadReason::Undecodable, "size", "too large"),
             Moment::from_unix_millis(5),
         );
         let stored = properties::put_together(&Published::default(), why, "own-name");

@@ -58,10 +58,10 @@ pub(super) fn of_dead_event(
     published: &Published,
     urgent: bool,
     (event, generation): (&str, u32),
-    (code, detail): (&str, &str),
+    (reason, code, detail): (DeadReason, &str, &str),
     at: Moment,
 ) -> Headers {
-    let mut headers = why(DeadReason::Undecodable, code, detail, at);
+    let mut headers = why(reason, code, detail, at);
     headers.push((TOPIC.into(), HeaderValue::text(published.routing_key.clone())));
     headers.push((EVENT.into(), HeaderValue::text(event)));
     headers.push((ATTEMPTS.into(), HeaderValue::Int(0)));

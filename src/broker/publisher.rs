@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{DeadReason, Headers, Moment, Published},
+    domain::{Headers, Moment, Published},
     settle::{NextStep, NotStored},
 };
 
@@ -147,10 +147,10 @@ impl Publisher {
                 envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
                 Cow::Borrowed(&delivery.event.published),
             ),
-            NextStep::DeadEvent { published, urgent, event, generation, code, detail, at } => (
+            NextStep::DeadEvent { published, urgent, event, generation, reason, code, detail, at } => (
                 self.topology.dead(),
-                Topology::dead_event_key(DeadReason::Undecodable),
-                envelope::of_dead_event(published, *urgent, (event, *generation), (code, detail), *at),
+                Topology::dead_event_key(*reason),
+                envelope::of_dead_event(published, *urgent, (event, *generation), (*reason, code, detail), *at),
                 Cow::Borrowed(published),
             ),
             NextStep::Receipt(receipt) => {

@@ -149,8 +149,14 @@ impl DeliveryReceipt {
 
     /// Of an event that could not be read.
     #[must_use]
-    pub fn of_unread(published: &Published, event: &EventId, generation: u32, why: (&str, &str), at: Moment) -> Self {
-        let (code, detail) = (why.0.to_owned(), why.1.to_owned());
+    pub fn of_unread(
+        published: &Published,
+        event: &EventId,
+        generation: u32,
+        why: (DeadReason, &str, &str),
+        at: Moment,
+    ) -> Self {
+        let (reason, code, detail) = (why.0, why.1.to_owned(), why.2.to_owned());
         Self {
             event: event.clone(),
             topic: published.routing_key.clone(),
@@ -159,7 +165,7 @@ impl DeliveryReceipt {
             subscription: None,
             platform: None,
             robot: None,
-            ending: Ending::Dead { reason: DeadReason::Undecodable, code, detail },
+            ending: Ending::Dead { reason, code, detail },
             attempts: 0,
             parts: 1,
             parts_delivered: 0,

@@ -41,7 +41,9 @@ pub fn named(mut published: Published) -> Published {
     if published.message_id.as_ref().is_some_and(|id| !id.is_empty()) {
         return published;
     }
-    let name = context_of(&published).and_then(|own| Some(format!("{}#{}", own.get("source")?, own.get("id")?)));
+    // What panics here panics again where the event is read, and is given up there.
+    let context = std::panic::catch_unwind(|| context_of(&published)).ok().flatten();
+    let name = context.and_then(|own| Some(format!("{}#{}", own.get("source")?, own.get("id")?)));
     if let Some(name) = name {
         let short = name.len() <= NAME_BYTES_MAX;
         published.message_id =

@@ -10,7 +10,7 @@ use super::{
     not_before::not_before,
     structure::read_structure,
     templates::{Shelf, Tags, Unwritten},
-    undecodable::{Undecodable, mistake},
+    undecodable::{Undecodable, guarded, mistake},
     wire::EventWire,
 };
 use crate::domain::{
@@ -88,7 +88,7 @@ impl Decoder {
 
     /// Reads an event; gives the message back with the mistake if it cannot be read.
     pub fn decode(&self, published: Published, known: Known) -> Result<Event, Box<(Published, Undecodable)>> {
-        match self.content(&published, known.platform) {
+        match guarded(|| self.content(&published, known.platform)) {
             Ok((topic, content, asked)) => {
                 let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
                 let received_at = match known.expires_at {

@@ -1,15 +1,64 @@
 //! Why a message is no event. Owns the form of such a mistake; the mistakes are found where a message is read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::domain::{DeadReason, words_of_panic};
+
 /// Why a message is no event: where the mistake is, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What kind of mistake: `damaged`, `size`, `topic`, `json`, `not_before`, `content` or `template`.
+    /// What kind of mistake: `damaged`, `size`, `topic`, `json`, `not_before`, `content`, `template`, or `panic`, which is ours.
     pub code: &'static str,
     /// The place and the mistake in one sentence.
     pub detail: String,
 }
 
+impl Undecodable {
+    /// For which reason the message becomes a dead letter.
+    #[must_use]
+    pub fn reason(&self) -> DeadReason {
+        if self.code == PANIC { DeadReason::Poison } else { DeadReason::Undecodable }
+    }
+}
+
+const PANIC: &str = "panic";
+
+/// Reads a message. A panic is a fault of ours: it is read once more, and then given up for that.
+pub(super) fn guarded<T>(read: impl Fn() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
+    let once = || catch_unwind(AssertUnwindSafe(&read));
+    once().or_else(|_| once()).unwrap_or_else(|panic| {
+        let words = words_of_panic(&*panic);
+        Err(Undecodable { code: PANIC, detail: format!("roomcast failed twice in reading it: {words}") })
+    })
+}
+
 /// A mistake in what the event says.
 pub(super) fn mistake(detail: impl Into<String>) -> Undecodable {
     Undecodable { code: "content", detail: detail.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_while_reading_costs_a_second_try_and_then_the_message() {
+        let tries = Cell::new(0);
+        let failing = |times: u32| {
+            tries.set(0);
+            guarded(|| {
+                tries.set(tries.get() + 1);
+                assert!(tries.get() > times, "in the way");
+                Ok(tries.get())
+            })
+        };
+        assert_eq!((failing(0), failing(1)), (Ok(1), Ok(2)));
+        let given_up = failing(2).unwrap_err();
+        assert_eq!((given_up.reason(), tries.get()), (DeadReason::Poison, 2));
+        assert_eq!(given_up.detail, "roomcast failed twice in reading it: in the way");
+        let refused = guarded(|| Err::<(), _>(mistake("what it says"))).unwrap_err();
+        assert_eq!(refused.reason(), DeadReason::Undecodable);
+    }
 }

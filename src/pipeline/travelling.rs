@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Pipeline, Stuck, turn::Start};
 use crate::{
     broker::{Carried, Message, Travelling},
-    domain::{DeadReason, Settlement},
-    fanout::{self, Known, Undecodable},
+    domain::Settlement,
+    fanout::{self, Known},
     settle::{self, AckTag, Held, Identity, Line, Tally},
 };
 
@@ -70,7 +70,10 @@ impl Pipeline {
         tally.opened();
         tally.complete();
         let begun = self.resume(&mut delivery, tally.earlier());
-        let recipient = parts.subscriptions.find(subscription).await?;
+        let (recipient, begun) = match self.found(subscription, &delivery.event.id, &tally).await? {
+            Ok(recipient) => (recipient, begun),
+            Err(settlement) => (None, Some(Start::Settled(settlement))),
+        };
         if let Some(recipient) = &recipient {
             (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
         }
@@ -78,19 +81,19 @@ impl Pipeline {
             (Some(Start::Settled(settlement)), ..) => settlement,
             (_, Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
-                let start = self.start(&delivery, &recipient);
+                let start = self.started(&delivery, &recipient, &tally);
                 // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
                 self.set_out(delivery, recipient, start, &tally, None);
                 return Ok(());
             }
             // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
-            (_, Some(_), Some(Undecodable { code, detail })) => {
-                Settlement::Dead { reason: DeadReason::Undecodable, code: code.to_owned(), detail }
+            (_, Some(_), Some(why)) => {
+                Settlement::Dead { reason: why.reason(), code: why.code.to_owned(), detail: why.detail }
             }
             (_, None, _) => Settlement::Dropped,
         };
         let job = Arc::clone(self);
-        self.beside(async move { job.conclude(delivery, settlement, &tally).await });
+        self.beside(async move { job.settle(delivery, settlement, &tally).await });
         Ok(())
     }
 }

@@ -76,6 +76,12 @@ pub fn out_of_attempts() -> Settlement {
     }
 }
 
+/// What is done about a delivery in whose handling we failed too often.
+#[must_use]
+pub fn poison(detail: String) -> Settlement {
+    Settlement::Dead { reason: DeadReason::Poison, code: "panic".to_owned(), detail }
+}
+
 /// What is to be done before anything is tried: nothing, unless the time to live has ended.
 #[must_use]
 pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {

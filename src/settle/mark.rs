@@ -28,6 +28,8 @@ pub enum Mark {
         /// Which attempt, counted from 1.
         number: u32,
     },
+    /// The handling of the message ended without a verdict, by a fault of ours. Counted from 1.
+    Fault(u32),
 }
 
 impl From<Mark> for LedgerMark {
@@ -36,6 +38,7 @@ impl From<Mark> for LedgerMark {
             Mark::Settled(subscription) => Self(*subscription.as_bytes()),
             Mark::Part { subscription, at } => Self(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()])),
             Mark::Delivered(subscription) => Self(digest(b"receipt", &[subscription.as_bytes()])),
+            Mark::Fault(number) => Self(digest(b"fault", &[&number.to_be_bytes()])),
             Mark::Attempt { subscription, part, number } => {
                 Self(digest(b"attempt", &[subscription.as_bytes(), &part.to_be_bytes(), &number.to_be_bytes()]))
             }
@@ -75,6 +78,12 @@ impl Done {
         (said..).find(|made| !is_made(made)).unwrap_or(said)
     }
 
+    /// How often the handling of the message ended without a verdict.
+    #[must_use]
+    pub fn faults(&self) -> u32 {
+        (0..).find(|known: &u32| !self.contains(Mark::Fault(known.saturating_add(1)))).unwrap_or_default()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = LedgerMark> {
         self.0.iter().copied()
     }
@@ -105,6 +114,7 @@ mod tests {
         assert_eq!((known.next_part(other, 0), known.attempts(other, 2, 0)), (0, 0));
         assert_eq!(known.attempts(subscription, 0, 0), 0);
         assert!(known.contains(part(0)) && !known.contains(Mark::Settled(subscription)));
+        assert_eq!((known.faults(), done([Mark::Fault(1), Mark::Fault(2)]).faults()), (0, 2));
         assert_eq!(Done::default().attempts(subscription, 0, 3), 3);
     }
 

@@ -27,7 +27,7 @@ pub enum NextStep {
         /// When it was given up.
         at: Moment,
     },
-    /// The message is no event that could be read.
+    /// The message is no event that could be read, or none that we could handle.
     DeadEvent {
         /// The message as it came.
         published: Box<Published>,
@@ -37,6 +37,8 @@ pub enum NextStep {
         event: String,
         /// How often it was redriven.
         generation: u32,
+        /// Why: it cannot be read, or we failed in handling it.
+        reason: DeadReason,
         /// What kind of mistake.
         code: String,
         /// The place and the mistake.

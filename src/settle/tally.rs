@@ -48,6 +48,10 @@ struct Count {
     held: HashMap<SubscriptionId, Held>,
     /// What is settled and is in hand until that is recorded.
     letting_go: Vec<InHand>,
+    /// How often the handling of the message failed in this session.
+    faults: u32,
+    /// Whether the message is given up with what is not settled of it. If it is put back, it comes under the same name.
+    given_up: bool,
     /// Steps of which nothing is to come any more, of which the ledger does not know that.
     superseded: Vec<LedgerKey>,
 }
@@ -112,6 +116,25 @@ impl Tally {
         count.done.push(Mark::Settled(subscription).into());
     }
 
+    /// Something that was opened and is no delivery has ended.
+    pub fn ended(&self) {
+        self.count().settled += 1;
+    }
+
+    /// Its handling ended without a verdict; says how often by now.
+    pub fn fault(&self) -> u32 {
+        let mut count = self.count();
+        count.faults = count.faults.saturating_add(1);
+        let number = self.earlier.faults().saturating_add(count.faults);
+        count.done.push(Mark::Fault(number).into());
+        number
+    }
+
+    /// The message is given up: it is acked once what was opened is settled, and the ledger keeps what is done of it.
+    pub fn give_up(&self) {
+        self.count().given_up = true;
+    }
+
     /// Something is done, and the delivery is not settled.
     pub fn mark(&self, mark: Mark) {
         self.count().done.push(mark.into());
@@ -137,7 +160,7 @@ impl Tally {
         let mut count = self.count();
         let letting_go = std::mem::take(&mut count.letting_go);
         let besides = std::mem::take(&mut count.superseded).into_iter().map(|key| Entry::Closed { key }).collect();
-        if closed {
+        if closed && !(count.given_up && self.made.is_none()) {
             // A message without a name is not recognised by its closing; only what was left unfinished of it has to be closed.
             let known = self.made.is_none() || count.recorded > 0 || !self.earlier.is_empty();
             let progress = Progress::Closed(known.then_some(Entry::Closed { key: self.key }));
@@ -145,7 +168,8 @@ impl Tally {
         }
         let fresh: Vec<_> = count.done.iter().skip(count.recorded).copied().collect();
         count.recorded = count.done.len();
-        let progress = Progress::Partial((!fresh.is_empty()).then(|| self.partial(self.key, fresh)));
+        let partial = (!fresh.is_empty()).then(|| self.partial(self.key, fresh));
+        let progress = if closed { Progress::Closed(partial) } else { Progress::Partial(partial) };
         Report { progress, besides, letting_go }
     }
 

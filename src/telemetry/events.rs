@@ -2,6 +2,7 @@
 
 mod admin;
 mod broker;
+mod handling;
 mod robots;
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -13,6 +14,7 @@ pub use self::{
     broker::{
         BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen, QueuesUnseen,
     },
+    handling::{DuplicateSkipped, HandlingFailed, TaskFailed},
     robots::{PaceChanged, PaceSeen, RobotLifted},
 };
 use super::{
@@ -266,28 +268,6 @@ impl ClockSkewed {
                 seconds = self.seconds,
                 "this machine's clock differs from the platform's; signatures follow the platform's: correct the clock"
             );
-        }
-    }
-}
-
-/// Something was not done again, because it is settled.
-pub struct DuplicateSkipped<'a> {
-    /// Of which event.
-    pub event: &'a EventId,
-    /// For whom; nothing if it is the whole event.
-    pub subscription: Option<SubscriptionId>,
-    /// How that is known.
-    pub why: &'static str,
-}
-
-impl DuplicateSkipped<'_> {
-    /// Counts and logs it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.duplicates_skipped.inc();
-        let Self { event, subscription, why } = self;
-        match subscription {
-            Some(subscription) => tracing::debug!(%event, %subscription, why, "a delivery is not made again"),
-            None => tracing::debug!(%event, why, "an event is not delivered again"),
         }
     }
 }

@@ -294,9 +294,9 @@ impl Broker {
                 let (event, subscription) = name_of(delivery);
                 self.letters.push(Letter { event, subscription: Some(subscription), reason: *reason, at: now });
             }
-            NextStep::DeadEvent { published, .. } => {
+            NextStep::DeadEvent { published, reason, .. } => {
                 let event = names_in(&published.body)[0];
-                self.letters.push(Letter { event, subscription: None, reason: DeadReason::Undecodable, at: now });
+                self.letters.push(Letter { event, subscription: None, reason: *reason, at: now });
             }
             NextStep::Receipt(receipt) => {
                 self.receipts.entry(name_of_receipt(receipt)).or_default().push(receipt.ending.clone());

@@ -1,7 +1,7 @@
 //! The store's double: who subscribed to what. It does not change, so it outlives every process.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -63,6 +63,8 @@ pub struct Directory {
     by_id: BTreeMap<SubscriptionId, usize>,
     /// Dice by which some look-ups take longer than others, as they do on several threads; none means that all are equally quick.
     pub hesitation: Option<Mutex<SmallRng>>,
+    /// Topics whose pages, and robots whose subscriptions, cannot be looked at without a panic.
+    pub panics: (BTreeSet<String>, BTreeSet<usize>),
 }
 
 impl Directory {
@@ -123,6 +125,7 @@ impl Directory {
 impl Subscriptions for Directory {
     async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable> {
         self.hesitate().await;
+        assert!(!self.panics.0.contains(topic.as_str()), "a page that panics");
         let all = self.by_topic.get(topic).map(Vec::as_slice).unwrap_or_default();
         let start = all.partition_point(|number| Some(self.subscriptions[*number].id) <= after);
         let end = all.len().min(start + PAGE);
@@ -133,6 +136,7 @@ impl Subscriptions for Directory {
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
         self.hesitate().await;
+        assert!(!self.panics.1.contains(&self.listed(id).robot), "a subscription that panics");
         Ok(self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number])))
     }
 

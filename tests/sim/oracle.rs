@@ -149,7 +149,8 @@ impl<'a> Oracle<'a> {
             for listed in self.world.directory.listeners(&event.published.routing_key) {
                 known.insert((number, listed.robot));
                 let delivered = self.accepted(number, listed.robot).next().is_some();
-                let letter = letters.get(&(number, Some(listed.id)));
+                let whole = letters.get(&(number, None)).filter(|reason| **reason == DeadReason::Poison);
+                let letter = letters.get(&(number, Some(listed.id))).or(whole);
                 let waits = waiting.contains(&(number, None)) || waiting.contains(&(number, Some(listed.id)));
                 self.expect("nothing is lost", delivered || waits || letter.is_some(), || {
                     format!("event {number} for robot {}", listed.robot)

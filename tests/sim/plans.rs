@@ -57,10 +57,15 @@ pub fn numbered(mut planned: Vec<(Micros, String, How)>) -> Vec<Publication> {
 }
 
 /// `count` events for each of `robots`, evenly from `from` to `to`.
-pub fn evenly(robots: std::ops::Range<usize>, count: u64, from: Micros, to: Micros) -> Vec<(Micros, String, How)> {
+pub fn evenly(
+    robots: impl IntoIterator<Item = usize>,
+    count: u64,
+    from: Micros,
+    to: Micros,
+) -> Vec<(Micros, String, How)> {
     let one =
         move |robot| (0..count).map(move |place| (from + (to - from) * place / count, topic(robot), How::default()));
-    robots.flat_map(one).collect()
+    robots.into_iter().flat_map(one).collect()
 }
 
 /// How an event of mixed traffic is published.

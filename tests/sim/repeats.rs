@@ -58,6 +58,30 @@ fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_even
 }
 
 #[test]
+fn a_message_that_panics_becomes_a_dead_letter_and_everything_else_goes_on() {
+    each_seed("a_message_that_panics", 1, |seed| {
+        let mut directory = robots_of(Platform::WeCom, 6);
+        directory.panics = ([topic(2)].into(), [4].into());
+        let mut planned = evenly([0, 1, 3, 5], 60, 0, 2 * MINUTE);
+        let how = |named| How { named, ..How::default() };
+        planned.extend([true, false].map(|named| (MINUTE, topic(2), how(named))));
+        // Behind a whole quota these travel alone.
+        planned.extend((0..30).map(|_| (MINUTE, topic(4), How::default())));
+        let mut world = World::new(seed, directory, Faults::default(), Setup::default());
+        world.publish(numbered(planned));
+        world.live(End::Drained(HOUR));
+        let oracle = Oracle::of(&world);
+        let seen = oracle.judge();
+        oracle.expect("no session ends for a message", seen.sessions_lost == 0, || format!("{seen:?}"));
+        let poison = oracle.letters(DeadReason::Poison).len();
+        oracle.expect("each is given up", poison == 2 + 10 && seen.letters == poison, || format!("{poison}: {seen:?}"));
+        let delivered = seen.delivered == 4 * 60 + 20 && seen.waiting == 0;
+        oracle.expect("everything else goes on", delivered, || format!("{seen:?}"));
+        oracle.verdict();
+    });
+}
+
+#[test]
 fn attempts_whose_next_step_cannot_be_stored_count_and_come_to_an_end() {
     each_seed("attempts_whose_next_step", 1, |seed| {
         let until = 10 * MINUTE;

@@ -1,0 +1,92 @@
+//! Faults of ours while one message is handled. Owns that a panic costs that message a second try and then its place: it becomes a dead letter, and
+//! everything else goes on.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+
+use super::{Pipeline, Stuck, turn::Start};
+use crate::{
+    domain::{Delivery, EventId, Settlement, SubscriptionId, words_of_panic},
+    fanout::Recipient,
+    settle::{self, Tally},
+    telemetry::events,
+};
+
+/// So many faults make a message a dead letter, over all sessions.
+const FAULTS_MAX: u32 = 2;
+
+impl Pipeline {
+    /// Counts a panic in the handling of a message. Gives the detail for its dead letter, if it is to become one.
+    pub(super) fn fault(
+        &self,
+        room: &'static str,
+        event: &EventId,
+        tally: &Arc<Tally>,
+        panic: &(dyn Any + Send),
+    ) -> Option<String> {
+        let (cause, times) = (words_of_panic(panic), tally.fault());
+        self.progressed(tally);
+        events::HandlingFailed { event, room, times, cause: &cause }.emit();
+        (times >= FAULTS_MAX).then(|| format!("roomcast failed {times} times in handling it, last in {room}: {cause}"))
+    }
+
+    /// Who a delivery that travels alone is for, or what is done about it because that cannot be found out.
+    pub(super) async fn found(
+        &self,
+        subscription: SubscriptionId,
+        event: &EventId,
+        tally: &Arc<Tally>,
+    ) -> Result<Result<Option<Recipient>, Settlement>, Stuck> {
+        loop {
+            match AssertUnwindSafe(self.parts.subscriptions.find(subscription)).catch_unwind().await {
+                Ok(found) => return Ok(Ok(found?)),
+                Err(panic) => {
+                    if let Some(detail) = self.fault("store", event, tally, &*panic) {
+                        return Ok(Err(settle::poison(detail)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How a delivery begins.
+    pub(super) fn started(&self, delivery: &Delivery, recipient: &Recipient, tally: &Arc<Tally>) -> Start {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.start(delivery, recipient))) {
+                Ok(start) => return start,
+                Err(panic) => {
+                    if let Some(detail) = self.fault("pace", &delivery.event.id, tally, &*panic) {
+                        return Start::Settled(settle::poison(detail));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings a delivery to its end. One whose dead letter cannot be made either stays unacked, and comes back in the next session.
+    pub(super) async fn settle(
+        &self,
+        delivery: Delivery,
+        mut settlement: Settlement,
+        tally: &Arc<Tally>,
+    ) -> Result<(), Stuck> {
+        let mut is_poison = false;
+        loop {
+            let concluded = self.conclude(delivery.clone(), settlement.clone(), tally);
+            let panic = match AssertUnwindSafe(concluded).catch_unwind().await {
+                Ok(concluded) => return concluded,
+                Err(panic) => panic,
+            };
+            match self.fault("settle", &delivery.event.id, tally, &*panic) {
+                None => (),
+                Some(_) if is_poison => return Ok(()),
+                Some(detail) => (settlement, is_poison) = (settle::poison(detail), true),
+            }
+        }
+    }
+}
