@@ -82,14 +82,20 @@ impl DeadLetter {
         !self.id.starts_with(BY_CONTENT)
     }
 
-    /// Reads a dead letter. One that the broker itself made, because a message was redelivered too often, has none of the headers that say why; it is
-    /// read as `poison`. Whether that was urgent is known from the queue in which it died.
+    /// Reads a dead letter. One that the broker itself made has none of the headers that say why; that, and whether it was urgent, is known from its
+    /// last death.
     pub(super) fn read(topology: &Topology, queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
         let (mut published, ours) = properties::take_apart(String::new(), body, properties);
         let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
-        let poison = find(&ours, REASON).is_none();
+        let by_broker = find(&ours, REASON).is_none();
         let death = Death::of(properties.headers());
-        let died_urgent = poison && death.last_queue.is_some_and(|queue| queue == topology.urgent());
+        let died_urgent = by_broker && death.last_queue.as_ref().is_some_and(|queue| *queue == topology.urgent());
+        let (reason, code, detail) = match text(REASON).parse() {
+            Ok(reason) => (reason, text(CODE), text(DETAIL)),
+            Err(_) if by_broker => death.why(),
+            // Of a version that knows more reasons.
+            Err(_) => (DeadReason::Evicted, text(REASON), text(DETAIL)),
+        };
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
             None => death.last_key.unwrap_or_default(),
@@ -106,13 +112,9 @@ impl DeadLetter {
             id,
             queue,
             platform: text(PLATFORM).parse().ok(),
-            reason: text(REASON).parse().unwrap_or(DeadReason::Poison),
-            code: if poison { "delivery_limit".to_owned() } else { text(CODE) },
-            detail: if poison {
-                "the broker gave it up after it came back too often without an outcome".to_owned()
-            } else {
-                text(DETAIL)
-            },
+            reason,
+            code,
+            detail,
             topic,
             subscription: text(SUBSCRIPTION).parse().ok(),
             robot: text(ROBOT).parse().ok(),
@@ -120,7 +122,7 @@ impl DeadLetter {
             hops: envelope::count(&ours, HOPS).unwrap_or_default(),
             received_at: envelope::moment(&ours, RECEIVED_AT).unwrap_or_default(),
             first_attempt_at: envelope::moment(&ours, FIRST_ATTEMPT_AT).unwrap_or_default(),
-            dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default().or(death.last_at.filter(|_| poison)),
+            dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default().or(death.last_at.filter(|_| by_broker)),
             generation: envelope::count(&ours, GENERATION).unwrap_or_default(),
             part: envelope::part(&ours).unwrap_or_default(),
             urgent: died_urgent || matches!(find(&ours, URGENT), Some(HeaderValue::Bool(true))),
@@ -134,7 +136,8 @@ impl DeadLetter {
     /// not: some of its deliveries may be made, and are not to be made again.
     pub(super) fn redriven(&self) -> Redriven {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
-            let generation = if self.reason == DeadReason::Poison { self.generation } else { self.generation + 1 };
+            let unread = self.reason == DeadReason::Undecodable;
+            let generation = if unread { self.generation + 1 } else { self.generation };
             return Redriven::Event { urgent: self.urgent, headers: envelope::of_redriven_event(generation) };
         };
         let travelling = Travelling {
@@ -178,9 +181,33 @@ struct Death {
     last_key: Option<String>,
     /// When it last died.
     last_at: Option<Moment>,
+    /// Why, in the broker's word.
+    last_reason: Option<String>,
 }
 
 impl Death {
+    /// Why the broker gave it up: reason, code and detail. A word that is not known is shown as it is.
+    fn why(&self) -> (DeadReason, String, String) {
+        let queue = self.last_queue.as_deref().unwrap_or("its queue");
+        match self.last_reason.as_deref() {
+            None | Some("delivery_limit") => (
+                DeadReason::Poison,
+                "delivery_limit".to_owned(),
+                "the broker gave it up after it came back too often without an outcome".to_owned(),
+            ),
+            Some("expired") => (
+                DeadReason::Expired,
+                "broker_expiration".to_owned(),
+                format!("its expiration, set by its publisher or by a policy of the broker, ended in {queue}"),
+            ),
+            Some(other) => (
+                DeadReason::Evicted,
+                other.to_owned(),
+                format!("the broker put it out of {queue}, as it says: {other}"),
+            ),
+        }
+    }
+
     fn of(headers: &Option<FieldTable>) -> Self {
         let table = |value: &AMQPValue| match value {
             AMQPValue::FieldTable(death) => Some(death.clone()),
@@ -194,8 +221,8 @@ impl Death {
             AMQPValue::LongString(key) => Some(key.to_string()),
             _ => None,
         };
-        let queue = |death: FieldTable| match death.inner().get("queue")? {
-            AMQPValue::LongString(queue) => Some(queue.to_string()),
+        let text = |name: &str| match deaths.first().and_then(table)?.inner().get(name)? {
+            AMQPValue::LongString(text) => Some(text.to_string()),
             _ => None,
         };
         let at = |death: FieldTable| match death.inner().get("time")? {
@@ -203,7 +230,8 @@ impl Death {
             _ => None,
         };
         Self {
-            last_queue: deaths.first().and_then(table).and_then(queue),
+            last_queue: text("queue"),
+            last_reason: text("reason"),
             last_key: deaths.first().and_then(table).and_then(key),
             last_at: deaths.first().and_then(table).and_then(at),
         }
@@ -239,6 +267,33 @@ mod tests {
         assert_ne!(letter.id, read(b"[]", &properties).id);
         let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
         assert!(headers.is_empty(), "some of its deliveries may be made: it is known under its own name");
+    }
+
+    #[test]
+    fn what_the_broker_gave_up_has_the_reason_of_its_last_death() {
+        for (word, reason, code) in [
+            (None, DeadReason::Poison, "delivery_limit"),
+            (Some("delivery_limit"), DeadReason::Poison, "delivery_limit"),
+            (Some("expired"), DeadReason::Expired, "broker_expiration"),
+            (Some("maxlen"), DeadReason::Evicted, "maxlen"),
+            (Some("rejected"), DeadReason::Evicted, "rejected"),
+            (Some("something new"), DeadReason::Evicted, "something new"),
+        ] {
+            // Long before, it waited in a tier.
+            let deaths = [word, Some("expired")].map(|word| {
+                let mut death = FieldTable::default();
+                if let Some(word) = word {
+                    death.insert("reason".into(), AMQPValue::LongString(word.into()));
+                }
+                AMQPValue::FieldTable(death)
+            });
+            let mut headers = FieldTable::default();
+            headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.to_vec().into()));
+            let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
+            assert_eq!((letter.reason, letter.code.as_str()), (reason, code), "{word:?}");
+            let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
+            assert!(headers.is_empty(), "some of its deliveries may be made");
+        }
     }
 
     #[test]

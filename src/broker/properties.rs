@@ -1,12 +1,14 @@
 //! Between lapin's properties and ours. Owns that what a publisher sent along survives, and that what the broker and
 //! roomcast added does not pile up.
 
+use std::{cmp::Reverse, collections::HashSet};
+
 use lapin::{
     BasicProperties,
     types::{AMQPValue, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
 
-use crate::domain::{DAMAGED, HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT};
+use crate::domain::{DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT, bytes_of};
 
 /// Headers that the broker adds or gives a meaning of its own; carried on they would steer the republished message.
 const BROKERS: [&str; 9] = [
@@ -24,14 +26,21 @@ const BROKERS: [&str; 9] = [
 /// The headers that begin like ours and stay with the publisher's.
 const PUBLISHERS: [&str; 3] = [DAMAGED, NOT_BEFORE, RECEIPT];
 
+/// The publisher's AMQP priority. As one it would not only be kept: RabbitMQ 4.0 to 4.2 lets what is less important wait behind it in a delay tier,
+/// long after its time.
+const PRIORITY: &str = "x-roomcast-priority";
+
+/// Which headers of the publisher's were left out of a dead letter, because all of them together do not fit.
+const LEFT_OUT: &str = "x-roomcast-left-out";
+
+/// How many of them are named.
+const NAMED_MAX: usize = 20;
+
 /// The prefix of the headers that are ours.
 pub(super) const OURS: &str = "x-roomcast-";
 
 /// Who published a message, once it is stored by us: the broker lets nobody but the publisher set the property.
 const USER_ID: &str = "x-roomcast-user-id";
-
-/// A header frame has to fit the negotiated frame size (131,072 bytes by default) together with our own headers.
-const PUBLISHERS_BYTES_MAX: usize = 96 * 1024;
 
 /// Takes a message apart: what the publisher sent, and our own headers.
 pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicProperties) -> (Published, Headers) {
@@ -56,6 +65,9 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
         if name == USER_ID {
             let said = || from_amqp(value).as_text().map(str::to_owned);
             published.user_id = published.user_id.take().or_else(said);
+        } else if name == PRIORITY {
+            let kept = from_amqp(value).as_int().and_then(|priority| u8::try_from(priority).ok());
+            published.priority = published.priority.or(kept);
         } else if name.starts_with(OURS) && !PUBLISHERS.contains(&name) {
             ours.push((name.to_owned(), from_amqp(value)));
         } else if !BROKERS.contains(&name) && name != "CC" && name != "BCC" {
@@ -69,13 +81,19 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
 /// message is recognised.
 pub(super) fn put_together(published: &Published, ours: Headers, message_id: &str) -> BasicProperties {
     let mut table = FieldTable::default();
-    if published.headers.iter().map(|(name, value)| name.len() + size_of(value)).sum::<usize>() <= PUBLISHERS_BYTES_MAX
-    {
-        insert(&mut table, &published.headers);
+    let (fitting, left_out) = fitting(&published.headers);
+    for (name, value) in fitting {
+        table.insert(short(name), to_amqp(value));
     }
     insert(&mut table, &ours);
     if let Some(user) = &published.user_id {
         table.insert(USER_ID.into(), to_amqp(&HeaderValue::text(user.as_str())));
+    }
+    if let Some(priority) = published.priority {
+        table.insert(short(PRIORITY), AMQPValue::LongLongInt(priority.into()));
+    }
+    if !left_out.is_empty() {
+        table.insert(short(LEFT_OUT), AMQPValue::LongString(left_out.into()));
     }
     let mut properties =
         BasicProperties::default().with_delivery_mode(2).with_message_id(short(message_id)).with_headers(table);
@@ -96,10 +114,40 @@ pub(super) fn put_together(published: &Published, ours: Headers, message_id: &st
     if let Some(timestamp) = published.timestamp {
         properties = properties.with_timestamp(timestamp);
     }
-    if let Some(priority) = published.priority {
-        properties = properties.with_priority(priority);
-    }
     properties
+}
+
+/// The headers that fit, and the names of the others. An event whose headers do not all fit is refused when it comes, so this is about its dead letter:
+/// the largest stay behind, those that roomcast knows the use of last.
+fn fitting(headers: &Headers) -> (Vec<&(String, HeaderValue)>, String) {
+    let mut left = bytes_of(headers);
+    if left <= HEADERS_BYTES_MAX {
+        return (headers.iter().collect(), String::new());
+    }
+    let mut largest: Vec<_> = headers.iter().enumerate().collect();
+    largest.sort_by_key(|(_, (name, value))| (is_known(name), Reverse(name.len() + value.bytes())));
+    let mut out = Vec::new();
+    for (place, (name, value)) in largest {
+        if left <= HEADERS_BYTES_MAX {
+            break;
+        }
+        left -= name.len() + value.bytes();
+        out.push((place, name, value.bytes()));
+    }
+    let named = out.iter().take(NAMED_MAX).map(|(_, name, bytes)| format!("{name} ({bytes} bytes)"));
+    let mut words = named.collect::<Vec<_>>().join(", ");
+    if out.len() > NAMED_MAX {
+        words.push_str(&format!(" and {} more", out.len() - NAMED_MAX));
+    }
+    let places: HashSet<_> = out.into_iter().map(|(place, ..)| place).collect();
+    let fitting = headers.iter().enumerate().filter(|(place, _)| !places.contains(place));
+    (fitting.map(|(_, header)| header).collect(), words)
+}
+
+/// Whether roomcast knows the use of a header: the context of a CloudEvent or a trace, and what its own say.
+fn is_known(name: &str) -> bool {
+    let begins = ["cloudEvents_", "cloudEvents:", "trace", OURS];
+    begins.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// AMQP's short strings have at most 255 bytes; ours came from such strings, so nothing is ever cut in fact.
@@ -163,17 +211,6 @@ fn to_amqp(value: &HeaderValue) -> AMQPValue {
     }
 }
 
-fn size_of(value: &HeaderValue) -> usize {
-    match value {
-        HeaderValue::Text(bytes) | HeaderValue::Bytes(bytes) => bytes.len() + 6,
-        HeaderValue::List(list) => list.iter().map(size_of).sum::<usize>() + 6,
-        HeaderValue::Table(headers) => {
-            headers.iter().map(|(name, value)| name.len() + size_of(value)).sum::<usize>() + 6
-        }
-        _ => 10,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,11 +252,41 @@ mod tests {
     }
 
     #[test]
-    fn headers_too_large_for_a_frame_are_left_behind_rather_than_the_message() {
-        let published = Published {
-            headers: vec![("big".into(), HeaderValue::Bytes(vec![0; PUBLISHERS_BYTES_MAX]))],
-            ..Published::default()
-        };
-        assert!(put_together(&published, Headers::new(), "m").headers().as_ref().unwrap().inner().is_empty());
+    fn a_priority_is_kept_in_a_header_of_ours_and_is_read_from_either_place() {
+        let published = Published { priority: Some(9), ..Published::default() };
+        let stored = put_together(&published, Headers::new(), "m");
+        assert_eq!(*stored.priority(), None);
+        assert_eq!(
+            take_apart(String::new(), Vec::new(), &stored),
+            (Published { message_id: Some("m".into()), ..published }, vec![])
+        );
+        let as_older_versions_did = BasicProperties::default().with_priority(4);
+        assert_eq!(take_apart(String::new(), Vec::new(), &as_older_versions_did).0.priority, Some(4));
+    }
+
+    #[test]
+    fn of_headers_that_do_not_fit_the_largest_stay_behind_those_of_known_use_last_and_are_named() {
+        let bytes = |count| HeaderValue::Bytes(vec![0; count]);
+        let headers = vec![
+            ("traceparent".to_owned(), bytes(60_000)),
+            ("small".to_owned(), bytes(10)),
+            ("large".to_owned(), bytes(40_000)),
+            ("larger".to_owned(), bytes(50_000)),
+        ];
+        let published = Published { headers, ..Published::default() };
+        let stored = put_together(&published, Headers::new(), "m");
+        let table = stored.headers().clone().unwrap();
+        let names: Vec<_> = table.inner().keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["small", "traceparent", LEFT_OUT]);
+        let left_out = table.inner().get(LEFT_OUT).unwrap();
+        let words = AMQPValue::LongString("larger (50006 bytes), large (40006 bytes)".into());
+        assert_eq!(*left_out, words);
+
+        let many = (0..3000).map(|number| (format!("h{number}"), bytes(100))).collect();
+        let stored = put_together(&Published { headers: many, ..Published::default() }, Headers::new(), "m");
+        let (again, ours) = take_apart(String::new(), Vec::new(), &stored);
+        assert!(bytes_of(&again.headers) <= HEADERS_BYTES_MAX && again.headers.len() > 800);
+        let words = ours[0].1.as_text().unwrap();
+        assert!(words.ends_with(" more") && words.len() < 1000, "{words}");
     }
 }

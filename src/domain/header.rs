@@ -53,3 +53,26 @@ impl HeaderValue {
         }
     }
 }
+
+/// So many bytes of a publisher's headers go along with its message; what they say together with ours has to fit one frame of AMQP, which has 131,072 bytes
+/// unless the broker is set otherwise.
+pub const HEADERS_BYTES_MAX: usize = 96 * 1024;
+
+/// How many bytes headers need on the wire, at the most.
+#[must_use]
+pub fn bytes_of(headers: &Headers) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.bytes()).sum()
+}
+
+impl HeaderValue {
+    /// How many bytes it needs on the wire, at the most, with the ends of its name.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Bytes(bytes) => bytes.len() + 6,
+            Self::List(list) => list.iter().map(Self::bytes).sum::<usize>() + 6,
+            Self::Table(headers) => bytes_of(headers) + 6,
+            _ => 10,
+        }
+    }
+}

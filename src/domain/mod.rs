@@ -32,7 +32,7 @@ pub use delivery::{Delivery, Part};
 pub use event::{Content, Entry, Event, EventId, Format, Mentions, Passage, Piece};
 pub use fault::words_of_panic;
 pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};
-pub use header::{HeaderValue, Headers};
+pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
 pub use id::UnreadableLetterId;
 pub use moment::Moment;
 pub use platform::{Platform, UnknownPlatform};

@@ -53,6 +53,8 @@ pub enum DeadReason {
     Superseded,
     /// The broker redelivered it too often without an outcome.
     Poison,
+    /// The broker put it out of a queue for another reason.
+    Evicted,
 }
 
 impl Settlement {
@@ -80,7 +82,7 @@ impl Settlement {
 
 impl DeadReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Undecodable,
         Self::Refused,
         Self::RobotGone,
@@ -89,6 +91,7 @@ impl DeadReason {
         Self::Expired,
         Self::Superseded,
         Self::Poison,
+        Self::Evicted,
     ];
 
     /// The name in routing keys, headers, metrics and on the command line.
@@ -103,6 +106,7 @@ impl DeadReason {
             Self::Expired => "expired",
             Self::Superseded => "superseded",
             Self::Poison => "poison",
+            Self::Evicted => "evicted",
         }
     }
 }
@@ -116,7 +120,7 @@ impl fmt::Display for DeadReason {
 /// The text names no reason.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown reason {0:?}: use undecodable, refused, robot_gone, security, exhausted, expired, superseded or poison"
+    "unknown reason {0:?}: use undecodable, refused, robot_gone, security, exhausted, expired, superseded, poison or evicted"
 )]
 pub struct UnknownReason(pub String);
 

@@ -14,8 +14,8 @@ use super::{
     wire::EventWire,
 };
 use crate::domain::{
-    Attributes, Audience, Content, DAMAGED, Entry, Event, EventId, Mentions, Moment, Passage, Platform, Published,
-    TopicName, receipt_asked,
+    Attributes, Audience, Content, DAMAGED, Entry, Event, EventId, HEADERS_BYTES_MAX, Mentions, Moment, Passage,
+    Platform, Published, TopicName, bytes_of, receipt_asked,
 };
 
 /// What bounds an event.
@@ -126,6 +126,17 @@ impl Decoder {
             return Err(Undecodable {
                 code: "size",
                 detail: format!("the body has {size} bytes: at most {} are possible", self.settings.size_max),
+            });
+        }
+        let size = bytes_of(&published.headers);
+        if size > HEADERS_BYTES_MAX {
+            let largest = published.headers.iter().max_by_key(|(_, value)| value.bytes());
+            let (name, bytes) = largest.map_or(("", 0), |(name, value)| (name.as_str(), value.bytes()));
+            return Err(Undecodable {
+                code: "headers_too_large",
+                detail: format!(
+                    "the headers have {size} bytes: at most {HEADERS_BYTES_MAX} go along with a message; the largest is {name:?} with {bytes}"
+                ),
             });
         }
         let topic = published

@@ -7,7 +7,7 @@ use crate::domain::{DeadReason, words_of_panic};
 /// Why a message is no event: where the mistake is, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What kind of mistake: `damaged`, `size`, `topic`, `json`, `not_before`, `content`, `template`, or `panic`, which is ours.
+    /// What kind of mistake: `damaged`, `size`, `headers_too_large`, `topic`, `json`, `not_before`, `content`, `template`, or `panic`, which is ours.
     pub code: &'static str,
     /// The place and the mistake in one sentence.
     pub detail: String,

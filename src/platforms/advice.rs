@@ -49,6 +49,12 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
             "the platform could not be reached: check this machine's way to it, redrive"
         }
         (DeadReason::Exhausted, ..) => "the platform failed again and again: when it is well again, redrive",
+        (DeadReason::Expired, _, "broker_expiration") => {
+            "a policy of the broker gave it a time to live, which ended in its queue: end that policy, redrive it if it still matters"
+        }
+        (DeadReason::Evicted, ..) => {
+            "a limit or policy of the broker put it out of its queue: the code says which; mend that, then redrive"
+        }
         (DeadReason::Expired, ..) => {
             "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
         }

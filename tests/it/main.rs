@@ -13,6 +13,7 @@
 mod admin_flood;
 mod audit;
 mod blocked;
+mod carried;
 mod console;
 mod console_guard;
 mod crash;

@@ -66,7 +66,16 @@ fn advice(letter: &DeadLetter) -> &'static str {
         (None, DeadReason::Poison) => {
             "the broker handed the event over too often without an outcome: look for crashes in the log, then redrive"
         }
+        (None, DeadReason::Expired) => {
+            "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
+        }
+        (None, DeadReason::Evicted) => {
+            "a limit or policy of the broker put it out of its queue: the code says which; mend that, then redrive"
+        }
         (None, _) if letter.code == "template" => platforms::TEMPLATE_ADVICE,
+        (None, _) if letter.code == "headers_too_large" => {
+            "the headers are larger than what can go along with a message: let the publisher send less in them, and more in the body; redriven, it lacks those that the header x-roomcast-left-out names"
+        }
         (None, _) if letter.code == "size" => {
             "the event is larger than event.size_max: publish a smaller one and discard this, or allow more and redrive"
         }

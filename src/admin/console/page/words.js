@@ -26,6 +26,7 @@ export const REASONS = {
   expired: "its time to live ended",
   superseded: "a newer one took its place",
   poison: "it never came to an outcome",
+  evicted: "the broker put it out of its queue",
   undecodable: "it is no event",
 };
 
