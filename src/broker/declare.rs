@@ -2,12 +2,12 @@
 
 use lapin::{
     Channel, Connection, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 
 use super::{
-    error::{BrokerError, while_declaring},
+    error::{BrokerError, while_connecting, while_declaring},
     topology::{Argument, Topology},
 };
 
@@ -124,7 +124,15 @@ impl Declaring<'_> {
 }
 
 pub(super) async fn open(connection: &Connection, at: &str) -> Result<Channel, BrokerError> {
-    connection.create_channel().await.map_err(|error| super::error::while_connecting(at, &error))
+    connection.create_channel().await.map_err(|error| while_connecting(at, &error))
+}
+
+/// A channel on which the broker confirms what is published.
+pub(super) async fn confirming(connection: &Connection, at: &str) -> Result<Channel, BrokerError> {
+    let channel = open(connection, at).await?;
+    let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
+    confirms.map_err(|error| while_connecting(at, &error))?;
+    Ok(channel)
 }
 
 fn table(arguments: &[(&'static str, Argument)]) -> FieldTable {

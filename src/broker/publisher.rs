@@ -3,17 +3,22 @@
 //! lapin can attach a returned message to the wrong one of several confirms in flight. So steps are published in batches,
 //! every confirm of a batch is awaited, and returns are then matched by the message id that each step got for itself.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use lapin::{Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
-use tokio::sync::{mpsc, oneshot};
+use lapin::{Channel, Confirmation, Connection, PublisherConfirm, options::BasicPublishOptions};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{
-    envelope, outcome,
+    Address, BrokerError, declare, envelope, outcome,
     patience::{Late, Patience},
     properties,
+    session::{Ended, watch_blocked},
     topology::Topology,
 };
 use crate::{
@@ -28,6 +33,9 @@ const BATCH_MAX: usize = 512;
 /// How many next steps may wait to be stored; more make their deliveries wait.
 const ORDERS_MAX: usize = 4096;
 
+/// How long is waited after the connection for receipts could not be opened.
+const REOPEN_AFTER: Duration = Duration::from_millis(500);
+
 /// A step on its way, and who waits for it.
 pub(super) struct Order {
     pub(super) step: NextStep,
@@ -39,24 +47,64 @@ pub(super) struct Publisher {
     pub(super) topology: Arc<Topology>,
     pub(super) clock: Clock,
     pub(super) patience: Patience,
-    /// Whether what no queue takes is a fault that ends the session. A next step has to lie somewhere; a receipt is for whoever has bound a queue, and no queue
-    /// of somebody else's may stop what this daemon is for.
-    pub(super) mandatory: bool,
+    pub(super) purpose: Purpose,
+}
+
+/// What a publisher stores.
+pub(super) enum Purpose {
+    /// Next steps. One that no queue takes, and whatever goes wrong with the connection, is a fault that ends the session.
+    Steps,
+    /// Receipts. They are for whoever has bound a queue, and no queue of somebody else's, nor their connection, may stop what this daemon is for: it belongs to the
+    /// publisher, which opens another one if it is lost.
+    Receipts(Box<ReceiptsLine>),
+}
+
+/// The connection for receipts, and how it is opened again.
+pub(super) struct ReceiptsLine {
+    connection: Connection,
+    address: Address,
+    tell_blocked: watch::Sender<bool>,
+    ended: Ended,
+}
+
+impl ReceiptsLine {
+    /// Opens the connection; gives the channel for the publisher as well.
+    pub(super) async fn open(
+        address: Address,
+        tell_blocked: watch::Sender<bool>,
+        ended: Ended,
+    ) -> Result<(Self, Channel), BrokerError> {
+        let connection = address.connect("roomcast receipts").await?;
+        // Its loss is no fault of the session.
+        watch_blocked(&connection, tell_blocked.clone(), ended.clone(), false);
+        let channel = declare::confirming(&connection, &address.shown()?).await?;
+        Ok((Self { connection, address, tell_blocked, ended }, channel))
+    }
+
+    async fn reopened(&self) -> Result<(Self, Channel), BrokerError> {
+        Self::open(self.address.clone(), self.tell_blocked.clone(), self.ended.clone()).await
+    }
 }
 
 impl Publisher {
     /// Starts to store what is sent there.
-    pub(super) fn start(self) -> mpsc::Sender<Order> {
+    pub(super) fn start(self) -> (mpsc::Sender<Order>, JoinHandle<()>) {
         let (orders, waiting) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(self.run(waiting));
-        orders
+        (orders, tokio::spawn(self.run(waiting)))
     }
 
-    /// Stores steps until nobody can send any more, or the session ends.
-    async fn run(self, mut orders: mpsc::Receiver<Order>) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while orders.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            let outcome = self.store(&batch).await;
+    /// Stores steps until the session ends.
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let (mut batch, ended) = (Vec::with_capacity(BATCH_MAX), self.patience.ended.clone());
+        loop {
+            let received = tokio::select! {
+                received = orders.recv_many(&mut batch, BATCH_MAX) => received,
+                () = ended.wait() => 0,
+            };
+            if received == 0 {
+                break;
+            }
+            let outcome = self.stored(&batch).await;
             if let Err(cause) = &outcome {
                 self.patience.ended.end(cause.clone());
             }
@@ -70,13 +118,60 @@ impl Publisher {
                 let _ = order.stored.send(stored);
             }
             if outcome.is_err() {
-                return;
+                break;
+            }
+        }
+        if let Purpose::Receipts(line) = &self.purpose {
+            // Whoever waits for this has a limit of his own; a connection that is gone answers no goodbye.
+            let _ = line.connection.close(200, "goodbye".into()).await;
+        }
+    }
+
+    /// Publishes a batch, and waits for all of it; receipts once more if their connection was lost, as it is not known which of them were taken. Says which
+    /// places were not stored.
+    async fn stored(&mut self, batch: &[Order]) -> Result<HashSet<usize>, String> {
+        let began = Instant::now();
+        loop {
+            match self.store(batch).await {
+                Err(cause) if !self.is_mandatory() && !self.patience.ended.has_ended() => {
+                    tracing::warn!(cause, "the connection for delivery receipts was lost; it is opened again");
+                    if !self.reopened(began).await {
+                        return Ok((0..batch.len()).collect());
+                    }
+                }
+                outcome => return outcome,
             }
         }
     }
 
+    /// Opens the connection for receipts again; whether that came about before the session's end, and before a confirm would be too late.
+    async fn reopened(&mut self, began: Instant) -> bool {
+        let Purpose::Receipts(line) = &self.purpose else { return false };
+        let patience = &self.patience;
+        let opening = async {
+            loop {
+                if let Ok(opened) = line.reopened().await {
+                    return opened;
+                }
+                tokio::time::sleep(REOPEN_AFTER).await;
+            }
+        };
+        tokio::select! {
+            (line, channel) = opening => {
+                (self.purpose, self.channel) = (Purpose::Receipts(Box::new(line)), channel);
+                true
+            }
+            () = patience.ended.wait() => false,
+            () = tokio::time::sleep_until(began + patience.confirm_timeout) => false,
+        }
+    }
+
+    const fn is_mandatory(&self) -> bool {
+        matches!(self.purpose, Purpose::Steps)
+    }
+
     fn refused(&self) -> NotStored {
-        if !self.mandatory {
+        if !self.is_mandatory() {
             return NotStored::Refused("it is full, or did not answer in time".to_owned());
         }
         let why = "the broker refused it, or no queue took it".to_owned();
@@ -97,7 +192,7 @@ impl Publisher {
         let confirmations = match self.patience.in_time(published).await {
             Ok(confirmations) => confirmations.map_err(|error| super::error::words(&error))?,
             // Which of them were taken is not known.
-            Err(Late::Confirm(_)) if !self.mandatory => return Ok((0..batch.len()).collect()),
+            Err(Late::Confirm(_)) if !self.is_mandatory() => return Ok((0..batch.len()).collect()),
             Err(Late::Confirm(cause) | Late::Session(cause)) => return Err(cause),
         };
         let mut refused = HashSet::new();
@@ -121,7 +216,7 @@ impl Publisher {
 
     async fn publish(&self, step: &NextStep, id: &str) -> Result<PublisherConfirm, lapin::Error> {
         let (exchange, key, headers, published) = self.address(step, self.clock.now());
-        let options = BasicPublishOptions { mandatory: self.mandatory, ..BasicPublishOptions::default() };
+        let options = BasicPublishOptions { mandatory: self.is_mandatory(), ..BasicPublishOptions::default() };
         self.channel
             .basic_publish(
                 properties::short(&exchange),

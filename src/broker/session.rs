@@ -18,10 +18,13 @@ use futures_util::{
 use lapin::{
     Channel, Connection, Event as ConnectionEvent,
     message::Delivery as AmqpDelivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions},
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,7 +34,7 @@ use super::{
     error::{while_connecting, while_declaring},
     patience::Patience,
     properties,
-    publisher::{Order, Publisher},
+    publisher::{Order, Publisher, Purpose, ReceiptsLine},
     topology::Topology,
 };
 use crate::{
@@ -145,7 +148,7 @@ impl Session {
         }
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
-        let Publishing { steps, receipts, blocked, connections } = publishing;
+        let Publishing { steps, receipts, blocked, connection: publishing, storing_receipts } = publishing;
         let outbox = Arc::new(BrokerOutbox {
             session: id,
             steps,
@@ -154,7 +157,7 @@ impl Session {
             ended: ended.clone(),
             acked: AtomicBool::new(false),
         });
-        let connections = Connections { consuming, publishing: connections, ended: ended.clone() };
+        let connections = Connections { consuming, publishing, storing_receipts, ended: ended.clone() };
         Ok(Self { intake, outbox, ended, blocked, connections })
     }
 }
@@ -162,7 +165,9 @@ impl Session {
 /// The connections of one session.
 pub struct Connections {
     consuming: Connection,
-    publishing: Vec<Connection>,
+    publishing: Connection,
+    /// It closes the connection for receipts when the session ends.
+    storing_receipts: Option<JoinHandle<()>>,
     ended: Ended,
 }
 
@@ -170,10 +175,15 @@ impl Connections {
     /// Closes them, which ends the session if it has not ended. What was not acked comes back to the next.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
-        let all = self.publishing.iter().chain([&self.consuming]);
+        let all = [&self.publishing, &self.consuming];
         let closing = join_all(all.map(|connection| connection.close(200, "goodbye".into())));
+        let receipts = async {
+            if let Some(storing) = self.storing_receipts {
+                let _ = storing.await;
+            }
+        };
         // A broker that is gone answers no goodbye.
-        let _ = tokio::time::timeout(GOODBYE_MAX, closing).await;
+        let _ = tokio::time::timeout(GOODBYE_MAX, async { tokio::join!(closing, receipts) }).await;
     }
 }
 
@@ -302,11 +312,12 @@ struct Publishing {
     /// Nothing, if nobody is told anything.
     receipts: Option<mpsc::Sender<Order>>,
     blocked: watch::Receiver<bool>,
-    connections: Vec<Connection>,
+    connection: Connection,
+    storing_receipts: Option<JoinHandle<()>>,
 }
 
 impl Publishing {
-    /// Connections beside the one that consumes, so that a broker that blocks publishers still takes acks. Receipts have one of their own: the broker stops
+    /// A connection beside the one that consumes, so that a broker that blocks publishers still takes acks. Receipts have one of their own: the broker stops
     /// reading from whoever has sent a few hundred messages to a queue that does not answer, and no next step may wait for a queue of somebody else's.
     async fn open(
         settings: &Settings,
@@ -318,34 +329,24 @@ impl Publishing {
         let (tell, blocked) = watch::channel(false);
         let patience =
             Patience { confirm_timeout: settings.confirm_timeout, blocked: blocked.clone(), ended: ended.clone() };
-        let publisher = async |name: &str, mandatory: bool| {
-            let connection = settings.address.connect(name).await?;
-            watch_blocked(&connection, tell.clone(), ended.clone());
-            let publisher = Publisher {
-                channel: confirming(&connection, at).await?,
-                topology: Arc::clone(topology),
-                clock: clock.clone(),
-                patience: patience.clone(),
-                mandatory,
-            };
-            Ok::<_, BrokerError>((connection, publisher.start()))
+        let publisher = |channel, purpose| Publisher {
+            channel,
+            topology: Arc::clone(topology),
+            clock: clock.clone(),
+            patience: patience.clone(),
+            purpose,
         };
-        let (connection, steps) = publisher("roomcast publishing", true).await?;
-        let (mut connections, mut receipts) = (vec![connection], None);
+        let connection = settings.address.connect("roomcast publishing").await?;
+        watch_blocked(&connection, tell.clone(), ended.clone(), true);
+        let (steps, _) = publisher(declare::confirming(&connection, at).await?, Purpose::Steps).start();
+        let (mut receipts, mut storing_receipts) = (None, None);
         if topology.has_receipts() {
-            let (connection, orders) = publisher("roomcast receipts", false).await?;
-            connections.push(connection);
-            receipts = Some(orders);
+            let (line, channel) = ReceiptsLine::open(settings.address.clone(), tell, ended.clone()).await?;
+            let (orders, storing) = publisher(channel, Purpose::Receipts(Box::new(line))).start();
+            (receipts, storing_receipts) = (Some(orders), Some(storing));
         }
-        Ok(Self { steps, receipts, blocked, connections })
+        Ok(Self { steps, receipts, blocked, connection, storing_receipts })
     }
-}
-
-/// A channel on which the broker confirms what is published.
-async fn confirming(connection: &Connection, at: &str) -> Result<Channel, BrokerError> {
-    let channel = declare::open(connection, at).await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| while_connecting(at, &error))?;
-    Ok(channel)
 }
 
 async fn consume(channel: &Channel, queue: &str, prefetch: u16, at: &str) -> Result<lapin::Consumer, BrokerError> {
@@ -377,11 +378,12 @@ fn message(delivery: AmqpDelivery, source: Source, ack_tag: AckTag) -> Message {
     Message { ack_tag, redelivered: delivery.redelivered, carried }
 }
 
-/// Follows whether the broker blocks publishers, and ends the session with the connection. A connection is told so when it publishes, so what one of
-/// them hears goes for all: the alarm is the whole broker's.
-fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: Ended) {
+/// Follows whether the broker blocks publishers, and ends the session with the connection if that is `vital`. A connection is told so when it publishes, so
+/// what one of them hears goes for all: the alarm is the whole broker's.
+pub(super) fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: Ended, vital: bool) {
     let mut events = connection.events_listener().boxed();
     tokio::spawn(async move {
+        let mut told = false;
         loop {
             let event = tokio::select! {
                 () = ended.wait() => return,
@@ -390,13 +392,16 @@ fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: Ende
             let blocked = match event {
                 Some(ConnectionEvent::ConnectionBlocked(_)) => true,
                 Some(ConnectionEvent::ConnectionUnblocked) => false,
-                Some(ConnectionEvent::Error(error)) => {
+                Some(ConnectionEvent::Error(error)) if vital => {
                     ended.end(super::error::words(&error));
                     return;
                 }
+                // It will not hear the end of an alarm that it was told of.
+                Some(ConnectionEvent::Error(_)) | None if told => false,
+                Some(ConnectionEvent::Error(_)) | None => return,
                 Some(_) => continue,
-                None => return,
             };
+            told = blocked;
             tell.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
         }
     });

@@ -189,3 +189,24 @@ async fn a_queue_for_receipts_that_stands_still_delays_acks_and_keeps_nothing_el
     let events = format!("{}.publish", home.prefix);
     until("everything was acked", LATER, || async { broker.messages(&events) == 0 }).await;
 }
+
+#[tokio::test]
+async fn a_lost_connection_for_receipts_ends_no_session_and_every_receipt_comes() {
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(&broker, &emulator.url(), UNLIMITED);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let receipts = Receipts::bound(&broker.url(), &home.prefix, "#").await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for round in 1..=3 {
+        let listed = broker.ctl(&["list_connections", "--quiet", "pid", "client_properties"]);
+        let line = listed.lines().find(|line| line.contains("roomcast receipts")).expect("it is open");
+        broker.ctl(&["close_connection", line.split('\t').next().unwrap(), "a test"]);
+        let name = format!("event-{round}");
+        publisher.try_publish_all("ops", &[(name.clone(), json!({"message": name}))]).await.unwrap();
+        until("its receipt comes", LATER, || async { !receipts.of(&name).is_empty() }).await;
+    }
+    assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "{}", home.log());
+    assert_eq!(daemon.metric("roomcast_receipts_refused_total").await, Some(0.0));
+    assert!(daemon.terminate().success());
+}
