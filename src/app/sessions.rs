@@ -14,7 +14,7 @@ use super::{
     queues::{self, Watch},
 };
 use crate::{
-    broker::{BrokerError, Connections, Ended, Session, Settings, Topology},
+    broker::{BrokerError, Ended, Session, Settings, Topology},
     config::Config,
     domain::Moment,
     pipeline::{Parts, Pipeline},
@@ -157,14 +157,11 @@ async fn serve(
     };
     leave.cancel();
     blocked.abort();
-    let closing = if ended.has_ended() && !stop.is_cancelled() {
+    if ended.has_ended() && !stop.is_cancelled() {
         standing.lose(&ended.cause());
-        // At once, so that the broker has what comes back when the next session asks for it.
-        Closing::Begun(tokio::spawn(connections.close()))
     } else {
         standing.leave();
-        Closing::Last(Box::new(connections))
-    };
+    }
     if !finished {
         tokio::select! {
             () = &mut work => (),
@@ -180,18 +177,8 @@ async fn serve(
         _ = &mut recording => (),
         () = too_late => tracing::warn!("what was settled last could not be recorded in time; it comes back"),
     }
-    match closing {
-        Closing::Begun(closing) => drop(closing.await),
-        Closing::Last(connections) => connections.close().await,
-    }
-}
-
-/// When the connections of a session are closed.
-enum Closing {
-    /// While it is waited for what is in the air: nothing can be acked any more.
-    Begun(JoinHandle<()>),
-    /// When everything that was settled is acked.
-    Last(Box<Connections>),
+    // Last of all, as they hold the lock that keeps another daemon from what is in the air.
+    connections.close().await;
 }
 
 fn pipeline(

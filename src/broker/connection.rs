@@ -25,7 +25,7 @@ pub struct Address {
     pub url: SecretString,
     /// Certificates to trust besides the system's, as PEM.
     pub ca_file: Option<PathBuf>,
-    /// A peer that is silent for so long is dead; 2 s at least, as AMQP counts in whole seconds.
+    /// A peer that is silent for so long is dead; 3 s at least, as AMQP counts in whole seconds.
     pub heartbeat: Duration,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
@@ -57,8 +57,8 @@ impl Address {
 
     fn uri(&self) -> Result<AMQPUri, BrokerError> {
         let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(|_| BrokerError::Address)?;
-        // Both sides give each other up after twice what is agreed on.
-        let seconds = u16::try_from(self.heartbeat.as_secs() / 2).unwrap_or(u16::MAX).max(1);
+        // lapin gives a peer up after twice what is agreed on, and looks at it twice in that time.
+        let seconds = u16::try_from(self.heartbeat.as_secs() * 2 / 5).unwrap_or(u16::MAX).max(1);
         uri.query.heartbeat.get_or_insert(seconds);
         Ok(uri)
     }

@@ -99,7 +99,7 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
     let log = home.log();
     assert_eq!(log.matches("WARN no session with the broker").count(), 1, "{log}");
     // Of what is in the air it has to be known whether it arrived; everything else comes back by itself.
-    until("there is a session again", DEADLINE + Duration::from_secs(3), || async {
+    until("there is a session again", DEADLINE + Duration::from_secs(5), || async {
         sessions(&daemon).await == Some(2.0) && is_ready(&daemon).await
     })
     .await;
@@ -150,7 +150,8 @@ async fn a_daemon_is_not_ready_within_a_heartbeat_of_a_broker_that_falls_silent(
     let home = Home::new(&broker, &emulator.url(), "").with("[broker]\n", "[broker]\nheartbeat = \"3s\"\n");
     let daemon = home.start().await;
     broker.fall_silent(true);
-    until("it is not ready", HEARTBEAT, || async { !is_ready(&daemon).await }).await;
+    // A moment more, as it takes a moment to ask.
+    until("it is not ready", HEARTBEAT + Duration::from_secs(1), || async { !is_ready(&daemon).await }).await;
     broker.fall_silent(false);
     until("it is ready again", LATER, || async { is_ready(&daemon).await }).await;
     assert!(daemon.terminate().success());
