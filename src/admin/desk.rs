@@ -31,6 +31,8 @@ const PAGE: usize = 100;
 const PAGE_MAX: usize = 1000;
 /// SMN's limit for a remark; ours for a name, in bytes.
 const NAME_BYTES_MAX: usize = 128;
+/// The platforms' own have less than a hundred bytes.
+const SECRET_BYTES_MAX: usize = 1024;
 
 /// A subscription with its webhook has fewer bytes than this as JSON, unless it has a very long filter.
 const SEALED_BYTES: usize = 64 * 1024;
@@ -207,6 +209,21 @@ pub fn check(request: AddRequest) -> Result<(), Refusal> {
     checked(request).map(|_| ())
 }
 
+/// Whether webhook and signing secret are short enough to be any robot's. The command line asks
+/// before it sends them to a daemon, which takes no large request: so that the answer is the same
+/// with a daemon and without.
+pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Result<(), Refusal> {
+    if let Some(endpoint) = endpoint {
+        platforms::check_endpoint_length(endpoint.expose()).map_err(invalid)?;
+    }
+    match secret.map(|secret| secret.expose().len()) {
+        Some(bytes) if bytes > SECRET_BYTES_MAX => Err(Refusal::Invalid(format!(
+            "the signing secret has {bytes} bytes, and no robot's has more than {SECRET_BYTES_MAX}: copy it from the robot's settings"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// What is to be added, checked, with the endpoint normalised.
 fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
     let topic: TopicName = request.topic.parse().map_err(invalid)?;
@@ -297,6 +314,7 @@ fn check_name(name: Option<&str>) -> Result<(), Refusal> {
 }
 
 fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), Refusal> {
+    check_lengths(None, secret)?;
     if platform == Platform::WeCom && secret.is_some_and(|secret| !secret.expose().is_empty()) {
         return Err(Refusal::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
     }

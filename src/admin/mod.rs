@@ -55,7 +55,7 @@ mod templates;
 pub mod wire;
 
 pub use admission::ConnectionLimits;
-pub use desk::{Desk, check};
+pub use desk::{Desk, check, check_lengths};
 pub use explain::Explainer;
 pub use letters::{Letters, LettersSettings};
 pub use problem::Refusal;

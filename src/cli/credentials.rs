@@ -10,9 +10,12 @@ use std::{
 
 use serde_json::Value;
 
-use super::{args, exit::Failure};
+use super::{access::failure, args, exit::Failure};
 use crate::{
-    admin::wire::{AddRequest, MentionsWire, UpdateRequest},
+    admin::{
+        self,
+        wire::{AddRequest, MentionsWire, UpdateRequest},
+    },
     domain::Secret,
 };
 
@@ -32,11 +35,13 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
         ));
     }
     let wishes = &add.wishes;
+    let (endpoint, secret) = (Secret::new(endpoint), secret.filter(|secret| !secret.is_empty()).map(Secret::new));
+    admin::check_lengths(Some(&endpoint), secret.as_ref()).map_err(failure)?;
     Ok(AddRequest {
         topic: add.topic.clone(),
         platform: add.platform.clone(),
-        endpoint: Secret::new(endpoint),
-        secret: secret.filter(|secret| !secret.is_empty()).map(Secret::new),
+        endpoint,
+        secret,
         keyword: wishes.keyword.clone(),
         name: wishes.name.clone(),
         mentions: mentions(wishes),
@@ -73,6 +78,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     if update.no_secret {
         request.secret = Some(Secret::new(String::new()));
     }
+    admin::check_lengths(request.endpoint.as_ref(), request.secret.as_ref()).map_err(failure)?;
     let mentions = mentions(wishes);
     if update.no_mentions || mentions.all || !mentions.mobiles.is_empty() || !mentions.users.is_empty() {
         request.mentions = Some(mentions);

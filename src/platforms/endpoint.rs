@@ -9,6 +9,11 @@ use crate::domain::{Endpoint, Platform};
 /// Why a text is no endpoint of the platform. The message never repeats the text: it may hold a credential.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointMistake {
+    /// It is longer than any robot's.
+    #[error(
+        "the webhook has {0} bytes, and no robot's has more than {ENDPOINT_BYTES_MAX}: copy it from the robot's settings, it begins with https://"
+    )]
+    TooLong(usize),
     /// It is no URL.
     #[error("the webhook is not a URL: copy it from the robot's settings, it begins with https://")]
     NotUrl,
@@ -48,6 +53,9 @@ pub enum EndpointMistake {
     Parameter(&'static str),
 }
 
+/// A host, a path and a token of at most 256 characters have far less.
+const ENDPOINT_BYTES_MAX: usize = 2048;
+
 const DINGTALK_HOSTS: [&str; 2] = ["oapi.dingtalk.com", "oapi.dingtalk.io"];
 const LARK_HOSTS: [&str; 3] = ["open.feishu.cn", "open.larksuite.com", "open.larkoffice.com"];
 const WECOM_HOSTS: [&str; 1] = ["qyapi.weixin.qq.com"];
@@ -60,9 +68,18 @@ const fn hosts(platform: Platform) -> &'static [&'static str] {
     }
 }
 
+/// Whether a text is short enough for a webhook of whatever platform.
+pub fn check_endpoint_length(text: &str) -> Result<(), EndpointMistake> {
+    match text.trim().len() {
+        bytes if bytes > ENDPOINT_BYTES_MAX => Err(EndpointMistake::TooLong(bytes)),
+        _ => Ok(()),
+    }
+}
+
 /// Checks a webhook URL against its platform and brings it into its one normal form, so that one robot is one robot however its URL was
 /// copied.
 pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {
+    check_endpoint_length(text)?;
     let url = Url::parse(text.trim()).map_err(|_| EndpointMistake::NotUrl)?;
     let endpoint = normal_form(platform, &url);
     // The parsed copy is wiped.
@@ -242,6 +259,8 @@ mod tests {
         ] {
             assert_eq!(check(platform, text), Err(mistake), "{text}");
         }
+        let long = format!("{}12345678", "https://oapi.dingtalk.com/robot/send?access_token=".repeat(50));
+        assert_eq!(check(ding, &long), Err(M::TooLong(50 * 50 + 8)));
         for (platform, text) in [
             (ding, "https://oapi.dingtalk.com/robot/sendBySession?session=12345678"),
             (Platform::Lark, "https://open.feishu.cn/open-apis/bot/hook/12345678"),

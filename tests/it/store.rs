@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     broker,
-    daemon::{Daemon, Home, endpoint},
+    daemon::{Daemon, Home, call, endpoint},
     emulator::Emulator,
     publisher::Publisher,
     until,
@@ -363,4 +363,32 @@ async fn a_daemon_that_dies_leaves_no_image_of_its_memory() {
     until("it is dead", SOON, || std::future::ready(daemon.ended().is_some())).await;
     let status = daemon.ended().unwrap();
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
+}
+
+#[tokio::test]
+async fn an_oversized_webhook_has_one_answer_whoever_is_asked() {
+    let home = home_without_broker();
+    let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let refused = |bytes: usize| {
+        let endpoint = format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={}", "x".repeat(bytes - 53));
+        assert_eq!(endpoint.len(), bytes);
+        let answer = format!("the webhook has {bytes} bytes, and no robot's has more than 2048");
+        for arguments in [
+            &["subscription", "add", "--topic", "ops", "--platform", "wecom"][..],
+            &["subscription", "update", &id, "--endpoint-file", "-"],
+        ] {
+            let says = home.fails(arguments, &endpoint, 64);
+            assert!(says.contains(&answer) && !says.contains("xxxx"), "{arguments:?}: {says}");
+        }
+        let secret = format!("https://open.feishu.cn/open-apis/bot/v2/hook/12345678\n{}", "x".repeat(bytes));
+        let says = home.fails(&["subscription", "add", "--topic", "ops", "--platform", "lark"], &secret, 64);
+        assert!(says.contains(&format!("the signing secret has {bytes} bytes")) && !says.contains("xxxx"), "{says}");
+    };
+    let sizes = [3_000, 70_000, 5_000_000];
+    sizes.into_iter().for_each(&refused);
+    let _daemon = start_without_broker(&home).await;
+    sizes.into_iter().for_each(&refused);
+    let wish = json!({"topic": "ops", "platform": "wecom", "endpoint": "x".repeat(3_000)});
+    let (status, answer) = call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &wish).await;
+    assert!(status == 400 && answer.contains("the webhook has 3000 bytes"), "{status} {answer}");
 }
