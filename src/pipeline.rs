@@ -206,7 +206,8 @@ impl Pipeline {
             return self.close(identity, ack_tag);
         }
         let now = parts.clock.now();
-        let known = Known { id: identity.event.clone(), received_at: now, expires_at: None, urgent, platform: None };
+        let (id, redriven) = (identity.event.clone(), identity.generation > 0);
+        let known = Known { id, received_at: now, expires_at: None, redriven, urgent, platform: None };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {

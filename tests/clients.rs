@@ -85,7 +85,14 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (U
     let published =
         Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };
     let now = signed.map_or(Moment::from_unix_millis(0), |(at, _)| at);
-    let known = Known { id: EventId::new("e"), received_at: now, expires_at: None, urgent: false, platform: None };
+    let known = Known {
+        id: EventId::new("e"),
+        received_at: now,
+        expires_at: None,
+        redriven: false,
+        urgent: false,
+        platform: None,
+    };
     let event = Decoder::new(settings, Shelf::default()).decode(published, known).map_err(|refused| refused.1).unwrap();
     let endpoint = match platform {
         Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",

@@ -78,6 +78,7 @@ impl Explainer {
             id: EventId::from_bytes(EventId::random_bytes()),
             received_at: self.clock.now(),
             expires_at: None,
+            redriven: false,
             urgent: request.urgent,
             platform: None,
         };

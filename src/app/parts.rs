@@ -164,6 +164,7 @@ pub fn decoder(config: &Config, templates: Shelf) -> Decoder {
         time_to_live: config.event.time_to_live,
         time_to_live_max: config.event.time_to_live_max,
         not_before_max: config.event.not_before_max,
+        timestamp_age_max: config.event.timestamp_age_max,
     };
     Decoder::new(settings, templates)
 }

@@ -14,7 +14,7 @@ use super::{
     properties::{self, short},
     topology::Topology,
 };
-use crate::domain::{EventId, Headers, TopicName};
+use crate::domain::{EventId, Headers, Moment, TopicName};
 
 /// One event, and how to publish it.
 pub struct Outgoing<'a> {
@@ -28,6 +28,8 @@ pub struct Outgoing<'a> {
     pub headers: &'a Headers,
     /// Whether it overtakes others.
     pub urgent: bool,
+    /// When it is published: its time to live counts from then.
+    pub at: Moment,
 }
 
 /// Publishes one event and waits until the broker has it, at most for `confirm_timeout`. Whether it has it is not known then.
@@ -47,6 +49,7 @@ pub async fn publish(
         .with_delivery_mode(2)
         .with_content_type(short("application/json"))
         .with_message_id(short(event.id.as_str()))
+        .with_timestamp(event.at.unix_seconds())
         .with_headers(properties::table(event.headers));
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let publishing = async {

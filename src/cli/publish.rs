@@ -9,6 +9,7 @@ use super::{args, credentials::read_file, exit::Failure, screen::print, template
 use crate::{
     app,
     broker::{self, BrokerError, Outgoing, Topology},
+    clock::Clock,
     config::Config,
     domain::{self, EventId, HeaderValue, Headers, NOT_BEFORE, RECEIPT, TopicName},
 };
@@ -22,8 +23,8 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
     let body = body(&publish.said)?;
     let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));
-    let event =
-        Outgoing { topic: &topic, id: &id, body: body.as_bytes(), headers: &headers, urgent: publish.said.urgent };
+    let (urgent, at) = (publish.said.urgent, Clock::System.now());
+    let event = Outgoing { topic: &topic, id: &id, body: body.as_bytes(), headers: &headers, urgent, at };
     broker::publish(&app::address(config), &topology, &event, config.broker.confirm_timeout)
         .await
         .map_err(|error| failure(&error, &id))?;

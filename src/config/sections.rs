@@ -112,6 +112,8 @@ pub struct EventSection {
     pub time_to_live_max: Duration,
     /// How far ahead the time may be before which an event must not be sent.
     pub not_before_max: Duration,
+    /// How far the publisher's timestamp may be behind, to count as when the life began.
+    pub timestamp_age_max: Duration,
 }
 
 /// What is told about the ends of deliveries.
@@ -270,6 +272,7 @@ impl Config {
                 time_to_live: r.one("event", "time_to_live", seconds(24 * HOUR), some_duration),
                 time_to_live_max: r.one("event", "time_to_live_max", seconds(7 * 24 * HOUR), some_duration),
                 not_before_max: r.one("event", "not_before_max", seconds(7 * 24 * HOUR), some_duration),
+                timestamp_age_max: r.one("event", "timestamp_age_max", seconds(12 * HOUR), duration),
             },
             outcome: OutcomeSection { receipts: r.one("outcome", "receipts", Receipts::Off, one_of(&RECEIPTS)) },
             pace: PaceSection::of(r),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{
     attributes::attributes_of,
     cloudevent::{CloudEvent, Data, unwrap},
+    lifetime::alive_since,
     not_before::not_before,
     structure::read_structure,
     templates::{Shelf, Tags, Unwritten},
@@ -29,6 +30,8 @@ pub struct Settings {
     pub time_to_live_max: Duration,
     /// How far ahead the time may be before which an event must not be sent.
     pub not_before_max: Duration,
+    /// How far the publisher's timestamp may be behind, to count as when the life began.
+    pub timestamp_age_max: Duration,
 }
 
 /// What is known of an event from the message around its body.
@@ -40,6 +43,8 @@ pub struct Known {
     pub received_at: Moment,
     /// When it expires, if that was decided earlier.
     pub expires_at: Option<Moment>,
+    /// Whether it was redriven: then its life begins anew, whenever it was published.
+    pub redriven: bool,
     /// Whether it came through the urgent exchange.
     pub urgent: bool,
     /// For which platform it is read, if for one alone: then its template says nothing for the others, and cannot fail there.
@@ -91,10 +96,15 @@ impl Decoder {
         match guarded(|| self.content(&published, known.platform)) {
             Ok((topic, content, asked)) => {
                 let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
-                let received_at = match known.expires_at {
-                    Some(_) => known.received_at,
+                let (received_at, expires_at) = match known.expires_at {
+                    Some(expires_at) => (known.received_at, expires_at),
                     None => match not_before(&published.headers, known.received_at, self.settings.not_before_max) {
-                        Ok(at) => at.map_or(known.received_at, |at| at.max(known.received_at)),
+                        Ok(not_before) => {
+                            let timestamp = published.timestamp.filter(|_| !known.redriven);
+                            let since = alive_since(timestamp, known.received_at, self.settings.timestamp_age_max);
+                            let later = |than: Moment| not_before.map_or(than, |at| at.max(than));
+                            (later(known.received_at), later(since).after(life))
+                        }
                         Err(mistake) => return Err(Box::new((published, mistake))),
                     },
                 };
@@ -104,7 +114,7 @@ impl Decoder {
                     content,
                     urgent: is_urgent(&published, known.urgent),
                     received_at,
-                    expires_at: known.expires_at.unwrap_or_else(|| received_at.after(life)),
+                    expires_at,
                     published,
                 })
             }
@@ -222,7 +232,7 @@ fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Res
 mod tests {
     use super::*;
     use crate::{
-        domain::{Engine, Format, Piece, Template},
+        domain::{Engine, Format, HeaderValue, NOT_BEFORE, Piece, Template},
         fanout::Templates,
     };
 
@@ -230,12 +240,13 @@ mod tests {
         decode_for(None, topic, body)
     }
 
-    fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
+    fn decoder() -> Decoder {
         let settings = Settings {
             size_max: 1000,
             time_to_live: Duration::from_secs(60),
             time_to_live_max: Duration::from_secs(600),
             not_before_max: Duration::from_secs(3600),
+            timestamp_age_max: Duration::from_secs(300),
         };
         let text = |name: &str, audience, engine, text: &str| Template {
             name: name.parse().unwrap(),
@@ -249,16 +260,23 @@ mod tests {
             text("down", Audience::Everybody, Engine::Tags, "{host} is down"),
             text("down", Audience::On(Platform::Lark), Engine::Jinja, "# {{ host }}\n{{ why }}"),
         ];
-        let decoder = Decoder::new(settings, Shelf::new(Templates::kept(kept)));
-        let published = Published { routing_key: topic.into(), body: body.as_bytes().to_vec(), ..Published::default() };
-        let known = Known {
+        Decoder::new(settings, Shelf::new(Templates::kept(kept)))
+    }
+
+    fn known() -> Known {
+        Known {
             id: EventId::new("e1"),
             received_at: Moment::from_unix_millis(1_000_000),
             expires_at: None,
+            redriven: false,
             urgent: false,
-            platform,
-        };
-        decoder.decode(published, known).map_err(|refused| refused.1)
+            platform: None,
+        }
+    }
+
+    fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
+        let published = Published { routing_key: topic.into(), body: body.as_bytes().to_vec(), ..Published::default() };
+        decoder().decode(published, Known { platform, ..known() }).map_err(|refused| refused.1)
     }
 
     fn decode(body: &str) -> Result<Event, Undecodable> {
@@ -328,6 +346,25 @@ mod tests {
         assert_eq!(said(&event, Platform::Lark), ("d".to_owned(), None));
         // Tags that nobody asked for are not even read.
         assert!(decode(r#"{"message":"m","tags":7}"#).is_ok());
+    }
+
+    #[test]
+    fn a_life_begins_when_the_event_was_published_or_may_be_sent_and_anew_when_it_is_redriven() {
+        let received_at = Moment::from_unix_millis(1_000_000_000);
+        let left = |timestamp, not_before: Option<i64>, redriven| {
+            let headers = not_before.map(|at| (NOT_BEFORE.to_owned(), HeaderValue::Int(at))).into_iter().collect();
+            let body = br#"{"message":"m","time_to_live":2}"#.to_vec();
+            let published = Published { routing_key: "t".into(), body, headers, timestamp, ..Published::default() };
+            let event = decoder().decode(published, Known { received_at, redriven, ..known() }).unwrap();
+            let signed = |at: Moment| i64::try_from(at.unix_millis()).unwrap() - 1_000_000_000;
+            (signed(event.received_at), signed(event.expires_at))
+        };
+        assert_eq!(left(None, None, false), (0, 2_000));
+        assert_eq!(left(Some(999_992), None, false), (0, -5_000), "published eight seconds ago");
+        assert_eq!(left(Some(999_992), None, true), (0, 2_000));
+        assert_eq!(left(Some(999_992), Some(1_000_060), false), (60_000, 62_000));
+        assert_eq!(left(Some(999_992), Some(999_996), false), (0, -2_000));
+        assert_eq!(left(None, Some(999_996), false), (0, 2_000));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod attributes;
 mod cloudevent;
 mod decode;
+mod lifetime;
 mod not_before;
 mod policy;
 mod structure;

@@ -34,6 +34,7 @@ impl Pipeline {
             id: travelling.event.clone(),
             received_at: travelling.received_at.unwrap_or_else(|| parts.clock.now()),
             expires_at: travelling.expires_at,
+            redriven: travelling.generation > 0,
             urgent: travelling.urgent,
             platform: Some(travelling.platform),
         };

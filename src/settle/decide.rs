@@ -95,12 +95,15 @@ pub const fn counts_as_attempt(verdict: Verdict) -> bool {
 }
 
 fn expired(at: Moment, delivery: &Delivery) -> Settlement {
-    let late = at.since(delivery.event.expires_at).as_secs();
-    Settlement::Dead {
-        reason: DeadReason::Expired,
-        code: "time_to_live".to_owned(),
-        detail: format!("it could leave {late} s after its time to live ends at the earliest"),
-    }
+    let event = &delivery.event;
+    let late = at.since(event.expires_at).as_secs();
+    let detail = if event.expires_at < event.received_at {
+        let ago = event.received_at.since(event.expires_at).as_secs();
+        format!("it was received {ago} s after its time to live had ended, which counts from its publisher's timestamp")
+    } else {
+        format!("it could leave {late} s after its time to live ends at the earliest")
+    };
+    Settlement::Dead { reason: DeadReason::Expired, code: "time_to_live".to_owned(), detail }
 }
 
 #[cfg(test)]

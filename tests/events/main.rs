@@ -23,8 +23,13 @@ use serde_json::Value;
 
 fn decoder() -> Decoder {
     let minute = Duration::from_secs(60);
-    let settings =
-        Settings { size_max: 1024 * 1024, time_to_live: minute, time_to_live_max: minute, not_before_max: minute };
+    let settings = Settings {
+        size_max: 1024 * 1024,
+        time_to_live: minute,
+        time_to_live_max: minute,
+        not_before_max: minute,
+        timestamp_age_max: minute,
+    };
     Decoder::new(settings, Shelf::default())
 }
 
@@ -33,6 +38,7 @@ fn known() -> Known {
         id: EventId::new("e"),
         received_at: Moment::from_unix_millis(0),
         expires_at: None,
+        redriven: false,
         urgent: false,
         platform: None,
     }

@@ -196,3 +196,40 @@ fn quiet_hours_are_shown_exported_imported_changed_and_taken_away() {
     home.ok(&["subscription", "import", "--format", "csv"], csv);
     assert!(home.ok(&["subscription", "list", "--topic", "db", "--json"], "").contains("22:00-07:00 UTC"));
 }
+
+#[tokio::test]
+async fn a_life_counts_from_when_the_event_was_published_and_a_wrong_clock_costs_no_event() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let now = seconds_from_now(0);
+    for (message, timestamp, time_to_live) in [
+        ("published eight seconds ago", now - 8, 2),
+        ("published an hour ago", now - 3600, 7200),
+        ("a day behind", now - 86_400, 60),
+        ("without a clock", 0, 60),
+        ("an hour ahead", now + 3600, 60),
+        ("in milliseconds", now * 1000, 60),
+    ] {
+        let properties = BasicProperties::default().with_message_id(message.into()).with_timestamp(timestamp);
+        let body = json!({"message": message, "time_to_live": time_to_live}).to_string();
+        publisher.publish_bytes("ops", body.as_bytes(), properties).await;
+    }
+    until("all others arrive", SOON, || async { emulator.count("accepted").await == 5 }).await;
+    until("what came too late is given up", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    assert_eq!(taken_at(&emulator, "published eight seconds ago").await, None);
+    let letter: Value = serde_json::from_str(&home.ok(&["dead", "list", "--json"], "")).unwrap();
+    assert_eq!((&letter["reason"], &letter["code"]), (&json!("expired"), &json!("time_to_live")), "{letter}");
+    assert!(letter["detail"].as_str().unwrap().contains("its publisher's timestamp"), "{letter}");
+    // Redriven it lives anew.
+    home.ok(&["dead", "redrive", "--reason", "expired"], "");
+    until("it arrives", SOON, || async { taken_at(&emulator, "published eight seconds ago").await.is_some() }).await;
+
+    assert!(daemon.terminate().success());
+    home.ok(&["publish", "--topic", "ops", "from the command line"], "");
+    let message = publisher.get("publish").await.unwrap();
+    let timestamp = message.delivery.properties.timestamp().unwrap();
+    assert!((now..=seconds_from_now(0)).contains(&timestamp), "{timestamp}");
+}

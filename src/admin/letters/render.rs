@@ -27,6 +27,7 @@ pub fn render(
         id: EventId::new(&letter.event),
         received_at: now,
         expires_at: None,
+        redriven: true,
         urgent: letter.urgent,
         platform: Some(platform),
     };

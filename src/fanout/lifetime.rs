@@ -1,0 +1,54 @@
+//! From when on the life of an event counts: from its publisher's timestamp, as far as its clock
+//! can be believed.
+
+use std::time::Duration;
+
+use crate::domain::Moment;
+
+/// An AMQP timestamp says no more than the second. It counts as the end of that second, so that the
+/// rounding shortens no life.
+const PRECISION: Duration = Duration::from_secs(1);
+
+/// When an event's life began that was received at `received_at`. Its publisher's `timestamp`
+/// counts, in seconds since 1970, unless it is later, or earlier by more than `age_max`: then the
+/// publisher's clock is wrong, and a wrong clock must cost no alert.
+pub(super) fn alive_since(timestamp: Option<u64>, received_at: Moment, age_max: Duration) -> Moment {
+    let Some(seconds) = timestamp else { return received_at };
+    let published = Moment::from_unix_millis(seconds.saturating_mul(1000));
+    if received_at.since(published) > age_max {
+        return received_at;
+    }
+    published.after(PRECISION).min(received_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_counts_unless_its_clock_is_wrong() {
+        const NOW: u64 = 1_700_000_000;
+        let now = Moment::from_unix_millis(NOW * 1000 + 400);
+        let hour = Duration::from_secs(3600);
+        for (timestamp, age_max, alive_for) in [
+            (None, hour, 0),
+            (Some(NOW - 10), hour, 9_400),
+            (Some(NOW - 3599), hour, 3_598_400),
+            // Within the second.
+            (Some(NOW), hour, 0),
+            // Ahead, or in milliseconds.
+            (Some(NOW + 50_000), hour, 0),
+            (Some(NOW * 1000), hour, 0),
+            (Some(u64::MAX), hour, 0),
+            // Too far behind.
+            (Some(NOW - 3600), hour, 0),
+            (Some(NOW - 86_400), hour, 0),
+            (Some(0), hour, 0),
+            // Switched off.
+            (Some(NOW - 10), Duration::ZERO, 0),
+        ] {
+            let since = alive_since(timestamp, now, age_max);
+            assert_eq!(now.since(since), Duration::from_millis(alive_for), "{timestamp:?} {age_max:?}");
+        }
+    }
+}
