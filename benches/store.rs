@@ -24,7 +24,7 @@ use std::{
 use roomcast::{
     crypto::MasterKey,
     domain::{Endpoint, Mentions, Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
-    fanout::Subscriptions,
+    fanout::{Opened, Subscriptions},
     store::{Change, Entry, Ledger, LedgerKey, LedgerMark, LedgerSettings, NewSubscription, Settings, Store},
 };
 
@@ -273,7 +273,7 @@ trait OpenRecipient {
 
 impl OpenRecipient for Store {
     fn open_recipient(&self, recipient: &roomcast::fanout::Recipient) {
-        assert!(Subscriptions::open(self, recipient).unwrap().is_some());
+        assert!(matches!(Subscriptions::open(self, recipient).unwrap(), Opened::Subscription(_)));
     }
 }
 

@@ -6,11 +6,12 @@
 mod dead_events;
 mod faults;
 mod lines;
+mod opening;
 mod receipts;
 mod travelling;
 mod turn;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -20,7 +21,7 @@ use self::turn::Start;
 use crate::{
     broker::{Carried, Message},
     clock::Clock,
-    domain::{Delivery, Event, Moment, Published, Receipts, Settlement, SubscriptionId, words_of_panic},
+    domain::{Delivery, Event, Moment, Platform, Published, Receipts, Settlement, SubscriptionId, words_of_panic},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
@@ -121,18 +122,15 @@ impl Walk {
 impl Pipeline {
     /// Takes messages until there are no more or it is time to leave, then waits until what is in hand is settled.
     pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
-        // Each queue's messages take their places in the lanes in the order in which they came; nobody waits for another queue's.
-        let [urgent, events, deliveries] = std::array::from_fn(|_| self.in_turn());
+        // The messages of each kind take their places in the lanes in the order in which they came;
+        // none waits for those of another kind.
+        let mut workers = HashMap::new();
         while let Some(Some(message)) = self.leave.run_until_cancelled(next()).await {
-            let queue = match message.carried {
-                Carried::Event { urgent: true, .. } => &urgent,
-                Carried::Event { urgent: false, .. } => &events,
-                Carried::Delivery(_) | Carried::Unreadable { .. } => &deliveries,
-            };
+            let worker = workers.entry(Kind::of(&message.carried)).or_insert_with(|| self.in_turn());
             // It is there until this loop ends.
-            let _ = queue.send(message);
+            let _ = worker.send(message);
         }
-        drop((urgent, events, deliveries));
+        drop(workers);
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -297,11 +295,11 @@ impl Pipeline {
     async fn delivery(
         self: Arc<Self>,
         mut delivery: Delivery,
-        recipient: Recipient,
+        mut recipient: Recipient,
         start: Start,
         tally: Arc<Tally>,
     ) -> Result<(), Stuck> {
-        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &recipient, start, &tally)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &mut recipient, start, &tally)).catch_unwind().await;
         let settlement = match outcome {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
@@ -367,6 +365,25 @@ impl Pipeline {
     /// Does something that the next message does not wait for.
     fn beside(self: &Arc<Self>, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
         self.tasks.spawn(Arc::clone(self).watched(job));
+    }
+}
+
+/// Which messages are begun one after the other. A robot is on one platform, so its deliveries keep
+/// their order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Event { urgent: bool },
+    Delivery { platform: Platform, urgent: bool },
+    Unreadable,
+}
+
+impl Kind {
+    fn of(carried: &Carried) -> Self {
+        match carried {
+            Carried::Event { urgent, .. } => Self::Event { urgent: *urgent },
+            Carried::Delivery(one) => Self::Delivery { platform: one.platform, urgent: one.urgent },
+            Carried::Unreadable { .. } => Self::Unreadable,
+        }
     }
 }
 

@@ -81,6 +81,7 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (U
         time_to_live: Duration::from_secs(60),
         time_to_live_max: Duration::from_secs(60),
         not_before_max: Duration::from_secs(60),
+        timestamp_age_max: Duration::from_secs(60),
     };
     let published =
         Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };

@@ -171,7 +171,7 @@ impl Desk {
     /// Changes what the request names and leaves the rest as it is. When it returns, the key of the old version is destroyed.
     pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, Refusal> {
         let id = parse_id(id)?;
-        let platform = self.store.show(id)?.platform;
+        let platform = self.store.platform_of(id)?;
         check_name(request.name.as_deref())?;
         check_secret(platform, request.secret.as_ref())?;
         let endpoint = request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));

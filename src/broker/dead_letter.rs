@@ -141,6 +141,7 @@ impl DeadLetter {
             return Redriven::Event { urgent: self.urgent, headers: envelope::of_redriven_event(generation) };
         };
         let travelling = Travelling {
+            robot: self.robot,
             published: self.published.clone(),
             event: EventId::new(&self.event),
             subscription,

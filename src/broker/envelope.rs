@@ -31,6 +31,7 @@ pub(super) const URGENT: &str = "x-roomcast-urgent";
 /// The headers of a delivery that is due at `until`.
 pub(super) fn of_delivery(delivery: &Delivery, until: Moment) -> Headers {
     let mut headers = identity(delivery);
+    headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
     headers.push((DUE_AT.into(), time(until)));
     headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
     headers.push((EXPIRES_AT.into(), time(delivery.event.expires_at)));
@@ -87,6 +88,7 @@ pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
     }
     headers.extend(part_header(travelling.part));
+    headers.extend(travelling.robot.map(|robot| (ROBOT.into(), HeaderValue::text(robot.to_string()))));
     headers
 }
 
@@ -115,6 +117,7 @@ fn fields(headers: &Headers) -> Result<Travelling, String> {
         event: EventId::new(text(headers, EVENT)?),
         subscription: parsed(headers, SUBSCRIPTION)?,
         platform: parsed(headers, PLATFORM)?,
+        robot: find(headers, ROBOT).map(|_| parsed(headers, ROBOT)).transpose()?,
         attempts: count(headers, ATTEMPTS)?,
         hops: count(headers, HOPS)?,
         generation: count(headers, GENERATION)?,
@@ -265,7 +268,7 @@ mod tests {
         let travelling = read(published, &of_delivery(&delivery, until)).unwrap();
         assert_eq!(travelling.published, delivery.event.published);
         assert_eq!((travelling.attempts, travelling.hops, travelling.generation), (2, 3, 1));
-        assert_eq!(travelling.part, delivery.part);
+        assert_eq!((travelling.part, travelling.robot), (delivery.part, Some(delivery.robot)));
         assert_eq!(travelling.due_at, Some(until));
         assert_eq!(travelling.slot, delivery.slot);
         assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
@@ -283,6 +286,7 @@ mod tests {
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
         assert_eq!((again.received_at, again.expires_at, again.first_attempt_at), (None, None, None));
         assert_eq!((again.subscription, again.part), (delivery.subscription, delivery.part));
+        assert_eq!(again.robot, Some(delivery.robot), "another robot begins with the first part");
     }
 
     #[test]
@@ -294,6 +298,7 @@ mod tests {
             (PLATFORM, HeaderValue::text("slack"), "unknown platform"),
             (ATTEMPTS, HeaderValue::Int(-1), "no count"),
             (DUE_AT, HeaderValue::text("soon"), "x-roomcast-due-at"),
+            (ROBOT, HeaderValue::text("c3po"), "x-roomcast-robot"),
             (PART, HeaderValue::text("4/3"), "x-roomcast-part is no part"),
             (PART, HeaderValue::text("0/3"), "x-roomcast-part is no part"),
         ] {

@@ -52,6 +52,9 @@ pub struct Travelling {
     pub subscription: SubscriptionId,
     /// On which platform.
     pub platform: Platform,
+    /// To which robot it was to go when it was stored; nothing if its message does not say so, as
+    /// those of earlier versions.
+    pub robot: Option<RobotId>,
     /// How many attempts were made.
     pub attempts: u32,
     /// How often it was put into a delay tier.
@@ -75,13 +78,14 @@ pub struct Travelling {
 }
 
 impl Travelling {
-    /// The delivery, once `decode` has read the event. Which robot it is for is known when the subscription is found.
+    /// The delivery, once `decode` has read the event. For which robot it is by now is known when
+    /// the subscription is found.
     pub fn into_delivery<E>(self, decode: impl FnOnce(Published) -> Result<Event, E>) -> Result<Delivery, E> {
         Ok(Delivery {
             event: Arc::new(decode(self.published)?),
             subscription: self.subscription,
             platform: self.platform,
-            robot: RobotId::from_bytes([0; 16]),
+            robot: self.robot.unwrap_or_else(|| RobotId::from_bytes([0; 16])),
             attempts: self.attempts,
             hops: self.hops,
             first_attempt_at: self.first_attempt_at,

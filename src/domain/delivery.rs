@@ -67,4 +67,13 @@ impl Delivery {
             part: Part::default(),
         }
     }
+
+    /// Its subscription has another robot by now. What was planned for the old one, tried with it
+    /// and delivered to it does not count for the new one; only the event's own time does.
+    pub fn readdress(&mut self, platform: Platform, robot: RobotId) {
+        let own_time = self.event.received_at;
+        (self.platform, self.robot) = (platform, robot);
+        (self.attempts, self.slot, self.part) = (0, None, Part::default());
+        self.due_at = self.due_at.filter(|due| *due == own_time);
+    }
 }

@@ -55,6 +55,8 @@ pub enum DeadReason {
     Poison,
     /// The broker put it out of a queue for another reason.
     Evicted,
+    /// The record of its subscription cannot be read.
+    UnreadableSubscription,
 }
 
 impl Settlement {
@@ -82,7 +84,7 @@ impl Settlement {
 
 impl DeadReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Undecodable,
         Self::Refused,
         Self::RobotGone,
@@ -92,6 +94,7 @@ impl DeadReason {
         Self::Superseded,
         Self::Poison,
         Self::Evicted,
+        Self::UnreadableSubscription,
     ];
 
     /// The name in routing keys, headers, metrics and on the command line.
@@ -107,6 +110,7 @@ impl DeadReason {
             Self::Superseded => "superseded",
             Self::Poison => "poison",
             Self::Evicted => "evicted",
+            Self::UnreadableSubscription => "unreadable_subscription",
         }
     }
 }
@@ -120,7 +124,7 @@ impl fmt::Display for DeadReason {
 /// The text names no reason.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown reason {0:?}: use undecodable, refused, robot_gone, security, exhausted, expired, superseded, poison or evicted"
+    "unknown reason {0:?}: use undecodable, refused, robot_gone, security, exhausted, expired, superseded, poison, evicted or unreadable_subscription"
 )]
 pub struct UnknownReason(pub String);
 

@@ -18,6 +18,6 @@ mod wire;
 pub use cloudevent::named;
 pub use decode::{Decoder, Known, Settings, is_urgent};
 pub use policy::{PolicyMistake, read_policy, write_policy};
-pub use subscriptions::{Page, Recipient, Subscriptions, Unreadable};
+pub use subscriptions::{Opened, Page, Recipient, Subscriptions, Unreadable};
 pub use templates::{BadTag, NAMES_MAX, Shelf, Tags, TemplateRefused, Templates, UnreadableTemplate, Unwritten};
 pub use undecodable::Undecodable;

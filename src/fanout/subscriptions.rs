@@ -36,16 +36,30 @@ pub struct Page {
 #[error("the subscriptions cannot be read")]
 pub struct Unreadable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Finds and opens subscriptions.
+/// What opening a recipient gives.
+pub enum Opened {
+    /// Its subscription.
+    Subscription(Box<Subscription>),
+    /// The recipient in hand is not the current one any more: it was changed, sealed anew or
+    /// removed. What it is by now, a fresh look says ([`Subscriptions::find`]).
+    Replaced,
+    /// The record cannot be read, and a fresh look would not help; the text says what is wrong,
+    /// without a credential. Other subscriptions are not concerned.
+    Damaged(String),
+}
+
+/// Finds and opens subscriptions. One record that is damaged fails no call: it is found like any
+/// other, and opening it says so.
 #[async_trait]
 pub trait Subscriptions: Send + Sync {
     /// One page of the active subscriptions of `topic`, beginning with the one after `after`.
     async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable>;
 
-    /// The subscription of that id if it exists and is active, for a delivery that travels alone.
+    /// The subscription of that id if it exists and is active, by a fresh look. Nothing means that
+    /// it is removed or paused.
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable>;
 
-    /// Opens a recipient for one attempt; nothing if the subscription was removed meanwhile. Quick and without waiting: it
-    /// is called on the async threads.
-    fn open(&self, recipient: &Recipient) -> Result<Option<Subscription>, Unreadable>;
+    /// Opens a recipient for one attempt. Quick and without waiting: it is called on the async
+    /// threads.
+    fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable>;
 }

@@ -54,10 +54,14 @@ impl Pipeline {
         }
     }
 
-    /// How a delivery begins.
-    pub(super) fn started(&self, delivery: &Delivery, recipient: &Recipient, tally: &Arc<Tally>) -> Start {
+    /// How a delivery begins. It may have `moved` to another robot while it waited in a tier.
+    pub(super) fn started(&self, delivery: &Delivery, recipient: &Recipient, moved: bool, tally: &Arc<Tally>) -> Start {
+        let start = || match moved {
+            true => self.start_at_new_robot(delivery, recipient),
+            false => self.start(delivery, recipient),
+        };
         loop {
-            match catch_unwind(AssertUnwindSafe(|| self.start(delivery, recipient))) {
+            match catch_unwind(AssertUnwindSafe(start)) {
                 Ok(start) => return start,
                 Err(panic) => {
                     if let Some(detail) = self.fault("pace", &delivery.event.id, tally, &*panic) {

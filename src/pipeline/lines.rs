@@ -51,7 +51,7 @@ impl Pipeline {
         match line.map_or(Way::Free, |line| self.way(line, &delivery, tally)) {
             Way::Free => {
                 let begun = self.resume(&mut delivery, tally.earlier());
-                let start = begun.unwrap_or_else(|| self.started(&delivery, &recipient, tally));
+                let start = begun.unwrap_or_else(|| self.started(&delivery, &recipient, false, tally));
                 self.set_out(delivery, recipient, start, tally, room);
             }
             Way::Passed => {

@@ -7,7 +7,7 @@ use crate::{
     broker::{Carried, Message, Travelling},
     domain::Settlement,
     fanout::{self, Known},
-    settle::{self, AckTag, Held, Identity, Line, Tally},
+    settle::{self, AckTag, Held, Identity, Line, Mark, Tally},
 };
 
 impl Pipeline {
@@ -39,6 +39,7 @@ impl Pipeline {
             platform: Some(travelling.platform),
         };
         let (subscription, urgent, mut unread) = (travelling.subscription, travelling.urgent, None);
+        let is_addressed = travelling.robot.is_some();
         let delivery = travelling.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
             Ok(event) => Ok(event),
             Err(refused) => {
@@ -71,18 +72,27 @@ impl Pipeline {
         tally.opened();
         tally.complete();
         let begun = self.resume(&mut delivery, tally.earlier());
-        let (recipient, begun) = match self.found(subscription, &delivery.event.id, &tally).await? {
+        let (recipient, mut begun) = match self.found(subscription, &delivery.event.id, &tally).await? {
             Ok(recipient) => (recipient, begun),
             Err(settlement) => (None, Some(Start::Settled(settlement))),
         };
+        let is_delivered = tally.earlier().contains(Mark::Delivered(subscription));
+        let mut moved = false;
         if let Some(recipient) = &recipient {
+            let same = (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot);
+            moved = is_addressed && !is_delivered && !same;
+            if moved {
+                // What the ledger knows was done with the old robot.
+                begun = None;
+                delivery.readdress(recipient.platform, recipient.robot);
+            }
             (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
         }
         let settlement = match (begun, recipient, unread) {
             (Some(Start::Settled(settlement)), ..) => settlement,
             (_, Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
-                let start = self.started(&delivery, &recipient, &tally);
+                let start = self.started(&delivery, &recipient, moved, &tally);
                 // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
                 self.set_out(delivery, recipient, start, &tally, None);
                 return Ok(());

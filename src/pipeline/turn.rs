@@ -1,10 +1,10 @@
 //! One delivery from its lane to its settlement: wait for the slot, take the turn, attempt, decide.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Pipeline, Stuck};
+use super::{Pipeline, Stuck, opening::Current};
 use crate::{
     domain::{Answer, Delivery, Moment, Overflow, Platform, Settlement, Verdict},
     fanout::Recipient,
@@ -34,6 +34,9 @@ enum Attempt {
     Settled(Settlement),
     /// A part was delivered, and the next has taken its place.
     Followed(Place, Asked),
+    /// The permit, which was for this place in the order, is not for the recipient as it is by now,
+    /// and has been given back.
+    Moved(Recipient, Moment),
 }
 
 /// The room that a delivery takes up which has come back early.
@@ -47,9 +50,23 @@ impl Pipeline {
     /// acked, so it waits here only if that is short. In quiet hours it waits until they end: here if that is soon, so that it never stands in the way of
     /// what may leave now.
     pub(super) fn start(&self, delivery: &Delivery, recipient: &Recipient) -> Start {
+        self.start_in(delivery, recipient, place(delivery))
+    }
+
+    /// The same for a delivery whose subscription has another robot by now: as if it came to that
+    /// one at this moment. But it claims to be the newest of its subscription no more.
+    pub(super) fn start_at_new_robot(&self, delivery: &Delivery, recipient: &Recipient) -> Start {
+        let place = match recipient.options.overflow {
+            Overflow::Latest => Place::Due(self.parts.pace.now()),
+            Overflow::Queue | Overflow::Digest => Place::Fresh,
+        };
+        self.start_in(delivery, recipient, place)
+    }
+
+    fn start_in(&self, delivery: &Delivery, recipient: &Recipient, place: Place) -> Start {
         let parts = &self.parts;
         let quiet = self.quiet_until(delivery, recipient);
-        let Some(due) = delivery.due_at.max(quiet) else { return self.ask(delivery, recipient, None) };
+        let Some(due) = delivery.due_at.max(quiet) else { return self.ask(delivery, recipient, place, None) };
         let left = due.since(parts.clock.now());
         let later = || Start::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
         let room = match parts.early_of(delivery.platform) {
@@ -65,45 +82,63 @@ impl Pipeline {
         if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
             return Start::Sleeps(left, room);
         }
-        self.ask(delivery, recipient, room)
+        self.ask(delivery, recipient, place, room)
     }
 
-    fn ask(&self, delivery: &Delivery, recipient: &Recipient, room: Room) -> Start {
+    fn ask(&self, delivery: &Delivery, recipient: &Recipient, place: Place, room: Room) -> Start {
         if let Some(expired) = settle::expire(delivery, self.parts.clock.now()) {
             return Start::Settled(expired);
         }
         let quiet = self.quiet_until(delivery, recipient);
         let place = match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
             Some(due) => Place::Due(self.pace_time(due.after(CLOCKS_APART))),
-            None => place(delivery),
+            None => place,
         };
         let asked = self.parts.pace.ask(&asking(delivery, recipient, place));
         Start::Asked(place, asked, room)
     }
 
-    /// Pace, attempt, decide; and again for each further part of a text that is too long for one message.
+    /// Pace, attempt, decide; and again for the recipient as it is by then, whenever it turns out
+    /// to be another than before.
     pub(super) async fn outcome(
         &self,
         delivery: &mut Delivery,
-        recipient: &Recipient,
-        start: Start,
+        recipient: &mut Recipient,
+        mut start: Start,
         tally: &Arc<Tally>,
     ) -> Result<Settlement, Stuck> {
+        loop {
+            match self.attempts(delivery, recipient, start, tally).await? {
+                ControlFlow::Break(settlement) => return Ok(settlement),
+                ControlFlow::Continue(next) => start = next,
+            }
+        }
+    }
+
+    /// An attempt, and one for each further part of a text that is too long for one message. It may
+    /// have to start again.
+    async fn attempts(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &mut Recipient,
+        start: Start,
+        tally: &Arc<Tally>,
+    ) -> Result<ControlFlow<Settlement, Start>, Stuck> {
         let start = match start {
             Start::Sleeps(left, room) => {
                 if self.leave.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
                     let due = delivery.due_at.unwrap_or_else(|| self.parts.clock.now());
-                    return Ok(settle::defer(delivery, due, None));
+                    return Ok(ControlFlow::Break(settle::defer(delivery, due, None)));
                 }
-                self.ask(delivery, recipient, room)
+                self.ask(delivery, recipient, place(delivery), room)
             }
             start => start,
         };
         let (mut place, mut asked, _room) = match start {
             Start::Asked(place, asked, room) => (place, asked, room),
-            Start::Settled(settlement) => return Ok(settlement),
+            Start::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
             // Nobody sleeps twice.
-            Start::Sleeps(..) => return Ok(self.leave_as_it_is(delivery)),
+            Start::Sleeps(..) => return Ok(ControlFlow::Break(self.leave_as_it_is(delivery))),
         };
         loop {
             let asked_at = asked.at();
@@ -111,16 +146,33 @@ impl Pipeline {
                 let ask = asking(delivery, recipient, place);
                 self.parts.pace.turn(&ask, asked, &self.leave).await
             };
-            let Turn::Go(permit, folded) = turn else { return self.not_now(delivery, turn).await };
+            let Turn::Go(permit, folded) = turn else {
+                return self.not_now(delivery, turn).await.map(ControlFlow::Break);
+            };
             match self.attempt(delivery, recipient, asked_at, (permit, folded)).await? {
-                Attempt::Settled(settlement) => return Ok(settlement),
+                Attempt::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
                 Attempt::Followed(next, asked_next) => {
                     tally.mark(Mark::Part { subscription: delivery.subscription, at: delivery.part.at - 1 });
                     self.progressed(tally);
                     (place, asked) = (next, asked_next);
                 }
+                Attempt::Moved(fresh, place) => {
+                    *recipient = fresh;
+                    return Ok(ControlFlow::Continue(self.start_again(delivery, recipient, place)));
+                }
             }
         }
+    }
+
+    /// How a delivery goes on whose permit was not for the recipient as it is by now. With the same
+    /// robot it keeps its place.
+    fn start_again(&self, delivery: &mut Delivery, recipient: &Recipient, place: Moment) -> Start {
+        if (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot) {
+            delivery.slot = Some(place);
+            return self.start(delivery, recipient);
+        }
+        delivery.readdress(recipient.platform, recipient.robot);
+        self.start_at_new_robot(delivery, recipient)
     }
 
     /// What becomes of a delivery that does not leave now.
@@ -143,7 +195,7 @@ impl Pipeline {
     async fn attempt(
         &self,
         delivery: &mut Delivery,
-        recipient: &Recipient,
+        recipient: &mut Recipient,
         asked_at: Moment,
         (mut permit, folded): (Permit, Vec<Folded>),
     ) -> Result<Attempt, Stuck> {
@@ -151,15 +203,17 @@ impl Pipeline {
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
             return Ok(Attempt::Settled(expired));
         }
+        let subscription = match self.current(delivery, recipient).await? {
+            Current::Open(subscription) => subscription,
+            Current::Moved(fresh) => return Ok(Attempt::Moved(fresh, permit.place())),
+            Current::Settled(settlement) => return Ok(Attempt::Settled(settlement)),
+        };
         // What is half said is said to its end.
         if delivery.part.at == 0
             && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
         {
             return Ok(Attempt::Settled(settle::defer(delivery, end, None)));
         }
-        let Some(subscription) = parts.subscriptions.open(recipient)? else {
-            return Ok(Attempt::Settled(Settlement::Dropped));
-        };
         let said = (!folded.is_empty()).then(|| said_for(delivery, &folded));
         let (part, (Attempted { answer, skew }, took)) = {
             let slot = self.leave.run_until_cancelled(parts.in_flight.acquire()).await;
@@ -237,7 +291,7 @@ impl Pipeline {
     }
 
     /// A delivery that nobody has time for any longer goes back to the broker, to its place in the order.
-    fn leave_as_it_is(&self, delivery: &Delivery) -> Settlement {
+    pub(super) fn leave_as_it_is(&self, delivery: &Delivery) -> Settlement {
         let slot = delivery.slot.or_else(|| (place(delivery) == Place::Fresh).then_some(delivery.event.received_at));
         settle::defer(delivery, self.parts.clock.now(), slot)
     }

@@ -62,6 +62,9 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::Poison, ..) => {
             "the broker handed it over too often without an outcome: look for crashes in the log, then redrive"
         }
+        (DeadReason::UnreadableSubscription, ..) => {
+            "the record of this one subscription is damaged (`roomcast store verify` names all that are): give it its webhook again (`roomcast subscription update ID --endpoint-file -`, with secret, keyword, name and mentions), or restore the store from a backup, redrive"
+        }
         (DeadReason::Undecodable, _, "template") => TEMPLATE_ADVICE,
         (DeadReason::Undecodable, ..) => {
             "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"

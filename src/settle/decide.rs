@@ -82,6 +82,16 @@ pub fn poison(detail: String) -> Settlement {
     Settlement::Dead { reason: DeadReason::Poison, code: "panic".to_owned(), detail }
 }
 
+/// What is done about a delivery whose subscription's record cannot be read.
+#[must_use]
+pub fn unreadable(what: &str) -> Settlement {
+    Settlement::Dead {
+        reason: DeadReason::UnreadableSubscription,
+        code: "record".to_owned(),
+        detail: format!("the subscription's record in the store is damaged: {what}"),
+    }
+}
+
 /// What is to be done before anything is tried: nothing, unless the time to live has ended.
 #[must_use]
 pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {

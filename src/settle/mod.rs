@@ -14,7 +14,9 @@ mod schedule;
 mod tally;
 
 pub use committer::{Commits, Committer, NotRecorded};
-pub use decide::{counts_as_attempt, decide, defer, expire, out_of_attempts, out_of_budget, poison, supersede};
+pub use decide::{
+    counts_as_attempt, decide, defer, expire, out_of_attempts, out_of_budget, poison, supersede, unreadable,
+};
 pub use hand::{Hand, InHand, Taken};
 pub use identity::{Identity, Line};
 pub use mark::{Done, Mark};

@@ -156,7 +156,10 @@ impl super::subscriptions::Open {
         let _nobody_changes_them = self.writer();
         let rows = self.db.all(after, RUN)?;
         let pair = |row: Row| {
-            let slot = self.table.find(&row.binding()).map_err(|source| self.unread(source))?;
+            let slot = self.table.find(&row.binding()).map_err(|source| match source.kind() {
+                io::ErrorKind::Other => StoreError::DamagedRecord { id: row.id, what: source.to_string() },
+                _ => self.unread(source),
+            })?;
             Ok((row, slot))
         };
         rows.into_iter().map(pair).collect()

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock::Clock,
     crypto::{DataKey, SealedRecord},
-    domain::{Options, RobotId, SubscriptionId, SubscriptionState, TopicName},
+    domain::{Options, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
 };
 
 /// So many subscriptions are removed or sealed anew together.
@@ -72,17 +72,23 @@ impl Store {
         Ok(outcomes)
     }
 
-    /// Changes a subscription, durable when it returns: then the key of its old version is destroyed. Blocks on the disk.
+    /// Changes a subscription, durable when it returns: then the key of its old version is
+    /// destroyed. One whose record is damaged needs a new webhook. Blocks on the disk.
     pub fn update(&self, id: SubscriptionId, change: Change) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
         let missing = || StoreError::NoSuchSubscription { id };
         let old = open.db.get(id)?.ok_or_else(missing)?;
-        let record = open.unseal(&old)?.ok_or_else(missing)?;
+        let record = match (open.unseal(&old), &change.endpoint) {
+            // A record that cannot be read is written anew: what the change does not name of it is
+            // gone.
+            (Err(StoreError::DamagedRecord { .. }), Some(endpoint)) => Record::of(endpoint.clone()),
+            (found, _) => found?.ok_or_else(missing)?,
+        };
         let ring = open.ring.load();
         let robot = change.endpoint.as_ref().map_or(old.robot, |endpoint| ring.current.robot_id(endpoint));
         if robot != old.robot
-            && let Some(by) = open.subscribed(&mut writer, &old.topic, robot)?
+            && let Some(by) = open.subscribed(&mut writer, &old.topic, robot)?.filter(|by| *by != id)
         {
             return Err(StoreError::RobotTaken { topic: old.topic, by });
         }
@@ -102,6 +108,12 @@ impl Store {
         };
         let new = Row { robot, options, ..old.clone() };
         open.update_rows(&mut writer, vec![(old, new, record)])
+    }
+
+    /// On which platform the robot of a subscription is, whether its record opens or not. Blocks on
+    /// the disk.
+    pub fn platform_of(&self, id: SubscriptionId) -> Result<Platform, StoreError> {
+        Ok(self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?.platform)
     }
 
     /// Removes a subscription. When it returns, no key that opens its endpoint exists any more. Blocks on the disk.

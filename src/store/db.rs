@@ -20,7 +20,7 @@ use sled::{
 use super::{
     Place, StoreError,
     engine::{Engine, Trees},
-    row::Row,
+    row::{DamagedRow, Row},
 };
 use crate::domain::{RobotId, SubscriptionId, TopicName};
 
@@ -118,11 +118,17 @@ impl Db {
 
     /// The row of that id.
     pub(super) fn get(&self, id: SubscriptionId) -> Result<Option<Row>, StoreError> {
+        self.look_up(id)?.transpose().map_err(|damaged| self.unreadable(damaged.id))
+    }
+
+    /// The row of that id, readable or not.
+    pub(super) fn look_up(&self, id: SubscriptionId) -> Result<Option<Result<Row, DamagedRow>>, StoreError> {
         let found = self.engine.read(|trees| {
             let Some(topic) = trees.ids.get(id.as_bytes())? else { return Ok(None) };
-            trees.rows.get([&topic, &[0][..], id.as_bytes()].concat())
+            let row = trees.rows.get([&topic, &[0][..], id.as_bytes()].concat())?;
+            Ok(row.map(|row| (topic, row)))
         })?;
-        found.map(|bytes| self.decode(id, &bytes)).transpose()
+        found.map(|(topic, row)| self.decode(&topic, id, &row)).transpose()
     }
 
     /// The subscription of that robot on that topic.
@@ -141,6 +147,16 @@ impl Db {
         after: Option<SubscriptionId>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
+        self.readable(self.each_of_topic(topic, after, limit)?)
+    }
+
+    /// The same, readable or not.
+    pub(super) fn each_of_topic(
+        &self,
+        topic: &TopicName,
+        after: Option<SubscriptionId>,
+        limit: usize,
+    ) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
         let from = after.map_or_else(
             || Bound::Included(by_topic(topic, &[])),
             |id| Bound::Excluded(by_topic(topic, id.as_bytes())),
@@ -152,6 +168,11 @@ impl Db {
 
     /// Up to `limit` rows of any topic, by topic and id, beginning with the one after `after`.
     pub(super) fn all(&self, after: Option<&Place>, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.readable(self.each(after, limit)?)
+    }
+
+    /// The same, readable or not.
+    pub(super) fn each(&self, after: Option<&Place>, limit: usize) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
         let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(by_topic(&place.topic, place.id.as_bytes())));
         self.stretch((from, Bound::Unbounded), limit)
     }
@@ -192,14 +213,22 @@ impl Db {
         })
     }
 
-    fn stretch(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>), limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn stretch(
+        &self,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        limit: usize,
+    ) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
         let found: Vec<_> =
             self.engine.read(|trees| trees.rows.range(range.clone()).take(limit).collect::<Result<_, _>>())?;
         let rows = found.into_iter().map(|(key, bytes)| {
-            let id = key.last_chunk::<16>().ok_or_else(|| self.damaged("a row has no id"))?;
-            self.decode(SubscriptionId::from_bytes(*id), &bytes)
+            let (topic, id) = key.split_last_chunk::<16>().ok_or_else(|| self.damaged("a row has no id"))?;
+            self.decode(topic.strip_suffix(&[0]).unwrap_or(topic), SubscriptionId::from_bytes(*id), &bytes)
         });
         rows.collect()
+    }
+
+    fn readable(&self, rows: Vec<Result<Row, DamagedRow>>) -> Result<Vec<Row>, StoreError> {
+        rows.into_iter().collect::<Result<_, _>>().map_err(|damaged| self.unreadable(damaged.id))
     }
 
     /// Brings up to `limit` rows of format 1 into this form; says how many.
@@ -208,7 +237,8 @@ impl Db {
         let mut rows = Vec::new();
         for (id, bytes) in &found {
             let id = <[u8; 16]>::try_from(&**id).map_err(|_| self.damaged("a row has no id"))?;
-            rows.push(self.decode(SubscriptionId::from_bytes(id), bytes)?);
+            let id = SubscriptionId::from_bytes(id);
+            rows.push(Row::decode(id, bytes).ok_or_else(|| self.unreadable(id))?);
         }
         self.insert(&rows)?;
         self.engine.write(|trees| {
@@ -221,9 +251,18 @@ impl Db {
         Ok(rows.len())
     }
 
-    fn decode(&self, id: SubscriptionId, bytes: &[u8]) -> Result<Row, StoreError> {
-        Row::decode(id, bytes)
-            .ok_or_else(|| self.damaged(&format!("the row of subscription {id} cannot be read by this version")))
+    /// A row as it can be read; an error only if not even its place can be.
+    fn decode(&self, topic: &[u8], id: SubscriptionId, bytes: &[u8]) -> Result<Result<Row, DamagedRow>, StoreError> {
+        if let Some(row) = Row::decode(id, bytes) {
+            return Ok(Ok(row));
+        }
+        let topic = std::str::from_utf8(topic).ok().and_then(|topic| topic.parse().ok());
+        let topic = topic.ok_or_else(|| self.unreadable(id))?;
+        Ok(Err(DamagedRow::of(topic, id, bytes)))
+    }
+
+    fn unreadable(&self, id: SubscriptionId) -> StoreError {
+        self.damaged(&format!("the row of subscription {id} cannot be read by this version"))
     }
 
     /// Changes rows, some at a time. `put` is by how many bytes that lets the content grow.

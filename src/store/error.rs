@@ -73,6 +73,16 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// One record is not what was written. The others are not concerned.
+    #[error(
+        "subscription {id} is damaged: {what}; give it its webhook again (`roomcast subscription update {id} --endpoint-file -`), or restore the store from a backup"
+    )]
+    DamagedRecord {
+        /// The subscription.
+        id: SubscriptionId,
+        /// What is wrong.
+        what: String,
+    },
     /// The disk does not do as asked.
     #[error("the store {dir} cannot be {verb}")]
     Disk {

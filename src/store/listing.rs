@@ -3,14 +3,17 @@
 use super::{
     Page, Place, StoreError, Summary,
     mask::mask,
-    row::Row,
+    row::{DamagedRow, Row},
     shapes::ListFilter,
     subscriptions::{Open, Store, opened},
 };
-use crate::domain::{Subscription, SubscriptionId};
+use crate::domain::{Mentions, Subscription, SubscriptionId};
 
 /// So many rows are read at a time, to find those that a filter lets through.
 const READ: usize = 512;
+
+/// What stands in place of a masked webhook that cannot be read.
+const DAMAGED: &str = "the record is damaged";
 
 impl Store {
     /// One subscription, masked. Blocks on the disk.
@@ -30,7 +33,12 @@ impl Store {
                 if !filter.lets_through(&row) {
                     continue;
                 }
-                if let Some(summary) = open.summary(row)?.filter(|one| filter.lets_name_through(one.name.as_deref())) {
+                // One damaged record hides no other.
+                let summary = match open.summary(row.clone()) {
+                    Err(StoreError::DamagedRecord { .. }) => Some(unreadable(row)),
+                    summary => summary?,
+                };
+                if let Some(summary) = summary.filter(|one| filter.lets_name_through(one.name.as_deref())) {
                     summaries.push(summary);
                     if summaries.len() == limit {
                         return Ok(Page { summaries, next: after });
@@ -67,9 +75,35 @@ impl Store {
     }
 }
 
+/// What people may see of a row whose record does not open.
+fn unreadable(row: Row) -> Summary {
+    Summary {
+        id: row.id,
+        topic: row.topic,
+        platform: row.platform,
+        robot: row.robot,
+        masked_endpoint: DAMAGED.to_owned(),
+        has_secret: false,
+        keyword: None,
+        name: None,
+        mentions: Mentions::default(),
+        state: row.state,
+        options: row.options,
+        created_at: row.created_at,
+    }
+}
+
 impl Place {
     pub(super) fn of(row: &Row) -> Self {
         Self { topic: row.topic.clone(), id: row.id }
+    }
+
+    /// Of a row that can be read or not.
+    pub(super) fn of_each(row: &Result<Row, DamagedRow>) -> Self {
+        match row {
+            Ok(row) => Self::of(row),
+            Err(damaged) => Self { topic: damaged.topic.clone(), id: damaged.id },
+        }
     }
 }
 

@@ -55,6 +55,13 @@ impl Store {
         }
         let ring = open_ring(dir, &db, format, master)?;
         let found = Slots::open(dir, !db.is_empty()?)?;
+        if found.damaged > 0 {
+            let damaged = found.damaged;
+            tracing::error!(
+                damaged,
+                "keys of the store are damaged; what is for their subscriptions becomes dead letters"
+            );
+        }
         let epoch = db.engine().word(EPOCH_WORD)?.and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes);
         let keys = found.slots.table().keys();
         if found.slots.epoch() > epoch || (format.is_none() && keys > 0) {
@@ -142,7 +149,12 @@ impl Open {
                 continue;
             };
             let id = SubscriptionId::from_bytes(*record);
-            let row = self.db.get(id)?;
+            let row = match self.db.look_up(id)? {
+                // Which key it names is not known, so none is erased for it.
+                Some(Err(_)) => continue,
+                Some(Ok(row)) => Some(row),
+                None => None,
+            };
             match (&content, row) {
                 (Content::Key(slot), Some(row)) if row.binding() == slot.binding => {
                     self.db.finish(&row)?;

@@ -41,6 +41,11 @@ const fn is_false(value: &bool) -> bool {
 }
 
 impl Record {
+    /// A record of nothing but a webhook.
+    pub(super) fn of(endpoint: Endpoint) -> Self {
+        Self { endpoint, secret: None, keyword: None, name: None, mentions: Mentions::default() }
+    }
+
     /// In the form that is sealed. Room is made at once, so that no copy is left behind by growing.
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
         let wire = WireV1 {

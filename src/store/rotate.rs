@@ -268,7 +268,14 @@ impl Open {
         let rows = self.db.all(after, TOGETHER)?;
         let next = rows.last().map(Place::of);
         let count = rows.len();
-        let open = |row: Row| Ok(self.unseal(&row)?.map(|record| (row.clone(), row, record)));
+        let open = |row: Row| match self.unseal(&row) {
+            // It stays as it is, until it is repaired; the others go on.
+            Err(StoreError::DamagedRecord { id, what }) => {
+                tracing::warn!(subscription.id = %id, what, "a damaged record was not sealed anew");
+                Ok(None)
+            }
+            record => Ok(record?.map(|record| (row.clone(), row, record))),
+        };
         let changes: Vec<_> =
             rows.into_iter().filter_map(|row| open(row).transpose()).collect::<Result<_, StoreError>>()?;
         self.update_rows(&mut writer, changes)?;

@@ -35,6 +35,38 @@ pub(super) struct Row {
     pub(super) sealed: SealedRecord,
 }
 
+/// A row that cannot be read, with what is known of it all the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("its row cannot be read by this version of roomcast")]
+pub(super) struct DamagedRow {
+    pub(super) id: SubscriptionId,
+    /// Under which it lies.
+    pub(super) topic: TopicName,
+    /// Nothing if not even that can be read.
+    pub(super) platform: Option<Platform>,
+    /// Zeros if not even that can be read.
+    pub(super) robot: RobotId,
+    /// Unless it says for certain that it is not.
+    pub(super) is_active: bool,
+}
+
+impl DamagedRow {
+    /// What can be read of a row that [`Row::decode`] does not take.
+    pub(super) fn of(topic: TopicName, id: SubscriptionId, bytes: &[u8]) -> Self {
+        let robot = bytes.get(3..19).and_then(|robot| robot.try_into().ok()).unwrap_or_default();
+        Self {
+            id,
+            topic,
+            platform: bytes.get(1).and_then(|code| platform(*code)),
+            robot: RobotId::from_bytes(robot),
+            is_active: bytes.get(2) != Some(&PAUSED),
+        }
+    }
+}
+
+/// A paused subscription's state on the disk.
+const PAUSED: u8 = 1;
+
 impl Row {
     /// To what the sealed record is bound.
     pub(super) const fn binding(&self) -> Binding {
@@ -63,7 +95,7 @@ impl Row {
         let topic = self.topic.as_str().as_bytes();
         let state = match self.state {
             SubscriptionState::Active => 0,
-            SubscriptionState::Paused => 1,
+            SubscriptionState::Paused => PAUSED,
         };
         let (version, options) = match self.version {
             Version::V1 => (1, Vec::new()),
@@ -110,7 +142,7 @@ impl Row {
             robot: RobotId::from_bytes(*robot),
             state: match state {
                 0 => SubscriptionState::Active,
-                1 => SubscriptionState::Paused,
+                PAUSED => SubscriptionState::Paused,
                 _ => return None,
             },
             slot: u32::from_be_bytes(*slot),

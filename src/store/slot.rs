@@ -42,6 +42,8 @@ pub(super) enum Content {
     },
     /// A key.
     Key(Slot),
+    /// What does not pass its check sum; the text says which slot.
+    Damaged(String),
 }
 
 pub(super) fn encode(slot: &Slot) -> [u8; SLOT_BYTES] {

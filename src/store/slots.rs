@@ -13,7 +13,7 @@ use std::{
     path::Path,
 };
 
-use self::table::{HEADER_BYTES, number, offset};
+use self::table::{HEADER_BYTES, UNKNOWN, number, offset};
 pub(super) use self::table::{RUN, SlotTable};
 use super::{
     StoreError,
@@ -28,6 +28,10 @@ const GROWTH_MIN: usize = 512;
 const GROWTH_MAX: usize = 16_384;
 /// After so many changes a new epoch begins. At most so many rows are looked at when the store is opened.
 const CHANGES_IN_EPOCH: usize = 4096;
+
+/// So many slots may be damaged: each costs its own subscription. With more, the file is, and the
+/// store does not open.
+const DAMAGED_MAX: usize = 16;
 
 /// The open slot file, for the one who changes the store.
 pub(super) struct Slots {
@@ -44,6 +48,8 @@ pub(super) struct Found {
     pub(super) slots: Slots,
     /// What was written last, where a crash may have interrupted something.
     pub(super) recent: Vec<(u32, Content)>,
+    /// How many slots do not pass their check sums.
+    pub(super) damaged: usize,
     /// Whether it is of a version whose slots tell nothing about when they were written.
     pub(super) first_version: bool,
 }
@@ -99,14 +105,16 @@ impl Slots {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let table = SlotTable::new(file, count);
         let mut slots = Self { table, free: Vec::new(), epoch: 0, changes: 0, unsettled: false };
-        let recent = slots.read_all(count).map_err(|error| match error.kind() {
-            io::ErrorKind::Other => damaged(error.to_string()),
-            _ => failed(error),
-        })?;
-        Ok(Found { slots, recent, first_version: version == 0 })
+        let mut damages = Vec::new();
+        let recent = slots.read_all(count, &mut damages).map_err(failed)?;
+        if let Some(first) = damages.first().filter(|_| damages.len() > DAMAGED_MAX) {
+            return Err(damaged(format!("{first}, and {} others do not either", damages.len() - 1)));
+        }
+        Ok(Found { slots, recent, damaged: damages.len(), first_version: version == 0 })
     }
 
-    fn read_all(&mut self, count: usize) -> io::Result<Vec<(u32, Content)>> {
+    /// Reads every slot; gives those of the last epoch. What is damaged is added to `damages`.
+    fn read_all(&mut self, count: usize, damages: &mut Vec<String>) -> io::Result<Vec<(u32, Content)>> {
         let mut recent = Vec::new();
         for first in (0..count).step_by(RUN) {
             for (at, content) in self.table.run(first)? {
@@ -114,6 +122,10 @@ impl Slots {
                     Content::Empty => (0, None),
                     Content::Erased { epoch, .. } => (0, Some(*epoch)),
                     Content::Key(slot) => (slot.binding.generation, Some(slot.epoch)),
+                    Content::Damaged(what) => {
+                        damages.push(what.clone());
+                        (UNKNOWN, None)
+                    }
                 };
                 if generation == 0 {
                     self.free.push(at);
@@ -312,16 +324,26 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_and_a_missing_or_foreign_file_are_damage() {
+    fn a_changed_byte_costs_its_own_slot_and_many_or_a_missing_or_foreign_file_are_damage() {
         let dir = tempfile::tempdir().unwrap();
         let mut slots = open(dir.path());
-        let at = slots.take(1).unwrap()[0];
-        slots.write(&[slot(at, 0xaa)]).unwrap();
+        let taken = slots.take(DAMAGED_MAX + 2).unwrap();
+        slots.write(&taken.iter().map(|at| slot(*at, 0xaa)).collect::<Vec<_>>()).unwrap();
         drop(slots);
         let path = dir.path().join("slots");
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[usize::try_from(offset(at)).unwrap() + 40] ^= 1;
-        std::fs::write(&path, &bytes).unwrap();
+        let change = |at: u32| {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[usize::try_from(offset(at)).unwrap() + 40] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+        };
+        change(taken[0]);
+        let found = Slots::open(dir.path(), true).unwrap();
+        assert_eq!(found.damaged, 1);
+        let table = found.slots.table();
+        assert!(table.find(&slot(taken[0], 0xaa).binding).is_err_and(|error| error.kind() == io::ErrorKind::Other));
+        assert!(table.find(&slot(taken[1], 0xaa).binding).unwrap().is_some());
+        assert!(!found.slots.free.contains(&taken[0]), "it is not used again before it is erased");
+        taken.iter().skip(1).for_each(|at| change(*at));
         assert!(matches!(Slots::open(dir.path(), true), Err(StoreError::Damaged { .. })));
         std::fs::write(&path, [7; 1024]).unwrap();
         assert!(matches!(Slots::open(dir.path(), true), Err(StoreError::Damaged { .. })));

@@ -2,6 +2,7 @@
 //! `change.rs`, what people see of it is in `listing.rs`.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -18,12 +19,12 @@ use super::{
     record::Record,
     removed::Removed,
     rotate::Rotation,
-    row::Row,
+    row::{DamagedRow, Row},
     slots::{SlotTable, Slots},
 };
 use crate::{
-    domain::{Subscription, SubscriptionId, SubscriptionState, TopicName},
-    fanout::{self, Recipient, Shelf, Subscriptions, Unreadable},
+    domain::{Options, Platform, Subscription, SubscriptionId, SubscriptionState, TopicName},
+    fanout::{self, Opened, Recipient, Shelf, Subscriptions, Unreadable},
 };
 
 /// How many recipients a page holds for fan-out.
@@ -65,11 +66,15 @@ impl Store {
 impl Open {
     pub(super) fn unseal(&self, row: &Row) -> Result<Option<Record>, StoreError> {
         let binding = row.binding();
-        let damaged = || self.db.damaged(&format!("subscription {} does not open with its key", row.id));
+        let damaged_by = |what: String| StoreError::DamagedRecord { id: row.id, what };
+        let damaged = || damaged_by("its record does not open with its key".to_owned());
         // A rotation may come between ring and slot, but not twice.
         for _ in 0..3 {
             let ring = self.ring.load();
-            let found = self.table.find(&binding).map_err(|source| self.unread(source))?;
+            let found = self.table.find(&binding).map_err(|source| match source.kind() {
+                io::ErrorKind::Other => damaged_by(source.to_string()),
+                _ => self.unread(source),
+            })?;
             let Some(slot) = found else { return Ok(None) };
             let Some(keys) = ring.of(slot.key) else { continue };
             let key = keys.unwrap_key(&binding, &slot.wrapped).map_err(|_| damaged())?;
@@ -80,9 +85,28 @@ impl Open {
     }
 
     fn recipients(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, StoreError> {
-        let rows = self.db.of_topic(topic, after, PAGE)?;
-        let next = (rows.len() == PAGE).then(|| rows.last().map(|row| row.id)).flatten();
+        let rows = self.db.each_of_topic(topic, after, PAGE)?;
+        let next = (rows.len() == PAGE).then(|| rows.last().map(id_of)).flatten();
         Ok(fanout::Page { recipients: rows.into_iter().filter_map(recipient).collect(), next })
+    }
+
+    /// The subscription of that id if it hears its topic.
+    fn active(&self, id: SubscriptionId) -> Result<Option<Recipient>, StoreError> {
+        let mut found = self.db.look_up(id)?;
+        loop {
+            let Some(Ok(row)) = &found else { return Ok(found.and_then(recipient)) };
+            if self.table.holds(&row.binding()) {
+                return Ok(found.and_then(recipient));
+            }
+            // A change puts the new row in place before it erases the old key, and a removal erases
+            // the key before it takes the row away. So a row that is still there without its key is
+            // being removed.
+            let again = self.db.look_up(id)?;
+            match &again {
+                Some(Ok(new)) if new.binding() == row.binding() => return Ok(None),
+                _ => found = again,
+            }
+        }
     }
 
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -98,15 +122,32 @@ impl Open {
     }
 }
 
-/// A row as fan-out sees it; nothing if it does not hear its topic.
-fn recipient(row: Row) -> Option<Recipient> {
-    (row.state == SubscriptionState::Active).then(|| Recipient {
-        subscription: row.id,
-        platform: row.platform,
-        robot: row.robot,
-        options: row.options.clone(),
-        sealed: Arc::new(row),
-    })
+fn id_of(row: &Result<Row, DamagedRow>) -> SubscriptionId {
+    match row {
+        Ok(row) => row.id,
+        Err(damaged) => damaged.id,
+    }
+}
+
+/// A row as fan-out sees it; nothing if it does not hear its topic. One that cannot be read is a
+/// recipient all the same, so that what is lost to it is given up where people see it.
+fn recipient(row: Result<Row, DamagedRow>) -> Option<Recipient> {
+    match row {
+        Ok(row) => (row.state == SubscriptionState::Active).then(|| Recipient {
+            subscription: row.id,
+            platform: row.platform,
+            robot: row.robot,
+            options: row.options.clone(),
+            sealed: Arc::new(row),
+        }),
+        Err(damaged) => damaged.is_active.then(|| Recipient {
+            subscription: damaged.id,
+            platform: damaged.platform.unwrap_or(Platform::DingTalk),
+            robot: damaged.robot,
+            options: Options::default(),
+            sealed: Arc::new(damaged),
+        }),
+    }
 }
 
 /// A row and its record, together.
@@ -143,15 +184,20 @@ impl Subscriptions for Store {
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
         let open = Arc::clone(&self.0);
-        blocking(move || open.db.get(id)).await.map(|row| row.and_then(recipient))
+        blocking(move || open.active(id)).await
     }
 
-    fn open(&self, recipient: &Recipient) -> Result<Option<Subscription>, Unreadable> {
+    fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable> {
         let Some(row) = recipient.sealed.downcast_ref::<Row>() else {
-            return Ok(None);
+            let damaged = recipient.sealed.downcast_ref::<DamagedRow>();
+            return Ok(damaged.map_or(Opened::Replaced, |damaged| Opened::Damaged(damaged.to_string())));
         };
-        let record = self.0.unseal(row).map_err(|error| Unreadable(error.into()))?;
-        Ok(record.map(|record| opened(row, record)))
+        match self.0.unseal(row) {
+            Ok(Some(record)) => Ok(Opened::Subscription(Box::new(opened(row, record)))),
+            Ok(None) => Ok(Opened::Replaced),
+            Err(StoreError::DamagedRecord { what, .. }) => Ok(Opened::Damaged(what)),
+            Err(error) => Err(Unreadable(error.into())),
+        }
     }
 }
 

@@ -6,9 +6,11 @@ use super::{
     Change, ListFilter, NewSubscription, Settings, Store, StoreError, db::Db, row::Row, slot::Slot, slots::Slots,
 };
 use crate::{
-    crypto::{Binding, KeyId, MasterKey, WRAPPED_BYTES, WrappedKey},
-    domain::{Endpoint, Mentions, Options, Overflow, Platform, Secret, SubscriptionId, SubscriptionState},
-    fanout::Subscriptions,
+    crypto::{Binding, KeyId, MasterKey, SealedRecord, WRAPPED_BYTES, WrappedKey},
+    domain::{
+        Endpoint, Mentions, Options, Overflow, Platform, Secret, Subscription, SubscriptionId, SubscriptionState,
+    },
+    fanout::{Opened, Recipient, Subscriptions},
 };
 
 const TOKEN: &str = "MARKERTOKEN0123456789abcdef01234567";
@@ -42,6 +44,14 @@ pub(super) fn subscription(topic: &str, token: &str) -> NewSubscription {
         mentions: Mentions { all: false, mobiles: vec!["13800000000".to_owned()], users: Vec::new() },
         options: Options::default(),
         state: SubscriptionState::Active,
+    }
+}
+
+fn opened(store: &Store, recipient: &Recipient) -> Option<Subscription> {
+    match Subscriptions::open(store, recipient).unwrap() {
+        Opened::Subscription(subscription) => Some(*subscription),
+        Opened::Replaced => None,
+        Opened::Damaged(what) => panic!("{what}"),
     }
 }
 
@@ -84,7 +94,7 @@ async fn a_subscription_is_found_and_opened_again_after_reopening() {
     let store = open(dir.path());
     assert_eq!(heard_by(&store, "ops").await, [id], "ops.db is another topic");
     let recipient = store.find(id).await.unwrap().unwrap();
-    let opened = Subscriptions::open(&store, &recipient).unwrap().unwrap();
+    let opened = opened(&store, &recipient).unwrap();
     assert!(opened.endpoint.expose().ends_with(TOKEN));
     assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
     assert_eq!((opened.keyword.as_deref(), opened.mentions.mobiles.len()), (Some("告警"), 1));
@@ -170,7 +180,7 @@ async fn after_a_removal_nothing_on_the_disk_opens_the_endpoint() {
     let recipient = store.find(id).await.unwrap().unwrap();
     let before = fs::read(dir.path().join("data/slots")).unwrap();
     store.remove(id).unwrap();
-    assert!(Subscriptions::open(&store, &recipient).unwrap().is_none(), "not even a recipient already in hand opens");
+    assert!(opened(&store, &recipient).is_none(), "not even a recipient already in hand opens");
     assert!(matches!(store.remove(id), Err(StoreError::NoSuchSubscription { .. })));
     let after = fs::read(dir.path().join("data/slots")).unwrap();
     let held = |bytes: &[u8]| bytes.chunks(128).skip(4).filter(|slot| slot[..8].iter().any(|byte| *byte != 0)).count();
@@ -275,7 +285,95 @@ fn a_record_under_another_head_does_not_open() {
         let row = db.get(id).unwrap().unwrap();
         db.replace(&[(row.clone(), Row { platform: Platform::Lark, ..row })]).unwrap();
     }
-    assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
+    assert!(matches!(open(dir.path()).show(id), Err(StoreError::DamagedRecord { .. })));
+}
+
+/// One row of the topic is changed on the disk as `change` says; the other stays.
+async fn with_one_of_two_changed(change: impl Fn(Row) -> Vec<u8>) -> (tempfile::TempDir, Store, SubscriptionId) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    add(&store, "ops", "another-token-0123456789");
+    drop(store);
+    {
+        let db = Db::open(&dir.path().join("data")).unwrap();
+        let row = db.get(id).unwrap().unwrap();
+        let key = [row.topic.as_str().as_bytes(), &[0], id.as_bytes()].concat();
+        let bytes = change(row);
+        db.engine().write(|trees| trees.rows.insert(&key, bytes.clone()).map(|_| ())).unwrap();
+    }
+    let store = open(dir.path());
+    (dir, store, id)
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_open_is_found_like_any_other_and_written_anew_with_its_webhook() {
+    let (_dir, store, id) = with_one_of_two_changed(|row| {
+        let mut sealed = row.sealed.0.clone();
+        sealed[40] ^= 1;
+        Row { sealed: SealedRecord(sealed), ..row }.encode()
+    })
+    .await;
+    let says = |recipient: &Recipient| match Subscriptions::open(&store, recipient).unwrap() {
+        Opened::Damaged(what) => what,
+        _ => String::new(),
+    };
+    let page = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
+    let damaged: Vec<_> = page.iter().filter(|one| !says(one).is_empty()).map(|one| one.subscription).collect();
+    assert_eq!((page.len(), damaged), (2, vec![id]));
+    assert_eq!(says(&store.find(id).await.unwrap().unwrap()), "its record does not open with its key");
+    assert_eq!(store.verify().unwrap().broken, [id]);
+    let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
+    assert_eq!(listed.iter().filter(|one| one.masked_endpoint == "the record is damaged").count(), 1);
+    assert_eq!(listed.len(), 2, "one damaged record hides no other");
+    store.reseal().unwrap();
+    let name = Change { name: Some(Some("x".to_owned())), ..Change::default() };
+    assert!(matches!(store.update(id, name), Err(StoreError::DamagedRecord { .. })));
+    let again = Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"));
+    store.update(id, Change { endpoint: Some(again), ..Change::default() }).unwrap();
+    let mended = opened(&store, &store.find(id).await.unwrap().unwrap()).unwrap();
+    assert!(mended.endpoint.expose().ends_with(TOKEN));
+    assert!(mended.secret.is_none() && mended.name.is_none(), "what could not be read is gone");
+    assert!(store.verify().unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_decode_fails_no_page_and_opens_for_nobody() {
+    let (_dir, store, id) = with_one_of_two_changed(|row| {
+        let mut bytes = row.encode();
+        bytes[0] = 99;
+        bytes
+    })
+    .await;
+    assert_eq!(heard_by(&store, "ops").await.len(), 2);
+    let recipient = store.find(id).await.unwrap().unwrap();
+    assert_eq!(recipient.platform, Platform::DingTalk, "what can be read of it is kept");
+    assert!(matches!(Subscriptions::open(&store, &recipient).unwrap(), Opened::Damaged(_)));
+    assert_eq!(store.verify().unwrap().broken, [id]);
+    let (_dir, store, id) = with_one_of_two_changed(|_| Vec::new()).await;
+    assert_eq!(heard_by(&store, "ops").await.len(), 2);
+    assert!(store.find(id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_fresh_look_says_gone_of_a_removal_at_every_step_and_never_of_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = add(&store, "ops", TOKEN);
+    let before = store.find(id).await.unwrap().unwrap();
+    let ops = "ops".parse().unwrap();
+    let page = store.page(&ops, None).await.unwrap().recipients;
+    store.reseal().unwrap();
+    for old in page.iter().chain([&before]) {
+        assert!(matches!(Subscriptions::open(&store, old).unwrap(), Opened::Replaced));
+    }
+    let fresh = store.find(id).await.unwrap().unwrap();
+    assert!(opened(&store, &fresh).is_some());
+    // A removal erases the key, then takes the row away.
+    let row = store.0.db.get(id).unwrap().unwrap();
+    store.0.writer().slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
+    assert!(matches!(Subscriptions::open(&store, &fresh).unwrap(), Opened::Replaced));
+    assert!(store.find(id).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -288,7 +386,7 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     let store = open(dir.path());
     let recipient = store.find(id).await.unwrap().unwrap();
     assert_eq!(recipient.options, options);
-    assert_eq!(Subscriptions::open(&store, &recipient).unwrap().unwrap().options, options);
+    assert_eq!(opened(&store, &recipient).unwrap().options, options);
     assert_eq!(store.show(id).unwrap().options, options);
     drop(store);
     {
@@ -296,7 +394,7 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
         let row = db.get(id).unwrap().unwrap();
         db.replace(&[(row.clone(), Row { options: Options::default(), ..row })]).unwrap();
     }
-    assert!(matches!(open(dir.path()).show(id), Err(StoreError::Damaged { .. })));
+    assert!(matches!(open(dir.path()).show(id), Err(StoreError::DamagedRecord { .. })));
 }
 
 #[tokio::test]
@@ -312,11 +410,11 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
         ..Change::default()
     };
     store.update(id, change).unwrap();
-    assert!(Subscriptions::open(&store, &before).unwrap().is_none(), "the old version opens for nobody");
+    assert!(opened(&store, &before).is_none(), "the old version opens for nobody");
     drop(store);
     let store = open(dir.path());
     let after = store.find(id).await.unwrap().unwrap();
-    let opened = Subscriptions::open(&store, &after).unwrap().unwrap();
+    let opened = opened(&store, &after).unwrap();
     assert!(opened.endpoint.expose().ends_with("newtoken-0123456789"));
     assert_eq!((opened.name, opened.keyword.as_deref()), (None, Some("告警")));
     assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
@@ -364,7 +462,7 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
         );
         assert!(listed.iter().all(|one| one.options == Options::default()));
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();
-        let opened = Subscriptions::open(&store, &recipient).unwrap().unwrap();
+        let opened = opened(&store, &recipient).unwrap();
         assert!(opened.endpoint.expose().ends_with(TOKEN));
         let change = Change { overflow: Some(Overflow::Queue), ..Change::default() };
         store.update(listed[2].id, change).unwrap();
@@ -412,10 +510,10 @@ async fn sealing_anew_destroys_every_old_data_key_and_loses_nothing() {
     store.add_all(tokens.iter().map(|token| subscription("ops", token)).collect()).unwrap();
     let before = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
     store.reseal().unwrap();
-    assert!(before.iter().all(|one| Subscriptions::open(&store, one).unwrap().is_none()));
+    assert!(before.iter().all(|one| matches!(Subscriptions::open(&store, one).unwrap(), Opened::Replaced)));
     let after = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
     assert_eq!(before.len(), after.len());
-    assert!(after.iter().all(|one| Subscriptions::open(&store, one).unwrap().is_some()));
+    assert!(after.iter().all(|one| opened(&store, one).is_some()));
     drop(store);
     assert_eq!(heard_by(&open(dir.path()), "ops").await.len(), 600);
 }
@@ -498,7 +596,7 @@ async fn opens_with_everything(dir: tempfile::TempDir) {
         );
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();
         assert_eq!(recipient.options.group.as_ref().map(ToString::to_string).as_deref(), Some("org-1"));
-        assert!(Subscriptions::open(&store, &recipient).unwrap().unwrap().endpoint.expose().ends_with(TOKEN));
+        assert!(opened(&store, &recipient).unwrap().endpoint.expose().ends_with(TOKEN));
         assert!(store.verify().unwrap().is_sound());
         assert_eq!(store.key_status().old.is_none(), key == 2);
     }

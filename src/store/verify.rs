@@ -40,6 +40,12 @@ impl Verified {
     pub fn is_sound(&self) -> bool {
         *self == Self { sound: self.sound, templates: self.templates, ..Self::default() }
     }
+
+    fn broke(&mut self, id: SubscriptionId) {
+        if self.broken.len() < NAMED_MAX {
+            self.broken.push(id);
+        }
+    }
 }
 
 impl Store {
@@ -52,18 +58,22 @@ impl Store {
         loop {
             // A change takes hold of the writer, so rows and their keys are seen together.
             let writer = open.writer();
-            let rows = open.db.all(after.as_ref(), RUN)?;
+            let rows = open.db.each(after.as_ref(), RUN)?;
             let Some(last) = rows.last() else { break };
-            after = Some(Place::of(last));
+            after = Some(Place::of_each(last));
             for row in &rows {
                 rows_seen += 1;
+                let row = match row {
+                    Ok(row) => row,
+                    Err(damaged) => {
+                        verified.broke(damaged.id);
+                        continue;
+                    }
+                };
                 match open.unseal(row) {
                     Ok(Some(_)) => verified.sound += 1,
                     Ok(None) => verified.without_key += 1,
-                    Err(StoreError::Damaged { .. }) if verified.broken.len() < NAMED_MAX => {
-                        verified.broken.push(row.id)
-                    }
-                    Err(StoreError::Damaged { .. }) => {}
+                    Err(StoreError::DamagedRecord { id, .. }) => verified.broke(id),
                     Err(error) => return Err(error),
                 }
                 if open.table.holds(&row.binding()) {
@@ -106,8 +116,10 @@ impl Open {
                     && !named.contains(&at)
                 {
                     // Perhaps it was added meanwhile.
-                    let row = self.db.get(SubscriptionId::from_bytes(slot.binding.record))?;
-                    count += usize::from(row.is_none_or(|row| row.binding() != slot.binding));
+                    let row = self.db.look_up(SubscriptionId::from_bytes(slot.binding.record))?;
+                    // Which key a row names that cannot be read is not known.
+                    let is_named = row.is_some_and(|row| row.map_or(true, |row| row.binding() == slot.binding));
+                    count += usize::from(!is_named);
                 }
             }
         }

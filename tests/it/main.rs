@@ -35,6 +35,7 @@ mod parts;
 mod receipts;
 mod receipts_faults;
 mod reload;
+mod replaced;
 mod sessions;
 mod startup;
 mod store;

@@ -360,6 +360,7 @@ fn travelling(delivery: &Delivery, until: Moment) -> Travelling {
         event: delivery.event.id.clone(),
         subscription: delivery.subscription,
         platform: delivery.platform,
+        robot: Some(delivery.robot),
         attempts: delivery.attempts,
         hops: delivery.hops,
         slot: delivery.slot,

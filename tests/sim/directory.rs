@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use roomcast::{
         Endpoint, Mentions, Moment, Options, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState,
         TopicName,
     },
-    fanout::{Page, Recipient, Subscriptions, Unreadable},
+    fanout::{Opened, Page, Recipient, Subscriptions, Unreadable},
 };
 
 /// So many recipients make a page: few, so that events of many pages are common.
@@ -65,6 +66,12 @@ pub struct Directory {
     pub hesitation: Option<Mutex<SmallRng>>,
     /// Topics whose pages, and robots whose subscriptions, cannot be looked at without a panic.
     pub panics: (BTreeSet<String>, BTreeSet<usize>),
+    /// On one platform each look-up of a single subscription takes so long, as when its rows are
+    /// not in memory and the disk is slow.
+    pub slow: Option<(Platform, Duration)>,
+    /// Dice by which some recipients are replaced between a look and the attempt, as when somebody
+    /// seals everything anew; none means that none is.
+    pub changes: Option<Mutex<SmallRng>>,
 }
 
 impl Directory {
@@ -137,13 +144,23 @@ impl Subscriptions for Directory {
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
         self.hesitate().await;
         assert!(!self.panics.1.contains(&self.listed(id).robot), "a subscription that panics");
-        Ok(self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number])))
+        let found = self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number]));
+        if let Some((platform, takes)) = self.slow
+            && found.as_ref().is_some_and(|found| found.platform == platform)
+        {
+            tokio::time::sleep(takes).await;
+        }
+        Ok(found)
     }
 
-    fn open(&self, recipient: &Recipient) -> Result<Option<Subscription>, Unreadable> {
+    fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable> {
+        let is_replaced = self.changes.as_ref().is_some_and(|dice| dice.lock().unwrap().random_bool(0.1));
+        if is_replaced {
+            return Ok(Opened::Replaced);
+        }
         let listed = self.listed(recipient.subscription);
         let robot = &self.robots[listed.robot];
-        Ok(Some(Subscription {
+        Ok(Opened::Subscription(Box::new(Subscription {
             id: listed.id,
             topic: listed.topic.clone(),
             platform: robot.platform,
@@ -156,6 +173,6 @@ impl Subscriptions for Directory {
             options: listed.options.clone(),
             state: SubscriptionState::Active,
             created_at: Moment::from_unix_millis(0),
-        }))
+        })))
     }
 }

@@ -21,6 +21,7 @@ use crate::{
 fn a_thousand_robots_with_mixed_traffic_and_every_fault_for_two_hours() {
     each_seed("a_thousand_robots", 1, |seed| {
         let mut directory = robots(1000);
+        directory.changes = Some(std::sync::Mutex::new(seed.dice("changes", 0, 0)));
         let mut dice = seed.dice("traffic", 0, 0);
         for group in 0..20 {
             for _ in 0..dice.random_range(2..150) {
@@ -250,6 +251,31 @@ fn what_cannot_leave_in_time_expires_as_soon_as_that_is_certain_and_no_sooner() 
         let last = oracle.arrivals(0).last().copied().unwrap();
         let in_time = last <= oracle.event(1199).expires_at.unwrap();
         oracle.expect("nothing is delivered after its time", in_time, || format!("one at {last}"));
+        oracle.verdict();
+    });
+}
+
+#[test]
+fn slow_look_ups_of_one_platform_hold_up_no_other_and_nothing_urgent() {
+    each_seed("slow_look_ups", 1, |seed| {
+        let mut directory = robots_of(Platform::DingTalk, 1);
+        directory.add_robot(Platform::WeCom);
+        directory.subscribe(&topic(1), 1);
+        directory.slow = Some((Platform::DingTalk, std::time::Duration::from_secs(10)));
+        let mut world = World::new(seed, directory, Faults::default(), Setup::default());
+        // Of each robot's events twenty leave at once; the others come back from the tiers, and are
+        // looked up alone.
+        let planned = [evenly(0..1, 200, 0, SECOND), evenly(1..2, 60, SECOND, 2 * SECOND)].concat();
+        world.publish(numbered(planned));
+        world.live(End::Drained(12 * HOUR));
+        let oracle = Oracle::of(&world);
+        // What is looked up late is late, in whatever order it came back.
+        oracle.no_window_is_exceeded();
+        oracle.nothing_is_lost_or_invented();
+        let seen = oracle.seen();
+        oracle.expect("everything is delivered", seen.delivered == 260, || format!("{seen:?}"));
+        let slowest = oracle.latencies(1).into_iter().max().unwrap();
+        oracle.expect("the other platform keeps its pace", slowest < 3 * MINUTE, || format!("one waited {slowest} µs"));
         oracle.verdict();
     });
 }

@@ -21,9 +21,14 @@ pub(in crate::store) const RUN: usize = 1024;
 #[derive(Clone)]
 pub(in crate::store) struct SlotTable(Arc<Shared>);
 
+/// The generation of a key in a slot that does not pass its check sum: whose it was is not known,
+/// so it counts as held, and never opens.
+pub(super) const UNKNOWN: u64 = u64::MAX;
+
 struct Shared {
     file: File,
-    /// The generation of the key that each slot holds; zero for a slot without a key. What is not here is not read from the file,
+    /// The generation of the key that each slot holds; zero for a slot without a key, [`UNKNOWN`]
+    /// for one that is damaged. What is not here is not read from the file,
     /// so an erased key is gone at once, whatever becomes of the disk. Held while a slot is read or written.
     generations: RwLock<Vec<u64>>,
 }
@@ -34,7 +39,8 @@ impl SlotTable {
         Self(Arc::new(Shared { file, generations: RwLock::new(vec![0; slots]) }))
     }
 
-    /// What a slot holds, if it is that record's key of that generation.
+    /// What a slot holds, if it is that record's key of that generation. A slot that should hold it
+    /// and does not is damaged: an error of the kind [`io::ErrorKind::Other`], which no disk gives.
     pub(in crate::store) fn find(&self, wanted: &Binding) -> io::Result<Option<Slot>> {
         let held = self.read_lock();
         if !holds(&held, wanted) {
@@ -44,7 +50,10 @@ impl SlotTable {
         self.0.file.read_exact_at(&mut bytes, offset(wanted.slot))?;
         match decode(wanted.slot, &bytes).map_err(io::Error::other)? {
             Content::Key(slot) if slot.binding == *wanted => Ok(Some(slot)),
-            _ => Ok(None),
+            _ => Err(io::Error::other(format!(
+                "slot {} in the file slots does not hold the key that was written",
+                wanted.slot
+            ))),
         }
     }
 
@@ -73,7 +82,7 @@ impl SlotTable {
         numbered
             .map(|(at, slot)| {
                 let at = number(at)?;
-                Ok((at, decode(at, slot).map_err(io::Error::other)?))
+                Ok((at, decode(at, slot).unwrap_or_else(Content::Damaged)))
             })
             .collect()
     }
@@ -117,7 +126,7 @@ impl SlotTable {
 
 fn holds(held: &[u64], wanted: &Binding) -> bool {
     let at = usize::try_from(wanted.slot).unwrap_or(usize::MAX);
-    wanted.generation != 0 && held.get(at) == Some(&wanted.generation)
+    wanted.generation != 0 && held.get(at).is_some_and(|held| *held == wanted.generation || *held == UNKNOWN)
 }
 
 pub(super) fn number(at: usize) -> io::Result<u32> {

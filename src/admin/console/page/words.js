@@ -28,6 +28,7 @@ export const REASONS = {
   poison: "it never came to an outcome",
   evicted: "the broker put it out of its queue",
   undecodable: "it is no event",
+  unreadable_subscription: "the subscription’s record is damaged",
 };
 
 const whole = new Intl.NumberFormat("en");
