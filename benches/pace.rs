@@ -20,8 +20,11 @@ use std::{
 };
 
 use roomcast::{
+    clock::Clock,
     domain::{Content, Event, EventId, Moment, Overflow, Platform, Published, RobotId, SubscriptionId, Verdict},
-    pace::{Ask, HealthPolicy, NotNoted, Note, Notebook, Pace, Place, PlatformQuota, Settings, Turn, WindowQuota},
+    pace::{
+        Ask, HealthPolicy, NotNoted, Note, Notebook, Pace, Place, PlatformQuota, Settings, Timeline, Turn, WindowQuota,
+    },
     store::{Journal, JournalSettings},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -114,7 +117,7 @@ async fn noted(robots: &[RobotId]) -> f64 {
     let memory = std::path::Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let settings = JournalSettings { dir: folder.path().join("journal"), window: SPAN };
-    let (journal, _) = Journal::open(settings, NOW).unwrap();
+    let (journal, _) = Journal::open(settings, Clock::from(NOW)).unwrap();
     let lanes = Lanes::new(Arc::new(journal));
     timed(lanes.send(robots, 2)).await / (robots.len() as f64 * 2.0)
 }
@@ -137,7 +140,7 @@ impl Lanes {
             expires_at: NOW.after(Duration::from_secs(24 * 3600)),
             published: Published::default(),
         };
-        let pace = Pace::new(settings(), notebook, NOW);
+        let pace = Pace::new(settings(), notebook, Timeline::starting(Clock::from(NOW)));
         Self { pace, event: Arc::new(event), leave: CancellationToken::new() }
     }
 

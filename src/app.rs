@@ -112,7 +112,7 @@ async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
         let (robots, groups) = (parts.pace.sweep(), parts.pace.groups());
         events::PaceSeen { robots: &robots, groups: &groups }.emit(&parts.telemetry);
         let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.restate());
+        let turn = move || turning.journal.turn_page(|| turning.pace.restate());
         match tokio::task::spawn_blocking(turn).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => {

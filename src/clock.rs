@@ -1,33 +1,65 @@
-//! The wall clock, passed by value so that simulations can bring their own.
+//! The machine's clocks, passed by value so that simulations can bring their own.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use crate::domain::Moment;
 
-/// Where the time of day comes from.
+/// Where the time comes from.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's clock.
+    /// The machine's clocks.
     System,
-    /// tokio's clock, which can be paused, from a given start.
-    Tokio {
-        /// What time it was at `started`.
-        base: Moment,
-        /// When the clock was started.
-        started: Instant,
-    },
+    /// tokio's clock, which can be paused.
+    Tokio(TokioClock),
+}
+
+/// A machine whose clocks follow tokio's.
+#[derive(Clone, Debug)]
+pub struct TokioClock {
+    base: Moment,
+    started: Instant,
+    /// Which boot of the machine this is.
+    boot: u64,
+    /// By how many milliseconds the wall clock was set ahead since.
+    set_ahead: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// A clock that follows tokio's and begins at `base`.
+    /// The clocks of a machine on which it is `base` now. They follow tokio's. All such clocks tell of
+    /// the same boot of the machine, which began at the epoch.
     #[must_use]
     pub fn from(base: Moment) -> Self {
-        Self::Tokio { base, started: Instant::now() }
+        let started = Instant::now();
+        Self::Tokio(TokioClock { base, started, boot: 0, set_ahead: Arc::default() })
     }
 
-    /// What time it is. A machine whose clock stands before 1970 is taken to be there.
+    /// The same clocks after the machine was started anew: as if it had been when tokio's clock began.
+    #[must_use]
+    pub fn after_reboot(&self) -> Self {
+        match self {
+            Self::System => Self::System,
+            Self::Tokio(clock) => Self::Tokio(TokioClock { boot: clock.boot + 1, ..clock.clone() }),
+        }
+    }
+
+    /// Sets the wall clock ahead by so many milliseconds, or back if they are negative. The machine's
+    /// own clock stays as it is.
+    pub fn set_ahead(&self, millis: i64) {
+        if let Self::Tokio(clock) = self {
+            clock.set_ahead.fetch_add(millis, Ordering::Relaxed);
+        }
+    }
+
+    /// What time of day it is. A machine whose clock stands before 1970 is taken to be there.
     #[must_use]
     pub fn now(&self) -> Moment {
         match self {
@@ -35,7 +67,55 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
                 Moment::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
-            Self::Tokio { base, started } => base.after(started.elapsed()),
+            Self::Tokio(clock) => {
+                let millis = clock.base.after(clock.started.elapsed()).unix_millis();
+                Moment::from_unix_millis(millis.saturating_add_signed(clock.set_ahead.load(Ordering::Relaxed)))
+            }
         }
+    }
+
+    /// The time since the machine was started, suspension included. No correction of the wall clock
+    /// changes it.
+    #[must_use]
+    pub fn since_boot(&self) -> Duration {
+        match self {
+            Self::System => clock_gettime(ClockId::Boottime).try_into().unwrap_or(Duration::ZERO),
+            Self::Tokio(clock) => {
+                let began = if clock.boot == 0 { clock.base.unix_millis() } else { 0 };
+                Duration::from_millis(began) + clock.started.elapsed()
+            }
+        }
+    }
+
+    /// Which boot of the machine this is; empty if that cannot be known.
+    #[must_use]
+    pub fn boot_id(&self) -> Vec<u8> {
+        match self {
+            Self::System => std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+            Self::Tokio(clock) => format!("boot {}", clock.boot).into_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_own_clock_and_its_boot_are_known() {
+        let before = Clock::System.since_boot();
+        assert!(!before.is_zero() && Clock::System.since_boot() >= before);
+        assert!(!Clock::System.boot_id().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn setting_the_wall_clock_leaves_the_time_since_the_boot_alone() {
+        let clock = Clock::from(Moment::from_unix_millis(50_000));
+        clock.set_ahead(7_000);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!((clock.now().unix_millis(), clock.since_boot().as_millis()), (58_000, 51_000));
+        clock.set_ahead(-60_000);
+        assert_eq!(clock.now().unix_millis(), 0);
+        assert_ne!(clock.after_reboot().boot_id(), clock.boot_id());
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
         reasons: named(&of.reasons),
     };
     Overview {
-        at: admin.pace.now().unix_millis(),
+        at: admin.pace.timeline().wall_now().unix_millis(),
         since: admin.since.unix_millis(),
         broker_up: counts.broker_up,
         broker_blocked: counts.broker_blocked,

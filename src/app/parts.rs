@@ -125,9 +125,9 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
     let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
     let ledger = Ledger::open(ledger, now)?;
     let journal = JournalSettings { dir: config.store.dir.join("journal"), window: remembered(config) };
-    let (journal, recalled) = Journal::open(journal, now)?;
+    let (journal, recalled) = Journal::open(journal, clock.clone())?;
     let journal = Arc::new(journal);
-    let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, now);
+    let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, recalled.timeline);
     pace.recall(recalled.notes);
     let parts = Arc::new(Parts {
         decoder: decoder(config, templates),

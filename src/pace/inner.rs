@@ -32,9 +32,9 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn new(settings: Settings, notebook: Arc<dyn Notebook>, now: Moment) -> Self {
+    pub(super) fn new(settings: Settings, notebook: Arc<dyn Notebook>, timeline: Timeline) -> Self {
         Self {
-            timeline: Timeline::starting(now),
+            timeline,
             buckets: ArcSwap::from_pointee(buckets(&settings)),
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             groups: Mutex::new(Groups::new(settings.groups.clone())),
@@ -104,9 +104,13 @@ impl Inner {
     }
 
     pub(super) fn allowance(&self, group: &GroupName, take: bool) -> Allowance {
-        let now = self.timeline.now();
+        // Months are the wall clock's.
+        let now = self.timeline.wall_now();
         let mut groups = self.groups();
-        if take { groups.take(group, now) } else { groups.look(group, now) }
+        match if take { groups.take(group, now) } else { groups.look(group, now) } {
+            Allowance::Until(due) => Allowance::Until(self.timeline.at_wall(due)),
+            allowance => allowance,
+        }
     }
 
     /// Writes a note whose loss costs order, not quota. A notebook that cannot be written to is found when the next message is to leave.
@@ -126,7 +130,7 @@ impl Inner {
         if let Some(group) = group {
             // Noted under the lock: the last note is the one that counts.
             let mut groups = self.groups();
-            let (month, used, refused_until) = groups.spent(group, self.timeline.now());
+            let (month, used, refused_until) = groups.spent(group, self.timeline.wall_now());
             self.notebook.note(&Note::Spent { group: group.clone(), month, used, refused_until })?;
         }
         if self.is_limited(platform) {
@@ -165,7 +169,7 @@ impl Inner {
             ..Changes::default()
         };
         if let Some(group) = group {
-            self.count(group, end.verdict, now, &mut changes);
+            self.count(group, end.verdict, &mut changes);
         }
         changes
     }
@@ -176,7 +180,8 @@ impl Inner {
         ended
     }
 
-    fn count(&self, group: &GroupName, verdict: Option<Verdict>, now: Moment, changes: &mut Changes) {
+    fn count(&self, group: &GroupName, verdict: Option<Verdict>, changes: &mut Changes) {
+        let now = self.timeline.wall_now();
         let (Counted { warning, spent_until }, refused_until) = {
             let mut groups = self.groups();
             let counted = groups.finish(group, now, verdict);
@@ -187,7 +192,7 @@ impl Inner {
         changes.budget_warning = warning.map(|(used, monthly)| (group.clone(), used, monthly));
         changes.budget_spent = spent_until.map(|until| (group.clone(), until));
         if matches!(verdict, Some(Verdict::BudgetSpent { .. })) {
-            changes.resume = refused_until;
+            changes.resume = refused_until.map(|until| self.timeline.at_wall(until));
         }
     }
 

@@ -16,7 +16,10 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 use self::folding::Folding;
-pub(super) use self::{admission::Admission, finish::Finish};
+pub(super) use self::{
+    admission::{Admission, Limits},
+    finish::Finish,
+};
 use super::{Folded, HealthPolicy, Hold, Later, Outcome, PlatformQuota, plan::Plan, window::Window};
 use crate::domain::{Event, Moment, Overflow, Platform, SubscriptionId};
 

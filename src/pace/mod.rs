@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     group::Allowance,
     inner::Inner,
-    lane::{Admission, Key, Look, Seat, Told},
+    lane::{Admission, Key, Limits, Look, Seat, Told},
 };
 use crate::domain::{Moment, Platform, RobotId};
 
@@ -36,6 +36,7 @@ pub use notebook::{NotNoted, Note, Notebook};
 pub use permit::{Changes, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
 pub use status::{EndedHold, Outlook, RobotStatus, Swept};
+pub use timeline::Timeline;
 
 /// What bounds sending.
 #[derive(Clone, Debug)]
@@ -60,10 +61,10 @@ pub struct Settings {
 pub struct Pace(Arc<Inner>);
 
 impl Pace {
-    /// A pace at which no robot has been sent anything yet, and it is `now`. What has to survive the process is written into `notebook`.
+    /// A pace at which no robot has been sent anything yet, by the time of `timeline`. What has to survive the process is written into `notebook`.
     #[must_use]
-    pub fn new(settings: Settings, notebook: Arc<dyn Notebook>, now: Moment) -> Self {
-        Self(Arc::new(Inner::new(settings, notebook, now)))
+    pub fn new(settings: Settings, notebook: Arc<dyn Notebook>, timeline: Timeline) -> Self {
+        Self(Arc::new(Inner::new(settings, notebook, timeline)))
     }
 
     /// Takes a delivery's place in its robot's lane. Whoever asks first is first, so this is called in the order in which deliveries came;
@@ -76,10 +77,11 @@ impl Pace {
             Some(Allowance::Until(due)) => due,
             Some(Allowance::Dead) => return Asked { first: First::Turn(Turn::BudgetSpent), at: self.now() },
         };
+        let limits = Limits { floor, expires: self.0.timeline.at_wall(ask.event.expires_at) };
         let (mut seat, mut at) = (None, Moment::default());
         let act = |lane: &mut lane::Lane, now, rules: &lane::Rules<'_>| {
             at = now;
-            lane.admit(now, floor, ask, &mut seat, rules)
+            lane.admit(now, limits, ask, &mut seat, rules)
         };
         let admission = self.0.lane(ask.robot, ask.platform, act);
         let first = match (admission, seat) {
@@ -181,6 +183,12 @@ impl Pace {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.0.timeline.now()
+    }
+
+    /// The pace's own time, and its relation to the wall clock.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.0.timeline
     }
 }
 

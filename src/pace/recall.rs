@@ -57,7 +57,7 @@ impl Pace {
                 }
                 Note::Lifted { robot, platform, at } => newest(&mut holds, robot, (platform, at, None)),
                 Note::Spent { group, month, used, refused_until } => {
-                    self.0.groups().recall(&group, month, used, refused_until, now);
+                    self.0.groups().recall(&group, month, used, refused_until, self.0.timeline.wall_now());
                 }
                 Note::Booked { .. } => (),
             }
@@ -101,7 +101,7 @@ impl Pace {
         noted?;
         let mut groups = self.0.groups();
         for group in groups.names() {
-            let (month, used, refused_until) = groups.spent(&group, now);
+            let (month, used, refused_until) = groups.spent(&group, self.0.timeline.wall_now());
             self.0.notebook.note(&Note::Spent { group, month, used, refused_until })?;
         }
         self.0.notebook.note(&Note::Restated)

@@ -130,7 +130,7 @@ impl Pace {
     /// The organisations with a monthly quota, and those that deliveries have named.
     #[must_use]
     pub fn groups(&self) -> Vec<GroupStatus> {
-        self.0.groups().status(self.now())
+        self.0.groups().status(self.0.timeline.wall_now())
     }
 
     /// Forgets robots about which there is nothing to remember, and says what the others do, by platform in the order of [`Platform::ALL`]. Called from

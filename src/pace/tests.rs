@@ -8,6 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::*;
+use crate::clock::Clock;
 use crate::domain::{
     Answer, Content, Event, EventId, GroupName, Overflow, Published, RobotId, SubscriptionId, Verdict,
 };
@@ -24,6 +25,10 @@ impl Notebook for Notes {
         self.0.lock().unwrap().push(note.clone());
         Ok(())
     }
+}
+
+fn timeline(now: Moment) -> Timeline {
+    Timeline::starting(Clock::from(now))
 }
 
 fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> Settings {
@@ -46,7 +51,7 @@ fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> Settings {
 }
 
 fn with(settings: Settings) -> Pace {
-    Pace::new(settings, Arc::new(Notes::default()), T0)
+    Pace::new(settings, Arc::new(Notes::default()), timeline(T0))
 }
 
 fn pace(windows: &[(u32, u64)], penalty: (u64, u64)) -> Pace {
@@ -511,7 +516,7 @@ async fn what_waits_for_another_reason_than_the_quota_leaves_at_its_time_and_hol
 #[tokio::test(start_paused = true)]
 async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
     let notes = Notes::default();
-    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), T0);
+    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), timeline(T0));
     let _ = asking(1).sent(&before, Verdict::Delivered).await;
     tokio::time::advance(Duration::from_secs(10)).await;
     std::mem::forget((asking(1).go(&before).await, asking(1).go(&before).await));
@@ -522,7 +527,7 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
     tokio::time::advance(Duration::from_secs(5)).await;
     let crash = before.now();
 
-    let after = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(Notes::default()), crash);
+    let after = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(Notes::default()), timeline(crash));
     after.recall(notes.0.lock().unwrap().clone());
     let next = asking(1).later(&after).await;
     assert!(next.slot > parked.slot, "behind what waits in the broker");
@@ -539,7 +544,7 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
 #[tokio::test(start_paused = true)]
 async fn what_is_written_down_again_says_the_same() {
     let notes = Notes::default();
-    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), T0);
+    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(notes.clone()), timeline(T0));
     let _in_the_air = [asking(1).go(&before).await, asking(1).go(&before).await, asking(1).go(&before).await];
     let parked = asking(1).later(&before).await;
     let _ = asking(2).sent(&before, THROTTLED).await;
@@ -729,7 +734,7 @@ async fn after_a_restart_the_newer_of_two_that_came_in_one_millisecond_is_still_
 #[tokio::test(start_paused = true)]
 async fn a_process_that_dies_while_it_recalls_leaves_the_next_one_as_wise() {
     let notes = Notes::default();
-    let first = Pace::new(settings(&[(1, 60)], (60, 600)), Arc::new(notes.clone()), T0);
+    let first = Pace::new(settings(&[(1, 60)], (60, 600)), Arc::new(notes.clone()), timeline(T0));
     std::mem::forget(asking(1).go(&first).await);
     let noted = |more: &[Note]| [&[Note::Page], notes.0.lock().unwrap().as_slice(), &[Note::Page], more].concat();
     // The second process has begun its page, and noted nothing on it.

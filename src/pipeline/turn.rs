@@ -91,7 +91,7 @@ impl Pipeline {
         }
         let quiet = self.quiet_until(delivery, recipient);
         let place = match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
-            Some(due) => Place::Due(self.pace_time(due.after(CLOCKS_APART))),
+            Some(due) => Place::Due(self.parts.pace.timeline().at_wall(due.after(CLOCKS_APART))),
             None => place,
         };
         let asked = self.parts.pace.ask(&asking(delivery, recipient, place));
@@ -292,7 +292,8 @@ impl Pipeline {
 
     /// A delivery that nobody has time for any longer goes back to the broker, to its place in the order.
     pub(super) fn leave_as_it_is(&self, delivery: &Delivery) -> Settlement {
-        let slot = delivery.slot.or_else(|| (place(delivery) == Place::Fresh).then_some(delivery.event.received_at));
+        let received = || self.parts.pace.timeline().at_wall(delivery.event.received_at);
+        let slot = delivery.slot.or_else(|| (place(delivery) == Place::Fresh).then(received));
         settle::defer(delivery, self.parts.clock.now(), slot)
     }
 
@@ -315,14 +316,9 @@ impl Pipeline {
         (delivery.slot.is_none() || delivery.due_at < Some(end)).then_some(end)
     }
 
-    /// The time of the pace for a time of the wall clock.
-    fn pace_time(&self, at: Moment) -> Moment {
-        self.parts.pace.now().after(at.since(self.parts.clock.now()))
-    }
-
     /// The wall clock's time for a time of the pace, which no correction of the wall clock moves.
     fn wall(&self, at: Moment) -> Moment {
-        self.parts.clock.now().after(at.since(self.parts.pace.now()))
+        self.parts.pace.timeline().wall_at(at)
     }
 }
 

@@ -14,11 +14,13 @@ use std::{
 use super::{
     error::LedgerError,
     note,
+    readings::{Reading, Resumed},
     segment::{self, Segment},
 };
 use crate::{
+    clock::Clock,
     domain::Moment,
-    pace::{NotNoted, Note, Notebook},
+    pace::{NotNoted, Note, Notebook, Timeline},
 };
 
 /// A page larger than this is followed by a new one.
@@ -39,16 +41,22 @@ pub struct Recalled {
     pub notes: Vec<Note>,
     /// Whether nothing can be missing: the machine has been running ever since the last page was begun.
     pub complete: bool,
+    /// The pace's time, going on where the notes end.
+    pub timeline: Timeline,
 }
 
 /// The open journal.
 pub struct Journal {
     dir: PathBuf,
+    clock: Clock,
+    timeline: Timeline,
     pages: Mutex<Pages>,
 }
 
 struct Pages {
     window: Duration,
+    /// What the clocks showed when that was last written.
+    read: Reading,
     number: u64,
     current: Option<Segment>,
     began: Moment,
@@ -58,39 +66,53 @@ struct Pages {
 
 impl Journal {
     /// Opens the journal, or begins one. Blocks on the disk.
-    pub fn open(settings: JournalSettings, now: Moment) -> Result<(Self, Recalled), LedgerError> {
+    pub fn open(settings: JournalSettings, clock: Clock) -> Result<(Self, Recalled), LedgerError> {
         let failed = |source| LedgerError { path: settings.dir.clone(), verb: "opened", source };
         fs::create_dir_all(&settings.dir).map_err(failed)?;
-        let (mut notes, mut old, mut number, mut boot) = (Vec::new(), Vec::new(), 0, Vec::new());
+        let (mut notes, mut paths, mut number) = (Vec::new(), Vec::new(), 0);
+        let (mut same_boot, mut last) = (false, None);
+        let boot_id = clock.boot_id();
         for found in segment::find(&settings.dir).map_err(failed)? {
             let bytes = fs::read(&found.path).map_err(failed)?;
             let mut frames = segment::read(&bytes).into_iter();
-            boot = frames.next().unwrap_or_default().to_vec();
+            same_boot = frames.next().is_some_and(|first| !first.is_empty() && first == boot_id);
             notes.push(Note::Page);
-            notes.extend(frames.filter_map(note::decode));
-            old.push((found.path, now));
+            for frame in frames {
+                match Reading::decode(frame) {
+                    Some(reading) => last = Some((same_boot, reading)),
+                    None => notes.extend(note::decode(frame)),
+                }
+            }
+            paths.push(found.path);
             number = found.number;
         }
-        let complete = !boot.is_empty() && boot == boot_id();
-        let pages = Pages { window: settings.window, number, current: None, began: now, old };
-        let journal = Self { dir: settings.dir, pages: Mutex::new(pages) };
-        journal.pages().begin(&journal.dir, now).map_err(|source| journal.unwritten(source))?;
-        Ok((journal, Recalled { notes, complete }))
+        let timeline = Timeline::from(clock.clone(), resume(last, &mut notes, &clock));
+        let (now, read) = (timeline.now(), Reading::take(&clock, &timeline));
+        let old = paths.into_iter().map(|path| (path, now)).collect();
+        let pages = Pages { window: settings.window, read, number, current: None, began: now, old };
+        let journal = Self { dir: settings.dir, clock, timeline: timeline.clone(), pages: Mutex::new(pages) };
+        journal.begin().map_err(|source| journal.unwritten(source))?;
+        Ok((journal, Recalled { notes, complete: same_boot, timeline }))
     }
 
     /// Makes everything noted so far survive the end of the machine. Blocks on the disk.
     pub fn sync(&self) -> Result<(), LedgerError> {
         // The lock is not held while the disk works: notes are written by the async threads.
-        let file = match &self.pages().current {
-            Some(page) if page.is_dirty() => page.handle(),
-            _ => return Ok(()),
+        let file = {
+            let mut pages = self.pages();
+            pages.read(&self.reading()).map_err(|source| self.unwritten(source))?;
+            match &pages.current {
+                Some(page) if page.is_dirty() => page.handle(),
+                _ => return Ok(()),
+            }
         };
         file.and_then(|file| file.sync_data()).map_err(|source| self.unwritten(source))
     }
 
     /// Begins a new page if the current one is old or large, has what still matters noted there, and deletes the pages that are of no
     /// use any more. Blocks on the disk.
-    pub fn turn_page(&self, now: Moment, restate: impl FnOnce() -> Result<(), NotNoted>) -> Result<(), LedgerError> {
+    pub fn turn_page(&self, restate: impl FnOnce() -> Result<(), NotNoted>) -> Result<(), LedgerError> {
+        let now = self.timeline.now();
         let due = {
             let pages = self.pages();
             let large = pages.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
@@ -100,7 +122,7 @@ impl Journal {
             return Ok(());
         }
         let failed = |source| self.unwritten(source);
-        self.pages().begin(&self.dir, now).map_err(failed)?;
+        self.begin().map_err(failed)?;
         // From here on notes go to the new page: what happens meanwhile is on it, perhaps twice.
         restate().map_err(|NotNoted(source)| failed(source))?;
         self.sync()?;
@@ -117,6 +139,14 @@ impl Journal {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn begin(&self) -> io::Result<()> {
+        self.pages().begin(&self.dir, &self.clock, &self.reading())
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::take(&self.clock, &self.timeline)
+    }
+
     fn unwritten(&self, source: io::Error) -> LedgerError {
         LedgerError { path: self.dir.clone(), verb: "written", source }
     }
@@ -124,31 +154,68 @@ impl Journal {
 
 impl Notebook for Journal {
     fn note(&self, note: &Note) -> Result<(), NotNoted> {
-        let mut pages = self.pages();
-        let began = pages.began;
-        pages.write(&self.dir, note, began).map_err(NotNoted)
+        let (mut pages, reading) = (self.pages(), self.reading());
+        if pages.current.is_none() {
+            pages.begin(&self.dir, &self.clock, &reading).map_err(NotNoted)?;
+        }
+        pages.read(&reading).and_then(|()| pages.write(&note::encode(note), reading.pace())).map_err(NotNoted)
+    }
+}
+
+/// What time it is for the pace, after everything that is on the pages.
+fn resume(last: Option<(bool, Reading)>, notes: &mut [Note], clock: &Clock) -> Moment {
+    // A version that knew no readings wrote the wall clock's time as it was when its process began.
+    let wall = Resumed { now: clock.now(), ages_unknown: false };
+    let resumed = last.map_or(wall, |(same_boot, reading)| reading.resumed(same_boot, clock));
+    // The clock with which that is reckoned may have been set back.
+    let now = notes.iter().filter_map(written_at).fold(resumed.now, Moment::max);
+    if resumed.ages_unknown {
+        for note in notes {
+            if let Note::Answered { at, .. } = note {
+                *at = now;
+            }
+        }
+    }
+    now
+}
+
+/// When a note was written, if it says so.
+const fn written_at(note: &Note) -> Option<Moment> {
+    match note {
+        Note::Begun { at, .. } | Note::Answered { at, .. } | Note::Held { at, .. } | Note::Lifted { at, .. } => {
+            Some(*at)
+        }
+        Note::Page | Note::Restated | Note::Booked { .. } | Note::Spent { .. } => None,
     }
 }
 
 impl Pages {
-    fn begin(&mut self, dir: &Path, now: Moment) -> io::Result<()> {
-        let page = Segment::create(dir, self.number + 1, &boot_id())?;
+    fn begin(&mut self, dir: &Path, clock: &Clock, reading: &Reading) -> io::Result<()> {
+        let page = Segment::create(dir, self.number + 1, &clock.boot_id())?;
         if let Some(full) = self.current.replace(page) {
-            self.old.push((full.path, now));
+            self.old.push((full.path, reading.pace()));
         }
         self.number += 1;
-        self.began = now;
+        self.began = reading.pace();
+        self.write_reading(reading)
+    }
+
+    /// Writes down what the clocks show if the wall clock was corrected.
+    fn read(&mut self, reading: &Reading) -> io::Result<()> {
+        if reading.is_corrected(&self.read) && self.current.is_some() { self.write_reading(reading) } else { Ok(()) }
+    }
+
+    fn write_reading(&mut self, reading: &Reading) -> io::Result<()> {
+        self.write(&reading.encode(), reading.pace())?;
+        self.read = *reading;
         Ok(())
     }
 
-    fn write(&mut self, dir: &Path, note: &Note, now: Moment) -> io::Result<()> {
-        if self.current.is_none() {
-            self.begin(dir, now)?;
-        }
+    fn write(&mut self, payload: &[u8], now: Moment) -> io::Result<()> {
         let Some(page) = &mut self.current else {
             return Err(io::Error::other("the journal has no open page"));
         };
-        let written = page.append_unsynced(&note::encode(note));
+        let written = page.append_unsynced(payload);
         if written.is_err()
             && let Some(broken) = self.current.take()
         {
@@ -172,95 +239,5 @@ impl Pages {
             }
             false
         });
-    }
-}
-
-/// Which run of the machine this is. What was written and not synced in an earlier one may be missing.
-fn boot_id() -> Vec<u8> {
-    fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{Platform, RobotId};
-
-    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
-
-    fn settings(dir: &Path) -> JournalSettings {
-        JournalSettings { dir: dir.join("journal"), window: Duration::from_secs(100) }
-    }
-
-    fn begun(robot: u8) -> Note {
-        Note::Begun { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
-    }
-
-    fn at(seconds: u64) -> Moment {
-        T0.after(Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn notes_are_there_after_a_process_that_never_synced_them() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, recalled) = Journal::open(settings(dir.path()), T0).unwrap();
-        assert!(recalled.notes.is_empty() && !recalled.complete, "who has no journal knows nothing for certain");
-        journal.note(&begun(1)).unwrap();
-        journal.note(&begun(2)).unwrap();
-        let (_, recalled) = Journal::open(settings(dir.path()), T0).unwrap();
-        assert_eq!(recalled.notes, [Note::Page, begun(1), begun(2)]);
-        assert!(recalled.complete);
-    }
-
-    #[test]
-    fn a_note_cut_short_hides_only_itself() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(settings(dir.path()), T0).unwrap();
-        journal.note(&begun(1)).unwrap();
-        journal.note(&begun(2)).unwrap();
-        let last = segment::find(&settings(dir.path()).dir).unwrap().pop().unwrap();
-        let bytes = fs::read(&last.path).unwrap();
-        fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
-        let (journal, recalled) = Journal::open(settings(dir.path()), T0).unwrap();
-        assert_eq!(recalled.notes, [Note::Page, begun(1)]);
-        journal.note(&begun(3)).unwrap();
-        let (_, recalled) = Journal::open(settings(dir.path()), T0).unwrap();
-        assert_eq!(recalled.notes, [Note::Page, begun(1), Note::Page, begun(3)]);
-    }
-
-    #[test]
-    fn old_pages_are_deleted_only_when_what_matters_of_them_is_on_a_new_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(settings(dir.path()), T0).unwrap();
-        journal.note(&begun(1)).unwrap();
-        journal.turn_page(at(50), || panic!("the page is not old")).unwrap();
-        let restate = || journal.note(&begun(7)).and_then(|()| journal.note(&Note::Restated));
-        journal.turn_page(at(101), restate).unwrap();
-        assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
-        let failing = || Err(NotNoted(io::Error::other("no room")));
-        assert!(journal.turn_page(at(202), failing).is_err());
-        assert_eq!(
-            segment::find(&settings(dir.path()).dir).unwrap().len(),
-            3,
-            "nothing is deleted that was not restated"
-        );
-        journal.turn_page(at(303), restate).unwrap();
-        journal.note(&begun(8)).unwrap();
-        assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
-        let (_, recalled) = Journal::open(settings(dir.path()), at(304)).unwrap();
-        assert_eq!(recalled.notes, [Note::Page, Note::Page, begun(7), Note::Restated, begun(8)]);
-    }
-
-    #[test]
-    fn a_journal_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(settings(dir.path()), T0).unwrap();
-        let (folder, aside) = (settings(dir.path()).dir, dir.path().join("aside"));
-        fs::rename(&folder, &aside).unwrap();
-        assert!(journal.turn_page(at(101), || Ok(())).is_err());
-        fs::rename(&aside, &folder).unwrap();
-        journal.note(&begun(1)).unwrap();
-        journal.turn_page(at(102), || Ok(())).unwrap();
-        let (_, recalled) = Journal::open(settings(dir.path()), at(103)).unwrap();
-        assert!(recalled.notes.contains(&begun(1)));
     }
 }

@@ -31,6 +31,7 @@ mod note;
 mod opening;
 mod options;
 mod prove;
+mod readings;
 mod record;
 mod removed;
 mod rotate;
@@ -61,6 +62,8 @@ pub use verify::Verified;
 mod erasure_tests;
 #[cfg(test)]
 mod interrupted_tests;
+#[cfg(test)]
+mod journal_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -15,6 +15,7 @@ const BOOKED: u8 = 3;
 const HELD: u8 = 4;
 const LIFTED: u8 = 5;
 const SPENT: u8 = 6;
+// 7 is a reading of the clocks: `readings.rs`.
 
 /// The form of a note: a tag, then its fields in their order.
 pub(super) fn encode(note: &Note) -> Vec<u8> {

@@ -309,7 +309,7 @@ async fn sweep(parts: Arc<Parts>) {
         tokio::time::sleep(Duration::from_secs(5)).await;
         parts.pace.sweep();
         let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.turn_page(turning.pace.now(), || turning.pace.restate());
+        let turn = move || turning.journal.turn_page(|| turning.pace.restate());
         tokio::task::spawn_blocking(turn).await.unwrap().unwrap();
     }
 }

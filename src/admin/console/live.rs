@@ -94,7 +94,7 @@ impl Live {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let counts = admin.telemetry.counts();
-            let tick = (admin.pace.now().unix_millis(), counts.events, counts.platforms.map(|platform| platform.done));
+            let tick = (wall(admin), counts.events, counts.platforms.map(|platform| platform.done));
             self.remember(tick);
             if self.told.receiver_count() > 0 {
                 self.told.send_replace(self.frame(admin).await);
@@ -122,10 +122,14 @@ impl Live {
     }
 }
 
+fn wall(admin: &Admin) -> u64 {
+    admin.pace.timeline().wall_now().unix_millis()
+}
+
 fn frame(admin: &Admin) -> Frame {
     let robots = admin.pace.robots();
     let groups: Vec<_> = admin.pace.groups().into_iter().map(group_view).collect();
-    let at = admin.pace.now().unix_millis();
+    let at = wall(admin);
     Frame {
         at,
         overview: json(&overview(admin, &robots)),

@@ -19,16 +19,26 @@ pub(in crate::pace) enum Admission {
     Superseded,
 }
 
+/// Between which points of the pace's time a delivery may leave.
+#[derive(Clone, Copy)]
+pub(in crate::pace) struct Limits {
+    /// Nothing leaves before this.
+    pub(in crate::pace) floor: Moment,
+    /// From then on it is not wanted any more.
+    pub(in crate::pace) expires: Moment,
+}
+
 impl Lane {
-    /// Decides about a delivery that has just come, or come back. Nothing leaves before `floor`. A seat is made if it has to wait in memory.
+    /// Decides about a delivery that has just come, or come back. A seat is made if it has to wait in memory.
     pub(in crate::pace) fn admit(
         &mut self,
         now: Moment,
-        floor: Moment,
+        limits: Limits,
         ask: &Ask<'_>,
         seat: &mut Option<Arc<Seat>>,
         rules: &Rules<'_>,
     ) -> Admission {
+        let Limits { floor, .. } = limits;
         if matches!(ask.place, Place::Slot(_)) {
             self.parked = self.parked.saturating_sub(1);
         }
@@ -36,13 +46,13 @@ impl Lane {
             return Admission::Superseded;
         }
         let slot = match ask.place {
-            Place::Fresh => return self.admit_fresh(now, floor, ask, seat, rules),
+            Place::Fresh => return self.admit_fresh(now, limits, ask, seat, rules),
             // It may have come back before an older one was told of it.
             Place::Slot(slot) if ask.overflow == Overflow::Latest => {
                 self.shared_slot(ask, now).map_or(slot, |shared| shared.min(slot))
             }
             Place::Slot(slot) => slot,
-            Place::Behind(slot) => return self.admit_part(now, floor, (slot, ask), seat, rules),
+            Place::Behind(slot) => return self.admit_part(now, limits, (slot, ask), seat, rules),
             Place::Due(at) => {
                 let at = at.before(self.shift);
                 self.shared_slot(ask, now).map_or(at, |slot| slot.max(at))
@@ -52,7 +62,7 @@ impl Lane {
         let key = self.key(ask, slot);
         let wanted = self.wanted(key, now);
         let at = wanted.max(self.estimate(now, key, rules)).max(floor);
-        if at >= ask.event.expires_at {
+        if at >= limits.expires {
             return Admission::Later(Later { due: at, slot: None }, None);
         }
         if at.since(now) <= rules.early_max {
@@ -69,14 +79,15 @@ impl Lane {
     fn admit_part(
         &mut self,
         now: Moment,
-        floor: Moment,
+        limits: Limits,
         (slot, ask): (Moment, &Ask<'_>),
         seat: &mut Option<Arc<Seat>>,
         rules: &Rules<'_>,
     ) -> Admission {
+        let Limits { floor, .. } = limits;
         let key = self.key(ask, slot);
         let at = self.estimate(now, key, rules).max(floor);
-        if at >= ask.event.expires_at || at.since(now) > rules.hold_max {
+        if at >= limits.expires || at.since(now) > rules.hold_max {
             return Admission::Later(Later { due: at, slot: Some(slot) }, None);
         }
         self.sit_down(key, (true, floor), ask, seat)
@@ -85,11 +96,12 @@ impl Lane {
     fn admit_fresh(
         &mut self,
         now: Moment,
-        floor: Moment,
+        limits: Limits,
         ask: &Ask<'_>,
         seat: &mut Option<Arc<Seat>>,
         rules: &Rules<'_>,
     ) -> Admission {
+        let Limits { floor, .. } = limits;
         let (at, slot, booked, overflowed) = match self.shared_slot(ask, now) {
             Some(slot) => (slot.after(self.shift), slot, None, true),
             None if floor <= now && self.is_next(ask, now) && self.opens_at(now, rules).is_some_and(|at| at <= now) => {
@@ -103,7 +115,7 @@ impl Lane {
                 (at, at.before(self.shift), Some(at), used_up || held_until > now)
             }
         };
-        if at >= ask.event.expires_at {
+        if at >= limits.expires {
             return Admission::Later(Later { due: at, slot: None }, None);
         }
         if let Some(at) = booked {

@@ -1,0 +1,234 @@
+//! The journal as a later process finds it: cut short, turned, with clocks that were set meanwhile.
+
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Journal, JournalSettings, Recalled, segment};
+use crate::{
+    clock::Clock,
+    domain::{Content, Event, EventId, Moment, Overflow, Platform, Published, RobotId, SubscriptionId, Verdict},
+    pace::{Ask, HealthPolicy, NotNoted, Note, Notebook, Pace, Place, PlatformQuota, Settings, Turn, WindowQuota},
+};
+
+const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+
+fn settings(dir: &Path) -> JournalSettings {
+    JournalSettings { dir: dir.join("journal"), window: Duration::from_secs(100) }
+}
+
+fn open(dir: &Path, clock: &Clock) -> (Journal, Recalled) {
+    Journal::open(settings(dir), clock.clone()).unwrap()
+}
+
+fn begun(robot: u8) -> Note {
+    Note::Begun { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
+}
+
+async fn seconds(count: u64) {
+    tokio::time::advance(Duration::from_secs(count)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_are_there_after_a_process_that_never_synced_them() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, recalled) = open(dir.path(), &clock);
+    assert!(recalled.notes.is_empty() && !recalled.complete, "who has no journal knows nothing for certain");
+    journal.note(&begun(1)).unwrap();
+    journal.note(&begun(2)).unwrap();
+    let (_, recalled) = open(dir.path(), &clock);
+    assert_eq!(recalled.notes, [Note::Page, begun(1), begun(2)]);
+    assert!(recalled.complete);
+    let (_, recalled) = open(dir.path(), &clock.after_reboot());
+    assert!(!recalled.complete, "what was not synced may be missing after the end of the machine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_cut_short_hides_only_itself() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, _) = open(dir.path(), &clock);
+    journal.note(&begun(1)).unwrap();
+    journal.note(&begun(2)).unwrap();
+    let last = segment::find(&settings(dir.path()).dir).unwrap().pop().unwrap();
+    let bytes = fs::read(&last.path).unwrap();
+    fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
+    let (journal, recalled) = open(dir.path(), &clock);
+    assert_eq!(recalled.notes, [Note::Page, begun(1)]);
+    journal.note(&begun(3)).unwrap();
+    let (_, recalled) = open(dir.path(), &clock);
+    assert_eq!(recalled.notes, [Note::Page, begun(1), Note::Page, begun(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_pages_are_deleted_only_when_what_matters_of_them_is_on_a_new_one() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, _) = open(dir.path(), &clock);
+    journal.note(&begun(1)).unwrap();
+    seconds(50).await;
+    journal.turn_page(|| panic!("the page is not old")).unwrap();
+    let restate = || journal.note(&begun(7)).and_then(|()| journal.note(&Note::Restated));
+    seconds(51).await;
+    journal.turn_page(restate).unwrap();
+    assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
+    seconds(101).await;
+    let failing = || Err(NotNoted(io::Error::other("no room")));
+    assert!(journal.turn_page(failing).is_err());
+    let pages = segment::find(&settings(dir.path()).dir).unwrap().len();
+    assert_eq!(pages, 3, "nothing is deleted that was not restated");
+    seconds(101).await;
+    journal.turn_page(restate).unwrap();
+    journal.note(&begun(8)).unwrap();
+    assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
+    let (_, recalled) = open(dir.path(), &clock);
+    assert_eq!(recalled.notes, [Note::Page, Note::Page, begun(7), Note::Restated, begun(8)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, _) = open(dir.path(), &clock);
+    let (folder, aside) = (settings(dir.path()).dir, dir.path().join("aside"));
+    fs::rename(&folder, &aside).unwrap();
+    seconds(101).await;
+    assert!(journal.turn_page(|| Ok(())).is_err());
+    fs::rename(&aside, &folder).unwrap();
+    journal.note(&begun(1)).unwrap();
+    seconds(1).await;
+    journal.turn_page(|| Ok(())).unwrap();
+    let (_, recalled) = open(dir.path(), &clock);
+    assert!(recalled.notes.contains(&begun(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_paces_time_goes_on_over_a_restart_however_the_wall_clock_was_set() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (_, recalled) = open(dir.path(), &clock);
+    assert_eq!(recalled.timeline.now(), T0, "it begins with the wall clock");
+    for (step, total) in [(3_600_000, 1), (-7_200_000, 2), (0, 3)] {
+        clock.set_ahead(step);
+        seconds(1).await;
+        let (_, recalled) = open(dir.path(), &clock);
+        assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(total)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_end_of_the_machine_the_wall_clock_counts_from_its_last_correction() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, _) = open(dir.path(), &clock);
+    seconds(5).await;
+    clock.set_ahead(3_600_000);
+    journal.note(&begun(1)).unwrap();
+    seconds(7).await;
+    let rebooted = clock.after_reboot();
+    let (journal, recalled) = open(dir.path(), &rebooted);
+    assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(12)));
+    // Corrected while nothing is noted: the commit that follows says it.
+    rebooted.set_ahead(-3_600_000);
+    journal.sync().unwrap();
+    seconds(1).await;
+    let (_, recalled) = open(dir.path(), &rebooted.after_reboot());
+    assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(13)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_has_just_been_answered_if_the_clock_was_set_back_with_the_machine() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let answered = |at| Note::Answered { robot: RobotId::from_bytes([1; 16]), platform: Platform::WeCom, at };
+    let (journal, recalled) = open(dir.path(), &clock);
+    journal.note(&answered(recalled.timeline.now())).unwrap();
+    seconds(30).await;
+    journal.note(&answered(recalled.timeline.now())).unwrap();
+    let rebooted = clock.after_reboot();
+    rebooted.set_ahead(-1_000_000);
+    let (_, recalled) = open(dir.path(), &rebooted);
+    let now = T0.after(Duration::from_secs(30));
+    assert_eq!(recalled.timeline.now(), now, "not before the last note");
+    assert_eq!(recalled.notes, [Note::Page, answered(now), answered(now)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_a_version_without_readings_is_read_by_the_wall_clock() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let folder = settings(dir.path()).dir;
+    fs::create_dir_all(&folder).unwrap();
+    let mut page = segment::Segment::create(&folder, 4, &clock.boot_id()).unwrap();
+    page.append(&super::note::encode(&begun(1))).unwrap();
+    seconds(9).await;
+    let (_, recalled) = open(dir.path(), &clock);
+    assert_eq!((recalled.timeline.now(), recalled.complete), (T0.after(Duration::from_secs(9)), true));
+    assert_eq!(recalled.notes, [Note::Page, begun(1)]);
+}
+
+/// A quota of 20 in 60 seconds.
+fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
+    let windows = vec![WindowQuota { max: 20, span: Duration::from_secs(60) }];
+    let quota = PlatformQuota {
+        windows,
+        margin: Duration::ZERO,
+        rate_per_second: None,
+        penalty_min: Duration::from_secs(60),
+        penalty_max: Duration::from_secs(600),
+    };
+    let settings = Settings {
+        hold_max: Duration::from_secs(2),
+        early_max: Duration::from_secs(90),
+        order_gap: Duration::ZERO,
+        quotas: std::array::from_fn(|_| quota.clone()),
+        health: HealthPolicy { after: 3, probe_min: Duration::from_secs(60), probe_max: Duration::from_secs(240) },
+        groups: Vec::new(),
+    };
+    let pace = Pace::new(settings, Arc::clone(journal) as _, recalled.timeline);
+    pace.recall(recalled.notes);
+    pace
+}
+
+/// Sends to one robot for as long as it may be sent to now; says how many were sent.
+async fn send(pace: &Pace) -> usize {
+    let event = Event {
+        id: EventId::new("e"),
+        topic: "t".parse().unwrap(),
+        content: Content::default(),
+        urgent: false,
+        received_at: T0,
+        expires_at: T0.after(Duration::from_secs(86_400)),
+        published: Published::default(),
+    };
+    let ask = Ask {
+        robot: RobotId::from_bytes([1; 16]),
+        platform: Platform::WeCom,
+        subscription: SubscriptionId::from_bytes([1; 16]),
+        overflow: Overflow::Queue,
+        group: None,
+        event: &Arc::new(event),
+        place: Place::Fresh,
+    };
+    let mut sent = 0;
+    while let Turn::Go(mut permit, _) = pace.turn(&ask, pace.ask(&ask), &CancellationToken::new()).await {
+        permit.leaves(false).unwrap();
+        let _ = permit.finish(Verdict::Delivered, Duration::ZERO);
+        sent += 1;
+    }
+    sent
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_step_of_the_wall_clock_before_a_restart_gives_a_robot_a_second_quota() {
+    for (before, after) in [(3_600_000, 0), (0, 3_600_000), (-3_600_000, 0), (3_600_000, -7_200_000), (0, 0)] {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+        let open = || {
+            let (journal, recalled) = open(dir.path(), &clock);
+            pace(&Arc::new(journal), recalled)
+        };
+        let old = open();
+        clock.set_ahead(before);
+        assert_eq!(send(&old).await, 20);
+        clock.set_ahead(after);
+        seconds(1).await;
+        let new = open();
+        assert_eq!(send(&new).await, 0, "{before} {after}");
+        // And the window is not longer for it.
+        seconds(60).await;
+        assert_eq!(send(&open()).await, 20, "{before} {after}");
+    }
+}
