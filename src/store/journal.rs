@@ -5,7 +5,8 @@
 //! them is on a new one.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io, mem,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -15,7 +16,7 @@ use super::{
     error::LedgerError,
     note,
     readings::{Reading, Resumed},
-    segment::{self, Segment},
+    segment::{self, FileSync, Segment},
 };
 use crate::{
     clock::Clock,
@@ -48,18 +49,30 @@ pub struct Recalled {
 /// The open journal.
 pub struct Journal {
     dir: PathBuf,
+    boot_id: Vec<u8>,
     clock: Clock,
     timeline: Timeline,
+    disk: FileSync,
+    /// Taken by async threads for each note: whoever has it never waits for the disk to sync.
     pages: Mutex<Pages>,
+    /// Held while files are synced, so that what another began to sync is durable for all who ask.
+    syncing: Mutex<()>,
+    /// Held while a page is made or turned.
+    turning: Mutex<()>,
 }
 
 struct Pages {
     window: Duration,
     /// What the clocks showed when that was last written.
     read: Reading,
+    /// The number of the last page that was made.
     number: u64,
     current: Option<Segment>,
+    /// Durable already, and empty.
+    next: Option<Segment>,
     began: Moment,
+    /// Of pages that were turned: what has to be synced with the next commit.
+    unsynced: Vec<File>,
     /// Pages that are only read at the next start, the oldest first, with the time of the page after them.
     old: Vec<(PathBuf, Moment)>,
 }
@@ -67,6 +80,15 @@ struct Pages {
 impl Journal {
     /// Opens the journal, or begins one. Blocks on the disk.
     pub fn open(settings: JournalSettings, clock: Clock) -> Result<(Self, Recalled), LedgerError> {
+        Self::open_on(FileSync::default(), settings, clock)
+    }
+
+    /// The same, on a disk of the caller's.
+    pub(super) fn open_on(
+        disk: FileSync,
+        settings: JournalSettings,
+        clock: Clock,
+    ) -> Result<(Self, Recalled), LedgerError> {
         let failed = |source| LedgerError { path: settings.dir.clone(), verb: "opened", source };
         fs::create_dir_all(&settings.dir).map_err(failed)?;
         let (mut notes, mut paths, mut number) = (Vec::new(), Vec::new(), 0);
@@ -75,7 +97,10 @@ impl Journal {
         for found in segment::find(&settings.dir).map_err(failed)? {
             let bytes = fs::read(&found.path).map_err(failed)?;
             let mut frames = segment::read(&bytes).into_iter();
-            same_boot = frames.next().is_some_and(|first| !first.is_empty() && first == boot_id);
+            let first = frames.next();
+            if !segment::is_unused(&bytes, &boot_id) {
+                same_boot = first.is_some_and(|first| !first.is_empty() && first == boot_id);
+            }
             notes.push(Note::Page);
             for frame in frames {
                 match Reading::decode(frame) {
@@ -89,45 +114,60 @@ impl Journal {
         let timeline = Timeline::from(clock.clone(), resume(last, &mut notes, &clock));
         let (now, read) = (timeline.now(), Reading::take(&clock, &timeline));
         let old = paths.into_iter().map(|path| (path, now)).collect();
-        let pages = Pages { window: settings.window, read, number, current: None, began: now, old };
-        let journal = Self { dir: settings.dir, clock, timeline: timeline.clone(), pages: Mutex::new(pages) };
+        let pages = Pages {
+            window: settings.window,
+            read,
+            number,
+            current: None,
+            next: None,
+            began: now,
+            unsynced: Vec::new(),
+            old,
+        };
+        let journal = Self {
+            dir: settings.dir,
+            boot_id,
+            clock,
+            timeline: timeline.clone(),
+            disk,
+            pages: Mutex::new(pages),
+            syncing: Mutex::default(),
+            turning: Mutex::default(),
+        };
         journal.begin().map_err(|source| journal.unwritten(source))?;
         Ok((journal, Recalled { notes, complete: same_boot, timeline }))
     }
 
     /// Makes everything noted so far survive the end of the machine. Blocks on the disk.
     pub fn sync(&self) -> Result<(), LedgerError> {
-        // The lock is not held while the disk works: notes are written by the async threads.
-        let file = {
-            let mut pages = self.pages();
-            pages.read(&self.reading()).map_err(|source| self.unwritten(source))?;
-            match &pages.current {
-                Some(page) if page.is_dirty() => page.handle(),
-                _ => return Ok(()),
+        let _one_at_a_time = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.pages().to_sync(&self.reading()).map_err(|source| self.unwritten(source))?;
+        while let Some(file) = files.pop() {
+            if let Err(source) = self.disk.sync(&file) {
+                files.push(file);
+                self.pages().unsynced.extend(files);
+                return Err(self.unwritten(source));
             }
-        };
-        file.and_then(|file| file.sync_data()).map_err(|source| self.unwritten(source))
+        }
+        Ok(())
     }
 
     /// Begins a new page if the current one is old or large, has what still matters noted there, and deletes the pages that are of no
-    /// use any more. Blocks on the disk.
+    /// use any more. Blocks on the disk. Called every few seconds: it makes the next page ahead.
     pub fn turn_page(&self, restate: impl FnOnce() -> Result<(), NotNoted>) -> Result<(), LedgerError> {
-        let now = self.timeline.now();
-        let due = {
-            let pages = self.pages();
-            let large = pages.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
-            large || now.since(pages.began) > pages.window
-        };
-        if !due {
+        let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |source| self.unwritten(source);
+        self.prepare().map_err(failed)?;
+        if !self.pages().is_due(self.timeline.now()) {
             return Ok(());
         }
-        let failed = |source| self.unwritten(source);
-        self.begin().map_err(failed)?;
+        self.pages().turn(&self.reading()).map_err(failed)?;
         // From here on notes go to the new page: what happens meanwhile is on it, perhaps twice.
         restate().map_err(|NotNoted(source)| failed(source))?;
         self.sync()?;
-        self.pages().drop_old(now);
-        Ok(())
+        let useless = self.pages().take_useless(self.timeline.now());
+        useless.iter().for_each(|path| remove(path));
+        self.prepare().map_err(failed)
     }
 
     /// Remembers for so long from now on.
@@ -139,8 +179,37 @@ impl Journal {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins the first page of this process.
     fn begin(&self) -> io::Result<()> {
-        self.pages().begin(&self.dir, &self.clock, &self.reading())
+        self.prepare()?;
+        self.pages().turn(&self.reading())?;
+        self.prepare()
+    }
+
+    /// Makes the next page, if there is none. Blocks on the disk.
+    fn prepare(&self) -> io::Result<()> {
+        let number = {
+            let pages = self.pages();
+            if pages.next.is_some() {
+                return Ok(());
+            }
+            pages.number + 1
+        };
+        let page = Segment::create_with(&self.dir, number, &self.boot_id, &self.disk)?;
+        let mut pages = self.pages();
+        (pages.number, pages.next) = (number, Some(page));
+        Ok(())
+    }
+
+    /// The current page cannot be written on any more, as after an error of the disk.
+    #[cfg(test)]
+    pub(super) fn break_page(&self) {
+        let mut pages = self.pages();
+        if let Some(page) = &mut pages.current {
+            // For reading only.
+            page.file = File::open(&page.path).unwrap();
+        }
+        let _ = pages.write(&[], self.timeline.now());
     }
 
     fn reading(&self) -> Reading {
@@ -156,7 +225,7 @@ impl Notebook for Journal {
     fn note(&self, note: &Note) -> Result<(), NotNoted> {
         let (mut pages, reading) = (self.pages(), self.reading());
         if pages.current.is_none() {
-            pages.begin(&self.dir, &self.clock, &reading).map_err(NotNoted)?;
+            pages.turn(&reading).map_err(NotNoted)?;
         }
         pages.read(&reading).and_then(|()| pages.write(&note::encode(note), reading.pace())).map_err(NotNoted)
     }
@@ -189,15 +258,38 @@ const fn written_at(note: &Note) -> Option<Moment> {
     }
 }
 
+/// Nothing here waits for the disk to sync.
 impl Pages {
-    fn begin(&mut self, dir: &Path, clock: &Clock, reading: &Reading) -> io::Result<()> {
-        let page = Segment::create(dir, self.number + 1, &clock.boot_id())?;
+    fn is_due(&self, now: Moment) -> bool {
+        let large = self.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
+        large || now.since(self.began) > self.window
+    }
+
+    /// Goes on with the next page.
+    fn turn(&mut self, reading: &Reading) -> io::Result<()> {
+        let page = self.next.take().ok_or_else(|| io::Error::other("the journal has no page to write on"))?;
         if let Some(full) = self.current.replace(page) {
-            self.old.push((full.path, reading.pace()));
+            self.set_aside(full, reading.pace());
         }
-        self.number += 1;
         self.began = reading.pace();
         self.write_reading(reading)
+    }
+
+    /// The page is only read from now on.
+    fn set_aside(&mut self, page: Segment, now: Moment) {
+        if page.is_dirty() {
+            self.unsynced.push(page.file);
+        }
+        self.old.push((page.path, now));
+    }
+
+    /// The files that hold what was written and not synced yet.
+    fn to_sync(&mut self, reading: &Reading) -> io::Result<Vec<File>> {
+        self.read(reading)?;
+        if let Some(page) = self.current.as_ref().filter(|page| page.is_dirty()) {
+            self.unsynced.push(page.handle()?);
+        }
+        Ok(mem::take(&mut self.unsynced))
     }
 
     /// Writes down what the clocks show if the wall clock was corrected.
@@ -220,24 +312,30 @@ impl Pages {
             && let Some(broken) = self.current.take()
         {
             // It may end in half a note now, behind which nothing would be read.
-            self.old.push((broken.path, now));
+            self.set_aside(broken, now);
         }
         written
     }
 
-    fn drop_old(&mut self, now: Moment) {
-        let window = self.window;
+    /// The pages that are older than the window: what still matters of them is on a later one.
+    fn take_useless(&mut self, now: Moment) -> Vec<PathBuf> {
+        let (window, mut useless) = (self.window, Vec::new());
         self.old.retain(|(path, until)| {
-            if now.since(*until) <= window {
-                return true;
+            let matters = now.since(*until) <= window;
+            if !matters {
+                useless.push(path.clone());
             }
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, path = %path.display(), "an old page of the journal stays on the disk");
-                }
-                _ => (),
-            }
-            false
+            matters
         });
+        useless
+    }
+}
+
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(error = &error as &dyn std::error::Error, path = %path.display(), "an old page of the journal stays on the disk");
+        }
+        _ => (),
     }
 }

@@ -1,10 +1,21 @@
 //! The journal as a later process finds it: cut short, turned, with clocks that were set meanwhile.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Journal, JournalSettings, Recalled, segment};
+use super::{
+    Journal, JournalSettings, Recalled,
+    segment::{self, FileSync},
+};
 use crate::{
     clock::Clock,
     domain::{Content, Event, EventId, Moment, Overflow, Platform, Published, RobotId, SubscriptionId, Verdict},
@@ -25,6 +36,17 @@ fn begun(robot: u8) -> Note {
     Note::Begun { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
 }
 
+/// The notes without the pages' beginnings.
+fn written(recalled: Recalled) -> Vec<Note> {
+    recalled.notes.into_iter().filter(|note| *note != Note::Page).collect()
+}
+
+/// How many pages were written on, which is every page but the one made ahead.
+fn used_pages(dir: &Path) -> usize {
+    let pages = segment::find(&settings(dir).dir).unwrap();
+    pages.iter().filter(|page| segment::read(&fs::read(&page.path).unwrap()).len() > 1).count()
+}
+
 async fn seconds(count: u64) {
     tokio::time::advance(Duration::from_secs(count)).await;
 }
@@ -37,7 +59,7 @@ async fn notes_are_there_after_a_process_that_never_synced_them() {
     journal.note(&begun(1)).unwrap();
     journal.note(&begun(2)).unwrap();
     let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.notes, [Note::Page, begun(1), begun(2)]);
+    assert_eq!(recalled.notes, [Note::Page, begun(1), begun(2), Note::Page], "and the page that was made ahead");
     assert!(recalled.complete);
     let (_, recalled) = open(dir.path(), &clock.after_reboot());
     assert!(!recalled.complete, "what was not synced may be missing after the end of the machine");
@@ -49,14 +71,15 @@ async fn a_note_cut_short_hides_only_itself() {
     let (journal, _) = open(dir.path(), &clock);
     journal.note(&begun(1)).unwrap();
     journal.note(&begun(2)).unwrap();
-    let last = segment::find(&settings(dir.path()).dir).unwrap().pop().unwrap();
-    let bytes = fs::read(&last.path).unwrap();
-    fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
+    let first = segment::find(&settings(dir.path()).dir).unwrap().remove(0);
+    let bytes = fs::read(&first.path).unwrap();
+    fs::write(&first.path, &bytes[..bytes.len() - 1]).unwrap();
     let (journal, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.notes, [Note::Page, begun(1)]);
+    assert_eq!(written(recalled), [begun(1)]);
     journal.note(&begun(3)).unwrap();
     let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.notes, [Note::Page, begun(1), Note::Page, begun(3)]);
+    assert_eq!(recalled.notes.iter().position(|note| *note == begun(3)), Some(4), "behind two more pages");
+    assert_eq!(written(recalled), [begun(1), begun(3)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,18 +92,17 @@ async fn old_pages_are_deleted_only_when_what_matters_of_them_is_on_a_new_one() 
     let restate = || journal.note(&begun(7)).and_then(|()| journal.note(&Note::Restated));
     seconds(51).await;
     journal.turn_page(restate).unwrap();
-    assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
+    assert_eq!(used_pages(dir.path()), 2);
     seconds(101).await;
     let failing = || Err(NotNoted(io::Error::other("no room")));
     assert!(journal.turn_page(failing).is_err());
-    let pages = segment::find(&settings(dir.path()).dir).unwrap().len();
-    assert_eq!(pages, 3, "nothing is deleted that was not restated");
+    assert_eq!(used_pages(dir.path()), 3, "nothing is deleted that was not restated");
     seconds(101).await;
     journal.turn_page(restate).unwrap();
     journal.note(&begun(8)).unwrap();
-    assert_eq!(segment::find(&settings(dir.path()).dir).unwrap().len(), 2);
+    assert_eq!(used_pages(dir.path()), 2);
     let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.notes, [Note::Page, Note::Page, begun(7), Note::Restated, begun(8)]);
+    assert_eq!(written(recalled), [begun(7), Note::Restated, begun(8)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +166,7 @@ async fn what_was_answered_has_just_been_answered_if_the_clock_was_set_back_with
     let (_, recalled) = open(dir.path(), &rebooted);
     let now = T0.after(Duration::from_secs(30));
     assert_eq!(recalled.timeline.now(), now, "not before the last note");
-    assert_eq!(recalled.notes, [Note::Page, answered(now), answered(now)]);
+    assert_eq!(written(recalled), [answered(now), answered(now)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,5 +252,109 @@ async fn no_step_of_the_wall_clock_before_a_restart_gives_a_robot_a_second_quota
         // And the window is not longer for it.
         seconds(60).await;
         assert_eq!(send(&open()).await, 20, "{before} {after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_waits_for_no_sync() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let open_journal = Arc::new(OnceLock::<Arc<Journal>>::new());
+    let syncs = Arc::new(AtomicU32::new(0));
+    // A disk on which each sync lasts until another thread has written a note.
+    let disk = FileSync::from({
+        let (open_journal, syncs) = (Arc::clone(&open_journal), Arc::clone(&syncs));
+        move |file| {
+            if let Some(journal) = open_journal.get().cloned() {
+                let (tell, told) = std::sync::mpsc::channel();
+                std::thread::spawn(move || tell.send(journal.note(&begun(1)).is_ok()));
+                let noted = told.recv_timeout(Duration::from_secs(10));
+                assert_eq!(noted, Ok(true), "a note waits for the disk");
+                syncs.fetch_add(1, Ordering::Relaxed);
+            }
+            file.sync_all()
+        }
+    });
+    let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock.clone()).unwrap();
+    let journal = open_journal.get_or_init(|| Arc::new(journal));
+    journal.note(&begun(1)).unwrap();
+    journal.sync().unwrap();
+    assert_eq!(syncs.swap(0, Ordering::Relaxed), 1);
+    seconds(101).await;
+    journal.turn_page(|| journal.note(&begun(2))).unwrap();
+    assert_eq!(syncs.load(Ordering::Relaxed), 4, "the full page, the new one, and two for the next one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (fails, synced) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let disk = FileSync::from({
+        let (fails, synced) = (Arc::clone(&fails), Arc::clone(&synced));
+        move |file| {
+            if fails.load(Ordering::Relaxed) {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            synced.lock().unwrap().push(file.metadata()?.len());
+            Ok(())
+        }
+    });
+    let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock).unwrap();
+    journal.sync().unwrap();
+    journal.note(&begun(1)).unwrap();
+    let full = fs::metadata(&segment::find(&settings(dir.path()).dir).unwrap()[0].path).unwrap().len();
+    seconds(101).await;
+    // It ends between the turn and its sync.
+    assert!(journal.turn_page(|| Err(NotNoted(io::Error::other("no room")))).is_err());
+    fails.store(true, Ordering::Relaxed);
+    assert!(journal.sync().is_err());
+    fails.store(false, Ordering::Relaxed);
+    synced.lock().unwrap().clear();
+    journal.sync().unwrap();
+    assert!(synced.lock().unwrap().contains(&full), "{full} {synced:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_breaks_is_followed_by_the_one_made_ahead() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, _) = open(dir.path(), &clock);
+    journal.note(&begun(1)).unwrap();
+    journal.break_page();
+    journal.note(&begun(2)).unwrap();
+    journal.break_page();
+    assert!(journal.note(&begun(3)).is_err(), "the next one is made on a thread that may wait for the disk");
+    journal.turn_page(|| journal.note(&Note::Restated)).unwrap();
+    journal.note(&begun(4)).unwrap();
+    let (_, recalled) = open(dir.path(), &clock);
+    assert_eq!(written(recalled), [begun(1), begun(2), Note::Restated, begun(4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_cut_anywhere_loses_nothing_and_is_no_end_of_the_machine() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
+    let (journal, _) = open(dir.path(), &clock);
+    journal.note(&begun(1)).unwrap();
+    seconds(101).await;
+    let pages = |dir: &Path| segment::find(&settings(dir).dir).unwrap();
+    let mut made_ahead = Vec::new();
+    journal
+        .turn_page(|| {
+            made_ahead = pages(dir.path());
+            journal.note(&begun(2)).and_then(|()| journal.note(&Note::Restated))
+        })
+        .unwrap();
+    let [old, new] = made_ahead.as_slice() else { panic!("the old page and the one made ahead") };
+    let bytes = fs::read(&new.path).unwrap();
+    let all = [begun(1), begun(2), Note::Restated];
+    for cut in 0..=bytes.len() {
+        let copy = tempfile::tempdir().unwrap();
+        let folder = settings(copy.path()).dir;
+        fs::create_dir(&folder).unwrap();
+        fs::copy(&old.path, folder.join(old.path.file_name().unwrap())).unwrap();
+        fs::write(folder.join(new.path.file_name().unwrap()), &bytes[..cut]).unwrap();
+        let (_, recalled) = open(copy.path(), &clock);
+        assert!(recalled.complete, "cut at {cut}");
+        assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(101)), "cut at {cut}");
+        let notes = written(recalled);
+        assert!(!notes.is_empty() && all.starts_with(&notes), "cut at {cut}: {notes:?}");
     }
 }

@@ -5,18 +5,41 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-
-use super::lock::sync_folder;
 
 const MAGIC: &[u8; 16] = b"roomcast ledger1";
 /// Length and check sum.
 const FRAME_HEAD: usize = 8;
 
+/// How files and folders are made durable. Tests have a disk of their own here.
+#[derive(Clone)]
+pub(super) struct FileSync(Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>);
+
+impl FileSync {
+    #[cfg(test)]
+    pub(super) fn from(sync: impl Fn(&File) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sync))
+    }
+
+    /// Makes a file durable. Blocks on the disk.
+    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        (self.0)(file)
+    }
+}
+
+impl Default for FileSync {
+    fn default() -> Self {
+        Self(Arc::new(File::sync_all))
+    }
+}
+
 /// A segment that is being written.
 pub(super) struct Segment {
-    file: File,
+    pub(super) file: File,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
     /// Whether something was written since the last handle for syncing was given out.
@@ -24,15 +47,20 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Begins the segment of that number; durable, with its first frame, when it returns.
+    /// Begins the segment of that number; durable, with its first frame, when it returns. Blocks on the disk.
     pub(super) fn create(dir: &Path, number: u64, first: &[u8]) -> io::Result<Self> {
+        Self::create_with(dir, number, first, &FileSync::default())
+    }
+
+    /// The same, made durable in a way of the caller's.
+    pub(super) fn create_with(dir: &Path, number: u64, first: &[u8], sync: &FileSync) -> io::Result<Self> {
         let path = dir.join(format!("{number:016}.ledger"));
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
         let mut segment = Self { file, path, bytes: 0, dirty: AtomicBool::new(false) };
         segment.write(MAGIC)?;
-        segment.append(first)?;
-        segment.file.sync_all()?;
-        sync_folder(dir)?;
+        segment.append_unsynced(first)?;
+        sync.sync(&segment.handle()?)?;
+        sync.sync(&File::open(dir)?)?;
         Ok(segment)
     }
 
@@ -89,6 +117,11 @@ pub(super) fn find(dir: &Path) -> io::Result<Vec<Found>> {
     }
     found.sort_by_key(|one| one.number);
     Ok(found)
+}
+
+/// Whether a segment's file is too short to hold the first frame: it was begun and never used.
+pub(super) const fn is_unused(bytes: &[u8], first: &[u8]) -> bool {
+    bytes.len() < MAGIC.len() + FRAME_HEAD + first.len()
 }
 
 /// Reads the payload of every frame, up to the first that is not whole: a crash interrupted its writing, so nothing was ever done on the
