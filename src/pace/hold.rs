@@ -51,22 +51,42 @@ pub struct Hold {
     pub cause: HoldCause,
     /// Until when nothing is sent.
     pub until: Moment,
-    /// How long the last wait was; each further refusal doubles it.
+    /// How long the last wait was; each further refusal doubles it, whatever the platform asks.
     pub wait: Duration,
 }
 
 impl Hold {
-    /// The hold after a refusal at `now`: as long as the platform asks, else twice as long as the wait before.
+    /// The hold after a refusal at `now`: twice as long as the wait before, or as long as the platform asks if that is longer; at least and at most
+    /// as long as the bounds say.
     pub(super) fn after(
         before: Option<&Self>,
         cause: HoldCause,
         asked: Option<Duration>,
-        (least, most): (Duration, Duration),
+        bounds: WaitBounds,
         now: Moment,
     ) -> Self {
         let last = before.filter(|hold| hold.cause == cause).map_or(Duration::ZERO, |hold| hold.wait);
-        let wait = asked.unwrap_or_else(|| last.saturating_mul(2).clamp(least, most.max(least)));
+        let wait = bounds.clamp(last.saturating_mul(2).max(asked.unwrap_or_default()));
         Self { cause, until: now.after(wait), wait }
+    }
+
+    /// A hold from before this process began, cut to what the bounds of today allow.
+    pub(super) fn recalled(self, bounds: WaitBounds, now: Moment) -> Self {
+        let wait = bounds.clamp(self.wait);
+        Self { wait, until: self.until.min(now.after(wait)), ..self }
+    }
+}
+
+/// The shortest and the longest wait of a hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WaitBounds {
+    pub(super) least: Duration,
+    pub(super) most: Duration,
+}
+
+impl WaitBounds {
+    fn clamp(self, wait: Duration) -> Duration {
+        wait.clamp(self.least, self.most.max(self.least))
     }
 }
 
@@ -75,17 +95,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_further_refusal_doubles_the_wait_unless_the_platform_says_how_long() {
-        let bounds = (Duration::from_secs(60), Duration::from_secs(200));
+    fn each_further_refusal_doubles_the_wait_and_what_the_platform_asks_for_is_kept_within_bounds() {
+        let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
         let now = Moment::from_unix_millis(0);
-        let mut hold = None;
-        for (asked, expected) in [(None, 60), (None, 120), (None, 200), (Some(5), 5), (None, 60)] {
-            let asked = asked.map(Duration::from_secs);
-            let next = Hold::after(hold.as_ref(), HoldCause::Throttled, asked, bounds, now);
-            assert_eq!(next.wait.as_secs(), expected);
-            hold = Some(next);
+        for (refusals, expected) in [
+            ([None, None, None, None, None], [60, 120, 240, 480, 600]),
+            ([Some(0), Some(0), Some(0), None, Some(0)], [60, 120, 240, 480, 600]),
+            ([Some(100), Some(100), Some(500), Some(1), None], [100, 200, 500, 600, 600]),
+            ([Some(864_000), Some(864_000), None, Some(0), None], [600, 600, 600, 600, 600]),
+        ] {
+            let mut hold = None;
+            for (asked, expected) in refusals.into_iter().zip(expected) {
+                let asked = asked.map(Duration::from_secs);
+                let next = Hold::after(hold.as_ref(), HoldCause::Throttled, asked, bounds, now);
+                assert_eq!((next.wait.as_secs(), next.until.since(now)), (expected, next.wait), "{refusals:?}");
+                hold = Some(next);
+            }
+            let other = Hold::after(hold.as_ref(), HoldCause::Security, None, bounds, now);
+            assert_eq!(other.wait, bounds.least, "another cause begins anew");
         }
-        let other = Hold::after(hold.as_ref(), HoldCause::Security, None, bounds, now);
-        assert_eq!(other.wait, bounds.0, "another cause begins anew");
+    }
+
+    #[test]
+    fn a_hold_of_an_earlier_process_is_cut_to_the_bounds_and_never_lengthened() {
+        let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
+        let now = Moment::from_unix_millis(1_000_000);
+        for (left, wait, expected) in
+            [(864_000, 864_000, (600, 600)), (30, 120, (30, 120)), (1, 1, (1, 60)), (0, 600, (0, 600))]
+        {
+            let until = now.after(Duration::from_secs(left));
+            let hold = Hold { cause: HoldCause::Throttled, until, wait: Duration::from_secs(wait) };
+            let hold = hold.recalled(bounds, now);
+            assert_eq!((hold.until.since(now).as_secs(), hold.wait.as_secs()), expected);
+        }
     }
 }

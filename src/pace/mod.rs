@@ -163,8 +163,11 @@ impl Pace {
         }
     }
 
-    /// Counts a message that another process may have sent to this robot at `at`.
+    /// Counts a message that another process may have sent to this robot at `at`, if that still matters.
     pub fn charge(&self, robot: RobotId, platform: Platform, at: Moment) {
+        if !self.still_matters(platform, at) {
+            return;
+        }
         self.0.lane(robot, platform, |lane, _, rules| lane.charge(at, rules));
     }
 

@@ -45,7 +45,7 @@ impl Pace {
                 Note::Answered { robot, platform, at } => {
                     let sent = sent.entry(robot).or_insert(Sent::nothing(platform));
                     sent.answer();
-                    if self.still_matters(platform, at, now) {
+                    if self.still_matters(platform, at) {
                         sent.answered.push(at);
                     }
                 }
@@ -75,7 +75,7 @@ impl Pace {
         }
         for (robot, (platform, _, hold)) in holds {
             if let Some(hold) = hold {
-                self.0.lane(robot, platform, |lane, _, _| lane.recall_hold(hold));
+                self.0.lane(robot, platform, |lane, now, rules| lane.recall_hold(hold, now, rules));
             }
         }
     }
@@ -107,8 +107,9 @@ impl Pace {
         self.0.notebook.note(&Note::Restated)
     }
 
-    fn still_matters(&self, platform: Platform, at: Moment, now: Moment) -> bool {
-        self.0.remembers(platform).is_some_and(|span| at.after(span) > now)
+    /// Whether a message of that time is in a window of today.
+    pub(super) fn still_matters(&self, platform: Platform, at: Moment) -> bool {
+        self.0.remembers(platform).is_some_and(|span| at.after(span) > self.now())
     }
 }
 

@@ -287,6 +287,31 @@ async fn a_refusal_for_speed_holds_the_robot_and_each_further_one_twice_as_long(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_platform_asks_for_holds_no_robot_longer_or_shorter_than_the_settings_over_restarts_too() {
+    for (asked, expected) in [(864_000, 600), (0, 60), (90, 90)] {
+        let notes = Notes::default();
+        let before = Pace::new(settings(&[(20, 60)], (60, 600)), Arc::new(notes.clone()), timeline(T0));
+        let wait = Some(Duration::from_secs(asked));
+        let changes = asking(1).sent(&before, Verdict::Throttled { wait }).await;
+        assert_eq!(changes.held.map(|hold| hold.wait.as_secs()), Some(expected));
+        let after = pace(&[(20, 60)], (60, 600));
+        after.recall(notes.0.lock().unwrap().clone());
+        assert_eq!(after.robots()[0].held_for.map(|left| left.as_secs()), Some(expected));
+    }
+    // What an earlier version wrote down.
+    let (robot, platform, until) = (asking(1).robot, Platform::DingTalk, T0.after(Duration::from_secs(864_000)));
+    let after = pace(&[(20, 60)], (60, 600));
+    let wait = Duration::from_secs(864_000);
+    after.recall([
+        Note::Held { robot, platform, at: T0, cause: HoldCause::Throttled, until, wait },
+        Note::Booked { robot, platform, slot: until },
+    ]);
+    assert_eq!(after.robots()[0].held_for.map(|left| left.as_secs()), Some(600));
+    let next = asking(1).later(&after).await;
+    assert!(next.due.since(T0) <= Duration::from_secs(700), "behind what waits, which leaves when the hold ends");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_hold_one_message_probes_alone_until_one_gets_through() {
     let pace = pace(&[(20, 60)], (10, 10));
     let held = asking(1).sent(&pace, THROTTLED).await.held.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lane, Rules};
 use crate::{
     domain::{Moment, Platform, RobotId, Verdict},
-    pace::{EndedHold, Hold, HoldCause, RobotStatus},
+    pace::{EndedHold, Hold, HoldCause, RobotStatus, hold::WaitBounds},
 };
 
 /// An answer that takes longer is a fault, and not what a plan has to reckon with.
@@ -30,6 +30,17 @@ pub(in crate::pace) struct Finished {
     pub(in crate::pace) was_held: bool,
     pub(in crate::pace) lifted: Option<Hold>,
     pub(in crate::pace) resume: Option<Moment>,
+}
+
+/// How long a hold may be; nothing for a month that is used up, whose wait is the platform's rule.
+const fn bounds(cause: HoldCause, rules: &Rules<'_>) -> Option<WaitBounds> {
+    match cause {
+        HoldCause::Throttled => Some(WaitBounds { least: rules.quota.penalty_min, most: rules.quota.penalty_max }),
+        HoldCause::Security | HoldCause::RobotGone => {
+            Some(WaitBounds { least: rules.health.probe_min, most: rules.health.probe_max })
+        }
+        HoldCause::Budget => None,
+    }
 }
 
 impl Lane {
@@ -76,25 +87,25 @@ impl Lane {
 
     /// The robot refused. It is held at once if the reason is speed, else after a few refusals in a row.
     fn refused(&mut self, now: Moment, cause: HoldCause, verdict: Verdict, rules: &Rules<'_>) -> Option<Hold> {
-        let (asked, bounds) = match (cause, verdict) {
-            (HoldCause::Throttled, Verdict::Throttled { wait }) => {
+        let (asked, bounds) = match verdict {
+            Verdict::Throttled { wait } => {
                 self.parked = self.parked.saturating_add(1);
-                (wait, (rules.quota.penalty_min, rules.quota.penalty_max))
+                (wait, bounds(cause, rules))
             }
-            (_, Verdict::BudgetSpent { wait }) => (Some(wait), (wait, wait)),
+            Verdict::BudgetSpent { wait } => (None, Some(WaitBounds { least: wait, most: wait })),
             _ => {
                 self.strikes = self.strikes.saturating_add(1);
                 if self.strikes < rules.health.after && self.hold.is_none() {
                     return None;
                 }
-                (None, (rules.health.probe_min, rules.health.probe_max))
+                (None, bounds(cause, rules))
             }
         };
         // Answers that were in the air when the hold began do not lengthen it.
         if self.hold.is_some_and(|hold| hold.until > now) {
             return None;
         }
-        let hold = Hold::after(self.hold.as_ref(), cause, asked, bounds, now);
+        let hold = Hold::after(self.hold.as_ref(), cause, asked, bounds?, now);
         self.hold = Some(hold);
         self.delay(hold.wait, now);
         self.waiters.values().for_each(|waiter| waiter.seat.call.notify_one());
@@ -129,9 +140,15 @@ impl Lane {
         self.parked = self.parked.saturating_add(1);
     }
 
-    /// The robot was held before the process began.
-    pub(in crate::pace) fn recall_hold(&mut self, hold: Hold) {
-        self.hold = Some(hold);
+    /// The robot was held before the process began. What was planned for its end comes earlier with it.
+    pub(in crate::pace) fn recall_hold(&mut self, hold: Hold, now: Moment, rules: &Rules<'_>) {
+        let today = bounds(hold.cause, rules).map_or(hold, |bounds| hold.recalled(bounds, now));
+        let earlier = hold.until.since(today.until);
+        if !earlier.is_zero() {
+            self.urgent.sooner(earlier, now);
+            self.others.sooner(earlier, now);
+        }
+        self.hold = Some(today);
     }
 
     /// What has to be written down again of this lane: how many messages are in the air, the slots still to come, and the hold.
