@@ -81,7 +81,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         clock: Clock::System,
         telemetry: Arc::clone(&telemetry),
     };
-    let (parts, sent_is_known) = build(&config, beyond)?;
+    let parts = build(&config, beyond)?;
 
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
@@ -99,7 +99,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let reload = Reload::new(file.map(Path::to_owned), config.clone(), logs, Arc::clone(&parts));
     signals::watch(stop.clone(), reload);
 
-    let outcome = sessions::run(&config, parts, sent_is_known, tell_ready, stop.clone()).await;
+    let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
     stop.cancel();
     // The API has no work of its own to finish; a panic in it was logged when it happened.
     let _ = tokio::join!(serving, sweeping);

@@ -44,6 +44,9 @@ pub struct Parts {
     pub ledger: Arc<Ledger>,
     /// Remembers what was sent.
     pub journal: Arc<Journal>,
+    /// When the process began by the pace's time, if the machine went down before it: what comes back, in whichever session, may have been sent
+    /// before that without a note of it.
+    pub recovering_since: Option<Moment>,
     /// How failed attempts are repeated.
     pub retry: RetryPolicy,
     /// Of which events the ends of deliveries are told.
@@ -76,9 +79,6 @@ pub struct Pipeline {
     pub commits: Commits,
     /// Cancelled when the session has ended or the daemon drains: nobody waits any longer.
     pub leave: CancellationToken,
-    /// When the process began, in its first session, if the machine went down before it: what comes back then may have been sent without
-    /// that being known.
-    pub recovering_since: Option<Moment>,
     /// Which deliveries of this session are in hand.
     pub hand: Hand,
     /// Every task of this session.
@@ -338,9 +338,10 @@ impl Pipeline {
         self.commits.progressed(tally);
     }
 
-    /// Where the machine went down, what comes back may have been sent before: its robot's window counts it.
+    /// Where the machine went down, what comes back may have been sent before: its robot's window counts it. That ends by itself when all windows
+    /// have passed since the start. Until then a delivery that comes back twice counts twice: it is not known which of them was sent.
     fn recover(&self, delivery: &Delivery, redelivered: bool) {
-        if let Some(began) = self.recovering_since.filter(|_| redelivered) {
+        if let Some(began) = self.parts.recovering_since.filter(|_| redelivered) {
             self.parts.pace.charge(delivery.robot, delivery.platform, began);
         }
     }

@@ -117,9 +117,8 @@ pub struct Beyond {
     pub telemetry: Arc<Telemetry>,
 }
 
-/// Builds what every session's pipeline shares. Opens ledger and journal, and takes up where the last process ended. Says as well whether all that it
-/// had sent is known.
-pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppError> {
+/// Builds what every session's pipeline shares. Opens ledger and journal, and takes up where the last process ended.
+pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
     let Beyond { subscriptions, templates, post, clock, telemetry } = beyond;
     let now = clock.now();
     let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
@@ -129,13 +128,15 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
     let journal = Arc::new(journal);
     let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, recalled.timeline);
     pace.recall(recalled.notes);
-    let parts = Arc::new(Parts {
+    let recovering_since = (!recalled.complete).then(|| pace.now());
+    Ok(Arc::new(Parts {
         decoder: decoder(config, templates),
         subscriptions,
         pace,
         sender: Sender::new(post, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
         ledger: Arc::new(ledger),
         journal,
+        recovering_since,
         retry: RetryPolicy {
             delays: config.retry.delays.clone(),
             jitter: config.retry.jitter,
@@ -152,8 +153,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<(Arc<Parts>, bool), AppE
         held: Arc::new(Semaphore::new(config.pace.held_max)),
         held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
         in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
-    });
-    Ok((parts, recalled.complete))
+    }))
 }
 
 /// What reads events, with the templates on this shelf.

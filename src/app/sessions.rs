@@ -16,7 +16,6 @@ use super::{
 use crate::{
     broker::{BrokerError, Ended, Session, Settings, Topology},
     config::Config,
-    domain::Moment,
     pipeline::{Parts, Pipeline},
     settle::{Commits, Committer, Hand, NotRecorded, Outbox},
     store::LedgerError,
@@ -33,7 +32,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn run(
     config: &Config,
     parts: Arc<Parts>,
-    sent_is_known: bool,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), AppError> {
@@ -50,8 +48,6 @@ pub(super) async fn run(
     let mut backoff = Backoff::new(config.broker.reconnect_min, config.broker.reconnect_max);
     let mut standing = Standing { ready, lost_at: None, telemetry: Arc::clone(&parts.telemetry) };
     let (mut id, began, mut first) = (0, Instant::now(), true);
-    // What comes back in the first session may have been sent without our knowing, if the machine went down.
-    let mut recovering = (!sent_is_known).then(|| parts.pace.now());
     while !stop.is_cancelled() {
         id += 1;
         let opening = open(id, &settings, &topology, &parts);
@@ -63,7 +59,7 @@ pub(super) async fn run(
                 standing.begin(id);
                 first = false;
                 let (began, outbox) = (Instant::now(), Arc::clone(&session.outbox));
-                serve(session, &parts, recovering.take(), &mut standing, config.shutdown.drain, &stop).await;
+                serve(session, &parts, &mut standing, config.shutdown.drain, &stop).await;
                 let lost_at = standing.lost_at.unwrap_or(began);
                 backoff.after_session(outbox.has_acked(), lost_at.duration_since(began));
                 lost_at
@@ -118,7 +114,6 @@ async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Ar
 async fn serve(
     session: Session,
     parts: &Arc<Parts>,
-    recovering_since: Option<Moment>,
     standing: &mut Standing,
     drain: Duration,
     stop: &CancellationToken,
@@ -141,7 +136,7 @@ async fn serve(
     let mut recording = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
     let blocked = tokio::spawn(watch_blocked(blocked, Arc::clone(&parts.telemetry)));
     let leave = CancellationToken::new();
-    let pipeline = pipeline(parts, outbox, commits, leave.clone(), recovering_since, ended.clone());
+    let pipeline = pipeline(parts, outbox, commits, leave.clone(), ended.clone());
     // Only a daemon that is told to stop gives up on what is in hand.
     let impatience = async {
         stop.cancelled().await;
@@ -186,7 +181,6 @@ fn pipeline(
     outbox: Arc<dyn Outbox>,
     commits: Commits,
     leave: CancellationToken,
-    recovering_since: Option<Moment>,
     ended: Ended,
 ) -> Arc<Pipeline> {
     Arc::new(Pipeline {
@@ -194,7 +188,6 @@ fn pipeline(
         outbox,
         commits,
         leave,
-        recovering_since,
         hand: Hand::default(),
         tasks: TaskTracker::new(),
         on_stuck: Box::new(move |stuck| ended.end(with_causes(&stuck))),

@@ -203,6 +203,11 @@ impl Broker {
         self.session
     }
 
+    /// The number of the newest session.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
     /// The session's connections are gone: what is unacked returns to the heads of its queues, in order. Acks on their way arrive or not.
     pub fn end_session(&mut self, acks_arrive: bool) {
         if acks_arrive {

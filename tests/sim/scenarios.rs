@@ -204,6 +204,21 @@ fn after_a_crash_a_robot_that_was_idle_has_its_whole_quota_at_once() {
 }
 
 #[test]
+fn after_the_machine_went_down_what_comes_back_counts_as_sent_in_whichever_session() {
+    each_seed("after_the_machine_went_down", 2, |seed| {
+        let setup = Setup { latency: (5 * SECOND, 5 * SECOND), ..Setup::default() };
+        let mut world = World::new(seed, robots_of(Platform::WeCom, 1), Faults::default(), setup);
+        world.publish(numbered(evenly(0..1, 40, 0, SECOND)));
+        // A whole quota is in the air, and none of it is answered.
+        world.live(End::Crash(4 * SECOND));
+        world.go_down();
+        world.rest(RESTART);
+        world.live(End::Drained(HOUR));
+        judge_to_the_end(&world);
+    });
+}
+
+#[test]
 fn a_robot_that_somebody_else_uses_is_probed_by_one_and_keeps_its_order() {
     each_seed("a_robot_that_somebody_else_uses", 2, |seed| {
         let mut dice = seed.dice("traffic", 0, 0);

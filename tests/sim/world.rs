@@ -13,7 +13,7 @@ use roomcast::{
     broker::{Topology, TopologySettings},
     clock::Clock,
     config::{Config, Source},
-    domain::{Moment, Receipts},
+    domain::Receipts,
     fanout::Shelf,
     pace::Pace,
     pipeline::{Parts, Pipeline},
@@ -108,6 +108,8 @@ pub struct World {
     pub samples: Arc<Mutex<Vec<Sample>>>,
     disk: TempDir,
     lives: u64,
+    /// The number of the last session that fails as soon as it is open.
+    sessions_fail_until: u64,
 }
 
 impl World {
@@ -138,6 +140,7 @@ impl World {
             samples: Arc::default(),
             disk: disk(),
             lives: 0,
+            sessions_fail_until: 0,
         }
     }
 
@@ -168,6 +171,12 @@ impl World {
         self.disturbances.lock().unwrap().push(Disturbance { at: self.now, what });
     }
 
+    /// The machine goes down after its process, and nothing of the journal had reached the disk. The first session after it fails.
+    pub fn go_down(&mut self) {
+        fs::remove_dir_all(self.disk.path().join("journal")).unwrap();
+        self.sessions_fail_until = self.broker.lock().unwrap().session() + 1;
+    }
+
     /// Nobody runs for a while.
     pub fn rest(&mut self, wait: Micros) {
         self.now += wait;
@@ -175,11 +184,11 @@ impl World {
 
     async fn process(&self, end: End) -> Micros {
         let time = Time::from(self.now);
-        let (parts, sent_is_known) = self.parts(time);
+        let parts = self.parts(time);
         let stop = CancellationToken::new();
         tokio::spawn(sweep(Arc::clone(&parts)));
         tokio::spawn(sample(time, parts.pace.clone(), Arc::clone(&self.broker), Arc::clone(&self.samples)));
-        let sessions = self.sessions(&parts, sent_is_known, time, &stop);
+        let sessions = self.sessions(&parts, time, &stop);
         match end {
             End::Crash(at) => {
                 tokio::select! {
@@ -208,8 +217,8 @@ impl World {
         time.now()
     }
 
-    /// What every session's pipeline shares, and whether all that was sent before is known.
-    fn parts(&self, time: Time) -> (Arc<Parts>, bool) {
+    /// What every session's pipeline shares.
+    fn parts(&self, time: Time) -> Arc<Parts> {
         let network = Network {
             chats: Arc::clone(&self.chats),
             time,
@@ -232,13 +241,15 @@ impl World {
     }
 
     /// One session after the other, as `app/sessions.rs` has it.
-    async fn sessions(&self, parts: &Arc<Parts>, sent_is_known: bool, time: Time, stop: &CancellationToken) {
-        let mut recovering = (!sent_is_known).then(|| parts.pace.now());
+    async fn sessions(&self, parts: &Arc<Parts>, time: Time, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
             tokio::task::spawn_blocking(move || ledger.begin_session(now)).await.unwrap().unwrap();
             let session = Session::open(&self.broker, time, self.seed, &self.faults);
-            serve(&session, parts, recovering.take(), stop).await;
+            if session.id <= self.sessions_fail_until {
+                session.ended.end("it failed before anything was handed over".to_owned());
+            }
+            serve(&session, parts, stop).await;
             session.ended.end("it was closed".to_owned());
             let orderly = stop.is_cancelled();
             let mut dice = self.seed.dice("session", session.id, 0);
@@ -253,7 +264,7 @@ impl World {
 
 const DRAIN: Duration = Duration::from_secs(20);
 
-async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<Moment>, stop: &CancellationToken) {
+async fn serve(session: &Session, parts: &Arc<Parts>, stop: &CancellationToken) {
     let outbox: Arc<dyn Outbox> = Arc::new(session.clone());
     let committer = Committer {
         ledger: Arc::clone(&parts.ledger),
@@ -272,7 +283,6 @@ async fn serve(session: &Session, parts: &Arc<Parts>, recovering_since: Option<M
         outbox,
         commits,
         leave: leave.clone(),
-        recovering_since,
         hand: Hand::default(),
         tasks: TaskTracker::new(),
         on_stuck: Box::new(move |stuck| on_stuck.end(stuck.to_string())),
