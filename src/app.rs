@@ -111,6 +111,7 @@ async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
         let (robots, groups) = (parts.pace.sweep(), parts.pace.groups());
         events::PaceSeen { robots: &robots, groups: &groups }.emit(&parts.telemetry);
+        events::LinesLeftOut { all: false }.emit(&parts.telemetry);
         let turning = Arc::clone(&parts);
         let turn = move || turning.journal.turn_page(|| turning.pace.restate());
         match tokio::task::spawn_blocking(turn).await {

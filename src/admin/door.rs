@@ -21,7 +21,10 @@ use std::{
 use subtle::ConstantTimeEq;
 
 use super::{Refusal, caller::Caller};
-use crate::{domain::Secret, telemetry::events};
+use crate::{
+    domain::Secret,
+    telemetry::{Telemetry, events},
+};
 
 /// For so long a wrong token is counted.
 const COUNTED: Duration = Duration::from_secs(60);
@@ -78,14 +81,20 @@ impl Door {
     }
 
     /// Lets in who shows the token. `place` says to the log where it was shown.
-    pub(super) fn enter(&self, place: &'static str, caller: Caller, shown: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn enter(
+        &self,
+        place: &'static str,
+        caller: Caller,
+        shown: &[u8],
+        telemetry: &Telemetry,
+    ) -> Result<(), Refusal> {
         // A process of this machine does not come to this door.
         let from = caller.network().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         match self.outcome(from, shown, Instant::now()) {
             Outcome::Right => Ok(()),
             Outcome::Wrong { news, left } => {
                 if news {
-                    events::WrongToken { place, from, last: left == 0 }.emit();
+                    events::WrongToken { place, from, last: left == 0 }.emit(telemetry);
                 }
                 Err(Refusal::Unauthorized)
             }

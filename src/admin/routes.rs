@@ -71,10 +71,11 @@ impl Admin {
 
     /// The API for those who have to show a token. What is not there is not there, with a token or without.
     pub(super) fn routes_with_token(self, door: Arc<Door>) -> Router {
+        let telemetry = Arc::clone(&self.telemetry);
         let guard =
             middleware::from_fn(move |Extension(caller): Extension<Caller>, mut request: Request, next: Next| {
                 let entered = shown(&request).ok_or(Refusal::Unauthorized);
-                let entered = entered.and_then(|token| door.enter("the API", caller, token));
+                let entered = entered.and_then(|token| door.enter("the API", caller, token, &telemetry));
                 async move {
                     match entered {
                         Ok(()) => {

@@ -9,6 +9,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
 
+pub use super::lines::LinesLeftOut;
+
 pub use self::{
     admin::{AdminActor, AdminChange, AdminConnectionRefused, AdminConnectionsChanged, FewFiles, SignedIn, WrongToken},
     broker::{
@@ -19,6 +21,7 @@ pub use self::{
 };
 use super::{
     labels::{Attempted, Dead, OnPlatform, Settled},
+    lines::Kind,
     registry::Telemetry,
 };
 use crate::domain::{
@@ -61,7 +64,9 @@ impl EventUndecodable<'_> {
         telemetry.events_undecodable.inc();
         telemetry.trace(|traces| traces.undecodable(self));
         let topic = &self.published.routing_key;
-        tracing::warn!(event.topic = topic, code = self.code, "an event cannot be read and becomes a dead letter");
+        if telemetry.lines.allow(Kind::Undecodable) {
+            tracing::warn!(event.topic = topic, code = self.code, "an event cannot be read and becomes a dead letter");
+        }
         tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
     }
 }
@@ -153,9 +158,12 @@ impl DeliverySettled<'_> {
             }
             Settlement::Dead { reason, code, detail } => {
                 telemetry.dead_letters.get_or_create(&Dead { platform, reason: reason.as_str() }).inc();
-                self.log_dead(*reason, code, detail);
+                if telemetry.lines.allow(Kind::GivenUp) {
+                    self.log_dead(*reason, code, detail);
+                }
                 return;
             }
+            Settlement::Dropped if !telemetry.lines.allow(Kind::Dropped) => return,
             Settlement::Dropped => {
                 tracing::info!(subscription.id = %self.delivery.subscription, event.id = self.delivery.event.id.as_str(), "a delivery was dropped: its subscription is gone or paused");
                 return;
@@ -260,6 +268,9 @@ impl ClockSkewed {
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.platform.as_str();
         telemetry.clock_skew_seconds.get_or_create(&OnPlatform { platform }).set(self.seconds);
+        if !telemetry.lines.allow(Kind::ClockSkewed) {
+            return;
+        }
         if self.seconds == 0 {
             tracing::info!(platform, "this machine's clock agrees with the platform's again");
         } else {
@@ -294,7 +305,8 @@ impl ReceiptRefused<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.receipts_refused.inc();
         // A queue that is full refuses each of them; that is said once, until one is taken again.
-        if telemetry.receipts_are_refused.swap(true, Ordering::Relaxed) {
+        if telemetry.receipts_are_refused.swap(true, Ordering::Relaxed) || !telemetry.lines.allow(Kind::ReceiptRefused)
+        {
             tracing::debug!(why = self.why, "a queue did not take a delivery receipt");
         } else {
             tracing::warn!(

@@ -8,6 +8,7 @@ mod counts;
 mod dead;
 pub mod events;
 mod labels;
+mod lines;
 mod logs;
 mod registry;
 mod spans;

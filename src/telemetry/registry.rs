@@ -16,10 +16,12 @@ use prometheus_client::{
 
 use super::{
     dead::DeadLetters,
+    events::LinesLeftOut,
     labels::{
         Attempted, Dead, Held, Hops, InQueue, LISTENERS, OfGroup, OnListener, OnPlatform, QUOTA, Seconds, Settled,
         VERDICTS,
     },
+    lines::Lines,
     traces::{TraceError, TraceSettings, Traces},
 };
 use crate::{
@@ -74,6 +76,7 @@ pub struct Telemetry {
     pub(super) trace_failures: Counter,
     pub(super) admin_connections: Family<OnListener, Gauge>,
     pub(super) admin_connections_refused: Family<OnListener, Counter>,
+    pub(super) lines: Lines,
     traces: Option<Traces>,
 }
 
@@ -129,6 +132,7 @@ impl Telemetry {
             trace_failures: Counter::default(),
             admin_connections: Family::default(),
             admin_connections_refused: Family::default(),
+            lines: Lines::default(),
             traces: None,
         };
         telemetry.begin_at_zero();
@@ -149,8 +153,9 @@ impl Telemetry {
         }
     }
 
-    /// Sends what has not been sent of the traces; blocks for some seconds at most.
+    /// Says what was left out of the log, and sends what has not been sent of the traces; blocks for some seconds at most.
     pub fn finish(&self) {
+        LinesLeftOut { all: true }.emit(self);
         self.trace(Traces::finish);
     }
 

@@ -122,7 +122,7 @@ async fn sign_in(
     Body(shown): Body<SignIn>,
 ) -> Result<Response, Refusal> {
     guard::from_our_page(&headers)?;
-    console.door.enter("the console", caller, shown.token.expose().trim().as_bytes())?;
+    console.door.enter("the console", caller, shown.token.expose().trim().as_bytes(), &console.admin.telemetry)?;
     let id = console.sessions.open(Instant::now());
     events::SignedIn { from: caller.ip(), session: &session_tag(&id) }.emit();
     let cookie = session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::telemetry::{labels::OnListener, registry::Telemetry};
+use crate::telemetry::{labels::OnListener, lines::Kind, registry::Telemetry};
 
 /// A connection has come or gone.
 pub struct AdminConnectionsChanged {
@@ -140,8 +140,10 @@ pub struct WrongToken {
 
 impl WrongToken {
     /// Logs it.
-    pub fn emit(&self) {
-        tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if telemetry.lines.allow(Kind::WrongToken) {
+            tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
+        }
         if self.last {
             tracing::warn!(from = %self.from, "too many wrong tokens: none from there is looked at for up to a minute");
         }

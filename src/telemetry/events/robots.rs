@@ -5,6 +5,7 @@ use crate::{
     pace::{Changes, GroupStatus, Hold, HoldCause, Swept},
     telemetry::{
         labels::{Held, OfGroup, OnPlatform, QUOTA},
+        lines::Kind,
         registry::Telemetry,
     },
 };
@@ -46,6 +47,9 @@ impl PaceChanged<'_> {
             tracing::debug!(platform, robot.id = %self.robot, cause, seconds = hold.wait.as_secs(), "a robot stays held");
             return;
         }
+        if !telemetry.lines.allow(Kind::RobotHeld) {
+            return;
+        }
         tracing::warn!(
             platform,
             robot.id = %self.robot,
@@ -82,7 +86,10 @@ pub struct RobotLifted {
 
 impl RobotLifted {
     /// Logs it.
-    pub fn emit(&self, _telemetry: &Telemetry) {
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if !telemetry.lines.allow(Kind::RobotLifted) {
+            return;
+        }
         let cause = self.cause.as_str();
         tracing::info!(platform = self.platform.as_str(), robot.id = %self.robot, cause, "a robot is not held any longer");
     }

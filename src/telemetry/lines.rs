@@ -1,0 +1,147 @@
+//! How many log lines of one kind are written, where messages or strangers decide how often it happens.
+//!
+//! A flood of lines would hide what matters and fill the disk. What is left out is counted and said;
+//! metrics count everything.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::registry::Telemetry;
+
+/// So many lines of a kind are written within [`SPAN`].
+pub(super) const LINES_MAX: u32 = 20;
+/// For so long lines are counted together. What was left out is said this long after the first of it.
+pub(super) const SPAN: Duration = Duration::from_secs(60);
+
+/// The kinds of lines that are limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Undecodable,
+    GivenUp,
+    Dropped,
+    ReceiptRefused,
+    RobotHeld,
+    RobotLifted,
+    ClockSkewed,
+    WrongToken,
+}
+
+impl Kind {
+    /// What lines of this kind begin with.
+    pub(super) const fn message(self) -> &'static str {
+        match self {
+            Self::Undecodable => "an event cannot be read and becomes a dead letter",
+            Self::GivenUp => "a delivery is given up",
+            Self::Dropped => "a delivery was dropped",
+            Self::ReceiptRefused => "a queue that somebody has bound to the exchange for receipts does not take them",
+            Self::RobotHeld => "a robot is held",
+            Self::RobotLifted => "a robot is not held any longer",
+            Self::ClockSkewed => "this machine's clock differs from the platform's",
+            Self::WrongToken => "somebody showed a wrong token",
+        }
+    }
+}
+
+/// The lines written lately, by kind.
+#[derive(Default)]
+pub(super) struct Lines(Mutex<HashMap<Kind, Lately>>);
+
+struct Lately {
+    since: Instant,
+    lines: u32,
+    left_out: u64,
+    /// When the first of what was left out happened.
+    silent_since: Instant,
+}
+
+impl Lines {
+    /// Whether one more line of this kind is written. If not, it is counted.
+    pub(super) fn allow(&self, kind: Kind) -> bool {
+        let now = Instant::now();
+        let mut kinds = self.kinds();
+        let lately = kinds.entry(kind).or_insert(Lately { since: now, lines: 0, left_out: 0, silent_since: now });
+        if now - lately.since >= SPAN {
+            (lately.since, lately.lines) = (now, 0);
+        }
+        if lately.lines < LINES_MAX {
+            lately.lines += 1;
+            return true;
+        }
+        if lately.left_out == 0 {
+            lately.silent_since = now;
+        }
+        lately.left_out += 1;
+        false
+    }
+
+    /// How many lines of which kinds were left out and are to be said now; with `all`, whenever that was.
+    pub(super) fn left_out(&self, all: bool) -> Vec<(Kind, u64)> {
+        let now = Instant::now();
+        let mut kinds = self.kinds();
+        let due = kinds.iter_mut().filter(|(_, one)| one.left_out > 0 && (all || now - one.silent_since >= SPAN));
+        due.map(|(kind, one)| (*kind, std::mem::take(&mut one.left_out))).collect()
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, HashMap<Kind, Lately>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lines were left out of the log, because too many of their kind came.
+pub struct LinesLeftOut {
+    /// Whether to say all of it, because the process ends; else only what happened a while ago.
+    pub all: bool,
+}
+
+impl LinesLeftOut {
+    /// Logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        for (kind, left_out) in telemetry.lines.left_out(self.all) {
+            let kind = kind.message();
+            tracing::warn!(kind, left_out, "lines of one kind were left out of the log; the metrics count all of it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_one_kind_is_cut_and_counted_and_leaves_the_others_alone() {
+        let lines = Lines::default();
+        let written = |count: u32| (0..count).filter(|_| lines.allow(Kind::Undecodable)).count();
+        assert_eq!(written(1_000), 20);
+        assert!(lines.allow(Kind::GivenUp), "another kind");
+        assert_eq!(lines.left_out(false), [], "not yet");
+        tokio::time::advance(SPAN).await;
+        assert_eq!(written(25), 20);
+        assert_eq!(lines.left_out(false), [(Kind::Undecodable, 985)], "980 and 5");
+        assert_eq!(lines.left_out(false), [], "it is said once");
+        // It goes on without a pause: it is said once in each span.
+        let mut said = Vec::new();
+        for _ in 0..180 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            written(10);
+            said.extend(lines.left_out(false).into_iter().map(|(_, count)| count));
+        }
+        assert!((2..=3).contains(&said.len()), "{said:?}");
+        said.extend(lines.left_out(true).into_iter().map(|(_, count)| count));
+        assert!((1_740..=1_760).contains(&said.iter().sum::<u64>()), "1800 less 20 a minute: {said:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_seldom_is_always_written() {
+        let lines = Lines::default();
+        for _ in 0..200 {
+            assert!(lines.allow(Kind::RobotHeld));
+            tokio::time::advance(Duration::from_secs(4)).await;
+        }
+        assert_eq!(lines.left_out(true), []);
+    }
+}
