@@ -217,11 +217,11 @@ impl Pipeline {
         let said = (!folded.is_empty()).then(|| said_for(delivery, &folded));
         let (part, (Attempted { answer, skew }, took)) = {
             let slot = self.leave.run_until_cancelled(parts.in_flight.acquire()).await;
+            let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock).await;
             // What leaves from now on would be waited for by whatever comes next.
             if slot.is_none() || self.leave.is_cancelled() {
                 return Ok(Attempt::Settled(self.leave_as_it_is(delivery)));
             }
-            let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock);
             let now = parts.clock.now();
             let first = delivery.first_attempt_at.is_none();
             delivery.first_attempt_at.get_or_insert(now);

@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{dingtalk, keyword, lark, share::Wanted, wecom};
-use crate::domain::{Content, Delivery, Format, Mentions, Moment, Part, Piece, Platform, Secret, Subscription};
+use crate::domain::{
+    Content, Delivery, Format, Mentions, Moment, Part, Piece, Platform, Secret, Subscription, TooLong,
+};
 
 /// What a message is made of.
 pub struct Draft<'a> {
@@ -27,7 +29,7 @@ pub struct Prepared {
 }
 
 /// The message cannot be sent to this platform in any way.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsendable {
     /// Our code for it: `too_large`, `no_content`, `no_keyword`.
     pub code: &'static str,
@@ -49,24 +51,60 @@ pub(super) struct Words<'a> {
 /// A body, and which part of the text it is.
 pub(super) type Written = (Map<String, Value>, Part);
 
+/// All by which messages of one event differ before they are signed: what is equal for two robots is written once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// For which platform.
+    pub platform: Platform,
+    /// The keyword on which the robot insists.
+    pub keyword: Option<String>,
+    /// Whom the subscription mentions.
+    pub mentions: Mentions,
+    /// What becomes of a text that is too long.
+    pub too_long: TooLong,
+    /// Which part of it is wanted.
+    pub part: Part,
+}
+
+impl Variant {
+    /// What this delivery needs.
+    #[must_use]
+    pub fn of(delivery: &Delivery, subscription: &Subscription) -> Self {
+        Self {
+            platform: subscription.platform,
+            keyword: subscription.keyword.clone(),
+            mentions: subscription.mentions.clone(),
+            too_long: subscription.options.too_long,
+            part: delivery.part,
+        }
+    }
+}
+
+/// A message that is written and not signed yet. It says nothing of where it goes.
+#[derive(Clone, Debug)]
+pub struct Unsigned(Written);
+
 /// Writes and signs the message.
 pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
-    let Draft { delivery, subscription, now } = draft;
-    let content: &Content = &delivery.event.content;
-    let (body, part) = match content.piece_for(subscription.platform) {
-        Some(Piece::Native(json)) => {
-            (native(subscription.platform, json, subscription.keyword.as_deref())?, Part { at: 0, of: Some(1) })
-        }
+    let unsigned = write(&draft.delivery.event.content, &Variant::of(draft.delivery, draft.subscription))?;
+    sign(unsigned, draft)
+}
+
+/// Writes the message. With a long text that takes a while.
+pub fn write(content: &Content, variant: &Variant) -> Result<Unsigned, Unsendable> {
+    let keyword = variant.keyword.as_deref();
+    let written = match content.piece_for(variant.platform) {
+        Some(Piece::Native(json)) => (native(variant.platform, json, keyword)?, Part { at: 0, of: Some(1) }),
         Some(Piece::Text(passage)) => written(
-            subscription.platform,
+            variant.platform,
             &Words {
                 subject: passage.title.as_deref().or(content.subject.as_deref()),
                 text: &passage.text,
                 format: passage.format.unwrap_or(content.format),
-                mentions: content.mentions.and(&passage.mentions).and(&subscription.mentions),
-                keyword: subscription.keyword.as_deref(),
+                mentions: content.mentions.and(&passage.mentions).and(&variant.mentions),
+                keyword,
                 color: passage.color.as_deref(),
-                wanted: Wanted { too_long: subscription.options.too_long, part: delivery.part },
+                wanted: Wanted { too_long: variant.too_long, part: variant.part },
             },
         ),
         None => {
@@ -76,6 +114,12 @@ pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
             });
         }
     };
+    Ok(Unsigned(written))
+}
+
+/// Signs the message.
+pub fn sign(Unsigned((body, part)): Unsigned, draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
+    let Draft { delivery, subscription, now } = draft;
     let (endpoint, secret) = (&subscription.endpoint, subscription.secret.as_ref());
     let (url, body) = match subscription.platform {
         Platform::DingTalk | Platform::DingTalkInternal => {

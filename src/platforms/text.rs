@@ -31,6 +31,8 @@ pub(super) struct Flow {
     pub(super) ends: Vec<usize>,
     /// What has to stand before a line that is not of the last block.
     pub(super) apart: &'static str,
+    /// How many more bytes there would be, which are beyond everything that can be shown.
+    pub(super) unwritten: usize,
 }
 
 /// A block of code between fences, or a table below its head.
@@ -78,9 +80,14 @@ impl Flow {
         let left = max - total(tail);
         let notice = |bytes: usize| format!("{}\n… ({bytes} bytes left out)", self.apart);
         // As long as the longest notice can be, so that room for it is certain.
-        let piece = self.piece(from, left.saturating_sub(total(&notice(self.text.len()))), cost, After::Nothing);
+        let piece = self.piece(
+            from,
+            left.saturating_sub(total(&notice(self.text.len() + self.unwritten))),
+            cost,
+            After::Nothing,
+        );
         let (kept, closing) = (self.shown(&piece), piece.closing);
-        let notice = notice(self.text.len() - from - kept.len());
+        let notice = notice(self.text.len() + self.unwritten - from - kept.len());
         let closed = format!("{}{kept}{closing}{notice}", piece.opening);
         if total(&closed) <= left { format!("{closed}{tail}") } else { format!("{}{tail}", cut(&kept, left, cost)) }
     }

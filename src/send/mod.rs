@@ -5,6 +5,7 @@
 
 mod courier;
 mod guard;
+mod rendered;
 mod skew;
 
 use std::{sync::Arc, time::Duration};
@@ -13,14 +14,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
-use self::skew::Skews;
+use self::{rendered::Rendered, skew::Skews};
 
 pub use courier::{Courier, CourierSettings, install_crypto_provider};
 
 use crate::{
     clock::Clock,
     domain::{Answer, Delivery, Moment, Part, Platform, Secret, Subscription, Verdict},
-    platforms::{self, Draft, Prepared, Response, Unsendable},
+    platforms::{self, Draft, Prepared, Response, Unsendable, Variant},
 };
 
 /// What goes over the wire.
@@ -68,6 +69,7 @@ pub struct Sender {
     post: Arc<dyn Post>,
     gateways: [Option<Url>; 4],
     skews: Arc<Skews>,
+    rendered: Arc<Rendered>,
 }
 
 /// A request that is ready to leave.
@@ -91,18 +93,20 @@ impl Sender {
     /// A sender over this network. A platform's gateway, in the order of [`Platform::ALL`], takes the place of scheme, host and port.
     #[must_use]
     pub fn new(post: Arc<dyn Post>, gateways: [Option<Url>; 4]) -> Self {
-        Self { post, gateways, skews: Arc::default() }
+        Self { post, gateways, skews: Arc::default(), rendered: Arc::default() }
     }
 
     /// Writes and signs the message, to be posted at once: a signature ages. What cannot be written for its platform has its answer already.
-    pub fn prepare(
+    pub async fn prepare(
         &self,
         delivery: &Delivery,
         subscription: &Subscription,
         clock: &Clock,
     ) -> Result<Box<Ready>, Answer> {
+        let written = self.rendered.get(&delivery.event, Variant::of(delivery, subscription)).await;
         let now = self.skews.theirs(subscription.platform, clock.now());
-        match platforms::prepare(&Draft { delivery, subscription, now }) {
+        let draft = Draft { delivery, subscription, now };
+        match written.and_then(|written| platforms::sign(written, &draft)) {
             Ok(prepared) => {
                 let part = prepared.part;
                 Ok(Box::new(Ready { part, request: self.directed(subscription.platform, prepared), now }))

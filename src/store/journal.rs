@@ -141,7 +141,7 @@ impl Journal {
     /// Makes everything noted so far survive the end of the machine. Blocks on the disk.
     pub fn sync(&self) -> Result<(), LedgerError> {
         let _one_at_a_time = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut files = self.pages().to_sync(&self.reading()).map_err(|source| self.unwritten(source))?;
+        let mut files = self.pages().take_unsynced(&self.reading()).map_err(|source| self.unwritten(source))?;
         while let Some(file) = files.pop() {
             if let Err(source) = self.disk.sync(&file) {
                 files.push(file);
@@ -284,7 +284,7 @@ impl Pages {
     }
 
     /// The files that hold what was written and not synced yet.
-    fn to_sync(&mut self, reading: &Reading) -> io::Result<Vec<File>> {
+    fn take_unsynced(&mut self, reading: &Reading) -> io::Result<Vec<File>> {
         self.read(reading)?;
         if let Some(page) = self.current.as_ref().filter(|page| page.is_dirty()) {
             self.unsynced.push(page.handle()?);

@@ -15,9 +15,11 @@ const MAGIC: &[u8; 16] = b"roomcast ledger1";
 /// Length and check sum.
 const FRAME_HEAD: usize = 8;
 
+type SyncFn = dyn Fn(&File) -> io::Result<()> + Send + Sync;
+
 /// How files and folders are made durable. Tests have a disk of their own here.
 #[derive(Clone)]
-pub(super) struct FileSync(Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>);
+pub(super) struct FileSync(Arc<SyncFn>);
 
 impl FileSync {
     #[cfg(test)]

@@ -9,6 +9,7 @@
 mod frames;
 mod properties;
 mod targets;
+mod work;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use roomcast::{
     platforms::{Draft, PARTS_MAX, prepare},
 };
 
-use crate::{counted, decoder, known, says_the_keyword, subscription};
+use crate::{counted, decoder, known, says_the_keyword, subscription, work::grows_with_its_length};
 
 /// So long at the most for each target within `cargo test`.
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ fn everything_said(event: &Arc<Event>) {
     }
 }
 
-fn saying(text: &str, format: Format) -> Arc<Event> {
+pub(crate) fn saying(text: &str, format: Format) -> Arc<Event> {
     let content = Content { message: Some(text.into()), format, ..Content::default() };
     let event = Event {
         id: EventId::new("e"),
@@ -97,6 +97,14 @@ fn splitting_text() {
 fn rendering_markdown() {
     check!().with_test_time(MOMENT).with_type::<(String, u16)>().for_each(|(unit, times)| {
         everything_said(&saying(&format!("x{}", unit.repeat(usize::from(*times % 300))), Format::Markdown));
+    });
+}
+
+#[test]
+fn markdown_in_proportion_to_its_length() {
+    check!().with_test_time(MOMENT).with_type::<(String, String)>().for_each(|(head, unit)| {
+        let text = |bytes: usize| format!("{head}{}", unit.repeat(bytes / unit.len().max(1)));
+        grows_with_its_length(unit, text, 2 * 1024);
     });
 }
 

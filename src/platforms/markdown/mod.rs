@@ -88,7 +88,10 @@ impl<'a> Markdown<'a> {
     }
 
     fn write(&self, head: &str, dialect: &Dialect) -> Flow {
-        let flow = write::write(head, &self.blocks, dialect);
+        let mut flow = write::write(head, &self.blocks, dialect);
+        if write::is_full(&flow) {
+            flow.unwritten = self.source.len().saturating_sub(flow.text.len());
+        }
         // Nothing but markup, such as the definition of a link that nobody uses: better seen than an empty message.
         if flow.text.len() == head.len() { Flow::from(format!("{head}{}", self.source)) } else { flow }
     }

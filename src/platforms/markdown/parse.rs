@@ -42,6 +42,9 @@ struct Open {
     table: Table,
     cells: Vec<Vec<Inline>>,
     raw: String,
+    /// How many parts have begun in it that lie deeper than is shown: their content belongs to this one. Each with a place of its own would have
+    /// its content moved once for each level.
+    deeper: usize,
 }
 
 enum Kind {
@@ -63,8 +66,6 @@ enum Kind {
     Image(String),
     Colored(String),
     Mention(String),
-    /// Deeper than is shown: its content belongs to what it lies in.
-    Deep,
 }
 
 impl Kind {
@@ -85,7 +86,7 @@ impl Kind {
 impl Open {
     fn new(kind: Kind) -> Self {
         let (blocks, inlines, items, cells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { kind, blocks, inlines, items, table: Table::default(), cells, raw: String::new() }
+        Self { kind, blocks, inlines, items, table: Table::default(), cells, raw: String::new(), deeper: 0 }
     }
 
     fn push(&mut self, block: Block) {
@@ -135,11 +136,15 @@ impl Reading<'_> {
             }
             Event::End(_) => {
                 self.close_tags();
-                self.close();
+                match self.top().deeper.checked_sub(1) {
+                    Some(left) => self.top().deeper = left,
+                    None => self.close(),
+                }
             }
             Event::Text(text) => self.text(&text, range),
             Event::Code(code) => self.top().inlines.push(Inline::Code(code.into_string())),
             Event::InlineHtml(tag) => self.html(&tag),
+            Event::Html(text) if self.top().deeper > 0 => self.top().say(&text),
             Event::Html(text) => self.top().raw.push_str(&text),
             // In a chat a line ends where its author ended it.
             Event::SoftBreak | Event::HardBreak => self.top().inlines.push(Inline::Break),
@@ -160,9 +165,12 @@ impl Reading<'_> {
 
     fn open(&mut self, kind: Kind) {
         // An item lies in its list, a cell in its row: they come and go together.
-        let bound = matches!(kind, Kind::Item | Kind::Row | Kind::Cell) && !matches!(self.top().kind, Kind::Deep);
-        let kind = if self.stack.len() >= DEPTH_MAX && !bound { Kind::Deep } else { kind };
-        self.stack.push(Open::new(kind));
+        let bound = matches!(kind, Kind::Item | Kind::Row | Kind::Cell) && self.top().deeper == 0;
+        if self.stack.len() >= DEPTH_MAX && !bound {
+            self.top().deeper += 1;
+        } else {
+            self.stack.push(Open::new(kind));
+        }
     }
 
     /// Begins what a tag of HTML begins. Where nothing deeper is shown, its content is said without it.
@@ -215,7 +223,7 @@ impl Reading<'_> {
         while content.last() == Some(&Inline::Break) {
             content.pop();
         }
-        match std::mem::replace(&mut part.kind, Kind::Deep) {
+        match std::mem::replace(&mut part.kind, Kind::Document) {
             Kind::Heading(level) => around.push(Block::Heading(level, content)),
             Kind::Paragraph => around.push(Block::Paragraph(content)),
             Kind::Quote => {
@@ -240,13 +248,8 @@ impl Reading<'_> {
             Kind::Image(from) => around.inlines.push(Inline::Image { from, content }),
             Kind::Colored(color) => around.inlines.push(Inline::Colored { color, content }),
             Kind::Mention(id) => around.inlines.push(Inline::Mention { id, content }),
-            Kind::Deep | Kind::Document | Kind::Html => {
-                around.blocks.extend(part.blocks);
-                around.inlines.extend(content);
-                if !part.raw.is_empty() {
-                    around.say(&part.raw);
-                }
-            }
+            // The document has nothing around it, and HTML was taken apart before.
+            Kind::Document | Kind::Html => (),
         }
     }
 

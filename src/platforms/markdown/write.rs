@@ -1,16 +1,25 @@
 //! From a tree to the markdown of one platform, together with the places where it may be cut.
 
+use crate::platforms::share::PARTS_MAX;
+
 use super::{
     dialect::{CodeBlocks, Dialect, Images},
     tree::{Block, Inline, Side, Table, plain},
 };
 use crate::platforms::text::{Fence, Flow};
 
-/// Writes the blocks after `head`.
+/// More is never shown: no platform takes more than 20,000 bytes in a message. What is written besides what was read,
+/// such as the missing cells of a wide table's rows, has no other bound.
+const WRITTEN_BYTES_MAX: usize = PARTS_MAX as usize * 20_000;
+
+/// Writes the blocks after `head`, as far as they can be shown.
 pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Flow {
     let flow = Flow::from(head.to_owned());
     let mut writing = Writing { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
     for (at, block) in blocks.iter().enumerate() {
+        if writing.is_full() {
+            break;
+        }
         if at > 0 {
             writing.gap();
         }
@@ -21,6 +30,11 @@ pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Flow {
         matches!(blocks.last(), Some(Block::Quote(_) | Block::List { .. } | Block::Table(_) | Block::Code { .. }));
     writing.flow.apart = if open_ended { "\n" } else { "" };
     writing.flow
+}
+
+/// Whether nothing of what is still to come would be shown.
+pub(super) fn is_full(flow: &Flow) -> bool {
+    flow.text.len() > WRITTEN_BYTES_MAX
 }
 
 struct Writing<'a> {
@@ -35,6 +49,10 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
+    fn is_full(&self) -> bool {
+        is_full(&self.flow)
+    }
+
     fn add(&mut self, text: &str) {
         self.flow.text.push_str(text);
     }
@@ -62,6 +80,7 @@ impl Writing<'_> {
     fn blocks(&mut self, blocks: &[Block], close: bool) {
         for (at, block) in blocks.iter().enumerate() {
             match block {
+                _ if self.is_full() => return,
                 _ if at == 0 => {}
                 Block::List { .. } if close => self.line(),
                 _ => self.gap(),
@@ -98,6 +117,9 @@ impl Writing<'_> {
 
     fn list(&mut self, start: Option<u64>, items: &[Vec<Block>]) {
         for (at, item) in items.iter().enumerate() {
+            if self.is_full() {
+                return;
+            }
             if at > 0 {
                 self.line();
             }
@@ -138,6 +160,9 @@ impl Writing<'_> {
 
     fn lines(&mut self, text: &str, write: impl Fn(&mut Self, &str)) {
         for (at, line) in text.split('\n').enumerate() {
+            if self.is_full() {
+                return;
+            }
             if at > 0 {
                 match self.dialect.code {
                     CodeBlocks::Quoted => self.broken_line(),
@@ -160,6 +185,9 @@ impl Writing<'_> {
         let shown = self.tables <= self.dialect.tables_max;
         let (begin, mut below) = (self.flow.text.len(), None);
         for (at, row) in table.rows.iter().enumerate() {
+            if self.is_full() {
+                break;
+            }
             if at > 0 && shown {
                 self.line();
             } else if at > 0 {
@@ -193,6 +221,9 @@ impl Writing<'_> {
     fn row(&mut self, row: &[Vec<Inline>], columns: usize) {
         self.add("|");
         for at in 0..columns.max(1) {
+            if self.is_full() {
+                break;
+            }
             self.add(" ");
             let begin = self.flow.text.len();
             self.inlines(row.get(at).map_or(&[][..], Vec::as_slice));
@@ -202,12 +233,15 @@ impl Writing<'_> {
         }
         // What was escaped may have moved the places within the line.
         let begin = self.flow.text.rfind('\n').map_or(0, |at| at + 1);
-        self.flow.solid.retain(|solid| solid.end <= begin);
+        while self.flow.solid.pop_if(|solid| solid.end > begin).is_some() {}
         self.flow.solid.push(begin..self.flow.text.len());
     }
 
     fn row_as_line(&mut self, row: &[Vec<Inline>], head: bool) {
         for (at, cell) in row.iter().enumerate() {
+            if self.is_full() {
+                return;
+            }
             if at > 0 {
                 self.add(" | ");
             }
@@ -227,6 +261,9 @@ impl Writing<'_> {
 
     fn inlines(&mut self, inlines: &[Inline]) {
         for inline in inlines {
+            if self.is_full() {
+                return;
+            }
             self.inline(inline);
         }
     }

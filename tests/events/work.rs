@@ -1,0 +1,109 @@
+//! What is done for a text takes work in proportion to its length, whatever the text: a publisher decides the text, and one that takes
+//! seconds would hold up everybody's deliveries.
+//!
+//! Work is the time of the thread on a processor, so that other load does not count; a text several times as long may take little more
+//! than several times as much.
+
+use std::{sync::Arc, time::Duration};
+
+use roomcast::{
+    domain::{Delivery, Event, Format, Moment, Platform},
+    platforms::{Draft, prepare},
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::{subscription, targets::saying};
+
+/// How much longer the long text is.
+const LONGER: u32 = 8;
+/// The work of a text that is so much longer, as a multiple; if it grew like the square, it would be 64.
+const MORE_MAX: u32 = 3 * LONGER;
+/// Less work is not compared.
+const WORK_MIN: Duration = Duration::from_millis(3);
+
+fn on_the_processor() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+}
+
+/// The least work of so many tries to write the event's first message for a platform.
+fn work(event: &Arc<Event>, platform: Platform, tries: u32) -> Duration {
+    let subscription = subscription(platform);
+    let delivery = Delivery::fresh(event, subscription.id, platform, subscription.robot);
+    let draft = Draft { delivery: &delivery, subscription: &subscription, now: Moment::from_unix_millis(1) };
+    let once = || {
+        let began = on_the_processor();
+        let _ = std::hint::black_box(prepare(&draft));
+        on_the_processor() - began
+    };
+    (0..tries).map(|_| once()).min().unwrap()
+}
+
+/// A text of eight times the length takes about eight times the work.
+pub(crate) fn grows_with_its_length(name: &str, text: impl Fn(usize) -> String, bytes: usize) {
+    let (short, long) =
+        (saying(&text(bytes), Format::Markdown), saying(&text(bytes * LONGER as usize), Format::Markdown));
+    for platform in [Platform::DingTalk, Platform::Lark, Platform::WeCom] {
+        let most = work(&short, platform, 3).max(WORK_MIN) * MORE_MAX;
+        // What else the processor does can only add to the work, so one measurement within the bound is enough.
+        let much = work(&long, platform, 1);
+        let much = if much > most { much.min(work(&long, platform, 4)) } else { much };
+        assert!(much <= most, "{name:?} for {platform}: {much:?}, at most {most:?}");
+    }
+}
+
+#[test]
+fn no_kind_of_markdown_takes_more_than_its_length() {
+    let units = [
+        "| **b** `c` |\n",
+        "**b** `c` [d](e) ",
+        "*a **b ",
+        "~~a ",
+        "> ",
+        ">a\n",
+        "- a\n",
+        "* ",
+        "1. a\n",
+        "[",
+        "![",
+        "![a](b) ",
+        "[a]: b\n",
+        "[a](",
+        "`",
+        "``a`",
+        "<",
+        "<font color=red>",
+        "<font color=red>a</font>",
+        "<at id=a></at>",
+        "<!--",
+        "<br>\n",
+        "\\|",
+        "&amp;",
+        "&",
+        "https://a.b/c ",
+        "a\n\n",
+        "***",
+        "___",
+        "```\na\n```\n",
+        "    a\n",
+        "# a\n",
+        "a\\\n",
+        "|\n",
+        "\t",
+        "(",
+        "\"",
+    ];
+    for unit in units {
+        grows_with_its_length(unit, |bytes| unit.repeat(bytes / unit.len()), 4 * 1024);
+    }
+    for row in ["| **b** `c` |\n", "|\n", "b\n", "|[d](e)|"] {
+        let table = |bytes: usize| format!("| a | b |\n|---|---|\n{}", row.repeat(bytes / row.len()));
+        grows_with_its_length(row, table, 16 * 1024);
+    }
+    // Every row is as wide as the head.
+    let wide = |bytes: usize| {
+        format!("{}|\n{}|\n{}", "|a".repeat(bytes / 8), "|-".repeat(bytes / 8), "|b\n".repeat(bytes / 6))
+    };
+    grows_with_its_length("a wide table", wide, 4 * 1024);
+    let nested = |bytes: usize| format!("{}a{}", "*b **".repeat(bytes / 10), "** *".repeat(bytes / 8));
+    grows_with_its_length("emphasis within emphasis", nested, 4 * 1024);
+}
