@@ -136,7 +136,9 @@ impl Publisher {
                 Err(cause) if !self.is_mandatory() && !self.patience.ended.has_ended() => {
                     tracing::warn!(cause, "the connection for delivery receipts was lost; it is opened again");
                     if !self.reopened(began).await {
-                        return Ok((0..batch.len()).collect());
+                        // With the session's end what waits for them comes back: no queue has refused them.
+                        let ended = &self.patience.ended;
+                        return if ended.has_ended() { Err(ended.cause()) } else { Ok((0..batch.len()).collect()) };
                     }
                 }
                 outcome => return outcome,
