@@ -47,6 +47,7 @@ fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     Ok(match looked {
         Looked::Nothing => format!("not there yet; the daemon makes it in {}", config.store.dir.display()),
         Looked::Fits => "key ring and slots ok; `roomcast store verify` looks into its database".to_owned(),
+        Looked::Begun => "begun, and nothing was ever added; the daemon makes it whole".to_owned(),
         Looked::NoKeyring => "has no key ring yet; the daemon makes it, if the master key is the right one".to_owned(),
     })
 }

@@ -16,7 +16,7 @@ use crate::{
     app,
     config::Config,
     domain::SubscriptionId,
-    store::{self, BackupError, Traces},
+    store::{self, BackupError, Proof, Record, Traces},
     telemetry::with_causes,
 };
 
@@ -37,7 +37,22 @@ fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
         Failure::Unavailable(format!("the files of the store {} cannot be read: {error}", dir.display()))
     })?;
     explain(dir, id, &traces);
-    if traces.keys.is_empty() { Ok(()) } else { Err(Failure::No(format!("{id} is not erased"))) }
+    match traces.proof() {
+        Proof::Erased => Ok(()),
+        Proof::Kept => Err(Failure::No(format!("{id} is not erased"))),
+        Proof::Unknown if traces.record == Record::NoStore => Err(Failure::No(format!(
+            "nothing is known of {id}: there is no store in {}; set store.dir to the daemon's",
+            dir.display()
+        ))),
+        Proof::Unknown => Err(Failure::No(format!(
+            "nothing is known of {id}: the store {} names it neither among its keys nor among what was removed",
+            dir.display()
+        ))),
+        Proof::NotWhole(why) => Err(Failure::Internal(format!(
+            "nothing is proven of {id}: the store {} is not whole: {why}",
+            dir.display()
+        ))),
+    }
 }
 
 fn explain(dir: &Path, id: SubscriptionId, traces: &Traces) {
@@ -62,7 +77,7 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Traces) {
         };
         print(&format!("  {}: {count} times {what}", short(file)));
     }
-    if traces.keys.is_empty() {
+    if traces.proof() == Proof::Erased {
         print(
             "erased: no key that opens it is in any of these files. What remains of its record can be opened by nobody.",
         );

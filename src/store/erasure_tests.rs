@@ -1,6 +1,9 @@
 //! What somebody finds who has the whole folder of a store and its master key, after a removal and at every step of one.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
 use super::{
     Change, Settings, Store,
@@ -184,4 +187,58 @@ fn a_backup_restores_everything_but_what_was_removed_since() {
     fs::create_dir(dir.path().join("broken")).unwrap();
     assert!(super::restore(&backup, &settings("broken"), &[]).is_err(), "half a backup is none");
     assert!(!settings("broken").dir.exists());
+}
+
+#[test]
+fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_that_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, gone) = with_some(dir.path());
+    let kept = store.add(subscription("ops", "kept-token-0123456789")).unwrap().id;
+    // An update leaves an erased slot that names a subscription which is there.
+    store.update(kept, Change { name: Some(Some("new".to_owned())), ..Change::default() }).unwrap();
+    store.remove(gone).unwrap();
+    let never = SubscriptionId::make();
+    let proof = |dir: &Path, id| format!("{:?}", traces(dir, id).unwrap().proof());
+    let of = |dir: &Path| [kept, gone, never].map(|id| proof(dir, id));
+    assert_eq!(of(store.dir()), ["Kept", "Erased", "Unknown"]);
+    drop(store);
+    assert_eq!(of(&dir.path().join("data")), ["Kept", "Erased", "Unknown"]);
+    // The folder itself may be reached through a link, as systemd's state folders are.
+    std::os::unix::fs::symlink(dir.path().join("data"), dir.path().join("link")).unwrap();
+    assert_eq!(of(&dir.path().join("link")), ["Kept", "Erased", "Unknown"]);
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(of(empty.path()), ["Unknown", "Unknown", "Unknown"]);
+    let broken = |name: &str, damage: &dyn Fn(&Path)| {
+        let data = dir.path().join(name).join("data");
+        copy(&dir.path().join("data"), &data);
+        damage(&data);
+        for (id, proof) in [kept, gone, never].iter().zip(of(&data)) {
+            assert!(proof.starts_with("NotWhole"), "{name}, {id}: {proof}");
+        }
+    };
+    broken("slots behind a link", &|data| {
+        fs::rename(data.join("slots"), data.join("../slots")).unwrap();
+        std::os::unix::fs::symlink(data.join("../slots"), data.join("slots")).unwrap();
+    });
+    broken("no slots", &|data| fs::remove_file(data.join("slots")).unwrap());
+    broken("no key ring", &|data| {
+        fs::remove_file(data.join("keyring")).unwrap();
+        fs::remove_file(data.join("slots")).unwrap();
+    });
+    broken("a changed byte in each slot", &|data| {
+        let mut slots = fs::read(data.join("slots")).unwrap();
+        (512 + 40..slots.len()).step_by(slot::SLOT_BYTES).for_each(|at| slots[at] ^= 1);
+        fs::write(data.join("slots"), slots).unwrap();
+    });
+    broken("slots cut short", &|data| {
+        File::options().write(true).open(data.join("slots")).unwrap().set_len(600).unwrap();
+    });
+    broken("slots of an empty store", &|data| {
+        let slots = fs::read(data.join("slots")).unwrap();
+        fs::write(data.join("slots"), &slots[..512]).unwrap();
+    });
+    broken("no list of what was removed", &|data| {
+        fs::remove_file(data.join("slots")).unwrap();
+        fs::remove_file(data.join("removed")).unwrap();
+    });
 }

@@ -84,6 +84,14 @@ impl Keyring {
         Ok(opened)
     }
 
+    /// Whether the ring is there and one of its copies is whole. Needs no master key, follows no link, changes nothing.
+    pub(super) fn is_whole(dir: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
+        let file = super::prove::open(&dir.join("keyring")).map_err(failed)?;
+        let whole = [0, 1].into_iter().any(|at| copy(&file, at).is_some_and(|(_, copy)| Parts::of(&copy).is_some()));
+        if whole { Ok(()) } else { Err(damaged(dir)) }
+    }
+
     /// Whether a master key is on the ring. Changes nothing.
     pub(super) fn look(dir: &Path, master: &MasterKey) -> Result<(), StoreError> {
         Self::read_open(dir, master).map(|_| ())
@@ -94,15 +102,14 @@ impl Keyring {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = OpenOptions::new().read(true).write(true).open(dir.join("keyring")).map_err(failed)?;
         let mut ring = Self { file, dir: dir.to_owned(), sequence: 0, master: master.clone() };
-        let mut whole: Vec<_> = [0, 1].into_iter().filter_map(|copy| ring.read(copy)).collect();
+        let mut whole: Vec<_> = [0, 1].into_iter().filter_map(|at| copy(&ring.file, at)).collect();
         whole.sort_by_key(|(sequence, _)| *sequence);
         let (sequence, copy) = whole.pop().ok_or_else(|| ring.damaged())?;
         // A crash may have come between the two.
         let torn = whole.first().is_none_or(|(other, _)| *other != sequence).then_some(copy);
         ring.sequence = sequence;
-        let content = copy.get(MAGIC.len() + 8..).unwrap_or_default();
         let keys = Keys::derive(master);
-        let parts = Parts::read(content).ok_or_else(|| ring.damaged())?;
+        let parts = Parts::of(&copy).ok_or_else(|| ring.damaged())?;
         let wrong = || StoreError::WrongKey { dir: dir.to_owned() };
         let opened = match parts.other {
             None if matches(parts.first, &keys) => named(&keys, parts.first).map(|keys| (keys, None, false)),
@@ -165,23 +172,25 @@ impl Keyring {
         Ok(())
     }
 
-    fn read(&self, copy: u64) -> Option<(u64, [u8; COPY_BYTES])> {
-        let mut bytes = [0; COPY_BYTES];
-        self.file.read_exact_at(&mut bytes, copy * COPY_BYTES as u64).ok()?;
-        let (content, check) = bytes.split_last_chunk::<4>()?;
-        if crc32fast::hash(content) != u32::from_be_bytes(*check) {
-            return None;
-        }
-        let (sequence, _) = content.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
-        Some((u64::from_be_bytes(*sequence), bytes))
-    }
-
     fn damaged(&self) -> StoreError {
-        StoreError::Damaged {
-            dir: self.dir.clone(),
-            what: "the file keyring cannot be read by this version".to_owned(),
-        }
+        damaged(&self.dir)
     }
+}
+
+/// The first or second copy with its sequence, if it is whole.
+fn copy(file: &File, at: u64) -> Option<(u64, [u8; COPY_BYTES])> {
+    let mut bytes = [0; COPY_BYTES];
+    file.read_exact_at(&mut bytes, at * COPY_BYTES as u64).ok()?;
+    let (content, check) = bytes.split_last_chunk::<4>()?;
+    if crc32fast::hash(content) != u32::from_be_bytes(*check) {
+        return None;
+    }
+    let (sequence, _) = content.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*sequence), bytes))
+}
+
+fn damaged(dir: &Path) -> StoreError {
+    StoreError::Damaged { dir: dir.to_owned(), what: "the file keyring cannot be read by this version".to_owned() }
 }
 
 /// What the ring says of one key.
@@ -193,7 +202,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(content: &'a [u8]) -> Option<Self> {
+    fn of(copy: &'a [u8; COPY_BYTES]) -> Option<Self> {
+        let content = copy.get(MAGIC.len() + 8..)?;
         let (&state, rest) = content.split_first()?;
         let (first, rest) = rest.split_first_chunk()?;
         let other = match state {

@@ -1,6 +1,8 @@
 //! A look at a store from outside: whether it would open, as far as its lock, its key ring and its slots tell. Owns that nothing on the disk is changed by
 //! it. The database is not looked into: sled cannot be opened without writing to it.
 
+use std::path::Path;
+
 use super::{Settings, StoreError, keyring::Keyring, lock, slots::Slots};
 use crate::crypto::MasterKey;
 
@@ -11,6 +13,8 @@ pub enum Looked {
     Nothing,
     /// The key is on the key ring, and the slots can be read.
     Fits,
+    /// The key is on the key ring, and nothing was ever added: making the store was interrupted.
+    Begun,
     /// There is no key ring: the store is of the first format, or was never begun to its end. Whether the key fits is known when it is opened.
     NoKeyring,
 }
@@ -18,20 +22,26 @@ pub enum Looked {
 /// Looks at a store, and changes nothing. Blocks on the disk. Fails as opening it would, with [`StoreError::Locked`] if another process has it open.
 pub fn look(settings: &Settings, master: &MasterKey) -> Result<Looked, StoreError> {
     let dir = &settings.dir;
-    if !dir.exists() {
+    let there = |path: &Path| {
+        path.try_exists().map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source })
+    };
+    if !there(dir)? {
         return Ok(Looked::Nothing);
     }
     let _lock = lock::take_if_there(dir)?;
-    let found = match (Keyring::exists(dir), dir.join("db").exists()) {
-        (true, _) => {
-            Keyring::look(dir, master)?;
-            Looked::Fits
-        }
-        (false, true) => Looked::NoKeyring,
-        (false, false) => Looked::Nothing,
-    };
-    Slots::look(dir)?;
-    Ok(found)
+    let keyring = there(&dir.join("keyring"))?;
+    if keyring {
+        Keyring::look(dir, master)?;
+    }
+    let slots = Slots::look(dir)?;
+    match (keyring, slots, there(&dir.join("db"))?) {
+        (true, true, _) => Ok(Looked::Fits),
+        // The list of what was removed is made after the slots.
+        (true, false, _) if there(&dir.join("removed"))? => Err(Slots::missing(dir)),
+        (true, false, _) => Ok(Looked::Begun),
+        (false, _, true) => Ok(Looked::NoKeyring),
+        (false, _, false) => Ok(Looked::Nothing),
+    }
 }
 
 #[cfg(test)]
@@ -80,8 +90,11 @@ mod tests {
         assert!(files(&settings.dir) == before, "something was changed");
         fs::write(settings.dir.join("slots"), [7; 1024]).unwrap();
         assert!(matches!(look(&settings, &master(1)), Err(StoreError::Damaged { .. })));
-        fs::remove_file(keyring).unwrap();
         fs::remove_file(settings.dir.join("slots")).unwrap();
+        assert!(matches!(look(&settings, &master(1)), Err(StoreError::Damaged { .. })), "slots were there once");
+        fs::remove_file(settings.dir.join("removed")).unwrap();
+        assert_eq!(look(&settings, &master(1)).unwrap(), Looked::Begun);
+        fs::remove_file(keyring).unwrap();
         assert_eq!(look(&settings, &master(1)).unwrap(), Looked::NoKeyring);
     }
 }

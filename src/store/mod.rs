@@ -52,7 +52,7 @@ pub use index::Adopted;
 pub use journal::{Journal, JournalSettings, Recalled};
 pub use ledger::{Ledger, LedgerSettings};
 pub use look::{Looked, look};
-pub use prove::{Trace, Traces, traces};
+pub use prove::{Proof, Record, Trace, Traces, traces};
 pub use rotate::KeyStatus;
 pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Place, Settings, Summary, UnreadablePlace};
 pub use subscriptions::Store;

@@ -1,12 +1,25 @@
-//! Looks for what is left of a subscription in every file of a store, and says what it is. Needs no key, and reads the files as they are, so a
+//! Looks for what is left of a subscription in every file of a store, and says what that proves. Needs no key, and reads the files as they are, so a
 //! daemon may run meanwhile.
+//!
+//! That no key is found proves something only about a store that is whole, and about an id of which the store itself says that it was removed: a link
+//! to another place, a missing file or a wrong folder hold no key either.
 
 use std::{
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use super::slot::{Content, SLOT_BYTES, decode};
+use rustix::fs::OFlags;
+
+use super::{
+    StoreError,
+    keyring::Keyring,
+    removed,
+    slot::{Content, SLOT_BYTES, decode},
+    slots::Slots,
+};
 use crate::domain::SubscriptionId;
 
 /// Of how many bytes a file is looked at at a time.
@@ -27,6 +40,48 @@ pub struct Traces {
     pub files: usize,
     /// Whether the file system may keep old versions of what is overwritten, and which one it is.
     pub keeps_old: Option<&'static str>,
+    /// What the store says about the id, and how much that is worth.
+    pub record: Record,
+}
+
+/// What a store says about an id that it holds no key of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Record {
+    /// There is no store in this folder.
+    #[default]
+    NoStore,
+    /// The store is not whole: that something is not found in it proves nothing.
+    NotWhole(String),
+    /// The store is whole and has no record of the id.
+    Nothing,
+    /// The store is whole, and its list of what was removed names the id. An erased slot alone would not do: an update leaves one as well.
+    Removed,
+}
+
+/// What was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof<'a> {
+    /// A key that opens the subscription is there.
+    Kept,
+    /// The store says that the subscription was removed, and holds no key that opens it.
+    Erased,
+    /// Nothing is known of the id: it was perhaps never in this store.
+    Unknown,
+    /// The store is not whole, so nothing can be proven: why.
+    NotWhole(&'a str),
+}
+
+impl Traces {
+    /// What the traces prove.
+    #[must_use]
+    pub fn proof(&self) -> Proof<'_> {
+        match &self.record {
+            _ if !self.keys.is_empty() => Proof::Kept,
+            Record::NotWhole(why) => Proof::NotWhole(why),
+            Record::NoStore | Record::Nothing => Proof::Unknown,
+            Record::Removed => Proof::Erased,
+        }
+    }
 }
 
 /// One place in a file.
@@ -41,7 +96,9 @@ pub struct Trace {
 /// Looks through every file below `dir`.
 pub fn traces(dir: &Path, id: SubscriptionId) -> io::Result<Traces> {
     let mut traces = Traces { keeps_old: keeps_old(dir), ..Traces::default() };
-    let mut folders = vec![dir.to_owned()];
+    // An id is put on the list after its slot was overwritten, and never gets a key again: what is on the list before the look is gone throughout it.
+    let listed = removed::read(&dir.join("removed"));
+    let (mut folders, mut elsewhere) = (vec![dir.to_owned()], None);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
@@ -53,15 +110,55 @@ pub fn traces(dir: &Path, id: SubscriptionId) -> io::Result<Traces> {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     looked => looked?,
                 }
+            } else if kind.is_symlink() {
+                elsewhere.get_or_insert(path);
             }
         }
     }
+    traces.record = match (not_whole(dir, elsewhere.as_deref())?, listed) {
+        (Some(record), _) => record,
+        (None, Ok(listed)) if listed.contains(&id) => Record::Removed,
+        (None, Ok(_)) => Record::Nothing,
+        (None, Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            Record::NotWhole(format!("the file removed: {error}"))
+        }
+        (None, Err(error)) => return Err(error),
+    };
     Ok(traces)
+}
+
+/// Why nothing is proven by what is not in this folder, if so. Fails if the disk does not let it be told.
+fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<Record>> {
+    let because = |why: String| Ok(Some(Record::NotWhole(why)));
+    if let Some(path) = elsewhere {
+        // It may lead to another disk, or into another store.
+        return because(format!("{} is a symbolic link, and what it leads to was not looked at", path.display()));
+    }
+    let parts = ["keyring", "slots", "removed", "db"];
+    let missing: Vec<_> = parts.into_iter().filter(|name| fs::symlink_metadata(dir.join(name)).is_err()).collect();
+    if missing.len() == parts.len() {
+        return Ok(Some(Record::NoStore));
+    }
+    if !missing.is_empty() {
+        return because(format!("{} is missing", missing.join(", ")));
+    }
+    match Keyring::is_whole(dir).and_then(|()| Slots::check(dir)) {
+        Ok(()) => Ok(None),
+        Err(StoreError::Damaged { what, .. }) => because(what),
+        Err(StoreError::Disk { source, .. }) => Err(source),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// A file as it lies there: no link is followed, and nobody waits for the other end of a pipe.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    OpenOptions::new().read(true).custom_flags(i32::try_from(flags).map_err(io::Error::other)?).open(path)
 }
 
 fn look(path: &Path, id: SubscriptionId, traces: &mut Traces) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    let file = fs::File::open(path)?;
+    let file = open(path)?;
     traces.files += 1;
     let length = file.metadata()?.len();
     let (raw, text) = (id.as_bytes().as_slice(), id.to_string());
@@ -92,7 +189,7 @@ fn look(path: &Path, id: SubscriptionId, traces: &mut Traces) -> io::Result<()> 
 }
 
 /// The slot, or the copy of one, in which an id at that place stands.
-fn slot_around(file: &fs::File, found: u64, length: u64) -> Option<(u64, Content)> {
+fn slot_around(file: &File, found: u64, length: u64) -> Option<(u64, Content)> {
     use std::os::unix::fs::FileExt;
     let offset = found.checked_sub(ID_AT as u64)?;
     let mut bytes = [0; SLOT_BYTES];

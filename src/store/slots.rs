@@ -28,6 +28,8 @@ const GROWTH_MIN: usize = 512;
 const GROWTH_MAX: usize = 16_384;
 /// After so many changes a new epoch begins. At most so many rows are looked at when the store is opened.
 const CHANGES_IN_EPOCH: usize = 4096;
+/// So many times a slot has to fail its check sum before that is damage, where a daemon may be writing it.
+const CHECKS: usize = 5;
 
 /// So many slots may be damaged: each costs its own subscription. With more, the file is, and the
 /// store does not open.
@@ -61,7 +63,7 @@ impl Slots {
         let damaged = |what: String| StoreError::Damaged { dir: dir.to_owned(), what };
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         if must_exist && !path.exists() {
-            return Err(damaged("the file slots, which holds the keys of its subscriptions, is missing".to_owned()));
+            return Err(Self::missing(dir));
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -76,15 +78,42 @@ impl Slots {
         Self::read(dir, file)
     }
 
-    /// Whether the file can be read, if there is one and it was begun. Changes nothing.
-    pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn missing(dir: &Path) -> StoreError {
+        let what = "the file slots, which holds the keys of its subscriptions, is missing".to_owned();
+        StoreError::Damaged { dir: dir.to_owned(), what }
+    }
+
+    /// Whether there is a file that was begun; fails if it cannot be read. Changes nothing.
+    pub(super) fn look(dir: &Path) -> Result<bool, StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = match OpenOptions::new().read(true).write(true).open(dir.join("slots")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             opened => opened.map_err(failed)?,
         };
         let is_begun = file.metadata().map_err(failed)?.len() >= HEADER_BYTES;
-        if is_begun { Self::read(dir, file).map(|_| ()) } else { Ok(()) }
+        if is_begun { Self::read(dir, file).map(|_| true) } else { Ok(false) }
+    }
+
+    /// Whether the file is there and every slot of it passes its check sum. Needs no lock, follows no link, changes nothing.
+    pub(super) fn check(dir: &Path) -> Result<(), StoreError> {
+        let path = dir.join("slots");
+        let read = || {
+            let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
+            let file = super::prove::open(&path).map_err(failed)?;
+            if file.metadata().map_err(failed)?.len() < HEADER_BYTES {
+                let what = "the file slots is cut short".to_owned();
+                return Err(StoreError::Damaged { dir: dir.to_owned(), what });
+            }
+            Self::read(dir, file).map(|_| ())
+        };
+        let mut checked = read();
+        for _ in 1..CHECKS {
+            // A daemon that writes a slot at this moment is done with it when it is read again.
+            if matches!(checked, Err(StoreError::Damaged { .. })) {
+                checked = read();
+            }
+        }
+        checked
     }
 
     fn read(dir: &Path, file: File) -> Result<Found, StoreError> {

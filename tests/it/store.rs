@@ -58,6 +58,31 @@ async fn a_removed_subscription_is_proven_erased_with_a_daemon_and_without() {
 }
 
 #[tokio::test]
+async fn erasure_is_proven_by_evidence_and_never_by_a_folder_that_has_nothing() {
+    let home = home_without_broker();
+    let id = home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
+    let prove = |id: &str, code: i32, says: &str| {
+        let said = home.fails(&["store", "prove-erased", id], "", code);
+        assert!(said.contains(says) && !said.contains("erased: no key"), "{said}");
+    };
+    prove("00112233445566778899aabbccddeeff", 1, "nothing is known of");
+    let (slots, away) = (home.path("data/slots"), home.path("slots"));
+    fs::rename(&slots, &away).unwrap();
+    prove(&id, 70, "slots is missing");
+    std::os::unix::fs::symlink(&away, &slots).unwrap();
+    prove(&id, 70, "slots is a symbolic link");
+    fs::remove_file(&slots).unwrap();
+    fs::rename(&away, &slots).unwrap();
+    fs::rename(home.path("data"), home.path("elsewhere")).unwrap();
+    prove(&id, 69, "cannot be read");
+    fs::create_dir(home.path("data")).unwrap();
+    prove(&id, 1, "there is no store in");
+    fs::remove_dir(home.path("data")).unwrap();
+    fs::rename(home.path("elsewhere"), home.path("data")).unwrap();
+    prove(&id, 1, "is not erased");
+}
+
+#[tokio::test]
 async fn an_import_of_long_lines_is_sent_in_requests_that_the_daemon_takes() {
     let home = home_without_broker();
     let _daemon = start_without_broker(&home).await;
