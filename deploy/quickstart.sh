@@ -102,6 +102,8 @@ curl -sSf -X PUT "$platforms/robots/dingtalk/team-a-dingtalk" -H 'content-type: 
 curl -sSf -X PUT "$platforms/robots/wecom/deleted-robot" -H 'content-type: application/json' -d '{"state": "gone"}' >/dev/null
 
 say "4. Key and configuration"
+# It has a password in it.
+(umask 077 && : >"$work/roomcast.toml")
 cat >"$work/roomcast.toml" <<TOML
 [broker]
 url = "$AMQP_URL"

@@ -9,13 +9,14 @@ mod queues;
 mod reload;
 mod sessions;
 mod signals;
+mod systemd;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::reload::Reload;
+use self::{reload::Reload, systemd::Systemd};
 use crate::{
     admin::{self, Admin, AdminError, Desk, Explainer, Letters},
     broker::BrokerError,
@@ -23,11 +24,12 @@ use crate::{
     config::Config,
     crypto::{KeyError, MasterKey},
     pipeline::Parts,
+    private_file::PrivateFileError,
     store::{LedgerError, Store, StoreError},
     telemetry::{LogHandle, Telemetry, TraceError, events},
 };
 
-pub use parts::{Beyond, address, build, decoder, store_settings, topology_settings};
+pub use parts::{Beyond, address, admin_token, build, decoder, store_settings, topology_settings};
 
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,9 @@ pub enum AppError {
     /// The traces.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// A file that holds a secret.
+    #[error(transparent)]
+    PrivateFile(#[from] PrivateFileError),
     /// A setting that only shows its mistake when it is used.
     #[error("{0}")]
     Setting(String),
@@ -63,6 +68,10 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until a signal ends it.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
+    let stop = CancellationToken::new();
+    let (tell_ready, ready) = watch::channel(false);
+    let systemd = Systemd::default();
+    let telling = tokio::spawn(systemd.clone().keep_told(ready.clone(), stop.clone()));
     let telemetry = Telemetry::new();
     let telemetry = Arc::new(match parts::trace_settings(&config) {
         Some(settings) => telemetry.with_traces(&settings)?,
@@ -83,8 +92,6 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     };
     let parts = build(&config, beyond)?;
 
-    let stop = CancellationToken::new();
-    let (tell_ready, ready) = watch::channel(false);
     let explainer = Explainer {
         store: store.clone(),
         decoder: parts.decoder.clone(),
@@ -97,12 +104,12 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
     let reload = Reload::new(file.map(Path::to_owned), config.clone(), logs, Arc::clone(&parts));
-    signals::watch(stop.clone(), reload);
+    signals::watch(stop.clone(), reload, systemd);
 
     let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
     stop.cancel();
     // The API has no work of its own to finish; a panic in it was logged when it happened.
-    let _ = tokio::join!(serving, sweeping);
+    let _ = tokio::join!(serving, sweeping, telling);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
     outcome
 }

@@ -17,6 +17,7 @@ pub mod fanout;
 pub mod pace;
 pub mod pipeline;
 pub mod platforms;
+pub mod private_file;
 pub mod send;
 pub mod settle;
 pub mod store;

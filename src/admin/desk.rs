@@ -12,13 +12,14 @@ use crate::{
         problem::Refusal,
         wire::{
             AddRequest, Added, BackupRequest, BackupView, ExportPage, ExportRequest, ImportRequest, Imported, KeyView,
-            ListQuery, Progress, RemovedSome, RotateRequest, SubscriptionPage, SubscriptionView, UpdateRequest,
-            VerifyView,
+            ListQuery, MentionsWire, Progress, RemovedSome, RotateRequest, SubscriptionPage, SubscriptionView,
+            UpdateRequest, VerifyView,
         },
     },
     crypto::{MasterKey, NotOpened, TransferKey},
     domain::{
         Options, Platform, Policy, QuietHours, Secret, Subscription, SubscriptionId, SubscriptionState, TopicName,
+        check_printable,
     },
     fanout::{read_policy, write_policy},
     platforms,
@@ -172,7 +173,7 @@ impl Desk {
     pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, Refusal> {
         let id = parse_id(id)?;
         let platform = self.store.platform_of(id)?;
-        check_name(request.name.as_deref())?;
+        check_words(request.name.as_deref(), request.keyword.as_deref(), request.mentions.as_ref())?;
         check_secret(platform, request.secret.as_ref())?;
         let endpoint = request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));
         let filled = |text: String| Some(text).filter(|text| !text.is_empty());
@@ -229,7 +230,7 @@ fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
     let topic: TopicName = request.topic.parse().map_err(invalid)?;
     let platform: Platform = request.platform.parse().map_err(invalid)?;
     let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
-    check_name(request.name.as_deref())?;
+    check_words(request.name.as_deref(), request.keyword.as_deref(), Some(&request.mentions))?;
     check_secret(platform, request.secret.as_ref())?;
     let options = Options {
         overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
@@ -304,13 +305,18 @@ fn quiet(text: &str) -> Result<Option<Arc<QuietHours>>, Refusal> {
     Ok(parsed(Some(text).filter(|text| !text.is_empty()))?.map(Arc::new))
 }
 
-fn check_name(name: Option<&str>) -> Result<(), Refusal> {
-    match name {
-        Some(name) if name.len() > NAME_BYTES_MAX => {
-            Err(Refusal::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")))
-        }
-        _ => Ok(()),
+/// Words that people give and others are shown. What is kept from before there was this rule stays, and is cleaned where it is shown.
+fn check_words(name: Option<&str>, keyword: Option<&str>, mentions: Option<&MentionsWire>) -> Result<(), Refusal> {
+    let mentioned = mentions.into_iter().flat_map(|who| who.mobiles.iter().chain(&who.users));
+    let words = name.map(|name| ("name", name)).into_iter();
+    let words = words.chain(keyword.map(|keyword| ("keyword", keyword)));
+    for (what, text) in words.chain(mentioned.map(|who| ("name of who is mentioned", who.as_str()))) {
+        check_printable(what, text).map_err(invalid)?;
     }
+    if name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(Refusal::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")));
+    }
+    Ok(())
 }
 
 fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), Refusal> {

@@ -18,7 +18,7 @@ pub use self::{
     filter::{dead_filter, letter_id},
     render::render,
     subscriber::Subscriber,
-    summary::{Newest, Summary, Trait},
+    summary::{Newest, Summary, Trait, newest_first},
     view::{rfc3339, view, whole},
 };
 use super::{

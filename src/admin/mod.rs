@@ -60,4 +60,4 @@ pub use explain::Explainer;
 pub use letters::{Letters, LettersSettings};
 pub use problem::Refusal;
 pub use routes::Admin;
-pub use server::{AdminError, Settings, bind};
+pub use server::{AdminError, Settings, bind, could_bind};

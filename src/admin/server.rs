@@ -1,6 +1,10 @@
 //! The listeners: a Unix socket for the machine's own, TCP with a token for others.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::middleware;
 use tokio::net::{TcpListener, UnixListener};
@@ -13,7 +17,7 @@ use super::{
     door::Door,
     hosts::{self, AllowedHosts},
     routes,
-    socket_file::SocketFile,
+    socket_file::{self, SocketFile},
 };
 use crate::domain::Secret;
 
@@ -94,6 +98,16 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
     };
     let (console, socket_limits, tcp_limits) = (settings.console, settings.socket_limits, settings.tcp_limits);
     Ok(Bound { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
+}
+
+/// Whether what the settings name could be bound, where no daemon runs. Changes nothing.
+pub async fn could_bind(socket: &Path, address: Option<&str>) -> Result<(), AdminError> {
+    socket_file::could_bind(socket)?;
+    if let Some(address) = address {
+        let bound = TcpListener::bind(address).await;
+        bound.map_err(|source| AdminError::Address { address: address.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 impl Bound {

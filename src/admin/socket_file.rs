@@ -44,15 +44,33 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
+/// Whether a socket could be made at this path, where no daemon listens. Changes nothing.
+pub(super) fn could_bind(path: &Path) -> Result<(), AdminError> {
+    use rustix::fs::{Access, access};
+    let failed = |source| AdminError::Socket { path: path.to_owned(), source };
+    std::os::unix::net::SocketAddr::from_pathname(path).map_err(failed)?;
+    socket_there(path)?;
+    // The folder is made if it is missing, in the nearest that is there.
+    let mut above = path.ancestors().skip(1).map(|one| if one.as_os_str().is_empty() { Path::new(".") } else { one });
+    let folder = above.find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
+}
+
+/// Whether a socket is there already; fails if something else is.
+fn socket_there(path: &Path) -> Result<bool, AdminError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(AdminError::Socket { path: path.to_owned(), source }),
+        Ok(there) if there.file_type().is_socket() => Ok(true),
+        Ok(there) => Err(AdminError::NotASocket { path: path.to_owned(), found: kind(&there) }),
+    }
+}
+
 /// Deletes a socket on which no process listens any more, and nothing else.
 async fn make_room(path: &Path) -> Result<(), AdminError> {
     let failed = |source| AdminError::Socket { path: path.to_owned(), source };
-    let there = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        there => there.map_err(failed)?,
-    };
-    if !there.file_type().is_socket() {
-        return Err(AdminError::NotASocket { path: path.to_owned(), found: kind(&there) });
+    if !socket_there(path)? {
+        return Ok(());
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),

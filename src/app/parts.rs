@@ -15,11 +15,15 @@ use crate::{
     fanout::{Decoder, Settings as DecoderSettings, Shelf, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
     pipeline::Parts,
+    private_file,
     send::{Courier, CourierSettings, Post, Sender},
     settle::RetryPolicy,
     store::{Journal, JournalSettings, Ledger, LedgerSettings, Settings as StoreSettings},
     telemetry::{Telemetry, TraceSettings},
 };
+
+/// A shorter admin token could be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
 
 /// Where the broker is.
 #[must_use]
@@ -73,16 +77,7 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
 }
 
 pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<admin::Settings, AppError> {
-    let token = config.admin.token_file.as_ref().map(|path| {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            AppError::Setting(format!("admin.token_file {} cannot be read: {error}", path.display()))
-        })?;
-        match text.trim() {
-            token if token.len() >= 16 => Ok(Secret::new(token.to_owned())),
-            _ => Err(AppError::Setting(format!("the token in {} has fewer than 16 characters", path.display()))),
-        }
-    });
-    let tcp = config.admin.listen.clone().zip(token.transpose()?);
+    let tcp = config.admin.listen.clone().zip(admin_token(config)?);
     Ok(admin::Settings {
         socket: config.admin.socket.clone(),
         tcp,
@@ -91,6 +86,19 @@ pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<a
         socket_limits: open_files.admin_socket(),
         tcp_limits: open_files.admin_tcp(),
     })
+}
+
+/// The token that callers over TCP have to show, if there is one.
+pub fn admin_token(config: &Config) -> Result<Option<Secret>, AppError> {
+    let Some(path) = &config.admin.token_file else { return Ok(None) };
+    let text = private_file::read("the admin token", path)?;
+    match text.trim() {
+        token if token.len() >= TOKEN_BYTES_MIN => Ok(Some(Secret::new(token.to_owned()))),
+        _ => Err(AppError::Setting(format!(
+            "the admin token in {} has fewer than {TOKEN_BYTES_MIN} characters",
+            path.display()
+        ))),
+    }
 }
 
 /// Where traces go, if they go anywhere.

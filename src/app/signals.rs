@@ -3,10 +3,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::reload::Reload;
+use super::{reload::Reload, systemd::Systemd};
 
 /// Watches for signals until the first that ends the daemon. A second one of that kind ends the process at once.
-pub(super) fn watch(stop: CancellationToken, mut reload: Reload) {
+pub(super) fn watch(stop: CancellationToken, mut reload: Reload, systemd: Systemd) {
     let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
         tracing::error!("signals cannot be watched; the daemon ends without draining");
@@ -17,7 +17,7 @@ pub(super) fn watch(stop: CancellationToken, mut reload: Reload) {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => reload.run(),
+                _ = hangup.recv() => systemd.while_reloading(|| reload.run()),
                 () = stop.cancelled() => return,
             }
         }

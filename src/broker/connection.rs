@@ -2,6 +2,7 @@
 //! session is rebuilt as a whole.
 
 use std::{
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use super::{
     error::{BrokerError, while_connecting},
     frame_guard,
 };
+use crate::private_file;
 
 /// How to reach the broker.
 #[derive(Clone)]
@@ -67,7 +69,9 @@ impl Address {
 /// The certificates of a file. If they could not be read, the handshake would find fault with the broker's.
 fn certificates(path: &Path) -> Result<String, BrokerError> {
     let wrong = |why: String| BrokerError::CaFile { path: path.display().to_string(), why };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let mut text = String::new();
+    let read = private_file::open_regular(path).and_then(|mut file| file.read_to_string(&mut text));
+    read.map_err(|error| wrong(error.to_string()))?;
     let mut trusted = RootCertStore::empty();
     for found in CertificateDer::pem_slice_iter(text.as_bytes()) {
         let certificate = found.map_err(|error| wrong(format!("it is no PEM: {error}")))?;

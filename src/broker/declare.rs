@@ -8,7 +8,7 @@ use lapin::{
 
 use super::{
     error::{BrokerError, while_connecting, while_declaring},
-    topology::{Argument, Topology},
+    topology::{Argument, ExchangePlan, QueuePlan, Topology},
 };
 
 /// What the daemon does about the topology when it starts.
@@ -23,10 +23,31 @@ pub enum Declare {
 }
 
 /// A channel that is reopened when the broker closes it over a refused declaration.
-struct Declaring<'a> {
+pub(super) struct Declaring<'a> {
     connection: &'a Connection,
-    channel: Channel,
-    at: &'a str,
+    pub(super) channel: Channel,
+    pub(super) at: &'a str,
+}
+
+/// One exchange or queue of the plan.
+pub(super) enum Item<'a> {
+    Exchange(&'a ExchangePlan),
+    Queue(&'a QueuePlan),
+}
+
+impl Item<'_> {
+    /// What it is called in errors.
+    pub(super) fn what(&self) -> String {
+        match self {
+            Self::Exchange(plan) => format!("exchange {}", plan.name),
+            Self::Queue(plan) => format!("queue {}", plan.name),
+        }
+    }
+}
+
+/// Every exchange, then every queue.
+pub(super) fn items<'a>(exchanges: &'a [ExchangePlan], queues: &'a [QueuePlan]) -> impl Iterator<Item = Item<'a>> {
+    exchanges.iter().map(Item::Exchange).chain(queues.iter().map(Item::Queue))
 }
 
 /// Declares or checks the topology.
@@ -36,8 +57,7 @@ pub(super) async fn declare(
     topology: &Topology,
     mode: Declare,
 ) -> Result<(), BrokerError> {
-    let channel = open(connection, at).await?;
-    let mut declaring = Declaring { connection, channel, at };
+    let mut declaring = Declaring::open(connection, at).await?;
     match mode {
         Declare::None => Ok(()),
         Declare::Create => declaring.create(topology).await,
@@ -55,13 +75,21 @@ pub(super) async fn lock(channel: &Channel, at: &str, name: &str) -> Result<(), 
         .map_err(|error| while_declaring(at, name, &error))
 }
 
-impl Declaring<'_> {
+impl<'a> Declaring<'a> {
+    pub(super) async fn open(connection: &'a Connection, at: &'a str) -> Result<Self, BrokerError> {
+        Ok(Self { connection, channel: open(connection, at).await?, at })
+    }
+
+    /// Goes on after a refusal, which closes the channel.
+    pub(super) async fn reopen(&mut self) -> Result<(), BrokerError> {
+        self.channel = open(self.connection, self.at).await?;
+        Ok(())
+    }
+
     async fn create(&self, topology: &Topology) -> Result<(), BrokerError> {
-        self.exchanges(topology, false).await?;
-        for queue in topology.queues() {
-            self.queue(&queue.name, &queue.arguments, false)
-                .await
-                .map_err(|error| while_declaring(self.at, &format!("queue {}", queue.name), &error))?;
+        let (exchanges, queues) = (topology.exchanges(), topology.queues());
+        for item in items(&exchanges, &queues) {
+            self.item(&item, false).await?;
         }
         for binding in topology.bindings() {
             self.channel
@@ -81,35 +109,40 @@ impl Declaring<'_> {
         Ok(())
     }
 
-    /// A passive declaration looks at names only, so each queue is declared again in earnest: it exists by then, and
-    /// the broker compares the arguments. Who may not declare (no `configure` permission) gets the names checked.
     async fn verify(&mut self, topology: &Topology) -> Result<(), BrokerError> {
-        self.exchanges(topology, true).await?;
-        for queue in topology.queues() {
-            let what = format!("queue {}", queue.name);
-            for passive in [true, false] {
-                let declared = self.queue(&queue.name, &queue.arguments, passive).await;
-                match declared.map_err(|error| while_declaring(self.at, &what, &error)) {
-                    Err(BrokerError::Permission { .. }) if !passive => {
-                        self.channel = open(self.connection, self.at).await?;
-                    }
-                    other => other?,
-                }
-            }
+        let (exchanges, queues) = (topology.exchanges(), topology.queues());
+        for item in items(&exchanges, &queues) {
+            self.compare(&item, Declare::Verify).await?;
         }
         Ok(())
     }
 
-    async fn exchanges(&self, topology: &Topology, passive: bool) -> Result<(), BrokerError> {
-        for exchange in topology.exchanges() {
-            let kind = if exchange.kind == "fanout" { ExchangeKind::Fanout } else { ExchangeKind::Topic };
-            let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
-            self.channel
-                .exchange_declare(exchange.name.as_str().into(), kind, options, table(&exchange.arguments))
-                .await
-                .map_err(|error| while_declaring(self.at, &format!("exchange {}", exchange.name), &error))?;
+    /// Whether something exists as the plan has it. A passive declaration looks at names only, so it is declared again in earnest: it exists by then, and
+    /// the broker compares type and arguments. Who need not declare and may not (no `configure` permission) gets the name checked.
+    pub(super) async fn compare(&mut self, item: &Item<'_>, mode: Declare) -> Result<(), BrokerError> {
+        self.item(item, true).await?;
+        if mode == Declare::None {
+            return Ok(());
         }
-        Ok(())
+        match self.item(item, false).await {
+            Err(BrokerError::Permission { .. }) if mode == Declare::Verify => self.reopen().await,
+            compared => compared,
+        }
+    }
+
+    async fn item(&self, item: &Item<'_>, passive: bool) -> Result<(), BrokerError> {
+        let declared = match item {
+            Item::Exchange(plan) => self.exchange(plan, passive).await,
+            Item::Queue(plan) => self.queue(&plan.name, &plan.arguments, passive).await,
+        };
+        declared.map_err(|error| while_declaring(self.at, &item.what(), &error))
+    }
+
+    async fn exchange(&self, plan: &ExchangePlan, passive: bool) -> Result<(), lapin::Error> {
+        let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
+        self.channel
+            .exchange_declare(plan.name.as_str().into(), plan.lapin_kind(), options, table(&plan.arguments))
+            .await
     }
 
     async fn queue(
@@ -120,6 +153,12 @@ impl Declaring<'_> {
     ) -> Result<(), lapin::Error> {
         let options = QueueDeclareOptions { durable: true, passive, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(name.into(), options, table(arguments)).await.map(|_| ())
+    }
+}
+
+impl ExchangePlan {
+    pub(super) fn lapin_kind(&self) -> ExchangeKind {
+        if self.kind == "fanout" { ExchangeKind::Fanout } else { ExchangeKind::Topic }
     }
 }
 
@@ -135,7 +174,7 @@ pub(super) async fn confirming(connection: &Connection, at: &str) -> Result<Chan
     Ok(channel)
 }
 
-fn table(arguments: &[(&'static str, Argument)]) -> FieldTable {
+pub(super) fn table(arguments: &[(&'static str, Argument)]) -> FieldTable {
     let mut table = FieldTable::default();
     for (key, value) in arguments {
         let value = match value {

@@ -4,6 +4,7 @@
 //! about a message is decided elsewhere.
 
 mod acks;
+mod check;
 mod connection;
 mod dead_count;
 mod dead_filter;
@@ -25,6 +26,7 @@ mod publisher;
 mod session;
 mod topology;
 
+pub use check::check;
 pub use connection::Address;
 pub use dead_count::DeadCounter;
 pub use dead_filter::{DeadQueue, Filter, UnknownDeadQueue};
@@ -36,6 +38,6 @@ pub use depths::QueueGauge;
 pub use error::BrokerError;
 pub use frame_guard::{BrokenFrame, FrameFilter};
 pub use message::{Carried, Message, Travelling};
-pub use publish::{Outgoing, check, publish};
+pub use publish::{Outgoing, publish};
 pub use session::{BrokerOutbox, Connections, Ended, Intake, Session, Settings};
 pub use topology::{Argument, BindingPlan, ExchangePlan, QueuePlan, Settings as TopologySettings, Topology};

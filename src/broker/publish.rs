@@ -63,18 +63,3 @@ pub async fn publish(
     connection.close(200, "published".into()).await.map_err(lost)?;
     if stored { Ok(()) } else { Err(BrokerError::Missing { what: format!("a queue behind exchange {exchange}") }) }
 }
-
-/// Looks whether the broker lets us in and whether the topology is there; says what it found in a few words.
-///
-/// A topology that is not there yet is no mistake: the daemon makes it. One that differs is.
-pub async fn check(address: &Address, topology: &Topology) -> Result<String, BrokerError> {
-    let at = address.shown()?;
-    let connection = address.connect("roomcast check").await?;
-    let found = declare::declare(&connection, &at, topology, declare::Declare::Verify).await;
-    let _ = connection.close(200, "checked".into()).await;
-    match found {
-        Ok(()) => Ok(format!("ok, {at}, the topology is there")),
-        Err(BrokerError::Missing { what }) => Ok(format!("ok, {at}; {what} is not there yet")),
-        Err(error) => Err(error),
-    }
-}

@@ -27,6 +27,17 @@ impl Access {
         })
     }
 
+    /// As [`Self::open`], for what is asked about a store that is there: none is made.
+    pub(super) async fn open_existing(config: &Config) -> Result<Self, Failure> {
+        let dir = &config.store.dir;
+        let access = match Client::find(&config.admin.socket).await {
+            Some(client) => return Ok(Self::Daemon(client)),
+            None if dir.join("db").exists() => Self::Direct(Desk::new(offline::open_store(config)?)),
+            None => return Err(Failure::No(format!("there is no store in {}; set store.dir", dir.display()))),
+        };
+        Ok(access)
+    }
+
     /// Asks: the daemon at that path, with that body; or the desk.
     pub(super) async fn ask<T: DeserializeOwned, B: Serialize>(
         &self,

@@ -269,6 +269,9 @@ pub(super) enum Store {
         /// Leave out what this list says was removed: the file `removed` of a newer store or backup; may be repeated
         #[arg(long, value_name = "FILE")]
         removed: Vec<PathBuf>,
+        /// Do not ask, though nothing says what was removed since the backup was made
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Open every record, and count what leads nowhere; the daemon may run
     Verify {

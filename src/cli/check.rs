@@ -1,4 +1,4 @@
-//! `roomcast check`: everything `roomcast run` needs, tried without changing anything.
+//! `roomcast check`: everything `roomcast run` needs, tried without changing anything. What would stop the daemon's start has its exit code here as well.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     telemetry::{TraceError, with_causes},
 };
 
-/// Tries key, store and broker, and says of each how it is. The first that fails gives the exit code; what is wrong with each, the list says.
+/// Tries key, store, admin API and broker, and says of each how it is. The first that fails gives the exit code; what is wrong with each, the list says.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     print("configuration  ok");
     let (mut failed, mut first) = (Vec::new(), None);
@@ -30,14 +30,27 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     };
     report("master key", no_key.map_or(Ok("ok".to_owned()), Err));
     let daemon = Client::find(&config.admin.socket).await.is_some();
+    report("admin", admin(config, daemon).await);
     report("store", if daemon { Ok("open in the running daemon".to_owned()) } else { store(config, key.as_ref()) });
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
-    let checked = broker::check(&app::address(config), &topology).await;
+    let checked = broker::check(&app::address(config), &topology, config.broker.declare).await;
     report("broker", checked.map_err(|error| super::broker_failure(&error)));
     match first {
         None => Ok(()),
         Some(failure) => Err(failure.saying(format!("not ready: {}", failed.join(", ")))),
     }
+}
+
+/// The admin API: its token, its socket, its address. A running daemon has the latter two.
+async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
+    let token = app::admin_token(config).map_err(|error| daemon_failure(&error))?;
+    if daemon {
+        return Ok("ok, the running daemon answers".to_owned());
+    }
+    let (socket, listen) = (&config.admin.socket, config.admin.listen.as_deref());
+    let bound = admin::could_bind(socket, listen.filter(|_| token.is_some())).await;
+    bound.map_err(|error| daemon_failure(&error.into()))?;
+    Ok("ok".to_owned())
 }
 
 /// The store as it lies there. It is not opened: that would begin something in it.
@@ -61,7 +74,9 @@ pub(super) fn daemon_failure(error: &app::AppError) -> Failure {
         app::AppError::Broker(error) => super::broker_failure(error),
         app::AppError::Admin(admin::AdminError::NotASocket { .. }) => Failure::Usage(message),
         app::AppError::Admin(_) => Failure::Unavailable(message),
-        app::AppError::Setting(_) | app::AppError::Trace(TraceError::Exporter(_)) => Failure::Usage(message),
+        app::AppError::Setting(_) | app::AppError::PrivateFile(_) | app::AppError::Trace(TraceError::Exporter(_)) => {
+            Failure::Usage(message)
+        }
         app::AppError::Ledger(_) | app::AppError::Client(_) | app::AppError::Trace(TraceError::Client(_)) => {
             Failure::Internal(message)
         }

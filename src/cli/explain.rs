@@ -11,7 +11,7 @@ use super::{
     credentials::read_file,
     exit::Failure,
     offline, publish,
-    screen::{Table, note, print, print_json},
+    screen::{Table, note, print, print_json, print_text},
 };
 use crate::{
     admin::{
@@ -130,7 +130,7 @@ fn bodies(one: &Explanation) {
         let number =
             if one.parts.len() > 1 { format!(", part {} of {}", at + 1, one.parts.len()) } else { String::new() };
         print(&format!("# {} on {}{number}, {} bytes", one.subscription, one.platform, part.bytes));
-        print(&serde_json::to_string_pretty(&part.body).unwrap_or_default());
+        print_text(&serde_json::to_string_pretty(&part.body).unwrap_or_default());
         print("");
     }
 }

@@ -46,12 +46,16 @@ use crate::{
 /// Does what the command line says; the answer is the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    // What is written is for us alone: files, folders, sockets.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
             // Help and version are answers, not mistakes.
             let wrong = message.use_stderr();
-            let _ = message.print();
+            // It quotes what it was given.
+            let words = std::env::args_os().map(|word| word.to_string_lossy().chars().map(screen::shown).collect());
+            let _ = Cli::try_parse_from::<_, String>(words).err().unwrap_or(message).print();
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
@@ -78,14 +82,14 @@ fn keep_memory_private() {
 
 /// Says why a command failed. Where the terminal is gone there is nobody to tell.
 fn complain(failure: &Failure) {
-    screen::note(&format!("roomcast: {failure}"));
+    screen::complain(&format!("roomcast: {failure}"));
 }
 
 fn perform(cli: Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut script);
-        screen::print(String::from_utf8_lossy(&script).trim_end());
+        screen::print_text(String::from_utf8_lossy(&script).trim_end());
         return Ok(());
     }
     keep_memory_private();
@@ -109,7 +113,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
             let topology = Topology::new(app::topology_settings(&config));
             let vhost = app::address(&config).vhost().map_err(|error| broker_failure(&error))?;
             let text = serde_json::to_string_pretty(&topology.definitions(&vhost));
-            screen::print(&text.map_err(|error| Failure::Internal(error.to_string()))?);
+            screen::print_text(&text.map_err(|error| Failure::Internal(error.to_string()))?);
             Ok(())
         }
         Command::Subscription(command) => subscription::run(&config, command).await,

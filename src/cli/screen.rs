@@ -1,4 +1,7 @@
-//! What people and programs read: lines, tables, JSON. The only place that prints to standard output.
+//! What people and programs read: lines, tables, JSON. The only place that prints to standard output and standard error.
+//!
+//! What others have written commands no terminal, wherever it goes: the terminal may stand behind a pipe. JSON escapes such characters, so that a program
+//! reads them as they are.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -10,15 +13,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::Failure;
+use crate::domain::is_unprintable;
 
 /// Why a line could not be printed.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Prints a line. A reader who has gone away (`| head`) is no reason to fail; whatever else goes wrong, [`printed`] says at the end. What others
-/// have written cannot command a terminal; a program gets it as it is.
+/// Prints one line: a line break in it is one of others, and begins no other.
 pub(super) fn print(line: &str) {
+    write(&one_line(line));
+}
+
+/// Prints a text of several lines.
+pub(super) fn print_text(text: &str) {
+    write(&harmless(text));
+}
+
+/// A reader who has gone away (`| head`) is no reason to fail; whatever else goes wrong, [`printed`] says at the end.
+fn write(text: &str) {
     let mut out = io::stdout().lock();
-    let done = if out.is_terminal() { writeln!(out, "{}", harmless(line)) } else { writeln!(out, "{line}") };
+    let done = writeln!(out, "{text}");
     if let Err(error) = done.and_then(|()| out.flush())
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -36,30 +49,51 @@ fn harmless(text: &str) -> String {
     text.chars().map(|letter| if matches!(letter, '\n' | '\t') { letter } else { shown(letter) }).collect()
 }
 
+/// A text of others on one line.
+fn one_line(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
 /// What could command a terminal, or turn the direction of reading, is shown as a mark.
 pub(super) fn shown(letter: char) -> char {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if letter.is_control() || turns { '·' } else { letter }
+    if is_unprintable(letter) { '·' } else { letter }
+}
+
+/// A value as JSON on one line. Whatever is no ASCII stands in a text there, so an escape is the same character.
+pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    if !text.chars().any(is_unprintable) {
+        return Ok(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 64);
+    for letter in text.chars() {
+        match letter {
+            letter if is_unprintable(letter) => safe.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => safe.push(letter),
+        }
+    }
+    Ok(safe)
 }
 
 /// Prints one JSON object on a line of its own.
 pub(super) fn print_json(value: &impl Serialize) {
-    match serde_json::to_string(value) {
-        Ok(text) => print(&text),
+    match json(value) {
+        Ok(text) => write(&text),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON")
         }
     }
 }
 
-/// Asks before something is destroyed.
-pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
+/// Asks before something is destroyed or brought back.
+pub(super) fn agreed(what_it_means: &str, question: &str) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::Usage(format!("nobody could be asked: {error}"));
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage("deleting asks first: say --yes where nobody can answer".to_owned()));
+        return Err(Failure::Usage(format!("{what_it_means}; this asks first: say --yes where nobody can answer")));
     }
+    note(what_it_means);
     let mut out = io::stderr().lock();
-    write!(out, "{question} [y/N] ").and_then(|()| out.flush()).map_err(failed)?;
+    write!(out, "{} [y/N] ", one_line(question)).and_then(|()| out.flush()).map_err(failed)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -76,9 +110,14 @@ pub(super) fn bar(what: &'static str, total: Option<u64>, bytes: bool) -> Progre
     bar.with_style(styled).with_message(what)
 }
 
-/// Says what is worth knowing beside the answer, on standard error.
+/// Says what is worth knowing beside the answer, on standard error, in one line.
 pub(super) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", one_line(line));
+}
+
+/// Says on standard error what is wrong, which may take several lines.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
 }
 
 /// A table for people, as wide as the terminal.
@@ -103,7 +142,7 @@ impl Table {
 
     /// A row of as many cells as there are columns.
     pub(super) fn cells(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.table.add_row(cells);
+        self.table.add_row(cells.into_iter().map(|cell| one_line(&cell)));
         self.rows += 1;
     }
 
@@ -111,7 +150,7 @@ impl Table {
         if self.rows == 0 {
             print(if_empty);
         } else {
-            print(&self.table.trim_fmt());
+            print_text(&self.table.trim_fmt());
         }
     }
 }
@@ -122,6 +161,11 @@ mod tests {
 
     #[test]
     fn what_others_have_written_commands_no_terminal() {
-        assert_eq!(harmless("a\tb\n\u{1b}[2J\u{7}\r\u{9b}c \u{202e}告警"), "a\tb\n·[2J···c ·告警");
+        let hostile = "a\tb\n\u{1b}[2J\u{7}\r\u{9b}c \u{202e}告警";
+        assert_eq!(harmless(hostile), "a\tb\n·[2J···c ·告警");
+        assert_eq!(one_line(hostile), "a·b··[2J···c ·告警");
+        let json = json(&hostile).unwrap();
+        assert!(!json.chars().any(is_unprintable), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), hostile, "a program reads it as it is");
     }
 }

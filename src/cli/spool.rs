@@ -1,9 +1,14 @@
 //! Output that is written down first and shown afterwards, so that a reader who takes his time (`| less`) holds up nobody but himself.
 
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::{
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    ops::Range,
+};
 
 use serde::Serialize;
 use tempfile::SpooledTempFile;
+
+use super::screen::json;
 
 /// So much is kept in memory; more goes to a file without a name.
 const MEMORY: usize = 16 * 1024 * 1024;
@@ -11,31 +16,46 @@ const MEMORY: usize = 16 * 1024 * 1024;
 /// Lines that wait to be shown.
 pub(super) struct Spool {
     lines: BufWriter<SpooledTempFile>,
+    length: u64,
     failed: Option<io::Error>,
 }
 
 impl Spool {
     pub(super) fn new() -> Self {
-        Self { lines: BufWriter::new(SpooledTempFile::new(MEMORY)), failed: None }
+        Self { lines: BufWriter::new(SpooledTempFile::new(MEMORY)), length: 0, failed: None }
     }
 
-    /// Writes one JSON object down, on a line of its own. After a failure nothing more is written.
-    pub(super) fn json(&mut self, value: &impl Serialize) {
+    /// Writes one JSON object down, on a line of its own; says where the line is. After a failure nothing more is written.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> Range<u64> {
+        let begin = self.length;
         if self.failed.is_none() {
-            let written = serde_json::to_writer(&mut self.lines, value).map_err(io::Error::from);
-            self.failed = written.and_then(|()| self.lines.write_all(b"\n")).err();
+            let line = json(value).map_err(io::Error::from);
+            let written = line.and_then(|line| writeln!(self.lines, "{line}").map(|()| line.len() as u64 + 1));
+            match written {
+                Ok(bytes) => self.length += bytes,
+                Err(error) => self.failed = Some(error),
+            }
         }
+        begin..self.length
     }
 
     /// Shows everything that was written down; an error is about whatever could not be written, or shown.
     pub(super) fn show(self) -> io::Result<()> {
+        let all = 0..self.length;
+        self.show_lines([all])
+    }
+
+    /// Shows these lines of what was written down, in this order.
+    pub(super) fn show_lines(self, lines: impl IntoIterator<Item = Range<u64>>) -> io::Result<()> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         let mut file = self.lines.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.seek(SeekFrom::Start(0))?;
-        let mut out = io::stdout().lock();
-        io::copy(&mut file, &mut out)?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        for line in lines {
+            file.seek(SeekFrom::Start(line.start))?;
+            io::copy(&mut (&mut file).take(line.end - line.start), &mut out)?;
+        }
         out.flush()
     }
 }

@@ -9,7 +9,7 @@ use super::{
     args,
     exit::Failure,
     offline,
-    screen::{print, print_json},
+    screen::{agreed, print, print_json},
 };
 use crate::{
     admin::wire::{BackupRequest, BackupView, VerifyView},
@@ -24,7 +24,7 @@ pub(super) async fn run(config: &Config, command: args::Store) -> Result<(), Fai
     match command {
         args::Store::ProveErased { id } => prove_erased(config, &id),
         args::Store::Backup { dir } => backup(config, &dir).await,
-        args::Store::Restore { dir, removed } => restore(config, &dir, &removed),
+        args::Store::Restore { dir, removed, yes } => restore(config, &dir, &removed, yes),
         args::Store::Verify { json } => verify(config, json).await,
     }
 }
@@ -92,7 +92,7 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Traces) {
 async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     let dir = std::path::absolute(dir).map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;
     let request = BackupRequest { dir: dir.clone() };
-    let access = Access::open(config).await?;
+    let access = Access::open_existing(config).await?;
     let made: BackupView =
         access.ask(Method::POST, "/v1/store/backup", request, |desk, request| desk.backup(&request)).await?;
     print(&format!(
@@ -105,8 +105,18 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf]) -> Result<(), Failure> {
+fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes: bool) -> Result<(), Failure> {
     let settings = app::store_settings(config);
+    let backup = store::restorable(dir, &settings).map_err(|error| backup_failure(&error))?;
+    if lists.is_empty() && !yes {
+        let warning = format!(
+            "webhooks that were removed after the backup was made come back with its {} subscriptions: --removed FILE leaves out what a newer list names",
+            backup.subscriptions
+        );
+        if !agreed(&warning, "restore all the same?")? {
+            return Err(Failure::No("nothing was restored".to_owned()));
+        }
+    }
     let restored = store::restore(dir, &settings, lists).map_err(|error| backup_failure(&error))?;
     // Opening it looks at everything, and finds out whether the key is the right one.
     let found = offline::open_store(config)?.verify().map_err(|error| offline::store_failure(&error))?;
@@ -133,7 +143,7 @@ fn backup_failure(error: &BackupError) -> Failure {
 }
 
 async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
-    let access = Access::open(config).await?;
+    let access = Access::open_existing(config).await?;
     let found: VerifyView = access.ask(Method::POST, "/v1/store/verify", (), |desk, ()| desk.verify()).await?;
     if json {
         print_json(&found);

@@ -73,7 +73,8 @@ impl Access {
         if json {
             print_json(&added);
         } else if added.existed {
-            print(&format!("{}\nthis robot was subscribed to {topic} already; nothing was changed", added.id));
+            print(&added.id);
+            print(&format!("this robot was subscribed to {topic} already; nothing was changed"));
         } else {
             print(&added.id);
         }
@@ -187,7 +188,8 @@ impl Access {
         if self.page(&query).await?.subscriptions.is_empty() {
             return Err(Failure::No(format!("nobody is subscribed to {topic}")));
         }
-        if !yes && !agreed(&format!("remove every subscription of {topic} and destroy their keys?"))? {
+        if !yes && !agreed(&format!("every subscription of {topic} is removed, and its key destroyed"), "remove them?")?
+        {
             return Err(Failure::No("nothing was removed".to_owned()));
         }
         let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);

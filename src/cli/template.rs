@@ -11,7 +11,7 @@ use super::{
     args::{AddTemplate as Add, Engine, Tags, Template},
     credentials::read_file,
     exit::Failure,
-    screen::{Table, print, print_json},
+    screen::{Table, print, print_json, print_text},
 };
 use crate::{
     admin::wire::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
@@ -91,7 +91,7 @@ impl Access {
             let format = one.format.map(|format| format!(", {format}")).unwrap_or_default();
             let broken = one.broken.map(|why| format!(", cannot be read: {why}")).unwrap_or_default();
             print(&format!("for {} ({}{format}, {}{broken}):", one.platform, one.engine, one.written_at));
-            print(&one.text.unwrap_or_default());
+            print_text(&one.text.unwrap_or_default());
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Access {
         if json {
             print_json(&said);
         } else {
-            print(&said.text);
+            print_text(&said.text);
         }
         Ok(())
     }

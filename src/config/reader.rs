@@ -142,6 +142,24 @@ impl<'a> Reader<'a> {
         self.values.clone()
     }
 
+    /// A mistake that concerns all of it.
+    pub(super) fn whole(&mut self, message: &str) {
+        self.mistake(Place::Whole(self.name.to_owned()), message);
+    }
+
+    /// Whether a value in the file is an address with a password.
+    pub(super) fn holds_password(&self) -> bool {
+        fn holds(value: &DeValue<'_>) -> bool {
+            match value {
+                DeValue::String(text) => url::Url::parse(text).is_ok_and(|url| url.password().is_some()),
+                DeValue::Array(all) => all.iter().any(|one| holds(one.get_ref())),
+                DeValue::Table(table) => table.values().any(|one| holds(one.get_ref())),
+                _ => false,
+            }
+        }
+        self.table.values().any(|value| holds(value.get_ref()))
+    }
+
     /// Every mistake, with what was given and nobody asked for.
     pub(super) fn finish(mut self) -> Result<(), ConfigMistakes> {
         self.find_unknown_keys();

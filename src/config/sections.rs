@@ -1,6 +1,9 @@
 //! The sections: what each key is called, what it means, its default. The defaults of platforms are the documented quotas.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use url::Url;
@@ -17,7 +20,8 @@ use crate::{
     broker::Declare,
     domain::{GroupName, Platform, Receipts},
     pace::{AtEnd, GroupSettings, HealthPolicy, PlatformQuota, WindowQuota},
-    telemetry::LogFormat,
+    private_file,
+    telemetry::{LogFormat, with_causes},
 };
 
 /// Keys whose values are lists, by section or the beginning of it.
@@ -338,8 +342,8 @@ impl BrokerSection {
             [("create", Declare::Create), ("verify", Declare::Verify), ("none", Declare::None)];
         let url = r.secret("broker", "url", amqp_url);
         let from_file = r.secret("broker", "url_file", |name| {
-            let text = std::fs::read_to_string(name).map_err(|error| format!("{name} cannot be read: {error}"))?;
-            amqp_url(text.trim())
+            let text = private_file::read("the broker's address", Path::new(name));
+            amqp_url(text.map_err(|error| with_causes(&error))?.trim())
         });
         if url.is_some() && from_file.is_some() {
             r.across("broker", "url_file", "broker.url is set as well: leave one of them out");

@@ -148,7 +148,7 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[platforms.wecom]\npenalty_min = \"2m\"", "longer than penalty_max"),
         ("[admin]\nlisten = \"0.0.0.0:1\"", "needs admin.token_file"),
         ("[broker]\nheartbeat = \"10ms\"", "at least 1s"),
-        ("[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"", "it is no amqp"),
+        ("[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"", "it must be a regular file"),
         ("[health]\nprobe_min = \"2h\"", "longer than health.probe_max"),
         ("[pace]\nearly_max = \"1s\"", "shorter than pace.hold_max"),
         ("[groups.acme]\nat_end = \"stop\"", "use hold, dead, ignore"),

@@ -2,21 +2,21 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use chacha20poly1305::aead::Generate;
 use zeroize::Zeroizing;
 
-use crate::domain::Secret;
+use crate::{
+    domain::Secret,
+    private_file::{self, PrivateFileError},
+};
 
 /// How many bytes a master key has; its file holds twice as many hexadecimal digits.
 pub(super) const KEY_BYTES: usize = 32;
-
-/// No key file is larger than this; a larger file is not read to its end.
-const FILE_BYTES_MAX: u64 = 1024;
 
 /// The key above all keys. It is used to derive others, never by itself, and is wiped when dropped.
 #[derive(Clone)]
@@ -28,27 +28,20 @@ pub enum KeyError {
     /// There is no such file.
     #[error("the master key {0} does not exist: make one with `roomcast key init`, or set key.file")]
     Missing(PathBuf),
-    /// Others than its owner can read it.
-    #[error("the master key {path} can be read by others (mode {mode:04o}): chmod 600 {path}")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// It is not private, or cannot be read.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     /// It is no key.
     #[error("{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them")]
     Malformed(PathBuf),
     /// A key would be overwritten.
     #[error("{0} exists already and is left as it is: without it, what was sealed with it is lost")]
     Exists(PathBuf),
-    /// The file cannot be read or written.
-    #[error("the master key {path} cannot be {verb}")]
-    Io {
+    /// The file cannot be written.
+    #[error("the master key {path} cannot be written")]
+    Unwritten {
         /// The file.
         path: PathBuf,
-        /// `read` or `written`.
-        verb: &'static str,
         /// Why.
         #[source]
         source: io::Error,
@@ -56,22 +49,16 @@ pub enum KeyError {
 }
 
 impl MasterKey {
-    /// Reads the key. Its file must not be readable or writable by anyone but its owner.
+    /// Reads the key. Its file must be private.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => KeyError::Missing(path.to_owned()),
-            _ => KeyError::Io { path: path.to_owned(), verb: "read", source },
-        };
-        let file = File::open(path).map_err(failed)?;
-        // The open file is asked, not the path: nobody can exchange it in between.
-        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.to_owned(), mode });
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|source| match source.kind() {
-            io::ErrorKind::InvalidData => KeyError::Malformed(path.to_owned()),
-            _ => failed(source),
+        let text = private_file::read("the master key", path).map_err(|error| match &error {
+            PrivateFileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                KeyError::Missing(path.to_owned())
+            }
+            PrivateFileError::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                KeyError::Malformed(path.to_owned())
+            }
+            _ => KeyError::File(error),
         })?;
         Self::from_hex(&text).ok_or_else(|| KeyError::Malformed(path.to_owned()))
     }
@@ -80,7 +67,7 @@ impl MasterKey {
     pub fn generate_file(path: &Path) -> Result<(), KeyError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
-            _ => KeyError::Io { path: path.to_owned(), verb: "written", source },
+            _ => KeyError::Unwritten { path: path.to_owned(), source },
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(failed)?;
@@ -125,7 +112,7 @@ impl MasterKey {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -148,7 +135,8 @@ mod tests {
         MasterKey::generate_file(&path).unwrap();
         for mode in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            assert!(matches!(MasterKey::load(&path), Err(KeyError::Exposed { .. })), "{mode:o}");
+            let exposed = matches!(MasterKey::load(&path), Err(KeyError::File(PrivateFileError::Exposed { .. })));
+            assert!(exposed, "{mode:o}");
         }
         for mode in [0o600, 0o400] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();

@@ -166,14 +166,21 @@ impl super::subscriptions::Open {
     }
 }
 
-/// Makes a new store from a backup, without what the lists in `removed` (files of that name, from stores or backups) say was removed since. The
-/// store's folder must be missing or empty. The next start looks at everything. Blocks on the disk.
-pub fn restore(from: &Path, settings: &Settings, lists: &[PathBuf]) -> Result<Restored, BackupError> {
+/// What a backup says of itself, if a store could be made from it here. Changes nothing.
+pub fn restorable(from: &Path, settings: &Settings) -> Result<Manifest, BackupError> {
     let manifest = manifest(from)?;
     let dir = &settings.dir;
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(BackupError::Exists(dir.clone()));
     }
+    Ok(manifest)
+}
+
+/// Makes a new store from a backup, without what the lists in `removed` (files of that name, from stores or backups) say was removed since. The
+/// store's folder must be missing or empty. The next start looks at everything. Blocks on the disk.
+pub fn restore(from: &Path, settings: &Settings, lists: &[PathBuf]) -> Result<Restored, BackupError> {
+    let manifest = restorable(from, settings)?;
+    let dir = &settings.dir;
     let mut gone = HashSet::new();
     for list in lists.iter().chain([&from.join("removed")]) {
         let read = removed::read(list);

@@ -13,7 +13,7 @@ use super::{
     row::Row,
     slot::{self, Content},
     slots::Slots,
-    tests::{files, golden_key, open_with, subscription},
+    tests::{files, golden_key, make_private, open_with, subscription},
 };
 use crate::{
     crypto::{DataKey, SealedRecord},
@@ -57,7 +57,7 @@ fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
+    make_private(to);
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use crate::{
     domain::{SubscriptionId, TopicName},
     fanout::TemplateRefused,
+    private_file::PrivateFileError,
 };
 
 /// Why a call on the store failed.
@@ -33,6 +34,9 @@ pub enum StoreError {
         /// The store.
         dir: PathBuf,
     },
+    /// Its folder is not private.
+    #[error(transparent)]
+    Exposed(#[from] PrivateFileError),
     /// Another process has the store open.
     #[error(
         "the store {dir} is in use by another process: stop it, or talk to it through its admin socket (admin.socket)"

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::StoreError;
+use crate::private_file::{self, PrivateFileError};
 
 /// Held for as long as the store is open.
 pub(super) struct Lock {
@@ -20,16 +21,28 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
     if !dir.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     }
+    private(dir)?;
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(failed)?;
     locked(file, dir)
 }
 
 /// Locks the folder if it was ever locked before, and makes nothing.
 pub(super) fn take_if_there(dir: &Path) -> Result<Option<Lock>, StoreError> {
+    private(dir)?;
     match OpenOptions::new().write(true).open(dir.join("lock")) {
         Ok(file) => locked(file, dir).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StoreError::Disk { dir: dir.to_owned(), verb: "opened", source }),
+    }
+}
+
+/// Whether the folder is its owner's alone. One that cannot be asked is refused when it is opened.
+fn private(dir: &Path) -> Result<(), StoreError> {
+    match private_file::check_folder("the store", dir) {
+        Err(PrivateFileError::Io { source, .. }) => {
+            Err(StoreError::Disk { dir: dir.to_owned(), verb: "opened", source })
+        }
+        checked => Ok(checked?),
     }
 }
 

@@ -22,9 +22,8 @@ pub enum Looked {
 /// Looks at a store, and changes nothing. Blocks on the disk. Fails as opening it would, with [`StoreError::Locked`] if another process has it open.
 pub fn look(settings: &Settings, master: &MasterKey) -> Result<Looked, StoreError> {
     let dir = &settings.dir;
-    let there = |path: &Path| {
-        path.try_exists().map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source })
-    };
+    let there =
+        |path: &Path| path.try_exists().map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source });
     if !there(dir)? {
         return Ok(Looked::Nothing);
     }

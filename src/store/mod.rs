@@ -45,7 +45,7 @@ mod sweep;
 mod templates;
 mod verify;
 
-pub use backup::{BackupError, Manifest, Restored, restore};
+pub use backup::{BackupError, Manifest, Restored, restorable, restore};
 pub use entry::{Entry, LedgerKey, LedgerMark};
 pub use error::{LedgerError, StoreError};
 pub use index::Adopted;

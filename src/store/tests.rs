@@ -429,11 +429,17 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     assert!(matches!(store.update(id, taken), Err(StoreError::RobotTaken { .. })));
 }
 
+/// Makes a folder as the store makes its own.
+pub(super) fn make_private(path: &Path) {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
+}
+
 /// The store of `version` that is committed, in a folder that may be written to.
 pub(super) fn golden(version: u8) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/store-{version}"));
-    fs::create_dir_all(dir.path().join("data/db")).unwrap();
+    make_private(&dir.path().join("data/db"));
     let files: &[&str] = if version == 1 {
         &["slots", "db/conf", "db/db"]
     } else {

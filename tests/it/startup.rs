@@ -317,7 +317,7 @@ async fn an_exchange_for_receipts_is_asked_for_only_when_they_are_switched_on() 
     assert!(home.start().await.terminate().success());
     let home = home.with("[store]\n", "[outcome]\nreceipts = \"asked\"\n[store]\n");
     refused(&home, &["run"], "", 69, &format!("exchange {outcome} does not exist"));
-    assert!(home.ok(&["check"], "").contains("is not there yet"));
+    assert!(home.fails(&["check"], "", 69).contains(&format!("exchange {outcome} does not exist")));
     let after = topology(&home);
     assert!(named(&after));
     declare(&broker.url(), &after).await;

@@ -15,6 +15,7 @@ use crate::support::{
     daemon::{Daemon, Home, call, endpoint},
     emulator::Emulator,
     publisher::Publisher,
+    terminal::Terminal,
     until,
 };
 
@@ -224,6 +225,9 @@ async fn a_backup_made_while_the_daemon_runs_restores_what_was_not_removed_since
     );
     daemon.terminate();
     fs::rename(home.path("data"), home.path("old")).unwrap();
+    let asked = home.fails(&["store", "restore", &backup], "", 64);
+    assert!(asked.contains("come back") && asked.contains("--removed") && asked.contains("--yes"), "{asked}");
+    assert!(!home.path("data").exists(), "nothing was restored");
     let list = home.path("old/removed").display().to_string();
     let restored = home.ok(&["store", "restore", &backup, "--removed", &list], "");
     assert!(restored.contains("700 subscriptions restored and opened, 1 left out"), "{restored}");
@@ -416,4 +420,27 @@ async fn an_oversized_webhook_has_one_answer_whoever_is_asked() {
     let wish = json!({"topic": "ops", "platform": "wecom", "endpoint": "x".repeat(3_000)});
     let (status, answer) = call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &wish).await;
     assert!(status == 400 && answer.contains("the webhook has 3000 bytes"), "{status} {answer}");
+}
+
+#[tokio::test]
+async fn a_restoration_without_a_list_of_what_was_removed_asks_and_says_what_it_means() {
+    let home = home_without_broker();
+    let gone = home.subscribe("ops", "wecom", "gone-0123456789abcdef", &[]);
+    let backup = home.path("backup").display().to_string();
+    home.ok(&["store", "backup", &backup], "");
+    home.ok(&["subscription", "remove", &gone], "");
+    fs::remove_dir_all(home.path("data")).unwrap();
+    for command in ["verify", "backup"] {
+        let arguments = [&["store", command][..], if command == "backup" { &["elsewhere"][..] } else { &[] }].concat();
+        assert!(home.fails(&arguments, "", 1).contains("there is no store in"), "{command}");
+        assert!(!home.path("data").exists(), "{command} made a store");
+    }
+    let terminal = Terminal::start(home.command(&["store", "restore", &backup]), (200, 20));
+    terminal.shows("restore all the same? [y/N]").await;
+    terminal.shows("webhooks that were removed after the backup was made come back").await;
+    terminal.press("n\r");
+    assert_eq!(terminal.close_when_ended().await.code(), Some(1));
+    assert!(!home.path("data").exists(), "nothing was restored");
+    home.ok(&["store", "restore", &backup, "--yes"], "");
+    assert!(home.ok(&["subscription", "list"], "").contains(&gone), "it came back");
 }

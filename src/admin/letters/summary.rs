@@ -198,6 +198,12 @@ pub struct Newest {
 /// When a letter was given up, and its id: the order of a listing, whatever the order of the queue. Equal ones are told apart by how many came before.
 type Place = (Reverse<u64>, String, u64);
 
+/// What letters are sorted by where the newest come first; equal ones stay in the order of their queues.
+#[must_use]
+pub fn newest_first(letter: &DeadLetter) -> (Reverse<u64>, String) {
+    (Reverse(letter.dead_at.unwrap_or_default().unix_millis()), letter.id.clone())
+}
+
 impl Newest {
     /// At most `limit` letters, behind the place that the page before ended with.
     pub fn new(limit: usize, after: Option<&str>) -> Result<Self, Refusal> {
@@ -207,7 +213,7 @@ impl Newest {
     /// Counts a letter, and keeps it if it is one of the newest.
     pub fn add(&mut self, letter: &DeadLetter) {
         self.matched += 1;
-        let at = Reverse(letter.dead_at.unwrap_or_default().unix_millis());
+        let (at, id) = newest_first(letter);
         if self.after.as_ref().is_some_and(|after| (at, &letter.id) <= (after.0, &after.1)) {
             return;
         }
@@ -215,7 +221,7 @@ impl Newest {
         if self.letters.len() >= self.limit && last.is_some_and(|last| last <= (at, &letter.id)) {
             return;
         }
-        self.letters.insert((at, letter.id.clone(), self.matched), view(letter));
+        self.letters.insert((at, id, self.matched), view(letter));
         if self.letters.len() > self.limit {
             self.letters.pop_last();
         }

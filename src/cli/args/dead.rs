@@ -13,7 +13,7 @@ pub(in crate::cli) enum Dead {
         /// Count them by what they have in common, as in reason,robot: platform, reason, code, topic, robot, subscription, event, generation
         #[arg(long, value_name = "TRAITS")]
         by: Option<String>,
-        /// At most so many [default: 50; as JSON all, the oldest of each queue first]
+        /// At most so many [default: 50; as JSON all]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
         /// As JSON, one object a line

@@ -64,7 +64,7 @@ pub(super) async fn run(
         }
         Asking::First => {
             report(would, summary);
-            if !agreed("delete them?")? {
+            if !agreed("deleted letters are gone for good", "delete them?")? {
                 return Err(Failure::No("nothing was deleted".to_owned()));
             }
         }

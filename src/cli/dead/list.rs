@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Looking;
 use crate::{
     admin::{
-        letters::{Newest, Summary, Trait, in_common, view},
+        letters::{Newest, Summary, Trait, in_common, newest_first, view},
         wire::{LetterView, SummaryRow},
     },
     broker::{DeadLetter, Looked},
@@ -66,17 +66,17 @@ pub(super) async fn counted(looking: Looking, by: &str, limit: Option<u64>, json
     Ok(())
 }
 
-/// All of it, in the order of the queues.
+/// As JSON, in the order of the table. Letters come in the order of the queues, so that all of them are written down before the first is shown.
 pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
-    let (mut spool, mut left) = (Spool::new(), limit.unwrap_or(u64::MAX));
+    let (mut spool, mut written) = (Spool::new(), Vec::new());
     let each = |letter: DeadLetter| {
-        if left > 0 {
-            left -= 1;
-            spool.json(&Line { letter: view(&letter), body: &String::from_utf8_lossy(&letter.published.body) });
-        }
+        let line = Line { letter: view(&letter), body: &String::from_utf8_lossy(&letter.published.body) };
+        written.push((newest_first(&letter), spool.json(&line)));
     };
     looking.look(each).await?;
-    match spool.show() {
+    written.sort_by(|(one, _), (other, _)| one.cmp(other));
+    written.truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
+    match spool.show_lines(written.into_iter().map(|(_, line)| line)) {
         // A reader who has gone away (`| head`) is no reason to fail.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::Unavailable(format!("the list is not complete: {error}")))

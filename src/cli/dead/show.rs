@@ -16,7 +16,7 @@ use crate::{
         client::{Client, in_path},
         exit::Failure,
         offline,
-        screen::{print, print_json},
+        screen::{print_json, print_text},
     },
     clock::Clock,
     config::Config,
@@ -32,7 +32,7 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
     if json {
         print_json(&detail);
     } else {
-        print(told(&detail, name.as_deref(), Timestamp::now()).trim_end());
+        print_text(told(&detail, name.as_deref(), Timestamp::now()).trim_end());
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ use super::{
     draw::{self, Drawn, Look},
     state::Top,
 };
-use crate::cli::screen::note;
+use crate::cli::screen::complain;
 
 /// What panics have said since the terminal was taken; nothing while it is the shell's. A process has one terminal.
 static TAKEN: Mutex<Option<Vec<String>>> = Mutex::new(None);
@@ -108,7 +108,7 @@ fn give_back() {
     let _ = disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     for report in reports {
-        note(&report);
+        complain(&report);
     }
 }
 

@@ -7,7 +7,11 @@ use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpSocket;
 
-use super::{browser::Browser, daemon::Home, free_ports};
+use super::{
+    browser::Browser,
+    daemon::{Home, private},
+    free_ports,
+};
 
 /// The admin token.
 pub const TOKEN: &str = "a-token-of-the-tests";
@@ -15,7 +19,7 @@ pub const TOKEN: &str = "a-token-of-the-tests";
 /// Switches the console of a home on; gives its address as well.
 pub fn with_console(home: Home) -> (Home, String) {
     let port = free_ports();
-    std::fs::write(home.path("token"), TOKEN).unwrap();
+    private(&home.path("token"), TOKEN);
     let token = home.path("token").display().to_string();
     let admin = format!("[admin]\nlisten = \"127.0.0.1:{port}\"\ntoken_file = \"{token}\"\nconsole = true\n");
     (home.with("[admin]\n", &admin), format!("http://127.0.0.1:{port}"))

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -52,7 +52,7 @@ impl Home {
             }
         }
         config.push_str(&more.replace("BASE_URL", base_url));
-        fs::write(dir.path().join("roomcast.toml"), config).unwrap();
+        private(&dir.path().join("roomcast.toml"), &config);
         let home = Self { dir, prefix: prefix.to_owned() };
         let made = home.cli(&["key", "init"], "");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -85,9 +85,15 @@ impl Home {
 
     /// Starts the daemon.
     pub fn spawn(&self) -> Daemon<'_> {
+        self.spawn_with(&[])
+    }
+
+    /// Starts the daemon with these variables in its environment.
+    pub fn spawn_with(&self, variables: &[(&str, &str)]) -> Daemon<'_> {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.command(&["run"]).stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
-        Daemon { home: self, child }
+        let mut command = self.command(&["run"]);
+        command.envs(variables.iter().copied()).stderr(log).stdout(Stdio::null()).stdin(Stdio::null());
+        Daemon { home: self, child: command.spawn().unwrap() }
     }
 
     /// Starts the daemon as a service is whose writes beyond a limit fail, instead of ending it.
@@ -167,6 +173,12 @@ impl Home {
     pub fn set_mode(&self, name: &str, mode: u32) {
         fs::set_permissions(self.path(name), PermissionsExt::from_mode(mode)).unwrap();
     }
+}
+
+/// Writes a file that its owner alone may read: it has a password or another secret in it.
+pub fn private(path: &Path, text: &str) {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
 
 /// A robot's real address.

@@ -120,6 +120,11 @@ impl Terminal {
         ended(&mut child, || ()).await
     }
 
+    /// Waits until a program that changes nothing of the terminal has ended.
+    pub async fn close_when_ended(mut self) -> ExitStatus {
+        self.ended().await
+    }
+
     async fn ended(&mut self) -> ExitStatus {
         // A program whose output nobody reads does not end.
         let Self { pty, child, screen, .. } = self;

@@ -1,0 +1,189 @@
+//! Files that are secrets, or hold one: the master key, the admin token, the broker's address, a configuration with a password, the store's folder. Owns
+//! the one rule for all of them; what they hold is read by the rooms that need it.
+//!
+//! Such a file is a regular one, belongs to the user that asks or to root, and nobody else may read, change or execute it. What systemd hands over as a
+//! credential is private by its folder. A pipe is refused rather than waited for.
+
+use std::{
+    fs::{File, FileType, Metadata, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+/// No such file is larger, in bytes; a larger one is not read to its end.
+const BYTES_MAX: u64 = 64 * 1024;
+
+/// Why a private file is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// It cannot be opened or read.
+    #[error("{what} {path} cannot be read")]
+    Io {
+        /// What it is to us.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is of another kind.
+    #[error("{what} {path} is {kind}: it must be {wanted}")]
+    Kind {
+        /// What it is to us.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What lies there.
+        kind: &'static str,
+        /// What should lie there.
+        wanted: &'static str,
+    },
+    /// It belongs to another user, who can change it.
+    #[error("{what} {path} belongs to user {owner}, not to the user of this process or to root: chown it")]
+    Foreign {
+        /// What it is to us.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// Others than its owner can read it.
+    #[error("{what} {path} can be read by others (mode {mode:04o}): chmod {wanted} {path}")]
+    Exposed {
+        /// What it is to us.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// Those that it should have, as text.
+        wanted: &'static str,
+    },
+}
+
+/// Opens a private file to be read.
+pub fn open(what: &'static str, path: &Path) -> Result<File, PrivateFileError> {
+    let failed = |source| PrivateFileError::Io { what, path: path.to_owned(), source };
+    let file = open_at_once(path).map_err(failed)?;
+    // The open file is asked, not the path: nobody can exchange it in between.
+    let metadata = file.metadata().map_err(failed)?;
+    check(what, path, &metadata)?;
+    Ok(file)
+}
+
+/// Reads a private file that holds text.
+pub fn read(what: &'static str, path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
+    let mut text = Zeroizing::new(String::new());
+    let read = open(what, path)?.take(BYTES_MAX).read_to_string(&mut text);
+    read.map(|_| text).map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })
+}
+
+/// Whether an open file is private.
+pub fn check(what: &'static str, path: &Path, metadata: &Metadata) -> Result<(), PrivateFileError> {
+    let kind = metadata.file_type();
+    if !kind.is_file() {
+        return Err(of_kind(what, path, kind, "a regular file"));
+    }
+    private(what, path, metadata, "600")
+}
+
+/// Whether a folder is private.
+pub fn check_folder(what: &'static str, path: &Path) -> Result<(), PrivateFileError> {
+    let found = std::fs::metadata(path);
+    let metadata = found.map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })?;
+    if !metadata.is_dir() {
+        return Err(of_kind(what, path, metadata.file_type(), "a folder"));
+    }
+    private(what, path, &metadata, "700")
+}
+
+/// Opens a regular file that need not be private, and never waits for the other end of a pipe.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = open_at_once(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}: it must be a regular file", called(kind))))
+}
+
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn private(what: &'static str, path: &Path, metadata: &Metadata, wanted: &'static str) -> Result<(), PrivateFileError> {
+    // systemd lets the service's user in by an access list, which shows as rights of the group.
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+    if credentials.is_some_and(|folder| path.starts_with(folder)) {
+        return Ok(());
+    }
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(PrivateFileError::Foreign { what, path: path.to_owned(), owner });
+    }
+    if mode & 0o077 != 0 {
+        return Err(PrivateFileError::Exposed { what, path: path.to_owned(), mode, wanted });
+    }
+    Ok(())
+}
+
+fn of_kind(what: &'static str, path: &Path, kind: FileType, wanted: &'static str) -> PrivateFileError {
+    PrivateFileError::Kind { what, path: path.to_owned(), kind: called(kind), wanted }
+}
+
+fn called(kind: FileType) -> &'static str {
+    match kind {
+        kind if kind.is_dir() => "a folder",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_file() => "a regular file",
+        _ => "a device",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_a_regular_one_of_ours_that_nobody_else_may_touch() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let outcome = |path: &Path| match read("the token", path) {
+            Ok(text) => text.to_string(),
+            Err(error) => error.to_string().replace(&dir.path().display().to_string(), ""),
+        };
+        assert_eq!(outcome(&path), "the token /token cannot be read");
+        fs::write(&path, "secret").unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o601] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let says = format!("the token /token can be read by others (mode {mode:04o}): chmod 600 /token");
+            assert_eq!(outcome(&path), says);
+        }
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+        assert_eq!(outcome(&path), "secret");
+        assert_eq!(outcome(dir.path()), "the token  is a folder: it must be a regular file");
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        assert_eq!(outcome(&pipe), "the token /pipe is a pipe: it must be a regular file");
+        assert!(open_regular(&pipe).unwrap_err().to_string().contains("a pipe"));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            assert!(outcome(&path).contains("belongs to user 65534"), "{}", outcome(&path));
+        }
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        assert!(check_folder("the store", dir.path()).is_ok());
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let says = check_folder("the store", dir.path()).unwrap_err().to_string();
+        assert!(says.contains("(mode 0755): chmod 700"), "{says}");
+    }
+}

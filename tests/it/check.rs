@@ -1,0 +1,136 @@
+//! `roomcast check` finds what `roomcast run` would refuse, and makes and changes nothing.
+
+use std::{fs, net::TcpListener};
+
+use lapin::{
+    Connection, ConnectionProperties, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+
+use crate::support::{
+    broker::{self, Broker},
+    daemon::{Home, private},
+};
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Both refuse, for the same reason, with the same exit code.
+fn both_refuse(home: &Home, code: i32, says: &str) {
+    for command in ["check", "run"] {
+        let said = home.fails(&[command], "", code);
+        assert!(said.contains(says), "{command}: {says:?} is not in: {said}");
+    }
+}
+
+/// What is on the broker under a prefix.
+fn names(broker: &Broker, prefix: &str) -> Vec<String> {
+    let listed = |what: &str| broker.ctl(&["-q", what, "name"]);
+    let all = [listed("list_queues"), listed("list_exchanges")].concat();
+    let ours = |line: &&str| line.starts_with(&format!("{prefix}.")) && !line.ends_with(".lock");
+    let mut names: Vec<_> = all.lines().filter(ours).map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+async fn channel(broker: &Broker) -> (Connection, lapin::Channel) {
+    let connection = Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+#[tokio::test]
+async fn a_check_finds_a_topology_that_differs_behind_what_is_missing_and_makes_nothing() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    let fine = home.ok(&["check"], "");
+    assert!(
+        fine.contains("not there yet, the daemon makes them") && fine.contains("bindings cannot be seen"),
+        "{fine}"
+    );
+    assert_eq!(names(broker, &home.prefix), Vec::<String>::new(), "nothing was made");
+    let (_connection, declaring) = channel(broker).await;
+    // Of another type, which a passive declaration does not see.
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let dead = format!("{}.dead", home.prefix);
+    let exchange =
+        declaring.exchange_declare(dead.as_str().into(), ExchangeKind::Direct, options, FieldTable::default());
+    exchange.await.unwrap();
+    both_refuse(&home, 64, &format!("exchange {dead} exists with other arguments"));
+    declaring.exchange_delete(dead.as_str().into(), Default::default()).await.unwrap();
+
+    // The daemon's own attempt has made some of it; the queue comes behind exchanges and queues that are missing.
+    let home = Home::new(broker, NOWHERE, "");
+    let queue = format!("{}.unrouted", home.prefix);
+    let mut classic = FieldTable::default();
+    classic.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    declaring.queue_declare(queue.as_str().into(), options, classic).await.unwrap();
+    let said = home.fails(&["check"], "", 64);
+    assert!(said.contains(&format!("queue {queue} exists with other arguments")), "{said}");
+    assert_eq!(names(broker, &home.prefix), [queue.as_str()], "nothing was made");
+    both_refuse(&home, 64, &format!("queue {queue} exists with other arguments"));
+}
+
+#[tokio::test]
+async fn a_check_finds_permissions_that_are_missing_and_makes_nothing() {
+    let broker = broker::shared().await;
+    let (all, user) = (Home::new(broker, NOWHERE, ""), format!("user-{}", broker::prefix()));
+    broker.ctl(&["add_user", &user, &user]);
+    let may = |configure: &str| broker.ctl(&["set_permissions", &user, configure, ".*", ".*"]);
+    may(".*");
+    let url = broker.url_for(&user);
+    let home = Home::with_prefix(&url, &all.prefix, NOWHERE, "");
+    home.ok(&["check"], "");
+    // What is missing could not be made.
+    may(&format!("^{}\\.lock$", all.prefix));
+    both_refuse(&home, 69, "lacks a permission on exchange");
+    assert_eq!(names(broker, &all.prefix), Vec::<String>::new(), "nothing was made");
+    // Everything is there, and its lock could not be taken.
+    assert!(all.start().await.terminate().success());
+    let before = names(broker, &all.prefix);
+    may("^$");
+    let home = home.with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
+    both_refuse(&home, 69, &format!("{}.lock", all.prefix));
+    may(&format!("^{}\\.lock$", all.prefix));
+    home.ok(&["check"], "");
+    assert_eq!(names(broker, &all.prefix), before, "nothing was made");
+    // Somebody else answers for the topology, and has not made it.
+    let prefix = broker::prefix();
+    may(&format!("^{prefix}\\.lock$"));
+    for declare in ["verify", "none"] {
+        let home = Home::with_prefix(&url, &prefix, NOWHERE, "");
+        let home = home.with("[broker]\n", &format!("[broker]\ndeclare = \"{declare}\"\n"));
+        both_refuse(&home, 69, "does not exist");
+    }
+    broker.ctl(&["delete_user", &user]);
+}
+
+#[tokio::test]
+async fn a_check_finds_a_token_socket_or_address_that_cannot_be_used() {
+    let broker = broker::shared().await;
+    let home = Home::new(broker, NOWHERE, "");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    private(&home.path("token"), "short");
+    let token = home.path("token").display().to_string();
+    let home = home.with("[admin]\n", &format!("[admin]\nlisten = \"{address}\"\ntoken_file = \"{token}\"\n"));
+    both_refuse(&home, 64, "has fewer than 16 characters");
+    fs::write(home.path("token"), "a-token-of-the-tests").unwrap();
+    both_refuse(&home, 69, &format!("the admin address {address} cannot be listened on"));
+    let home = home.with(&address, "nowhere at all");
+    both_refuse(&home, 69, "the admin address nowhere at all cannot be listened on");
+    let home = home.with("listen = \"nowhere at all\"\n", "");
+    home.ok(&["check"], "");
+    // A start that failed at the address has left its socket.
+    let _ = fs::remove_file(home.path("admin.sock"));
+    fs::write(home.path("admin.sock"), "somebody's own").unwrap();
+    both_refuse(&home, 69, "admin.sock");
+    assert_eq!(fs::read_to_string(home.path("admin.sock")).unwrap(), "somebody's own");
+    fs::remove_file(home.path("admin.sock")).unwrap();
+    // Beside a daemon that runs there is nothing wrong.
+    let daemon = home.start().await;
+    let said = home.ok(&["check"], "");
+    assert!(said.contains("the running daemon answers") && said.contains("the topology is there"), "{said}");
+    assert!(daemon.terminate().success());
+}
