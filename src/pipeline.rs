@@ -8,6 +8,7 @@ mod faults;
 mod lines;
 mod opening;
 mod receipts;
+mod recovery;
 mod travelling;
 mod turn;
 
@@ -17,6 +18,7 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::recovery::{Recovery, Returned};
 use self::turn::Start;
 use crate::{
     broker::{Carried, Message},
@@ -44,9 +46,8 @@ pub struct Parts {
     pub ledger: Arc<Ledger>,
     /// Remembers what was sent.
     pub journal: Arc<Journal>,
-    /// When the process began by the pace's time, if the machine went down before it: what comes back, in whichever session, may have been sent
-    /// before that without a note of it.
-    pub recovering_since: Option<Moment>,
+    /// What comes back, in whichever session, may have been sent before without a note of it, if the machine went down.
+    pub recovery: Option<Recovery>,
     /// How failed attempts are repeated.
     pub retry: RetryPolicy,
     /// Of which events the ends of deliveries are told.
@@ -81,6 +82,8 @@ pub struct Pipeline {
     pub leave: CancellationToken,
     /// Which deliveries of this session are in hand.
     pub hand: Hand,
+    /// What came back in this session, if the machine went down before.
+    pub returned: Returned,
     /// Every task of this session.
     pub tasks: TaskTracker,
     /// Told when a message cannot be settled, so that the session ends.
@@ -338,11 +341,10 @@ impl Pipeline {
         self.commits.progressed(tally);
     }
 
-    /// Where the machine went down, what comes back may have been sent before: its robot's window counts it. That ends by itself when all windows
-    /// have passed since the start. Until then a delivery that comes back twice counts twice: it is not known which of them was sent.
+    /// Where the machine went down, what comes back may have been sent before: its robot's window counts it.
     fn recover(&self, delivery: &Delivery, redelivered: bool) {
-        if let Some(began) = self.parts.recovering_since.filter(|_| redelivered) {
-            self.parts.pace.charge(delivery.robot, delivery.platform, began);
+        if let Some(recovery) = self.parts.recovery.as_ref().filter(|_| redelivered) {
+            recovery.count(delivery, &self.returned, &self.parts.pace);
         }
     }
 

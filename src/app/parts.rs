@@ -14,7 +14,7 @@ use crate::{
     domain::{Receipts, Secret},
     fanout::{Decoder, Settings as DecoderSettings, Shelf, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
-    pipeline::Parts,
+    pipeline::{Parts, Recovery},
     private_file,
     send::{Courier, CourierSettings, Post, Sender},
     settle::RetryPolicy,
@@ -136,7 +136,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
     let journal = Arc::new(journal);
     let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn Notebook>, recalled.timeline);
     pace.recall(recalled.notes);
-    let recovering_since = (!recalled.complete).then(|| pace.now());
+    let recovery = (!recalled.complete).then(|| Recovery::since(pace.now()));
     Ok(Arc::new(Parts {
         decoder: decoder(config, templates),
         subscriptions,
@@ -144,7 +144,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
         sender: Sender::new(post, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
         ledger: Arc::new(ledger),
         journal,
-        recovering_since,
+        recovery,
         retry: RetryPolicy {
             delays: config.retry.delays.clone(),
             jitter: config.retry.jitter,

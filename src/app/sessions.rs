@@ -16,7 +16,7 @@ use super::{
 use crate::{
     broker::{BrokerError, Ended, Session, Settings, Topology},
     config::Config,
-    pipeline::{Parts, Pipeline},
+    pipeline::{Parts, Pipeline, Returned},
     settle::{Commits, Committer, Hand, NotRecorded, Outbox},
     store::LedgerError,
     telemetry::{Telemetry, events, with_causes},
@@ -189,6 +189,7 @@ fn pipeline(
         commits,
         leave,
         hand: Hand::default(),
+        returned: Returned::default(),
         tasks: TaskTracker::new(),
         on_stuck: Box::new(move |stuck| ended.end(with_causes(&stuck))),
     })

@@ -108,7 +108,8 @@ impl Pace {
     }
 
     /// Whether a message of that time is in a window of today.
-    pub(super) fn still_matters(&self, platform: Platform, at: Moment) -> bool {
+    #[must_use]
+    pub fn still_matters(&self, platform: Platform, at: Moment) -> bool {
         self.0.remembers(platform).is_some_and(|span| at.after(span) > self.now())
     }
 }

@@ -16,7 +16,7 @@ use roomcast::{
     domain::Receipts,
     fanout::Shelf,
     pace::Pace,
-    pipeline::{Parts, Pipeline},
+    pipeline::{Parts, Pipeline, Returned},
     settle::{Committer, Hand, Outbox},
     telemetry::Telemetry,
 };
@@ -284,6 +284,7 @@ async fn serve(session: &Session, parts: &Arc<Parts>, stop: &CancellationToken) 
         commits,
         leave: leave.clone(),
         hand: Hand::default(),
+        returned: Returned::default(),
         tasks: TaskTracker::new(),
         on_stuck: Box::new(move |stuck| on_stuck.end(stuck.to_string())),
     });
