@@ -196,6 +196,8 @@ fn settings() -> Settings {
         early_max: Duration::from_secs(90),
         order_gap: Duration::ZERO,
         quotas: std::array::from_fn(|_| quota.clone()),
+        hosts: Platform::ALL.map(|platform| platform.to_string()),
+        in_flight_max: 256,
         health: HealthPolicy { after: 3, probe_min: SPAN, probe_max: SPAN },
         groups: Vec::new(),
     }

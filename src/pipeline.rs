@@ -4,8 +4,11 @@
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
 mod dead_events;
+mod expansion;
 mod faults;
+mod intake;
 mod lines;
+mod memory;
 mod opening;
 mod receipts;
 mod recovery;
@@ -15,19 +18,22 @@ mod turn;
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::recovery::{Recovery, Returned};
-use self::turn::Start;
+use self::{expansion::Expansion, turn::Start};
+pub use self::{
+    memory::Memory,
+    recovery::{Recovery, Returned},
+};
 use crate::{
     broker::{Carried, Message},
     clock::Clock,
-    domain::{Delivery, Event, Moment, Platform, Published, Receipts, Settlement, SubscriptionId, words_of_panic},
+    domain::{Delivery, Moment, Platform, Published, Receipts, Settlement, words_of_panic},
     fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
-    settle::{self, AckTag, Commits, Hand, Identity, Line, Mark, NextStep, Outbox, RetryPolicy, Tally},
+    settle::{self, AckTag, Commits, Hand, Identity, NextStep, Outbox, RetryPolicy, Tally},
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
@@ -62,12 +68,8 @@ pub struct Parts {
     pub early_max: Duration,
     /// One permit for each delivery that came back early, for each platform in the order of [`crate::domain::Platform::ALL`].
     pub early: [Arc<Semaphore>; 4],
-    /// One permit for each delivery in memory.
-    pub held: Arc<Semaphore>,
-    /// The same for urgent ones, so that they never queue behind the others.
-    pub held_urgent: Arc<Semaphore>,
-    /// One permit for each attempt in the air.
-    pub in_flight: Arc<Semaphore>,
+    /// Room for deliveries of events in memory.
+    pub memory: Memory,
 }
 
 /// The job, for one session.
@@ -104,24 +106,6 @@ pub enum Stuck {
     NotNoted(#[from] crate::pace::NotNoted),
 }
 
-/// How far the deliveries of an event have set out.
-#[derive(Default)]
-struct Walk {
-    /// For whom the last one was.
-    after: Option<SubscriptionId>,
-    /// How many listen, whether they want it or not.
-    heard: u32,
-    /// How many have set out.
-    deliveries: u32,
-}
-
-impl Walk {
-    fn passes(&mut self, subscription: SubscriptionId) {
-        self.heard += 1;
-        self.after = Some(subscription);
-    }
-}
-
 impl Pipeline {
     /// Takes messages until there are no more or it is time to leave, then waits until what is in hand is settled.
     pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
@@ -138,31 +122,19 @@ impl Pipeline {
         self.tasks.wait().await;
     }
 
-    /// Begins with one message after the other; what is left when it is time to leave comes back. How many may wait is bounded by what the broker
-    /// hands over: `broker.prefetch` events, `broker.prefetch_delivery` deliveries of each platform.
-    fn in_turn(self: &Arc<Self>) -> mpsc::UnboundedSender<Message> {
-        let (sender, mut messages) = mpsc::unbounded_channel();
-        let pipeline = Arc::clone(self);
-        self.tasks.spawn(async move {
-            while let Some(Some(message)) = pipeline.leave.run_until_cancelled(messages.recv()).await {
-                let job = Arc::clone(&pipeline);
-                Arc::clone(&pipeline).watched(async move { job.message(message).await }).await;
-            }
-        });
-        sender
-    }
-
     /// Runs a task. What it cannot do, because broker or store fail, ends the session: what it held stays unacked, and comes back. Nothing ends for a
     /// panic, which is a fault in one message.
-    async fn watched(self: Arc<Self>, job: impl Future<Output = Result<(), Stuck>>) {
+    async fn watched<T: Default>(self: Arc<Self>, job: impl Future<Output = Result<T, Stuck>>) -> T {
         match AssertUnwindSafe(job).catch_unwind().await {
-            Ok(Ok(())) => (),
+            Ok(Ok(done)) => return done,
             Ok(Err(stuck)) => (self.on_stuck)(stuck),
             Err(panic) => events::TaskFailed { cause: &words_of_panic(&*panic) }.emit(),
         }
+        T::default()
     }
 
-    async fn message(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
+    /// Begins with a message. Gives an event back that is to be expanded, for its turn among others.
+    async fn message(self: &Arc<Self>, message: Message) -> Result<Option<Expansion>, Stuck> {
         let Message { ack_tag, redelivered, carried } = message;
         match carried {
             Carried::Event { published, urgent, generation } => {
@@ -176,17 +148,17 @@ impl Pipeline {
                         Err(taken) => {
                             let carried = Carried::Event { published, urgent, generation };
                             self.afterwards(taken, Message { ack_tag, redelivered, carried });
-                            return Ok(());
+                            return Ok(None);
                         }
                     };
                 }
                 self.event(published, urgent, identity, redelivered, ack_tag).await
             }
-            Carried::Delivery(travelling) => self.travelling(travelling, redelivered, ack_tag).await,
+            Carried::Delivery(travelling) => self.travelling(travelling, redelivered, ack_tag).await.map(|()| None),
             Carried::Unreadable { published, why } => {
                 let identity = Identity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
                 self.bury(published, false, identity, Undecodable { code: "headers", detail: why }, ack_tag);
-                Ok(())
+                Ok(None)
             }
         }
     }
@@ -199,12 +171,12 @@ impl Pipeline {
         identity: Identity,
         redelivered: bool,
         ack_tag: AckTag,
-    ) -> Result<(), Stuck> {
+    ) -> Result<Option<Expansion>, Stuck> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         if parts.ledger.is_closed(identity.key) {
             self.skip(&identity.event, None, "the ledger knows it as settled");
-            return self.close(identity, ack_tag);
+            return self.close(identity, ack_tag).map(|()| None);
         }
         let now = parts.clock.now();
         let (id, redriven) = (identity.event.clone(), identity.generation > 0);
@@ -213,85 +185,11 @@ impl Pipeline {
             Ok(event) => Arc::new(event),
             Err(refused) => {
                 self.bury(refused.0, urgent, identity, refused.1, ack_tag);
-                return Ok(());
+                return Ok(None);
             }
         };
-        let decoded = parts.clock.now();
-        let due_at = (event.received_at > now).then_some(event.received_at);
-        let generation = identity.generation;
-        let (tally, mut walk) = (Arc::new(Tally::new(identity, ack_tag)), Walk::default());
-        loop {
-            let expanding = self.expand(&event, due_at, redelivered, &tally, &mut walk);
-            match AssertUnwindSafe(expanding).catch_unwind().await {
-                Ok(Ok(true)) => break,
-                Ok(not_all) => return not_all.map(|_| ()),
-                Err(panic) => {
-                    if let Some(detail) = self.fault("fanout", &event.id, &tally, &*panic) {
-                        self.give_up(&event, generation, &tally, detail);
-                        break;
-                    }
-                }
-            }
-        }
-        tally.complete();
-        if tally.is_closed() {
-            self.progressed(&tally);
-        }
-        let deliveries = walk.deliveries;
-        let expanded = parts.clock.now();
-        events::EventExpanded { event: &event, received: now, decoded, expanded, deliveries }.emit(&parts.telemetry);
-        Ok(())
-    }
-
-    /// A delivery for everybody who wants the event, from where the walk is; says whether all have set out. If it is not due yet, they wait, each alone.
-    async fn expand(
-        self: &Arc<Self>,
-        event: &Arc<Event>,
-        due_at: Option<Moment>,
-        redelivered: bool,
-        tally: &Arc<Tally>,
-        walk: &mut Walk,
-    ) -> Result<bool, Stuck> {
-        let returns = redelivered || !tally.earlier().is_empty();
-        let said = returns.then(|| settle::said_by(&event.published, event.id.as_str(), event.urgent));
-        loop {
-            let page = self.parts.subscriptions.page(&event.topic, walk.after).await?;
-            for recipient in page.recipients {
-                let subscription = recipient.subscription;
-                if tally.earlier().contains(Mark::Settled(subscription)) {
-                    self.skip(&event.id, Some(subscription), "the ledger knows it as settled");
-                    walk.passes(subscription);
-                    continue;
-                }
-                if let Some(why) = recipient.options.unwanted(recipient.platform, &event.content.attributes) {
-                    events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
-                    walk.passes(subscription);
-                    continue;
-                }
-                let fresh = Delivery::fresh(event, recipient.subscription, recipient.platform, recipient.robot);
-                let delivery = Delivery { due_at, ..fresh };
-                let line = said.as_ref().map(|said| Line::new(said, delivery.subscription, delivery.generation));
-                self.recover(&delivery, redelivered);
-                let held = if event.urgent { &self.parts.held_urgent } else { &self.parts.held };
-                let Some(room) = self.leave.run_until_cancelled(Arc::clone(held).acquire_owned()).await else {
-                    // The event stays unacked and comes back; of what has set out of it, the ledger knows.
-                    return Ok(false);
-                };
-                // From here on it comes to its end by itself.
-                tally.opened();
-                walk.deliveries += 1;
-                walk.passes(subscription);
-                self.begin(delivery, recipient, line, tally, room.ok());
-            }
-            walk.after = page.next;
-            if walk.after.is_none() {
-                break;
-            }
-        }
-        if walk.heard == 0 {
-            events::EventUnheard { topic: event.topic.as_str() }.emit(&self.parts.telemetry);
-        }
-        Ok(true)
+        let since = (now, parts.clock.now());
+        Ok(Some(Expansion::new(event, since, identity, redelivered, ack_tag)))
     }
 
     /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.

@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{admin::ConnectionLimits, config::Config, telemetry::events};
+use crate::{admin::ConnectionLimits, config::Config, domain::Platform, telemetry::events};
 
 /// What store, journal, broker, traces and the libraries have open, at most.
 const OTHERS: u64 = 128;
@@ -24,7 +24,7 @@ pub(super) fn raise_limit(config: &Config) -> OpenFiles {
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { before };
     let files = OpenFiles(now.current.unwrap_or(u64::MAX));
-    let wanted = files.wanted(config.pace.in_flight_max as u64);
+    let wanted = files.wanted(config.pace.in_flight_max as u64 * Platform::ALL.len() as u64);
     if files.0 < wanted {
         events::FewFiles { allowed: files.0, wanted }.emit();
     }
@@ -32,7 +32,7 @@ pub(super) fn raise_limit(config: &Config) -> OpenFiles {
 }
 
 impl OpenFiles {
-    /// A connection for each attempt, the admin API's, and the others.
+    /// A connection for each attempt of all platforms, the admin API's, and the others.
     fn wanted(self, in_flight_max: u64) -> u64 {
         let admin = self.admin_tcp().all + self.admin_socket().all;
         in_flight_max.saturating_add(OTHERS).saturating_add(admin as u64)

@@ -11,10 +11,11 @@ use crate::{
     broker::{Address, Settings as SessionSettings, Topology, TopologySettings},
     clock::Clock,
     config::Config,
-    domain::{Receipts, Secret},
+    domain::{Platform, Receipts, Secret},
     fanout::{Decoder, Settings as DecoderSettings, Shelf, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
-    pipeline::{Parts, Recovery},
+    pipeline::{Memory, Parts, Recovery},
+    platforms::main_host,
     private_file,
     send::{Courier, CourierSettings, Post, Sender},
     settle::RetryPolicy,
@@ -158,9 +159,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
         early_max: config.pace.early_max,
         // Some of what was handed over has to go on while the rest waits.
         early: std::array::from_fn(|_| Arc::new(Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4))),
-        held: Arc::new(Semaphore::new(config.pace.held_max)),
-        held_urgent: Arc::new(Semaphore::new(config.pace.held_max)),
-        in_flight: Arc::new(Semaphore::new(config.pace.in_flight_max)),
+        memory: Memory::new(config.pace.held_max),
     }))
 }
 
@@ -203,11 +202,20 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
         .platforms
         .each_ref()
         .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
+    // Where its messages go in the end; which of a platform's own addresses a robot has is sealed,
+    // so they count as one.
+    let mut platforms = Platform::ALL.into_iter();
+    let hosts = config.platforms.each_ref().map(|section| {
+        let own = platforms.next().map(main_host).unwrap_or_default();
+        section.base_url.as_ref().and_then(|url| url.host_str()).unwrap_or(own).to_owned()
+    });
     PaceSettings {
         hold_max: config.pace.hold_max,
         early_max: config.pace.early_max,
         order_gap: config.pace.order_gap,
         quotas,
+        hosts,
+        in_flight_max: u32::try_from(config.pace.in_flight_max).unwrap_or(u32::MAX),
         health: config.health,
         groups: config.groups.clone(),
     }
@@ -224,4 +232,39 @@ pub(super) fn courier(config: &Config) -> Result<Courier, AppError> {
         gateways: hosts,
     });
     courier.map_err(|error| AppError::Client(error.without_url().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    struct NoEnvironment;
+
+    impl Source for NoEnvironment {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn names(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    fn hosts(text: &str) -> [String; 4] {
+        let config = Config::read("a test", text, &NoEnvironment).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        pace_settings(&config).hosts
+    }
+
+    #[test]
+    fn platforms_that_are_called_at_one_host_are_known_to_be() {
+        let own = hosts("");
+        assert_eq!(own[0], own[1], "both kinds of DingTalk robot have one address");
+        assert!(own[0] != own[2] && own[2] != own[3] && own[0] != own[3]);
+        let gateway = hosts(
+            "[platforms.lark]\nbase_url = \"http://Gateway.example:8080\"\n[platforms.wecom]\nbase_url = \"https://gateway.example\"\n",
+        );
+        assert_eq!((gateway[2].as_str(), &gateway[2]), ("gateway.example", &gateway[3]));
+        assert_eq!(gateway[0], own[0]);
+    }
 }

@@ -136,9 +136,9 @@ pub struct PaceSection {
     pub early_max: Duration,
     /// How long after a robot's message the next one leaves, if that was not answered earlier.
     pub order_gap: Duration,
-    /// How many attempts are in the air at once.
+    /// How many attempts of each platform are in the air at once, at the most.
     pub in_flight_max: usize,
-    /// How many deliveries are in memory at once.
+    /// How many deliveries of each platform are in memory at once, and as many urgent ones.
     pub held_max: usize,
     /// What is added to each window, against the jitter of the network.
     pub margin: Duration,

@@ -48,7 +48,7 @@ pub enum Turn {
     /// Its turn is too far away to be waited for in memory.
     Later(Later),
     /// Another delivery's message speaks for it; here comes what became of that. An error says that nothing was sent.
-    Spoken(oneshot::Receiver<Outcome>),
+    Spoken(oneshot::Receiver<Spoken>),
     /// A newer message of its subscription takes its place.
     Superseded,
     /// Its organisation's monthly quota is used up, and the setting is not to wait for the next.
@@ -75,10 +75,19 @@ pub struct Outcome {
     pub resume: Moment,
 }
 
+/// What a delivery hears that another one speaks for.
+#[derive(Clone, Debug)]
+pub enum Spoken {
+    /// The message was sent.
+    Sent(Outcome),
+    /// It does not leave now: all of them come back, with one slot.
+    Later(Later),
+}
+
 /// A delivery that another one speaks for.
 pub struct Folded {
     /// What it says.
     pub event: Arc<Event>,
     /// Where it learns what became of it.
-    pub tell: oneshot::Sender<Outcome>,
+    pub tell: oneshot::Sender<Spoken>,
 }

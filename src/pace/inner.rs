@@ -10,8 +10,9 @@ use arc_swap::ArcSwap;
 
 use super::{
     Changes, EndedHold, Hold, NotNoted, Note, Notebook, Settings,
-    bucket::Bucket,
+    ask::{Ask, Place},
     group::{Allowance, Counted, Groups},
+    host::{Entry, Host, HostLimits},
     lane::{Finish, Lane, Rules},
     timeline::Timeline,
 };
@@ -25,7 +26,8 @@ type Shard = Mutex<HashMap<RobotId, Lane>>;
 pub(super) struct Inner {
     settings: ArcSwap<Settings>,
     pub(super) timeline: Timeline,
-    buckets: ArcSwap<[Bucket; 4]>,
+    /// The host of each platform; platforms that are called at one address have the same.
+    hosts: ArcSwap<[Host; 4]>,
     shards: Vec<Shard>,
     groups: Mutex<Groups>,
     pub(super) notebook: Arc<dyn Notebook>,
@@ -35,7 +37,7 @@ impl Inner {
     pub(super) fn new(settings: Settings, notebook: Arc<dyn Notebook>, timeline: Timeline) -> Self {
         Self {
             timeline,
-            buckets: ArcSwap::from_pointee(buckets(&settings)),
+            hosts: ArcSwap::from_pointee(hosts(&settings)),
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             groups: Mutex::new(Groups::new(settings.groups.clone())),
             notebook,
@@ -45,9 +47,13 @@ impl Inner {
 
     pub(super) fn configure(&self, settings: Settings) {
         self.groups().configure(settings.groups.clone());
-        let rates = |settings: &Settings| settings.quotas.each_ref().map(|quota| quota.rate_per_second);
-        if rates(&settings) != rates(&self.settings.load()) {
-            self.buckets.store(Arc::new(buckets(&settings)));
+        if settings.hosts == self.settings.load().hosts {
+            for (host, name) in self.hosts.load().iter().zip(&settings.hosts) {
+                host.change(limits(&settings, name));
+            }
+        } else {
+            // What waits at the old ones, or is in the air, goes on there.
+            self.hosts.store(Arc::new(hosts(&settings)));
         }
         self.settings.store(Arc::new(settings));
     }
@@ -95,8 +101,33 @@ impl Inner {
         }
     }
 
-    pub(super) fn bucket(&self, platform: Platform) -> BucketOf {
-        BucketOf { buckets: self.buckets.load_full(), platform }
+    pub(super) fn host(&self, platform: Platform) -> Host {
+        let [dingtalk, dingtalk_internal, lark, wecom] = &**self.hosts.load();
+        let host = match platform {
+            Platform::DingTalk => dingtalk,
+            Platform::DingTalkInternal => dingtalk_internal,
+            Platform::Lark => lark,
+            Platform::WeCom => wecom,
+        };
+        host.clone()
+    }
+
+    /// What a delivery asks its host with.
+    pub(super) fn entry<'a>(ask: &Ask<'a>) -> Entry<'a> {
+        Entry {
+            platform: number_of(ask.platform),
+            urgent: ask.event.urgent,
+            topic: &ask.event.topic,
+            fresh: matches!(ask.place, Place::Fresh | Place::Due(_)),
+        }
+    }
+
+    pub(super) fn sweep_hosts(&self) {
+        self.hosts.load().iter().for_each(Host::sweep);
+    }
+
+    pub(super) fn in_flight_limit(&self, platform: Platform) -> u32 {
+        self.host(platform).in_flight_limit(number_of(platform))
     }
 
     pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {
@@ -223,22 +254,23 @@ impl Inner {
     }
 }
 
-/// A platform's bucket, held while somebody waits at it even if the settings change.
-pub(super) struct BucketOf {
-    buckets: Arc<[Bucket; 4]>,
-    platform: Platform,
+/// One host for each address.
+fn hosts(settings: &Settings) -> [Host; 4] {
+    let mut known = HashMap::new();
+    settings.hosts.each_ref().map(|name| {
+        let host: &mut Host = known.entry(name).or_insert_with(|| Host::new(limits(settings, name)));
+        host.clone()
+    })
 }
 
-impl BucketOf {
-    pub(super) async fn take(&self) {
-        if let Some(bucket) = self.buckets.get(index_of(self.platform)) {
-            bucket.take().await;
-        }
+/// What bounds a host: the smallest of the rates that are configured for it.
+fn limits(settings: &Settings, host: &str) -> HostLimits {
+    let here = settings.hosts.iter().zip(&settings.quotas).filter(|(name, _)| *name == host);
+    HostLimits {
+        rate_per_second: here.filter_map(|(_, quota)| quota.rate_per_second).min(),
+        in_flight_max: settings.in_flight_max,
+        hold_max: settings.hold_max,
     }
-}
-
-fn buckets(settings: &Settings) -> [Bucket; 4] {
-    settings.quotas.each_ref().map(|quota| Bucket::new(quota.rate_per_second))
 }
 
 fn rules(settings: &Settings, platform: Platform) -> Rules<'_> {
@@ -261,7 +293,7 @@ fn quota(settings: &Settings, platform: Platform) -> &super::PlatformQuota {
     }
 }
 
-const fn index_of(platform: Platform) -> usize {
+const fn number_of(platform: Platform) -> usize {
     match platform {
         Platform::DingTalk => 0,
         Platform::DingTalkInternal => 1,

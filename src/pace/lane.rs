@@ -20,7 +20,7 @@ pub(super) use self::{
     admission::{Admission, Limits},
     finish::Finish,
 };
-use super::{Folded, HealthPolicy, Hold, Later, Outcome, PlatformQuota, plan::Plan, window::Window};
+use super::{Folded, HealthPolicy, Hold, Later, PlatformQuota, Spoken, plan::Plan, window::Window};
 use crate::domain::{Event, Moment, Overflow, Platform, SubscriptionId};
 
 /// By what a lane decides.
@@ -44,6 +44,13 @@ pub(super) struct Key {
     sequence: u64,
 }
 
+impl Key {
+    /// The place in the order of whoever waits under this key.
+    pub(super) const fn place(self) -> Moment {
+        self.slot
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Urgent,
@@ -59,7 +66,7 @@ pub(super) struct Seat {
 
 /// What a delivery that waited is told instead of its turn.
 pub(super) enum Told {
-    Spoken(oneshot::Receiver<Outcome>),
+    Spoken(oneshot::Receiver<Spoken>),
     Superseded,
 }
 

@@ -1,12 +1,13 @@
-//! When a delivery may leave: the robot's window, the platform's bucket, the organisation's month, and the turn of each.
+//! When a delivery may leave: the robot's window, the organisation's month, the host's rate, the
+//! room in the air, and the turn of each.
 //!
 //! Owns the promise that a robot is never sent more than its platform allows in any window. It decides and waits; it never
-//! sends, and it does not read what it is about. The only room that names governor.
+//! sends, and it does not read what it is about.
 
 mod ask;
-mod bucket;
 mod group;
 mod hold;
+mod host;
 mod inner;
 mod lane;
 mod notebook;
@@ -24,12 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     group::Allowance,
+    host::{Departure, HostWait},
     inner::Inner,
     lane::{Admission, Key, Limits, Look, Seat, Told},
 };
 use crate::domain::{Moment, Platform, RobotId};
 
-pub use ask::{Ask, Folded, Later, Outcome, Place, Turn};
+pub use ask::{Ask, Folded, Later, Outcome, Place, Spoken, Turn};
 pub use group::{AtEnd, GroupSettings, GroupStatus};
 pub use hold::{Hold, HoldCause};
 pub use notebook::{NotNoted, Note, Notebook};
@@ -50,6 +52,11 @@ pub struct Settings {
     pub order_gap: Duration,
     /// Each platform's quota, in the order of [`Platform::ALL`].
     pub quotas: [PlatformQuota; 4],
+    /// At which host each platform is called, in the same order. Those at one host share its rate,
+    /// which is the smallest of theirs.
+    pub hosts: [String; 4],
+    /// How many attempts of each platform may be in the air, at the most.
+    pub in_flight_max: u32,
     /// When robots that refuse for a reason other than speed are left alone.
     pub health: HealthPolicy,
     /// The organisations that have a monthly quota.
@@ -85,7 +92,7 @@ impl Pace {
         };
         let admission = self.0.lane(ask.robot, ask.platform, act);
         let first = match (admission, seat) {
-            (Admission::Go(place), _) => First::Go(self.permit(ask, place)),
+            (Admission::Go(place), _) => self.depart(ask, self.permit(ask, place), Vec::new()),
             (Admission::Wait(key), Some(seat)) => {
                 First::Wait(Waiting { pace: Arc::clone(&self.0), robot: ask.robot, key }, seat)
             }
@@ -102,10 +109,27 @@ impl Pace {
     /// Cancel safe: a delivery that stops waiting leaves nothing behind but a slot that passes unused.
     pub async fn turn(&self, ask: &Ask<'_>, asked: Asked, leave: &CancellationToken) -> Turn {
         match asked.first {
-            First::Go(permit) => self.go(ask, permit, Vec::new(), leave).await,
             First::Wait(waiting, seat) => self.wait(ask, &waiting, &seat, leave).await,
-            First::Turn(turn) => turn,
+            first => self.go(ask, first, leave).await,
         }
+    }
+
+    /// For a delivery that has asked, and for which there is no room in memory: it comes back, with
+    /// its place.
+    #[must_use]
+    pub fn put_off(&self, ask: &Ask<'_>, asked: Asked) -> Asked {
+        let wait = || self.0.host(ask.platform).put_off(&Inner::entry(ask));
+        let turn = match asked.first {
+            First::Go(permit, folded) | First::Leaving(permit, folded, _) => {
+                self.comes_back(ask, permit, folded, wait())
+            }
+            First::Wait(waiting, seat) => match waiting.stand_up() {
+                true => Turn::Later(self.postponed(ask, waiting.key.place(), wait())),
+                false => told(&seat),
+            },
+            First::Turn(turn) => turn,
+        };
+        Asked { first: First::Turn(turn), at: asked.at }
     }
 
     async fn wait(&self, ask: &Ask<'_>, waiting: &Waiting, seat: &Seat, leave: &CancellationToken) -> Turn {
@@ -113,7 +137,10 @@ impl Pace {
         loop {
             let look = self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.look(now, key, rules));
             let until = match look {
-                Look::Go(place, folded) => return self.go(ask, self.permit(ask, place), folded, leave).await,
+                Look::Go(place, folded) => {
+                    let first = self.depart(ask, self.permit(ask, place), folded);
+                    return self.go(ask, first, leave).await;
+                }
                 Look::Later(later, booked) => return self.later(ask, later, booked),
                 Look::Told => return told(seat),
                 Look::Until(at) => Some(self.0.timeline.instant(at)),
@@ -128,17 +155,48 @@ impl Pace {
         }
     }
 
-    /// A permit of the robot's windows is taken; what is left is the organisation's month and the platform's bucket.
-    async fn go(&self, ask: &Ask<'_>, mut permit: Permit, folded: Vec<Folded>, leave: &CancellationToken) -> Turn {
+    /// A permit of the robot's windows is taken; what is left is the organisation's month, and the
+    /// host's rate and room, which are asked for in the order in which deliveries come here.
+    fn depart(&self, ask: &Ask<'_>, mut permit: Permit, folded: Vec<Folded>) -> First {
         if let Some(turn) = self.out_of_budget(ask, permit.place()) {
-            return turn;
+            if let Turn::Later(later) = turn {
+                tell_later(folded, later);
+            }
+            return First::Turn(turn);
         }
         permit.draws_on(ask.group.cloned());
-        let bucket = self.0.bucket(ask.platform);
-        match leave.run_until_cancelled(bucket.take()).await {
-            Some(()) => Turn::Go(permit, folded),
-            None => Turn::Left,
+        match self.0.host(ask.platform).enter(&Inner::entry(ask)) {
+            Departure::Go(host) => First::Go(permit.departs(host), folded),
+            Departure::Wait(wait) => First::Leaving(permit, folded, wait),
+            Departure::Later(wait) => First::Turn(self.comes_back(ask, permit, folded, wait)),
         }
+    }
+
+    /// Waits for the host.
+    async fn go(&self, ask: &Ask<'_>, first: First, leave: &CancellationToken) -> Turn {
+        match first {
+            First::Go(permit, folded) => Turn::Go(permit, folded),
+            First::Leaving(permit, folded, wait) => match wait.turn(leave).await {
+                Some(Departure::Go(host)) => Turn::Go(permit.departs(host), folded),
+                Some(Departure::Later(wait)) => self.comes_back(ask, permit, folded, wait),
+                Some(Departure::Wait(_)) | None => Turn::Left,
+            },
+            First::Turn(turn) => turn,
+            // It has not come so far.
+            First::Wait(..) => Turn::Left,
+        }
+    }
+
+    /// The host has no time or room for a delivery: it comes back, with those that it speaks for.
+    /// Its permit comes back by itself.
+    fn comes_back(&self, ask: &Ask<'_>, permit: Permit, folded: Vec<Folded>, wait: Duration) -> Turn {
+        let later = self.postponed(ask, permit.place(), wait);
+        tell_later(folded, later);
+        Turn::Later(later)
+    }
+
+    fn postponed(&self, ask: &Ask<'_>, place: Moment, wait: Duration) -> Later {
+        self.0.lane(ask.robot, ask.platform, |lane, now, _| lane.put_off(now, (ask.place, place), now.after(wait)))
     }
 
     /// A delivery leaves memory; a slot that was booked for it is known to the next process as well.
@@ -195,6 +253,13 @@ impl Pace {
     }
 }
 
+fn tell_later(folded: Vec<Folded>, later: Later) {
+    for one in folded {
+        // Who does not listen any longer comes back by itself.
+        let _ = one.tell.send(Spoken::Later(later));
+    }
+}
+
 fn told(seat: &Seat) -> Turn {
     match seat.told() {
         Some(Told::Spoken(hear)) => Turn::Spoken(hear),
@@ -225,8 +290,13 @@ impl Asked {
 }
 
 enum First {
-    Go(Permit),
+    /// It may leave.
+    Go(Permit, Vec<Folded>),
+    /// It waits in its robot's lane.
     Wait(Waiting, Arc<Seat>),
+    /// Its robot has let it go; it waits for the host.
+    Leaving(Permit, Vec<Folded>, HostWait),
+    /// It was told.
     Turn(Turn),
 }
 

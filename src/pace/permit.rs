@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Hold, NotNoted, inner::Inner, lane::Finish};
+use super::{
+    Hold, NotNoted,
+    host::{Answered, HostPermit},
+    inner::Inner,
+    lane::Finish,
+};
 use crate::domain::{GroupName, Moment, Platform, RobotId, Verdict};
 
 /// The right to make one attempt. Dropped without an outcome (a panic, a cut) it counts as sent if it had left.
@@ -11,6 +16,8 @@ pub struct Permit {
     robot: RobotId,
     platform: Platform,
     group: Option<GroupName>,
+    /// Rate and room of the host that it is sent to; given back with it.
+    host: Option<HostPermit>,
     place: Moment,
     stage: Stage,
     followed: bool,
@@ -42,12 +49,19 @@ pub struct Changes {
 
 impl Permit {
     pub(super) fn new(pace: Arc<Inner>, robot: RobotId, platform: Platform, place: Moment) -> Self {
-        Self { pace, robot, platform, group: None, place, stage: Stage::Granted, followed: false }
+        Self { pace, robot, platform, group: None, host: None, place, stage: Stage::Granted, followed: false }
     }
 
     /// A call was taken out of this organisation's quota for the attempt.
     pub(super) fn draws_on(&mut self, group: Option<GroupName>) {
         self.group = group;
+    }
+
+    /// The host has time and room for the attempt.
+    pub(super) fn departs(self, host: HostPermit) -> Self {
+        let mut permit = self;
+        permit.host = Some(host);
+        permit
     }
 
     /// The place in the robot's order: with this slot a delivery that was refused for speed comes back before those behind it.
@@ -61,6 +75,7 @@ impl Permit {
     pub fn leaves(&mut self, followed: bool) -> Result<(), NotNoted> {
         self.pace.leaves(self.robot, self.platform, self.group.as_ref(), followed)?;
         self.stage = Stage::Left;
+        self.host.iter_mut().for_each(HostPermit::leaves);
         self.followed = followed;
         Ok(())
     }
@@ -69,6 +84,9 @@ impl Permit {
     #[must_use]
     pub fn finish(mut self, verdict: Verdict, took: Duration) -> Changes {
         self.stage = Stage::Returned;
+        if let Some(host) = self.host.take() {
+            host.finish(Answered { took, heard: !matches!(verdict, Verdict::TryAgain { .. }) });
+        }
         let end = Finish { verdict: Some(verdict), took: Some(took), followed: self.followed };
         self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end)
     }

@@ -54,6 +54,8 @@ pub struct Swept {
     pub drained_in: Duration,
     /// How many attempts are in the air.
     pub in_flight: u64,
+    /// How many may be, as its platform answers by now.
+    pub in_flight_limit: u32,
 }
 
 /// What would become of messages that came now.
@@ -147,6 +149,10 @@ impl Pace {
             }
             true
         });
+        self.0.sweep_hosts();
+        for (platform, swept) in Platform::ALL.into_iter().zip(&mut swept) {
+            swept.in_flight_limit = self.0.in_flight_limit(platform);
+        }
         swept
     }
 }

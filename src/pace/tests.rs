@@ -45,6 +45,8 @@ fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> Settings {
         early_max: seconds(90),
         order_gap: Duration::ZERO,
         quotas: std::array::from_fn(|_| quota.clone()),
+        hosts: Platform::ALL.map(|platform| platform.to_string()),
+        in_flight_max: 256,
         health: HealthPolicy { after: 3, probe_min: seconds(60), probe_max: seconds(240) },
         groups: Vec::new(),
     }
@@ -435,11 +437,12 @@ async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_on
                 leaders.push(permit);
                 for one in spoken {
                     let answer = Answer { verdict: Verdict::Delivered, code: "0".into(), detail: String::new() };
-                    one.tell.send(Outcome { answer, resume: T0 }).unwrap();
+                    one.tell.send(Spoken::Sent(Outcome { answer, resume: T0 })).unwrap();
                 }
             }
             Turn::Spoken(hear) => {
-                assert_eq!(hear.await.unwrap().answer.verdict, Verdict::Delivered);
+                let Ok(Spoken::Sent(outcome)) = hear.await else { panic!("nothing was sent") };
+                assert_eq!(outcome.answer.verdict, Verdict::Delivered);
                 heard += 1;
             }
             _ => panic!("neither leader nor spoken for"),
@@ -667,7 +670,7 @@ async fn a_sweep_says_how_much_waits_on_each_platform_and_for_how_long() {
     }
     let [dingtalk, others @ ..] = pace.sweep();
     assert_eq!((dingtalk.waiting, dingtalk.drained_in.as_secs(), dingtalk.held), (3, 180, [0; 4]));
-    assert_eq!(others, [Swept::default(); 3]);
+    assert_eq!(others, [Swept { in_flight_limit: 256, ..Swept::default() }; 3]);
 }
 
 #[tokio::test(start_paused = true)]

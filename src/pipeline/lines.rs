@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Pipeline, turn::Start};
+use super::{Pipeline, Stuck, turn::Start};
 use crate::{
     broker::Message,
     domain::{Delivery, EventId, Settlement, SubscriptionId},
@@ -33,25 +33,35 @@ impl Pipeline {
         let job = Arc::clone(self);
         self.beside(async move {
             match job.leave.run_until_cancelled(taken.given_back()).await {
-                Some(()) => job.message(message).await,
+                Some(()) => job.to_the_end(message).await,
                 None => Ok(()),
             }
         });
     }
 
-    /// One delivery of an event begins. If its event comes back it is on a `line`, where its next step may be.
-    pub(super) fn begin(
+    /// A message, with all pages of its event.
+    async fn to_the_end(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
+        let mut event = self.message(message).await?;
+        while let Some(rest) = event.filter(|_| !self.leave.is_cancelled()) {
+            event = self.expand(rest).await?;
+        }
+        Ok(())
+    }
+
+    /// One delivery of an event begins, and takes room in memory if it is to stay there. If its event comes
+    /// back it is on a `line`, where its next step may be.
+    pub(super) async fn begin(
         self: &Arc<Self>,
         mut delivery: Delivery,
         recipient: Recipient,
         line: Option<Line>,
         tally: &Arc<Tally>,
-        room: Option<OwnedSemaphorePermit>,
     ) {
         match line.map_or(Way::Free, |line| self.way(line, &delivery, tally)) {
             Way::Free => {
                 let begun = self.resume(&mut delivery, tally.earlier());
                 let start = begun.unwrap_or_else(|| self.started(&delivery, &recipient, false, tally));
+                let (start, room) = self.with_room(&delivery, &recipient, start).await;
                 self.set_out(delivery, recipient, start, tally, room);
             }
             Way::Passed => {
@@ -59,16 +69,44 @@ impl Pipeline {
                 tally.settled(delivery.subscription, false);
                 self.progressed(tally);
             }
-            Way::Taken(taken) => {
-                let (job, tally) = (Arc::clone(self), Arc::clone(tally));
-                self.beside(async move {
-                    if job.leave.run_until_cancelled(taken.given_back()).await.is_some() {
-                        job.begin(delivery, recipient, line, &tally, room);
-                    }
-                    Ok(())
-                });
-            }
+            Way::Taken(taken) => self.begin_afterwards(taken, delivery, recipient, line, Arc::clone(tally)),
         }
+    }
+
+    /// Begins with a delivery once another step of its line is not in hand any more. How many wait
+    /// for that is bounded by what is in hand.
+    fn begin_afterwards(
+        self: &Arc<Self>,
+        taken: Taken,
+        delivery: Delivery,
+        recipient: Recipient,
+        line: Option<Line>,
+        tally: Arc<Tally>,
+    ) {
+        let job = Arc::clone(self);
+        self.beside(async move {
+            if job.leave.run_until_cancelled(taken.given_back()).await.is_some() {
+                job.begin(delivery, recipient, line, &tally).await;
+            }
+            Ok(())
+        });
+    }
+
+    /// Room in memory for a delivery that is to stay there; where there is none, it does not.
+    async fn with_room(
+        &self,
+        delivery: &Delivery,
+        recipient: &Recipient,
+        start: Start,
+    ) -> (Start, Option<OwnedSemaphorePermit>) {
+        let memory = &self.parts.memory;
+        if !matches!(start, Start::Settled(_))
+            && let Some(room) = memory.room(delivery.platform, delivery.event.urgent).await
+        {
+            return (start, Some(room));
+        }
+        let start = self.without_room(delivery, recipient, start);
+        (start, self.leave.run_until_cancelled(memory.parting()).await.flatten())
     }
 
     fn way(&self, line: Line, delivery: &Delivery, tally: &Tally) -> Way {

@@ -8,7 +8,7 @@ use super::{Pipeline, Stuck, opening::Current};
 use crate::{
     domain::{Answer, Delivery, Moment, Overflow, Platform, Settlement, Verdict},
     fanout::Recipient,
-    pace::{Ask, Asked, Folded, Outcome, Permit, Place, Turn},
+    pace::{Ask, Asked, Folded, Outcome, Permit, Place, Spoken, Turn},
     platforms,
     send::Attempted,
     settle::{self, Mark, Tally},
@@ -83,6 +83,21 @@ impl Pipeline {
             return Start::Sleeps(left, room);
         }
         self.ask(delivery, recipient, place, room)
+    }
+
+    /// Decides how a delivery begins for which there is no room in memory: it comes back, with the
+    /// place that it was given.
+    pub(super) fn without_room(&self, delivery: &Delivery, recipient: &Recipient, start: Start) -> Start {
+        match start {
+            Start::Settled(settlement) => Start::Settled(settlement),
+            Start::Sleeps(left, _) => {
+                Start::Settled(settle::defer(delivery, self.parts.clock.now().after(left), delivery.slot))
+            }
+            Start::Asked(place, asked, room) => {
+                let asked = self.parts.pace.put_off(&asking(delivery, recipient, place), asked);
+                Start::Asked(place, asked, room)
+            }
+        }
     }
 
     fn ask(&self, delivery: &Delivery, recipient: &Recipient, place: Place, room: Room) -> Start {
@@ -180,7 +195,8 @@ impl Pipeline {
         match turn {
             Turn::Later(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
             Turn::Spoken(hear) => Ok(match hear.await {
-                Ok(outcome) => self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot),
+                Ok(Spoken::Sent(outcome)) => self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot),
+                Ok(Spoken::Later(later)) => settle::defer(delivery, self.wall(later.due), later.slot),
                 // Who was to speak for it did not: it asks again.
                 Err(_) => self.leave_as_it_is(delivery),
             }),
@@ -216,10 +232,9 @@ impl Pipeline {
         }
         let said = (!folded.is_empty()).then(|| said_for(delivery, &folded));
         let (part, (Attempted { answer, skew }, took)) = {
-            let slot = self.leave.run_until_cancelled(parts.in_flight.acquire()).await;
             let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock).await;
             // What leaves from now on would be waited for by whatever comes next.
-            if slot.is_none() || self.leave.is_cancelled() {
+            if self.leave.is_cancelled() {
                 return Ok(Attempt::Settled(self.leave_as_it_is(delivery)));
             }
             let now = parts.clock.now();
@@ -262,7 +277,7 @@ impl Pipeline {
         let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
         for one in folded {
             // Who does not listen any longer comes back by itself.
-            let _ = one.tell.send(Outcome { answer: answer.clone(), resume });
+            let _ = one.tell.send(Spoken::Sent(Outcome { answer: answer.clone(), resume }));
         }
         Ok(match next {
             Some((place, asked)) => Attempt::Followed(place, asked),
@@ -276,7 +291,7 @@ impl Pipeline {
         let (took, now) = (Duration::ZERO, parts.clock.now());
         events::AttemptMade { delivery, answer: &answer, took, folded: folded.len(), now }.emit(&parts.telemetry);
         for one in folded {
-            let _ = one.tell.send(Outcome { answer: answer.clone(), resume: now });
+            let _ = one.tell.send(Spoken::Sent(Outcome { answer: answer.clone(), resume: now }));
         }
         self.decide(delivery, &answer, now, None)
     }

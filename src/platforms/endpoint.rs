@@ -76,6 +76,16 @@ pub fn check_endpoint_length(text: &str) -> Result<(), EndpointMistake> {
     }
 }
 
+/// The host by which a platform's hosts are known together: two platforms with the same one are
+/// called at the same addresses.
+#[must_use]
+pub const fn main_host(platform: Platform) -> &'static str {
+    match hosts(platform) {
+        [first, ..] => first,
+        [] => "",
+    }
+}
+
 /// Checks a webhook URL against its platform and brings it into its one normal form, so that one robot is one robot however its URL was
 /// copied.
 pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {

@@ -21,7 +21,7 @@ mod wecom;
 pub use advice::{TEMPLATE_ADVICE, advice};
 pub use answer::{Response, read_answer};
 pub use digest::digest;
-pub use endpoint::{EndpointMistake, check_endpoint, check_endpoint_length};
+pub use endpoint::{EndpointMistake, check_endpoint, check_endpoint_length, main_host};
 pub use message::{Draft, Prepared, Unsendable, Unsigned, Variant, prepare, sign, write};
 pub use native::{NativeMistake, check_native, header_colors, kind_of};
 pub use share::PARTS_MAX;

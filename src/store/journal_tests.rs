@@ -197,6 +197,8 @@ fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
         early_max: Duration::from_secs(90),
         order_gap: Duration::ZERO,
         quotas: std::array::from_fn(|_| quota.clone()),
+        hosts: Platform::ALL.map(|platform| platform.to_string()),
+        in_flight_max: 256,
         health: HealthPolicy { after: 3, probe_min: Duration::from_secs(60), probe_max: Duration::from_secs(240) },
         groups: Vec::new(),
     };

@@ -48,6 +48,7 @@ pub struct Telemetry {
     pub(super) attempts: Family<Attempted, Counter>,
     pub(super) attempt_seconds: OfPlatform,
     pub(super) attempts_in_flight: Family<OnPlatform, Gauge>,
+    pub(super) attempts_in_flight_limit: Family<OnPlatform, Gauge>,
     pub(super) delivered_after_seconds: OfPlatform,
     pub(super) delivered_after_hops: Family<OnPlatform, Histogram, Hops>,
     pub(super) digests: Family<OnPlatform, Counter>,
@@ -106,6 +107,7 @@ impl Telemetry {
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
             attempts_in_flight: Family::default(),
+            attempts_in_flight_limit: Family::default(),
             delivered_after_seconds: Family::new_with_constructor(Seconds),
             delivered_after_hops: Family::new_with_constructor(Hops),
             digests: Family::default(),
@@ -217,6 +219,11 @@ impl Telemetry {
         );
         to.register("attempts_in_flight", "Attempts that are not answered yet", self.attempts_in_flight.clone());
         to.register(
+            "attempts_in_flight_limit",
+            "Attempts that may be unanswered at once, as the platform answers now",
+            self.attempts_in_flight_limit.clone(),
+        );
+        to.register(
             "delivered_after_seconds",
             "Time from receiving an event to having it delivered",
             self.delivered_after_seconds.clone(),
@@ -310,7 +317,7 @@ impl Telemetry {
             let _ = (self.pace_wait_seconds.get_or_create(&on), self.first_attempt_after_seconds.get_or_create(&on));
             let _ = self.deliveries_waiting_seconds.get_or_create(&on);
             let _ = self.deliveries_waiting.get_or_create(&Held { platform, cause: QUOTA });
-            let _ = self.attempts_in_flight.get_or_create(&on);
+            let _ = (self.attempts_in_flight.get_or_create(&on), self.attempts_in_flight_limit.get_or_create(&on));
             let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);

@@ -25,6 +25,7 @@ mod dead_letters;
 mod dead_many;
 mod delivery;
 mod explain;
+mod fairness;
 mod hostile;
 mod leaks;
 mod limits;

@@ -18,6 +18,7 @@ mod broker;
 mod chats;
 mod dice;
 mod directory;
+mod fairness;
 mod faults;
 mod oracle;
 mod plans;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lane, Rules};
 use crate::{
     domain::{Moment, Platform, RobotId, Verdict},
-    pace::{EndedHold, Hold, HoldCause, RobotStatus, hold::WaitBounds},
+    pace::{EndedHold, Hold, HoldCause, Later, Place, RobotStatus, hold::WaitBounds},
 };
 
 /// An answer that takes longer is a fault, and not what a plan has to reckon with.
@@ -57,6 +57,25 @@ impl Lane {
         self.departing = false;
         self.window.give_back();
         self.call_first();
+    }
+
+    /// A delivery of this place that the robot would take now comes back at `due`, because there is
+    /// no time or room for it beyond the robot. One that has just come is given that time as its
+    /// slot. One that had a slot keeps it, and what is planned behind it moves along, so that it
+    /// stays behind it. One that is tried again has none.
+    pub(in crate::pace) fn put_off(&mut self, now: Moment, (asked, place): (Place, Moment), due: Moment) -> Later {
+        let planned = place.after(self.shift).max(now);
+        let due = due.max(planned);
+        let slot = match asked {
+            Place::Again => None,
+            Place::Fresh | Place::Due(_) => Some(due.before(self.shift)),
+            Place::Slot(_) | Place::Behind(_) => {
+                self.delay(due.since(planned), now);
+                Some(place)
+            }
+        };
+        self.parked = self.parked.saturating_add(u32::from(slot.is_some()));
+        Later { due, slot }
     }
 
     /// Takes the permit back of a message that has left. `in_group` says that the robot's organisation is known, which then is held instead of the robot when the monthly

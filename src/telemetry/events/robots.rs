@@ -116,6 +116,7 @@ impl PaceSeen<'_> {
             waiting(QUOTA).set(whole(robots.waiting));
             let (on, seconds) = (OnPlatform { platform }, robots.drained_in.as_secs_f64());
             telemetry.attempts_in_flight.get_or_create(&on).set(whole(robots.in_flight));
+            telemetry.attempts_in_flight_limit.get_or_create(&on).set(robots.in_flight_limit.into());
             telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
         // Subscriptions may name as many others as they like.

@@ -48,7 +48,9 @@ impl Home {
         );
         for platform in ["dingtalk", "dingtalk_internal", "lark", "wecom"] {
             if !more.contains(&format!("[platforms.{platform}]")) {
-                config.push_str(&format!("[platforms.{platform}]\nbase_url = \"{base_url}\"\n"));
+                // All are called at one host, and so share the smallest of their rates.
+                let rate = if more.contains("rate_per_second = 0") { "rate_per_second = 0\n" } else { "" };
+                config.push_str(&format!("[platforms.{platform}]\nbase_url = \"{base_url}\"\n{rate}"));
             }
         }
         config.push_str(&more.replace("BASE_URL", base_url));
