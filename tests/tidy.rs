@@ -52,11 +52,12 @@ fn fail(broken: &[String]) {
 
 #[test]
 fn an_outside_library_is_named_by_its_room_alone() {
-    let owners: [(&str, &[&str]); 23] = [
+    let owners: [(&str, &[&str]); 24] = [
         ("lapin::", &["broker"]),
         ("async_rs::", &["broker"]),
         // To the platforms, and to the receiver of traces.
         ("reqwest::", &["send", "telemetry"]),
+        ("governor::", &["pace"]),
         ("pulldown_cmark::", &["platforms"]),
         ("minijinja::", &["fanout"]),
         ("sled::", &["store"]),

@@ -1,56 +1,134 @@
 //! The rate of one host, as a schedule of times: when the next message may leave.
 //!
-//! The arithmetic is the generic cell rate algorithm. It admits at most a second's worth at once,
-//! and the rate from then on: in any twenty seconds at most twenty-one seconds' worth.
+//! governor decides. It admits at most a second's worth at once, and the rate from then on: in any
+//! twenty seconds at most twenty-one seconds' worth. This file owns what a queue needs besides: the
+//! time is the caller's, a look takes nothing, and what was taken can be given back.
 
-use std::time::Duration;
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock,
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{NotKeyed, StateStore},
+};
 use tokio::time::Instant;
 
-/// Over which time a host that was idle may make up for it.
-const BURST: Duration = Duration::from_secs(1);
+/// A number of nanoseconds since the schedule was made. Clones are the same number.
+#[derive(Clone, Debug, Default)]
+struct Shared(Arc<AtomicU64>);
+
+impl Shared {
+    fn get(&self) -> Nanos {
+        Nanos::new(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, at: Nanos) {
+        self.0.store(at.as_u64(), Ordering::Relaxed);
+    }
+}
+
+/// The time that governor is told.
+#[derive(Clone, Debug, Default)]
+struct CallersClock(Shared);
+
+impl Clock for CallersClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.get()
+    }
+}
+
+/// When the next message would leave if all had left evenly. The schedule's lock keeps others away.
+#[derive(Clone, Debug, Default)]
+struct NextEvenly(Shared);
+
+impl StateStore for NextEvenly {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (outcome, next) = decide(Some(self.0.get()))?;
+        self.0.set(next);
+        Ok(outcome)
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, NextEvenly, CallersClock, NoOpMiddleware<Nanos>>;
 
 /// When messages may leave for one host.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct TokenSchedule {
-    /// From one message to the next; nothing if the host has no limit.
-    interval: Option<Duration>,
-    /// When the next message would leave if all had left evenly.
-    next: Option<Instant>,
+    /// Nothing if the host has no limit.
+    limiter: Option<Limiter>,
+    interval: Duration,
+    began: Instant,
+    clock: CallersClock,
+    next: NextEvenly,
 }
 
 impl TokenSchedule {
     pub(super) fn new(rate_per_second: Option<u32>) -> Self {
-        let interval = rate_per_second.filter(|rate| *rate > 0).map(|rate| BURST / rate);
-        Self { interval, next: None }
+        let mut schedule = Self {
+            limiter: None,
+            interval: Duration::ZERO,
+            began: Instant::now(),
+            clock: CallersClock::default(),
+            next: NextEvenly::default(),
+        };
+        schedule.change(rate_per_second);
+        schedule
     }
 
     /// Takes on another rate; what has left still counts.
     pub(super) fn change(&mut self, rate_per_second: Option<u32>) {
-        *self = Self { next: self.next, ..Self::new(rate_per_second) };
+        let quota = rate_per_second.and_then(NonZeroU32::new).map(Quota::per_second);
+        self.interval = quota.map(|quota| quota.replenish_interval()).unwrap_or_default();
+        // A limiter counts from the time at which it is made.
+        self.clock.0.set(Nanos::default());
+        self.limiter = quota.map(|quota| RateLimiter::new(quota, self.next.clone(), self.clock.clone()));
     }
 
     /// From one message to the next; zero if the host has no limit.
-    pub(super) fn interval(&self) -> Duration {
-        self.interval.unwrap_or_default()
+    pub(super) const fn interval(&self) -> Duration {
+        self.interval
     }
 
     /// When the next message may leave, at the earliest `now`.
     pub(super) fn free_at(&self, now: Instant) -> Instant {
-        let (Some(interval), Some(next)) = (self.interval, self.next) else { return now };
-        next.checked_sub(BURST.saturating_sub(interval)).map_or(now, |free| free.max(now))
+        let before = self.next.0.get();
+        let free = self.check(now);
+        self.next.0.set(before);
+        free.err().unwrap_or(now)
     }
 
-    /// A message leaves.
+    /// A message leaves, at a time at which it may.
     pub(super) fn take(&mut self, now: Instant) {
-        if let Some(interval) = self.interval {
-            self.next = Some(self.next.map_or(now, |next| next.max(now)) + interval);
-        }
+        let taken = self.check(now);
+        debug_assert!(taken.is_ok(), "the queue takes only what is free");
     }
 
     /// A message for which a time was taken does not leave.
     pub(super) fn give_back(&mut self) {
-        self.next = self.next.zip(self.interval).and_then(|(next, interval)| next.checked_sub(interval));
+        self.next.0.set(self.next.0.get().saturating_sub(self.interval.into()));
+    }
+
+    /// Takes a time from governor; if there is none, it says when there will be one.
+    fn check(&self, now: Instant) -> Result<(), Instant> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        self.clock.0.set(now.saturating_duration_since(self.began).into());
+        limiter.check().map_err(|not_yet| self.began + Duration::from(not_yet.earliest_possible()))
     }
 }
 
@@ -90,12 +168,13 @@ mod tests {
     #[test]
     fn what_is_given_back_can_be_taken_again() {
         let (now, mut schedule) = (Instant::now(), TokenSchedule::new(Some(2)));
-        (0..3).for_each(|_| schedule.take(now));
+        (0..2).for_each(|_| schedule.take(now));
         assert!(schedule.free_at(now) > now);
-        schedule.give_back();
         schedule.give_back();
         assert_eq!(schedule.free_at(now), now);
         schedule.change(Some(1));
         assert!(schedule.free_at(now) > now, "what has left counts at the new rate as well");
+        schedule.change(None);
+        assert_eq!(schedule.free_at(now), now);
     }
 }
