@@ -62,7 +62,8 @@ pub(super) fn shown(letter: char) -> char {
 /// A value as JSON on one line. Whatever is no ASCII stands in a text there, so an escape is the same character.
 pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string(value)?;
-    if !text.chars().any(is_unprintable) {
+    // JSON escapes the control characters of ASCII itself, all but the last. Most lines need no more, and there may be many.
+    if text.is_ascii() && !text.contains('\u{7f}') {
         return Ok(text);
     }
     let mut safe = String::with_capacity(text.len() + 64);

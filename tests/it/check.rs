@@ -125,7 +125,7 @@ async fn a_check_finds_a_token_socket_or_address_that_cannot_be_used() {
     // A start that failed at the address has left its socket.
     let _ = fs::remove_file(home.path("admin.sock"));
     fs::write(home.path("admin.sock"), "somebody's own").unwrap();
-    both_refuse(&home, 69, "admin.sock");
+    both_refuse(&home, 64, "admin.sock");
     assert_eq!(fs::read_to_string(home.path("admin.sock")).unwrap(), "somebody's own");
     fs::remove_file(home.path("admin.sock")).unwrap();
     // Beside a daemon that runs there is nothing wrong.

@@ -83,8 +83,9 @@ async fn what_others_have_written_commands_no_terminal_behind_a_pipe() {
     assert!(listed.contains("a·[2J·31m·]0;owned···forged line·b"), "{listed}");
     // A program reads it as it is.
     let read = |arguments: &[&str]| {
-        let text = clean("as JSON", &home.cli(arguments, ""));
-        serde_json::from_str::<Value>(&text).unwrap()
+        let output = home.cli(arguments, "");
+        clean("as JSON", &output);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     assert_eq!(read(&["subscription", "list", "--json"])["name"], HOSTILE);
     let letter = read(&["dead", "list", "--json"]);
