@@ -73,6 +73,8 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
         declare: config.broker.declare,
         prefetch: config.broker.prefetch,
         prefetch_delivery: config.broker.prefetch_delivery,
+        prefetch_size: config.broker.prefetch_size,
+        body_max: config.event.size_max,
         confirm_timeout: config.broker.confirm_timeout,
     }
 }

@@ -25,6 +25,13 @@ impl AckBook {
         Self { next: 1, acked: BTreeSet::new() }
     }
 
+    /// Marks a tag for which something else than an ack was sent already: what is sent later leaves it out.
+    pub(super) fn set_aside(&mut self, tag: u64) {
+        if tag >= self.next {
+            self.acked.insert(tag);
+        }
+    }
+
     /// Marks tags as acked and says what to send. A tag given twice is sent once.
     pub(super) fn settle(&mut self, tags: impl IntoIterator<Item = u64>) -> Acks {
         let mut fresh: BTreeSet<u64> =
@@ -55,6 +62,20 @@ mod tests {
         assert_eq!(book.settle([4]), Acks { up_to: Some(4), single: vec![] });
         assert_eq!(book.settle([6]), Acks { up_to: Some(6), single: vec![] });
         assert_eq!(book.settle([]), Acks::default());
+    }
+
+    #[test]
+    fn a_tag_that_was_set_aside_is_never_acked_and_holds_no_other_up() {
+        let mut book = AckBook::new();
+        book.set_aside(2);
+        assert_eq!(book.settle([1]), Acks { up_to: Some(1), single: vec![] });
+        book.set_aside(3);
+        assert_eq!(book.settle([5]), Acks { up_to: None, single: vec![5] });
+        assert_eq!(book.settle([4]), Acks { up_to: Some(4), single: vec![] });
+        book.set_aside(4);
+        book.set_aside(7);
+        assert_eq!(book.settle([6]), Acks { up_to: Some(6), single: vec![] });
+        assert_eq!(book.settle([7, 8]), Acks { up_to: Some(8), single: vec![] });
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     error::{BrokerError, while_connecting},
-    frame_guard,
+    frame_guard::{self, Bodies},
 };
 use crate::private_file;
 
@@ -47,10 +48,16 @@ impl Address {
 
     /// Opens a connection that shows itself as `name`.
     pub(super) async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
+        self.connect_with_room(Bodies::all(), name).await
+    }
+
+    /// The same, but only such bodies come for which there is room.
+    pub(super) async fn connect_with_room(&self, bodies: Arc<Bodies>, name: &str) -> Result<Connection, BrokerError> {
         let at = self.shown()?;
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let cert_chain = self.ca_file.as_deref().map(certificates).transpose()?;
-        let connecting = frame_guard::connect(self.uri()?, properties, OwnedTLSConfig { identity: None, cert_chain });
+        let connecting =
+            frame_guard::connect(self.uri()?, properties, OwnedTLSConfig { identity: None, cert_chain }, bodies);
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| while_connecting(&at, &error)),
             Err(_) => Err(BrokerError::Unreachable { at, why: "no answer in time".to_owned() }),

@@ -73,8 +73,7 @@ impl DeadCounter {
     }
 
     async fn count_all(&mut self, due: &[DeadQueue]) -> Result<(), BrokerError> {
-        // Looking awaits no confirm.
-        let queues = DeadQueues::open(&self.address, Arc::clone(&self.topology), Duration::MAX).await?;
+        let queues = DeadQueues::open_without_bodies(&self.address, Arc::clone(&self.topology)).await?;
         for queue in due {
             let (began, mut seen) = (Instant::now(), DeadSeen::nothing(queue.platform(), self.clock.now()));
             let looked = queues.look_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at)).await?;

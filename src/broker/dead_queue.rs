@@ -18,11 +18,13 @@ use uuid::Uuid;
 
 use super::{
     Address, BrokerError,
+    batches::batches,
     dead_filter::DeadQueue,
     dead_letter::{DeadLetter, Redriven},
     dead_selection::{Chosen, Met, Selection},
     dead_walk::{self, Walk},
     error::while_connecting,
+    frame_guard::Bodies,
     patience::confirmed_in_time,
     properties,
     topology::Topology,
@@ -92,6 +94,13 @@ impl DeadQueues {
     ) -> Result<Self, BrokerError> {
         let connection = address.connect("roomcast dead").await?;
         Ok(Self { connection, topology, at: address.shown()?, confirm_timeout, waiting: Box::new(|| ()) })
+    }
+
+    /// Connects for a look at everything but bodies, which do not come. It redrives nothing, and awaits no confirm.
+    pub(super) async fn open_without_bodies(address: &Address, topology: Arc<Topology>) -> Result<Self, BrokerError> {
+        let connection = address.connect_with_room(Bodies::none(), "roomcast dead").await?;
+        let (at, confirm_timeout) = (address.shown()?, Duration::MAX);
+        Ok(Self { connection, topology, at, confirm_timeout, waiting: Box::new(|| ()) })
     }
 
     /// Is told whenever others are at a queue, and it takes them long.
@@ -211,7 +220,7 @@ impl DeadQueues {
             };
             let more = walk.fill(pick).await?;
             acked += self.ack(&walk.channel, again.into_iter()).await?;
-            for batch in picked.chunks(rhythm.batch()) {
+            for batch in batches(&picked, rhythm.batch(), |(_, letter)| letter.published.body.len()) {
                 early = early
                     || acting.stop.is_cancelled()
                     || is_held_too_long(rhythm.done > done_before, began.elapsed(), rhythm.wait())

@@ -4,8 +4,10 @@
 //! about a message is decided elsewhere.
 
 mod acks;
+mod batches;
 mod check;
 mod connection;
+mod consumed;
 mod dead_count;
 mod dead_filter;
 mod dead_letter;
@@ -36,7 +38,7 @@ pub use dead_selection::Selection;
 pub use declare::Declare;
 pub use depths::QueueGauge;
 pub use error::BrokerError;
-pub use frame_guard::{BrokenFrame, FrameFilter};
+pub use frame_guard::{Bodies, BrokenFrame, FrameFilter};
 pub use message::{Carried, Message, Travelling};
 pub use publish::{Outgoing, publish};
 pub use session::{BrokerOutbox, Connections, Ended, Intake, Session, Settings};

@@ -15,7 +15,9 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Address, BrokerError, declare, envelope, outcome,
+    Address, BrokerError,
+    batches::batches,
+    declare, envelope, outcome,
     patience::{Late, Patience},
     properties,
     session::{Ended, watch_blocked},
@@ -95,20 +97,24 @@ impl Publisher {
 
     /// Stores steps until the session ends.
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let (mut batch, ended) = (Vec::with_capacity(BATCH_MAX), self.patience.ended.clone());
+        let (mut waiting, ended) = (Vec::with_capacity(BATCH_MAX), self.patience.ended.clone());
         loop {
-            let received = tokio::select! {
-                received = orders.recv_many(&mut batch, BATCH_MAX) => received,
-                () = ended.wait() => 0,
-            };
-            if received == 0 {
-                break;
+            if waiting.is_empty() {
+                let received = tokio::select! {
+                    received = orders.recv_many(&mut waiting, BATCH_MAX) => received,
+                    () = ended.wait() => 0,
+                };
+                if received == 0 {
+                    break;
+                }
             }
+            let size = batches(&waiting, BATCH_MAX, |order| body_size(&order.step)).next().map_or(0, <[_]>::len);
+            let batch: Vec<Order> = waiting.drain(..size).collect();
             let outcome = self.stored(&batch).await;
             if let Err(cause) = &outcome {
                 self.patience.ended.end(cause.clone());
             }
-            for (place, order) in batch.drain(..).enumerate() {
+            for (place, order) in batch.into_iter().enumerate() {
                 let stored = match &outcome {
                     Ok(refused) if refused.contains(&place) => Err(self.refused()),
                     Ok(_) => Ok(()),
@@ -255,5 +261,17 @@ impl Publisher {
                 (self.topology.outcome(), Topology::outcome_key(receipt), headers, Cow::Owned(published))
             }
         }
+    }
+}
+
+/// How many bytes of a body a step stores.
+fn body_size(step: &NextStep) -> usize {
+    match step {
+        NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
+            delivery.event.published.body.len()
+        }
+        NextStep::DeadEvent { published, .. } => published.body.len(),
+        // A receipt says a few words.
+        NextStep::Receipt(_) => 0,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,7 +18,7 @@ use futures_util::{
 use lapin::{
     Channel, Connection, Event as ConnectionEvent,
     message::Delivery as AmqpDelivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
 use tokio::{
@@ -29,9 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Address, BrokerError, Carried, Declare, Message,
-    acks::AckBook,
+    consumed::Consumed,
     declare, envelope,
     error::{while_connecting, while_declaring},
+    frame_guard::Bodies,
     patience::Patience,
     properties,
     publisher::{Order, Publisher, Purpose, ReceiptsLine},
@@ -57,6 +58,10 @@ pub struct Settings {
     pub prefetch: u16,
     /// How many unacked deliveries that came back each queue may have handed over; many of them wait for their slot.
     pub prefetch_delivery: u16,
+    /// How many bytes of bodies each queue may have in memory; one body in any case.
+    pub prefetch_size: usize,
+    /// The largest body of an event, in bytes. Of larger ones there is one in memory at a time.
+    pub body_max: usize,
     /// How long a confirm may take.
     pub confirm_timeout: Duration,
 }
@@ -125,7 +130,9 @@ impl Session {
         clock: &Clock,
     ) -> Result<Self, BrokerError> {
         let at = settings.address.shown()?;
-        let consuming = settings.address.connect("roomcast consuming").await?;
+        let bodies = Bodies::up_to(u64::try_from(settings.body_max).unwrap_or(u64::MAX));
+        let room = u64::try_from(settings.prefetch_size).unwrap_or(u64::MAX);
+        let consuming = settings.address.connect_with_room(Arc::clone(&bodies), "roomcast consuming").await?;
         let lock = declare::open(&consuming, &at).await?;
         declare::lock(&lock, &at, &topology.lock_queue()).await?;
         declare::declare(&consuming, &at, topology, settings.declare).await?;
@@ -141,10 +148,14 @@ impl Session {
         let (mut channels, mut streams) = (Vec::new(), Vec::new());
         for (place, (queue, source)) in sources.into_iter().enumerate() {
             let channel = declare::open(&consuming, &at).await?;
+            let (consumed, left_out) = Consumed::new(channel.clone(), Arc::clone(&bodies), room);
             let deliveries = consume(&channel, &queue, settings.prefetch_of(source), &at).await?;
             let ack_tag = AckTag { session: id, channel: place, tag: 0 };
-            streams.push(incoming(deliveries, move |delivery| message(delivery, source, ack_tag), queue));
-            channels.push(Books { channel, book: Mutex::new(AckBook::new()) });
+            let taken = Arc::clone(&consumed);
+            let taking = move |delivery| taken.came(&delivery).then(|| message(delivery, source, ack_tag));
+            streams.push(incoming(deliveries, taking, queue));
+            tokio::spawn(Arc::clone(&consumed).ask_again(left_out, ended.clone()));
+            channels.push(consumed);
         }
         let urgent = streams.remove(0);
         let intake = Intake { urgent, others: select_all(streams), ended: ended.clone(), lock };
@@ -194,11 +205,12 @@ type Incoming = BoxStream<'static, Result<Message, String>>;
 /// consumer without an error, and so does a consumer timeout from RabbitMQ 4.3 on.
 fn incoming(
     deliveries: impl Stream<Item = Result<AmqpDelivery, lapin::Error>> + Send + 'static,
-    message: impl Fn(AmqpDelivery) -> Message + Send + 'static,
+    taking: impl Fn(AmqpDelivery) -> Option<Message> + Send + 'static,
     queue: String,
 ) -> Incoming {
     let end = format!("the broker cancelled the consumer of queue {queue}: was the queue deleted?");
-    let messages = deliveries.map(move |one| one.map(&message).map_err(|error| super::error::words(&error)));
+    let messages = deliveries
+        .filter_map(move |one| ready(one.map(&taking).map_err(|error| super::error::words(&error)).transpose()));
     messages.chain(once(ready(Err(end)))).boxed()
 }
 
@@ -233,18 +245,13 @@ impl Intake {
     }
 }
 
-struct Books {
-    channel: Channel,
-    book: Mutex<AckBook>,
-}
-
 /// What goes out: next steps, and acks for what is settled.
 pub struct BrokerOutbox {
     session: u64,
     steps: mpsc::Sender<Order>,
     /// Nothing, if nobody is told anything.
     receipts: Option<mpsc::Sender<Order>>,
-    channels: Vec<Books>,
+    channels: Vec<Arc<Consumed>>,
     ended: Ended,
     acked: AtomicBool,
 }
@@ -276,14 +283,10 @@ impl Outbox for BrokerOutbox {
         if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.session) {
             return Err(SessionEnded);
         }
-        let mut frames = Vec::new();
-        for (place, Books { channel, book }) in self.channels.iter().enumerate() {
+        let frames = self.channels.iter().enumerate().map(|(place, consumed)| {
             let tags = ack_tags.iter().filter(|ack_tag| ack_tag.channel == place).map(|ack_tag| ack_tag.tag);
-            let acks = book.lock().unwrap_or_else(PoisonError::into_inner).settle(tags);
-            frames.extend(acks.up_to.map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: true })));
-            frames
-                .extend(acks.single.into_iter().map(|tag| channel.basic_ack(tag, BasicAckOptions { multiple: false })));
-        }
+            consumed.ack(tags.collect())
+        });
         // Some may have reached the broker when the session ends, and some not: what comes back is not known, so nothing is promised about it.
         tokio::select! {
             sent = join_all(frames) => {

@@ -82,6 +82,8 @@ pub struct BrokerSection {
     pub prefetch: u16,
     /// How many unacked deliveries that came back from the tiers each queue may have handed over.
     pub prefetch_delivery: u16,
+    /// How many bytes of bodies each queue may have in memory.
+    pub prefetch_size: usize,
     /// How long the other side may be silent.
     pub heartbeat: Duration,
     /// How long opening a connection may take.
@@ -356,6 +358,7 @@ impl BrokerSection {
             declare: r.one("broker", "declare", Declare::Create, one_of(&DECLARE)),
             prefetch: r.one("broker", "prefetch", 500, number(1..=u16::MAX)),
             prefetch_delivery: r.one("broker", "prefetch_delivery", 4000, number(4..=u16::MAX)),
+            prefetch_size: r.one("broker", "prefetch_size", 33_554_432, number(1_048_576..=1_073_741_824)),
             heartbeat: r.one("broker", "heartbeat", seconds(10), some_duration),
             connect_timeout: r.one("broker", "connect_timeout", seconds(10), some_duration),
             confirm_timeout: r.one("broker", "confirm_timeout", seconds(30), some_duration),

@@ -13,6 +13,7 @@
 mod admin_flood;
 mod audit;
 mod blocked;
+mod bytes;
 mod carried;
 mod check;
 mod console;

@@ -1,9 +1,11 @@
 //! The header frame of a message: its properties. Owns that a damaged one is told of in a header of its own, and that
-//! what does not fit into a frame, or cannot be read, is left out.
+//! what does not fit into a frame, or cannot be read, is left out; and that a body without room is left out.
 
 use std::ops::Range;
 
 use super::{
+    LEFT_OUT,
+    bodies::Bodies,
     damage::Damage,
     fields::{Rest, entry, short_string},
 };
@@ -50,17 +52,45 @@ struct Layout {
     found: Vec<(usize, Range<usize>)>,
 }
 
-/// Mends the content header of a message of whose method `damage` is known. Answers another header to take its place,
-/// if it is damaged or has more than `size_max` bytes.
-///
-/// The outer nothing is a frame that is too short to be a content header.
-pub(super) fn mend(payload: &mut [u8], mut damage: Damage, size_max: usize) -> Option<Option<Vec<u8>>> {
+/// What may pass of a message.
+#[derive(Clone, Copy)]
+pub(super) struct Limits<'a> {
+    /// So many bytes of a content header.
+    pub(super) header: usize,
+    /// On this channel it comes.
+    pub(super) channel: u16,
+    /// A body passes if it has room here.
+    pub(super) bodies: &'a Bodies,
+}
+
+/// What becomes of a content header.
+#[derive(Default)]
+pub(super) struct Mended {
+    /// What takes its place.
+    pub(super) rebuilt: Option<Vec<u8>>,
+    /// So many bytes of body follow that do not pass.
+    pub(super) left_out: u64,
+}
+
+/// Mends the content header of a message of whose method `damage` is known; nothing of one that is too short.
+pub(super) fn mend(payload: &mut [u8], mut damage: Damage, limits: Limits<'_>) -> Option<Mended> {
     let size = payload.len();
     let layout = read(payload, &mut damage)?;
-    if size > size_max {
-        damage.add(format!("the properties have {size} bytes, more than the {size_max} of a frame"));
+    if size > limits.header {
+        damage.add(format!("the properties have {size} bytes, more than the {} of a frame", limits.header));
     }
-    Some((!damage.is_none()).then(|| rebuild(payload, &layout, &damage, size_max)))
+    let [_, _, _, _, body_size @ ..] = payload.first_chunk_mut::<BEFORE_FLAGS>()?;
+    let body = u64::from_be_bytes(*body_size);
+    let mut marks = Vec::new();
+    if !damage.is_none() {
+        marks.extend(mark(DAMAGED, &damage.sentence()));
+    }
+    let mut left_out = 0;
+    if let Err(says) = limits.bodies.admit(limits.channel, body) {
+        (*body_size, left_out) = ([0; 8], body);
+        marks.extend(mark(LEFT_OUT, &says));
+    }
+    Some(Mended { rebuilt: (!marks.is_empty()).then(|| rebuild(payload, &layout, &marks, limits.header)), left_out })
 }
 
 fn read(payload: &mut [u8], damage: &mut Damage) -> Option<Layout> {
@@ -103,15 +133,14 @@ fn headers(rest: &mut Rest<'_>, damage: &mut Damage) -> Option<()> {
     Some(())
 }
 
-/// The content header anew, with a header that tells the damage.
-fn rebuild(payload: &[u8], layout: &Layout, damage: &Damage, size_max: usize) -> Vec<u8> {
-    let mark = mark(&damage.sentence());
+/// The content header anew, with these headers of ours.
+fn rebuild(payload: &[u8], layout: &Layout, marks: &[u8], size_max: usize) -> Vec<u8> {
     let headers = layout.found.iter().find(|(place, _)| *place == HEADERS_PLACE).map(|(_, range)| range.clone());
     let others = layout.found.iter().filter(|(place, _)| *place != HEADERS_PLACE);
     let taken: usize = others.map(|(_, range)| range.len()).sum();
-    let room = size_max.saturating_sub(BEFORE_FLAGS + 2 + taken + 4 + mark.len());
+    let room = size_max.saturating_sub(BEFORE_FLAGS + 2 + taken + 4 + marks.len());
     let mut table = headers.map(|range| fitting(payload, range, room)).unwrap_or_default();
-    table.extend(mark);
+    table.extend(marks);
 
     let flags = layout.found.iter().fold(flag(HEADERS_PLACE), |flags, (place, _)| flags | flag(*place));
     let mut rebuilt = payload.get(..BEFORE_FLAGS).unwrap_or_default().to_vec();
@@ -125,13 +154,13 @@ fn rebuild(payload: &[u8], layout: &Layout, damage: &Damage, size_max: usize) ->
     rebuilt
 }
 
-/// The header that tells the damage, as an entry of a table.
-fn mark(sentence: &str) -> Vec<u8> {
-    let mut mark = vec![u8::try_from(DAMAGED.len()).unwrap_or_default()];
-    mark.extend(DAMAGED.as_bytes());
+/// A header of ours, as an entry of a table.
+fn mark(name: &str, says: &str) -> Vec<u8> {
+    let mut mark = vec![u8::try_from(name.len()).unwrap_or_default()];
+    mark.extend(name.as_bytes());
     mark.push(b'S');
-    mark.extend(length(sentence.len()));
-    mark.extend(sentence.as_bytes());
+    mark.extend(length(says.len()));
+    mark.extend(says.as_bytes());
     mark
 }
 

@@ -3,10 +3,11 @@
 //! Methods and content headers are looked at as a whole; bodies pass as they come. A frame that no broker sends is an
 //! error, and nothing after it passes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    content,
+    bodies::Bodies,
+    content::{self, Limits},
     damage::Damage,
     methods::{self, Method},
 };
@@ -59,8 +60,8 @@ enum Expected {
     Head(usize),
     /// A method or content header of so many bytes in all.
     Whole(usize),
-    /// So many bytes of a body, and the end of its frame.
-    Body(u64),
+    /// So many bytes of a body, and the end of its frame; whether they pass.
+    Body { left: u64, passes: bool },
 }
 
 /// Passes frames on, mended where the parser would refuse them.
@@ -71,13 +72,32 @@ pub struct FrameFilter {
     frame_max: u32,
     /// What is known of the message whose content header comes next, by channel.
     methods: HashMap<u16, Damage>,
+    /// Which bodies pass.
+    bodies: Arc<Bodies>,
+    /// How many bytes are still to come of a body that does not pass, by channel.
+    left_out: HashMap<u16, u64>,
 }
 
 impl FrameFilter {
     /// A filter for a connection that asks for frames of at most `frame_max` bytes; 0 leaves it to the broker.
     #[must_use]
     pub fn new(frame_max: u32) -> Self {
-        Self { expected: Expected::Head(FRAME_HEAD), frame: Vec::new(), frame_max, methods: HashMap::new() }
+        Self {
+            expected: Expected::Head(FRAME_HEAD),
+            frame: Vec::new(),
+            frame_max,
+            methods: HashMap::new(),
+            bodies: Bodies::all(),
+            left_out: HashMap::new(),
+        }
+    }
+
+    /// The same, but a body for which there is no room does not pass: its message comes without, and says so in the
+    /// header `x-roomcast-body-left-out`.
+    #[must_use]
+    pub fn with_room(mut self, bodies: Arc<Bodies>) -> Self {
+        self.bodies = bodies;
+        self
     }
 
     /// Takes the next bytes of the stream, and adds to `out` what can pass.
@@ -85,12 +105,15 @@ impl FrameFilter {
         while !input.is_empty() {
             let wanted = match self.expected {
                 Expected::Head(size) | Expected::Whole(size) => size - self.frame.len(),
-                Expected::Body(left) => usize::try_from(left + 1).unwrap_or(usize::MAX),
+                Expected::Body { left, .. } => usize::try_from(left + 1).unwrap_or(usize::MAX),
             };
             let (taken, rest) = input.split_at(wanted.min(input.len()));
             input = rest;
-            if let Expected::Body(left) = self.expected {
-                self.body(left, taken, out)?;
+            if let Expected::Body { left, passes } = self.expected {
+                self.body(left, taken)?;
+                if passes {
+                    out.extend_from_slice(taken);
+                }
                 continue;
             }
             self.frame.extend_from_slice(taken);
@@ -103,7 +126,7 @@ impl FrameFilter {
         Ok(())
     }
 
-    fn body(&mut self, left: u64, taken: &[u8], out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
+    fn body(&mut self, left: u64, taken: &[u8]) -> Result<(), BrokenFrame> {
         let count = u64::try_from(taken.len()).unwrap_or(u64::MAX);
         if count > left {
             if taken.last() != Some(&FRAME_END) {
@@ -111,9 +134,10 @@ impl FrameFilter {
             }
             self.expected = Expected::Head(FRAME_HEAD);
         } else {
-            self.expected = Expected::Body(left - count);
+            if let Expected::Body { left, .. } = &mut self.expected {
+                *left -= count;
+            }
         }
-        out.extend_from_slice(taken);
         Ok(())
     }
 
@@ -134,7 +158,8 @@ impl FrameFilter {
 
     /// The head of a frame has come.
     fn head(&mut self, out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
-        let Some([kind, _, _, size @ ..]) = self.frame.first_chunk::<FRAME_HEAD>() else { return Ok(()) };
+        let Some([kind, high, low, size @ ..]) = self.frame.first_chunk::<FRAME_HEAD>() else { return Ok(()) };
+        let channel = u16::from_be_bytes([*high, *low]);
         let size = u32::from_be_bytes(*size);
         match *kind {
             b'A' if self.frame.len() < PROTOCOL_HEADER => return self.protocol(),
@@ -151,8 +176,19 @@ impl FrameFilter {
                 self.expected = Expected::Whole(all);
             }
             3 | 8 => {
-                self.expected = Expected::Body(size.into());
-                out.append(&mut self.frame);
+                let left_out = self.left_out.get_mut(&channel).filter(|_| *kind == 3);
+                let passes = left_out.is_none();
+                if let Some(to_come) = left_out {
+                    *to_come = to_come.saturating_sub(size.into());
+                    if *to_come == 0 {
+                        self.left_out.remove(&channel);
+                    }
+                }
+                self.expected = Expected::Body { left: size.into(), passes };
+                if passes {
+                    out.append(&mut self.frame);
+                }
+                self.frame.clear();
             }
             other => return Err(BrokenFrame::Type(other)),
         }
@@ -179,12 +215,16 @@ impl FrameFilter {
             };
         } else {
             let damage = self.methods.remove(&channel).unwrap_or_default();
-            let size_max = match usize::try_from(self.frame_max) {
+            let header = match usize::try_from(self.frame_max) {
                 Ok(0) | Err(_) => usize::MAX,
-                Ok(frame_max) => frame_max - FRAME_OVERHEAD,
+                Ok(frame_max) => frame_max.saturating_sub(FRAME_OVERHEAD),
             };
-            let rebuilt = content::mend(payload, damage, size_max).ok_or(BrokenFrame::Content)?;
-            if let Some(payload) = rebuilt {
+            let limits = Limits { header, channel, bodies: &self.bodies };
+            let mended = content::mend(payload, damage, limits).ok_or(BrokenFrame::Content)?;
+            if mended.left_out > 0 {
+                self.left_out.insert(channel, mended.left_out);
+            }
+            if let Some(payload) = mended.rebuilt {
                 self.frame.splice(3.., length_and_payload(&payload));
             }
         }

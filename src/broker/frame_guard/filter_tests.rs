@@ -1,13 +1,15 @@
 //! What passes the guard, and as what.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use std::sync::Arc;
+
 use amq_protocol::{
     frame::{AMQPFrame, parse_frame},
     protocol::{AMQPClass, basic},
     types::{AMQPValue, ByteArray, FieldTable},
 };
 
-use super::{BrokenFrame, FrameFilter};
+use super::{Bodies, BrokenFrame, FrameFilter, LEFT_OUT};
 use crate::domain::DAMAGED;
 
 const FLAG_HEADERS: u16 = 1 << 13;
@@ -311,5 +313,43 @@ fn a_frame_that_no_broker_sends_ends_the_stream() {
         for size in [1, 5, stream.len()] {
             assert_eq!(passed_in(&mut FrameFilter::new(0), &stream, size), Err(why), "{stream:?}");
         }
+    }
+}
+
+#[test]
+fn a_body_without_room_does_not_pass_and_its_message_says_so() {
+    let header = |channel, size, flags: u16, fields: &[u8]| {
+        frame(2, channel, &[&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, size][..], &flags.to_be_bytes(), fields].concat())
+    };
+    let stream = [
+        deliver(1, b"", b"ops"),
+        header(1, 9, FLAG_MESSAGE_ID, &short(b"m")),
+        frame(3, 1, b"12345"),
+        deliver(2, b"", b"ops"),
+        header(2, 8, 0, b""),
+        frame(3, 2, b"12345678"),
+        frame(8, 1, b""),
+        frame(3, 1, b"6789"),
+        deliver(1, b"", b"ops"),
+        header(1, 3, 0, b""),
+        frame(3, 1, b"abc"),
+    ]
+    .concat();
+    for size in [1, 5, 20, stream.len()] {
+        let bodies = Bodies::up_to(8);
+        // It is in hand while the others come.
+        bodies.admit(3, 9).unwrap();
+        let mut filter = FrameFilter::new(0).with_room(Arc::clone(&bodies));
+        let frames = parsed(&passed_in(&mut filter, &stream, size).unwrap());
+        let AMQPFrame::Header(1, large) = &frames[1] else { panic!("{frames:?}") };
+        assert_eq!((large.body_size, large.properties.message_id().as_ref().unwrap().as_str()), (0, "m"));
+        let table = table_of(&frames[1..2]);
+        let AMQPValue::LongString(says) = &table.inner()[LEFT_OUT] else { panic!("{table:?}") };
+        assert_eq!(bodies.size_left_out(&says.to_string()), Some(9));
+        assert_eq!(damage(&frames[1..2]), None);
+        assert_eq!(frames[4], AMQPFrame::Body(2, b"12345678".to_vec()));
+        let bodies = frames.iter().filter(|frame| matches!(frame, AMQPFrame::Body(..)));
+        assert_eq!(bodies.count(), 2);
+        assert_eq!(frames.last(), Some(&AMQPFrame::Body(1, b"abc".to_vec())));
     }
 }

@@ -6,6 +6,7 @@
 //! these are taken from publishers by RabbitMQ. The guard mends them before lapin sees them, and tells so in the header
 //! `x-roomcast-damaged` of the message. What is done about such a message is decided elsewhere.
 
+mod bodies;
 mod content;
 mod damage;
 mod fields;
@@ -15,5 +16,9 @@ mod filter_tests;
 mod methods;
 mod transport;
 
+pub use bodies::Bodies;
 pub use filter::{BrokenFrame, FrameFilter};
 pub(super) use transport::connect;
+
+/// The header of a message whose body was left out. What it says is the guard's own: see [`Bodies`].
+pub(super) const LEFT_OUT: &str = "x-roomcast-body-left-out";

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -21,25 +22,35 @@ use lapin::{
 };
 use tokio::runtime::Handle;
 
-use super::filter::FrameFilter;
+use super::{bodies::Bodies, filter::FrameFilter};
 
 /// So many bytes are read at a time.
 const READ: usize = 64 * 1024;
 
-/// Opens a connection.
+/// Opens a connection through which such bodies come.
 pub(in crate::broker) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
     tls: OwnedTLSConfig,
+    bodies: Arc<Bodies>,
 ) -> Result<Connection, lapin::Error> {
     let tokio = Tokio::default().with_handle(Handle::current());
-    let asked = uri.query.frame_max.unwrap_or_default();
-    let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), GuardedReactor { tokio: tokio.clone(), asked }));
+    let bounds = Bounds { frame_max: uri.query.frame_max.unwrap_or_default(), bodies };
+    let runtime =
+        Runtime::new(RuntimeParts::new(tokio.clone(), GuardedReactor { tokio: tokio.clone(), bounds: bounds.clone() }));
     let open = async move |uri: AMQPUri, _| {
         let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::new(tokio.clone())).await?;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream, asked)))
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, &bounds)))
     };
     Connection::connector(uri, runtime, open, properties).await
+}
+
+/// What may come through a connection.
+#[derive(Clone, Debug)]
+struct Bounds {
+    /// The largest frame that is asked for, in bytes; 0 leaves it to the broker.
+    frame_max: u32,
+    bodies: Arc<Bodies>,
 }
 
 type Socket = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
@@ -55,9 +66,9 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn new(stream: Socket, frame_max: u32) -> Self {
-        let read = vec![0; READ].into_boxed_slice();
-        Self { stream, filter: FrameFilter::new(frame_max), read, passed: Vec::new(), handed: 0 }
+    fn new(stream: Socket, bounds: &Bounds) -> Self {
+        let filter = FrameFilter::new(bounds.frame_max).with_room(Arc::clone(&bounds.bodies));
+        Self { stream, filter, read: vec![0; READ].into_boxed_slice(), passed: Vec::new(), handed: 0 }
     }
 }
 
@@ -119,8 +130,7 @@ impl AsyncWrite for Guarded {
 #[derive(Clone, Debug)]
 struct GuardedReactor {
     tokio: Tokio,
-    /// The largest frame that is asked for, in bytes.
-    asked: u32,
+    bounds: Bounds,
 }
 
 impl Reactor for GuardedReactor {
@@ -146,7 +156,7 @@ impl Reactor for GuardedReactor {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        let (connecting, asked) = (self.tokio.tcp_connect_addr(address), self.asked);
-        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), asked)) }
+        let (connecting, bounds) = (self.tokio.tcp_connect_addr(address), self.bounds.clone());
+        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), &bounds)) }
     }
 }

@@ -1,0 +1,220 @@
+//! Which bodies come through a connection. Owns that what is in hand is bounded in bytes: a body for which there is no
+//! room is left out, and its message says so. When it is asked for again is decided elsewhere.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// The room for bodies on one channel, in bytes.
+struct Room {
+    free: u64,
+    /// A body of this size was left out: what else comes leaves room for it.
+    reserved: u64,
+    admitted: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By channel. One that is not here takes any body that is not too large.
+    rooms: HashMap<u16, Room>,
+    /// A body above the size that an event may have is in hand.
+    larger: bool,
+}
+
+/// How much room there is for bodies on a connection. Shared by its guard and by what takes its messages.
+pub struct Bodies {
+    size_max: u64,
+    state: Mutex<State>,
+    released: Notify,
+    /// By this a message says that its body was left out: a publisher cannot say it.
+    secret: String,
+}
+
+impl Bodies {
+    fn new(size_max: u64, larger: bool) -> Arc<Self> {
+        let state = Mutex::new(State { rooms: HashMap::new(), larger });
+        Arc::new(Self { size_max, state, released: Notify::new(), secret: Uuid::new_v4().to_string() })
+    }
+
+    /// All bodies come.
+    #[must_use]
+    pub fn all() -> Arc<Self> {
+        Self::new(u64::MAX, false)
+    }
+
+    /// Bodies do not come at all.
+    #[must_use]
+    pub fn none() -> Arc<Self> {
+        Self::new(0, true)
+    }
+
+    /// Bodies of at most `size_max` bytes come as far as there is room on their channel; larger ones one at a time.
+    #[must_use]
+    pub fn up_to(size_max: u64) -> Arc<Self> {
+        Self::new(size_max, false)
+    }
+
+    /// Gives a channel room for so many bytes, or for one body if that is more.
+    pub fn give_room(&self, channel: u16, bytes: u64) {
+        let room = Room { free: bytes.max(self.size_max), reserved: 0, admitted: Arc::default() };
+        self.state().rooms.insert(channel, room);
+    }
+
+    /// Whether a body comes through; it takes its room then. What is left out says so by the answer.
+    pub(super) fn admit(&self, channel: u16, size: u64) -> Result<(), String> {
+        let mut state = self.state();
+        let State { rooms, larger } = &mut *state;
+        let room = rooms.get_mut(&channel);
+        let fits = match (&room, size > self.size_max) {
+            (_, true) => !*larger,
+            (Some(room), false) => room.fits(size),
+            (None, false) => true,
+        };
+        if !fits {
+            return Err(format!("{} {size}", self.secret));
+        }
+        let is_larger = size > self.size_max;
+        *larger |= is_larger;
+        if let Some(room) = room {
+            room.free -= if is_larger { 0 } else { size };
+            if is_larger || size == room.reserved {
+                room.reserved = 0;
+                room.admitted.notify_waiters();
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes a body has that was left out, by what its message says.
+    #[must_use]
+    pub fn size_left_out(&self, says: &str) -> Option<u64> {
+        says.strip_prefix(&self.secret)?.trim_start().parse().ok()
+    }
+
+    /// A body that came is in memory no more.
+    pub fn release(&self, channel: u16, size: u64) {
+        let mut state = self.state();
+        if size > self.size_max {
+            state.larger = false;
+        } else if let Some(room) = state.rooms.get_mut(&channel) {
+            room.free += size;
+        }
+        drop(state);
+        self.released.notify_waiters();
+    }
+
+    /// Waits until there is room for a body, and keeps it free from others. Answers what is told when it comes.
+    pub async fn room(&self, channel: u16, size: u64) -> Arc<Notify> {
+        loop {
+            let mut released = std::pin::pin!(self.released.notified());
+            released.as_mut().enable();
+            if let Some(admitted) = self.room_now(channel, size) {
+                return admitted;
+            }
+            released.await;
+        }
+    }
+
+    /// Keeps no room free any longer: what it was for did not come.
+    pub fn reserve_nothing(&self, channel: u16) {
+        if let Some(room) = self.state().rooms.get_mut(&channel) {
+            room.reserved = 0;
+        }
+    }
+
+    fn room_now(&self, channel: u16, size: u64) -> Option<Arc<Notify>> {
+        let mut state = self.state();
+        let (larger, room) = (state.larger, state.rooms.get_mut(&channel)?);
+        if size > self.size_max {
+            return (!larger).then(|| Arc::clone(&room.admitted));
+        }
+        room.reserved = size;
+        room.fits(size).then(|| Arc::clone(&room.admitted))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Bodies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bodies").field("size_max", &self.size_max).finish_non_exhaustive()
+    }
+}
+
+impl Room {
+    const fn fits(&self, size: u64) -> bool {
+        let reserved = if size == self.reserved { 0 } else { self.reserved };
+        self.free >= size.saturating_add(reserved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_come_as_far_as_there_is_room_on_their_channel() {
+        let bodies = Bodies::up_to(4);
+        bodies.give_room(1, 8);
+        for (channel, size, comes) in [(1, 4, true), (1, 3, true), (1, 2, false), (1, 1, true), (2, 4, true)] {
+            assert_eq!(bodies.admit(channel, size).is_ok(), comes, "{channel}, {size}");
+        }
+        let said = bodies.admit(1, 2).unwrap_err();
+        assert_eq!(bodies.size_left_out(&said), Some(2));
+        assert_eq!(Bodies::up_to(4).size_left_out(&said), None, "another connection said it");
+        bodies.release(1, 3);
+        assert!(bodies.admit(1, 2).is_ok());
+    }
+
+    #[test]
+    fn larger_ones_come_one_at_a_time_on_all_channels_and_take_no_room_from_others() {
+        let bodies = Bodies::up_to(4);
+        bodies.give_room(1, 8);
+        bodies.give_room(2, 8);
+        assert!(bodies.admit(1, 100).is_ok());
+        assert!(bodies.admit(1, 100).is_err());
+        assert!(bodies.admit(2, 5).is_err());
+        assert!(bodies.admit(1, 4).is_ok() && bodies.admit(1, 4).is_ok());
+        bodies.release(1, 100);
+        assert!(bodies.admit(2, 5).is_ok());
+        let none = Bodies::none();
+        assert!(none.admit(1, 0).is_ok() && none.admit(1, 1).is_err());
+        assert!(Bodies::all().admit(1, u64::MAX).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_left_out_has_its_room_kept_free_from_smaller_ones() {
+        let bodies = Bodies::up_to(4);
+        bodies.give_room(1, 8);
+        for _ in 0..8 {
+            bodies.admit(1, 1).unwrap();
+        }
+        let waiting = tokio::spawn({
+            let bodies = Arc::clone(&bodies);
+            async move { bodies.room(1, 4).await }
+        });
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+            bodies.release(1, 1);
+            assert!(bodies.admit(1, 1).is_err(), "a smaller one took it");
+        }
+        waiting.await.unwrap();
+        bodies.admit(1, 4).unwrap();
+        bodies.release(1, 1);
+        bodies.admit(1, 1).unwrap();
+    }
+
+    #[test]
+    fn a_channel_has_room_for_the_largest_event_at_least() {
+        let bodies = Bodies::up_to(9);
+        bodies.give_room(1, 1);
+        assert!(bodies.admit(1, 9).is_ok());
+    }
+}

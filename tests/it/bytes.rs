@@ -1,0 +1,128 @@
+//! What the daemon holds in memory is bounded in bytes, whatever is published.
+
+use std::{fs, time::Duration};
+
+use futures_util::future::join_all;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker::Broker,
+    daemon::{Daemon, Home},
+    emulator::Emulator,
+    publisher::{Publisher, text_header},
+    until,
+};
+
+const SOON: Duration = Duration::from_secs(120);
+
+const MIB: usize = 1024 * 1024;
+
+const TOPICS: [&str; 10] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9"];
+
+const SHORT_WINDOWS: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+    [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+
+/// The largest amount of memory that the daemon has had so far, in MiB.
+fn peak(daemon: &Daemon<'_>) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid().as_raw_nonzero())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
+}
+
+/// Whether as much is published as in the measurement of `docs/OPERATING.md`.
+fn is_long() -> bool {
+    std::env::var_os("ROOMCAST_LONG").is_some()
+}
+
+fn count() -> u8 {
+    if is_long() { 30 } else { 10 }
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_time_in_memory() {
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
+    let home = Home::new(&broker, &emulator.url(), "");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish("ops", &json!({"message": "before"})).await;
+    until("an event arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
+    let before = peak(&daemon);
+    for number in 0..count() {
+        let properties = BasicProperties::default().with_message_id(format!("large-{number}").as_str().into());
+        publisher.publish_bytes("ops", &vec![number; 16 * MIB], properties).await;
+    }
+    until("all are dead letters", SOON, || async { publisher.depth("dead.event").await == u32::from(count()) }).await;
+    publisher.publish("ops", &json!({"message": "after"})).await;
+    until("an event arrives", SOON, || async { emulator.count("accepted").await == 2 }).await;
+    let after = peak(&daemon);
+    println!("{} bodies of 16 MiB: {before} MiB before, {after} MiB at most", count());
+    // One is there as it came, as it goes, and in frames.
+    assert!(after < before + 64, "{before} MiB before, {after} MiB at most");
+
+    let listed = home.ok(&["dead", "list", "--json"], "");
+    assert_eq!(listed.lines().count(), usize::from(count()));
+    for line in listed.lines() {
+        let letter: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((letter["reason"].as_str(), letter["code"].as_str()), (Some("undecodable"), Some("size")));
+        assert_eq!(letter["topic"], "ops");
+        assert!(letter["detail"].as_str().unwrap().contains("16777216 bytes"), "{letter}");
+    }
+    assert_eq!(daemon.metric("roomcast_events_undecodable_total").await, Some(count().into()));
+    // One that is redriven is as large as before, and a dead letter again.
+    let first: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+    home.ok(&["dead", "redrive", "--id", first["id"].as_str().unwrap()], "");
+    until("it is a dead letter again", SOON, || async { publisher.depth("dead.event").await == u32::from(count()) })
+        .await;
+    let mut numbers = Vec::new();
+    for _ in 0..count() {
+        let letter = publisher.get("dead.event").await.unwrap().delivery;
+        let id = text_header(&letter.properties, "x-roomcast-event");
+        assert_eq!(id, format!("large-{}", letter.data[0]));
+        assert!(letter.data == vec![letter.data[0]; 16 * MIB], "{id}");
+        numbers.push(letter.data[0]);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..count()).collect::<Vec<_>>());
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_arrive() {
+    let (of_each, prefetch_size, more) = if is_long() { (400, 32 * MIB, 250) } else { (40, 2 * MIB, 40) };
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let home = Home::new(&broker, &emulator.url(), SHORT_WINDOWS)
+        .with("dead_count_every", &format!("prefetch_size = {prefetch_size}\ndead_count_every"));
+    for (number, topic) in TOPICS.iter().enumerate() {
+        home.subscribe(topic, "wecom", &format!("wecom-{number:03}"), &[]);
+    }
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish("t0", &json!({"message": "before"})).await;
+    until("an event arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
+    let before = peak(&daemon);
+    assert!(daemon.terminate().success());
+
+    // What a publisher says of its body is not believed.
+    let mut headers = FieldTable::default();
+    headers.insert("x-roomcast-body-left-out".into(), AMQPValue::LongString("1".into()));
+    for number in 0..of_each {
+        let body = format!("{{\"message\": \"m\"{}}}", " ".repeat(MIB / 4 - 50 - number));
+        let properties = BasicProperties::default().with_headers(headers.clone());
+        join_all(TOPICS.iter().map(|topic| publisher.publish_bytes(topic, body.as_bytes(), properties.clone()))).await;
+    }
+    let daemon = home.start().await;
+    let all = u64::try_from(TOPICS.len() * of_each).unwrap() + 1;
+    until("all arrive", SOON, || async { emulator.count("accepted").await == all }).await;
+    until("all are settled", SOON, || async { publisher.depth("publish").await == 0 }).await;
+    let after = peak(&daemon);
+    println!("{all} events of 256 KiB: {before} MiB before, {after} MiB at most");
+    assert!(after < before + more, "{before} MiB before, {after} MiB at most");
+    assert_eq!(emulator.count("accepted").await, all);
+    assert_eq!(emulator.count("refused").await, 0);
+    assert!(daemon.terminate().success());
+}
