@@ -152,6 +152,7 @@ impl DeadLetter {
             part: self.part,
             first_attempt_at: None,
             due_at: None,
+            left: None,
             slot: None,
             received_at: None,
             expires_at: None,

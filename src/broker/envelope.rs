@@ -1,7 +1,7 @@
 //! The headers of messages that travel alone: deliveries and dead letters. Owns their names and their reading, which is
 //! total: any headers either are a delivery's or have a mistake that can be named.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use jiff::Timestamp;
 
@@ -22,17 +22,19 @@ pub(super) const FIRST_ATTEMPT_AT: &str = "x-roomcast-first-attempt-at";
 pub(super) const DEAD_AT: &str = "x-roomcast-dead-at";
 pub(super) const DUE_AT: &str = "x-roomcast-due-at";
 pub(super) const RECEIVED_AT: &str = "x-roomcast-received-at";
+pub(super) const LEFT_MS: &str = "x-roomcast-left-ms";
 pub(super) const EXPIRES_AT: &str = "x-roomcast-expires-at";
 pub(super) const GENERATION: &str = "x-roomcast-generation";
 pub(super) const PART: &str = "x-roomcast-part";
 pub(super) const SLOT: &str = "x-roomcast-slot";
 pub(super) const URGENT: &str = "x-roomcast-urgent";
 
-/// The headers of a delivery that is due at `until`.
-pub(super) fn of_delivery(delivery: &Delivery, until: Moment) -> Headers {
+/// The headers of a delivery that is due at `until`; so much of its wait is `left` when its tier lets it go.
+pub(super) fn of_delivery(delivery: &Delivery, until: Moment, left: Duration) -> Headers {
     let mut headers = identity(delivery);
     headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
     headers.push((DUE_AT.into(), time(until)));
+    headers.push((LEFT_MS.into(), millis(left)));
     headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
     headers.push((EXPIRES_AT.into(), time(delivery.event.expires_at)));
     headers.extend(delivery.slot.map(|slot| (SLOT.into(), time(slot))));
@@ -124,11 +126,20 @@ fn fields(headers: &Headers) -> Result<Travelling, String> {
         part: part(headers)?,
         first_attempt_at: moment(headers, FIRST_ATTEMPT_AT)?,
         due_at: moment(headers, DUE_AT)?,
+        left: match find(headers, LEFT_MS) {
+            Some(_) => Some(Duration::from_millis(count(headers, LEFT_MS)?.into())),
+            None => None,
+        },
         slot: moment(headers, SLOT)?,
         received_at: moment(headers, RECEIVED_AT)?,
         expires_at: moment(headers, EXPIRES_AT)?,
         urgent: matches!(find(headers, URGENT), Some(HeaderValue::Bool(true))),
     })
+}
+
+/// A length of time as a header; what is longer than 49 days is written as that.
+fn millis(length: Duration) -> HeaderValue {
+    HeaderValue::Int(u32::try_from(length.as_millis()).unwrap_or(u32::MAX).into())
 }
 
 /// What every message of a delivery says about it.
@@ -265,11 +276,11 @@ mod tests {
         let until = Moment::from_unix_millis(1_700_000_030_000);
         let mut published = delivery.event.published.clone();
         published.routing_key = "5s.dingtalk_internal".into();
-        let travelling = read(published, &of_delivery(&delivery, until)).unwrap();
+        let travelling = read(published, &of_delivery(&delivery, until, Duration::from_millis(1500))).unwrap();
         assert_eq!(travelling.published, delivery.event.published);
         assert_eq!((travelling.attempts, travelling.hops, travelling.generation), (2, 3, 1));
         assert_eq!((travelling.part, travelling.robot), (delivery.part, Some(delivery.robot)));
-        assert_eq!(travelling.due_at, Some(until));
+        assert_eq!((travelling.due_at, travelling.left), (Some(until), Some(Duration::from_millis(1500))));
         assert_eq!(travelling.slot, delivery.slot);
         assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
         assert_eq!(travelling.received_at, Some(delivery.event.received_at));
@@ -291,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_headers_is_named() {
-        let good = of_delivery(&delivery(), Moment::from_unix_millis(0));
+        let good = of_delivery(&delivery(), Moment::from_unix_millis(0), Duration::ZERO);
         for (name, value, says) in [
             (EVENT, HeaderValue::Int(7), "x-roomcast-event is missing or no text"),
             (SUBSCRIPTION, HeaderValue::text("zz"), "not a subscription id"),

@@ -1,6 +1,6 @@
 //! What the broker hands over, in our own terms.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{Delivery, Event, EventId, Moment, Part, Platform, Published, RobotId, SubscriptionId},
@@ -67,6 +67,8 @@ pub struct Travelling {
     pub first_attempt_at: Option<Moment>,
     /// Before when it must not be tried.
     pub due_at: Option<Moment>,
+    /// How much of its wait was left when its tier let it go; nothing if its message does not say so.
+    pub left: Option<Duration>,
     /// Its place in its robot's order, if it was given one.
     pub slot: Option<Moment>,
     /// When the event was first received; a redriven delivery begins anew.
@@ -77,7 +79,23 @@ pub struct Travelling {
     pub urgent: bool,
 }
 
+/// A tier and the queue behind it may hold a delivery up by about so much. A wait that is longer by
+/// more was made so by a step of the clock.
+const HELD_UP_MAX: Duration = Duration::from_secs(5);
+
 impl Travelling {
+    /// Before when it must not be tried: by the time that has passed, if the wall clock was set back
+    /// meanwhile. An event's own time is one of the wall clock, whatever becomes of that.
+    #[must_use]
+    pub fn due(&self, now: Moment) -> Option<Moment> {
+        let is_own_time = self.due_at == self.received_at;
+        let latest = self.left.filter(|_| !is_own_time).map(|left| now.after(left));
+        match (self.due_at, latest) {
+            (Some(due), Some(latest)) if due > latest.after(HELD_UP_MAX) => Some(latest),
+            (due, _) => due,
+        }
+    }
+
     /// The delivery, once `decode` has read the event. For which robot it is by now is known when
     /// the subscription is found.
     pub fn into_delivery<E>(self, decode: impl FnOnce(Published) -> Result<Event, E>) -> Result<Delivery, E> {
@@ -94,5 +112,47 @@ impl Travelling {
             generation: self.generation,
             part: self.part,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_was_set_back_delays_no_delivery_and_an_events_own_time_is_waited_for() {
+        let at = |second: u64| Moment::from_unix_millis(1_700_000_000_000 + second * 1000);
+        let seconds = Duration::from_secs;
+        for (what, due, left, received, now, expected) in [
+            ("nothing is left", at(65), Some(seconds(5)), at(0), at(61), at(65)),
+            ("it came back late", at(65), Some(seconds(5)), at(0), at(300), at(65)),
+            ("the clock was set back an hour", at(3665), Some(seconds(5)), at(0), at(60), at(65)),
+            ("it is the event's own time", at(3665), Some(seconds(5)), at(3665), at(60), at(3665)),
+            ("an earlier version stored it", at(3665), None, at(0), at(60), at(3665)),
+        ] {
+            let travelling = Travelling { due_at: Some(due), left, received_at: Some(received), ..travelling() };
+            assert_eq!(travelling.due(now), Some(expected), "{what}");
+        }
+    }
+
+    fn travelling() -> Travelling {
+        Travelling {
+            published: Published::default(),
+            event: EventId::new("e"),
+            subscription: SubscriptionId::from_bytes([1; 16]),
+            platform: Platform::WeCom,
+            robot: None,
+            attempts: 0,
+            hops: 1,
+            generation: 0,
+            part: Part { at: 0, of: None },
+            first_attempt_at: None,
+            due_at: None,
+            left: None,
+            slot: None,
+            received_at: None,
+            expires_at: None,
+            urgent: false,
+        }
     }
 }

@@ -238,12 +238,16 @@ impl Publisher {
 
     fn address<'a>(&self, step: &'a NextStep, now: Moment) -> (String, String, Headers, Cow<'a, Published>) {
         match step {
-            NextStep::Later { delivery, until } => (
-                self.topology.delay(),
-                self.topology.delay_key(until.since(now), delivery.slot, delivery.platform),
-                envelope::of_delivery(delivery, *until),
-                Cow::Borrowed(&delivery.event.published),
-            ),
+            NextStep::Later { delivery, until } => {
+                let wait = until.since(now);
+                let tier = self.topology.tier_for(wait, delivery.slot);
+                (
+                    self.topology.delay(),
+                    Topology::delay_key(tier, delivery.platform),
+                    envelope::of_delivery(delivery, *until, wait.saturating_sub(tier)),
+                    Cow::Borrowed(&delivery.event.published),
+                )
+            }
             NextStep::DeadDelivery { delivery, reason, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_key(delivery.platform, *reason),

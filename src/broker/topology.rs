@@ -132,13 +132,18 @@ impl Topology {
         self.name("unrouted")
     }
 
-    /// The routing key of a delivery that waits `wait`: the longest tier that does not overshoot, or the shortest
-    /// there is. One with a slot is to be back half a second before: who comes when its slot does finds that others have left.
+    /// The tier of a delivery that waits `wait`: the longest that does not overshoot, or the shortest there is. One with a slot
+    /// is to be back half a second before it: when the slot comes, the deliveries before it have left.
     #[must_use]
-    pub fn delay_key(&self, wait: Duration, slot: Option<Moment>, platform: Platform) -> String {
+    pub fn tier_for(&self, wait: Duration, slot: Option<Moment>) -> Duration {
         let wait = slot.map_or(wait, |_| wait.saturating_sub(BACK_BEFORE_SLOT));
         let fits = self.settings.tiers.iter().rev().find(|tier| **tier <= wait);
-        let tier = fits.or_else(|| self.settings.tiers.first()).copied().unwrap_or_default();
+        fits.or_else(|| self.settings.tiers.first()).copied().unwrap_or_default()
+    }
+
+    /// The routing key of a delivery that is put into a tier.
+    #[must_use]
+    pub fn delay_key(tier: Duration, platform: Platform) -> String {
         format!("{}.{platform}", tier_name(tier))
     }
 
@@ -199,7 +204,8 @@ mod tests {
             [(0, "1s"), (999, "1s"), (1000, "1s"), (4999, "1s"), (5000, "5s"), (61_000, "1m"), (90_000_000, "2h")]
         {
             let wait = Duration::from_millis(millis);
-            assert_eq!(topology().delay_key(wait, None, Platform::Lark), format!("{key}.lark"));
+            let tier = topology().tier_for(wait, None);
+            assert_eq!(Topology::delay_key(tier, Platform::Lark), format!("{key}.lark"));
         }
     }
 
@@ -207,7 +213,7 @@ mod tests {
     fn a_delivery_with_a_slot_is_back_before_it_comes() {
         for (millis, key) in [(0, "1s"), (5000, "1s"), (5499, "1s"), (5500, "5s"), (60_499, "5s"), (60_500, "1m")] {
             let (wait, slot) = (Duration::from_millis(millis), Some(Moment::default()));
-            assert_eq!(topology().delay_key(wait, slot, Platform::Lark), format!("{key}.lark"));
+            assert_eq!(Topology::delay_key(topology().tier_for(wait, slot), Platform::Lark), format!("{key}.lark"));
         }
     }
 }

@@ -14,7 +14,7 @@ impl Pipeline {
     /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
     pub(super) async fn travelling(
         self: &Arc<Self>,
-        travelling: Box<Travelling>,
+        mut travelling: Box<Travelling>,
         redelivered: bool,
         ack_tag: AckTag,
     ) -> Result<(), Stuck> {
@@ -38,6 +38,7 @@ impl Pipeline {
             urgent: travelling.urgent,
             platform: Some(travelling.platform),
         };
+        travelling.due_at = travelling.due(parts.clock.now());
         let (subscription, urgent, mut unread) = (travelling.subscription, travelling.urgent, None);
         let is_addressed = travelling.robot.is_some();
         let delivery = travelling.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {

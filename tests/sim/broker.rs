@@ -1,7 +1,10 @@
 //! The broker's double: queues, delay tiers, dead letters, and what is unacked. It outlives every process. What is due by now happens
 //! when somebody looks; nothing in it runs by itself.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
 use roomcast::{
     broker::{Argument, Carried, Message, Topology, Travelling},
@@ -284,7 +287,9 @@ impl Broker {
         match step {
             NextStep::Later { delivery, until } => {
                 let wait = until.since(moment(now));
-                let key = self.topology.delay_key(wait, delivery.slot, delivery.platform);
+                let length = self.topology.tier_for(wait, delivery.slot);
+                let key = Topology::delay_key(length, delivery.platform);
+                let left = wait.saturating_sub(length);
                 let tier = self.tier(key);
                 let due = now + self.tiers[tier].ttl;
                 let (event, subscription) = name_of(delivery);
@@ -292,7 +297,7 @@ impl Broker {
                     format!("for {subscription} waits for {until:?} in a tier until {due}: {delivery:?}")
                 });
                 *self.returns.entry(name_of(delivery)).or_default() += 1;
-                let stored = Stored { cargo: Cargo::Delivery(travelling(delivery, *until)), returned: 0 };
+                let stored = Stored { cargo: Cargo::Delivery(travelling(delivery, *until, left)), returned: 0 };
                 self.tiers[tier].waiting.push_back((due, delivery.platform, stored));
             }
             NextStep::DeadDelivery { delivery, reason, .. } => {
@@ -356,7 +361,7 @@ pub fn name_of_receipt(receipt: &DeliveryReceipt) -> (u32, Option<SubscriptionId
 }
 
 /// What of a delivery travels in a message: what the headers of the real one say, and the event's own message.
-fn travelling(delivery: &Delivery, until: Moment) -> Travelling {
+fn travelling(delivery: &Delivery, until: Moment, left: Duration) -> Travelling {
     let mut published = delivery.event.published.clone();
     published.routing_key = delivery.event.topic.as_str().to_owned();
     published.message_id = Some(delivery.event.id.as_str().to_owned());
@@ -373,6 +378,7 @@ fn travelling(delivery: &Delivery, until: Moment) -> Travelling {
         part: delivery.part,
         first_attempt_at: delivery.first_attempt_at,
         due_at: Some(until),
+        left: Some(left),
         received_at: Some(delivery.event.received_at),
         expires_at: Some(delivery.event.expires_at),
         urgent: delivery.event.urgent,
