@@ -113,7 +113,7 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
         assert_eq!(home.ok(&["template", "remove", "down"], ""), "removed down");
         drop(daemon);
         std::fs::rename(home.path("data"), home.path("old")).unwrap();
-        assert!(home.ok(&["store", "restore", &backup], "").contains("3 texts of templates"));
+        assert!(home.ok(&["store", "restore", &backup, "--yes"], "").contains("3 texts of templates"));
         assert_eq!(texts(&home, &["template", "list", "--json"]).len(), 3);
         assert!(!home.log().contains("fell"), "what templates say is not logged");
     }
