@@ -41,6 +41,7 @@ mod receipts_faults;
 mod reload;
 mod replaced;
 mod sessions;
+mod soak;
 mod startup;
 mod store;
 mod store_crash;

@@ -113,10 +113,15 @@ impl Publisher {
 
     /// How many messages lie ready in a queue, and how many consumers it has.
     pub async fn ready_and_consumers(&self, queue: &str) -> (u32, u32) {
+        self.try_ready_and_consumers(queue).await.unwrap()
+    }
+
+    /// The same of a queue that may not be there; the channel ends with the error.
+    pub async fn try_ready_and_consumers(&self, queue: &str) -> Result<(u32, u32), lapin::Error> {
         let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let name = format!("{}.{queue}", self.prefix);
-        let found = self.channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await.unwrap();
-        (found.message_count(), found.consumer_count())
+        let found = self.channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await?;
+        Ok((found.message_count(), found.consumer_count()))
     }
 
     /// Takes a message out of a queue.

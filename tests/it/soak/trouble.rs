@@ -1,0 +1,209 @@
+//! The troubles of the soak, each a loop that goes on until the scene ends.
+//!
+//! Owns what goes wrong and when. Not here: what may come of it, which the soak judges.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Child, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use lapin::options::QueueDeleteOptions;
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex, task::JoinHandle};
+
+use super::{BUSY, Scene};
+use crate::support::{
+    daemon::get,
+    raw::{HEADERS, RawPublisher, long, nested},
+    until,
+};
+
+const SOON: Duration = Duration::from_secs(120);
+/// Debian's libfaketime; without it the clock is left alone.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/// The daemon that runs now; a kill puts another one in its place.
+pub(super) struct Running(Mutex<Option<Process>>);
+
+/// Killed when it is dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    pub(super) async fn start(scene: &Scene) -> Self {
+        Self(Mutex::new(Some(start(scene).await)))
+    }
+}
+
+async fn start(scene: &Scene) -> Process {
+    let clock = scene.home.path("clock");
+    if !clock.exists() {
+        fs::write(&clock, "+0").unwrap();
+    }
+    let mut command = scene.home.command(&["run"]);
+    if Path::new(FAKETIME).exists() {
+        command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_TIMESTAMP_FILE", &clock);
+        command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
+    }
+    let log = File::options().create(true).append(true).open(scene.home.path("log")).unwrap();
+    let process = Process(command.stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
+    let socket = scene.home.path("admin.sock");
+    until("the daemon is ready", SOON, || async { get(&socket, "/readyz").await.starts_with("ready") }).await;
+    process
+}
+
+/// Every trouble, under way.
+pub(super) struct Troubles {
+    running: Arc<Running>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+pub(super) fn begin(scene: &Arc<Scene>, running: Running) -> Troubles {
+    let running = Arc::new(running);
+    let tasks = vec![
+        tokio::spawn(hang(Arc::clone(scene))),
+        tokio::spawn(operate(Arc::clone(scene))),
+        tokio::spawn(step_the_clock(Arc::clone(scene))),
+        tokio::spawn(flood(Arc::clone(scene))),
+        tokio::spawn(send_what_no_client_would(Arc::clone(scene))),
+        tokio::spawn(interrupt(Arc::clone(scene), Arc::clone(&running))),
+    ];
+    Troubles { running, tasks }
+}
+
+impl Troubles {
+    /// Waits until all have come to their end; gives the daemon that runs.
+    pub(super) async fn end(self) -> Arc<Running> {
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        self.running
+    }
+}
+
+/// One platform does not answer, for most of the time.
+async fn hang(scene: Arc<Scene>) {
+    while scene.goes_on() {
+        scene.emulator.fault(json!({"kind": "hang", "platform": "dingtalk"})).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        scene.emulator.no_faults().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+/// Subscriptions are changed while deliveries wait, and keys are rotated.
+async fn operate(scene: Arc<Scene>) {
+    for round in 0.. {
+        if !scene.goes_on() {
+            return;
+        }
+        let scene = Arc::clone(&scene);
+        tokio::task::spawn_blocking(move || {
+            let name = format!("{BUSY}-{round}");
+            ask(&scene, &["subscription", "update", &scene.busy, "--name", &name]);
+            let one = &scene.watched[round % scene.watched.len()];
+            ask(&scene, &["subscription", "update", one, "--name", &name]);
+            if round % 10 == 5 {
+                ask(&scene, &["key", "rotate", "--data"]);
+            }
+            if round % 20 == 10 {
+                ask(&scene, &["key", "rotate"]);
+            }
+        })
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Runs a command that succeeds, or says that the daemon is not there: it was killed just now.
+fn ask(scene: &Scene, arguments: &[&str]) {
+    let output = scene.home.cli(arguments, "");
+    let says = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 69)), "{arguments:?}: {says}");
+}
+
+/// The wall clock of the daemon goes ahead and back.
+async fn step_the_clock(scene: Arc<Scene>) {
+    for step in ["+3600", "+0", "-600", "+30", "+0"].iter().cycle() {
+        if !scene.goes_on() {
+            return;
+        }
+        fs::write(scene.home.path("clock"), step).unwrap();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+    }
+}
+
+/// Connections to the admin port that never finish their first request.
+async fn flood(scene: Arc<Scene>) {
+    let address = scene.admin.trim_start_matches("http://").to_owned();
+    while scene.goes_on() {
+        let mut open = Vec::new();
+        for _ in 0..1100 {
+            if let Ok(mut stream) = TcpStream::connect(&address).await {
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Never").await;
+                open.push(stream);
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+/// Headers on which the parser of a client library fails.
+async fn send_what_no_client_would(scene: Arc<Scene>) {
+    while scene.goes_on() {
+        let shared = Arc::clone(&scene);
+        tokio::task::spawn_blocking(move || {
+            let mut publisher = RawPublisher::connect(&shared.broker.url());
+            let exchange = format!("{}.publish", shared.home.prefix);
+            publisher.publish(&exchange, b"w0", (HEADERS, &long(&nested(b'A', 2000))), b"{\"message\": \"deep\"}");
+            publisher.publish(&exchange, b"w0\xff", (0, &[]), b"{\"message\": \"not a topic\"}");
+        })
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// The daemon is killed, and the queue of events is deleted: both while nothing is published, so
+/// that the latency of what is published is that of a daemon that runs.
+async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
+    for round in 0.. {
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        if !scene.goes_on() {
+            return;
+        }
+        let _nothing_is_published = scene.quiet.write().await;
+        if round % 2 == 0 {
+            let mut daemon = running.0.lock().await;
+            drop(daemon.take());
+            *daemon = Some(start(&scene).await);
+        } else {
+            delete_the_queue_of_events(&scene).await;
+        }
+    }
+}
+
+async fn delete_the_queue_of_events(scene: &Scene) {
+    let queue = format!("{}.publish", scene.home.prefix);
+    until("every event is acked", SOON, || async { scene.broker.messages(&queue) == 0 }).await;
+    let publisher = scene.publisher().await;
+    let options = QueueDeleteOptions::default();
+    publisher.channel().queue_delete(queue.as_str().into(), options).await.unwrap();
+    until("the daemon has declared and consumes it again", SOON, || async {
+        match scene.publisher().await.try_ready_and_consumers("publish").await {
+            Ok((_, consumers)) => consumers == 1,
+            Err(_) => false,
+        }
+    })
+    .await;
+}
