@@ -60,7 +60,7 @@ async fn everything_is_settled(publisher: &Publisher) -> bool {
 async fn every_delivery_has_its_receipt_though_the_broker_is_killed_twice_and_the_daemon_once() {
     const COUNT: usize = 800;
     // What was in the air, and what was settled in the last group commits.
-    const IN_HAND: usize = 2 * 256;
+    const IN_HAND: usize = ROBOTS.len() * 256;
     const CONFIRMS: usize = 512;
     let (mut broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(&broker, &emulator.url(), UNLIMITED);
