@@ -20,10 +20,10 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 say "tests"
 # Not the bench: it measures, and only a release build is worth measuring. The lints have compiled it.
-# One of them has to keep within a twentieth of a time: it runs alone, so that nothing else takes its machine away.
-alone=bursts_for_two_hundred_robots
-cargo test --locked --lib --bins --tests -- --skip $alone
-cargo test --locked --test it -- $alone
+# Two of them judge times: they run alone, so that nothing else takes their machine away.
+bursts=bursts_for_two_hundred_robots soak=soak::
+cargo test --locked --lib --bins --tests -- --skip $bursts --skip $soak
+cargo test --locked --test it -- $bursts $soak --test-threads 1
 say "clients that others wrote"
 # What they send today, where they can be installed; what they sent when they were recorded is compared above.
 if tests/clients/record.sh target/tmp/clients; then

@@ -3,6 +3,7 @@
 //! Owns what goes wrong and when. Not here: what may come of it, which the soak judges.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     path::Path,
     process::{Child, Stdio},
@@ -183,12 +184,28 @@ async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
             return;
         }
         let _nothing_is_published = scene.quiet.write().await;
+        what_is_healthy_has_arrived(&scene).await;
         if round % 2 == 0 {
             let mut daemon = running.0.lock().await;
             drop(daemon.take());
             *daemon = Some(start(&scene).await);
         } else {
             delete_the_queue_of_events(&scene).await;
+        }
+    }
+}
+
+/// Waits for the last event of each watched topic: what is in hand of them is not part of an interruption.
+async fn what_is_healthy_has_arrived(scene: &Scene) {
+    let mut last = BTreeMap::new();
+    for event in scene.published.lock().unwrap().iter().filter(|event| event.topic.starts_with('w')) {
+        last.insert(event.topic.clone(), event.text.clone());
+    }
+    for (topic, text) in last {
+        let number: usize = topic.trim_start_matches('w').parse().unwrap();
+        for platform in ["lark", "wecom"] {
+            let token = format!("watched-{platform}-{number:03}");
+            until("what is healthy arrives", SOON, || async { scene.emulator.shows(&token, &text).await }).await;
         }
     }
 }

@@ -55,6 +55,12 @@ impl Emulator {
         shown
     }
 
+    /// Whether a chat shows a text.
+    pub async fn shows(&self, token: &str, text: &str) -> bool {
+        let received = self.call(Method::GET, &format!("/received?token={token}&outcome=accepted"), &Value::Null).await;
+        received.as_array().unwrap().iter().any(|one| one["text"] == text)
+    }
+
     /// Every request, in order of arrival.
     pub async fn received(&self) -> Vec<Value> {
         self.call(Method::GET, "/received", &Value::Null).await.as_array().unwrap().clone()
