@@ -127,6 +127,8 @@ impl Publisher {
                 break;
             }
         }
+        // What was not begun comes back with its message; its waiters are told before any goodbye.
+        drop((waiting, orders));
         if let Purpose::Receipts(line) = &self.purpose {
             // Whoever waits for this has a limit of his own; a connection that is gone answers no goodbye.
             let _ = line.connection.close(200, "goodbye".into()).await;
