@@ -83,7 +83,8 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
         for tier in ["1s", "5s", "15s", "1m", "2m"] {
             tiers += in_queue(&daemon, &format!("delay.{tier}")).await.unwrap_or_default();
         }
-        tiers == 5.0
+        // Two of them come back after fifteen seconds and wait in memory (pace.early_max), perhaps before they are seen.
+        (3.0..=5.0).contains(&tiers)
     })
     .await;
     assert_eq!(in_queue(&daemon, "dead.event").await, Some(1.0));
