@@ -2,7 +2,7 @@
 //!
 //! A delivery may have two messages: the broker stored its next step without our knowing, and hands the step before over again. Whichever of the two is
 //! handled first counts, and the other is recognised: a step that is known to be stored settles the one before, and one that comes to its end in another way
-//! settles the step that may be there.
+//! settles the step that may be there. What one has done before its session ended, the other does not do again.
 
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl Pipeline {
             Err(taken) => return Way::Taken(taken),
         };
         let next = line.step(delivery.hops.saturating_add(1));
-        if self.parts.ledger.knows(next) {
+        if self.parts.ledger.knows(next.key()) {
             return Way::Passed;
         }
         tally.hold(delivery.subscription, Held { in_hand, next: Some(next) });

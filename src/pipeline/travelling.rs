@@ -58,18 +58,19 @@ impl Pipeline {
             }
         };
         let identity = Identity::of_delivery(&delivery, &line, redelivered, &parts.ledger);
-        // What the broker hands over for the first time has stored no next step yet.
-        let next = redelivered.then(|| line.step(delivery.hops.saturating_add(1)));
+        // Also one that is handed over for the first time: a tier that was interrupted may have sent it twice.
+        let next = line.step(delivery.hops.saturating_add(1));
         if parts.ledger.is_closed(identity.key) {
             self.skip(&identity.event, Some(subscription), "the ledger knows it as settled");
             return self.close(identity, ack_tag);
         }
-        if next.is_some_and(|next| parts.ledger.knows(next)) {
+        if parts.ledger.knows(next.key()) {
             self.skip(&identity.event, Some(subscription), "its next step is stored");
             return self.close(identity, ack_tag);
         }
+        let may_be_stored = redelivered || !identity.done.is_empty();
         let tally = Arc::new(Tally::new(identity, ack_tag));
-        tally.hold(subscription, Held { in_hand, next });
+        tally.hold(subscription, Held { in_hand, next: may_be_stored.then_some(next) });
         tally.opened();
         tally.complete();
         let begun = self.resume(&mut delivery, tally.earlier());

@@ -86,14 +86,17 @@ impl Identity {
     /// Of a delivery that travels alone, on this line.
     #[must_use]
     pub fn of_delivery(delivery: &Delivery, line: &Line, redelivered: bool, ledger: &Ledger) -> Self {
-        let key = known(ledger, redelivered, line.step(delivery.hops), || {
+        let step = line.step(delivery.hops);
+        let key = known(ledger, redelivered, step.key(), || {
             let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
             let event = &delivery.event;
             let (topic, id) = (event.topic.as_str().as_bytes(), event.id.as_str().as_bytes());
             digest(b"delivery", &[topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts])
         });
         let (event, generation) = (delivery.event.id.clone(), delivery.generation);
-        Self { key, event, generation, made: None, done: ledger.done(key).into(), in_hand: None }
+        let mut done = ledger.done(key);
+        done.extend(ledger.done(step.progress_key()));
+        Self { key, event, generation, made: None, done: done.into(), in_hand: None }
     }
 
     /// The same, which keeps its name in hand.
@@ -122,10 +125,36 @@ impl Line {
         LedgerKey(self.0)
     }
 
-    /// The key of the message that is its delivery after so many hops.
+    /// The delivery after so many hops.
     #[must_use]
-    pub fn step(&self, hops: u32) -> LedgerKey {
-        LedgerKey(digest(b"step", &[&self.0, &hops.to_be_bytes()]))
+    pub const fn step(&self, hops: u32) -> Step {
+        Step { line: self.0, hops }
+    }
+}
+
+/// A delivery after a number of hops: one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    line: [u8; 16],
+    hops: u32,
+}
+
+impl Step {
+    /// The key of its message.
+    #[must_use]
+    pub fn key(&self) -> LedgerKey {
+        self.digest(b"step")
+    }
+
+    /// The key of what the step before it has done while this one was possibly stored already. Its own key would say
+    /// that this one is there.
+    #[must_use]
+    pub fn progress_key(&self) -> LedgerKey {
+        self.digest(b"progress")
+    }
+
+    fn digest(&self, kind: &[u8]) -> LedgerKey {
+        LedgerKey(digest(kind, &[&self.line, &self.hops.to_be_bytes()]))
     }
 }
 

@@ -32,6 +32,20 @@ pub enum Mark {
     Fault(u32),
 }
 
+impl Mark {
+    /// Of whose delivery it is; nothing if it is of the message.
+    #[must_use]
+    pub const fn subscription(self) -> Option<SubscriptionId> {
+        match self {
+            Self::Settled(subscription)
+            | Self::Delivered(subscription)
+            | Self::Part { subscription, .. }
+            | Self::Attempt { subscription, .. } => Some(subscription),
+            Self::Fault(_) => None,
+        }
+    }
+}
+
 impl From<Mark> for LedgerMark {
     fn from(mark: Mark) -> Self {
         match mark {

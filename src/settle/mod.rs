@@ -18,7 +18,7 @@ pub use decide::{
     counts_as_attempt, decide, defer, expire, out_of_attempts, out_of_budget, poison, supersede, unreadable,
 };
 pub use hand::{Hand, InHand, Taken};
-pub use identity::{Identity, Line};
+pub use identity::{Identity, Line, Step};
 pub use mark::{Done, Mark};
 pub use outbox::{AckTag, NextStep, NotStored, Outbox, SessionEnded};
 pub use said::said_by;

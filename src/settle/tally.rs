@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{AckTag, Done, Identity, InHand, Mark, identity::Made};
+use super::{AckTag, Done, Identity, InHand, Mark, Step, identity::Made};
 use crate::{
     domain::{EventId, SubscriptionId},
     store::{Entry, LedgerKey, LedgerMark},
@@ -31,8 +31,9 @@ pub struct Tally {
 pub struct Held {
     /// That the delivery is in hand.
     pub in_hand: InHand,
-    /// The key of its next step, if one may have been stored in a session that ended: once the delivery is at its end, nothing is to come of that.
-    pub next: Option<LedgerKey>,
+    /// Its next step, if it may have been stored without our knowing in a session that ended. That step then goes on
+    /// where this one is, whichever is handled first, and once the delivery is at its end nothing is to come of it.
+    pub next: Option<Step>,
 }
 
 #[derive(Default)]
@@ -52,8 +53,8 @@ struct Count {
     faults: u32,
     /// Whether the message is given up with what is not settled of it. If it is put back, it comes under the same name.
     given_up: bool,
-    /// Steps of which nothing is to come any more, of which the ledger does not know that.
-    superseded: Vec<LedgerKey>,
+    /// What the ledger does not know yet of steps that may be stored.
+    of_next: Vec<Entry>,
 }
 
 /// How far a message has come, and what follows of that.
@@ -111,7 +112,7 @@ impl Tally {
         count.settled += 1;
         if let Some(Held { in_hand, next }) = count.held.remove(&subscription) {
             count.letting_go.push(in_hand);
-            count.superseded.extend(next.filter(|_| end));
+            count.of_next.extend(next.filter(|_| end).map(|next| Entry::Closed { key: next.key() }));
         }
         count.done.push(Mark::Settled(subscription).into());
     }
@@ -137,7 +138,13 @@ impl Tally {
 
     /// Something is done, and the delivery is not settled.
     pub fn mark(&self, mark: Mark) {
-        self.count().done.push(mark.into());
+        let mut count = self.count();
+        let next = mark.subscription().and_then(|subscription| count.held.get(&subscription)?.next);
+        if let Some(next) = next {
+            let (key, done) = (next.progress_key(), vec![mark.into()]);
+            count.of_next.push(Entry::Partial { key, fingerprint: [0; 16], event: [0; 16], done });
+        }
+        count.done.push(mark.into());
     }
 
     /// Whether everything is settled.
@@ -159,7 +166,7 @@ impl Tally {
         let closed = self.is_closed();
         let mut count = self.count();
         let letting_go = std::mem::take(&mut count.letting_go);
-        let besides = std::mem::take(&mut count.superseded).into_iter().map(|key| Entry::Closed { key }).collect();
+        let besides = std::mem::take(&mut count.of_next);
         if closed && !(count.given_up && self.made.is_none()) {
             // A message without a name is not recognised by its closing; only what was left unfinished of it has to be closed.
             let known = self.made.is_none() || count.recorded > 0 || !self.earlier.is_empty();

@@ -58,6 +58,29 @@ fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_even
 }
 
 #[test]
+fn a_step_that_is_stored_without_our_knowing_repeats_nothing_of_a_delivery_whose_receipt_is_missing() {
+    each_seed("a_step_and_a_missing_receipt", 3, |seed| {
+        let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
+        planned.extend((0..10).flat_map(|robot| (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))));
+        // Many sessions end while receipts wait for their confirms, and soon after one another.
+        let faults =
+            Faults { errors: 0.2, lost_confirms: 0.05, late_confirms: 0.3, until: 10 * MINUTE, ..Faults::default() };
+        let setup = Setup { config: "[outcome]\nreceipts = \"all\"", ..Setup::default() };
+        let mut world = World::new(seed, robots(20), faults, setup);
+        world.publish(numbered(planned));
+        world.live(End::Drained(6 * HOUR));
+        let oracle = Oracle::of(&world);
+        let seen = oracle.judge();
+        oracle.expect("each is heard once", seen.duplicates == 0, || format!("{seen:?}"));
+        oracle.every_end_is_told();
+        oracle.verdict();
+        drop(oracle);
+        let unknown = world.broker.lock().unwrap().stored_unknown.len();
+        assert!(unknown > 3 && seen.returns > 0, "the run proves nothing: {unknown}, {seen:?}");
+    });
+}
+
+#[test]
 fn a_message_that_panics_becomes_a_dead_letter_and_everything_else_goes_on() {
     each_seed("a_message_that_panics", 1, |seed| {
         let mut directory = robots_of(Platform::WeCom, 6);
