@@ -38,18 +38,6 @@ async fn repeated(emulator: &Emulator, count: usize) -> usize {
     ROBOTS.map(|(_, token)| shown[token].len() - count).iter().sum()
 }
 
-async fn everything_is_settled(publisher: &Publisher) -> bool {
-    let mut left = publisher.depth("publish").await;
-    for (platform, _) in ROBOTS {
-        left += publisher.depth(&format!("delivery.{platform}")).await;
-        assert_eq!(publisher.depth(&format!("dead.{platform}")).await, 0, "nothing is given up");
-    }
-    for tier in ["1s", "5s", "15s", "1m", "5m", "30m", "2h"] {
-        left += publisher.depth(&format!("delay.{tier}")).await;
-    }
-    left == 0
-}
-
 #[tokio::test]
 async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_little() {
     const COUNT: usize = 3000;
@@ -77,10 +65,10 @@ async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_li
     let bound = usize::try_from(KILLS).unwrap() * ROBOTS.len() * 256;
     assert!(repeated <= bound, "{repeated} repeats");
     println!("{repeated} repeats after {KILLS} kills with up to 256 posts in the air for each platform");
-    until("everything is settled", LONG, || async { everything_is_settled(&publisher).await }).await;
+    until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
     // What the daemon had not acked is back in its queue now.
-    assert!(everything_is_settled(&publisher).await);
+    assert!(broker.is_settled(&home.prefix));
 }
 
 #[tokio::test]
@@ -108,17 +96,16 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
         daemon.ready().await;
     }
     publishing.await.unwrap();
-    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let repeated = repeated(&emulator, COUNT).await;
     println!("{repeated} repeats after two broker crashes");
     let log = home.log();
     let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
     assert_eq!(lines("WARN no session with the broker"), 2, "each outage is said once:\n{log}");
     assert_eq!(lines("connected to the broker again"), 2);
-    until("everything is settled", LONG, || async { everything_is_settled(&publisher).await }).await;
+    until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
     // What the daemon had not acked is back in its queue now.
-    assert!(everything_is_settled(&publisher).await);
+    assert!(broker.is_settled(&home.prefix));
 }
 
 #[tokio::test]
@@ -141,8 +128,8 @@ async fn a_terminated_daemon_finishes_what_is_in_hand() {
     let daemon = home.start().await;
     assert_eq!(repeated(&emulator, 300).await, 0, "an orderly end repeats nothing");
     assert_eq!(emulator.count("duplicate").await, 0);
-    until("everything is settled", LONG, || async { everything_is_settled(&publisher).await }).await;
+    until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
     // What the daemon had not acked is back in its queue now.
-    assert!(everything_is_settled(&publisher).await);
+    assert!(broker.is_settled(&home.prefix));
 }

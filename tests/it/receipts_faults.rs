@@ -44,18 +44,6 @@ fn repeats<K>(counted: &BTreeMap<K, usize>) -> usize {
     counted.values().map(|count| count - 1).sum()
 }
 
-async fn everything_is_settled(publisher: &Publisher) -> bool {
-    let mut left = publisher.depth("publish").await;
-    for (platform, _) in ROBOTS {
-        left += publisher.depth(&format!("delivery.{platform}")).await;
-        assert_eq!(publisher.depth(&format!("dead.{platform}")).await, 0, "nothing is given up");
-    }
-    for tier in ["1s", "5s"] {
-        left += publisher.depth(&format!("delay.{tier}")).await;
-    }
-    left == 0
-}
-
 #[tokio::test]
 async fn every_delivery_has_its_receipt_though_the_broker_is_killed_twice_and_the_daemon_once() {
     const COUNT: usize = 800;
@@ -89,11 +77,10 @@ async fn every_delivery_has_its_receipt_though_the_broker_is_killed_twice_and_th
     daemon.kill();
     daemon = home.start().await;
     publishing.await.unwrap();
-    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     until("every delivery is made", LATER, || async { shown(&emulator).await.len() == 3 * COUNT }).await;
-    until("everything is settled", LATER, || async { everything_is_settled(&publisher).await }).await;
+    until("everything is settled", LATER, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
-    assert!(everything_is_settled(&publisher).await, "and what was in hand was acked");
+    assert!(broker.is_settled(&home.prefix), "and what was in hand was acked");
 
     let said = repeats(&shown(&emulator).await) + usize::try_from(emulator.count("duplicate").await).unwrap();
     assert_eq!(said_by_brokers, 0, "the daemon lived: it knew what was said");

@@ -44,17 +44,17 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
-    for (number, queue) in ["publish", "publish.urgent", "delivery.wecom", "delivery.lark"].into_iter().enumerate() {
-        let name = format!("{}.{queue}", home.prefix);
+    for queue in ["publish", "publish.urgent", "delivery.wecom", "delivery.lark"] {
+        let (name, before) = (format!("{}.{queue}", home.prefix), sessions(&daemon).await);
         publisher.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
         declare(&broker.url(), &only(&definitions, &name)).await;
-        let next = Some((number + 2) as f64);
-        until(&format!("the next session consumes {queue}"), LATER, || async {
-            publisher.ready_and_consumers(queue).await.1 == 1 && sessions(&daemon).await == next
+        // A session that begins while the broker is still deleting the queue ends as well.
+        until(&format!("a later session consumes {queue}"), LATER, || async {
+            publisher.ready_and_consumers(queue).await.1 == 1 && sessions(&daemon).await > before
         })
         .await;
         let cause = format!("the broker cancelled the consumer of queue {name}");
-        assert_eq!(home.log().matches(&cause).count(), 1, "{}", home.log());
+        assert!(home.log().contains(&cause), "{}", home.log());
     }
     publisher.publish("ops", &json!({"message": "heard"})).await;
     until("an event arrives", LATER, || async { emulator.count("accepted").await == 1 }).await;

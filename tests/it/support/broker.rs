@@ -1,6 +1,7 @@
 //! A private RabbitMQ node as a child process, on free ports with a data directory of its own.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::process::CommandExt,
     path::Path,
@@ -124,6 +125,32 @@ impl Broker {
         found.unwrap_or_else(|| panic!("{queue} is not in: {listed}"))
     }
 
+    /// How many messages each quorum queue of a prefix holds, told by the queue itself at this moment: those that are
+    /// ready, in hand, or expired and not yet taken by the queue where they go.
+    pub fn held(&self, prefix: &str) -> BTreeMap<String, usize> {
+        const TOLD: &str = "Held = fun (Q) -> \
+            {ok, {_, Count}, _} = ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), \
+            [element(4, amqqueue:get_name(Q)), $\\s, integer_to_binary(Count), $\\s] end, \
+            iolist_to_binary([Held(Q) || Q <- rabbit_amqqueue:list(<<\"/\">>), amqqueue:is_quorum(Q)]).";
+        let told = self.ctl(&["eval", TOLD]);
+        let words: Vec<_> =
+            told.trim_matches(|c: char| c.is_whitespace() || "<>\"".contains(c)).split_whitespace().collect();
+        let pairs = words.chunks_exact(2).filter_map(|pair| {
+            Some((pair[0].strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), pair[1].parse().unwrap()))
+        });
+        pairs.collect()
+    }
+
+    /// Whether a daemon of this prefix has nothing left to do: what it was handed is settled and acked, and nothing
+    /// waits in a tier. It has given nothing up.
+    pub fn is_settled(&self, prefix: &str) -> bool {
+        let held = self.held(prefix);
+        let all =
+            |of: &str| held.iter().filter(|(name, _)| name.starts_with(of)).map(|(_, count)| count).sum::<usize>();
+        assert_eq!(all("dead."), 0, "nothing is given up: {held:?}");
+        ["publish", "delivery.", "delay."].map(all) == [0; 3]
+    }
+
     /// The address for a client of that name, whose password is the same.
     pub fn url_for(&self, user: &str) -> String {
         format!("amqp://{user}:{user}@127.0.0.1:{}/%2f", self.port)
@@ -136,8 +163,15 @@ impl Broker {
         signal_group(self.child.as_ref().unwrap(), signal);
     }
 
-    /// Kills the node as a power cut would.
+    /// Kills the node as a power cut would. But before, it writes down which queues it has: of what was declared in the
+    /// last moments it would make new and empty queues, and lose what was confirmed (`docs/UPSTREAM.md`).
     pub fn kill(&mut self) {
+        let names = "maps:get(directory_rev, maps:get(names, ra_system:fetch(quorum_queues)))";
+        self.ctl(&["eval", &format!("ok = dets:sync({names}).")]);
+        self.end();
+    }
+
+    fn end(&mut self) {
         if let Some(mut child) = self.child.take() {
             // The whole process group: the script, the node and the port mapper.
             signal_group(&child, rustix::process::Signal::KILL);
@@ -148,7 +182,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.kill();
+        self.end();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::TcpListener,
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -15,17 +16,21 @@ pub async fn until<F: Future<Output = bool>>(what: &str, max: Duration, mut cond
     }
 }
 
-/// A port, and the two above it, that nobody listens on just now.
+/// A port, and the two above it, that nothing listens on just now, and that no other test of this process gets. No
+/// connection that goes out is given one of them: a client that tries again and again while its server is away would
+/// take the server's port for itself.
 pub fn free_ports() -> u16 {
-    for _ in 0..1000 {
-        let Ok(first) = TcpListener::bind("127.0.0.1:0") else {
-            continue;
-        };
-        let port = first.local_addr().unwrap().port();
-        let rest = [1, 2].map(|more| port.checked_add(more).map(|port| TcpListener::bind(("127.0.0.1", port))));
-        if rest.iter().all(|bound| matches!(bound, Some(Ok(_)))) {
+    const FIRST: u16 = 10_000;
+    const TRIPLES: u16 = 3_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes that started one after the other begin far apart.
+    let begin = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(TRIPLES)).unwrap();
+    for _ in 0..TRIPLES {
+        let port = FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % TRIPLES * 3;
+        let bound = [port, port + 1, port + 2].map(|port| TcpListener::bind(("127.0.0.1", port)));
+        if bound.iter().all(Result::is_ok) {
             return port;
         }
     }
-    panic!("no three free ports in a row");
+    panic!("no three free ports in a row from {FIRST} on");
 }
