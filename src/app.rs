@@ -1,6 +1,8 @@
-//! The daemon: builds every room from settings, runs one broker session after the other, drains, stops.
+//! The daemon: builds every module from the settings, runs broker sessions, drains, stops.
 //!
-//! The only file that knows all the rooms. What a message goes through is `pipeline.rs`.
+//! Owns the order of start and stop. It is the only module that knows all others.
+//!
+//! Not here: the path of a message (`pipeline.rs`), and the loop over sessions (`app/sessions.rs`).
 
 mod backoff;
 mod open_files;
@@ -34,39 +36,43 @@ pub use parts::{Beyond, address, admin_token, build, decoder, store_settings, to
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The master key.
+    /// The master key cannot be loaded.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The store.
+    /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The ledger.
+    /// The ledger or the journal cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The broker, in a way that time alone will not mend.
+    /// The broker refuses in a way that waiting cannot change.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// The admin API.
+    /// The admin API cannot listen.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// The HTTP client.
+    /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The traces.
+    /// The export of traces cannot be set up.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// A file that holds a secret.
+    /// A file that holds a secret cannot be read, or is not private.
     #[error(transparent)]
     PrivateFile(#[from] PrivateFileError),
-    /// A setting that only shows its mistake when it is used.
+    /// A setting whose mistake is found only when it is used.
     #[error("{0}")]
     Setting(String),
 }
 
-/// How often idle robots are forgotten, old pages of the journal turned, and gauges set.
+/// How often idle robots are evicted, the journal starts a new segment, and gauges are set.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until a signal ends it.
+///
+/// # Errors
+///
+/// The daemon cannot start, or the first session fails for good.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
@@ -108,7 +114,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 
     let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
     stop.cancel();
-    // The API has no work of its own to finish; a panic in it was logged when it happened.
+    // The API has no work of its own to finish. A panic in these tasks was logged when it happened.
     let _ = tokio::join!(serving, sweeping, telling);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
     outcome

@@ -1,9 +1,14 @@
 //! roomcast: one publish to an AMQP exchange reaches every group chat that subscribed.
 //!
-//! The rooms, in the order in which an event passes them: `broker` hands over messages, `fanout` decodes them and
-//! expands them into deliveries, `pace` says when each may leave, `send` makes the attempt, `settle` decides
-//! what its answer means and stores the next step. `pipeline` shows the whole job on one page; `domain` holds
-//! the words that they share. `docs/ARCHITECTURE.md` is the map.
+//! The modules, in the order in which an event passes them: `broker` consumes messages. `fanout`
+//! decodes them and expands them into deliveries. `pace` decides when each delivery may be sent.
+//! `send` makes the attempt. `settle` decides what the answer means and stores the next step.
+//! `pipeline` shows the whole job on one page. `domain` holds the types that they share.
+//!
+//! Owns the list of modules. `docs/ARCHITECTURE.md` is the map.
+//!
+//! Not here: the emulator of the platforms (`src/bin/roomcast-emulator`), which shares no code with
+//! the library.
 
 pub mod admin;
 pub mod app;

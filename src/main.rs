@@ -1,4 +1,8 @@
-//! The `roomcast` program: everything is in the library, so that tests can reach it.
+//! The `roomcast` program. All code is in the library, so that tests can reach it.
+//!
+//! Owns the exit code that the process returns.
+//!
+//! Not here: the command line (`cli/mod.rs`), and the daemon (`app.rs`).
 
 use std::process::ExitCode;
 

@@ -1,8 +1,13 @@
-//! How long is waited before the next try to reach the broker. Pure.
+//! The waits between attempts to open a broker session. Pure.
+//!
+//! Owns how the waits double, how random jitter shortens them, and when they start over.
+//!
+//! Not here: when the next session is tried (`sessions.rs`), and how many redeliveries the broker
+//! allows (`broker.delivery_limit`).
 
 use std::time::Duration;
 
-/// Waits that double from one try to the next.
+/// Waits that double from one attempt to the next.
 pub(super) struct Backoff {
     min: Duration,
     max: Duration,
@@ -10,20 +15,22 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The first wait is at most `min`, none is longer than `max`.
+    /// The first wait is at most `min`. No wait is longer than `max`.
     pub(super) const fn new(min: Duration, max: Duration) -> Self {
         Self { min, max, longest: min }
     }
 
-    /// The next wait. Some of it is left to `dice`, a random number from 0 to 1, so that daemons do not all come back at the same moment.
+    /// The next wait. `dice` is a random number from 0 to 1; it shortens the wait by up to half, so
+    /// that several daemons do not reconnect at the same moment.
     pub(super) fn next(&mut self, dice: f64) -> Duration {
         let longest = self.longest.min(self.max);
         self.longest = longest.saturating_mul(2);
         longest.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// A session ended: the waits begin anew if it was good for something. One that failed at once, again and again, would otherwise cost every message in hand
-    /// one of its `broker.delivery_limit` redeliveries each time.
+    /// Resets the waits after a session that acknowledged something or lasted longer than `max`.
+    /// Every session costs each unacknowledged message one of its `broker.delivery_limit`
+    /// redeliveries, so sessions that fail at once must not follow each other quickly.
     pub(super) fn after_session(&mut self, has_acked: bool, lasted: Duration) {
         if has_acked || lasted > self.max {
             self.longest = self.min;

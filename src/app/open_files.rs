@@ -1,24 +1,28 @@
-//! How many files and connections the process may have open, and who may have how many of them: the pipeline must
-//! never lack one because of the admin API.
+//! The limit of open files and connections, and how it is divided.
+//!
+//! Owns the invariant that the admin API never takes the connections that the pipeline needs.
+//!
+//! Not here: how the admin API enforces its part (`admin/admission.rs`).
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{admin::ConnectionLimits, config::Config, domain::Platform, telemetry::events};
 
-/// What store, journal, broker, traces and the libraries have open, at most.
+/// The most files that the store, the journal, the broker, the traces and the libraries have open.
 const OTHERS: u64 = 128;
 
-/// The admin API takes no more TCP connections than this, whatever the system allows.
+/// The most TCP connections of the admin API, whatever the system allows.
 const ADMIN_TCP_MAX: u64 = 256;
 
-/// And no more connections of the Unix socket.
+/// The most connections of the admin API's Unix socket.
 const ADMIN_SOCKET_MAX: u64 = 64;
 
 /// How many files the process may have open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OpenFiles(u64);
 
-/// Raises the limit to what the system allows at most, and says if that is less than the settings may need.
+/// Raises the soft limit to the hard limit. Logs a warning if that is less than the settings may
+/// need.
 pub(super) fn raise_limit(config: &Config) -> OpenFiles {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
@@ -32,19 +36,21 @@ pub(super) fn raise_limit(config: &Config) -> OpenFiles {
 }
 
 impl OpenFiles {
-    /// A connection for each attempt of all platforms, the admin API's, and the others.
+    /// One connection for each attempt in flight on all platforms, the connections of the admin
+    /// API, and [`OTHERS`].
     fn wanted(self, in_flight_max: u64) -> u64 {
         let admin = self.admin_tcp().all + self.admin_socket().all;
         in_flight_max.saturating_add(OTHERS).saturating_add(admin as u64)
     }
 
-    /// An eighth is for TCP. One address has half of that: behind a proxy all callers have one.
+    /// An eighth is for TCP. One address has half of that, because behind a proxy all callers share
+    /// one address.
     pub(super) fn admin_tcp(self) -> ConnectionLimits {
         let all = self.share(8, ADMIN_TCP_MAX);
         ConnectionLimits { all, of_one: (all / 2).max(1) }
     }
 
-    /// A sixteenth is for the Unix socket, which TCP cannot take.
+    /// A sixteenth is for the Unix socket. TCP connections cannot use this part.
     pub(super) fn admin_socket(self) -> ConnectionLimits {
         let all = self.share(16, ADMIN_SOCKET_MAX);
         ConnectionLimits { all, of_one: all }

@@ -1,4 +1,10 @@
-//! From settings to rooms: each room's own settings, and the rooms of the pipeline.
+//! The settings of each module, derived from the configuration, and the parts that all sessions
+//! share.
+//!
+//! Owns which configuration key reaches which module, and which keys take effect on a reload.
+//!
+//! Not here: the values and their defaults (`config/sections.rs`), and the order of start and stop
+//! (`app.rs`).
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -23,10 +29,10 @@ use crate::{
     telemetry::{Telemetry, TraceSettings},
 };
 
-/// A shorter admin token could be guessed.
+/// The smallest length of an admin token, in bytes. A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
-/// Where the broker is.
+/// Where the broker is, and how to connect to it.
 #[must_use]
 pub fn address(config: &Config) -> Address {
     let broker = &config.broker;
@@ -38,7 +44,7 @@ pub fn address(config: &Config) -> Address {
     }
 }
 
-/// What the topology is made from.
+/// The settings from which the topology is built.
 #[must_use]
 pub fn topology_settings(config: &Config) -> TopologySettings {
     TopologySettings {
@@ -49,7 +55,7 @@ pub fn topology_settings(config: &Config) -> TopologySettings {
     }
 }
 
-/// What dead letters are looked up with.
+/// The settings for queries of dead letters.
 pub(super) fn letters_settings(config: &Config, templates: Shelf, stop: CancellationToken) -> LettersSettings {
     LettersSettings {
         address: address(config),
@@ -91,7 +97,11 @@ pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<a
     })
 }
 
-/// The token that callers over TCP have to show, if there is one.
+/// The token that callers over TCP must send; `None` if no token file is configured.
+///
+/// # Errors
+///
+/// The file is not private, cannot be read, or holds fewer than 16 bytes.
 pub fn admin_token(config: &Config) -> Result<Option<Secret>, AppError> {
     let Some(path) = &config.admin.token_file else { return Ok(None) };
     let text = private_file::read("the admin token", path)?;
@@ -104,7 +114,7 @@ pub fn admin_token(config: &Config) -> Result<Option<Secret>, AppError> {
     }
 }
 
-/// Where traces go, if they go anywhere.
+/// Where traces are exported; `None` if they are switched off.
 pub(super) fn trace_settings(config: &Config) -> Option<TraceSettings> {
     let trace = &config.trace;
     trace.otlp_endpoint.clone().map(|endpoint| TraceSettings {
@@ -114,21 +124,27 @@ pub(super) fn trace_settings(config: &Config) -> Option<TraceSettings> {
     })
 }
 
-/// What lies beyond the pipeline's seams to subscriptions and network, and what time it is.
+/// The implementations behind the pipeline's seams to subscriptions and network, with clock and
+/// telemetry.
 pub struct Beyond {
-    /// Finds who subscribed.
+    /// Finds the subscriptions of a topic.
     pub subscriptions: Arc<dyn Subscriptions>,
-    /// Where templates stand.
+    /// The compiled templates.
     pub templates: Shelf,
-    /// Posts requests.
+    /// Sends HTTP requests.
     pub post: Arc<dyn Post>,
-    /// What time it is.
+    /// The source of time.
     pub clock: Clock,
     /// Counts and logs.
     pub telemetry: Arc<Telemetry>,
 }
 
-/// Builds what every session's pipeline shares. Opens ledger and journal, and takes up where the last process ended.
+/// Builds the parts that all sessions share. Opens the ledger and the journal, and restores the
+/// state of the last process.
+///
+/// # Errors
+///
+/// The ledger or the journal cannot be opened.
 pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
     let Beyond { subscriptions, templates, post, clock, telemetry } = beyond;
     let now = clock.now();
@@ -159,13 +175,14 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
         telemetry,
         hold_max: config.pace.hold_max,
         early_max: config.pace.early_max,
-        // Some of what was handed over has to go on while the rest waits.
+        // Waiting deliveries take at most three quarters, so that others of the same consumer can
+        // proceed.
         early: std::array::from_fn(|_| Arc::new(Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4))),
         memory: Memory::new(config.pace.held_max),
     }))
 }
 
-/// What reads events, with the templates on this shelf.
+/// The decoder of events, with the given templates.
 #[must_use]
 pub fn decoder(config: &Config, templates: Shelf) -> Decoder {
     let settings = DecoderSettings {
@@ -178,14 +195,15 @@ pub fn decoder(config: &Config, templates: Shelf) -> Decoder {
     Decoder::new(settings, templates)
 }
 
-/// For how long it matters that a robot was sent a message: its longest window, and the time an answer may take.
+/// How long the journal must remember a sent message: the robot's longest window, plus the time
+/// that an answer may take.
 pub(super) fn remembered(config: &Config) -> Duration {
     let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
     let longest = spans.max().unwrap_or_default();
     longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
 }
 
-/// Whether a setting counts as soon as it is read anew: those that [`pace_settings`] hands on, and the log's level.
+/// Whether a reload applies a setting: the limits of robots, hosts and waits, and the log level.
 pub(super) fn counts_at_once(name: &str) -> bool {
     let (section, key) = name.rsplit_once('.').unwrap_or(("", name));
     match section {
@@ -204,8 +222,8 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
         .platforms
         .each_ref()
         .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
-    // Where its messages go in the end; which of a platform's own addresses a robot has is sealed,
-    // so they count as one.
+    // The host that the messages finally reach. The address of a robot is sealed, so all addresses
+    // of one platform count as one host.
     let mut platforms = Platform::ALL.into_iter();
     let hosts = config.platforms.each_ref().map(|section| {
         let own = platforms.next().map(main_host).unwrap_or_default();
@@ -224,6 +242,10 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
 }
 
 /// The HTTP client.
+///
+/// # Errors
+///
+/// The TLS backend or the resolver cannot be initialised.
 pub(super) fn courier(config: &Config) -> Result<Courier, AppError> {
     let gateways = config.platforms.iter().filter_map(|platform| platform.base_url.as_ref());
     let hosts: HashSet<_> = gateways.filter_map(|url| url.host_str()).map(str::to_owned).collect();

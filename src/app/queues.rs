@@ -1,5 +1,10 @@
-//! What lies in the broker's queues, for the metrics, and why in the dead ones. Owns that looking never reaches a session: it has
-//! connections and tasks of its own, outlives sessions, and a failure of it is logged once and then tried again.
+//! The lengths of the broker's queues for the metrics, and the reasons of the dead letters.
+//!
+//! Owns the invariant that these queries never affect a session. They have their own connections
+//! and tasks, and outlive sessions. A failure is logged once and retried.
+//!
+//! Not here: how a queue is queried (`broker/depths.rs`) and how dead letters are counted
+//! (`broker/dead_count.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,27 +18,27 @@ use crate::{
     telemetry::{Telemetry, events, with_causes},
 };
 
-/// How often the queues are asked.
+/// How often the queue lengths are queried.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// How long a count of dead letters may go on after the daemon was told to stop.
+/// How long the queries may continue after the daemon began to stop.
 const COUNT_MAX: Duration = Duration::from_secs(3);
 
-/// What is watched, and how.
+/// The queues to watch, and how often.
 pub(super) struct Watch {
     /// Where the broker is.
     pub(super) address: Address,
-    /// Whose queues.
+    /// The names of the queues.
     pub(super) topology: Arc<Topology>,
-    /// How often dead letters are counted at most; zero means never.
+    /// The shortest time between two counts of dead letters; zero means never.
     pub(super) count_every: Duration,
-    /// Whether there is a session: without one nothing is asked, and nothing is known.
+    /// Whether there is a session. Without one, nothing is queried and the gauges are empty.
     pub(super) ready: watch::Receiver<bool>,
-    /// Ends it.
+    /// Ends the queries.
     pub(super) stop: CancellationToken,
 }
 
-/// Watches until the daemon is told to stop, and a few seconds longer at the most.
+/// Watches the queues until the daemon stops, and at most [`COUNT_MAX`] longer.
 pub(super) fn start(watch: Watch, parts: &Parts) -> JoinHandle<()> {
     let Watch { address, topology, count_every, ready, stop } = watch;
     let gauge = QueueGauge::new(address.clone(), Arc::clone(&topology));
@@ -43,7 +48,8 @@ pub(super) fn start(watch: Watch, parts: &Parts) -> JoinHandle<()> {
     tokio::spawn(async move {
         let depths = watch_depths(gauge, tell, ready.clone(), Arc::clone(&telemetry), stop.clone());
         let letters = count_letters(counter, seen, ready, telemetry, stop);
-        // Letters that are being counted return to their places by themselves, if the broker is there to take them back.
+        // If a count is interrupted, the broker requeues its letters when the channel closes,
+        // provided that the broker is reachable.
         let too_late = async {
             stopping.cancelled().await;
             tokio::time::sleep(COUNT_MAX).await;
@@ -55,7 +61,7 @@ pub(super) fn start(watch: Watch, parts: &Parts) -> JoinHandle<()> {
     })
 }
 
-/// Says how much lies in the queues, as long as there is a session.
+/// Reports the queue lengths while there is a session.
 async fn watch_depths(
     mut gauge: QueueGauge,
     tell: watch::Sender<Vec<QueueSeen>>,
@@ -66,7 +72,8 @@ async fn watch_depths(
     let mut failing = false;
     while let Some(true) = stop.run_until_cancelled(becomes(&mut ready, true)).await {
         let asked = gauge.ask().await;
-        // What was answered after the session's end says nothing of the next.
+        // An answer that arrives after the session's end describes a broker that may have changed
+        // since.
         if *ready.borrow() {
             let seen = asked.unwrap_or_else(|error| {
                 events::QueuesUnseen { cause: &with_causes(&error), news: !failing }.emit();
@@ -89,18 +96,18 @@ async fn watch_depths(
     forget(&telemetry);
 }
 
-/// Waits until there is a session, or none any longer; whether that came about.
+/// Waits until there is a session, or until there is none. `false` if the sender is gone.
 async fn becomes(ready: &mut watch::Receiver<bool>, wanted: bool) -> bool {
     ready.wait_for(|ready| *ready == wanted).await.is_ok()
 }
 
-/// What was seen of the queues is not said again.
+/// Clears the gauges, so that they do not report old values.
 fn forget(telemetry: &Telemetry) {
     events::QueuesSeen { queues: &[] }.emit(telemetry);
     events::DeadLettersSeen { queues: &[] }.emit(telemetry);
 }
 
-/// Counts dead letters whenever the queues were asked.
+/// Counts dead letters after each query of the queue lengths.
 async fn count_letters(
     mut counter: DeadCounter,
     mut seen: watch::Receiver<Vec<QueueSeen>>,

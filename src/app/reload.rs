@@ -1,5 +1,9 @@
-//! Reads the configuration anew while the daemon runs. Owns what is then said of each setting that changed: that it
-//! counts, or that it counts from the next start only.
+//! Reloads the configuration while the daemon runs.
+//!
+//! Owns the report of each changed setting: it takes effect now, or only at the next start.
+//!
+//! Not here: which settings take effect now (`parts::counts_at_once`), and the signal that triggers
+//! a reload (`signals.rs`).
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,12 +14,12 @@ use crate::{
     telemetry::LogHandle,
 };
 
-/// What a reload reads, and what it changes.
+/// The inputs of a reload, and the parts that it changes.
 pub(super) struct Reload {
     file: Option<PathBuf>,
-    /// With which settings the daemon was started.
+    /// The settings with which the daemon was started.
     started: Config,
-    /// Which settings were read last.
+    /// The settings of the last successful reload.
     last: Config,
     logs: LogHandle,
     parts: Arc<Parts>,
@@ -26,7 +30,8 @@ impl Reload {
         Self { file, started: config.clone(), last: config, logs, parts }
     }
 
-    /// Reads the settings, and lets those count that can.
+    /// Reads the configuration and applies the settings that may change at run time. A
+    /// configuration with mistakes changes nothing.
     pub(super) fn run(&mut self) {
         let config = match Config::load(self.file.as_deref(), &ProcessEnvironment) {
             Ok(config) => config,
@@ -35,7 +40,7 @@ impl Reload {
                 return;
             }
         };
-        // First it is remembered for longer, then a longer window may rely on it.
+        // The journal's retention grows first, because a longer window relies on it.
         self.parts.journal.remember(parts::remembered(&config));
         self.parts.pace.configure(parts::pace_settings(&config));
         let changed = named(config.differing(&self.last), true);
@@ -54,7 +59,7 @@ impl Reload {
     }
 }
 
-/// Those that count at once, or those that do not, in one text.
+/// The settings that take effect now (`at_once`), or the others, joined by spaces.
 fn named(names: Vec<String>, at_once: bool) -> String {
     let names = names.into_iter().filter(|name| parts::counts_at_once(name) == at_once);
     names.collect::<Vec<_>>().join(" ")

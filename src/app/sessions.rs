@@ -1,5 +1,10 @@
-//! One broker session after the other, for as long as it takes. Owns when the next one is tried, and that nothing of one
-//! session reaches into the next: every task of the old one has ended and is recorded before the new one consumes.
+//! Broker sessions, one after the other, until the daemon stops.
+//!
+//! Owns when the next session is tried, and the invariant that no session affects the next: all
+//! tasks of the old session have ended and their results are recorded before the new one consumes.
+//!
+//! Not here: what a session consists of (`broker/session.rs`), and the lengths of the waits
+//! (`backoff.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +27,18 @@ use crate::{
     telemetry::{Telemetry, events, with_causes},
 };
 
-/// How long the record of what was settled last may take when `shutdown.drain` is over.
+/// How long the last write to the ledger may take after `shutdown.drain` is over.
 const RECORD_MAX: Duration = Duration::from_secs(2);
 
-/// How long a first start waits for a lock that a process that has just died may still seem to hold.
+/// How long a first start waits for the lock queue. A process that has just died may still seem to
+/// hold it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs sessions until `stop`. Ends with an error only before the first session, and only if time alone will not mend it.
+/// Runs sessions until `stop`.
+///
+/// # Errors
+///
+/// Only before the first session, and only if waiting cannot remove the cause.
 pub(super) async fn run(
     config: &Config,
     parts: Arc<Parts>,
@@ -74,12 +84,13 @@ pub(super) async fn run(
         };
         stop.run_until_cancelled(tokio::time::sleep_until(failed_at + backoff.next(rand::random()))).await;
     }
-    // A fault of it was logged when it happened.
+    // A panic in it was logged when it happened.
     let _ = watching.await;
     Ok(())
 }
 
-/// Whether the first start had better fail than go on trying. The lock may still seem held by a process that has just died.
+/// Whether the first start fails instead of trying again. The lock counts as temporary for
+/// [`LOCK_PATIENCE`], because a process that has just died may still seem to hold it.
 fn is_final(error: &BrokerError, began: Instant) -> bool {
     match error {
         BrokerError::Locked { .. } => began.elapsed() > LOCK_PATIENCE,
@@ -87,12 +98,13 @@ fn is_final(error: &BrokerError, began: Instant) -> bool {
     }
 }
 
-/// Why there is no next session yet.
+/// Why the next session could not be opened.
 #[derive(Debug, thiserror::Error)]
 enum Unopened {
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// A session that cannot record would send everything and ack nothing, again and again.
+    /// A session that cannot write the ledger would send all messages and acknowledge none, again
+    /// and again.
     #[error("the ledger cannot be written")]
     Ledger(#[from] LedgerError),
 }
@@ -108,9 +120,10 @@ async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Ar
 
 /// Runs one session until it ends or the daemon stops.
 ///
-/// The next one may consume when this returns. That is soon: when a session has ended, nobody waits for room, for a turn or for a confirm any longer, and no attempt
-/// begins, so all that is waited for is the answers to what is in the air, at most `send.deadline`, and that they are recorded. What was waiting is not acked,
-/// and comes back by itself.
+/// The next session may consume as soon as this returns. After a session's end no task waits for
+/// memory, a permit or a confirm, and no attempt begins. So only the attempts in flight remain, for
+/// at most `send.deadline`, and the write of their results to the ledger. The waiting deliveries
+/// stay unacknowledged, and the broker redelivers their messages.
 async fn serve(
     session: Session,
     parts: &Arc<Parts>,
@@ -137,7 +150,7 @@ async fn serve(
     let blocked = tokio::spawn(watch_blocked(blocked, Arc::clone(&parts.telemetry)));
     let leave = CancellationToken::new();
     let pipeline = pipeline(parts, outbox, commits, leave.clone(), ended.clone());
-    // Only a daemon that is told to stop gives up on what is in hand.
+    // Only a stop of the daemon bounds the wait for unfinished work. The end of a session does not.
     let impatience = async {
         stop.cancelled().await;
         tokio::time::sleep(drain).await;
@@ -172,7 +185,8 @@ async fn serve(
         _ = &mut recording => (),
         () = too_late => tracing::warn!("what was settled last could not be recorded in time; it comes back"),
     }
-    // Last of all, as they hold the lock that keeps another daemon from what is in the air.
+    // The connections close last, because they hold the lock that excludes another daemon while
+    // attempts are in flight.
     connections.close().await;
 }
 
@@ -211,10 +225,11 @@ async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Teleme
     }
 }
 
-/// Whether there is a session. That there is none is logged once when it begins and once when it ends.
+/// Whether there is a session. Each outage is logged once at its start and once at its end.
 struct Standing {
     ready: watch::Sender<bool>,
-    /// Since when there is none, but for a daemon that has just begun.
+    /// When the session was lost, or when the first attempt to open one failed. `None` before that
+    /// and during a session.
     lost_at: Option<Instant>,
     telemetry: Arc<Telemetry>,
 }
@@ -236,7 +251,8 @@ impl Standing {
         }
     }
 
-    /// The daemon is about to stop.
+    /// Reports that there is no session, without an outage: the daemon stops, or [`Self::lose`]
+    /// reports the cause.
     fn leave(&self) {
         self.ready.send_replace(false);
     }

@@ -1,11 +1,16 @@
-//! Signals: SIGTERM and SIGINT drain, SIGHUP reads limits and log level anew.
+//! Signals: SIGTERM and SIGINT drain, SIGHUP reloads limits and log level.
+//!
+//! Owns which signal does what, and that a second SIGTERM or SIGINT ends the process at once.
+//!
+//! Not here: what a reload does (`reload.rs`), and how a drain ends the session (`sessions.rs`).
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{reload::Reload, systemd::Systemd};
 
-/// Watches for signals until the first that ends the daemon. A second one of that kind ends the process at once.
+/// Watches for signals until one ends the daemon. A second SIGTERM or SIGINT ends the process at
+/// once.
 pub(super) fn watch(stop: CancellationToken, mut reload: Reload, systemd: Systemd) {
     let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {

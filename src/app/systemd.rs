@@ -1,5 +1,9 @@
-//! What systemd is told: that the daemon starts, is ready, reads its limits anew, stops, and lives. Owns the order of the protocol
-//! and when a start counts as done. Where it does not listen (`NOTIFY_SOCKET` is not set), nothing is told.
+//! Notifications to systemd: starting, ready, reloading, stopping, and the watchdog's heartbeat.
+//!
+//! Owns the order of the notifications, and when a start counts as done. Without `NOTIFY_SOCKET`
+//! nothing is sent.
+//!
+//! Not here: signals (`signals.rs`), and what `ready` means (`sessions.rs`).
 
 use std::{
     io,
@@ -17,27 +21,30 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A start counts as done after so long without a session: a broker that is down must hold up neither the boot nor what is ordered behind the daemon.
+/// A start counts as done after this time even without a session. A broker that is down must not
+/// delay the boot or the units that are ordered after the daemon.
 const SESSION_WAIT: Duration = Duration::from_secs(30);
 
-/// During a start systemd is asked for as much time again and again, so that a store that takes long to open is not taken for one that hangs.
+/// How much more time each request asks for during a start. So systemd does not take a store that
+/// opens slowly for a process that hangs.
 const MORE_TIME: Duration = Duration::from_secs(30);
 
-/// How often it is asked.
+/// How often more time is requested.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 const WAITING: &str = "waiting for the broker";
 const IN_SESSION: &str = "in session with the broker";
 
-/// The one that started the daemon, if it did.
+/// The connection to systemd, if systemd started the daemon.
 #[derive(Clone, Default)]
 pub(super) struct Systemd {
-    /// Whether it was told that the start is done.
+    /// Whether `READY=1` was sent.
     started: Arc<AtomicBool>,
 }
 
 impl Systemd {
-    /// Tells it what there is to tell, from the start of the daemon until `stop`. `ready` says whether there is a session with the broker.
+    /// Sends notifications from the start of the daemon until `stop`. `ready` is true while there
+    /// is a session with the broker.
     pub(super) async fn keep_told(self, ready: watch::Receiver<bool>, stop: CancellationToken) {
         let watchdog = sd_notify::watchdog_enabled();
         if std::env::var_os("NOTIFY_SOCKET").is_some() {
@@ -54,7 +61,7 @@ impl Systemd {
     ) {
         let began = Instant::now();
         let mut ask = interval(ASK_EVERY);
-        // Half of what is allowed, as systemd advises.
+        // Half of the watchdog's limit, as `sd_watchdog_enabled(3)` advises.
         let mut alive = interval(watchdog.map_or(Duration::from_secs(3600), |limit| limit / 2).max(SHORTEST));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tell(&[NotifyState::Status(WAITING)]);
@@ -74,7 +81,8 @@ impl Systemd {
                     }
                 }
                 _ = alive.tick(), if watchdog.is_some() => {
-                    // The timer works if we are here; a task of its own shows that tasks are run.
+                    // This branch proves that the timer works. A spawned task proves that the
+                    // runtime executes tasks.
                     if tokio::spawn(tokio::task::yield_now()).await.is_ok() {
                         tell(&[NotifyState::Watchdog]);
                     }
@@ -93,7 +101,8 @@ impl Systemd {
         self.started.store(true, Ordering::Release);
     }
 
-    /// Does what `reload` does, and says so. A start that is not done yet stays one.
+    /// Runs `reload` between the notifications `RELOADING=1` and `READY=1`. During a start it sends
+    /// neither, so the start is not reported as done too early.
     pub(super) fn while_reloading(&self, reload: impl FnOnce()) {
         let started = self.started.load(Ordering::Acquire);
         if started {
@@ -109,7 +118,7 @@ impl Systemd {
     }
 }
 
-/// No watchdog is fed more often than this.
+/// The shortest interval between two heartbeats.
 const SHORTEST: Duration = Duration::from_millis(50);
 
 fn told(states: &[NotifyState<'_>]) {
@@ -132,7 +141,8 @@ mod tests {
 
     use super::*;
 
-    /// Runs it for a while, in which the session with the broker begins and ends at these seconds; gives what was told, with the second.
+    /// Runs the notifications for this many seconds. The session with the broker begins and ends at
+    /// the given seconds. Returns the notifications, each with its second.
     async fn told_within(seconds: u64, changes: &[(u64, bool)]) -> Vec<String> {
         let (began, said) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
         let (tell_ready, ready) = watch::channel(false);
