@@ -1,4 +1,9 @@
 //! The machine's clocks, passed by value so that simulations can bring their own.
+//!
+//! Owns all reads of the wall clock and of the time since boot.
+//!
+//! Not here: the clock of the pacer, which ignores corrections of the wall clock
+//! (`pace/timeline.rs`), and the type of a point in time (`domain/moment.rs`).
 
 use std::{
     sync::{
@@ -13,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::domain::Moment;
 
-/// Where the time comes from.
+/// A source of time.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's clocks.
@@ -22,27 +27,28 @@ pub enum Clock {
     Tokio(TokioClock),
 }
 
-/// A machine whose clocks follow tokio's.
+/// The clocks of a simulated machine. They follow tokio's clock.
 #[derive(Clone, Debug)]
 pub struct TokioClock {
     base: Moment,
     started: Instant,
-    /// Which boot of the machine this is.
+    /// Counts the simulated boots; 0 for the first.
     boot: u64,
-    /// By how many milliseconds the wall clock was set ahead since.
+    /// How far the wall clock was set ahead since `started`, in milliseconds; negative if it was
+    /// set back.
     set_ahead: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// The clocks of a machine on which it is `base` now. They follow tokio's. All such clocks tell of
-    /// the same boot of the machine, which began at the epoch.
+    /// The clocks of a simulated machine whose wall clock shows `base` now. They follow tokio's
+    /// clock. All such clocks report the same boot, which began at the Unix epoch.
     #[must_use]
     pub fn from(base: Moment) -> Self {
         let started = Instant::now();
         Self::Tokio(TokioClock { base, started, boot: 0, set_ahead: Arc::default() })
     }
 
-    /// The same clocks after the machine was started anew: as if it had been when tokio's clock began.
+    /// The same clocks after a reboot. The new boot began when tokio's clock started.
     #[must_use]
     pub fn after_reboot(&self) -> Self {
         match self {
@@ -51,15 +57,15 @@ impl Clock {
         }
     }
 
-    /// Sets the wall clock ahead by so many milliseconds, or back if they are negative. The machine's
-    /// own clock stays as it is.
+    /// Sets the simulated wall clock ahead by `millis` milliseconds, or back if negative. The time
+    /// since boot does not change. [`Self::System`] is never changed.
     pub fn set_ahead(&self, millis: i64) {
         if let Self::Tokio(clock) = self {
             clock.set_ahead.fetch_add(millis, Ordering::Relaxed);
         }
     }
 
-    /// What time of day it is. A machine whose clock stands before 1970 is taken to be there.
+    /// The wall clock. A clock before 1970 reads as the Unix epoch.
     #[must_use]
     pub fn now(&self) -> Moment {
         match self {
@@ -74,8 +80,8 @@ impl Clock {
         }
     }
 
-    /// The time since the machine was started, suspension included. No correction of the wall clock
-    /// changes it.
+    /// The time since the machine's boot, suspension included (`CLOCK_BOOTTIME`). Corrections of
+    /// the wall clock do not change it.
     #[must_use]
     pub fn since_boot(&self) -> Duration {
         match self {
@@ -87,7 +93,7 @@ impl Clock {
         }
     }
 
-    /// Which boot of the machine this is; empty if that cannot be known.
+    /// The id of the machine's boot; empty if it cannot be read.
     #[must_use]
     pub fn boot_id(&self) -> Vec<u8> {
         match self {

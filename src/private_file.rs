@@ -1,8 +1,13 @@
-//! Files that are secrets, or hold one: the master key, the admin token, the broker's address, a configuration with a password, the store's folder. Owns
-//! the one rule for all of them; what they hold is read by the rooms that need it.
+//! Files that are secrets or hold one: master key, admin token, broker address, configuration, the
+//! store's folder.
 //!
-//! Such a file is a regular one, belongs to the user that asks or to root, and nobody else may read, change or execute it. What systemd hands over as a
-//! credential is private by its folder. A pipe is refused rather than waited for.
+//! Such a file must be a regular file, belong to the process's user or to root, and grant no rights
+//! to other users. A file in systemd's credentials folder is private by that folder. A pipe is
+//! refused, because opening it could block.
+//!
+//! Owns this one rule for all of them.
+//!
+//! Not here: what the files contain (`crypto/master.rs`, `config/`, `app/parts.rs`).
 
 use std::{
     fs::{File, FileType, Metadata, OpenOptions},
@@ -14,77 +19,89 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-/// No such file is larger, in bytes; a larger one is not read to its end.
+/// The largest size that is read, in bytes. The rest of a larger file is ignored.
 const BYTES_MAX: u64 = 64 * 1024;
 
-/// Why a private file is not taken.
+/// Why a private file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     /// It cannot be opened or read.
     #[error("{what} {path} cannot be read")]
     Io {
-        /// What it is to us.
+        /// What the file is for, in words.
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// It is of another kind.
+    /// It has another type.
     #[error("{what} {path} is {kind}: it must be {wanted}")]
     Kind {
-        /// What it is to us.
+        /// What the file is for, in words.
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// What lies there.
+        /// The type that was found.
         kind: &'static str,
-        /// What should lie there.
+        /// The type that is required.
         wanted: &'static str,
     },
-    /// It belongs to another user, who can change it.
+    /// It belongs to another user, who could change it.
     #[error("{what} {path} belongs to user {owner}, not to the user of this process or to root: chown it")]
     Foreign {
-        /// What it is to us.
+        /// What the file is for, in words.
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// Whose it is.
+        /// The user id of its owner.
         owner: u32,
     },
-    /// Others than its owner can read it.
+    /// Users other than its owner have rights to it.
     #[error("{what} {path} can be read by others (mode {mode:04o}): chmod {wanted} {path}")]
     Exposed {
-        /// What it is to us.
+        /// What the file is for, in words.
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
-        /// Those that it should have, as text.
+        /// The permission bits to set, as octal text.
         wanted: &'static str,
     },
 }
 
-/// Opens a private file to be read.
+/// Opens a private file for reading.
+///
+/// # Errors
+///
+/// The file cannot be opened, or it is not private.
 pub fn open(what: &'static str, path: &Path) -> Result<File, PrivateFileError> {
     let failed = |source| PrivateFileError::Io { what, path: path.to_owned(), source };
     let file = open_at_once(path).map_err(failed)?;
-    // The open file is asked, not the path: nobody can exchange it in between.
+    // Checking the open file, not the path, excludes a replacement of the file in between.
     let metadata = file.metadata().map_err(failed)?;
     check(what, path, &metadata)?;
     Ok(file)
 }
 
-/// Reads a private file that holds text.
+/// Reads a private text file, at most 64 KiB of it.
+///
+/// # Errors
+///
+/// The file cannot be read, is not private, or is not UTF-8.
 pub fn read(what: &'static str, path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
     let mut text = Zeroizing::new(String::new());
     let read = open(what, path)?.take(BYTES_MAX).read_to_string(&mut text);
     read.map(|_| text).map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })
 }
 
-/// Whether an open file is private.
+/// Checks that an open file is private. `what` names it in the error.
+///
+/// # Errors
+///
+/// It is not a regular file, belongs to another user, or grants rights to other users.
 pub fn check(what: &'static str, path: &Path, metadata: &Metadata) -> Result<(), PrivateFileError> {
     let kind = metadata.file_type();
     if !kind.is_file() {
@@ -93,7 +110,12 @@ pub fn check(what: &'static str, path: &Path, metadata: &Metadata) -> Result<(),
     private(what, path, metadata, "600")
 }
 
-/// Whether a folder is private.
+/// Checks that a folder is private. `what` names it in the error.
+///
+/// # Errors
+///
+/// It cannot be inspected, is not a folder, belongs to another user, or grants rights to other
+/// users.
 pub fn check_folder(what: &'static str, path: &Path) -> Result<(), PrivateFileError> {
     let found = std::fs::metadata(path);
     let metadata = found.map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })?;
@@ -103,7 +125,11 @@ pub fn check_folder(what: &'static str, path: &Path) -> Result<(), PrivateFileEr
     private(what, path, &metadata, "700")
 }
 
-/// Opens a regular file that need not be private, and never waits for the other end of a pipe.
+/// Opens a regular file that need not be private. Never blocks on a pipe.
+///
+/// # Errors
+///
+/// The file cannot be opened, or is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = open_at_once(path)?;
     let kind = file.metadata()?.file_type();
@@ -119,7 +145,8 @@ fn open_at_once(path: &Path) -> io::Result<File> {
 }
 
 fn private(what: &'static str, path: &Path, metadata: &Metadata, wanted: &'static str) -> Result<(), PrivateFileError> {
-    // systemd lets the service's user in by an access list, which shows as rights of the group.
+    // systemd grants access to the service's user by an access list, and that shows as rights of
+    // the group.
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
     if credentials.is_some_and(|folder| path.starts_with(folder)) {
         return Ok(());
