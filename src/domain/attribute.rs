@@ -1,13 +1,18 @@
-//! Attributes: what a publisher says about an event, by which subscriptions choose.
+//! Attributes: named values of an event, by which subscriptions filter.
+//!
+//! Owns which platforms an event is meant for.
+//!
+//! Not here: the filters themselves
+//! (`filter.rs`), and how attributes are decoded (`fanout/attributes.rs`).
 
 use super::Platform;
 
-/// One attribute.
+/// One attribute: a name with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its values, as text; one or several.
+    /// The values as text; one or several.
     pub values: Vec<String>,
 }
 
@@ -27,7 +32,8 @@ impl Attributes {
         self.named.iter().find(|one| one.name == name).map(|one| one.values.as_slice())
     }
 
-    /// Whether the event is meant for this platform. Who names DingTalk means its internal robots as well: publishers of SMN know one name for both.
+    /// Whether the event is meant for this platform. `DingTalk` includes the internal robots:
+    /// publishers of SMN know one name for both.
     #[must_use]
     pub fn are_for(&self, platform: Platform) -> bool {
         self.platforms.as_ref().is_none_or(|platforms| {

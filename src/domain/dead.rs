@@ -1,26 +1,31 @@
-//! What lies in a dead queue, in numbers.
+//! The content of a dead queue, in numbers.
+//!
+//! Owns how dead letters are counted: by reason, with the oldest of each.
+//!
+//! Not here: how the queue is read (`broker/dead_count.rs`).
 
 use super::{DeadReason, Moment, Platform};
 
-/// What lay in one dead queue when it was counted last.
+/// The counts of one dead queue, from the last scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadSeen {
-    /// Of which platform; nothing for the events that could not be read.
+    /// The platform; `None` for the queue of events that could not be read.
     pub platform: Option<Platform>,
-    /// When it was counted.
+    /// When the scan was made.
     pub at: Moment,
-    /// Its letters by reason, in the order of [`DeadReason::ALL`]; reasons without letters are left out.
+    /// The letters by reason, in the order of [`DeadReason::ALL`]. Reasons without letters are left
+    /// out.
     pub counts: Vec<DeadCount>,
 }
 
-/// The letters of one dead queue that were given up for one reason.
+/// The letters of one dead queue that have the same reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadCount {
-    /// Why.
+    /// The reason.
     pub reason: DeadReason,
-    /// How many; more than 0.
+    /// The number of letters; more than 0.
     pub letters: u64,
-    /// When the oldest was given up; nothing if none of them says so.
+    /// When the oldest of them became a dead letter; `None` if no letter says it.
     pub oldest: Option<Moment>,
 }
 
@@ -31,7 +36,7 @@ impl DeadSeen {
         Self { platform, at, counts: Vec::new() }
     }
 
-    /// Counts a letter.
+    /// Adds one letter to the counts.
     pub fn add(&mut self, reason: DeadReason, dead_at: Option<Moment>) {
         let place = self.counts.binary_search_by_key(&reason, |count| count.reason);
         match place {
@@ -45,7 +50,7 @@ impl DeadSeen {
         }
     }
 
-    /// How many letters there are.
+    /// The number of letters, over all reasons.
     #[must_use]
     pub fn letters(&self) -> u64 {
         self.counts.iter().map(|count| count.letters).sum()

@@ -1,15 +1,21 @@
 //! Deliveries: one event for one subscription.
+//!
+//! Owns the history of a delivery (attempts, hops, slot, part), and how much of it survives a
+//! change of robot.
+//!
+//! Not here: the possible settlements of a delivery (`settlement.rs`).
 
 use std::sync::Arc;
 
 use super::{Event, Moment, Platform, RobotId, SubscriptionId};
 
-/// How far a delivery has come whose text is too long for one message and is split into parts.
+/// The progress of a delivery whose text is split into parts because it is too long for one
+/// message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Part {
-    /// The part to be sent next, counted from 0: so many were delivered.
+    /// The next part to send, counted from 0. It is also the number of parts already delivered.
     pub at: u32,
-    /// How many parts there are, if that is known.
+    /// The number of parts, if it is known.
     pub of: Option<u32>,
 }
 
@@ -24,28 +30,28 @@ impl Part {
 /// One event for one subscription, with its history so far.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// What is delivered.
+    /// The event to deliver.
     pub event: Arc<Event>,
-    /// For whom.
+    /// The subscription that receives it.
     pub subscription: SubscriptionId,
-    /// On which platform.
+    /// The platform of the robot.
     pub platform: Platform,
-    /// To which robot.
+    /// The robot that receives it.
     pub robot: RobotId,
-    /// How many attempts of its present part were made and failed. A deferral does not change it.
+    /// Failed attempts of the current part. A deferral does not change this number.
     pub attempts: u32,
-    /// How often it was put into a delay tier, for whatever reason; together with the event, the subscription and the
-    /// generation it names one message on the broker.
+    /// How often the delivery was stored in a delay tier, for any reason. Event, subscription,
+    /// generation and hops together identify one message on the broker.
     pub hops: u32,
     /// When the first attempt was made.
     pub first_attempt_at: Option<Moment>,
-    /// Before when it must not be tried.
+    /// The delivery must not be tried before this time.
     pub due_at: Option<Moment>,
-    /// Its place in its robot's order, if it was given one.
+    /// The slot of the delivery in its robot's queue, if it has one.
     pub slot: Option<Moment>,
-    /// How often it was redriven from a dead queue.
+    /// How often the delivery was redriven from a dead queue.
     pub generation: u32,
-    /// Which part of its text comes next.
+    /// The part of the text to send next.
     pub part: Part,
 }
 
@@ -68,8 +74,8 @@ impl Delivery {
         }
     }
 
-    /// Its subscription has another robot by now. What was planned for the old one, tried with it
-    /// and delivered to it does not count for the new one; only the event's own time does.
+    /// Moves the delivery to the robot that its subscription has now. Slot, attempts and parts of
+    /// the old robot do not count for the new one. The event's own time still does.
     pub fn readdress(&mut self, platform: Platform, robot: RobotId) {
         let own_time = self.event.received_at;
         (self.platform, self.robot) = (platform, robot);

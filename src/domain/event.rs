@@ -1,33 +1,37 @@
-//! Events: what a publisher said, decoded. Owns their shape; reading it from bytes is `fanout/decode.rs`.
+//! Events: decoded publications.
+//!
+//! Owns the shape of an event, and which part of its content a platform gets.
+//!
+//! Not here: how an event is decoded from bytes (`fanout/decode.rs`).
 
 use std::{fmt, sync::Arc};
 
 use super::{Attributes, Moment, Platform, Published, TopicName};
 
-/// The name of an event: the publisher's `message_id`, or one that roomcast made.
+/// The id of an event: the publisher's `message_id`, or an id that roomcast generates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventId(Arc<str>);
 
 impl EventId {
-    /// Takes a name.
+    /// Wraps an id.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
 
-    /// The bytes of a new name; names made later sort later.
+    /// The bytes of a new id. Ids generated later sort later.
     #[must_use]
     pub fn random_bytes() -> [u8; 16] {
         uuid::Uuid::now_v7().into_bytes()
     }
 
-    /// The name that roomcast gives to an event whose publisher gave none, from its bytes.
+    /// The id that roomcast gives to an event without a `message_id`, from the bytes of the id.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(uuid::Uuid::from_bytes(bytes).to_string().into())
     }
 
-    /// The name as text.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,26 +44,26 @@ impl fmt::Display for EventId {
     }
 }
 
-/// What a publisher published, decoded.
+/// A decoded publication.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its name.
+    /// Its id.
     pub id: EventId,
     /// The topic it was published to.
     pub topic: TopicName,
-    /// What it says.
+    /// Its content.
     pub content: Content,
-    /// Whether it overtakes what is not urgent.
+    /// Whether it overtakes events that are not urgent.
     pub urgent: bool,
-    /// When it was first received; for one that must not be sent before a later time, that time: it counts as if it came then.
+    /// When it was first received. An event with a not-before time counts as received at that time.
     pub received_at: Moment,
-    /// From when on it is not worth sending.
+    /// After this time it is not worth sending.
     pub expires_at: Moment,
-    /// The message it came in, kept for every republish.
+    /// The AMQP message that carried it, kept for every republish.
     pub published: Published,
 }
 
-/// How the text of an event is written.
+/// The format of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// Plain text.
@@ -69,43 +73,43 @@ pub enum Format {
     Markdown,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
     /// A title.
     pub subject: Option<String>,
-    /// How texts are written.
+    /// The format of its texts.
     pub format: Format,
-    /// The text for every platform that has no entry of its own. Decoding makes sure that each platform has one
-    /// or the other.
+    /// The text for every platform without an entry of its own. The decoder ensures that each
+    /// platform has one of the two.
     pub message: Option<Passage>,
-    /// Entries for single platforms; they win over `message`.
+    /// Entries for single platforms; they take precedence over `message`.
     pub entries: Vec<(Platform, Entry)>,
-    /// Whom it mentions.
+    /// The members that it mentions.
     pub mentions: Mentions,
-    /// By what subscriptions choose.
+    /// The attributes, which filters test.
     pub attributes: Attributes,
 }
 
-/// What an event says on one platform.
+/// The content of an event for one platform.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// Text.
     Text(Passage),
-    /// The platform's own request body as JSON text, an object that was checked, passed on as it is.
+    /// The platform's own request body, as JSON text. It is a checked object and is sent unchanged.
     Native(String),
 }
 
-/// Text, and what it says otherwise than the event around it.
+/// A text, with the values that override those of the event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passage {
     /// The text; never empty.
     pub text: String,
     /// A title instead of the event's subject.
     pub title: Option<String>,
-    /// How it is written, if not as the event says.
+    /// The format, if it differs from the event's.
     pub format: Option<Format>,
-    /// Whom it mentions besides those whom the event mentions.
+    /// Members to mention, in addition to those of the event.
     pub mentions: Mentions,
     /// The colour of a card's header, where the platform has such a thing.
     pub color: Option<String>,
@@ -126,10 +130,10 @@ pub enum Piece<'a> {
     Native(&'a str),
 }
 
-/// Whom a message mentions, so that their phones ring.
+/// The members that a message mentions. Their phones ring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mentions {
-    /// Everybody in the chat.
+    /// All members of the chat.
     pub all: bool,
     /// Members by mobile number.
     pub mobiles: Vec<String>,
@@ -138,13 +142,13 @@ pub struct Mentions {
 }
 
 impl Mentions {
-    /// Whether nobody is mentioned.
+    /// Whether no member is mentioned.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         !self.all && self.mobiles.is_empty() && self.users.is_empty()
     }
 
-    /// Whom either of the two mentions, each once.
+    /// The union of both mentions, without repeats.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let mut union = self.clone();
@@ -161,10 +165,10 @@ impl Mentions {
 }
 
 impl Content {
-    /// What this content says on `platform`, or nothing if it has neither an entry for it nor a message.
+    /// The content for `platform`. `None` if there is neither an entry for it nor a message.
     ///
-    /// An internal DingTalk robot without an entry of its own hears what is said to DingTalk: both speak the same
-    /// wire form, and publishers of SMN know only one name for both.
+    /// An internal DingTalk robot without an entry of its own gets the entry for DingTalk. Both
+    /// have the same wire form, and publishers of SMN know only one name for both.
     #[must_use]
     pub fn piece_for(&self, platform: Platform) -> Option<Piece<'_>> {
         let entry = |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);

@@ -1,11 +1,15 @@
-//! Faults of our own: what a panic says.
+//! Faults of our own: the message of a panic.
+//!
+//! Owns how much of that message is kept.
+//!
+//! Not here: how often a message is tried again after a panic (`pipeline/faults.rs`).
 
 use std::any::Any;
 
-/// So much of what a panic says is kept, in bytes: it stands in dead letters and logs.
+/// The bytes kept of a panic's message. It is written to dead letters and logs.
 const WORDS_MAX: usize = 300;
 
-/// What a panic says that was caught.
+/// The message of a caught panic.
 #[must_use]
 pub fn words_of_panic(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();

@@ -1,52 +1,56 @@
-//! Filters: which events of its topic a subscription wants to hear, decided by their attributes. Pure; their form in JSON is `fanout/policy.rs`.
+//! Filters: which events of its topic a subscription receives, decided by their attributes.
+//!
+//! Owns how each test compares values, and the meaning of an absent attribute.
+//!
+//! Not here: the JSON form of a filter (`fanout/policy.rs`).
 
 use std::fmt;
 
 use super::{Attributes, Platform};
 
-/// Which events a subscription wants.
+/// The filter of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// What an event without an attribute means to a rule about it.
+    /// How a rule treats an event that lacks the rule's attribute.
     pub absent: Absent,
-    /// All of them have to hold.
+    /// All rules have to hold.
     pub rules: Vec<Rule>,
 }
 
-/// What a rule says about an event that lacks its attribute.
+/// How a rule treats an event that lacks the rule's attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// The rule does not apply: SMN's way.
+    /// The rule does not apply, as in Huawei Cloud SMN.
     Ignored,
-    /// The rule does not hold, unless it asks for the absence: the way of Amazon SNS.
+    /// The rule does not hold, unless it tests for the absence, as in Amazon SNS.
     Refused,
 }
 
-/// What one attribute has to be.
+/// A condition on one attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The attribute's name.
     pub attribute: String,
-    /// One of its values has to pass one of these.
+    /// At least one value of the attribute has to pass at least one of these tests.
     pub any_of: Vec<Test>,
 }
 
-/// What a value has to be.
+/// A condition on one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// This text.
+    /// Equals this text.
     Equals(String),
-    /// A text that begins so.
+    /// Begins with this text.
     Prefix(String),
-    /// A text that is none of these.
+    /// Equals none of these texts.
     AnythingBut(Vec<String>),
-    /// A number for which all of these hold.
+    /// Is a number for which all of these comparisons hold.
     Numeric(Vec<(Comparison, Number)>),
-    /// There, or not there.
+    /// The attribute is present, or absent.
     Exists(bool),
 }
 
-/// How a number is compared.
+/// A comparison of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// `=`
@@ -113,16 +117,16 @@ impl PartialEq for Number {
 
 impl Eq for Number {}
 
-/// Why an event is not for a subscription.
+/// Why a subscription does not receive an event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unwanted<'a> {
-    /// It is meant for other platforms.
+    /// The event is meant for other platforms.
     Platform(Platform),
     /// A rule does not hold.
     Rule {
         /// The rule.
         rule: &'a Rule,
-        /// The attribute's values; none if the event lacks it.
+        /// The attribute's values; `None` if the event lacks the attribute.
         found: Option<&'a [String]>,
     },
 }
@@ -220,7 +224,8 @@ mod tests {
             (&[("week", &["sunday"][..]), ("time", &["morning"][..])][..], true),
             (&[("week", &["sunday"]), ("time", &["evening"])], false),
             (&[("week", &["monday"]), ("time", &["morning"])], false),
-            // Documented so: a message with week alone still reaches a subscriber whose policy has time as well.
+            // As SMN documents it: a message with
+            // `week` alone still matches a policy that also has `time`.
             (&[("week", &["sunday"])], true),
             (&[], true),
             (&[("week", &["monday", "sunday"])], true),

@@ -1,9 +1,14 @@
-//! Message headers in our own terms, so that what a publisher sent along survives every republish.
+//! Message headers in roomcast's own types, so that a publisher's headers survive every republish.
+//!
+//! Owns the bound on a publisher's headers ([`HEADERS_BYTES_MAX`]).
+//!
+//! Not here: the conversion from and to AMQP (`broker/properties.rs`).
 
-/// The headers of a message, in their order.
+/// The headers of a message, in order.
 pub type Headers = Vec<(String, HeaderValue)>;
 
-/// The value of one header. Integers of all widths are one kind; everything else keeps its kind.
+/// The value of one header. Integers of all widths become one kind; every other type keeps its
+/// kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeaderValue {
     /// No value.
@@ -16,9 +21,9 @@ pub enum HeaderValue {
     Float(f64),
     /// A decimal: scale and unscaled value.
     Decimal(u8, u32),
-    /// Text; it may be any bytes.
+    /// Text. Its bytes need not be valid UTF-8.
     Text(Vec<u8>),
-    /// Bytes that are not meant as text.
+    /// Bytes that are not text.
     Bytes(Vec<u8>),
     /// Seconds since the epoch.
     Timestamp(u64),
@@ -54,18 +59,20 @@ impl HeaderValue {
     }
 }
 
-/// So many bytes of a publisher's headers go along with its message; what they say together with ours has to fit one frame of AMQP, which has 131,072 bytes
-/// unless the broker is set otherwise.
+/// The most bytes of headers that one message of a publisher may have. Together with roomcast's
+/// headers they have to fit one AMQP frame: 131,072 bytes, unless the broker is configured
+/// otherwise.
 pub const HEADERS_BYTES_MAX: usize = 96 * 1024;
 
-/// How many bytes headers need on the wire, at the most.
+/// The upper bound of the bytes that these headers need on the wire.
 #[must_use]
 pub fn bytes_of(headers: &Headers) -> usize {
     headers.iter().map(|(name, value)| name.len() + value.bytes()).sum()
 }
 
 impl HeaderValue {
-    /// How many bytes it needs on the wire, at the most, with the ends of its name.
+    /// The upper bound of the bytes that the value needs on the wire, including the length fields
+    /// of its name.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {

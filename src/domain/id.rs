@@ -1,9 +1,14 @@
-//! What is said of a text that is not an id.
+//! How an error shows a text that is not an id.
+//!
+//! Owns the rule that such an error repeats nothing of a URL: a webhook pasted in place of an id is
+//! a credential.
+//!
+//! Not here: the ids themselves (`subscription.rs`, `robot.rs`).
 
-/// How many characters of it are repeated.
+/// The most characters of the text that an error repeats.
 const SHOWN_MAX: usize = 60;
 
-/// The text in quotes and short. Of a URL nothing is repeated: a webhook that was pasted in place of an id is a credential.
+/// The beginning of the text, in quotes. Nothing of a URL is shown, because it may be a credential.
 pub(super) fn quoted(text: &str) -> String {
     if text.contains("://") {
         return "a URL".to_owned();
@@ -12,7 +17,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{shown:?}")
 }
 
-/// The text names no dead letter.
+/// The text is not the id of a dead letter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is not the id of a dead letter: it has 32 hexadecimal digits, as `roomcast dead list` shows it", quoted(.0))]
 pub struct UnreadableLetterId(pub String);

@@ -1,7 +1,10 @@
-//! The vocabulary of roomcast: pure types, no input or output, no async, no serialisation.
+//! The vocabulary of roomcast: pure types without input, output, async or serialisation.
 //!
-//! Every other room speaks in these words; none of them is defined twice. What each word means is the closed
-//! list in `docs/ARCHITECTURE.md`.
+//! Owns the words that all other modules share; each is defined once. `docs/ARCHITECTURE.md`
+//! explains them.
+//!
+//! Not here: the forms of these types on the wire (`broker/`, `admin/wire/`) and on disk
+//! (`store/`).
 
 mod attribute;
 mod dead;

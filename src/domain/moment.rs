@@ -1,11 +1,15 @@
-//! Points in wall-clock time. Owns their arithmetic; reading the clock is not done here.
+//! Points in wall-clock time.
+//!
+//! Owns their arithmetic, which saturates instead of failing.
+//!
+//! Not here: reading the clock (`src/clock.rs`).
 
 use std::time::Duration;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Wall-clock time is used only where a time has to survive the process (due times, expiry, headers). What is
-/// measured within one process uses the monotonic clock.
+/// Wall-clock time is used only for times that have to survive the process: due times, expiry,
+/// headers. Durations within one process are measured by the monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Moment(u64);
 
@@ -28,19 +32,19 @@ impl Moment {
         self.0 / 1000
     }
 
-    /// This moment moved into the future; at the end of time it stays there.
+    /// This moment plus `wait`; it saturates at the largest value.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// This moment moved into the past; at the beginning of time it stays there.
+    /// This moment minus `wait`; it saturates at zero.
     #[must_use]
     pub fn before(self, wait: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long it is from `earlier` to this moment; zero if `earlier` is later.
+    /// The duration from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

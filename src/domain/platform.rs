@@ -1,4 +1,8 @@
-//! The four chat platforms. Owns their names; what each platform says on the wire is in `platforms/`.
+//! The four chat platforms.
+//!
+//! Owns their names and their order.
+//!
+//! Not here: each platform's wire form (`platforms/`).
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +11,8 @@ use std::{fmt, str::FromStr};
 pub enum Platform {
     /// DingTalk custom robot, made in the group's settings.
     DingTalk,
-    /// DingTalk internal robot, made in the developer console and added to a group of the same organisation.
+    /// DingTalk internal robot, made in the developer console and added to a group of the same
+    /// organisation.
     DingTalkInternal,
     /// Lark and Feishu custom bot.
     Lark,
@@ -37,7 +42,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// The given name belongs to no platform.
+/// The text is not the name of a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown platform {0:?}: use dingtalk, dingtalk_internal, lark or wecom")]
 pub struct UnknownPlatform(pub String);
@@ -45,7 +50,7 @@ pub struct UnknownPlatform(pub String);
 impl FromStr for Platform {
     type Err = UnknownPlatform;
 
-    /// Reads a platform's name; the names that Huawei Cloud SMN uses are accepted as aliases.
+    /// Reads a platform's name. The names of Huawei Cloud SMN are accepted as aliases.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name {
             "dingtalk" | "dingding" => Ok(Self::DingTalk),

@@ -1,7 +1,10 @@
-//! Which characters may stand in a word of one line that people give, such as a name. Owns the rule; where words of others are shown all the same, they
-//! are cleaned by it.
+//! Which characters a line of text from a user may contain, such as a name.
+//!
+//! Owns that rule. Texts from elsewhere are cleaned by the same rule before they are shown.
+//!
+//! Not here: the redaction of credentials in such texts (`platforms/answer.rs`).
 
-/// A text that cannot be shown as it is.
+/// The text contains a character that cannot be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the {what} holds {letter:?}: leave out line breaks, control characters and marks that turn the direction of text"
@@ -9,18 +12,18 @@
 pub struct Unprintable {
     /// What the text is, such as `name`.
     pub what: &'static str,
-    /// The first character that is not possible.
+    /// The first forbidden character.
     pub letter: char,
 }
 
-/// Whether a character could command a terminal, begin another line, or turn the direction of reading.
+/// Whether a character could control a terminal, begin another line, or change the text direction.
 #[must_use]
 pub fn is_unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a text can be shown as it is, on one line.
+/// Checks that a text can be shown unchanged on one line.
 pub fn check_printable(what: &'static str, text: &str) -> Result<(), Unprintable> {
     text.chars().find(|letter| is_unprintable(*letter)).map_or(Ok(()), |letter| Err(Unprintable { what, letter }))
 }

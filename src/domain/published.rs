@@ -1,23 +1,28 @@
-//! What a publisher handed to the broker, as it came.
+//! A publisher's message, unchanged.
+//!
+//! Owns which properties of a message survive every republish.
+//!
+//! Not here: the decoded event (`event.rs`).
 
 use super::Headers;
 
-/// The header by which a publisher says before when an event must not be sent. It stays with the message on all its ways.
+/// The header with the time before which an event must not be sent. Every republish keeps it.
 pub const NOT_BEFORE: &str = "x-roomcast-not-before";
 
-/// The header that says what was wrong with a message before it was mended, so that a client can read it at all. Such a
-/// message is not an event. The header stays with it, also when it is redriven: what was mended is not what was sent.
+/// The header that lists the damage which the frame guard repaired, so that the AMQP client could
+/// parse the message. Such a message is not an event, because the repaired message may differ from
+/// the sent one. Every republish keeps the header, also a redrive.
 pub const DAMAGED: &str = "x-roomcast-damaged";
 
-/// A message as it was published: the body byte for byte, and everything else that has to survive a
+/// A message as it was published: the body byte for byte, and all properties that have to survive a
 /// republish to a delay tier or a dead queue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Published {
-    /// The routing key; for an event it is the topic's name.
+    /// The routing key. For an event it is the topic's name.
     pub routing_key: String,
     /// The body, never changed.
     pub body: Vec<u8>,
-    /// The headers without those that roomcast and the broker add.
+    /// The headers, without those that roomcast and the broker add.
     pub headers: Headers,
     /// `message_id` property.
     pub message_id: Option<String>,
@@ -35,6 +40,6 @@ pub struct Published {
     pub timestamp: Option<u64>,
     /// `priority` property.
     pub priority: Option<u8>,
-    /// `user_id` property, which the broker has checked against the publisher's connection.
+    /// `user_id` property, which the broker checks against the publisher's connection.
     pub user_id: Option<String>,
 }

@@ -1,12 +1,16 @@
-//! What the broker says of one of the daemon's queues.
+//! The broker's report on one of the daemon's queues.
+//!
+//! Owns the shape of that report.
+//!
+//! Not here: how the queues are asked (`broker/depths.rs`).
 
-/// What lay in a queue when the broker was asked last.
+/// The state of a queue at the last request to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSeen {
-    /// Its name without the prefix.
+    /// The name without the prefix.
     pub name: String,
-    /// How many messages lie ready.
+    /// The number of messages that are ready.
     pub ready: u32,
-    /// How many consumers it has; nothing if the daemon does not consume it.
+    /// The number of consumers; `None` for a queue that the daemon does not consume.
     pub consumers: Option<u32>,
 }

@@ -1,4 +1,9 @@
-//! Quiet hours: when a subscription is not to be disturbed. Owns their text, and when they end; what waits meanwhile is the pipeline's matter.
+//! Quiet hours: when a subscription receives only urgent events.
+//!
+//! Owns their text form, and the computation of their end.
+//!
+//! Not here: which events are urgent
+//! (`subscription.rs`), and where deliveries wait (`pipeline/turn.rs`).
 
 use std::{fmt, str::FromStr};
 
@@ -10,16 +15,17 @@ use jiff::{
 
 use super::Moment;
 
-/// Where the hours count if no zone is named: the platforms' home.
+/// The time zone if the text names none: the platforms are at home in China.
 const DEFAULT_ZONE: &str = "Asia/Shanghai";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MINUTES: u16 = 24 * 60;
 const WEEK_MINUTES: usize = 7 * DAY_MINUTES as usize;
-/// The most bytes of the text, so that it fits one field of a row.
+/// The most bytes of the text, so that it fits one field of a store row.
 const BYTES_MAX: usize = 200;
 
-/// Spans of the week in a time zone, such as `22:00-07:00`, `mon-fri 20:00-08:00, sat-sun 00:00-24:00 Europe/Berlin`. A span that
-/// ends before it begins ends on the next day. They never fill the whole week.
+/// Spans of the week in a time zone, such as `22:00-07:00`, `mon-fri 20:00-08:00, sat-sun
+/// 00:00-24:00 Europe/Berlin`. A span whose end is not after its begin ends on the next day. The
+/// spans never fill the whole week.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuietHours {
     spans: Vec<Span>,
@@ -27,7 +33,7 @@ pub struct QuietHours {
     zone_name: String,
 }
 
-/// One span: the days on which it begins, and the minutes of the day.
+/// One span: the days on which it begins, and its minutes of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     first_day: usize,
@@ -36,7 +42,7 @@ struct Span {
     to: u16,
 }
 
-/// The text is no quiet hours.
+/// The text does not describe quiet hours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no quiet hours: {why}")]
 pub struct UnreadableQuietHours {
@@ -45,13 +51,14 @@ pub struct UnreadableQuietHours {
 }
 
 impl QuietHours {
-    /// When the quiet hours end in which `now` lies; nothing if it lies in none.
+    /// The end of the quiet hours that contain `now`; `None` if `now` is outside of them.
     ///
-    /// At a change of clocks a time that is skipped counts as the one after the gap, and one that comes twice as the first.
+    /// At a change of clocks, a skipped time counts as the time after the gap. A time that occurs
+    /// twice counts as its first occurrence.
     #[must_use]
     pub fn end_after(&self, now: Moment) -> Option<Moment> {
         let mut end = None;
-        // Spans may follow one another; as they leave a gap in each week, this ends.
+        // Spans may touch or overlap. The loop ends because the spans leave a gap in each week.
         while let Some(next) = self.end_of_span(end.unwrap_or(now)) {
             end = Some(next);
         }
@@ -77,7 +84,7 @@ impl QuietHours {
         Some(Moment::from_unix_millis(u64::try_from(millis).ok()?))
     }
 
-    /// Whether no minute of a week is left.
+    /// Whether the spans cover every minute of a week.
     fn fill_the_week(&self) -> bool {
         let mut quiet = vec![false; WEEK_MINUTES];
         for span in &self.spans {
@@ -147,7 +154,7 @@ fn span(text: &str) -> Result<Span, String> {
     Ok(Span { first_day: day(first)?, last_day: day(last)?, from, to })
 }
 
-/// The minute of the day; 24:00 is its end.
+/// The minute of the day; 24:00 is the end of the day.
 fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let digits =
@@ -187,26 +194,28 @@ mod tests {
     #[test]
     fn quiet_hours_end_when_their_zone_says_so() {
         for (quiet, now, end) in [
-            // UTC+8 where no zone is named: 22:00 there is 14:00Z.
+            // Without a zone UTC+8 applies: 22:00 there is 14:00Z.
             ("22:00-07:00", "2026-03-02T13:59:59.999Z", None),
             ("22:00-07:00", "2026-03-02T14:00:00Z", Some("2026-03-02T23:00:00Z")),
             ("22:00-07:00", "2026-03-02T22:59:59.999Z", Some("2026-03-02T23:00:00Z")),
             ("22:00-07:00", "2026-03-02T23:00:00Z", None),
             ("12:00-14:00 UTC", "2026-03-02T13:00:00Z", Some("2026-03-02T14:00:00Z")),
-            // 2026-03-06 is a Friday. The night belongs to the day on which it begins.
+            // 2026-03-06 is a Friday. A night belongs to the day on which it begins.
             ("mon-fri 20:00-08:00 UTC", "2026-03-07T07:00:00Z", Some("2026-03-07T08:00:00Z")),
             ("mon-fri 20:00-08:00 UTC", "2026-03-07T21:00:00Z", None),
             ("fri-mon 20:00-21:00 UTC", "2026-03-08T20:30:00Z", Some("2026-03-08T21:00:00Z")),
             ("fri-mon 20:00-21:00 UTC", "2026-03-04T20:30:00Z", None),
-            // Spans that follow one another are one.
+            // Adjacent spans count as one.
             ("mon-fri 20:00-08:00, sat-sun 00:00-24:00 UTC", "2026-03-06T20:30:00Z", Some("2026-03-09T00:00:00Z")),
-            // Clocks in Berlin go forward on 2026-03-29 at 01:00Z, from 02:00 to 03:00: the night is an hour shorter.
+            // Clocks in Berlin go forward on 2026-03-29 at 01:00Z, from 02:00 to 03:00: the night
+            // is an hour shorter.
             ("22:00-07:00 Europe/Berlin", "2026-03-28T21:00:00Z", Some("2026-03-29T05:00:00Z")),
             // The end is skipped: it counts as the time after the gap.
             ("01:00-02:30 Europe/Berlin", "2026-03-29T00:30:00Z", Some("2026-03-29T01:30:00Z")),
-            // They go back on 2026-10-25 at 01:00Z, from 03:00 to 02:00: the night is an hour longer.
+            // Clocks go back on 2026-10-25 at 01:00Z, from 03:00 to 02:00: the night is an hour
+            // longer.
             ("22:00-07:00 Europe/Berlin", "2026-10-24T20:00:00Z", Some("2026-10-25T06:00:00Z")),
-            // The end comes twice: the first counts.
+            // The end occurs twice: the first occurrence counts.
             ("01:00-02:30 Europe/Berlin", "2026-10-25T00:15:00Z", Some("2026-10-25T00:30:00Z")),
             ("01:00-02:30 Europe/Berlin", "2026-10-25T01:15:00Z", None),
         ] {

@@ -1,33 +1,38 @@
-//! Delivery receipts: what whoever asks is told about the end of a delivery. Owns who asks and of which ends there is something to tell; how that is
-//! written is the broker room's.
+//! Delivery receipts: reports on the end of a delivery, for publishers that request them.
+//!
+//! Owns which events get receipts, and which settlements end a delivery.
+//!
+//! Not here: the wire form of a receipt (`broker/outcome.rs`).
 
 use super::{
     DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Platform, Published, RobotId, Settlement,
     SubscriptionId,
 };
 
-/// The header by which a publisher asks for receipts of one event, or does without. It stays with the message on all its ways.
+/// The header with which a publisher requests or declines receipts of one event. Every republish
+/// keeps it.
 pub const RECEIPT: &str = "x-roomcast-receipt";
 
-/// The headers of W3C Trace Context, which a receipt takes along.
+/// The headers of W3C Trace Context, which a receipt carries along.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 
-/// Of which events there are receipts.
+/// Which events get receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipts {
-    /// Of none, whatever they ask.
+    /// No event, whatever its header says.
     Off,
-    /// Of those that ask.
+    /// Events that request receipts.
     Asked,
-    /// Of all but those that do without.
+    /// All events except those that decline receipts.
     All,
 }
 
 impl Receipts {
-    /// Whether there are receipts of an event with these headers.
+    /// Whether an event with these headers gets receipts.
     #[must_use]
     pub fn wants(self, headers: &Headers) -> bool {
-        // A header that cannot be read was a reason to give the event up; it asks for nothing.
+        // An event with an unreadable header is a dead letter already; here the header counts as
+        // absent.
         let asked = || receipt_asked(headers).ok().flatten();
         match self {
             Self::Off => false,
@@ -37,12 +42,13 @@ impl Receipts {
     }
 }
 
-/// The header says neither yes nor no.
+/// The header is neither true nor false.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("header {RECEIPT} must be true or false")]
 pub struct UnreadableReceipt;
 
-/// What a publisher says in the header [`RECEIPT`], if anything: a truth value, as such or as text.
+/// The value of the header [`RECEIPT`]: a truth value, as such, as 0 or 1, or as text. `None` if it
+/// is absent.
 pub fn receipt_asked(headers: &Headers) -> Result<Option<bool>, UnreadableReceipt> {
     let Some((_, value)) = headers.iter().find(|(name, _)| name == RECEIPT) else { return Ok(None) };
     match (value, value.as_text().map(str::trim)) {
@@ -53,21 +59,21 @@ pub fn receipt_asked(headers: &Headers) -> Result<Option<bool>, UnreadableReceip
     }
 }
 
-/// How a delivery ended.
+/// The end of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The platform took it, whole.
+    /// The platform accepted the whole text.
     Delivered,
     /// It is a dead letter.
     Dead {
-        /// Why.
+        /// The reason.
         reason: DeadReason,
-        /// The platform's code, or ours.
+        /// The platform's code, or roomcast's.
         code: String,
-        /// The platform's words, redacted.
+        /// The platform's message, redacted.
         detail: String,
     },
-    /// Its subscription is gone or paused.
+    /// Its subscription is removed or paused.
     Dropped,
 }
 
@@ -83,41 +89,43 @@ impl Ending {
     }
 }
 
-/// What is told about the end of a delivery, or of an event that could not be read. Never an endpoint, and nothing of what was said.
+/// A report on the end of a delivery, or of an event that could not be read. It contains no
+/// endpoint and nothing of the event's content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryReceipt {
-    /// The event's name.
+    /// The event's id.
     pub event: EventId,
-    /// What it was published to.
+    /// The routing key of the publication.
     pub topic: String,
     /// The publisher's own `correlation_id`.
     pub correlation_id: Option<String>,
-    /// The publisher's trace.
+    /// The publisher's trace context.
     pub trace: Headers,
-    /// For whom; nothing for an event that could not be read.
+    /// The subscription; `None` for an event that could not be read.
     pub subscription: Option<SubscriptionId>,
-    /// On which platform; nothing for an event that could not be read.
+    /// The platform; `None` for an event that could not be read.
     pub platform: Option<Platform>,
-    /// To which robot; nothing for an event that could not be read, and where there is nobody any longer.
+    /// The robot; `None` for an event that could not be read, and for a dropped delivery.
     pub robot: Option<RobotId>,
-    /// How it ended.
+    /// The end.
     pub ending: Ending,
-    /// How many attempts of its last part were made.
+    /// Failed attempts of the last part.
     pub attempts: u32,
-    /// Into how many messages it was split, as far as that is known; 1 for one that is whole.
+    /// The number of messages into which the text is split, as far as known; 1 for an unsplit text.
     pub parts: u32,
-    /// How many of them were delivered.
+    /// The number of delivered messages among them.
     pub parts_delivered: u32,
-    /// How often it was redriven.
+    /// How often the delivery, or the event, was redriven.
     pub generation: u32,
-    /// When the event was first received, or the time that it had to wait for; nothing for an event that could not be read.
+    /// When the event was first received, or its not-before time. `None` for an event that could
+    /// not be read.
     pub received_at: Option<Moment>,
     /// When it ended.
     pub settled_at: Moment,
 }
 
 impl DeliveryReceipt {
-    /// Of a delivery; nothing if this settlement is not its end.
+    /// The receipt of a delivery; `None` if this settlement does not end it.
     #[must_use]
     pub fn of(delivery: &Delivery, settlement: &Settlement, at: Moment) -> Option<Self> {
         let ending = match settlement {
@@ -147,7 +155,7 @@ impl DeliveryReceipt {
         })
     }
 
-    /// Of an event that could not be read.
+    /// The receipt of an event that could not be read.
     #[must_use]
     pub fn of_unread(
         published: &Published,
@@ -266,7 +274,7 @@ mod tests {
             assert_eq!((receipt.attempts, receipt.generation, receipt.settled_at), (3, 1, AT));
             assert_eq!(receipt.correlation_id.as_deref(), Some("mine"));
             assert_eq!(receipt.trace, [("traceparent".to_owned(), HeaderValue::text("00-abc"))]);
-            // Nothing of a removed subscription is kept but its id.
+            // A receipt names no robot of a removed subscription.
             assert_eq!(receipt.robot.is_none(), settlement == Settlement::Dropped);
         }
     }

@@ -1,15 +1,19 @@
-//! Robots. Owns the name by which a robot is known without knowing its endpoint.
+//! Robots.
+//!
+//! Owns the id that identifies a robot without revealing its endpoint.
+//!
+//! Not here: how the id is computed (`crypto/keys.rs`).
 
 use std::{fmt, str::FromStr};
 
 use super::id::quoted;
 
-/// Who is behind an endpoint: a keyed hash of the normalised endpoint, so two subscriptions with one webhook are
-/// one robot with one quota, and nobody without the key can tell which webhook that is.
+/// The identity of a robot: a keyed hash of its normalised endpoint. Two subscriptions with one
+/// webhook are one robot with one quota. Without the key, the id does not reveal the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RobotId([u8; 16]);
 
-/// The text names no robot.
+/// The text is not the id of a robot.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is not a robot id: it has 32 hexadecimal digits", quoted(.0))]
 pub struct UnreadableRobotId(pub String);

@@ -1,4 +1,8 @@
-//! Credentials. Owns the types that cannot be printed, compared by accident, or serialised.
+//! Credentials.
+//!
+//! Owns the types that cannot be printed, serialised, or compared by accident.
+//!
+//! Not here: encryption at rest (`crypto/sealer.rs`).
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroize;
@@ -8,43 +12,47 @@ use zeroize::Zeroize;
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes a secret into custody.
+    /// Wraps a secret.
     #[must_use]
     pub fn new(mut text: String) -> Self {
         if text.capacity() == text.len() {
             return Self(SecretString::from(text));
         }
-        // Giving up the room that is left over may move the text, and would leave it where it was.
+        // Shrinking the buffer may move the text and leave a copy behind. So the text is copied,
+        // and the old buffer is wiped.
         let exact = SecretString::from(Box::<str>::from(text.as_str()));
         text.zeroize();
         Self(exact)
     }
 
-    /// A secret made of these parts. It is written once, so that no shorter copy of it is left behind.
+    /// A secret made of these parts. It is written at once, so that no shorter copy is left in
+    /// memory.
     #[must_use]
     pub fn concat(parts: &[&str]) -> Self {
         Self::new(parts.concat())
     }
 
-    /// Shows the secret to the one place that needs it: signing, sealing, building the request.
+    /// The secret as text, for the code that needs it: signing, sealing, building the request.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// A robot's webhook URL in its normalised form. Who knows it can post to the chat: it is a credential.
+/// A robot's webhook URL in its normalised form. It is a credential: its holder can post to the
+/// chat.
 #[derive(Clone)]
 pub struct Endpoint(Secret);
 
 impl Endpoint {
-    /// Takes an endpoint into custody. The caller has checked and normalised it for its platform.
+    /// Wraps a URL. The caller has checked and normalised it for its platform.
     #[must_use]
     pub fn new(url: String) -> Self {
         Self(Secret::new(url))
     }
 
-    /// Shows the URL to the one place that needs it: sealing, naming the robot, building the request.
+    /// The URL as text, for the code that needs it: sealing, computing the robot id, building the
+    /// request.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()

@@ -1,66 +1,70 @@
-//! Settlements: what is done about a delivery. Owns the closed list of reasons for giving one up.
+//! Settlements: the decisions about a delivery.
+//!
+//! Owns the closed list of reasons for a dead letter.
+//!
+//! Not here: how a verdict becomes a settlement (`settle/decide.rs`).
 
 use std::{fmt, str::FromStr};
 
 use super::Moment;
 
-/// What is done about a delivery after it was paced and, perhaps, tried.
+/// The decision about a delivery after the pacer and, possibly, an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// It arrived.
+    /// It is delivered.
     Done,
-    /// It was not tried, because of a limit; the number of attempts stays as it is.
+    /// It was not tried, because of a limit. The number of attempts does not change.
     Deferred {
-        /// When it is its turn.
+        /// When it may be tried.
         until: Moment,
-        /// Its place in its robot's order, if it was given one.
+        /// Its slot in its robot's queue, if it has one.
         slot: Option<Moment>,
     },
-    /// It was tried and failed in a way that may pass; the attempt counts.
+    /// The attempt failed for a reason that may pass. It counts as an attempt.
     Retried {
         /// When it is tried again.
         until: Moment,
     },
-    /// It is given up.
+    /// It becomes a dead letter.
     Dead {
-        /// Why.
+        /// The reason.
         reason: DeadReason,
-        /// The platform's code, or ours.
+        /// The platform's code, or roomcast's.
         code: String,
-        /// The platform's words, redacted.
+        /// The platform's message, redacted.
         detail: String,
     },
-    /// Its subscription is gone or paused: there is nobody to deliver to, and nothing of it is kept.
+    /// Its subscription is removed or paused. Nothing of the delivery is kept.
     Dropped,
 }
 
-/// Why a delivery, or a whole event, was given up.
+/// Why a delivery, or a whole event, became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeadReason {
-    /// The event could not be read.
+    /// The event could not be decoded.
     Undecodable,
-    /// The platform will never take this message.
+    /// The platform refuses this message permanently.
     Refused,
-    /// The robot does not exist any more, or is switched off.
+    /// The robot does not exist any more, or is disabled.
     RobotGone,
-    /// The robot's security setting refuses us.
+    /// The robot's security setting rejects the message.
     Security,
     /// All attempts failed.
     Exhausted,
-    /// Its time to live ended, or would end before it can leave.
+    /// Its time to live ended, or would end before it can be sent.
     Expired,
-    /// A newer message took its place.
+    /// A newer message of the subscription replaced it.
     Superseded,
-    /// The broker redelivered it too often without an outcome.
+    /// The broker redelivered it too often without a settlement.
     Poison,
-    /// The broker put it out of a queue for another reason.
+    /// The broker removed it from a queue for another reason.
     Evicted,
-    /// The record of its subscription cannot be read.
+    /// The record of its subscription is damaged.
     UnreadableSubscription,
 }
 
 impl Settlement {
-    /// Whether something has to be stored in the broker for it.
+    /// Whether the settlement requires a message to be stored in the broker.
     #[must_use]
     pub const fn has_next_step(&self) -> bool {
         match self {
@@ -121,7 +125,7 @@ impl fmt::Display for DeadReason {
     }
 }
 
-/// The text names no reason.
+/// The text is not a reason.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown reason {0:?}: use undecodable, refused, robot_gone, security, exhausted, expired, superseded, poison, evicted or unreadable_subscription"

@@ -1,10 +1,14 @@
-//! Spans of time as people write them.
+//! Durations in human-readable form.
+//!
+//! Owns the syntax of every duration in settings and options.
+//!
+//! Not here: the settings themselves (`config/`).
 
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-/// A span of time such as `500ms`, `2s`, `1m 30s`, `24h`, `7d`; never negative.
+/// Reads a duration such as `500ms`, `2s`, `1m 30s`, `24h`, `7d`. A negative duration is an error.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("{text:?} is no span of time: write it like 500ms, 2s, 5m, 24h or 7d");
     let span: Span = text.parse().map_err(|_| expected())?;

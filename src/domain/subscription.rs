@@ -1,4 +1,8 @@
-//! Subscriptions. Owns what one is; where it is kept is `store/`'s matter.
+//! Subscriptions: a robot that receives the events of a topic, and its options.
+//!
+//! Owns their ids, states and options, and which events are urgent for quiet hours.
+//!
+//! Not here: where subscriptions are kept (`store/`).
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -7,29 +11,30 @@ use super::{
     id::quoted,
 };
 
-/// The name of one subscription: 32 lower-case hexadecimal digits, made at random with a time prefix.
+/// The id of a subscription: 32 lower-case hexadecimal digits, a time prefix followed by random
+/// bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubscriptionId([u8; 16]);
 
-/// The text names no subscription.
+/// The text is not the id of a subscription.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is not a subscription id: it has 32 hexadecimal digits", quoted(.0))]
 pub struct UnreadableId(pub String);
 
 impl SubscriptionId {
-    /// A new one; ids made later sort later.
+    /// A new id. Ids made later sort later.
     #[must_use]
     pub fn make() -> Self {
         Self(uuid::Uuid::now_v7().into_bytes())
     }
 
-    /// From its bytes.
+    /// The id with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The bytes of the id.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -52,12 +57,12 @@ impl FromStr for SubscriptionId {
     }
 }
 
-/// Whether a subscription hears its topic.
+/// Whether a subscription receives the events of its topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionState {
     /// Events of its topic are delivered.
     Active,
-    /// It is kept, but events of its topic pass it by.
+    /// The subscription is kept, but receives no events.
     Paused,
 }
 
@@ -72,7 +77,7 @@ impl SubscriptionState {
     }
 }
 
-/// The text names no state.
+/// The text is not a state.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no state of a subscription: use active or paused")]
 pub struct UnknownState(pub String);
@@ -86,25 +91,25 @@ impl FromStr for SubscriptionState {
     }
 }
 
-/// What becomes of deliveries that have to wait for their robot.
+/// What happens to deliveries that have to wait for their robot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {
-    /// Each waits for its turn.
+    /// Each is sent by itself, in order.
     #[default]
     Queue,
-    /// Those that wait are folded into one message.
+    /// The waiting deliveries are coalesced into one message.
     Digest,
-    /// Only the newest waits; the others become dead letters.
+    /// Only the newest waits; older ones become dead letters.
     Latest,
 }
 
-/// The text names no overflow policy.
+/// The text is not an overflow policy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no overflow policy: use queue, digest or latest")]
 pub struct UnknownOverflow(pub String);
 
 impl Overflow {
-    /// All there are.
+    /// All policies.
     pub const ALL: [Self; 3] = [Self::Queue, Self::Digest, Self::Latest];
 
     /// The name on the command line and in answers.
@@ -126,23 +131,23 @@ impl FromStr for Overflow {
     }
 }
 
-/// What becomes of a text that is too long for one message of its platform.
+/// What happens to a text that is too long for one message of its platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TooLong {
     /// It is split into numbered parts.
     #[default]
     Split,
-    /// It is cut, and says so.
+    /// It is cut, with a notice.
     Cut,
 }
 
-/// The text does not say what to do.
+/// The text is neither `split` nor `cut`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is nothing to be done about a text that is too long: use split or cut")]
 pub struct UnknownTooLong(pub String);
 
 impl TooLong {
-    /// All there are.
+    /// All choices.
     pub const ALL: [Self; 2] = [Self::Split, Self::Cut];
 
     /// The name on the command line and in answers.
@@ -163,12 +168,12 @@ impl FromStr for TooLong {
     }
 }
 
-/// The organisation on whose quota a robot draws, where its platform counts by organisation: 1–64 of `A-Z a-z 0-9 - _`,
-/// starting with a letter or digit. Cheap to clone.
+/// The organisation whose quota a robot uses, on platforms that count by organisation: 1–64 of
+/// `A-Z a-z 0-9 - _`, starting with a letter or digit. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupName(Arc<str>);
 
-/// The text cannot name a group.
+/// The text is not a valid name of a group.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit")]
 pub struct UnreadableGroup(pub String);
@@ -197,26 +202,27 @@ impl fmt::Display for GroupName {
     }
 }
 
-/// Which events a subscription wants, and how its deliveries are paced. No secret is among them: they are read before anything is opened.
+/// Which events a subscription receives, and how its deliveries are paced. The options contain no
+/// secret: they are read before the record is decrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// What becomes of deliveries that have to wait.
+    /// What happens to deliveries that have to wait.
     pub overflow: Overflow,
-    /// On whose quota its robot draws.
+    /// The organisation whose quota the robot uses.
     pub group: Option<GroupName>,
-    /// Which events of its topic it wants; all of them if there is none.
+    /// Which events of the topic it receives; `None` means all of them.
     pub filter: Option<Arc<Policy>>,
-    /// When it is not to be disturbed by what is not urgent.
+    /// When it receives only urgent events.
     pub quiet: Option<Arc<QuietHours>>,
-    /// What becomes of a text that is too long for one message.
+    /// What happens to a text that is too long for one message.
     pub too_long: TooLong,
 }
 
-/// What has this value of the attribute `severity` is urgent, in capitals or not.
+/// An event whose attribute `severity` has this value, in any case, is urgent.
 const URGENT_SEVERITY: &str = "critical";
 
 impl Options {
-    /// Why an event is not for a subscription on this platform; nothing if it is.
+    /// Why a subscription on this platform does not receive an event; `None` if it does.
     #[must_use]
     pub fn unwanted<'a>(&'a self, platform: Platform, attributes: &'a Attributes) -> Option<Unwanted<'a>> {
         if !attributes.are_for(platform) {
@@ -225,7 +231,8 @@ impl Options {
         self.filter.as_ref().and_then(|policy| policy.refuses(attributes))
     }
 
-    /// Until when an event has to wait for the end of quiet hours; nothing if it need not, because it is urgent or `now` lies in none.
+    /// The end of the quiet hours for an event. `None` if the event is urgent, or if `now` is
+    /// outside of quiet hours.
     #[must_use]
     pub fn quiet_until(&self, event: &Event, now: Moment) -> Option<Moment> {
         let quiet = self.quiet.as_ref()?;
@@ -235,33 +242,34 @@ impl Options {
     }
 }
 
-/// One robot's wish to hear one topic, opened: it holds the credential, so it has no `Debug` and is dropped
-/// as soon as the attempt is made.
+/// A decrypted subscription. It contains the credential, so it has no `Debug`, and it is dropped
+/// right after the attempt.
 #[derive(Clone)]
 pub struct Subscription {
-    /// Its name.
+    /// Its id.
     pub id: SubscriptionId,
-    /// What it wants to hear.
+    /// The topic whose events it receives.
     pub topic: TopicName,
-    /// Which platform the robot lives on.
+    /// The platform of its robot.
     pub platform: Platform,
-    /// Who is behind the endpoint.
+    /// The robot behind the endpoint.
     pub robot: RobotId,
     /// The webhook, normalised.
     pub endpoint: Endpoint,
     /// The signing secret, where the robot's security setting is a signature.
     pub secret: Option<Secret>,
-    /// A word that the robot insists on, where its security setting is a keyword. It is added to messages lacking it.
+    /// A word that every message must contain, where the robot's security setting is a keyword. It
+    /// is added to messages without it.
     pub keyword: Option<String>,
-    /// What people call it, at most 128 bytes.
+    /// A human-readable name, at most 128 bytes.
     pub name: Option<String>,
-    /// Whom every message of this subscription mentions, besides those whom the event mentions.
+    /// Members that each of its messages mentions, in addition to those of the event.
     pub mentions: Mentions,
-    /// Whether it hears its topic.
+    /// Whether it receives the events of its topic.
     pub state: SubscriptionState,
-    /// How its deliveries are paced.
+    /// How its deliveries are paced and filtered.
     pub options: Options,
-    /// When it was added.
+    /// When it was created.
     pub created_at: Moment,
 }
 

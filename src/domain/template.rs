@@ -1,15 +1,18 @@
-//! Templates: texts with places for an event's tags, by name. Owns what one is and what it may be called; reading and filling them in is
-//! `fanout/templates/`.
+//! Templates: named texts with placeholders for the tags of an event.
+//!
+//! Owns the shape of a template, and which names are valid.
+//!
+//! Not here: how templates are parsed and rendered (`fanout/templates/`).
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{Format, Moment, Platform};
 
-/// What an event calls a template: 1–64 of `A-Z a-z 0-9 - _ .`, starting with a letter or digit.
+/// The name of a template: 1–64 of `A-Z a-z 0-9 - _ .`, starting with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TemplateName(Arc<str>);
 
-/// The text cannot be the name of a template.
+/// The text is not a valid name of a template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a template: use 1 to 64 of A-Z a-z 0-9 - _ ., beginning with a letter or digit")]
 pub struct UnreadableName(pub String);
@@ -31,7 +34,7 @@ impl FromStr for TemplateName {
         if possible && begins && name.len() <= 64 {
             return Ok(Self(name.into()));
         }
-        // It may be anything, and of any length.
+        // The text may have any length, and the error repeats it.
         Err(UnreadableName(name.chars().take(65).collect()))
     }
 }
@@ -42,7 +45,7 @@ impl fmt::Display for TemplateName {
     }
 }
 
-/// For whom a template's text is: one platform, or all that have no text of their own.
+/// The platforms for which a template's text is meant: one, or all without a text of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Audience {
     /// Every platform without a text of its own.
@@ -69,7 +72,7 @@ impl fmt::Display for Audience {
     }
 }
 
-/// The text names no platform.
+/// The text is not a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a template has no text for {0:?}: use default, dingtalk, dingtalk_internal, lark or wecom")]
 pub struct UnknownAudience(pub String);
@@ -85,7 +88,7 @@ impl FromStr for Audience {
     }
 }
 
-/// How a template's text is read.
+/// The syntax of a template's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
     /// `{tag}` is replaced by the tag's value, as in Huawei Cloud SMN.
@@ -106,7 +109,7 @@ impl Engine {
     }
 }
 
-/// The text names no engine.
+/// The text is not an engine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown engine {0:?}: use tags or jinja")]
 pub struct UnknownEngine(pub String);
@@ -126,13 +129,13 @@ impl FromStr for Engine {
 /// One text of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// What events call it.
+    /// The name by which events refer to it.
     pub name: TemplateName,
-    /// For whom it is.
+    /// The platforms for which it is meant.
     pub audience: Audience,
-    /// How its text is read.
+    /// The syntax of its text.
     pub engine: Engine,
-    /// How what it says is written, if not as the event says.
+    /// The format of the rendered text, if it differs from the event's.
     pub format: Option<Format>,
     /// The text.
     pub text: String,

@@ -1,26 +1,30 @@
-//! Topic names. Owns the rule of what a topic may be called.
+//! Topic names.
+//!
+//! Owns the rule for a valid topic name.
+//!
+//! Not here: which subscriptions a topic has (`store/`).
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-/// A name that publishers publish to: 1–255 of `A-Z a-z 0-9 - _ .`, starting with a letter or digit.
+/// The name of a topic: 1–255 of `A-Z a-z 0-9 - _ .`, starting with a letter or digit.
 ///
-/// It travels as the AMQP routing key, whose length the protocol bounds to 255 bytes.
+/// It is the AMQP routing key, which the protocol limits to 255 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicName(Arc<str>);
 
-/// Why a name cannot be a topic.
+/// Why a text is not a topic name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicMistake {
     /// The name is empty.
     #[error("the topic's name is empty: use 1 to 255 of A-Z a-z 0-9 - _ .")]
     Empty,
-    /// The name is longer than a routing key can be.
+    /// The name exceeds the limit of a routing key.
     #[error("the topic's name has {0} bytes: at most 255 are possible")]
     TooLong(usize),
     /// The name begins with a character other than a letter or digit.
     #[error("the topic's name begins with {0:?}: it must begin with a letter or digit")]
     Start(char),
-    /// The name holds a character that is not allowed.
+    /// The name contains a forbidden character.
     #[error("the topic's name holds {0:?} at position {1}: only A-Z a-z 0-9 - _ . are possible")]
     Character(char, usize),
 }

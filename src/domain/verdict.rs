@@ -1,32 +1,38 @@
-//! Verdicts: what a platform's answer means. Which answer means what is in `platforms/`.
+//! Verdicts: the meaning of a platform's answer.
+//!
+//! Owns the closed list of verdicts.
+//!
+//! Not here: which answer has which verdict
+//! (`platforms/`), and which settlement it causes (`settle/decide.rs`).
 
 use std::time::Duration;
 
-/// What the outcome of one attempt means. It is a value, not an error: a refusal is an ordinary thing to happen.
+/// The meaning of one attempt's outcome. It is a value rather than an error, because a refusal is
+/// an ordinary outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The platform took the message.
+    /// The platform accepted the message.
     Delivered,
-    /// The robot has used up a quota. Nothing is wrong with the message.
+    /// The robot has used up a quota. The message itself is fine.
     Throttled {
-        /// How long the platform asks to wait, where it says so.
+        /// How long the platform asks to wait, if it says so.
         wait: Option<Duration>,
     },
-    /// The monthly quota of the robot's organisation is used up. Nothing is wrong with the message.
+    /// The monthly quota of the robot's organisation is used up. The message itself is fine.
     BudgetSpent {
-        /// How long to wait before asking again.
+        /// How long to wait before the next probe.
         wait: Duration,
     },
-    /// Something passing went wrong: a time-out, a server error, an unknown code.
+    /// A transient failure: a timeout, a server error, an unknown code.
     TryAgain {
-        /// How long the platform asks to wait, where it says so.
+        /// How long the platform asks to wait, if it says so.
         wait: Option<Duration>,
     },
-    /// The platform will never take this message.
+    /// The platform refuses this message permanently.
     Refused,
-    /// The robot does not exist any more, or is switched off.
+    /// The robot does not exist any more, or is disabled.
     RobotGone,
-    /// The robot's security setting (signature, keyword, address list) refuses us.
+    /// The robot's security setting (signature, keyword, address list) rejects the message.
     Security,
 }
 
@@ -46,13 +52,14 @@ impl Verdict {
     }
 }
 
-/// The outcome of one attempt, as an operator would want to read it. It never holds a credential.
+/// The outcome of one attempt, for operators. It never contains a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What it means.
+    /// The meaning of the outcome.
     pub verdict: Verdict,
-    /// The platform's own code (`130101`), or ours for what happened before an answer came (`timeout`, `connect`).
+    /// The platform's own code (`130101`), or roomcast's for failures before an answer (`timeout`,
+    /// `connect`).
     pub code: String,
-    /// The platform's own words, redacted and cut to 512 bytes.
+    /// The platform's own message, redacted and cut to 512 bytes.
     pub detail: String,
 }
