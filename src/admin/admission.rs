@@ -1,5 +1,9 @@
-//! Which connections are taken: so many in all, so many from one address. A newcomer takes the place
-//! of the connection that has waited longest without a request; those with a request in hand stay.
+//! Which connections a listener accepts: a limit in total, and a limit for each address.
+//!
+//! Owns which connection is evicted: at a limit, a new connection evicts the one that is idle
+//! longest. A connection with a request in progress is never evicted.
+//!
+//! Not here: the HTTP on an accepted connection (`connections.rs`).
 
 use std::{
     collections::HashMap,
@@ -12,15 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Telemetry, events};
 
-/// How often the log says at most that there are too many connections.
+/// The log reports at most this often that there are too many connections.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// How many connections a listener has at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// From everywhere together; at least 1.
+    /// From all addresses together; at least 1.
     pub all: usize,
-    /// From one address, or one network of IPv6; at least 1.
+    /// From one IPv4 address, or from one IPv6 network; at least 1.
     pub of_one: usize,
 }
 
@@ -41,9 +45,9 @@ struct Table {
 
 struct Connection {
     from: Option<IpAddr>,
-    /// Since when it waits for a request; nothing while one is in hand.
+    /// When it began to wait for a request; `None` while a request is in progress.
     idle_since: Option<Instant>,
-    /// Whether a request has come on it.
+    /// Whether a request has arrived on it.
     was_used: bool,
     evicted: CancellationToken,
 }
@@ -54,7 +58,8 @@ impl Admission {
         Arc::new(Self { listener, limits, telemetry, table: Mutex::default() })
     }
 
-    /// A place for a connection; `from` is its address, or nothing where callers have none.
+    /// Admits a connection, or refuses it with `None`. `from` is its address; callers on the Unix
+    /// socket have none.
     pub(super) fn admit(self: &Arc<Self>, from: Option<IpAddr>, now: Instant) -> Option<Admitted> {
         let mut table = self.lock();
         let of_one = table.connections.values().filter(|one| from.is_some() && one.from == from).count();
@@ -95,7 +100,8 @@ impl Admission {
 }
 
 impl Table {
-    /// Ends the connection that waits longest for a request, one on which none ever came before others.
+    /// Evicts the connection that is idle longest. Connections that
+    /// never carried a request go first.
     fn evict(&mut self, of: Option<IpAddr>) -> Option<()> {
         let there = self.connections.iter().filter(|(_, one)| of.is_none() || one.from == of);
         let idle = there.filter_map(|(id, one)| Some((one.was_used, one.idle_since?, *id)));
@@ -105,7 +111,7 @@ impl Table {
     }
 }
 
-/// The place of one connection. It is given back when this is dropped.
+/// The admission of one connection. Dropping it frees the place.
 pub(super) struct Admitted {
     admission: Arc<Admission>,
     id: u64,
@@ -113,12 +119,12 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// Ends when another connection takes this one's place.
+    /// Resolves when another connection takes this one's place.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
 
-    /// A request has come; it is in hand until what this gives is dropped.
+    /// A request has arrived. It is in progress until the returned guard is dropped.
     pub(super) fn begin_request(self: &Arc<Self>) -> RequestInHand {
         self.with(|one| {
             one.idle_since = None;
@@ -177,7 +183,7 @@ mod tests {
         let at = |second| now + Duration::from_secs(second);
         let first = Arc::new(admission.admit(address(1), at(1)).unwrap());
         let second = admission.admit(address(1), at(2)).unwrap();
-        // The first has shown that it is no mere connection.
+        // A connection that carried a request is evicted after those that carried none.
         drop(first.begin_request());
         let third = admission.admit(address(1), at(3)).unwrap();
         let evicted = [&other, &*first, &second, &third].map(|one| one.evicted.is_cancelled());

@@ -1,7 +1,10 @@
-//! One log line for each change that is made through the API or the console: who, what, how much, with which outcome.
+//! The audit log: one line for each change through the API or the console.
 //!
-//! Owns which requests are changes. It stands before all routes, so that a new route is logged unless it is named here.
-//! A line is written however the request ends, also when the caller hangs up or the route panics.
+//! Owns which requests count as changes. It wraps all routes, so a new route is logged unless
+//! `READ_ONLY` names it. The line is written however the request ends, also if the caller hangs up
+//! or the route panics.
+//!
+//! Not here: the text of the line (`telemetry::events`).
 
 use axum::{
     extract::{MatchedPath, RawPathParams, Request, rejection::RawPathParamsRejection},
@@ -16,34 +19,34 @@ use crate::{
     telemetry::events::{AdminActor, AdminChange},
 };
 
-/// Routes that change nothing although their method may, without what their path begins with.
+/// Routes that change nothing although their HTTP method may. Paths are relative to one of `ROOTS`.
 const READ_ONLY: [&str; 3] = ["/explain", "/store/verify", "/templates/{name}/render"];
 
 /// Where the API and the console have their routes.
 const ROOTS: [&str; 2] = ["/v1", "/console/api"];
 
-/// By what a caller over TCP was let in.
+/// How a caller over TCP was authenticated.
 #[derive(Clone)]
 pub(super) enum Credential {
     /// The admin token.
     Token,
-    /// A session of the console, by a tag that opens nothing.
+    /// A session of the console, named by a tag that grants no access.
     Session(String),
 }
 
-/// The tag by which the log tells sessions apart.
+/// The tag by which the log tells sessions apart: 8 hexadecimal digits of a hash.
 pub(super) fn session_tag(id: &str) -> String {
     hex::encode(Sha256::digest(id)).chars().take(8).collect()
 }
 
-/// What a route adds to the line about it, as an extension of its answer.
+/// Details that a route adds to its line, as an extension of its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changed {
     /// How many things were changed.
     pub(super) count: Option<u64>,
-    /// What was changed, where the path does not say so.
+    /// The changed object, if the path does not name it.
     pub(super) object: Option<String>,
-    /// Whether nothing was to be changed: a dry run.
+    /// Whether the request was a dry run, which changes nothing and is not logged.
     pub(super) is_dry_run: bool,
 }
 
@@ -57,7 +60,7 @@ impl Changed {
     }
 }
 
-/// Logs what changes something.
+/// Logs each request that changes something.
 pub(super) async fn log_changes(
     path: MatchedPath,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
@@ -98,7 +101,8 @@ fn actor(request: &Request) -> AdminActor {
     AdminActor { kind, uid: process.map(|(uid, _)| uid), pid: process.and_then(|(_, pid)| pid), from, session }
 }
 
-/// What a path names. Nothing else than a name is logged: in its place might be a webhook that somebody pasted.
+/// The object that a path names. Only a valid name is logged: a user may have
+/// pasted a webhook in its place.
 fn object(name: &str, value: &str) -> Option<String> {
     let good = match name {
         "id" => value.parse::<SubscriptionId>().is_ok() || value.parse::<RobotId>().is_ok(),
@@ -109,7 +113,7 @@ fn object(name: &str, value: &str) -> Option<String> {
     good.then(|| value.to_owned())
 }
 
-/// A line that is written when it is dropped.
+/// A log line, written when it is dropped.
 struct Line {
     actor: AdminActor,
     action: String,

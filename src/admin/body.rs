@@ -1,8 +1,9 @@
-//! The body of a request: JSON, of a bounded size, read within a bounded time. Its mistakes are answered in our own
-//! form.
+//! The body of a request: JSON of a bounded size, read within a bounded time.
 //!
-//! The parser's words are not repeated: they may hold a piece of the body, and the body may hold a credential. For the
-//! same reason the bytes are wiped from memory when the body is read.
+//! Owns that no part of a body is repeated or kept, because a body may hold a credential. Errors do
+//! not quote the parser, and the bytes are wiped from memory after reading.
+//!
+//! Not here: the size limits (`routes.rs`, `template_routes.rs`), and the shapes (`wire/`).
 
 use std::time::Duration;
 
@@ -23,10 +24,10 @@ use super::{
     template_routes::TEMPLATE_BYTES_MAX,
 };
 
-/// How long a body may take to come.
+/// How long the whole body may take to arrive.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// A body's memory begins with this many bytes where its length is not told.
+/// The first capacity of the buffer, in bytes, if the request has no `Content-Length`.
 const BYTES_FIRST: usize = 8 * 1024;
 
 /// A JSON body.
@@ -55,11 +56,12 @@ fn is_json(request: &Request) -> bool {
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }
 
-/// All bytes of a body. Where more room is needed, the bytes move, and are wiped where they were.
+/// Reads the whole body. When the buffer grows, the old memory is wiped.
 async fn collect(mut body: HttpBody, length: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(length.min(IMPORT_BYTES_MAX)));
     while let Some(frame) = body.frame().await {
-        // The connection ended, or the body is too long; the first cannot be told anyway.
+        // The connection broke, or the body is too long. After a broken connection no answer
+        // arrives anyway.
         let frame = frame.map_err(|_| too_long())?;
         let Some(data) = frame.data_ref() else { continue };
         let needed = bytes.len() + data.len();

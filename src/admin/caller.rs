@@ -1,23 +1,27 @@
-//! Who asks the API, as far as the connection tells.
+//! The caller of the API, as far as the connection shows it.
+//!
+//! Owns how addresses are grouped: an IPv6 network of 64 bits counts as one address.
+//!
+//! Not here: authentication (`door.rs`), and the credential that a caller used (`audit.rs`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The other side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// A process of this machine, on the Unix socket.
+    /// A local process, on the Unix socket.
     Process {
-        /// Its user.
+        /// Its user id.
         uid: u32,
-        /// Its number, if the system tells it.
+        /// Its process id, if the system reports it.
         pid: Option<i32>,
     },
-    /// A program behind this address, over TCP.
+    /// A program at this address, over TCP.
     Address(SocketAddr),
 }
 
 impl Caller {
-    /// The address, if callers have one.
+    /// The address; a local process has none.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Process { .. } => None,
@@ -25,7 +29,7 @@ impl Caller {
         }
     }
 
-    /// The address by which callers are told apart: of IPv6 the network. Processes have none.
+    /// The address that limits apply to: an IPv4 address, or an IPv6 network. Processes have none.
     pub(super) fn network(&self) -> Option<IpAddr> {
         match self {
             Self::Process { .. } => None,
@@ -34,7 +38,7 @@ impl Caller {
     }
 }
 
-/// Who has one address of IPv6 has a whole network of them.
+/// The owner of one IPv6 address usually has a whole network of 64 bits.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -1,7 +1,10 @@
-//! Serves HTTP on the connections of a listener: accepts, hands requests to the routes with who asks, and ends what
-//! hangs. Which connections are taken is `admission.rs`.
+//! Serves HTTP on the connections of a listener.
 //!
-//! Each wait for the other side has an end: for a request, for its body (`body.rs`), and for the answer to be read.
+//! Owns that every wait for the other side ends: for a request, and for
+//! the caller to read the response.
+//!
+//! Not here: which connections are admitted (`admission.rs`), and the wait for
+//! a request's body (`body.rs`).
 
 use std::{
     io,
@@ -38,25 +41,27 @@ use super::{
     caller::Caller,
 };
 
-/// How long a connection may be without a whole request, from its beginning or the end of the last answer.
+/// How long a connection may wait for the head of a request, after its
+/// start or after the last response.
 const REQUEST_WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// How long the other side may take none of an answer.
+/// How long the other side may read nothing of a response.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// How long requests in hand may take to be answered once the daemon ends.
+/// How long requests in progress may take after the daemon begins to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The head of a request has at most this many bytes, and as many of an answer are written ahead.
+/// The limit for the head of a request, and for the buffered part of a response, in bytes.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// A connection that lost its place is there for a moment longer; so many descriptors are taken for that.
+/// An evicted connection keeps its file descriptor for a moment. This many
+/// descriptors are added for that.
 const LEAVING_MAX: usize = 16;
 
-/// How long nothing is accepted after the system could not.
+/// The pause after the operating system failed to accept a connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// What connections come from.
+/// A source of connections.
 pub(super) trait Listener: Send + Sync {
     type Stream: AsyncRead + AsyncWrite + Send + 'static;
 
@@ -82,7 +87,8 @@ impl Listener for TcpListener {
     }
 }
 
-/// Serves a listener's connections until `stop`, and then for some seconds those with a request in hand.
+/// Serves a listener's connections until `stop`, and then finishes the
+/// requests in progress within `GRACE`.
 pub(super) async fn serve(
     listener: impl Listener,
     routes: Router,
@@ -93,7 +99,7 @@ pub(super) async fn serve(
     let descriptors = Arc::new(Semaphore::new(limit + LEAVING_MAX));
     let (connections, mut failing) = (TaskTracker::new(), false);
     let accept = async {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed, so this loop has no other end.
         while let Ok(descriptor) = Arc::clone(&descriptors).acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, caller)) => {
@@ -105,7 +111,7 @@ pub(super) async fn serve(
                         drop(descriptor);
                     });
                 }
-                // The caller hung up before it was accepted.
+                // The caller hung up before the connection was accepted.
                 Err(error) if is_of_the_connection(&error) => (),
                 Err(error) => {
                     if !failing {
@@ -154,7 +160,7 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
             .serve_connection(TokioIo::new(Box::pin(stream)), service)
     );
     tokio::select! {
-        // What is wrong with a connection concerns the other side alone, which sees it.
+        // An error of one connection concerns only the other side, and it can see the error.
         _ = connection.as_mut() => return,
         () = admitted.evicted() => return,
         () = stop.cancelled() => (),
@@ -165,7 +171,7 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
     }
 }
 
-/// The body of an answer; while it is there, the connection has a request in hand.
+/// The body of a response. While it exists, the connection has a request in progress.
 struct Answer {
     body: Body,
     _in_hand: RequestInHand,

@@ -1,5 +1,9 @@
-//! What can be done about subscriptions, whoever asks: the admin API and the command line without a daemon use the same desk, so
-//! both check the same and answer the same.
+//! The commands on subscriptions, keys and the store.
+//!
+//! Owns the checks and the answers: the admin API and the command line without a daemon both call
+//! it, so both behave alike.
+//!
+//! Not here: commands on templates (`templates.rs`), HTTP (`routes.rs`), storage (`store`).
 
 use std::sync::Arc;
 
@@ -26,38 +30,40 @@ use crate::{
     store::{Change, ListFilter, NewSubscription, Store, Summary},
 };
 
-/// A page of a listing holds this many by default.
+/// The default size of a page.
 const PAGE: usize = 100;
-/// And never more than this.
+/// The largest size of a page.
 const PAGE_MAX: usize = 1000;
-/// SMN's limit for a remark; ours for a name, in bytes.
+/// In bytes. SMN limits a remark to this length; roomcast limits a name to it.
 const NAME_BYTES_MAX: usize = 128;
-/// The platforms' own have less than a hundred bytes.
+/// In bytes. The platforms' own secrets have less than 100 bytes.
 const SECRET_BYTES_MAX: usize = 1024;
 
-/// A subscription with its webhook has fewer bytes than this as JSON, unless it has a very long filter.
+/// A subscription with its webhook has fewer bytes than this as JSON,
+/// unless its filter is very long.
 const SEALED_BYTES: usize = 64 * 1024;
 
-/// Does what is asked about subscriptions. Its calls block on the disk.
+/// Performs commands on subscriptions. Its calls block on the disk.
 #[derive(Clone)]
 pub struct Desk {
     pub(super) store: Store,
 }
 
 impl Desk {
-    /// A desk before this store.
+    /// A desk on this store.
     #[must_use]
     pub const fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// Adds a subscription; the same robot on the same topic again is no mistake, and adds nothing.
+    /// Adds a subscription. Adding the same robot to the same topic again
+    /// succeeds and changes nothing.
     pub fn add(&self, request: AddRequest) -> Result<Added, Refusal> {
         let added = self.store.add(checked(request)?)?;
         Ok(Added { id: added.id.to_string(), existed: added.duplicate })
     }
 
-    /// Adds subscriptions: each whole or not at all, and one that is refused does not keep the others out.
+    /// Adds subscriptions, each completely or not at all. A refused one does not stop the others.
     pub fn import(&self, request: ImportRequest) -> Result<Vec<Imported>, Refusal> {
         let checked: Vec<_> = request.subscriptions.into_iter().map(checked).collect();
         let (mut good, mut refused) = (Vec::new(), Vec::new());
@@ -73,7 +79,7 @@ impl Desk {
         Ok(refused.into_iter().map(outcome).collect())
     }
 
-    /// One page of subscriptions, each sealed for another machine under a key file that both have.
+    /// One page of subscriptions, each sealed under a key file that both machines have.
     pub fn export(&self, request: &ExportRequest) -> Result<ExportPage, Refusal> {
         let key = TransferKey::derive(&master_key(&request.key)?);
         let limit = request.query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
@@ -83,12 +89,12 @@ impl Desk {
         Ok(ExportPage { sealed, next: next.map(|place| place.to_string()) })
     }
 
-    /// Removes some of a topic's subscriptions for good; none are left when it says that it removed none.
+    /// Removes some of a topic's subscriptions for good. A result of 0 means that none are left.
     pub fn remove_some_of(&self, topic: &str) -> Result<RemovedSome, Refusal> {
         Ok(RemovedSome { removed: self.store.remove_some_of(&topic.parse().map_err(invalid)?)? })
     }
 
-    /// How the keys are.
+    /// The state of the keys.
     #[must_use]
     pub fn key(&self) -> KeyView {
         let status = self.store.key_status();
@@ -103,25 +109,25 @@ impl Desk {
         }
     }
 
-    /// Lets a new master key in and begins to wrap every data key under it.
+    /// Accepts a new master key and starts to wrap every data key under it.
     pub fn rotate(&self, request: &RotateRequest) -> Result<KeyView, Refusal> {
         self.store.begin_rotation(&master_key(&request.new_key)?)?;
         self.store.rotate_in_background();
         Ok(self.key())
     }
 
-    /// Says that the new master key is where the daemon will look for it.
+    /// Records that the new master key is stored where the daemon looks for it at its start.
     pub fn new_key_in_place(&self) -> Result<KeyView, Refusal> {
         self.store.new_key_in_place()?;
         Ok(self.key())
     }
 
-    /// Goes on with a rotation that an earlier process began.
+    /// Continues a rotation that an earlier process began.
     pub fn go_on_rotating(&self) {
         self.store.rotate_in_background();
     }
 
-    /// Begins to seal every subscription anew under a new data key.
+    /// Starts to seal every subscription again under a new data key.
     #[must_use]
     pub fn reseal(&self) -> KeyView {
         self.store.reseal_in_background();
@@ -137,7 +143,7 @@ impl Desk {
         Ok(BackupView { subscriptions: manifest.subscriptions, templates: manifest.templates, key: manifest.key })
     }
 
-    /// Opens every record and counts what leads nowhere.
+    /// Opens every record and counts the broken references.
     pub fn verify(&self) -> Result<VerifyView, Refusal> {
         let found = self.store.verify()?;
         Ok(VerifyView {
@@ -169,7 +175,8 @@ impl Desk {
         Ok(view(self.store.show(parse_id(id)?)?))
     }
 
-    /// Changes what the request names and leaves the rest as it is. When it returns, the key of the old version is destroyed.
+    /// Changes the named fields and keeps the others. On return, the key of
+    /// the old version is destroyed.
     pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, Refusal> {
         let id = parse_id(id)?;
         let platform = self.store.platform_of(id)?;
@@ -194,25 +201,26 @@ impl Desk {
         Ok(view(self.store.show(id)?))
     }
 
-    /// Removes a subscription for good. When it returns, no key that opens its endpoint exists any more.
+    /// Removes a subscription for good. On return, no key exists that opens its endpoint.
     pub fn remove(&self, id: &str) -> Result<(), Refusal> {
         Ok(self.store.remove(parse_id(id)?)?)
     }
 
-    /// Lets a subscription hear its topic, or not.
+    /// Activates or pauses a subscription.
     pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), Refusal> {
         Ok(self.store.set_state(parse_id(id)?, state)?)
     }
 }
 
-/// Whether an addition would be refused, apart from what the store holds.
+/// Checks an addition without the store: whether it would be refused for its own values.
 pub fn check(request: AddRequest) -> Result<(), Refusal> {
     checked(request).map(|_| ())
 }
 
-/// Whether webhook and signing secret are short enough to be any robot's. The command line asks
-/// before it sends them to a daemon, which takes no large request: so that the answer is the same
-/// with a daemon and without.
+/// Checks that webhook and signing secret are not too long for any robot.
+///
+/// The command line calls it before it sends them to a daemon, which refuses large requests. So the
+/// error is the same with and without a daemon.
 pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Result<(), Refusal> {
     if let Some(endpoint) = endpoint {
         platforms::check_endpoint_length(endpoint.expose()).map_err(invalid)?;
@@ -225,7 +233,7 @@ pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Resu
     }
 }
 
-/// What is to be added, checked, with the endpoint normalised.
+/// A checked addition, with the endpoint normalised.
 fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
     let topic: TopicName = request.topic.parse().map_err(invalid)?;
     let platform: Platform = request.platform.parse().map_err(invalid)?;
@@ -252,7 +260,7 @@ fn checked(request: AddRequest) -> Result<NewSubscription, Refusal> {
     })
 }
 
-/// As it is imported again, sealed.
+/// A subscription in the form that an import reads, sealed.
 fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
     let request = AddRequest {
         topic: one.topic.to_string(),
@@ -270,7 +278,8 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, Refusal> {
         state: Some(one.state.as_str().to_owned()),
     };
     let failed = |_| Refusal::Internal("a subscription could not be sealed".to_owned());
-    // Room is made at once, so that no copy is left behind by growing.
+    // The buffer has its full size at once, because a growing buffer would leave copies of
+    // credentials behind.
     let mut plain = Zeroizing::new(Vec::with_capacity(SEALED_BYTES));
     serde_json::to_writer(&mut *plain, &request).map_err(|_| failed(NotOpened))?;
     key.seal(&plain).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(failed)
@@ -292,7 +301,7 @@ fn filter(query: &ListQuery) -> Result<ListFilter, Refusal> {
     })
 }
 
-/// A filter; nothing if it wants all.
+/// A filter; `None` if it accepts all events.
 fn policy(filter: Value) -> Result<Option<Arc<Policy>>, Refusal> {
     if filter.is_null() {
         return Ok(None);
@@ -300,12 +309,13 @@ fn policy(filter: Value) -> Result<Option<Arc<Policy>>, Refusal> {
     read_policy(&filter).map(|policy| Some(Arc::new(policy))).map_err(invalid)
 }
 
-/// Quiet hours; nothing if the text is empty.
+/// Quiet hours; `None` if the text is empty.
 fn quiet(text: &str) -> Result<Option<Arc<QuietHours>>, Refusal> {
     Ok(parsed(Some(text).filter(|text| !text.is_empty()))?.map(Arc::new))
 }
 
-/// Words that people give and others are shown. What is kept from before there was this rule stays, and is cleaned where it is shown.
+/// Checks texts that users write and others read. Older stores may hold texts that break this rule;
+/// they are cleaned where they are shown.
 fn check_words(name: Option<&str>, keyword: Option<&str>, mentions: Option<&MentionsWire>) -> Result<(), Refusal> {
     let mentioned = mentions.into_iter().flat_map(|who| who.mobiles.iter().chain(&who.users));
     let words = name.map(|name| ("name", name)).into_iter();

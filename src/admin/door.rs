@@ -1,14 +1,19 @@
-//! Who shows the admin token is let in; who guesses it is slowed down. One door for the console's sign-in and the API over TCP; the Unix socket has none.
+//! Checks the admin token, and limits how fast a caller can guess it.
 //!
-//! A try is refused without a look at its token as soon as too many wrong ones came: that alone bounds how many can be tried. So that nobody locks
-//! others out by it:
+//! Owns the limits on guessing, for the console's sign-in and for the API over TCP together. After
+//! too many wrong tokens, a further one is refused without a check. Five rules keep this from
+//! locking out others:
 //!
-//! - a wrong token that was shown a moment ago teaches nothing and is not counted again: a program with an old token stops nobody;
-//! - each address has a limit of its own;
-//! - all strangers together have one too, but an address from which the right token came lately is no stranger;
-//! - from an address from which the right token came lately, the right token is let in whatever others show there:
-//!   behind a proxy or a tunnel all callers have one address;
-//! - what was counted is forgotten after a minute, and the right token is never counted.
+//! - A wrong token that was shown within the last minute is not counted again, so a program with an
+//!   old token blocks no other.
+//! - Each address has a limit of its own.
+//! - All unknown addresses together have a limit. An address is known for 12 hours after the right
+//!   token came from it.
+//! - From a known address the right token always passes, whatever else is shown there. Behind a
+//!   proxy or a tunnel all callers have one address.
+//! - A wrong token is forgotten after a minute, and the right token is never counted.
+//!
+//! Not here: sessions of the console (`console/session.rs`). The Unix socket needs no token.
 
 use std::{
     collections::VecDeque,
@@ -26,29 +31,29 @@ use crate::{
     telemetry::{Telemetry, events},
 };
 
-/// For so long a wrong token is counted.
+/// How long a wrong token is counted.
 const COUNTED: Duration = Duration::from_secs(60);
 
-/// So many different wrong tokens are looked at from one address in that time.
+/// How many different wrong tokens one address may show within `COUNTED`.
 const OF_ONE: usize = 10;
 
-/// And so many from all strangers together.
+/// How many all unknown addresses together may show within `COUNTED`.
 const OF_ALL: usize = 60;
 
-/// For so long an address is known by the right token that came from it.
+/// How long an address is known after the right token came from it.
 const KNOWN: Duration = Duration::from_secs(12 * 3600);
 
-/// So many addresses are known; the one that was silent longest makes room for another.
+/// How many addresses are known. Beyond it, a new one replaces the one that was silent longest.
 const KNOWN_MAX: usize = 64;
 
-/// The door and what was tried at it.
+/// The token, and the failed attempts.
 pub(super) struct Door {
     token: Secret,
     hashes: RandomState,
     tries: Mutex<Tries>,
 }
 
-/// Both in the order of time, and bounded: `wrong` by the limits, `known` by its own.
+/// Both lists are in the order of time, and bounded: `wrong` by the limits, `known` by `KNOWN_MAX`.
 #[derive(Default)]
 struct Tries {
     wrong: VecDeque<Wrong>,
@@ -62,16 +67,16 @@ struct Wrong {
     hash: u64,
 }
 
-/// What becomes of a try.
+/// The result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Right,
-    /// Wrong, and whether that is news; how many more there may be before the door closes.
+    /// Whether this wrong token is new, and how many more are allowed before attempts are refused.
     Wrong {
         news: bool,
         left: usize,
     },
-    /// It was not looked at; after so long one is.
+    /// Refused without a check; the next attempt is checked after this time.
     Closed(Duration),
 }
 
@@ -80,7 +85,7 @@ impl Door {
         Self { token, hashes: RandomState::new(), tries: Mutex::default() }
     }
 
-    /// Lets in who shows the token. `place` says to the log where it was shown.
+    /// Accepts the right token. `place` tells the log where it was shown.
     pub(super) fn enter(
         &self,
         place: &'static str,
@@ -88,7 +93,7 @@ impl Door {
         shown: &[u8],
         telemetry: &Telemetry,
     ) -> Result<(), Refusal> {
-        // A process of this machine does not come to this door.
+        // A local process uses the Unix socket, so it does not come here.
         let from = caller.network().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         match self.outcome(from, shown, Instant::now()) {
             Outcome::Right => Ok(()),
@@ -132,7 +137,8 @@ impl Tries {
         self.known.retain(|(_, at)| now.duration_since(*at) < KNOWN);
     }
 
-    /// How many more wrong tokens are looked at from this address; if none, after how long one is.
+    /// How many more wrong tokens this address may show, and the time
+    /// until the oldest one is forgotten.
     fn left(&self, from: IpAddr, now: Instant) -> (usize, Duration) {
         let within = |limit: usize, counted: Vec<&Wrong>| {
             let wait = counted.first().map_or(COUNTED, |first| COUNTED.saturating_sub(now.duration_since(first.at)));
@@ -145,7 +151,7 @@ impl Tries {
         of_one.min(within(OF_ALL, self.wrong.iter().filter(|wrong| !self.is_known(wrong.from)).collect()))
     }
 
-    /// Whether the right token came from this address lately.
+    /// Whether the right token came from this address within `KNOWN`.
     fn is_known(&self, address: IpAddr) -> bool {
         self.known.iter().any(|(known, _)| *known == address)
     }
@@ -171,7 +177,7 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
-    /// Shows so many different wrong tokens.
+    /// Shows `count` different wrong tokens.
     fn guess(door: &Door, from: IpAddr, count: usize, at: Instant) {
         for number in 0..count {
             let outcome = door.outcome(from, format!("wrong {from} {number} {at:?}").as_bytes(), at);

@@ -1,5 +1,10 @@
-//! What would become of an event, for each subscription of its topic: by the same rules by which it would be sent, and without sending it. It opens no
-//! credential and plans nothing.
+//! Explains an event without sending it: what each subscription of its topic would get, and when.
+//!
+//! Owns the outcome of an explanation, by the same rules that the pipeline uses. It opens no
+//! credential and reserves no slot.
+//!
+//! Not here: the time that the pace predicts (`Pace::outlook`), and the request's shape
+//! (`wire/explain.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,24 +25,24 @@ use crate::{
     store::{ListFilter, Store, Summary},
 };
 
-/// So many subscriptions are explained at a time.
+/// How many subscriptions are explained in one page.
 const PAGE: usize = 100;
 
-/// Explains. Its calls block on the disk.
+/// Explains events. Its calls block on the disk.
 #[derive(Clone)]
 pub struct Explainer {
-    /// Where subscriptions are.
+    /// The store of the subscriptions.
     pub store: Store,
-    /// Reads events.
+    /// Decodes events.
     pub decoder: Decoder,
-    /// Knows when a robot may be sent to; only a daemon has it.
+    /// Predicts when a robot may be sent to; only a daemon has it.
     pub pace: Option<Pace>,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl Explainer {
-    /// What would become of an event.
+    /// Explains what would happen to an event.
     pub fn explain(&self, request: &ExplainRequest) -> Result<Explained, Refusal> {
         let invalid = |mistake: &dyn std::fmt::Display| Refusal::Invalid(mistake.to_string());
         let topic = request.topic.parse().map_err(|mistake| invalid(&mistake))?;
@@ -107,7 +112,7 @@ impl Explainer {
         explanation
     }
 
-    /// Fills in what would be sent and when; an error says why nothing would be.
+    /// Fills in the messages and their times; an error says why nothing would be sent.
     fn outcome(&self, event: &Arc<Event>, one: Summary, explanation: &mut Explanation) -> Result<(), Ends> {
         if one.state == SubscriptionState::Paused {
             return Err(Ends { outcome: "paused", why: "events pass it by until it is resumed".to_owned() });
@@ -157,7 +162,7 @@ struct Ends {
     why: String,
 }
 
-/// What keeps it waiting the longest.
+/// The cause of the longest wait.
 fn reason(begins: Duration, quiet: Option<Duration>, outlook: Option<Outlook>, overflow: Overflow) -> String {
     let quota = outlook.map_or(Duration::ZERO, |outlook| outlook.first_in);
     if let Some(quiet) = quiet.filter(|quiet| *quiet >= quota.max(begins)) {
@@ -176,7 +181,7 @@ fn reason(begins: Duration, quiet: Option<Duration>, outlook: Option<Outlook>, o
     }
 }
 
-/// Every message that would be sent, as it would be written.
+/// Every message that would be sent, with its rendered body.
 fn parts(delivery: &mut Delivery, subscription: &Subscription, now: Moment) -> Result<Vec<PartView>, Ends> {
     let mut parts = Vec::new();
     loop {

@@ -1,5 +1,9 @@
-//! By which names browsers may reach the TCP address. A page of others can give the daemon's address a name of its own
-//! (DNS rebinding), and would then read what the daemon answers; so an unknown name is answered nothing.
+//! Which host names a request over TCP may use.
+//!
+//! Owns the defence against DNS rebinding: a foreign page can point its own name at the daemon's
+//! address, and would then read the daemon's answers. So a request with an unknown name is refused.
+//!
+//! Not here: the check that a request comes from the console's page (`console/guard.rs`).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,16 +17,16 @@ use url::Host;
 
 use super::Refusal;
 
-/// So much of an unknown name is repeated.
+/// How many characters of an unknown name are repeated in the error.
 const NAME_SHOWN_MAX: usize = 100;
 
-/// The names that are answered, besides `localhost` and addresses. A page can give its own name to the daemon's
-/// address, but no page can be from an address that is not its own.
+/// The allowed names, besides `localhost` and IP addresses. A foreign page can give its own name to
+/// the daemon's address, but its origin cannot be an IP address that is not its own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AllowedHosts(Arc<BTreeSet<String>>);
 
 impl AllowedHosts {
-    /// The configured names, and the name in the address that is listened on.
+    /// The configured names, and the name in the listening address.
     pub(super) fn new(configured: &[String], listen: Option<&str>) -> Self {
         let of_listen = listen.and_then(name_in).and_then(|host| match host {
             Host::Domain(name) => Some(name),
@@ -42,7 +46,8 @@ impl AllowedHosts {
         }
     }
 
-    /// The first name in a request that is not allowed. Browsers always name a host; what names none is a program.
+    /// The first name in a request that is not allowed. A browser always sends a host name; a
+    /// request without one comes from a program.
     fn refused(&self, request: &Request) -> Option<String> {
         let in_headers = request.headers().get_all(header::HOST).iter();
         let in_headers = in_headers.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
@@ -61,7 +66,7 @@ fn normal(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Lets through what names an allowed host.
+/// Passes requests that name an allowed host.
 pub(super) async fn allowed_only(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {
     match hosts.refused(&request) {
         None => next.run(request).await,

@@ -1,4 +1,8 @@
-//! The routes to dead letters.
+//! The HTTP routes of dead letters, for the API and the console.
+//!
+//! Owns which words of a request about dead letters may reach the audit log.
+//!
+//! Not here: the queries and actions (`letters.rs`), and the other routes (`routes.rs`).
 
 use axum::{
     Extension, Json, Router,
@@ -14,7 +18,7 @@ use super::{
 };
 use crate::broker::Act;
 
-/// The routes, under `/v1` as in the API, or where the console has them.
+/// The routes below `under`: `/v1` for the API, `/console/api` for the console.
 pub(super) fn routes(under: &str) -> Router<Admin> {
     Router::new()
         .route(&format!("{under}/dead"), get(list))
@@ -54,7 +58,8 @@ async fn act(admin: &Admin, act: Act, request: &DeadRequest) -> Result<Acted, Re
     Ok((Extension(changed), Json(outcome)))
 }
 
-/// Which letters were meant, for the log. A text that is looked for may be a piece of an event, so it is left out.
+/// The selected letters, for the log. The text of a search is left out,
+/// because it may be part of an event.
 fn meant(request: &DeadRequest) -> String {
     let which = DeadQuery { text: None, ..request.which.clone() };
     let named = serde_json::to_value(which).unwrap_or_default();
@@ -67,7 +72,7 @@ fn meant(request: &DeadRequest) -> String {
     if all.is_empty() { "all letters".to_owned() } else { all.join(" ") }
 }
 
-/// A query holds no credential, so the parser's words may be repeated.
+/// A query holds no credential, so the parser's error may be repeated.
 fn read(query: Queried) -> Result<DeadQuery, Refusal> {
     query.map(|Query(query)| query).map_err(|mistake| Refusal::Invalid(mistake.body_text()))
 }

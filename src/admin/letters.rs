@@ -1,7 +1,10 @@
-//! Dead letters for the admin API: looks at them, one request at a time, and acts on them, each on a connection that is opened for the request.
+//! Dead letters for the admin API: lists, counts, shows, redrives and discards them.
 //!
-//! Owns what is asked for and answered; what a letter is, and that none is lost, is the broker room's. The command line works on the same pieces
-//! without a daemon.
+//! Owns the limits of a request, and that only one request at a time scans the queues. Each request
+//! opens a connection of its own. The command line uses the same parts without a daemon.
+//!
+//! Not here: reading letters, and the guarantee that none is lost (`broker`); HTTP
+//! (`letter_routes.rs`).
 
 mod filter;
 mod render;
@@ -33,47 +36,47 @@ use crate::{
     fanout::Decoder,
 };
 
-/// A page or a summary holds this many by default.
+/// A page or a summary has this many rows by default.
 const PAGE: usize = 100;
-/// And never more than this.
+/// The largest number of rows.
 const PAGE_MAX: usize = 1000;
 /// A request acts on this many letters by default.
 const ACT: u64 = 1000;
-/// And never on more than this, so that it comes to an end.
+/// A request never acts on more letters than this, so that it ends.
 const ACT_MAX: u64 = 10_000;
-/// A request with a rate that would take longer than this is refused: nobody waits for it.
+/// A request whose rate needs more seconds than this is refused: no client waits so long.
 const ACT_SECONDS_MAX: f64 = 600.0;
-/// So many letters may be named in one request.
+/// How many ids a request may name.
 const IDS_MAX: usize = 1000;
 
-/// What letters are looked up with.
+/// The settings and dependencies of [`Letters`].
 pub struct LettersSettings {
-    /// Where the broker is.
+    /// The address of the broker.
     pub address: Address,
-    /// Which queues are the dead queues.
+    /// The names of the dead queues.
     pub topology: Arc<Topology>,
-    /// How long a confirm may take.
+    /// How long the broker may take to confirm a publish.
     pub confirm_timeout: Duration,
-    /// Reads events, to show how they would be sent.
+    /// Decodes events, to show how they would be sent.
     pub decoder: Decoder,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// Ends what is under way after the batch in hand.
+    /// Stops an action after its current batch.
     pub stop: CancellationToken,
 }
 
-/// The dead letters of one daemon. Clones are the same.
+/// The dead letters of one daemon. Clones share their state.
 #[derive(Clone)]
 pub struct Letters(Arc<Inner>);
 
 struct Inner {
     settings: LettersSettings,
-    /// Two looks at a time would only wait for each other, with a connection each.
+    /// Two scans at a time would only wait for each other, each with a connection.
     turn: Mutex<()>,
 }
 
 impl Letters {
-    /// The letters of these queues.
+    /// The letters in the queues of this topology.
     #[must_use]
     pub fn new(settings: LettersSettings) -> Self {
         Self(Arc::new(Inner { settings, turn: Mutex::new(()) }))
@@ -90,7 +93,7 @@ impl Letters {
         Ok(DeadPage { letters, matched, total: looked.letters, missed: looked.missed, next })
     }
 
-    /// How many there are, by what was asked for.
+    /// Counts letters by the requested properties.
     pub async fn summary(&self, query: &DeadQuery) -> Result<DeadSummary, Refusal> {
         refuse("after", query.after.is_some())?;
         let filter = self.filter(query, &[])?;
@@ -102,7 +105,7 @@ impl Letters {
         Ok(DeadSummary { by, rows, rest, matched, total: looked.letters, missed: looked.missed })
     }
 
-    /// One letter with everything that is known of it.
+    /// One letter with all its details.
     pub async fn show(&self, id: &str, desk: &Desk) -> Result<LetterDetail, Refusal> {
         let filter = Filter { ids: vec![letter_id(id)?], ..Filter::default() };
         let mut found = None;
@@ -166,7 +169,8 @@ impl Letters {
         }
         let acting =
             Acting { act, per_second: rate(request.per_second, selection.count())?, stop: &self.0.settings.stop };
-        // An act may take minutes. It lets others look meanwhile, and whoever acts on the same letters finds them gone.
+        // An action may take minutes. Other scans may run meanwhile; a second action on the same
+        // letters finds them gone.
         drop(turn);
         let mut acted = Summary::usual();
         let done = queues.act(&acting, selection, |letter| acted.add(letter)).await?;
@@ -197,7 +201,7 @@ impl Letters {
     }
 }
 
-/// A letter with what a platform would be sent.
+/// A letter with the message that its platform would get.
 #[must_use]
 pub fn shown(
     letter: &DeadLetter,
@@ -215,13 +219,13 @@ pub fn shown(
     detail
 }
 
-/// The rows of a summary as lines for people: how many, of what.
+/// A row of a summary as a line of text: the count, then the common values.
 #[must_use]
 pub fn counted(row: &SummaryRow) -> String {
     format!("{:>7}  {}", row.count, in_common(row).join(" "))
 }
 
-/// What the letters of a row have in common, for people.
+/// The common values of a row, as text.
 #[must_use]
 pub fn in_common(row: &SummaryRow) -> Vec<&str> {
     let none = |of: &str| if of == Trait::Platform.as_str() { DeadQueue::Event.as_str() } else { "-" };

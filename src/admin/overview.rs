@@ -1,4 +1,8 @@
-//! The daemon at one moment, in a few numbers: for those who watch it, in the console or in a terminal.
+//! The daemon at one moment, in a few numbers: for the console and for `roomcast top`.
+//!
+//! Owns which robots count as the slowest.
+//!
+//! Not here: the counters (`telemetry`), and the shape (`wire/overview.rs`).
 
 use std::collections::BTreeMap;
 
@@ -15,7 +19,7 @@ use crate::{
     telemetry::PlatformCounts,
 };
 
-/// What the counters say, and the robots all together.
+/// The counters, and a summary of all robots.
 pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
     let counts = admin.telemetry.counts();
     let flow = |(platform, of): (Platform, &PlatformCounts)| Flow {

@@ -1,4 +1,9 @@
-//! Two messages for each failure: the caller's, which says what to do, and the log's, which says what happened.
+//! The errors of the API.
+//!
+//! Owns the HTTP status and the word of each error, and which errors of other modules are logged.
+//! The caller's message says what to do; the log's message says what happened.
+//!
+//! Not here: the body's shape (`wire.rs`), and the exit codes (`cli/exit.rs`).
 
 use std::time::Duration;
 
@@ -18,40 +23,41 @@ use crate::{
 /// Why a request was refused, for the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The request asks for something that cannot be.
+    /// The request is not valid.
     #[error("{0}")]
     Invalid(String),
-    /// What the request names does not exist.
+    /// The request names something that does not exist.
     #[error("{0}")]
     NotFound(String),
     /// The caller has not shown the token.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
-    /// Too many wrong tokens were shown; so long none is looked at.
+    /// Too many wrong tokens were shown. No token is checked for this time.
     #[error("too many wrong admin tokens were shown: none is looked at for {} s", seconds(*.0))]
     TooManyTries(Duration),
-    /// The caller has not signed in to the console, or its session is over.
+    /// The caller has not signed in to the console, or its session has ended.
     #[error("no session: sign in")]
     NoSession,
-    /// The request does not come from the console that holds the session.
+    /// The request does not come from the console's page that holds the session.
     #[error("the request does not come from the console: load the page again")]
     Foreign,
-    /// What is asked for is done for callers on the Unix socket alone.
+    /// Only callers on the Unix socket may do this.
     #[error("this is done on the Unix socket alone: run roomcast on the daemon's machine, as its user or root")]
     SocketOnly,
-    /// The request names a host by which the daemon does not know itself.
+    /// The request names a host that the daemon does not know as its own.
     #[error("{0:?} is not a host name of this daemon: ask by its address, or add the name to admin.hosts")]
     UnknownHost(String),
-    /// There is something at the path, but nothing for this method.
+    /// The path exists, but not for this method.
     #[error("this path does not take this method")]
     WrongMethod,
-    /// The body of the request did not come within this time.
+    /// The body of the request did not arrive within this time.
     #[error("the request did not come within {} s", seconds(*.0))]
     TooSlow(Duration),
-    /// Nothing is wrong with the request; the disk has no room or does not let the daemon in.
+    /// The request is valid, but a dependency is not available: the
+    /// disk, the broker, or a free place.
     #[error("{0}")]
     Unavailable(String),
-    /// Nothing is wrong with the request; the daemon could not do it.
+    /// The request is valid, but the daemon failed.
     #[error("{0}")]
     Internal(String),
 }
@@ -78,7 +84,7 @@ impl From<BackupError> for Refusal {
     fn from(error: BackupError) -> Self {
         match error {
             BackupError::Store(error) => error.into(),
-            // The operator has named a folder that does not do; the operating system's words say why.
+            // The operator named an unusable folder; the operating system's message says why.
             BackupError::File { ref source, .. } => Self::Invalid(format!("{error}: {source}")),
             BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => {
                 Self::Invalid(error.to_string())
@@ -112,7 +118,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Whole seconds, none of them too early.
+/// Whole seconds, rounded up, so that no retry comes too early.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -1,4 +1,9 @@
-//! The routes. Each does one thing: take the request apart, ask the room whose business it is, put the answer together.
+//! The HTTP routes of the API. Each reads a request, calls one component, and writes the response.
+//!
+//! Owns which routes need the Unix socket, which need the token, and which need neither.
+//!
+//! Not here: dead letters (`letter_routes.rs`), templates
+//! (`template_routes.rs`), the console (`console/`).
 
 use std::sync::Arc;
 
@@ -34,42 +39,44 @@ use crate::{
     telemetry::{Telemetry, events},
 };
 
-/// A request is small: a webhook URL and a few names.
+/// The limit of an ordinary request, in bytes: a webhook URL and a few names are small.
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// An import brings some hundred of them.
+/// The limit of an import, in bytes: it carries some hundred subscriptions.
 pub(super) const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// An event has 256 KiB by default, and JSON in JSON is longer.
+/// The limit of an event to explain, in bytes. An event has at most 256 KiB by default, and JSON in
+/// JSON is longer.
 pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What the API works on.
+/// The components that the API calls.
 #[derive(Clone)]
 pub struct Admin {
-    /// Subscriptions.
+    /// Commands on subscriptions.
     pub desk: Desk,
-    /// Explanations.
+    /// Explanations of events.
     pub explainer: Explainer,
     /// Dead letters.
     pub letters: Letters,
-    /// Robots.
+    /// Robots and groups.
     pub pace: Pace,
     /// Metrics.
     pub telemetry: Arc<Telemetry>,
     /// Whether a session with the broker is open.
     pub ready: watch::Receiver<bool>,
-    /// Since when the metrics count.
+    /// When the metrics began to count.
     pub since: Moment,
 }
 
 impl Admin {
-    /// The API for those who may open the socket.
+    /// The API for callers on the Unix socket.
     pub(super) fn routes(self) -> Router {
         let all = everywhere().merge(on_the_socket());
         all.route_layer(middleware::from_fn(log_changes)).with_state(self.clone()).merge(open_routes(self))
     }
 
-    /// The API for those who have to show a token. What is not there is not there, with a token or without.
+    /// The API for callers that must show the token. A path that does not exist answers the same
+    /// with and without one.
     pub(super) fn routes_with_token(self, door: Arc<Door>) -> Router {
         let telemetry = Arc::clone(&self.telemetry);
         let guard =
@@ -92,7 +99,7 @@ impl Admin {
     }
 }
 
-/// What every caller may ask who was let in.
+/// Routes for every authenticated caller.
 fn everywhere() -> Router<Admin> {
     Router::new()
         .route("/v1/subscriptions", post(add).get(list))
@@ -113,7 +120,8 @@ fn everywhere() -> Router<Admin> {
         .merge(template_routes::routes())
 }
 
-/// What gives webhooks away, writes files, or changes keys: a token that leaked must not be enough for it.
+/// Routes that reveal webhooks, write files, or change keys. A leaked
+/// token must not be enough for them.
 fn on_the_socket() -> Router<Admin> {
     Router::new()
         .route("/v1/subscriptions/export", post(export))
@@ -128,7 +136,7 @@ async fn socket_only(_: Request, _: Next) -> Refusal {
     Refusal::SocketOnly
 }
 
-/// The routes, with an answer in our own form for what none of them takes.
+/// The routes, with an error in the API's own form for unknown paths and methods.
 pub(super) fn answering_all(routes: Router) -> Router {
     routes
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
@@ -143,7 +151,7 @@ fn open_routes(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// The token that a request shows.
+/// The token in a request's `Authorization` header.
 fn shown(request: &Request) -> Option<&[u8]> {
     let shown = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
     shown.and_then(|value| value.strip_prefix(b"Bearer "))
@@ -211,7 +219,7 @@ async fn reseal(State(admin): State<Admin>) -> Response {
     key_changed(admin.desk.reseal())
 }
 
-/// The id of a key says nothing of the key.
+/// The id of a key reveals nothing about the key, so it may be logged.
 fn key_changed(view: KeyView) -> Response {
     let changed = Changed::count(view.data_keys).of(&view.current);
     (Extension(changed), Json(view)).into_response()
@@ -248,7 +256,7 @@ pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// With many robots it takes a while, so it is not done where other tasks run.
+/// With many robots this takes a while, so it runs on a blocking thread.
 async fn at_this_moment(State(admin): State<Admin>) -> Result<Response, Refusal> {
     Ok(Json(blocking(move || Ok(overview(&admin, &admin.pace.robots()))).await?).into_response())
 }
@@ -306,7 +314,7 @@ pub(super) fn group_view(status: GroupStatus) -> GroupView {
     }
 }
 
-/// The store blocks on the disk, so it is asked on a thread that may block.
+/// Runs work on a thread that may block, because the store blocks on the disk.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -1,4 +1,8 @@
-//! The listeners: a Unix socket for the machine's own, TCP with a token for others.
+//! The listeners: a Unix socket for local processes, and TCP with a token for others.
+//!
+//! Owns the order of the start: all listeners are bound before any of them answers.
+//!
+//! Not here: HTTP on a connection (`connections.rs`), the socket's file (`socket_file.rs`).
 
 use std::{
     io,
@@ -25,15 +29,16 @@ use crate::domain::Secret;
 pub struct Settings {
     /// The Unix socket; only its owner may open it.
     pub socket: PathBuf,
-    /// A TCP address and the token that callers have to show.
+    /// The TCP address, and the token that callers must show.
     pub tcp: Option<(String, Secret)>,
-    /// Host names by which the TCP address may be asked, besides addresses, `localhost` and the name it listens on.
+    /// Host names allowed at the TCP address, besides IP addresses,
+    /// `localhost` and the name it listens on.
     pub hosts: Vec<String>,
     /// Whether the console is served at the TCP address.
     pub console: bool,
-    /// How many connections are taken on the Unix socket.
+    /// The limits for connections on the Unix socket.
     pub socket_limits: ConnectionLimits,
-    /// How many connections are taken at the TCP address.
+    /// The limits for connections at the TCP address.
     pub tcp_limits: ConnectionLimits,
 }
 
@@ -43,29 +48,29 @@ pub enum AdminError {
     /// Another process answers on the socket.
     #[error("another daemon answers on the admin socket {0}: stop it, or set admin.socket")]
     Taken(PathBuf),
-    /// What is at the socket's place is another file.
+    /// The file at the socket's path is not a socket.
     #[error("admin.socket {path} is {found} and not a socket: move it away, or set admin.socket to another path")]
     NotASocket {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What is there.
+        /// The kind of the file.
         found: &'static str,
     },
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     #[error("the admin socket {path} cannot be opened")]
     Socket {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The address cannot be listened on.
+    /// The TCP address cannot be bound.
     #[error("the admin address {address} cannot be listened on")]
     Address {
-        /// Where.
+        /// The address.
         address: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -82,7 +87,7 @@ pub struct Bound {
     tcp_limits: ConnectionLimits,
 }
 
-/// Binds what the settings name.
+/// Binds the listeners of the settings.
 pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
     let (unix, socket) = SocketFile::bind(&settings.socket).await?;
     let listen = settings.tcp.as_ref().map(|(address, _)| address.as_str());
@@ -100,7 +105,8 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
     Ok(Bound { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
 }
 
-/// Whether what the settings name could be bound, where no daemon runs. Changes nothing.
+/// Checks whether the listeners could be bound, while no daemon runs. It
+/// leaves no file and no listener.
 pub async fn could_bind(socket: &Path, address: Option<&str>) -> Result<(), AdminError> {
     socket_file::could_bind(socket)?;
     if let Some(address) = address {
@@ -111,7 +117,8 @@ pub async fn could_bind(socket: &Path, address: Option<&str>) -> Result<(), Admi
 }
 
 impl Bound {
-    /// Answers until `stop`. Each listener has connections of its own, so that none takes another's.
+    /// Serves until `stop`. Each listener has its own limits, so neither
+    /// uses up the other's connections.
     pub async fn serve(self, admin: Admin, stop: CancellationToken) {
         let admission = |name, limits| Admission::new(name, limits, Arc::clone(&admin.telemetry));
         let (of_socket, of_tcp) = (admission("unix", self.socket_limits), admission("tcp", self.tcp_limits));

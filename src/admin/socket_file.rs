@@ -1,5 +1,9 @@
-//! The file of the Unix socket. Owns that no file is deleted but a socket that a dead process left, and that at the end
-//! only the socket of this process goes.
+//! The file of the Unix socket.
+//!
+//! Owns that only two files are ever deleted: a socket that a dead process left behind, and at the
+//! end the socket of this process.
+//!
+//! Not here: the connections on the socket (`connections.rs`).
 
 use std::{
     fs, io,
@@ -11,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::AdminError;
 
-/// The socket of this process: where it is, and which file it is.
+/// The socket of this process: its path, and the identity of its file.
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
@@ -31,7 +35,7 @@ impl SocketFile {
         Ok((listener, Self { path: path.to_owned(), identity }))
     }
 
-    /// Deletes the socket, unless another file is at its place by now.
+    /// Deletes the socket, unless another file has replaced it.
     pub(super) fn remove(&self) {
         if identity(&self.path).is_ok_and(|there| there == self.identity) {
             let _ = fs::remove_file(&self.path);
@@ -39,24 +43,24 @@ impl SocketFile {
     }
 }
 
-/// Device and number of the file itself, not of what a symbolic link leads to.
+/// Device and inode of the file itself; a symbolic link is not followed.
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Whether a socket could be made at this path, where no daemon listens. Changes nothing.
+/// Checks whether a socket could be created at this path, while no daemon listens. Changes nothing.
 pub(super) fn could_bind(path: &Path) -> Result<(), AdminError> {
     use rustix::fs::{Access, access};
     let failed = |source| AdminError::Socket { path: path.to_owned(), source };
     std::os::unix::net::SocketAddr::from_pathname(path).map_err(failed)?;
     socket_there(path)?;
-    // The folder is made if it is missing, in the nearest that is there.
+    // A missing folder would be created in its nearest existing parent.
     let mut above = path.ancestors().skip(1).map(|one| if one.as_os_str().is_empty() { Path::new(".") } else { one });
     let folder = above.find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
 }
 
-/// Whether a socket is there already; fails if something else is.
+/// Whether a socket exists at this path. Fails if it is another kind of file.
 fn socket_there(path: &Path) -> Result<bool, AdminError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -74,7 +78,7 @@ async fn make_room(path: &Path) -> Result<(), AdminError> {
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
-        // It has no room for another connection: there is a process behind it.
+        // Its backlog is full, so a process listens on it.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(failed(error)),
         _ => Err(AdminError::Taken(path.to_owned())),
     }

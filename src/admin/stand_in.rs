@@ -1,4 +1,8 @@
-//! Who would be sent something, for whoever only wants to read it: what the text of a message depends on, and nothing that opens a door.
+//! A subscription without credentials, to preview a message.
+//!
+//! Owns that a preview never opens the sealed part of a subscription.
+//!
+//! Not here: the rendering (`explain.rs`, `letters/render.rs`).
 
 use crate::{
     domain::{
@@ -8,7 +12,8 @@ use crate::{
     store::Summary,
 };
 
-/// A subscription without its credentials. If it is not known any more, also without keyword, mentions and options.
+/// A subscription without its credentials. If `known` is `None`, it also has no
+/// keyword, mentions and options.
 pub(super) fn stand_in(
     id: SubscriptionId,
     topic: TopicName,

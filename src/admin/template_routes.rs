@@ -1,4 +1,8 @@
-//! The routes of templates.
+//! The HTTP routes of templates.
+//!
+//! Owns the size limit of a template's request.
+//!
+//! Not here: the commands (`templates.rs`), and the other routes (`routes.rs`).
 
 use axum::{
     Extension, Json, Router,
@@ -18,7 +22,7 @@ use super::{
 };
 use crate::domain::TemplateName;
 
-/// A template has at most 256 KiB, which JSON may write six times as long.
+/// In bytes. A template has at most 256 KiB, and JSON may escape it to six times that size.
 pub(super) const TEMPLATE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub(super) fn routes() -> Router<Admin> {
@@ -29,7 +33,7 @@ pub(super) fn routes() -> Router<Admin> {
         .layer(DefaultBodyLimit::max(TEMPLATE_BYTES_MAX))
 }
 
-/// Which text of a template.
+/// Selects one text of a template.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Which {

@@ -1,4 +1,8 @@
-//! What can be done about templates, at the same desk as subscriptions, whoever asks.
+//! The commands on templates, for the API and for the command line without a daemon.
+//!
+//! Owns the checks and the answers for templates.
+//!
+//! Not here: commands on subscriptions (`desk.rs`), and the rendering of tags (`fanout`).
 
 use super::{
     Desk, Refusal,
@@ -12,7 +16,8 @@ use crate::{
 };
 
 impl Desk {
-    /// Adds a text of a template; the very same again is no mistake, another only takes its place if it shall.
+    /// Adds a text of a template. The same text again changes nothing;
+    /// another text needs `replace`.
     pub fn add_template(&self, request: AddTemplate) -> Result<TemplateAdded, Refusal> {
         let template = Template {
             name: request.name.parse().map_err(invalid)?,
@@ -20,7 +25,7 @@ impl Desk {
             engine: parsed(request.engine.as_deref())?.unwrap_or_default(),
             format: request.format.as_deref().map(format).transpose()?,
             text: request.text,
-            // The store writes its own time.
+            // The store sets the time itself.
             written_at: Moment::from_unix_millis(0),
         };
         Ok(TemplateAdded { changed: self.store.add_template(template, request.replace)? })
@@ -49,7 +54,7 @@ impl Desk {
         Ok(RemovedTexts { removed })
     }
 
-    /// What a template says with these tags, as an event that names it would.
+    /// Renders a template with these tags, as for an event that names it.
     pub fn render_template(&self, name: &str, request: RenderRequest) -> Result<Rendered, Refusal> {
         let tags = Tags::read(request.tags).map_err(invalid)?;
         let templates = self.store.templates().now();

@@ -1,4 +1,9 @@
-//! The shapes of the admin API, separate from the domain's types: what is written here is public.
+//! The public shapes of the admin API: JSON requests and responses.
+//!
+//! Owns the names and forms that clients rely on. They are separate types, so a change in the
+//! domain does not change the API.
+//!
+//! Not here: checks of the values (`desk.rs`), and the routes (`routes.rs`).
 
 mod console;
 mod credential;
@@ -25,7 +30,7 @@ pub use self::{
     transfer::{ExportPage, ExportRequest, ImportRequest, Imported, RemovedSome},
 };
 
-/// What went wrong, for the caller.
+/// An error, for the caller.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Problem {
     /// A word for programs.

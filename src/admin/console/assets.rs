@@ -1,4 +1,9 @@
-//! The files of the page, as they lie in `page/`: plain HTML, CSS and modules, carried in the program.
+//! The files of the console's page: the HTML, CSS and modules in
+//! `page/`, compiled into the program.
+//!
+//! Owns how they are cached: the browser asks each time, and an ETag spares an unchanged file.
+//!
+//! Not here: security headers (`guard.rs`), and the routes (`mod.rs`).
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -11,10 +16,10 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// The page itself. It holds nothing that not everybody may see; what it shows it asks for.
+/// The page itself. It holds no data, so it needs no session; it requests the data that it shows.
 pub(super) const PAGE: (&str, &str) = (HTML, include_str!("page/page.html"));
 
-/// What the page is made of, by name.
+/// The files of the page: name, content type, content.
 const FILES: [(&str, &str, &str); 20] = [
     ("console.css", CSS, include_str!("page/console.css")),
     ("icon.svg", SVG, include_str!("page/icon.svg")),
@@ -38,7 +43,7 @@ const FILES: [(&str, &str, &str); 20] = [
     ("view-subscriptions.js", JS, include_str!("page/view-subscriptions.js")),
 ];
 
-/// One of the page's files, unless the browser has it already.
+/// One of the page's files, or 304 if the browser already has it.
 pub(super) fn file(name: &str, asked: &HeaderMap) -> Option<Response> {
     let (_, kind, text) = FILES.iter().find(|(known, ..)| *known == name)?;
     let tag = format!("\"{}\"", hex::encode(Sha256::digest(text)));
@@ -85,7 +90,7 @@ mod tests {
     #[test]
     fn the_page_needs_no_network_but_the_daemon_and_makes_no_markup_of_text() {
         for (name, _, text) in FILES.into_iter().chain([("page.html", PAGE.0, PAGE.1)]) {
-            // The name of a form of XML is no address.
+            // The name of the SVG namespace is not an address that a browser loads.
             let text = text.replace("http://www.w3.org/2000/svg", "");
             for bad in [
                 "http://",

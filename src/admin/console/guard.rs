@@ -1,5 +1,9 @@
-//! What stands before the console: who has no session gets nothing, and what changes something must come from the console's own page.
-//! And the headers that every answer carries.
+//! The guard before the console's routes, and the security headers of every response.
+//!
+//! Owns the defence against foreign pages: a request needs a session, must come from the console's
+//! own page, and must show the session's second secret if it changes something.
+//!
+//! Not here: the sessions (`session.rs`), and host names (`hosts.rs`).
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,14 +20,14 @@ use crate::admin::{
     audit::{Credential, session_tag},
 };
 
-/// The header in which the page shows what only it can know.
+/// The header with the session's second secret, which only the console's page knows.
 const CSRF: &str = "x-roomcast-csrf";
 
-/// The session of a request that has passed.
+/// The session of an accepted request.
 #[derive(Clone)]
 pub(super) struct Passed(pub(super) String);
 
-/// Lets through what belongs to a session.
+/// Passes only requests that belong to a session.
 pub(super) async fn sessions_only(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     match passes(&console, &request) {
         Ok(id) => {
@@ -47,7 +51,7 @@ fn passes(console: &Console, request: &Request) -> Result<String, Refusal> {
     }
 }
 
-/// The session that a request's cookie names, if it is not over.
+/// The session that a request's cookie names, if it has not ended.
 pub(super) fn session_of(console: &Console, headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let name = cookie_name(headers);
@@ -56,12 +60,12 @@ pub(super) fn session_of(console: &Console, headers: &HeaderMap) -> Option<Strin
         .find(|id| console.sessions.csrf(id, Instant::now()).is_some())
 }
 
-/// What the cookie is called at the address that the browser asked.
+/// The name of the cookie at the host that the browser addressed.
 pub(super) fn cookie_name(headers: &HeaderMap) -> String {
     session::cookie_name(headers.get(header::HOST).and_then(|host| host.to_str().ok()))
 }
 
-/// Browsers say from where a request comes, and no script can make them say otherwise.
+/// Refuses requests of foreign pages. Browsers set `Sec-Fetch-Site`, and no script can change it.
 pub(super) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin") => Ok(()),
@@ -69,13 +73,15 @@ pub(super) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the page came over TLS, whatever lies between: the browser says so.
+/// Whether the page came over TLS. The browser's `Origin` says so, also
+/// behind a proxy that ends TLS.
 pub(super) fn over_tls(headers: &HeaderMap) -> bool {
     headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
 }
 
-/// Nothing but the daemon's own files is loaded or asked, no script or style stands in a page, no text becomes markup, no page of others
-/// shows the console in a frame, and nothing of it is kept by the browser or told to other sites.
+/// The page loads only the daemon's own files, and connects only to the daemon. Inline scripts and
+/// styles do not run, and text never becomes markup. Foreign pages cannot frame the console. The
+/// browser stores no response and sends no referrer.
 const HEADERS: [(HeaderName, &str); 8] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -88,7 +94,7 @@ const HEADERS: [(HeaderName, &str); 8] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    // The files of the page say otherwise.
+    // The page's files set their own value.
     (header::CACHE_CONTROL, "no-store"),
 ];
 

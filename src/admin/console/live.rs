@@ -1,5 +1,10 @@
-//! What those who watch are told once a second. The counters are read all the time, so that who opens the page sees the last minutes; robots
-//! and organisations are looked at only while somebody watches, and once for all who do.
+//! The live data of the console, sent once a second as server-sent events.
+//!
+//! Owns what watching costs: one snapshot a second for all windows, and none while no window
+//! watches. The counters are always recorded, so a new window shows the last five minutes.
+//!
+//! Not here: which robots a window gets (`robots.rs`), and the numbers of the overview
+//! (`admin/overview.rs`).
 
 use std::{
     collections::VecDeque,
@@ -26,19 +31,19 @@ use crate::{
     pace::RobotStatus,
 };
 
-/// How often those who watch are told.
+/// The interval between two snapshots.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What came before, five minutes of it.
+/// Five minutes of history, one entry a second.
 const TICKS_KEPT: usize = 300;
 
-/// So many watch at the same time; each costs a connection and up to some ten kilobytes a second.
+/// How many windows may watch at once. Each costs a connection and up to some 10 kB a second.
 const WATCHERS_MAX: usize = 32;
 
-/// What the counters said: when, events, and what was delivered on each platform.
+/// One entry of the history: time, events, and deliveries done on each platform.
 type Tick = (u64, u64, [u64; 4]);
 
-/// What is told to whoever watches one of the views, as JSON, and what of robots is told to whoever asks for some.
+/// One snapshot: the JSON of each view, and the robots for windows with a filter.
 #[derive(Default)]
 struct Frame {
     at: u64,
@@ -48,7 +53,7 @@ struct Frame {
     all: Vec<RobotStatus>,
 }
 
-/// Which view somebody watches.
+/// The view that a window watches.
 #[derive(Clone)]
 pub(super) enum Watched {
     Overview,
@@ -82,7 +87,11 @@ impl Live {
         }
     }
 
-    /// A place among those who watch; it is given back when it is dropped.
+    /// A permit to watch; dropping it frees the place.
+    ///
+    /// # Errors
+    ///
+    /// If `WATCHERS_MAX` windows watch already.
     pub(super) fn seat(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let full = |_| Refusal::Unavailable(format!("{WATCHERS_MAX} windows watch already: close one of them"));
         Arc::clone(&self.seats).try_acquire_owned().map_err(full)
@@ -110,7 +119,7 @@ impl Live {
         history.push_back(tick);
     }
 
-    /// Everything that is told at one moment. With many robots it takes a while, so it is not done where other tasks run.
+    /// A snapshot. With many robots it takes a while, so it runs on a blocking thread.
     async fn frame(&self, admin: &Admin) -> Arc<Frame> {
         let admin = admin.clone();
         let made = tokio::task::spawn_blocking(move || frame(&admin)).await;
@@ -139,7 +148,8 @@ fn frame(admin: &Admin) -> Frame {
     }
 }
 
-/// What one window is told: what was, what is, and then once a second what has become of it, until the session ends or the daemon stops.
+/// The events for one window: the history, the present, then one snapshot a second. The stream ends
+/// with the session or with the daemon.
 pub(super) async fn stream(
     console: Arc<Console>,
     session: String,
@@ -174,7 +184,7 @@ async fn now(frame: Arc<Frame>, watched: &Watched) -> Event {
         Watched::Budgets => event.data(&frame.budgets),
         Watched::Robots(wanted) if wanted.is_everybody() => event.data(&frame.robots),
         Watched::Robots(wanted) => {
-            // Each robot is looked at, as for a whole frame.
+            // Filtering looks at each robot, so it runs on a blocking thread.
             let (wanted, all) = (Arc::clone(wanted), Arc::clone(&frame));
             let some = tokio::task::spawn_blocking(move || json(&told(all.at, &all.all, &wanted))).await;
             event.data(some.unwrap_or_else(|_| frame.robots.clone()))
@@ -183,6 +193,6 @@ async fn now(frame: Arc<Frame>, watched: &Watched) -> Event {
 }
 
 fn json(what: &impl Serialize) -> String {
-    // Numbers and names always are JSON.
+    // These types always serialize.
     serde_json::to_string(what).unwrap_or_default()
 }

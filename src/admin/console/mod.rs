@@ -1,15 +1,18 @@
-//! The console: a page for people who would rather look than read, at the TCP address, under `/console`.
+//! The console: a web page below `/console` at the TCP address, to watch and operate the daemon.
+//!
+//! Owns which routes of the API the page may use. The others, such as export and adding, do not
+//! exist here, so that a compromised page cannot use them.
+//!
+//! Not here: the commands behind the routes (`admin/routes.rs`, `admin/letters.rs`), and the same
+//! views in a terminal (`cli/top`).
 //!
 //! | route | what it does |
 //! | --- | --- |
-//! | `GET /console`, `/console/{view}` | the page; it holds nothing, and asks for what it shows |
-//! | `GET /console/assets/{file}` | what the page is made of |
-//! | `POST`, `GET`, `DELETE /console/api/session` | sign in with the admin token; look at the session; sign out |
-//! | `GET /console/api/live/{view}` | what is told once a second, as server-sent events; of robots those that are asked for |
-//! | the rest of `/console/api` | the routes of the API that the console needs, and no others |
-//!
-//! Everything it shows comes from where the API has it, through the API's own routes. What it may not do, such as exporting or adding
-//! subscriptions, has no route here, so that whatever went wrong in a browser could not do it either.
+//! | `GET /console`, `/console/{view}` | the page, without data |
+//! | `GET /console/assets/{file}` | a file of the page |
+//! | `POST`, `GET`, `DELETE /console/api/session` | sign in; show the session; sign out |
+//! | `GET /console/api/live/{view}` | snapshots, once a second, as server-sent events |
+//! | the rest of `/console/api` | the routes of the API that the console needs |
 
 mod assets;
 mod guard;
@@ -51,13 +54,13 @@ use super::{
 };
 use crate::telemetry::events;
 
-/// The views that the page has.
+/// The views of the page.
 const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dead", "explain"];
 
-/// How long nothing may be said before a word is said to keep proxies from hanging up.
+/// The longest silence of an event stream. A comment then keeps proxies from closing it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What the console works on.
+/// The state of the console.
 struct Console {
     admin: Admin,
     door: Arc<Door>,
@@ -66,7 +69,7 @@ struct Console {
     stop: CancellationToken,
 }
 
-/// The console's routes. Until `stop` it reads the counters once a second.
+/// The console's routes. Starts a task that records the counters once a second until `stop`.
 pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) -> Router {
     let live = Live::new();
     let console = Arc::new(Console { admin, door, sessions: Sessions::default(), live, stop: stop.clone() });
@@ -90,7 +93,7 @@ pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) ->
         .layer(middleware::map_response(guard::with_headers))
 }
 
-/// What the console may do, of all that the API can.
+/// The routes of the API that the console may use.
 fn of_the_api() -> Router<Admin> {
     Router::new()
         .route("/console/api/subscriptions", get(routes::list))
@@ -129,7 +132,7 @@ async fn sign_in(
     Ok(([(header::SET_COOKIE, cookie)], session_view(&console, &id)).into_response())
 }
 
-/// Nothing if there is no session: the page asks before it knows.
+/// 204 if there is no session: the page asks before it knows whether the user is signed in.
 async fn look_at_session(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Response, Refusal> {
     guard::from_our_page(&headers)?;
     Ok(match guard::session_of(&console, &headers) {
@@ -163,6 +166,6 @@ async fn watch(
     let seat = console.live.seat()?;
     let told =
         Sse::new(live::stream(console, id, watched, seat).await).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // Else some proxies keep what is told until there is a lot of it.
+    // Without this header, some proxies buffer the stream.
     Ok(([("x-accel-buffering", "no")], told).into_response())
 }

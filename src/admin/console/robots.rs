@@ -1,4 +1,8 @@
-//! Which robots a window is told of: the busiest, and those that are held wherever they stand; of all robots, or of those that somebody asks for. Pure.
+//! Which robots a window gets: the busiest of those that match its filter, and the held ones. Pure.
+//!
+//! Owns the bound on the size of a snapshot.
+//!
+//! Not here: the order of robots (`pace`), and their fields (`wire/pace.rs`).
 
 use crate::{
     admin::{
@@ -10,11 +14,12 @@ use crate::{
     pace::RobotStatus,
 };
 
-/// So many robots are told one by one, besides those that are held; and so many of all. A window is told about 200 bytes of each, once a second.
+/// How many robots are listed by their order, and how many in all with the held ones after them. A
+/// robot takes about 200 bytes a second.
 const TOLD: usize = 200;
 const TOLD_MAX: usize = 500;
 
-/// Which robots somebody wants to see.
+/// The filter of a window.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     id: Option<String>,
@@ -23,7 +28,11 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What a query asks for.
+    /// Reads the filter of a query.
+    ///
+    /// # Errors
+    ///
+    /// If the platform or the state is unknown.
     pub(super) fn read(query: RobotsQuery) -> Result<Self, Refusal> {
         let platform = query.platform.map(|name| name.parse::<Platform>()).transpose();
         let held = match query.state.as_deref() {
@@ -55,7 +64,7 @@ impl Wanted {
     }
 }
 
-/// What is told at a moment, in milliseconds since 1970, of robots that come with the busiest first.
+/// The robots of a snapshot. `at` is in milliseconds since 1970; `all` has the busiest first.
 pub(super) fn told(at: u64, all: &[RobotStatus], wanted: &Wanted) -> Robots {
     let matching = || all.iter().filter(|robot| wanted.is(robot));
     let matched = matching().count();
@@ -76,7 +85,7 @@ mod tests {
 
     const HELD: Hold = Hold { cause: HoldCause::Throttled, until: Moment::from_unix_millis(0), wait: Duration::ZERO };
 
-    /// Robots of which each waits a little less than the one before, and every tenth is held.
+    /// Robots in the order of their waiting deliveries; every tenth is held.
     fn robots(count: u16) -> Vec<RobotStatus> {
         let robot = |number: u16| RobotStatus {
             robot: format!("{number:032x}").parse().unwrap(),
@@ -121,7 +130,7 @@ mod tests {
             (None, Some("wecom"), None, 500),
             (None, Some("wecom"), Some("held"), 100),
             (None, Some("lark"), Some("held"), 0),
-            // The last of them has nothing to wait for.
+            // The last robot has nothing waiting.
             (None, None, Some("waiting"), 899),
             (Some("no id at all"), None, None, 0),
         ] {

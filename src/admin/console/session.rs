@@ -1,5 +1,9 @@
-//! Who has shown the token: sessions in memory, each with an end. The browser holds a random name of its session in a cookie that no script
-//! can read; the token itself it forgets at once.
+//! The sessions of the console, in memory, each with an end.
+//!
+//! Owns what a browser holds: a random session id in a cookie that scripts cannot read. The page
+//! does not keep the admin token.
+//!
+//! Not here: the check of the token (`admin/door.rs`), and the check of each request (`guard.rs`).
 
 use std::{
     collections::HashMap,
@@ -10,17 +14,17 @@ use std::{
 use cookie::{Cookie, SameSite};
 use subtle::ConstantTimeEq;
 
-/// A working day. After it the token is asked for again.
+/// A working day. After it, the user signs in again.
 const LIFE: Duration = Duration::from_secs(12 * 3600);
 
-/// More people do not watch one daemon; the session that ends first makes room for another.
+/// More people do not watch one daemon. A new session replaces the one that ends first.
 const SESSIONS_MAX: usize = 64;
 
-/// What the cookie's name begins with.
+/// The beginning of the cookie's name.
 const COOKIE: &str = "roomcast_session";
 
-/// What the cookie of a page at this address is called. Browsers do not tell the ports of a machine apart when they send cookies, and two daemons may
-/// be reached through two tunnels.
+/// The name of the cookie at this host. It contains the port, because browsers send cookies to all
+/// ports of a host, and two daemons may be reached through two tunnels.
 pub(super) fn cookie_name(host: Option<&str>) -> String {
     let port = host.and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
     match port.filter(|port| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())) {
@@ -29,7 +33,7 @@ pub(super) fn cookie_name(host: Option<&str>) -> String {
     }
 }
 
-/// The sessions of one daemon. They end with it.
+/// The sessions of one daemon. They end with the process.
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
 
@@ -39,7 +43,7 @@ struct Session {
 }
 
 impl Sessions {
-    /// Opens a session; gives its id.
+    /// Opens a session and returns its id.
     pub(super) fn open(&self, now: Instant) -> String {
         let mut sessions = self.lock();
         sessions.retain(|_, session| session.ends > now);
@@ -52,12 +56,13 @@ impl Sessions {
         id
     }
 
-    /// What has to be shown with a request that changes something; nothing if there is no such session.
+    /// The second secret, which a request must show to change something;
+    /// `None` if there is no such session.
     pub(super) fn csrf(&self, id: &str, now: Instant) -> Option<String> {
         self.lock().get(id).filter(|session| session.ends > now).map(|session| session.csrf.clone())
     }
 
-    /// Whether a request shows what has to be shown.
+    /// Whether `shown` is the session's second secret. The comparison takes constant time.
     pub(super) fn is_shown(&self, id: &str, shown: &[u8], now: Instant) -> bool {
         self.csrf(id, now).is_some_and(|csrf| csrf.as_bytes().ct_eq(shown).into())
     }
@@ -76,8 +81,8 @@ fn unguessable() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }
 
-/// The cookie that carries a session, or takes it away. Browsers send it to the console alone, from the console's own pages alone, and over
-/// TLS alone if that is how the page came.
+/// The cookie that sets a session, or removes it. Browsers send it only to the console, and only
+/// from the console's pages. If the page came over TLS, they send it only over TLS.
 pub(super) fn cookie(name: String, id: Option<&str>, over_tls: bool) -> String {
     let life = if id.is_some() { LIFE } else { Duration::ZERO };
     let built = Cookie::build((name, id.unwrap_or_default()))
@@ -89,7 +94,7 @@ pub(super) fn cookie(name: String, id: Option<&str>, over_tls: bool) -> String {
     built.to_string()
 }
 
-/// The session's id in the `Cookie` header of a request.
+/// The session's id in a `Cookie` header.
 pub(super) fn named_in(header: &str, name: &str) -> Option<String> {
     let mut pairs = Cookie::split_parse(header).filter_map(Result::ok);
     pairs.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())

@@ -1,4 +1,8 @@
-//! From what was asked for to the letters that are meant.
+//! Reads the filter of a request for dead letters.
+//!
+//! Owns the forms that are accepted: a letter's id, and ages such as `2h`.
+//!
+//! Not here: how a filter is applied (`broker::Filter`).
 
 use crate::{
     admin::{Refusal, wire::DeadQuery},
@@ -6,7 +10,7 @@ use crate::{
     domain::{Moment, UnreadableLetterId, duration},
 };
 
-/// The filter that a query means at this moment, or what is wrong with it.
+/// The filter of a query. Ages count back from `now`. An error says which value is wrong.
 pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Moment) -> Result<Filter, Refusal> {
     let ago = |name, text: &Option<String>| read(name, text, duration).map(|span| span.map(|span| now.before(span)));
     Ok(Filter {
@@ -25,7 +29,7 @@ pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Moment) -> Result<Fil
     })
 }
 
-/// The id of a dead letter: that of the message, or a hash of what the message holds.
+/// Reads the id of a dead letter: the message's own, or `content-` with a hash of its content.
 pub fn letter_id(text: &str) -> Result<String, Refusal> {
     let id = text.trim();
     let digits = id.strip_prefix("content-").unwrap_or(id);

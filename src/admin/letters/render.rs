@@ -1,4 +1,9 @@
-//! What a platform would be sent for a dead letter, as far as that can be said without its robot's secrets.
+//! Renders the message of a dead letter as its platform would get it, without the robot's secrets.
+//!
+//! Owns that a preview needs no credential.
+//!
+//! Not here: rendering and splitting of texts (`platforms`), and the search for the subscription
+//! (`subscriber.rs`).
 
 use std::sync::Arc;
 
@@ -13,7 +18,8 @@ use crate::{
     store::Summary,
 };
 
-/// The request body, without a signature, or why there is none. Without the subscription its keyword and mentions are missing.
+/// The request body without a signature, or why there is none. If the subscription is unknown, its
+/// keyword and mentions are missing.
 pub fn render(
     letter: &DeadLetter,
     decoder: &Decoder,

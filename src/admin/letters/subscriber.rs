@@ -1,4 +1,8 @@
-//! For whom a letter was, as far as the store knows.
+//! The subscription of a dead letter, as far as the store knows it.
+//!
+//! Owns the advice for letters whose subscription was removed.
+//!
+//! Not here: the advice for each reason (`platforms`).
 
 use crate::{
     broker::DeadLetter,
@@ -7,18 +11,18 @@ use crate::{
 
 /// The subscription of a letter.
 pub enum Subscriber {
-    /// As the store has it.
+    /// The store has it.
     Known(Box<Summary>),
     /// It was removed.
     Removed,
-    /// The store could not say; why not.
+    /// The store could not be read; this is why.
     Unknown(String),
-    /// The letter is for no subscription.
+    /// The letter belongs to no subscription.
     Nobody,
 }
 
 impl Subscriber {
-    /// Looks it up.
+    /// Looks it up in the store.
     #[must_use]
     pub fn of(letter: &DeadLetter, store: &Store) -> Self {
         match letter.subscription.map(|id| store.show(id)) {
@@ -29,7 +33,7 @@ impl Subscriber {
         }
     }
 
-    /// What is known of it.
+    /// The subscription's masked data, if the store has it.
     #[must_use]
     pub fn known(&self) -> Option<&Summary> {
         match self {
@@ -38,7 +42,7 @@ impl Subscriber {
         }
     }
 
-    /// What to do about a letter, where that does not depend on why it was given up.
+    /// Advice that holds for any reason of the dead letter.
     pub(super) const fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Removed => {
@@ -48,7 +52,7 @@ impl Subscriber {
         }
     }
 
-    /// What is missing in what is shown.
+    /// A note about what the preview lacks.
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Removed => Some("the subscription does not exist any more: redriving drops the letter".to_owned()),

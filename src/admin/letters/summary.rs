@@ -1,4 +1,8 @@
-//! Counts letters by what they have in common, and keeps the newest of a listing. Pure; its memory is bounded, however many letters there are.
+//! Counts dead letters by common properties, and keeps the newest for a listing. Pure.
+//!
+//! Owns the order of a listing, and that memory stays bounded for any number of letters.
+//!
+//! Not here: the fields that are shown (`view.rs`).
 
 use std::{
     cmp::Reverse,
@@ -18,10 +22,10 @@ use crate::{
     domain::Moment,
 };
 
-/// A summary has no more rows than this; letters beyond them are counted together.
+/// The largest number of rows of a summary. Letters beyond them are counted together.
 const ROWS_MAX: usize = 10_000;
 
-/// By what letters are counted.
+/// A property that letters are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trait {
     /// Platform.
@@ -70,6 +74,10 @@ impl Trait {
     }
 
     /// Reads a list such as `reason,robot`.
+    ///
+    /// # Errors
+    ///
+    /// If a name is unknown, or the list is empty.
     pub fn list(text: &str) -> Result<Vec<Self>, Refusal> {
         let mut by = Vec::new();
         for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
@@ -107,7 +115,7 @@ impl FromStr for Trait {
     }
 }
 
-/// Letters, counted.
+/// The counts of letters, by their properties.
 pub struct Summary {
     by: Vec<Trait>,
     rows: HashMap<Vec<Option<String>>, Row>,
@@ -123,13 +131,13 @@ struct Row {
 }
 
 impl Summary {
-    /// A summary by this.
+    /// A summary by these properties.
     #[must_use]
     pub fn new(by: Vec<Trait>) -> Self {
         Self { by, rows: HashMap::new(), rest: 0, count: 0 }
     }
 
-    /// By platform, reason and code: what an operator has to know before anything else.
+    /// By platform, reason and code: an operator needs these first.
     #[must_use]
     pub fn usual() -> Self {
         Self::new(vec![Trait::Platform, Trait::Reason, Trait::Code])
@@ -160,13 +168,13 @@ impl Summary {
         self.count
     }
 
-    /// By what.
+    /// The names of the properties.
     #[must_use]
     pub fn by(&self) -> Vec<String> {
         self.by.iter().map(|one| one.as_str().to_owned()).collect()
     }
 
-    /// The rows, the most letters first, and how many letters are in no row.
+    /// The rows with the largest counts first, and the number of letters in no row.
     #[must_use]
     pub fn rows(self, limit: usize) -> (Vec<SummaryRow>, u64) {
         let mut rows: Vec<_> = self.rows.into_iter().collect();
@@ -187,7 +195,7 @@ impl Summary {
     }
 }
 
-/// The newest letters behind a place, as many as are wanted.
+/// The newest letters after a cursor, at most `limit` of them.
 pub struct Newest {
     limit: usize,
     after: Option<Place>,
@@ -195,22 +203,27 @@ pub struct Newest {
     matched: u64,
 }
 
-/// When a letter was given up, and its id: the order of a listing, whatever the order of the queue. Equal ones are told apart by how many came before.
+/// The time of death and the id: the order of a listing. The number tells equal letters apart by
+/// their order of arrival.
 type Place = (Reverse<u64>, String, u64);
 
-/// What letters are sorted by where the newest come first; equal ones stay in the order of their queues.
+/// The sort key for the newest first. Equal letters keep the order of their queues.
 #[must_use]
 pub fn newest_first(letter: &DeadLetter) -> (Reverse<u64>, String) {
     (Reverse(letter.dead_at.unwrap_or_default().unix_millis()), letter.id.clone())
 }
 
 impl Newest {
-    /// At most `limit` letters, behind the place that the page before ended with.
+    /// At most `limit` letters, after the cursor with which the page before ended.
+    ///
+    /// # Errors
+    ///
+    /// If `after` is not a cursor.
     pub fn new(limit: usize, after: Option<&str>) -> Result<Self, Refusal> {
         Ok(Self { limit, after: after.map(place).transpose()?, letters: BTreeMap::new(), matched: 0 })
     }
 
-    /// Counts a letter, and keeps it if it is one of the newest.
+    /// Counts a letter, and keeps it if it is among the newest.
     pub fn add(&mut self, letter: &DeadLetter) {
         self.matched += 1;
         let (at, id) = newest_first(letter);
@@ -233,7 +246,7 @@ impl Newest {
         self.matched
     }
 
-    /// The letters, and the place behind which the next page begins, if the page is full.
+    /// The letters, and the cursor of the next page if this page is full.
     #[must_use]
     pub fn page(self) -> (Vec<LetterView>, Option<String>) {
         let full = self.letters.len() >= self.limit;
@@ -323,7 +336,7 @@ mod tests {
         };
         let (first, next) = page(&all, None);
         assert_eq!(first, ["l9", "l7"]);
-        // The last letter of the page is redriven before the next page is asked for.
+        // The last letter of the page is redriven before the next page is requested.
         let left: Vec<_> = all.into_iter().filter(|letter| letter.id != "l7").collect();
         let (second, next) = page(&left, next.as_deref());
         assert_eq!(second, ["l5", "l3"]);

@@ -1,4 +1,8 @@
-//! A dead letter as it is shown: in a listing, and whole.
+//! The views of a dead letter: in a listing, and with all its details.
+//!
+//! Owns which parts of a message the API and the command line show.
+//!
+//! Not here: the fields' meaning (`wire/dead.rs`), and the rendered message (`render.rs`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
@@ -10,7 +14,7 @@ use crate::{
     platforms,
 };
 
-/// So much of an event is shown in a listing, in characters.
+/// How many characters of an event a listing shows.
 const SAYS_MAX: usize = 120;
 
 /// A letter as a listing shows it.
@@ -59,7 +63,7 @@ pub fn whole(letter: &DeadLetter) -> LetterDetail {
     }
 }
 
-/// What to do about a letter, in a sentence.
+/// What an operator can do about a letter, in a sentence.
 fn advice(letter: &DeadLetter) -> &'static str {
     match (letter.platform, letter.reason) {
         (Some(platform), reason) => platforms::advice(platform, reason, &letter.code),
@@ -85,7 +89,7 @@ fn advice(letter: &DeadLetter) -> &'static str {
     }
 }
 
-/// How an event begins: its subject, else its message, else its first line.
+/// The start of an event: its subject, else its message, else the first characters of its body.
 fn says(body: &[u8]) -> String {
     let fields: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
     let field = |name| fields.as_ref().and_then(|fields| fields.get(name)).and_then(Value::as_str);
@@ -115,7 +119,7 @@ fn header(value: &HeaderValue) -> Value {
     }
 }
 
-/// A moment as people and programs read it.
+/// A moment in RFC 3339.
 #[must_use]
 pub fn rfc3339(at: Moment) -> String {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);

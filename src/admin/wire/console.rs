@@ -1,4 +1,8 @@
-//! What the console asks for and is told, besides what the API has for everybody.
+//! The shapes that only the console uses.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: shapes that the API has as well (the other files of `wire/`).
 
 use serde::{Deserialize, Serialize};
 
@@ -14,36 +18,37 @@ pub struct SignIn {
     pub token: Secret,
 }
 
-/// What the page has to know of its session; the session's own id is in a cookie that scripts cannot read.
+/// What the page knows of its session. The session's id is in a cookie that scripts cannot read.
 #[derive(Serialize)]
 pub struct Session {
-    /// Shown with every request that changes something, so that no other page can make one.
+    /// The page shows it with every request that changes something, so
+    /// that no other page can make one.
     pub csrf: String,
-    /// Which roomcast this is.
+    /// The version of roomcast.
     pub version: &'static str,
 }
 
-/// `GET /console/api/live/robots`: which robots somebody wants to see; all of these have to fit.
+/// `GET /console/api/live/robots`: a filter. A robot must match all named fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RobotsQuery {
-    /// A piece of the robot's id.
+    /// A part of the robot's id.
     pub robot: Option<String>,
-    /// Its platform.
+    /// The robot's platform.
     pub platform: Option<String>,
-    /// `held`, or `waiting`: something waits for it, and it is not held.
+    /// `held`, or `waiting`: it has waiting deliveries and is not held.
     pub state: Option<String>,
 }
 
-/// The robots one by one.
+/// The robots of one snapshot.
 #[derive(Serialize)]
 pub struct Robots {
-    /// At which moment, in milliseconds since 1970.
+    /// The time of the snapshot, in milliseconds since 1970.
     pub at: u64,
-    /// Those that are held, and the busiest of the others.
+    /// The busiest robots, and the held ones.
     pub robots: Vec<RobotView>,
-    /// How many more fit.
+    /// How many more match.
     pub more: usize,
-    /// How many are busy or held at all.
+    /// How many are busy or held in total.
     pub of: usize,
 }

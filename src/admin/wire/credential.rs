@@ -1,4 +1,9 @@
-//! How a credential is written and read in the API: as plain text, and only in requests.
+//! How a credential is written and read in the API: as plain text.
+//!
+//! Owns which fields of a request may carry a credential: those that name one of
+//! these modules. Responses have no such field.
+//!
+//! Not here: how a secret stays out of logs (`domain::Secret`).
 
 pub(super) mod required {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -37,7 +42,7 @@ pub(super) mod optional {
     }
 }
 
-/// A secret that is there: `null` counts as an empty one.
+/// A field that was sent: `null` counts as an empty secret.
 pub(super) mod present {
     pub(in crate::admin::wire) use super::optional::serialize;
     use serde::Deserializer;

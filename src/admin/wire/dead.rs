@@ -1,19 +1,24 @@
-//! Dead letters: which are meant, how they are shown, what became of them.
+//! The shapes of dead letters: filters, views, results.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: reading a filter (`letters/filter.rs`), filling a view (`letters/view.rs`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Which dead letters are meant; what is left out matches all. The query of `GET /v1/dead` and `GET /v1/dead/summary`, and a part of what is posted.
+/// A filter for dead letters; a missing field matches all. It is the query of `GET /v1/dead` and
+/// `GET /v1/dead/summary`, and a part of [`DeadRequest`].
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadQuery {
-    /// Of this platform; `event` for what was no readable event.
+    /// Of this platform; `event` for messages that were not a readable event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// Given up for this reason.
+    /// With this reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// With this code of the platform, or of ours.
+    /// With this code, of the platform or of roomcast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Of this topic.
@@ -28,34 +33,36 @@ pub struct DeadQuery {
     /// Of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// Redriven so often.
+    /// Redriven this many times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
-    /// Whose event or detail has this in it, in capitals or not.
+    /// The event or the detail contains this text, in upper or lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Given up at least this long ago, as in `30m` or `2h`.
+    /// Given up at least this long ago, such as `30m` or `2h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than: Option<String>,
     /// Given up at most this long ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newer_than: Option<String>,
-    /// How many are shown; 1 to 1,000, by default 100.
+    /// The size of a page; 1 to 1,000, by default 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// A listing's page behind this place, as `next` of the page before says.
+    /// The page after this cursor, which is `next` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// By what a summary counts, as in `reason,robot`: `platform`, `reason`, `code`, `topic`, `robot`, `subscription`, `event`, `generation`.
+    /// The properties that a summary counts by, such as `reason,robot`: `platform`, `reason`,
+    /// `code`, `topic`, `robot`, `subscription`, `event`, `generation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
 impl DeadQuery {
-    /// Whether it names anything that a letter has to be.
+    /// Whether the filter restricts nothing.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        // Every event has the empty text in it, so who asks for that, as a script with an empty variable does, has named nothing.
+        // Every event contains the empty text. A script with an empty variable sends it, so it must
+        // not count as a restriction.
         let text = self.text.clone().filter(|text| !text.is_empty());
         Self { text, limit: None, after: None, by: None, ..self.clone() } == Self::default()
     }
@@ -64,31 +71,31 @@ impl DeadQuery {
 /// One dead letter.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct LetterView {
-    /// Its name, which it keeps as long as it lies there.
+    /// Its id, constant as long as it is in the queue.
     pub id: String,
-    /// The platform; `null` for what was no readable event.
+    /// The platform; `null` for a message that was not a readable event.
     pub platform: Option<String>,
-    /// Why it was given up.
+    /// The reason.
     pub reason: String,
-    /// The platform's code, or ours.
+    /// The code, of the platform or of roomcast.
     pub code: String,
-    /// The platform's words, redacted.
+    /// The platform's message, redacted.
     pub detail: String,
-    /// What to do about it, in a sentence.
+    /// Advice for the operator, in a sentence.
     pub advice: String,
     /// The topic.
     pub topic: String,
-    /// The event's name.
+    /// The event's id.
     pub event: String,
-    /// The event's subject, or how it begins.
+    /// The event's subject, or its beginning.
     pub says: String,
-    /// For whom.
+    /// The subscription's id.
     pub subscription: Option<String>,
-    /// To which robot.
+    /// The robot's id.
     pub robot: Option<String>,
     /// How many attempts were made.
     pub attempts: u32,
-    /// When the event was received, or the delivery redriven the last time, RFC 3339.
+    /// When the event was received, or the delivery was last redriven, RFC 3339.
     pub received_at: Option<String>,
     /// When the first attempt was made, RFC 3339.
     pub first_attempt_at: Option<String>,
@@ -96,36 +103,37 @@ pub struct LetterView {
     pub dead_at: Option<String>,
     /// How often it was redriven before.
     pub generation: u32,
-    /// Which part of its text could not be delivered, as in `2/3`; those before it were, and are not sent again.
+    /// The part that could not be delivered, such as `2/3`. Earlier parts were delivered and are
+    /// not sent again.
     pub part: Option<String>,
-    /// Whether it overtook what was not urgent.
+    /// Whether it was published as urgent.
     pub urgent: bool,
 }
 
 /// `GET /v1/dead/{id}`, and one line of an export.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct LetterDetail {
-    /// What a listing shows of it.
+    /// The fields that a listing shows.
     #[serde(flatten)]
     pub letter: LetterView,
-    /// What the publisher sent along: AMQP headers, without those of roomcast and of the broker.
+    /// The publisher's AMQP headers, without those of roomcast and of the broker.
     pub headers: Map<String, Value>,
     /// The publisher's `content_type`.
     pub content_type: Option<String>,
-    /// When the publisher says that it published, RFC 3339.
+    /// The publisher's timestamp, RFC 3339.
     pub published_at: Option<String>,
     /// How often it waited in a delay tier.
     pub hops: u32,
-    /// The event byte for byte as it was published, if it is UTF-8.
+    /// The event exactly as it was published, if it is UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The same in base 64, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
-    /// What the platform would be sent, without a signature.
+    /// The message that the platform would get, without a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendered: Option<Value>,
-    /// Why nothing could be rendered, or what is missing in it.
+    /// Why there is no rendered message, or what it lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendered_note: Option<String>,
 }
@@ -137,37 +145,37 @@ pub struct DeadPage {
     pub letters: Vec<LetterView>,
     /// How many match, on all pages.
     pub matched: u64,
-    /// How many there are in the queues that were looked through.
+    /// How many the scanned queues contain.
     pub total: u64,
-    /// How many more somebody else held at the time, who looked at them as well.
+    /// How many more another consumer held during the scan, so that they were not seen.
     pub missed: u64,
-    /// Behind which place the next page begins; none if this is the last.
+    /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
 }
 
-/// `GET /v1/dead/summary`: how many match, by what was asked for, the most first.
+/// `GET /v1/dead/summary`: the number of matching letters, by properties, the largest first.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct DeadSummary {
-    /// By what they are counted.
+    /// The properties that letters are counted by.
     pub by: Vec<String>,
     /// The counts.
     pub rows: Vec<SummaryRow>,
-    /// How many letters match that are in no row, because there would be too many rows.
+    /// How many matching letters are in no row, because there are too many rows.
     pub rest: u64,
     /// How many match.
     pub matched: u64,
-    /// How many there are in the queues that were looked through.
+    /// How many the scanned queues contain.
     pub total: u64,
-    /// How many more somebody else held at the time.
+    /// How many more another consumer held during the scan.
     pub missed: u64,
 }
 
-/// Letters that have something in common.
+/// Letters with common properties.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct SummaryRow {
-    /// What they have in common; `null` where they have nothing of the kind.
+    /// The common values; `null` if the letters have no such value.
     pub values: Map<String, Value>,
-    /// How many there are.
+    /// How many letters.
     pub count: u64,
     /// When the oldest was given up, RFC 3339.
     pub oldest: Option<String>,
@@ -179,33 +187,34 @@ pub struct SummaryRow {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadRequest {
-    /// Which; `limit`, `after` and `by` are not taken here.
+    /// The filter; `limit`, `after` and `by` are refused here.
     pub which: DeadQuery,
-    /// Of these, only those with such an id; up to 1,000.
+    /// Only those of the filtered letters that have one of these ids; up to 1,000.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
-    /// Needed if neither a filter nor an id is named.
+    /// Must be `true` if neither a filter nor an id is given.
     pub all: bool,
-    /// At most so many, the oldest of each queue first; 1 to 10,000, by default 1,000.
+    /// The largest number of letters, the oldest of each queue first;
+    /// 1 to 10,000, by default 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// At most so many letters a second.
+    /// The largest number of letters a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
-    /// Only count.
+    /// Count only, change nothing.
     pub dry_run: bool,
 }
 
-/// What became of letters.
+/// The result of a redrive or a discard.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct DeadOutcome {
     /// How many match.
     pub matched: u64,
-    /// How many of them were redriven or discarded; or would be, in a dry run.
+    /// How many of them were redriven or discarded; in a dry run, how many would be.
     pub done: u64,
-    /// The same by platform, reason and code.
+    /// The same letters by platform, reason and code.
     pub rows: Vec<SummaryRow>,
-    /// How many more somebody else held at the time; they were left alone.
+    /// How many more another consumer held at the time; they were not touched.
     pub missed: u64,
 }
 

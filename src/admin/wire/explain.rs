@@ -1,4 +1,8 @@
-//! What would become of an event.
+//! The shapes of an explanation.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: the outcomes (`admin/explain.rs`).
 
 use std::collections::BTreeMap;
 
@@ -19,64 +23,66 @@ pub struct ExplainRequest {
     /// Its content type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// Whether it would be published to the exchange for what is urgent.
+    /// Whether it would be published to the urgent exchange.
     #[serde(default)]
     pub urgent: bool,
-    /// Only for this subscription.
+    /// Explain it only for this subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<String>,
-    /// The page behind this place, as `next` of the page before says.
+    /// The page after this cursor, which is `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
-/// The answer: either what is wrong with the event, or what would become of it for some of its topic's subscriptions.
+/// The answer: either the error in the event, or an explanation for each subscription of one page.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Explained {
-    /// Why it would be a dead letter as a whole.
+    /// Why the whole event would become a dead letter.
     pub undecodable: Option<Mistake>,
-    /// What would become of it, for each subscription.
+    /// The explanations, one for each subscription.
     pub subscriptions: Vec<Explanation>,
-    /// Behind which place the next page begins; none if this is the last.
+    /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
 }
 
-/// Why an event cannot be read.
+/// Why an event cannot be decoded.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Mistake {
-    /// What kind of mistake.
+    /// The kind of the error.
     pub code: String,
-    /// The place and the mistake.
+    /// The position and the error.
     pub detail: String,
 }
 
-/// What would become of an event for one subscription.
+/// The explanation for one subscription.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Explanation {
     /// The subscription's id.
     pub subscription: String,
-    /// What people call it.
+    /// Its display name.
     pub name: Option<String>,
     /// The platform.
     pub platform: String,
     /// The robot's id.
     pub robot: String,
-    /// `sent`, `waits`, `paused`, `filtered`, or the reason of a dead letter: `refused`, `expired`, `exhausted`.
+    /// `sent`, `waits`, `paused`, `filtered`, or a dead letter's reason:
+    /// `refused`, `expired`, `exhausted`.
     pub outcome: String,
-    /// Why, in a sentence; none if it would be sent at once.
+    /// The reason, in a sentence; `null` if it would be sent at once.
     pub why: Option<String>,
-    /// In how many seconds the first message would leave; none if none would, or no daemon runs.
+    /// In how many seconds the first message would be sent; `null` if
+    /// none would, or if no daemon runs.
     pub first_in_seconds: Option<f64>,
-    /// In how many seconds the last part would leave.
+    /// In how many seconds the last part would be sent.
     pub last_in_seconds: Option<f64>,
-    /// What would be sent, without its signature.
+    /// The messages that would be sent, without signatures.
     pub parts: Vec<PartView>,
 }
 
 /// One message that would be sent.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PartView {
-    /// How many bytes its body has.
+    /// The size of its body, in bytes.
     pub bytes: usize,
     /// The body.
     pub body: Value,

@@ -1,4 +1,8 @@
-//! The daemon at one moment, in a few numbers.
+//! The shapes of the overview.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: the numbers' sources (`admin/overview.rs`).
 
 use std::collections::BTreeMap;
 
@@ -9,19 +13,19 @@ use super::RobotView;
 /// `GET /v1/overview`: the daemon at one moment.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Overview {
-    /// Which moment, in milliseconds since 1970.
+    /// The time of the snapshot, in milliseconds since 1970.
     pub at: u64,
-    /// Since when it counts, in milliseconds since 1970.
+    /// When the counters began, in milliseconds since 1970.
     pub since: u64,
     /// Whether a session with the broker is open.
     pub broker_up: bool,
-    /// Whether the broker has asked publishers to stop for a while.
+    /// Whether the broker has blocked publishers for a while.
     pub broker_blocked: bool,
-    /// Events received, repeats included.
+    /// Events received, repeated deliveries included.
     pub events: u64,
     /// Of these, through the urgent exchange.
     pub events_urgent: u64,
-    /// Messages that were no readable event.
+    /// Messages that were not a readable event.
     pub events_undecodable: u64,
     /// Events for a topic without subscriptions.
     pub events_unheard: u64,
@@ -29,18 +33,19 @@ pub struct Overview {
     pub platforms: Vec<Flow>,
     /// Robots.
     pub robots: Busy,
-    /// What lies in the dead queues; nothing if none of them has been counted (`broker.dead_count_every`).
+    /// The contents of the dead queues; `null` if none has been counted
+    /// (`broker.dead_count_every`).
     pub dead: Option<DeadNow>,
 }
 
-/// What lay in the dead queues when each was counted last.
+/// The contents of the dead queues at their last count.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeadNow {
     /// How many letters.
     pub letters: u64,
-    /// When the oldest was given up, as RFC 3339; nothing if there is none that says so.
+    /// When the oldest was given up, as RFC 3339; `null` if no letter has that time.
     pub oldest: Option<String>,
-    /// By platform and reason, the most first.
+    /// By platform and reason, the largest first.
     pub rows: Vec<DeadRow>,
     /// All dead queues.
     pub queues: Vec<DeadQueueNow>,
@@ -49,59 +54,60 @@ pub struct DeadNow {
 /// One dead queue.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeadQueueNow {
-    /// Its platform, or `event` for what was no readable event.
+    /// Its platform, or `event` for messages that were not a readable event.
     pub queue: String,
-    /// How many letters lay there; nothing if it has not been counted, because somebody else is at it.
+    /// How many letters it held; `null` if it was not counted, because
+    /// another consumer held its letters.
     pub letters: Option<u64>,
     /// When it was counted, in milliseconds since 1970.
     pub counted_at: Option<u64>,
 }
 
-/// Dead letters that were given up for one reason.
+/// Dead letters with one reason.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeadRow {
-    /// Of which platform; nothing for events that could not be read.
+    /// Their platform; `null` for events that could not be decoded.
     pub platform: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// How many.
+    /// How many letters.
     pub count: u64,
-    /// When the oldest was given up, as RFC 3339; nothing if none says so.
+    /// When the oldest was given up, as RFC 3339; `null` if no letter has that time.
     pub oldest: Option<String>,
 }
 
-/// What became of the deliveries of one platform since the daemon started.
+/// The deliveries of one platform since the daemon started.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Flow {
-    /// Which platform.
+    /// The platform.
     pub platform: String,
     /// Delivered.
     pub done: u64,
-    /// Put off because of a limit.
+    /// Deferred because of a limit.
     pub deferred: u64,
-    /// Tried and failed, to be tried again.
+    /// Failed, to be tried again.
     pub retried: u64,
-    /// Given up.
+    /// Given up as dead letters.
     pub dead: u64,
-    /// Dropped, because their subscription is gone or paused.
+    /// Dropped, because the subscription was removed or paused.
     pub dropped: u64,
     /// Attempts made, by verdict.
     pub attempts: BTreeMap<String, u64>,
-    /// Given up, by reason.
+    /// Dead letters, by reason.
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// The robots in a few numbers.
+/// A summary of the robots.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Busy {
     /// How many are busy or held.
     pub known: usize,
     /// How many are held.
     pub held: usize,
-    /// How many deliveries wait for all of them.
+    /// How many deliveries wait, for all robots.
     pub waiting: u64,
-    /// How many attempts are in the air.
+    /// How many attempts are in flight.
     pub in_flight: u64,
-    /// Those that take longest to drain, the longest first.
+    /// The robots that take longest to drain, the longest first.
     pub slowest: Vec<RobotView>,
 }

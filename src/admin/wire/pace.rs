@@ -1,4 +1,8 @@
-//! Robots and organisations, as they are paced now.
+//! The shapes of robots and groups.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: the state behind them (`pace`).
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +13,22 @@ pub struct RobotView {
     pub robot: String,
     /// Its platform.
     pub platform: String,
-    /// How much of its longest window is used.
+    /// How many messages its longest window has used.
     pub used: u32,
-    /// How much there is of it; none if no window bounds the robot.
+    /// How many messages that window allows; `null` if no window limits the robot.
     pub allowed: Option<u32>,
-    /// How many attempts are in the air.
+    /// How many attempts are in flight.
     pub in_flight: u32,
-    /// How many deliveries wait for their turn.
+    /// How many deliveries wait in its queue.
     pub waiting: u32,
-    /// In how many seconds the last of them can leave.
+    /// In how many seconds the last of them can be sent.
     pub drained_in_seconds: u64,
-    /// For how many seconds nothing is sent to it any more.
+    /// How many seconds its hold still lasts; `null` without one.
     pub held_for_seconds: Option<u64>,
-    /// Why it is held, until it takes a message again: `throttled`, `budget`, `security` or `robot_gone`.
+    /// Why it is held: `throttled`, `budget`, `security` or `robot_gone`. It stays set until the
+    /// robot accepts a message again.
     pub cause: Option<String>,
-    /// How many seconds the last wait was; the next that fails is twice as long.
+    /// The length of the last hold, in seconds. The next failure doubles it.
     pub penalty_seconds: Option<u64>,
 }
 
@@ -32,15 +37,15 @@ pub struct RobotView {
 pub struct GroupView {
     /// Its name.
     pub group: String,
-    /// How many calls it has made this month.
+    /// How many calls it made this month.
     pub used: u64,
-    /// How many it may make, if that is configured.
+    /// How many calls it may make a month, if that is configured.
     pub monthly: Option<u64>,
-    /// How many it will have made at the month's end if it goes on like this.
+    /// How many calls it will have made at the month's end at the present rate.
     pub forecast: u64,
     /// When the month ends, RFC 3339.
     pub month_ends: String,
-    /// Until when nothing is sent for it, because its quota is used up.
+    /// When sending resumes, RFC 3339, if its quota is used up.
     pub spent_until: Option<String>,
 }
 
@@ -49,7 +54,7 @@ pub struct GroupView {
 pub struct Released {
     /// Whether the robot was held.
     pub was_held: bool,
-    /// How many of its deliveries wait in the broker all the same, as far as is known.
+    /// How many of its deliveries still wait in the broker, as far as the daemon knows.
     pub waiting: u32,
     /// Within how many seconds the last of them comes back.
     pub back_within_seconds: u64,

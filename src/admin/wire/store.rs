@@ -1,4 +1,8 @@
-//! The store and its keys.
+//! The shapes of the store and its keys.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: the commands (`admin/desk.rs`).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,26 +12,26 @@ use crate::domain::Secret;
 /// `GET /v1/key`.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct KeyView {
-    /// The id of the master key under which everything new is sealed.
+    /// The id of the master key that seals everything new.
     pub current: String,
-    /// The id of the one that is rotated away from.
+    /// The id of the old master key during a rotation.
     pub old: Option<String>,
-    /// Whether the new one is known to be where the daemon will look for it.
+    /// Whether the new master key is known to be where the daemon looks for it at its start.
     pub in_place: bool,
     /// How many data keys there are.
     pub data_keys: usize,
-    /// How far the wrapping of data keys under the new master key has come.
+    /// How many data keys are wrapped under the new master key.
     pub wrapping: Option<Progress>,
-    /// How far the sealing under new data keys has come.
+    /// How many subscriptions are sealed under new data keys.
     pub sealing: Option<Progress>,
 }
 
-/// How far something has come.
+/// The progress of a background task.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Progress {
-    /// So many are done.
+    /// How many are done.
     pub done: usize,
-    /// Of so many.
+    /// How many there are.
     pub total: usize,
 }
 
@@ -48,7 +52,7 @@ pub struct BackupRequest {
     pub dir: std::path::PathBuf,
 }
 
-/// What a backup holds.
+/// The contents of a backup.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct BackupView {
     /// How many subscriptions.
@@ -59,25 +63,25 @@ pub struct BackupView {
     pub key: String,
 }
 
-/// What a look at everything found: `POST /v1/store/verify`.
+/// `POST /v1/store/verify`: the result of a check of every record.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct VerifyView {
-    /// Whether all is as it should be.
+    /// Whether the store has no errors.
     pub ok: bool,
     /// How many subscriptions open with their keys.
     pub sound: usize,
-    /// Which do not, up to a hundred of them.
+    /// The subscriptions that do not open, up to 100 of them.
     pub broken: Vec<String>,
     /// How many subscriptions have no key.
     pub without_key: usize,
-    /// How many keys no subscription names.
+    /// How many keys belong to no subscription.
     pub keys_without_subscription: usize,
-    /// How many entries of the indexes lead nowhere.
+    /// How many index entries point to no record.
     pub lost_entries: usize,
-    /// How many subscriptions an index does not find.
+    /// How many subscriptions are missing in an index.
     pub unindexed: usize,
-    /// How many texts of templates are whole.
+    /// How many texts of templates are intact.
     pub templates: usize,
-    /// Which are not.
+    /// The texts that are not.
     pub broken_templates: Vec<String>,
 }

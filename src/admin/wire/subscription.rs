@@ -1,4 +1,8 @@
-//! A subscription on its way in and out, and how subscriptions are listed.
+//! The shapes of a subscription: adding, changing, showing, listing.
+//!
+//! Owns the difference between a missing field and an empty one.
+//!
+//! Not here: checks of the values (`admin/desk.rs`), and many at a time (`transfer.rs`).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -23,25 +27,26 @@ pub struct AddRequest {
     /// The robot's keyword.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyword: Option<String>,
-    /// What people call it.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whom every message mentions.
+    /// The members that every message mentions.
     #[serde(default)]
     pub mentions: MentionsWire,
-    /// What becomes of deliveries that have to wait: `queue` (the default), `digest` or `latest`.
+    /// What happens to deliveries that must wait: `queue` (the default), `digest` or `latest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overflow: Option<String>,
-    /// The organisation on whose quota the robot draws.
+    /// The organisation whose monthly quota the robot uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Which events it wants: a list of SMN's policies, or an object as in Amazon SNS; all of them if there is none.
+    /// The events that it accepts: a list of SMN's policies, or an object as in
+    /// Amazon SNS. Without a filter, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
-    /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
+    /// The hours without messages that are not urgent, such as `mon-fri 22:00-07:00 Asia/Shanghai`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<String>,
-    /// What becomes of a text that is too long for one message: `split` (the default) or `cut`.
+    /// What happens to a text that is too long for one message: `split` (the default) or `cut`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub too_long: Option<String>,
     /// `active` (the default) or `paused`.
@@ -49,7 +54,8 @@ pub struct AddRequest {
     pub state: Option<String>,
 }
 
-/// `PATCH /v1/subscriptions/{id}`: what is left out stays as it is; `null` or an empty text takes a value away.
+/// `PATCH /v1/subscriptions/{id}`: a missing field keeps its value;
+/// `null` or an empty text removes it.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpdateRequest {
@@ -62,44 +68,44 @@ pub struct UpdateRequest {
     /// The robot's keyword.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub keyword: Option<String>,
-    /// What people call it.
+    /// Its display name.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whom every message mentions.
+    /// The members that every message mentions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mentions: Option<MentionsWire>,
-    /// What becomes of deliveries that have to wait.
+    /// What happens to deliveries that must wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overflow: Option<String>,
-    /// The organisation on whose quota the robot draws.
+    /// The organisation whose monthly quota the robot uses.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Which events it wants; `null` for all.
+    /// The events that it accepts; `null` for all.
     #[serde(deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
-    /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
+    /// The hours without messages that are not urgent, such as `mon-fri 22:00-07:00 Asia/Shanghai`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub quiet: Option<String>,
-    /// What becomes of a text that is too long for one message.
+    /// What happens to a text that is too long for one message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub too_long: Option<String>,
 }
 
-/// A field that is there, even as `null`.
+/// A field that was sent, even as `null`.
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// A field that is there: `null` counts as an empty text.
+/// A field that was sent: `null` counts as an empty text.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::<String>::deserialize(deserializer).map(|text| Some(text.unwrap_or_default()))
 }
 
-/// Whom a message mentions.
+/// The members that a message mentions.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MentionsWire {
-    /// Everybody.
+    /// All members of the chat.
     pub all: bool,
     /// By mobile number.
     pub mobiles: Vec<String>,
@@ -124,7 +130,7 @@ impl From<Mentions> for MentionsWire {
 pub struct Added {
     /// The subscription's id.
     pub id: String,
-    /// Whether the same robot was subscribed to the same topic already; then nothing was added.
+    /// Whether the same robot was already subscribed to the same topic; then nothing was added.
     pub existed: bool,
 }
 
@@ -145,21 +151,21 @@ pub struct SubscriptionView {
     pub signed: bool,
     /// Its keyword.
     pub keyword: Option<String>,
-    /// What people call it.
+    /// Its display name.
     pub name: Option<String>,
-    /// Whom every message mentions.
+    /// The members that every message mentions.
     pub mentions: MentionsWire,
     /// `active` or `paused`.
     pub state: String,
-    /// What becomes of deliveries that have to wait.
+    /// What happens to deliveries that must wait.
     pub overflow: String,
-    /// The organisation on whose quota the robot draws.
+    /// The organisation whose monthly quota the robot uses.
     pub group: Option<String>,
-    /// Which events it wants; `null` for all.
+    /// The events that it accepts; `null` for all.
     pub filter: Option<Value>,
-    /// When it is not to be disturbed by what is not urgent, as in `mon-fri 22:00-07:00 Asia/Shanghai`.
+    /// The hours without messages that are not urgent, such as `mon-fri 22:00-07:00 Asia/Shanghai`.
     pub quiet: Option<String>,
-    /// What becomes of a text that is too long for one message: `split` or `cut`.
+    /// What happens to a text that is too long for one message: `split` or `cut`.
     pub too_long: String,
     /// When it was added, RFC 3339.
     pub created_at: String,
@@ -170,7 +176,7 @@ pub struct SubscriptionView {
 pub struct SubscriptionPage {
     /// The subscriptions.
     pub subscriptions: Vec<SubscriptionView>,
-    /// Behind which place the next page begins; none if this is the last.
+    /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
 }
 
@@ -187,19 +193,19 @@ pub struct ListQuery {
     /// Only of this robot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robot: Option<String>,
-    /// Only those that are `active`, or `paused`.
+    /// Only those with this state: `active` or `paused`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Only those that draw on this organisation's quota.
+    /// Only those that use this organisation's quota.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Only those whose name has this in it.
+    /// Only those whose name contains this text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The page behind this place, as `next` of the page before says.
+    /// The page after this cursor, which is `next` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// How many on a page; 1 to 1,000, by default 100.
+    /// The size of a page; 1 to 1,000, by default 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

@@ -1,4 +1,8 @@
-//! Templates on their way in and out, and what they say.
+//! The shapes of templates.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: the commands (`admin/templates.rs`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,20 +11,21 @@ use serde_json::Value;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddTemplate {
-    /// What events call it.
+    /// The name that events use.
     pub name: String,
-    /// For which platform its text is; `default` (or nothing) is for all that have none of their own.
+    /// The platform of its text; `default` (or nothing) is for
+    /// platforms without a text of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// How its text is read: `tags` (the default) or `jinja`.
+    /// The syntax of its text: `tags` (the default) or `jinja`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
-    /// How what it says is written: `text` or `markdown`; as the event says if there is none.
+    /// The format of the rendered text: `text` or `markdown`; without it, the event's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// The text.
     pub text: String,
-    /// Whether it takes the place of another text.
+    /// Whether it replaces another text.
     #[serde(default)]
     pub replace: bool,
 }
@@ -28,26 +33,26 @@ pub struct AddTemplate {
 /// The answer to an addition.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct TemplateAdded {
-    /// Whether anything changed: the very same text may have been there.
+    /// Whether anything changed; the same text may already have existed.
     pub changed: bool,
 }
 
 /// One text of a template.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct TemplateView {
-    /// What events call it.
+    /// The name that events use.
     pub name: String,
-    /// For which platform its text is, or `default`.
+    /// The platform of its text, or `default`.
     pub platform: String,
-    /// How its text is read.
+    /// The syntax of its text.
     pub engine: String,
-    /// How what it says is written; `null` if as the event says.
+    /// The format of the rendered text; `null` for the event's own.
     pub format: Option<String>,
-    /// How long the text is.
+    /// The size of the text, in bytes.
     pub bytes: usize,
     /// When it was written, RFC 3339.
     pub written_at: String,
-    /// Why it cannot be read any more; `null` if it can.
+    /// Why it cannot be used any more; `null` if it can.
     pub broken: Option<String>,
     /// The text; not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +62,7 @@ pub struct TemplateView {
 /// The answer to a removal.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct RemovedTexts {
-    /// How many texts are gone.
+    /// How many texts were removed.
     pub removed: usize,
 }
 
@@ -65,20 +70,21 @@ pub struct RemovedTexts {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RenderRequest {
-    /// On which platform; `default` (or nothing) is what platforms without a text of their own hear.
+    /// The platform; `default` (or nothing) renders the text for
+    /// platforms without one of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// The tags, as an event has them.
+    /// The tags, in the form that an event has them.
     pub tags: Value,
 }
 
-/// What a template says.
+/// A rendered template.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Rendered {
-    /// Whose text was taken: a platform, or `default`.
+    /// The platform of the text that was used, or `default`.
     pub platform: String,
-    /// How it is written; `null` if as the event says.
+    /// Its format; `null` for the event's own.
     pub format: Option<String>,
-    /// What it says.
+    /// The rendered text.
     pub text: String,
 }

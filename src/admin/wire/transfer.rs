@@ -1,4 +1,9 @@
-//! Many subscriptions at a time: import, export, removal.
+//! The shapes of commands on many subscriptions: import, export, removal.
+//!
+//! Owns their names and forms.
+//!
+//! Not here: one subscription (`subscription.rs`), and the files that the command line reads and
+//! writes (`cli/import.rs`, `cli/export.rs`).
 
 use serde::{Deserialize, Serialize};
 
@@ -9,18 +14,18 @@ use crate::domain::Secret;
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// What is to be added.
+    /// The subscriptions to add.
     pub subscriptions: Vec<AddRequest>,
 }
 
-/// What came of one subscription of an import: an id, or why it was refused.
+/// The result for one subscription of an import: an id, or the reason of its refusal.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Imported {
     /// The subscription's id.
     pub id: Option<String>,
-    /// Whether the same robot was subscribed to the same topic already; then nothing was added.
+    /// Whether the same robot was already subscribed to the same topic; then nothing was added.
     pub existed: bool,
-    /// Why nothing was added.
+    /// Why it was refused.
     pub refused: Option<String>,
 }
 
@@ -28,7 +33,7 @@ pub struct Imported {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportRequest {
-    /// Which.
+    /// The filter.
     #[serde(default)]
     pub query: ListQuery,
     /// The key file's 64 hexadecimal digits.
@@ -41,13 +46,13 @@ pub struct ExportRequest {
 pub struct ExportPage {
     /// Each subscription, sealed, in base 64.
     pub sealed: Vec<String>,
-    /// Behind which place the next page begins; none if this is the last.
+    /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
 }
 
 /// `DELETE /v1/topics/{topic}`: some of a topic's subscriptions at a time.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct RemovedSome {
-    /// How many were removed; none when there is none left.
+    /// How many were removed; 0 when none is left.
     pub removed: usize,
 }
