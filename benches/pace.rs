@@ -158,6 +158,7 @@ impl Lanes {
             group: None,
             event: &self.event,
             place: Place::Fresh,
+            early: true,
         }
     }
 

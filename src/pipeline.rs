@@ -4,6 +4,7 @@
 //! stored and recorded, or unacked, so that the broker hands it over again.
 
 mod dead_events;
+mod early;
 mod expansion;
 mod faults;
 mod intake;
@@ -18,14 +19,15 @@ mod turn;
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{expansion::Expansion, turn::Start};
 pub use self::{
+    early::Early,
     memory::Memory,
     recovery::{Recovery, Returned},
 };
+use self::{expansion::Expansion, turn::Start};
 use crate::{
     broker::{Carried, Message},
     clock::Clock,
@@ -66,8 +68,8 @@ pub struct Parts {
     pub hold_max: Duration,
     /// What has come back from a tier waits up to this long in memory, if there is room.
     pub early_max: Duration,
-    /// One permit for each delivery that came back early, for each platform in the order of [`crate::domain::Platform::ALL`].
-    pub early: [Arc<Semaphore>; 4],
+    /// Room for what waits for its slot.
+    pub early: Early,
     /// Room for deliveries of events in memory.
     pub memory: Memory,
 }

@@ -8,7 +8,6 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{AppError, open_files::OpenFiles};
@@ -20,7 +19,7 @@ use crate::{
     domain::{Platform, Receipts, Secret},
     fanout::{Decoder, Settings as DecoderSettings, Shelf, Subscriptions},
     pace::{Notebook, Pace, PlatformQuota, Settings as PaceSettings},
-    pipeline::{Memory, Parts, Recovery},
+    pipeline::{Early, Memory, Parts, Recovery},
     platforms::main_host,
     private_file,
     send::{Courier, CourierSettings, Post, Sender},
@@ -175,9 +174,11 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
         telemetry,
         hold_max: config.pace.hold_max,
         early_max: config.pace.early_max,
-        // Waiting deliveries take at most three quarters, so that others of the same consumer can
-        // proceed.
-        early: std::array::from_fn(|_| Arc::new(Semaphore::new(usize::from(config.broker.prefetch_delivery) * 3 / 4))),
+        // A queue has room for the largest event in any case.
+        early: Early::new(
+            config.broker.prefetch_delivery.into(),
+            config.broker.prefetch_size.max(config.event.size_max),
+        ),
         memory: Memory::new(config.pace.held_max),
     }))
 }

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Address, BrokerError, Carried, Declare, Message,
-    consumed::Consumed,
+    consumed::{Consumed, LeftOut},
     declare, envelope,
     error::{while_connecting, while_declaring},
     frame_guard::Bodies,
@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::Platform,
+    domain::{Moment, Platform},
     settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
 };
 
@@ -148,11 +148,17 @@ impl Session {
         let (mut channels, mut streams) = (Vec::new(), Vec::new());
         for (place, (queue, source)) in sources.into_iter().enumerate() {
             let channel = declare::open(&consuming, &at).await?;
-            let (consumed, left_out) = Consumed::new(channel.clone(), Arc::clone(&bodies), room);
+            let (consumed, left_out) = Consumed::new(channel.clone(), Arc::clone(&bodies), room, clock.clone());
             let deliveries = consume(&channel, &queue, settings.prefetch_of(source), &at).await?;
             let ack_tag = AckTag { session: id, channel: place, tag: 0 };
-            let taken = Arc::clone(&consumed);
-            let taking = move |delivery| taken.came(&delivery).then(|| message(delivery, source, ack_tag));
+            let (taken, clock) = (Arc::clone(&consumed), clock.clone());
+            let taking = move |delivery: AmqpDelivery| {
+                let (tag, left_out) = (delivery.delivery_tag, taken.came(&delivery));
+                let message = message(delivery, source, ack_tag);
+                let Some(size) = left_out else { return Some(message) };
+                taken.ask_for(LeftOut { tag, size, due: due(&message, clock.now()) });
+                None
+            };
             streams.push(incoming(deliveries, taking, queue));
             tokio::spawn(Arc::clone(&consumed).ask_again(left_out, ended.clone()));
             channels.push(consumed);
@@ -379,6 +385,14 @@ fn message(delivery: AmqpDelivery, source: Source, ack_tag: AckTag) -> Message {
         },
     };
     Message { ack_tag, redelivered: delivery.redelivered, carried }
+}
+
+/// Before when a message is not to be tried; it may have come without its body. An event is due when it comes.
+fn due(message: &Message, now: Moment) -> Moment {
+    match &message.carried {
+        Carried::Delivery(one) => one.due(now).unwrap_or_default(),
+        Carried::Event { .. } | Carried::Unreadable { .. } => Moment::default(),
+    }
 }
 
 /// Follows whether the broker blocks publishers, and ends the session with the connection if that is `vital`. A connection is told so when it publishes, so

@@ -24,6 +24,9 @@ pub struct Ask<'a> {
     pub event: &'a Arc<Event>,
     /// Where it stands among the others.
     pub place: Place,
+    /// Whether it has room to wait for up to [`super::Settings::early_max`]; else it waits for up to
+    /// `hold_max`.
+    pub early: bool,
 }
 
 /// Where a delivery stands in its robot's lane.

@@ -29,10 +29,17 @@ pub(super) struct Rules<'a> {
     pub(super) health: &'a HealthPolicy,
     /// What has just come waits up to this long in memory.
     pub(super) hold_max: Duration,
-    /// What has come back waits up to this long in memory.
+    /// What has come back and has room waits up to this long in memory.
     pub(super) early_max: Duration,
     /// A message leaves when the one before it was answered, or this long after it left.
     pub(super) order_gap: Duration,
+}
+
+impl Rules<'_> {
+    /// How long a delivery waits in memory that has come back.
+    pub(super) const fn wait_max(&self, early: bool) -> Duration {
+        if early { self.early_max } else { self.hold_max }
+    }
 }
 
 /// The order in a lane: urgent before others, then what is half said, then by slot, then as they came.
@@ -89,6 +96,8 @@ struct Waiter {
     overflowed: bool,
     /// Before when it must not leave, whatever its slot.
     floor: Moment,
+    /// Whether it has room to wait for long.
+    early: bool,
     event: Arc<Event>,
 }
 
@@ -154,7 +163,7 @@ impl Lane {
 
     /// Decides about a delivery that waits in memory.
     pub(super) fn look(&mut self, now: Moment, key: Key, rules: &Rules<'_>) -> Look {
-        let Some(floor) = self.waiters.get(&key).map(|waiter| waiter.floor) else {
+        let Some((floor, early)) = self.waiters.get(&key).map(|waiter| (waiter.floor, waiter.early)) else {
             return Look::Told;
         };
         if let Some(hold) = self.hold
@@ -169,6 +178,10 @@ impl Lane {
                 }
                 let (later, booked) = self.postpone(now, key, (wanted, at), wanted > now, rules);
                 return Look::Later(later, booked);
+            }
+            if at.since(now) > rules.wait_max(early) {
+                self.stand_up(key);
+                return Look::Later(self.leave(key, at), None);
             }
         }
         if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
@@ -257,6 +270,14 @@ impl Lane {
         }
         let cycle = longest.span + rules.quota.margin + self.answer_time;
         base.after(cycle.saturating_mul(ahead / longest.max.max(1)))
+    }
+
+    /// Lets a delivery go for which there is no room until its turn comes. It comes back to its place
+    /// in the order.
+    fn leave(&mut self, key: Key, at: Moment) -> Later {
+        let slot = (key.slot != Moment::default()).then_some(key.slot);
+        self.parked = self.parked.saturating_add(slot.is_some().into());
+        Later { due: at, slot }
     }
 
     /// Puts a delivery that has come back off. If it came in time, it keeps its slot, and everything planned moves with it; one that came late, or

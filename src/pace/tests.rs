@@ -69,6 +69,7 @@ struct Asking {
     group: Option<GroupName>,
     event: Arc<Event>,
     place: Place,
+    early: bool,
 }
 
 fn asking(robot: u8) -> Asking {
@@ -88,6 +89,7 @@ fn asking(robot: u8) -> Asking {
         group: None,
         event: Arc::new(event),
         place: Place::Fresh,
+        early: true,
     }
 }
 
@@ -107,6 +109,11 @@ impl Asking {
         self
     }
 
+    fn without_room(mut self) -> Self {
+        self.early = false;
+        self
+    }
+
     fn urgent(self) -> Self {
         self.event(|event| event.urgent = true)
     }
@@ -120,6 +127,7 @@ impl Asking {
             group: self.group.as_ref(),
             event: &self.event,
             place: self.place,
+            early: self.early,
         }
     }
 
@@ -242,6 +250,30 @@ async fn what_comes_back_for_its_slot_goes_straight_out() {
         assert!(pace.now().since(later.due) < Duration::from_secs(1), "{:?} late", pace.now().since(later.due));
         assert!(pace.now() >= began);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_to_wait_for_long_comes_back_to_its_place() {
+    let pace = pace(&[(1, 60)], (60, 600));
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    let first = asking(1).later(&pace).await;
+    let at = Place::Slot(first.slot.unwrap());
+    until(&pace, first.due.before(Duration::from_secs(30))).await;
+    assert_eq!(asking(1).at(at).without_room().later(&pace).await, first);
+    let again = asking(1).at(Place::Again).without_room().later(&pace).await;
+    assert_eq!((wait(&pace, again), again.slot), (30, None), "it goes before all others as before");
+    assert_eq!(pace.robots()[0].waiting, 1);
+    // Soon it waits here, until it turns out that this takes long.
+    until(&pace, first.due.before(Duration::from_secs(1))).await;
+    let waiting = tokio::spawn({
+        let pace = pace.clone();
+        async move { asking(1).at(at).without_room().later(&pace).await }
+    });
+    settle().await;
+    assert!(!waiting.is_finished());
+    let _ = asking(1).at(Place::Again).sent(&pace, THROTTLED).await;
+    let later = waiting.await.unwrap();
+    assert_eq!((wait(&pace, later), later.slot), (60, first.slot));
 }
 
 #[tokio::test(start_paused = true)]
@@ -632,6 +664,7 @@ async fn who_does_not_wait_any_longer_leaves_its_turn_to_the_next() {
                 group: None,
                 event: &one.event,
                 place: Place::Again,
+                early: true,
             };
             pace.turn(&ask, pace.ask(&ask), &leave).await
         }

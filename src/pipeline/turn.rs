@@ -2,11 +2,9 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::{Pipeline, Stuck, opening::Current};
+use super::{Pipeline, Stuck, early::EarlyRoom, opening::Current};
 use crate::{
-    domain::{Answer, Delivery, Moment, Overflow, Platform, Settlement, Verdict},
+    domain::{Answer, Delivery, Moment, Overflow, Settlement, Verdict},
     fanout::Recipient,
     pace::{Ask, Asked, Folded, Outcome, Permit, Place, Spoken, Turn},
     platforms,
@@ -39,13 +37,14 @@ enum Attempt {
     Moved(Recipient, Moment),
 }
 
-/// The room that a delivery takes up which has come back early.
-type Room = Option<OwnedSemaphorePermit>;
+/// The room that a delivery takes up which has come back; without it, it waits no longer than one
+/// that has just come.
+type Room = Option<EarlyRoom>;
 
 impl Pipeline {
     /// Decides how a delivery begins, and takes its place in the lane if it may.
     ///
-    /// One that comes back from a tier comes a little early. It waits here if there is room, so that it is there when its slot comes, else in a shorter tier. One
+    /// One that comes back from a tier comes a little early. It waits here if there is room for it and its body, so that it is there when its slot comes, else in a shorter tier. One
     /// with a slot waits in its lane, any other waits out its time first. One that is not due and was never in a tier keeps its event from being
     /// acked, so it waits here only if that is short. In quiet hours it waits until they end: here if that is soon, so that it never stands in the way of
     /// what may leave now.
@@ -66,19 +65,13 @@ impl Pipeline {
     fn start_in(&self, delivery: &Delivery, recipient: &Recipient, place: Place) -> Start {
         let parts = &self.parts;
         let quiet = self.quiet_until(delivery, recipient);
-        let Some(due) = delivery.due_at.max(quiet) else { return self.ask(delivery, recipient, place, None) };
+        // One that is due may find that its robot has no time for it yet, and waits for that as well.
+        let room = (delivery.hops > 0 && quiet.is_none()).then(|| parts.early.room(delivery)).flatten();
+        let Some(due) = delivery.due_at.max(quiet) else { return self.ask(delivery, recipient, place, room) };
         let left = due.since(parts.clock.now());
-        let later = || Start::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
-        let room = match parts.early_of(delivery.platform) {
-            _ if left <= parts.hold_max => None,
-            Some(early) if delivery.hops > 0 && quiet.is_none() && left <= parts.early_max => {
-                match Arc::clone(early).try_acquire_owned() {
-                    Ok(room) => Some(room),
-                    Err(_) => return later(),
-                }
-            }
-            _ => return later(),
-        };
+        if left > if room.is_some() { parts.early_max } else { parts.hold_max } {
+            return Start::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
+        }
         if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
             return Start::Sleeps(left, room);
         }
@@ -109,7 +102,8 @@ impl Pipeline {
             Some(due) => Place::Due(self.parts.pace.timeline().at_wall(due.after(CLOCKS_APART))),
             None => place,
         };
-        let asked = self.parts.pace.ask(&asking(delivery, recipient, place));
+        let early = delivery.hops == 0 || room.is_some();
+        let asked = self.parts.pace.ask(&Ask { early, ..asking(delivery, recipient, place) });
         Start::Asked(place, asked, room)
     }
 
@@ -337,13 +331,6 @@ impl Pipeline {
     }
 }
 
-impl super::Parts {
-    /// The room for deliveries of a platform that came back early.
-    fn early_of(&self, platform: Platform) -> Option<&Arc<Semaphore>> {
-        Platform::ALL.iter().zip(&self.early).find(|(one, _)| **one == platform).map(|(_, early)| early)
-    }
-}
-
 /// What a delivery asks with.
 fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) -> Ask<'a> {
     Ask {
@@ -355,6 +342,7 @@ fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) ->
         group: recipient.options.group.as_ref(),
         event: &delivery.event,
         place,
+        early: true,
     }
 }
 

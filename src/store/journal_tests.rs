@@ -226,6 +226,7 @@ async fn send(pace: &Pace) -> usize {
         group: None,
         event: &Arc::new(event),
         place: Place::Fresh,
+        early: true,
     };
     let mut sent = 0;
     while let Turn::Go(mut permit, _) = pace.turn(&ask, pace.ask(&ask), &CancellationToken::new()).await {

@@ -126,3 +126,46 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
     assert_eq!(emulator.count("refused").await, 0);
     assert!(daemon.terminate().success());
 }
+
+#[tokio::test]
+async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that_may_leave_now() {
+    const IDLE: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--window-seconds", "20"]).await);
+    // What waits for its slot comes back long before.
+    let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n[delay]\ntiers = [\"1s\"]\n\
+        [retry]\ndelays = [\"1s\"]\njitter = 0.0\n";
+    let home = Home::new(&broker, &emulator.url(), settings)
+        .with("dead_count_every", "prefetch_size = 1048576\ndead_count_every");
+    home.subscribe("busy", "wecom", "wecom-busy", &[]);
+    for idle in IDLE {
+        home.subscribe(idle, "wecom", &format!("wecom-{idle}"), &[]);
+    }
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let body = |text: &str| format!("{{\"message\": \"{text}\"{}}}", " ".repeat(100 * 1024));
+    for number in 0..40 {
+        publisher.publish_bytes("busy", body(&format!("m{number}")).as_bytes(), BasicProperties::default()).await;
+    }
+    // They fill the room three times over.
+    let deferred = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"deferred\"}";
+    until("all wait", SOON, || async { daemon.metric(deferred).await >= Some(35.0) }).await;
+    let mut waits = Vec::new();
+    for idle in IDLE {
+        let token = format!("wecom-{idle}");
+        emulator.fault(json!({"kind": "status", "status": 500, "token": token, "times": 1})).await;
+        publisher.publish_bytes(idle, body(idle).as_bytes(), BasicProperties::default()).await;
+        until("it is tried again", SOON, || async { tries(&emulator, &token).await.len() == 2 }).await;
+        let tried = tries(&emulator, &token).await;
+        waits.push(tried[1] - tried[0]);
+    }
+    println!("tried again after {waits:?} ms");
+    // A second is its delay.
+    assert!(waits.iter().all(|wait| *wait < 3500), "{waits:?}");
+    assert!(daemon.terminate().success());
+}
+
+/// When a robot was sent messages.
+async fn tries(emulator: &Emulator, token: &str) -> Vec<u64> {
+    let received = emulator.received().await;
+    received.iter().filter(|one| one["token"] == *token).map(|one| one["at_ms"].as_u64().unwrap()).collect()
+}

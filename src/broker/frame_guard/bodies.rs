@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 /// The room for bodies on one channel, in bytes.
 struct Room {
+    all: u64,
     free: u64,
     /// A body of this size was left out: what else comes leaves room for it.
     reserved: u64,
@@ -61,7 +62,8 @@ impl Bodies {
 
     /// Gives a channel room for so many bytes, or for one body if that is more.
     pub fn give_room(&self, channel: u16, bytes: u64) {
-        let room = Room { free: bytes.max(self.size_max), reserved: 0, admitted: Arc::default() };
+        let all = bytes.max(self.size_max);
+        let room = Room { all, free: all, reserved: 0, admitted: Arc::default() };
         self.state().rooms.insert(channel, room);
     }
 
@@ -120,6 +122,18 @@ impl Bodies {
         }
     }
 
+    /// The same, but others come meanwhile, and a quarter of the room is left to them.
+    pub async fn spare_room(&self, channel: u16, size: u64) -> Arc<Notify> {
+        loop {
+            let mut released = std::pin::pin!(self.released.notified());
+            released.as_mut().enable();
+            if let Some(admitted) = self.spare_room_now(channel, size) {
+                return admitted;
+            }
+            released.await;
+        }
+    }
+
     /// Keeps no room free any longer: what it was for did not come.
     pub fn reserve_nothing(&self, channel: u16) {
         if let Some(room) = self.state().rooms.get_mut(&channel) {
@@ -135,6 +149,19 @@ impl Bodies {
         }
         room.reserved = size;
         room.fits(size).then(|| Arc::clone(&room.admitted))
+    }
+
+    fn spare_room_now(&self, channel: u16, size: u64) -> Option<Arc<Notify>> {
+        let mut state = self.state();
+        let (larger, room) = (state.larger, state.rooms.get_mut(&channel)?);
+        if size > self.size_max {
+            return (!larger).then(|| Arc::clone(&room.admitted));
+        }
+        if !room.fits(size.saturating_add(room.all / 4)) {
+            return None;
+        }
+        room.reserved = size;
+        Some(Arc::clone(&room.admitted))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -209,6 +236,28 @@ mod tests {
         bodies.admit(1, 4).unwrap();
         bodies.release(1, 1);
         bodies.admit(1, 1).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_not_due_keeps_nothing_free_and_leaves_a_quarter_to_others() {
+        let bodies = Bodies::up_to(4);
+        bodies.give_room(1, 8);
+        bodies.admit(1, 4).unwrap();
+        let waiting = tokio::spawn({
+            let bodies = Arc::clone(&bodies);
+            async move { bodies.spare_room(1, 3).await }
+        });
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            bodies.admit(1, 1).unwrap();
+            bodies.release(1, 1);
+            tokio::task::yield_now().await;
+            assert!(!waiting.is_finished(), "1 byte would be free");
+        }
+        bodies.release(1, 4);
+        waiting.await.unwrap();
+        assert!(bodies.admit(1, 4).is_ok() && bodies.admit(1, 2).is_err(), "from now on it is kept free");
+        bodies.admit(1, 3).unwrap();
     }
 
     #[test]

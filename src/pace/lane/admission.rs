@@ -65,8 +65,11 @@ impl Lane {
         if at >= limits.expires {
             return Admission::Later(Later { due: at, slot: None }, None);
         }
-        if at.since(now) <= rules.early_max {
+        if at.since(now) <= rules.wait_max(ask.early) {
             return self.sit_down(key, (true, floor), ask, seat);
+        }
+        if at.since(now) <= rules.early_max {
+            return Admission::Later(self.leave(key, at), None);
         }
         let has_slot = !matches!(ask.place, Place::Due(_)) && wanted > now;
         let wanted = if has_slot { wanted } else { wanted.max(floor) };
@@ -158,8 +161,9 @@ impl Lane {
         seat: &mut Option<Arc<Seat>>,
     ) -> Admission {
         let seat = Arc::clone(seat.get_or_insert_default());
-        let (subscription, overflow, event) = (ask.subscription, ask.overflow, Arc::clone(ask.event));
-        self.waiters.insert(key, Waiter { seat, subscription, overflow, overflowed, floor, event });
+        let Ask { subscription, overflow, early, .. } = *ask;
+        let event = Arc::clone(ask.event);
+        self.waiters.insert(key, Waiter { seat, subscription, overflow, overflowed, floor, early, event });
         Admission::Wait(key)
     }
 }
