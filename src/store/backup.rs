@@ -1,12 +1,17 @@
-//! Backups: what the store holds, in plain files that do not depend on sled, and stores made from them.
+//! Backups: the content of the store in plain files that do not depend on sled, and stores made
+//! from them.
 //!
-//! | file | what it holds | |
-//! | --- | --- | --- |
-//! | `records` | every subscription's row, sealed | worthless without `keys` |
-//! | `keys` | the key ring and every subscription's slot | worthless without the master key |
-//! | `removed` | what was removed before the backup | |
-//! | `templates` | every template, in the clear | missing in backups of format 1 |
-//! | `backup.json` | format, counts; written last, so that a backup without it is none | |
+//! - `records`: the sealed row of every subscription; worthless without `keys`.
+//! - `keys`: the key ring and the slot of every subscription; worthless without the master key.
+//! - `removed`: the ids that were removed before the backup.
+//! - `templates`: every template in the clear; missing in backups of format 1.
+//! - `backup.json`: the format and the counts; written last, so a folder without it is not a
+//!   backup.
+//!
+//! Owns the format of these files, and that a restored store contains no subscription that was
+//! removed after the backup.
+//!
+//! Not here: the format of rows, slots and templates (`row.rs`, `slot.rs`, `templates.rs`).
 
 use std::{
     collections::HashSet,
@@ -36,72 +41,80 @@ use crate::domain::SubscriptionId;
 const RECORDS_MAGIC: &[u8; 16] = b"roomcast records";
 const KEYS_MAGIC: &[u8; 16] = b"roomcast keys  1";
 const TEMPLATES_MAGIC: &[u8; 16] = b"roomcast tmpls 1";
-/// The form that is written; format 1 had no templates.
+/// The backup format that is written. Format 1 has no templates.
 const BACKUP_FORMAT: u8 = 2;
-/// Nothing is longer: name, keyword and mentions of a row come in one request of 64 KiB, and a template has at most 256 KiB.
+/// Upper bound of a frame, in bytes. Name, keyword and mentions of a row arrive in one request of
+/// at most 64 KiB. A template has at most 256 KiB.
 const FRAME_BYTES_MAX: usize = 320 * 1024;
 
-/// What a backup says of itself.
+/// The description of a backup: its `backup.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Manifest {
-    /// Of which form it is.
+    /// The format of the backup.
     pub format: u8,
-    /// How many subscriptions it holds.
+    /// The number of subscriptions in the backup.
     pub subscriptions: usize,
-    /// How many texts of templates it holds.
+    /// The number of template texts in the backup. Zero for a backup of format 1.
     #[serde(default)]
     pub templates: usize,
-    /// The id of the master key that opens it.
+    /// The id of the master key that opens the backup.
     pub key: String,
 }
 
-/// What came of a restoration.
+/// The result of a restoration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// How many subscriptions the new store has.
+    /// The number of subscriptions in the new store.
     pub subscriptions: usize,
-    /// How many were left out, as they were removed after the backup.
+    /// The number of subscriptions left out because they were removed after the backup.
     pub removed: usize,
-    /// How many texts of templates the new store has.
+    /// The number of template texts in the new store.
     pub templates: usize,
 }
 
-/// Why there is no backup, or no store made from one.
+/// Why a backup, or a restoration from one, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The folder is there already.
+    /// The folder exists already.
     #[error("{0} exists already and is left as it is: name a folder that does not exist")]
     Exists(PathBuf),
-    /// The folder holds no backup.
+    /// The folder does not contain a whole backup.
     #[error("{path} holds no whole backup: {why}")]
     NoBackup {
         /// The folder.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// Keys were changed during the backup.
+    /// A rotation of the master key is in progress.
     #[error("the master key is being rotated: make the backup when `roomcast key status` says that it is done")]
     Rotating,
     /// A file cannot be read or written.
     #[error("{path} cannot be {verb}")]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
         /// `read` or `written`.
         verb: &'static str,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Store {
-    /// Writes a backup into a new folder; durable when it returns. Others may use and change the store meanwhile: each subscription is in it as
-    /// it was at some moment of the backup. Blocks on the disk, for seconds to minutes.
+    /// Writes a backup into a new folder; durable when it returns.
+    ///
+    /// Reads and changes go on meanwhile. Each subscription is in the backup as it was at some
+    /// moment while the backup ran. Blocks on the disk, for seconds to minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Exists`] if the folder exists, [`BackupError::Rotating`] during a rotation of
+    /// the master key.
     pub fn backup(&self, to: &Path) -> Result<Manifest, BackupError> {
         let written = |source| BackupError::File { path: to.to_owned(), verb: "written", source };
         let key = self.one_key()?;
@@ -143,7 +156,7 @@ impl Store {
         Ok(manifest)
     }
 
-    /// The id of the only valid master key.
+    /// The id of the only valid master key; an error during a rotation.
     fn one_key(&self) -> Result<String, BackupError> {
         let status = self.key_status();
         if status.old.is_some() { Err(BackupError::Rotating) } else { Ok(status.current.to_string()) }
@@ -151,7 +164,7 @@ impl Store {
 }
 
 impl super::subscriptions::Open {
-    /// Some rows with their slots, as they are at one moment.
+    /// Up to [`RUN`] rows with their slots, read while no change runs.
     fn pairs(&self, after: Option<&Place>) -> Result<Vec<(Row, Option<Slot>)>, StoreError> {
         let _nobody_changes_them = self.writer();
         let rows = self.db.all(after, RUN)?;
@@ -166,7 +179,7 @@ impl super::subscriptions::Open {
     }
 }
 
-/// What a backup says of itself, if a store could be made from it here. Changes nothing.
+/// The manifest of a backup, if a store can be made from it here. Changes nothing.
 pub fn restorable(from: &Path, settings: &Settings) -> Result<Manifest, BackupError> {
     let manifest = manifest(from)?;
     let dir = &settings.dir;
@@ -176,8 +189,10 @@ pub fn restorable(from: &Path, settings: &Settings) -> Result<Manifest, BackupEr
     Ok(manifest)
 }
 
-/// Makes a new store from a backup, without what the lists in `removed` (files of that name, from stores or backups) say was removed since. The
-/// store's folder must be missing or empty. The next start looks at everything. Blocks on the disk.
+/// Makes a new store from a backup. Blocks on the disk.
+///
+/// `lists` are files `removed` of stores or backups; a subscription that one of them names is left
+/// out. The store's folder must be missing or empty. The next start checks every row and slot.
 pub fn restore(from: &Path, settings: &Settings, lists: &[PathBuf]) -> Result<Restored, BackupError> {
     let manifest = restorable(from, settings)?;
     let dir = &settings.dir;
@@ -186,7 +201,8 @@ pub fn restore(from: &Path, settings: &Settings, lists: &[PathBuf]) -> Result<Re
         let read = removed::read(list);
         gone.extend(read.map_err(|source| BackupError::File { path: list.clone(), verb: "read", source })?);
     }
-    // It gets its name when it is whole.
+    // The folder gets its final name only when it is whole, so a crash leaves no partial store
+    // behind.
     let new = Settings { dir: with_ending(dir, ".restoring") };
     let written = |source| BackupError::File { path: new.dir.clone(), verb: "written", source };
     match fs::remove_dir_all(&new.dir) {
@@ -209,7 +225,7 @@ pub fn restore(from: &Path, settings: &Settings, lists: &[PathBuf]) -> Result<Re
     Ok(restored)
 }
 
-/// What a backup says of itself.
+/// Reads and checks `backup.json`.
 fn manifest(from: &Path) -> Result<Manifest, BackupError> {
     let none = |why: String| BackupError::NoBackup { path: from.to_owned(), why };
     let text =
@@ -283,7 +299,7 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
     Ok(restored)
 }
 
-/// Brings templates back; says how many texts.
+/// Restores the templates and returns the number of texts.
 fn fill_templates(from: &Path, db: &Db, manifest: &Manifest) -> Result<usize, BackupError> {
     if manifest.format < 2 {
         return Ok(0);
@@ -303,7 +319,7 @@ fn fill_templates(from: &Path, db: &Db, manifest: &Manifest) -> Result<usize, Ba
     Err(none(format!("it should hold {} texts of templates, and has {count}", manifest.templates)))
 }
 
-/// What was removed stays removed in later restorations as well.
+/// Appends the removed ids to the new store's list, so that later restorations leave them out too.
 fn append_lists(dir: &Path, gone: &HashSet<SubscriptionId>) -> io::Result<()> {
     let path = dir.join("removed");
     let known = removed::read(&path)?;
@@ -331,7 +347,7 @@ fn end(writer: BufWriter<File>) -> io::Result<()> {
     writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Length 4 · CRC 4 · content.
+/// A frame on the disk: length 4 bytes · CRC 4 bytes · content.
 fn frame(writer: &mut impl Write, content: &[u8]) -> io::Result<()> {
     let length = u32::try_from(content.len()).map_err(io::Error::other)?;
     writer.write_all(&length.to_be_bytes())?;
@@ -354,7 +370,7 @@ impl Frames {
         Ok(Self { reader })
     }
 
-    /// The next content, or nothing at the end of the file.
+    /// The next content, or `None` at the end of the file.
     fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let broken = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
         let mut head = [0; 8];

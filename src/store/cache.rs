@@ -1,4 +1,9 @@
-//! Pages of recipients in memory, so that a busy topic is not read from the disk for every event. Sealed as they are on the disk.
+//! A cache of recipient pages, so that a busy topic is not read from the disk for every event.
+//!
+//! Owns the rule that a page read before a change is never served after it. Pages stay sealed, as
+//! on the disk.
+//!
+//! Not here: reading a page from the database (`subscriptions.rs`), opening a record (`pipeline/`).
 
 use std::{
     collections::HashMap,
@@ -10,31 +15,32 @@ use crate::{
     fanout::Page,
 };
 
-/// How many recipients, counting an empty page as one, are kept. One takes less than a kilobyte.
+/// The upper bound of cached recipients. An empty page counts as one; a recipient takes less than 1
+/// KiB.
 const KEPT_MAX: usize = 16_384;
 
 type Place = (TopicName, Option<SubscriptionId>);
 
-/// Keeps pages until something changes.
+/// Keeps pages of a topic until the topic changes.
 #[derive(Default)]
 pub(super) struct PageCache(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    /// How often something was forgotten.
+    /// Counts the invalidations.
     version: u64,
     pages: HashMap<TopicName, HashMap<Option<SubscriptionId>, Page>>,
     weight: usize,
 }
 
 impl PageCache {
-    /// A kept page, or else the version under which one that is read now may be kept.
+    /// A cached page, or the version under which a page read from now on may be cached.
     pub(super) fn get(&self, place: &Place) -> Result<Page, u64> {
         let kept = self.kept();
         kept.pages.get(&place.0).and_then(|pages| pages.get(&place.1)).cloned().ok_or(kept.version)
     }
 
-    /// Keeps a page, unless something changed since it began to be read.
+    /// Caches a page, unless something was invalidated since `version`.
     pub(super) fn keep(&self, place: Place, page: &Page, version: u64) {
         let mut kept = self.kept();
         if kept.version != version {
@@ -50,7 +56,8 @@ impl PageCache {
         }
     }
 
-    /// Forgets what is known of a topic, and whatever is being read just now. Called after a change is on the disk.
+    /// Removes the pages of a topic, and rejects pages that are being read at this moment. Called
+    /// after the change is on the disk.
     pub(super) fn forget(&self, topic: &TopicName) {
         let mut kept = self.kept();
         kept.version += 1;

@@ -1,13 +1,15 @@
-//! Adds, updates, removes subscriptions. Owns the order in which slot and row are written, so that a crash at any point leaves a
-//! subscription whole or gone, and an update done or not.
+//! Adds, updates and removes subscriptions.
 //!
-//! | | order | a crash in between |
-//! | --- | --- | --- |
-//! | add | slot, row | a slot that no row names is erased at the next start |
-//! | update | new slot, row, old slot erased, old slot freed | the same |
-//! | remove | slot erased, put on the list of what was removed, row removed, slot freed | a row without its key is removed at the next start |
+//! - add: slot, row. After a crash the next start erases a slot that no row names.
+//! - update: new slot, row, old slot erased, old slot freed. The same holds after a crash.
+//! - remove: slot erased, id appended to `removed`, row removed, slot freed. After a crash the next
+//! start removes a row without a key.
 //!
-//! Each step is synced before the next begins, once for all subscriptions that are changed together.
+//! Owns the order of these writes. A crash leaves a subscription whole or gone, and an update done
+//! or not done. Each step is synced before the next one begins, once for all subscriptions of a
+//! batch.
+//!
+//! Not here: how rows become durable (`db.rs`), how a start finishes these steps (`opening.rs`).
 
 use std::collections::HashMap;
 
@@ -25,21 +27,25 @@ use crate::{
     domain::{Options, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
 };
 
-/// So many subscriptions are removed or sealed anew together.
+/// The number of subscriptions that are removed or resealed in one batch.
 pub(super) const TOGETHER: usize = 256;
 
-/// No more subscriptions are added together: nobody else changes the store meanwhile.
+/// The largest batch of additions. The writer lock is held for the whole batch.
 pub(super) const TOGETHER_MAX: usize = 1024;
 
 impl Store {
-    /// Adds a subscription, durable when it returns. The same robot on the same topic again adds nothing. Blocks on the disk.
+    /// Adds a subscription; durable when it returns. Blocks on the disk.
+    ///
+    /// If the same robot is subscribed to the topic already, nothing is added.
     pub fn add(&self, new: NewSubscription) -> Result<Added, StoreError> {
         let added = self.add_all(vec![new])?;
         added.into_iter().next().ok_or_else(|| self.0.db.damaged("an addition had no outcome"))
     }
 
-    /// Adds subscriptions, each whole or not at all, durable when it returns; the outcomes are in the order of the subscriptions. Nobody else
-    /// changes the store meanwhile, so no more than 1,024 go together; of more, those behind are added later. Blocks on the disk.
+    /// Adds subscriptions, each whole or not at all; durable when it returns. Blocks on the disk.
+    ///
+    /// The results are in the order of the subscriptions. A batch has at most 1,024 subscriptions,
+    /// because other changes wait for it; more of them are added in several batches.
     pub fn add_all(&self, mut new: Vec<NewSubscription>) -> Result<Vec<Added>, StoreError> {
         let mut outcomes = Vec::new();
         while !new.is_empty() {
@@ -72,16 +78,18 @@ impl Store {
         Ok(outcomes)
     }
 
-    /// Changes a subscription, durable when it returns: then the key of its old version is
-    /// destroyed. One whose record is damaged needs a new webhook. Blocks on the disk.
+    /// Changes a subscription; durable when it returns, and then the key of the old version is
+    /// destroyed. Blocks on the disk.
+    ///
+    /// A subscription with a damaged record needs a new webhook.
     pub fn update(&self, id: SubscriptionId, change: Change) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
         let missing = || StoreError::NoSuchSubscription { id };
         let old = open.db.get(id)?.ok_or_else(missing)?;
         let record = match (open.unseal(&old), &change.endpoint) {
-            // A record that cannot be read is written anew: what the change does not name of it is
-            // gone.
+            // The damaged record is written anew. The fields that the change does not name are
+            // lost.
             (Err(StoreError::DamagedRecord { .. }), Some(endpoint)) => Record::of(endpoint.clone()),
             (found, _) => found?.ok_or_else(missing)?,
         };
@@ -110,13 +118,14 @@ impl Store {
         open.update_rows(&mut writer, vec![(old, new, record)])
     }
 
-    /// On which platform the robot of a subscription is, whether its record opens or not. Blocks on
-    /// the disk.
+    /// The platform of a subscription, whether or not its record opens. Blocks on the disk.
     pub fn platform_of(&self, id: SubscriptionId) -> Result<Platform, StoreError> {
         Ok(self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?.platform)
     }
 
-    /// Removes a subscription. When it returns, no key that opens its endpoint exists any more. Blocks on the disk.
+    /// Removes a subscription. Blocks on the disk.
+    ///
+    /// When it returns, no key exists that opens the endpoint.
     pub fn remove(&self, id: SubscriptionId) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
@@ -124,8 +133,9 @@ impl Store {
         open.remove_rows(&mut writer, &[row])
     }
 
-    /// Removes up to some hundred subscriptions of a topic; says how many, none when the topic has no subscription left. What is removed is removed
-    /// like [`Store::remove`] does it. Blocks on the disk.
+    /// Removes up to 256 subscriptions of a topic, each like [`Store::remove`]. Blocks on the disk.
+    ///
+    /// Returns their number, which is 0 when the topic has no subscription left.
     pub fn remove_some_of(&self, topic: &TopicName) -> Result<usize, StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
@@ -134,7 +144,7 @@ impl Store {
         Ok(rows.len())
     }
 
-    /// Lets a subscription hear its topic, or not. Blocks on the disk.
+    /// Pauses or resumes a subscription. Blocks on the disk.
     pub fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
@@ -179,7 +189,7 @@ impl Open {
         if self.table.holds(&row.binding()) {
             return Ok(Some(row.id));
         }
-        // Its removal was interrupted by a full disk.
+        // A full disk interrupted the removal of this row, so its key is gone already.
         self.remove_rows(writer, &[row])?;
         Ok(None)
     }
@@ -195,7 +205,8 @@ impl Open {
         let added = written.and_then(|()| self.db.insert(&rows));
         rows.iter().for_each(|row| self.cache.forget(&row.topic));
         if added.is_err() {
-            // Whether the rows are on the disk is not known. Without their keys they are nothing, and the next start removes them.
+            // It is unknown whether the rows are on the disk. Without their keys they are
+            // worthless, and the next start removes them.
             writer.slots.unsettled();
             if let Err(error) = writer.slots.erase(&named(&rows)) {
                 let error = &error as &dyn std::error::Error;
@@ -206,7 +217,7 @@ impl Open {
         self.settled(writer, rows.len())
     }
 
-    /// Puts new rows in place of old ones, sealed under new keys, and erases the old keys.
+    /// Replaces rows, sealed under new keys, and erases the old keys.
     pub(super) fn update_rows(&self, writer: &mut Writer, changes: Vec<(Row, Row, Record)>) -> Result<(), StoreError> {
         let taken = writer.slots.take(changes.len()).map_err(|source| self.unwritten(source))?;
         let (mut rows, mut slots, mut old_keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -219,7 +230,8 @@ impl Open {
         let written = writer.slots.write(&slots).map_err(|source| self.unwritten(source));
         let replaced = written.and_then(|()| self.db.replace(&rows));
         rows.iter().for_each(|(old, _)| self.cache.forget(&old.topic));
-        // If it failed, it is not known which rows are on the disk, so all keep their keys; the next start erases those that are not named.
+        // After a failure it is unknown which rows are on the disk, so both versions keep their
+        // keys. The next start erases the keys that no row names.
         let erased = replaced.and_then(|()| writer.slots.erase(&old_keys).map_err(|source| self.unwritten(source)));
         match erased {
             Ok(()) => {
@@ -234,7 +246,8 @@ impl Open {
     }
 
     pub(super) fn remove_rows(&self, writer: &mut Writer, rows: &[Row]) -> Result<(), StoreError> {
-        // A slot may be another's by now, if its row's removal was interrupted once before.
+        // If the removal of a row was interrupted earlier, its slot may hold the key of another row
+        // now.
         let held: Vec<_> = rows.iter().filter(|row| self.table.holds(&row.binding())).cloned().collect();
         let erased = writer.slots.erase(&named(&held)).map_err(|source| self.unwritten(source));
         let now = Clock::System.now();
@@ -263,13 +276,14 @@ impl Open {
         Ok(())
     }
 
-    /// The database knows of an epoch before any slot does: one that knows less than the slots has lost what was written last.
+    /// Begins an epoch, in the database before any slot. So a database with a smaller epoch than
+    /// the slots has lost its last writes.
     pub(super) fn begin_epoch(&self, writer: &mut Writer, epoch: u32) -> Result<(), StoreError> {
         self.db.engine().set_word(EPOCH_WORD, &epoch.to_be_bytes())?;
         writer.slots.begin_epoch(epoch).map_err(|source| self.unwritten(source))
     }
 
-    /// Seals a record under a new key, for that slot.
+    /// Seals a record under a new key for the slot `at`.
     fn seal(&self, row: &Row, at: u32, replaced: Option<u32>, record: &Record) -> Result<(Row, Slot), StoreError> {
         let sealing = |_| self.db.damaged("a subscription could not be sealed");
         let plain = record.encode().map_err(|_| self.db.damaged("a subscription could not be written as JSON"))?;

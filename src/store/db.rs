@@ -1,14 +1,17 @@
-//! The database: rows, where each id is found, where each robot is found. Owns that a change is durable before it is reported.
+//! The database: the rows, and the indexes by id and by robot.
 //!
 //! | tree | key | value |
 //! | --- | --- | --- |
-//! | `rows` | topic, 0, id | the row; a topic's page is one stretch of it |
+//! | `rows` | topic, 0, id | the row; the rows of a topic are one range of keys |
 //! | `ids` | id | the topic |
 //! | `robots` | topic, 0, robot | the id |
 //!
-//! A row is added from the id to the robot and removed from the robot to the id, without a transaction: sled lets nobody read during one, and a crash
-//! leaves its beginning, which the next start finishes by the id. What a row means is `row.rs`; how sled is opened, and opened again after it
-//! failed, is `engine.rs`.
+//! Owns two rules: a change is durable before it is reported, and the order of the writes to the
+//! trees. An addition writes `ids`, `rows`, `robots`; a removal deletes in the opposite order.
+//! There is no transaction, because sled blocks all readers during one. A crash leaves a prefix of
+//! the writes, and the next start finishes it by the id.
+//!
+//! Not here: the meaning of a row (`row.rs`), opening sled and reopening it (`engine.rs`).
 
 use std::{ops::Bound, path::Path};
 
@@ -24,7 +27,7 @@ use super::{
 };
 use crate::domain::{RobotId, SubscriptionId, TopicName};
 
-/// So many rows are changed before the room on the disk is looked at again.
+/// The number of rows that are changed before the free space of the disk is checked again.
 const TOGETHER: usize = 128;
 
 /// The open database.
@@ -33,7 +36,7 @@ pub(super) struct Db {
 }
 
 impl Db {
-    /// Opens the database of the store in `dir`, or begins one.
+    /// Opens the database of the store in `dir`, or creates it.
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         Ok(Self { engine: Engine::open(dir)? })
     }
@@ -42,12 +45,13 @@ impl Db {
         &self.engine
     }
 
-    /// Whether no subscription was ever added, or all were removed.
+    /// Whether the database contains no subscription.
     pub(super) fn is_empty(&self) -> Result<bool, StoreError> {
         self.engine.read(|trees| Ok(trees.rows.is_empty() && trees.old_rows.is_empty()))
     }
 
-    /// Adds rows; durable when it returns. After a crash [`Db::finish`] and [`Db::forget`] make each of them whole or nothing.
+    /// Adds rows; durable when it returns. After a crash [`Db::finish`] and [`Db::forget`] complete
+    /// or undo each of them.
     pub(super) fn insert(&self, rows: &[Row]) -> Result<(), StoreError> {
         let put = rows.iter().map(size).sum();
         self.change(rows, put, |trees, rows| {
@@ -64,7 +68,7 @@ impl Db {
         })
     }
 
-    /// Puts rows in place of those of the same id and topic, each whole or not at all; durable when it returns.
+    /// Replaces rows of the same id and topic, each whole or not at all; durable when it returns.
     pub(super) fn replace(&self, rows: &[(Row, Row)]) -> Result<(), StoreError> {
         let put = rows.iter().map(|(old, new)| size(new) - size(old)).sum();
         self.change(rows, put, |trees, rows| {
@@ -77,13 +81,14 @@ impl Db {
         })
     }
 
-    /// Removes rows; durable when it returns. After a crash it is done again, or [`Db::forget`] ends it.
+    /// Removes rows; durable when it returns. After a crash the next start repeats it, or
+    /// [`Db::forget`] completes it.
     pub(super) fn remove(&self, rows: &[Row]) -> Result<(), StoreError> {
         let taken: i64 = rows.iter().map(size).sum();
         self.change(rows, -taken, |trees, rows| {
             for row in rows {
                 let robot = by_topic(&row.topic, row.robot.as_bytes());
-                // The robot may be another's by now.
+                // The robot may belong to another subscription by now.
                 if trees.robots.get(&robot)?.is_some_and(|found| found == row.id.as_bytes()) {
                     trees.robots.remove(robot)?;
                 }
@@ -98,7 +103,7 @@ impl Db {
         })
     }
 
-    /// Ends an addition of which the row is there.
+    /// Completes an addition whose row is written.
     pub(super) fn finish(&self, row: &Row) -> Result<(), StoreError> {
         let robot = by_topic(&row.topic, row.robot.as_bytes());
         let found = self.engine.read(|trees| trees.robots.get(&robot))?;
@@ -108,7 +113,7 @@ impl Db {
         self.engine.write(|trees| trees.robots.insert(&robot, row.id.as_bytes()).map(|_| ()))
     }
 
-    /// Ends an addition or a removal of which the id is there, and no row.
+    /// Removes the id of an interrupted addition or removal that has no row.
     pub(super) fn forget(&self, id: SubscriptionId) -> Result<(), StoreError> {
         if self.get(id)?.is_some() || !self.engine.read(|trees| trees.ids.contains_key(id.as_bytes()))? {
             return Ok(());
@@ -116,7 +121,7 @@ impl Db {
         self.engine.write(|trees| trees.ids.remove(id.as_bytes()).map(|_| ()))
     }
 
-    /// The row of that id.
+    /// The row of that id; an error if the row is not readable.
     pub(super) fn get(&self, id: SubscriptionId) -> Result<Option<Row>, StoreError> {
         self.look_up(id)?.transpose().map_err(|damaged| self.unreadable(damaged.id))
     }
@@ -131,7 +136,7 @@ impl Db {
         found.map(|(topic, row)| self.decode(&topic, id, &row)).transpose()
     }
 
-    /// The subscription of that robot on that topic.
+    /// The subscription of that robot to that topic.
     pub(super) fn of_robot(&self, topic: &TopicName, robot: RobotId) -> Result<Option<Row>, StoreError> {
         let found = self.engine.read(|trees| trees.robots.get(by_topic(topic, robot.as_bytes())))?;
         match found.and_then(|id| <[u8; 16]>::try_from(&*id).ok()) {
@@ -140,7 +145,8 @@ impl Db {
         }
     }
 
-    /// Up to `limit` rows of a topic, in the order of their ids, beginning with the one after `after`.
+    /// Up to `limit` readable rows of a topic in the order of their ids, starting after `after`. An
+    /// unreadable row is an error.
     pub(super) fn of_topic(
         &self,
         topic: &TopicName,
@@ -150,7 +156,7 @@ impl Db {
         self.readable(self.each_of_topic(topic, after, limit)?)
     }
 
-    /// The same, readable or not.
+    /// The same, but unreadable rows are part of the result.
     pub(super) fn each_of_topic(
         &self,
         topic: &TopicName,
@@ -161,23 +167,25 @@ impl Db {
             || Bound::Included(by_topic(topic, &[])),
             |id| Bound::Excluded(by_topic(topic, id.as_bytes())),
         );
-        // Whatever follows the zero byte is below one.
+        // All keys of the topic have a zero byte here, so they sort before this one.
         let end = [topic.as_str().as_bytes(), &[1]].concat();
         self.stretch((from, Bound::Excluded(end)), limit)
     }
 
-    /// Up to `limit` rows of any topic, by topic and id, beginning with the one after `after`.
+    /// Up to `limit` rows of all topics in the order of topic and id, starting after `after`. An
+    /// unreadable row is an error.
     pub(super) fn all(&self, after: Option<&Place>, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.readable(self.each(after, limit)?)
     }
 
-    /// The same, readable or not.
+    /// The same, but unreadable rows are part of the result.
     pub(super) fn each(&self, after: Option<&Place>, limit: usize) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
         let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(by_topic(&place.topic, place.id.as_bytes())));
         self.stretch((from, Bound::Unbounded), limit)
     }
 
-    /// How many entries `ids` and `robots` have, and those of them that lead to no row. An entry may be on its way to its row or from it.
+    /// Counts the entries of `ids` and `robots`, and collects the entries that lead to no row. Such
+    /// an entry may belong to a change that is in progress.
     pub(super) fn check_indexes(&self) -> Result<IndexCheck, StoreError> {
         self.engine.read(|trees| {
             let mut check = IndexCheck::default();
@@ -199,7 +207,7 @@ impl Db {
         })
     }
 
-    /// How many of those entries lead to no row still.
+    /// The number of the collected entries that still lead to no row.
     pub(super) fn lost(&self, check: &IndexCheck) -> Result<usize, StoreError> {
         self.engine.read(|trees| {
             let mut lost = 0;
@@ -231,7 +239,7 @@ impl Db {
         rows.into_iter().collect::<Result<_, _>>().map_err(|damaged| self.unreadable(damaged.id))
     }
 
-    /// Brings up to `limit` rows of format 1 into this form; says how many.
+    /// Converts up to `limit` rows of store format 1; returns their number.
     pub(super) fn migrate(&self, limit: usize) -> Result<usize, StoreError> {
         let found: Vec<_> = self.engine.read(|trees| trees.old_rows.iter().take(limit).collect::<Result<_, _>>())?;
         let mut rows = Vec::new();
@@ -251,7 +259,7 @@ impl Db {
         Ok(rows.len())
     }
 
-    /// A row as it can be read; an error only if not even its place can be.
+    /// A row, readable or not. An error if not even the topic in its key is readable.
     fn decode(&self, topic: &[u8], id: SubscriptionId, bytes: &[u8]) -> Result<Result<Row, DamagedRow>, StoreError> {
         if let Some(row) = Row::decode(id, bytes) {
             return Ok(Ok(row));
@@ -265,7 +273,7 @@ impl Db {
         self.damaged(&format!("the row of subscription {id} cannot be read by this version"))
     }
 
-    /// Changes rows, some at a time. `put` is by how many bytes that lets the content grow.
+    /// Changes rows in groups of [`TOGETHER`]. `put` is the growth of the content in bytes.
     fn change<T>(
         &self,
         all: &[T],
@@ -280,13 +288,13 @@ impl Db {
         self.engine.sync(opening)
     }
 
-    /// Something in the content is not as it was written.
+    /// The error for content that differs from the last write.
     pub(super) fn damaged(&self, what: &str) -> StoreError {
         self.engine.damaged(what)
     }
 }
 
-/// What a look at the indexes found.
+/// The result of checking the indexes.
 #[derive(Default)]
 pub(super) struct IndexCheck {
     pub(super) ids: usize,
@@ -306,8 +314,8 @@ fn robot_is_lost(trees: &Trees, key: &[u8]) -> Result<bool, sled::Error> {
     Ok(!trees.rows.contains_key([topic, &[0], &id].concat())?)
 }
 
-/// Puts a row in place of one whose robot is another. Here alone what a crash leaves could not be told from what is meant, so it is one
-/// transaction, of a single row.
+/// Replaces a row by one with another robot. This is the only change in a transaction, and of one
+/// row only: after a crash in the middle, a start could not tell which robot is the right one.
 fn exchange(trees: &Trees, old: &Row, new: &Row) -> Result<(), sled::Error> {
     let changed = (&trees.rows, &trees.robots).transaction(|(rows, robots)| {
         robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
@@ -320,14 +328,14 @@ fn exchange(trees: &Trees, old: &Row, new: &Row) -> Result<(), sled::Error> {
     })
 }
 
-/// How many bytes a row and its entries in the indexes have.
+/// The size of a row and of its index entries, in bytes.
 fn size(row: &Row) -> i64 {
     let topic = row.topic.as_str().len();
     let bytes = row.encode().len() + (topic + 17) + (16 + topic) + (topic + 17 + 16);
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// A topic holds no zero byte, so no topic's keys lie among another's.
+/// A topic contains no zero byte, so the keys of two topics never mix.
 fn by_topic(topic: &TopicName, rest: &[u8]) -> Vec<u8> {
     [topic.as_str().as_bytes(), &[0], rest].concat()
 }

@@ -1,5 +1,9 @@
-//! sled, opened and kept open. Owns everything about it that is not about subscriptions: what is done about a snapshot that was never finished,
-//! a broken database, a disk that did not take a write, and that its flush does not reach the disk by itself.
+//! Opens sled, and reopens it after a failure.
+//!
+//! Owns the workarounds for sled: a snapshot that a crash left incomplete, a database that does not
+//! open, an error of the disk, a panic, and a flush that does not sync the file.
+//!
+//! Not here: what the trees contain (`db.rs`, `templates.rs`), the size of the file (`sweep.rs`).
 
 use std::{
     fs::{self, File},
@@ -17,41 +21,42 @@ use sled::Tree;
 
 use super::{StoreError, lock::sync_folder, sweep::Sweep};
 
-/// sled's own cache, in bytes. What is needed often is in `cache.rs`.
+/// The size of sled's own cache, in bytes. `cache.rs` keeps the pages of busy topics.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How long sled's lock is waited for.
+/// The maximum wait for sled's lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// With less than this free on the disk nothing is changed: sled cannot undo half a write.
+/// The free space below which nothing is changed, in bytes: sled cannot undo an incomplete write.
 const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
-/// Under which name the store says its format.
+/// The key of the store's format.
 pub(super) const FORMAT_WORD: &str = "format";
 
-/// Under which name the store says the newest epoch of its slots.
+/// The key of the newest epoch of the slots.
 pub(super) const EPOCH_WORD: &str = "epoch";
 
-/// The trees.
+/// The trees of the open database.
 pub(super) struct Trees {
     db: sled::Db,
     pub(super) rows: Tree,
     pub(super) ids: Tree,
     pub(super) robots: Tree,
     pub(super) templates: Tree,
-    /// Of format 1: id → row, and topic, 0, id → nothing.
+    /// Of format 1: id → row, and topic, 0, id → empty.
     pub(super) old_rows: Tree,
     pub(super) old_topics: Tree,
     sweep: Sweep,
-    /// A handle of our own on sled's file: sled's flush does not reach the disk by itself.
+    /// Our own handle on sled's file, because sled's flush does not sync it.
     file: File,
 }
 
-/// sled. After a failure it is closed and opened again at the next call, as it does not go on by itself.
+/// sled. It does not recover from an error of the disk, so it is closed then and opened at the next
+/// call.
 pub(super) struct Engine {
     dir: PathBuf,
     trees: RwLock<Option<Trees>>,
-    /// How often it was opened: what was changed and not synced under an earlier number is lost.
+    /// Counts the openings. Unsynced changes of an earlier opening are lost.
     opening: AtomicU64,
 }
 
@@ -61,7 +66,7 @@ impl Engine {
         Ok(Self { dir: dir.to_owned(), trees: RwLock::new(Some(trees)), opening: AtomicU64::new(0) })
     }
 
-    /// Reads.
+    /// Reads from the trees.
     pub(super) fn read<T>(&self, act: impl Fn(&Trees) -> Result<T, sled::Error>) -> Result<T, StoreError> {
         self.with("read", |trees| act(trees).map_err(Into::into))
     }
@@ -72,23 +77,25 @@ impl Engine {
         self.with("written", Trees::sync)
     }
 
-    /// Writes; durable after [`Engine::sync`]. After a crash sled has all of it up to some point, in the order in which it was written.
+    /// Writes; durable after [`Engine::sync`]. After a crash sled contains a prefix of the writes,
+    /// in their order.
     pub(super) fn begin(&self, act: impl Fn(&Trees) -> Result<(), sled::Error>) -> Result<(), StoreError> {
         self.has_room()?;
         self.with("written", |trees| act(trees).map_err(Into::into))
     }
 
-    /// Cleans up behind a change of so many subscriptions, which put in so many bytes more than it took away.
+    /// Cleans up after a change of `changed` subscriptions that made the content `put` bytes
+    /// larger.
     pub(super) fn sweep(&self, changed: usize, put: i64) -> Result<(), StoreError> {
         self.with("written", |trees| trees.sweep.after(&trees.file, changed, put).map_err(Into::into))
     }
 
-    /// Which opening of sled this is.
+    /// The number of the current opening.
     pub(super) fn opening(&self) -> u64 {
         self.opening.load(Ordering::Acquire)
     }
 
-    /// What was changed since that opening is durable when it returns.
+    /// Makes the changes since that opening durable; an error if sled was reopened meanwhile.
     pub(super) fn sync(&self, opening: u64) -> Result<(), StoreError> {
         self.with("written", Trees::sync)?;
         if self.opening() == opening {
@@ -98,17 +105,17 @@ impl Engine {
         Err(StoreError::Disk { dir: self.dir.clone(), verb: "written", source })
     }
 
-    /// A word that the store says about itself.
+    /// A value that the store keeps about itself, such as its format.
     pub(super) fn word(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|trees| Ok(trees.db.get(name)?.map(|value| value.to_vec())))
     }
 
-    /// Sets such a word; durable when it returns.
+    /// Sets such a value; durable when it returns.
     pub(super) fn set_word(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
         self.write(|trees| trees.db.insert(name, value).map(|_| ()))
     }
 
-    /// Something in the content is not as it was written.
+    /// The error for content that differs from the last write.
     pub(super) fn damaged(&self, what: &str) -> StoreError {
         StoreError::Damaged { dir: self.dir.clone(), what: what.to_owned() }
     }
@@ -128,14 +135,14 @@ impl Engine {
                 drop(opened);
                 return self.open_again().and_then(|()| self.with(verb, act));
             };
-            // sled panics where it did not expect an error of the disk.
+            // sled panics on some errors of the disk.
             match catch_unwind(AssertUnwindSafe(|| act(trees))) {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
                 Err(_) => Unopened::Disk(io::Error::other("the database failed")),
             }
         };
-        // From here on it would answer everything with this error.
+        // sled would return this error for every later call.
         self.trees.write().unwrap_or_else(PoisonError::into_inner).take();
         Err(error.into_store_error(&self.dir, verb))
     }
@@ -165,7 +172,8 @@ fn open_trees(dir: &Path) -> Result<Trees, StoreError> {
     remove_half_snapshots(&folder).map_err(failed)?;
     let opened = match open_sled(&folder) {
         Err(Unopened::Damaged(why)) => {
-            // sled reads its log from the beginning if there is no snapshot; that has repaired what was only a broken snapshot.
+            // Without a snapshot, sled reads its log from the beginning. That repairs the store if
+            // only the snapshot is broken.
             tracing::warn!(why, "the store's database does not open; trying without its snapshots");
             set_snapshots_aside(&folder).map_err(failed)?;
             open_sled(&folder)
@@ -205,8 +213,8 @@ impl Unopened {
     }
 }
 
-/// Opens sled. Its own threads may keep its lock for a moment after it was closed in this process; nobody else can have it, as
-/// the folder is locked by us.
+/// Opens sled. After closing, sled's own threads may keep its lock for a moment. No other process
+/// can have it, because this process holds the lock of the folder.
 fn open_sled(folder: &Path) -> Result<sled::Db, Unopened> {
     let began = Instant::now();
     loop {
@@ -221,7 +229,7 @@ fn open_sled(folder: &Path) -> Result<sled::Db, Unopened> {
     }
 }
 
-/// sled can panic on what it does not expect in its files.
+/// sled can panic on unexpected content of its files.
 fn open_sled_once(folder: &Path) -> Result<sled::Db, Unopened> {
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
@@ -230,8 +238,8 @@ fn open_sled_once(folder: &Path) -> Result<sled::Db, Unopened> {
     }
 }
 
-/// A snapshot that a crash left half written makes sled refuse to open (its list of snapshots takes it for a whole one). The one before it is
-/// still there.
+/// Removes incomplete snapshots. sled would take such a file for a whole snapshot and refuse to
+/// open; the previous snapshot still exists.
 fn remove_half_snapshots(folder: &Path) -> io::Result<()> {
     for path in snapshots(folder)? {
         if path.extension().is_some_and(|end| end == "generating") {

@@ -1,25 +1,32 @@
-//! What the ledger is told, and its form on the disk.
+//! An entry of the ledger, and its format on the disk.
+//!
+//! Owns the format: a reader skips an entry of a later version, because from kind 4 on each entry
+//! states its length.
+//!
+//! Not here: the meaning of a mark (`settle/mark.rs`), the files (`segment.rs`).
 
-/// The name of a message in the ledger: a keyless hash, or drawn at random.
+/// The key of a message in the ledger: a hash without a key, or a random number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerKey(pub [u8; 16]);
 
-/// One thing that is done of a message, in the form in which the ledger keeps it. What it means is for `settle` to say.
+/// One finished part of a message, in the form that the ledger stores. `settle` defines its
+/// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerMark(pub [u8; 16]);
 
-/// One thing to remember.
+/// One fact in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// This is done of a message, besides what was recorded before, and it is not all.
+    /// These marks of a message are done, in addition to the marks recorded before, and others are
+    /// not.
     Partial {
         /// The message.
         key: LedgerKey,
-        /// The hash of its content if its publisher gave it no name, else zeros.
+        /// The hash of the content if the message has no `message_id`, else zeros.
         fingerprint: [u8; 16],
-        /// The name it was given in that case, else zeros.
+        /// The event id that roomcast generated in that case, else zeros.
         event: [u8; 16],
-        /// What is done.
+        /// The new marks.
         done: Vec<LedgerMark>,
     },
     /// All deliveries of a message are settled.
@@ -27,24 +34,26 @@ pub enum Entry {
         /// The message.
         key: LedgerKey,
     },
-    /// What follows was recorded in the session of that number. Sessions are counted over all processes.
+    /// The entries that follow were recorded in this session. The number counts over all processes.
     Session {
-        /// The number.
+        /// The number of the session.
         number: u64,
     },
 }
 
 const PARTIAL: u8 = 1;
 const CLOSED: u8 = 2;
-/// A robot was sent a message: said in the ledger before the journal was there, and passed over since. Robot 16 · platform 1 · time 8.
+/// A message was sent to a robot. Versions before the journal wrote this entry; it is skipped
+/// since. Robot 16 bytes · platform 1 · time 8.
 const SENT: u8 = 3;
 const SENT_BYTES: usize = 1 + 16 + 1 + 8;
-/// From this kind on every entry says behind its kind how long the rest of it is (4 bytes), so that a version that does not know it passes over it.
+/// From this kind on, an entry has its length (4 bytes) behind its kind. So a version that does not
+/// know the kind can skip the entry.
 const MEASURED: u8 = 4;
 const SESSION: u8 = 4;
 
 impl Entry {
-    /// Appends the entry's form to `bytes`.
+    /// Appends the encoded entry to `bytes`.
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Partial { key, fingerprint, event, done } => {
@@ -67,7 +76,7 @@ impl Entry {
         }
     }
 
-    /// What follows the entries that are of no use any more, or that only a later version knows.
+    /// Skips entries that are obsolete or of a later version; returns the rest.
     pub(super) fn pass_over(mut bytes: &[u8]) -> &[u8] {
         loop {
             let after = match bytes.first() {
@@ -82,7 +91,7 @@ impl Entry {
         }
     }
 
-    /// Reads one entry; gives what follows it. Nothing if there is no whole entry.
+    /// Reads one entry and returns the rest. `None` if the entry is incomplete.
     pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&tag, rest) = bytes.split_first()?;
         if tag >= MEASURED {
@@ -107,7 +116,7 @@ impl Entry {
     }
 }
 
-/// The fields of an entry that says how long it is, and what follows it.
+/// The fields of an entry that states its length, and the rest.
 fn measured(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.get(1..)?.split_first_chunk::<4>()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)

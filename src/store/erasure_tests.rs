@@ -1,4 +1,8 @@
-//! What somebody finds who has the whole folder of a store and its master key, after a removal and at every step of one.
+//! An attacker with the whole folder of a store and its master key, at every step of a removal.
+//!
+//! Owns the proof that no file yields the endpoint of a removed subscription.
+//!
+//! Not here: additions and removals that a crash interrupts (`interrupted_tests.rs`).
 
 use std::{
     fs::{self, File},
@@ -22,8 +26,8 @@ use crate::{
 
 const TOKEN: &str = "ATTACKED-token-0123456789abcdef";
 
-/// Takes the raw files apart: tries every key that any slot, or anything that looks like a slot in any file, gives, on everything in any
-/// file that begins like a row of that subscription. sled is not asked.
+/// Searches the raw files without sled: decodes each slot, and each block of bytes that looks like
+/// one, and tries all the keys on each block of bytes that looks like a row of the subscription.
 fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
     let ring = Keyring::open(dir, &golden_key(key)).unwrap().ring;
     let all = files(dir);
@@ -84,7 +88,7 @@ fn who_has_folder_and_master_key_recovers_a_subscription_before_its_removal_and_
     assert!(!recovered(&stolen.path().join("after"), 1, id));
     let left = traces(store.dir(), id).unwrap();
     assert!(left.keys.is_empty() && left.erased.len() == 1 && left.files > 4, "{left:?}");
-    // A copy of the slot that somebody left in the folder is found.
+    // A copy of the slot file in the store's folder is found as well.
     fs::copy(stolen.path().join("before/slots"), dir.path().join("data/slots.bak")).unwrap();
     assert_eq!(traces(store.dir(), id).unwrap().keys.len(), 1);
 }
@@ -134,14 +138,15 @@ fn a_crash_at_any_step_of_an_update_leaves_one_version_and_erases_the_other() {
     store.update(id, Change { name: Some(Some("new".to_owned())), ..Change::default() }).unwrap();
     let new = store.0.db.get(id).unwrap().unwrap();
     drop(store);
-    // The new slot is written, and nothing else: slots of after, with the old key put back, beside the database of before.
+    // A crash after the new slot was written and before the row was. The slots are those of the new
+    // state with the old key put back; the database is the old one.
     let (slots_before, slots_after) =
         (fs::read(before.join("data/slots")).unwrap(), fs::read(dir.path().join("data/slots")).unwrap());
     let place = 512 + usize::try_from(old.slot).unwrap() * slot::SLOT_BYTES;
     let mut both = slots_after;
     both[place..place + slot::SLOT_BYTES].copy_from_slice(&slots_before[place..place + slot::SLOT_BYTES]);
     fs::write(before.join("data/slots"), &both).unwrap();
-    // The row is written as well, and the old slot is not erased yet.
+    // A crash after the row was written and before the old slot was erased.
     fs::write(dir.path().join("data/slots"), &both).unwrap();
     for (home, name, kept, erased) in [(before.as_path(), "markername", &old, &new), (dir.path(), "new", &new, &old)] {
         let store = open_with(home, 1).unwrap();
@@ -194,7 +199,7 @@ fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_
     let dir = tempfile::tempdir().unwrap();
     let (store, gone) = with_some(dir.path());
     let kept = store.add(subscription("ops", "kept-token-0123456789")).unwrap().id;
-    // An update leaves an erased slot that names a subscription which is there.
+    // An update leaves an erased slot that names an existing subscription.
     store.update(kept, Change { name: Some(Some("new".to_owned())), ..Change::default() }).unwrap();
     store.remove(gone).unwrap();
     let never = SubscriptionId::make();
@@ -203,7 +208,7 @@ fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_
     assert_eq!(of(store.dir()), ["Kept", "Erased", "Unknown"]);
     drop(store);
     assert_eq!(of(&dir.path().join("data")), ["Kept", "Erased", "Unknown"]);
-    // The folder itself may be reached through a link, as systemd's state folders are.
+    // The folder itself may be a link, like the state folders of systemd.
     std::os::unix::fs::symlink(dir.path().join("data"), dir.path().join("link")).unwrap();
     assert_eq!(of(&dir.path().join("link")), ["Kept", "Erased", "Unknown"]);
     let empty = tempfile::tempdir().unwrap();

@@ -1,4 +1,9 @@
-//! Why the store does not do as asked. A variant is what a caller would do differently.
+//! The errors of the store and of the ledger.
+//!
+//! Owns the classification: two failures are two variants only if a caller reacts differently to
+//! them.
+//!
+//! Not here: the errors of backups (`backup.rs`).
 
 use std::{io, path::PathBuf};
 
@@ -8,19 +13,19 @@ use crate::{
     private_file::PrivateFileError,
 };
 
-/// Why a call on the store failed.
+/// Why a call of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such subscription.
+    /// The subscription does not exist.
     #[error("there is no subscription {id}")]
     NoSuchSubscription {
-        /// The id that was asked for.
+        /// The requested id.
         id: SubscriptionId,
     },
-    /// Templates are not changed as asked.
+    /// The templates reject the change.
     #[error(transparent)]
     Template(#[from] TemplateRefused),
-    /// The new webhook is subscribed to the topic already.
+    /// The robot of the new webhook is subscribed to the topic already.
     #[error("the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one")]
     RobotTaken {
         /// The topic.
@@ -28,13 +33,13 @@ pub enum StoreError {
         /// The other subscription.
         by: SubscriptionId,
     },
-    /// The store was made with another master key.
+    /// The store was sealed with another master key.
     #[error("the store {dir} was sealed with another master key: set key.file to the one it was made with")]
     WrongKey {
         /// The store.
         dir: PathBuf,
     },
-    /// Its folder is not private.
+    /// The folder of the store is not private.
     #[error(transparent)]
     Exposed(#[from] PrivateFileError),
     /// Another process has the store open.
@@ -45,63 +50,64 @@ pub enum StoreError {
         /// The store.
         dir: PathBuf,
     },
-    /// Another version of roomcast has written the store.
+    /// A newer version of roomcast wrote the store.
     #[error(
         "the store {dir} is of format {found}, and this roomcast knows formats up to {known}: use the newer one that wrote it; nothing was changed"
     )]
     Newer {
         /// The store.
         dir: PathBuf,
-        /// Its format.
+        /// The format of the store.
         found: u8,
-        /// The newest format that is known here.
+        /// The newest format that this version knows.
         known: u8,
     },
-    /// The master key is being changed to another than the one that was named, or is that one already.
+    /// A rotation to another master key is in progress, or the key is the current one already.
     #[error("the master key cannot be rotated: {why}")]
     Rotation {
-        /// Why not.
+        /// The reason.
         why: &'static str,
     },
-    /// There is no room for a change.
+    /// The disk does not have enough free space for a change.
     #[error("the disk of the store {dir} is full: nothing was changed; make room and try again")]
     Full {
         /// The store.
         dir: PathBuf,
     },
-    /// What is on the disk is not what was written.
+    /// The files of the store are damaged.
     #[error("the store {dir} is damaged: {what}; restore it from a backup, nothing was changed")]
     Damaged {
         /// The store.
         dir: PathBuf,
-        /// What is wrong.
+        /// The damage.
         what: String,
     },
-    /// One record is not what was written. The others are not concerned.
+    /// One record is damaged; the others are intact.
     #[error(
         "subscription {id} is damaged: {what}; give it its webhook again (`roomcast subscription update {id} --endpoint-file -`), or restore the store from a backup"
     )]
     DamagedRecord {
         /// The subscription.
         id: SubscriptionId,
-        /// What is wrong.
+        /// The damage.
         what: String,
     },
-    /// The disk does not do as asked.
+    /// The disk returned an error.
     #[error("the store {dir} cannot be {verb}")]
     Disk {
         /// The store.
         dir: PathBuf,
         /// `opened`, `read` or `written`.
         verb: &'static str,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
 impl StoreError {
-    /// Whether it is the disk or its owner that has to be asked: there is no room, or we may not.
+    /// Whether the operator has to fix the disk: it is full or read-only, or a permission is
+    /// missing.
     #[must_use]
     pub fn is_refused_by_disk(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -118,7 +124,7 @@ impl StoreError {
     }
 }
 
-/// Why the ledger does not do as asked.
+/// Why a call of the ledger failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger {path} cannot be {verb}")]
 pub struct LedgerError {
@@ -126,7 +132,7 @@ pub struct LedgerError {
     pub path: PathBuf,
     /// `opened` or `written`.
     pub verb: &'static str,
-    /// Why.
+    /// The error of the operating system.
     #[source]
     pub source: io::Error,
 }

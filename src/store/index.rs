@@ -1,4 +1,9 @@
-//! What the ledger knows, in memory: what is closed, what is unfinished, and which unfinished message is in hand.
+//! The content of the ledger in memory: closed messages, unfinished messages, and claimed ones.
+//!
+//! Owns the decision which unfinished message without a `message_id` may be claimed by a
+//! redelivery.
+//!
+//! Not here: the files (`ledger.rs`), the keys of messages (`settle/identity.rs`).
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -8,22 +13,25 @@ use std::{
 use super::entry::{Entry, LedgerKey, LedgerMark};
 use crate::domain::Moment;
 
-/// An unfinished message nobody has come back for in this time does not come back: no event lives longer than `event.time_to_live_max`, and
-/// queues are not left alone for longer.
+/// The age at which an unfinished message is forgotten. No event lives longer than
+/// `event.time_to_live_max`, and queues are not left without a consumer for longer than 14 days.
 const UNFINISHED_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// A message that its publisher gave no name comes back in one of so many sessions after the one that last recorded something of it: what a session
-/// leaves unacked lies at the head of its queue. Later an equal text is another message. Only sessions that recorded something count.
+/// The number of sessions in which an unfinished message without a `message_id` may come back.
+///
+/// The broker keeps the unacked messages of a session at the head of the queue, so they come back
+/// soon. Later, an equal content is another message. A session without ledger entries does not
+/// count.
 const SESSIONS_MAX: u64 = 8;
 
-/// An unfinished message that came back under no name and was recognised.
+/// An unfinished message without a `message_id` that was recognised by its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adopted {
-    /// Its key.
+    /// Its key in the ledger.
     pub key: LedgerKey,
-    /// The name it was given.
+    /// The event id that roomcast generated for it.
     pub event: [u8; 16],
-    /// What is done of it.
+    /// The marks that are done.
     pub done: HashSet<LedgerMark>,
 }
 
@@ -32,7 +40,7 @@ struct Unfinished {
     event: [u8; 16],
     done: HashSet<LedgerMark>,
     at: Moment,
-    /// In which session something was recorded of it, or it came back, for the last time.
+    /// The last session in which an entry of it was recorded, or in which it came back.
     session: u64,
 }
 
@@ -48,17 +56,17 @@ impl Unfinished {
 pub(super) struct Index {
     unfinished: HashMap<LedgerKey, Unfinished>,
     by_fingerprint: HashMap<[u8; 16], Vec<LedgerKey>>,
-    /// Unfinished messages that somebody in this session works on: nobody else may take them for his own.
+    /// The unfinished messages in flight in this session. No other message may claim them.
     in_hand: HashSet<LedgerKey>,
-    /// What was closed, by the segment that says so.
+    /// The keys of closed messages, by the segment that contains the entry.
     closed: VecDeque<(u64, HashSet<LedgerKey>)>,
-    /// The number of this session, and whether something was recorded in it.
+    /// The number of this session, and whether it recorded an entry.
     session: u64,
     recorded: bool,
 }
 
 impl Index {
-    /// Takes in an entry of that segment.
+    /// Applies an entry of that segment.
     pub(super) fn apply(&mut self, entry: &Entry, segment: u64, now: Moment) {
         match entry {
             Entry::Partial { key, fingerprint, event, done } => {
@@ -71,7 +79,7 @@ impl Index {
                     Unfinished { fingerprint: *fingerprint, event: *event, done, at: now, session }
                 });
                 (unfinished.at, unfinished.session) = (now, self.session);
-                // The beginning of a segment repeats what is known already.
+                // The beginning of a segment repeats earlier entries.
                 unfinished.done.extend(done);
             }
             Entry::Closed { key } => {
@@ -99,7 +107,7 @@ impl Index {
         self.unfinished.get(&key).map(|found| found.done.clone()).unwrap_or_default()
     }
 
-    /// Gives an unfinished message of that content to the one who asks, and to nobody else in this session.
+    /// Claims an unfinished message of that content. Each one is claimed at most once in a session.
     pub(super) fn adopt(&mut self, fingerprint: [u8; 16]) -> Option<Adopted> {
         let candidates = self.by_fingerprint.get(&fingerprint)?;
         let may_return = |key: &LedgerKey| self.unfinished.get(key).is_some_and(|one| one.may_return(self.session));
@@ -110,23 +118,24 @@ impl Index {
         Some(Adopted { key, event: found.event, done: found.done.clone() })
     }
 
-    /// Nothing is in hand any more.
+    /// Begins a session: no message is in flight any more.
     pub(super) fn begin_session(&mut self) {
         self.in_hand.clear();
         self.session += u64::from(std::mem::take(&mut self.recorded));
     }
 
-    /// What is to be recorded before the first entry of a session; nothing if that was done.
+    /// The entry to record before the first one of a session, or `None` if it is recorded already.
     pub(super) fn first_of_session(&self) -> Option<Entry> {
         (!self.recorded).then_some(Entry::Session { number: self.session })
     }
 
-    /// Forgets what the segments up to this one say is closed.
+    /// Forgets the closed messages of the segments up to this one.
     pub(super) fn forget_segment(&mut self, number: u64) {
         self.closed.retain(|(segment, _)| *segment > number);
     }
 
-    /// Everything unfinished, as entries for the beginning of a segment; what is too old is forgotten.
+    /// All unfinished messages, as entries for the beginning of a segment. Messages that are too
+    /// old are forgotten.
     pub(super) fn unfinished(&mut self, now: Moment) -> Vec<Entry> {
         let is_over = |one: &Unfinished| now.since(one.at) > UNFINISHED_MAX || !one.may_return(self.session);
         let over: Vec<_> = self.unfinished.iter().filter(|(_, one)| is_over(one)).map(|(key, _)| *key).collect();

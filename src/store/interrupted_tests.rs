@@ -1,4 +1,9 @@
-//! Additions and removals that a crash cut anywhere: what the database had written is taken away again from its end.
+//! Additions and removals that a crash interrupts after any write to the database.
+//!
+//! Owns the proof that the next start completes or undoes them. The tests delete the last writes
+//! from the database.
+//!
+//! Not here: crashes between slot, list and row of a removal (`erasure_tests.rs`).
 
 use std::path::Path;
 
@@ -12,7 +17,7 @@ use super::{
 };
 use crate::domain::SubscriptionId;
 
-/// What the database has of a subscription.
+/// The trees in which the database has an entry of the subscription.
 #[derive(Clone, Copy)]
 struct Written {
     id: bool,
@@ -20,7 +25,7 @@ struct Written {
     robot: bool,
 }
 
-/// What a crash can leave of an addition, and what a removal can leave to be removed.
+/// The states that an interrupted addition leaves, and from which a removal may have to go on.
 const NOTHING: Written = Written { id: false, row: false, robot: false };
 const ID: Written = Written { id: true, ..NOTHING };
 const ROW: Written = Written { row: true, ..ID };

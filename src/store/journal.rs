@@ -1,8 +1,13 @@
-//! The journal: what the pace has to know after the process has died at any moment. Pages of check-summed notes.
+//! The journal: the records from which the pacer restores its state after a crash. A page is a file
+//! of check-summed records.
 //!
-//! A note is written to the file before what it is about happens, so it survives the end of the process; it is synced with the next group
-//! commit, so that it survives the end of the machine no later than what it led to is acked. Old pages are deleted once what still matters of
-//! them is on a new one.
+//! Owns two rules. A record is in the file before the action that it describes, so it survives the
+//! end of the process. It is synced with the next group commit, so it survives the end of the
+//! machine before the message concerned is acked. A page is deleted once a later page repeats the
+//! records that still matter.
+//!
+//! Not here: the meaning of the records (`pace/`), their format (`note.rs`), the frames
+//! (`segment.rs`).
 
 use std::{
     fs::{self, File},
@@ -27,22 +32,23 @@ use crate::{
 /// A page larger than this is followed by a new one.
 const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// How the journal is kept.
+/// The settings of the journal.
 #[derive(Clone, Debug)]
 pub struct JournalSettings {
     /// Its folder.
     pub dir: PathBuf,
-    /// For how long at least it is remembered what a robot was sent.
+    /// The minimum time for which the sent messages of a robot are remembered.
     pub window: Duration,
 }
 
-/// What was found when the journal was opened.
+/// The result of opening the journal.
 pub struct Recalled {
-    /// Every note there is, in the order of writing.
+    /// All records in the order of writing.
     pub notes: Vec<Note>,
-    /// Whether nothing can be missing: the machine has been running ever since the last page was begun.
+    /// Whether no record can be missing: the machine has not rebooted since the last page was
+    /// begun.
     pub complete: bool,
-    /// The pace's time, going on where the notes end.
+    /// The pacer's time, continued from the last record.
     pub timeline: Timeline,
 }
 
@@ -53,37 +59,38 @@ pub struct Journal {
     clock: Clock,
     timeline: Timeline,
     disk: FileSync,
-    /// Taken by async threads for each note: whoever has it never waits for the disk to sync.
+    /// Async threads lock this for each record, so no holder waits for a sync of the disk.
     pages: Mutex<Pages>,
-    /// Held while files are synced, so that what another began to sync is durable for all who ask.
+    /// Held during a sync, so that a caller that finds no unsynced file knows that all of them are
+    /// durable.
     syncing: Mutex<()>,
-    /// Held while a page is made or turned.
+    /// Held while a page is created or changed.
     turning: Mutex<()>,
 }
 
 struct Pages {
     window: Duration,
-    /// What the clocks showed when that was last written.
+    /// The last reading of the clocks that was written.
     read: Reading,
-    /// The number of the last page that was made.
+    /// The number of the newest page, including the one made ahead.
     number: u64,
     current: Option<Segment>,
-    /// Durable already, and empty.
+    /// The page made ahead: empty, and durable already.
     next: Option<Segment>,
     began: Moment,
-    /// Of pages that were turned: what has to be synced with the next commit.
+    /// Files of earlier pages that the next commit must sync.
     unsynced: Vec<File>,
-    /// Pages that are only read at the next start, the oldest first, with the time of the page after them.
+    /// Pages that only a start reads, the oldest first, each with the time at which it was closed.
     old: Vec<(PathBuf, Moment)>,
 }
 
 impl Journal {
-    /// Opens the journal, or begins one. Blocks on the disk.
+    /// Opens the journal, or creates it. Blocks on the disk.
     pub fn open(settings: JournalSettings, clock: Clock) -> Result<(Self, Recalled), LedgerError> {
         Self::open_on(FileSync::default(), settings, clock)
     }
 
-    /// The same, on a disk of the caller's.
+    /// The same, with the caller's implementation of syncing.
     pub(super) fn open_on(
         disk: FileSync,
         settings: JournalSettings,
@@ -138,7 +145,7 @@ impl Journal {
         Ok((journal, Recalled { notes, complete: same_boot, timeline }))
     }
 
-    /// Makes everything noted so far survive the end of the machine. Blocks on the disk.
+    /// Makes all records so far survive the end of the machine. Blocks on the disk.
     pub fn sync(&self) -> Result<(), LedgerError> {
         let _one_at_a_time = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files = self.pages().take_unsynced(&self.reading()).map_err(|source| self.unwritten(source))?;
@@ -152,8 +159,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins a new page if the current one is old or large, has what still matters noted there, and deletes the pages that are of no
-    /// use any more. Blocks on the disk. Called every few seconds: it makes the next page ahead.
+    /// Begins a new page if the current one is old or large, and deletes the pages without use.
+    /// Blocks on the disk.
+    ///
+    /// `restate` writes the records that still matter to the new page. This is called every few
+    /// seconds and also makes the next page ahead.
     pub fn turn_page(&self, restate: impl FnOnce() -> Result<(), NotNoted>) -> Result<(), LedgerError> {
         let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| self.unwritten(source);
@@ -162,7 +172,7 @@ impl Journal {
             return Ok(());
         }
         self.pages().turn(&self.reading()).map_err(failed)?;
-        // From here on notes go to the new page: what happens meanwhile is on it, perhaps twice.
+        // From here on, records go to the new page. A change during `restate` may be on it twice.
         restate().map_err(|NotNoted(source)| failed(source))?;
         self.sync()?;
         let useless = self.pages().take_useless(self.timeline.now());
@@ -170,7 +180,7 @@ impl Journal {
         self.prepare().map_err(failed)
     }
 
-    /// Remembers for so long from now on.
+    /// Sets the time for which records are remembered from now on.
     pub fn remember(&self, window: Duration) {
         self.pages().window = window;
     }
@@ -186,7 +196,7 @@ impl Journal {
         self.prepare()
     }
 
-    /// Makes the next page, if there is none. Blocks on the disk.
+    /// Makes the next page ahead, if there is none. Blocks on the disk.
     fn prepare(&self) -> io::Result<()> {
         let number = {
             let pages = self.pages();
@@ -201,12 +211,12 @@ impl Journal {
         Ok(())
     }
 
-    /// The current page cannot be written on any more, as after an error of the disk.
+    /// Makes the current page unwritable, like an error of the disk.
     #[cfg(test)]
     pub(super) fn break_page(&self) {
         let mut pages = self.pages();
         if let Some(page) = &mut pages.current {
-            // For reading only.
+            // Opened for reading only, so that writes fail.
             page.file = File::open(&page.path).unwrap();
         }
         let _ = pages.write(&[], self.timeline.now());
@@ -231,12 +241,12 @@ impl Notebook for Journal {
     }
 }
 
-/// What time it is for the pace, after everything that is on the pages.
+/// The pacer's time now, after all records on the pages.
 fn resume(last: Option<(bool, Reading)>, notes: &mut [Note], clock: &Clock) -> Moment {
-    // A version that knew no readings wrote the wall clock's time as it was when its process began.
+    // A version without readings wrote the time of the wall clock when its process began.
     let wall = Resumed { now: clock.now(), ages_unknown: false };
     let resumed = last.map_or(wall, |(same_boot, reading)| reading.resumed(same_boot, clock));
-    // The clock with which that is reckoned may have been set back.
+    // The clock behind this estimate may have been set back, so no record may be later than now.
     let now = notes.iter().filter_map(written_at).fold(resumed.now, Moment::max);
     if resumed.ages_unknown {
         for note in notes {
@@ -248,7 +258,7 @@ fn resume(last: Option<(bool, Reading)>, notes: &mut [Note], clock: &Clock) -> M
     now
 }
 
-/// When a note was written, if it says so.
+/// The time at which a record was written, if it has one.
 const fn written_at(note: &Note) -> Option<Moment> {
     match note {
         Note::Begun { at, .. } | Note::Answered { at, .. } | Note::Held { at, .. } | Note::Lifted { at, .. } => {
@@ -258,14 +268,14 @@ const fn written_at(note: &Note) -> Option<Moment> {
     }
 }
 
-/// Nothing here waits for the disk to sync.
+/// No method here waits for a sync of the disk.
 impl Pages {
     fn is_due(&self, now: Moment) -> bool {
         let large = self.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
         large || now.since(self.began) > self.window
     }
 
-    /// Goes on with the next page.
+    /// Continues on the page made ahead.
     fn turn(&mut self, reading: &Reading) -> io::Result<()> {
         let page = self.next.take().ok_or_else(|| io::Error::other("the journal has no page to write on"))?;
         if let Some(full) = self.current.replace(page) {
@@ -275,7 +285,7 @@ impl Pages {
         self.write_reading(reading)
     }
 
-    /// The page is only read from now on.
+    /// Closes a page: from now on only a start reads it.
     fn set_aside(&mut self, page: Segment, now: Moment) {
         if page.is_dirty() {
             self.unsynced.push(page.file);
@@ -283,7 +293,7 @@ impl Pages {
         self.old.push((page.path, now));
     }
 
-    /// The files that hold what was written and not synced yet.
+    /// Takes the files with writes that are not synced.
     fn take_unsynced(&mut self, reading: &Reading) -> io::Result<Vec<File>> {
         self.read(reading)?;
         if let Some(page) = self.current.as_ref().filter(|page| page.is_dirty()) {
@@ -292,7 +302,7 @@ impl Pages {
         Ok(mem::take(&mut self.unsynced))
     }
 
-    /// Writes down what the clocks show if the wall clock was corrected.
+    /// Writes a reading of the clocks if the wall clock was corrected.
     fn read(&mut self, reading: &Reading) -> io::Result<()> {
         if reading.is_corrected(&self.read) && self.current.is_some() { self.write_reading(reading) } else { Ok(()) }
     }
@@ -311,13 +321,14 @@ impl Pages {
         if written.is_err()
             && let Some(broken) = self.current.take()
         {
-            // It may end in half a note now, behind which nothing would be read.
+            // The page may end in a partial record now, and a reader stops there.
             self.set_aside(broken, now);
         }
         written
     }
 
-    /// The pages that are older than the window: what still matters of them is on a later one.
+    /// Takes the pages older than the window. A later page repeats the records of them that still
+    /// matter.
     fn take_useless(&mut self, now: Moment) -> Vec<PathBuf> {
         let (window, mut useless) = (self.window, Vec::new());
         self.old.retain(|(path, until)| {

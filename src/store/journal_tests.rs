@@ -1,4 +1,8 @@
-//! The journal as a later process finds it: cut short, turned, with clocks that were set meanwhile.
+//! The journal as the next process reads it: truncated, on several pages, with corrected clocks.
+//!
+//! Owns the proof that a crash or a correction of the clock never gives a robot a second quota.
+//!
+//! Not here: the restoration of the pacer in detail (`pace/`).
 
 use std::{
     fs, io,
@@ -36,12 +40,12 @@ fn begun(robot: u8) -> Note {
     Note::Begun { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
 }
 
-/// The notes without the pages' beginnings.
+/// The records without the marks of a page's beginning.
 fn written(recalled: Recalled) -> Vec<Note> {
     recalled.notes.into_iter().filter(|note| *note != Note::Page).collect()
 }
 
-/// How many pages were written on, which is every page but the one made ahead.
+/// The number of pages with records: all but the one made ahead.
 fn used_pages(dir: &Path) -> usize {
     let pages = segment::find(&settings(dir).dir).unwrap();
     pages.iter().filter(|page| segment::read(&fs::read(&page.path).unwrap()).len() > 1).count()
@@ -145,7 +149,7 @@ async fn after_the_end_of_the_machine_the_wall_clock_counts_from_its_last_correc
     let rebooted = clock.after_reboot();
     let (journal, recalled) = open(dir.path(), &rebooted);
     assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(12)));
-    // Corrected while nothing is noted: the commit that follows says it.
+    // The wall clock is corrected while no record is written. The next commit writes the reading.
     rebooted.set_ahead(-3_600_000);
     journal.sync().unwrap();
     seconds(1).await;
@@ -182,7 +186,7 @@ async fn a_page_of_a_version_without_readings_is_read_by_the_wall_clock() {
     assert_eq!(recalled.notes, [Note::Page, begun(1)]);
 }
 
-/// A quota of 20 in 60 seconds.
+/// A pacer with a quota of 20 in 60 seconds.
 fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
     let windows = vec![WindowQuota { max: 20, span: Duration::from_secs(60) }];
     let quota = PlatformQuota {
@@ -207,7 +211,7 @@ fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
     pace
 }
 
-/// Sends to one robot for as long as it may be sent to now; says how many were sent.
+/// Sends to one robot until its quota is used up; returns the number of sent messages.
 async fn send(pace: &Pace) -> usize {
     let event = Event {
         id: EventId::new("e"),
@@ -252,7 +256,7 @@ async fn no_step_of_the_wall_clock_before_a_restart_gives_a_robot_a_second_quota
         seconds(1).await;
         let new = open();
         assert_eq!(send(&new).await, 0, "{before} {after}");
-        // And the window is not longer for it.
+        // The window is not longer than the quota's either.
         seconds(60).await;
         assert_eq!(send(&open()).await, 20, "{before} {after}");
     }
@@ -263,7 +267,7 @@ async fn a_note_waits_for_no_sync() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let open_journal = Arc::new(OnceLock::<Arc<Journal>>::new());
     let syncs = Arc::new(AtomicU32::new(0));
-    // A disk on which each sync lasts until another thread has written a note.
+    // A disk whose sync lasts until another thread has written a record.
     let disk = FileSync::from({
         let (open_journal, syncs) = (Arc::clone(&open_journal), Arc::clone(&syncs));
         move |file| {
@@ -306,7 +310,7 @@ async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit(
     journal.note(&begun(1)).unwrap();
     let full = fs::metadata(&segment::find(&settings(dir.path()).dir).unwrap()[0].path).unwrap().len();
     seconds(101).await;
-    // It ends between the turn and its sync.
+    // It fails between the change of the page and its sync.
     assert!(journal.turn_page(|| Err(NotNoted(io::Error::other("no room")))).is_err());
     fails.store(true, Ordering::Relaxed);
     assert!(journal.sync().is_err());

@@ -1,11 +1,15 @@
-//! The key ring: which master key opens the store, and during a rotation which two.
+//! The key ring: the master key that opens the store, or both keys during a rotation.
 //!
-//! A file of two sectors, each a copy: one is overwritten and synced, then the other, so that one of them is whole at any time, and what an
-//! older state said is gone from the disk when a newer one holds. It has its own file, and is not in sled, because during a rotation
-//! each master key lies in it wrapped under the other.
+//! The file has two sectors, each with a copy. One is overwritten and synced, then the other.
+//! Layout of a copy, in bytes: magic 16 · sequence 8 · state 1 · key: id 8, check 16, robot key 104
+//! · (during a rotation: the same of the new key · new key under the old 72 · old key under the new
+//! 72) · zeros · CRC 4.
 //!
-//! magic 16 · sequence 8 · state 1 · key: id 8, check 16, robots 104 · (rotating: the same of the new key · new key under the old 72 ·
-//! old key under the new 72) · zeros · CRC 4
+//! Owns two rules: one copy is whole at any time, and an old state is gone from the disk once a new
+//! one is valid. It is not in sled, because sled would keep the wrapped master keys of a past
+//! rotation.
+//!
+//! Not here: the steps of a rotation (`rotate.rs`), the wrapping of keys (`crypto/`).
 
 use std::{
     fs::{File, OpenOptions},
@@ -23,12 +27,12 @@ const COPY_BYTES: usize = 512;
 const CHECKED_BYTES: usize = COPY_BYTES - 4;
 const ENTRY_BYTES: usize = 8 + 16 + WRAPPED_ROBOT_BYTES;
 
-/// The master keys that are valid, opened.
+/// The valid master keys, opened.
 #[derive(Clone)]
 pub(super) struct Ring {
-    /// What is sealed from now on, is sealed under this one.
+    /// New records are sealed under this key.
     pub(super) current: Keys,
-    /// The one that is rotated away from.
+    /// During a rotation, the key that is replaced.
     pub(super) old: Option<Keys>,
 }
 
@@ -39,11 +43,12 @@ impl Ring {
     }
 }
 
-/// Whom the store let in.
+/// The result of opening the key ring.
 pub(super) struct Opened {
     pub(super) file: Keyring,
     pub(super) ring: Ring,
-    /// During a rotation, whether it was the new key that opened it: then it is where it belongs.
+    /// During a rotation, whether the new key opened the store. Then the new key is in its final
+    /// place.
     pub(super) by_new: bool,
 }
 
@@ -52,17 +57,17 @@ pub(super) struct Keyring {
     file: File,
     dir: PathBuf,
     sequence: u64,
-    /// The newest key, to be wrapped under the next.
+    /// The newest master key, which is wrapped under the next one.
     master: MasterKey,
 }
 
 impl Keyring {
-    /// Whether there is one.
+    /// Whether the key ring exists.
     pub(super) fn exists(dir: &Path) -> bool {
         dir.join("keyring").exists()
     }
 
-    /// Makes one for this key, in a store that has none.
+    /// Creates the key ring of a new store.
     pub(super) fn create(dir: &Path, master: &MasterKey) -> Result<Opened, StoreError> {
         let path = dir.join("keyring");
         let new = dir.join("keyring.new");
@@ -75,7 +80,7 @@ impl Keyring {
         Ok(Opened { file: ring, ring: Ring { current: keys, old: None }, by_new: false })
     }
 
-    /// Opens the ring with a master key that is on it.
+    /// Opens the key ring with a valid master key, and repairs a copy that a crash left incomplete.
     pub(super) fn open(dir: &Path, master: &MasterKey) -> Result<Opened, StoreError> {
         let (opened, torn) = Self::read_open(dir, master)?;
         if let Some(whole) = torn {
@@ -84,7 +89,8 @@ impl Keyring {
         Ok(opened)
     }
 
-    /// Whether the ring is there and one of its copies is whole. Needs no master key, follows no link, changes nothing.
+    /// Checks that the key ring exists and that one copy is whole. Needs no master key, follows no
+    /// link, changes nothing.
     pub(super) fn is_whole(dir: &Path) -> Result<(), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = super::prove::open(&dir.join("keyring")).map_err(failed)?;
@@ -92,12 +98,12 @@ impl Keyring {
         if whole { Ok(()) } else { Err(damaged(dir)) }
     }
 
-    /// Whether a master key is on the ring. Changes nothing.
+    /// Checks that a master key is valid. Changes nothing.
     pub(super) fn look(dir: &Path, master: &MasterKey) -> Result<(), StoreError> {
         Self::read_open(dir, master).map(|_| ())
     }
 
-    /// The open ring, and the newer of its copies if the other is not the same.
+    /// The open key ring, and its newer copy if the two copies differ.
     fn read_open(dir: &Path, master: &MasterKey) -> Result<(Opened, Option<[u8; COPY_BYTES]>), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = OpenOptions::new().read(true).write(true).open(dir.join("keyring")).map_err(failed)?;
@@ -105,7 +111,7 @@ impl Keyring {
         let mut whole: Vec<_> = [0, 1].into_iter().filter_map(|at| copy(&ring.file, at)).collect();
         whole.sort_by_key(|(sequence, _)| *sequence);
         let (sequence, copy) = whole.pop().ok_or_else(|| ring.damaged())?;
-        // A crash may have come between the two.
+        // A crash may have come between the two writes.
         let torn = whole.first().is_none_or(|(other, _)| *other != sequence).then_some(copy);
         ring.sequence = sequence;
         let keys = Keys::derive(master);
@@ -121,7 +127,7 @@ impl Keyring {
         };
         let (current, old, by_new) = opened.map_err(|_| ring.damaged())?;
         if old.is_some() && !by_new {
-            // The newest is the one that lies under this one.
+            // The newest key is the one wrapped under this key.
             let wrapped = parts.other.map(|(_, new_under_old, _)| new_under_old);
             let new = wrapped.and_then(|wrapped| keys.unwrap_master(wrapped).ok()).ok_or_else(|| ring.damaged())?;
             ring.master = new;
@@ -129,7 +135,7 @@ impl Keyring {
         Ok((Opened { file: ring, ring: Ring { current, old }, by_new }, torn))
     }
 
-    /// Lets a second key in; durable when it returns.
+    /// Adds a second valid key; durable when it returns.
     pub(super) fn begin_rotation(&mut self, ring: &Ring, new: &MasterKey) -> Result<Ring, StoreError> {
         let old_keys = ring.current.clone();
         let new_keys = Keys::derive(new).with_robot_key(old_keys.robot_key());
@@ -143,7 +149,7 @@ impl Keyring {
         Ok(Ring { current: new_keys, old: Some(old_keys) })
     }
 
-    /// Lets the old key in no more; durable when it returns.
+    /// Removes the old key; durable when it returns.
     pub(super) fn end_rotation(&mut self, ring: &Ring) -> Result<Ring, StoreError> {
         let first = entry(&ring.current).map_err(|_| self.damaged())?;
         self.write(&first, &[])?;
@@ -177,7 +183,7 @@ impl Keyring {
     }
 }
 
-/// The first or second copy with its sequence, if it is whole.
+/// The copy at index `at` (0 or 1) with its sequence, if it is whole.
 fn copy(file: &File, at: u64) -> Option<(u64, [u8; COPY_BYTES])> {
     let mut bytes = [0; COPY_BYTES];
     file.read_exact_at(&mut bytes, at * COPY_BYTES as u64).ok()?;
@@ -193,7 +199,7 @@ fn damaged(dir: &Path) -> StoreError {
     StoreError::Damaged { dir: dir.to_owned(), what: "the file keyring cannot be read by this version".to_owned() }
 }
 
-/// What the ring says of one key.
+/// The part of a copy that describes one master key.
 type Entry = [u8; ENTRY_BYTES];
 
 struct Parts<'a> {
@@ -239,9 +245,9 @@ fn open_both(keys: &Keys, other: &[u8; WRAPPED_MASTER_BYTES]) -> Result<Keys, No
     keys.unwrap_master(other).map(|other| Keys::derive(&other))
 }
 
-/// All of it fits into a sector.
+/// Both keys fit into one sector.
 const _: () = assert!(16 + 8 + 1 + 2 * ENTRY_BYTES + 2 * WRAPPED_MASTER_BYTES <= CHECKED_BYTES);
-/// A wrapped data key and a wrapped master key look alike; their labels keep them apart.
+/// A wrapped data key and a wrapped master key have the same size. Their labels tell them apart.
 const _: () = assert!(WRAPPED_BYTES == WRAPPED_MASTER_BYTES);
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! The ledger: which deliveries of a message are settled.
 //!
-//! Append-only segments, one frame for each group commit, synced before the call returns. It is not in sled: sled rewrites its pages in the
-//! background and keeps old ones, while everything here is true for minutes and then of no use, so whole files are deleted. Its size on the
-//! disk is bounded by [`BYTES_MAX`] and what is unfinished.
+//! Append-only segments with one frame for each group commit. It is not in sled, because sled
+//! rewrites its pages and keeps the old ones. A ledger entry is useless after the window, so whole
+//! files are deleted.
+//!
+//! Owns two rules: an entry is synced before the call returns, and the files together are bounded
+//! by [`BYTES_MAX`] plus the unfinished messages.
+//!
+//! Not here: the lookup in memory (`index.rs`), the format of an entry (`entry.rs`), when a
+//! delivery counts as settled (`settle/tally.rs`).
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -22,17 +28,17 @@ use crate::domain::Moment;
 
 /// A segment larger than this is followed by a new one.
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
-/// So many segments span the window, so that what is older than it is not kept for much longer.
+/// The number of segments in one window. It bounds how long an entry older than the window is kept.
 const SEGMENTS_IN_WINDOW: u32 = 4;
-/// The oldest segments are deleted when all together are larger than this.
+/// Above this total size, the oldest segments are deleted.
 const BYTES_MAX: u64 = 48 * 1024 * 1024;
 
-/// How the ledger is kept.
+/// The settings of the ledger.
 #[derive(Clone, Debug)]
 pub struct LedgerSettings {
     /// Its folder.
     pub dir: PathBuf,
-    /// For how long at least it is remembered that a message is closed.
+    /// The minimum time for which a closed message is remembered.
     pub window: Duration,
 }
 
@@ -47,7 +53,7 @@ struct Writer {
     number: u64,
     current: Option<Segment>,
     began: Moment,
-    /// Segments that are only read at the next start, the oldest first.
+    /// The segments that only a start reads, the oldest first.
     old: VecDeque<Old>,
 }
 
@@ -59,7 +65,7 @@ struct Old {
 }
 
 impl Ledger {
-    /// Opens the ledger, or begins one. Blocks on the disk.
+    /// Opens the ledger, or creates it. Blocks on the disk.
     pub fn open(settings: LedgerSettings, now: Moment) -> Result<Self, LedgerError> {
         let dir = settings.dir.clone();
         let failed = |source| LedgerError { path: dir.clone(), verb: "opened", source };
@@ -85,14 +91,18 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Says that nothing is in hand any more, and finds out whether the ledger can be written: a session that cannot record would send
-    /// everything and ack nothing. Blocks on the disk.
+    /// Begins a session: no message is in flight any more. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// The ledger is not writable. A session that cannot record would send every message and ack
+    /// none.
     pub fn begin_session(&self, now: Moment) -> Result<(), LedgerError> {
         self.index().begin_session();
         self.append(&[], now)
     }
 
-    /// Records entries, durable when it returns. Blocks on the disk.
+    /// Records entries; durable when it returns. Blocks on the disk.
     pub fn append(&self, entries: &[Entry], now: Moment) -> Result<(), LedgerError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_full(now) {
@@ -109,25 +119,26 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether all deliveries of a message are known to be settled.
+    /// Whether all deliveries of a message are recorded as settled.
     #[must_use]
     pub fn is_closed(&self, key: LedgerKey) -> bool {
         self.index().is_closed(key)
     }
 
-    /// Whether anything is known of a message.
+    /// Whether the ledger has an entry of a message.
     #[must_use]
     pub fn knows(&self, key: LedgerKey) -> bool {
         self.index().knows(key)
     }
 
-    /// What is done of an unfinished message.
+    /// The finished marks of an unfinished message.
     #[must_use]
     pub fn done(&self, key: LedgerKey) -> HashSet<LedgerMark> {
         self.index().done(key)
     }
 
-    /// An unfinished message of that content which may still come back, given to one asker in each session.
+    /// Claims an unfinished message of that content that may still come back. Each one is claimed
+    /// at most once in a session.
     #[must_use]
     pub fn adopt(&self, fingerprint: [u8; 16]) -> Option<Adopted> {
         self.index().adopt(fingerprint)
@@ -155,7 +166,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes the oldest segment if it is of no use any more or there is no room for it; says which one that was.
+    /// Deletes the oldest segment if it is older than the window or the size limit is exceeded;
+    /// returns its number.
     fn drop_oldest(&mut self, now: Moment) -> Option<u64> {
         let current = self.current.as_ref().map_or(0, |segment| segment.bytes);
         let bytes = self.old.iter().map(|old| old.bytes).sum::<u64>() + current;
@@ -179,7 +191,8 @@ impl Writer {
         if appended.is_err()
             && let Some(broken) = self.current.take()
         {
-            // It may end in half a frame now, behind which nothing would be read: the next entry begins a new segment.
+            // The segment may end in a partial frame, and a reader stops there. So the next entry
+            // begins a new segment.
             self.old.push_back(Old { number: self.number, path: broken.path, bytes: broken.bytes, newest: self.began });
         }
         appended.map_err(|source| unwritten(&self.settings.dir, source))
@@ -190,7 +203,7 @@ fn unwritten(path: &Path, source: io::Error) -> LedgerError {
     LedgerError { path: path.to_owned(), verb: "written", source }
 }
 
-/// When, then the entries.
+/// The time in milliseconds, then the entries.
 fn encode<'a>(entries: impl Iterator<Item = &'a Entry>, now: Moment) -> Vec<u8> {
     let mut payload = now.unix_millis().to_be_bytes().to_vec();
     entries.for_each(|entry| entry.encode(&mut payload));
@@ -313,7 +326,7 @@ mod tests {
             now = now.after(Duration::from_secs(60));
             ledger.begin_session(now).unwrap();
             assert_eq!(ledger.adopt([7; 16]).is_some(), session < 16, "it comes back in each of the first, {session}");
-            // A session without any record, as when the broker is away for hours, does not count.
+            // A session without entries, as during a long outage of the broker, does not count.
             ledger.begin_session(now).unwrap();
             if session < 16 {
                 ledger.adopt([7; 16]).unwrap();

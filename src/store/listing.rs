@@ -1,4 +1,9 @@
-//! Subscriptions as people may see them: one, or a page at a time, masked.
+//! Subscriptions for operators: one, or a page, with masked webhooks.
+//!
+//! Owns which fields of a subscription a listing shows.
+//!
+//! Not here: how a webhook is masked (`mask.rs`), how fan-out reads recipients
+//! (`subscriptions.rs`).
 
 use super::{
     Page, Place, StoreError, Summary,
@@ -9,10 +14,10 @@ use super::{
 };
 use crate::domain::{Mentions, Subscription, SubscriptionId};
 
-/// So many rows are read at a time, to find those that a filter lets through.
+/// The number of rows that are read at a time and then filtered.
 const READ: usize = 512;
 
-/// What stands in place of a masked webhook that cannot be read.
+/// The text in place of the masked webhook if the record is damaged.
 const DAMAGED: &str = "the record is damaged";
 
 impl Store {
@@ -33,7 +38,7 @@ impl Store {
                 if !filter.lets_through(&row) {
                     continue;
                 }
-                // One damaged record hides no other.
+                // A damaged record must not hide the other subscriptions.
                 let summary = match open.summary(row.clone()) {
                     Err(StoreError::DamagedRecord { .. }) => Some(unreadable(row)),
                     summary => summary?,
@@ -51,7 +56,8 @@ impl Store {
         }
     }
 
-    /// One page of subscriptions with their credentials, to be sealed for another machine. Blocks on the disk.
+    /// One page of subscriptions with their credentials, for an export that the caller seals.
+    /// Blocks on the disk.
     pub fn opened(
         &self,
         filter: &ListFilter,
@@ -69,13 +75,13 @@ impl Store {
         Ok((found, next))
     }
 
-    /// How many subscriptions a topic has, counted up to `limit`. Blocks on the disk.
+    /// The number of subscriptions of a topic, counted up to `limit`. Blocks on the disk.
     pub fn count(&self, topic: &crate::domain::TopicName, limit: usize) -> Result<usize, StoreError> {
         self.0.db.of_topic(topic, None, limit).map(|rows| rows.len())
     }
 }
 
-/// What people may see of a row whose record does not open.
+/// The summary of a row whose record does not open.
 fn unreadable(row: Row) -> Summary {
     Summary {
         id: row.id,
@@ -98,7 +104,7 @@ impl Place {
         Self { topic: row.topic.clone(), id: row.id }
     }
 
-    /// Of a row that can be read or not.
+    /// The place of a row, readable or not.
     pub(super) fn of_each(row: &Result<Row, DamagedRow>) -> Self {
         match row {
             Ok(row) => Self::of(row),
@@ -121,7 +127,7 @@ impl ListFilter {
 }
 
 impl Open {
-    /// Up to `limit` rows of the filter's topic, or of all.
+    /// Up to `limit` rows of the filter's topic, or of all topics.
     pub(super) fn rows(
         &self,
         filter: &ListFilter,
@@ -136,7 +142,7 @@ impl Open {
         }
     }
 
-    /// A row as people may see it; nothing if its key is gone.
+    /// The summary of a row, or `None` if its key is erased.
     fn summary(&self, row: Row) -> Result<Option<Summary>, StoreError> {
         Ok(self.unseal(&row)?.map(|record| Summary {
             id: row.id,

@@ -1,4 +1,9 @@
-//! The lock on the store's folder: one process opens it, and the kernel lets go when that process dies.
+//! The lock on the store's folder.
+//!
+//! Owns the rule that one process at most has the store open. The kernel releases the lock when the
+//! process dies.
+//!
+//! Not here: the locks within the process (`subscriptions.rs`).
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -10,12 +15,12 @@ use std::{
 use super::StoreError;
 use crate::private_file::{self, PrivateFileError};
 
-/// Held for as long as the store is open.
+/// Held while the store is open.
 pub(super) struct Lock {
     _file: File,
 }
 
-/// Makes the folder if it is missing, for its owner alone, and locks it.
+/// Locks the folder. Creates it with mode 0700 if it is missing.
 pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
     let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
     if !dir.exists() {
@@ -26,7 +31,7 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
     locked(file, dir)
 }
 
-/// Locks the folder if it was ever locked before, and makes nothing.
+/// Locks the folder if its lock file exists, and creates nothing.
 pub(super) fn take_if_there(dir: &Path) -> Result<Option<Lock>, StoreError> {
     private(dir)?;
     match OpenOptions::new().write(true).open(dir.join("lock")) {
@@ -36,7 +41,7 @@ pub(super) fn take_if_there(dir: &Path) -> Result<Option<Lock>, StoreError> {
     }
 }
 
-/// Whether the folder is its owner's alone. One that cannot be asked is refused when it is opened.
+/// Checks that only the owner has access. If this cannot be checked, opening the store fails.
 fn private(dir: &Path) -> Result<(), StoreError> {
     match private_file::check_folder("the store", dir) {
         Err(PrivateFileError::Io { source, .. }) => {

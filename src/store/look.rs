@@ -1,25 +1,36 @@
-//! A look at a store from outside: whether it would open, as far as its lock, its key ring and its slots tell. Owns that nothing on the disk is changed by
-//! it. The database is not looked into: sled cannot be opened without writing to it.
+//! An inspection of a store from outside: whether it would open, judged by its lock, key ring and
+//! slots.
+//!
+//! Owns the promise that nothing on the disk changes. So it does not open the database: sled cannot
+//! open it without writing.
+//!
+//! Not here: the check of every record of an open store (`verify.rs`), the opening (`opening.rs`).
 
 use std::path::Path;
 
 use super::{Settings, StoreError, keyring::Keyring, lock, slots::Slots};
 use crate::crypto::MasterKey;
 
-/// What a look found.
+/// The result of an inspection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looked {
-    /// There is no store yet: whoever opens it makes one.
+    /// There is no store yet; opening it creates one.
     Nothing,
-    /// The key is on the key ring, and the slots can be read.
+    /// The key is on the key ring, and the slots are readable.
     Fits,
-    /// The key is on the key ring, and nothing was ever added: making the store was interrupted.
+    /// The key is on the key ring, and no subscription was ever added: the creation was
+    /// interrupted.
     Begun,
-    /// There is no key ring: the store is of the first format, or was never begun to its end. Whether the key fits is known when it is opened.
+    /// There is no key ring: the store has format 1, or its creation was interrupted. Only opening
+    /// it tells whether the key fits.
     NoKeyring,
 }
 
-/// Looks at a store, and changes nothing. Blocks on the disk. Fails as opening it would, with [`StoreError::Locked`] if another process has it open.
+/// Inspects a store and changes nothing. Blocks on the disk.
+///
+/// # Errors
+///
+/// Those of opening the store, for example [`StoreError::Locked`] if another process has it open.
 pub fn look(settings: &Settings, master: &MasterKey) -> Result<Looked, StoreError> {
     let dir = &settings.dir;
     let there =
@@ -35,7 +46,7 @@ pub fn look(settings: &Settings, master: &MasterKey) -> Result<Looked, StoreErro
     let slots = Slots::look(dir)?;
     match (keyring, slots, there(&dir.join("db"))?) {
         (true, true, _) => Ok(Looked::Fits),
-        // The list of what was removed is made after the slots.
+        // The file `removed` is created after the slots, so the slots existed once.
         (true, false, _) if there(&dir.join("removed"))? => Err(Slots::missing(dir)),
         (true, false, _) => Ok(Looked::Begun),
         (false, _, true) => Ok(Looked::NoKeyring),
@@ -79,7 +90,8 @@ mod tests {
         assert!(matches!(look(&settings, &master(1)), Err(StoreError::Locked { .. })));
         drop(store);
         let keyring = settings.dir.join("keyring");
-        // A crash came between the two copies: whoever opens it mends that, and whoever looks does not.
+        // A crash came between the two copies. Opening the store repairs that, an inspection does
+        // not.
         let mut torn = fs::read(&keyring).unwrap();
         torn[600] ^= 1;
         fs::write(&keyring, &torn).unwrap();

@@ -1,13 +1,19 @@
-//! Endpoints as people may see them: enough to tell two apart, too little to use one.
+//! The masked form of an endpoint, for operators.
+//!
+//! Owns how much of a credential is shown: enough to tell two endpoints apart, too little to use
+//! one.
+//!
+//! Not here: the places that show it (`listing.rs`).
 
 use crate::domain::Endpoint;
 
-/// How many characters of a credential are shown, at its end.
+/// The number of characters shown at the end of a credential.
 const SHOWN: usize = 4;
-/// A credential shorter than this is not shown at all.
+/// A shorter credential is hidden completely.
 const LENGTH_MIN: usize = 16;
 
-/// Host and path as they are; the credential, which is the value of the query or the last part of the path, down to its end.
+/// Keeps host and path. Masks the credential, which is the value of the query or the last part of
+/// the path.
 pub(super) fn mask(endpoint: &Endpoint) -> String {
     let url = endpoint.expose();
     let parts = match url.split_once('?') {

@@ -1,16 +1,20 @@
-//! What is kept on disk: subscriptions, the slots of their data keys, templates, the ledger. The only room that names sled.
+//! The files in `store.dir`: subscriptions, the slots of their data keys, templates, ledger,
+//! journal.
 //!
-//! | file | what it holds | how it is written |
+//! | file | content | how it is written |
 //! | --- | --- | --- |
-//! | `db/` | subscriptions, sealed; templates (sled) | in an order that a crash may cut anywhere, flush, `sync_data` |
+//! | `db/` | sealed subscriptions, templates (sled) | in a fixed order, flush, `sync_data` |
 //! | `slots` | wrapped data keys, 128 bytes each | in place, `sync_data` |
-//! | `keyring` | which master key opens the store, during a rotation which two | in place, in two copies, `sync_all` |
-//! | `removed` | ids of what was removed, for restorations | appended, `sync_data` |
-//! | `ledger/` | what is settled | appended, `sync_data`; old segments are deleted |
-//! | `journal/` | what robots are sent, slots, holds, months | appended, `sync_data` with the ledger |
-//! | `lock` | nothing; who has it locked owns the folder | |
+//! | `keyring` | the master key, or both during a rotation | in place, two copies, `sync_all` |
+//! | `removed` | ids of removed subscriptions | appended, `sync_data` |
+//! | `ledger/` | settled deliveries | appended, `sync_data`; old segments deleted |
+//! | `journal/` | sent messages, slots, holds, months | appended, `sync_all` with the ledger |
+//! | `lock` | empty; its lock marks the folder as in use | |
 //!
-//! Success is reported after the bytes are synced, never before. sled blocks on the disk: calls that may do so say it.
+//! Owns the rule that success is reported only after the sync. It is the only module that names
+//! sled. Calls that may block on the disk say so.
+//!
+//! Not here: the sealing of records (`crypto/`), the lookups that fan-out needs (`fanout/`).
 
 mod backup;
 mod cache;

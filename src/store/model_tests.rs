@@ -1,4 +1,8 @@
-//! The store against a model: whatever is done, and however often it is opened again in between, it holds what was acknowledged.
+//! The store against a model: random operations, with the store reopened in between.
+//!
+//! Owns the proof that the store contains exactly the acknowledged changes.
+//!
+//! Not here: crashes and damage (`tests.rs`, `interrupted_tests.rs`).
 
 use std::collections::BTreeMap;
 

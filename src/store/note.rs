@@ -1,4 +1,8 @@
-//! The form of the pace's notes on the disk.
+//! The format of the pacer's records in the journal.
+//!
+//! Owns the tags and fields on the disk.
+//!
+//! Not here: the meaning of a record (`pace/notebook.rs`), readings of the clocks (`readings.rs`).
 
 use std::time::Duration;
 
@@ -15,9 +19,9 @@ const BOOKED: u8 = 3;
 const HELD: u8 = 4;
 const LIFTED: u8 = 5;
 const SPENT: u8 = 6;
-// 7 is a reading of the clocks: `readings.rs`.
+// 7 is the tag of a reading of the clocks: `readings.rs`.
 
-/// The form of a note: a tag, then its fields in their order.
+/// Encodes a record: the tag, then the fields in their order.
 pub(super) fn encode(note: &Note) -> Vec<u8> {
     let robots = |tag: u8, robot: &RobotId, platform: Platform, at: Moment, more: &[u8]| {
         let parts: [&[u8]; 5] =
@@ -25,7 +29,7 @@ pub(super) fn encode(note: &Note) -> Vec<u8> {
         parts.concat()
     };
     match note {
-        // That a page begins is said by the page itself.
+        // The file itself marks the beginning of a page.
         Note::Page => Vec::new(),
         Note::Restated => vec![RESTATED],
         Note::Begun { robot, platform, at } => robots(BEGUN, robot, *platform, *at, &[]),
@@ -51,7 +55,7 @@ pub(super) fn encode(note: &Note) -> Vec<u8> {
     }
 }
 
-/// Reads a note; nothing if it is none that this version knows.
+/// Decodes a record; `None` if this version does not know it.
 pub(super) fn decode(bytes: &[u8]) -> Option<Note> {
     let (&tag, rest) = bytes.split_first()?;
     if tag == RESTATED {

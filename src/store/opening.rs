@@ -1,13 +1,16 @@
-//! Opens a store: brings an older format into the one of today, and finishes what a crash interrupted.
+//! Opens a store: converts an older format and completes the changes that a crash interrupted.
 //!
-//! | format | what it is | step to the next |
-//! | --- | --- | --- |
-//! | 1 | rows by id, slots without epochs, the key's check in the database | rows go to their topics, every row and slot is looked at, a key ring is made |
-//! | 2 | rows by topic, slots with epochs, key ring | none: what is new in 3 is not there yet |
-//! | 3 | templates | |
+//! - format 1: rows by id, slots without epochs, the key's check value in the database. Step to 2:
+//!   rows
+//! move to their topics, every row and slot is checked, a key ring is created.
+//! - format 2: rows by topic, slots with epochs, a key ring. There is no step to 3.
+//! - format 3: templates.
 //!
-//! A step that is interrupted is taken again at the next start. A format that is not known here is refused. Rows and records have
-//! versions of their own (`row.rs`, `record.rs`): they stay as they are until they are sealed anew.
+//! Owns the decision whether a store is whole, damaged or too new. The next start repeats an
+//! interrupted step. An unknown format is refused.
+//!
+//! Not here: the versions of rows and records (`row.rs`, `record.rs`), which stay until they are
+//! resealed.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -36,15 +39,23 @@ use crate::{
 
 /// The format that is written.
 pub(super) const FORMAT: u8 = 3;
-/// The first format in which slots have epochs and there is a key ring.
+/// The first format with epochs in the slots and with a key ring.
 const EPOCHS: u8 = 2;
-/// No crash leaves more keys behind than are written together, with as many that they replace.
+/// The maximum number of keys without a row after one crash: one batch, and the keys that it
+/// replaces.
 const UNNAMED_MAX: usize = 2 * TOGETHER_MAX;
-/// In whose presence every row and slot is looked at: the store was put together from parts.
+/// The name of a marker file of a restored store. If it exists, a start checks every row and slot.
 pub(super) const UNVERIFIED: &str = "unverified";
 
 impl Store {
-    /// Opens the store, or begins one in an empty or missing folder, and finishes what a crash interrupted. Blocks on the disk.
+    /// Opens the store, or creates it in an empty or missing folder. Blocks on the disk.
+    ///
+    /// Completes the changes that a crash interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`], [`StoreError::WrongKey`], [`StoreError::Newer`],
+    /// [`StoreError::Damaged`] or [`StoreError::Disk`] if the store cannot be used as it is.
     pub fn open(settings: &Settings, master: &MasterKey) -> Result<Self, StoreError> {
         let dir = &settings.dir;
         let lock = lock::take(dir)?;
@@ -65,7 +76,7 @@ impl Store {
         let epoch = db.engine().word(EPOCH_WORD)?.and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes);
         let keys = found.slots.table().keys();
         if found.slots.epoch() > epoch || (format.is_none() && keys > 0) {
-            // sled opens what it cannot read as if less, or nothing, had ever been written.
+            // If sled cannot read its last writes, it opens as if they had never happened.
             return Err(db.damaged("its database has lost what was written last"));
         }
         let thorough =
@@ -139,7 +150,7 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 }
 
 impl Open {
-    /// Finishes what was interrupted among what was written last.
+    /// Completes the interrupted changes of the last epoch.
     fn look_at(&self, recent: Vec<(u32, Content)>) -> Result<(), StoreError> {
         let (mut writer, mut unnamed, mut without_row) = (self.writer(), Vec::new(), Vec::new());
         for (at, content) in recent {
@@ -150,7 +161,7 @@ impl Open {
             };
             let id = SubscriptionId::from_bytes(*record);
             let row = match self.db.look_up(id)? {
-                // Which key it names is not known, so none is erased for it.
+                // It is unknown which key this row names, so none is erased.
                 Some(Err(_)) => continue,
                 Some(Ok(row)) => Some(row),
                 None => None,
@@ -173,7 +184,7 @@ impl Open {
         without_row.into_iter().try_for_each(|id| self.db.forget(id))
     }
 
-    /// Finishes what was interrupted at any time.
+    /// Completes the interrupted changes of all epochs.
     fn look_at_everything(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let (mut named, mut unnamed) = (vec![false; self.table.len()], Vec::new());
@@ -209,7 +220,7 @@ impl Open {
         self.remove_rows(writer, &[row])
     }
 
-    /// The slot of that record's key before, if it still holds it.
+    /// The slot of the record's previous key, if it still contains that key.
     fn replaced(&self, at: Option<u32>, record: [u8; 16]) -> Result<Option<(u32, [u8; 16])>, StoreError> {
         let Some(at) = at else { return Ok(None) };
         let found = self.table.run(usize::try_from(at).unwrap_or(usize::MAX)).map_err(|source| self.unread(source))?;
@@ -221,7 +232,7 @@ impl Open {
 
     fn erase_unnamed(&self, writer: &mut Writer, unnamed: &[(u32, [u8; 16])]) -> Result<(), StoreError> {
         if unnamed.len() > UNNAMED_MAX {
-            // Erasing cannot be undone, and no crash leaves so many.
+            // An erased key cannot be restored, and one crash cannot leave this many.
             return Err(self.db.damaged("its database has lost subscriptions whose keys are still there"));
         }
         if !unnamed.is_empty() {

@@ -1,7 +1,12 @@
-//! The options of a subscription on the disk: fields that name themselves, so that a later version can add some.
+//! The format of a subscription's options in its row.
 //!
-//! length of all fields 2 · for each: tag 1 · length 1 · value. What is at its default is left out. A tag that is not known
-//! here belongs to a later version, which meant something by it: the row is refused, not guessed.
+//! Length of all fields 2 bytes · for each field: tag 1 · length 1 · value. A field with its
+//! default is left out, so a later version can add fields.
+//!
+//! Owns the tags. An unknown tag belongs to a later version and has a meaning, so the row is
+//! refused.
+//!
+//! Not here: the row around the options (`row.rs`), the meaning of an option (`domain/`).
 
 use std::sync::Arc;
 
@@ -12,7 +17,7 @@ use crate::{
 
 const OVERFLOW: u8 = 1;
 const GROUP: u8 = 2;
-/// A filter as JSON; one that is longer than a field goes on in the next.
+/// A filter as JSON. A filter longer than one field continues in the next.
 const FILTER: u8 = 3;
 /// Quiet hours as text.
 const QUIET: u8 = 4;
@@ -27,7 +32,7 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
     }
     if let Some(group) = &options.group {
         let name = group.as_str().as_bytes();
-        // A group's name has at most 64 bytes.
+        // The name of a group has at most 64 bytes.
         fields.extend([GROUP, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
         fields.extend(name);
     }
@@ -39,19 +44,20 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
     }
     if let Some(quiet) = &options.quiet {
         let text = quiet.to_string();
-        // Their text has some 200 bytes and the name of a zone at most.
+        // The text of quiet hours has at most about 200 bytes plus the name of a time zone.
         fields.extend([QUIET, u8::try_from(text.len()).unwrap_or(u8::MAX)]);
         fields.extend(text.as_bytes());
     }
     if options.too_long == TooLong::Cut {
         fields.extend([TOO_LONG, 1, 1]);
     }
-    // A filter that could be read has at most 16 KiB, written anew at most twice that; all other fields are short.
+    // The JSON of a filter has at most 16 KiB when it is read, and at most twice that when it is
+    // written again. All other fields are short.
     let length = u16::try_from(fields.len()).unwrap_or(u16::MAX);
     [length.to_be_bytes().as_slice(), &fields].concat()
 }
 
-/// Reads options, and gives what follows them. Nothing if they are not whole, or not of this version.
+/// Decodes options and returns the rest. `None` if they are incomplete or of an unknown version.
 pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
     let (mut fields, after) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;

@@ -1,8 +1,11 @@
-//! Looks for what is left of a subscription in every file of a store, and says what that proves. Needs no key, and reads the files as they are, so a
-//! daemon may run meanwhile.
+//! Searches every file of a store for a subscription, and states what the result proves.
 //!
-//! That no key is found proves something only about a store that is whole, and about an id of which the store itself says that it was removed: a link
-//! to another place, a missing file or a wrong folder hold no key either.
+//! It needs no key and reads the raw files, so a daemon may run meanwhile.
+//!
+//! Owns the rule when a missing key is a proof. The store must be whole, and its own list must name
+//! the id as removed. A link, a missing file or the wrong folder contain no key either.
+//!
+//! Not here: the erasure itself (`change.rs`, `slots.rs`).
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,57 +25,58 @@ use super::{
 };
 use crate::domain::SubscriptionId;
 
-/// Of how many bytes a file is looked at at a time.
+/// The size of the blocks in which a file is read, in bytes.
 const WINDOW: usize = 4 * 1024 * 1024;
-/// How far into a slot the record's id stands.
+/// The offset of the record's id in a slot, in bytes.
 const ID_AT: usize = 8;
 
-/// What is left of a subscription.
+/// The places that still name a subscription.
 #[derive(Debug, Default)]
 pub struct Traces {
-    /// Keys that open it, in its own slot or in a copy of one.
+    /// Keys that open its record, in its own slot or in a copy of one.
     pub keys: Vec<Trace>,
-    /// Slots that say that its key was overwritten.
+    /// Slots that state that its key was overwritten.
     pub erased: Vec<Trace>,
-    /// Other places that name it. What lies there is sealed, or is the index.
+    /// Other places with its id, by file and number. Their content is sealed, or is an index.
     pub named: Vec<(PathBuf, usize)>,
-    /// How many files were looked at.
+    /// The number of files read.
     pub files: usize,
-    /// Whether the file system may keep old versions of what is overwritten, and which one it is.
+    /// The name of the file system, if it may keep old versions of overwritten blocks.
     pub keeps_old: Option<&'static str>,
-    /// What the store says about the id, and how much that is worth.
+    /// The statement of the store about the id.
     pub record: Record,
 }
 
-/// What a store says about an id that it holds no key of.
+/// The statement of a store about an id whose key it does not have.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum Record {
-    /// There is no store in this folder.
+    /// The folder does not contain a store.
     #[default]
     NoStore,
-    /// The store is not whole: that something is not found in it proves nothing.
+    /// The store is not whole, for the given reason. So a missing key proves nothing.
     NotWhole(String),
-    /// The store is whole and has no record of the id.
+    /// The store is whole and does not mention the id.
     Nothing,
-    /// The store is whole, and its list of what was removed names the id. An erased slot alone would not do: an update leaves one as well.
+    /// The store is whole, and its list names the id as removed. An erased slot is not enough,
+    /// because an update leaves one too.
     Removed,
 }
 
-/// What was proven.
+/// The conclusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof<'a> {
-    /// A key that opens the subscription is there.
+    /// A key exists that opens the subscription.
     Kept,
-    /// The store says that the subscription was removed, and holds no key that opens it.
+    /// The subscription was removed, and no key exists that opens it.
     Erased,
-    /// Nothing is known of the id: it was perhaps never in this store.
+    /// The store does not know the id. Perhaps the subscription was never in it.
     Unknown,
-    /// The store is not whole, so nothing can be proven: why.
+    /// The store is not whole, for the given reason. Nothing is proven.
     NotWhole(&'a str),
 }
 
 impl Traces {
-    /// What the traces prove.
+    /// The conclusion from the traces.
     #[must_use]
     pub fn proof(&self) -> Proof<'_> {
         match &self.record {
@@ -84,19 +88,20 @@ impl Traces {
     }
 }
 
-/// One place in a file.
+/// A place in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Trace {
     /// The file.
     pub file: PathBuf,
-    /// The slot's first byte in it.
+    /// The offset of the slot, in bytes.
     pub offset: u64,
 }
 
-/// Looks through every file below `dir`.
+/// Searches every file below `dir`.
 pub fn traces(dir: &Path, id: SubscriptionId) -> io::Result<Traces> {
     let mut traces = Traces { keeps_old: keeps_old(dir), ..Traces::default() };
-    // An id is put on the list after its slot was overwritten, and never gets a key again: what is on the list before the look is gone throughout it.
+    // An id is on the list only after its slot was overwritten, and it never gets a key again. So
+    // the list is read first: its ids stay without a key throughout the search.
     let listed = removed::read(&dir.join("removed"));
     let (mut folders, mut elsewhere) = (vec![dir.to_owned()], None);
     while let Some(folder) = folders.pop() {
@@ -127,11 +132,11 @@ pub fn traces(dir: &Path, id: SubscriptionId) -> io::Result<Traces> {
     Ok(traces)
 }
 
-/// Why nothing is proven by what is not in this folder, if so. Fails if the disk does not let it be told.
+/// Why a missing key would prove nothing in this folder, or `None` if the store is whole.
 fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<Record>> {
     let because = |why: String| Ok(Some(Record::NotWhole(why)));
     if let Some(path) = elsewhere {
-        // It may lead to another disk, or into another store.
+        // A link may lead to another disk or to another store.
         return because(format!("{} is a symbolic link, and what it leads to was not looked at", path.display()));
     }
     let parts = ["keyring", "slots", "removed", "db"];
@@ -150,7 +155,7 @@ fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<Record>>
     }
 }
 
-/// A file as it lies there: no link is followed, and nobody waits for the other end of a pipe.
+/// Opens a file without following a link and without blocking on a pipe.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     OpenOptions::new().read(true).custom_flags(i32::try_from(flags).map_err(io::Error::other)?).open(path)
@@ -169,7 +174,7 @@ fn look(path: &Path, id: SubscriptionId, traces: &mut Traces) -> io::Result<()> 
         let Some(window) = buffer.get_mut(..wanted) else { break };
         file.read_exact_at(window, at)?;
         for needle in [raw, text.as_bytes()] {
-            // What begins in the last bytes of a window is found in the next.
+            // A match in the last bytes of a block is found in the next block.
             for found in find(window, needle).take_while(|found| *found < WINDOW) {
                 match slot_around(&file, at + found as u64, length) {
                     Some((offset, Content::Key(_))) => traces.keys.push(Trace { file: path.to_owned(), offset }),
@@ -188,7 +193,7 @@ fn look(path: &Path, id: SubscriptionId, traces: &mut Traces) -> io::Result<()> 
     Ok(())
 }
 
-/// The slot, or the copy of one, in which an id at that place stands.
+/// The slot, or the copy of one, that contains the id at this offset.
 fn slot_around(file: &File, found: u64, length: u64) -> Option<(u64, Content)> {
     use std::os::unix::fs::FileExt;
     let offset = found.checked_sub(ID_AT as u64)?;
@@ -206,7 +211,7 @@ fn find<'a>(window: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> +
     starts.filter(move |at| window.get(*at..).is_some_and(|rest| rest.starts_with(needle)))
 }
 
-/// File systems that write what is overwritten to another place, by the number that the kernel gives them.
+/// File systems that write a changed block to another place, by the kernel's magic number.
 fn keeps_old(dir: &Path) -> Option<&'static str> {
     let kind = rustix::fs::statfs(dir).ok()?.f_type;
     match u32::try_from(kind).ok()? {

@@ -1,25 +1,30 @@
-//! What the clocks showed while the journal was written, and from that the pace's time when it is opened again.
+//! Readings of the clocks in the journal, and the pacer's time that follows from them after a
+//! restart.
 //!
-//! Each page has a reading behind its first frame, and one more after each correction of the wall
-//! clock. Within one boot of the machine the time since the boot says how old a note is, so neither
-//! a correction nor a suspension matters. Over a boot only the wall clock can say it.
+//! Each page has a reading behind its first frame, and another one after each correction of the
+//! wall clock. Within one boot of the machine, the time since the boot tells the age of a record.
+//! So neither a correction nor a suspension matters. Across a boot only the wall clock can tell it.
+//!
+//! Owns the decision whether the ages of records are reliable.
+//!
+//! Not here: the pacer's time while the process runs (`pace/timeline.rs`).
 
 use std::time::Duration;
 
 use crate::{clock::Clock, domain::Moment, pace::Timeline};
 
-/// The tag of a reading among the notes' tags. Versions that do not know it pass over it.
+/// The tag of a reading among the tags of `note.rs`. A version that does not know it skips it.
 const READING: u8 = 7;
-/// A correction of the wall clock by less than this needs no new reading.
+/// A smaller correction of the wall clock needs no new reading.
 const CORRECTION_MIN: Duration = Duration::from_millis(100);
-/// Over a boot, notes that seem older than this are not believed: a clock that was never set may have
-/// been set meanwhile.
+/// Across a boot, a greater age of the records is not believed: the clock may have been wrong
+/// before.
 const AGE_BELIEVED: Duration = Duration::from_secs(86_400);
 
-/// What the clocks showed at one time.
+/// The values of the clocks at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// The pace's time.
+    /// The pacer's time.
     pace: Moment,
     /// The time since the machine's boot.
     since_boot: Duration,
@@ -27,12 +32,13 @@ pub(super) struct Reading {
     wall: Moment,
 }
 
-/// From the last reading to now.
+/// The pacer's time after a restart.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resumed {
-    /// The pace's time now.
+    /// The pacer's time now.
     pub(super) now: Moment,
-    /// Whether the notes' ages mean nothing: what they tell may just have happened.
+    /// Whether the ages of the records are unknown. Then each record counts as if it had just been
+    /// written.
     pub(super) ages_unknown: bool,
 }
 
@@ -51,7 +57,8 @@ impl Reading {
         ahead(self).abs_diff(ahead(before)) >= CORRECTION_MIN.as_millis()
     }
 
-    /// The pace's time now, after this last reading. `same_boot` says whether the machine has run since.
+    /// The pacer's time now, continued from this last reading. `same_boot` says whether the machine
+    /// has run since.
     pub(super) fn resumed(&self, same_boot: bool, clock: &Clock) -> Resumed {
         if same_boot && let Some(passed) = clock.since_boot().checked_sub(self.since_boot) {
             return Resumed { now: self.pace.after(passed), ages_unknown: false };
@@ -60,15 +67,15 @@ impl Reading {
         Resumed { now: self.pace.after(passed), ages_unknown: set_back || passed > AGE_BELIEVED }
     }
 
-    /// The form on the disk: tag 1, pace's time 8 and wall clock 8 in milliseconds, time since the boot 8
-    /// in microseconds. More may follow in later versions.
+    /// The format: tag 1 byte, pacer's time 8 and wall clock 8 in milliseconds, time since the boot
+    /// 8 in microseconds. A later version may append fields.
     pub(super) fn encode(&self) -> Vec<u8> {
         let since_boot = u64::try_from(self.since_boot.as_micros()).unwrap_or(u64::MAX);
         let numbers = [self.pace.unix_millis(), self.wall.unix_millis(), since_boot];
         [READING].into_iter().chain(numbers.into_iter().flat_map(u64::to_be_bytes)).collect()
     }
 
-    /// Reads a reading; nothing if the frame is none.
+    /// Decodes a reading; `None` if the frame is not one.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (&READING, rest) = bytes.split_first()? else { return None };
         let (pace, rest) = rest.split_first_chunk()?;

@@ -1,4 +1,8 @@
-//! The sealed half of a subscription: what may only be read with its key. Owns its form on disk, by version.
+//! The sealed part of a subscription, which only its data key opens.
+//!
+//! Owns the JSON under the seal, by version.
+//!
+//! Not here: the clear part of a row (`row.rs`), the sealing (`crypto/`).
 
 use std::borrow::Cow;
 
@@ -7,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{Endpoint, Mentions, Secret};
 
-/// What is sealed.
+/// The sealed fields.
 pub(super) struct Record {
     pub(super) endpoint: Endpoint,
     pub(super) secret: Option<Secret>,
@@ -16,7 +20,7 @@ pub(super) struct Record {
     pub(super) mentions: Mentions,
 }
 
-/// Version 1, as JSON under the seal: names instead of places, so that a later version can add to it.
+/// Version 1 as JSON. Fields have names instead of positions, so a later version can add some.
 #[derive(Serialize, Deserialize)]
 struct WireV1<'a> {
     #[serde(borrow)]
@@ -41,12 +45,13 @@ const fn is_false(value: &bool) -> bool {
 }
 
 impl Record {
-    /// A record of nothing but a webhook.
+    /// A record with a webhook only.
     pub(super) fn of(endpoint: Endpoint) -> Self {
         Self { endpoint, secret: None, keyword: None, name: None, mentions: Mentions::default() }
     }
 
-    /// In the form that is sealed. Room is made at once, so that no copy is left behind by growing.
+    /// Encodes the record for sealing. The full capacity is allocated at once, because a buffer
+    /// that grows leaves unwiped copies of the secrets behind.
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
         let wire = WireV1 {
             endpoint: self.endpoint.expose().into(),
@@ -62,7 +67,8 @@ impl Record {
         Ok(bytes)
     }
 
-    /// From that form. What needs no escaping in JSON, as every webhook, is borrowed: no other copy of it is made.
+    /// Decodes a record. A text without JSON escapes, such as every webhook, is borrowed, so no
+    /// further copy of it exists.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let wire: WireV1<'_> = serde_json::from_slice(bytes)?;
         Ok(Self {

@@ -1,7 +1,11 @@
-//! The list of what was removed: so that a backup that was made before does not bring it back.
+//! The list of removed subscriptions, so that an older backup does not restore them.
 //!
-//! magic 16 · for each: id 16 · when, in milliseconds, 8. Half an entry at its end was never acknowledged. An id tells nothing about its
+//! Magic 16 bytes · for each removal: id 16 · time in milliseconds 8. An id tells nothing about its
 //! subscription.
+//!
+//! Owns the format. A partial entry at the end was never acknowledged and is dropped.
+//!
+//! Not here: when an id is appended (`change.rs`), how a restoration uses the list (`backup.rs`).
 
 use std::{
     collections::HashSet,
@@ -22,7 +26,7 @@ pub(super) struct Removed {
 }
 
 impl Removed {
-    /// Opens the list, or begins one.
+    /// Opens the list, or creates it.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let length = file.metadata()?.len();
@@ -37,21 +41,21 @@ impl Removed {
         Ok(Self { file })
     }
 
-    /// Adds to the list; durable when it returns.
+    /// Appends ids; durable when it returns.
     pub(super) fn append(&mut self, ids: impl Iterator<Item = SubscriptionId>, at: Moment) -> io::Result<()> {
         let at = at.unix_millis().to_be_bytes();
         let bytes: Vec<u8> = ids.flat_map(|id| [id.as_bytes().as_slice(), &at].concat()).collect();
         let before = self.file.metadata()?.len();
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
         if written.is_err() {
-            // What follows half an entry could not be read.
+            // An entry behind a partial entry would be unreadable.
             let _ = self.file.set_len(before);
         }
         written
     }
 }
 
-/// Who is on such a list.
+/// The ids on a list.
 pub(super) fn read(path: &Path) -> io::Result<HashSet<SubscriptionId>> {
     let bytes = fs::read(path)?;
     let entries = bytes.strip_prefix(MAGIC).ok_or_else(|| {

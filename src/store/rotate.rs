@@ -1,11 +1,15 @@
-//! Changes the master key, and the data keys, while the store is in use.
+//! Rotation of the master key and resealing under new data keys, while the store is in use.
 //!
-//! | step | a crash after it |
+//! | step | after a crash behind it |
 //! | --- | --- |
-//! | the key ring lets both keys in | both open the store |
-//! | every slot is wrapped under the new key, some at a time | the same; the next start goes on |
-//! | the new key is where it belongs, as somebody says or a start with it shows | the same |
-//! | the key ring lets the old key in no more | the new key opens the store |
+//! | the key ring accepts both keys | both open the store |
+//! | every slot is wrapped under the new key, in batches | the same; the next start continues |
+//! | the new key is confirmed to be in its final place | the same |
+//! | the key ring no longer accepts the old key | the new key opens the store |
+//!
+//! Owns the rule when the old key is dropped: no slot needs it, and the new key is in its place.
+//!
+//! Not here: the file with the keys (`keyring.rs`), replacing a row and its key (`change.rs`).
 
 use std::sync::{
     Arc, Weak,
@@ -23,9 +27,9 @@ use super::{
 };
 use crate::crypto::{KeyId, MasterKey};
 
-/// How far a change of keys has come.
+/// The progress of a rotation and of a resealing.
 pub(super) struct Rotation {
-    /// The new master key is where the daemon will look for it.
+    /// The new master key is in the place from which the daemon reads it.
     in_place: AtomicBool,
     wrapping: Progress,
     sealing: Progress,
@@ -38,20 +42,21 @@ struct Progress {
     total: AtomicUsize,
 }
 
-/// How the store's keys are.
+/// The state of the store's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// The master key under which everything new is sealed.
+    /// The master key for everything that is sealed from now on.
     pub current: KeyId,
-    /// The one that is rotated away from.
+    /// During a rotation, the key that is replaced.
     pub old: Option<KeyId>,
-    /// Whether the new one is known to be where the daemon will look for it.
+    /// Whether the new key is known to be in the place from which the daemon reads it.
     pub in_place: bool,
-    /// How many data keys there are.
+    /// The number of data keys.
     pub data_keys: usize,
-    /// How many slots were looked at, of how many, while data keys are wrapped under the new master key.
+    /// The number of processed slots and of all slots, while data keys are wrapped under the new
+    /// master key.
     pub wrapping: Option<(usize, usize)>,
-    /// How many subscriptions were sealed anew, of how many, while that goes on.
+    /// The number of resealed subscriptions and of all subscriptions, while a resealing runs.
     pub sealing: Option<(usize, usize)>,
 }
 
@@ -62,7 +67,7 @@ impl Rotation {
 }
 
 impl Progress {
-    /// Begins, unless somebody is at it already.
+    /// Begins a run. Returns `false` if one is running already.
     fn begin(&self, total: usize) -> bool {
         if self.running.swap(true, Ordering::AcqRel) {
             return false;
@@ -87,7 +92,7 @@ impl Progress {
 }
 
 impl Store {
-    /// How the keys are.
+    /// The state of the keys.
     #[must_use]
     pub fn key_status(&self) -> KeyStatus {
         let (open, ring) = (&self.0, self.0.ring.load());
@@ -101,7 +106,15 @@ impl Store {
         }
     }
 
-    /// Lets a new master key in, beside the old one; durable when it returns. Naming the same key again is no mistake. Blocks on the disk.
+    /// Makes a new master key valid beside the old one; durable when it returns. Blocks on the
+    /// disk.
+    ///
+    /// A second call with the same key succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Rotation`] if a rotation to another key is in progress, or the key is the
+    /// current one.
     pub fn begin_rotation(&self, new: &MasterKey) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
@@ -124,32 +137,39 @@ impl Store {
         Ok(())
     }
 
-    /// Says that the new master key is where the daemon will look for it. The old one is let in no more as soon as nothing is left under it.
-    /// Blocks on the disk.
+    /// Confirms that the new master key is in the place from which the daemon reads it. Blocks on
+    /// the disk.
+    ///
+    /// The old key becomes invalid as soon as no slot needs it.
     pub fn new_key_in_place(&self) -> Result<(), StoreError> {
         self.0.rotation.in_place.store(true, Ordering::Release);
         self.0.end_rotation_if_done()
     }
 
-    /// Wraps every data key under the new master key, if a rotation is under way. Others may use and change the store meanwhile. Returns early
-    /// if somebody else is at it. Blocks on the disk, for seconds to minutes.
+    /// Wraps every data key under the new master key, if a rotation is in progress. Blocks on the
+    /// disk, for seconds to minutes.
+    ///
+    /// Reads and changes go on meanwhile. Returns at once if another thread does this already.
     pub fn rotate(&self) -> Result<(), StoreError> {
         rotate(&Arc::downgrade(&self.0))
     }
 
-    /// The same on a thread of its own, which ends when the store is closed.
+    /// The same in a thread of its own, which ends when the store is closed.
     pub fn rotate_in_background(&self) {
         let store = Arc::downgrade(&self.0);
         background(move || rotate(&store));
     }
 
-    /// Seals every subscription anew under a new data key, and destroys the old ones. Others may use and change the store meanwhile. Blocks on
-    /// the disk, for seconds to minutes. After a crash each subscription is under its old or its new key.
+    /// Seals every subscription under a new data key, and destroys the old keys. Blocks on the
+    /// disk, for seconds to minutes.
+    ///
+    /// Reads and changes go on meanwhile. After a crash each subscription is under its old or its
+    /// new key.
     pub fn reseal(&self) -> Result<(), StoreError> {
         reseal(&Arc::downgrade(&self.0))
     }
 
-    /// The same on a thread of its own, which ends when the store is closed.
+    /// The same in a thread of its own, which ends when the store is closed.
     pub fn reseal_in_background(&self) {
         let store = Arc::downgrade(&self.0);
         background(move || reseal(&store));
@@ -175,7 +195,7 @@ fn rotate(store: &Weak<Open>) -> Result<(), StoreError> {
     drop(open);
     let mut first = 0;
     let outcome = loop {
-        // Let go in between, so that the store can be closed.
+        // Released between batches, so that the store can be closed.
         let Some(open) = store.upgrade() else { return Ok(()) };
         match open.rewrap(first) {
             Ok(0) => break Ok(open),
@@ -215,7 +235,8 @@ fn reseal(store: &Weak<Open>) -> Result<(), StoreError> {
 }
 
 impl Open {
-    /// Wraps the keys of some slots under the newest master key; says how many slots it looked at.
+    /// Wraps the keys of up to [`RUN`] slots under the newest master key; returns the number of
+    /// slots read.
     fn rewrap(&self, first: usize) -> Result<usize, StoreError> {
         if first >= self.table.len() {
             return Ok(0);
@@ -262,14 +283,15 @@ impl Open {
         Ok(false)
     }
 
-    /// Seals some subscriptions anew; says behind which one it goes on.
+    /// Reseals up to [`TOGETHER`] subscriptions; returns the place after which the next batch
+    /// begins.
     fn reseal_some(&self, after: Option<&Place>) -> Result<Option<Place>, StoreError> {
         let mut writer = self.writer();
         let rows = self.db.all(after, TOGETHER)?;
         let next = rows.last().map(Place::of);
         let count = rows.len();
         let open = |row: Row| match self.unseal(&row) {
-            // It stays as it is, until it is repaired; the others go on.
+            // It stays as it is until an operator repairs it.
             Err(StoreError::DamagedRecord { id, what }) => {
                 tracing::warn!(subscription.id = %id, what, "a damaged record was not sealed anew");
                 Ok(None)

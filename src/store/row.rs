@@ -1,7 +1,11 @@
-//! A row of the subscriptions tree: the head in the clear, by which subscriptions are found and paced, and the sealed record.
+//! A row: the clear head, by which subscriptions are found and paced, and the sealed record.
 //!
-//! version 1 · platform 1 · state 1 · robot 16 · slot 4 · generation 8 · created 8 · topic length 1 · topic · (from version 2: options) ·
-//! sealed record. What the options look like is `options.rs`.
+//! Head: version 1 byte · platform 1 · state 1 · robot 16 · slot 4 · generation 8 · created 8; then
+//! topic length 1 · topic · options (from version 2) · sealed record.
+//!
+//! Owns this format, and which fields of the head the seal protects.
+//!
+//! Not here: the format of the options (`options.rs`) and of the sealed record (`record.rs`).
 
 use super::options;
 use crate::{
@@ -9,7 +13,7 @@ use crate::{
     domain::{Moment, Options, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
 };
 
-/// The version of a row: a row keeps its own until it is sealed anew, as the seal covers it.
+/// The version of a row. The seal covers it, so a row keeps its version until it is resealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     /// Without options.
@@ -30,28 +34,28 @@ pub(super) struct Row {
     pub(super) slot: u32,
     pub(super) generation: u64,
     pub(super) created_at: Moment,
-    /// Default in version 1.
+    /// The default in version 1.
     pub(super) options: Options,
     pub(super) sealed: SealedRecord,
 }
 
-/// A row that cannot be read, with what is known of it all the same.
+/// An unreadable row, with the fields that are known nevertheless.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("its row cannot be read by this version of roomcast")]
 pub(super) struct DamagedRow {
     pub(super) id: SubscriptionId,
-    /// Under which it lies.
+    /// The topic in its key.
     pub(super) topic: TopicName,
-    /// Nothing if not even that can be read.
+    /// `None` if the byte is not a known platform.
     pub(super) platform: Option<Platform>,
-    /// Zeros if not even that can be read.
+    /// Zeros if the row is too short.
     pub(super) robot: RobotId,
-    /// Unless it says for certain that it is not.
+    /// `true` unless the row states that it is paused.
     pub(super) is_active: bool,
 }
 
 impl DamagedRow {
-    /// What can be read of a row that [`Row::decode`] does not take.
+    /// The readable fields of a row that [`Row::decode`] rejects.
     pub(super) fn of(topic: TopicName, id: SubscriptionId, bytes: &[u8]) -> Self {
         let robot = bytes.get(3..19).and_then(|robot| robot.try_into().ok()).unwrap_or_default();
         Self {
@@ -64,16 +68,17 @@ impl DamagedRow {
     }
 }
 
-/// A paused subscription's state on the disk.
+/// The state of a paused subscription on the disk.
 const PAUSED: u8 = 1;
 
 impl Row {
-    /// To what the sealed record is bound.
+    /// The identity of the data key to which the sealed record is bound.
     pub(super) const fn binding(&self) -> Binding {
         Binding { record: *self.id.as_bytes(), slot: self.slot, generation: self.generation }
     }
 
-    /// The part of the head that the seal protects as well: everything but the state, which may change without sealing anew.
+    /// The part of the head that the seal protects. It lacks the state, which may change without
+    /// resealing.
     pub(super) fn head(&self) -> Vec<u8> {
         let (version, options): (&[u8], _) = match self.version {
             Version::V1 => (&[], Vec::new()),
@@ -84,7 +89,7 @@ impl Row {
             &[code(self.platform)],
             self.robot.as_bytes(),
             &self.created_at.unix_millis().to_be_bytes(),
-            // Its length stands in its beginning, so the topic begins at one place only.
+            // Options begin with their length, so two different heads never have the same bytes.
             &options,
             self.topic.as_str().as_bytes(),
         ];
@@ -116,7 +121,7 @@ impl Row {
         parts.concat()
     }
 
-    /// Reads a row; nothing if it is of no version that is known here.
+    /// Decodes a row; `None` if it is damaged or of an unknown version.
     pub(super) fn decode(id: SubscriptionId, bytes: &[u8]) -> Option<Self> {
         let (&[version, platform, state], rest) = bytes.split_first_chunk::<3>()?;
         let version = match version {
@@ -154,7 +159,7 @@ impl Row {
     }
 }
 
-/// A platform's number on the disk, here and in the ledger.
+/// The number of a platform on the disk, in rows, templates and the journal.
 pub(super) const fn code(platform: Platform) -> u8 {
     match platform {
         Platform::DingTalk => 1,
@@ -164,7 +169,7 @@ pub(super) const fn code(platform: Platform) -> u8 {
     }
 }
 
-/// The platform of that number.
+/// The platform with that number.
 pub(super) fn platform(number: u8) -> Option<Platform> {
     Platform::ALL.into_iter().find(|one| code(*one) == number)
 }

@@ -1,4 +1,10 @@
-//! One file of the ledger: frames with a check sum, appended and synced, read up to the first that is not whole.
+//! A file of the ledger or the journal: frames with a check sum.
+//!
+//! Owns the format: a magic number of 16 bytes, then for each frame length 4 · CRC 4 · payload. A
+//! reader stops at the first frame that is not whole.
+//!
+//! Not here: the content of a frame (`entry.rs`, `note.rs`), when a file is replaced (`ledger.rs`,
+//! `journal.rs`).
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,12 +18,12 @@ use std::{
 };
 
 const MAGIC: &[u8; 16] = b"roomcast ledger1";
-/// Length and check sum.
+/// Length and check sum, in bytes.
 const FRAME_HEAD: usize = 8;
 
 type SyncFn = dyn Fn(&File) -> io::Result<()> + Send + Sync;
 
-/// How files and folders are made durable. Tests have a disk of their own here.
+/// Syncs files and folders. Tests replace it to simulate slow and broken disks.
 #[derive(Clone)]
 pub(super) struct FileSync(Arc<SyncFn>);
 
@@ -39,22 +45,23 @@ impl Default for FileSync {
     }
 }
 
-/// A segment that is being written.
+/// A segment open for writing.
 pub(super) struct Segment {
     pub(super) file: File,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
-    /// Whether something was written since the last handle for syncing was given out.
+    /// Whether the file has writes since the last handle for a sync was taken.
     dirty: AtomicBool,
 }
 
 impl Segment {
-    /// Begins the segment of that number; durable, with its first frame, when it returns. Blocks on the disk.
+    /// Creates the segment of that number; durable with its first frame when it returns. Blocks on
+    /// the disk.
     pub(super) fn create(dir: &Path, number: u64, first: &[u8]) -> io::Result<Self> {
         Self::create_with(dir, number, first, &FileSync::default())
     }
 
-    /// The same, made durable in a way of the caller's.
+    /// The same, with the caller's implementation of syncing.
     pub(super) fn create_with(dir: &Path, number: u64, first: &[u8], sync: &FileSync) -> io::Result<Self> {
         let path = dir.join(format!("{number:016}.ledger"));
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
@@ -66,13 +73,15 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Appends a frame; durable when it returns. After an error nothing more may be appended: the file may end in half a frame.
+    /// Appends a frame; durable when it returns. After an error the file may end in a partial
+    /// frame, so no further frame may be appended.
     pub(super) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
         self.append_unsynced(payload)?;
         self.file.sync_data()
     }
 
-    /// Appends a frame that survives the process, but the machine only when it is synced. After an error nothing more may be appended.
+    /// Appends a frame that survives the process, but the machine only after a sync. After an error
+    /// no further frame may be appended.
     pub(super) fn append_unsynced(&mut self, payload: &[u8]) -> io::Result<()> {
         let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
         let check = crc32fast::hash(payload);
@@ -80,12 +89,12 @@ impl Segment {
         self.write(&[&length.to_be_bytes(), &check.to_be_bytes(), payload].concat())
     }
 
-    /// Whether there is something to sync.
+    /// Whether the file has unsynced writes.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }
 
-    /// The file, for whoever syncs it; what is written from now on has to be synced anew.
+    /// A handle for a sync. Later writes need another one.
     pub(super) fn handle(&self) -> io::Result<File> {
         let file = self.file.try_clone()?;
         self.dirty.store(false, Ordering::Release);
@@ -99,7 +108,7 @@ impl Segment {
     }
 }
 
-/// A segment that was written earlier.
+/// A segment from an earlier process.
 pub(super) struct Found {
     pub(super) number: u64,
     pub(super) path: PathBuf,
@@ -121,13 +130,13 @@ pub(super) fn find(dir: &Path) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Whether a segment's file is too short to hold the first frame: it was begun and never used.
+/// Whether a segment is too short for its first frame: it was created and never used.
 pub(super) const fn is_unused(bytes: &[u8], first: &[u8]) -> bool {
     bytes.len() < MAGIC.len() + FRAME_HEAD + first.len()
 }
 
-/// Reads the payload of every frame, up to the first that is not whole: a crash interrupted its writing, so nothing was ever done on the
-/// strength of it.
+/// Reads the payloads up to the first frame that is not whole. A crash interrupted that write, so
+/// no action ever depended on it.
 pub(super) fn read(bytes: &[u8]) -> Vec<&[u8]> {
     let mut frames = Vec::new();
     let Some(mut rest) = bytes.strip_prefix(MAGIC) else {

@@ -1,4 +1,9 @@
-//! What the store is asked and what it answers about subscriptions. Owns no behaviour.
+//! The arguments and results of the store's calls about subscriptions.
+//!
+//! Owns no behaviour except the text form of a [`Place`].
+//!
+//! Not here: the results of single features, such as `Verified` or `KeyStatus`, which stand beside
+//! their code.
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
@@ -7,23 +12,23 @@ use crate::domain::{
     SubscriptionId, SubscriptionState, TooLong, TopicName,
 };
 
-/// Where the store is.
+/// The settings of the store.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Its folder; made for its owner alone if it is missing.
+    /// Its folder, created for its owner alone if it is missing.
     pub dir: PathBuf,
 }
 
-/// Behind which subscription a listing goes on, as `TOPIC/ID`.
+/// A position in a listing, behind one subscription. Its text is `TOPIC/ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its topic.
+    /// The topic.
     pub topic: TopicName,
-    /// The subscription, whether it still exists or not.
+    /// The subscription, which need not exist any more.
     pub id: SubscriptionId,
 }
 
-/// The text names no place in a listing.
+/// A text that is not a position in a listing.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no place in a listing: it is what `next` of the page before says, TOPIC/ID")]
 pub struct UnreadablePlace(pub String);
@@ -46,114 +51,114 @@ impl FromStr for Place {
     }
 }
 
-/// A subscription to be added. The endpoint is checked and normalised.
+/// A subscription to add. The endpoint is checked and normalised already.
 pub struct NewSubscription {
-    /// Its topic.
+    /// The topic.
     pub topic: TopicName,
-    /// Its platform.
+    /// The platform.
     pub platform: Platform,
     /// The webhook.
     pub endpoint: Endpoint,
     /// The signing secret.
     pub secret: Option<Secret>,
-    /// The robot's keyword.
+    /// The keyword of the robot.
     pub keyword: Option<String>,
-    /// What people call it.
+    /// The name that operators give it.
     pub name: Option<String>,
-    /// Whom every message mentions.
+    /// The members that every message mentions.
     pub mentions: Mentions,
-    /// How its deliveries are paced.
+    /// The options of its deliveries.
     pub options: Options,
-    /// Whether it hears its topic from the start.
+    /// Active or paused from the start.
     pub state: SubscriptionState,
 }
 
-/// What is to become different about a subscription; what is `None` stays as it is.
+/// A change of a subscription. A field that is `None` stays as it is.
 #[derive(Default)]
 pub struct Change {
-    /// The webhook, checked and normalised.
+    /// The webhook, checked and normalised already.
     pub endpoint: Option<Endpoint>,
-    /// The signing secret, or that there is none.
+    /// The signing secret; `Some(None)` removes it.
     pub secret: Option<Option<Secret>>,
-    /// The robot's keyword, or that there is none.
+    /// The keyword of the robot; `Some(None)` removes it.
     pub keyword: Option<Option<String>>,
-    /// What people call it, or that it has no name.
+    /// The name that operators give it; `Some(None)` removes it.
     pub name: Option<Option<String>>,
-    /// Whom every message mentions.
+    /// The members that every message mentions.
     pub mentions: Option<Mentions>,
-    /// What becomes of deliveries that have to wait.
+    /// The policy for deliveries that the quota holds back.
     pub overflow: Option<Overflow>,
-    /// On whose quota its robot draws, or on its own.
+    /// The group whose quota its robot uses; `Some(None)` removes the robot from its group.
     pub group: Option<Option<GroupName>>,
-    /// Which events it wants, or that it wants all.
+    /// The filter of its events; `Some(None)` removes it.
     pub filter: Option<Option<Arc<Policy>>>,
-    /// When it is not to be disturbed, or that it may be at any time.
+    /// The quiet hours; `Some(None)` removes them.
     pub quiet: Option<Option<Arc<QuietHours>>>,
-    /// What becomes of texts that are too long for one message.
+    /// The policy for texts that are too long for one message.
     pub too_long: Option<TooLong>,
 }
 
-/// What came of an addition.
+/// The result of an addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Added {
     /// The subscription.
     pub id: SubscriptionId,
-    /// Its robot.
+    /// The robot.
     pub robot: RobotId,
-    /// Whether this robot was subscribed to this topic already; then nothing was added or changed.
+    /// Whether the robot was subscribed to the topic already. Then nothing was changed.
     pub duplicate: bool,
 }
 
-/// Which subscriptions to list.
+/// The filter of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {
-    /// Only of this topic.
+    /// Subscriptions to this topic.
     pub topic: Option<TopicName>,
-    /// Only on this platform.
+    /// Subscriptions on this platform.
     pub platform: Option<Platform>,
-    /// Only of this robot.
+    /// Subscriptions of this robot.
     pub robot: Option<RobotId>,
-    /// Only those that hear their topic, or those that do not.
+    /// Active or paused subscriptions.
     pub state: Option<SubscriptionState>,
-    /// Only those that draw on this organisation's quota.
+    /// Subscriptions that use the quota of this group.
     pub group: Option<GroupName>,
-    /// Only those whose name has this in it.
+    /// Subscriptions with this text in their name.
     pub name: Option<String>,
 }
 
-/// A subscription as people may see it.
+/// A subscription as operators see it.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Its id.
+    /// The id.
     pub id: SubscriptionId,
-    /// Its topic.
+    /// The topic.
     pub topic: TopicName,
-    /// Its platform.
+    /// The platform.
     pub platform: Platform,
-    /// Its robot.
+    /// The robot.
     pub robot: RobotId,
-    /// The webhook, of which only the end is shown.
+    /// The webhook, with only the end of its credential visible.
     pub masked_endpoint: String,
     /// Whether it has a signing secret.
     pub has_secret: bool,
-    /// The robot's keyword.
+    /// The keyword of the robot.
     pub keyword: Option<String>,
-    /// What people call it.
+    /// The name that operators give it.
     pub name: Option<String>,
-    /// Whom every message mentions.
+    /// The members that every message mentions.
     pub mentions: Mentions,
-    /// Whether it hears its topic.
+    /// Active or paused.
     pub state: SubscriptionState,
-    /// How its deliveries are paced.
+    /// The options of its deliveries.
     pub options: Options,
-    /// When it was added.
+    /// The time of its addition.
     pub created_at: Moment,
 }
 
-/// Some of the listed subscriptions.
+/// One page of a listing.
 pub struct Page {
     /// The subscriptions, by topic and then by id.
     pub summaries: Vec<Summary>,
-    /// Behind which one the next page begins; nothing if this is the last.
+    /// The position after which the next page begins, or `None` on the last page.
     pub next: Option<Place>,
 }

@@ -1,48 +1,54 @@
-//! One slot, as it lies in the slot file.
+//! One slot of the slot file, 128 bytes.
 //!
-//! generation 8 · record 16 · master key id 8 · wrapped key 72 · kind 1 · epoch 4 · replaced slot + 1, 4 · zeros 7 · CRC 4 over all of it.
-//! An erased slot keeps record and epoch, for whoever asks what became of a key, and has zeros for the rest. Slots that were never used are all
-//! zeros. Version 1 ended with the CRC after the wrapped key, and erased with zeros.
+//! Generation 8 · record 16 · master key id 8 · wrapped key 72 · kind 1; then epoch 4 · number of
+//! the replaced slot plus one 4 · zeros 11 · CRC 4 over all of it. An erased slot keeps record and
+//! epoch; its other fields are zeros. An unused slot is all zeros. Version 1 ends with the CRC
+//! behind the wrapped key, and erases with zeros.
+//!
+//! Owns this format, and the rule that an erased slot contains nothing of the key.
+//!
+//! Not here: the file (`slots.rs`), the wrapping of keys (`crypto/`).
 
 use crate::crypto::{Binding, KeyId, WRAPPED_BYTES, WrappedKey};
 
 pub(super) const SLOT_BYTES: usize = 128;
-/// All but the check sum at the end.
+/// The bytes before the check sum.
 const CHECKED_BYTES: usize = SLOT_BYTES - 4;
 const V1_BYTES: usize = 8 + 16 + 8 + WRAPPED_BYTES;
 const KEY: u8 = 1;
 const ERASED: u8 = 2;
 
-/// A slot that holds a key.
+/// A slot with a key.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
-    /// Whose key it is, and which.
+    /// The record, slot and generation of the key.
     pub(super) binding: Binding,
-    /// Under which master key it is wrapped.
+    /// The master key that wraps it.
     pub(super) key: KeyId,
-    /// The key.
+    /// The wrapped key.
     pub(super) wrapped: WrappedKey,
-    /// When it was written: epochs count up, and all changes of an earlier epoch than the last are whole on the disk.
+    /// The epoch of the write. Epochs count up; the changes of all epochs but the last are whole on
+    /// the disk.
     pub(super) epoch: u32,
-    /// The slot that held this record's key before, to be erased once the record names this one.
+    /// The slot with the record's previous key, to be erased once the row names this slot.
     pub(super) replaced: Option<u32>,
 }
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Clone)]
 pub(super) enum Content {
-    /// Nothing, ever.
+    /// Never used.
     Empty,
-    /// Nothing any more.
+    /// Erased.
     Erased {
-        /// Whose key it was.
+        /// The record of the erased key.
         record: [u8; 16],
-        /// When it was erased.
+        /// The epoch of the erasure.
         epoch: u32,
     },
     /// A key.
     Key(Slot),
-    /// What does not pass its check sum; the text says which slot.
+    /// The check sum does not match; the text names the slot.
     Damaged(String),
 }
 
@@ -72,7 +78,7 @@ fn checked(content: &[u8]) -> [u8; SLOT_BYTES] {
     bytes
 }
 
-/// Reads the slot of that number; else says what is wrong with it.
+/// Decodes the slot of that number, or describes the damage.
 pub(super) fn decode(at: u32, bytes: &[u8]) -> Result<Content, String> {
     if bytes.iter().all(|byte| *byte == 0) {
         return Ok(Content::Empty);

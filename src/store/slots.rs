@@ -1,8 +1,14 @@
-//! The slot file: one wrapped data key for each subscription, in slots of fixed size that are overwritten in place.
+//! The slot file: one wrapped data key for each subscription, in slots of a fixed size.
 //!
-//! It lies beside sled because sled is a log: what is deleted from that stays readable in its files. Erasing a slot is what makes a deletion
-//! real. The file begins with a header of one sector (magic 16 · number of slots 4); slots are 128 bytes, so none straddles a sector and each is written whole or not at all.
-//! How a slot looks is `slot.rs`, how it is read `slots/table.rs`.
+//! It is not in sled, because sled is a log whose files keep deleted values. Slots are overwritten
+//! in place, so erasing a slot makes a deletion real. The header has one sector: magic 16 bytes,
+//! number of slots 4. A slot has 128 bytes and never straddles a sector, so a crash leaves it
+//! whole.
+//!
+//! Owns which slots are free, the epochs, and how many damaged slots a store may have.
+//!
+//! Not here: the format of a slot (`slot.rs`), reading keys (`slots/table.rs`), when slots are
+//! written and erased (`change.rs`).
 
 mod table;
 
@@ -21,43 +27,46 @@ use super::{
     slot::{Content, SLOT_BYTES, Slot, encode},
 };
 
-/// The version that wrote only slots without an epoch, and the one that writes them with one.
+/// The version whose slots have no epoch, and the current version.
 const MAGICS: [&[u8; 16]; 2] = [b"roomcast slots 1", b"roomcast slots 2"];
-/// The file grows by an eighth, by at least and at most so many slots, written out as zeros, so that overwriting one never has to find room.
+/// The file grows by an eighth, within these bounds, in slots. The new slots are written as zeros,
+/// so that overwriting a slot never needs free space.
 const GROWTH_MIN: usize = 512;
 const GROWTH_MAX: usize = 16_384;
-/// After so many changes a new epoch begins. At most so many rows are looked at when the store is opened.
+/// The number of changes after which a new epoch begins. It bounds the rows that a start checks.
 const CHANGES_IN_EPOCH: usize = 4096;
-/// So many times a slot has to fail its check sum before that is damage, where a daemon may be writing it.
+/// The number of failed reads that count as damage while a daemon may be writing the slot.
 const CHECKS: usize = 5;
 
-/// So many slots may be damaged: each costs its own subscription. With more, the file is, and the
-/// store does not open.
+/// The maximum number of damaged slots. Each one costs its own subscription. With more of them, the
+/// file counts as damaged and the store does not open.
 const DAMAGED_MAX: usize = 16;
 
-/// The open slot file, for the one who changes the store.
+/// The open slot file, for the holder of the writer lock.
 pub(super) struct Slots {
     table: SlotTable,
     free: Vec<u32>,
     epoch: u32,
     changes: usize,
-    /// A change failed, so that what is on the disk is not known: the epoch stays, and the next start looks at all of it.
+    /// A change failed, so the state on the disk is unknown. The epoch does not end, and the next
+    /// start checks all of it.
     unsettled: bool,
 }
 
-/// The slot file as it was found.
+/// The slot file after opening.
 pub(super) struct Found {
     pub(super) slots: Slots,
-    /// What was written last, where a crash may have interrupted something.
+    /// The slots of the last epoch, whose changes a crash may have interrupted.
     pub(super) recent: Vec<(u32, Content)>,
-    /// How many slots do not pass their check sums.
+    /// The number of slots with a wrong check sum.
     pub(super) damaged: usize,
-    /// Whether it is of a version whose slots tell nothing about when they were written.
+    /// Whether the slots of the file have no epoch.
     pub(super) first_version: bool,
 }
 
 impl Slots {
-    /// Opens the file. `must_exist` says that records name slots in it, so that a missing file is damage and not a beginning.
+    /// Opens the file. `must_exist` means that rows name its slots, so that a missing file is
+    /// damage.
     pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Found, StoreError> {
         let path = dir.join("slots");
         let damaged = |what: String| StoreError::Damaged { dir: dir.to_owned(), what };
@@ -83,7 +92,7 @@ impl Slots {
         StoreError::Damaged { dir: dir.to_owned(), what }
     }
 
-    /// Whether there is a file that was begun; fails if it cannot be read. Changes nothing.
+    /// Whether the file exists with its header; an error if it is not readable. Changes nothing.
     pub(super) fn look(dir: &Path) -> Result<bool, StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = match OpenOptions::new().read(true).write(true).open(dir.join("slots")) {
@@ -94,7 +103,8 @@ impl Slots {
         if is_begun { Self::read(dir, file).map(|_| true) } else { Ok(false) }
     }
 
-    /// Whether the file is there and every slot of it passes its check sum. Needs no lock, follows no link, changes nothing.
+    /// Checks that the file exists and that at most [`DAMAGED_MAX`] slots have a wrong check sum.
+    /// Needs no lock, follows no link, changes nothing.
     pub(super) fn check(dir: &Path) -> Result<(), StoreError> {
         let path = dir.join("slots");
         let read = || {
@@ -108,7 +118,7 @@ impl Slots {
         };
         let mut checked = read();
         for _ in 1..CHECKS {
-            // A daemon that writes a slot at this moment is done with it when it is read again.
+            // A running daemon may have been writing a slot. It is done at the next read.
             if matches!(checked, Err(StoreError::Damaged { .. })) {
                 checked = read();
             }
@@ -142,7 +152,8 @@ impl Slots {
         Ok(Found { slots, recent, damaged: damages.len(), first_version: version == 0 })
     }
 
-    /// Reads every slot; gives those of the last epoch. What is damaged is added to `damages`.
+    /// Reads every slot and returns those of the last epoch. Appends a text to `damages` for each
+    /// damaged one.
     fn read_all(&mut self, count: usize, damages: &mut Vec<String>) -> io::Result<Vec<(u32, Content)>> {
         let mut recent = Vec::new();
         for first in (0..count).step_by(RUN) {
@@ -169,30 +180,30 @@ impl Slots {
                 }
             }
         }
-        // The lowest are taken first.
+        // The lowest numbers are taken first.
         self.free.reverse();
         Ok(recent)
     }
 
-    /// The newest epoch of any slot, or the one that is being written.
+    /// The epoch that is being written, or the newest one in the file after opening.
     pub(super) const fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    /// Everything before is whole on the disk: what is written from now on is of that epoch.
+    /// Begins an epoch. The changes of all earlier epochs are whole on the disk.
     pub(super) fn begin_epoch(&mut self, epoch: u32) -> io::Result<()> {
         (self.epoch, self.changes) = (epoch, 0);
         self.write_header()
     }
 
-    /// Says of which version the file is, and how many slots it has at least, so that one that is cut short is recognised.
+    /// Writes the version and the minimum number of slots, by which a truncated file is detected.
     fn write_header(&self) -> io::Result<()> {
         let header = [MAGICS[1].as_slice(), &number(self.table.len())?.to_be_bytes()].concat();
         self.table.file().write_all_at(&header, 0)?;
         self.table.file().sync_data()
     }
 
-    /// Takes free slots out of the free ones; they are given back by [`Slots::release`].
+    /// Takes free slots. [`Slots::release`] returns them.
     pub(super) fn take(&mut self, count: usize) -> io::Result<Vec<u32>> {
         while self.free.len() < count {
             self.grow()?;
@@ -202,7 +213,7 @@ impl Slots {
         Ok(taken)
     }
 
-    /// Writes slots; durable when it returns.
+    /// Writes slots in the current epoch; durable when it returns.
     pub(super) fn write(&mut self, slots: &[Slot]) -> io::Result<()> {
         for slot in slots {
             let slot = Slot { epoch: self.epoch, ..*slot };
@@ -211,7 +222,8 @@ impl Slots {
         self.sync()
     }
 
-    /// Writes slots anew that hold the same keys, wrapped otherwise; durable when it returns.
+    /// Overwrites slots with the same keys, wrapped differently; durable when it returns. Their
+    /// epochs stay.
     pub(super) fn rewrite(&mut self, slots: &[Slot]) -> io::Result<()> {
         for slot in slots {
             self.table.put(slot.binding.slot, slot.binding.generation, &encode(slot))?;
@@ -219,7 +231,8 @@ impl Slots {
         self.sync()
     }
 
-    /// Writes slots from a backup where they were, growing the file as far as that needs; durable when it returns.
+    /// Writes slots from a backup at their old numbers, and grows the file as needed; durable when
+    /// it returns.
     pub(super) fn put_back(&mut self, slots: &[Slot]) -> io::Result<()> {
         let last = slots.iter().map(|slot| slot.binding.slot).max().unwrap_or_default();
         while number(self.table.len())? <= last {
@@ -228,9 +241,11 @@ impl Slots {
         self.rewrite(slots)
     }
 
-    /// Overwrites slots, so that their keys are gone; durable when it returns. They are not used again before [`Slots::release`].
+    /// Overwrites slots, which destroys their keys; durable when it returns. [`Slots::release`]
+    /// frees them.
     pub(super) fn erase(&mut self, slots: &[(u32, [u8; 16])]) -> io::Result<()> {
-        // In memory all of them are gone at once: whatever becomes of the disk, nothing more is sent with them.
+        // In memory they are gone first. So even if the disk fails, no message is sent with these
+        // keys.
         slots.iter().for_each(|(at, _)| self.table.set(*at, 0));
         for (at, record) in slots {
             self.table.put(*at, 0, &super::slot::erased(*record, self.epoch))?;
@@ -238,23 +253,23 @@ impl Slots {
         self.sync()
     }
 
-    /// Frees erased slots that no record on the disk names any more.
+    /// Frees erased slots that no row on the disk names any more.
     pub(super) fn release(&mut self, slots: impl IntoIterator<Item = u32>) {
         self.free.extend(slots);
     }
 
-    /// So many changes are whole on the disk. Says whether it is time for a new epoch.
+    /// Counts changes that are whole on the disk. Returns whether a new epoch is due.
     pub(super) fn settled(&mut self, changes: usize) -> bool {
         self.changes += changes;
         self.changes >= CHANGES_IN_EPOCH && !self.unsettled
     }
 
-    /// A change failed on the way: the next start has to look at it.
+    /// Records that a change failed midway, so that the next start checks its slots.
     pub(super) fn unsettled(&mut self) {
         self.unsettled = true;
     }
 
-    /// What the slots hold.
+    /// The table for readers.
     pub(super) fn table(&self) -> SlotTable {
         self.table.clone()
     }
@@ -267,7 +282,7 @@ impl Slots {
         self.table.file().sync_all()?;
         self.table.resize(first + growth);
         self.write_header()?;
-        // Behind the others, so that they are taken last.
+        // Before the other free slots, so that the new ones are taken last.
         self.free.splice(0..0, new.rev());
         Ok(())
     }

@@ -1,5 +1,8 @@
-//! The open store: what its parts are, how fan-out finds and opens subscriptions in it. How it is opened is `opening.rs`, changes are in
-//! `change.rs`, what people see of it is in `listing.rs`.
+//! The open store, and the lookups of fan-out in it.
+//!
+//! Owns the distinction between a replaced, a removed and a damaged subscription.
+//!
+//! Not here: opening the store (`opening.rs`), changes (`change.rs`), listings (`listing.rs`).
 
 use std::{
     io,
@@ -27,10 +30,10 @@ use crate::{
     fanout::{self, Opened, Recipient, Shelf, Subscriptions, Unreadable},
 };
 
-/// How many recipients a page holds for fan-out.
+/// The number of recipients in a page of fan-out.
 const PAGE: usize = 256;
 
-/// The open store. Clones are the same store.
+/// The open store. Clones share it.
 #[derive(Clone)]
 pub struct Store(pub(super) Arc<Open>);
 
@@ -38,17 +41,17 @@ pub(super) struct Open {
     pub(super) dir: PathBuf,
     pub(super) ring: ArcSwap<Ring>,
     pub(super) db: Db,
-    /// Whoever changes the store holds this from the first step to the last.
+    /// A change holds this lock from its first step to its last.
     pub(super) writer: Mutex<Writer>,
     pub(super) table: SlotTable,
     pub(super) cache: PageCache,
     pub(super) rotation: Rotation,
     pub(super) shelf: Shelf,
-    // The last field: the folder is let go when everything else is closed.
+    // The last field, so that the folder is unlocked after everything else is closed.
     pub(super) _lock: Lock,
 }
 
-/// What is needed to change the store.
+/// The parts that a change needs.
 pub(super) struct Writer {
     pub(super) slots: Slots,
     pub(super) keyring: Keyring,
@@ -56,7 +59,7 @@ pub(super) struct Writer {
 }
 
 impl Store {
-    /// Where the store is.
+    /// The folder of the store.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.0.dir
@@ -68,7 +71,7 @@ impl Open {
         let binding = row.binding();
         let damaged_by = |what: String| StoreError::DamagedRecord { id: row.id, what };
         let damaged = || damaged_by("its record does not open with its key".to_owned());
-        // A rotation may come between ring and slot, but not twice.
+        // The key ring and the slot may be read on two sides of a rotation, but not twice in a row.
         for _ in 0..3 {
             let ring = self.ring.load();
             let found = self.table.find(&binding).map_err(|source| match source.kind() {
@@ -90,7 +93,7 @@ impl Open {
         Ok(fanout::Page { recipients: rows.into_iter().filter_map(recipient).collect(), next })
     }
 
-    /// The subscription of that id if it hears its topic.
+    /// The subscription of that id, if it is active.
     fn active(&self, id: SubscriptionId) -> Result<Option<Recipient>, StoreError> {
         let mut found = self.db.look_up(id)?;
         loop {
@@ -98,8 +101,8 @@ impl Open {
             if self.table.holds(&row.binding()) {
                 return Ok(found.and_then(recipient));
             }
-            // A change puts the new row in place before it erases the old key, and a removal erases
-            // the key before it takes the row away. So a row that is still there without its key is
+            // An update writes the new row before it erases the old key, and a removal erases the
+            // key before it deletes the row. So a row that is still the same without its key is
             // being removed.
             let again = self.db.look_up(id)?;
             match &again {
@@ -129,8 +132,8 @@ fn id_of(row: &Result<Row, DamagedRow>) -> SubscriptionId {
     }
 }
 
-/// A row as fan-out sees it; nothing if it does not hear its topic. One that cannot be read is a
-/// recipient all the same, so that what is lost to it is given up where people see it.
+/// A row as a recipient, or `None` if it is paused. An unreadable row is a recipient too: its
+/// deliveries become dead letters, which operators see.
 fn recipient(row: Result<Row, DamagedRow>) -> Option<Recipient> {
     match row {
         Ok(row) => (row.state == SubscriptionState::Active).then(|| Recipient {
@@ -150,7 +153,7 @@ fn recipient(row: Result<Row, DamagedRow>) -> Option<Recipient> {
     }
 }
 
-/// A row and its record, together.
+/// A subscription from its row and its record.
 pub(super) fn opened(row: &Row, record: Record) -> Subscription {
     Subscription {
         id: row.id,
@@ -201,7 +204,7 @@ impl Subscriptions for Store {
     }
 }
 
-/// sled may read from the disk, so it is asked on a thread that may block.
+/// Runs a read in a thread that may block, because sled may read from the disk.
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Unreadable> {

@@ -1,9 +1,13 @@
-//! Keeps sled's file small: makes sled clean up behind changes.
+//! Keeps sled's file small.
 //!
-//! sled writes its pages again and again, always at the end of its log. A segment of the log is free once none of its pages is of use; what is left in
-//! one that is half dead has to be moved, and sled moves one page whenever it puts a page together anew, which it does at every tenth change of it. By
-//! changes of subscriptions alone that happens too seldom: after an import of a million every segment still waited for it. So a tree with a single
-//! entry is changed here, as often as the file's growth demands.
+//! sled appends each changed page to its log, and frees a segment of the log once no page in it is
+//! used. It moves one page out of a half-used segment whenever it rewrites a page, which is at
+//! every tenth change of it. Changes of subscriptions alone cause too few moves: after an import of
+//! a million, no segment was free. So this module changes the single entry of a tree of its own.
+//!
+//! Owns how many such changes the growth of the file demands.
+//!
+//! Not here: when a change is swept (`db.rs`).
 
 use std::{
     fs::File,
@@ -13,40 +17,40 @@ use std::{
 
 use sled::Tree;
 
-/// After so many changes of a page sled puts it together anew.
+/// The number of changes after which sled rewrites a page.
 const CHANGES_FOR_A_PAGE: u64 = 10;
-/// So much of what the file grew by is its due, in percent of what was put in.
+/// The growth of the file that needs no sweep, in percent of the bytes that were put in.
 const DUE_PERCENT: i64 = 125;
-/// For so many bytes beyond that, one page is moved.
+/// One page is moved for this many bytes of growth beyond that.
 const BYTES_FOR_A_PAGE: i64 = 256;
-/// For each subscription that is changed no more pages are moved, so that no change takes long.
+/// The maximum number of moved pages for each changed subscription, so that no change takes long.
 const PAGES_MAX: i64 = 4;
-/// So much growth is forgiven for what the file did not grow before.
+/// The maximum credit for growth that did not happen, in bytes.
 const FORGIVEN_BYTES: i64 = 2 * 1024 * 1024;
 
-/// Drives the cleaning.
+/// Makes sled move pages.
 pub(super) struct Sweep {
     tree: Tree,
     state: Mutex<State>,
 }
 
 struct State {
-    /// How long the file was.
+    /// The last known length of the file, in bytes.
     length: u64,
-    /// By how much it grew beyond its due, less what was done about it.
+    /// The growth beyond the allowance, less the bytes that were swept. Negative for a credit.
     owed: i64,
-    /// What the entry holds: sled passes over a change that changes nothing.
+    /// The value of the entry. It must change, because sled skips a write of the same value.
     count: u64,
 }
 
 impl Sweep {
-    /// Begins with the file as it is.
+    /// Begins with the current length of the file.
     pub(super) fn new(tree: Tree, file: &File) -> io::Result<Self> {
         let state = Mutex::new(State { length: file.metadata()?.len(), owed: 0, count: rand::random() });
         Ok(Self { tree, state })
     }
 
-    /// Cleans up behind a change of so many subscriptions, which put in so many bytes more than it took away.
+    /// Sweeps after a change of `changed` subscriptions that made the content `put` bytes larger.
     pub(super) fn after(&self, file: &File, changed: usize, put: i64) -> Result<(), sled::Error> {
         let length = file.metadata()?.len();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +66,7 @@ impl Sweep {
     }
 }
 
-/// How many pages are to be moved, and what is owed then.
+/// The number of pages to move, and the debt in bytes that is left then.
 fn due(owed: i64, grown: i64, changed: usize, put: i64) -> (u64, i64) {
     let owed = owed.saturating_add(grown).saturating_sub(put.saturating_mul(DUE_PERCENT) / 100).max(-FORGIVEN_BYTES);
     let most = PAGES_MAX.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
@@ -81,10 +85,10 @@ mod tests {
             (0, 1250, 1, 1000, (0, 0)),
             (0, 1250 + 512, 1, 1000, (2, 0)),
             (100, 512, 1, 0, (2, 100)),
-            // Much growth at once is worked off by and by.
+            // A large growth is worked off in several steps.
             (0, 524_288, 1, 0, (4, 524_288 - 1024)),
             (524_288, 0, 512, 0, (2048, 0)),
-            // What was taken away leaves room behind.
+            // Removed content leaves unused space behind.
             (0, 0, 8, -2048, (10, 0)),
             (-FORGIVEN_BYTES, -524_288, 1, 400, (0, -FORGIVEN_BYTES)),
         ] {

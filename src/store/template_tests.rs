@@ -1,4 +1,8 @@
-//! Templates over reopening, backup and restoration, and those of the store that is committed.
+//! Templates across reopening, backup and restoration, and those of the committed store.
+//!
+//! Owns the proof that a durable template is served again exactly as it was written.
+//!
+//! Not here: rendering and syntax (`fanout/templates/`), the format of one text (`templates.rs`).
 
 use std::{fs, path::Path};
 
@@ -25,7 +29,7 @@ fn text(name: &str, audience: Audience, engine: Engine, text: &str) -> Template 
     }
 }
 
-/// What the committed store has.
+/// Checks the templates of the committed store.
 pub(super) fn golden(store: &Store) {
     for one in [
         text("down", Audience::Everybody, Engine::Tags, "{host} is down"),
@@ -42,7 +46,7 @@ fn open(dir: &Path) -> Store {
     open_with(dir, 1).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every text in the store: name, for whom, what it says.
+/// Every text in the store: name, audience, rendered text.
 fn said(store: &Store) -> Vec<(String, Audience, String)> {
     let tags = Tags::read(serde_json::json!({"host": "db-1"})).unwrap();
     let all = store.templates().now();
@@ -153,7 +157,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let all = said(&store);
     assert_eq!(said(&open(&new)), all);
 
-    // One text is missing from the file.
+    // The file lacks one text.
     let file = to.join("templates");
     let bytes = fs::read(&file).unwrap();
     let first = usize::try_from(u32::from_be_bytes(bytes[16..20].try_into().unwrap())).unwrap();
@@ -161,7 +165,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let refused = restore(&to, &Settings { dir: dir.path().join("short/data") }, &[]).unwrap_err().to_string();
     assert!(refused.contains("it should hold 4 texts of templates, and has 3"), "{refused}");
 
-    // As an earlier version wrote it.
+    // The backup as an earlier version wrote it.
     fs::remove_file(&file).unwrap();
     let old = serde_json::json!({"format": 1, "subscriptions": 1, "key": manifest.key});
     fs::write(to.join("backup.json"), old.to_string()).unwrap();

@@ -1,12 +1,16 @@
-//! Templates on the disk, and on the shelf from which events take them. Owns the order of a change: durable first, on the shelf then.
+//! Templates on the disk, in the tree `templates` of the database.
 //!
-//! A template is text that its owner shows to whole chats: it is kept in the clear, and a removal does not reach what sled keeps of it.
+//! - key: name, 0, platform 1 byte (0: all platforms), piece 2.
+//! - piece 0: version 1 · engine 1 · format 1 (0: as the event states) · written 8 · length 4.
+//! - piece 1 and later: the text, up to 4 KiB each.
 //!
-//! | tree | key | value |
-//! | --- | --- | --- |
-//! | `templates` | name, 0, platform (0: the one for everybody), piece 2 | piece 0: version 1 · engine 1 · format 1 (0: as the event says) · written 8 · length 4; from 1 on: the text |
+//! sled puts a page above 128 KiB into a file of its own, which it does not sync. So a text is
+//! stored in pieces: a page contains at most sixteen of them.
 //!
-//! A text is kept in pieces because sled puts a page of more than 128 KiB into a file of its own, which it does not sync: sixteen pieces fit in a page.
+//! Owns the order of a change: first durable, then visible to events. Templates are in the clear,
+//! because whole chats see their text. A removal does not erase the copies in sled's files.
+//!
+//! Not here: the compiled templates in memory (`fanout/templates/`).
 
 use std::collections::BTreeMap;
 
@@ -23,18 +27,21 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-/// How much of a text stands under one key.
+/// The maximum size of a piece of text, in bytes.
 const PIECE_BYTES: usize = 4096;
 
 impl Store {
-    /// Where templates stand; what is changed here is changed there.
+    /// The templates in memory, which every change here updates.
     #[must_use]
     pub fn templates(&self) -> Shelf {
         self.0.shelf.clone()
     }
 
-    /// Adds a text of a template, or with `replace` puts it in the place of the one there is; durable when it returns. Says whether anything
-    /// changed: the very same text again is no mistake. When it was written is now. Blocks on the disk.
+    /// Adds a text of a template, or replaces it with `replace`; durable when it returns. Blocks on
+    /// the disk.
+    ///
+    /// Returns whether anything changed: adding the same text again is not an error. The time of
+    /// writing is set to now.
     pub fn add_template(&self, template: Template, replace: bool) -> Result<bool, StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
@@ -45,7 +52,9 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes a whole template, or one of its texts; durable when it returns. Says how many texts are gone. Blocks on the disk.
+    /// Removes a template, or one of its texts; durable when it returns. Blocks on the disk.
+    ///
+    /// Returns the number of removed texts.
     pub fn remove_template(&self, name: &TemplateName, audience: Option<Audience>) -> Result<usize, StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
@@ -57,13 +66,13 @@ impl Store {
 }
 
 impl Open {
-    /// Every text as it is on the disk now.
+    /// Every text that is on the disk now.
     pub(super) fn kept_templates(&self) -> Result<Vec<Template>, StoreError> {
         self.db.templates()
     }
 }
 
-/// What was kept, on a shelf.
+/// Loads the templates from the disk into memory.
 pub(super) fn shelf(db: &Db) -> Result<Shelf, StoreError> {
     let templates = Templates::kept(db.templates()?);
     for (template, broken) in templates.all() {
@@ -81,14 +90,15 @@ impl Db {
         let unreadable = || self.damaged("a template cannot be read by this version");
         let mut texts: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
         for (key, piece) in &found {
-            // Pieces come in their order, so the number is not looked at: the length says whether all are there.
+            // Pieces are sorted by their number, and the length in piece 0 tells whether all of
+            // them exist.
             let (text, _) = key.split_last_chunk::<2>().ok_or_else(unreadable)?;
             texts.entry(text).or_default().push(piece);
         }
         texts.into_iter().map(|(key, pieces)| decode(key, &pieces.concat()).ok_or_else(unreadable)).collect()
     }
 
-    /// Puts a text in, instead of the one there was; durable when it returns.
+    /// Writes a text in place of the old one; durable when it returns.
     pub(super) fn put_template(&self, template: &Template) -> Result<(), StoreError> {
         let (key, value) = (key(&template.name, template.audience), encode(template));
         let (head, text) = value.split_at(HEAD_BYTES.min(value.len()));
@@ -118,7 +128,8 @@ impl Db {
     }
 }
 
-/// A name holds no zero byte, so no text's keys begin as another's.
+/// The key of a text without the piece. A name contains no zero byte, so no key is a prefix of
+/// another.
 fn key(name: &TemplateName, audience: Audience) -> Vec<u8> {
     let platform = match audience {
         Audience::Everybody => 0,
@@ -175,14 +186,14 @@ fn decode(key: &[u8], value: &[u8]) -> Option<Template> {
     })
 }
 
-/// A text as it stands in a backup: length of the key 1 · key · head and text in one.
+/// A text in a backup: length of the key 1 byte · key · head and text.
 pub(super) fn to_backup(template: &Template) -> Vec<u8> {
     let key = key(&template.name, template.audience);
     // A name has at most 64 bytes.
     [&[u8::try_from(key.len()).unwrap_or(u8::MAX)], &key[..], &encode(template)].concat()
 }
 
-/// Reads it again; nothing if it is no text of a version that is known here.
+/// Decodes a text from a backup; `None` if it is damaged or of an unknown version.
 pub(super) fn from_backup(bytes: &[u8]) -> Option<Template> {
     let (&length, rest) = bytes.split_first()?;
     let (key, value) = rest.split_at_checked(length.into())?;

@@ -1,4 +1,10 @@
-//! The store against crashes, wrong keys, damage, and what deletion leaves behind.
+//! The store against crashes, wrong keys, damage and full disks, and the committed stores of all
+//! formats.
+//!
+//! Owns the proof that every committed format opens for ever.
+//!
+//! Not here: an attacker with the files (`erasure_tests.rs`), interrupted writes to the database
+//! (`interrupted_tests.rs`).
 
 use std::{fs, path::Path};
 
@@ -20,7 +26,7 @@ fn open(dir: &Path) -> Store {
     try_open(dir, 1).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A master key for tests; the golden stores are sealed with the first.
+/// A master key for tests. The committed stores are sealed with the first one.
 pub(super) fn golden_key(byte: u8) -> MasterKey {
     master(byte)
 }
@@ -242,7 +248,7 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
     let (removed, kept) = (add(&store, "ops", TOKEN), add(&store, "ops", "another-token-0123456789"));
     drop(store);
     {
-        // The removal got as far as the slot; an addition got as far as the slot.
+        // A removal that only erased its slot, and an addition that only wrote its slot.
         let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
         let epoch = slots.epoch() + 1;
         db.engine().set_word(super::engine::EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
@@ -288,7 +294,7 @@ fn a_record_under_another_head_does_not_open() {
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::DamagedRecord { .. })));
 }
 
-/// One row of the topic is changed on the disk as `change` says; the other stays.
+/// A store with two subscriptions to one topic, one of whose rows `change` replaces on the disk.
 async fn with_one_of_two_changed(change: impl Fn(Row) -> Vec<u8>) -> (tempfile::TempDir, Store, SubscriptionId) {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -369,7 +375,7 @@ async fn a_fresh_look_says_gone_of_a_removal_at_every_step_and_never_of_a_change
     }
     let fresh = store.find(id).await.unwrap().unwrap();
     assert!(opened(&store, &fresh).is_some());
-    // A removal erases the key, then takes the row away.
+    // A removal erases the key, then deletes the row.
     let row = store.0.db.get(id).unwrap().unwrap();
     store.0.writer().slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
     assert!(matches!(Subscriptions::open(&store, &fresh).unwrap(), Opened::Replaced));
@@ -429,13 +435,13 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     assert!(matches!(store.update(id, taken), Err(StoreError::RobotTaken { .. })));
 }
 
-/// Makes a folder as the store makes its own.
+/// Creates a folder with the permissions of the store's own folder.
 pub(super) fn make_private(path: &Path) {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
 }
 
-/// The store of `version` that is committed, in a folder that may be written to.
+/// A writable copy of the committed store of `version`.
 pub(super) fn golden(version: u8) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/store-{version}"));
@@ -583,7 +589,7 @@ async fn the_stores_of_versions_2_and_3_open_with_everything_in_them() {
 }
 
 async fn opens_with_everything(dir: tempfile::TempDir) {
-    // It is in the middle of a rotation from the first key to the second.
+    // The store is in the middle of a rotation from the first key to the second.
     for key in [1, 2, 2] {
         let store = try_open(dir.path(), key).unwrap_or_else(|error| panic!("{error}"));
         store.rotate().unwrap();

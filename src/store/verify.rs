@@ -1,4 +1,8 @@
-//! Looks at everything: opens every record, and counts what leads nowhere.
+//! The verification of an open store: opens every record, and counts entries that lead nowhere.
+//!
+//! Owns the definition of a sound store. Changes may go on meanwhile and must not count as damage.
+//!
+//! Not here: the inspection of a store that is not open (`look.rs`).
 
 use std::collections::HashSet;
 
@@ -10,32 +14,33 @@ use super::{
 };
 use crate::domain::{SubscriptionId, Template};
 
-/// At most so many broken subscriptions are named.
+/// The maximum number of broken subscriptions in the result.
 const NAMED_MAX: usize = 100;
 
-/// What a look at everything found.
+/// The result of a verification.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// How many subscriptions open with their keys.
+    /// The number of subscriptions whose records open.
     pub sound: usize,
-    /// Which do not, up to a hundred of them.
+    /// Subscriptions whose records do not open, up to 100.
     pub broken: Vec<SubscriptionId>,
-    /// How many rows have no key: removals that were interrupted, or parts of different backups put together.
+    /// The number of rows without a key, from interrupted removals or from parts of different
+    /// backups.
     pub without_key: usize,
-    /// How many keys no subscription names.
+    /// The number of keys that no row names.
     pub without_subscription: usize,
-    /// How many entries of the indexes lead to no row.
+    /// The number of index entries that lead to no row.
     pub lost_entries: usize,
-    /// How many rows an index does not find.
+    /// The number of rows missing in an index.
     pub unindexed: usize,
-    /// How many texts of templates are whole.
+    /// The number of whole template texts.
     pub templates: usize,
-    /// Which cannot be read, or are not on the disk what events are given.
+    /// Template texts that are unreadable, or that differ between disk and memory.
     pub broken_templates: Vec<String>,
 }
 
 impl Verified {
-    /// Whether all is as it should be.
+    /// Whether no damage was found.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         *self == Self { sound: self.sound, templates: self.templates, ..Self::default() }
@@ -49,14 +54,15 @@ impl Verified {
 }
 
 impl Store {
-    /// Looks at everything. Others may use and change the store meanwhile: what changes is looked at as it was or as it is. Blocks on the
-    /// disk, for seconds to minutes.
+    /// Verifies the store. Blocks on the disk, for seconds to minutes.
+    ///
+    /// Reads and changes go on meanwhile. Each subscription is checked in its old or its new state.
     pub fn verify(&self) -> Result<Verified, StoreError> {
         let (open, mut verified, mut named) = (&self.0, Verified::default(), HashSet::new());
         let mut after: Option<Place> = None;
         let mut rows_seen = 0;
         loop {
-            // A change takes hold of the writer, so rows and their keys are seen together.
+            // A change holds the writer lock, so a row and its key belong together here.
             let writer = open.writer();
             let rows = open.db.each(after.as_ref(), RUN)?;
             let Some(last) = rows.last() else { break };
@@ -84,7 +90,8 @@ impl Store {
         }
         verified.without_subscription = open.keys_without_subscription(&named)?;
         let indexes = open.db.check_indexes()?;
-        // Entries are written before their row and removed after it, so a change that goes on is waited for.
+        // An index entry is written before its row and deleted after it. So the check waits for a
+        // running change.
         let writer = open.writer();
         verified.lost_entries = open.db.lost(&indexes)?;
         drop(writer);
@@ -95,7 +102,7 @@ impl Store {
 }
 
 impl Open {
-    /// Counts the texts of templates that are on the disk as they are on the shelf and can be read; names the others.
+    /// Counts the texts that are readable and the same on the disk and in memory; names the others.
     fn check_templates(&self) -> Result<(usize, Vec<String>), StoreError> {
         let _nobody_changes_them = self.writer();
         let (kept, shelf) = (self.kept_templates()?, self.shelf.now());
@@ -106,7 +113,7 @@ impl Open {
         Ok((kept.len() - broken.len(), broken.iter().cloned().chain(lost).collect()))
     }
 
-    /// Counts keys that no row names, of those that were not named a while ago.
+    /// Counts the keys that no row names. `named` are the slots with a row from the first pass.
     fn keys_without_subscription(&self, named: &HashSet<u32>) -> Result<usize, StoreError> {
         let mut count = 0;
         for first in (0..self.table.len()).step_by(RUN) {
@@ -115,9 +122,9 @@ impl Open {
                 if let Content::Key(slot) = content
                     && !named.contains(&at)
                 {
-                    // Perhaps it was added meanwhile.
+                    // A row may have been added since that pass.
                     let row = self.db.look_up(SubscriptionId::from_bytes(slot.binding.record))?;
-                    // Which key a row names that cannot be read is not known.
+                    // It is unknown which key an unreadable row names.
                     let is_named = row.is_some_and(|row| row.map_or(true, |row| row.binding() == slot.binding));
                     count += usize::from(!is_named);
                 }

@@ -1,4 +1,8 @@
-//! Which key each slot holds, in memory, and the file. Owns that an erased key is gone at once for everybody who reads.
+//! The keys in the slot file, for readers: an index in memory, and the file.
+//!
+//! Owns the rule that every reader loses an erased key at once, even if the disk fails.
+//!
+//! Not here: which slots are free (`slots.rs`), the format of a slot (`slot.rs`).
 
 use std::{
     fs::File,
@@ -12,35 +16,39 @@ use crate::{
     store::slot::{Content, SLOT_BYTES, Slot, decode},
 };
 
-/// Before the slots.
+/// The size of the header, in bytes.
 pub(super) const HEADER_BYTES: u64 = 512;
-/// So many slots are read at a time.
+/// The number of slots that are read at a time.
 pub(in crate::store) const RUN: usize = 1024;
 
-/// Which key each slot holds, in memory, and the file: whoever opens a record asks here.
+/// The keys in the slot file. Every opening of a record reads its key here.
 #[derive(Clone)]
 pub(in crate::store) struct SlotTable(Arc<Shared>);
 
-/// The generation of a key in a slot that does not pass its check sum: whose it was is not known,
-/// so it counts as held, and never opens.
+/// The generation of a damaged slot. The owner of its key is unknown, so the slot counts as used
+/// and never opens.
 pub(super) const UNKNOWN: u64 = u64::MAX;
 
 struct Shared {
     file: File,
-    /// The generation of the key that each slot holds; zero for a slot without a key, [`UNKNOWN`]
-    /// for one that is damaged. What is not here is not read from the file,
-    /// so an erased key is gone at once, whatever becomes of the disk. Held while a slot is read or written.
+    /// The generation of the key in each slot: zero for a slot without a key, [`UNKNOWN`] for a
+    /// damaged one. A key whose generation is missing here is not read from the file. Locked during
+    /// each read and write of a slot.
     generations: RwLock<Vec<u64>>,
 }
 
 impl SlotTable {
-    /// A table of so many slots of that file, none of which holds a key as far as is known.
+    /// A table of `slots` slots in that file, without keys so far.
     pub(super) fn new(file: File, slots: usize) -> Self {
         Self(Arc::new(Shared { file, generations: RwLock::new(vec![0; slots]) }))
     }
 
-    /// What a slot holds, if it is that record's key of that generation. A slot that should hold it
-    /// and does not is damaged: an error of the kind [`io::ErrorKind::Other`], which no disk gives.
+    /// The slot with that key, or `None` if the key is erased.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Other`], which a disk never returns, if the slot is damaged or has another
+    /// key.
     pub(in crate::store) fn find(&self, wanted: &Binding) -> io::Result<Option<Slot>> {
         let held = self.read_lock();
         if !holds(&held, wanted) {
@@ -57,22 +65,22 @@ impl SlotTable {
         }
     }
 
-    /// Whether a slot holds a key of that generation; asks only the memory.
+    /// Whether a slot has a key of that generation. Reads only the memory.
     pub(in crate::store) fn holds(&self, wanted: &Binding) -> bool {
         holds(&self.read_lock(), wanted)
     }
 
-    /// How many slots the file has, erased or not.
+    /// The number of slots in the file, used or not.
     pub(in crate::store) fn len(&self) -> usize {
         self.read_lock().len()
     }
 
-    /// How many of them hold a key.
+    /// The number of slots with a key.
     pub(in crate::store) fn keys(&self) -> usize {
         self.read_lock().iter().filter(|generation| **generation != 0).count()
     }
 
-    /// What up to [`RUN`] slots hold, beginning with that one.
+    /// The content of up to [`RUN`] slots, from slot `first` on.
     pub(in crate::store) fn run(&self, first: usize) -> io::Result<Vec<(u32, Content)>> {
         let held = self.read_lock();
         let count = held.len().saturating_sub(first).min(RUN);
@@ -87,17 +95,17 @@ impl SlotTable {
             .collect()
     }
 
-    /// The file, for the one who changes it.
+    /// The file, for the holder of the writer lock.
     pub(super) fn file(&self) -> &File {
         &self.0.file
     }
 
-    /// The file has so many slots now.
+    /// Sets the number of slots after the file has grown.
     pub(super) fn resize(&self, slots: usize) {
         self.write_lock().resize(slots, 0);
     }
 
-    /// A slot holds a key of that generation, or none.
+    /// Sets the generation of a slot in memory; zero if it has no key.
     pub(super) fn set(&self, at: u32, generation: u64) {
         let mut held = self.write_lock();
         if let Some(place) = usize::try_from(at).ok().and_then(|at| held.get_mut(at)) {
