@@ -2,8 +2,8 @@
 //!
 //! Owns which platforms an event is meant for.
 //!
-//! Not here: the filters themselves
-//! (`filter.rs`), and how attributes are decoded (`fanout/attributes.rs`).
+//! Not here: the filters themselves (`filter.rs`), and how attributes are decoded
+//! (`fanout/attributes.rs`).
 
 use super::Platform;
 

@@ -224,8 +224,8 @@ mod tests {
             (&[("week", &["sunday"][..]), ("time", &["morning"][..])][..], true),
             (&[("week", &["sunday"]), ("time", &["evening"])], false),
             (&[("week", &["monday"]), ("time", &["morning"])], false),
-            // As SMN documents it: a message with
-            // `week` alone still matches a policy that also has `time`.
+            // As SMN documents it: a message with `week` alone still matches a policy that also has
+            // `time`.
             (&[("week", &["sunday"])], true),
             (&[], true),
             (&[("week", &["monday", "sunday"])], true),

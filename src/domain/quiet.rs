@@ -2,8 +2,8 @@
 //!
 //! Owns their text form, and the computation of their end.
 //!
-//! Not here: which events are urgent
-//! (`subscription.rs`), and where deliveries wait (`pipeline/turn.rs`).
+//! Not here: which events are urgent (`subscription.rs`), and where deliveries wait
+//! (`pipeline/turn.rs`).
 
 use std::{fmt, str::FromStr};
 

@@ -2,8 +2,8 @@
 //!
 //! Owns the closed list of verdicts.
 //!
-//! Not here: which answer has which verdict
-//! (`platforms/`), and which settlement it causes (`settle/decide.rs`).
+//! Not here: which answer has which verdict (`platforms/`), and which settlement it causes
+//! (`settle/decide.rs`).
 
 use std::time::Duration;
 

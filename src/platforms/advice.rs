@@ -1,11 +1,16 @@
-//! What to do about a dead letter, in one sentence, for the person who reads it at three in the morning.
+//! Advice: for each dead letter, one sentence that tells an operator what to do.
+//!
+//! Owns the mapping from reason, platform and code to that sentence.
+//!
+//! Not here: the reasons (`domain/settlement.rs`), and how dead letters are shown
+//! (`admin/letters.rs`).
 
 use crate::domain::{DeadReason, Platform};
 
-/// What to do about an event, or a delivery of one, whose template is missing or fails.
+/// The advice for an event, or one delivery of it, whose template is missing or fails.
 pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or mend the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
 
-/// What to do about a delivery that was given up for this reason with this code.
+/// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
     match (reason, platform, code) {

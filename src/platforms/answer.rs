@@ -1,4 +1,8 @@
-//! Reading an answer: what all platforms have in common. The tables of codes are in the platforms' files.
+//! How an answer is read, as far as all platforms have it in common.
+//!
+//! Owns the redaction: no credential of the subscription remains in the platform's message.
+//!
+//! Not here: the tables of codes (`dingtalk.rs`, `lark.rs`, `wecom.rs`).
 
 use std::time::Duration;
 
@@ -7,12 +11,12 @@ use serde_json::Value;
 use super::{dingtalk, lark, text::RAW, text::cut, wecom};
 use crate::domain::{Answer, Platform, Subscription, Verdict};
 
-/// The platform's words are cut to this many bytes.
+/// The platform's message is cut to this many bytes.
 const DETAIL_BYTES_MAX: usize = 512;
 
-/// What came back over HTTP.
+/// An HTTP response.
 pub struct Response<'a> {
-    /// The status.
+    /// The status code.
     pub status: u16,
     /// `Retry-After`, as a wait from now.
     pub retry_after: Option<Duration>,
@@ -22,7 +26,7 @@ pub struct Response<'a> {
     pub body: &'a [u8],
 }
 
-/// What an answer says, in the platform's own words.
+/// The meaning of an answer, with the platform's own code and message.
 pub(super) struct Reading {
     pub(super) verdict: Verdict,
     code: String,
@@ -35,7 +39,7 @@ impl Reading {
     }
 }
 
-/// What an answer means. No credential of the subscription is left in its words.
+/// The meaning of an answer. Its text contains no credential of the subscription.
 #[must_use]
 pub fn read_answer(subscription: &Subscription, response: &Response<'_>) -> Answer {
     let Reading { verdict, code, words } = match subscription.platform {
@@ -58,7 +62,7 @@ impl Response<'_> {
         field.as_i64().or_else(|| field.as_str()?.trim().parse().ok())
     }
 
-    /// What an answer without JSON means, such as a gateway's HTML page.
+    /// The meaning of an answer that is not JSON, such as a gateway's HTML page.
     pub(super) fn without_json(&self) -> Reading {
         let words = match self.status {
             300..=399 => "the answer is a redirect, and redirects are not followed".to_owned(),
@@ -67,7 +71,7 @@ impl Response<'_> {
         Reading { verdict: self.by_status(), code: format!("http_{}", self.status), words }
     }
 
-    /// What JSON without a code means.
+    /// The meaning of JSON without a code.
     pub(super) fn without_code(&self) -> Reading {
         let words = format!("HTTP status {}, and the JSON has no code", self.status);
         Reading { verdict: self.by_status(), code: format!("http_{}", self.status), words }
@@ -81,7 +85,7 @@ impl Response<'_> {
     }
 }
 
-/// The platform's words on one line, short, and without what they may repeat of our request.
+/// The platform's message on one line, cut, and without any part of our request that it repeats.
 fn detail(words: &str, subscription: &Subscription) -> String {
     let endpoint = subscription.endpoint.expose();
     let credential = endpoint.rsplit(['/', '=']).next().filter(|one| !one.is_empty());

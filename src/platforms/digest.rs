@@ -1,4 +1,9 @@
-//! Many events in one message: how many there are, what each is about, whom they mention.
+//! Digests: many events coalesced into one message.
+//!
+//! Owns the content of a digest: the number of events, one line for each, the union of their
+//! mentions.
+//!
+//! Not here: which deliveries are coalesced (`pace/lane/folding.rs`).
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -8,12 +13,13 @@ use super::{
 };
 use crate::domain::{Content, Event, EventId, Format, Mentions, Moment, Passage, Piece, Platform, Published};
 
-/// A line is what a phone shows of it.
+/// The most bytes of one line: about what a phone shows.
 const LINE_BYTES_MAX: usize = 160;
-/// So much of a text is read for its line: a thousand texts may be folded into one digest.
+/// The most bytes read of one text. A digest may coalesce a thousand texts.
 const READ_BYTES_MAX: usize = 4_096;
-/// How many bytes of text a digest has at the most. With mentions, keyword and escapes it is within each platform's limit then: WeCom takes 2,048 in a
-/// text and 4,096 in markdown, the others 20,000 in the whole body.
+/// The most bytes of a digest's text. It leaves room for mentions, keyword and escapes within each
+/// platform's limit. WeCom takes 2,048 bytes in a text and 4,096 in markdown; the others take
+/// 20,000 in the whole body.
 const fn text_bytes_max(platform: Platform) -> usize {
     match platform {
         Platform::WeCom => 1_700,
@@ -21,8 +27,9 @@ const fn text_bytes_max(platform: Platform) -> usize {
     }
 }
 
-/// One event that says what this one and the others would have said on a platform, the oldest first. All are of one subscription. It is told from
-/// another digest by what it is made of.
+/// The digest of these events for one platform, the oldest first. All events belong to one
+/// subscription. The digest's id joins the ids of its events, so different digests have different
+/// ids.
 #[must_use]
 pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> Event {
     let mut events = [&[one], others].concat();
@@ -47,7 +54,8 @@ pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> E
     }
 }
 
-/// A line for each event, equal ones counted together; what does not fit is counted.
+/// One line for each event. Equal lines are merged with a count; lines beyond the limit are
+/// counted.
 fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for event in events {
@@ -73,7 +81,7 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
     text.trim_end().to_owned()
 }
 
-/// Whom an event mentions on a platform.
+/// The members that an event mentions on a platform.
 fn mentions_of(platform: Platform, event: &Event) -> Mentions {
     match event.content.piece_for(platform) {
         Some(Piece::Text(passage)) => event.content.mentions.and(&passage.mentions),
@@ -81,7 +89,7 @@ fn mentions_of(platform: Platform, event: &Event) -> Mentions {
     }
 }
 
-/// What an event is about: its subject, or the beginning of its text.
+/// The summary of an event: its subject, or the beginning of its text.
 fn line(platform: Platform, event: &Event) -> String {
     let content = &event.content;
     let words = |passage| plain(passage, content.format);
@@ -97,7 +105,7 @@ fn line(platform: Platform, event: &Event) -> String {
     if shown.len() < first.len() { format!("{}…", shown.trim_end()) } else { shown.to_owned() }
 }
 
-/// The beginning of a text in plain words: a digest is no markdown.
+/// The beginning of a text without markup, because a digest is plain text.
 fn plain(passage: &Passage, format: Format) -> Cow<'_, str> {
     let beginning = cut(&passage.text, READ_BYTES_MAX, RAW);
     match passage.format.unwrap_or(format) {

@@ -1,4 +1,9 @@
-//! DingTalk, custom and internal robot: one endpoint, one wire form.
+//! DingTalk, custom and internal robots: one wire form.
+//!
+//! Owns that form, the signature, and the table of error codes.
+//!
+//! Not here: DingTalk's dialect of markdown (`markdown/dialect.rs`), its own message types
+//! (`native/dingtalk.rs`).
 
 use std::{borrow::Cow, time::Duration};
 
@@ -18,24 +23,25 @@ use super::{
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 
-/// The whole body, in bytes (errcode 460101 beyond it).
+/// The limit of the whole body, in bytes (errcode 460101 beyond it).
 const BODY_BYTES_MAX: usize = 20_000;
-/// Room kept for everything in the body besides the text: names, title, mentions, `msgUuid`.
+/// Bytes reserved for everything in the body besides the text: names, title, mentions, `msgUuid`.
 const BESIDES_TEXT_BYTES: usize = 512;
-/// A title is what the list of conversations shows; it is one line.
+/// The most bytes of a title, which is one line in the list of conversations.
 const TITLE_BYTES_MAX: usize = 200;
-/// So much of a text is read for it.
+/// The most bytes of a text that are read to find its title.
 const TITLE_READ_BYTES_MAX: usize = 4_096;
-/// No more mentions are taken in one message.
+/// The platform takes at most this many mentions in one message.
 const MENTIONS_MAX: usize = 50;
-/// What a used-up monthly quota waits before the robot is probed again: it refills with the month, or when somebody buys more.
+/// The wait before the next probe after a used-up monthly quota. The quota refills at the end of
+/// the month, or when the organisation buys more.
 const MONTHLY_WAIT: Duration = Duration::from_secs(3600);
-/// What the platform's own throttling asks for: seconds to a minute.
+/// The wait that the platform's documents ask for after throttling: seconds to a minute.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
-/// A source address that called too often is banned for this long.
+/// The platform bans a source address that called too often for this long.
 const BANNED_WAIT: Duration = Duration::from_secs(300);
 
-/// Writes text or markdown.
+/// Renders text or markdown.
 pub(super) fn write(words: &Words<'_>) -> Written {
     let mut mentions = words.mentions.clone();
     let mut beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
@@ -47,7 +53,7 @@ pub(super) fn write(words: &Words<'_>) -> Written {
         if !first {
             return tail;
         }
-        // A mention shows only where the text says it.
+        // DingTalk highlights a mention only where the text contains it.
         for said in mentions.mobiles.iter().chain(&mentions.users).map(|one| format!("@{one}")) {
             if !text.contains(&said) {
                 tail.push_str(if tail.is_empty() { "\n" } else { " " });
@@ -84,9 +90,9 @@ pub(super) fn write(words: &Words<'_>) -> Written {
     (object([("msgtype", kind.into()), (kind, content), ("at", at)]), part)
 }
 
-/// What the list of conversations shows: the subject, or else the first line that says something.
+/// The line for the list of conversations: the subject, or else the first non-empty line.
 fn title(words: &Words<'_>) -> String {
-    // No markdown is read there.
+    // The list of conversations does not render markdown.
     let plain = words
         .subject
         .map_or_else(|| Cow::from(markdown::plain_lines(cut(words.text, TITLE_READ_BYTES_MAX, RAW))), Cow::from);
@@ -94,7 +100,7 @@ fn title(words: &Words<'_>) -> String {
     cut(first, TITLE_BYTES_MAX, IN_JSON).to_owned()
 }
 
-/// Adds what makes repeats recognisable, signs.
+/// Adds the signature, and `msgUuid`, by which DingTalk drops repeats.
 pub(super) fn seal(
     mut body: Map<String, Value>,
     endpoint: &Endpoint,
@@ -122,7 +128,7 @@ fn sign(millis: u64, secret: &str) -> String {
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 pub(super) fn read(response: &Response<'_>) -> Reading {
     let Some(json) = response.json() else {
         return response.without_json();
@@ -144,9 +150,9 @@ fn verdict(code: i64, words: &str) -> Verdict {
         0 => Verdict::Delivered,
         -1 => Verdict::TryAgain { wait: None },
         88 | 404 | 300_005 | 400_013 | 400_101 | 400_102 | 400_106 => Verdict::RobotGone,
-        // One code, two meanings: the token is missing or unknown, or the message is bad.
+        // One code with two meanings: the token is missing or unknown, or the message is malformed.
         40_035 | 300_001 if says("token") => Verdict::RobotGone,
-        // Our clock or a slow network; the next attempt is signed anew.
+        // Caused by our clock or a slow network. The next attempt has a new signature.
         310_000 if says("timestamp") => Verdict::TryAgain { wait: None },
         310_000 => Verdict::Security,
         40_035 | 43_002 | 43_004 | 44_002 | 47_001 | 300_001 | 400_105 | 400_403 | 430_101..=430_104 | 460_101 => {

@@ -1,59 +1,65 @@
-//! Which webhook URLs are a platform's own. Everything else is refused before it is stored: who could subscribe any URL could make the daemon
-//! call anything.
+//! Which webhook URLs belong to a platform.
+//!
+//! Owns the rules and the normal form of each platform's URLs. Everything else is refused before it
+//! is stored: a subscription with any URL could make the daemon call any address.
+//!
+//! Not here: which IP addresses may be called (`send/guard.rs`).
 
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::domain::{Endpoint, Platform};
 
-/// Why a text is no endpoint of the platform. The message never repeats the text: it may hold a credential.
+/// Why a text is not an endpoint of the platform. The message never repeats the text, which may
+/// contain a credential.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointMistake {
-    /// It is longer than any robot's.
+    /// It is longer than any robot's URL.
     #[error(
         "the webhook has {0} bytes, and no robot's has more than {ENDPOINT_BYTES_MAX}: copy it from the robot's settings, it begins with https://"
     )]
     TooLong(usize),
-    /// It is no URL.
+    /// It is not a URL.
     #[error("the webhook is not a URL: copy it from the robot's settings, it begins with https://")]
     NotUrl,
-    /// It is not https.
+    /// Its scheme is not https.
     #[error("the webhook begins with {0}://: only https:// is accepted")]
     NotHttps(String),
-    /// It belongs to another host.
+    /// Its host is not one of the platform's.
     #[error("the webhook's host {found} is not one of {platform}: expected {expected}")]
     Host {
-        /// The platform it was given for.
+        /// The platform for which it was given.
         platform: Platform,
         /// Its host.
         found: String,
         /// The platform's hosts.
         expected: String,
     },
-    /// It is another platform's.
+    /// It belongs to another platform.
     #[error("the webhook is one of {0}: say --platform {0}")]
     OtherPlatform(Platform),
-    /// User, port or fragment.
+    /// It has a user, a port or a fragment.
     #[error("the webhook has a {0}: copy it from the robot's settings as it is")]
     Extra(&'static str),
-    /// The path is not the platform's.
+    /// Its path is not the platform's.
     #[error("the webhook's path is not {0}")]
     Path(&'static str),
-    /// A kind of URL that looks right and cannot be used.
+    /// A kind of URL that looks valid but cannot be used.
     #[error("{0}")]
     Unusable(&'static str),
-    /// The token is missing or given twice.
+    /// The token is missing or occurs twice.
     #[error("the webhook has no {0}, or more than one")]
     Token(&'static str),
-    /// The token is no token.
+    /// The token is malformed.
     #[error("the webhook's {0} is malformed: 8 to 256 letters, digits, - or _")]
     TokenForm(&'static str),
-    /// A parameter that does not belong there.
+    /// It has a parameter that the platform's URLs do not have.
     #[error("the webhook has a parameter besides {0}: copy it from the robot's settings as it is")]
     Parameter(&'static str),
 }
 
-/// A host, a path and a token of at most 256 characters have far less.
+/// The most bytes of a webhook. A host, a path and a token of at most 256 characters are far
+/// shorter.
 const ENDPOINT_BYTES_MAX: usize = 2048;
 
 const DINGTALK_HOSTS: [&str; 2] = ["oapi.dingtalk.com", "oapi.dingtalk.io"];
@@ -68,7 +74,7 @@ const fn hosts(platform: Platform) -> &'static [&'static str] {
     }
 }
 
-/// Whether a text is short enough for a webhook of whatever platform.
+/// Checks that a text is short enough for a webhook of any platform.
 pub fn check_endpoint_length(text: &str) -> Result<(), EndpointMistake> {
     match text.trim().len() {
         bytes if bytes > ENDPOINT_BYTES_MAX => Err(EndpointMistake::TooLong(bytes)),
@@ -76,7 +82,7 @@ pub fn check_endpoint_length(text: &str) -> Result<(), EndpointMistake> {
     }
 }
 
-/// The host by which a platform's hosts are known together: two platforms with the same one are
+/// The host that stands for all hosts of a platform. Two platforms with the same main host are
 /// called at the same addresses.
 #[must_use]
 pub const fn main_host(platform: Platform) -> &'static str {
@@ -86,13 +92,13 @@ pub const fn main_host(platform: Platform) -> &'static str {
     }
 }
 
-/// Checks a webhook URL against its platform and brings it into its one normal form, so that one robot is one robot however its URL was
-/// copied.
+/// Checks a webhook URL against its platform and normalises it, so that all spellings of one URL
+/// are one robot.
 pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {
     check_endpoint_length(text)?;
     let url = Url::parse(text.trim()).map_err(|_| EndpointMistake::NotUrl)?;
     let endpoint = normal_form(platform, &url);
-    // The parsed copy is wiped.
+    // The parsed copy contains the credential, so it is wiped.
     drop(Zeroizing::new(String::from(url)));
     endpoint
 }
@@ -120,7 +126,7 @@ fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, EndpointMistak
         Platform::Lark => ("/open-apis/bot/v2/hook/", lark(url)?),
         Platform::WeCom => ("/cgi-bin/webhook/send?key=", wecom(url)?),
     };
-    // Written once, so that no shorter copy of it is left behind.
+    // Built at once, so that no shorter copy of the credential stays in memory.
     Ok(Endpoint::new(["https://", host, base, &token].concat()))
 }
 
@@ -143,7 +149,7 @@ fn dingtalk(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
         }
         _ => return Err(EndpointMistake::Path("/robot/send")),
     }
-    // Somebody may paste a URL that is signed already; each attempt signs anew.
+    // Users may paste a signed URL. Each attempt has its own signature.
     parameter(url, "access_token", &["timestamp", "sign"])
 }
 
@@ -175,7 +181,8 @@ fn wecom(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
     parameter(url, "key", &[])
 }
 
-/// The one parameter of that name; others are mistakes, unless they are among the `dropped`.
+/// The only parameter with that name. Other parameters are errors, unless they are among the
+/// `dropped`.
 fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<Zeroizing<String>, EndpointMistake> {
     let (mine, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(found, _)| found == name);
     if others.iter().any(|(found, _)| !dropped.contains(&found.as_ref())) {

@@ -1,19 +1,24 @@
-//! Whether a message says the keyword on which its robot insists, as the platforms count, and what is added if it does not.
+//! Whether a message contains the keyword that its robot requires, by the platforms' own rules.
 //!
-//! Lark counts texts and titles, and no address behind a link. DingTalk's documents do not say whether an address counts: a text says the keyword once more, which
-//! does no harm, and a message in its own form is left to the platform. So is a card whose words stand in a template at Lark. Robots of WeCom have no keyword; a
-//! subscription may have one all the same, and its texts say it.
+//! Owns those rules, and the text that is added if the keyword is missing.
+//!
+//! Lark counts texts and titles, but not the address of a link. DingTalk's documents leave
+//! addresses open. So a text repeats the keyword, which is harmless, and DingTalk itself judges a
+//! message in its own form. Lark itself judges a card whose text is in a template. WeCom robots
+//! have no keyword; a subscription may have one nevertheless, and its texts contain it.
+//!
+//! Not here: where the keyword is stored (`domain/subscription.rs`).
 
 use serde_json::{Map, Value};
 
 use super::markdown;
 use crate::domain::Platform;
 
-/// A piece of a message that members read.
+/// A piece of a message that members can read.
 pub(super) enum Said<'a> {
-    /// As it is.
+    /// Plain text.
     Text(&'a str),
-    /// As markdown.
+    /// Markdown.
     Markdown(&'a str),
 }
 
@@ -26,7 +31,7 @@ impl Said<'_> {
     }
 }
 
-/// What has to be added so that the keyword occurs in the message.
+/// The text to append so that the keyword occurs in the message.
 pub(super) fn tail(keyword: Option<&str>, said: &[Said<'_>]) -> String {
     match keyword {
         Some(keyword) if !said.iter().any(|piece| piece.says(keyword)) => format!("\n{keyword}"),
@@ -34,7 +39,8 @@ pub(super) fn tail(keyword: Option<&str>, said: &[Said<'_>]) -> String {
     }
 }
 
-/// Whether a platform would certainly take a message in its own form for one that lacks the keyword.
+/// Whether the platform would certainly reject a message in its own form, because it lacks the
+/// keyword.
 pub(super) fn is_missing(platform: Platform, body: &Map<String, Value>, keyword: &str) -> bool {
     match platform {
         Platform::DingTalk | Platform::DingTalkInternal => !any_value_has(body, keyword),
@@ -43,12 +49,12 @@ pub(super) fn is_missing(platform: Platform, body: &Map<String, Value>, keyword:
     }
 }
 
-/// Whether the words stand in a template that only Lark knows.
+/// Whether the text is in a template that only Lark has.
 fn is_elsewhere(body: &Map<String, Value>) -> bool {
     body.get("card").and_then(|card| card.get("type")).is_some_and(|kind| kind == "template")
 }
 
-/// Whether the keyword stands anywhere, be it in an address.
+/// Whether any value contains the keyword, including addresses.
 fn any_value_has(fields: &Map<String, Value>, keyword: &str) -> bool {
     fields.values().any(|value| has(value, keyword))
 }
@@ -66,7 +72,8 @@ fn any_field_says(fields: &Map<String, Value>, keyword: &str) -> bool {
     fields.iter().any(|(name, value)| !is_address(name) && says(value, keyword))
 }
 
-/// Texts in a platform's own form may be markdown; which of them are depends on where they stand, so all are read as if they were.
+/// Texts in a platform's own form are markdown or not, depending on their field. All are read as
+/// markdown.
 fn says(value: &Value, keyword: &str) -> bool {
     match value {
         Value::String(text) => markdown::says(text, keyword),
@@ -76,7 +83,7 @@ fn says(value: &Value, keyword: &str) -> bool {
     }
 }
 
-/// All fields for addresses are called `href`, or something that ends in `url`.
+/// All address fields are called `href`, or have a name that ends in `url`.
 fn is_address(name: &str) -> bool {
     name == "href" || name.to_ascii_lowercase().ends_with("url")
 }

@@ -1,4 +1,9 @@
 //! Lark and Feishu custom bots.
+//!
+//! Owns their wire form, the signature, and the table of error codes.
+//!
+//! Not here: Lark's dialect of markdown (`markdown/dialect.rs`), its own message types
+//! (`native/lark.rs`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,14 +20,16 @@ use super::{
 };
 use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
 
-/// The whole body, in bytes. The documents say 20 KB and, elsewhere, 30 KB: the smaller reading is safe.
+/// The limit of the whole body, in bytes. The documents say 20 KB in one place and 30 KB in
+/// another; the smaller value is safe.
 const BODY_BYTES_MAX: usize = 20_000;
-/// Room kept for everything in the body besides text and title: names, timestamp, signature.
+/// Bytes reserved for everything in the body besides text and title: names, timestamp, signature.
 const BESIDES_TEXT_BYTES: usize = 512;
-/// A card's title is one line.
+/// The most bytes of a card's title, which is one line.
 const TITLE_BYTES_MAX: usize = 300;
 
-/// Writes text as `text`, markdown as a card of schema 2.0: only that one shows headings, quotes, code and tables.
+/// Renders text as `text`, markdown as a card of schema 2.0. Only that schema shows headings,
+/// quotes, code and tables.
 pub(super) fn write(words: &Words<'_>) -> Written {
     let mentions = mentions(words);
     let tail = |First(first): First, said: &[Said<'_>]| {
@@ -67,11 +74,12 @@ pub(super) fn write(words: &Words<'_>) -> Written {
     }
 }
 
-/// Lark mentions by user id only; a mobile number means nothing to it, and a note says so.
+/// Lark mentions members by user id only. A note lists those given by mobile number.
 fn mentions(words: &Words<'_>) -> String {
     let everybody = words.mentions.all.then_some("all");
     let named = words.mentions.users.iter().map(String::as_str);
-    // The id stands inside a tag: what could end the tag is no id.
+    // The id is written inside a tag, so an id with characters that could end the tag is not
+    // accepted.
     let is_id = |id: &&str| id.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     let (ids, mut others): (Vec<_>, Vec<_>) = everybody.into_iter().chain(named).partition(is_id);
     others.extend(words.mentions.mobiles.iter().map(String::as_str));
@@ -86,7 +94,7 @@ fn mentions(words: &Words<'_>) -> String {
     tags + &unmentioned_tail(&others)
 }
 
-/// Signs.
+/// Adds the signature.
 pub(super) fn seal(
     body: Map<String, Value>,
     endpoint: &Endpoint,
@@ -103,7 +111,8 @@ pub(super) fn seal(
     Ok((Secret::new(endpoint.expose().to_owned()), bounded(&signed, BODY_BYTES_MAX)?))
 }
 
-/// base64(HMAC-SHA256(key = seconds, line feed, secret; message = nothing)): what DingTalk signs is the key here.
+/// base64(HMAC-SHA256(key = seconds, line feed, secret; message = empty)). DingTalk's signed
+/// message is the key here.
 fn sign(seconds: u64, secret: &str) -> String {
     let key = Secret::concat(&[&seconds.to_string(), "\n", secret]);
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
@@ -112,7 +121,8 @@ fn sign(seconds: u64, secret: &str) -> String {
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// What an answer means. Success is `code` 0, or `StatusCode` 0 where there is no `code`: some failures carry `StatusCode` 0 beside their code.
+/// The meaning of an answer. Success is `code` 0, or `StatusCode` 0 if there is no `code`. Some
+/// failures have `StatusCode` 0 beside their code.
 pub(super) fn read(response: &Response<'_>) -> Reading {
     let Some(json) = response.json() else {
         return response.without_json();
@@ -133,14 +143,14 @@ fn verdict(code: i64, words: &str, response: &Response<'_>) -> Verdict {
     let wait = response.rate_reset.or(response.retry_after);
     match code {
         0 => Verdict::Delivered,
-        // One code, two meanings.
+        // One code with two meanings.
         9_499 if says("too many request") => Verdict::Throttled { wait },
         9_499 => Verdict::Refused,
         11_220 | 11_232 | 11_247 | 99_991_400 => Verdict::Throttled { wait },
         2_200 => Verdict::TryAgain { wait: response.retry_after },
         19_001 | 19_007 => Verdict::RobotGone,
         19_021 | 19_022 | 19_024 => Verdict::Security,
-        // Parameters, then the family of cards that cannot be read or made.
+        // Invalid parameters, then the codes for cards that cannot be parsed or created.
         19_002 | 11_246 | 11_310 | 200_000..=200_999 | 230_099 => Verdict::Refused,
         _ if response.status == 429 || says("too many request") || says("frequency limit") => {
             Verdict::Throttled { wait }

@@ -1,4 +1,9 @@
-//! From a delivery to a request: what is sent where. The wire forms are in the platforms' files.
+//! From a delivery to a request.
+//!
+//! Owns the two steps: render once for equal variants, sign for each robot.
+//!
+//! Not here: the wire forms (`dingtalk.rs`, `lark.rs`, `wecom.rs`), and the reuse of rendered
+//! messages (`send/rendered.rs`).
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -8,36 +13,38 @@ use crate::domain::{
     Content, Delivery, Format, Mentions, Moment, Part, Piece, Platform, Secret, Subscription, TooLong,
 };
 
-/// What a message is made of.
+/// The input of a message.
 pub struct Draft<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
-    /// For whom, opened.
+    /// The decrypted subscription.
     pub subscription: &'a Subscription,
-    /// The time of day, which signatures contain.
+    /// The wall-clock time, which signatures contain.
     pub now: Moment,
 }
 
-/// A request that is ready to be sent.
+/// A request that is ready to send.
 pub struct Prepared {
-    /// Where to. It contains the credential, and the signature where the platform takes it there.
+    /// The target URL. It contains the credential, and the signature if the platform expects it
+    /// there.
     pub url: Secret,
-    /// The JSON body, as UTF-8 without escapes: platforms count bytes.
+    /// The JSON body, as UTF-8 without escapes, because platforms count bytes.
     pub body: Vec<u8>,
-    /// Which part of the text it is: the one to which the delivery has come, or the first if the parts are others now.
+    /// The part of the text that it contains: the delivery's current part, or the first if the text
+    /// is split differently now.
     pub part: Part,
 }
 
-/// The message cannot be sent to this platform in any way.
+/// The message cannot be sent to this platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsendable {
-    /// Our code for it: `too_large`, `no_content`, `no_keyword`.
+    /// Roomcast's code for it: `too_large`, `no_content`, `no_keyword`.
     pub code: &'static str,
-    /// What is wrong, in a sentence.
+    /// The mistake, as a sentence.
     pub detail: String,
 }
 
-/// The text part of a message, ready to be put into a platform's form.
+/// The text of a message, before it is put into a platform's form.
 pub(super) struct Words<'a> {
     pub(super) subject: Option<&'a str>,
     pub(super) text: &'a str,
@@ -48,26 +55,27 @@ pub(super) struct Words<'a> {
     pub(super) wanted: Wanted,
 }
 
-/// A body, and which part of the text it is.
+/// A body, and the part of the text that it contains.
 pub(super) type Written = (Map<String, Value>, Part);
 
-/// All by which messages of one event differ before they are signed: what is equal for two robots is written once.
+/// Everything that distinguishes unsigned messages of one event. Robots with equal variants share
+/// one rendered message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// For which platform.
+    /// The platform.
     pub platform: Platform,
-    /// The keyword on which the robot insists.
+    /// The keyword that the robot requires.
     pub keyword: Option<String>,
-    /// Whom the subscription mentions.
+    /// The members that the subscription mentions.
     pub mentions: Mentions,
-    /// What becomes of a text that is too long.
+    /// What happens to a text that is too long.
     pub too_long: TooLong,
-    /// Which part of it is wanted.
+    /// The wanted part of it.
     pub part: Part,
 }
 
 impl Variant {
-    /// What this delivery needs.
+    /// The variant that this delivery needs.
     #[must_use]
     pub fn of(delivery: &Delivery, subscription: &Subscription) -> Self {
         Self {
@@ -80,17 +88,18 @@ impl Variant {
     }
 }
 
-/// A message that is written and not signed yet. It says nothing of where it goes.
+/// A rendered message without a signature. It does not contain its target.
 #[derive(Clone, Debug)]
 pub struct Unsigned(Written);
 
-/// Writes and signs the message.
+/// Renders and signs the message.
 pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
     let unsigned = write(&draft.delivery.event.content, &Variant::of(draft.delivery, draft.subscription))?;
     sign(unsigned, draft)
 }
 
-/// Writes the message. With a long text that takes a while.
+/// Renders the message. It takes time in proportion to the text, so long texts do not belong on an
+/// async thread.
 pub fn write(content: &Content, variant: &Variant) -> Result<Unsigned, Unsendable> {
     let keyword = variant.keyword.as_deref();
     let written = match content.piece_for(variant.platform) {
@@ -131,8 +140,9 @@ pub fn sign(Unsigned((body, part)): Unsigned, draft: &Draft<'_>) -> Result<Prepa
     Ok(Prepared { url, body, part })
 }
 
-/// A message in the platform's own form was checked when the event was read. Only what the subscription asks for is left: without its keyword the
-/// platform would take the message for a breach of the robot's security setting.
+/// A message in the platform's own form; it was checked when the event was decoded. Only the
+/// subscription's keyword remains to be checked. Without it the platform would report a breach of
+/// the robot's security setting.
 fn native(platform: Platform, json: &str, keyword: Option<&str>) -> Result<Map<String, Value>, Unsendable> {
     let body = serde_json::from_str(json).map_err(|_| Unsendable {
         code: "no_content",
@@ -157,8 +167,9 @@ fn written(platform: Platform, words: &Words<'_>) -> Written {
     }
 }
 
-/// By which a platform that can tells a repeated attempt from another message. The same for all attempts of one part of a delivery; another after a redrive, for
-/// whoever redrives wants it sent. The body is part of it, because publishers have been seen to use one `message_id` twice.
+/// The id by which a platform can recognise a repeated attempt. All attempts of one part of a
+/// delivery share it. A redrive changes it, because the operator wants the message sent again. It
+/// covers the body, because some publishers use one `message_id` for two messages.
 fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
     let event = &delivery.event;
     let number = part.at.to_be_bytes();
@@ -174,7 +185,7 @@ fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.concat())
 }
 
-/// The body as bytes, if the platform takes so many.
+/// The body as bytes, if it is within the platform's limit.
 pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec<u8>, Unsendable> {
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     if bytes.len() > bytes_max {
@@ -186,7 +197,7 @@ pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec
     Ok(bytes)
 }
 
-/// A JSON object from its fields.
+/// A JSON object with these fields.
 pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,7 +1,10 @@
-//! What each platform says on the wire: which endpoints are its own, how a message is written and signed, what an answer means.
+//! What each platform expects on the wire.
 //!
-//! Pure: no clock, no network, no configuration. One file for each platform's wire form; the facts come from the platforms' own documents and
+//! Owns per platform: valid endpoints, rendering, signatures, the meaning of answers. All of it is
+//! pure: no clock, no network, no configuration. The facts come from the platforms' documents and
 //! from logs of real answers.
+//!
+//! Not here: sending a request (`send/`), and the settlement of a verdict (`settle/decide.rs`).
 
 mod advice;
 mod answer;

@@ -1,5 +1,10 @@
-//! Where a text may be cut: between blocks rather than within one, at a line rather than within one, at a word rather than within one, never inside a
-//! link or other markup that would fit elsewhere, and with a block of code closed before and opened again after.
+//! Where a text may be cut.
+//!
+//! Owns the preferences: between blocks, else at a line, else at a word. A cut avoids links and
+//! other markup that fit elsewhere. A code block is closed before the cut and opened again after
+//! it.
+//!
+//! Not here: how many pieces a text has, and their numbers (`share.rs`).
 
 use std::{borrow::Cow, ops::Range};
 
@@ -7,35 +12,37 @@ use linkify::{LinkFinder, LinkKind};
 
 use super::text::{Cost, Fence, Flow, cut};
 
-/// A line or the end of a block is taken if that gives away less than one byte in so many.
+/// A cut at a line or the end of a block is accepted if less than one part in this many of the
+/// piece stays unused.
 const GIVEN_AWAY: usize = 4;
 /// The same for the end of a word, which matters less.
 const GIVEN_AWAY_FOR_A_WORD: usize = 16;
-/// Links are looked for so far behind a place.
+/// A link is searched for within this many bytes around the cut.
 const LINK_BYTES_MAX: usize = 2_048;
 
-/// What comes after a piece.
+/// The fate of the text behind a piece.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// Nothing: what does not fit is left out, so as much as possible is said.
+    /// Nothing: the rest is left out, so the piece contains as much as possible.
     Nothing,
-    /// Another piece: what would be torn can go there whole.
+    /// Another piece, which can contain a torn part whole.
     More,
 }
 
 /// A piece of a text.
 #[derive(Debug)]
 pub(super) struct Piece<'a> {
-    /// Where it lies.
+    /// Its range in the text.
     pub(super) range: Range<usize>,
-    /// What has to stand before it, because it begins inside a block.
+    /// The markup to put before it, because it begins inside a block.
     pub(super) opening: &'a str,
-    /// What has to stand behind it, because it ends inside one.
+    /// The markup to put after it, because it ends inside a block.
     pub(super) closing: &'a str,
 }
 
 impl Flow {
-    /// The piece from `from` on that costs at most `max` with its opening and closing. It is never empty while there is text left.
+    /// The piece from `from` that costs at most `max` together with its opening and closing. It is
+    /// never empty while text remains.
     pub(super) fn piece(&self, from: usize, max: usize, cost: Cost, after: After) -> Piece<'_> {
         let opening = self
             .fences
@@ -48,12 +55,13 @@ impl Flow {
         Piece { range: from..end, opening, closing }
     }
 
-    /// A piece as it is shown, without what surrounds it. The line feeds at its edges are those between it and its neighbours.
+    /// A piece as it is shown, without blanks at its edges. Its outer line feeds only separate it
+    /// from its neighbours.
     pub(super) fn shown(&self, piece: &Piece<'_>) -> Cow<'_, str> {
         let text = self.text.get(piece.range.clone()).unwrap_or_default().trim_end();
         match piece.opening {
             _ if piece.range.start == 0 => text.into(),
-            // Plain text keeps the blanks at the beginning of its lines.
+            // Plain text keeps the indentation of its lines.
             "" if self.ends.is_empty() => text.trim_start_matches(['\n', '\r']).into(),
             "" => text.trim_start().into(),
             _ if text.starts_with('\n') => text.into(),
@@ -72,7 +80,7 @@ struct Cutting<'a> {
 }
 
 impl<'a> Cutting<'a> {
-    /// Where the piece ends, and what closes it there.
+    /// The end of the piece, and the markup that closes it there.
     fn end(&self) -> (usize, &'a str) {
         let rest = self.flow.text.get(self.from..).unwrap_or_default();
         let least = self.from + rest.chars().next().map_or(0, char::len_utf8);
@@ -88,12 +96,13 @@ impl<'a> Cutting<'a> {
         (end.max(least), closing)
     }
 
-    /// How far the text goes that costs so much.
+    /// The end of the longest text from `from` with this cost.
     fn reach(&self, max: usize) -> usize {
         self.from + cut(self.flow.text.get(self.from..).unwrap_or_default(), max, self.cost).len()
     }
 
-    /// The place lies in a block: before it if it fits elsewhere whole or little is given away, else at a line of it.
+    /// The cut for a place inside a block. It is before the block if the block fits elsewhere or if
+    /// little stays unused, otherwise at a line in it.
     fn in_fence(&self, fence: &'a Fence, most: usize) -> (usize, &'a str) {
         let begins = fence.all.start > self.from;
         let whole = self.flow.text.get(fence.all.clone()).unwrap_or_default();
@@ -114,7 +123,7 @@ impl<'a> Cutting<'a> {
         }
     }
 
-    /// The best place up to `most` that lies in no block with fences.
+    /// The best cut up to `most`, for a place outside of all fenced blocks.
     fn in_line(&self, most: usize) -> usize {
         let block = self.flow.ends.iter().copied().take_while(|end| *end <= most).last().unwrap_or(0);
         if self.is_near(block, most, GIVEN_AWAY) {
@@ -130,20 +139,22 @@ impl<'a> Cutting<'a> {
         }
         let word = self.flow.text.get(self.from..most).and_then(|text| text.rfind(char::is_whitespace));
         let word = word.map_or(0, |at| self.from + at);
-        // The last blank may stand in a link that ends before the place: then that end is the end of a word.
+        // The last blank may be inside a link that ends before the place. Then the word ends with
+        // that link.
         let around = self.flow.solid.iter().find(|solid| solid.start < word && word < solid.end);
         let word = around.map_or(word, |solid| solid.end);
         if self.is_near(word, most, GIVEN_AWAY_FOR_A_WORD) { word } else { most }
     }
 
-    /// Whether what would be torn is left to the next piece: if it fits there, or else unless nearly all of this one is given away.
+    /// Whether a torn part moves to the next piece: if it fits there, or if enough of this piece
+    /// remains in use.
     fn goes_elsewhere(&self, torn: &Range<usize>, most: usize) -> bool {
         let whole = self.flow.text.get(torn.clone()).unwrap_or_default();
         let fits = self.after == After::More && total(whole, self.cost) <= self.max;
         torn.start > self.from && (fits || torn.start - self.from > (most - self.from) / GIVEN_AWAY)
     }
 
-    /// The bare link that reaches over a place.
+    /// The bare link that spans a place.
     fn link_at(&self, at: usize) -> Option<Range<usize>> {
         let text = &self.flow.text;
         let begin = text.floor_char_boundary(at.saturating_sub(LINK_BYTES_MAX).max(self.from));
@@ -155,13 +166,13 @@ impl<'a> Cutting<'a> {
         links.into_iter().find(|link| link.start < at && at < link.end)
     }
 
-    /// The last line end before `at`, or nothing.
+    /// The last line end before `at`, or 0.
     fn at_line(&self, at: usize) -> usize {
         let text = self.flow.text.get(self.from..at).unwrap_or_default();
         text.rfind('\n').map_or(0, |line| self.from + line)
     }
 
-    /// Whether little is given away by a cut at `place` instead of `most`.
+    /// Whether a cut at `place` instead of `most` leaves little unused.
     fn is_near(&self, place: usize, most: usize, given_away: usize) -> bool {
         place > self.from && place > most - (most - self.from) / given_away
     }

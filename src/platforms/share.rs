@@ -1,4 +1,9 @@
-//! A text in as many messages as it needs: numbered parts, each with what every message has to say.
+//! A text in as many messages as it needs: numbered parts.
+//!
+//! Owns the number of parts, and what each part repeats: number, keyword, the mentions in the first
+//! one.
+//!
+//! Not here: where a text is cut (`piece.rs`).
 
 use super::{
     piece::{After, Piece},
@@ -6,48 +11,52 @@ use super::{
 };
 use crate::domain::{Part, TooLong};
 
-/// A text has so many parts at the most: half of what a robot may send in a minute. What is still left then is cut.
+/// The most parts of a text: half of the messages that a robot may send in a minute. The last part
+/// is cut if text remains.
 pub const PARTS_MAX: u32 = 10;
-/// So much of a subject is said again in each further part.
+/// The most bytes of a subject that each further part repeats.
 const SUBJECT_BYTES_MAX: usize = 120;
 
-/// What is wanted of a text.
+/// The request for one message of a text.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
-    /// What becomes of it if it is too long.
+    /// What happens to a text that is too long.
     pub(super) too_long: TooLong,
-    /// Which part is to be said.
+    /// The part to render.
     pub(super) part: Part,
 }
 
 /// Where the number of a part is written.
 pub(super) enum Numbering<'a> {
-    /// Before the subject, with which the text begins; before the text where there is none.
+    /// Before the subject, with which the text begins; without a subject, before the text.
     InText {
-        /// What makes a line a heading.
+        /// The mark that makes a line a heading.
         mark: &'static str,
         /// The subject.
         subject: Option<&'a str>,
-        /// What ends the line.
+        /// The separator after the line.
         gap: &'static str,
     },
-    /// Elsewhere, by whoever asks.
+    /// Elsewhere: the caller writes it.
     Elsewhere,
 }
 
-/// What one message says.
+/// The content of one message.
 #[derive(Debug)]
 pub(super) struct Share {
     /// The text.
     pub(super) text: String,
-    /// Which part that is.
+    /// The part that it is.
     pub(super) part: Part,
 }
 
 impl Flow {
-    /// What one message says of the text: all of it if it fits, else the part that is wanted. It costs at most `max`.
+    /// One message of the text: the whole text if it fits, otherwise the wanted part. It costs at
+    /// most `max`.
     ///
-    /// `tail` gives what has to be said besides the text it is given, in the first message or a later one; of a text that is cut all of it is said.
+    /// `tail` returns what must be added to the given text (keyword, mentions), in the first
+    /// message or a later one. For a text that is cut it is called with an empty text, so nothing
+    /// is omitted.
     pub(super) fn share(
         &self,
         wanted: Wanted,
@@ -68,7 +77,8 @@ impl Flow {
         }
         let pieces = self.pieces(room, cost);
         let of = PARTS_MAX.min(u32::try_from(pieces.len()).unwrap_or(PARTS_MAX));
-        // Who changed a subscription on the way may have changed its parts: then all of them are said, rather than one too few.
+        // A change of the subscription may change the parts. Then all parts are sent again: a
+        // repeated part is better than a missing one.
         let at = if wanted.part.of.is_none_or(|known| known == of) && wanted.part.at < of { wanted.part.at } else { 0 };
         let part = Part { at, of: Some(of) };
         let Some(piece) = usize::try_from(at).ok().and_then(|at| pieces.get(at)) else {
@@ -88,7 +98,7 @@ impl Flow {
         Share { text, part }
     }
 
-    /// The whole text in pieces; if there are more than [`PARTS_MAX`], at least one more than that.
+    /// All pieces of the text, but not more than [`PARTS_MAX`] + 1.
     fn pieces(&self, room: impl Fn(u32) -> usize, cost: Cost) -> Vec<Piece<'_>> {
         let (mut pieces, mut from) = (Vec::new(), 0);
         for at in 0..=PARTS_MAX {
@@ -103,12 +113,13 @@ impl Flow {
     }
 }
 
-/// Whether a message is the first of its text. Only that one mentions: a phone rings once.
+/// Whether a message is the first of its text. Only the first mentions members, so that a phone
+/// rings once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct First(pub(super) bool);
 
 impl Numbering<'_> {
-    /// The text with its number.
+    /// The text after its number.
     fn before(&self, part: Part, text: &str, cost: Cost) -> String {
         let Self::InText { mark, subject, gap } = self else { return text.to_owned() };
         let number = number(part);
@@ -123,7 +134,7 @@ impl Numbering<'_> {
     }
 }
 
-/// The second part of three is `(2/3)`.
+/// The number of a part: `(2/3)` is the second of three.
 pub(super) fn number(part: Part) -> String {
     format!("({}/{})", part.at + 1, part.of.unwrap_or(1))
 }
@@ -231,7 +242,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(400))]
 
-        /// Pieces joined are the text; every part is within the limit and says its number and keyword.
+        /// The joined pieces are the text. Every part is within the limit and contains its number
+        /// and keyword.
         #[test]
         fn pieces_joined_are_the_text_and_no_part_is_too_long(
             text in prop_oneof![any::<String>(), "([a-z告警\\[\\]()`*>|#-]{1,9}[ \n]{1,2}){0,200}", "(```\n([a-z ]{1,30}\n){1,30}```\n\n){0,4}"],

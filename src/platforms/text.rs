@@ -1,50 +1,53 @@
-//! Text that knows its blocks, and what has to be said besides it. What is too long is cut and says so; mentions and keyword are never cut. Where a text may be
-//! cut is `piece.rs`, how it is split into parts `share.rs`.
+//! Rendered text that knows its blocks, and the tail that is added to it.
+//!
+//! Owns how a text is cut to a limit: with a notice, and without losing its mentions and keyword.
+//!
+//! Not here: where a text may be cut (`piece.rs`), and its split into parts (`share.rs`).
 
 use std::ops::Range;
 
 use super::piece::After;
 
-/// What one character costs.
+/// The cost of one character.
 pub(super) type Cost = fn(char) -> usize;
 
-/// In raw UTF-8.
+/// The cost in raw UTF-8.
 pub(super) const RAW: Cost = char::len_utf8;
 
-/// Inside a JSON string, as `serde_json` writes it.
+/// The cost inside a JSON string, as `serde_json` writes it.
 pub(super) const IN_JSON: Cost = |c| match c {
     '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
     c if u32::from(c) < 0x20 => 6,
     c => c.len_utf8(),
 };
 
-/// A text with its places.
+/// A text with the places that matter for a cut.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     /// The text.
     pub(super) text: String,
-    /// Links and other markup within a line, which are not cut. In their order, never one in another.
+    /// Links and other inline markup, which a cut avoids. The ranges are sorted and disjoint.
     pub(super) solid: Vec<Range<usize>>,
-    /// Blocks that need their beginning and end wherever they are cut.
+    /// Blocks that need an opening and a closing wherever they are cut.
     pub(super) fences: Vec<Fence>,
-    /// Where blocks end.
+    /// The ends of blocks.
     pub(super) ends: Vec<usize>,
-    /// What has to stand before a line that is not of the last block.
+    /// The separator before a line that must not become part of the last block.
     pub(super) apart: &'static str,
-    /// How many more bytes there would be, which are beyond everything that can be shown.
+    /// Bytes of the text that were not rendered, because no message could show them.
     pub(super) unwritten: usize,
 }
 
-/// A block of code between fences, or a table below its head.
+/// A fenced code block, or a table below its head.
 #[derive(Debug)]
 pub(super) struct Fence {
-    /// With its fences or head.
+    /// The block, including its fences or head.
     pub(super) all: Range<usize>,
-    /// What lies between or below them.
+    /// The content, without fences or head.
     pub(super) inner: Range<usize>,
-    /// What opens it where it goes on after a cut.
+    /// The opening for the rest of the block after a cut.
     pub(super) opening: String,
-    /// What closes it where it is cut.
+    /// The closing at a cut.
     pub(super) closing: String,
 }
 
@@ -56,9 +59,11 @@ impl From<String> for Flow {
 }
 
 impl Flow {
-    /// The text, cut if need be, then its tail, which is kept whole unless it alone is too long: all of it costs at most `max`.
+    /// The text, cut if necessary, followed by its tail. All of it costs at most `max`. The tail is
+    /// kept whole unless it alone is too long.
     ///
-    /// `tail` gives what has to be said besides what it is given. Of a text that is cut nobody knows what is left, so then all of it is said.
+    /// `tail` returns what must be added to the given text. For a text that is cut it is called
+    /// with an empty text, because the kept words are not known yet.
     pub(super) fn fit(&self, tail: impl Fn(&str) -> String, max: usize, cost: Cost) -> String {
         let total = |part: &str| part.chars().map(cost).sum::<usize>();
         let whole = format!("{}{}", self.text, self.apart_from(tail(&self.text)));
@@ -68,18 +73,19 @@ impl Flow {
         self.ending(0, &self.apart_from(tail("")), max, cost)
     }
 
-    /// A tail, so that it does not become a part of the last block.
+    /// A tail, separated from the last block.
     pub(super) fn apart_from(&self, tail: String) -> String {
         if tail.is_empty() { tail } else { format!("{}{tail}", self.apart) }
     }
 
-    /// What follows `from`, cut to what costs `max` with its tail, and a notice that says how much is missing. It is too long.
+    /// The text from `from`, cut so that its cost with the tail and a notice of the missing bytes
+    /// is at most `max`. The text must be too long.
     pub(super) fn ending(&self, from: usize, tail: &str, max: usize, cost: Cost) -> String {
         let total = |part: &str| part.chars().map(cost).sum::<usize>();
         let tail = cut(tail, max, cost);
         let left = max - total(tail);
         let notice = |bytes: usize| format!("{}\n… ({bytes} bytes left out)", self.apart);
-        // As long as the longest notice can be, so that room for it is certain.
+        // The space is computed for the longest possible notice, so that any notice fits.
         let piece = self.piece(
             from,
             left.saturating_sub(total(&notice(self.text.len() + self.unwritten))),
@@ -93,7 +99,7 @@ impl Flow {
     }
 }
 
-/// The longest beginning that costs at most `max`.
+/// The longest prefix that costs at most `max`.
 pub(super) fn cut(text: &str, max: usize, cost: Cost) -> &str {
     let mut spent = 0;
     let end = text.char_indices().find(|(_, c)| {
@@ -103,15 +109,16 @@ pub(super) fn cut(text: &str, max: usize, cost: Cost) -> &str {
     end.map_or(text, |(at, _)| text.get(..at).unwrap_or_default())
 }
 
-/// How many names a note lists.
+/// The most names that a note lists.
 const NAMES_MAX: usize = 10;
 
-/// What has to be added so that the chat knows whose phone does not ring, because the platform cannot mention them in this kind of message.
+/// The note that lists the members whose phones do not ring, because this kind of message cannot
+/// mention them.
 pub(super) fn unmentioned_tail(names: &[&str]) -> String {
     if names.is_empty() {
         return String::new();
     }
-    // Whatever a publisher calls a member: it is no markup.
+    // A member's name comes from the publisher, so characters that could be markup are replaced.
     let harmless =
         |name: &&str| name.chars().map(|c| if c.is_alphanumeric() || "_-.@+".contains(c) { c } else { '?' }).collect();
     let listed: Vec<String> = names.iter().take(NAMES_MAX).map(harmless).collect();
@@ -164,7 +171,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the text: the result costs what is allowed at most, and keeps the tail.
+        /// For any text, the result costs at most the limit and keeps the tail.
         #[test]
         fn nothing_fitted_is_too_long(text in any::<String>(), tail in "[ -~]{0,20}", max in 60_usize..400) {
             for cost in [RAW, IN_JSON] {
@@ -174,7 +181,7 @@ mod tests {
             }
         }
 
-        /// The cost in JSON is what the serialiser writes.
+        /// The cost in JSON equals the length that the serialiser writes.
         #[test]
         fn the_cost_in_json_is_exact(text in any::<String>()) {
             let written = serde_json::to_string(&text).unwrap().len() - 2;

@@ -1,4 +1,9 @@
 //! WeCom group robots.
+//!
+//! Owns their wire form and the table of error codes.
+//!
+//! Not here: WeCom's dialects of markdown (`markdown/dialect.rs`), its own message types
+//! (`native/wecom.rs`).
 
 use std::time::Duration;
 
@@ -14,17 +19,17 @@ use super::{
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
-/// `text.content`, in bytes.
+/// The limit of `text.content`, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 2_048;
-/// `markdown.content`, in bytes.
+/// The limit of `markdown.content`, in bytes.
 pub(super) const MARKDOWN_BYTES_MAX: usize = 4_096;
-/// An image of 2 MB in base64 is the largest body there is; more than an event can hold.
+/// The largest body is an image of 2 MB in base64, which is more than an event can contain.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
-/// Too many at the same time passes soon.
+/// The wait after a refusal for too many concurrent requests, a state that passes soon.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
 
-/// Writes text or markdown. Text mentions everybody, and members by user id or mobile number; markdown mentions by user id only, and a note says whom it
-/// cannot.
+/// Renders text or markdown. Text can mention all members, or members by user id or mobile number.
+/// Markdown can mention by user id only; a note lists the others.
 pub(super) fn write(words: &Words<'_>) -> Written {
     let numbering = |mark| Numbering::InText { mark, subject: words.subject, gap: "\n" };
     match words.format {
@@ -56,7 +61,7 @@ pub(super) fn write(words: &Words<'_>) -> Written {
             if words.mentions.all {
                 others.push("@all");
             }
-            // A phone that rings matters more than a table.
+            // A mention matters more than a table, and only the older kind can mention.
             let rings = !named.is_empty() || words.text.contains("<@");
             let note = unmentioned_tail(&others);
             let tail = |First(first): First, text: &str| {
@@ -82,12 +87,12 @@ pub(super) fn write(words: &Words<'_>) -> Written {
     }
 }
 
-/// There is nothing to sign: the URL is the secret.
+/// WeCom has no signature: the URL is the only secret.
 pub(super) fn seal(body: Map<String, Value>, endpoint: &Endpoint) -> Result<(Secret, Vec<u8>), Unsendable> {
     Ok((Secret::new(endpoint.expose().to_owned()), bounded(&body, BODY_BYTES_MAX)?))
 }
 
-/// What an answer means. A warning in the words of a success is still a success.
+/// The meaning of an answer. A success with a warning in its message is a success.
 pub(super) fn read(response: &Response<'_>) -> Reading {
     let Some(json) = response.json() else {
         return response.without_json();

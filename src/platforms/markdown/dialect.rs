@@ -1,49 +1,54 @@
-//! What each platform shows of markdown, as its documents say. What it does not show is written so that it can be read without.
+//! What each platform shows of markdown, according to its documents.
+//!
+//! Owns those dialects. Markup that a platform does not show is written so that it remains
+//! readable.
+//!
+//! Not here: the writer that applies a dialect (`write.rs`).
 
 /// The markdown of one platform.
 pub(super) struct Dialect {
-    /// Ends a line within a paragraph.
+    /// The line break within a paragraph.
     pub(super) line_break: &'static str,
-    /// What goes around emphasised text.
+    /// The mark around emphasised text.
     pub(super) emphasis: &'static str,
     pub(super) code: CodeBlocks,
-    /// How many tables are shown; all others are written as lines.
+    /// The most tables that are shown; further ones are written as lines.
     pub(super) tables_max: usize,
     pub(super) images: Images,
-    /// A quote may hold a quote.
+    /// Whether a quote may contain a quote.
     pub(super) nested_quotes: bool,
     pub(super) rule: &'static str,
     /// The opening tag for a colour, where there is one.
     pub(super) color_tag: fn(&str) -> Option<String>,
-    /// Members are mentioned by `<at id=…>`.
+    /// Whether members are mentioned by `<at id=…>`.
     pub(super) at_tags: bool,
 }
 
-/// How a block of code is written.
+/// The form of a code block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum CodeBlocks {
     /// Between fences.
     Fenced,
-    /// As a quote whose blanks are kept.
+    /// A quote that keeps its blanks.
     Quoted,
-    /// Each line as code within a line.
+    /// Inline code for each line.
     Lines,
 }
 
-/// Which pictures are shown; all others become links.
+/// The images that are shown; others become links.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Images {
-    /// By address.
+    /// Images by address.
     Shown,
-    /// By the key of an upload.
+    /// Images by the key of an upload.
     ByKey,
-    /// None.
+    /// No images.
     Linked,
 }
 
-/// DingTalk shows headings, quotes, bold, italic, links, pictures and lists.
+/// DingTalk shows headings, quotes, bold, italic, links, images and lists.
 pub(super) const DINGTALK: Dialect = Dialect {
-    // Two blanks before and after the line feed: the documents' advice.
+    // Two blanks before and after the line feed, as the documents advise.
     line_break: "  \n  ",
     emphasis: "*",
     code: CodeBlocks::Quoted,
@@ -80,7 +85,7 @@ pub(super) const LARK: Dialect = Dialect {
     at_tags: true,
 };
 
-/// WeCom's older markdown: headings, bold, links, code within a line, quotes, three colours, mentions.
+/// WeCom's older markdown: headings, bold, links, inline code, quotes, three colours, mentions.
 pub(super) const WECOM: Dialect = Dialect {
     line_break: "\n",
     emphasis: "",
@@ -114,7 +119,7 @@ pub(super) const WECOM_V2: Dialect = Dialect {
     at_tags: false,
 };
 
-/// The few colours that platforms with few colours have.
+/// The colours of platforms that have only a few.
 enum Shade {
     Red,
     Orange,
@@ -123,7 +128,8 @@ enum Shade {
     Grey,
 }
 
-/// The nearest of them, by WeCom's names, by common names, or by the strongest of red, green and blue.
+/// The nearest shade: by WeCom's names, by common names, or by the strongest of red, green and
+/// blue.
 fn shade_of(color: &str) -> Option<Shade> {
     match color {
         "red" | "carmine" => Some(Shade::Red),

@@ -1,4 +1,8 @@
-//! One markdown, four dialects: an event's markdown as each platform can show it, and legible where it cannot.
+//! One markdown, four dialects: an event's markdown as each platform can show it.
+//!
+//! Owns the choice of a dialect for each platform, and of WeCom's kind.
+//!
+//! Not here: the limits and the parts of a message (`platforms/share.rs`).
 
 mod dialect;
 mod parse;
@@ -12,29 +16,29 @@ use dialect::Dialect;
 use parse::Escapes;
 use tree::{Block, Inline};
 
-/// A text in markdown, read.
+/// A parsed text in markdown.
 pub(super) struct Markdown<'a> {
     source: &'a str,
     blocks: Vec<Block>,
 }
 
-/// Which of WeCom's two kinds of markdown.
+/// WeCom's two kinds of markdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WeComKind {
-    /// Colours and mentions.
+    /// With colours and mentions.
     Markdown,
-    /// Tables, code, pictures; clients before 4.1.36 show it as plain text.
+    /// With tables, code and images. Clients before 4.1.36 show it as plain text.
     MarkdownV2,
 }
 
-/// What a text in markdown says in plain words, line by line. If that is nothing but blanks, the text as it is.
+/// The plain text of a markdown source, line by line. If that is blank, the source itself.
 pub(super) fn plain_lines(source: &str) -> String {
     let lines = tree::plain_lines(&parse::parse(source, Escapes::Resolved));
     if lines.trim().is_empty() { source.to_owned() } else { lines }
 }
 
-/// Whether a text in markdown says these words where members read them: not in the address of a link, nor for a picture, nor inside a tag. What markup tears
-/// apart is not taken for said.
+/// Whether the readable text contains these words. Addresses of links, image texts and tags do not
+/// count. Words that markup splits do not count either.
 pub(super) fn says(source: &str, words: &str) -> bool {
     if !source.contains(words) {
         return false;
@@ -55,17 +59,17 @@ impl<'a> Markdown<'a> {
         Self { source, blocks: parse::parse(source, Escapes::Kept) }
     }
 
-    /// For a DingTalk message, after `head`.
+    /// The text for a DingTalk message, after `head`.
     pub(super) fn for_dingtalk(&self, head: &str) -> Flow {
         self.write(head, &dialect::DINGTALK)
     }
 
-    /// For the markdown component of a Lark card, after `head`.
+    /// The text for the markdown component of a Lark card, after `head`.
     pub(super) fn for_lark(&self, head: &str) -> Flow {
         self.write(head, &dialect::LARK)
     }
 
-    /// For WeCom, after `head`.
+    /// The text for WeCom, after `head`.
     pub(super) fn for_wecom(&self, head: &str, kind: WeComKind) -> Flow {
         self.write(
             head,
@@ -76,7 +80,8 @@ impl<'a> Markdown<'a> {
         )
     }
 
-    /// The kind that shows more of it: the newer one only for what the older one cannot show, and never at the price of a colour.
+    /// The kind that shows more of the text. The newer kind is chosen only for markup that the
+    /// older one cannot show, and never if it would lose a colour.
     pub(super) fn wecom_kind(&self) -> WeComKind {
         let newer = tree::any_block(&self.blocks, &|block| match block {
             Block::Table(_) | Block::Code { .. } => true,
@@ -92,7 +97,8 @@ impl<'a> Markdown<'a> {
         if write::is_full(&flow) {
             flow.unwritten = self.source.len().saturating_sub(flow.text.len());
         }
-        // Nothing but markup, such as the definition of a link that nobody uses: better seen than an empty message.
+        // The source has only markup, such as an unused link definition. Its raw text is better
+        // than an empty message.
         if flow.text.len() == head.len() { Flow::from(format!("{head}{}", self.source)) } else { flow }
     }
 }

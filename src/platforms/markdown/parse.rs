@@ -1,6 +1,9 @@
-//! From a text to its tree. The only file that names pulldown-cmark.
+//! From markdown to its tree. The only file that uses pulldown-cmark.
 //!
-//! Owns what of HTML is understood: colours, Lark's mentions, line breaks. All other tags are text, for publishers write `Vec<String>` as well.
+//! Owns which HTML is understood: colours, Lark's mentions, line breaks. All other tags stay text,
+//! because publishers also write `Vec<String>`.
+//!
+//! Not here: the types of the tree (`tree.rs`).
 
 use std::ops::Range;
 
@@ -8,19 +11,21 @@ use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag};
 
 use super::tree::{Block, Inline, Side, Table};
 
-/// How deep parts may lie in one another; what lies deeper is said without its markup. It bounds the stack, for whoever publishes decides the depth.
+/// The maximum depth of nesting; deeper markup is dropped and its text is kept. It bounds the
+/// stack, because the publisher decides the depth.
 const DEPTH_MAX: usize = 16;
 
-/// Whether a text stays escaped in the way its author escaped it.
+/// Whether a text keeps the escapes of its author.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escapes {
-    /// It does, for it becomes markdown again: the platforms' dialects differ in what they would take for markup, not in that.
+    /// It does, because it becomes markdown again. The dialects differ in their markup, but not in
+    /// their escapes.
     Kept,
-    /// It does not, for it becomes plain text.
+    /// It does not, because it becomes plain text.
     Resolved,
 }
 
-/// Reads a text.
+/// Parses a text.
 pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut reading = Reading { source, escapes, document: Open::new(Kind::Document), stack: Vec::new(), text_end: 0 };
@@ -33,7 +38,7 @@ pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
     reading.document.into_blocks()
 }
 
-/// A part that has begun and not yet ended, with what was found in it.
+/// An open part, with the content found so far.
 struct Open {
     kind: Kind,
     blocks: Vec<Block>,
@@ -42,8 +47,8 @@ struct Open {
     table: Table,
     cells: Vec<Vec<Inline>>,
     raw: String,
-    /// How many parts have begun in it that lie deeper than is shown: their content belongs to this one. Each with a place of its own would have
-    /// its content moved once for each level.
+    /// The number of open parts inside this one that exceed [`DEPTH_MAX`]. Their content belongs to
+    /// this part. Separate parts would move that content once for each level.
     deeper: usize,
 }
 
@@ -94,7 +99,7 @@ impl Open {
         self.blocks.push(block);
     }
 
-    /// Lines that are in no paragraph of their own, as in a list without blank lines, are one.
+    /// Lines outside of any paragraph become one paragraph, as in a list without blank lines.
     fn gather(&mut self) {
         if !self.inlines.is_empty() {
             self.blocks.push(Block::Paragraph(std::mem::take(&mut self.inlines)));
@@ -118,9 +123,9 @@ struct Reading<'a> {
     source: &'a str,
     escapes: Escapes,
     document: Open,
-    /// What has begun inside the document, the innermost last.
+    /// The open parts inside the document, the innermost last.
     stack: Vec<Open>,
-    /// Where in the source the last text ended.
+    /// The end of the last text in the source.
     text_end: usize,
 }
 
@@ -146,7 +151,7 @@ impl Reading<'_> {
             Event::InlineHtml(tag) => self.html(&tag),
             Event::Html(text) if self.top().deeper > 0 => self.top().say(&text),
             Event::Html(text) => self.top().raw.push_str(&text),
-            // In a chat a line ends where its author ended it.
+            // In a chat, a line ends where its author ended it.
             Event::SoftBreak | Event::HardBreak => self.top().inlines.push(Inline::Break),
             Event::Rule => {
                 self.close_tags();
@@ -164,7 +169,7 @@ impl Reading<'_> {
     }
 
     fn open(&mut self, kind: Kind) {
-        // An item lies in its list, a cell in its row: they come and go together.
+        // An item belongs to its list and a cell to its row: they open whenever their parent is.
         let bound = matches!(kind, Kind::Item | Kind::Row | Kind::Cell) && self.top().deeper == 0;
         if self.stack.len() >= DEPTH_MAX && !bound {
             self.top().deeper += 1;
@@ -173,7 +178,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Begins what a tag of HTML begins. Where nothing deeper is shown, its content is said without it.
+    /// Opens the part of an HTML tag. Beyond the maximum depth only its content is kept.
     fn open_tag(&mut self, kind: Kind) {
         if self.stack.len() < DEPTH_MAX {
             self.stack.push(Open::new(kind));
@@ -183,7 +188,7 @@ impl Reading<'_> {
     fn text(&mut self, text: &str, range: Range<usize>) {
         let (source, escapes) = (self.source, self.escapes);
         let written = source.get(range.clone()).unwrap_or(text);
-        // A bar is escaped by its table, and where there is none it means nothing.
+        // A table escapes its own bars, and a bar outside of tables has no meaning.
         let slashed = range.start != self.text_end
             && !text.starts_with('|')
             && source.get(..range.start).is_some_and(|before| before.ends_with('\\'));
@@ -201,14 +206,14 @@ impl Reading<'_> {
         }
     }
 
-    /// A colour or mention that nobody closed ends with the lines it is in.
+    /// An unclosed colour or mention ends with the lines that contain it.
     fn close_tags(&mut self) {
         while matches!(self.top().kind, Kind::Colored(_) | Kind::Mention(_)) {
             self.close();
         }
     }
 
-    /// Ends the innermost part and puts it into the one around it.
+    /// Closes the innermost part and adds it to its parent.
     fn close(&mut self) {
         let Some(mut part) = self.stack.pop() else { return };
         if let Kind::Html = part.kind {
@@ -248,12 +253,12 @@ impl Reading<'_> {
             Kind::Image(from) => around.inlines.push(Inline::Image { from, content }),
             Kind::Colored(color) => around.inlines.push(Inline::Colored { color, content }),
             Kind::Mention(id) => around.inlines.push(Inline::Mention { id, content }),
-            // The document has nothing around it, and HTML was taken apart before.
+            // The document has no parent, and HTML was handled above.
             Kind::Document | Kind::Html => (),
         }
     }
 
-    /// One tag, or what stands between two.
+    /// Handles one tag, or the text between two tags.
     fn html(&mut self, piece: &str) {
         let inner =
             piece.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).map(|tag| tag.trim_end_matches('/').trim());
@@ -279,7 +284,7 @@ impl Reading<'_> {
             }
             _ => {
                 for (at, line) in piece.split('\n').enumerate() {
-                    // Nothing begins with the end of a line.
+                    // A line break at the beginning has no meaning.
                     if at > 0 && !self.top().inlines.is_empty() {
                         self.top().inlines.push(Inline::Break);
                     }
@@ -311,7 +316,7 @@ fn kind_of(tag: Tag<'_>) -> Kind {
         Tag::Strikethrough => Kind::Struck,
         Tag::Link { dest_url, .. } => Kind::Link(dest_url.into_string()),
         Tag::Image { dest_url, .. } => Kind::Image(dest_url.into_string()),
-        // Nothing else is switched on.
+        // The other extensions are not enabled.
         _ => Kind::Paragraph,
     }
 }
@@ -335,7 +340,7 @@ fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
     Some(value).filter(|value| !value.is_empty())
 }
 
-/// HTML in its tags and what stands between them.
+/// HTML, split into its tags and the texts between them.
 fn tags(html: &str) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), html);
     while !rest.is_empty() {

@@ -1,10 +1,15 @@
-//! Many small texts, each as every platform shows it. The goldens are in `snapshots/`, read by eye.
+//! Tests of markdown: many small texts, each as every platform shows it.
+//!
+//! Owns the proof that no text panics, exceeds the limit or loses a letter. The goldens are in
+//! `snapshots/`, checked by eye.
+//!
+//! Not here: whole messages of a platform (tests in `dingtalk.rs`, `lark.rs`, `wecom.rs`).
 
 use proptest::prelude::*;
 
 use super::{super::text::IN_JSON, Markdown, WeComKind};
 
-/// The text in all dialects; WeCom's in the kind that would be chosen.
+/// The text in all dialects; for WeCom in the kind that would be chosen.
 fn rendered(source: &str) -> String {
     let markdown = Markdown::read(source);
     let kind = markdown.wecom_kind();
@@ -177,7 +182,8 @@ fn a_cut_right_behind_a_link_is_not_moved_to_a_blank_within_it() {
 }
 
 proptest! {
-    /// Whatever the text: it can be written for every platform, within the limit, with its tail, and what is not blank says something.
+    /// For any text, the result is within the limit and has its tail. A text that is not blank does
+    /// not become blank.
     #[test]
     fn rendering_never_panics_and_never_exceeds_the_limit(source in any_markdown(), max in 80_usize..600) {
         let markdown = Markdown::read(&source);
@@ -194,7 +200,7 @@ proptest! {
         }
     }
 
-    /// A cut leaves no block of code open, and no link half written.
+    /// A cut never leaves a code block open or a link incomplete.
     #[test]
     fn a_cut_is_never_within_a_link_or_an_open_block_of_code(
         parts in prop::collection::vec(prop_oneof![
@@ -210,10 +216,11 @@ proptest! {
         prop_assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{}", text);
     }
 
-    /// Every letter arrives, however broken the markup around it.
+    /// No letter is lost, even inside broken markup.
     #[test]
     fn no_letter_is_lost(source in any_markdown()) {
-        // Links and what stands after a fence are said in another form or not at all; nor are cells beyond the columns of a table.
+        // Exclusions: links, texts after a fence, and cells beyond the columns of a table change or
+        // disappear.
         let source = source.replace("](", "] (").replace("]:", "] :").replace(['~', '|'], "-");
         let source = source.split('`').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("`");
         let letters = |text: &str| text.chars().filter(|c| "告警已宕机".contains(*c)).collect::<String>();

@@ -1,12 +1,16 @@
-//! What a text in markdown says, as a tree. Owns the words of the tree and nothing of how it is read or written.
+//! The content of a markdown text, as a tree.
+//!
+//! Owns the types of the tree and their plain text.
+//!
+//! Not here: reading (`parse.rs`) and writing (`write.rs`).
 
-/// A part that stands on its own lines.
+/// A part with lines of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Block {
     Heading(usize, Vec<Inline>),
     Paragraph(Vec<Inline>),
     Quote(Vec<Block>),
-    /// Numbered from `start`, or with bullets.
+    /// Numbered from `start`, or with bullets if there is no `start`.
     List {
         start: Option<u64>,
         items: Vec<Vec<Block>>,
@@ -26,7 +30,7 @@ pub(super) struct Table {
     pub(super) rows: Vec<Vec<Vec<Inline>>>,
 }
 
-/// To which side a column is set.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Unset,
@@ -55,7 +59,7 @@ pub(super) enum Inline {
         color: String,
         content: Vec<Inline>,
     },
-    /// A member, by id, as Lark writes it.
+    /// A mention of a member by id, as Lark writes it.
     Mention {
         id: String,
         content: Vec<Inline>,
@@ -63,14 +67,14 @@ pub(super) enum Inline {
     Break,
 }
 
-/// What is said, without any markup.
+/// The text without any markup.
 pub(super) fn plain(inlines: &[Inline]) -> String {
     let mut said = String::new();
     add_plain(inlines, " ", &mut said);
     said
 }
 
-/// What is said, without any markup, line by line.
+/// The text without any markup, line by line.
 pub(super) fn plain_lines(blocks: &[Block]) -> String {
     let mut said = String::new();
     add_lines(blocks, &mut said);
@@ -106,7 +110,7 @@ fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
                 said.push('@');
                 said.push_str(id);
             }
-            // Who strikes something out means the opposite of what it says.
+            // Struck text keeps its marks, because without them it would mean the opposite.
             Inline::Struck(content) => {
                 said.push_str("~~");
                 add_plain(content, line_end, said);
@@ -122,7 +126,7 @@ fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
     }
 }
 
-/// Whether any line holds such a part. What stands for a picture is no part of its line.
+/// Whether any line contains such a part. The alternative text of an image does not count.
 pub(super) fn any_inline(blocks: &[Block], is: &dyn Fn(&Inline) -> bool) -> bool {
     fn within(inlines: &[Inline], is: &dyn Fn(&Inline) -> bool) -> bool {
         inlines.iter().any(|inline| {
@@ -147,7 +151,7 @@ pub(super) fn any_inline(blocks: &[Block], is: &dyn Fn(&Inline) -> bool) -> bool
     })
 }
 
-/// Whether there is such a block, however deep.
+/// Whether there is such a block, at any depth.
 pub(super) fn any_block(blocks: &[Block], is: &dyn Fn(&Block) -> bool) -> bool {
     blocks.iter().any(|block| {
         is(block)

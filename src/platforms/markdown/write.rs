@@ -1,4 +1,9 @@
-//! From a tree to the markdown of one platform, together with the places where it may be cut.
+//! From the tree to the markdown of one platform.
+//!
+//! Owns the places where the result may be cut, which it records while it writes.
+//!
+//! Not here: the differences between the platforms (`dialect.rs`), and the cuts
+//! (`platforms/piece.rs`).
 
 use crate::platforms::share::PARTS_MAX;
 
@@ -8,8 +13,8 @@ use super::{
 };
 use crate::platforms::text::{Fence, Flow};
 
-/// More is never shown: no platform takes more than 20,000 bytes in a message. What is written besides what was read,
-/// such as the missing cells of a wide table's rows, has no other bound.
+/// The bound on the written text: a platform takes at most 20,000 bytes in a message. Text that is
+/// not in the source, such as missing cells of a wide table, has no other bound.
 const WRITTEN_BYTES_MAX: usize = PARTS_MAX as usize * 20_000;
 
 /// Writes the blocks after `head`, as far as they can be shown.
@@ -32,7 +37,7 @@ pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Flow {
     writing.flow
 }
 
-/// Whether nothing of what is still to come would be shown.
+/// Whether no further text would be shown.
 pub(super) fn is_full(flow: &Flow) -> bool {
     flow.text.len() > WRITTEN_BYTES_MAX
 }
@@ -40,9 +45,9 @@ pub(super) fn is_full(flow: &Flow) -> bool {
 struct Writing<'a> {
     flow: Flow,
     dialect: &'a Dialect,
-    /// What every further line begins with.
+    /// The prefix of every further line.
     prefix: String,
-    /// How many parts that are not cut lie around this one.
+    /// How many uncuttable parts enclose the current place.
     solid: usize,
     quotes: usize,
     tables: usize,
@@ -62,14 +67,14 @@ impl Writing<'_> {
         self.flow.text.push_str(&self.prefix);
     }
 
-    /// An empty line, then another.
+    /// Adds an empty line and begins the next.
     fn gap(&mut self) {
         self.add("\n");
         self.flow.text.push_str(self.prefix.trim_end());
         self.line();
     }
 
-    /// Writes something whose further lines begin with `more`.
+    /// Writes with `more` added to the prefix of further lines.
     fn within(&mut self, more: &str, write: impl FnOnce(&mut Self)) {
         let before = self.prefix.len();
         self.prefix.push_str(more);
@@ -173,7 +178,7 @@ impl Writing<'_> {
         }
     }
 
-    /// The blanks at the beginning of a line of code, which markdown would drop.
+    /// Keeps the indentation of a line of code, which markdown would drop.
     fn keep_blanks(&mut self, line: &str) {
         let code = line.trim_start_matches(' ');
         self.add(&"&nbsp;".repeat(line.len() - code.len()));
@@ -231,7 +236,8 @@ impl Writing<'_> {
             self.add(&bars_escaped(&cell));
             self.add(" |");
         }
-        // What was escaped may have moved the places within the line.
+        // Escaping bars may have moved the recorded places in the line. So the whole row becomes
+        // one uncuttable part.
         let begin = self.flow.text.rfind('\n').map_or(0, |at| at + 1);
         while self.flow.solid.pop_if(|solid| solid.end > begin).is_some() {}
         self.flow.solid.push(begin..self.flow.text.len());
@@ -275,7 +281,8 @@ impl Writing<'_> {
             Inline::Code(code) => self.solid(|own| own.code_in_line(code)),
             Inline::Strong(content) => self.marked("**", content, "**"),
             Inline::Emphasis(content) => self.marked(self.dialect.emphasis, content, self.dialect.emphasis),
-            // Where it is not shown, it is read: who strikes something out means it.
+            // A platform that does not show the marks leaves them readable, because they change the
+            // meaning.
             Inline::Struck(content) => self.marked("~~", content, "~~"),
             Inline::Link { to, content } => self.link(to, &plain(content), ""),
             Inline::Image { from, content } => {
@@ -320,7 +327,7 @@ impl Writing<'_> {
         });
     }
 
-    /// Writes something that is cut before or after, not within.
+    /// Writes a part that a cut must not split.
     fn solid(&mut self, write: impl FnOnce(&mut Self)) {
         let begin = self.flow.text.len();
         self.solid += 1;
@@ -336,7 +343,7 @@ fn longest_run(text: &str, of: char) -> usize {
     text.split(|c| c != of).map(str::len).max().unwrap_or(0)
 }
 
-/// A bar would end the cell.
+/// Escapes bars, because a bar would end the cell.
 fn bars_escaped(cell: &str) -> String {
     let mut escaped = String::with_capacity(cell.len());
     let mut before = ' ';

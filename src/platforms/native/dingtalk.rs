@@ -1,9 +1,13 @@
 //! The message types of a DingTalk robot's webhook.
+//!
+//! Owns which fields and limits DingTalk documents for each type.
+//!
+//! Not here: messages that roomcast renders itself (`platforms/dingtalk.rs`).
 
 use super::field::{Checked, Field};
 
 const TYPES: [&str; 5] = ["text", "markdown", "link", "actionCard", "feedCard"];
-/// How many members one message may mention.
+/// The most members that one message may mention.
 const MENTIONS_MAX: usize = 50;
 
 pub(super) fn check(body: &Field<'_>) -> Checked {
@@ -35,7 +39,7 @@ fn titled(content: &Field<'_>) -> Checked {
     content.text("text").map(drop)
 }
 
-/// One button for the whole card, or several of their own.
+/// One button for the whole card, or several separate buttons.
 fn action_card(card: &Field<'_>) -> Checked {
     titled(card)?;
     for flag in ["btnOrientation", "hideAvatar"] {

@@ -1,16 +1,20 @@
-//! A field of a body together with the way to it, so that a mistake names its place. Owns no rule of any platform.
+//! A field of a body together with its path, so that an error names its place.
+//!
+//! Owns the wording of such errors.
+//!
+//! Not here: the rules of the platforms (`dingtalk.rs`, `lark.rs`, `wecom.rs`).
 
 use std::{fmt, ops::RangeInclusive};
 
 use serde_json::Value;
 use url::Url;
 
-/// A body that its platform would refuse: which field, and what is wrong with it.
+/// A body that its platform would refuse: the field and its mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NativeMistake {
-    /// The way to the field, such as `card.elements[0].tag`; empty for the body itself.
+    /// The path of the field, such as `card.elements[0].tag`; empty for the body itself.
     pub field: String,
-    /// What is wrong, to be read after the field: `is missing`.
+    /// The mistake, to be read after the path: `is missing`.
     pub why: String,
 }
 
@@ -41,7 +45,7 @@ impl<'a> Field<'a> {
         self.value
     }
 
-    /// Something is wrong with this field.
+    /// An error about this field.
     pub(super) fn wrong(&self, why: impl Into<String>) -> NativeMistake {
         NativeMistake { field: self.path.clone(), why: why.into() }
     }
@@ -50,23 +54,23 @@ impl<'a> Field<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// A field inside this one; null is as good as absent.
+    /// A field inside this one. `null` counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<Self> {
         let value = self.value.get(name).filter(|value| !value.is_null())?;
         Some(Self { path: self.path_to(name), value })
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn need(&self, name: &str) -> Checked<Self> {
         self.get(name).ok_or_else(|| NativeMistake { field: self.path_to(name), why: "is missing".to_owned() })
     }
 
-    /// An object that must be there.
+    /// A required object.
     pub(super) fn object(&self, name: &str) -> Checked<Self> {
         self.need(name)?.into_object()
     }
 
-    /// This, if it is an object.
+    /// This field, if it is an object.
     pub(super) fn into_object(self) -> Checked<Self> {
         if self.value.is_object() {
             Ok(self)
@@ -75,12 +79,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An object that may be there.
+    /// An optional object.
     pub(super) fn maybe_object(&self, name: &str) -> Checked<Option<Self>> {
         self.get(name).map(Self::into_object).transpose()
     }
 
-    /// This, if it is text that says something.
+    /// This field, if it is a text that is not blank.
     pub(super) fn as_text(&self) -> Checked<&'a str> {
         match self.value {
             Value::String(text) if text.is_empty() => Err(self.wrong("is empty")),
@@ -89,12 +93,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Text that must be there and say something.
+    /// A required text that is not blank.
     pub(super) fn text(&self, name: &str) -> Checked<&'a str> {
         self.need(name)?.as_text()
     }
 
-    /// Text that may be absent or empty.
+    /// An optional text, which may be empty.
     pub(super) fn maybe_text(&self, name: &str) -> Checked<Option<&'a str>> {
         match self.get(name) {
             None => Ok(None),
@@ -103,7 +107,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Text that must be there, in at most so many bytes.
+    /// A required text of at most `bytes_max` bytes.
     pub(super) fn text_within(&self, name: &str, bytes_max: usize) -> Checked<&'a str> {
         let text = self.text(name)?;
         if text.len() > bytes_max {
@@ -112,7 +116,7 @@ impl<'a> Field<'a> {
         Ok(text)
     }
 
-    /// Text that must be one of these.
+    /// A required text from a list.
     pub(super) fn one_of(&self, name: &str, known: &[&str]) -> Checked<&'a str> {
         let text = self.text(name)?;
         if known.contains(&text) {
@@ -121,7 +125,7 @@ impl<'a> Field<'a> {
         Err(self.need(name)?.wrong(format!("is {text:?}: use {}", known.join(", "))))
     }
 
-    /// A whole number, which may be written as text, if it is there: one of these.
+    /// An optional whole number from a range. It may be written as text.
     pub(super) fn maybe_number(&self, name: &str, known: RangeInclusive<i64>) -> Checked<Option<i64>> {
         let Some(field) = self.get(name) else {
             return Ok(None);
@@ -133,7 +137,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An address that must be there; any scheme if none are given.
+    /// A required URL. An empty list of schemes permits any scheme.
     pub(super) fn url(&self, name: &str, schemes: &[&str]) -> Checked {
         let text = self.text(name)?;
         let field = self.need(name)?;
@@ -144,7 +148,7 @@ impl<'a> Field<'a> {
         Err(field.wrong(format!("begins with {}: an address must begin with {}", url.scheme(), schemes.join(" or "))))
     }
 
-    /// The members of a list.
+    /// The items of a list.
     pub(super) fn members(&self) -> Checked<Vec<Self>> {
         let list = self.value.as_array();
         let list = list.ok_or_else(|| self.wrong(format!("is {}: it must be a list", kind_of(self.value))))?;
@@ -152,7 +156,7 @@ impl<'a> Field<'a> {
         Ok(list.iter().enumerate().map(one).collect())
     }
 
-    /// A list that must be there with so many members.
+    /// A required list whose length is in a range.
     pub(super) fn list(&self, name: &str, count: RangeInclusive<usize>) -> Checked<Vec<Self>> {
         let field = self.need(name)?;
         let members = field.members()?;
@@ -165,12 +169,12 @@ impl<'a> Field<'a> {
         Ok(members)
     }
 
-    /// A list that may be there with at most so many members.
+    /// An optional list of at most `count_max` items.
     pub(super) fn maybe_list(&self, name: &str, count_max: usize) -> Checked<Vec<Self>> {
         if self.get(name).is_none() { Ok(Vec::new()) } else { self.list(name, 0..=count_max) }
     }
 
-    /// A list of texts that may be there.
+    /// An optional list of texts; returns their number.
     pub(super) fn maybe_texts(&self, name: &str) -> Checked<usize> {
         let members = self.maybe_list(name, usize::MAX)?;
         members.iter().try_for_each(|one| one.as_text().map(drop))?;
@@ -178,7 +182,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What kind of JSON this is, to be read after "is".
+/// The kind of JSON, to be read after "is".
 #[must_use]
 pub const fn kind_of(value: &Value) -> &'static str {
     match value {

@@ -1,4 +1,8 @@
 //! The message types of a Lark or Feishu custom bot.
+//!
+//! Owns which fields and limits Lark documents for each type.
+//!
+//! Not here: messages that roomcast renders itself (`platforms/lark.rs`).
 
 use serde_json::Value;
 
@@ -21,7 +25,7 @@ pub(in crate::platforms) const HEADER_COLORS: [&str; 13] = [
     "grey",
     "default",
 ];
-/// How many tables one card may hold (code 11310 beyond it).
+/// The most tables in one card (code 11310 beyond it).
 pub(in crate::platforms) const TABLES_MAX: usize = 5;
 
 pub(super) fn check(body: &Field<'_>) -> Checked {
@@ -56,16 +60,17 @@ fn post(languages: &Field<'_>) -> Checked {
 
 fn node(node: &Field<'_>) -> Checked {
     match node.text("tag")? {
-        // Blanks and even nothing are texts between other nodes.
+        // A blank or empty text is valid between other nodes.
         "text" => match node.need("text")? {
             text if text.value().is_string() => Ok(()),
             text => Err(text.wrong("must be text")),
         },
-        // One address that is none fails the whole message.
+        // One malformed address fails the whole message.
         "a" => node.text("text").and_then(|_| node.url("href", &[])),
         "at" => node.text("user_id").map(drop),
         "img" => node.text("image_key").map(drop),
-        // The documents for bots list these four; those for apps list more, and nobody says that a bot is refused them.
+        // The documents for bots list these four tags, those for apps list more. No document says
+        // that a bot may not use the others.
         _ => Ok(()),
     }
 }
@@ -110,7 +115,7 @@ fn card(card: &Field<'_>) -> Checked {
     Ok(())
 }
 
-/// The table components in an element, however deep.
+/// The number of table components in an element, at any depth.
 fn tables(value: &Value) -> usize {
     match value {
         Value::Array(list) => list.iter().map(tables).sum(),

@@ -1,7 +1,12 @@
-//! Messages that a publisher wrote in a platform's own form: whether the platform will take them.
+//! Messages that a publisher wrote in a platform's own form.
 //!
-//! What is checked is what the platforms document as refused, field by field; fields nobody documents pass. Such a message is sent as it is written;
-//! only what identifies, signs and bounds a request as a whole is added when it is sent.
+//! Owns the check whether the platform will accept them. It covers the documented refusals, field
+//! by field; undocumented fields pass.
+//!
+//! Such a message is sent unchanged, except for the identity, the signature and the size check of
+//! the request (`platforms/message.rs`).
+//!
+//! Not here: where the check runs (`fanout/structure.rs`).
 
 mod dingtalk;
 mod field;
@@ -26,7 +31,7 @@ pub fn check_native(platform: Platform, body: &Value) -> Result<(), NativeMistak
     }
 }
 
-/// The colours that the header of a Lark card can have; nothing else has a header.
+/// The colours for the header of a Lark card. No other platform has such a header.
 #[must_use]
 pub fn header_colors() -> &'static [&'static str] {
     &lark::HEADER_COLORS

@@ -1,4 +1,8 @@
-//! One good and many bad messages of each type.
+//! Tests of messages in a platform's own form: one valid and many invalid messages of each type.
+//!
+//! Owns the proof that each documented refusal is found, and named by its field.
+//!
+//! Not here: the delivery of such a message (`tests/it/message.rs`).
 #![allow(clippy::too_many_lines, reason = "tables")]
 
 use serde_json::{Value, json};
@@ -10,7 +14,7 @@ fn verdict(platform: Platform, body: &Value) -> String {
     check_native(platform, body).err().map_or_else(|| "good".to_owned(), |mistake| mistake.to_string())
 }
 
-/// The message with one field changed, or removed by null.
+/// The message with one field changed; null removes the field.
 fn with(body: &Value, pointer: &str, value: Value) -> Value {
     let mut body = body.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();

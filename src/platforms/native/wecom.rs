@@ -1,4 +1,8 @@
 //! The message types of a WeCom group robot.
+//!
+//! Owns which fields and limits WeCom documents for each type.
+//!
+//! Not here: messages that roomcast renders itself (`platforms/wecom.rs`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
@@ -9,7 +13,7 @@ use super::{
 };
 
 const TYPES: [&str; 8] = ["text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card"];
-/// A picture, before it is written as base64.
+/// The most bytes of an image, before base64.
 const IMAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 const ARTICLES_MAX: usize = 8;
 const WEB: [&str; 2] = ["https", "http"];
@@ -86,7 +90,7 @@ fn template_card(card: &Field<'_>) -> Checked {
     Ok(())
 }
 
-/// Where a tap leads: nowhere (0), to an address (1), to a mini program (2).
+/// The target of a tap: none (0), a URL (1), a mini program (2).
 fn leads(field: &Field<'_>, types: std::ops::RangeInclusive<i64>) -> Checked {
     match field.maybe_number("type", types)? {
         Some(1) => field.url("url", &WEB),
