@@ -1,6 +1,6 @@
 //! The machine's clocks, passed by value so that simulations can bring their own.
 //!
-//! Owns all reads of the wall clock and of the time since boot.
+//! Owns how the daemon reads the wall clock and the time since boot.
 //!
 //! Not here: the clock of the pacer, which ignores corrections of the wall clock
 //! (`pace/timeline.rs`), and the type of a point in time (`domain/moment.rs`).

@@ -1,4 +1,8 @@
-//! What a delivery asks with, and what it is told.
+//! The request of a delivery for a permit, and the decisions about it.
+//!
+//! Owns the types that the pacer exchanges with the pipeline.
+//!
+//! Not here: how the decisions are made (`lane/admission.rs`, `host/queue.rs`).
 
 use std::sync::Arc;
 
@@ -7,69 +11,73 @@ use tokio::sync::oneshot;
 use super::Permit;
 use crate::domain::{Answer, Event, GroupName, Moment, Overflow, Platform, RobotId, SubscriptionId};
 
-/// What a delivery asks with.
+/// The request of a delivery for a permit.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
-    /// The robot it is for.
+    /// The robot of the delivery.
     pub robot: RobotId,
-    /// The platform the robot lives on.
+    /// The platform of the robot.
     pub platform: Platform,
-    /// The subscription it is for.
+    /// The subscription of the delivery.
     pub subscription: SubscriptionId,
-    /// What happens to the subscription's deliveries that have to wait.
+    /// The policy for the subscription's deliveries that the quota delays.
     pub overflow: Overflow,
-    /// The organisation whose monthly quota it draws on.
+    /// The organisation whose monthly quota the delivery uses.
     pub group: Option<&'a GroupName>,
-    /// What it says.
+    /// The event to deliver.
     pub event: &'a Arc<Event>,
-    /// Where it stands among the others.
+    /// The position that the delivery asks for.
     pub place: Place,
-    /// Whether it has room to wait for up to [`super::Settings::early_max`]; else it waits for up to
-    /// `hold_max`.
+    /// Whether it has a memory permit. With one it waits in memory up to
+    /// [`super::Settings::early_max`], else up to `hold_max`.
     pub early: bool,
 }
 
-/// Where a delivery stands in its robot's lane.
+/// The position of a delivery in its robot's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It has just come: behind everything that waits.
+    /// It is new: behind all waiting deliveries.
     Fresh,
-    /// It was given this slot earlier, and has come back for it.
+    /// It was deferred with this slot, and has come back.
     Slot(Moment),
-    /// It has waited until this time, for another reason than its robot: in the order as if it were given this slot, and not before it.
+    /// It was deferred until this time for another reason than its robot's quota. It is ordered as
+    /// if this time were its slot, and does not leave earlier.
     Due(Moment),
-    /// It is the next part of a message of which the part before left at this place: right behind that one.
+    /// It is the next part of a message. The part before had this position, and this part follows
+    /// it directly.
     Behind(Moment),
-    /// It was tried and is tried again: before everything that waits.
+    /// It is a retry: before all waiting deliveries.
     Again,
 }
 
-/// Whether a delivery may leave.
+/// The decision about a delivery.
 pub enum Turn {
-    /// It may leave now, and says in one message what these others would have said as well.
+    /// It may be sent now. Its message also covers the given coalesced deliveries.
     Go(Permit, Vec<Folded>),
-    /// Its turn is too far away to be waited for in memory.
+    /// It is deferred, because its wait is too long for memory.
     Later(Later),
-    /// Another delivery's message speaks for it; here comes what became of that. An error says that nothing was sent.
+    /// It is coalesced into another delivery's message. The receiver gets the result; a receive
+    /// error means that nothing was sent.
     Spoken(oneshot::Receiver<Spoken>),
-    /// A newer message of its subscription takes its place.
+    /// A newer message of its subscription replaces it.
     Superseded,
-    /// Its organisation's monthly quota is used up, and the setting is not to wait for the next.
+    /// The organisation's monthly quota is used up, and `at_end = "dead"` forbids a wait for the
+    /// next month.
     BudgetSpent,
-    /// The one who asked does not wait any longer.
+    /// The wait was cancelled.
     Left,
 }
 
-/// When a delivery has to come back.
+/// When a deferred delivery is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Later {
-    /// When.
+    /// When it is due, in the pacer's time.
     pub due: Moment,
-    /// The slot it was given, if it was given one: its place in the order.
+    /// The slot that defines its position in the order; `None` if it has no slot.
     pub slot: Option<Moment>,
 }
 
-/// What became of the message that spoke for a delivery.
+/// The result of the message that covered a coalesced delivery.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The platform's answer.
@@ -78,19 +86,19 @@ pub struct Outcome {
     pub resume: Moment,
 }
 
-/// What a delivery hears that another one speaks for.
+/// The result for a coalesced delivery.
 #[derive(Clone, Debug)]
 pub enum Spoken {
     /// The message was sent.
     Sent(Outcome),
-    /// It does not leave now: all of them come back, with one slot.
+    /// The message is deferred. All deliveries that it covers share one slot.
     Later(Later),
 }
 
-/// A delivery that another one speaks for.
+/// A delivery that another delivery's message covers.
 pub struct Folded {
-    /// What it says.
+    /// The event of the delivery.
     pub event: Arc<Event>,
-    /// Where it learns what became of it.
+    /// The channel for the result.
     pub tell: oneshot::Sender<Spoken>,
 }

@@ -1,4 +1,10 @@
-//! Organisations with a monthly quota, shared by all their robots. DingTalk counts webhook calls in this way.
+//! Organisations with a monthly quota that all their robots share. DingTalk counts webhook calls in
+//! this way.
+//!
+//! Owns the count of calls in each calendar month, and the decision whether one more is allowed.
+//!
+//! Not here: the windows of one robot (`window.rs`), and how the count survives a restart
+//! (`recall.rs`).
 
 use std::collections::HashMap;
 
@@ -6,59 +12,59 @@ use jiff::{Timestamp, Unit, Zoned, tz::TimeZone};
 
 use crate::domain::{GroupName, Moment, Verdict};
 
-/// What is done when an organisation's monthly quota is used up.
+/// The policy for deliveries once the monthly quota is used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AtEnd {
-    /// What is left waits for the next month, as long as its time to live allows.
+    /// They wait for the next month, as long as their time to live allows.
     #[default]
     Hold,
-    /// What is left becomes dead letters.
+    /// They become dead letters.
     Dead,
-    /// Nothing: the platform decides.
+    /// They are sent, and the platform decides.
     Ignore,
 }
 
-/// An organisation and what it may use.
+/// An organisation and its quota.
 #[derive(Clone, Debug)]
 pub struct GroupSettings {
-    /// Its name, which subscriptions give.
+    /// Its name, as subscriptions give it.
     pub name: GroupName,
-    /// How many calls a month it may make; none means that they are only counted.
+    /// The allowed calls a month; `None` means that calls are only counted.
     pub monthly: Option<u64>,
-    /// What is done at the end of it.
+    /// The policy once the quota is used up.
     pub at_end: AtEnd,
-    /// At which share of the monthly quota a warning is given, 0 to 1.
+    /// The used share of the monthly quota that triggers a warning, 0 to 1.
     pub warn_at: f64,
-    /// Where its months begin.
+    /// The time zone in which its months begin.
     pub zone: TimeZone,
 }
 
-/// An organisation, for people who watch.
+/// The state of an organisation, for operators.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupStatus {
     /// Its name.
     pub name: GroupName,
-    /// Whether the configuration knows it; else it is only named by subscriptions.
+    /// Whether the configuration contains it. Otherwise only subscriptions name it.
     pub configured: bool,
-    /// How many calls it has made this month.
+    /// The calls counted this month.
     pub used: u64,
-    /// How many it may make.
+    /// The allowed calls a month; `None` if not configured.
     pub monthly: Option<u64>,
-    /// How many it will have made at the month's end if it goes on like this.
+    /// The expected calls at the end of the month, at the average rate of the month so far.
     pub forecast: u64,
-    /// When the month ends.
+    /// When the month ends, by the wall clock.
     pub month_ends: Moment,
-    /// Until when nothing is sent for it, because its quota is used up.
+    /// Until when nothing is sent because the quota is used up, by the wall clock.
     pub spent_until: Option<Moment>,
 }
 
-/// How long an organisation is left alone after its platform said that the quota is used up, before one message tries again: somebody may
-/// have bought more.
+/// How long an organisation is held after its platform reports a used-up quota. Then one message
+/// probes, because the organisation may have bought more calls.
 const PROBE: std::time::Duration = std::time::Duration::from_secs(3600);
-/// How soon who waits for the outcome of such a try asks again.
+/// How soon the other deliveries ask again while a probe is in flight.
 const PROBE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// Whether a call may be made.
+/// Whether a call is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowance {
     Open,
@@ -72,18 +78,18 @@ struct Group {
     used: u64,
     in_flight: u64,
     warned: bool,
-    /// The platform said that the quota is used up: nothing is sent before this.
+    /// The platform reported a used-up quota. Nothing is sent before this time.
     refused_until: Option<Moment>,
 }
 
-/// Every organisation that is configured or was named by a delivery.
+/// All organisations that are configured, or that a delivery has named.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     settings: HashMap<GroupName, GroupSettings>,
     groups: HashMap<GroupName, Group>,
 }
 
-/// What a counted call changes.
+/// The changes that one counted call causes.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Counted {
     pub(super) warning: Option<(u64, u64)>,
@@ -101,7 +107,7 @@ impl Groups {
         self.settings = settings.into_iter().map(|one| (one.name.clone(), one)).collect();
     }
 
-    /// Whether a call may be made now; takes nothing.
+    /// Whether a call is allowed now. Reserves nothing.
     pub(super) fn look(&mut self, name: &GroupName, now: Moment) -> Allowance {
         let (at_end, monthly) =
             self.settings.get(name).map_or((AtEnd::Hold, None), |settings| (settings.at_end, settings.monthly));
@@ -109,7 +115,7 @@ impl Groups {
         let end = group.month.1;
         let refused = match group.refused_until {
             Some(until) if until > now => Some(until),
-            // One call tries whether the platform takes them again.
+            // One call in flight probes whether the platform accepts calls again.
             Some(_) if group.in_flight > 0 => Some(now.after(PROBE_PATIENCE)),
             _ => None,
         };
@@ -122,7 +128,7 @@ impl Groups {
         }
     }
 
-    /// Takes a call out of the quota, if one is left.
+    /// Reserves a call from the quota, if one is left.
     pub(super) fn take(&mut self, name: &GroupName, now: Moment) -> Allowance {
         let allowance = self.look(name, now);
         if allowance == Allowance::Open {
@@ -131,14 +137,15 @@ impl Groups {
         allowance
     }
 
-    /// Gives a call back that was not made.
+    /// Returns a reserved call that was not made.
     pub(super) fn give_back(&mut self, name: &GroupName) {
         if let Some(group) = self.groups.get_mut(name) {
             group.in_flight = group.in_flight.saturating_sub(1);
         }
     }
 
-    /// A call was made. Calls that were throttled or reached nobody are not counted, as the platform does not count them either.
+    /// Counts a call that was made. Calls that were throttled or never reached the platform do not
+    /// count, because the platform does not count them either.
     pub(super) fn finish(&mut self, name: &GroupName, now: Moment, verdict: Option<Verdict>) -> Counted {
         self.give_back(name);
         let settings = self.settings.get(name).map(|one| (one.monthly, one.warn_at));
@@ -147,7 +154,7 @@ impl Groups {
         match verdict {
             Some(Verdict::BudgetSpent { .. }) => {
                 let until = now.after(PROBE).min(group.month.1);
-                // Said once, not for each call that was in the air.
+                // Reported once, not for each of the calls that were in flight.
                 counted.spent_until = group.refused_until.is_none_or(|known| known <= now).then_some(until);
                 group.refused_until = Some(until);
             }
@@ -170,26 +177,27 @@ impl Groups {
         counted
     }
 
-    /// What is known from before the process began.
+    /// Restores the count of an earlier process.
     pub(super) fn recall(&mut self, name: &GroupName, month: Moment, used: u64, refused: Option<Moment>, now: Moment) {
         let warn_at = self.settings.get(name).and_then(|one| Some((one.monthly?, one.warn_at)));
         let group = self.group(name, now);
         if group.month.0 == month {
-            // The last note counts: it may take back a call that reached nobody.
+            // The last record wins: it may take back a call that never reached the platform.
             group.used = used;
             group.refused_until = refused;
-            // It was said when it happened, in the process before.
+            // The earlier process has already reported the warning.
             group.warned = warn_at.is_some_and(|(monthly, at)| group.used as f64 >= at * monthly as f64);
         }
     }
 
-    /// When its month began, how much of it is used, what is in the air included, and until when the platform refuses.
+    /// The start of its month, the calls used including those in flight, and until when the
+    /// platform refuses.
     pub(super) fn spent(&mut self, name: &GroupName, now: Moment) -> (Moment, u64, Option<Moment>) {
         let group = self.group(name, now);
         (group.month.0, group.used + group.in_flight, group.refused_until)
     }
 
-    /// Every organisation that is known, by name.
+    /// All known organisations, sorted by name.
     pub(super) fn names(&self) -> Vec<GroupName> {
         let mut names: Vec<_> = self.settings.keys().chain(self.groups.keys()).cloned().collect();
         names.sort();
@@ -197,7 +205,7 @@ impl Groups {
         names
     }
 
-    /// Every organisation, by name.
+    /// The state of all known organisations, sorted by name.
     pub(super) fn status(&mut self, now: Moment) -> Vec<GroupStatus> {
         let all = self.names().into_iter().map(|name| {
             let monthly = self.settings.get(&name).and_then(|settings| settings.monthly);
@@ -246,7 +254,7 @@ impl Groups {
     }
 }
 
-/// The month in which `now` lies: when it began, and when the next one does.
+/// The start of the month that contains `now`, and the start of the next month.
 fn month_of(now: Moment, zone: TimeZone) -> (Moment, Moment) {
     let millis = i64::try_from(now.unix_millis()).unwrap_or(i64::MAX);
     let here = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone);

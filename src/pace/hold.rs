@@ -1,27 +1,31 @@
-//! Holds: a robot is left alone for a while, because its platform refuses what is sent to it.
+//! Holds: nothing is sent to a robot for a while, because its platform refuses its messages.
+//!
+//! Owns how long a hold lasts, and which verdict can cause one. Pure.
+//!
+//! Not here: when a hold begins and ends (`lane/finish.rs`).
 
 use std::time::Duration;
 
 use crate::domain::{Moment, Verdict};
 
-/// Why a robot is left alone.
+/// Why a robot is on hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HoldCause {
-    /// Its platform refuses for speed: somebody else sends through it too.
+    /// Its platform refuses for speed, because another program also sends to this robot.
     Throttled,
     /// Its organisation's monthly quota is used up.
     Budget,
-    /// Its security setting refuses us.
+    /// The robot's security setting rejects the message.
     Security,
-    /// It does not exist any more, or is switched off.
+    /// The robot is deleted or disabled.
     RobotGone,
 }
 
 impl HoldCause {
-    /// Every cause.
+    /// All causes.
     pub const ALL: [Self; 4] = [Self::Throttled, Self::Budget, Self::Security, Self::RobotGone];
 
-    /// The name in metrics, logs and answers.
+    /// The name in metrics, logs and API answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +36,7 @@ impl HoldCause {
         }
     }
 
-    /// The cause that a verdict may be.
+    /// The cause of hold that a verdict can lead to.
     pub(super) const fn of(verdict: Verdict) -> Option<Self> {
         match verdict {
             Verdict::Throttled { .. } => Some(Self::Throttled),
@@ -44,20 +48,22 @@ impl HoldCause {
     }
 }
 
-/// A robot that is left alone until a time, after which one message at a time tries whether it listens again.
+/// A robot that gets nothing until a given time. After that, one message at a time probes whether
+/// it accepts messages again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Why.
+    /// The cause.
     pub cause: HoldCause,
-    /// Until when nothing is sent.
+    /// Until when nothing is sent, in the pacer's time.
     pub until: Moment,
-    /// How long the last wait was; each further refusal doubles it, whatever the platform asks.
+    /// The length of the last wait. Each further refusal doubles it, whatever the platform asks
+    /// for.
     pub wait: Duration,
 }
 
 impl Hold {
-    /// The hold after a refusal at `now`: twice as long as the wait before, or as long as the platform asks if that is longer; at least and at most
-    /// as long as the bounds say.
+    /// The hold after a refusal at `now`. It lasts twice as long as the wait before, or as long as
+    /// the platform asks if that is longer, within `bounds`. A hold of another cause starts over.
     pub(super) fn after(
         before: Option<&Self>,
         cause: HoldCause,
@@ -70,7 +76,7 @@ impl Hold {
         Self { cause, until: now.after(wait), wait }
     }
 
-    /// A hold from before this process began, cut to what the bounds of today allow.
+    /// A hold of an earlier process, cut to the current bounds.
     pub(super) fn recalled(self, bounds: WaitBounds, now: Moment) -> Self {
         let wait = bounds.clamp(self.wait);
         Self { wait, until: self.until.min(now.after(wait)), ..self }

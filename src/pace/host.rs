@@ -1,7 +1,10 @@
-//! What leaves for one host: at which rate, how much of it at a time, and whose turn it is.
+//! The limits of one host: its rate, the attempts in flight, and the order among topics.
 //!
-//! Platforms that are called at one address share its rate, whatever is configured for each: the
-//! smaller counts. Room in the air belongs to a platform alone.
+//! Owns the rule that platforms at one address share one rate, the smallest configured. Each
+//! platform has its own limit of attempts in flight.
+//!
+//! Not here: the decisions (`host/queue.rs`), the rate (`host/schedule.rs`), the limit in flight
+//! (`host/concurrency.rs`).
 
 mod concurrency;
 mod line;
@@ -22,17 +25,17 @@ pub(super) use self::{
     queue::{Entry, HostLimits},
 };
 
-/// One host, for as long as a message waits for it or is in the air.
+/// One host. It lives as long as a message waits for it or is in flight.
 #[derive(Clone)]
 pub(super) struct Host(Arc<Mutex<HostQueue>>);
 
-/// What a message is told that wants to leave.
+/// The decision about a message that asks for a host permit.
 pub(super) enum Departure {
-    /// It may leave now.
+    /// It may be sent now.
     Go(HostPermit),
     /// It waits in memory.
     Wait(HostWait),
-    /// Its turn is so far away.
+    /// It is deferred for this long.
     Later(Duration),
 }
 
@@ -45,7 +48,7 @@ impl Host {
         self.queue().change(limits);
     }
 
-    /// A message wants to leave. Never waits.
+    /// Asks for a host permit. Never blocks.
     pub(super) fn enter(&self, entry: &Entry<'_>) -> Departure {
         let entered = self.queue().enter(Instant::now(), entry);
         match entered {
@@ -57,7 +60,7 @@ impl Host {
         }
     }
 
-    /// When a message had better come back for which there is no room in memory.
+    /// How long to defer a message that gets no memory to wait in.
     pub(super) fn put_off(&self, entry: &Entry<'_>) -> Duration {
         self.queue().put_off(Instant::now(), entry)
     }
@@ -79,8 +82,8 @@ impl Host {
     }
 }
 
-/// The right to have one message in the air. Dropped before it was used, it gives rate and room
-/// back; afterwards, the room.
+/// The right to have one message in flight. Dropped before the send, it returns the rate token and
+/// the slot in flight. Dropped after the send, it returns the slot only.
 pub(super) struct HostPermit {
     host: Host,
     platform: usize,
@@ -95,12 +98,12 @@ enum Stage {
 }
 
 impl HostPermit {
-    /// The message leaves.
+    /// Marks the message as sent.
     pub(super) fn leaves(&mut self) {
         self.stage = Stage::Left;
     }
 
-    /// The message was answered.
+    /// Returns the permit with the result of the attempt.
     pub(super) fn finish(mut self, answer: Answered) {
         self.stage = Stage::Returned;
         self.host.queue().finish(Instant::now(), self.platform, Some(answer));
@@ -117,7 +120,7 @@ impl Drop for HostPermit {
     }
 }
 
-/// A message that waits for its turn; when it is dropped, it does not any longer.
+/// A message that waits for a host permit. Dropping it leaves the queue.
 pub(super) struct HostWait {
     host: Host,
     platform: usize,
@@ -125,8 +128,7 @@ pub(super) struct HostWait {
 }
 
 impl HostWait {
-    /// Waits for the turn, no longer than `pace.hold_max` and than until `leave`; nothing if the
-    /// latter came first.
+    /// Waits for a permit, at most `pace.hold_max`. `None` if `leave` is cancelled first.
     pub(super) async fn turn(mut self, leave: &CancellationToken) -> Option<Departure> {
         loop {
             let ticket = self.ticket.as_ref()?;

@@ -1,4 +1,10 @@
-//! The lanes of all robots, spread over locks, with everything they share.
+//! The queues of all robots, spread over locks, and the state that they share.
+//!
+//! Owns which lock protects which robot, and that the pacer's records are written under the lock of
+//! what they describe.
+//!
+//! Not here: the decisions about one robot (`lane.rs`), one host (`host.rs`) and one organisation
+//! (`group.rs`).
 
 use std::{
     collections::HashMap,
@@ -18,7 +24,7 @@ use super::{
 };
 use crate::domain::{GroupName, Moment, Platform, RobotId, Verdict};
 
-/// How many locks the robots are spread over, so that two cores rarely meet at one.
+/// The number of locks. With 64 of them, two cores rarely contend for one.
 const SHARDS: usize = 64;
 
 type Shard = Mutex<HashMap<RobotId, Lane>>;
@@ -26,7 +32,7 @@ type Shard = Mutex<HashMap<RobotId, Lane>>;
 pub(super) struct Inner {
     settings: ArcSwap<Settings>,
     pub(super) timeline: Timeline,
-    /// The host of each platform; platforms that are called at one address have the same.
+    /// The host of each platform. Platforms at one address share a host.
     hosts: ArcSwap<[Host; 4]>,
     shards: Vec<Shard>,
     groups: Mutex<Groups>,
@@ -52,13 +58,13 @@ impl Inner {
                 host.change(limits(&settings, name));
             }
         } else {
-            // What waits at the old ones, or is in the air, goes on there.
+            // Messages that wait at the old hosts or are in flight keep their old limits.
             self.hosts.store(Arc::new(hosts(&settings)));
         }
         self.settings.store(Arc::new(settings));
     }
 
-    /// Acts on the lane of a robot, which is made if there is none.
+    /// Calls `act` with the robot's queue, and creates the queue if needed.
     pub(super) fn lane<T>(
         &self,
         robot: RobotId,
@@ -71,7 +77,7 @@ impl Inner {
         act(lane, self.timeline.now(), &rules(&settings, platform))
     }
 
-    /// Acts on the lane of a robot, if there is one.
+    /// Calls `act` with the robot's queue, if there is one.
     pub(super) fn with<T>(&self, robot: RobotId, act: impl FnOnce(&mut Lane, Moment, &Rules<'_>) -> T) -> Option<T> {
         let settings = self.settings.load();
         let mut lanes = self.shard(robot);
@@ -80,12 +86,13 @@ impl Inner {
         Some(act(lane, self.timeline.now(), &rules(&settings, platform)))
     }
 
-    /// Asks something about a robot that has no lane.
+    /// Calls `ask` with the limits for a robot that has no queue.
     pub(super) fn idle<T>(&self, platform: Platform, ask: impl FnOnce(&Rules<'_>) -> T) -> T {
         ask(&rules(&self.settings.load(), platform))
     }
 
-    /// Acts on every lane, a lock at a time; keeps those for which `act` says so.
+    /// Calls `act` with each queue, one lock at a time, and removes those for which it returns
+    /// `false`.
     pub(super) fn retain(&self, mut act: impl FnMut(RobotId, &mut Lane, &Rules<'_>) -> bool) {
         let settings = self.settings.load();
         for shard in &self.shards {
@@ -112,7 +119,7 @@ impl Inner {
         host.clone()
     }
 
-    /// What a delivery asks its host with.
+    /// The host's view of a request.
     pub(super) fn entry<'a>(ask: &Ask<'a>) -> Entry<'a> {
         Entry {
             platform: number_of(ask.platform),
@@ -135,7 +142,7 @@ impl Inner {
     }
 
     pub(super) fn allowance(&self, group: &GroupName, take: bool) -> Allowance {
-        // Months are the wall clock's.
+        // Months follow the wall clock.
         let now = self.timeline.wall_now();
         let mut groups = self.groups();
         match if take { groups.take(group, now) } else { groups.look(group, now) } {
@@ -144,7 +151,8 @@ impl Inner {
         }
     }
 
-    /// Writes a note whose loss costs order, not quota. A notebook that cannot be written to is found when the next message is to leave.
+    /// Writes a record whose loss costs order, not quota. An error is only logged: the next send
+    /// fails on it.
     pub(super) fn note(&self, note: &Note) {
         if let Err(error) = self.notebook.note(note) {
             tracing::debug!(error = &error as &dyn std::error::Error, "a note of the pace was not written");
@@ -159,7 +167,7 @@ impl Inner {
         followed: bool,
     ) -> Result<(), NotNoted> {
         if let Some(group) = group {
-            // Noted under the lock: the last note is the one that counts.
+            // Written under the lock, because the last record wins.
             let mut groups = self.groups();
             let (month, used, refused_until) = groups.spent(group, self.timeline.wall_now());
             self.notebook.note(&Note::Spent { group: group.clone(), month, used, refused_until })?;
@@ -235,7 +243,8 @@ impl Inner {
         }
     }
 
-    /// For how long it matters that a robot of this platform was sent a message; not at all if they have no limit.
+    /// How long a sent message counts for a robot of this platform; `None` if its robots have no
+    /// limit.
     pub(super) fn remembers(&self, platform: Platform) -> Option<Duration> {
         let settings = self.settings.load();
         let quota = quota(&settings, platform);
@@ -248,13 +257,13 @@ impl Inner {
 
     #[expect(clippy::indexing_slicing, reason = "the index is taken modulo the length, and the length is SHARDS")]
     fn shard(&self, robot: RobotId) -> MutexGuard<'_, HashMap<RobotId, Lane>> {
-        // The id is a keyed hash, so any of its bytes spreads evenly.
+        // The id is a keyed hash, so each of its bytes is evenly distributed.
         let shard = &self.shards[usize::from(robot.as_bytes()[0]) % self.shards.len()];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One host for each address.
+/// One host for each distinct address.
 fn hosts(settings: &Settings) -> [Host; 4] {
     let mut known = HashMap::new();
     settings.hosts.each_ref().map(|name| {
@@ -263,7 +272,7 @@ fn hosts(settings: &Settings) -> [Host; 4] {
     })
 }
 
-/// What bounds a host: the smallest of the rates that are configured for it.
+/// The limits of a host. Its rate is the smallest of those configured for its platforms.
 fn limits(settings: &Settings, host: &str) -> HostLimits {
     let here = settings.hosts.iter().zip(&settings.quotas).filter(|(name, _)| *name == host);
     HostLimits {

@@ -1,7 +1,14 @@
-//! The lane of one robot: whose turn it is, and when. Decisions only; waiting is done by the room's door.
+//! The queue of one robot: which delivery leaves next, and when. It decides and never waits.
 //!
-//! Slots are points in the lane's own time, which stands still while the robot is held: a hold moves everything that is planned, and keeps
-//! its order. Lane time is real time less [`Lane::shift`].
+//! Slots are points in the queue's own time, which stops while the robot is on hold. So a hold
+//! moves the whole plan and keeps its order. The queue's time is the pacer's time minus
+//! [`Lane::shift`].
+//!
+//! Owns the order of one robot's messages, and the invariant that none leaves without a permit of
+//! the window.
+//!
+//! Not here: waiting (`mod.rs`), new requests (`lane/admission.rs`), results and holds
+//! (`lane/finish.rs`), the window itself (`window.rs`).
 
 mod admission;
 mod finish;
@@ -23,26 +30,28 @@ pub(super) use self::{
 use super::{Folded, HealthPolicy, Hold, Later, PlatformQuota, Spoken, plan::Plan, window::Window};
 use crate::domain::{Event, Moment, Overflow, Platform, SubscriptionId};
 
-/// By what a lane decides.
+/// The limits that a queue applies.
 pub(super) struct Rules<'a> {
     pub(super) quota: &'a PlatformQuota,
     pub(super) health: &'a HealthPolicy,
-    /// What has just come waits up to this long in memory.
+    /// The longest wait of a new delivery in memory.
     pub(super) hold_max: Duration,
-    /// What has come back and has room waits up to this long in memory.
+    /// The longest wait in memory of a delivery that comes back and has a memory permit.
     pub(super) early_max: Duration,
-    /// A message leaves when the one before it was answered, or this long after it left.
+    /// A message leaves after the answer to the one before, or this long after that one left.
     pub(super) order_gap: Duration,
 }
 
 impl Rules<'_> {
-    /// How long a delivery waits in memory that has come back.
+    /// The longest wait in memory of a delivery that comes back. `early` is true if it has a memory
+    /// permit.
     pub(super) const fn wait_max(&self, early: bool) -> Duration {
         if early { self.early_max } else { self.hold_max }
     }
 }
 
-/// The order in a lane: urgent before others, then what is half said, then by slot, then as they came.
+/// The sort key of a queue: urgent first, then messages with parts already sent, then by slot, then
+/// by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     class: Class,
@@ -52,7 +61,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The place in the order of whoever waits under this key.
+    /// The position in the order of the delivery with this key.
     pub(super) const fn place(self) -> Moment {
         self.slot
     }
@@ -64,14 +73,14 @@ enum Class {
     Other,
 }
 
-/// Where a delivery that waits in memory is called.
+/// The wake-up handle of a delivery that waits in memory.
 #[derive(Default)]
 pub(super) struct Seat {
     pub(super) call: Notify,
     told: Mutex<Option<Told>>,
 }
 
-/// What a delivery that waited is told instead of its turn.
+/// Why a waiting delivery gets no permit of its own.
 pub(super) enum Told {
     Spoken(oneshot::Receiver<Spoken>),
     Superseded,
@@ -92,26 +101,28 @@ struct Waiter {
     seat: Arc<Seat>,
     subscription: SubscriptionId,
     overflow: Overflow,
-    /// Whether it waits because the quota is used up, and not only for the message before it.
+    /// Whether it waits for the quota, and not only for the message before it.
     overflowed: bool,
-    /// Before when it must not leave, whatever its slot.
+    /// The earliest time at which it may leave, whatever its slot.
     floor: Moment,
-    /// Whether it has room to wait for long.
+    /// Whether it has a memory permit, and so may wait up to `early_max`.
     early: bool,
     event: Arc<Event>,
 }
 
-/// What a delivery that waits in memory is told.
+/// The decision about a delivery that waits in memory.
 pub(super) enum Look {
-    /// Leave now; a permit is taken, for this place in the order, and these are spoken for.
+    /// Send now. A permit is taken for this position, and the message covers the coalesced
+    /// deliveries.
     Go(Moment, Vec<Folded>),
-    /// Look again then, or when called.
+    /// Look again at this time, or when woken.
     Until(Moment),
-    /// Look again when called.
+    /// Look again when woken.
     Listen,
-    /// Leave memory and come back; the slot is one that was booked now, in real time.
+    /// Leave memory and come back. The second value is a slot that was reserved just now, in the
+    /// pacer's time.
     Later(Later, Option<Moment>),
-    /// Something was left at the seat.
+    /// The wake-up handle holds a reason.
     Told,
 }
 
@@ -123,18 +134,18 @@ pub(super) struct Lane {
     shift: Duration,
     waiters: BTreeMap<Key, Waiter>,
     sequence: u64,
-    /// The place in the order of the last that was let go.
+    /// The position of the last message that got a permit.
     last_gone: Moment,
-    /// A permit was taken, and its message has not left yet.
+    /// A permit is taken, and its message has not left yet.
     departing: bool,
-    /// A message is in the air of which the next part comes behind it.
+    /// A message in flight is followed by another part.
     followed: bool,
     left_at: Moment,
     answer_time: Duration,
-    /// How many refusals for a reason other than speed came in a row.
+    /// The number of consecutive refusals for a reason other than speed.
     strikes: u32,
     hold: Option<Hold>,
-    /// How many wait in the broker, as far as is known.
+    /// The known number of deliveries that wait in the broker.
     parked: u32,
     folding: Option<Box<Folding>>,
 }
@@ -204,20 +215,20 @@ impl Lane {
         }
     }
 
-    /// Whoever waited under this key does not any longer; says whether it still did.
+    /// Removes the delivery with this key. Returns whether it was still waiting.
     pub(super) fn stand_up(&mut self, key: Key) -> bool {
         let waited = self.waiters.remove(&key).is_some();
         self.call_first();
         waited
     }
 
-    /// When the lane is open for the first that waits; unknown while that depends on an answer.
+    /// When the next message may leave; `None` while that depends on an answer.
     fn opens_at(&mut self, now: Moment, rules: &Rules<'_>) -> Option<Moment> {
         if let Some(hold) = self.hold {
             if hold.until > now {
                 return Some(hold.until);
             }
-            // One message at a time tries whether the platform listens again.
+            // One message at a time probes whether the platform accepts messages again.
             if self.window.in_flight() > 0 {
                 return None;
             }
@@ -233,7 +244,7 @@ impl Lane {
         Some(free.max(self.left_at.after(gap)))
     }
 
-    /// Takes a permit; gives the place in the order, which no other has.
+    /// Takes a permit. Returns its position in the order, which is unique.
     fn let_go(&mut self, now: Moment, slot: Moment) -> Moment {
         let planned = slot.after(self.shift);
         self.urgent.used(planned);
@@ -247,12 +258,13 @@ impl Lane {
         self.last_gone
     }
 
-    /// When a delivery under this key may leave at the earliest.
+    /// The earliest time at which the delivery with this key may leave.
     fn wanted(&self, key: Key, now: Moment) -> Moment {
         if key.slot == Moment::default() { now } else { key.slot.after(self.shift) }
     }
 
-    /// When a delivery under this key could leave, with those before it in memory. What shares a slot to be folded counts as one.
+    /// When the delivery with this key could leave, behind those before it in memory. Deliveries
+    /// that share a slot to be coalesced count as one.
     fn estimate(&mut self, now: Moment, key: Key, rules: &Rules<'_>) -> Moment {
         let free = self.window.free_at(now, rules.quota).unwrap_or(now);
         let base = free.max(self.hold.map_or(now, |hold| hold.until));
@@ -272,7 +284,7 @@ impl Lane {
         base.after(cycle.saturating_mul(ahead / longest.max.max(1)))
     }
 
-    /// Lets a delivery go for which there is no room until its turn comes. It comes back to its place
+    /// Defers a delivery that has no memory permit for a wait until its turn. It keeps its position
     /// in the order.
     fn leave(&mut self, key: Key, at: Moment) -> Later {
         let slot = (key.slot != Moment::default()).then_some(key.slot);
@@ -280,8 +292,8 @@ impl Lane {
         Later { due: at, slot }
     }
 
-    /// Puts a delivery that has come back off. If it came in time, it keeps its slot, and everything planned moves with it; one that came late, or
-    /// without a slot, is given one behind all others.
+    /// Defers a delivery that came back. If it came in time, it keeps its slot, and the plan moves
+    /// with it. If it came late or has no slot, it gets a slot behind all others.
     fn postpone(
         &mut self,
         now: Moment,
@@ -302,7 +314,7 @@ impl Lane {
         (Later { due: at, slot: Some(at.before(self.shift)) }, Some(at))
     }
 
-    /// The lane's time stands still for so long.
+    /// Stops the queue's time for this long.
     fn delay(&mut self, by: Duration, now: Moment) {
         self.shift = self.shift.saturating_add(by);
         self.urgent.later(by, now);

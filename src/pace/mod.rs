@@ -1,8 +1,11 @@
-//! When a delivery may leave: the robot's window, the organisation's month, the host's rate, the
-//! room in the air, and the turn of each.
+//! The pacer: when a delivery may be sent, by the robot's windows, the monthly quota, the host's
+//! rate and the limit in flight.
 //!
-//! Owns the promise that a robot is never sent more than its platform allows in any window. It decides and waits; it never
-//! sends, and it does not read what it is about.
+//! It decides and waits. It never sends, and never reads a message's content.
+//!
+//! Owns the promise that no robot gets more messages in any window than its platform allows.
+//!
+//! Not here: the attempt (`send/`), and the store of the pacer's records (`store/journal.rs`).
 
 mod ask;
 mod group;
@@ -40,45 +43,47 @@ pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
 pub use status::{EndedHold, Outlook, RobotStatus, Swept};
 pub use timeline::Timeline;
 
-/// What bounds sending.
+/// The limits of sending.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What has just come waits up to this long in memory; a longer wait goes through the delay tiers.
+    /// The longest wait of a new delivery in memory. A longer wait goes through the delay tiers.
     pub hold_max: Duration,
-    /// What comes back from the tiers waits up to this long in memory for its slot.
+    /// The longest wait in memory of a delivery that comes back from the tiers before its slot.
     pub early_max: Duration,
-    /// A robot's next message leaves when the one before it was answered, or this long after that left, so that they arrive in
-    /// order. Zero means that they need not.
+    /// A robot's next message leaves after the answer to the one before, or this long after that
+    /// one left, so that messages arrive in order. Zero switches this off.
     pub order_gap: Duration,
-    /// Each platform's quota, in the order of [`Platform::ALL`].
+    /// The quota of each platform, in the order of [`Platform::ALL`].
     pub quotas: [PlatformQuota; 4],
-    /// At which host each platform is called, in the same order. Those at one host share its rate,
-    /// which is the smallest of theirs.
+    /// The host of each platform, in the same order. Platforms at one host share the smallest of
+    /// their rates.
     pub hosts: [String; 4],
-    /// How many attempts of each platform may be in the air, at the most.
+    /// The most attempts in flight, for each platform.
     pub in_flight_max: u32,
-    /// When robots that refuse for a reason other than speed are left alone.
+    /// When a robot that refuses for a reason other than speed is put on hold.
     pub health: HealthPolicy,
-    /// The organisations that have a monthly quota.
+    /// The organisations with a monthly quota.
     pub groups: Vec<GroupSettings>,
 }
 
-/// Paces every robot of this process. Clones are the same pace.
+/// The pacer of all robots of this process. Clones share its state.
 #[derive(Clone)]
 pub struct Pace(Arc<Inner>);
 
 impl Pace {
-    /// A pace at which no robot has been sent anything yet, by the time of `timeline`. What has to survive the process is written into `notebook`.
+    /// A pacer without any sent message, on the clock of `timeline`. It writes its records to
+    /// `notebook`.
     #[must_use]
     pub fn new(settings: Settings, notebook: Arc<dyn Notebook>, timeline: Timeline) -> Self {
         Self(Arc::new(Inner::new(settings, notebook, timeline)))
     }
 
-    /// Takes a delivery's place in its robot's lane. Whoever asks first is first, so this is called in the order in which deliveries came;
-    /// what it answers is brought to an end by [`Pace::turn`]. Never waits.
+    /// Enqueues a delivery at its robot. Requests are served in the order of calls, so call it in
+    /// the order in which deliveries arrived. [`Pace::turn`] waits for the decision. Never blocks.
     #[must_use]
     pub fn ask(&self, ask: &Ask<'_>) -> Asked {
-        // A used-up month moves the slots of what comes now behind its end, so that it comes back one after the other.
+        // A used-up month moves the slots of new deliveries behind its end, so that they come back
+        // one after the other.
         let floor = match ask.group.map(|group| self.0.allowance(group, false)) {
             None | Some(Allowance::Open) => Moment::default(),
             Some(Allowance::Until(due)) => due,
@@ -98,15 +103,16 @@ impl Pace {
             }
             (Admission::Later(later, booked), _) => First::Turn(self.later(ask, later, booked)),
             (Admission::Superseded, _) => First::Turn(Turn::Superseded),
-            // Who has to wait was given a seat.
+            // `admit` sets the wake-up handle of every delivery that waits, so this case does not
+            // occur.
             (Admission::Wait(_), None) => First::Turn(Turn::Left),
         };
         Asked { first, at }
     }
 
-    /// Waits for the turn of a delivery that has asked, if it comes soon, and no longer than until `leave`.
+    /// Waits for the decision about an enqueued delivery, at most until `leave` is cancelled.
     ///
-    /// Cancel safe: a delivery that stops waiting leaves nothing behind but a slot that passes unused.
+    /// Cancel safe: a delivery that stops waiting leaves nothing but an unused slot.
     pub async fn turn(&self, ask: &Ask<'_>, asked: Asked, leave: &CancellationToken) -> Turn {
         match asked.first {
             First::Wait(waiting, seat) => self.wait(ask, &waiting, &seat, leave).await,
@@ -114,8 +120,7 @@ impl Pace {
         }
     }
 
-    /// For a delivery that has asked, and for which there is no room in memory: it comes back, with
-    /// its place.
+    /// Defers an enqueued delivery for which there is no memory. It keeps its position.
     #[must_use]
     pub fn put_off(&self, ask: &Ask<'_>, asked: Asked) -> Asked {
         let wait = || self.0.host(ask.platform).put_off(&Inner::entry(ask));
@@ -155,8 +160,8 @@ impl Pace {
         }
     }
 
-    /// A permit of the robot's windows is taken; what is left is the organisation's month, and the
-    /// host's rate and room, which are asked for in the order in which deliveries come here.
+    /// Uses a permit of the robot's windows to ask for the monthly quota and the host. Both are
+    /// asked in the order in which deliveries arrive here.
     fn depart(&self, ask: &Ask<'_>, mut permit: Permit, folded: Vec<Folded>) -> First {
         if let Some(turn) = self.out_of_budget(ask, permit.place()) {
             if let Turn::Later(later) = turn {
@@ -182,13 +187,13 @@ impl Pace {
                 Some(Departure::Wait(_)) | None => Turn::Left,
             },
             First::Turn(turn) => turn,
-            // It has not come so far.
+            // `turn` handles this case before.
             First::Wait(..) => Turn::Left,
         }
     }
 
-    /// The host has no time or room for a delivery: it comes back, with those that it speaks for.
-    /// Its permit comes back by itself.
+    /// Defers a delivery for which the host has no rate or slot in flight, with the deliveries
+    /// coalesced into it. Dropping `permit` returns it.
     fn comes_back(&self, ask: &Ask<'_>, permit: Permit, folded: Vec<Folded>, wait: Duration) -> Turn {
         let later = self.postponed(ask, permit.place(), wait);
         tell_later(folded, later);
@@ -199,7 +204,7 @@ impl Pace {
         self.0.lane(ask.robot, ask.platform, |lane, now, _| lane.put_off(now, (ask.place, place), now.after(wait)))
     }
 
-    /// A delivery leaves memory; a slot that was booked for it is known to the next process as well.
+    /// Defers a delivery. A reserved slot is recorded, so that the next process knows it.
     fn later(&self, ask: &Ask<'_>, later: Later, booked: Option<Moment>) -> Turn {
         if let Some(slot) = booked {
             self.0.note(&Note::Booked { robot: ask.robot, platform: ask.platform, slot });
@@ -207,12 +212,13 @@ impl Pace {
         Turn::Later(later)
     }
 
-    /// For a permit that was taken of the robot's windows. It comes back by itself, however this ends.
+    /// Wraps a permit of the robot's windows. It is returned on drop.
     fn permit(&self, ask: &Ask<'_>, place: Moment) -> Permit {
         Permit::new(Arc::clone(&self.0), ask.robot, ask.platform, place)
     }
 
-    /// Takes a call out of the organisation's allowance; nothing if it is given. Who does not get one keeps its place.
+    /// Reserves a call of the monthly quota; `None` if that succeeds. Otherwise the delivery keeps
+    /// its position.
     fn out_of_budget(&self, ask: &Ask<'_>, place: Moment) -> Option<Turn> {
         match self.0.allowance(ask.group?, true) {
             Allowance::Open => None,
@@ -221,7 +227,8 @@ impl Pace {
         }
     }
 
-    /// Counts a message that another process may have sent to this robot at `at`, if that still matters.
+    /// Counts a message that another process may have sent to this robot at `at`, if `at` is still
+    /// within a window.
     pub fn charge(&self, robot: RobotId, platform: Platform, at: Moment) {
         if !self.still_matters(platform, at) {
             return;
@@ -229,24 +236,25 @@ impl Pace {
         self.0.lane(robot, platform, |lane, _, rules| lane.charge(at, rules));
     }
 
-    /// Ends the hold of a robot. Who waits in memory is called; what waits in the broker comes back at its time.
+    /// Ends the hold of a robot. Deliveries in memory are woken; those in the broker come back at
+    /// their due time.
     #[must_use]
     pub fn release(&self, robot: RobotId) -> Option<EndedHold> {
         self.0.release(robot)
     }
 
-    /// Takes on new limits; what is planned stays planned.
+    /// Sets new limits. Reserved slots stay.
     pub fn configure(&self, settings: Settings) {
         self.0.configure(settings);
     }
 
-    /// The pace's own time.
+    /// The pacer's time.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.0.timeline.now()
     }
 
-    /// The pace's own time, and its relation to the wall clock.
+    /// The pacer's clock, and its relation to the wall clock.
     #[must_use]
     pub fn timeline(&self) -> &Timeline {
         &self.0.timeline
@@ -255,7 +263,7 @@ impl Pace {
 
 fn tell_later(folded: Vec<Folded>, later: Later) {
     for one in folded {
-        // Who does not listen any longer comes back by itself.
+        // If the receiver is gone, its message is redelivered by the broker.
         let _ = one.tell.send(Spoken::Later(later));
     }
 }
@@ -275,14 +283,14 @@ async fn sleep(until: Option<tokio::time::Instant>) {
     }
 }
 
-/// What a delivery that has asked was told; dropped, it has not asked.
+/// The state of an enqueued delivery. Dropping it leaves the queue.
 pub struct Asked {
     first: First,
     at: Moment,
 }
 
 impl Asked {
-    /// When it asked, in the pace's own time.
+    /// When it was enqueued, in the pacer's time.
     #[must_use]
     pub const fn at(&self) -> Moment {
         self.at
@@ -290,17 +298,17 @@ impl Asked {
 }
 
 enum First {
-    /// It may leave.
+    /// It may be sent.
     Go(Permit, Vec<Folded>),
-    /// It waits in its robot's lane.
+    /// It waits in its robot's queue.
     Wait(Waiting, Arc<Seat>),
-    /// Its robot has let it go; it waits for the host.
+    /// It has the robot's permit and waits for the host.
     Leaving(Permit, Vec<Folded>, HostWait),
-    /// It was told.
+    /// The decision is final.
     Turn(Turn),
 }
 
-/// A delivery that waits in memory; when it is dropped, it does not any longer.
+/// A delivery that waits in memory. Dropping it leaves the queue.
 struct Waiting {
     pace: Arc<Inner>,
     robot: RobotId,

@@ -1,88 +1,99 @@
-//! What has to be known after a crash so that no window is exceeded, and the door through which it is written down.
+//! The records that keep windows correct across a crash, and the trait that stores them.
+//!
+//! Owns which facts of the pacer survive the process.
+//!
+//! Not here: their file format (`store/note.rs`), and the restore (`recall.rs`).
 
 use std::time::Duration;
 
 use super::HoldCause;
 use crate::domain::{GroupName, Moment, Platform, RobotId};
 
-/// One thing to remember.
+/// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A new page begins.
+    /// A new segment begins.
     Page,
-    /// What is in the air is written down again on this page, and what was left open on the pages before is not open any more.
+    /// The open messages have been written again in this segment. Messages left open in earlier
+    /// segments no longer count as open.
     Restated,
-    /// A message is about to leave for a robot.
+    /// A message is about to be sent to a robot.
     Begun {
-        /// Which robot.
+        /// The robot.
         robot: RobotId,
-        /// On which platform.
+        /// Its platform.
         platform: Platform,
-        /// When.
+        /// When, in the pacer's time.
         at: Moment,
     },
-    /// It was answered, or given up.
+    /// A message was answered or given up.
     Answered {
-        /// Which robot.
+        /// The robot.
         robot: RobotId,
-        /// On which platform.
+        /// Its platform.
         platform: Platform,
-        /// When.
+        /// When, in the pacer's time.
         at: Moment,
     },
-    /// A slot was given to a delivery that waits in the broker.
+    /// A delivery that waits in the broker has reserved a slot.
     Booked {
-        /// Of which robot.
+        /// The robot.
         robot: RobotId,
-        /// On which platform.
+        /// Its platform.
         platform: Platform,
-        /// Which slot.
+        /// The slot, in the pacer's time.
         slot: Moment,
     },
-    /// A robot is left alone.
+    /// A robot is on hold.
     Held {
-        /// Which robot.
+        /// The robot.
         robot: RobotId,
-        /// On which platform.
+        /// Its platform.
         platform: Platform,
-        /// Since when.
+        /// When it was recorded, in the pacer's time.
         at: Moment,
-        /// Why.
+        /// The cause.
         cause: HoldCause,
-        /// Until when.
+        /// When the hold ends, in the pacer's time.
         until: Moment,
-        /// How long the wait is.
+        /// The length of the wait.
         wait: Duration,
     },
-    /// A robot is not left alone any longer.
+    /// The hold of a robot has ended.
     Lifted {
-        /// Which robot.
+        /// The robot.
         robot: RobotId,
-        /// On which platform.
+        /// Its platform.
         platform: Platform,
-        /// Since when.
+        /// When, in the pacer's time.
         at: Moment,
     },
-    /// So much of an organisation's monthly quota is used.
+    /// The used part of an organisation's monthly quota.
     Spent {
-        /// Which organisation.
+        /// The organisation.
         group: GroupName,
-        /// When the month began.
+        /// When the month began, by the wall clock.
         month: Moment,
-        /// How many calls were counted in it.
+        /// The calls counted in that month, those in flight included.
         used: u64,
-        /// Until when the platform is taken to refuse, if it has said that the quota is used up.
+        /// Until when the platform counts as refusing, by the wall clock; `None` if it has not
+        /// reported a used-up quota.
         refused_until: Option<Moment>,
     },
 }
 
-/// It was not written down.
+/// A record could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("what is sent to robots cannot be written down, so nothing is sent")]
 pub struct NotNoted(#[source] pub std::io::Error);
 
-/// Writes notes where they survive the end of the process at any moment. Quick: it is called on the async threads.
+/// Stores records so that they survive a crash of the process at any moment. It is called on the
+/// async threads, so it must be quick.
 pub trait Notebook: Send + Sync {
-    /// Writes a note down.
+    /// Appends a record.
+    ///
+    /// # Errors
+    ///
+    /// The record could not be written. The message that it announces must not be sent.
     fn note(&self, note: &Note) -> Result<(), NotNoted>;
 }

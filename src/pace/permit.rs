@@ -1,4 +1,8 @@
-//! The permit of one attempt. Owns that it always comes back, whatever happens to the attempt.
+//! The permit of one attempt.
+//!
+//! Owns the invariant that a permit is always returned, even if the attempt panics or is cancelled.
+//!
+//! Not here: the windows that grant it (`window.rs`), and the host's part of it (`host.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,13 +14,14 @@ use super::{
 };
 use crate::domain::{GroupName, Moment, Platform, RobotId, Verdict};
 
-/// The right to make one attempt. Dropped without an outcome (a panic, a cut) it counts as sent if it had left.
+/// The right to make one attempt. Dropped without a verdict, it counts as sent if the message had
+/// left.
 pub struct Permit {
     pace: Arc<Inner>,
     robot: RobotId,
     platform: Platform,
     group: Option<GroupName>,
-    /// Rate and room of the host that it is sent to; given back with it.
+    /// The host's token and slot in flight, returned together with the permit.
     host: Option<HostPermit>,
     place: Moment,
     stage: Stage,
@@ -30,20 +35,20 @@ enum Stage {
     Returned,
 }
 
-/// What the outcome of an attempt changes for its robot and organisation.
+/// The changes that an attempt causes for its robot and organisation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// The robot is left alone from now on.
+    /// The hold that begins with this attempt.
     pub held: Option<Hold>,
-    /// Whether the robot was left alone before this attempt already.
+    /// Whether the robot was on hold before this attempt.
     pub was_held: bool,
     /// The hold that this attempt has ended.
     pub lifted: Option<Hold>,
-    /// Just now the organisation's use passed the share at which its setting wants a warning: used, budget.
+    /// The organisation has just passed its warning share: its name, calls used, calls allowed.
     pub budget_warning: Option<(GroupName, u64, u64)>,
-    /// Just now the organisation's monthly quota was found used up, until then.
+    /// The organisation's monthly quota has just been used up, until this time by the wall clock.
     pub budget_spent: Option<(GroupName, Moment)>,
-    /// When the robot may be sent to again, if it may not now.
+    /// When the robot or its organisation may be sent to again, in the pacer's time; `None` if now.
     pub resume: Option<Moment>,
 }
 
@@ -52,26 +57,32 @@ impl Permit {
         Self { pace, robot, platform, group: None, host: None, place, stage: Stage::Granted, followed: false }
     }
 
-    /// A call was taken out of this organisation's quota for the attempt.
+    /// Records that the attempt uses a call of this organisation's quota.
     pub(super) fn draws_on(&mut self, group: Option<GroupName>) {
         self.group = group;
     }
 
-    /// The host has time and room for the attempt.
+    /// Adds the permit of the host.
     pub(super) fn departs(self, host: HostPermit) -> Self {
         let mut permit = self;
         permit.host = Some(host);
         permit
     }
 
-    /// The place in the robot's order: with this slot a delivery that was refused for speed comes back before those behind it.
+    /// The position in the robot's order. A delivery that is refused for speed takes it as its
+    /// slot, so it comes back before those behind it.
     #[must_use]
     pub const fn place(&self) -> Moment {
         self.place
     }
 
-    /// Says that the attempt leaves now. What is written here survives the process: an attempt that cannot be written down must not be made. If it is `followed` by
-    /// another part of the same message, no other message of the robot leaves before it is answered.
+    /// Records that the attempt leaves now; the record survives the process. If `followed`, no
+    /// other message of the robot leaves before this one is answered, because its next part
+    /// follows.
+    ///
+    /// # Errors
+    ///
+    /// The record could not be written. The attempt must not be made.
     pub fn leaves(&mut self, followed: bool) -> Result<(), NotNoted> {
         self.pace.leaves(self.robot, self.platform, self.group.as_ref(), followed)?;
         self.stage = Stage::Left;
@@ -80,7 +91,7 @@ impl Permit {
         Ok(())
     }
 
-    /// Gives the permit back with the attempt's verdict, after [`Permit::leaves`].
+    /// Returns the permit with the attempt's verdict, after [`Permit::leaves`].
     #[must_use]
     pub fn finish(mut self, verdict: Verdict, took: Duration) -> Changes {
         self.stage = Stage::Returned;

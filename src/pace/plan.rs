@@ -1,17 +1,23 @@
-//! The plan of one robot: when what has to wait can leave, slot after slot.
+//! The slots of one robot: when its waiting deliveries can leave.
 //!
-//! Slots spread what waits over the windows in which it can leave, so that what comes back goes straight out. That no window is ever
-//! exceeded does not depend on them.
+//! Slots spread deliveries over the windows, so that a delivery that comes back can leave without a
+//! further wait.
+//!
+//! Owns the order and the distance of slots. That no window is exceeded does not depend on slots.
+//!
+//! Not here: the windows (`window.rs`).
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{quota::PlatformQuota, window::Window};
 use crate::domain::Moment;
 
-/// Two slots of one robot are never the same: their order is the order in which messages leave.
+/// The smallest distance of two slots. No two slots of one robot are equal, because slots define
+/// the order of messages.
 const APART: Duration = Duration::from_millis(1);
 
-/// The last slots that were given and not used yet, as many as the largest window holds; more does not matter for the next.
+/// The last unused slots, as many as the largest window allows. Older slots do not affect the next
+/// one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     slots: VecDeque<Moment>,
@@ -19,8 +25,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The next slot, if all that is in flight were answered now and a message left at each slot given before, and whether that is because the
-    /// quota is used up. An answer is taken to need `answer_time`. The slot is given away only by [`Plan::book`].
+    /// The next slot, and whether it lies in the future because the quota is used up. Assumes that
+    /// all messages in flight are answered now, that a message leaves at each reserved slot, and
+    /// that an answer takes `answer_time`. Only [`Plan::book`] reserves the slot.
     pub(super) fn next(
         &mut self,
         now: Moment,
@@ -33,7 +40,8 @@ impl Plan {
         let in_flight = usize::try_from(window.in_flight()).unwrap_or(usize::MAX);
         let free = quota.windows.iter().fold(now, |latest, one| {
             let back = usize::try_from(one.max).unwrap_or(usize::MAX);
-            // The message `max` places before the one to be planned: among the planned ones, in flight, or answered.
+            // The message `max` places before the planned one. It is planned, in flight, or
+            // answered.
             let blocking = match back.checked_sub(self.slots.len()).filter(|left| *left > 0) {
                 None => self.slots.len().checked_sub(back).and_then(|place| self.slots.get(place)).copied(),
                 Some(left) if left <= in_flight => Some(now),
@@ -44,7 +52,7 @@ impl Plan {
         (if self.last >= free { self.last.after(APART) } else { free }, free > now)
     }
 
-    /// Gives a slot away.
+    /// Reserves a slot.
     pub(super) fn book(&mut self, slot: Moment, quota: &PlatformQuota) {
         self.slots.push_back(slot);
         while self.slots.len() > quota.most().max(1) {
@@ -53,19 +61,19 @@ impl Plan {
         self.last = self.last.max(slot);
     }
 
-    /// The message of a slot leaves: from now on the window counts it.
+    /// Removes the slot of a message that leaves. From now on the window counts it.
     pub(super) fn used(&mut self, slot: Moment) {
         if let Ok(place) = self.slots.binary_search(&slot) {
             self.slots.remove(place);
         }
     }
 
-    /// The last slot given, if it is still to come.
+    /// The last reserved slot, if it lies in the future.
     pub(super) fn horizon(&self, now: Moment) -> Option<Moment> {
         (self.last > now).then_some(self.last)
     }
 
-    /// Everything planned happens later by so much.
+    /// Moves all slots later by `by`.
     pub(super) fn later(&mut self, by: Duration, now: Moment) {
         self.slots.iter_mut().for_each(|slot| *slot = slot.after(by));
         if self.last > now {
@@ -74,18 +82,18 @@ impl Plan {
         self.last = self.last.max(self.slots.back().copied().unwrap_or_default());
     }
 
-    /// Everything still to come happens earlier by so much, but not before `now`.
+    /// Moves all future slots earlier by `by`, but not before `now`.
     pub(super) fn sooner(&mut self, by: Duration, now: Moment) {
         let coming = self.slots.iter_mut().chain([&mut self.last]).filter(|slot| **slot > now);
         coming.for_each(|slot| *slot = slot.before(by).max(now));
     }
 
-    /// The slots still to come, for whoever writes them down.
+    /// The reserved slots, for a checkpoint.
     pub(super) fn slots(&self) -> impl Iterator<Item = Moment> {
         self.slots.iter().copied()
     }
 
-    /// What was not used in time will not be: its message has expired, or was dropped.
+    /// Removes slots that have passed unused, because their message expired or was dropped.
     fn forget(&mut self, now: Moment, quota: &PlatformQuota) {
         let longest = quota.longest().map(|window| window.span).unwrap_or_default();
         while self.slots.front().is_some_and(|at| at.after(longest + quota.margin) <= now) {

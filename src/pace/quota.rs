@@ -1,33 +1,38 @@
-//! What a platform allows.
+//! The limits of each platform.
+//!
+//! Owns the types of quotas and health policies.
+//!
+//! Not here: their default values (`config/`), and the counters (`window.rs`).
 
 use std::time::Duration;
 
-/// At most `max` messages in any span of `span`.
+/// At most `max` messages in any period of `span`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowQuota {
-    /// How many messages; at least 1.
+    /// The number of messages, at least 1.
     pub max: u32,
-    /// In which span.
+    /// The length of the period.
     pub span: Duration,
 }
 
-/// What a platform allows each robot, and each source address.
+/// The limits of a platform for each robot, and for the source address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformQuota {
-    /// Every window of a robot; all of them hold at once. None means that a robot has no limit.
+    /// The windows of a robot; all of them apply at once. An empty list means no limit.
     pub windows: Vec<WindowQuota>,
-    /// Added to each span, against the jitter of the network between us and the platform's clock.
+    /// Added to each span, against jitter of the network between the daemon and the platform's
+    /// clock.
     pub margin: Duration,
-    /// How many messages a second may leave for the platform as a whole; none means no limit.
+    /// The messages a second for the platform as a whole; `None` means no limit.
     pub rate_per_second: Option<u32>,
-    /// How long a robot is held after its first refusal for speed, where the platform does not say.
+    /// The hold after a first refusal for speed, if the platform does not name a wait.
     pub penalty_min: Duration,
-    /// The longest hold; each further refusal doubles the wait up to this.
+    /// The longest hold. Each further refusal doubles the wait up to this.
     pub penalty_max: Duration,
 }
 
 impl PlatformQuota {
-    /// The longest of the windows, if there is one.
+    /// The longest window, if there is one.
     #[must_use]
     pub fn longest(&self) -> Option<WindowQuota> {
         self.windows.iter().max_by_key(|window| window.span).copied()
@@ -38,25 +43,25 @@ impl PlatformQuota {
         !self.windows.is_empty()
     }
 
-    /// The most messages that any of the windows holds.
+    /// The largest number of messages that one window allows.
     pub(super) fn most(&self) -> usize {
         let most = self.windows.iter().map(|window| window.max).max().unwrap_or(0);
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 }
 
-/// When robots that refuse for a reason other than speed are left alone.
+/// When robots that refuse for a reason other than speed are put on hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthPolicy {
-    /// After so many refusals in a row; at least 1.
+    /// The number of consecutive refusals before a hold, at least 1.
     pub after: u32,
-    /// How long before the first message tries again.
+    /// The wait before the first probe.
     pub probe_min: Duration,
-    /// The longest wait between two tries; each that fails doubles the wait up to this.
+    /// The longest wait between two probes. Each failed probe doubles the wait up to this.
     pub probe_max: Duration,
 }
 
-/// A quota of these windows, each so many messages in so many milliseconds, and nothing else.
+/// A quota with these windows (messages, milliseconds) and no other limit.
 #[cfg(test)]
 pub(super) fn quota(windows: &[(u32, u64)]) -> PlatformQuota {
     let span = Duration::from_millis;

@@ -1,16 +1,22 @@
-//! From the notes of a former process to the state of this one, and from the state of this one to the notes that are still needed.
+//! Restore and checkpoint: from an earlier process's records to the pacer's state, and back to the
+//! records still needed.
+//!
+//! Owns the rule that an unanswered message of an earlier process counts as sent at the start of
+//! this one.
+//!
+//! Not here: the records (`notebook.rs`), and their files (`store/journal.rs`).
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Hold, NotNoted, Note, Pace};
 use crate::domain::{Moment, Platform, RobotId};
 
-/// What a robot was sent, as far as the notes say.
+/// The messages sent to a robot, as far as the records say.
 struct Sent {
     platform: Platform,
-    /// How many messages were begun on this page and not answered.
+    /// The messages of this segment that are not answered.
     open: usize,
-    /// The same of the pages before, as long as they are not restated.
+    /// The unanswered messages of earlier segments, until a checkpoint replaces them.
     open_before: usize,
     answered: Vec<Moment>,
 }
@@ -29,11 +35,12 @@ impl Sent {
 }
 
 impl Pace {
-    /// Takes up where a former process ended. A message that was begun and not answered may have arrived at any time until now.
+    /// Restores the state of an earlier process. An unanswered message may have arrived at any time
+    /// until now.
     pub fn recall(&self, notes: impl IntoIterator<Item = Note>) {
         let now = self.now();
         let (mut sent, mut holds) = (HashMap::<RobotId, Sent>::new(), HashMap::new());
-        // A slot may be noted twice, and urgent ones lie between the others.
+        // A slot may be recorded twice, and urgent slots are not in order with the others.
         let mut slots = BTreeSet::new();
         for note in notes {
             match note {
@@ -69,7 +76,7 @@ impl Pace {
             answered.into_iter().for_each(|at| self.charge(robot, platform, at.min(now)));
             for _ in 0..open + open_before {
                 self.charge(robot, platform, now);
-                // If this process ends soon as well, the next one has to know as much.
+                // If this process also dies soon, the next one needs the same record.
                 self.0.note(&Note::Answered { robot, platform, at: now });
             }
         }
@@ -80,8 +87,13 @@ impl Pace {
         }
     }
 
-    /// Notes again what still matters when old notes are thrown away: everything that is not about the last minutes. Each is noted under the lock
-    /// of what it is about, so that the last note is always the one that counts.
+    /// Writes a checkpoint: the records that are still needed when old segments are deleted. Each
+    /// is written under the lock of the object that it describes, so that the last record is always
+    /// the valid one.
+    ///
+    /// # Errors
+    ///
+    /// A record could not be written.
     pub fn restate(&self) -> Result<(), NotNoted> {
         let now = self.now();
         let mut noted = Ok(());
@@ -107,17 +119,17 @@ impl Pace {
         self.0.notebook.note(&Note::Restated)
     }
 
-    /// Whether a message of that time is in a window of today.
+    /// Whether a message sent at `at` still counts in one of the current windows.
     #[must_use]
     pub fn still_matters(&self, platform: Platform, at: Moment) -> bool {
         self.0.remembers(platform).is_some_and(|span| at.after(span) > self.now())
     }
 }
 
-/// What is known of a robot's hold: on which platform, since when, and which.
+/// The platform of a robot, when its hold was recorded, and the hold.
 type Known = (Platform, Moment, Option<Hold>);
 
-/// What was written down again may be older than what was noted meanwhile.
+/// Keeps the newest record: a checkpoint may repeat an older one.
 fn newest(holds: &mut HashMap<RobotId, Known>, robot: RobotId, known: Known) {
     if holds.get(&robot).is_none_or(|(_, since, _)| *since <= known.1) {
         holds.insert(robot, known);

@@ -1,73 +1,81 @@
-//! What robots and organisations are doing, for people who watch.
+//! The state of robots and organisations for operators and metrics.
+//!
+//! Owns the estimate when new messages would leave, and the sums over all robots.
+//!
+//! Not here: the metrics themselves (`telemetry/`), and the API's shapes (`admin/`).
 
 use std::time::Duration;
 
 use super::{GroupStatus, Hold, HoldCause, Pace, group::Allowance, lane::Lane};
 use crate::domain::{GroupName, Platform, RobotId};
 
-/// What a robot is doing.
+/// The state of one robot.
 #[derive(Clone, Debug)]
 pub struct RobotStatus {
-    /// Which robot.
+    /// The robot.
     pub robot: RobotId,
-    /// The platform it lives on.
+    /// Its platform.
     pub platform: Platform,
-    /// How much of its longest window is used.
+    /// The used permits of its longest window.
     pub used: u32,
-    /// How much there is of it; nothing if no window bounds the robot.
+    /// The permits of its longest window; `None` if the robot has no window.
     pub allowed: Option<u32>,
-    /// How many attempts are in the air.
+    /// The attempts in flight.
     pub in_flight: u32,
-    /// How many deliveries wait for their turn, in memory and in the broker; after a restart as many as are known of.
+    /// The waiting deliveries, in memory and in the broker; after a restart only those that are
+    /// known.
     pub waiting: u32,
     /// How long until the last of them can leave; zero if none waits.
     pub drained_in: Duration,
-    /// Why it is left alone, and how long the last wait was, until it takes a message again.
+    /// The hold and the length of its last wait, until the robot accepts a message again.
     pub hold: Option<Hold>,
     /// How much longer nothing is sent to it.
     pub held_for: Option<Duration>,
 }
 
-/// A hold that was ended by hand.
+/// A hold that an operator has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedHold {
     /// The robot's platform.
     pub platform: Platform,
-    /// The hold that there was.
+    /// The hold.
     pub hold: Hold,
-    /// How many deliveries wait in the broker and are not called by this; as far as is known.
+    /// The known deliveries that wait in the broker. The end of the hold does not bring them back
+    /// earlier.
     pub parked: u32,
-    /// Within how long the last of them comes back; zero if there are none.
+    /// How long until the last of them comes back; zero if there are none.
     pub back_within: Duration,
 }
 
-/// What all robots of one platform are doing together, as a sweep finds it.
+/// The sums over all robots of one platform, from one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many robots are left alone, by cause in the order of [`HoldCause::ALL`].
+    /// The robots on hold, by cause in the order of [`HoldCause::ALL`].
     pub held: [u32; 4],
-    /// How many deliveries wait for their turn although their robot is not left alone, in memory and in the broker; after a restart as many as are known of.
+    /// The waiting deliveries of robots that are not on hold, in memory and in the broker; after a
+    /// restart only those that are known.
     pub waiting: u64,
-    /// How many wait for robots that are left alone, by cause in the same order.
+    /// The waiting deliveries of robots on hold, by cause in the same order.
     pub waiting_held: [u64; 4],
-    /// In how long the last of them can leave; zero if none waits.
+    /// How long until the last of them can leave; zero if none waits.
     pub drained_in: Duration,
-    /// How many attempts are in the air.
+    /// The attempts in flight.
     pub in_flight: u64,
-    /// How many may be, as its platform answers by now.
+    /// The current limit of attempts in flight.
     pub in_flight_limit: u32,
 }
 
-/// What would become of messages that came now.
+/// The estimate for new messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Outlook {
-    /// In how long the first would leave.
+    /// How long until the first message leaves.
     pub first_in: Duration,
-    /// In how long the last would leave.
+    /// How long until the last message leaves.
     pub last_in: Duration,
-    /// Why the robot is left alone, if it is.
+    /// The robot's hold, if there is one.
     pub hold: Option<Hold>,
-    /// The organisation's month is used up, and the setting is not to wait for the next.
+    /// The organisation's monthly quota is used up, and `at_end = "dead"` forbids a wait for the
+    /// next month.
     pub out_of_budget: bool,
 }
 
@@ -87,7 +95,7 @@ impl Swept {
 }
 
 impl Pace {
-    /// When so many messages for a robot would leave that came now. Nothing is planned by asking.
+    /// Estimates when `messages` new messages for a robot would leave. Reserves nothing.
     #[must_use]
     pub fn outlook(
         &self,
@@ -117,7 +125,7 @@ impl Pace {
         Outlook { first_in: first.max(floor).since(now), last_in: last.max(floor).since(now), hold, out_of_budget }
     }
 
-    /// The robots that have something to say about them, the busiest first.
+    /// The robots with any state, the busiest first.
     #[must_use]
     pub fn robots(&self) -> Vec<RobotStatus> {
         let (now, mut robots) = (self.now(), Vec::new());
@@ -135,8 +143,8 @@ impl Pace {
         self.0.groups().status(self.0.timeline.wall_now())
     }
 
-    /// Forgets robots about which there is nothing to remember, and says what the others do, by platform in the order of [`Platform::ALL`]. Called from
-    /// time to time; costs a look at each robot.
+    /// Evicts robots without state, and sums up the others, by platform in the order of
+    /// [`Platform::ALL`]. Call it periodically; it visits each robot.
     pub fn sweep(&self) -> [Swept; 4] {
         let (now, mut swept) = (self.now(), [Swept::default(); 4]);
         self.0.retain(|robot, lane, rules| {

@@ -1,4 +1,9 @@
-//! The room as a whole, on tokio's paused clock.
+//! Tests of the whole pacer, on tokio's paused clock.
+//!
+//! Owns the proof that windows, order, holds, quotas and overflow work together, also over a
+//! restart.
+//!
+//! Not here: tests of single parts (in their files), and hours of mixed traffic (`tests/sim/`).
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +21,7 @@ use crate::domain::{
 const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
 const THROTTLED: Verdict = Verdict::Throttled { wait: None };
 
-/// Keeps notes in memory, as a process that comes after would find them.
+/// Keeps records in memory, as the next process would read them.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<Note>>>);
 
@@ -60,7 +65,7 @@ fn pace(windows: &[(u32, u64)], penalty: (u64, u64)) -> Pace {
     with(settings(windows, penalty))
 }
 
-/// A delivery that asks.
+/// A delivery and its request.
 #[derive(Clone)]
 struct Asking {
     robot: RobotId,
@@ -168,7 +173,7 @@ async fn until(pace: &Pace, at: Moment) {
     tokio::time::advance(at.since(pace.now())).await;
 }
 
-/// Lets every task that can go on do so.
+/// Runs all tasks that are ready.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -217,7 +222,7 @@ async fn what_has_waited_goes_before_what_has_just_come_and_in_the_order_of_its_
     let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
     until(&pace, first.due.before(Duration::from_millis(1))).await;
     assert!(wait(&pace, asking(1).later(&pace).await) > 60, "it may not take the slot of the first");
-    // The second has come back too early; the first, which came back after it, goes first all the same.
+    // The second came back too early. The first came back after it, and still leaves first.
     let order = Arc::new(Mutex::new(Vec::new()));
     for (name, later) in [("second", second), ("first", first)] {
         let (pace, order) = (pace.clone(), Arc::clone(&order));
@@ -242,7 +247,7 @@ async fn what_comes_back_for_its_slot_goes_straight_out() {
         waiting.push(asking(1).later(&pace).await);
     }
     for later in waiting {
-        // As early as the tiers bring it back.
+        // The tiers bring it back this early.
         let early = later.due.before(Duration::from_secs(80)).max(pace.now());
         until(&pace, early).await;
         let (began, slot) = (pace.now(), later.slot.unwrap());
@@ -263,7 +268,7 @@ async fn what_has_no_room_to_wait_for_long_comes_back_to_its_place() {
     let again = asking(1).at(Place::Again).without_room().later(&pace).await;
     assert_eq!((wait(&pace, again), again.slot), (30, None), "it goes before all others as before");
     assert_eq!(pace.robots()[0].waiting, 1);
-    // Soon it waits here, until it turns out that this takes long.
+    // Close to its slot it waits in memory, until a hold makes the wait long.
     until(&pace, first.due.before(Duration::from_secs(1))).await;
     let waiting = tokio::spawn({
         let pace = pace.clone();
@@ -332,7 +337,7 @@ async fn what_a_platform_asks_for_holds_no_robot_longer_or_shorter_than_the_sett
         after.recall(notes.0.lock().unwrap().clone());
         assert_eq!(after.robots()[0].held_for.map(|left| left.as_secs()), Some(expected));
     }
-    // What an earlier version wrote down.
+    // The records of an earlier version.
     let (robot, platform, until) = (asking(1).robot, Platform::DingTalk, T0.after(Duration::from_secs(864_000)));
     let after = pace(&[(20, 60)], (60, 600));
     let wait = Duration::from_secs(864_000);
@@ -522,7 +527,7 @@ async fn of_a_subscription_that_wants_the_latest_only_the_newest_waits() {
     until(&pace, parked.due).await;
     assert!(matches!(older.clone().at(Place::Slot(parked.slot.unwrap())).turn(&pace).await, Turn::Superseded));
     let _ = newer.clone().at(Place::Slot(newest.slot.unwrap())).sent(&pace, Verdict::Delivered).await;
-    // In memory as well.
+    // The same in memory.
     until(&pace, pace.now().after(Duration::from_millis(59_000))).await;
     let waiting = tokio::spawn({
         let (pace, waiting) = (pace.clone(), received(120));
@@ -591,7 +596,8 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
     after.recall(notes.0.lock().unwrap().clone());
     let next = asking(1).later(&after).await;
     assert!(next.slot > parked.slot, "behind what waits in the broker");
-    // The first comes back 60 s after its answer; the two others, of which nothing is known, 60 s after the crash.
+    // The first permit returns 60 s after its answer. The two unanswered ones return 60 s after the
+    // crash.
     let first = asking(1).urgent().later(&after).await;
     assert_eq!(first.due.since(T0).as_secs(), 60);
     let second = asking(1).urgent().later(&after).await;
@@ -719,7 +725,7 @@ async fn what_waits_for_a_robot_that_is_held_is_told_apart() {
     }
     assert!(matches!(free.turn(&pace).await, Turn::Later(_)));
     let [dingtalk, ..] = pace.sweep();
-    // The one that was refused waits as well.
+    // The refused delivery waits as well.
     assert_eq!((dingtalk.held, dingtalk.waiting_held, dingtalk.waiting), ([1, 0, 0, 0], [4, 0, 0, 0], 1));
 }
 
@@ -772,7 +778,8 @@ async fn after_a_restart_the_newer_of_two_that_came_in_one_millisecond_is_still_
     for newer_first in [true, false] {
         let pace = pace(&[(1, 60)], (60, 600));
         let _ = asking(1).sent(&pace, Verdict::Delivered).await;
-        // Made one after the other, so their names sort; nothing is known of them but what travels along.
+        // Created one after the other, so their ids sort. The pacer knows only what their messages
+        // carry.
         let (older, newer) = (asking(1).overflowing(Overflow::Latest), asking(1).overflowing(Overflow::Latest));
         let back = |one: &Asking| one.clone().at(Place::Slot(T0.after(Duration::from_secs(60))));
         let (first, second) = if newer_first { (back(&newer), back(&older)) } else { (back(&older), back(&newer)) };
@@ -798,11 +805,11 @@ async fn a_process_that_dies_while_it_recalls_leaves_the_next_one_as_wise() {
     let first = Pace::new(settings(&[(1, 60)], (60, 600)), Arc::new(notes.clone()), timeline(T0));
     std::mem::forget(asking(1).go(&first).await);
     let noted = |more: &[Note]| [&[Note::Page], notes.0.lock().unwrap().as_slice(), &[Note::Page], more].concat();
-    // The second process has begun its page, and noted nothing on it.
+    // The second process has begun its segment without any record.
     let third = pace(&[(1, 60)], (60, 600));
     third.recall(noted(&[]));
     assert_eq!(wait(&third, asking(1).later(&third).await), 60);
-    // A page that was turned restates what is open, and what was open before is not any more.
+    // A checkpoint lists the open messages again. Messages left open before it no longer count.
     let fourth = pace(&[(1, 60)], (60, 600));
     fourth.recall(noted(&[Note::Restated]));
     let _ = asking(1).go(&fourth).await;

@@ -1,9 +1,15 @@
-//! The time by which lanes count: it began as the wall clock's, and the machine's own clock carries it on.
+//! The pacer's clock. It starts at the wall clock's time and follows the time since boot from then
+//! on.
 //!
-//! A lane's times have to survive the process, so they are points in time; and no correction of the
-//! wall clock may lengthen or shorten a window, so they follow the time since the machine's boot, over
-//! restarts as well. After a correction the two differ: what is compared with the wall clock is
-//! converted here.
+//! Its times are points in time, because they must survive the process. No correction of the wall
+//! clock may lengthen or shorten a window, so it follows the time since boot, over restarts as
+//! well.
+//!
+//! Owns the conversion between the pacer's time and the wall clock, which differ after a
+//! correction.
+//!
+//! Not here: the machine's clocks (`src/clock.rs`), and the readings kept over a restart
+//! (`store/readings.rs`).
 
 use std::time::Duration;
 
@@ -11,12 +17,12 @@ use tokio::time::Instant;
 
 use crate::{clock::Clock, domain::Moment};
 
-/// The pace's time, and its relation to the other clocks.
+/// The pacer's clock, and its relation to the other clocks.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     clock: Clock,
     base: Moment,
-    /// The time since the boot at `base`.
+    /// The time since boot at `base`.
     since_boot: Duration,
 }
 
@@ -28,37 +34,39 @@ impl Timeline {
         Self::from(clock, now)
     }
 
-    /// A timeline on which it is `now`, whatever the wall clock shows.
+    /// A timeline that reads `now`, whatever the wall clock shows.
     #[must_use]
     pub fn from(clock: Clock, now: Moment) -> Self {
         Self { base: now, since_boot: clock.since_boot(), clock }
     }
 
-    /// What time it is, in whole milliseconds that have passed.
+    /// The pacer's time, rounded down to milliseconds.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.base.after(self.elapsed())
     }
 
-    /// What the wall clock shows.
+    /// The wall clock.
     #[must_use]
     pub fn wall_now(&self) -> Moment {
         self.clock.now()
     }
 
-    /// The time on this line for a time of the wall clock, if that is not corrected meanwhile.
+    /// Converts a time of the wall clock to the pacer's time. Valid until the next correction of
+    /// the wall clock.
     #[must_use]
     pub fn at_wall(&self, at: Moment) -> Moment {
         moved(at, self.wall_now(), self.now())
     }
 
-    /// The time of the wall clock for a time on this line, if it is not corrected meanwhile.
+    /// Converts the pacer's time to the wall clock. Valid until the next correction of the wall
+    /// clock.
     #[must_use]
     pub fn wall_at(&self, at: Moment) -> Moment {
         moved(at, self.now(), self.wall_now())
     }
 
-    /// When it will be `at`. What is past is now, and nothing is further away than a century.
+    /// The tokio instant of `at`: now for a time in the past, and at most a century ahead.
     pub(super) fn instant(&self, at: Moment) -> Instant {
         const FAR: Duration = Duration::from_secs(100 * 366 * 86_400);
         Instant::now() + at.since(self.base).saturating_sub(self.elapsed()).min(FAR)
@@ -69,7 +77,7 @@ impl Timeline {
     }
 }
 
-/// As far from `to` as it was from `from`.
+/// The point with the distance to `to` that `at` has to `from`.
 fn moved(at: Moment, from: Moment, to: Moment) -> Moment {
     if at >= from { to.after(at.since(from)) } else { to.before(from.since(at)) }
 }

@@ -1,18 +1,23 @@
 //! The exact window: N permits, each of which returns T after its response was seen.
 //!
-//! Then of any N + 1 consecutive sends the last leaves at least T after the first was answered, so the platform never
-//! counts more than N in any T, however long requests take. A token bucket cannot do this: filled with N and refilled
-//! at N per T, it admits almost 2 N in one T.
+//! Of any N + 1 consecutive sends, the last leaves at least T after the first was answered. So the
+//! platform never counts more than N in any T, whatever the latency. A token bucket cannot do this:
+//! filled with N and refilled at N per T, it admits almost 2 N in one T.
+//!
+//! Owns the invariant that no robot exceeds a window.
+//!
+//! Not here: who gets a free permit (`lane.rs`), and the windows' sizes (`quota.rs`).
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::quota::PlatformQuota;
 use crate::domain::Moment;
 
-/// The timeline counts whole milliseconds that have passed, so what was seen "now" may have been seen up to one later.
+/// The timeline rounds down to milliseconds, so a response seen "now" may have been seen up to one
+/// millisecond later.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// What one robot was sent lately, counted against all its windows at once.
+/// The recent sends to one robot, counted against all its windows at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     in_flight: u32,
@@ -21,7 +26,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// How many permits are taken or not yet returned, in the longest window.
+    /// The permits of the longest window that are taken or not yet returned.
     pub(super) fn used(&self) -> u32 {
         self.in_flight.saturating_add(u32::try_from(self.finished.len()).unwrap_or(u32::MAX))
     }
@@ -30,23 +35,23 @@ impl Window {
         self.in_flight
     }
 
-    /// Takes one permit of every window. The caller has seen that they are free.
+    /// Takes one permit of every window. The caller has checked that they are free.
     pub(super) fn take(&mut self) {
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
-    /// Gives a permit back with which nothing was sent.
+    /// Returns an unused permit.
     pub(super) fn give_back(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Gives a permit back: its response was seen at `now`.
+    /// Returns a permit whose response was seen at `now`.
     pub(super) fn finish(&mut self, now: Moment, quota: &PlatformQuota) {
         self.give_back();
         self.charge(now, quota);
     }
 
-    /// Counts a message that was seen at `at` without a permit having been taken for it.
+    /// Counts a message seen at `at` for which no permit was taken.
     pub(super) fn charge(&mut self, at: Moment, quota: &PlatformQuota) {
         if quota.is_limited() {
             let seen = at.after(RESOLUTION);
@@ -55,18 +60,19 @@ impl Window {
         }
     }
 
-    /// When the next permit of every window is free; unknown while the permits in flight alone fill a window.
+    /// When the next permit of every window is free; `None` while the permits in flight alone fill
+    /// a window.
     pub(super) fn free_at(&mut self, now: Moment, quota: &PlatformQuota) -> Option<Moment> {
         self.forget(now, quota);
         quota.windows.iter().try_fold(now, |latest, window| {
             let left = window.max.checked_sub(self.in_flight).filter(|left| *left > 0)?;
-            // The message whose leaving the window makes room: `left` places from the end.
+            // The message that must leave the window first: `left` places from the end.
             let blocking = self.back(usize::try_from(left).unwrap_or(usize::MAX));
             Some(latest.max(blocking.map_or(now, |seen| seen.after(window.span + quota.margin))))
         })
     }
 
-    /// The message so many places from the newest answered one, which is place 1.
+    /// The time of the answered message at this place, where 1 is the newest.
     pub(super) fn back(&self, places: usize) -> Option<Moment> {
         self.finished.len().checked_sub(places).and_then(|place| self.finished.get(place)).copied()
     }
@@ -124,8 +130,8 @@ mod tests {
     }
 
     proptest! {
-        /// The receiver sees each message somewhere between its leaving and its answer. Whatever the arrivals and
-        /// latencies are, it never counts more than N in any half-open T.
+        /// The receiver sees each message between its send and its answer. Whatever the arrivals
+        /// and latencies are, it never counts more than N in any half-open T.
         #[test]
         fn the_receiver_never_counts_more_than_n_in_any_t(
             steps in prop::collection::vec((0u64..400, 0u64..300, 0u64..=100), 1..200),
@@ -154,7 +160,8 @@ mod tests {
             }
         }
 
-        /// Whoever has always something to send reaches the quota: N in every T and a round trip, from a fresh window on.
+        /// A sender that always has messages reaches the quota: N in every T plus a round trip,
+        /// from a fresh window on.
         #[test]
         fn sustained_load_reaches_the_full_quota(latencies in prop::collection::vec(0u64..=50, 400), max in 1u32..25) {
             let quota = quota(&[(max, 1000)]);

@@ -1,25 +1,28 @@
-//! How many attempts may be in the air for one platform: additive increase, multiplicative
-//! decrease.
+//! The limit of attempts in flight for one platform: additive increase, multiplicative decrease.
 //!
-//! The limit begins at its maximum, shrinks while answers are slow or do not come, and grows back
-//! with each that comes in time.
+//! The limit starts at its maximum. It shrinks while answers are slow or missing, and grows by one
+//! with each answer in time.
+//!
+//! Owns what counts as a slow answer, and the share that is reserved for urgent deliveries.
+//!
+//! Not here: who gets a free slot (`queue.rs`).
 
 use std::time::Duration;
 
-/// A platform may always have so many in the air, unless its maximum is smaller: they find out
-/// whether it answers again.
+/// The smallest limit, unless the maximum is smaller. These attempts find out whether the platform
+/// answers again.
 const LEAST: u32 = 8;
-/// An answer within this time is not slow, however quick the others are.
+/// An answer within this time is never slow, however fast the others are.
 const QUICK: Duration = Duration::from_secs(1);
-/// Of the maximum, one part in so many is kept for urgent deliveries.
+/// One slot in this many is reserved for urgent deliveries.
 const URGENT_PART: u32 = 4;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pace) struct Answered {
-    /// From its leaving to its end.
+    /// The time from the send to the end of the attempt.
     pub(in crate::pace) took: Duration,
-    /// Whether the platform said something that can be understood.
+    /// Whether the platform gave an answer that can be understood.
     pub(in crate::pace) heard: bool,
 }
 
@@ -28,7 +31,7 @@ pub(in crate::pace) struct Answered {
 pub(super) struct ConcurrencyLimit {
     max: u32,
     limit: u32,
-    /// How long an answer usually takes.
+    /// The moving average of answer times.
     usual: Duration,
 }
 
@@ -38,23 +41,23 @@ impl ConcurrencyLimit {
         Self { max, limit: max, usual: Duration::ZERO }
     }
 
-    /// Takes on another maximum.
+    /// Sets another maximum.
     pub(super) fn change(&mut self, max: u32) {
         self.max = max.max(1);
         self.limit = self.limit.max(LEAST).min(self.max);
     }
 
-    /// How many may be in the air; for what is not urgent a part of that.
+    /// The limit of attempts in flight. Deliveries that are not urgent get the unreserved part.
     pub(super) fn for_class(&self, urgent: bool) -> u32 {
         if urgent || self.limit == 1 { self.limit } else { self.limit - (self.limit / URGENT_PART).max(1) }
     }
 
-    /// How many times smaller than its maximum the limit is by now, at least 1.
+    /// How many times smaller than its maximum the limit is, at least 1.
     pub(super) fn shrunk(&self) -> u32 {
         self.max / self.limit.max(1)
     }
 
-    /// An attempt has ended.
+    /// Adapts the limit to the end of an attempt.
     pub(super) fn answered(&mut self, answer: Answered) {
         let slow = if answer.heard { self.usual * 2 } else { Duration::ZERO };
         if answer.took > slow.max(QUICK) {
@@ -63,8 +66,8 @@ impl ConcurrencyLimit {
         } else {
             self.limit = (self.limit + 1).min(self.max);
         }
-        // A platform that always takes its time is not slow, so what is usual follows; how long we
-        // waited in vain says nothing of it.
+        // A platform that is always slow is not overloaded, so the average follows its answers. A
+        // missing answer says nothing about the usual time.
         if answer.heard {
             self.usual = (self.usual * 31 + answer.took) / 32;
         }
@@ -84,7 +87,7 @@ mod tests {
     fn the_limit_shrinks_while_answers_are_slow_or_do_not_come_and_grows_back_when_they_do() {
         let mut limit = ConcurrencyLimit::new(256);
         assert_eq!(after(&mut limit, 100, 80, true), 256);
-        // One slow answer costs a tenth.
+        // One slow answer costs a tenth of the limit.
         assert_eq!(after(&mut limit, 1, 2000, true), 230);
         assert_eq!(after(&mut limit, 100, 80, true), 256);
         assert_eq!(after(&mut limit, 3, 15_000, false), 186);
@@ -92,7 +95,7 @@ mod tests {
         assert_eq!(limit.shrunk(), 32);
         assert_eq!(after(&mut limit, 100, 80, true), LEAST + 100);
         assert_eq!(after(&mut limit, 1000, 80, true), 256);
-        // What fails at once is no sign that too many are in the air.
+        // An attempt that fails at once does not mean that too many are in flight.
         assert_eq!(after(&mut limit, 100, 5, false), 256);
     }
 

@@ -1,5 +1,9 @@
-//! The lines in which messages wait for one host, one for each topic, and whose turn it is among
-//! them.
+//! The topic queues of messages that wait for one host, and the round robin among them.
+//!
+//! Owns the order of waiting messages: by arrival within a topic, one message from each topic in
+//! turn.
+//!
+//! Not here: when a message may leave (`queue.rs`).
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -13,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::domain::TopicName;
 
-/// Where a message that waits is called.
+/// The wake-up handle of a waiting message.
 #[derive(Default)]
 pub(super) struct Seat {
     pub(super) call: Notify,
@@ -21,7 +25,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Its turn has come.
+    /// Grants the permit and wakes the message.
     pub(super) fn grant(&self) {
         self.granted.store(true, Ordering::Release);
         self.call.notify_one();
@@ -32,23 +36,23 @@ impl Seat {
     }
 }
 
-/// What waits for one topic, and until when what was put off of it comes back.
+/// The waiting messages of one topic, and when its deferred messages come back.
 #[derive(Default)]
 pub(super) struct Line {
     waiting: BTreeMap<u64, Arc<Seat>>,
-    /// When the last of those comes back that were put off when they had just come.
+    /// When the last message comes back that was deferred on arrival.
     put_off: Option<Instant>,
-    /// When the last of those comes back that were put off once more.
+    /// When the last message comes back that was deferred repeatedly.
     put_off_again: Option<Instant>,
 }
 
 impl Line {
-    /// When the last of what was put off comes back.
+    /// When the last deferred message comes back.
     pub(super) fn horizon(&self) -> Option<Instant> {
         self.put_off.max(self.put_off_again)
     }
 
-    /// When the last of those comes back that were put off once more.
+    /// When the last message comes back that was deferred repeatedly.
     pub(super) const fn again(&self) -> Option<Instant> {
         self.put_off_again
     }
@@ -62,17 +66,17 @@ impl Line {
     }
 }
 
-/// The lines of one class of one platform.
+/// The topic queues of one priority class of one platform.
 #[derive(Default)]
 pub(super) struct Class {
     lines: HashMap<TopicName, Line>,
-    /// The topics of which something waits, in the order of their turns.
+    /// The topics with waiting messages, in round-robin order.
     turns: VecDeque<TopicName>,
     waiting: usize,
 }
 
 impl Class {
-    /// A message waits from now on.
+    /// Enqueues a message.
     pub(super) fn wait(&mut self, topic: &TopicName, place: u64, seat: Arc<Seat>) {
         let line = self.lines.entry(topic.clone()).or_default();
         if line.waiting.is_empty() {
@@ -82,7 +86,7 @@ impl Class {
         self.waiting += 1;
     }
 
-    /// A message does not wait any longer.
+    /// Removes a message from its queue.
     pub(super) fn leave(&mut self, now: Instant, topic: &TopicName, place: u64) {
         let Some(line) = self.lines.get_mut(topic) else { return };
         if line.waiting.remove(&place).is_none() {
@@ -97,7 +101,7 @@ impl Class {
         }
     }
 
-    /// Whose turn it is.
+    /// Takes the next message, in round-robin order.
     pub(super) fn next(&mut self) -> Option<(u64, Arc<Seat>)> {
         let topic = self.turns.pop_front()?;
         let line = self.lines.get_mut(&topic)?;
@@ -113,18 +117,18 @@ impl Class {
         Some((sequence, seat))
     }
 
-    /// The one that stays longest, as far as is known.
+    /// The message that probably waits longest from now on.
     pub(super) fn last(&self) -> Option<&Arc<Seat>> {
         self.lines.get(self.turns.back()?)?.waiting.last_key_value().map(|(_, seat)| seat)
     }
 
-    /// A message of this topic comes back then.
+    /// Records that a deferred message of this topic comes back at `until`.
     pub(super) fn put_off(&mut self, topic: &TopicName, fresh: bool, until: Instant) {
         let line = self.lines.entry(topic.clone()).or_default();
         *if fresh { &mut line.put_off } else { &mut line.put_off_again } = Some(until);
     }
 
-    /// Of how many topics, not counting `own`, something comes back after that time.
+    /// The number of topics other than `own` that have deferred messages coming back after `at`.
     pub(super) fn coming_after(&self, at: Instant, own: Option<&TopicName>) -> usize {
         let others = self
             .lines
@@ -141,12 +145,12 @@ impl Class {
         self.waiting
     }
 
-    /// Of how many topics something waits.
+    /// The number of topics with waiting messages.
     pub(super) fn topics_waiting(&self) -> usize {
         self.turns.len()
     }
 
-    /// Forgets topics of which nothing waits and nothing comes back any more.
+    /// Removes topics without waiting and without deferred messages.
     pub(super) fn forget(&mut self, now: Instant) {
         self.lines.retain(|_, line| !line.is_over(now));
     }

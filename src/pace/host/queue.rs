@@ -1,9 +1,12 @@
-//! Who leaves next for one host. Decisions only; waiting is done by the file above.
+//! The decision which message leaves next for one host. It never waits.
 //!
-//! A message leaves when the host's rate allows it and its platform has room in the air: both are
-//! taken together, so neither is kept while the other is waited for. What has to wait stands in the
-//! line of its topic, and the lines take turns: urgent ones first, and within a class one message
-//! of each platform, one of each topic.
+//! A message needs a token of the host's rate and a free slot in flight of its platform. It takes
+//! both at once, so it never keeps one while it waits for the other.
+//!
+//! Owns the order among waiting messages: urgent ones first, then round robin over platforms, then
+//! over topics.
+//!
+//! Not here: the waiting itself (`host.rs`), and the queues of the topics (`line.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,71 +19,71 @@ use super::{
 };
 use crate::domain::TopicName;
 
-/// What is put off because its platform does not answer comes back within this time.
+/// The longest deferral for a platform that does not answer.
 const PUT_OFF_MAX: Duration = Duration::from_secs(30);
-/// Two that are put off never come back at the same time, even if the host has no limit.
+/// The shortest distance between two deferred messages, even if the host has no rate.
 const APART: Duration = Duration::from_millis(1);
 
-/// What bounds a host.
+/// The limits of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pace) struct HostLimits {
-    /// How many messages a second may leave for it; none means no limit.
+    /// The messages a second; `None` means no limit.
     pub(in crate::pace) rate_per_second: Option<u32>,
-    /// How many attempts of each platform may be in the air.
+    /// The most attempts in flight, for each platform.
     pub(in crate::pace) in_flight_max: u32,
-    /// How long a message may wait in memory for its turn.
+    /// The longest wait in memory for a permit.
     pub(in crate::pace) hold_max: Duration,
 }
 
-/// A message that wants to leave.
+/// The request of a message.
 #[derive(Clone, Copy)]
 pub(in crate::pace) struct Entry<'a> {
-    /// The number of its platform.
+    /// The index of its platform, in the order of `Platform::ALL`.
     pub(in crate::pace) platform: usize,
     pub(in crate::pace) urgent: bool,
     pub(in crate::pace) topic: &'a TopicName,
-    /// Whether it has just come: then it stands behind everything of its topic that was put off.
+    /// Whether it is new. A new message goes behind all deferred messages of its topic.
     pub(in crate::pace) fresh: bool,
 }
 
-/// What a message is told that wants to leave.
+/// The decision about a new request.
 pub(super) enum Entered {
-    /// Leave now; rate and room are taken.
+    /// Send now. The token and the slot in flight are taken.
     Go,
     /// Wait in memory.
     Wait(Ticket),
-    /// Come back in this time.
+    /// Come back after this time.
     Later(Duration),
 }
 
-/// What a message is told that waits.
+/// The decision about a waiting message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Leave now; rate and room are taken.
+    /// Send now. The token and the slot in flight are taken.
     Go,
-    /// Look again then, or when called.
+    /// Look again at this time, or when woken.
     Until(Instant),
-    /// Come back in this time; it does not wait any longer.
+    /// Come back after this time. The message has left the queue.
     Later(Duration),
 }
 
-/// The place of a message that waits.
+/// A waiting message.
 pub(super) struct Ticket {
     platform: usize,
     urgent: bool,
     topic: TopicName,
-    /// Its place in its topic's line.
+    /// Its sequence number, unique in the host.
     place: u64,
     deadline: Instant,
     fresh: bool,
     pub(super) seat: Arc<Seat>,
 }
 
-/// One platform that is called at this host.
+/// The state of one platform at this host.
 struct Flow {
     limit: ConcurrencyLimit,
     in_flight: u32,
-    /// Urgent ones, then the others.
+    /// The urgent class, then the other.
     classes: [Class; 2],
 }
 
@@ -94,10 +97,10 @@ pub(super) struct HostQueue {
     limits: HostLimits,
     tokens: TokenSchedule,
     flows: [Flow; 4],
-    /// Whose platform's turn it is.
+    /// The platform at which the next round robin starts.
     turn: usize,
     sequence: u64,
-    /// Which of those that wait watches the clock for all of them.
+    /// The waiting message whose timer serves all of them.
     timekeeper: Option<u64>,
 }
 
@@ -115,7 +118,7 @@ impl HostQueue {
         }
     }
 
-    /// Takes on new limits; what waits goes on waiting.
+    /// Sets new limits. Waiting messages stay in their queues.
     pub(super) fn change(&mut self, limits: HostLimits) {
         if limits.rate_per_second != self.limits.rate_per_second {
             self.tokens.change(limits.rate_per_second);
@@ -124,11 +127,12 @@ impl HostQueue {
         self.limits = limits;
     }
 
-    /// A message wants to leave.
+    /// Decides about a new request.
     pub(super) fn enter(&mut self, now: Instant, entry: &Entry<'_>) -> Entered {
         self.dispatch(now);
         let behind = entry.fresh && self.line(entry).and_then(Line::horizon).is_some_and(|at| at > now);
-        // After that, whatever else waits does so for room that this one does not need.
+        // `dispatch` has granted all it can. So the remaining messages wait for slots in flight
+        // that this message does not need.
         if !behind && self.tokens.free_at(now) <= now && self.flow(entry.platform).has_room(entry.urgent) {
             self.tokens.take(now);
             self.flow_mut(entry.platform).in_flight += 1;
@@ -151,7 +155,7 @@ impl HostQueue {
         })
     }
 
-    /// Decides about a message that waits.
+    /// Decides about a waiting message.
     pub(super) fn look(&mut self, now: Instant, ticket: &Ticket) -> Look {
         self.dispatch(now);
         if ticket.seat.is_granted() {
@@ -164,7 +168,7 @@ impl HostQueue {
         }
         let (free, this) = (self.tokens.free_at(now), Some(ticket.place));
         if free <= now {
-            // It waits for room, of which it is told.
+            // It waits for a slot in flight, and a grant will wake it.
             self.timekeeper = self.timekeeper.filter(|keeper| Some(*keeper) != this);
             return Look::Until(ticket.deadline);
         }
@@ -172,7 +176,7 @@ impl HostQueue {
         Look::Until(if self.timekeeper == this { free.min(ticket.deadline) } else { ticket.deadline })
     }
 
-    /// A message does not wait any longer. What was granted to it meanwhile comes back.
+    /// Removes a message that stopped waiting. A permit that was granted meanwhile is returned.
     pub(super) fn leave(&mut self, now: Instant, ticket: &Ticket) {
         if ticket.seat.is_granted() {
             return self.give_back(now, ticket.platform);
@@ -184,7 +188,7 @@ impl HostQueue {
         self.dispatch(now);
     }
 
-    /// An attempt has ended, or was cut off.
+    /// Records the end of an attempt; `None` if it was cut off.
     pub(super) fn finish(&mut self, now: Instant, platform: usize, answer: Option<Answered>) {
         let flow = self.flow_mut(platform);
         flow.in_flight = flow.in_flight.saturating_sub(1);
@@ -194,15 +198,15 @@ impl HostQueue {
         self.dispatch(now);
     }
 
-    /// A message that might have left does not.
+    /// Returns a permit that was not used.
     pub(super) fn give_back(&mut self, now: Instant, platform: usize) {
         self.tokens.give_back();
         self.finish(now, platform, None);
     }
 
-    /// When a message that does not wait in memory had better come back. Those of one topic come
-    /// back one after the other, as its share of the rate allows; while their platform does not
-    /// answer, the later the longer it has not.
+    /// How long to defer a message. The messages of one topic come back one after the other, at the
+    /// topic's share of the rate. If the platform has no free slot, the deferral grows as the limit
+    /// in flight shrinks.
     pub(super) fn put_off(&mut self, now: Instant, entry: &Entry<'_>) -> Duration {
         let flow = self.flow(entry.platform);
         let pause = if flow.has_room(entry.urgent) {
@@ -217,17 +221,17 @@ impl HostQueue {
         at.duration_since(now)
     }
 
-    /// Forgets topics of which nothing waits and nothing comes back any more.
+    /// Removes topics without waiting and without deferred messages.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.flows.iter_mut().flat_map(|flow| &mut flow.classes).for_each(|class| class.forget(now));
     }
 
-    /// How many may be in the air for a platform, urgent ones included.
+    /// The most attempts in flight for a platform, the urgent share included.
     pub(super) fn in_flight_limit(&self, platform: usize) -> u32 {
         self.flow(platform).limit.for_class(true)
     }
 
-    /// Lets leave whoever may, in turn.
+    /// Grants permits in order, as long as there are tokens and free slots.
     fn dispatch(&mut self, now: Instant) {
         while self.tokens.free_at(now) <= now {
             let Some((sequence, seat)) = self.next() else { break };
@@ -245,7 +249,7 @@ impl HostQueue {
         }
     }
 
-    /// Whose turn it is among those whose platform has room.
+    /// Takes the next message of a platform with a free slot.
     fn next(&mut self) -> Option<(u64, Arc<Seat>)> {
         for urgent in [true, false] {
             for step in 0..self.flows.len() {
@@ -263,7 +267,7 @@ impl HostQueue {
         None
     }
 
-    /// How long a message would wait for its turn, if its platform has room.
+    /// The estimated wait for a permit, assuming that the platform has a free slot.
     fn estimate(&self, now: Instant, entry: &Entry<'_>) -> Duration {
         let counts = |urgent: bool| {
             let of = |(number, flow): (usize, &Flow)| {
@@ -282,7 +286,7 @@ impl HostQueue {
         self.tokens.free_at(now).duration_since(now) + self.tokens.interval().saturating_mul(ahead)
     }
 
-    /// Between how many topics the rate is shared at a time to come.
+    /// The number of topics that share the rate at a future time, at least 1.
     fn sharing(&self, entry: &Entry<'_>, at: Instant) -> u32 {
         let others = self.flows.iter().enumerate().map(|(number, flow)| {
             let own = (number == entry.platform).then_some(entry.topic);

@@ -1,8 +1,12 @@
-//! The rate of one host, as a schedule of times: when the next message may leave.
+//! The rate of one host, as a schedule: when the next message may leave.
 //!
-//! governor decides. It admits at most a second's worth at once, and the rate from then on: in any
-//! twenty seconds at most twenty-one seconds' worth. This file owns what a queue needs besides: the
-//! time is the caller's, a look takes nothing, and what was taken can be given back.
+//! governor decides. It admits at most one second's worth at once, and the rate from then on. In
+//! any 20 seconds it admits at most 21 seconds' worth.
+//!
+//! Owns three additions to governor: the caller gives the time, a look takes nothing, and a token
+//! can be returned.
+//!
+//! Not here: which message takes the token (`queue.rs`).
 
 use std::{
     num::NonZeroU32,
@@ -22,7 +26,7 @@ use governor::{
 };
 use tokio::time::Instant;
 
-/// A number of nanoseconds since the schedule was made. Clones are the same number.
+/// A number of nanoseconds since the schedule was created. Clones share the number.
 #[derive(Clone, Debug, Default)]
 struct Shared(Arc<AtomicU64>);
 
@@ -36,7 +40,7 @@ impl Shared {
     }
 }
 
-/// The time that governor is told.
+/// The clock that governor reads. The caller sets it.
 #[derive(Clone, Debug, Default)]
 struct CallersClock(Shared);
 
@@ -48,7 +52,8 @@ impl Clock for CallersClock {
     }
 }
 
-/// When the next message would leave if all had left evenly. The schedule's lock keeps others away.
+/// governor's state: the theoretical arrival time of the next message. The lock around the schedule
+/// protects it.
 #[derive(Clone, Debug, Default)]
 struct NextEvenly(Shared);
 
@@ -67,10 +72,10 @@ impl StateStore for NextEvenly {
 
 type Limiter = RateLimiter<NotKeyed, NextEvenly, CallersClock, NoOpMiddleware<Nanos>>;
 
-/// When messages may leave for one host.
+/// The rate limiter of one host.
 #[derive(Debug)]
 pub(super) struct TokenSchedule {
-    /// Nothing if the host has no limit.
+    /// `None` if the host has no limit.
     limiter: Option<Limiter>,
     interval: Duration,
     began: Instant,
@@ -91,21 +96,21 @@ impl TokenSchedule {
         schedule
     }
 
-    /// Takes on another rate; what has left still counts.
+    /// Sets another rate. Messages that were already sent still count.
     pub(super) fn change(&mut self, rate_per_second: Option<u32>) {
         let quota = rate_per_second.and_then(NonZeroU32::new).map(Quota::per_second);
         self.interval = quota.map(|quota| quota.replenish_interval()).unwrap_or_default();
-        // A limiter counts from the time at which it is made.
+        // governor counts from the time at which the limiter is created.
         self.clock.0.set(Nanos::default());
         self.limiter = quota.map(|quota| RateLimiter::new(quota, self.next.clone(), self.clock.clone()));
     }
 
-    /// From one message to the next; zero if the host has no limit.
+    /// The distance between two messages; zero if the host has no limit.
     pub(super) const fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// When the next message may leave, at the earliest `now`.
+    /// When the next message may leave; never before `now`.
     pub(super) fn free_at(&self, now: Instant) -> Instant {
         let before = self.next.0.get();
         let free = self.check(now);
@@ -113,18 +118,18 @@ impl TokenSchedule {
         free.err().unwrap_or(now)
     }
 
-    /// A message leaves, at a time at which it may.
+    /// Takes a token. `now` must be a time at which one is free.
     pub(super) fn take(&mut self, now: Instant) {
         let taken = self.check(now);
         debug_assert!(taken.is_ok(), "the queue takes only what is free");
     }
 
-    /// A message for which a time was taken does not leave.
+    /// Returns a token that was not used.
     pub(super) fn give_back(&mut self) {
         self.next.0.set(self.next.0.get().saturating_sub(self.interval.into()));
     }
 
-    /// Takes a time from governor; if there is none, it says when there will be one.
+    /// Takes a token from governor, or returns when the next one is free.
     fn check(&self, now: Instant) -> Result<(), Instant> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         self.clock.0.set(now.saturating_duration_since(self.began).into());
@@ -136,7 +141,7 @@ impl TokenSchedule {
 mod tests {
     use super::*;
 
-    /// When so many messages leave that are all there at the beginning, in milliseconds.
+    /// When each of `count` messages leaves, in milliseconds, if all of them arrive at the start.
     fn leaving(rate: Option<u32>, count: usize) -> Vec<u128> {
         let (start, mut schedule) = (Instant::now(), TokenSchedule::new(rate));
         let mut now = start;

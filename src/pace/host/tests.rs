@@ -1,4 +1,8 @@
-//! A host as a whole, on tokio's paused clock.
+//! Tests of one host with all its parts, on tokio's paused clock.
+//!
+//! Owns the proof that topics and platforms share a host fairly, and never above its rate.
+//!
+//! Not here: the tests of each part (in the part's file), and the whole pacer (`pace/tests.rs`).
 
 use tokio::task::JoinHandle;
 
@@ -9,7 +13,7 @@ const LIMITS: HostLimits =
     HostLimits { rate_per_second: Some(10), in_flight_max: 256, hold_max: Duration::from_secs(2) };
 const QUICK: Answered = Answered { took: Duration::from_millis(50), heard: true };
 
-/// A message of this topic that has just come to the platform of that number.
+/// A new message of this topic, for the platform with this index.
 struct Message(&'static str, usize);
 
 impl Message {
@@ -25,7 +29,7 @@ impl Message {
     }
 }
 
-/// Answers at once: the rate alone bounds.
+/// Sends with an immediate answer, so that only the rate limits.
 fn sends(departure: Departure) -> JoinHandle<Option<Duration>> {
     let start = Instant::now();
     tokio::spawn(async move {
@@ -64,7 +68,8 @@ async fn the_event_of_another_topic_leaves_after_one_of_a_large_one() {
         }
     }
     assert_eq!((now, waiting.len()), (10, 20), "a second's worth at once, and what leaves within hold_max");
-    // The rest comes back one after the other, at the rate, right behind those in memory.
+    // The other messages come back one after the other, at the rate, directly behind those in
+    // memory.
     assert!(waits.windows(2).all(|two| two[1] - two[0] == 100), "{waits:?}");
     assert!((2000..2300).contains(&waits[0]), "{waits:?}");
     let small = sends(Message("small", 3).comes(&host));
@@ -82,7 +87,7 @@ async fn the_event_of_another_topic_leaves_after_one_of_a_large_one() {
 async fn at_no_time_leaves_more_than_the_rate_allows_and_nothing_of_it_is_wasted() {
     let host = Host::new(LIMITS);
     let mut sent = Vec::new();
-    // What is told to come back comes back at its time, half a second early.
+    // Each deferred message comes back half a second before its time.
     let mut coming: Vec<(Duration, bool)> = (0..200).map(|_| (Duration::ZERO, true)).collect();
     let start = Instant::now();
     let mut running = Vec::new();
@@ -122,7 +127,7 @@ async fn what_has_just_come_stays_behind_what_was_put_off_of_its_topic_alone() {
         }
     }
     tokio::time::sleep(Duration::from_secs(4)).await;
-    // Nothing waits in memory by now.
+    // No message waits in memory by now.
     let behind = later(Message("large", 0).comes(&host));
     assert!(behind > last.saturating_sub(Duration::from_secs(4)), "{behind:?} where the last comes back in {last:?}");
     go(Message("large", 0).enter(&host, |entry| entry.fresh = false)).finish(QUICK);
@@ -138,7 +143,7 @@ async fn a_platform_that_does_not_answer_takes_no_time_and_no_room_from_another_
     let hanging: Vec<_> = (0..6).map(|_| go(Message("a", 0).comes(&host))).collect();
     let waits: Vec<_> = (0..10).map(|_| sends(Message("a", 0).comes(&host))).collect();
     tokio::task::yield_now().await;
-    // A part is kept for urgent ones.
+    // A share is reserved for urgent messages.
     let urgent = go(Message("a", 0).enter(&host, |entry| entry.urgent = true));
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -185,7 +190,7 @@ async fn what_is_not_used_comes_back() {
     let waits = Message("a", 0).comes(&host);
     let next = Message("a", 0).comes(&host);
     drop(used);
-    // The room is the first's by now, which does not want it any longer.
+    // The first waiting message has been granted the slot, and no longer wants it.
     drop(waits);
     assert_eq!(sends(next).await.unwrap(), Some(Duration::ZERO));
 }

@@ -1,4 +1,9 @@
-//! What a delivery is told that asks for its turn, for the first time or again: now, a place in memory, or later.
+//! The decision about a delivery that enters its robot's queue: send now, wait in memory, or defer.
+//!
+//! Owns how the wanted position becomes a slot.
+//!
+//! Not here: the decision about a delivery that already waits (`Lane::look`), and coalescing
+//! (`folding.rs`).
 
 use std::sync::Arc;
 
@@ -8,28 +13,29 @@ use crate::{
     pace::{Ask, Later, Place},
 };
 
-/// What a delivery that asks for the first time is told.
+/// The decision about a delivery that enters the queue.
 pub(in crate::pace) enum Admission {
-    /// Leave now; a permit is taken, for this place in the order.
+    /// Send now. A permit is taken for this position in the order.
     Go(Moment),
-    /// Wait in memory, under this key.
+    /// Wait in memory under this key.
     Wait(Key),
-    /// Leave memory and come back; if a slot was booked for it, it is this one in real time.
+    /// Leave memory and come back. The second value is the slot if one was reserved, in the pacer's
+    /// time.
     Later(Later, Option<Moment>),
     Superseded,
 }
 
-/// Between which points of the pace's time a delivery may leave.
+/// The range of time in which a delivery may leave, in the pacer's time.
 #[derive(Clone, Copy)]
 pub(in crate::pace) struct Limits {
-    /// Nothing leaves before this.
+    /// The earliest time.
     pub(in crate::pace) floor: Moment,
-    /// From then on it is not wanted any more.
+    /// The delivery expires at this time.
     pub(in crate::pace) expires: Moment,
 }
 
 impl Lane {
-    /// Decides about a delivery that has just come, or come back. A seat is made if it has to wait in memory.
+    /// Decides about a delivery that is new or comes back. Sets `seat` if it has to wait in memory.
     pub(in crate::pace) fn admit(
         &mut self,
         now: Moment,
@@ -47,7 +53,7 @@ impl Lane {
         }
         let slot = match ask.place {
             Place::Fresh => return self.admit_fresh(now, limits, ask, seat, rules),
-            // It may have come back before an older one was told of it.
+            // It may have come back before the older delivery that it replaces.
             Place::Slot(slot) if ask.overflow == Overflow::Latest => {
                 self.shared_slot(ask, now).map_or(slot, |shared| shared.min(slot))
             }
@@ -77,8 +83,9 @@ impl Lane {
         Admission::Later(later, booked)
     }
 
-    /// Decides about the next part of a message. It keeps the place of the part before, so that nothing comes between them but what is urgent; what is
-    /// planned behind it is not moved: it finds the window as it is.
+    /// Decides about the next part of a message. It keeps the position of the part before, so only
+    /// urgent deliveries come between. The slots planned behind it do not move, although it uses
+    /// the window.
     fn admit_part(
         &mut self,
         now: Moment,
@@ -136,7 +143,7 @@ impl Lane {
         Admission::Later(Later { due: at, slot: Some(slot) }, booked)
     }
 
-    /// Whether nobody waits before a delivery that has just come.
+    /// Whether no delivery waits before a new one.
     fn is_next(&self, ask: &Ask<'_>, now: Moment) -> bool {
         let first = self.waiters.first_key_value().map(|(key, _)| key.class);
         if ask.event.urgent {

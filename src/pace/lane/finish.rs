@@ -1,4 +1,9 @@
-//! The end of an attempt, holds, and what of a lane has to be known beyond it.
+//! The end of an attempt, holds, and the queue's state for checkpoints and operators.
+//!
+//! Owns when a robot is put on hold, when the hold ends, and when a queue may be evicted.
+//!
+//! Not here: the length of a hold (`pace/hold.rs`), and the permit that reports the end
+//! (`pace/permit.rs`).
 
 use std::time::Duration;
 
@@ -8,22 +13,22 @@ use crate::{
     pace::{EndedHold, Hold, HoldCause, Later, Place, RobotStatus, hold::WaitBounds},
 };
 
-/// An answer that takes longer is a fault, and not what a plan has to reckon with.
+/// The longest answer time that the plan expects. A longer one is a fault.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
-/// A robot that nothing was sent to for so long is forgotten, whatever was the matter with it.
+/// A queue is evicted this long after the last message, whatever its state.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
 
 /// How an attempt ended.
 pub(in crate::pace) struct Finish {
-    /// Nothing if it was cut off.
+    /// `None` if it was cut off.
     pub(in crate::pace) verdict: Option<Verdict>,
-    /// How long its answer took.
+    /// How long the answer took.
     pub(in crate::pace) took: Option<Duration>,
-    /// Whether another part of the same message comes next.
+    /// Whether another part of the same message follows.
     pub(in crate::pace) followed: bool,
 }
 
-/// What the end of an attempt changes for the robot.
+/// The changes that the end of an attempt causes for the robot.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::pace) struct Finished {
     pub(in crate::pace) held: Option<Hold>,
@@ -32,7 +37,7 @@ pub(in crate::pace) struct Finished {
     pub(in crate::pace) resume: Option<Moment>,
 }
 
-/// How long a hold may be; nothing for a month that is used up, whose wait is the platform's rule.
+/// The bounds of a hold; `None` for a used-up month, where the platform decides the wait.
 const fn bounds(cause: HoldCause, rules: &Rules<'_>) -> Option<WaitBounds> {
     match cause {
         HoldCause::Throttled => Some(WaitBounds { least: rules.quota.penalty_min, most: rules.quota.penalty_max }),
@@ -44,7 +49,7 @@ const fn bounds(cause: HoldCause, rules: &Rules<'_>) -> Option<WaitBounds> {
 }
 
 impl Lane {
-    /// The message for which a permit was taken leaves.
+    /// Records that the message with the permit leaves.
     pub(in crate::pace) fn leaves(&mut self, now: Moment, followed: bool) {
         self.departing = false;
         self.followed |= followed;
@@ -52,17 +57,16 @@ impl Lane {
         self.call_first();
     }
 
-    /// The message for which a permit was taken does not leave.
+    /// Returns the permit of a message that does not leave.
     pub(in crate::pace) fn give_back(&mut self) {
         self.departing = false;
         self.window.give_back();
         self.call_first();
     }
 
-    /// A delivery of this place that the robot would take now comes back at `due`, because there is
-    /// no time or room for it beyond the robot. One that has just come is given that time as its
-    /// slot. One that had a slot keeps it, and what is planned behind it moves along, so that it
-    /// stays behind it. One that is tried again has none.
+    /// Defers a delivery that got the robot's permit but found no rate, slot in flight or memory. A
+    /// new delivery gets its due time as slot. A delivery with a slot keeps it, and the slots
+    /// behind it move along, so the order stays. A retry has no slot.
     pub(in crate::pace) fn put_off(&mut self, now: Moment, (asked, place): (Place, Moment), due: Moment) -> Later {
         let planned = place.after(self.shift).max(now);
         let due = due.max(planned);
@@ -78,8 +82,8 @@ impl Lane {
         Later { due, slot }
     }
 
-    /// Takes the permit back of a message that has left. `in_group` says that the robot's organisation is known, which then is held instead of the robot when the monthly
-    /// quota is used up.
+    /// Returns the permit of a message that left. `in_group` says that the organisation is known. A
+    /// used-up monthly quota then holds the organisation instead of the robot.
     pub(in crate::pace) fn finish(&mut self, now: Moment, end: &Finish, in_group: bool, rules: &Rules<'_>) -> Finished {
         self.window.finish(now, rules.quota);
         self.followed &= !end.followed;
@@ -104,7 +108,7 @@ impl Lane {
         finished
     }
 
-    /// The robot refused. It is held at once if the reason is speed, else after a few refusals in a row.
+    /// Counts a refusal. Refusals for speed hold the robot at once, others after several in a row.
     fn refused(&mut self, now: Moment, cause: HoldCause, verdict: Verdict, rules: &Rules<'_>) -> Option<Hold> {
         let (asked, bounds) = match verdict {
             Verdict::Throttled { wait } => {
@@ -120,7 +124,7 @@ impl Lane {
                 (None, bounds(cause, rules))
             }
         };
-        // Answers that were in the air when the hold began do not lengthen it.
+        // Answers of attempts that were in flight when the hold began do not lengthen it.
         if self.hold.is_some_and(|hold| hold.until > now) {
             return None;
         }
@@ -131,10 +135,10 @@ impl Lane {
         Some(hold)
     }
 
-    /// Ends the hold; says which one that was, and what waits in the broker all the same.
+    /// Ends the hold. Returns that hold, and the deliveries that still wait in the broker.
     pub(in crate::pace) fn release(&mut self, now: Moment) -> Option<EndedHold> {
         let hold = self.hold.take()?;
-        // What was put off was put off until the end of the hold, or until its slot.
+        // Deliveries were deferred until the end of the hold, or until their slot.
         let last =
             [self.others.horizon(now), self.urgent.horizon(now)].into_iter().flatten().fold(hold.until, Moment::max);
         let parked = if last > now { self.parked } else { 0 };
@@ -148,18 +152,19 @@ impl Lane {
         Some(EndedHold { platform: self.platform, hold, parked, back_within })
     }
 
-    /// Counts a message that was seen at `at`, or may have been.
+    /// Counts a message that was sent at `at`, or may have been.
     pub(in crate::pace) fn charge(&mut self, at: Moment, rules: &Rules<'_>) {
         self.window.charge(at, rules.quota);
     }
 
-    /// A slot was given before the process began.
+    /// Restores a slot that an earlier process reserved.
     pub(in crate::pace) fn recall_slot(&mut self, slot: Moment, rules: &Rules<'_>) {
         self.others.book(slot, rules.quota);
         self.parked = self.parked.saturating_add(1);
     }
 
-    /// The robot was held before the process began. What was planned for its end comes earlier with it.
+    /// Restores a hold of an earlier process. If the current bounds shorten it, the plan moves with
+    /// its end.
     pub(in crate::pace) fn recall_hold(&mut self, hold: Hold, now: Moment, rules: &Rules<'_>) {
         let today = bounds(hold.cause, rules).map_or(hold, |bounds| hold.recalled(bounds, now));
         let earlier = hold.until.since(today.until);
@@ -170,12 +175,12 @@ impl Lane {
         self.hold = Some(today);
     }
 
-    /// What has to be written down again of this lane: how many messages are in the air, the slots still to come, and the hold.
+    /// The state for a checkpoint: the messages in flight, the future slots, and the hold.
     pub(in crate::pace) fn recollect(&self, now: Moment) -> (u32, Vec<Moment>, Option<Hold>) {
         (self.window.in_flight(), self.others.slots().filter(|slot| *slot > now).collect(), self.hold)
     }
 
-    /// Why it is held, if it is.
+    /// The hold, if there is one.
     pub(in crate::pace) fn hold(&self) -> Option<&Hold> {
         self.hold.as_ref()
     }
@@ -184,7 +189,7 @@ impl Lane {
         self.platform
     }
 
-    /// Whether nothing would be lost by forgetting this lane.
+    /// Whether the queue may be evicted without loss.
     pub(in crate::pace) fn is_idle(&mut self, now: Moment, rules: &Rules<'_>) -> bool {
         self.window.forget(now, rules.quota);
         let long_ago = |at: Moment| at.after(REMEMBERED) < now;
@@ -196,7 +201,7 @@ impl Lane {
             && (self.strikes == 0 || long_ago(self.left_at))
     }
 
-    /// When the first and the last of so many messages would leave that came now. Nothing is planned by asking.
+    /// When the first and the last of `messages` new messages would leave. Reserves nothing.
     pub(in crate::pace) fn outlook(
         &self,
         now: Moment,

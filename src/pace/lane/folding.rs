@@ -1,4 +1,9 @@
-//! What becomes of a subscription's deliveries that wait: each keeps its turn, they are folded into one, or only the newest stays.
+//! The overflow policies: waiting deliveries of a subscription stay in the queue, are coalesced, or
+//! only the newest stays.
+//!
+//! Owns which deliveries are coalesced and which are superseded.
+//!
+//! Not here: the text of a digest (`platforms/digest.rs`).
 
 use std::collections::HashMap;
 
@@ -10,26 +15,28 @@ use crate::{
     pace::{Ask, Folded, Place},
 };
 
-/// So many messages are folded into one at the most.
+/// The most deliveries in one message.
 const FOLDED_MAX: usize = 1000;
 
-/// What subscriptions with an overflow policy of their own have waiting.
+/// The waiting deliveries of subscriptions with the policy `digest` or `latest`.
 #[derive(Default)]
 pub(super) struct Folding {
-    /// The slot at which everything of a subscription leaves as one message.
+    /// The slot at which all waiting deliveries of a subscription leave as one message.
     bundles: HashMap<SubscriptionId, Moment>,
-    /// The newest of a subscription, and the slot at which it leaves.
+    /// The newest delivery of a subscription, and the slot at which it leaves.
     newest: HashMap<SubscriptionId, (Moment, EventId, Option<Moment>)>,
 }
 
 impl Lane {
-    /// Whether a newer message of the same subscription is known. If not, this is the newest.
+    /// Whether a newer message of the same subscription is known. If not, this one becomes the
+    /// newest.
     pub(super) fn is_superseded(&mut self, ask: &Ask<'_>) -> bool {
         let newest = &mut self.folding.get_or_insert_default().newest;
         let event = ask.event;
         match newest.get_mut(&ask.subscription) {
             Some((_, id, _)) if *id == event.id => false,
-            // Names that roomcast gives sort as they were given, so they decide between two of one millisecond.
+            // Generated ids sort in the order of their creation, so they decide between two events
+            // of one millisecond.
             Some((at, id, _))
                 if ask.place == Place::Fresh || (event.received_at, event.id.as_str()) > (*at, id.as_str()) =>
             {
@@ -44,7 +51,7 @@ impl Lane {
         }
     }
 
-    /// The slot that a delivery shares with, or takes over from, another of its subscription.
+    /// The slot that a delivery shares with another of its subscription, or takes over from it.
     pub(super) fn shared_slot(&mut self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
         if ask.overflow == Overflow::Queue {
             return None;
@@ -86,8 +93,9 @@ impl Lane {
         }
     }
 
-    /// Everything of a digesting subscription that waits in memory is spoken for by the one that leaves, also what only waits for the message before
-    /// it: else younger ones would leave before that.
+    /// Coalesces all deliveries of a digest subscription that wait in memory into the message of
+    /// `leader`. That includes deliveries that only wait for the message before them. Otherwise
+    /// newer deliveries would leave first.
     pub(super) fn fold(&mut self, leader: &Waiter) -> Vec<Folded> {
         if leader.overflow != Overflow::Digest || !leader.overflowed {
             return Vec::new();
