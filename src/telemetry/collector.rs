@@ -1,4 +1,8 @@
-//! The way to the OTLP receiver. Owns that what it does not take is counted, and said once.
+//! The HTTP client that posts spans to the OTLP receiver.
+//!
+//! Owns how refused spans are counted, and that a refusal is logged once.
+//!
+//! Not here: which spans there are (`spans.rs`), and when they are sent (`traces.rs`).
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -13,10 +17,10 @@ use tokio::runtime::Handle;
 
 use super::{events::SpansRefused, with_causes};
 
-/// How long the receiver may take.
+/// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Posts spans. The exporter calls from a thread of its own; the sending is done on the runtime.
+/// Posts spans. The exporter calls it on a thread of its own; the request runs on the runtime.
 #[derive(Debug)]
 pub(super) struct Collector {
     client: Client,
@@ -26,7 +30,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Is made on the runtime that does the sending.
+    /// Must be called on the runtime that runs the requests.
     pub(super) fn new(refused: Counter) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .user_agent(concat!("roomcast/", env!("CARGO_PKG_VERSION")))
@@ -65,13 +69,13 @@ impl HttpClient for Collector {
                 self.note(Some(&with_causes(&error)));
                 Err(error.into())
             }
-            // The runtime ends.
+            // The runtime is shutting down.
             Err(cut) => Err(cut.into()),
         }
     }
 }
 
-/// The address may hold somebody's token, so no error names it.
+/// Errors omit the URL, because it may contain a token.
 async fn post(client: &Client, request: Request<Bytes>) -> Result<Response<Bytes>, reqwest::Error> {
     let request = request.try_into().map_err(reqwest::Error::without_url)?;
     let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;

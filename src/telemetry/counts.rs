@@ -1,4 +1,9 @@
-//! What the counters say at one moment, for people who watch the daemon itself rather than a graph of its metrics.
+//! A snapshot of the counters, for people who watch the daemon itself rather than a graph of its
+//! metrics.
+//!
+//! Owns the selection of counters.
+//!
+//! Not here: the metrics (`registry.rs`).
 
 use super::{
     labels::{Attempted, Dead, Settled, VERDICTS},
@@ -6,14 +11,14 @@ use super::{
 };
 use crate::domain::{DeadReason, Platform};
 
-/// What has happened since the process started.
+/// Totals since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Events received, repeats included.
     pub events: u64,
-    /// Of these, through the urgent exchange.
+    /// Events among them that came through the urgent exchange.
     pub events_urgent: u64,
-    /// Messages that were no readable event.
+    /// Messages that could not be decoded as events.
     pub events_undecodable: u64,
     /// Events for a topic without subscriptions.
     pub events_unheard: u64,
@@ -21,31 +26,31 @@ pub struct Counts {
     pub platforms: [PlatformCounts; 4],
     /// Whether a session with the broker is open.
     pub broker_up: bool,
-    /// Whether the broker has asked publishers to stop for a while.
+    /// Whether the broker currently blocks publishers.
     pub broker_blocked: bool,
 }
 
-/// What became of the deliveries of one platform since the process started.
+/// Totals of one platform's deliveries since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformCounts {
     /// Delivered.
     pub done: u64,
-    /// Put off because of a limit.
+    /// Deferred because of a limit.
     pub deferred: u64,
     /// Tried and failed, to be tried again.
     pub retried: u64,
-    /// Given up.
+    /// Dead letters.
     pub dead: u64,
-    /// Dropped, because their subscription is gone or paused.
+    /// Dropped, because their subscription is removed or paused.
     pub dropped: u64,
     /// Attempts made, by verdict.
     pub attempts: [(&'static str, u64); VERDICTS.len()],
-    /// Given up, by reason.
+    /// Dead letters, by reason.
     pub reasons: [(&'static str, u64); DeadReason::ALL.len()],
 }
 
 impl Telemetry {
-    /// What the counters say now.
+    /// The current values.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {

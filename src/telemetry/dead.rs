@@ -1,4 +1,8 @@
-//! What is known of the letters in the dead queues: kept for those who watch the daemon itself, and shown as metrics.
+//! The last known content of the dead queues, for snapshots and as metrics.
+//!
+//! Owns that a queue of unknown content is absent from both.
+//!
+//! Not here: how dead letters are counted (`broker/dead_count.rs`).
 
 use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
 
@@ -10,10 +14,10 @@ use prometheus_client::{
 use super::{labels::Dead, registry::Telemetry};
 use crate::domain::{DeadReason, DeadSeen};
 
-/// As what an event that could not be read is counted, in place of a platform.
+/// The label of events that could not be read, in place of a platform.
 const EVENT: &str = "event";
 
-/// What was seen last, and its metrics.
+/// The last counts, and their metrics.
 #[derive(Default)]
 pub(super) struct DeadLetters {
     seen: Mutex<Vec<DeadSeen>>,
@@ -31,7 +35,7 @@ impl DeadLetters {
         );
     }
 
-    /// Every queue that is known; what is not known is not shown.
+    /// Takes over these counts. A queue that is missing from them is not shown.
     fn see(&self, queues: &[DeadSeen]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = seen.iter().any(|known| queues.iter().all(|queue| queue.platform != known.platform));
@@ -66,7 +70,7 @@ impl Telemetry {
         self.dead_letters_now.see(queues);
     }
 
-    /// What lay in the dead queues when they were counted last; a queue that is not known is missing.
+    /// The last counts of the dead queues. A queue of unknown content is missing.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadSeen> {
         self.dead_letters_now.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()

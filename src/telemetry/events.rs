@@ -1,4 +1,10 @@
-//! The things that happen. Per delivery they cost a few atomic additions; text is made only where the level asks for it.
+//! The events of the daemon itself. For each, one struct and its `emit` write metrics, log lines
+//! and spans together.
+//!
+//! Owns the levels and the fields of the log lines. A delivery costs a few atomic additions; text
+//! is formatted only if the level requires it.
+//!
+//! Not here: the metrics (`registry.rs`), and the spans (`spans.rs`).
 
 mod admin;
 mod broker;
@@ -35,7 +41,7 @@ pub struct EventReceived {
 }
 
 impl EventReceived {
-    /// Counts it.
+    /// Counts the event.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events.inc();
         if self.urgent {
@@ -44,22 +50,23 @@ impl EventReceived {
     }
 }
 
-/// A message was no readable event.
+/// A message could not be decoded as an event.
 pub struct EventUndecodable<'a> {
     /// The message.
     pub published: &'a Published,
-    /// Its name.
+    /// Its id.
     pub event: &'a EventId,
-    /// When that was found.
+    /// When the error was found.
     pub at: Moment,
-    /// What kind of mistake.
+    /// The kind of the error.
     pub code: &'a str,
-    /// Where the mistake is; it may hold a piece of the publisher's text, so it is logged at `debug` only.
+    /// The place of the error. It may contain the publisher's text, so it is logged at `debug`
+    /// only.
     pub detail: &'a str,
 }
 
 impl EventUndecodable<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the message.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_undecodable.inc();
         telemetry.trace(|traces| traces.undecodable(self));
@@ -71,22 +78,22 @@ impl EventUndecodable<'_> {
     }
 }
 
-/// All deliveries of an event have set out.
+/// All deliveries of an event have started.
 pub struct EventExpanded<'a> {
     /// The event.
     pub event: &'a Event,
     /// When it was received.
     pub received: Moment,
-    /// When it was read.
+    /// When it was decoded.
     pub decoded: Moment,
-    /// When the last delivery had set out.
+    /// When the last delivery had started.
     pub expanded: Moment,
-    /// How many there are.
+    /// The number of deliveries.
     pub deliveries: u32,
 }
 
 impl EventExpanded<'_> {
-    /// Logs it.
+    /// Writes the spans and a log line.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.expanded(self));
         telemetry.event_decode_seconds.observe(self.decoded.since(self.received).as_secs_f64());
@@ -95,39 +102,39 @@ impl EventExpanded<'_> {
     }
 }
 
-/// Nobody subscribed to an event's topic.
+/// An event's topic has no subscriptions.
 pub struct EventUnheard<'a> {
     /// The topic.
     pub topic: &'a str,
 }
 
 impl EventUnheard<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the event.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_unheard.inc();
         tracing::debug!(event.topic = self.topic, "nobody is subscribed to the topic");
     }
 }
 
-/// A subscription does not want an event of its topic.
+/// The filter of a subscription rejects an event of its topic.
 pub struct DeliveryFiltered<'a> {
     /// The event.
     pub event: &'a EventId,
     /// The subscription.
     pub subscription: SubscriptionId,
-    /// Why.
+    /// The reason.
     pub why: Unwanted<'a>,
 }
 
 impl DeliveryFiltered<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the rejection.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.deliveries_filtered.inc();
         tracing::debug!(event.id = self.event.as_str(), subscription.id = %self.subscription, why = %self.why, "the subscription does not want the event");
     }
 }
 
-/// A delivery is settled, and its next step, if it has one, is stored.
+/// A delivery is settled, and its next step, if any, is stored.
 pub struct DeliverySettled<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
@@ -140,7 +147,7 @@ pub struct DeliverySettled<'a> {
 }
 
 impl DeliverySettled<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the settlement.
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.delivery.platform.as_str();
         let outcome = self.settlement.as_str();
@@ -196,20 +203,20 @@ impl DeliverySettled<'_> {
     }
 }
 
-/// A delivery leaves for its platform.
+/// An attempt begins: a request is about to be sent.
 pub struct DeliveryLeft<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
-    /// How long it waited in memory, from taking its place in its robot's lane.
+    /// The wait in memory, from the moment when the delivery entered its robot's queue.
     pub waited: Duration,
-    /// How long after its event was received, if it leaves for the first time.
+    /// The time since the event was received; `None` unless it is the delivery's first attempt.
     pub after: Option<Duration>,
-    /// When it leaves.
+    /// When the attempt begins.
     pub now: Moment,
 }
 
 impl DeliveryLeft<'_> {
-    /// Counts it.
+    /// Writes the span and observes the waits.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.left(self));
         let on = OnPlatform { platform: self.delivery.platform.as_str() };
@@ -220,22 +227,22 @@ impl DeliveryLeft<'_> {
     }
 }
 
-/// An attempt was answered.
+/// An attempt ended.
 pub struct AttemptMade<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
-    /// With which outcome.
+    /// Its outcome.
     pub answer: &'a Answer,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// For how many deliveries it spoke besides its own.
+    /// The number of other deliveries that are coalesced into it.
     pub folded: usize,
-    /// When it was answered.
+    /// When it ended.
     pub now: Moment,
 }
 
 impl AttemptMade<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the attempt.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.attempted(self));
         let platform = self.delivery.platform.as_str();
@@ -255,16 +262,16 @@ impl AttemptMade<'_> {
     }
 }
 
-/// A platform's clock and ours differ by more than usual, or do not any longer.
+/// A platform's clock differs from ours by more than usual, or does not any longer.
 pub struct ClockSkewed {
-    /// Whose clock.
+    /// The platform.
     pub platform: Platform,
-    /// By how many seconds it is ahead of ours.
+    /// By how many seconds its clock is ahead of ours.
     pub seconds: i64,
 }
 
 impl ClockSkewed {
-    /// Notes and logs it.
+    /// Sets the gauge and logs the change.
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.platform.as_str();
         telemetry.clock_skew_seconds.get_or_create(&OnPlatform { platform }).set(self.seconds);
@@ -283,28 +290,29 @@ impl ClockSkewed {
     }
 }
 
-/// The broker took a delivery receipt, for whoever has bound a queue.
+/// The broker confirmed a delivery receipt. It does not keep a receipt if no queue is bound.
 pub struct ReceiptStored;
 
 impl ReceiptStored {
-    /// Counts it.
+    /// Counts the receipt.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.receipts.inc();
         telemetry.receipts_are_refused.store(false, Ordering::Relaxed);
     }
 }
 
-/// A queue that somebody has bound did not take a delivery receipt; the delivery is settled all the same.
+/// A queue bound by a receiver did not accept a delivery receipt. The delivery is settled
+/// nevertheless.
 pub struct ReceiptRefused<'a> {
-    /// Why.
+    /// The reason.
     pub why: &'a str,
 }
 
 impl ReceiptRefused<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the refusal.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.receipts_refused.inc();
-        // A queue that is full refuses each of them; that is said once, until one is taken again.
+        // A full queue refuses each receipt, so only the first refusal after a success is logged.
         if telemetry.receipts_are_refused.swap(true, Ordering::Relaxed) || !telemetry.lines.allow(Kind::ReceiptRefused)
         {
             tracing::debug!(why = self.why, "a queue did not take a delivery receipt");
@@ -317,43 +325,44 @@ impl ReceiptRefused<'_> {
     }
 }
 
-/// A group of settlements was recorded in the ledger, on the disk.
+/// A group of settlements is durable in the ledger.
 pub struct SettlementsRecorded {
-    /// How long that took.
+    /// The duration of the write.
     pub took: Duration,
 }
 
 impl SettlementsRecorded {
-    /// Counts it.
+    /// Observes the duration.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.recorded_seconds.observe(self.took.as_secs_f64());
     }
 }
 
-/// The ledger could not be written; nothing is acked until it can.
+/// The ledger cannot be written. No message is acknowledged until it can.
 pub struct LedgerFailed<'a> {
-    /// Why.
+    /// The cause.
     pub cause: &'a str,
 }
 
 impl LedgerFailed<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the failure.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.ledger_failures.inc();
         tracing::error!(cause = self.cause, "the ledger cannot be written: nothing is acked until it can");
     }
 }
 
-/// The receiver of traces did not take spans, or takes them again.
+/// The receiver of traces refused spans, or accepts them again.
 pub struct SpansRefused<'a> {
-    /// Why not; nothing if it takes them again.
+    /// The cause; `None` if it accepts them again.
     pub cause: Option<&'a str>,
-    /// Whether that was otherwise before.
+    /// Whether this differs from the last time.
     pub news: bool,
 }
 
 impl SpansRefused<'_> {
-    /// Counts and logs it. It happens beside the telemetry of which it is a part, so it is given its counter alone.
+    /// Counts and logs the refusal. The collector is a part of the telemetry, so it gets the
+    /// counter only.
     pub(super) fn emit(&self, refused: &Counter) {
         match self.cause {
             Some(cause) => {

@@ -1,4 +1,8 @@
-//! What metrics are told apart by, and into which buckets their values fall. Labels come from closed sets.
+//! The labels of metrics, and the buckets of histograms.
+//!
+//! Owns the rule that labels come from closed sets: no robot, topic or address.
+//!
+//! Not here: the metrics themselves (`registry.rs`).
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -42,23 +46,23 @@ pub(super) struct OnListener {
     pub(super) listener: &'static str,
 }
 
-/// What the admin API listens on.
+/// The listeners of the admin API.
 pub(super) const LISTENERS: [&str; 2] = ["unix", "tcp"];
 
-/// Why a delivery waits whose robot is not held: the quota is used up for now.
+/// The cause of a wait while the robot is not held: its quota is used up for the moment.
 pub(super) const QUOTA: &str = "quota";
 
-/// What an answer may mean, as metrics name it.
+/// The names of the verdicts in metrics.
 pub(super) const VERDICTS: [&str; 7] =
     ["delivered", "throttled", "budget_spent", "try_again", "refused", "robot_gone", "security"];
 
-/// Organisations are those of the configuration.
+/// Groups come from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfGroup {
     pub(super) group: String,
 }
 
-/// Queues are those of the topology.
+/// Queues come from the topology.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct InQueue {
     pub(super) queue: String,
@@ -77,7 +81,7 @@ impl MetricConstructor<Histogram> for Hops {
 pub(super) struct Seconds;
 
 impl MetricConstructor<Histogram> for Seconds {
-    /// From 1 ms to about 9 hours: an answer within a blink as well as a wait for tomorrow's quota.
+    /// From 1 ms to about 10 hours: quick answers as well as a wait for the next day's quota.
     fn new_metric(&self) -> Histogram {
         Histogram::new(exponential_buckets(0.001, 2.5, 20))
     }

@@ -1,7 +1,9 @@
-//! How many log lines of one kind are written, where messages or strangers decide how often it happens.
+//! The limit on log lines of one kind, where messages or network peers decide how often they occur.
 //!
-//! A flood of lines would hide what matters and fill the disk. What is left out is counted and said;
-//! metrics count everything.
+//! Owns that limit. A flood of lines would hide important ones and fill the disk. The number of
+//! omitted lines is logged, and metrics count all occurrences.
+//!
+//! Not here: the content of the lines (`events.rs`).
 
 use std::{
     collections::HashMap,
@@ -13,12 +15,13 @@ use tokio::time::Instant;
 
 use super::registry::Telemetry;
 
-/// So many lines of a kind are written within [`SPAN`].
+/// The most lines of one kind within [`SPAN`].
 pub(super) const LINES_MAX: u32 = 20;
-/// For so long lines are counted together. What was left out is said this long after the first of it.
+/// The period of the limit. The number of omitted lines is logged this long after the first
+/// omission.
 pub(super) const SPAN: Duration = Duration::from_secs(60);
 
-/// The kinds of lines that are limited.
+/// The limited kinds of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Undecodable,
@@ -32,7 +35,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What lines of this kind begin with.
+    /// The beginning of lines of this kind.
     pub(super) const fn message(self) -> &'static str {
         match self {
             Self::Undecodable => "an event cannot be read and becomes a dead letter",
@@ -47,7 +50,7 @@ impl Kind {
     }
 }
 
-/// The lines written lately, by kind.
+/// The recent lines, by kind.
 #[derive(Default)]
 pub(super) struct Lines(Mutex<HashMap<Kind, Lately>>);
 
@@ -55,12 +58,12 @@ struct Lately {
     since: Instant,
     lines: u32,
     left_out: u64,
-    /// When the first of what was left out happened.
+    /// When the first omitted line occurred.
     silent_since: Instant,
 }
 
 impl Lines {
-    /// Whether one more line of this kind is written. If not, it is counted.
+    /// Whether one more line of this kind may be written. Otherwise it is counted.
     pub(super) fn allow(&self, kind: Kind) -> bool {
         let now = Instant::now();
         let mut kinds = self.kinds();
@@ -79,7 +82,8 @@ impl Lines {
         false
     }
 
-    /// How many lines of which kinds were left out and are to be said now; with `all`, whenever that was.
+    /// The numbers of omitted lines that are due to be logged; with `all`, also those that are not
+    /// due yet.
     pub(super) fn left_out(&self, all: bool) -> Vec<(Kind, u64)> {
         let now = Instant::now();
         let mut kinds = self.kinds();
@@ -92,14 +96,14 @@ impl Lines {
     }
 }
 
-/// Lines were left out of the log, because too many of their kind came.
+/// Log lines were omitted, because there were too many of their kind.
 pub struct LinesLeftOut {
-    /// Whether to say all of it, because the process ends; else only what happened a while ago.
+    /// Whether to log all numbers because the process ends, or only those that are due.
     pub all: bool,
 }
 
 impl LinesLeftOut {
-    /// Logs it.
+    /// Logs the numbers.
     pub fn emit(&self, telemetry: &Telemetry) {
         for (kind, left_out) in telemetry.lines.left_out(self.all) {
             let kind = kind.message();
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(written(25), 20);
         assert_eq!(lines.left_out(false), [(Kind::Undecodable, 985)], "980 and 5");
         assert_eq!(lines.left_out(false), [], "it is said once");
-        // It goes on without a pause: it is said once in each span.
+        // The flood has no pause, so its summary appears once in each span.
         let mut said = Vec::new();
         for _ in 0..180 {
             tokio::time::advance(Duration::from_secs(1)).await;

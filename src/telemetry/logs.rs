@@ -1,4 +1,8 @@
-//! Logs: text for people or JSON for programs, to standard error.
+//! Log lines on standard error: text for people, or JSON for programs.
+//!
+//! Owns the format, and the changes of the level at run time.
+//!
+//! Not here: which lines are written (`events.rs`).
 
 use std::sync::Arc;
 
@@ -6,46 +10,46 @@ use tracing_subscriber::{
     EnvFilter, Registry, filter::ParseError, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The level is none.
+    /// The level is invalid.
     #[error("log.level {level:?} is no level: write it like \"info\" or \"info,roomcast::pace=debug\"")]
     Level {
-        /// What was given.
+        /// The given level.
         level: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: ParseError,
     },
-    /// Logging is set up already, or is gone.
+    /// Logging is already set up, or has ended.
     #[error("the log cannot be changed")]
     Fixed,
 }
 
-/// Changes the level of a running daemon.
+/// Changes the log level of a running daemon.
 #[derive(Clone)]
 pub struct LogHandle {
     set: Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
 }
 
 impl LogHandle {
-    /// Sets the level from now on.
+    /// Sets the level.
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
         (self.set)(filter(level)?).map_err(|_| LogError::Fixed)
     }
 }
 
-/// Starts logging for the whole process.
+/// Sets up logging for the whole process.
 pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogError> {
     let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
@@ -58,8 +62,9 @@ pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogErro
     Ok(LogHandle { set: Arc::new(move |filter| handle.reload(filter)) })
 }
 
-/// lapin logs returned messages with their payload at `warn`, and at `error` what we say ourselves, once, where it is handled: a refused permission, a
-/// connection that is lost. So it is quiet, unless the level names it.
+/// Disables lapin's lines, unless the level names lapin. At `warn` it logs returned messages with
+/// their payload. At `error` it repeats errors that roomcast logs itself: refused permissions, lost
+/// connections.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
     let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=off") };
     EnvFilter::try_new(directives).map_err(|source| LogError::Level { level: level.to_owned(), source })

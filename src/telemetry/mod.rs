@@ -1,7 +1,12 @@
-//! What operators see: metrics, logs and traces. Each thing that happens is one struct whose `emit` writes all of them, so that they cannot drift apart.
+//! Telemetry: metrics, logs and traces.
 //!
-//! Labels come from closed sets only: never a robot, topic or address, which would grow without bound or tell too much. The list for
-//! operators is `docs/EVENTS.md`; a test holds the two together.
+//! Owns the rule that one struct per occurrence writes all three, so that they agree. Labels come
+//! from closed sets. A robot, topic or address is never a label: it would be unbounded or reveal
+//! too much.
+//!
+//! `docs/EVENTS.md` is the list for operators; a test compares it with the code.
+//!
+//! Not here: the admin API's overview, which reads the counters (`admin/overview.rs`).
 
 mod collector;
 mod counts;
@@ -19,7 +24,7 @@ pub use logs::{LogError, LogFormat, LogHandle, install_logs};
 pub use registry::Telemetry;
 pub use traces::{TraceError, TraceSettings};
 
-/// An error and its causes in one line.
+/// An error and its causes, on one line.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());

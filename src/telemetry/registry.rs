@@ -1,4 +1,8 @@
-//! The metrics: names, and their values set to zero at start, so that a rate is known before the first thing happens.
+//! The metrics: their names and values.
+//!
+//! Owns the names. All values start at zero, so that a rate is known before the first occurrence.
+//!
+//! Not here: the labels (`labels.rs`), and the code that updates the values (`events.rs`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -31,7 +35,7 @@ use crate::{
 
 type OfPlatform = Family<OnPlatform, Histogram, Seconds>;
 
-/// Every metric of one daemon.
+/// All metrics of one daemon.
 pub struct Telemetry {
     registry: Registry,
     pub(super) events: Counter,
@@ -60,7 +64,7 @@ pub struct Telemetry {
     pub(super) deliveries_waiting_seconds: Family<OnPlatform, Gauge<f64, AtomicU64>>,
     pub(super) queue_messages: Family<InQueue, Gauge>,
     pub(super) queue_consumers: Family<InQueue, Gauge>,
-    /// What lies in the dead queues at this moment, beside what was ever given up.
+    /// The current content of the dead queues, in contrast to the total of dead letters.
     pub(super) dead_letters_now: DeadLetters,
     pub(super) group_used: Family<OfGroup, Gauge>,
     pub(super) group_monthly: Family<OfGroup, Gauge>,
@@ -68,7 +72,7 @@ pub struct Telemetry {
     pub(super) duplicates_skipped: Counter,
     pub(super) receipts: Counter,
     pub(super) receipts_refused: Counter,
-    /// Whether the last receipt was refused, so that a queue that refuses all of them is spoken of once.
+    /// Whether the last receipt was refused. A queue that refuses every receipt is logged once.
     pub(super) receipts_are_refused: AtomicBool,
     pub(super) broker_sessions: Counter,
     pub(super) broker_up: Gauge,
@@ -88,7 +92,7 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    /// All metrics at zero.
+    /// All metrics, at zero.
     #[must_use]
     pub fn new() -> Self {
         let mut telemetry = Self {
@@ -142,26 +146,27 @@ impl Telemetry {
         telemetry
     }
 
-    /// The same, with traces sent from now on; called on the runtime that sends them.
+    /// The same metrics, with traces enabled. Must be called on the runtime that sends them.
     pub fn with_traces(mut self, settings: &TraceSettings) -> Result<Self, TraceError> {
         self.traces = Some(Traces::begin(settings, self.trace_failures.clone())?);
         Ok(self)
     }
 
-    /// Leaves spans behind, if traces are sent.
+    /// Records spans, if traces are enabled.
     pub(super) fn trace(&self, leave: impl FnOnce(&Traces)) {
         if let Some(traces) = &self.traces {
             leave(traces);
         }
     }
 
-    /// Says what was left out of the log, and sends what has not been sent of the traces; blocks for some seconds at most.
+    /// Logs the numbers of omitted lines, and sends the remaining spans. It blocks for a few
+    /// seconds at most.
     pub fn finish(&self) {
         LinesLeftOut { all: true }.emit(self);
         self.trace(Traces::finish);
     }
 
-    /// The metrics in OpenMetrics text form.
+    /// The metrics in the text format of OpenMetrics.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -338,7 +343,7 @@ mod tests {
     #[test]
     fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
         let telemetry = Telemetry::new();
-        // A family without a member is not shown, and which organisations and queues there are is not known at start.
+        // A family without members is not rendered, and groups and queues are unknown at start.
         let group = OfGroup { group: "acme".to_owned() };
         let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
         let queue = InQueue { queue: "publish".to_owned() };

@@ -1,4 +1,9 @@
-//! Which spans the things that happen leave behind. What they say comes from the same structs as metrics and logs; never a webhook, never what an event says.
+//! The spans that occurrences produce.
+//!
+//! Owns the names, the nesting and the attributes of spans. They never contain a webhook or an
+//! event's content.
+//!
+//! Not here: trace ids, sampling and sending (`traces.rs`).
 
 use opentelemetry::{KeyValue, Value, trace::SpanKind};
 
@@ -8,7 +13,7 @@ use super::{
 };
 use crate::domain::{Delivery, EventId, Moment, Settlement, Verdict};
 
-/// What a span is about: its name.
+/// The subject of a span, which gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Station {
     Event,
@@ -39,7 +44,8 @@ impl Station {
 }
 
 impl Traces {
-    /// `event`: from its reception until all its deliveries have set out; in it `decode` and `expand`.
+    /// `event`: from its reception until all its deliveries have started. It contains `decode` and
+    /// `expand`.
     pub(super) fn expanded(&self, one: &EventExpanded<'_>) {
         let Some(trace) = self.of(&one.event.published, &one.event.id) else { return };
         let inner = |station, from, until| Span {
@@ -72,7 +78,7 @@ impl Traces {
         );
     }
 
-    /// `event` that failed: it cannot be read.
+    /// `event` with an error: it cannot be decoded.
     pub(super) fn undecodable(&self, one: &EventUndecodable<'_>) {
         let Some(trace) = self.of(one.published, one.event) else { return };
         let mut attributes = of_event(&one.published.routing_key, one.event);
@@ -92,13 +98,13 @@ impl Traces {
         );
     }
 
-    /// `wait`: in memory, for the delivery's turn.
+    /// `wait`: in memory, in the robot's queue.
     pub(super) fn left(&self, one: &DeliveryLeft<'_>) {
         let from = one.now.before(one.waited);
         self.within(one.delivery, Station::Wait, SpanKind::Internal, (from, one.now), Vec::new(), None);
     }
 
-    /// `attempt`: from sending a request to having its answer.
+    /// `attempt`: from the request to its answer.
     pub(super) fn attempted(&self, one: &AttemptMade<'_>) {
         let verdict = one.answer.verdict;
         let mut attributes = vec![
@@ -114,7 +120,8 @@ impl Traces {
         self.within(one.delivery, Station::Attempt, SpanKind::Client, (from, until), attributes, failure);
     }
 
-    /// `settle`: until the next step is stored; and, once there is none, `delivery`: from the reception of the event to the end of its delivery.
+    /// `settle`: until the next step is stored. The last settlement also ends `delivery`, which
+    /// begins with the event's reception.
     pub(super) fn settled(&self, one: &DeliverySettled<'_>) {
         let outcome = one.settlement.as_str();
         let mut attributes = vec![KeyValue::new("roomcast.outcome", outcome)];
@@ -155,7 +162,7 @@ impl Traces {
         );
     }
 
-    /// A span of a delivery.
+    /// A span inside the span of a delivery.
     fn within(
         &self,
         delivery: &Delivery,

@@ -1,7 +1,10 @@
-//! Traces: whose spans are whose, and the way out. Which spans there are is `spans.rs`.
+//! Traces: ids, sampling, and the queue of spans to send.
 //!
-//! Nothing is remembered between two stations, or two processes: a delivery finds its trace in the event's `traceparent`, which travels with it, and spans
-//! that others hang under are named after event and delivery. So what comes back from a tier, or is redriven, goes on where it was.
+//! Owns how a span finds its trace without any state between two spans or processes. The event's
+//! `traceparent` header travels with each delivery, and the ids of parent spans are hashes of event
+//! and delivery. So a delivery continues its trace after a delay tier or a redrive.
+//!
+//! Not here: which spans there are (`spans.rs`), and the HTTP client (`collector.rs`).
 
 use std::time::{Duration, SystemTime};
 
@@ -26,24 +29,24 @@ use url::Url;
 use super::{collector::Collector, spans::Station};
 use crate::domain::{Delivery, EventId, HeaderValue, Headers, Moment, Published};
 
-/// So many spans wait for the receiver at most; what comes while it is full is lost, never waited for.
+/// The most spans that wait for the receiver. Further spans are dropped, so the daemon never waits.
 const WAITING_MAX: usize = 16_384;
 
-/// How often what waits is sent.
+/// The interval at which waiting spans are sent.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Where spans go, and of how many traces.
+/// Where spans go, and the share of traces to keep.
 #[derive(Clone, Debug)]
 pub struct TraceSettings {
     /// An OTLP receiver that takes protobuf over HTTP; without a path, `/v1/traces` is added.
     pub endpoint: Url,
-    /// Which share of the traces is kept whose publisher does not say whether to; 0 to 1.
+    /// The share of traces to keep if the publisher made no sampling decision; 0 to 1.
     pub sample_ratio: f64,
-    /// As what the daemon is shown.
+    /// The service name of the daemon in traces.
     pub service_name: String,
 }
 
-/// Why traces cannot be sent.
+/// Why traces cannot be enabled.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The HTTP client.
@@ -64,36 +67,37 @@ pub(super) struct Traces {
 /// The trace of one event.
 pub(super) struct Trace {
     id: TraceId,
-    /// The publisher's span; not valid if it named none.
+    /// The publisher's span; invalid if it named none.
     publisher: SpanContext,
     event: SpanId,
 }
 
-/// One span, as its station knows it.
+/// One finished span.
 pub(super) struct Span {
     pub(super) station: Station,
     pub(super) kind: SpanKind,
-    /// Nothing if no other hangs under it.
+    /// Its id; `None` if it has no children.
     pub(super) id: Option<SpanId>,
     pub(super) parent: Parent,
     pub(super) from: Moment,
     pub(super) until: Moment,
     pub(super) attributes: Vec<KeyValue>,
-    /// Why it is a failure, if it is one.
+    /// The cause, if it is a failure.
     pub(super) failure: Option<String>,
 }
 
-/// Under what a span hangs.
+/// The parent of a span.
 #[derive(Clone, Copy)]
 pub(super) enum Parent {
     /// The publisher's span.
     Publisher,
-    /// One of ours.
+    /// A span of roomcast.
     Span(SpanId),
 }
 
 impl Traces {
-    /// Begins to send, on the runtime that this is called on. `refused` counts what the receiver does not take.
+    /// Starts the sending, on the current runtime. `refused` counts the spans that the receiver
+    /// refuses.
     pub(super) fn begin(settings: &TraceSettings, refused: Counter) -> Result<Self, TraceError> {
         let mut endpoint = settings.endpoint.clone();
         if endpoint.path() == "/" {
@@ -118,7 +122,8 @@ impl Traces {
         })
     }
 
-    /// The trace of an event; nothing if it is not kept. An event whose publisher names none has one of its own, named after it.
+    /// The trace of an event; `None` if it is not sampled. Without a trace of its publisher, the
+    /// event starts a trace whose id is derived from the event's id.
     pub(super) fn of(&self, published: &Published, event: &EventId) -> Option<Trace> {
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &Sent(&published.headers));
         let publisher = context.span().span_context().clone();
@@ -132,7 +137,7 @@ impl Traces {
         matches!(sampled.decision, SamplingDecision::RecordAndSample).then_some(Trace { id, publisher, event })
     }
 
-    /// A span has ended. Never waits.
+    /// Queues a finished span, without waiting.
     pub(super) fn end(&self, trace: &Trace, span: Span) {
         let id = span.id.unwrap_or_else(|| RandomIdGenerator::default().new_span_id());
         let (parent_span_id, parent_span_is_remote) = match span.parent {
@@ -157,7 +162,7 @@ impl Traces {
         });
     }
 
-    /// Sends what waits, and ends.
+    /// Sends the waiting spans, then stops.
     pub(super) fn finish(&self) {
         if let Err(error) = self.processor.shutdown() {
             tracing::debug!(error = &error as &dyn std::error::Error, "not all spans were sent");
@@ -166,12 +171,12 @@ impl Traces {
 }
 
 impl Trace {
-    /// The span of the event.
+    /// The id of the event's span.
     pub(super) const fn event(&self) -> SpanId {
         self.event
     }
 
-    /// The span of a delivery of it; one that is redriven has another.
+    /// The id of a delivery's span. A redriven delivery has another one.
     pub(super) fn delivery(&self, delivery: &Delivery) -> SpanId {
         let (subscription, generation) = (delivery.subscription.as_bytes(), delivery.generation.to_be_bytes());
         SpanId::from_bytes(named(&[
@@ -184,7 +189,7 @@ impl Trace {
     }
 }
 
-/// A name made of others, the same in every process.
+/// An id derived from these parts; it is the same in every process.
 fn named<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -200,7 +205,7 @@ fn time(at: Moment) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_millis())
 }
 
-/// The headers that a publisher sent along.
+/// The publisher's headers.
 struct Sent<'a>(&'a Headers);
 
 impl Extractor for Sent<'_> {

@@ -1,37 +1,42 @@
-//! What happens at the admin API: connections, tokens, sessions of the console.
+//! Occurrences at the admin API: connections, tokens, sessions of the console.
+//!
+//! Owns their metrics and log lines, including the audit line of each change.
+//!
+//! Not here: which requests are audited (`admin/audit.rs`).
 
 use std::net::IpAddr;
 
 use crate::telemetry::{labels::OnListener, lines::Kind, registry::Telemetry};
 
-/// A connection has come or gone.
+/// A connection opened or closed.
 pub struct AdminConnectionsChanged {
     /// `unix` or `tcp`.
     pub listener: &'static str,
-    /// How many are open now.
+    /// The number of open connections.
     pub open: usize,
 }
 
 impl AdminConnectionsChanged {
-    /// Counts it.
+    /// Sets the gauge.
     pub fn emit(&self, telemetry: &Telemetry) {
         let open = i64::try_from(self.open).unwrap_or(i64::MAX);
         telemetry.admin_connections.get_or_create(&OnListener { listener: self.listener }).set(open);
     }
 }
 
-/// There was no room for a connection: it was not taken, or another one was ended for it.
+/// A listener is at its limit of connections. It refused the new connection, or closed another one
+/// for it.
 pub struct AdminConnectionRefused {
     /// `unix` or `tcp`.
     pub listener: &'static str,
-    /// How many connections the listener takes.
+    /// The limit of the listener.
     pub limit: usize,
-    /// Whether it was not said a short time ago.
+    /// Whether it was not reported recently.
     pub news: bool,
 }
 
 impl AdminConnectionRefused {
-    /// Counts and logs it.
+    /// Counts and logs the refusal.
     pub fn emit(&self, telemetry: &Telemetry) {
         let listener = self.listener;
         telemetry.admin_connections_refused.get_or_create(&OnListener { listener }).inc();
@@ -46,53 +51,53 @@ impl AdminConnectionRefused {
     }
 }
 
-/// The system lets the process open fewer files than its settings may need.
+/// The system's limit of open files is lower than the settings may need.
 pub struct FewFiles {
-    /// How many it may open.
+    /// The limit.
     pub allowed: u64,
-    /// How many it may need.
+    /// The number of files that may be needed.
     pub wanted: u64,
 }
 
 impl FewFiles {
-    /// Logs it.
+    /// Logs the limit.
     pub fn emit(&self) {
         let (allowed, wanted) = (self.allowed, self.wanted);
         tracing::warn!(allowed, wanted, "the process may open too few files for its settings");
     }
 }
 
-/// Who changed something through the admin API, or signed in.
+/// The author of a change through the admin API, or of a login.
 #[derive(Debug)]
 pub struct AdminActor {
     /// `socket`, `token` or `session`.
     pub kind: &'static str,
-    /// The user of the process at the other end of the Unix socket.
+    /// The user of the peer process on the Unix socket.
     pub uid: Option<u32>,
-    /// Its number.
+    /// The id of the peer process.
     pub pid: Option<i32>,
-    /// The address at the other end of a TCP connection.
+    /// The peer address of a TCP connection.
     pub from: Option<IpAddr>,
-    /// The tag of the console's session; it opens nothing.
+    /// The tag of the console session. It is not a credential.
     pub session: Option<String>,
 }
 
-/// Something was changed through the admin API or the console, or was asked for and refused.
+/// A change through the admin API or the console, or a refused attempt at one.
 pub struct AdminChange<'a> {
-    /// Who.
+    /// The author.
     pub actor: &'a AdminActor,
     /// Method and route.
     pub action: &'a str,
-    /// The id or name of what it is about, if there is one.
+    /// The id or name of the changed object, if any.
     pub object: Option<&'a str>,
-    /// How many things were changed, where that can be more or less than one.
+    /// The number of changed objects, where it can differ from one.
     pub count: Option<u64>,
-    /// `done`, `refused`, `failed`, or `unknown`, with why.
+    /// `done`, `refused`, `failed` or `unknown`, with the reason.
     pub outcome: &'a str,
 }
 
 impl AdminChange<'_> {
-    /// Logs it.
+    /// Logs the change.
     pub fn emit(&self) {
         let AdminActor { kind, uid, pid, from, session } = self.actor;
         let (from, session) = (from.map(tracing::field::display), session.as_deref());
@@ -112,34 +117,34 @@ impl AdminChange<'_> {
     }
 }
 
-/// Somebody has shown the admin token to the console.
+/// A user logged in to the console with the admin token.
 pub struct SignedIn<'a> {
-    /// From where.
+    /// The peer address.
     pub from: Option<IpAddr>,
-    /// The tag of the session that was opened; it opens nothing.
+    /// The tag of the new session. It is not a credential.
     pub session: &'a str,
 }
 
 impl SignedIn<'_> {
-    /// Logs it.
+    /// Logs the login.
     pub fn emit(&self) {
         let (from, session) = (self.from.map(tracing::field::display), self.session);
         tracing::info!(from, session, "somebody signed in to the console");
     }
 }
 
-/// Somebody has shown another token than the admin token.
+/// A request had a wrong admin token.
 pub struct WrongToken {
-    /// To what.
+    /// The interface that refused it.
     pub place: &'static str,
-    /// From where; of IPv6 the network.
+    /// The peer address; for IPv6 its network.
     pub from: IpAddr,
-    /// Whether no token from there is looked at any more for a while.
+    /// Whether tokens from this address are now rejected unchecked for a while.
     pub last: bool,
 }
 
 impl WrongToken {
-    /// Logs it.
+    /// Logs the attempt.
     pub fn emit(&self, telemetry: &Telemetry) {
         if telemetry.lines.allow(Kind::WrongToken) {
             tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);

@@ -1,4 +1,8 @@
-//! What happens between the daemon and its broker.
+//! Occurrences between the daemon and its broker.
+//!
+//! Owns the metrics and log lines of sessions, queues and dead queues.
+//!
+//! Not here: the sessions themselves (`app/sessions.rs`).
 
 use crate::{
     domain::{DeadSeen, QueueSeen},
@@ -7,14 +11,14 @@ use crate::{
 
 /// A session with the broker is open.
 pub struct BrokerConnected {
-    /// Which session of this process.
+    /// The number of the session in this process.
     pub session: u64,
-    /// How long there was none before, in seconds; nothing for the first.
+    /// The duration of the outage before it, in seconds; `None` for the first session.
     pub outage_seconds: Option<u64>,
 }
 
 impl BrokerConnected {
-    /// Counts and logs it.
+    /// Counts and logs the session.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.broker_sessions.inc();
         telemetry.broker_up.set(1);
@@ -27,14 +31,14 @@ impl BrokerConnected {
     }
 }
 
-/// There is no session with the broker; said once, however long it lasts.
+/// There is no session with the broker. An outage is reported once.
 pub struct BrokerLost<'a> {
-    /// Why.
+    /// The cause.
     pub cause: &'a str,
 }
 
 impl BrokerLost<'_> {
-    /// Notes and logs it.
+    /// Sets the gauge and logs the outage.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.broker_up.set(0);
         telemetry.broker_blocked.set(0);
@@ -42,14 +46,14 @@ impl BrokerLost<'_> {
     }
 }
 
-/// The broker has asked publishers to stop, or to go on.
+/// The broker blocks publishers, or unblocks them.
 pub struct BrokerBlocked {
-    /// To stop.
+    /// Whether it blocks them.
     pub blocked: bool,
 }
 
 impl BrokerBlocked {
-    /// Notes and logs it.
+    /// Sets the gauge and logs the change.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.broker_blocked.set(i64::from(self.blocked));
         if self.blocked {
@@ -62,14 +66,14 @@ impl BrokerBlocked {
     }
 }
 
-/// What the broker says of its queues, as seen from time to time.
+/// The broker's periodic report on its queues.
 pub struct QueuesSeen<'a> {
-    /// Each queue of the topology; nothing if there was no answer.
+    /// Each queue of the topology; empty if the broker did not answer.
     pub queues: &'a [QueueSeen],
 }
 
 impl QueuesSeen<'_> {
-    /// Notes it; what is not known is not shown.
+    /// Sets the gauges. Queues of unknown content are not shown.
     pub fn emit(&self, telemetry: &Telemetry) {
         if self.queues.is_empty() {
             telemetry.queue_messages.clear();
@@ -85,16 +89,16 @@ impl QueuesSeen<'_> {
     }
 }
 
-/// The broker does not say what its queues hold.
+/// The broker does not report on its queues.
 pub struct QueuesUnseen<'a> {
-    /// Why.
+    /// The cause.
     pub cause: &'a str,
-    /// Whether it did the last time.
+    /// Whether the last request succeeded.
     pub news: bool,
 }
 
 impl QueuesUnseen<'_> {
-    /// Logs it.
+    /// Logs the failure.
     pub fn emit(&self) {
         if self.news {
             tracing::warn!(
@@ -107,29 +111,29 @@ impl QueuesUnseen<'_> {
     }
 }
 
-/// What lies in the dead queues, as counted from time to time.
+/// The periodic counts of the dead queues.
 pub struct DeadLettersSeen<'a> {
-    /// Each dead queue that has been counted; nothing if it is not known what lies there.
+    /// Each dead queue that was counted; empty if nothing is known.
     pub queues: &'a [DeadSeen],
 }
 
 impl DeadLettersSeen<'_> {
-    /// Notes it; what is not known is not shown.
+    /// Sets the gauges. Queues of unknown content are not shown.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.see_dead_letters(self.queues);
     }
 }
 
-/// Dead letters could not be counted; what was counted before stays.
+/// Dead letters could not be counted. The previous counts stay.
 pub struct DeadLettersUnseen<'a> {
-    /// Why.
+    /// The cause.
     pub cause: &'a str,
-    /// Whether they could be the last time.
+    /// Whether the last count succeeded.
     pub news: bool,
 }
 
 impl DeadLettersUnseen<'_> {
-    /// Logs it.
+    /// Logs the failure.
     pub fn emit(&self) {
         if self.news {
             tracing::warn!(

@@ -1,36 +1,40 @@
-//! What happens to a message as such: it is skipped as a duplicate, or we fail in handling it.
+//! Occurrences in the handling of a message: skipped duplicates, and panics.
+//!
+//! Owns their metrics and log lines.
+//!
+//! Not here: what the pipeline does after a panic (`pipeline/faults.rs`).
 
 use super::Telemetry;
 use crate::domain::{EventId, SubscriptionId};
 
 /// A panic ended the handling of a message.
 pub struct HandlingFailed<'a> {
-    /// Of which event.
+    /// The event.
     pub event: &'a EventId,
-    /// In which room.
+    /// The part of the pipeline that panicked.
     pub room: &'static str,
-    /// How often by now.
+    /// The number of panics for this message so far.
     pub times: u32,
-    /// What the panic says.
+    /// The message of the panic.
     pub cause: &'a str,
 }
 
 impl HandlingFailed<'_> {
-    /// Logs it.
+    /// Logs the panic.
     pub fn emit(&self) {
         let Self { event, room, times, cause } = self;
         tracing::error!(%event, room, times, cause, "a fault in roomcast ended the handling of a message");
     }
 }
 
-/// A panic ended a task that nobody has counted. What it held stays unacked.
+/// A panic ended a task whose panics are not counted. Its messages stay unacknowledged.
 pub struct TaskFailed<'a> {
-    /// What the panic says.
+    /// The message of the panic.
     pub cause: &'a str,
 }
 
 impl TaskFailed<'_> {
-    /// Logs it.
+    /// Logs the panic.
     pub fn emit(&self) {
         tracing::error!(
             cause = self.cause,
@@ -39,18 +43,18 @@ impl TaskFailed<'_> {
     }
 }
 
-/// Something was not done again, because it is settled.
+/// A message, or one of its deliveries, was skipped because it is settled already.
 pub struct DuplicateSkipped<'a> {
-    /// Of which event.
+    /// The event.
     pub event: &'a EventId,
-    /// For whom; nothing if it is the whole event.
+    /// The subscription; `None` if the whole event was skipped.
     pub subscription: Option<SubscriptionId>,
-    /// How that is known.
+    /// How the duplicate was recognised.
     pub why: &'static str,
 }
 
 impl DuplicateSkipped<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the duplicate.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.duplicates_skipped.inc();
         let Self { event, subscription, why } = self;

@@ -1,4 +1,8 @@
-//! What happens to robots and organisations: holds, what waits, monthly quotas.
+//! Occurrences of robots and organisations: holds, waits, monthly quotas.
+//!
+//! Owns their metrics and log lines.
+//!
+//! Not here: when a robot is held (`pace/hold.rs`).
 
 use crate::{
     domain::{Answer, GroupName, Moment, Platform, RobotId},
@@ -10,20 +14,20 @@ use crate::{
     },
 };
 
-/// An attempt has changed what may be sent to its robot, or for its organisation.
+/// An attempt changed the pace of its robot or organisation.
 pub struct PaceChanged<'a> {
-    /// On which platform.
+    /// The platform.
     pub platform: Platform,
-    /// Which robot.
+    /// The robot.
     pub robot: RobotId,
-    /// What has changed.
+    /// The changes.
     pub changes: &'a Changes,
-    /// What the platform said.
+    /// The platform's answer.
     pub answer: &'a Answer,
 }
 
 impl PaceChanged<'_> {
-    /// Counts and logs it.
+    /// Counts and logs the changes.
     pub fn emit(&self, telemetry: &Telemetry) {
         if let Some(hold) = &self.changes.held {
             self.held(hold, telemetry);
@@ -42,7 +46,7 @@ impl PaceChanged<'_> {
     fn held(&self, hold: &Hold, telemetry: &Telemetry) {
         let (platform, cause) = (self.platform.as_str(), hold.cause.as_str());
         telemetry.robot_holds.get_or_create(&Held { platform, cause }).inc();
-        // Said once for a robot; while it goes on, each further try that fails is no news.
+        // A hold is reported once for a robot; failed probes during the hold are not.
         if self.changes.was_held {
             tracing::debug!(platform, robot.id = %self.robot, cause, seconds = hold.wait.as_secs(), "a robot stays held");
             return;
@@ -74,18 +78,18 @@ fn budget_spent(group: &GroupName, until: Moment) {
     tracing::warn!(group = %group, until = until.map(tracing::field::display), "an organisation's monthly quota is used up");
 }
 
-/// A robot is not held any longer: a message got through, or an operator has released it.
+/// The hold of a robot ended: a message got through, or an operator released it.
 pub struct RobotLifted {
-    /// On which platform.
+    /// The platform.
     pub platform: Platform,
-    /// Which robot.
+    /// The robot.
     pub robot: RobotId,
-    /// Why it was held.
+    /// The cause of the hold.
     pub cause: HoldCause,
 }
 
 impl RobotLifted {
-    /// Logs it.
+    /// Logs the end.
     pub fn emit(&self, telemetry: &Telemetry) {
         if !telemetry.lines.allow(Kind::RobotLifted) {
             return;
@@ -95,16 +99,16 @@ impl RobotLifted {
     }
 }
 
-/// How many robots are held, how much waits, and what organisations have used, as seen from time to time.
+/// A periodic report: held robots, waiting deliveries, and the used quotas of organisations.
 pub struct PaceSeen<'a> {
     /// The robots of each platform, in the order of [`Platform::ALL`].
     pub robots: &'a [Swept; 4],
-    /// Organisations.
+    /// The organisations.
     pub groups: &'a [GroupStatus],
 }
 
 impl PaceSeen<'_> {
-    /// Notes it.
+    /// Sets the gauges.
     pub fn emit(&self, telemetry: &Telemetry) {
         for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
             let waiting = |cause| telemetry.deliveries_waiting.get_or_create(&Held { platform, cause });
@@ -119,7 +123,7 @@ impl PaceSeen<'_> {
             telemetry.attempts_in_flight_limit.get_or_create(&on).set(robots.in_flight_limit.into());
             telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
-        // Subscriptions may name as many others as they like.
+        // Subscriptions may name any number of groups, so only configured ones become labels.
         for one in self.groups.iter().filter(|one| one.configured) {
             let group = OfGroup { group: one.name.to_string() };
             telemetry.group_used.get_or_create(&group).set(whole(one.used));
@@ -130,7 +134,7 @@ impl PaceSeen<'_> {
     }
 }
 
-/// A count as gauges take it.
+/// A count in the type of gauges.
 fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
