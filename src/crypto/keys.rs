@@ -1,4 +1,8 @@
-//! What is derived from the master key, each for one purpose.
+//! Keys derived from the master key, each for one purpose.
+//!
+//! Owns the labels of the derivation, which are part of the store's format.
+//!
+//! Not here: what the keys encrypt (`sealer.rs`).
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use hkdf::Hkdf;
@@ -9,7 +13,7 @@ use zeroize::Zeroizing;
 use super::MasterKey;
 use crate::domain::{Endpoint, RobotId};
 
-/// Tells one master key from another; may be stored.
+/// Identifies a master key. It may be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -20,19 +24,19 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// Recognises the right master key at start; may be stored.
+/// Recognises the right master key at start. It may be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCheck(pub [u8; 16]);
 
-/// The key under which robots are named. It outlives its master key, so that a robot keeps its name, and with it its quota, when the
-/// master key is rotated: it tells nobody an endpoint, it only lets him test a guess.
+/// The key of the robot ids. It survives a rotation of the master key, so that a robot keeps its id
+/// and with it its quota. It reveals no endpoint; it only lets its holder test a guess.
 #[derive(Clone)]
 pub struct RobotKey(pub(super) Zeroizing<[u8; ROBOT_KEY_BYTES]>);
 
-/// As long as the block of SHA-256, which is the key length that HMAC takes as it is.
+/// The block size of SHA-256: HMAC uses a key of this length unchanged.
 pub(super) const ROBOT_KEY_BYTES: usize = 64;
 
-/// The keys that one master key stands for.
+/// The keys derived from one master key.
 #[derive(Clone)]
 pub struct Keys {
     pub(super) wrap: XChaCha20Poly1305,
@@ -43,7 +47,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Derives them all. The labels are part of the format: another label is another key.
+    /// Derives all keys. The labels are part of the format: a changed label gives another key.
     #[must_use]
     pub fn derive(master: &MasterKey) -> Self {
         let hkdf = Hkdf::<Sha256>::new(Some(b"roomcast"), master.bytes());
@@ -58,31 +62,32 @@ impl Keys {
         }
     }
 
-    /// The same keys, with robots named under another key than the one derived.
+    /// The same keys, with this key for robot ids instead of the derived one.
     #[must_use]
     pub fn with_robot_key(self, key: RobotKey) -> Self {
         Self { robot: Hmac::new((&*key.0).into()), robot_key: key, ..self }
     }
 
-    /// The key under which robots are named.
+    /// The key of the robot ids.
     #[must_use]
     pub fn robot_key(&self) -> RobotKey {
         self.robot_key.clone()
     }
 
-    /// Which master key this is.
+    /// The id of the master key.
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
     }
 
-    /// By what the right key is recognised.
+    /// The check value of the master key.
     #[must_use]
     pub const fn check(&self) -> KeyCheck {
         self.check
     }
 
-    /// The name of the robot behind a normalised endpoint. Nobody without the key can test a guess against it.
+    /// The id of the robot behind a normalised endpoint. Without the key, a guessed endpoint cannot
+    /// be tested against it.
     #[must_use]
     pub fn robot_id(&self, endpoint: &Endpoint) -> RobotId {
         let mut mac = self.robot.clone();
@@ -94,7 +99,7 @@ impl Keys {
     }
 }
 
-/// The key under which something is moved from one machine to another.
+/// The key for data that moves from one machine to another.
 pub(super) fn transfer_key(key: &MasterKey) -> Zeroizing<[u8; 32]> {
     expand(&Hkdf::<Sha256>::new(Some(b"roomcast"), key.bytes()), b"roomcast/2/transfer")
 }
@@ -102,7 +107,7 @@ pub(super) fn transfer_key(key: &MasterKey) -> Zeroizing<[u8; 32]> {
 fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; N]> {
     let mut key = Zeroizing::new([0; N]);
     let fits = hkdf.expand(label, &mut *key);
-    // HKDF-SHA-256 gives up to 8,160 bytes; no key here is longer than 64.
+    // HKDF-SHA-256 yields up to 8,160 bytes; no key here is longer than 64.
     debug_assert!(fits.is_ok());
     key
 }

@@ -1,4 +1,9 @@
-//! The master key's file: made once, read at start, refused when others can read it.
+//! The file of the master key: created once, read at start, refused if other users can read it.
+//!
+//! Owns the format of that file.
+//!
+//! Not here: the check of its permissions (`src/private_file.rs`), and the keys derived from it
+//! (`keys.rs`).
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,26 +20,26 @@ use crate::{
     private_file::{self, PrivateFileError},
 };
 
-/// How many bytes a master key has; its file holds twice as many hexadecimal digits.
+/// The bytes of a master key. Its file has twice as many hexadecimal digits.
 pub(super) const KEY_BYTES: usize = 32;
 
-/// The key above all keys. It is used to derive others, never by itself, and is wiped when dropped.
+/// The master key. It only derives other keys, and it is wiped when dropped.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 
-/// Why there is no master key.
+/// Why the master key is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("the master key {0} does not exist: make one with `roomcast key init`, or set key.file")]
     Missing(PathBuf),
-    /// It is not private, or cannot be read.
+    /// The file is not private, or cannot be read.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// It is no key.
+    /// Its content is not a key.
     #[error("{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them")]
     Malformed(PathBuf),
-    /// A key would be overwritten.
+    /// The file exists already; a key must never be overwritten.
     #[error("{0} exists already and is left as it is: without it, what was sealed with it is lost")]
     Exists(PathBuf),
     /// The file cannot be written.
@@ -42,7 +47,7 @@ pub enum KeyError {
     Unwritten {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -63,7 +68,7 @@ impl MasterKey {
         Self::from_hex(&text).ok_or_else(|| KeyError::Malformed(path.to_owned()))
     }
 
-    /// Makes a new key and writes it where no file is yet, durable before it returns.
+    /// Generates a key and writes it to a new file. It is durable before this returns.
     pub fn generate_file(path: &Path) -> Result<(), KeyError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
@@ -79,19 +84,19 @@ impl MasterKey {
             .and_then(|()| file.sync_all())
             .and_then(|()| File::open(folder)?.sync_all());
         written.map_err(|source| {
-            // Half a key is worse than none: the next try shall not find it in its way.
+            // A partial key would block the next try, because existing files are not overwritten.
             let _ = fs::remove_file(path);
             failed(source)
         })
     }
 
-    /// From its bytes, where it does not come from a file.
+    /// A key with these bytes, if it does not come from a file.
     #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// From 64 hexadecimal digits, where it comes over the admin socket.
+    /// A key from 64 hexadecimal digits, the form on the admin socket.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
@@ -99,7 +104,7 @@ impl MasterKey {
         Some(Self(key))
     }
 
-    /// As 64 hexadecimal digits, to go over the admin socket.
+    /// The key as 64 hexadecimal digits, the form on the admin socket.
     #[must_use]
     pub fn to_hex(&self) -> Secret {
         Secret::new(hex::encode(*self.0))

@@ -1,13 +1,16 @@
-//! Keys and sealing: the master key, what is derived from it, data keys, sealed records. The only room that names the ciphers.
+//! Keys and encryption: the master key, derived keys, data keys, encrypted records.
 //!
-//! Owns which key does what. Where sealed things are kept is `store/`'s matter.
+//! Owns the purpose of each key. It is the only module that uses the ciphers.
+//!
+//! Not here: where encrypted records and wrapped keys are stored (`store/`).
 //!
 //! ```text
-//! master key ─HKDF─► "wrap"   wraps the data keys        (XChaCha20-Poly1305)
-//!                  ► "robot"  names robots               (HMAC-SHA-256, 16 bytes); the store keeps the first master key's
-//!                  ► "check"  recognises the right key   (16 bytes, may be stored)
-//!                  ► "id"     names the key              (8 bytes, may be stored)
-//! data key ──────────────────► seals one record          (XChaCha20-Poly1305)
+//! master key ─HKDF─► "wrap"   wraps the data keys          (XChaCha20-Poly1305)
+//!                  ► "robot"  computes robot ids           (HMAC-SHA-256, 16 bytes; the store
+//!                             keeps the first master key's)
+//!                  ► "check"  recognises the right key     (16 bytes, may be stored)
+//!                  ► "id"     identifies the key           (8 bytes, may be stored)
+//! data key ──────────────────► encrypts one record         (XChaCha20-Poly1305)
 //! ```
 
 mod keys;

@@ -1,4 +1,9 @@
-//! Sealing one record under its own data key, and wrapping that key under the master key.
+//! Encryption of a record under its own data key, and of that key under the master key.
+//!
+//! Owns the bindings: no ciphertext decrypts in another place, for another record, or as another
+//! version.
+//!
+//! Not here: where ciphertexts are stored (`store/`).
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -12,38 +17,39 @@ const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 const DATA_KEY_BYTES: usize = 32;
 
-/// How long a wrapped key is: nonce, key, tag.
+/// The length of a wrapped data key: nonce, key, tag.
 pub const WRAPPED_BYTES: usize = NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
 
-/// How long a wrapped key of robots is.
+/// The length of a wrapped key of robot ids.
 pub const WRAPPED_ROBOT_BYTES: usize = NONCE_BYTES + ROBOT_KEY_BYTES + TAG_BYTES;
 
-/// How long a wrapped master key is.
+/// The length of a wrapped master key.
 pub const WRAPPED_MASTER_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 
-/// The key of one record. Wiped when dropped.
+/// The key of one record. It is wiped when dropped.
 pub struct DataKey(Zeroizing<[u8; DATA_KEY_BYTES]>);
 
-/// A data key, wrapped.
+/// A data key, encrypted under the master key.
 #[derive(Clone, Copy)]
 pub struct WrappedKey(pub [u8; WRAPPED_BYTES]);
 
-/// A record, sealed: nonce, ciphertext, tag.
+/// An encrypted record: nonce, ciphertext, tag.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedRecord(pub Vec<u8>);
 
-/// To what a record and its key are bound: neither opens in another place, for another record, or in an older version.
+/// The place to which a record and its key are bound. Neither decrypts in another place, for
+/// another record, or as an older version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The record's id.
     pub record: [u8; 16],
     /// The slot that holds its key.
     pub slot: u32,
-    /// Which of the slot's keys it is; drawn at random.
+    /// Which of the slot's keys it is; random.
     pub generation: u64,
 }
 
-/// It does not open: another key, another place, or changed bytes.
+/// It does not decrypt: another key, another place, or changed bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it does not open with this key")]
 pub struct NotOpened;
@@ -56,19 +62,20 @@ impl Binding {
 }
 
 impl DataKey {
-    /// A new one.
+    /// A new random key.
     #[must_use]
     pub fn generate() -> Self {
         Self(Zeroizing::new(Generate::generate()))
     }
 
-    /// Seals a record. `head` is what stands beside it in the clear: it is bound as well.
+    /// Encrypts a record. `head` is the plain text stored beside it, which is authenticated as
+    /// well.
     pub fn seal(&self, binding: &Binding, head: &[u8], plain: &[u8]) -> Result<SealedRecord, NotOpened> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         seal(&cipher, &binding.bytes(b"roomcast/1/record", head), plain).map(SealedRecord)
     }
 
-    /// Opens a record.
+    /// Decrypts a record.
     pub fn open(&self, binding: &Binding, head: &[u8], sealed: &SealedRecord) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         open(&cipher, &binding.bytes(b"roomcast/1/record", head), &sealed.0)
@@ -76,39 +83,39 @@ impl DataKey {
 }
 
 impl Keys {
-    /// Wraps a data key for its slot.
+    /// Encrypts a data key for its slot.
     pub fn wrap(&self, binding: &Binding, key: &DataKey) -> Result<WrappedKey, NotOpened> {
         let bytes = seal(&self.wrap, &self.wrap_binding(binding), &*key.0)?;
         bytes.try_into().map(WrappedKey).map_err(|_| NotOpened)
     }
 
-    /// Unwraps the data key of a slot.
+    /// Decrypts the data key of a slot.
     pub fn unwrap_key(&self, binding: &Binding, wrapped: &WrappedKey) -> Result<DataKey, NotOpened> {
         let bytes = open(&self.wrap, &self.wrap_binding(binding), &wrapped.0)?;
         let key = <[u8; DATA_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
         Ok(DataKey(Zeroizing::new(key)))
     }
 
-    /// Wraps the key under which robots are named.
+    /// Encrypts the key of the robot ids.
     pub fn wrap_robot_key(&self) -> Result<[u8; WRAPPED_ROBOT_BYTES], NotOpened> {
         let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/robots"), &*self.robot_key.0)?;
         bytes.try_into().map_err(|_| NotOpened)
     }
 
-    /// Unwraps the key under which robots are named.
+    /// Decrypts the key of the robot ids.
     pub fn unwrap_robot_key(&self, wrapped: &[u8; WRAPPED_ROBOT_BYTES]) -> Result<RobotKey, NotOpened> {
         let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/robots"), wrapped)?;
         let key = <[u8; ROBOT_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
         Ok(RobotKey(Zeroizing::new(key)))
     }
 
-    /// Wraps another master key, for the time in which both open the store.
+    /// Encrypts another master key, for the period in which both open the store.
     pub fn wrap_master(&self, other: &MasterKey) -> Result<[u8; WRAPPED_MASTER_BYTES], NotOpened> {
         let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/master"), other.bytes())?;
         bytes.try_into().map_err(|_| NotOpened)
     }
 
-    /// Unwraps the other master key.
+    /// Decrypts the other master key.
     pub fn unwrap_master(&self, wrapped: &[u8; WRAPPED_MASTER_BYTES]) -> Result<MasterKey, NotOpened> {
         let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/master"), wrapped)?;
         <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map(MasterKey::from_bytes).map_err(|_| NotOpened)

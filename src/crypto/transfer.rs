@@ -1,4 +1,8 @@
-//! Sealing what moves from one machine to another, under a key file that both have.
+//! Encryption of data that moves from one machine to another, under a key file that both have.
+//!
+//! Owns the binding that keeps such data apart from everything in the store.
+//!
+//! Not here: the export (`admin/desk.rs`) and the import (`cli/import_lines.rs`).
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use zeroize::Zeroizing;
@@ -9,25 +13,26 @@ use super::{
     sealer::{open, seal},
 };
 
-/// To what it is bound: it opens as nothing else.
+/// The binding: such data decrypts in no other role.
 const LABEL: &[u8] = b"roomcast/2/transfer";
 
-/// Seals and opens what is moved. Wiped when dropped.
+/// Encrypts and decrypts moved data. It is wiped when dropped.
 pub struct TransferKey(XChaCha20Poly1305);
 
 impl TransferKey {
-    /// Derives it from what a key file holds; that file need not be any store's master key.
+    /// Derives the key from the content of a key file, which need not be the master key of any
+    /// store.
     #[must_use]
     pub fn derive(key: &MasterKey) -> Self {
         Self(XChaCha20Poly1305::new((&*transfer_key(key)).into()))
     }
 
-    /// Seals.
+    /// Encrypts data.
     pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, NotOpened> {
         seal(&self.0, LABEL, plain)
     }
 
-    /// Opens.
+    /// Decrypts data.
     pub fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         open(&self.0, LABEL, sealed)
     }
