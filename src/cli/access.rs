@@ -1,4 +1,8 @@
-//! Who does what is asked: the daemon where one runs, else this process on the store itself.
+//! Performs a command on the store: through the daemon if one runs, else in this process.
+//!
+//! Owns that choice, so a command gives the same answer with and without a daemon.
+//!
+//! Not here: HTTP (`client.rs`), and opening the store (`offline.rs`).
 
 use std::{fmt::Display, str::FromStr};
 
@@ -11,11 +15,11 @@ use crate::{
     config::Config,
 };
 
-/// Who does what is asked about the store.
+/// Where a command on the store is performed.
 pub(super) enum Access {
-    /// The daemon, which has the store open.
+    /// By the daemon, which has the store open.
     Daemon(Client),
-    /// This process; no daemon runs.
+    /// By this process, because no daemon runs.
     Direct(Desk),
 }
 
@@ -27,7 +31,7 @@ impl Access {
         })
     }
 
-    /// As [`Self::open`], for what is asked about a store that is there: none is made.
+    /// Like [`Self::open`], but for an existing store: it never creates one.
     pub(super) async fn open_existing(config: &Config) -> Result<Self, Failure> {
         let dir = &config.store.dir;
         let access = match Client::find(&config.admin.socket).await {
@@ -38,7 +42,7 @@ impl Access {
         Ok(access)
     }
 
-    /// Asks: the daemon at that path, with that body; or the desk.
+    /// Performs one command: on the daemon with this method, path and body, or on the desk.
     pub(super) async fn ask<T: DeserializeOwned, B: Serialize>(
         &self,
         method: Method,
@@ -53,7 +57,7 @@ impl Access {
     }
 }
 
-/// What a user has typed as an id or a name.
+/// Parses an id or a name from the command line.
 pub(super) fn typed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|mistake: T::Err| Failure::Usage(mistake.to_string()))
 }

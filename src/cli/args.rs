@@ -1,4 +1,8 @@
-//! The command tree. Owns names and help; what each command does is in the file of its family.
+//! The command tree: subcommands, options, help.
+//!
+//! Owns their names and their help; the doc comments in `args/` are what `--help` prints.
+//!
+//! Not here: what a command does (the file of its family, such as `subscription.rs`).
 
 mod dead;
 mod publish;
@@ -25,12 +29,12 @@ pub(super) struct Cli {
     /// The configuration file [default: /etc/roomcast/roomcast.toml if it exists]
     #[arg(long, short, global = true, env = "ROOMCAST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Run the daemon
@@ -39,46 +43,47 @@ pub(super) enum Command {
     Check,
     /// Print exchanges, queues and bindings as RabbitMQ definitions
     Topology,
-    /// Who hears which topic
+    /// Manage subscriptions: which robot gets which topic
     #[command(subcommand, visible_alias = "sub")]
     Subscription(Subscription),
-    /// Texts with places for an event's tags
+    /// Manage templates: texts with places for an event's tags
     #[command(subcommand)]
     Template(Template),
     /// Publish an event
     Publish(Publish),
-    /// Say what would become of an event, without sending it: who hears it, who does not and why, what each would read, and when
+    /// Explain an event without sending it: which subscriptions would get it, when, each message
     Explain(Explain),
-    /// What was given up, and why
+    /// Manage dead letters: messages that were given up, and why
     #[command(subcommand)]
     Dead(Dead),
-    /// Watch the daemon in the terminal: what flows, who waits, who is held, what was given up; redrive and release
+    /// Watch the daemon in the terminal: traffic, robots, dead letters; redrive and release
     Top(Top),
-    /// Robots that are busy or held
+    /// Show robots that are busy or held
     #[command(subcommand)]
     Robot(Robot),
-    /// Organisations and their monthly quotas
+    /// Show organisations and their monthly quotas
     #[command(subcommand)]
     Group(Group),
-    /// The master key
+    /// Manage the master key
     #[command(subcommand)]
     Key(Key),
-    /// What is on the disk: backups, checks, proofs
+    /// Manage the data on the disk: backups, checks, proofs of erasure
     #[command(subcommand)]
     Store(Store),
     /// Print shell completions
     Completions {
-        /// For this shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// Who hears which topic.
+/// Manage subscriptions.
 #[derive(Subcommand)]
 pub(super) enum Subscription {
-    /// Subscribe a robot to a topic; its webhook URL is read from standard input, a file or a prompt
+    /// Subscribe a robot to a topic; its webhook URL is read from
+    /// standard input, a file or a prompt
     Add(Add),
-    /// List subscriptions, webhooks masked
+    /// List subscriptions, with masked webhooks
     List {
         /// Only of this topic
         #[arg(long)]
@@ -89,26 +94,26 @@ pub(super) enum Subscription {
         /// Only of this robot
         #[arg(long)]
         robot: Option<String>,
-        /// Only those that are active, or paused
+        /// Only those with this state: active or paused
         #[arg(long)]
         state: Option<String>,
-        /// Only those that draw on this organisation's quota
+        /// Only those that use this organisation's quota
         #[arg(long)]
         group: Option<String>,
-        /// Only those whose name has this in it
+        /// Only those whose name contains this text
         #[arg(long, value_name = "PART")]
         name: Option<String>,
-        /// At most so many
+        /// At most this many
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// Those behind this place: where a listing with --limit ended
+        /// Only those after this cursor, which a listing with --limit prints at its end
         #[arg(long, value_name = "TOPIC/ID")]
         after: Option<String>,
         /// As JSON, one object a line
         #[arg(long)]
         json: bool,
     },
-    /// Show one subscription, its webhook masked
+    /// Show one subscription, with its webhook masked
     Show {
         /// Its id
         id: String,
@@ -116,7 +121,7 @@ pub(super) enum Subscription {
         #[arg(long)]
         json: bool,
     },
-    /// Change a subscription; what is not named stays as it is
+    /// Change a subscription; options that are not given keep their value
     Update(Update),
     /// Remove a subscription, or all of a topic, and destroy the keys of their webhooks
     Remove {
@@ -126,20 +131,21 @@ pub(super) enum Subscription {
         /// All subscriptions of this topic
         #[arg(long)]
         topic: Option<String>,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
     /// Add subscriptions from a file, as CSV or as JSON, one object a line
     Import(Import),
-    /// Write subscriptions as CSV or as JSON, one object a line: webhooks masked, or everything sealed for another machine
+    /// Write subscriptions as CSV or as JSON, one object a line: with masked webhooks, or
+    /// completely and sealed for another machine
     Export(Export),
-    /// Let events pass a subscription by
+    /// Pause a subscription: it gets no events until it is resumed
     Pause {
         /// Its id
         id: String,
     },
-    /// Let a paused subscription hear its topic again
+    /// Resume a paused subscription
     Resume {
         /// Its id
         id: String,
@@ -155,13 +161,14 @@ pub(super) struct Add {
     /// dingtalk, dingtalk_internal, lark or wecom
     #[arg(long)]
     pub platform: String,
-    /// Read the webhook URL from this file (`-`: standard input), and the signing secret from its second line, if it has one [default: standard input, or a prompt]
+    /// Read the webhook URL from this file (`-`: standard input), and the signing secret from its
+    /// second line, if it has one [default: standard input, or a prompt]
     #[arg(long, value_name = "FILE")]
     pub endpoint_file: Option<PathBuf>,
     /// Read the signing secret from this file
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// What it wants
+    /// The options of the subscription
     #[command(flatten)]
     pub wishes: Wishes,
     /// Print the answer as JSON
@@ -169,16 +176,17 @@ pub(super) struct Add {
     pub json: bool,
 }
 
-/// What a subscription wants, apart from topic and robot.
+/// The options of a subscription.
 #[derive(Args)]
 pub(super) struct Wishes {
-    /// The robot's keyword, if its security setting is one; added to messages that lack it
+    /// The robot's keyword, if its security setting is a keyword; it is
+    /// added to messages that lack it
     #[arg(long)]
     pub keyword: Option<String>,
-    /// What people call it
+    /// A display name
     #[arg(long)]
     pub name: Option<String>,
-    /// Mention everybody in every message
+    /// Mention all members in every message
     #[arg(long)]
     pub mention_all: bool,
     /// Mention a member by mobile number in every message
@@ -187,22 +195,26 @@ pub(super) struct Wishes {
     /// Mention a member by user id in every message
     #[arg(long, value_name = "ID")]
     pub mention_user: Vec<String>,
-    /// What becomes of messages that have to wait for the robot's quota: queue (each waits), digest (they are folded into one) or latest (only the newest waits) [queue if never named]
+    /// For messages that must wait for the robot's quota: queue (each waits), digest (many become
+    /// one message) or latest (only the newest waits) [queue if never given]
     #[arg(long, value_name = "POLICY")]
     pub overflow: Option<String>,
-    /// The organisation on whose monthly quota the robot draws
+    /// The organisation whose monthly quota the robot uses
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
-    /// Which events it wants, by their attributes: JSON as in `{"severity": ["critical", {"prefix": "high"}]}`, or a list of SMN's policies [all if never named]
+    /// Accept only events with these attributes: JSON as in `{"severity": ["critical", {"prefix":
+    /// "high"}]}`, or a list of SMN's policies [all if never given]
     #[arg(long, value_name = "JSON")]
     pub filter: Option<String>,
-    /// When it is not to be disturbed by what is not urgent, such as 22:00-07:00, or `mon-fri 20:00-08:00, sat-sun 00:00-24:00` [none if never named]
+    /// Hours in which only urgent messages are sent, such as 22:00-07:00, or `mon-fri 20:00-08:00,
+    /// sat-sun 00:00-24:00` [none if never given]
     #[arg(long, value_name = "SPANS")]
     pub quiet: Option<String>,
     /// The time zone of the quiet hours [default: Asia/Shanghai]
     #[arg(long, value_name = "ZONE", requires = "quiet")]
     pub quiet_zone: Option<String>,
-    /// What becomes of a text that is too long for one message of the platform: split (into numbered parts, at most ten) or cut (with a notice) [split if never named]
+    /// For texts that are too long for one message of the platform: split (into numbered parts, at
+    /// most ten) or cut (with a notice) [split if never given]
     #[arg(long, value_name = "POLICY")]
     pub too_long: Option<String>,
 }
@@ -212,13 +224,13 @@ pub(super) struct Wishes {
 pub(super) struct Import {
     /// The file; `-` or nothing reads standard input
     pub file: Option<PathBuf>,
-    /// How it is written [default: by its ending, else by its first character]
+    /// Its format [default: by its extension, else by its first character]
     #[arg(long)]
     pub format: Option<ListFormat>,
-    /// The key file that a sealed export was made with
+    /// The key file that was used for the sealed export
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// Only say what would be refused
+    /// Only report which lines would be refused
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -226,10 +238,11 @@ pub(super) struct Import {
 /// Write subscriptions.
 #[derive(Args)]
 pub(super) struct Export {
-    /// How
+    /// The format
     #[arg(long, default_value = "jsonl")]
     pub format: ListFormat,
-    /// Write everything, sealed under this key file (`roomcast key init FILE` makes one), for `import --key FILE` on another machine
+    /// Write everything, sealed under this key file (`roomcast key init FILE` makes one), for
+    /// `import --key FILE` on another machine
     #[arg(long, value_name = "FILE")]
     pub sealed: Option<PathBuf>,
     /// Only of this topic
@@ -240,40 +253,41 @@ pub(super) struct Export {
     pub platform: Option<String>,
 }
 
-/// How many subscriptions are written in one file.
+/// The format of a file of subscriptions.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ListFormat {
-    /// Comma-separated values, with a line of names first
+    /// Comma-separated values; the first line names the columns
     Csv,
     /// One JSON object a line
     Jsonl,
 }
 
-/// What is on the disk.
+/// Manage the data on the disk.
 #[derive(Subcommand)]
 pub(super) enum Store {
-    /// Look for what is left of a removed subscription in every file of the store
+    /// Search every file of the store for remains of a removed subscription
     ProveErased {
         /// Its id
         id: String,
     },
     /// Write a backup into a new folder; the daemon may run
     Backup {
-        /// The folder; the daemon's user must be able to make it
+        /// The folder; the daemon's user must be able to create it
         dir: PathBuf,
     },
-    /// Make the store from a backup; store.dir must be missing or empty
+    /// Create the store from a backup; store.dir must be missing or empty
     Restore {
         /// The backup
         dir: PathBuf,
-        /// Leave out what this list says was removed: the file `removed` of a newer store or backup; may be repeated
+        /// Leave out the subscriptions that this list names as removed: the file `removed` of a
+        /// newer store or backup; may be repeated
         #[arg(long, value_name = "FILE")]
         removed: Vec<PathBuf>,
-        /// Do not ask, though nothing says what was removed since the backup was made
+        /// Do not ask for confirmation, although removals since the backup are unknown
         #[arg(long, short)]
         yes: bool,
     },
-    /// Open every record, and count what leads nowhere; the daemon may run
+    /// Open every record, and count broken references; the daemon may run
     Verify {
         /// As JSON
         #[arg(long)]
@@ -289,19 +303,20 @@ pub(super) enum Store {
 pub(super) struct Update {
     /// Its id
     pub id: String,
-    /// Read a new webhook URL from this file (`-`: standard input), and a new signing secret from its second line, if it has one
+    /// Read a new webhook URL from this file (`-`: standard input), and a new signing secret from
+    /// its second line, if it has one
     #[arg(long, value_name = "FILE")]
     pub endpoint_file: Option<PathBuf>,
     /// Read a new signing secret from this file (`-`: standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "no_secret")]
     pub secret_file: Option<PathBuf>,
-    /// The robot has no signing secret any more
+    /// Remove the robot's signing secret
     #[arg(long)]
     pub no_secret: bool,
-    /// What it wants
+    /// The options to change
     #[command(flatten)]
     pub wishes: Wishes,
-    /// Mention nobody any more
+    /// Mention no members any more
     #[arg(long, conflicts_with_all = ["mention_all", "mention_mobile", "mention_user"])]
     pub no_mentions: bool,
     /// Print the answer as JSON
@@ -309,7 +324,7 @@ pub(super) struct Update {
     pub json: bool,
 }
 
-/// Robots that are busy or held.
+/// Show robots that are busy or held.
 #[derive(Subcommand)]
 pub(super) enum Robot {
     /// List them, the busiest first
@@ -325,10 +340,10 @@ pub(super) enum Robot {
     },
 }
 
-/// Organisations and their monthly quotas.
+/// Show organisations and their monthly quotas.
 #[derive(Subcommand)]
 pub(super) enum Group {
-    /// List them: what is used, and how it will go on
+    /// List them: the use of this month, and its forecast
     List {
         /// As JSON, one object a line
         #[arg(long)]
@@ -336,27 +351,28 @@ pub(super) enum Group {
     },
 }
 
-/// The master key.
+/// Manage the master key.
 #[derive(Subcommand)]
 pub(super) enum Key {
-    /// Make a new master key file; an existing one is never overwritten
+    /// Create a new master key file; an existing one is never overwritten
     Init {
-        /// Where [default: key.file of the configuration]
+        /// The path of the file [default: key.file of the configuration]
         path: Option<PathBuf>,
     },
     /// Change the master key, or with --data the data keys, while the daemon runs
     Rotate {
-        /// Seal every subscription anew under a new data key instead
+        /// Seal every subscription again under a new data key instead
         #[arg(long, conflicts_with_all = ["new_key", "in_place"])]
         data: bool,
-        /// Rotate to the key in this file, and leave it to you to put it where key.file is [default: make a key, and put it there]
+        /// Rotate to the key in this file, and leave it to you to put it where key.file is
+        /// [default: create a key, and put it there]
         #[arg(long, value_name = "FILE")]
         new_key: Option<PathBuf>,
-        /// Say that the new key is where the daemon will look for it, after --new-key
+        /// Confirm, after --new-key, that the new key is where the daemon looks for it
         #[arg(long, conflicts_with = "new_key")]
         in_place: bool,
     },
-    /// Show which master key is in use, and how far a change has come
+    /// Show which master key is in use, and the progress of a rotation
     Status {
         /// As JSON
         #[arg(long)]

@@ -1,4 +1,8 @@
-//! `roomcast check`: everything `roomcast run` needs, tried without changing anything. What would stop the daemon's start has its exit code here as well.
+//! `roomcast check`: checks everything that `roomcast run` needs, without changing anything.
+//!
+//! Owns the exit codes of a daemon that cannot start; `run` and `check` end with the same code.
+//!
+//! Not here: the checks themselves (`config`, `crypto`, `store`, `admin`, `broker`).
 
 use std::sync::Arc;
 
@@ -12,7 +16,8 @@ use crate::{
     telemetry::{TraceError, with_causes},
 };
 
-/// Tries key, store, admin API and broker, and says of each how it is. The first that fails gives the exit code; what is wrong with each, the list says.
+/// Checks key, store, admin API and broker, and prints each result. The first
+/// failure decides the exit code.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     print("configuration  ok");
     let (mut failed, mut first) = (Vec::new(), None);
@@ -41,7 +46,8 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// The admin API: its token, its socket, its address. A running daemon has the latter two.
+/// The admin API: token, socket, address. A running daemon already uses the last two, so they are
+/// not checked then.
 async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
     let token = app::admin_token(config).map_err(|error| daemon_failure(&error))?;
     if daemon {
@@ -53,7 +59,7 @@ async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
     Ok("ok".to_owned())
 }
 
-/// The store as it lies there. It is not opened: that would begin something in it.
+/// The store's files. The store is not opened, because opening it would change it.
 fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
     let looked = store::look(&app::store_settings(config), key).map_err(|error| offline::store_failure(&error))?;
@@ -65,7 +71,7 @@ fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     })
 }
 
-/// A failure of the daemon itself.
+/// The exit code of a daemon that failed.
 pub(super) fn daemon_failure(error: &app::AppError) -> Failure {
     let message = with_causes(error);
     match error {

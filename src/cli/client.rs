@@ -1,4 +1,8 @@
-//! Speaks with the daemon over its Unix socket. Owns the HTTP of the command line.
+//! The client of the daemon's admin API, over its Unix socket.
+//!
+//! Owns the HTTP of the command line, and how an HTTP status becomes an exit code.
+//!
+//! Not here: the choice between daemon and store (`access.rs`), and the routes (`admin/routes.rs`).
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +21,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The daemon behind this socket, if one answers there.
+    /// The daemon at this socket, if one answers there.
     pub(super) async fn find(socket: &Path) -> Option<Self> {
         UnixStream::connect(socket).await.ok().map(|_| Self { socket: socket.to_owned() })
     }
@@ -68,7 +72,7 @@ impl Client {
     }
 }
 
-/// In a path a blank is not a plus.
+/// Encodes a part of a path, where a space must be `%20` and not `+`.
 pub(super) fn in_path(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -1,6 +1,9 @@
-//! What the user has to type for a subscription: webhook and secret from standard input, a file or a prompt.
+//! Reads webhook URL and signing secret from standard input, a file or a prompt.
 //!
-//! They are credentials, so they are never arguments: other users of the machine can read those.
+//! Owns that a credential is never an argument, because other users of
+//! the machine can read arguments.
+//!
+//! Not here: the other options of a subscription (`args.rs`), and the checks (`admin/desk.rs`).
 
 use std::{
     fs,
@@ -19,7 +22,7 @@ use crate::{
     domain::Secret,
 };
 
-/// Puts the request for an addition together.
+/// Builds the request of an addition.
 pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
     let (endpoint, mut secret) = match &add.endpoint_file {
         Some(path) => two_lines(&read_file(path)?),
@@ -54,7 +57,7 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
     })
 }
 
-/// Puts the request for a change together.
+/// Builds the request of a change.
 pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     let wishes = &update.wishes;
     let mut request = UpdateRequest {
@@ -97,7 +100,7 @@ fn names_nothing(request: &UpdateRequest) -> bool {
     !credentials && request.mentions.is_none() && request.filter.is_none() && texts.iter().all(|text| text.is_none())
 }
 
-/// A filter as it was typed; an empty one is none.
+/// Parses a filter; an empty text is no filter.
 fn filter(text: &str) -> Result<Value, Failure> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
@@ -109,7 +112,7 @@ fn mentions(wishes: &args::Wishes) -> MentionsWire {
     MentionsWire { all: wishes.mention_all, mobiles: wishes.mention_mobile.clone(), users: wishes.mention_user.clone() }
 }
 
-/// Quiet hours with their zone, as one text.
+/// The quiet hours and their zone as one text.
 fn quiet(wishes: &args::Wishes) -> Option<String> {
     let spans = wishes.quiet.as_deref()?.trim();
     Some(wishes.quiet_zone.as_deref().map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))

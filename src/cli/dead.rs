@@ -1,4 +1,8 @@
-//! `roomcast dead …`: straight at the broker's dead queues, with or without a running daemon.
+//! `roomcast dead …`: works directly on the broker's dead queues, with or without a daemon.
+//!
+//! Owns that acting on all dead letters must be requested explicitly (`--all`).
+//!
+//! Not here: the same over HTTP (`admin/letters.rs`), and reading the queues (`broker`).
 
 mod act;
 mod export;
@@ -53,7 +57,7 @@ pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Fail
     }
 }
 
-/// Acting on every dead letter there is must be said, not forgotten.
+/// Refuses to act on all dead letters unless `--all` is given.
 fn named(which: &Which, all: bool) -> Result<(), Failure> {
     if all || !which.id.is_empty() || !query(which).is_everything() {
         return Ok(());
@@ -79,7 +83,7 @@ fn query(which: &Which) -> DeadQuery {
     }
 }
 
-/// The dead queues, and which of their letters are meant.
+/// The dead queues, and the filter of their letters.
 struct Looking {
     queues: DeadQueues,
     filter: Filter,
@@ -98,7 +102,7 @@ impl Looking {
         Ok(Self { queues, filter, interrupt: Interrupt::watch()? })
     }
 
-    /// Shows every letter that is meant to `seen`, and people how far it has come.
+    /// Passes every matching letter to `seen`, and shows a progress bar.
     async fn look(&self, mut seen: impl FnMut(DeadLetter)) -> Result<Looked, Failure> {
         let failed = |error| broker_failure(&error);
         let queues = self.filter.queues();
@@ -109,7 +113,7 @@ impl Looking {
                 seen(letter);
             }
         };
-        // The broker hands letters over before the first is seen here.
+        // The broker delivers letters before the first one reaches this process.
         self.interrupt.holds(true);
         let looked = self.queues.look(&queues, each).await.map_err(failed)?;
         bar.finish_and_clear();

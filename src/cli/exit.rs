@@ -1,19 +1,25 @@
-//! Exit codes and what a user can cause. The numbers follow the BSD sysexits convention.
+//! The exit codes, and the failures that lead to them. The numbers
+//! follow the BSD sysexits convention.
+//!
+//! Owns the meaning of each code.
+//!
+//! Not here: which error leads to which failure (`access.rs`,
+//! `check.rs`, `client.rs`, `offline.rs`).
 //!
 //! | code | meaning |
 //! | --- | --- |
 //! | 0 | done |
 //! | 1 | done, and the answer is no: nothing matched, nothing was found |
 //! | 64 | the command line or the configuration is wrong |
-//! | 69 | the broker, the daemon or a file cannot be reached or does not let us in |
-//! | 70 | a fault in roomcast or damage on the disk |
+//! | 69 | the broker, the daemon or a file cannot be reached, or refuses access |
+//! | 70 | a fault in roomcast, or damage on the disk |
 
 use std::process::ExitCode;
 
-/// The exit code of a fault in roomcast, a panic among them.
+/// The exit code of a fault in roomcast, including a panic.
 pub(super) const FAULT: u8 = 70;
 
-/// Everything a command can end with besides success, by its exit code.
+/// Every end of a command except success.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// Done, and the answer is no.
@@ -22,7 +28,7 @@ pub(super) enum Failure {
     /// The command line or the configuration is wrong.
     #[error("{0}")]
     Usage(String),
-    /// Something outside cannot be reached or does not let us in.
+    /// A dependency cannot be reached, or refuses access.
     #[error("{0}")]
     Unavailable(String),
     /// A fault in roomcast or damage on the disk.
@@ -31,7 +37,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// A failure of the same kind in other words.
+    /// A failure of the same kind with another message.
     #[must_use]
     pub(super) fn saying(self, message: String) -> Self {
         match self {

@@ -1,4 +1,8 @@
-//! `roomcast explain`: what would become of an event, without sending it.
+//! `roomcast explain`: prints what would happen to an event, without sending it.
+//!
+//! Owns the table of outcomes, and the exit code 1 if no subscription would get the event.
+//!
+//! Not here: the explanation itself (`admin/explain.rs`).
 
 use std::collections::BTreeMap;
 
@@ -124,7 +128,7 @@ fn row(table: &mut Table, one: Explanation) {
     table.row([one.subscription, name, one.platform, one.outcome, first, last, parts, bytes]);
 }
 
-/// What one subscription would read.
+/// The messages that one subscription would get.
 fn bodies(one: &Explanation) {
     for (at, part) in one.parts.iter().enumerate() {
         let number =

@@ -1,4 +1,8 @@
-//! `roomcast subscription export`: masked for people and programs, or sealed for another machine.
+//! `roomcast subscription export`: writes subscriptions, masked or sealed for another machine.
+//!
+//! Owns the columns of the CSV form.
+//!
+//! Not here: sealing (`admin/desk.rs`), and reading such a file (`import.rs`).
 
 use std::{io, path::Path};
 
@@ -16,7 +20,7 @@ use crate::{
     crypto::MasterKey,
 };
 
-/// So many subscriptions are asked for at a time.
+/// How many subscriptions one request fetches.
 const PAGE: usize = 500;
 
 pub(super) async fn run(access: &Access, export: &args::Export) -> Result<(), Failure> {

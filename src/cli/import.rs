@@ -1,7 +1,9 @@
-//! `roomcast subscription import`: many subscriptions from a file, some hundred at a time.
+//! `roomcast subscription import`: adds many subscriptions from a file, some hundred at a time.
 //!
-//! Each line is a subscription as a whole or is refused; one that is refused keeps no other out, and one that was there already is no
-//! mistake, so an import that was interrupted is simply begun again.
+//! Owns that an interrupted import can be repeated: each line is added completely or refused, a
+//! refused line does not stop the others, and an existing subscription is not an error.
+//!
+//! Not here: the formats of the file (`import_lines.rs`).
 
 use std::{fs::File, io, path::Path};
 
@@ -24,11 +26,11 @@ use crate::{
     crypto::{MasterKey, TransferKey},
 };
 
-/// So many subscriptions are sent at a time.
+/// How many subscriptions one request carries at most.
 const TOGETHER: usize = 500;
-/// Or fewer, once they have this many bytes: well below what the daemon takes in one request.
+/// A request is sent earlier once it has this many bytes, far below the daemon's limit.
 const BYTES_TOGETHER: usize = 1024 * 1024;
-/// So many refused lines are named; more are counted.
+/// How many refused lines are reported one by one; further ones are only counted.
 const NAMED_MAX: usize = 1000;
 
 #[derive(Default)]

@@ -1,4 +1,8 @@
-//! Reads the lines of an import, in either form. What a line holds is never repeated in a complaint: it has credentials in it.
+//! Reads the lines of an import, as CSV or as JSON.
+//!
+//! Owns that an error never quotes a line, because a line holds credentials.
+//!
+//! Not here: sending the lines (`import.rs`).
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -19,16 +23,16 @@ use crate::{
 pub(super) struct Line {
     /// Its number, from 1.
     pub(super) number: u64,
-    /// About how much it takes up in a request.
+    /// Its approximate size in a request, in bytes.
     pub(super) bytes: usize,
-    /// What it asks for, or why it cannot be read.
+    /// The subscription, or the reason why it cannot be read.
     pub(super) content: Result<AddRequest, String>,
 }
 
-/// A longer line is refused: the daemon takes no larger subscription.
+/// In bytes. A longer line is refused, because the daemon accepts no larger subscription.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// The columns of the CSV form; the first three are needed.
+/// The columns of the CSV form; the first three are required.
 const COLUMNS: [&str; 15] = [
     "topic",
     "platform",
@@ -47,7 +51,12 @@ const COLUMNS: [&str; 15] = [
     "too_long",
 ];
 
-/// The lines of `input`, whose form is told by `format`, by the file's ending, or by its first character.
+/// The lines of `input`. The form comes from `format`, else from the file's extension, else from
+/// the first character.
+///
+/// # Errors
+///
+/// If the input cannot be read, or the first line of a CSV is wrong.
 pub(super) fn read<'a>(
     input: impl Read + 'a,
     path: Option<&Path>,
@@ -103,7 +112,7 @@ fn json(line: &str, key: Option<&TransferKey>) -> Result<AddRequest, String> {
         return serde_json::from_slice(&plain)
             .map_err(|_| "it was sealed by a version that this one does not know".to_owned());
     }
-    // The parser's words may hold a piece of the line.
+    // The parser's message may quote a part of the line.
     serde_json::from_str(line).map_err(|error| {
         format!("it is not the JSON of a subscription, from character {} on: topic, platform and endpoint are needed, other fields must be known", error.column())
     })

@@ -1,7 +1,10 @@
-//! `roomcast key …`: makes the master key, changes it, says how it is.
+//! `roomcast key …`: creates the master key, rotates it, shows its state.
 //!
-//! Changing it: the new key is made beside the old one and let in; then it takes the old one's place, and the store is told so. Whenever this
-//! is interrupted, the key in `key.file` opens the store, and the same command goes on.
+//! Owns the order of a rotation: the new key is created beside the old one, the store accepts it,
+//! it replaces the old file, and the store is told so. After an interruption at any step, the key
+//! in `key.file` opens the store, and the same command continues.
+//!
+//! Not here: wrapping data keys (`store`), and the key's file format (`crypto`).
 
 use std::{
     fs::{self, File},
@@ -25,10 +28,10 @@ use crate::{
     crypto::{Keys, MasterKey},
 };
 
-/// How often it is asked how far a change has come.
+/// The interval between two questions about the progress.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// After so many answers that are the same it has stopped: half a minute.
+/// After this many equal answers the task counts as stopped: half a minute.
 const STILL_MAX: u32 = 150;
 
 pub(super) async fn run(config: &Config, command: args::Key) -> Result<(), Failure> {
@@ -97,7 +100,7 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Says that the new key is where it belongs, and waits until the old one is let in no more.
+/// Confirms that the new key is in its place, and waits until the old one is no longer accepted.
 async fn in_place(access: &Access) -> Result<(), Failure> {
     let told: KeyView =
         access.ask(Method::POST, "/v1/key/rotation/in-place", (), |desk, ()| desk.new_key_in_place()).await?;
@@ -107,7 +110,7 @@ async fn in_place(access: &Access) -> Result<(), Failure> {
     }
     let done = wait(access, "wrapping data keys", |view| match (view.wrapping, &view.old) {
         (Some(one), _) => Some((one.done, one.total)),
-        // The last step, after which the old key is out.
+        // The last step, after which the old key is no longer accepted.
         (None, Some(_)) => Some((1, 1)),
         (None, None) => None,
     })
@@ -144,7 +147,7 @@ async fn status(access: &Access, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows how far it has come until there is nothing to show any more.
+/// Shows the progress until the task has ended.
 async fn wait(
     access: &Access,
     what: &'static str,
@@ -170,7 +173,8 @@ async fn wait(
     }
 }
 
-/// The old key stays under its own name; there is a whole key in `file` at any time.
+/// Replaces the key file. The old key stays under its own name, and `file`
+/// is a complete key at any time.
 fn put_in_place(new: &Path, file: &Path, old: &Path) -> io::Result<()> {
     match fs::hard_link(file, old) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

@@ -1,6 +1,8 @@
-//! The command line. The only room that names clap.
+//! The command line.
 //!
-//! Owns verbs, what people read, and exit codes; what the verbs do is done by the rooms behind them.
+//! Owns the commands, their output, and the exit codes; no other module names clap.
+//!
+//! Not here: the work of a command (`admin`, `app`, `broker`, `store`).
 
 mod access;
 mod args;
@@ -43,17 +45,17 @@ use crate::{
     send, telemetry,
 };
 
-/// Does what the command line says; the answer is the exit code.
+/// Runs the command line, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    // What is written is for us alone: files, folders, sockets.
+    // Files, folders and sockets that roomcast creates are private to its user.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
-            // Help and version are answers, not mistakes.
+            // Help and version are answers, not errors.
             let wrong = message.use_stderr();
-            // It quotes what it was given.
+            // The message quotes the arguments, which may contain control characters.
             let words = std::env::args_os().map(|word| word.to_string_lossy().chars().map(screen::shown).collect());
             let _ = Cli::try_parse_from::<_, String>(words).err().unwrap_or(message).print();
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
@@ -65,12 +67,13 @@ pub fn main() -> ExitCode {
             complain(&failure);
             failure.code()
         }
-        // It has said itself what it was.
+        // The panic hook has already printed the panic.
         Err(_) => ExitCode::from(exit::FAULT),
     }
 }
 
-/// The memory holds webhooks and keys: no core dump is written of it, and no other process of the same user may look into it.
+/// The memory holds webhooks and keys. So no core dump is written, and no other process of the same
+/// user may read it.
 fn keep_memory_private() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -80,7 +83,7 @@ fn keep_memory_private() {
     }
 }
 
-/// Says why a command failed. Where the terminal is gone there is nobody to tell.
+/// Prints why a command failed. An error is ignored: without a terminal there is no reader.
 fn complain(failure: &Failure) {
     screen::complain(&format!("roomcast: {failure}"));
 }
@@ -130,7 +133,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
     }
 }
 
-/// What a broker that does not do as asked means for the exit code.
+/// The exit code of a broker's error.
 fn broker_failure(error: &BrokerError) -> Failure {
     let message = telemetry::with_causes(error);
     match error {

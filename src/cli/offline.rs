@@ -1,4 +1,8 @@
-//! What the command line does without a daemon: it opens the store itself.
+//! Opens the store for a command when no daemon runs.
+//!
+//! Owns the exit codes of a key or a store that does not open.
+//!
+//! Not here: the choice between daemon and store (`access.rs`).
 
 use super::exit::Failure;
 use crate::{
@@ -9,18 +13,22 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Opens the store, if no other process has it open.
+/// Opens the store.
+///
+/// # Errors
+///
+/// If the key cannot be read, or another process has the store open.
 pub(super) fn open_store(config: &Config) -> Result<Store, Failure> {
     let key = MasterKey::load(&config.key.file).map_err(|error| key_failure(&error))?;
     Store::open(&app::store_settings(config), &key).map_err(|error| store_failure(&error))
 }
 
-/// What a broken key means for the exit code.
+/// The exit code of a key that cannot be read.
 pub(super) fn key_failure(error: &KeyError) -> Failure {
     Failure::Usage(with_causes(error))
 }
 
-/// What a store that does not open means for the exit code.
+/// The exit code of a store that does not open.
 pub(super) fn store_failure(error: &StoreError) -> Failure {
     let message = with_causes(error);
     match error {

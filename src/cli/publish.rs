@@ -1,4 +1,8 @@
-//! `roomcast publish`: an event from the command line, confirmed by the broker.
+//! `roomcast publish`: publishes an event and waits for the broker's confirm.
+//!
+//! Owns how options become a body and headers; `explain` uses the same functions.
+//!
+//! Not here: the connection and the confirm (`broker`).
 
 use std::path::Path;
 
@@ -32,7 +36,8 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
     Ok(())
 }
 
-/// What was not confirmed may have been taken, or be taken yet: under the same name it can be published again, and is sent once.
+/// Without a confirm, the broker may still have taken the event. Publishing it again with the same
+/// id is safe: it is sent once.
 fn failure(error: &BrokerError, id: &EventId) -> Failure {
     match error {
         BrokerError::Blocked { .. } | BrokerError::Unconfirmed { .. } => Failure::Unavailable(format!(
@@ -51,7 +56,7 @@ pub(super) fn headers(said: &args::Said) -> Result<Headers, Failure> {
     Ok(said.not_before.as_deref().map(not_before).transpose()?.unwrap_or_default())
 }
 
-/// The event's body. A message that was not given is read from standard input.
+/// The event's body. Without a message option, the message is read from standard input.
 pub(super) fn body(said: &args::Said) -> Result<String, Failure> {
     let mut event = Map::new();
     if let Some(subject) = &said.subject {
@@ -75,7 +80,7 @@ pub(super) fn body(said: &args::Said) -> Result<String, Failure> {
     Ok(Value::Object(event).to_string())
 }
 
-/// The message that was named, or else what standard input has.
+/// The message of the options, else standard input.
 fn message(named: Option<&str>) -> Result<String, Failure> {
     let message = match named {
         Some(message) if message != "-" => message.to_owned(),
@@ -87,7 +92,7 @@ fn message(named: Option<&str>) -> Result<String, Failure> {
     Ok(message)
 }
 
-/// The header that holds an event back until a time, or for a span.
+/// The header that delays an event until a time, or for a span.
 fn not_before(text: &str) -> Result<Headers, Failure> {
     let at = match (text.parse::<Timestamp>(), domain::duration(text)) {
         (Ok(at), _) => at,

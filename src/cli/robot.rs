@@ -1,4 +1,8 @@
-//! `roomcast robot …` and `roomcast group …`: what the daemon knows of robots and organisations. Without a daemon there is nothing to know.
+//! `roomcast robot …` and `roomcast group …`: the daemon's state of robots and organisations.
+//!
+//! Owns that these commands need a running daemon: the state is in its memory.
+//!
+//! Not here: the live view of the same data (`top.rs`).
 
 use super::{
     access::typed,
@@ -62,7 +66,7 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                     print_json(&one);
                 } else {
                     let span = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), |one| format!("{one} s"));
-                    // After the wait it is held until a message gets through.
+                    // After its wait, a robot stays held until a message gets through.
                     let held_for = one.cause.as_ref().map(|_| one.held_for_seconds.unwrap_or(0));
                     let drained = format!("{} s", one.drained_in_seconds);
                     table.row([

@@ -1,7 +1,10 @@
-//! What people and programs read: lines, tables, JSON. The only place that prints to standard output and standard error.
+//! The output of all commands: lines, tables, JSON. No other file prints to standard output or
+//! standard error.
 //!
-//! What others have written commands no terminal, wherever it goes: the terminal may stand behind a pipe. JSON escapes such characters, so that a program
-//! reads them as they are.
+//! Owns that texts of publishers and platforms cannot control a terminal, even behind a pipe. JSON
+//! escapes such characters, so a program still reads the exact text.
+//!
+//! Not here: the full-screen terminal (`top/screen.rs`), and large outputs (`spool.rs`).
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -15,10 +18,10 @@ use serde::Serialize;
 use super::exit::Failure;
 use crate::domain::is_unprintable;
 
-/// Why a line could not be printed.
+/// The first error while printing.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Prints one line: a line break in it is one of others, and begins no other.
+/// Prints one line. A line break in the text is replaced, so it cannot start a line of its own.
 pub(super) fn print(line: &str) {
     write(&one_line(line));
 }
@@ -28,7 +31,7 @@ pub(super) fn print_text(text: &str) {
     write(&harmless(text));
 }
 
-/// A reader who has gone away (`| head`) is no reason to fail; whatever else goes wrong, [`printed`] says at the end.
+/// A closed pipe (`| head`) is not an error. [`printed`] reports any other error at the end.
 fn write(text: &str) {
     let mut out = io::stdout().lock();
     let done = writeln!(out, "{text}");
@@ -39,30 +42,32 @@ fn write(text: &str) {
     }
 }
 
-/// Whether everything was printed: who reads half a list must not take it for all.
+/// Whether everything was printed: a reader must not take half a list for all of it.
 pub(super) fn printed() -> Result<(), Failure> {
     LOST.get().map_or(Ok(()), |why| Err(Failure::Unavailable(format!("not everything could be printed: {why}"))))
 }
 
-/// A text of others as a terminal may show it, with its lines and tabs.
+/// A foreign text without control characters; line breaks and tabs stay.
 fn harmless(text: &str) -> String {
     text.chars().map(|letter| if matches!(letter, '\n' | '\t') { letter } else { shown(letter) }).collect()
 }
 
-/// A text of others on one line.
+/// A foreign text on one line.
 fn one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// What could command a terminal, or turn the direction of reading, is shown as a mark.
+/// Replaces a character that could control a terminal, or change the direction of reading.
 pub(super) fn shown(letter: char) -> char {
     if is_unprintable(letter) { '·' } else { letter }
 }
 
-/// A value as JSON on one line. Whatever is no ASCII stands in a text there, so an escape is the same character.
+/// A value as JSON on one line. Non-ASCII characters occur only in strings there, so an escape
+/// stands for the same character.
 pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string(value)?;
-    // JSON escapes the control characters of ASCII itself, all but the last. Most lines need no more, and there may be many.
+    // JSON escapes all ASCII control characters except DEL. Most lines need
+    // no more, and there may be many.
     if text.is_ascii() && !text.contains('\u{7f}') {
         return Ok(text);
     }
@@ -76,7 +81,7 @@ pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(safe)
 }
 
-/// Prints one JSON object on a line of its own.
+/// Prints a JSON object on one line.
 pub(super) fn print_json(value: &impl Serialize) {
     match json(value) {
         Ok(text) => write(&text),
@@ -86,7 +91,7 @@ pub(super) fn print_json(value: &impl Serialize) {
     }
 }
 
-/// Asks before something is destroyed or brought back.
+/// Asks for confirmation before data is destroyed or restored.
 pub(super) fn agreed(what_it_means: &str, question: &str) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::Usage(format!("nobody could be asked: {error}"));
     if !io::stdin().is_terminal() {
@@ -100,7 +105,7 @@ pub(super) fn agreed(what_it_means: &str, question: &str) -> Result<bool, Failur
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// A bar on standard error; nothing where that is no terminal. Without a total it counts.
+/// A progress bar on standard error, hidden if that is not a terminal. Without a total it counts.
 pub(super) fn bar(what: &'static str, total: Option<u64>, bytes: bool) -> ProgressBar {
     let amount = if bytes { "{bytes}/{total_bytes}" } else { "{human_pos}/{human_len}" };
     let (bar, template) = match total {
@@ -111,17 +116,17 @@ pub(super) fn bar(what: &'static str, total: Option<u64>, bytes: bool) -> Progre
     bar.with_style(styled).with_message(what)
 }
 
-/// Says what is worth knowing beside the answer, on standard error, in one line.
+/// Prints a note on standard error, on one line.
 pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", one_line(line));
 }
 
-/// Says on standard error what is wrong, which may take several lines.
+/// Prints an error on standard error; it may have several lines.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
 }
 
-/// A table for people, as wide as the terminal.
+/// A table as text.
 pub(super) struct Table {
     table: comfy_table::Table,
     rows: usize,
@@ -141,7 +146,7 @@ impl Table {
         self.cells(cells);
     }
 
-    /// A row of as many cells as there are columns.
+    /// Adds a row with as many cells as there are columns.
     pub(super) fn cells(&mut self, cells: impl IntoIterator<Item = String>) {
         self.table.add_row(cells.into_iter().map(|cell| one_line(&cell)));
         self.rows += 1;

@@ -1,4 +1,9 @@
-//! Output that is written down first and shown afterwards, so that a reader who takes his time (`| less`) holds up nobody but himself.
+//! Output that is collected first and printed afterwards.
+//!
+//! Owns that a slow reader (`| less`) does not hold dead letters: the queues are free before
+//! printing starts.
+//!
+//! Not here: printing of single lines (`screen.rs`).
 
 use std::{
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
@@ -10,10 +15,10 @@ use tempfile::SpooledTempFile;
 
 use super::screen::json;
 
-/// So much is kept in memory; more goes to a file without a name.
+/// In bytes. Larger output goes to an unnamed temporary file.
 const MEMORY: usize = 16 * 1024 * 1024;
 
-/// Lines that wait to be shown.
+/// Lines that wait to be printed.
 pub(super) struct Spool {
     lines: BufWriter<SpooledTempFile>,
     length: u64,
@@ -25,7 +30,8 @@ impl Spool {
         Self { lines: BufWriter::new(SpooledTempFile::new(MEMORY)), length: 0, failed: None }
     }
 
-    /// Writes one JSON object down, on a line of its own; says where the line is. After a failure nothing more is written.
+    /// Appends one JSON object as a line, and returns its position. After an
+    /// error nothing more is written.
     pub(super) fn json(&mut self, value: &impl Serialize) -> Range<u64> {
         let begin = self.length;
         if self.failed.is_none() {
@@ -39,13 +45,21 @@ impl Spool {
         begin..self.length
     }
 
-    /// Shows everything that was written down; an error is about whatever could not be written, or shown.
+    /// Prints all lines.
+    ///
+    /// # Errors
+    ///
+    /// If a line could not be written or printed.
     pub(super) fn show(self) -> io::Result<()> {
         let all = 0..self.length;
         self.show_lines([all])
     }
 
-    /// Shows these lines of what was written down, in this order.
+    /// Prints these lines in this order.
+    ///
+    /// # Errors
+    ///
+    /// If a line could not be written or printed.
     pub(super) fn show_lines(self, lines: impl IntoIterator<Item = Range<u64>>) -> io::Result<()> {
         if let Some(error) = self.failed {
             return Err(error);

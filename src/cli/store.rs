@@ -1,4 +1,8 @@
-//! `roomcast store …`: backups, checks, and the proof that something is gone.
+//! `roomcast store …`: backups, checks, and the proof that a subscription is erased.
+//!
+//! Owns the words of the proof, and the confirmation before a restore.
+//!
+//! Not here: the search through the files, and the backup itself (`store`).
 
 use std::path::Path;
 
@@ -118,7 +122,7 @@ fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes: bool)
         }
     }
     let restored = store::restore(dir, &settings, lists).map_err(|error| backup_failure(&error))?;
-    // Opening it looks at everything, and finds out whether the key is the right one.
+    // Verifying opens every record, which also proves that the master key is the right one.
     let found = offline::open_store(config)?.verify().map_err(|error| offline::store_failure(&error))?;
     if !found.is_sound() {
         return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));

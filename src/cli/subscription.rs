@@ -1,4 +1,8 @@
-//! `roomcast subscription …`: through the daemon where one runs, else on the store itself.
+//! `roomcast subscription …`: through the daemon if one runs, else on the store itself.
+//!
+//! Owns the text output of subscriptions.
+//!
+//! Not here: reading credentials (`credentials.rs`), import and export (`import.rs`, `export.rs`).
 
 use hyper::Method;
 
@@ -15,11 +19,12 @@ use crate::{
     domain::{SubscriptionId, SubscriptionState, TopicName},
 };
 
-/// So many subscriptions are asked for at a time.
+/// How many subscriptions one request fetches.
 const PAGE: usize = 1000;
 
 pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<(), Failure> {
-    // What the user has to type is asked for before anything is opened.
+    // Credentials are read before anything is opened, because a user may
+    // take a long time to type them.
     let command = match command {
         args::Subscription::Add(add) => Asked::Add(credentials::add(&add)?, add.json),
         args::Subscription::Update(update) => {
@@ -35,7 +40,7 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     }
 }
 
-/// A command, with what the user had to type for it.
+/// A command with the credentials that were read for it.
 enum Asked {
     Add(AddRequest, bool),
     Update(SubscriptionId, UpdateRequest, bool),
@@ -182,7 +187,8 @@ impl Access {
         Ok(())
     }
 
-    /// Removes all subscriptions of a topic, some at a time: whenever it is interrupted, those that were reported are gone.
+    /// Removes all subscriptions of a topic, some at a time. After an interruption, the removed
+    /// ones stay removed.
     async fn remove_topic(&self, topic: &TopicName, yes: bool) -> Result<(), Failure> {
         let query = ListQuery { topic: Some(topic.to_string()), limit: Some(1), ..ListQuery::default() };
         if self.page(&query).await?.subscriptions.is_empty() {

@@ -1,4 +1,8 @@
-//! `roomcast template …`: through the daemon where one runs, else on the store itself.
+//! `roomcast template …`: through the daemon if one runs, else on the store itself.
+//!
+//! Owns the text output of templates, and how tags are read from options.
+//!
+//! Not here: the checks of a template (`admin/templates.rs`).
 
 use std::path::Path;
 
@@ -20,7 +24,7 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failure> {
-    // What is typed is read before anything is opened.
+    // Input is read before anything is opened.
     match command {
         Template::Add(add) => {
             let request = request(add)?;
@@ -127,7 +131,7 @@ impl Access {
 
 fn request(add: Add) -> Result<AddTemplate, Failure> {
     let mut text = read_file(add.file.as_deref().unwrap_or_else(|| Path::new("-")))?;
-    // The line's end belongs to the file, not to what is said.
+    // The final line break belongs to the file, not to the template.
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -152,7 +156,7 @@ fn request(add: Add) -> Result<AddTemplate, Failure> {
     })
 }
 
-/// The tags that were named, of the file and one by one.
+/// The tags of the file and of the options; options win.
 pub(super) fn read_tags(tags: &Tags) -> Result<Map<String, Value>, Failure> {
     let mut all = match &tags.tags {
         None => Map::new(),

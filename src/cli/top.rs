@@ -1,13 +1,15 @@
-//! `roomcast top`: the daemon in the terminal, live. Everything comes from its admin socket.
+//! `roomcast top`: a live view of the daemon in the terminal, over its admin socket.
 //!
-//! | | |
+//! Owns the main loop. Requests run in tasks beside it, so a slow answer never delays a key.
+//!
+//! Not here:
+//!
+//! | module | what it does |
 //! | --- | --- |
-//! | `state`, `act`, `place`, `live`, `dialog`, `press`, `words` | pure: what is shown, and what keys and answers do to it |
-//! | `draw` | pure: from that to a frame |
-//! | `ask` | what the daemon is asked |
-//! | `screen` | the terminal, which is left as it was, whatever happens |
-//!
-//! Here is the loop that ties them together. Questions are asked beside it, so that a slow answer never holds up a key.
+//! | `state`, `act`, `place`, `live`, `dialog`, `press`, `words` | pure: state and its changes |
+//! | `draw` | pure: renders the state as a frame |
+//! | `ask` | requests to the daemon |
+//! | `screen` | the terminal, which is always restored |
 
 mod act;
 mod ask;
@@ -52,7 +54,7 @@ use crate::{clock::Clock, config::Config};
 
 type Answers = JoinSet<(u64, Result<Answer, Failure>)>;
 
-/// `roomcast top`, until somebody leaves it.
+/// Runs `roomcast top` until the user leaves.
 pub(super) async fn run(config: &Config, args: &args::Top) -> Result<(), Failure> {
     let client = Arc::new(robot::daemon(config).await?);
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
@@ -61,7 +63,8 @@ pub(super) async fn run(config: &Config, args: &args::Top) -> Result<(), Failure
         ));
     }
     let look = Look { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
-    // Before the terminal is taken: a signal that ends the process at once would leave it as it is.
+    // Signals are caught before the terminal is taken. Otherwise a signal would end the process and
+    // leave the terminal in raw mode.
     let stop = Stop::new().map_err(failed)?;
     let screen = Screen::open().map_err(failed)?;
     watch(&client, screen, stop, look, Duration::from_secs(args.every)).await
@@ -71,7 +74,8 @@ fn failed(error: io::Error) -> Failure {
     Failure::Unavailable(format!("the terminal does not do as asked: {error}"))
 }
 
-/// What ends it from outside, as `q` does from inside: SIGTERM, SIGINT, and SIGHUP when the terminal goes away.
+/// The signals that end the program as `q` does: SIGTERM, SIGINT, and
+/// SIGHUP when the terminal is closed.
 struct Stop([Signal; 3]);
 
 impl Stop {
@@ -113,7 +117,7 @@ async fn watch(
                 None => return Err(Failure::Internal("the terminal is not read any more".to_owned())),
             },
             Some(answered) = answers.join_next() => {
-                // What a panic has said is kept until the terminal is given back.
+                // The report of a panic is kept until the terminal is restored.
                 let (number, answer) = answered.map_err(|fault| Failure::Internal(format!("a question failed: {fault}")))?;
                 top.now = clock.now().unix_millis();
                 top.told(number, answer)

@@ -1,26 +1,31 @@
 //! The arguments of `roomcast dead …`.
+//!
+//! Owns their names and help.
+//!
+//! Not here: the commands (`cli/dead.rs`).
 
 use clap::{Args, Subcommand};
 
-/// What was given up, and why.
+/// Manage dead letters.
 #[derive(Subcommand)]
 pub(in crate::cli) enum Dead {
-    /// List dead letters, the newest first, or count them by what they have in common
+    /// List dead letters, the newest first, or count them by common properties
     List {
-        /// Which
+        /// The filter
         #[command(flatten)]
         which: Which,
-        /// Count them by what they have in common, as in reason,robot: platform, reason, code, topic, robot, subscription, event, generation
+        /// Count them by these properties, as in reason,robot: platform, reason, code, topic,
+        /// robot, subscription, event, generation
         #[arg(long, value_name = "TRAITS")]
         by: Option<String>,
-        /// At most so many [default: 50; as JSON all]
+        /// At most this many [default: 50; as JSON all]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
         /// As JSON, one object a line
         #[arg(long)]
         json: bool,
     },
-    /// Show one dead letter: what to do about it, its history, and what the platform would be sent
+    /// Show one dead letter: advice, its history, and the message that the platform would get
     Show {
         /// Its id
         id: String,
@@ -30,55 +35,56 @@ pub(in crate::cli) enum Dead {
     },
     /// Put dead letters back to be tried again, each only for the subscription that failed
     Redrive {
-        /// Which
+        /// The filter
         #[command(flatten)]
         which: Which,
-        /// Every dead letter that matches; needed if nothing else is named
+        /// All that match; required if no filter is given
         #[arg(long)]
         all: bool,
-        /// At most so many, the oldest of each queue first
+        /// At most this many, the oldest of each queue first
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
-        /// Only say what would be redriven
+        /// Only show what would be redriven
         #[arg(long)]
         dry_run: bool,
-        /// At most so many in a time, as in 50/s or 600/m; each robot's quota is respected without it
+        /// At most this many in a time, as in 50/s or 600/m; each robot's
+        /// quota is respected without it
         #[arg(long, value_name = "N/UNIT")]
         rate: Option<String>,
     },
     /// Delete dead letters for good
     Discard {
-        /// Which
+        /// The filter
         #[command(flatten)]
         which: Which,
-        /// Every dead letter that matches; needed if nothing else is named
+        /// All that match; required if no filter is given
         #[arg(long)]
         all: bool,
-        /// At most so many, the oldest of each queue first
+        /// At most this many, the oldest of each queue first
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
     /// Write dead letters as JSON, one object a line, each with its event as it was published
     Export {
-        /// Which
+        /// The filter
         #[command(flatten)]
         which: Which,
     },
 }
 
-/// Which dead letters.
+/// A filter for dead letters.
 #[derive(Args, Clone, Default)]
 pub(in crate::cli) struct Which {
-    /// This letter alone; may be repeated
+    /// Only this letter; may be repeated
     #[arg(long)]
     pub id: Vec<String>,
-    /// Of this platform; `event` for what was no readable event
+    /// Of this platform; `event` for messages that were not a readable event
     #[arg(long)]
     pub platform: Option<String>,
-    /// Given up for this reason
+    /// With this reason
     #[arg(long)]
     pub reason: Option<String>,
     /// With this platform code
@@ -96,10 +102,10 @@ pub(in crate::cli) struct Which {
     /// Of this event
     #[arg(long)]
     pub event: Option<String>,
-    /// Redriven so often
+    /// Redriven this many times
     #[arg(long, value_name = "N")]
     pub generation: Option<u32>,
-    /// Whose event or detail has this in it
+    /// With this text in the event or in the detail
     #[arg(long, value_name = "PART")]
     pub text: Option<String>,
     /// Given up at least this long ago, such as 30m or 2h

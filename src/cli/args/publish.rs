@@ -1,4 +1,8 @@
 //! The arguments of `roomcast publish` and `roomcast explain`.
+//!
+//! Owns their names and help.
+//!
+//! Not here: how they become an event (`cli/publish.rs`).
 
 use std::path::PathBuf;
 
@@ -6,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::Tags;
 
-/// What an event says.
+/// The event's content.
 #[derive(Args)]
 pub(in crate::cli) struct Said {
     /// The topic
@@ -15,19 +19,20 @@ pub(in crate::cli) struct Said {
     /// A title
     #[arg(long)]
     pub subject: Option<String>,
-    /// How the message is written
+    /// The format of the message
     #[arg(long, default_value = "text")]
     pub format: Format,
-    /// Overtake what is not urgent
+    /// Send it before messages that are not urgent
     #[arg(long)]
     pub urgent: bool,
-    /// For how many seconds it is worth sending
+    /// How many seconds after publishing it may still be sent
     #[arg(long, value_name = "SECONDS")]
     pub time_to_live: Option<u64>,
-    /// Not to be sent before then: a time as in 2026-03-01T08:00:00+08:00, or a span from now as in 30m
+    /// Do not send it before this time: as in
+    /// 2026-03-01T08:00:00+08:00, or a span from now as in 30m
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<String>,
-    /// Say what this template says, instead of a message
+    /// Use the text of this template instead of a message
     #[arg(long, value_name = "NAME", conflicts_with = "message")]
     pub template: Option<String>,
     /// The template's tags
@@ -43,15 +48,16 @@ pub(in crate::cli) struct Publish {
     /// The event
     #[command(flatten)]
     pub said: Said,
-    /// Ask for a receipt of each delivery, on the exchange `<prefix>.outcome` (see `outcome.receipts`)
+    /// Request a receipt of each delivery, on the exchange `<prefix>.outcome` (see
+    /// `outcome.receipts`)
     #[arg(long)]
     pub receipt: bool,
-    /// The event's name; a repeat under the same name is recognised [default: a new one]
+    /// The event's id; a repeat with the same id is recognised [default: a new one]
     #[arg(long, value_name = "ID")]
     pub message_id: Option<String>,
 }
 
-/// Say what would become of an event.
+/// Explain what would happen to an event.
 #[derive(Args)]
 #[command(
     after_help = "Nothing is sent and nothing is planned. With a daemon the times are what its robots' quotas allow now; without one nothing is known of them. Exit code 1: nobody would hear it."
@@ -60,7 +66,8 @@ pub(in crate::cli) struct Explain {
     /// The event
     #[command(flatten)]
     pub said: Said,
-    /// The body as a publisher would publish it, from this file (`-`: standard input), instead of a message
+    /// Read the body from this file (`-`: standard input), as a publisher would
+    /// send it, instead of a message
     #[arg(long, value_name = "FILE", conflicts_with_all = ["message", "template", "tag", "tags", "subject", "format", "time_to_live"])]
     pub event: Option<PathBuf>,
     /// A header of the message, such as an attribute
@@ -72,7 +79,7 @@ pub(in crate::cli) struct Explain {
     /// Only for this subscription
     #[arg(long, value_name = "ID")]
     pub subscription: Option<String>,
-    /// Print what each would read, as it goes over the wire but for its signature
+    /// Print each message as it would be sent, without its signature
     #[arg(long)]
     pub bodies: bool,
     /// As JSON, one object for each subscription
@@ -80,7 +87,7 @@ pub(in crate::cli) struct Explain {
     pub json: bool,
 }
 
-/// How a message is written.
+/// The format of a message.
 #[derive(Clone, Copy, ValueEnum)]
 pub(in crate::cli) enum Format {
     /// Plain text

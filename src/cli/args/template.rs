@@ -1,4 +1,8 @@
-//! The arguments of `roomcast template …`, and those by which an event names one. Owns names and help.
+//! The arguments of `roomcast template …`, and the options for an event's tags.
+//!
+//! Owns their names and help.
+//!
+//! Not here: the commands (`cli/template.rs`).
 
 use std::path::PathBuf;
 
@@ -6,12 +10,12 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::Format;
 
-/// Texts with places for an event's tags.
+/// Manage templates.
 #[derive(Subcommand)]
 pub(in crate::cli) enum Template {
-    /// Add a text, for every platform or for one; it is read from standard input or a file
+    /// Add a text, for all platforms or for one; it is read from standard input or a file
     Add(Add),
-    /// List templates and for which platforms they have texts
+    /// List templates, and the platforms of their texts
     List {
         /// As JSON, one object a line
         #[arg(long)]
@@ -33,14 +37,14 @@ pub(in crate::cli) enum Template {
         #[arg(long)]
         platform: Option<String>,
     },
-    /// Print what a template says, as an event that names it would
+    /// Print the rendered text, as for an event that names the template
     Render {
         /// Its name
         name: String,
-        /// On this platform [default: what platforms without a text of their own hear]
+        /// On this platform [default: the text for platforms without one of their own]
         #[arg(long)]
         platform: Option<String>,
-        /// With what
+        /// The tags
         #[command(flatten)]
         tags: Tags,
         /// As JSON
@@ -58,24 +62,24 @@ With the engine jinja there are conditions, loops and filters, as in {% for host
 pub(in crate::cli) struct Add {
     /// Its name: 1 to 64 of A-Z a-z 0-9 - _ .
     pub name: String,
-    /// For this platform alone [default: for all that have no text of their own]
+    /// Only for this platform [default: for all that have no text of their own]
     #[arg(long)]
     pub platform: Option<String>,
-    /// How the text is read
+    /// The syntax of the text
     #[arg(long, default_value = "tags")]
     pub engine: Engine,
-    /// How what it says is written [default: as the event says]
+    /// The format of the rendered text [default: the event's own]
     #[arg(long)]
     pub format: Option<Format>,
     /// Read the text from this file [default: standard input]
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Put it in the place of another text
+    /// Replace another text
     #[arg(long)]
     pub replace: bool,
 }
 
-/// How a template's text is read.
+/// The syntax of a template's text.
 #[derive(Clone, Copy, ValueEnum)]
 pub(in crate::cli) enum Engine {
     /// {tag} is replaced by the tag's value, as in Huawei Cloud SMN
@@ -90,7 +94,7 @@ pub(in crate::cli) struct Tags {
     /// A tag and its value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub tag: Vec<String>,
-    /// Read tags from this file (`-`: standard input), a JSON object; those of --tag win
+    /// Read tags from this file (`-`: standard input), a JSON object; --tag wins over it
     #[arg(long, value_name = "FILE")]
     pub tags: Option<PathBuf>,
 }

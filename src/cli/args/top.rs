@@ -1,4 +1,8 @@
 //! The arguments of `roomcast top`.
+//!
+//! Owns their names and help.
+//!
+//! Not here: the keys (`cli/top/press.rs`).
 
 use clap::Args;
 
@@ -6,7 +10,7 @@ use clap::Args;
 #[derive(Args)]
 #[command(after_help = "Keys are on the screen; ? explains them. The environment's NO_COLOR is respected.")]
 pub(in crate::cli) struct Top {
-    /// How many seconds pass between two looks at the daemon
+    /// How many seconds pass between two requests to the daemon
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub every: u64,
 }

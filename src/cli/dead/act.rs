@@ -1,4 +1,9 @@
-//! `roomcast dead redrive` and `discard`: first a look that chooses letters, then the act on exactly those.
+//! `roomcast dead redrive` and `discard`: a scan selects letters, then the
+//! action is done on exactly those.
+//!
+//! Owns that letters which arrive after the scan are not touched.
+//!
+//! Not here: the guarantee that no letter is lost (`broker`), and signals (`interrupt.rs`).
 
 use super::Looking;
 use crate::{
@@ -11,17 +16,17 @@ use crate::{
     },
 };
 
-/// A report has no more lines than this.
+/// The largest number of lines of a report.
 const LINES: usize = 20;
 
-/// What comes before the act.
+/// The step before the action.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
-    /// Nothing.
+    /// None.
     Never,
-    /// A question.
+    /// A confirmation.
     First,
-    /// There is no act.
+    /// Only a report, without the action.
     DryRun,
 }
 
@@ -98,7 +103,7 @@ pub(super) async fn run(
         report(done, acted);
     }
     if failure.is_none() {
-        // The acks have to arrive before the process ends.
+        // The acks must reach the broker before the process ends.
         looking.queues.close().await.map_err(|error| broker_failure(&error))?;
     }
     failure.map_or(Ok(()), Err)

@@ -1,4 +1,8 @@
-//! `roomcast dead export`: every letter with its event as it was published. What cannot be written is no export.
+//! `roomcast dead export`: writes every letter with its event exactly as it was published.
+//!
+//! Owns that an incomplete export fails.
+//!
+//! Not here: the fields of a line (`admin/wire/dead.rs`).
 
 use super::Looking;
 use crate::{

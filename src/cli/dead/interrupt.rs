@@ -1,4 +1,9 @@
-//! Ctrl-C and SIGTERM. Owns that whoever holds letters is not ended before they are back: what is taken in part goes behind the rest.
+//! Ctrl-C and SIGTERM while letters are read or changed.
+//!
+//! Owns that the process does not end while it holds letters: a partly read queue would come back
+//! in another order.
+//!
+//! Not here: the scan that stops on request (`broker`).
 
 use std::sync::{
     Arc,
@@ -10,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{exit::Failure, screen::note};
 
-/// Watches signals. A first one asks to stop while letters may be held; any other ends the process, which loses nothing either.
+/// Watches signals. While letters may be held, the first signal requests a stop; every other one
+/// ends the process at once. No letter is lost by that either.
 pub(super) struct Interrupt {
     stop: CancellationToken,
     holding: Arc<AtomicBool>,
@@ -39,12 +45,12 @@ impl Interrupt {
         Ok(watched)
     }
 
-    /// Says whether letters may be held from now on.
+    /// Sets whether letters may be held from now on.
     pub(super) fn holds(&self, letters: bool) {
         self.holding.store(letters, Ordering::Release);
     }
 
-    /// Is cancelled when somebody wants to stop.
+    /// Cancelled when the user wants to stop.
     pub(super) const fn stop(&self) -> &CancellationToken {
         &self.stop
     }

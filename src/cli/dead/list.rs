@@ -1,4 +1,8 @@
-//! `roomcast dead list`: a table of the newest, counts by what letters have in common, or all of them as JSON.
+//! `roomcast dead list`: a table of the newest letters, their counts, or all of them as JSON.
+//!
+//! Owns the columns, and that all forms have the same order.
+//!
+//! Not here: counting and sorting (`admin/letters/summary.rs`).
 
 use std::time::Duration;
 
@@ -20,10 +24,10 @@ use crate::{
     },
 };
 
-/// A table has no more rows than this unless more are asked for.
+/// The default number of rows of a table.
 const ROWS: u64 = 50;
 
-/// So much of a detail is shown, in characters.
+/// How many characters of a detail a table shows.
 const DETAIL: usize = 60;
 
 pub(super) async fn table(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
@@ -66,7 +70,8 @@ pub(super) async fn counted(looking: Looking, by: &str, limit: Option<u64>, json
     Ok(())
 }
 
-/// As JSON, in the order of the table. Letters come in the order of the queues, so that all of them are written down before the first is shown.
+/// Prints JSON in the order of the table. Letters arrive in the order of the queues, so all are
+/// collected before the first is printed.
 pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
     let (mut spool, mut written) = (Spool::new(), Vec::new());
     let each = |letter: DeadLetter| {
@@ -77,7 +82,7 @@ pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), F
     written.sort_by(|(one, _), (other, _)| one.cmp(other));
     written.truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     match spool.show_lines(written.into_iter().map(|(_, line)| line)) {
-        // A reader who has gone away (`| head`) is no reason to fail.
+        // A closed pipe (`| head`) is not an error.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::Unavailable(format!("the list is not complete: {error}")))
         }
@@ -85,7 +90,7 @@ pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), F
     }
 }
 
-/// A letter and its event, as far as that is text; `export` has it as it is.
+/// A letter and its event as text; bytes that are not UTF-8 are replaced. `export` keeps them.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
@@ -132,7 +137,7 @@ fn cut(text: &str, characters: usize) -> String {
     if line.chars().count() <= characters { line } else { line.chars().take(characters - 1).chain(['…']).collect() }
 }
 
-/// How long ago it was, in words.
+/// The age as a number and a unit.
 pub(super) fn age(at: Option<&str>, now: Timestamp) -> String {
     let Some(at) = at.and_then(|at| at.parse::<Timestamp>().ok()) else {
         return "-".to_owned();

@@ -1,4 +1,8 @@
-//! `roomcast dead show`: what to do first, then what happened, then what was said.
+//! `roomcast dead show`: one letter as text: the advice, then its history, then its message.
+//!
+//! Owns that text; `roomcast top` shows the same.
+//!
+//! Not here: looking up the letter over HTTP (`admin/letters.rs`).
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -37,7 +41,7 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
     Ok(())
 }
 
-/// The daemon knows templates and subscriptions.
+/// Asks the daemon, which knows templates and subscriptions.
 async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
     let detail: LetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
     let name = match &detail.letter.subscription {
@@ -51,7 +55,7 @@ async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<
     Ok((detail, name))
 }
 
-/// Looked for here; what the store knows is missing where it does not open.
+/// Searches the queues. If the store does not open, its data is missing.
 async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
     let which = Which { id: vec![id.to_owned()], ..Which::default() };
     let mut found = None;
@@ -67,7 +71,7 @@ async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Opti
     Ok((shown(&letter, rendered, &subscriber), name))
 }
 
-/// A letter in words: what to do first, then what happened, then what was said.
+/// A letter as text: advice, history, message.
 pub(in crate::cli) fn told(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> String {
     let mut lines = facts(detail, name, now);
     lines.extend(message(detail));
@@ -124,7 +128,8 @@ fn facts(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> Vec<Strin
     lines
 }
 
-/// One line: nobody's name for an event or a header begins another, which would say what to do.
+/// One line. A line break in an id or a header is replaced, so that foreign text cannot imitate a
+/// line such as the advice.
 fn fact(what: &str, value: &str) -> String {
     format!("{what:<13} {}", value.replace(['\n', '\r', '\u{2028}', '\u{2029}'], "·")).trim_end().to_owned()
 }

@@ -1,4 +1,8 @@
-//! From what is chosen to what is looked at next, redriven or released: asks first, does one thing at a time. Pure.
+//! The actions of `roomcast top`: opening a row, redriving letters, releasing a robot. Pure.
+//!
+//! Owns that each change is confirmed first, and that only one change runs at a time.
+//!
+//! Not here: the requests (`ask.rs`), and the words of a question (`dialog.rs`).
 
 use super::{
     ask::{Asked, Question},
@@ -11,7 +15,7 @@ use super::{
 use crate::admin::wire::DeadQuery;
 
 impl Top {
-    /// What is to be looked at when what is chosen is opened.
+    /// The view that opens for the selected row.
     pub(super) fn chosen_view(&self) -> Option<View> {
         let place = self.place()?;
         let rows = self.rows(place);
@@ -27,7 +31,7 @@ impl Top {
         })
     }
 
-    /// Which letters are meant: in words, and as the API takes them.
+    /// The letters that a redrive is about: as text, and as the API's filter and ids.
     fn meant(&self, all: bool) -> Option<(String, DeadQuery, Vec<String>)> {
         let place = self.place()?;
         let everything = DeadQuery::default();
@@ -46,7 +50,8 @@ impl Top {
                 let kind = place.kinds().get(place.chosen(&self.rows(place))?)?;
                 (format!("all that are {}", kind_name(kind)), of_kind(kind), Vec::new())
             }
-            // All dead letters of all kinds at once are for the command line, where they have to be named.
+            // All dead letters at once can only be redriven from the command
+            // line, where `--all` is required.
             (View::Dead, true) | (View::Overview | View::Robots | View::Holds | View::Budgets, _) => return None,
         })
     }
@@ -84,7 +89,7 @@ impl Top {
         }
     }
 
-    /// A key that is pressed while something is asked.
+    /// A key that is pressed while a question is open.
     pub(super) fn answer(&mut self, press: Press) -> Vec<Asked> {
         let (question, doing) = match (self.dialog.take(), press) {
             (Some(Dialog::Redrive { what, request, would }), Press::Yes) => (
@@ -107,7 +112,7 @@ impl Top {
                 self.said = Some("nothing was changed".to_owned());
                 return Vec::new();
             }
-            // A slip of the finger is neither yes nor no.
+            // Any other key is neither yes nor no.
             (dialog, _) => {
                 self.dialog = dialog;
                 return Vec::new();
@@ -127,7 +132,7 @@ impl Top {
     }
 }
 
-/// Whether the chosen thing of a view can be opened, for the line of keys.
+/// Whether a row of this view can be opened, for the line of keys.
 pub(super) fn opens(place: &Place) -> bool {
     !matches!(place.view, View::Budgets | View::Letter(_))
 }

@@ -1,4 +1,8 @@
-//! What the daemon is asked, and what it answers. Owns paths and queries; when something is asked, the state decides.
+//! The requests to the daemon, and its answers.
+//!
+//! Owns paths and queries.
+//!
+//! Not here: when something is requested (`state.rs`), and the HTTP (`cli/client.rs`).
 
 use serde_json::Value;
 
@@ -14,39 +18,39 @@ use crate::{
     },
 };
 
-/// So many letters are listed; a filter of the command line finds the others.
+/// How many letters a list shows; filters of the command line find the others.
 const LETTERS: usize = 200;
 
-/// So many subscriptions of a robot are named.
+/// How many subscriptions of a robot are listed.
 const SUBSCRIPTIONS: usize = 10;
 
-/// Something to ask, with the number under which the answer is awaited.
+/// A request, with the number that its answer will carry.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) question: Question,
 }
 
-/// What the daemon is asked.
+/// The kinds of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Question {
-    /// Everything that is shown all the time, and what only some views show.
+    /// The data that all views show, and the lists that only some views show.
     Pulse { robots: bool, groups: bool },
-    /// How many dead letters there are of what kind.
+    /// The counts of dead letters by platform, reason and code.
     Summary,
     /// Dead letters.
     Letters(DeadQuery),
     /// A robot's subscriptions and dead letters.
     Robot(String),
-    /// One letter whole.
+    /// One letter with all its details.
     Letter(String),
-    /// What a redrive would do, or that it shall be done.
+    /// A redrive, or its dry run.
     Redrive(DeadRequest),
     /// The end of a hold.
     Release(String),
 }
 
-/// What it answers.
+/// The answers, one kind for each request.
 pub(super) enum Answer {
     Pulse(Pulse),
     Summary(DeadSummary),
@@ -57,7 +61,7 @@ pub(super) enum Answer {
     Released { was_held: bool },
 }
 
-/// Asks, and waits for the answer as long as it takes.
+/// Sends a request, and waits for its answer without a limit.
 pub(super) async fn ask(client: &Client, question: Question) -> Result<Answer, Failure> {
     Ok(match question {
         Question::Pulse { robots, groups } => Answer::Pulse(Pulse {

@@ -1,42 +1,46 @@
-//! What is asked before something is changed, and what is said afterwards. Pure.
+//! The dialogs of `roomcast top`: the help, and the questions before a change. Pure.
+//!
+//! Owns that a redrive covers no more letters than the question counted.
+//!
+//! Not here: drawing a dialog (`draw/over.rs`), and the keys that answer it (`act.rs`).
 
 use super::words;
 use crate::admin::wire::{DeadOutcome, DeadQuery, DeadRequest};
 
-/// A request to redrive takes no more than this; what is beyond waits for the next.
+/// The largest number of letters in one redrive, which is the daemon's limit.
 const REDRIVE_MAX: u64 = 10_000;
 
-/// What lies over a view until it is answered.
+/// The dialog over a view, until it is answered.
 pub(super) enum Dialog {
-    /// The keys; from which line on.
+    /// The help, and its first visible line.
     Help(usize),
-    /// What would be redriven is being counted.
+    /// The letters of a redrive are being counted.
     Counting { number: u64, what: String, request: DeadRequest },
-    /// Shall this be redriven?
+    /// The question before a redrive.
     Redrive { what: String, request: DeadRequest, would: DeadOutcome },
-    /// Shall this robot's hold end?
+    /// The question before a release.
     Release { robot: String, cause: String },
 }
 
-/// What is being done, until the daemon says that it is.
+/// A change that is running, until the daemon answers.
 pub(super) struct Acting {
     pub(super) number: u64,
     pub(super) doing: String,
-    /// Whether somebody wanted to leave meanwhile.
+    /// Whether the user has pressed `q` meanwhile and was warned.
     pub(super) warned: bool,
 }
 
-/// What counts how many letters would be redriven.
+/// The request that counts the letters of a redrive.
 pub(super) fn dry_run(which: DeadQuery, ids: Vec<String>) -> DeadRequest {
     DeadRequest { which, ids, limit: Some(REDRIVE_MAX), dry_run: true, ..DeadRequest::default() }
 }
 
-/// What redrives as many as were counted: what has come since is not meant.
+/// The request that redrives at most as many letters as were counted.
 pub(super) fn in_earnest(request: DeadRequest, would: &DeadOutcome) -> DeadRequest {
     DeadRequest { dry_run: false, limit: Some(would.done), ..request }
 }
 
-/// What a count found, if there is nothing to ask.
+/// The message instead of a question, if no letter can be redriven.
 pub(super) fn nothing_to_redrive(would: &DeadOutcome) -> Option<String> {
     match (would.done, would.missed) {
         (0, 0) => Some("nothing to redrive: no dead letter matches any more".to_owned()),
@@ -47,7 +51,7 @@ pub(super) fn nothing_to_redrive(would: &DeadOutcome) -> Option<String> {
     }
 }
 
-/// What became of letters.
+/// The result of a redrive as text.
 pub(super) fn redriven(outcome: &DeadOutcome) -> String {
     let missed = match outcome.missed {
         0 => String::new(),

@@ -1,6 +1,9 @@
-//! From what is shown to what stands on the screen. Pure; the terminal is elsewhere.
+//! Renders the state of `roomcast top` as a frame. Pure.
 //!
-//! Nothing is said by colour alone, so that it can be left out.
+//! Owns the layout and the styles. No information is in colour alone,
+//! so colour can be switched off.
+//!
+//! Not here: the terminal (`screen.rs`), and the formats of numbers and texts (`words.rs`).
 
 mod budgets;
 mod letters;
@@ -24,13 +27,13 @@ use super::{
     words,
 };
 
-/// From so many rows on there is room for blank lines, and for what can be looked up elsewhere.
+/// From this many rows on, blank lines and additional information are shown.
 const TALL: u16 = 9;
 
-/// How things look.
+/// The appearance.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
-    /// Whether colours are wanted.
+    /// Whether colours are used.
     pub(super) colour: bool,
 }
 
@@ -39,12 +42,12 @@ impl Look {
         if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
 
-    /// Something is wrong.
+    /// For an error.
     fn alarm(self) -> Style {
         self.coloured(Color::Red).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// Something deserves a look.
+    /// For a warning.
     fn warning(self) -> Style {
         self.coloured(Color::Yellow).add_modifier(Modifier::BOLD)
     }
@@ -66,18 +69,18 @@ impl Look {
     }
 }
 
-/// What the state has to know of the screen.
+/// The sizes that the state needs from the last frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Drawn {
-    /// How many rows there is room for.
+    /// How many rows of the list are visible.
     pub(super) page: usize,
-    /// Which line a text can begin with at most.
+    /// The last line with which a text can begin.
     pub(super) last_line: usize,
-    /// Which line the help can begin with at most.
+    /// The last line with which the help can begin.
     pub(super) help_last: usize,
 }
 
-/// Draws everything.
+/// Draws the whole screen.
 pub(super) fn draw(frame: &mut Frame<'_>, top: &Top, look: Look) -> Drawn {
     let Some(place) = top.place() else {
         return Drawn::default();
@@ -141,7 +144,7 @@ fn header(top: &Top, width: u16, look: Look) -> Line<'static> {
         let robots = &overview.robots;
         let (known, waiting) = (words::number(robots.known as u64), words::number(robots.waiting));
         if width < 68 {
-            // Whoever called it knows its name.
+            // The name of the program is left out: the user has just typed it.
             spans = vec![Span::raw(format!(" {waiting} waiting  {known} busy  "))];
         } else {
             spans.push(Span::raw(format!("{waiting} waiting  {known} robots busy  ")));
@@ -154,13 +157,13 @@ fn header(top: &Top, width: u16, look: Look) -> Line<'static> {
     let seconds = top.now / 1000 % 86_400;
     let clock = format!("  {:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60);
     let line = Line::from(spans);
-    // Half a time is none.
+    // A cut time would be misleading, so it is shown completely or not at all.
     let left = usize::from(width).saturating_sub(line.width());
     let clock = [clock.as_str(), clock.trim_end_matches(" UTC")].into_iter().find(|clock| clock.len() <= left);
     line + Span::styled(clock.unwrap_or_default().to_owned(), look.quiet())
 }
 
-/// What must not be overlooked.
+/// The most important condition: the daemon or the broker does not answer.
 fn banner(top: &Top) -> Option<String> {
     let then = |silence: Option<u64>| match silence {
         Some(seconds) => format!("what is shown is {seconds} s old"),
@@ -196,7 +199,7 @@ fn tab_line(top: &Top, width: u16, look: Look) -> Line<'static> {
     Line::from(spans.collect::<Vec<_>>())
 }
 
-/// How one came here, if that is further than a view: the last steps that there is room for.
+/// The path to this view, if it is deeper than a tab: as many last steps as fit.
 fn path(top: &Top, width: usize) -> Option<String> {
     let steps: Vec<_> = top
         .path()
@@ -249,7 +252,7 @@ fn key_line(place: &Place, width: usize) -> String {
     format!(" {}", words::fitting(&keys, "  ", 2, width))
 }
 
-/// An id, whole where there is room for it on a screen of this width.
+/// An id, shortened if the screen is narrower than `from`.
 fn short(id: &str, from: u16, width: u16) -> String {
     let few = 12;
     if width >= from || id.chars().count() <= few + 1 {
@@ -259,14 +262,14 @@ fn short(id: &str, from: u16, width: u16) -> String {
     }
 }
 
-/// Why there is nothing to list.
+/// A message in place of an empty list.
 fn nothing(frame: &mut Frame<'_>, area: Rect, why: &str, look: Look) {
     let lines = words::lines(why, usize::from(area.width).saturating_sub(2));
     let lines: Vec<_> = lines.into_iter().map(|line| Line::styled(format!(" {line}"), look.quiet())).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// A heading and a text of some lines.
+/// A heading and a text below it.
 fn text(frame: &mut Frame<'_>, area: Rect, heading: &str, text: &str, look: Look) {
     let tall = area.height >= 5;
     let mut lines = if tall { vec![Line::styled(format!(" {heading}"), look.heading())] } else { Vec::new() };

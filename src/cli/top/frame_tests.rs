@@ -1,4 +1,8 @@
-//! What stands on the screen, on a small one, a narrow one and a wide one.
+//! The frames of every view, on a small, a narrow and a wide screen.
+//!
+//! Owns the proof that no view breaks at these sizes; the frames are in `snapshots/`.
+//!
+//! Not here: what keys do (`state_tests.rs`), and a real terminal (`tests/it/top.rs`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
@@ -33,7 +37,7 @@ fn busy() -> Top {
     begin(samples::pulse)
 }
 
-/// Presses a key, and answers what is asked because of it.
+/// Presses a key, and answers the request that it causes.
 fn press(top: &mut Top, key: Press, answer: impl FnOnce() -> Answer) {
     let asked: Vec<_> = top.press(key).into_iter().filter(|asked| asked.number != 0).collect();
     let [Asked { number, .. }] = asked[..] else { panic!("one thing is asked: {asked:?}") };

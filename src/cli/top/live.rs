@@ -1,20 +1,25 @@
-//! What the daemon said the last times it was asked, and how much of what happens in a second. Pure.
+//! The last snapshots of the daemon, and the rates between them. Pure.
+//!
+//! Owns how a rate is computed, and when a connection counts as lost.
+//!
+//! Not here: fetching the snapshots (`ask.rs`, `state.rs`).
 
 use std::collections::VecDeque;
 
 use crate::admin::wire::{GroupView, Overview, RobotView};
 
-/// A rate is that of so many milliseconds: long enough not to jump, short enough to be about now.
+/// Rates are averages over this many milliseconds: long enough to be
+/// steady, short enough to be current.
 const SPAN_MS: u64 = 10_000;
 
-/// What is asked for all the time.
+/// One snapshot. `robots` and `groups` are fetched only for views that need them.
 pub(super) struct Pulse {
     pub(super) overview: Overview,
     pub(super) robots: Option<Vec<RobotView>>,
     pub(super) groups: Option<Vec<GroupView>>,
 }
 
-/// What the daemon said.
+/// What the daemon has sent.
 #[derive(Default)]
 pub(super) struct Live {
     samples: VecDeque<Overview>,
@@ -24,26 +29,26 @@ pub(super) struct Live {
     lost: Option<String>,
 }
 
-/// So many in a second.
+/// Rates for one second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Rates {
     pub(super) events: f64,
     pub(super) urgent: f64,
     pub(super) unheard: f64,
     pub(super) undecodable: f64,
-    /// As the overview has them: delivered, put off, tried again, given up.
+    /// In the order of the overview; for each platform: delivered, deferred, retried, dead.
     pub(super) platforms: Vec<[f64; 4]>,
     /// By verdict.
     pub(super) attempts: Vec<(String, f64)>,
 }
 
 impl Live {
-    /// The daemon said this, at `now` of this machine's clock in milliseconds since 1970.
+    /// Stores a snapshot. `now` is the time of this machine in milliseconds since 1970.
     pub(super) fn told(&mut self, pulse: Pulse, now: u64) {
         self.lost = None;
         self.told_at = Some(now);
         if self.samples.back().is_some_and(|last| last.since != pulse.overview.since) {
-            // Another process, which counts from zero.
+            // The daemon was restarted, so its counters begin at zero again.
             self.samples.clear();
         }
         let begin = pulse.overview.at.saturating_sub(SPAN_MS);
@@ -53,17 +58,17 @@ impl Live {
         self.groups = pulse.groups.or(self.groups.take());
     }
 
-    /// The daemon could not be asked.
+    /// A request for a snapshot failed.
     pub(super) fn lost(&mut self, why: String) {
         self.lost = Some(why);
     }
 
-    /// Why it could not be asked the last time.
+    /// Why the last request failed, if it did.
     pub(super) fn why_lost(&self) -> Option<&str> {
         self.lost.as_deref()
     }
 
-    /// For how many seconds it has said nothing, if that is longer than it may take.
+    /// The age of the last snapshot in seconds, if it is too old.
     pub(super) fn silent_for(&self, now: u64, every_ms: u64) -> Option<u64> {
         let silence = now.saturating_sub(self.told_at?);
         (self.lost.is_some() || silence > every_ms + 3000).then_some(silence / 1000)
@@ -73,7 +78,7 @@ impl Live {
         self.samples.back()
     }
 
-    /// Robots that are busy or held, the busiest first; nothing before they were asked for.
+    /// Robots that are busy or held, the busiest first; `None` before they were fetched.
     pub(super) fn robots(&self) -> Option<&[RobotView]> {
         self.robots.as_deref()
     }
@@ -82,13 +87,13 @@ impl Live {
         self.groups.as_deref()
     }
 
-    /// What is known of a robot, if it is busy or held.
+    /// A robot's state, if it is busy or held.
     pub(super) fn robot(&self, id: &str) -> Option<&RobotView> {
         let few = self.overview().map(|overview| overview.robots.slowest.as_slice()).unwrap_or_default();
         self.robots().unwrap_or(few).iter().find(|robot| robot.robot == id)
     }
 
-    /// How much happens in a second; nothing before there are two looks to compare.
+    /// The rates; `None` before there are two snapshots to compare.
     pub(super) fn rates(&self) -> Option<Rates> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         let millis = last.at.checked_sub(first.at).filter(|millis| *millis > 0)?;
@@ -119,7 +124,7 @@ pub(super) fn attempts(overview: &Overview) -> Vec<(String, u64)> {
     summed(overview, |flow| &flow.attempts)
 }
 
-/// What was given up on all platforms, by reason.
+/// Dead letters of all platforms, by reason.
 pub(super) fn reasons(overview: &Overview) -> Vec<(String, u64)> {
     summed(overview, |flow| &flow.reasons)
 }

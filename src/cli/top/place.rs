@@ -1,9 +1,13 @@
-//! Where somebody is: a view, what is chosen in it, and what was found for it. Pure.
+//! A view, its selected row, and its data. Pure.
+//!
+//! Owns that the selection follows a row by its name, because rows change their order.
+//!
+//! Not here: moving between views (`state.rs`), and drawing them (`draw.rs`).
 
 use super::ask::{Answer, Question};
 use crate::admin::wire::{DeadPage, DeadQuery, DeadSummary, LetterDetail, LetterView, SubscriptionView, SummaryRow};
 
-/// What is looked at.
+/// The views.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum View {
     Overview,
@@ -12,15 +16,15 @@ pub(super) enum View {
     Budgets,
     /// Dead letters by platform, reason and code.
     Dead,
-    /// One robot, its hold and its dead letters.
+    /// One robot: its hold and its dead letters.
     Robot(String),
-    /// Dead letters that have something in common, and what that is.
+    /// The dead letters of a filter, and a name for them.
     Letters(Box<DeadQuery>, String),
-    /// One letter whole.
+    /// One letter with all its details.
     Letter(String),
 }
 
-/// What was found for a view that has to ask.
+/// The data of a view that needs a request of its own.
 pub(super) enum Found {
     Nothing,
     Summary(DeadSummary),
@@ -30,17 +34,18 @@ pub(super) enum Found {
     Failed(String),
 }
 
-/// A view and where one is in it.
+/// A view and the position in it.
 pub(super) struct Place {
     pub(super) view: View,
     pub(super) found: Found,
-    /// The question whose answer is awaited.
+    /// The request that is not answered yet.
     pub(super) awaits: Option<u64>,
-    /// When that came, in milliseconds since 1970.
+    /// When the data arrived, in milliseconds since 1970.
     pub(super) looked_at: u64,
-    /// What is chosen, by its name: rows change their places all the time.
+    /// The name of the selected row; rows change their order all the time.
     pub(super) chosen: Option<String>,
-    /// Where that was, for when it is gone; in a text, which line is the first.
+    /// The position of the selected row, for the case that the row disappears. In a
+    /// text, the first visible line.
     pub(super) at: usize,
 }
 
@@ -49,7 +54,7 @@ impl Place {
         Self { view, found: Found::Nothing, awaits: None, looked_at: 0, chosen: None, at: 0 }
     }
 
-    /// What has to be asked once for this view, if anything.
+    /// The request for this view's data, if it needs one.
     pub(super) fn question(&self) -> Option<Question> {
         match &self.view {
             View::Overview | View::Robots | View::Holds | View::Budgets => None,
@@ -60,7 +65,7 @@ impl Place {
         }
     }
 
-    /// The answer has come.
+    /// Stores an answer.
     pub(super) fn told(&mut self, answer: Result<Answer, String>, now: u64) {
         self.awaits = None;
         self.looked_at = now;
@@ -69,13 +74,13 @@ impl Place {
             Ok(Answer::Letters(page)) => Found::Letters(page),
             Ok(Answer::Robot { subscriptions, letters }) => Found::Robot { subscriptions, letters },
             Ok(Answer::Letter(letter)) => Found::Letter(letter),
-            // Nobody asks for these in the name of a place.
+            // These answers never belong to a view.
             Ok(Answer::Pulse(_) | Answer::Redriven(_) | Answer::Released { .. }) => Found::Nothing,
             Err(why) => Found::Failed(why),
         };
     }
 
-    /// The letters that it lists.
+    /// The letters of the list.
     pub(super) fn letters(&self) -> &[LetterView] {
         match &self.found {
             Found::Letters(page) | Found::Robot { letters: page, .. } => &page.letters,
@@ -83,19 +88,19 @@ impl Place {
         }
     }
 
-    /// The kinds of letters that it lists.
+    /// The kinds of letters of the list.
     pub(super) fn kinds(&self) -> &[SummaryRow] {
         if let Found::Summary(summary) = &self.found { &summary.rows } else { &[] }
     }
 
-    /// Which of these rows is chosen.
+    /// The index of the selected row.
     pub(super) fn chosen(&self, rows: &[String]) -> Option<usize> {
         let last = rows.len().checked_sub(1)?;
         let found = self.chosen.as_ref().and_then(|chosen| rows.iter().position(|row| row == chosen));
         Some(found.unwrap_or(self.at.min(last)))
     }
 
-    /// Chooses the row so many further on, as far as there is one.
+    /// Moves the selection by this many rows, within the list.
     pub(super) fn choose(&mut self, rows: &[String], by: isize) {
         let Some(now) = self.chosen(rows) else {
             return;
@@ -105,13 +110,13 @@ impl Place {
     }
 }
 
-/// The name of a kind of letters, which no other has.
+/// The name of a kind of letters: its values, which are unique.
 pub(super) fn kind_name(row: &SummaryRow) -> String {
     let values: Vec<_> = row.values.values().map(|value| value.as_str().unwrap_or("-")).collect();
     values.join(" ")
 }
 
-/// The letters of a kind.
+/// The filter for the letters of a kind.
 pub(super) fn of_kind(row: &SummaryRow) -> DeadQuery {
     let value = |name, without: &str| {
         let value = row.values.get(name)?;

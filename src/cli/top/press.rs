@@ -1,8 +1,13 @@
-//! What a key means; the same in every view. Small letters look, capitals change something, and those ask first.
+//! The keys of `roomcast top`; they mean the same in every view.
+//!
+//! Owns that lower-case letters only look, and that upper-case letters change
+//! something after a confirmation.
+//!
+//! Not here: what a key does (`state.rs`, `act.rs`).
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-/// What a key means.
+/// The meaning of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Press {
     Up,
@@ -11,21 +16,21 @@ pub(super) enum Press {
     PageDown,
     First,
     Last,
-    /// Look at what is chosen.
+    /// Open the selected row.
     Open,
-    /// Go back to where one came from, or say no.
+    /// Go back one view, or answer no.
     Back,
     NextTab,
     LastTab,
     /// The view with this number, from 0.
     Tab(usize),
-    /// Look again at what is not looked at all the time.
+    /// Fetch again the data that is not fetched continuously.
     Look,
-    /// Redrive what is chosen.
+    /// Redrive the selected letter or kind.
     Redrive,
-    /// Redrive everything that the view lists.
+    /// Redrive all letters that the view lists.
     RedriveAll,
-    /// End the hold of the robot that is chosen.
+    /// End the hold of the selected robot.
     Release,
     Help,
     Yes,
@@ -35,7 +40,7 @@ pub(super) enum Press {
     Leave,
 }
 
-/// What this key means, if it means anything.
+/// The meaning of a key, if it has one.
 pub(super) fn press(key: KeyEvent) -> Option<Press> {
     if key.kind == KeyEventKind::Release {
         return None;

@@ -1,4 +1,8 @@
-//! What a daemon might say, for the tests of this room.
+//! Sample data of a daemon, for the tests of `roomcast top`.
+//!
+//! Owns one consistent set of values: the frames of all views show the same robots and letters.
+//!
+//! Not here: the tests (`frame_tests.rs`, `state_tests.rs`).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +14,7 @@ use crate::admin::wire::{
     LetterView, Overview, RobotView, SubscriptionView, SummaryRow,
 };
 
-/// 2026-11-25, a minute past three in the morning.
+/// 2026-11-25, 03:01 UTC.
 pub(super) const NOW: u64 = 1_795_575_660_000;
 
 pub(super) const HELD: &str = "5e0c7d21a9b84f36c1d2e3f405162738";
@@ -127,7 +131,7 @@ pub(super) fn groups() -> Vec<GroupView> {
     ]
 }
 
-/// All that is told, a second later than the last time, if it is the second.
+/// A snapshot that is taken `seconds` later than the first one.
 pub(super) fn pulse(seconds: u64) -> Pulse {
     let mut overview = overview();
     overview.at += seconds * 1000;
@@ -139,7 +143,7 @@ pub(super) fn pulse(seconds: u64) -> Pulse {
     Pulse { overview, robots: Some(robots()), groups: Some(groups()) }
 }
 
-/// Nothing happens, and nothing ever has.
+/// A snapshot of a daemon that has never had any traffic.
 pub(super) fn quiet(seconds: u64) -> Pulse {
     let mut overview = overview();
     (overview.at, overview.events) = (overview.at + seconds * 1000, 0);

@@ -1,5 +1,9 @@
-//! The terminal: taken at the start, and given back as it was on every way out. The only place that touches it. What panics have to say is kept
-//! meanwhile, and said when the terminal is the shell's again: said before, it would vanish with the screen or stand in the middle of it.
+//! The terminal: taken at the start, and restored on every way out.
+//!
+//! Owns all access to the terminal. Reports of panics are kept until it is restored; otherwise they
+//! would disappear with the alternate screen, or be printed into it.
+//!
+//! Not here: the frame (`draw.rs`), and the output of other commands (`cli/screen.rs`).
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -28,18 +32,20 @@ use super::{
 };
 use crate::cli::screen::complain;
 
-/// What panics have said since the terminal was taken; nothing while it is the shell's. A process has one terminal.
+/// The reports of panics while the terminal is taken; `None` at other times. It is global because a
+/// process has one terminal.
 static TAKEN: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
-/// What happened at the terminal.
+/// An event of the terminal.
 pub(super) enum Happened {
     Key(KeyEvent),
     Resized,
 }
 
-/// The terminal, in raw mode and on its other screen. Dropping it gives it back.
+/// The terminal, in raw mode and on its alternate screen. Dropping it restores the terminal.
 pub(super) struct Screen {
-    /// Never dropped: it would show the cursor once more, and panic where the terminal is gone.
+    /// Never dropped: its `Drop` would show the cursor again, and would
+    /// panic if the terminal is gone.
     terminal: ManuallyDrop<DefaultTerminal>,
     happened: mpsc::Receiver<Happened>,
 }
@@ -65,7 +71,7 @@ impl Screen {
         Ok(Self { terminal: ManuallyDrop::new(terminal), happened })
     }
 
-    /// Draws what is shown; nothing if the terminal is gone. Its size is looked up each time.
+    /// Draws the state; `None` if the terminal is gone. The size of the terminal is read each time.
     pub(super) fn draw(&mut self, top: &Top, look: Look) -> io::Result<Option<Drawn>> {
         let mut drawn = Drawn::default();
         match self.terminal.draw(|frame| drawn = draw::draw(frame, top, look)) {
@@ -75,7 +81,7 @@ impl Screen {
         }
     }
 
-    /// What happens next; nothing if the terminal is gone.
+    /// The next event; `None` if the terminal is gone.
     pub(super) async fn next(&mut self) -> Option<Happened> {
         self.happened.recv().await
     }
@@ -99,8 +105,8 @@ fn take() -> io::Result<DefaultTerminal> {
     Terminal::new(CrosstermBackend::new(io::stdout()))
 }
 
-/// Gives the terminal back, once: leaving the other screen a second time would put the cursor back before what was said in between. Then says
-/// what panics have said. Where the terminal is gone there is nobody to tell.
+/// Restores the terminal once, then prints the reports of panics. Leaving the alternate screen
+/// twice would move the cursor back before text that was printed in between.
 fn give_back() {
     let Some(reports) = taken().take() else {
         return;
@@ -112,7 +118,7 @@ fn give_back() {
     }
 }
 
-/// Keeps what a panic says, unless the terminal is the shell's.
+/// Keeps the report of a panic. Returns `false` if the terminal is not taken.
 fn keep(panic: &PanicHookInfo<'_>) -> bool {
     let kept = {
         let mut taken = taken();
@@ -122,7 +128,7 @@ fn keep(panic: &PanicHookInfo<'_>) -> bool {
         reports.push(report(panic));
         reports.len()
     };
-    // A panic while one is on its way out ends the process, and nothing would be given back any more.
+    // A second panic during the first aborts the process, and no `Drop` would restore the terminal.
     if kept > 1 {
         give_back();
     }

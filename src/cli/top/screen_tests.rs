@@ -1,4 +1,9 @@
-//! The terminal after a panic: a child process takes a real one, panics, and somebody else goes on in it.
+//! The terminal after a panic: a child process takes a real terminal and panics, and another
+//! program continues in it.
+//!
+//! Owns the proof that the terminal is restored and the report is printed, on every way out.
+//!
+//! Not here: the usual ways out (`tests/it/top.rs`).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::{
@@ -13,14 +18,14 @@ use rustix::termios::tcgetattr;
 
 use super::{draw::Look, samples::NOW, screen::Screen, state::Top};
 
-/// In the child: how it panics.
+/// The environment variable that tells the child how to panic.
 const HOW: &str = "ROOMCAST_TEST_PANIC";
 
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 240;
 
-/// Starts this test anew in a terminal, to panic there, and then what comes next in that terminal. Says how the first ended, and what is to be seen at
-/// the end.
+/// Starts this test again in a terminal, where it panics, and then another program. Returns how the
+/// test ended, and the lines of the screen at the end.
 fn after_a_panic(test: &str, how: &str) -> (ExitStatus, Vec<String>) {
     let (pty, pts) = blocking::open().unwrap();
     pty.resize(Size::new(ROWS, COLUMNS)).unwrap();
@@ -43,7 +48,7 @@ fn after_a_panic(test: &str, how: &str) -> (ExitStatus, Vec<String>) {
     (ended, terminal.screen().rows(0, COLUMNS).collect())
 }
 
-/// In the child, what happens there; nothing in the test itself.
+/// In the child, how it panics; `None` in the test itself.
 fn here() -> Option<String> {
     env::var(HOW).ok()
 }
@@ -55,7 +60,7 @@ fn opened() -> Screen {
     screen
 }
 
-/// That a line stands there, and after it another.
+/// Asserts that a line with this beginning is directly followed by another.
 fn stands(lines: &[String], first: &str, then: &str) {
     let at = lines.iter().position(|line| line.starts_with(first));
     let at = at.unwrap_or_else(|| panic!("{first:?} stands in {lines:#?}"));
@@ -87,7 +92,7 @@ fn a_panic_beside_the_drawing_is_said_when_the_terminal_is_given_back() {
     if here().is_some() {
         let mut screen = opened();
         std::thread::Builder::new().name("asks".to_owned()).spawn(|| panic!("it broke")).unwrap().join().unwrap_err();
-        // Whoever draws may not know yet.
+        // The task that draws may not know of the panic yet.
         screen.draw(&Top::new(NOW + 60_000, 1000), Look { colour: true }).unwrap();
         drop(screen);
         crate::cli::screen::note("roomcast: a question failed");

@@ -1,4 +1,9 @@
-//! What is shown, and what keys and answers do to it. Pure: what has to be asked comes out as questions, what time it is comes in.
+//! The state of `roomcast top`, and how keys and answers change it. Pure: requests are returned,
+//! and the time is passed in.
+//!
+//! Owns the navigation between views, and that at most one snapshot is requested at a time.
+//!
+//! Not here: changes on the daemon (`act.rs`), and the loop that runs the requests (`cli/top.rs`).
 
 use super::{
     ask::{Answer, Asked, Question},
@@ -10,7 +15,7 @@ use super::{
 };
 use crate::cli::exit::Failure;
 
-/// The views that are a key away.
+/// The views with a tab of their own.
 pub(super) const TABS: [(&str, View); 5] = [
     ("Overview", View::Overview),
     ("Robots", View::Robots),
@@ -19,24 +24,24 @@ pub(super) const TABS: [(&str, View); 5] = [
     ("Dead letters", View::Dead),
 ];
 
-/// The number under which the pulse is awaited; everything else has a number of its own.
+/// The number of requests for a snapshot; every other request has a number of its own.
 const PULSE: u64 = 0;
 
-/// Everything that is shown.
+/// The whole state.
 pub(super) struct Top {
     pub(super) live: Live,
     pub(super) dialog: Option<Dialog>,
     pub(super) acting: Option<Acting>,
-    /// What happened last.
+    /// The result of the last action.
     pub(super) said: Option<String>,
-    /// What time it is on this machine, in milliseconds since 1970.
+    /// The time of this machine, in milliseconds since 1970.
     pub(super) now: u64,
-    /// How many milliseconds pass between two looks.
+    /// The milliseconds between two snapshots.
     pub(super) every: u64,
     pub(super) tab: usize,
     tabs: Vec<Place>,
     deeper: Vec<Place>,
-    /// Rows that are visible at a time; the drawing knows.
+    /// How many rows are visible, from the last frame.
     pub(super) page: usize,
     pulse_awaited: bool,
     last_number: u64,
@@ -62,17 +67,17 @@ impl Top {
         }
     }
 
-    /// Whether somebody wants to leave.
+    /// Whether the user has left.
     pub(super) const fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Where one is.
+    /// The current view.
     pub(super) fn place(&self) -> Option<&Place> {
         self.deeper.last().or_else(|| self.tabs.get(self.tab))
     }
 
-    /// How one came here.
+    /// The views from the tab to the current one.
     pub(super) fn path(&self) -> impl Iterator<Item = &View> {
         self.tabs.get(self.tab).into_iter().chain(&self.deeper).map(|place| &place.view)
     }
@@ -81,7 +86,7 @@ impl Top {
         self.deeper.last_mut().or_else(|| self.tabs.get_mut(self.tab))
     }
 
-    /// The names of the rows that the view lists.
+    /// The names of the rows of a view.
     pub(super) fn rows(&self, place: &Place) -> Vec<String> {
         let robots = |held: bool| {
             let all = self.live.robots().unwrap_or_default().iter();
@@ -101,9 +106,9 @@ impl Top {
         }
     }
 
-    /// A second has passed, or however long there is between two looks.
+    /// The interval between two snapshots has passed.
     pub(super) fn tick(&mut self) -> Vec<Asked> {
-        // A slow answer is waited for, not asked for again.
+        // While an answer is missing, no second request is sent.
         if std::mem::replace(&mut self.pulse_awaited, true) {
             return Vec::new();
         }
@@ -113,7 +118,7 @@ impl Top {
         vec![Asked { number: PULSE, question: Question::Pulse { robots, groups } }]
     }
 
-    /// An answer has come.
+    /// An answer has arrived.
     pub(super) fn told(&mut self, number: u64, answer: Result<Answer, Failure>) -> Vec<Asked> {
         if number == PULSE {
             self.pulse_awaited = false;
@@ -131,7 +136,7 @@ impl Top {
         if self.acting.as_ref().is_some_and(|acting| acting.number == number) {
             return self.acted(answer);
         }
-        // Whoever has gone elsewhere meanwhile does not wait for it any more.
+        // If the user has left the view meanwhile, the answer is discarded.
         let awaiting = self.deeper.iter_mut().chain(&mut self.tabs).find(|place| place.awaits == Some(number));
         if let Some(place) = awaiting {
             place.told(answer.map_err(|failure| failure.to_string()), self.now);
@@ -205,7 +210,8 @@ impl Top {
         isize::try_from(self.page).unwrap_or(10).max(1)
     }
 
-    /// Nobody shall break off a redrive without knowing.
+    /// The first `q` during a change only warns, so that a user does not
+    /// interrupt a redrive by accident.
     fn quit(&mut self) {
         match &mut self.acting {
             Some(acting) if !acting.warned => {
@@ -248,7 +254,7 @@ impl Top {
         asked
     }
 
-    /// Asks for what is not asked for all the time.
+    /// Requests the data that is not fetched continuously.
     fn look(&mut self) -> Vec<Asked> {
         let Some(question) = self.place().filter(|place| place.awaits.is_none()).and_then(Place::question) else {
             return Vec::new();
@@ -275,7 +281,7 @@ impl Top {
         Asked { number: self.last_number, question }
     }
 
-    /// The drawing knows how many rows there is room for, and where a text ends.
+    /// The last frame limits how far the user can scroll.
     pub(super) fn drawn(&mut self, drawn: Drawn) {
         self.page = drawn.page;
         if let Some(Dialog::Help(from)) = &mut self.dialog {

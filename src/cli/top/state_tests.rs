@@ -1,4 +1,8 @@
 //! What keys and answers do, without a terminal and without a daemon.
+//!
+//! Owns the proof of navigation, confirmations and late answers.
+//!
+//! Not here: the frames (`frame_tests.rs`), and a real daemon (`tests/it/top.rs`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::{
@@ -20,7 +24,7 @@ fn top() -> Top {
     top
 }
 
-/// The one question that is not the pulse.
+/// The only request that is not for a snapshot.
 fn only(asked: Vec<Asked>) -> Asked {
     let mut asked: Vec<_> = asked.into_iter().filter(|one| one.number != 0).collect();
     assert_eq!(asked.len(), 1, "{asked:?}");
@@ -31,7 +35,7 @@ fn view(top: &Top) -> View {
     top.place().unwrap().view.clone()
 }
 
-/// In the view of dead letters, with the first kind chosen.
+/// The view of dead letters, with the first kind selected.
 fn at_dead_letters() -> Top {
     let mut top = top();
     let asked = only(top.press(Press::Tab(4)));

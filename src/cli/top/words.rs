@@ -1,8 +1,12 @@
-//! How numbers, spans, holds and texts of others are put on the screen. Pure.
+//! The formats of numbers, spans, holds and foreign texts on the screen. Pure.
+//!
+//! Owns the advice for each cause of a hold.
+//!
+//! Not here: the text of a letter (`cli/dead/show.rs`).
 
 use crate::{cli::screen::shown, pace::HoldCause};
 
-/// A number with a mark at each thousand.
+/// A number with separators for thousands.
 pub(super) fn number(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
     let mut said = String::new();
@@ -15,12 +19,12 @@ pub(super) fn number(number: impl Into<u64>) -> String {
     said
 }
 
-/// So many letters.
+/// A number of letters.
 pub(super) fn letters(count: u64) -> String {
     if count == 1 { "1 letter".to_owned() } else { format!("{} letters", number(count)) }
 }
 
-/// So many in a second.
+/// A rate for one second.
 pub(super) fn rate(rate: f64) -> String {
     match rate {
         rate if rate <= 0.0 => "0".to_owned(),
@@ -30,7 +34,7 @@ pub(super) fn rate(rate: f64) -> String {
     }
 }
 
-/// How long something takes.
+/// A span of time.
 pub(super) fn span(seconds: u64) -> String {
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match seconds {
@@ -42,7 +46,7 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
-/// Why a robot is held.
+/// The cause of a hold.
 pub(super) fn cause(name: &str) -> &str {
     match known(name) {
         Some(HoldCause::Throttled) => "throttled",
@@ -53,7 +57,7 @@ pub(super) fn cause(name: &str) -> &str {
     }
 }
 
-/// What to do about a robot that is held.
+/// What an operator can do about a hold.
 pub(super) fn advice(name: &str) -> &'static str {
     match known(name) {
         Some(HoldCause::Throttled) => {
@@ -76,12 +80,12 @@ fn known(name: &str) -> Option<HoldCause> {
     HoldCause::ALL.into_iter().find(|cause| cause.as_str() == name)
 }
 
-/// A text of others on one line.
+/// A foreign text on one line, without control characters.
 pub(super) fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(shown).collect()
 }
 
-/// The lines of a text of others, none of them wider than this.
+/// A foreign text, wrapped at this width and without control characters.
 pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
     let options = textwrap::Options::new(width.max(1));
     text.lines()
@@ -92,7 +96,7 @@ pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
         .collect()
 }
 
-/// As many of these as fit on a line whole, in their order. The last `kept` come first.
+/// The parts that fit on a line completely, in their order. The last `kept` parts always stay.
 pub(super) fn fitting(parts: &[String], between: &str, kept: usize, width: usize) -> String {
     let wide = |text: &str| textwrap::core::display_width(text);
     let (others, always) = parts.split_at(parts.len().saturating_sub(kept));
@@ -109,7 +113,7 @@ pub(super) fn fitting(parts: &[String], between: &str, kept: usize, width: usize
     shown.join(between)
 }
 
-/// How long ago something was, from the daemon's words about when.
+/// The age of a time in RFC 3339.
 pub(super) fn ago(at: Option<&str>, now: u64) -> String {
     let then = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
     let seconds = then.map(|then| now.saturating_sub(u64::try_from(then.as_millisecond()).unwrap_or(0)) / 1000);

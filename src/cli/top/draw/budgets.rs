@@ -1,4 +1,8 @@
-//! Monthly quotas of organisations: what is used, and whether it will last.
+//! Draws the monthly quotas of organisations.
+//!
+//! Owns the words for a quota's state.
+//!
+//! Not here: the forecast (`pace`), and the table (`table.rs`).
 
 use ratatui::{Frame, layout::Rect};
 
@@ -54,7 +58,7 @@ fn row(group: &GroupView) -> Vec<String> {
 
 fn state(group: &GroupView) -> String {
     match (&group.spent_until, group.monthly) {
-        // The month and the day of it.
+        // Month and day.
         (Some(until), _) => format!("USED UP to {}", until.chars().skip(5).take(5).collect::<String>()),
         (None, Some(monthly)) if group.forecast > monthly => "will not last".to_owned(),
         (None, Some(_)) => "lasts".to_owned(),

@@ -1,4 +1,8 @@
-//! Dead letters: how many of what kind, those of a kind, and one whole.
+//! Draws dead letters: the kinds, the letters of one kind, and one letter.
+//!
+//! Owns the columns of these lists.
+//!
+//! Not here: the text of one letter (`cli/dead/show.rs`), and the table (`table.rs`).
 
 use ratatui::{
     Frame,
@@ -95,7 +99,7 @@ pub(super) fn list(
         waiting(frame, area, place, look);
         return 0;
     };
-    // Where there is little room, the letter itself says what to do.
+    // On a low screen there is no space for the advice; the view of the letter shows it.
     let advised = !page.letters.is_empty() && area.height >= TALL;
     let [head, list, _, below] = Layout::vertical([
         Constraint::Length(1),
@@ -145,7 +149,7 @@ fn dead(count: u64) -> String {
     if count == 1 { "1 dead letter".to_owned() } else { format!("{} dead letters, the newest first", number(count)) }
 }
 
-/// A letter whole; says which line can be the first at most.
+/// Draws a letter; returns the last line with which it can begin.
 pub(super) fn one(frame: &mut Frame<'_>, area: Rect, top: &Top, place: &Place, look: Look) -> usize {
     let Found::Letter(letter) = &place.found else {
         waiting(frame, area, place, look);
@@ -176,7 +180,7 @@ fn looked(top: &Top, place: &Place) -> Option<String> {
     (seconds >= 5).then(|| format!("as of {} ago, r looks again", words::span(seconds)))
 }
 
-/// How many there are, and from when that is if there is room for it.
+/// The count, and its age if there is space for it.
 fn said(count: String, looked: Option<String>, width: u16) -> String {
     let parts: Vec<_> = std::iter::once(count).chain(looked).collect();
     format!(" {}", words::fitting(&parts, "; ", 0, usize::from(width).saturating_sub(1)))

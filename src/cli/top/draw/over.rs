@@ -1,4 +1,8 @@
-//! What lies over a view until it is answered: questions, and the help.
+//! Draws the dialog over a view: a question, or the help.
+//!
+//! Owns the text of the help.
+//!
+//! Not here: the state of a dialog (`cli/top/dialog.rs`).
 
 use ratatui::{
     Frame,
@@ -13,13 +17,13 @@ use crate::{
     cli::top::{dialog::Dialog, place::kind_name, state::Top, words},
 };
 
-/// So many kinds of letters are told apart before a redrive.
+/// How many kinds of letters a question before a redrive lists.
 const KINDS: usize = 6;
 
-/// No wider than reads well.
+/// In columns. Longer lines are hard to read.
 const WIDTH: u16 = 74;
 
-/// Keys and what they do; a text for all the width has no keys.
+/// Keys and their meaning. An entry without keys takes the full width.
 const HELP: [(&str, &str); 13] = [
     ("1-5, Tab", "overview, robots, holds, budgets, dead letters"),
     ("↑ ↓, k j", "choose; PageUp, PageDown, Home, End"),
@@ -39,10 +43,11 @@ const HELP: [(&str, &str); 13] = [
     ),
 ];
 
-/// How wide the keys are.
+/// The width of the keys, in columns.
 const KEYS: usize = 14;
 
-/// Draws it; says which line the help can begin with at most. What answers it is always in sight.
+/// Draws the dialog; returns the last line with which the help can begin. The line with the
+/// possible answers is always visible.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, look: Look) -> usize {
     let Some(dialog) = &top.dialog else {
         return 0;

@@ -1,4 +1,8 @@
-//! The overview: what flows, what became of it, and whom it takes longest to reach.
+//! Draws the overview: rates, results, and the robots that take longest to drain.
+//!
+//! Owns which parts a small screen leaves out.
+//!
+//! Not here: the rates (`cli/top/live.rs`), and the table of robots (`robots.rs`).
 
 use std::collections::BTreeMap;
 
@@ -22,10 +26,10 @@ use crate::{
     },
 };
 
-/// Before there are two looks to compare.
+/// Shown before there are two snapshots to compare.
 const UNKNOWN: &str = "…";
 
-/// A line never breaks between a name and its number.
+/// A no-break space keeps a name and its number on one line.
 const UNBROKEN: char = '\u{a0}';
 
 pub(super) const PLATFORMS: [Column; 7] = [
@@ -38,7 +42,7 @@ pub(super) const PLATFORMS: [Column; 7] = [
     Column::numbers("GIVEN UP", 8),
 ];
 
-/// So many rows of the slowest are seen at least, with their head.
+/// The least number of rows for the slowest robots, with their heading.
 const SLOWEST_MIN: u16 = 3;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
@@ -51,7 +55,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<
     let (attempts, letters) = (attempts(rates.as_ref()), dead(overview, top.now));
     let (attempts, letters) = (words::lines(&attempts, width), words::lines(&letters, width));
     let height = |lines: &[String]| u16::try_from(lines.len()).unwrap_or(1);
-    // Of the parts, those that there is room for: whole, or not at all. They are asked in the order of what they are worth.
+    // A part is shown completely or not at all. The most important parts get their space first.
     let mut left = area.height.saturating_sub(1 + SLOWEST_MIN);
     let mut room = |wanted: u16| {
         let granted = if wanted <= left { wanted } else { 0 };
@@ -117,7 +121,7 @@ fn attempts(rates: Option<&Rates>) -> String {
     format!("Attempts/s  {}", said.collect::<Vec<_>>().join("  "))
 }
 
-/// What lies in the dead queues, or what was put there as long as that is not known.
+/// The contents of the dead queues; before the first count, the dead letters since the start.
 fn dead(overview: &Overview, now: u64) -> String {
     let Some(dead) = &overview.dead else {
         return given_up(overview);

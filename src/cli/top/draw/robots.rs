@@ -1,4 +1,8 @@
-//! Robots: by backlog, those that are held and what to do about it, and one with all that is known of it.
+//! Draws robots: the list, the held ones with advice, and one robot.
+//!
+//! Owns the columns of these lists.
+//!
+//! Not here: the advice (`cli/top/words.rs`), and the table (`table.rs`).
 
 use ratatui::{
     Frame,
@@ -21,7 +25,7 @@ use crate::{
     },
 };
 
-/// From this width on ids are shown whole.
+/// From this many columns on, ids are shown completely.
 pub(super) const WIDE: u16 = 120;
 
 pub(super) fn list(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
@@ -119,7 +123,7 @@ pub(super) fn one(
 ) -> usize {
     let width = usize::from(area.width).saturating_sub(2);
     let tall = area.height >= TALL;
-    // Where there is little room, the line above says which robot it is, and the list has to be seen.
+    // On a low screen the path above names the robot already, and the list needs the space.
     let mut facts = if tall { vec![Line::raw(format!(" robot {}", words::line(id)))] } else { Vec::new() };
     match top.live.robot(id) {
         None => facts.push(Line::raw(" neither busy nor held: nothing waits for it")),
@@ -175,7 +179,7 @@ fn used(robot: &RobotView) -> String {
     format!("{}{of}", number(robot.used))
 }
 
-/// After the wait it is held until a message gets through.
+/// After its wait, a robot stays held until a message gets through.
 fn held(robot: &RobotView) -> String {
     let Some(cause) = robot.cause.as_deref() else {
         return "-".to_owned();

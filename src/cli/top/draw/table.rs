@@ -1,4 +1,8 @@
-//! Tables: columns that are there when there is room for them, and the row that is chosen.
+//! Draws tables: columns that depend on the width, and the selected row.
+//!
+//! Owns which columns are shown at a width.
+//!
+//! Not here: the cells (the other files of `draw/`).
 
 use ratatui::{
     Frame,
@@ -19,22 +23,22 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// Words, in so many places.
+    /// Text in this many columns.
     pub(super) const fn of(name: &'static str, width: u16) -> Self {
         Self { name, width, numbers: false, from: 0 }
     }
 
-    /// Numbers, which stand to the right.
+    /// Numbers, aligned to the right.
     pub(super) const fn numbers(name: &'static str, width: u16) -> Self {
         Self { numbers: true, ..Self::of(name, width) }
     }
 
-    /// What is left over.
+    /// A column that takes the remaining width.
     pub(super) const fn rest(name: &'static str) -> Self {
         Self::of(name, 0)
     }
 
-    /// Only where there is at least so much room: below, the head of a column would be cut.
+    /// Shows the column only from this width on; on a narrower screen its heading would be cut.
     pub(super) const fn from(self, from: u16) -> Self {
         Self { from, ..self }
     }
@@ -49,16 +53,16 @@ impl Column {
     }
 }
 
-/// Whether every column that is there at this width is there whole.
+/// Whether every visible column fits completely at this width.
 #[cfg(test)]
 pub(super) fn fits(columns: &[Column], width: u16) -> bool {
     let shown = columns.iter().filter(|column| width >= column.from);
     let needed = |column: &Column| usize::from(column.width).max(column.name.len()) + 1;
-    // The mark of the row that is chosen has one place more than there are gaps.
+    // `needed` counts one gap more than there are, and the mark of a selected row is two wide.
     shown.map(needed).sum::<usize>() < usize::from(width)
 }
 
-/// Draws rows of as many cells as there are columns; says for how many rows there is room.
+/// Draws rows; returns how many rows are visible.
 pub(super) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
