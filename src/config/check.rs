@@ -1,4 +1,8 @@
-//! What must hold between several keys.
+//! Checks conditions between several keys.
+//!
+//! Owns those conditions; their messages name both keys.
+//!
+//! Not here: checks of a single value (`parse.rs`).
 
 use std::time::Duration;
 

@@ -1,8 +1,12 @@
-//! Mistakes in the configuration: where, and what to do.
+//! The mistakes of a configuration: the position, and what to do.
+//!
+//! Owns their text form: one mistake a line, each with its position.
+//!
+//! Not here: finding them (`reader.rs`, `check.rs`).
 
 use std::fmt;
 
-/// Where a mistake is.
+/// The position of a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In the file, by line and column from 1.
@@ -33,13 +37,13 @@ impl fmt::Display for Place {
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where it is.
+    /// The position.
     pub place: Place,
-    /// What it is. It never repeats a value that may be a credential.
+    /// The message. It never repeats a value that may be a credential.
     pub message: String,
 }
 
-/// All mistakes of a configuration, in the order of their places.
+/// All mistakes of a configuration, in the order of their positions.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigMistakes(pub Vec<Mistake>);
 

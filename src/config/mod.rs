@@ -1,7 +1,12 @@
-//! Settings: read from a TOML file and the environment, every mistake reported at once with its place. The only room that names toml.
+//! The settings, read from a TOML file and from environment variables.
 //!
-//! Each key is described, with its default, in `deploy/roomcast.toml`. Any key can be set by the environment variable
-//! `ROOMCAST_<SECTION>_<KEY>`, which wins over the file; lists are separated by commas there.
+//! Owns that all mistakes are reported together, and that a file which other users can read must
+//! hold no password. No other module names toml.
+//!
+//! Each key is described in `deploy/roomcast.toml`, with its default. The environment variable
+//! `ROOMCAST_<SECTION>_<KEY>` overrides the file; a list in it is separated by commas.
+//!
+//! Not here: the keys and their defaults (`sections.rs`).
 
 mod check;
 mod mistake;
@@ -24,10 +29,10 @@ pub use sections::{
 
 use crate::private_file::{self, PrivateFileError};
 
-/// Where the configuration is looked for if nobody says otherwise.
+/// The default path of the configuration.
 pub const DEFAULT_FILE: &str = "/etc/roomcast/roomcast.toml";
 
-/// Where environment variables come from.
+/// A source of environment variables.
 pub trait Source {
     /// The value of a variable, if it is set.
     fn var(&self, name: &str) -> Option<String>;
@@ -49,7 +54,12 @@ impl Source for ProcessEnvironment {
 }
 
 impl Config {
-    /// Reads the configuration: the given file, or else the one at [`DEFAULT_FILE`] if there is one, and the environment.
+    /// Reads the configuration: the given file, else [`DEFAULT_FILE`] if
+    /// it exists, and the environment.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes together, or the error of a file that cannot be read.
     pub fn load(file: Option<&Path>, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
         let path = file.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let Some(path) = path else { return Self::read("the configuration", "", environment) };
@@ -61,12 +71,17 @@ impl Config {
         Self::read_exposed(&name, &text, exposed, environment)
     }
 
-    /// Reads the configuration from a text; `name` is what the text is called in mistakes.
+    /// Reads the configuration from a text. Mistakes call the text `name`.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes together.
     pub fn read(name: &str, text: &str, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
         Self::read_exposed(name, text, None, environment)
     }
 
-    /// Reads the configuration from a text of a file that may not be private: `exposed` says why not. A password in it makes that a mistake.
+    /// Like [`Self::read`]. `exposed` says why the text's file is not private; then a password in
+    /// it is a mistake.
     fn read_exposed(
         name: &str,
         text: &str,
@@ -83,14 +98,15 @@ impl Config {
         reader.finish().map(|()| config)
     }
 
-    /// The names of the settings that have other values in another configuration, as `section.key`.
+    /// The names of the settings whose values differ from another configuration, as `section.key`.
     #[must_use]
     pub fn differing(&self, other: &Self) -> Vec<String> {
         self.values.differing(&other.values)
     }
 }
 
-/// The text of a configuration, and why its file is not private, if it is not. A pipe, as from a shell's `<(…)`, is nobody else's.
+/// The text of a configuration, and why its file is not private. A pipe, such as a shell's `<(…)`,
+/// counts as private.
 fn text_of(path: &Path) -> std::io::Result<(String, Option<PrivateFileError>)> {
     let (mut file, mut text) = (File::open(path)?, String::new());
     file.read_to_string(&mut text)?;

@@ -1,4 +1,8 @@
-//! Single values: from text to what it means, or a sentence that says what is expected.
+//! Parses single values.
+//!
+//! Owns the accepted forms and ranges; an error is a sentence with the expected form.
+//!
+//! Not here: reading a key (`reader.rs`), and conditions between keys (`check.rs`).
 
 use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -9,7 +13,7 @@ use crate::pace::WindowQuota;
 
 pub(super) type Parsed<T> = Result<T, String>;
 
-/// A span of time that is not zero.
+/// A span of time above zero.
 pub(super) fn some_duration(text: &str) -> Parsed<Duration> {
     duration(text).and_then(
         |length| {
@@ -34,7 +38,7 @@ pub(super) fn time_zone(text: &str) -> Parsed<jiff::tz::TimeZone> {
     jiff::tz::TimeZone::get(text).map_err(|_| format!("{text:?} is no time zone: write it like Asia/Shanghai or UTC"))
 }
 
-/// A share from 0 to 1.
+/// A ratio from 0 to 1.
 pub(super) fn share(text: &str) -> Parsed<f64> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -47,12 +51,12 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(text.into()) }
 }
 
-/// Any text but none.
+/// A text that is not empty.
 pub(super) fn text(text: &str) -> Parsed<String> {
     if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-/// The name of a host, without scheme and port.
+/// A host name, without scheme and port.
 pub(super) fn host_name(text: &str) -> Parsed<String> {
     match url::Host::parse(text) {
         Ok(url::Host::Domain(name)) => Ok(name),
@@ -61,13 +65,13 @@ pub(super) fn host_name(text: &str) -> Parsed<String> {
     }
 }
 
-/// The prefix of the broker's names.
+/// The prefix of the broker's names: 1 to 64 characters of `A-Z a-z 0-9 - _ .`.
 pub(super) fn prefix(text: &str) -> Parsed<String> {
     let good = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is no prefix: 1 to 64 of A-Z a-z 0-9 - _ .")) }
 }
 
-/// A window such as `20/60s`.
+/// A window such as `20/60s`: at most 10,000 messages in a span.
 pub(super) fn window(text: &str) -> Parsed<WindowQuota> {
     let expected = || format!("{text:?} is no window: write it like 20/60s, which is 20 messages in 60 seconds");
     let (max, span) = text.split_once('/').ok_or_else(expected)?;
@@ -81,7 +85,7 @@ pub(super) fn window(text: &str) -> Parsed<WindowQuota> {
     Ok(WindowQuota { max: max.get(), span })
 }
 
-/// Scheme, host and port of a gateway.
+/// The scheme, host and port of a gateway.
 pub(super) fn origin(text: &str) -> Parsed<Url> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
@@ -92,7 +96,7 @@ pub(super) fn origin(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// The address of an OTLP receiver.
+/// The address of an OTLP receiver, without user and password.
 pub(super) fn receiver(text: &str) -> Parsed<Url> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
@@ -102,7 +106,7 @@ pub(super) fn receiver(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// One of a few words.
+/// One of these words.
 pub(super) fn one_of<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Parsed<T> {
     move |text| {
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);

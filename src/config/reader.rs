@@ -1,4 +1,9 @@
-//! Reads sections and keys out of TOML and environment, remembers what was asked for, and finds what nobody asked for.
+//! Reads keys from the TOML file and the environment.
+//!
+//! Owns how unknown keys are found: the reader records every key that the code asks for, and
+//! reports all others with the most similar name.
+//!
+//! Not here: the keys (`sections.rs`), and the forms of values (`parse.rs`).
 
 use std::{collections::BTreeSet, fmt::Debug};
 
@@ -8,10 +13,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::{ConfigMistakes, Mistake, Place, Source, parse::Parsed, values::Values};
 
-/// Variables with these names are others' business: the command line's own, and those that Kubernetes sets for a service called roomcast.
+/// Names, or beginnings of names, of variables that are not settings: one is the command line's,
+/// the others are set by Kubernetes for a service called roomcast.
 const FOREIGN_VARIABLES: [&str; 3] = ["ROOMCAST_CONFIG", "ROOMCAST_SERVICE_", "ROOMCAST_PORT"];
 
-/// A value as it was given.
+/// A value from the file or the environment.
 struct Given {
     place: Place,
     /// The scalar, or the members of the list.
@@ -68,7 +74,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// A single value that is not to be shown, if it is given.
+    /// A single secret value, if it is given.
     pub(super) fn secret(
         &mut self,
         section: &str,
@@ -115,14 +121,14 @@ impl<'a> Reader<'a> {
         given.members.into_iter().filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse)).collect()
     }
 
-    /// The names of the sections under a section, such as `a` for `[groups.a]`.
+    /// The names of the subsections of a section, such as `a` for `[groups.a]`.
     pub(super) fn sections_of(&mut self, section: &str) -> Vec<String> {
         let table = self.table.get(section).and_then(|value| value.get_ref().as_table());
         let inner = table.into_iter().flatten().filter(|(_, value)| value.get_ref().as_table().is_some());
         inner.map(|(name, _)| name.get_ref().to_string()).collect()
     }
 
-    /// A mistake that concerns a section as a whole.
+    /// Adds a mistake about a whole section.
     pub(super) fn across_section(&mut self, section: &str, message: &str) {
         let mut found = Vec::new();
         collect(&self.table, "", &mut found);
@@ -131,18 +137,18 @@ impl<'a> Reader<'a> {
         self.mistake(place, &format!("[{section}]: {message}"));
     }
 
-    /// A mistake between several keys.
+    /// Adds a mistake about a combination of keys.
     pub(super) fn across(&mut self, section: &str, key: &str, message: &str) {
         let place = self.given(section, key).map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);
         self.mistake(place, &format!("{section}.{key}: {message}"));
     }
 
-    /// The values of all settings that were asked for.
+    /// The values of all settings that were read.
     pub(super) fn values(&self) -> Values {
         self.values.clone()
     }
 
-    /// A mistake that concerns all of it.
+    /// Adds a mistake about the whole configuration.
     pub(super) fn whole(&mut self, message: &str) {
         self.mistake(Place::Whole(self.name.to_owned()), message);
     }
@@ -160,7 +166,11 @@ impl<'a> Reader<'a> {
         self.table.values().any(|value| holds(value.get_ref()))
     }
 
-    /// Every mistake, with what was given and nobody asked for.
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, including keys and variables that the code did not ask for.
     pub(super) fn finish(mut self) -> Result<(), ConfigMistakes> {
         self.find_unknown_keys();
         self.find_unknown_variables();
@@ -175,7 +185,7 @@ impl<'a> Reader<'a> {
         Err(ConfigMistakes(self.mistakes))
     }
 
-    /// The names of all keys that were asked for, as `section.key`.
+    /// The names of all keys that the code asked for, as `section.key`.
     #[cfg(test)]
     pub(super) fn asked(&self) -> Vec<String> {
         self.asked.iter().cloned().collect()
@@ -216,7 +226,7 @@ impl<'a> Reader<'a> {
 
     fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
         let place = Place::Variable(variable);
-        // Whether a list is meant is not visible in a variable: the key decides.
+        // A variable does not show whether it is a list, so the key decides.
         let is_list =
             super::sections::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
@@ -252,7 +262,7 @@ impl<'a> Reader<'a> {
             let parent_known = name.rsplit_once('.').is_none_or(|(parent, _)| {
                 sections.iter().any(|section| section == parent || section.starts_with(&format!("{parent}.")))
             });
-            // What lies in an unknown section was reported with it.
+            // The unknown section itself was already reported.
             if !parent_known {
                 continue;
             }
@@ -296,7 +306,7 @@ impl<'a> Reader<'a> {
     }
 
     fn mistake(&mut self, place: Place, message: &str) {
-        // What follows from a mistake in the same place is no news.
+        // Only the first mistake at a position is reported; later ones follow from it.
         if matches!(place, Place::File { .. }) && self.mistakes.iter().any(|known| known.place == place) {
             return;
         }
@@ -314,7 +324,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// Every key and table, with where it begins.
+/// Every key and table, with its offset in the text.
 fn collect(table: &DeTable<'_>, path: &str, found: &mut Vec<(String, usize, bool)>) {
     for (key, value) in table {
         let name = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };

@@ -1,4 +1,9 @@
-//! The configuration as people write it, rightly and wrongly.
+//! Configurations as users write them, correct and wrong.
+//!
+//! Owns the proof that `deploy/roomcast.toml` shows every key with its default, and that no message
+//! repeats a password.
+//!
+//! Not here: the effect of a setting (the tests of the module that uses it).
 
 use std::collections::BTreeMap;
 
@@ -31,7 +36,7 @@ fn mistakes(text: &str, variables: &[(&'static str, &'static str)]) -> String {
 #[test]
 fn the_commented_example_is_the_defaults_and_names_every_key() {
     let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roomcast.toml")).unwrap();
-    // Keys without a default are commented out in it.
+    // In the example, keys without a default are commented out.
     let from_example = with(&example, &[]).unwrap();
     assert_eq!(format!("{from_example:#?}"), format!("{:#?}", with("", &[]).unwrap()));
     let environment = Environment(BTreeMap::new());
