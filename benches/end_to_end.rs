@@ -1,8 +1,14 @@
-//! Deliveries per second from publish to arrival, beside a bare loop of the same client libraries in the same run.
+//! Deliveries per second from publish to arrival, relative to a bare loop of the same client
+//! libraries.
 //!
-//! `cargo bench` starts a private broker, a sink that answers at once, and the daemon; then in turn the bare loop and the daemon carry the same
-//! events. The number that counts is the ratio of the two. The bare loop consumes, posts, acks: no signatures, no limits, no ledger,
-//! no flush to the disk, and it loses what is in the air when it dies.
+//! `cargo bench` starts a private broker, a sink that answers at once, and the daemon. The bare
+//! loop and the daemon then process the same events by turns. Their ratio is the result. The bare
+//! loop consumes, posts and acknowledges. It has no signatures, limits, ledger or flush to disk,
+//! and a crash loses its messages in flight.
+//!
+//! Owns the comparison with the bare loop.
+//!
+//! Not here: the cost of one pacing decision (`pace.rs`), and of the store (`store.rs`).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -67,7 +73,7 @@ async fn main() {
         let daemon = home.start().await;
         let bare = Bare::start(&broker.url(), &format!("bare{fan_out}"), &sink.url(), fan_out).await;
         let mut ratios = Vec::new();
-        // The first round warms both up and is not counted.
+        // The first round warms up both and is not counted.
         for round in 0..=ROUNDS {
             let theirs = carry(&broker.url(), &bare.exchange, count, fan_out, &sink).await;
             let ours = carry(&broker.url(), &format!("{}.publish", home.prefix), count, fan_out, &sink).await;
@@ -83,7 +89,7 @@ async fn main() {
     }
 }
 
-/// Publishes events and waits until all their deliveries arrived; gives deliveries per second.
+/// Publishes events and waits until all their deliveries arrived. Returns deliveries per second.
 async fn carry(url: &str, exchange: &str, count: usize, fan_out: usize, sink: &Sink) -> f64 {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -110,7 +116,7 @@ async fn publish(channel: &Channel, exchange: &str) -> impl Future<Output = lapi
     channel.basic_publish(exchange.into(), "bench".into(), options, EVENT.as_bytes(), properties).await.unwrap()
 }
 
-/// The least that consumes, posts and acks.
+/// The minimum: consume, post, acknowledge.
 struct Bare {
     exchange: String,
     task: tokio::task::JoinHandle<()>,
@@ -172,7 +178,7 @@ impl Bare {
     }
 }
 
-/// Answers every request at once and counts.
+/// A server that answers every request at once, and counts.
 struct Sink {
     port: u16,
     count: Arc<AtomicUsize>,
@@ -220,7 +226,7 @@ async fn answer_all(mut stream: tokio::net::TcpStream, count: Arc<AtomicUsize>) 
     }
 }
 
-/// The length of the first request in the buffer, if all of it is there.
+/// The length of the first request in the buffer, if it is complete.
 fn whole_request(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&buffer[..head]).ok()?.to_ascii_lowercase();

@@ -1,7 +1,13 @@
-//! What pacing costs: the time of one decision, and the bytes of a robot's lane, with one, a thousand and a million robots.
+//! The cost of pacing: time per decision and bytes per robot, with one, a thousand and a million
+//! robots.
 //!
-//! `cargo bench --bench pace`. Times are means over all decisions of a row. Bytes are what is allocated for each robot, counted by the
-//! allocator; what the process holds in memory is printed beside it, for the pages that the allocator keeps.
+//! `cargo bench --bench pace`. Times are means over all decisions of a row. Bytes are allocated
+//! bytes per robot, counted by the allocator. The resident memory is printed beside them, because
+//! the allocator keeps free pages.
+//!
+//! Owns both measurements.
+//!
+//! Not here: whole deliveries (`end_to_end.rs`).
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -35,9 +41,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const QUOTA: u32 = 20;
 const SPAN: Duration = Duration::from_secs(60);
-/// So many deliveries wait for each robot beyond its quota.
+/// Deliveries that wait for each robot beyond its quota.
 const BACKLOG: u32 = 10;
-/// Small rows are repeated until they made so many decisions, so that their means mean something.
+/// Small rows are repeated until they have this many decisions, so that their means are stable.
 const DECISIONS: usize = 200_000;
 
 const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
@@ -48,7 +54,8 @@ fn main() {
         "robots", "new ns", "go ns", "later ns", "noted ns", "B first", "B full", "B queued", "B idle", "MB held"
     );
     for count in [1, 1_000, 1_000_000] {
-        // A paused clock: windows fill and empty when the bench says so, and reading it costs no less than reading the real one.
+        // The clock is paused, so the bench controls when windows fill and empty. Reading it costs
+        // no less than reading the real one.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let row = runtime.block_on(measure(count));
         println!(
@@ -60,22 +67,23 @@ fn main() {
 
 #[derive(Default)]
 struct Row {
-    /// Nanoseconds of the first message of a robot, from the question to the verdict; of those that follow while its window has room;
-    /// of a deferral when it has none; and of a message when the journal is written as well.
+    /// Nanoseconds per message, from the request to the verdict: a robot's first message, further
+    /// ones with room in the window, a deferral, and a message with the journal.
     new: f64,
     go: f64,
     later: f64,
     noted: f64,
-    /// Bytes for each robot after its first message, with a full window, with a backlog besides, and once it was idle and forgotten.
+    /// Bytes per robot: after its first message, with a full window, with a backlog as well, and
+    /// after the idle robot was evicted.
     first: f64,
     full: f64,
     queued: f64,
     idle: f64,
-    /// Megabytes in memory with the backlog.
+    /// Resident megabytes with the backlog.
     held: usize,
 }
 
-/// Where nothing is written down.
+/// A journal that stores nothing.
 struct Unwritten;
 
 impl Notebook for Unwritten {
@@ -100,7 +108,7 @@ async fn measure(count: usize) -> Row {
         row.later += timed(lanes.wait(&robots)).await / (count as f64 * f64::from(BACKLOG));
         row.queued = bytes(allocated());
         row.held = resident_megabytes();
-        // All windows pass, and all turns that were given.
+        // All windows and all granted slots expire.
         tokio::time::advance(SPAN * 5).await;
         lanes.pace.sweep();
         row.idle = bytes(allocated());
@@ -112,7 +120,8 @@ async fn measure(count: usize) -> Row {
     row
 }
 
-/// Nanoseconds of a message with a journal on the disk, or in memory where the machine has such a folder.
+/// Nanoseconds per message with a journal: in a memory file system where the machine has one,
+/// otherwise on the disk.
 async fn noted(robots: &[RobotId]) -> f64 {
     let memory = std::path::Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -122,7 +131,7 @@ async fn noted(robots: &[RobotId]) -> f64 {
     timed(lanes.send(robots, 2)).await / (robots.len() as f64 * 2.0)
 }
 
-/// The pace, and what a delivery asks it with.
+/// The pacer, and the input of its requests.
 struct Lanes {
     pace: Pace,
     event: Arc<Event>,
@@ -162,7 +171,7 @@ impl Lanes {
         }
     }
 
-    /// Lets `each` messages leave for every robot, and be delivered.
+    /// Sends and delivers `each` messages for every robot.
     async fn send(&self, robots: &[RobotId], each: u32) {
         for _ in 0..each {
             for robot in robots {
@@ -173,7 +182,7 @@ impl Lanes {
         }
     }
 
-    /// Asks for every robot's backlog, whose windows are full.
+    /// Requests permits for the backlog of every robot, while all windows are full.
     async fn wait(&self, robots: &[RobotId]) {
         for _ in 0..BACKLOG {
             for robot in robots {
@@ -204,7 +213,7 @@ fn settings() -> Settings {
     }
 }
 
-/// As evenly spread as the keyed hash that a robot's name is.
+/// An id as evenly distributed as the keyed hash of a real robot.
 fn robot(number: usize) -> RobotId {
     let spread = (number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C83_1B5D_6A8F);
     RobotId::from_bytes(spread.to_be_bytes())

@@ -1,9 +1,13 @@
-//! What the store costs, and how that grows with the number of subscriptions.
+//! The cost of the store, and how it grows with the number of subscriptions.
 //!
 //!     cargo bench --bench store [-- 1000 100000 1000000]
 //!
-//! A hundred subscriptions on each topic; each step is measured in the store that the import left. Opening is measured in a process of its
-//! own, with the pages of the file in the page cache.
+//! Each topic has a hundred subscriptions. Each step is measured in the store that the import left.
+//! Opening is measured in a process of its own, with the file in the page cache.
+//!
+//! Owns the numbers for lookups, changes, opening, and the ledger.
+//!
+//! Not here: the cost of whole deliveries (`end_to_end.rs`).
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -72,7 +76,7 @@ fn subscription(topic: TopicName, number: usize) -> NewSubscription {
     }
 }
 
-/// What one line of an import says about a subscription, in bytes.
+/// The bytes of a subscription in one line of an import.
 fn payload(one: &NewSubscription) -> usize {
     let secret = one.secret.as_ref().map_or(0, |secret| secret.expose().len());
     let texts =
@@ -160,7 +164,7 @@ fn measure(size: usize) {
     });
     assert!(store.key_status().old.is_none());
     println!("rotate master key {:>9.1} s   {:>8.0} a second", took.as_secs_f64(), size as f64 / took.as_secs_f64());
-    // A copy of the open store is what a kill leaves.
+    // A copy of the open store equals the files that a kill leaves behind.
     let killed = tempfile::tempdir().unwrap();
     copy(dir.path(), killed.path());
     let took = time(|| store.reseal().unwrap());
@@ -191,7 +195,7 @@ fn measure(size: usize) {
     }
 }
 
-/// Everybody on one topic, as fan-out reads it.
+/// A single topic with all subscriptions, read as fan-out does.
 fn one_topic(size: usize) {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -217,7 +221,7 @@ fn one_topic(size: usize) {
     report("page of 256", times);
 }
 
-/// Ten million deliveries go through the ledger, a hundred of each event, as fast as it takes them: how large it gets.
+/// The size of the ledger after ten million deliveries, a hundred per event, at full speed.
 fn ledger() {
     const EVENTS: u64 = 100_000;
     let dir = tempfile::tempdir().unwrap();
@@ -230,7 +234,8 @@ fn ledger() {
         let done = |half: u8| (0..50).map(|n| LedgerMark([half + n; 16])).collect();
         let partial =
             |number, half| Entry::Partial { key: key(number), fingerprint: [0; 16], event: [0; 16], done: done(half) };
-        // Half of the deliveries of each event are settled in one commit, the others, and with them the event, in the next.
+        // One commit settles half of an event's deliveries, the next commit the other half and the
+        // event.
         ledger.append(&(first..first + 50).map(|number| partial(number, 0)).collect::<Vec<_>>(), clock.now()).unwrap();
         ledger
             .append(
@@ -249,7 +254,8 @@ fn ledger() {
     );
 }
 
-/// In a process of its own: how long opening takes, and how much memory that and a thousand pages need.
+/// In a process of its own: the time to open the store, and the memory for that and for a thousand
+/// pages.
 fn opened(dir: &Path) {
     let began = Instant::now();
     let store = open(dir, 2);

@@ -1,7 +1,13 @@
-//! What watching costs: the time and the allocations of everything that is counted, logged and traced of one delivery, with traces off, on, and on for none
-//! of the events; as a ratio to the same counters without anything around them.
+//! The cost of telemetry: time and allocations of all counters, log lines and spans of one
+//! delivery.
 //!
-//! `cargo bench --bench telemetry`. The log's level is that of no log at all: what is written costs what writing costs.
+//! Measured with traces off, on, and on with no event sampled, relative to the same counters alone.
+//! `cargo bench --bench telemetry`. The log level disables all lines, because the cost of a written
+//! line depends on its output.
+//!
+//! Owns that comparison.
+//!
+//! Not here: whole deliveries (`end_to_end.rs`).
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a bench that meets the unexpected stops")]
 
 use std::{
@@ -28,7 +34,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Their spans are fewer than may wait for the receiver, so that none is dropped.
+/// Their spans are fewer than the queue for the receiver holds, so none is dropped.
 const DELIVERIES: u32 = 3_000;
 const ROUNDS: u32 = 30;
 const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
@@ -58,7 +64,7 @@ async fn main() {
     }
 }
 
-/// Nanoseconds and allocations of each delivery, the best of all rounds.
+/// Nanoseconds and allocations per delivery, the best of all rounds.
 fn best(mut round: impl FnMut() -> (Duration, usize)) -> (f64, f64) {
     let rounds = (0..ROUNDS).map(|_| round());
     let each = rounds.map(|(took, allocations)| {
@@ -67,7 +73,7 @@ fn best(mut round: impl FnMut() -> (Duration, usize)) -> (f64, f64) {
     each.min_by(|one, other| one.0.total_cmp(&other.0)).unwrap()
 }
 
-/// As many counters and histograms as a delivery that is delivered at once has, and nothing else.
+/// The same number of counters and histograms as an immediate delivery, and nothing else.
 fn raw() -> (f64, f64) {
     let counters: [Counter; 2] = Default::default();
     let histograms = [(); 5].map(|()| Histogram::new(exponential_buckets(0.001, 2.5, 20)));
@@ -83,7 +89,7 @@ fn raw() -> (f64, f64) {
     })
 }
 
-/// A delivery that leaves at once and is delivered, as the pipeline tells it.
+/// An immediate delivery, with all telemetry of the pipeline.
 fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
     let event = Arc::new(Event {
         id: EventId::new("0193-event"),
