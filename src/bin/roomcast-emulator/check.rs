@@ -1,4 +1,9 @@
-//! Owns the order in which a platform checks a request, up to the quota.
+//! The checks of a request before the quota.
+//!
+//! Owns their order, which decides the error code if several checks fail.
+//!
+//! Not here: the error codes of a platform (`dingtalk.rs`, `lark.rs`, `wecom.rs`), and the quota
+//! (`quota.rs`).
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
@@ -8,7 +13,7 @@ use crate::dialect::{Cause, Dialect, Query, Refusal};
 use crate::message::Message;
 use crate::robots::{RobotState, Setup};
 
-/// What a platform looks at in a request.
+/// The parts of a request that a platform checks.
 pub(crate) struct Post {
     /// The robot's token, if the URL has one.
     pub(crate) token: Option<String>,
@@ -16,15 +21,15 @@ pub(crate) struct Post {
     pub(crate) query: Query,
     /// The headers.
     pub(crate) headers: HeaderMap,
-    /// The body as it came.
+    /// The raw body.
     pub(crate) raw: Bytes,
 }
 
-/// Everything a platform checks before it looks at the quota.
+/// The input of all checks before the quota.
 pub(crate) struct Check<'a> {
-    /// The platform's words and rules.
+    /// The platform's error codes and rules.
     pub(crate) dialect: &'static dyn Dialect,
-    /// The robot, if it was ever there.
+    /// The robot, if it ever existed.
     pub(crate) robot: Option<&'a Setup>,
     /// The request.
     pub(crate) post: &'a Post,
@@ -33,7 +38,7 @@ pub(crate) struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The platform's verdict at the given time of its clock.
+    /// The platform's verdict at this time of its clock.
     pub(crate) fn verdict(&self, reading: Option<&Result<Message, Refusal>>, clock_ms: i64) -> Result<(), Refusal> {
         let no = |cause| self.dialect.refuse(cause);
         match self.post.token.as_deref() {
@@ -71,7 +76,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether the request says that its body is JSON, with or without a charset.
+/// Whether the content type is JSON, with or without a charset.
 fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)

@@ -1,4 +1,8 @@
-//! Owns the control interface: what was received, the robots, the faults.
+//! The control interface for tests: the received messages, the robots, the faults.
+//!
+//! Owns its routes and their JSON.
+//!
+//! Not here: the platforms' routes (`reception.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +26,7 @@ use crate::robots::Setup;
 
 type Shared = State<Arc<Emulator>>;
 
-/// The addresses of the control interface.
+/// The routes of the control interface.
 pub(crate) fn routes() -> Router<Arc<Emulator>> {
     Router::new()
         .route("/", get(show))
@@ -34,7 +38,7 @@ pub(crate) fn routes() -> Router<Arc<Emulator>> {
         .route("/faults", get(faults).post(inject).delete(calm))
 }
 
-/// Which entries of the log are wanted.
+/// The filter for entries of the log.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
@@ -127,7 +131,7 @@ async fn calm(State(emulator): Shared) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Reads JSON whatever the content type says, so that a bare `curl -d` works.
+/// Parses JSON regardless of the content type, so that a plain `curl -d` works.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }

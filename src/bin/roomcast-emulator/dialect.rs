@@ -1,5 +1,9 @@
-//! Owns what every platform must be able to say: which words refuse a message for which cause,
-//! how a signature is checked, how a message is read, and how an answer is written.
+//! The interface that each platform implements.
+//!
+//! Owns the list of refusal causes that all platforms share. A dialect maps them to error codes,
+//! checks signatures, reads messages and writes answers.
+//!
+//! Not here: the order of the checks (`check.rs`).
 
 use std::borrow::Cow;
 
@@ -11,16 +15,16 @@ use sha2::Sha256;
 
 use crate::message::Message;
 
-/// Why a message is refused, before the platform has put it in its own words.
+/// The cause of a refusal, before the platform gives it a code and a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The URL names no robot at all.
+    /// The URL has no token.
     TokenMissing,
-    /// The URL names a robot with an empty token.
+    /// The token in the URL is empty.
     TokenBlank,
     /// No robot has this token, or it was removed.
     NoSuchRobot,
-    /// The robot exists and is switched off.
+    /// The robot exists but is disabled.
     Disabled,
     /// The content type is not JSON.
     ContentType,
@@ -28,17 +32,17 @@ pub(crate) enum Cause {
     EmptyBody,
     /// The body is not JSON.
     NotJson,
-    /// The body is JSON, yet not an object.
+    /// The body is JSON, but not an object.
     NotObject,
-    /// The whole body is over the limit.
+    /// The body exceeds the limit.
     TooLarge,
-    /// The robot's keyword does not occur.
+    /// The message lacks the robot's keyword.
     Keyword,
     /// The robot's quota is used up.
     TooFast,
 }
 
-/// A platform's "no".
+/// A platform's refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The platform's error code.
@@ -48,7 +52,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with that code and text.
+    /// A refusal with this code and text.
     pub(crate) fn new(code: i64, text: impl Into<Cow<'static, str>>) -> Self {
         Self { code, text: text.into() }
     }
@@ -59,42 +63,43 @@ impl Refusal {
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Decodes a raw query once, as the platforms do: a value encoded twice stays encoded once.
+    /// Decodes a raw query once, as the platforms do. A value that is encoded twice stays encoded
+    /// once.
     pub(crate) fn decode(raw: &str) -> Self {
         Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
     }
 
-    /// The first value under that name.
+    /// The first value with this name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What one platform does differently from the others.
+/// The behaviour that differs between platforms.
 pub(crate) trait Dialect: Sync {
-    /// Puts a cause into the platform's words.
+    /// The platform's code and text for a cause.
     fn refuse(&self, cause: Cause) -> Refusal;
 
-    /// How many bytes a whole body may have, where the platform limits the whole body.
+    /// The most bytes of a whole body, if the platform limits it.
     fn body_limit(&self) -> Option<usize>;
 
-    /// Whether the request carries a signature, right or wrong.
+    /// Whether the request has a signature, valid or not.
     fn is_signed(&self, query: &Query, body: &Value) -> bool;
 
-    /// Checks the signature of a robot that has a secret, at the given time of the platform.
+    /// Checks the signature of a robot that has a secret, at this time of the platform's clock.
     fn check_signature(&self, secret: &str, query: &Query, body: &Value, now_ms: i64) -> Result<(), Refusal>;
 
-    /// Reads a message as a chat member would, or says what is wrong with its structure.
+    /// Reads a message as a chat member would, or refuses its structure.
     fn read(&self, body: &Value) -> Result<Message, Refusal>;
 
-    /// The message type the body claims, even when the message cannot be read.
+    /// The declared message type, even if the message cannot be read.
     fn msgtype<'a>(&self, body: &'a Value) -> &'a str;
 
-    /// The body of the answer to an accepted message, or to a refused one.
+    /// The body of the answer to an accepted or refused message.
     fn answer(&self, verdict: Result<(), &Refusal>) -> Cow<'static, str>;
 }
 
-/// The base64 of an HMAC-SHA256; both signing platforms use it, with key and text swapped.
+/// The base64 of an HMAC-SHA256. Both signing platforms use it, with key and text swapped.
 pub(crate) fn hmac_base64(key: &[u8], text: &[u8]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(text);

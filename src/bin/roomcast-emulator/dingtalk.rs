@@ -1,4 +1,8 @@
-//! Owns DingTalk's rules: signature in the query, message types, error codes and their texts.
+//! DingTalk's rules, from its documents.
+//!
+//! Owns the signature in the query, the message types, the error codes and their texts.
+//!
+//! Not here: the robots' quotas (`quota.rs`).
 
 use std::borrow::Cow;
 
@@ -7,16 +11,16 @@ use serde_json::{Value, json};
 use crate::dialect::{Cause, Dialect, Query, Refusal, hmac_base64};
 use crate::message::{Mentions, Message, filled, strings};
 
-/// How far a signed timestamp may be from the platform's clock.
+/// The largest accepted difference between a signed timestamp and the platform's clock.
 const CLOCK_WINDOW_MS: u64 = 3_600_000;
 
-/// The whole body, in bytes.
+/// The limit of the whole body, in bytes.
 const BODY_LIMIT: usize = 20_000;
 
 /// The dialect of custom and of internal robots, which share one endpoint.
 pub(crate) struct DingTalk;
 
-/// The error code of everything about security; only the text tells the reasons apart.
+/// The error code of all security refusals; only their texts differ.
 const SECURITY: i64 = 310_000;
 
 impl Dialect for DingTalk {
@@ -108,13 +112,13 @@ fn sign(timestamp: &str, secret: &str) -> Option<String> {
     hmac_base64(secret.as_bytes(), format!("{timestamp}\n{secret}").as_bytes())
 }
 
-/// A field that must be there and not empty.
+/// A required field that is not empty.
 fn required<'a>(part: &'a Value, kind: &str, name: &str) -> Result<&'a str, Refusal> {
     filled(part, name).ok_or_else(|| Refusal::new(400_403, format!("miss param : {kind}->{name}")))
 }
 
-/// Whom the message calls. A member is called only where the visible text says `@` and the
-/// number or id; everybody is called by the flag alone.
+/// The members that the message mentions. A member is mentioned only if the visible text has `@`
+/// and the number or id. The flag alone mentions all members.
 fn called(body: &Value, text: &str) -> Mentions {
     let mut mentions = Mentions::default();
     let Some(at) = body.get("at") else {
@@ -131,7 +135,7 @@ fn called(body: &Value, text: &str) -> Mentions {
     mentions
 }
 
-/// A card: with a single button, or with a list of them, which the single one makes ignored.
+/// A card with a single button or a list of buttons. If it has both, the list is ignored.
 fn action_card(card: &Value) -> Result<Message, Refusal> {
     let field = |name: &str| required(card, "actionCard", name);
     let (title, text) = (field("title")?, field("text")?);
@@ -146,7 +150,7 @@ fn action_card(card: &Value) -> Result<Message, Refusal> {
         }
     }
     let mut message = Message::titled(title, lines.join("\n"));
-    // The `at` object does nothing here: only an id written into the text calls a member.
+    // For cards the `at` object has no effect: only an id in the text mentions a member.
     for word in text.split_whitespace() {
         if let Some(id) = word.strip_prefix('@') {
             message.mentions.add_user(id, "");
@@ -155,7 +159,7 @@ fn action_card(card: &Value) -> Result<Message, Refusal> {
     Ok(message)
 }
 
-/// A list of links; here the fields are spelled with a capital URL.
+/// A list of links. Here the field names have `URL` in capitals.
 fn feed_card(card: &Value) -> Result<Message, Refusal> {
     let mut titles = Vec::new();
     for link in items(card, "feedCard", "links")? {
@@ -166,7 +170,7 @@ fn feed_card(card: &Value) -> Result<Message, Refusal> {
     Ok(Message::of_text(titles.join("\n")))
 }
 
-/// A list that must be there and not empty.
+/// A required list that is not empty.
 fn items<'a>(part: &'a Value, kind: &str, name: &str) -> Result<&'a [Value], Refusal> {
     part.get(name)
         .and_then(Value::as_array)

@@ -1,4 +1,8 @@
-//! Owns the state shared by all connections, behind one lock that is held briefly.
+//! The state that all connections share.
+//!
+//! Owns its lock, which is held only briefly.
+//!
+//! Not here: the parts of the state (`robots.rs`, `faults.rs`, `received.rs`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,36 +12,36 @@ use crate::faults::Faults;
 use crate::received::Log;
 use crate::robots::{Defaults, Robots};
 
-/// What all connections share.
+/// The shared state.
 pub(crate) struct Emulator {
-    /// Whether requests are logged, or only counted.
+    /// Whether requests are logged or only counted.
     pub(crate) records: bool,
     state: Mutex<State>,
 }
 
-/// What the lock guards.
+/// The state behind the lock.
 pub(crate) struct State {
     /// The robots.
     pub(crate) robots: Robots,
     /// The injected faults.
     pub(crate) faults: Faults,
-    /// What was received.
+    /// The received requests.
     pub(crate) log: Log,
 }
 
 impl Emulator {
-    /// An emulator that has received nothing.
+    /// An emulator without received requests.
     pub(crate) fn new(defaults: Defaults, records: bool) -> Self {
         let state = State { robots: Robots::new(defaults), faults: Faults::default(), log: Log::default() };
         Self { records, state: Mutex::new(state) }
     }
 
-    /// Takes the lock. Never hold it over an await.
+    /// Takes the lock. It must not be held across an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything it answers: the platforms' addresses and the control interface.
+    /// All routes: those of the platforms and the control interface.
     pub(crate) fn router(self) -> Router {
         crate::reception::routes().merge(crate::control::routes()).with_state(Arc::new(self))
     }

@@ -1,4 +1,8 @@
-//! Owns the injected faults: what they are, which requests they strike, how often.
+//! Injected faults: their kinds, the requests that they affect, and how often.
+//!
+//! Owns which fault applies to a request.
+//!
+//! Not here: the answer of an affected request (`reply.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,36 +13,36 @@ use serde_json::Value;
 
 use crate::platform::Platform;
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// The message is taken and the answer comes late.
+    /// The message is accepted, and the answer comes late.
     Slow,
     /// No answer comes.
     Hang,
-    /// The message is taken and the answer stops in its middle.
+    /// The message is accepted, and the answer stops halfway.
     HangBody,
-    /// Another HTTP status is answered.
+    /// The answer has another HTTP status.
     Status,
-    /// The connection is closed instead of an answer.
+    /// The connection closes instead of an answer.
     Cut,
-    /// The message is taken, then the connection is closed instead of an answer.
+    /// The message is accepted, then the connection closes instead of an answer.
     CutAfter,
-    /// A web page is answered.
+    /// The answer is a web page.
     Html,
-    /// Ten mebibytes are answered.
+    /// The answer has ten mebibytes.
     Huge,
-    /// A given answer is given.
+    /// The answer is the given one.
     Answer,
-    /// The request is sent elsewhere.
+    /// The answer is a redirect.
     Redirect,
     /// The platform's clock is wrong.
     Skew,
 }
 
 impl Kind {
-    /// The name used in the control interface.
+    /// The name in the control interface.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Slow => "slow",
@@ -55,52 +59,52 @@ impl Kind {
         }
     }
 
-    /// Whether the message still reaches the platform.
+    /// Whether the platform still accepts the message.
     pub(crate) const fn lets_in(self) -> bool {
         matches!(self, Self::Slow | Self::HangBody | Self::CutAfter)
     }
 }
 
-/// A fault as it was asked for.
+/// A fault, as requested.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
-    /// Strikes only this platform.
+    /// Affects only this platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     platform: Option<Platform>,
-    /// Strikes only this robot.
+    /// Affects only this robot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
-    /// What goes wrong.
+    /// The kind.
     pub(crate) kind: Kind,
-    /// How many times it strikes; without it, until it is removed.
+    /// The number of affected requests. Without it the fault stays until it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     times: Option<u64>,
-    /// Strikes every so many requests only.
+    /// Affects only every n-th request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     every: Option<u64>,
-    /// How late a slow answer is.
+    /// The delay of a slow answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) milliseconds: Option<u64>,
-    /// The HTTP status answered.
+    /// The HTTP status of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
-    /// The body answered: a string as it is, anything else as JSON.
+    /// The body of the answer: a string unchanged, any other value as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<Value>,
-    /// The headers answered.
+    /// The headers of the answer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) headers: BTreeMap<String, String>,
-    /// Where a redirect leads.
+    /// The target of a redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<String>,
-    /// How far the platform's clock is ahead.
+    /// By how many seconds the platform's clock is ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seconds: Option<i64>,
 }
 
 impl Fault {
-    /// What is wrong with this request for a fault.
+    /// Why this request for a fault is invalid, if it is.
     pub(crate) fn complaint(&self) -> Option<&'static str> {
         let status_wrong =
             self.status.is_some_and(|status| !(200..=599).contains(&status) || StatusCode::from_u16(status).is_err());
@@ -127,7 +131,7 @@ impl Fault {
     }
 }
 
-/// A fault that is in place.
+/// An active fault.
 #[derive(Debug)]
 struct Armed {
     fault: Arc<Fault>,
@@ -135,21 +139,21 @@ struct Armed {
     left: Option<u64>,
 }
 
-/// What strikes one request.
+/// The faults that apply to one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Strike {
-    /// The fault, unless it is only the clock.
+    /// The fault; `None` if only the clock is affected.
     pub(crate) fault: Option<Arc<Fault>>,
-    /// How far the platform's clock is ahead.
+    /// By how many seconds the platform's clock is ahead.
     pub(crate) skew_seconds: i64,
 }
 
-/// All faults, in the order in which they were asked for.
+/// All faults, in the order of their requests.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Armed>);
 
 impl Faults {
-    /// Puts a fault in place.
+    /// Adds a fault.
     pub(crate) fn add(&mut self, fault: Fault) {
         let left = fault.times;
         self.0.push(Armed { fault: Arc::new(fault), met: 0, left });
@@ -160,13 +164,13 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The faults in place.
+    /// The active faults.
     pub(crate) fn list(&self) -> Vec<Arc<Fault>> {
         self.0.iter().map(|armed| Arc::clone(&armed.fault)).collect()
     }
 
-    /// What strikes a request: the first fault whose turn it is, and every wrong clock. Faults
-    /// behind the first one are not reached and do not count the request.
+    /// The faults of a request: the first one that applies, and all clock faults. Faults behind the
+    /// first one do not count the request.
     pub(crate) fn strike(&mut self, platform: Platform, token: &str) -> Strike {
         let mut strike = Strike::default();
         for armed in &mut self.0 {

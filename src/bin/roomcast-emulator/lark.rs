@@ -1,4 +1,8 @@
-//! Owns Lark's rules: signature in the body, message types, error codes and their texts.
+//! Lark's rules, from its documents.
+//!
+//! Owns the signature in the body, the message types, the error codes and their texts.
+//!
+//! Not here: cards and `<at>` tags (`lark_card.rs`), and the robots' quotas (`quota.rs`).
 
 use std::borrow::Cow;
 
@@ -9,10 +13,10 @@ use crate::dialect::{Cause, Dialect, Query, Refusal, hmac_base64};
 use crate::lark_card::{card, mentioned};
 use crate::message::{Message, filled};
 
-/// How far a signed timestamp may be from the platform's clock.
+/// The largest accepted difference between a signed timestamp and the platform's clock.
 const CLOCK_WINDOW_S: u64 = 3_600;
 
-/// The whole body, in bytes.
+/// The limit of the whole body, in bytes.
 const BODY_LIMIT: usize = 20_000;
 
 /// The dialect of Lark and Feishu custom bots.
@@ -42,7 +46,7 @@ impl Dialect for Lark {
     }
 
     fn check_signature(&self, secret: &str, _query: &Query, body: &Value, now_ms: i64) -> Result<(), Refusal> {
-        // A number where the string of seconds belongs is as wrong as no timestamp.
+        // A number instead of a string of seconds counts as a missing timestamp.
         let stamp = filled(body, "timestamp").unwrap_or_default();
         let now = now_ms.div_euclid(1_000);
         let fresh = stamp.parse::<i64>().is_ok_and(|s| now.abs_diff(s) <= CLOCK_WINDOW_S);
@@ -91,7 +95,7 @@ impl Dialect for Lark {
             Err(refusal) => refusal,
         };
         let mut answer = json!({"code": refusal.code, "msg": refusal.text, "data": {}});
-        // Some real failures carry the old success field as well; only `code` may be believed.
+        // Some real failures also have the old success field; only `code` is reliable.
         if refusal.code == 9_499
             && let Some(fields) = answer.as_object_mut()
         {
@@ -102,17 +106,17 @@ impl Dialect for Lark {
     }
 }
 
-/// The refusal of a content that cannot be understood, or is too large to be looked at.
+/// The refusal of a content that is invalid or too large to be checked.
 fn unreadable() -> Refusal {
     Refusal::new(9_499, "Bad Request: fail to parse content")
 }
 
-/// Timestamp and secret together are the key; nothing is signed with it.
+/// Timestamp and secret together are the key; the signed text is empty.
 fn sign(timestamp: &str, secret: &str) -> Option<String> {
     hmac_base64(format!("{timestamp}\n{secret}").as_bytes(), b"")
 }
 
-/// A post in at least one language. Members are shown the first one; all must be right.
+/// A post in at least one language. Members see the first one; all must be valid.
 fn post(languages: &Value) -> Result<Message, Refusal> {
     let mut first = None;
     for version in languages.as_object().ok_or_else(unreadable)?.values() {
@@ -138,7 +142,7 @@ fn post_version(version: &Value) -> Result<Message, Refusal> {
     Ok(message)
 }
 
-/// What one node of a post shows; whom it calls is noted on the message.
+/// The visible text of one node of a post. Its mentions are added to the message.
 fn post_node(node: &Value, message: &mut Message) -> Result<String, Refusal> {
     let string = |name: &str| node.get(name).and_then(Value::as_str).ok_or_else(unreadable);
     match string("tag")? {

@@ -1,11 +1,15 @@
-//! Owns the reading of Lark's cards and of the `<at>` marks inside Lark's texts.
+//! Lark's cards, and the `<at>` tags inside its texts.
+//!
+//! Owns which text a card shows, and which members a tag mentions.
+//!
+//! Not here: the other message types (`lark.rs`).
 
 use serde_json::Value;
 
 use crate::dialect::Refusal;
 use crate::message::{Mentions, Message, filled};
 
-/// How many tables a card may have.
+/// The most tables of a card.
 const TABLES: usize = 5;
 
 /// Reads a card of version 1.0, of version 2.0, or made from a template.
@@ -36,7 +40,7 @@ fn unreadable() -> Refusal {
     Refusal::new(11_246, "card content parse failed")
 }
 
-/// The title of the header; a card may have no header, but not a header without a title.
+/// The title of the header. A card may lack a header, but a header needs a title.
 fn title(card: &Value) -> Result<Option<String>, Refusal> {
     let Some(header) = card.get("header") else {
         return Ok(None);
@@ -45,7 +49,7 @@ fn title(card: &Value) -> Result<Option<String>, Refusal> {
     content.map(|text| Some(text.to_owned())).ok_or_else(unreadable)
 }
 
-/// What is known of a template's text is the values filled into it.
+/// The values filled into a template. Its own text is unknown.
 fn template(data: &Value) -> Result<Message, Refusal> {
     filled(data, "template_id").ok_or_else(unreadable)?;
     let variables = data.get("template_variable").and_then(Value::as_object);
@@ -53,7 +57,7 @@ fn template(data: &Value) -> Result<Message, Refusal> {
     Ok(Message::of_text(values.join("\n")))
 }
 
-/// What was read of a card so far.
+/// The content of a card that was read so far.
 #[derive(Default)]
 struct Reading {
     lines: Vec<String>,
@@ -83,7 +87,7 @@ impl Reading {
 
     fn markdown(&mut self, raw: &str, second: bool) {
         let (text, mentions) = mentioned(raw, "id");
-        // Only the second version draws tables from markdown.
+        // Only version 2.0 renders tables from markdown.
         if second {
             self.tables += text.lines().filter(|line| is_table_rule(line)).count();
         }
@@ -95,13 +99,13 @@ impl Reading {
     }
 }
 
-/// Whether a line is the rule under a table's head, such as `|---|:-:|`.
+/// Whether a line is the separator below a table's head, such as `|---|:-:|`.
 fn is_table_rule(line: &str) -> bool {
     line.contains('|') && line.contains("---") && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
-/// Takes the marks `<at attribute=id>name</at>` out of a text: the text as members read it, and
-/// whom it calls. A mark that is not closed or has another attribute stays as it is written.
+/// Splits the tags `<at attribute=id>name</at>` from a text. Returns the text as members read it,
+/// and the mentions. An unclosed tag, or one with another attribute, stays unchanged.
 pub(crate) fn mentioned(raw: &str, attribute: &str) -> (String, Mentions) {
     let mut mentions = Mentions::default();
     let mut text = String::with_capacity(raw.len());
@@ -122,7 +126,7 @@ pub(crate) fn mentioned(raw: &str, attribute: &str) -> (String, Mentions) {
     (text, mentions)
 }
 
-/// The id and the name of a mark, and what follows it.
+/// The id and the name of a tag, and the text behind it.
 fn mark_parts<'a>(mark: &'a str, attribute: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let (attributes, rest) = mark.split_once('>')?;
     let (name, after) = rest.split_once("</at>")?;

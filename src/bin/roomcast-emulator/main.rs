@@ -1,6 +1,11 @@
-//! `roomcast-emulator` plays the chat platforms DingTalk, Lark and WeCom on loopback, for tests
-//! and demonstrations. It enforces what the platforms document, breaks down on request, and
-//! tells what it received. It shares no code with what it tests, so that it can catch mistakes.
+//! `roomcast-emulator`: the chat platforms DingTalk, Lark and WeCom on loopback, for tests and
+//! demonstrations.
+//!
+//! Owns the start and the options. It enforces the documented limits of the platforms, fails on
+//! request, and reports the received messages. It shares no code with roomcast, so that it finds
+//! mistakes in it.
+//!
+//! Not here: the state (`emulator.rs`), and the connections (`server.rs`).
 
 mod check;
 mod control;
@@ -78,7 +83,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // When even standard error is closed, nobody is left to be told.
+            // If standard error is closed as well, the error cannot be reported.
             let _ = writeln!(io::stderr(), "roomcast-emulator: {error}");
             ExitCode::FAILURE
         }
@@ -92,7 +97,7 @@ async fn run(options: Options) -> io::Result<()> {
         strict: options.strict,
     };
     let emulator = Emulator::new(defaults, !options.no_record);
-    // Signals are caught before anybody can know that the emulator is there.
+    // Signals are handled before the port file reveals the emulator.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind(&options.listen)

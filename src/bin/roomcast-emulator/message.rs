@@ -1,12 +1,16 @@
-//! Owns what a chat member would see of a message: its text, its title and whom it calls.
+//! A message as a chat member sees it: text, title and mentions.
+//!
+//! Owns which text counts as visible.
+//!
+//! Not here: how each platform's body becomes a message (`dingtalk.rs`, `lark.rs`, `wecom.rs`).
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Whom a message calls.
+/// The members that a message mentions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Mentions {
-    /// Everybody in the chat.
+    /// All members of the chat.
     pub(crate) all: bool,
     /// Members by mobile number.
     pub(crate) mobiles: Vec<String>,
@@ -15,7 +19,7 @@ pub(crate) struct Mentions {
 }
 
 impl Mentions {
-    /// Adds a user once; the word that stands for everybody calls everybody.
+    /// Adds a user once. The word `everybody` mentions all members.
     pub(crate) fn add_user(&mut self, id: &str, everybody: &str) {
         if id == everybody {
             self.all = true;
@@ -24,7 +28,7 @@ impl Mentions {
         }
     }
 
-    /// Adds a mobile number once; the word that stands for everybody calls everybody.
+    /// Adds a mobile number once. The word `everybody` mentions all members.
     pub(crate) fn add_mobile(&mut self, number: &str, everybody: &str) {
         if number == everybody {
             self.all = true;
@@ -34,7 +38,7 @@ impl Mentions {
     }
 }
 
-/// Appends a name unless the list has it.
+/// Appends a name, unless the list has it already.
 fn add_once(list: &mut Vec<String>, name: &str) {
     if !name.is_empty() && !list.iter().any(|known| known == name) {
         list.push(name.to_owned());
@@ -46,14 +50,14 @@ fn add_once(list: &mut Vec<String>, name: &str) {
 pub(crate) struct Message {
     /// The title, where the message type has one.
     pub(crate) title: Option<String>,
-    /// The text, lines joined by line feeds.
+    /// The text, with lines joined by line feeds.
     pub(crate) text: String,
-    /// Whom it calls.
+    /// Its mentions.
     pub(crate) mentions: Mentions,
 }
 
 impl Message {
-    /// A message that is nothing but text.
+    /// A message with only a text.
     pub(crate) fn of_text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
@@ -63,23 +67,23 @@ impl Message {
         Self { title: Some(title.to_owned()), text: text.into(), mentions: Mentions::default() }
     }
 
-    /// Whether a word occurs in what members read; addresses behind links do not count.
+    /// Whether the visible text contains a word. Addresses of links do not count.
     pub(crate) fn contains(&self, word: &str) -> bool {
         self.text.contains(word) || self.title.as_ref().is_some_and(|title| title.contains(word))
     }
 }
 
-/// The non-empty string in a field of an object.
+/// The string in a field of an object, if it is not empty.
 pub(crate) fn filled<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
     object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// The strings of a list in a field; an absent list has none.
+/// The strings of a list in a field. An absent list counts as empty.
 pub(crate) fn strings<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
     object.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The longest beginning of a text that has at most that many bytes and whole characters.
+/// The longest prefix of whole characters within the limit of bytes.
 pub(crate) fn cut_to_bytes(text: &str, limit: usize) -> &str {
     text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
 }

@@ -1,4 +1,8 @@
-//! Owns the page that shows each chat with what it received.
+//! The web page that shows each chat with its received messages.
+//!
+//! Owns the HTML, and its escaping.
+//!
+//! Not here: the JSON for tests (`control.rs`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +11,7 @@ use std::sync::Arc;
 use crate::platform::Platform;
 use crate::received::{Counts, Outcome, Received};
 
-/// How many messages of a chat are shown; older ones are only counted.
+/// The most messages shown per chat; older ones are only counted.
 const SHOWN: usize = 40;
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -30,7 +34,7 @@ mark{background:#ffe8a3;border-radius:4px;padding:0 4px;margin-left:5px}
 .empty{padding:40px;color:#6b7885}
 </style></head><body>"#;
 
-/// Draws the page, newest message first in every chat.
+/// Renders the page, with the newest message of each chat first.
 pub(crate) fn draw(entries: &[Arc<Received>], counts: Counts) -> String {
     let mut chats: BTreeMap<(Platform, &str), Vec<&Received>> = BTreeMap::new();
     for entry in entries {
@@ -61,7 +65,7 @@ fn chat(html: &mut String, platform: Platform, token: &str, messages: &[&Receive
     let _ = write!(html, "<section class=\"{name}\"><h2>{name} · ");
     escape(html, token);
     let _ = write!(html, "<small>{shown} messages</small></h2>");
-    // A repeated message is not shown twice in the chat.
+    // The chat shows a repeated message only once.
     for message in messages.iter().rev().filter(|message| !message.duplicate).take(SHOWN) {
         article(html, message);
     }
@@ -105,7 +109,7 @@ fn clock(at_ms: i64) -> String {
     format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
 }
 
-/// Appends a text so that a browser shows it and never obeys it.
+/// Appends a text that a browser shows but does not interpret.
 fn escape(html: &mut String, text: &str) {
     for character in text.chars() {
         match character {

@@ -1,4 +1,8 @@
-//! Owns the names of the played platforms and the dialect each one speaks.
+//! The emulated platforms.
+//!
+//! Owns their names, and the dialect of each.
+//!
+//! Not here: the dialects (`dingtalk.rs`, `lark.rs`, `wecom.rs`).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +11,7 @@ use crate::dingtalk::DingTalk;
 use crate::lark::Lark;
 use crate::wecom::WeCom;
 
-/// A chat platform, as the control interface names it.
+/// A chat platform, named as in the control interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Platform {
@@ -28,7 +32,7 @@ impl Platform {
     /// Every platform, in the order in which they are listed.
     pub(crate) const ALL: [Self; 4] = [Self::DingTalk, Self::DingTalkInternal, Self::Lark, Self::WeCom];
 
-    /// The name used in the control interface.
+    /// The name in the control interface.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::DingTalk => "dingtalk",
@@ -38,12 +42,12 @@ impl Platform {
         }
     }
 
-    /// The platform of that name.
+    /// The platform with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|platform| platform.name() == name)
     }
 
-    /// The rules and words of this platform.
+    /// The rules and error codes of this platform.
     pub(crate) fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::DingTalk | Self::DingTalkInternal => &DingTalk,
@@ -52,7 +56,7 @@ impl Platform {
         }
     }
 
-    /// Whether robots of this platform can have a secret or a keyword. WeCom has neither.
+    /// Whether robots of this platform can have a secret or a keyword. WeCom robots have neither.
     pub(crate) const fn has_security(self) -> bool {
         !matches!(self, Self::WeCom)
     }

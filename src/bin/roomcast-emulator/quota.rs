@@ -1,57 +1,61 @@
-//! Owns the exact counting of accepted messages in sliding windows.
+//! The quota of a robot: accepted messages in sliding windows.
+//!
+//! Owns the exact count of the messages in every window.
+//!
+//! Not here: the other checks of a message (`check.rs`).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::platform::Platform;
 
-/// So many messages in any window of such a length.
+/// The limit of messages in any window of a given length.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limit {
-    /// How many messages a window may hold.
+    /// The most messages in a window.
     pub(crate) count: usize,
-    /// How long the window is.
+    /// The length of the window.
     pub(crate) window: Duration,
 }
 
-/// The length to which every documented period is scaled.
+/// The scale of all documented periods.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace(f64);
 
 impl Pace {
-    /// Documented periods as they are.
+    /// Unscaled periods.
     pub(crate) const REAL: Self = Self(1.0);
 
-    /// The pace at which sixty documented seconds last that many seconds.
+    /// The scale at which sixty documented seconds last this many seconds.
     pub(crate) fn of_window(seconds: f64) -> Self {
         Self(seconds / 60.0)
     }
 
-    /// How long a documented period lasts at this pace.
+    /// The scaled length of a documented period.
     fn scaled(self, seconds: u32) -> Duration {
         Duration::from_secs(u64::from(seconds)).mul_f64(self.0)
     }
 }
 
-/// One robot's quota and what it has used of it.
+/// The quota of one robot, and its recent use.
 #[derive(Debug)]
 pub(crate) struct Quota {
     limits: Vec<Limit>,
-    /// How long the robot stays shut after one message too many.
+    /// How long the robot refuses everything after one message too many.
     block: Duration,
-    /// Arrivals of accepted messages, oldest first, no more than the largest limit needs.
+    /// The arrival times of accepted messages, oldest first, as many as the largest limit needs.
     arrivals: VecDeque<Instant>,
     blocked_until: Option<Instant>,
 }
 
 impl Quota {
-    /// No limit at all.
+    /// A quota without limits.
     pub(crate) const fn unlimited() -> Self {
         Self { limits: Vec::new(), block: Duration::ZERO, arrivals: VecDeque::new(), blocked_until: None }
     }
 
-    /// The documented quota of a platform. `per_minute` replaces the limit per sixty seconds,
-    /// zero lifts every limit; `block` replaces the documented block and is not scaled.
+    /// The documented quota of a platform. `per_minute` replaces the limit per sixty seconds; zero
+    /// removes all limits. `block` replaces the documented block and is not scaled.
     pub(crate) fn of(platform: Platform, per_minute: Option<usize>, block: Option<Duration>, pace: Pace) -> Self {
         if per_minute == Some(0) {
             return Self::unlimited();
@@ -66,8 +70,8 @@ impl Quota {
         Self { limits, block, arrivals: VecDeque::new(), blocked_until: None }
     }
 
-    /// Takes one message in, or says no. A refused message uses nothing of the quota, and a
-    /// refusal during a block does not lengthen it.
+    /// Accepts or refuses one message. A refused message does not use the quota, and a refusal
+    /// during a block does not extend the block.
     pub(crate) fn admit(&mut self, now: Instant) -> bool {
         if self.limits.is_empty() {
             return true;
@@ -90,7 +94,7 @@ impl Quota {
         true
     }
 
-    /// A window is full when the message `count` places back is still inside it.
+    /// A window is full if the message `count` places back is still inside it.
     fn is_full(&self, limit: &Limit, now: Instant) -> bool {
         self.arrivals
             .len()

@@ -1,4 +1,8 @@
-//! Owns the log of what was received, and the counters that remain when nothing is logged.
+//! The log of received requests, and counters.
+//!
+//! Owns both; the counters remain even if requests are not logged.
+//!
+//! Not here: how a request becomes an entry (`reception.rs`).
 
 use std::sync::Arc;
 
@@ -8,20 +12,20 @@ use serde_json::Value;
 use crate::message::Mentions;
 use crate::platform::Platform;
 
-/// What became of a request.
+/// The end of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// The platform took the message.
+    /// The platform accepted the message.
     Accepted,
-    /// The platform said no.
+    /// The platform refused the message.
     Refused,
     /// An injected fault kept the message from the platform.
     Fault,
 }
 
 impl Outcome {
-    /// The name used in the control interface.
+    /// The name in the control interface.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -34,50 +38,50 @@ impl Outcome {
 /// One request to a platform.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Received {
-    /// Its place in the order of arrival.
+    /// Its number in the order of arrival.
     pub(crate) seq: u64,
-    /// When it came, in milliseconds of Unix time.
+    /// The time of arrival, in milliseconds since the epoch.
     pub(crate) at_ms: i64,
-    /// Where it went.
+    /// The platform.
     pub(crate) platform: Platform,
     /// The robot's token.
     pub(crate) token: String,
-    /// The message type it claims.
+    /// The declared message type.
     pub(crate) msgtype: String,
-    /// The title, where it has one.
+    /// The title, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) title: Option<String>,
-    /// What a chat member would read.
+    /// The text that a chat member reads.
     pub(crate) text: String,
-    /// Whom it calls.
+    /// Its mentions.
     pub(crate) mentions: Mentions,
-    /// What became of it.
+    /// Its end.
     pub(crate) outcome: Outcome,
     /// The platform's code, or the kind of fault.
     pub(crate) code: String,
-    /// Whether its id was shown before, so that it was not shown again.
+    /// Whether the chat showed its id before, so it was not shown again.
     pub(crate) duplicate: bool,
-    /// Its id, where it has one.
+    /// Its id, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) msg_uuid: Option<String>,
-    /// Whether it carried a signature.
+    /// Whether it had a signature.
     pub(crate) signed: bool,
-    /// The parsed body, or null when it was not JSON.
+    /// The parsed body, or null if it is not JSON.
     pub(crate) body: Value,
 }
 
-/// How many requests came to which end.
+/// The number of requests by their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
-    /// Messages taken, without repeated ones.
+    /// Accepted messages, without repeats.
     pub(crate) accepted: u64,
     /// Messages refused.
     pub(crate) refused: u64,
-    /// Requests kept away by a fault.
+    /// Requests that a fault kept from the platform.
     pub(crate) fault: u64,
-    /// Messages taken and not shown, because their id was shown before.
+    /// Accepted messages that were not shown, because their id was shown before.
     pub(crate) duplicate: u64,
-    /// Messages refused because of the quota; they are among the refused ones, too.
+    /// Messages refused because of the quota; `refused` includes them.
     pub(crate) throttled: u64,
 }
 
@@ -94,7 +98,7 @@ impl Counts {
     }
 }
 
-/// The log in order of arrival.
+/// The log, in the order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     /// The counters.
@@ -104,19 +108,19 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Appends an entry, giving it its place.
+    /// Appends an entry and numbers it.
     pub(crate) fn push(&mut self, mut entry: Received) {
         self.last += 1;
         entry.seq = self.last;
         self.entries.push(Arc::new(entry));
     }
 
-    /// The entries so far. The list is copied so that the caller can work without the lock.
+    /// The entries so far. The list is copied, so that the caller does not hold the lock.
     pub(crate) fn entries(&self) -> Vec<Arc<Received>> {
         self.entries.clone()
     }
 
-    /// Forgets entries and counters; places keep rising.
+    /// Removes all entries and counters. Numbers keep increasing.
     pub(crate) fn clear(&mut self) {
         self.counts = Counts::default();
         self.entries = Vec::new();

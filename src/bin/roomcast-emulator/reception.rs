@@ -1,5 +1,8 @@
-//! Owns the way of a request to a platform: what strikes it, whether it is right, whether the
-//! quota lets it in, what is noted about it, what is answered.
+//! The path of a request to a platform.
+//!
+//! Owns its steps: fault, checks, quota, log entry, answer.
+//!
+//! Not here: each of the steps (`faults.rs`, `check.rs`, `quota.rs`, `received.rs`, `reply.rs`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,10 +27,10 @@ use crate::reply;
 use crate::robots::Entry;
 use crate::server::Cut;
 
-/// Larger than any message a platform takes, so that the platform's own refusal is seen.
+/// Larger than any platform's limit, so that the platform's own refusal is returned.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// The addresses of the platforms.
+/// The routes of the platforms.
 pub(crate) fn routes() -> Router<Arc<Emulator>> {
     Router::new()
         .route("/robot/send", any(dingtalk))
@@ -76,8 +79,8 @@ async fn wecom(
     receive(&emulator, &cut, Platform::WeCom, Post { token, query, headers, raw }).await
 }
 
-/// Takes a request the whole way. The lock is taken twice and briefly: before, to know the
-/// robot and the fault; after, to count and note. Reading and checking happen in between.
+/// Handles a request completely. It takes the lock twice and briefly: first to get the robot and
+/// the fault, later to count and log. Reading and checking happen in between.
 async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post) -> Response {
     let at_ms = unix_ms();
     let token = post.token.as_deref().unwrap_or_default();
@@ -148,13 +151,13 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
     response
 }
 
-/// What a server says its time of day is, whose clock shows so many milliseconds of Unix time.
+/// The `Date` header of a server whose clock shows this time, in milliseconds since the epoch.
 fn date(clock_ms: i64) -> Option<HeaderValue> {
     let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(clock_ms).ok()?);
     HeaderValue::from_str(&httpdate::fmt_http_date(at)).ok()
 }
 
-/// The entry of the log, before it is known what becomes of the request.
+/// The log entry, before the end of the request is known.
 fn note(
     platform: Platform,
     post: &Post,
@@ -183,7 +186,7 @@ fn note(
     }
 }
 
-/// The time in milliseconds of Unix time.
+/// The time in milliseconds since the epoch.
 fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -1,4 +1,8 @@
-//! Owns how answers go out: whole, late, broken off, or not at all.
+//! How answers are sent: complete, late, incomplete, or not at all.
+//!
+//! Owns the effect of each fault on the answer.
+//!
+//! Not here: which fault applies (`faults.rs`).
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -16,7 +20,7 @@ use crate::faults::{Fault, Kind};
 use crate::platform::Platform;
 use crate::server::Cut;
 
-/// What a gateway answers in place of the platform.
+/// The page of a gateway in place of the platform's answer.
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Service unavailable</title></head>\
 <body><h1>The service is not available</h1></body></html>";
 
@@ -24,7 +28,7 @@ const PAGE: &str = "<!DOCTYPE html><html><head><title>Service unavailable</title
 static PIECE: [u8; 65_536] = [b' '; 65_536];
 const PIECES: usize = 160;
 
-/// A platform's answer in the form it always has: HTTP 200, JSON.
+/// A platform's regular answer: HTTP 200 with JSON.
 pub(crate) fn json(body: Cow<'static, str>) -> Response {
     let body = match body {
         Cow::Borrowed(text) => Body::from(text),
@@ -38,7 +42,7 @@ pub(crate) fn refused(platform: Platform, refusal: &Refusal) -> Response {
     json(platform.dialect().answer(Err(refusal)))
 }
 
-/// What a struck request sees in place of the platform's answer, if anything.
+/// The answer to a request with a fault, in place of the platform's answer.
 pub(crate) async fn struck(fault: &Fault, answer: Cow<'static, str>, cut: &Cut) -> Response {
     match fault.kind {
         Kind::Slow => {
@@ -66,7 +70,7 @@ fn with_type(status: StatusCode, kind: &'static str, body: Body) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
-/// The head promises the whole answer; half of it is sent, then nothing more.
+/// The header announces the whole answer, but only half of it is sent.
 fn half(answer: &str) -> Response {
     let part = Bytes::copy_from_slice(answer.as_bytes().split_at(answer.len() / 2).0);
     let body = stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending());
@@ -80,7 +84,7 @@ fn huge() -> Response {
     with_type(StatusCode::OK, "application/json", Body::from_stream(stream::iter(pieces)))
 }
 
-/// The status, headers and body that were asked for, with nothing added but what they lack.
+/// The requested status, headers and body, completed only where they lack something.
 fn given(fault: &Fault) -> Response {
     let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
     let (kind, body) = match &fault.body {

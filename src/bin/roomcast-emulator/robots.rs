@@ -1,4 +1,8 @@
-//! Owns the robots: how each is set up, what it has used of its quota, which ids it has seen.
+//! The robots: setup, used quota, recent message ids.
+//!
+//! Owns the order of quota and duplicate check for a valid message.
+//!
+//! Not here: how the quota is counted (`quota.rs`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,23 +13,23 @@ use serde::{Deserialize, Serialize};
 use crate::platform::Platform;
 use crate::quota::{Pace, Quota};
 
-/// How many message ids a robot remembers; the platform documents no period.
+/// The most message ids that a robot remembers. The platform documents no period.
 const REMEMBERED_IDS: usize = 100_000;
 
-/// Whether a robot takes messages.
+/// Whether a robot accepts messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RobotState {
-    /// It takes messages.
+    /// It accepts messages.
     #[default]
     Ok,
     /// It does not exist any more.
     Gone,
-    /// It exists and is switched off.
+    /// It exists but is disabled.
     Disabled,
 }
 
-/// How a robot was set up; everything absent is as the platform documents it.
+/// The setup of a robot. An absent field means the platform's documented behaviour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Setup {
@@ -35,18 +39,18 @@ pub(crate) struct Setup {
     /// A word that must occur in every message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keyword: Option<String>,
-    /// Whether it takes messages.
+    /// Whether it accepts messages.
     pub(crate) state: RobotState,
-    /// Messages per sixty seconds, scaled like every window; zero lifts every limit.
+    /// Messages per sixty seconds, scaled like every window. Zero removes all limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quota: Option<usize>,
-    /// How long the robot is shut after one message too many, in real seconds.
+    /// How long the robot refuses everything after one message too many, in real seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) block_seconds: Option<f64>,
 }
 
 impl Setup {
-    /// What is wrong with this setup for that platform.
+    /// Why this setup is invalid for the platform, if it is.
     pub(crate) fn complaint(&self, platform: Platform) -> Option<&'static str> {
         if !platform.has_security() && (self.secret.is_some() || self.keyword.is_some()) {
             return Some("robots of this platform have neither secret nor keyword");
@@ -58,7 +62,7 @@ impl Setup {
     }
 }
 
-/// A robot as the control interface lists it.
+/// A robot in the control interface.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
     platform: Platform,
@@ -67,7 +71,7 @@ pub(crate) struct Listed {
     setup: Setup,
 }
 
-/// What became of a message that passed every other check.
+/// The result for a message that passed all other checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// It is shown in the chat.
@@ -108,12 +112,12 @@ impl Robot {
     }
 }
 
-/// How robots behave unless their setup says otherwise.
+/// The behaviour of robots without a setup of their own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Defaults {
-    /// The pace of every quota window.
+    /// The scale of all quota windows.
     pub(crate) pace: Pace,
-    /// Whether quotas apply at all.
+    /// Whether quotas apply.
     pub(crate) quotas: bool,
     /// Whether only registered robots exist.
     pub(crate) strict: bool,
@@ -127,12 +131,12 @@ pub(crate) struct Robots {
 }
 
 impl Robots {
-    /// No robots yet.
+    /// An empty set of robots.
     pub(crate) fn new(defaults: Defaults) -> Self {
         Self { defaults, known: HashMap::new() }
     }
 
-    /// The kind of DingTalk robot behind a token: custom unless registered as internal.
+    /// The kind of DingTalk robot with this token: custom, unless registered as internal.
     pub(crate) fn dingtalk_kind(&self, token: &str) -> Platform {
         if self.get(Platform::DingTalkInternal, token).is_some() {
             Platform::DingTalkInternal
@@ -145,9 +149,9 @@ impl Robots {
         self.known.get(&platform).and_then(|robots| robots.get(token))
     }
 
-    /// Registers a robot anew: its quota is unused and it remembers no ids.
+    /// Registers a robot. Its quota is unused, and it remembers no ids.
     pub(crate) fn register(&mut self, platform: Platform, token: &str, setup: Setup) {
-        // The two kinds of DingTalk robot share one endpoint, so a token is of one kind only.
+        // Both kinds of DingTalk robot share one endpoint, so a token has one kind only.
         let twin = match platform {
             Platform::DingTalk => Some(Platform::DingTalkInternal),
             Platform::DingTalkInternal => Some(Platform::DingTalk),
@@ -166,14 +170,14 @@ impl Robots {
         self.known.entry(platform).or_default().insert(token.to_owned(), robot);
     }
 
-    /// Makes a robot gone, whether it was registered or not.
+    /// Marks a robot as gone, whether it was registered or not.
     pub(crate) fn remove(&mut self, platform: Platform, token: &str) {
         let setup = Setup { state: RobotState::Gone, ..Setup::default() };
         self.register(platform, token, setup);
     }
 
-    /// The setup of a robot. A token never heard of is a robot without security, unless only
-    /// registered robots exist.
+    /// The setup of a robot. An unknown token is a robot without security, unless only registered
+    /// robots exist.
     pub(crate) fn find(&mut self, platform: Platform, token: &str) -> Option<Arc<Setup>> {
         if let Some(robot) = self.get(platform, token) {
             return Some(Arc::clone(&robot.setup));
@@ -185,7 +189,7 @@ impl Robots {
         self.get(platform, token).map(|robot| Arc::clone(&robot.setup))
     }
 
-    /// Lets a checked message into its chat, counting it against the quota.
+    /// Adds a valid message to its chat, and counts it against the quota.
     pub(crate) fn enter(&mut self, platform: Platform, token: &str, id: Option<&str>, now: Instant) -> Entry {
         self.known
             .get_mut(&platform)
@@ -193,7 +197,7 @@ impl Robots {
             .map_or(Entry::Shown, |robot| robot.enter(id, now))
     }
 
-    /// Every robot, by platform and token.
+    /// All robots, by platform and token.
     pub(crate) fn list(&self) -> Vec<Listed> {
         let mut listed: Vec<Listed> = self
             .known

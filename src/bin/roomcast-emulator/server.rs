@@ -1,4 +1,8 @@
-//! Owns listening and the connections, each of which can be closed without an answer.
+//! The listener and its connections.
+//!
+//! Owns that each connection can be closed without an answer.
+//!
+//! Not here: the routes (`emulator.rs`).
 
 use std::io;
 use std::path::Path;
@@ -16,21 +20,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long connections may take to end when the emulator ends.
+/// How long connections may take to end at shutdown.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The knife to a connection, handed to whoever answers a request on it.
+/// Closes a connection. Each request handler on the connection gets one.
 #[derive(Clone)]
 pub(crate) struct Cut(CancellationToken);
 
 impl Cut {
-    /// Closes the connection at once; nothing more is sent on it.
+    /// Closes the connection at once. Nothing more is sent.
     pub(crate) fn cut(&self) {
         self.0.cancel();
     }
 }
 
-/// Serves connections until it is told to stop.
+/// Serves connections until the token is cancelled.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
@@ -43,18 +47,18 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             Ok((stream, _)) => {
                 connections.spawn(serve_one(stream, router.clone(), stop.clone()));
             }
-            // Most likely no file descriptor is left; one comes back when a connection ends.
+            // Probably no file descriptor is free; one becomes free when a connection ends.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
     connections.close();
-    // Requests that hang on purpose would never end by themselves.
+    // Requests that hang on purpose would never end.
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
 }
 
-/// Serves one connection until either side closes it, or until it is cut.
+/// Serves one connection until either side closes it or a fault cuts it.
 async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Without it small answers wait for the other side's acknowledgement; failing is harmless.
+    // Otherwise small answers wait for the peer's acknowledgement. A failure is harmless.
     let _ = stream.set_nodelay(true);
     let cut = CancellationToken::new();
     let knife = Cut(cut.clone());
@@ -77,7 +81,7 @@ async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken) {
     }
 }
 
-/// Writes the address into a file so that a reader sees either nothing or all of it.
+/// Writes the address into a file atomically: a reader sees nothing or all of it.
 pub(crate) fn write_port_file(file: &Path, address: &str) -> io::Result<()> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(".tmp");

@@ -1,4 +1,8 @@
-//! Tests of the whole emulator over real connections, as a client sees it.
+//! Tests of the whole emulator over real connections, from a client's view.
+//!
+//! Owns the proof that faults and limits look on the wire as documented.
+//!
+//! Not here: roomcast against the emulator (`tests/it/`).
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,13 +22,13 @@ const DINGTALK: &str = "/robot/send?access_token=t";
 const LARK: &str = "/open-apis/bot/v2/hook/t";
 const WECOM: &str = "/cgi-bin/webhook/send?key=t";
 
-/// A running emulator that ends with the test.
+/// A running emulator, which ends with the test.
 struct Running {
     address: String,
     _stop: DropGuard,
 }
 
-/// An answer as it came over the wire.
+/// An answer from the wire.
 struct Answer {
     status: u16,
     head: String,
@@ -54,7 +58,7 @@ async fn start(change: impl FnOnce(&mut Defaults)) -> Running {
 }
 
 impl Running {
-    /// Everything the emulator sends until it closes the connection.
+    /// All bytes that the emulator sends until it closes the connection.
     async fn raw(&self, method: &str, path: &str, kind: &str, body: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         let request = format!(

@@ -1,4 +1,8 @@
-//! Owns WeCom's rules: sizes per message type, message types, error codes and their texts.
+//! WeCom's rules, from its documents.
+//!
+//! Owns the sizes per message type, the message types, the error codes and their texts.
+//!
+//! Not here: template cards (`wecom_card.rs`), and the robots' quotas (`quota.rs`).
 
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +15,7 @@ use serde_json::{Value, json};
 use crate::dialect::{Cause, Dialect, Query, Refusal};
 use crate::message::{Message, cut_to_bytes, filled, strings};
 
-/// A picture before base64, in bytes.
+/// The limit of an image before base64, in bytes.
 const IMAGE_LIMIT: usize = 2 * 1024 * 1024;
 
 /// The dialect of WeCom group robots.
@@ -92,12 +96,12 @@ impl Dialect for WeCom {
     }
 }
 
-/// The refusal for a field that is not there.
+/// The refusal of a missing field.
 pub(crate) fn missing(kind: &str, name: &str) -> Refusal {
     Refusal::new(40_058, format!("missing field {kind}.{name}"))
 }
 
-/// The one content of a text-like message, measured in bytes.
+/// The content of a text-like message, limited in bytes.
 fn content(part: &Value, kind: &str, limit: usize) -> Result<Message, Refusal> {
     let text = part.get("content").and_then(Value::as_str);
     let text = text.ok_or_else(|| missing(kind, "content"))?;
@@ -111,7 +115,7 @@ fn content(part: &Value, kind: &str, limit: usize) -> Result<Message, Refusal> {
     Ok(Message::of_text(text))
 }
 
-/// Calls the members written into the text as `<@userid>`.
+/// Adds the mentions that the text contains as `<@userid>`.
 fn call_written(message: &mut Message) {
     let mut rest = message.text.as_str();
     while let Some((_, mark)) = rest.split_once("<@") {
@@ -123,7 +127,7 @@ fn call_written(message: &mut Message) {
     }
 }
 
-/// A picture whose digest is that of the bytes before base64.
+/// An image whose digest must be that of the bytes before base64.
 fn image(part: &Value) -> Result<Message, Refusal> {
     let encoded = filled(part, "base64").ok_or_else(|| missing("image", "base64"))?;
     let digest = filled(part, "md5").ok_or_else(|| missing("image", "md5"))?;
@@ -139,7 +143,7 @@ fn image(part: &Value) -> Result<Message, Refusal> {
     Ok(Message::of_text("[image]"))
 }
 
-/// One to eight articles; too long titles and descriptions are cut, not refused.
+/// One to eight articles. Long titles and descriptions are cut, not refused.
 fn news(part: &Value) -> Result<Message, Refusal> {
     let articles = part.get("articles").and_then(Value::as_array);
     let articles = articles.ok_or_else(|| missing("news", "articles"))?;

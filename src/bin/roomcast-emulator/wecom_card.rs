@@ -1,4 +1,8 @@
-//! Owns the reading of WeCom's template cards.
+//! WeCom's template cards.
+//!
+//! Owns which text such a card shows.
+//!
+//! Not here: the other message types (`wecom.rs`).
 
 use serde_json::Value;
 
@@ -26,7 +30,7 @@ pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
         return Err(missing("template_card", "main_title"));
     }
     let mut lines: Vec<&str> = of_title("desc").into_iter().chain(subtitle).collect();
-    // The emphasised number, the quotation, the rows and the links, as they stand on the card.
+    // The emphasised number, the quotation, the rows and the links, in the order of the card.
     for (pointer, names) in [
         ("/emphasis_content", ["title", "desc"]),
         ("/quote_area", ["title", "quote_text"]),
