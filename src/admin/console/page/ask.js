@@ -1,9 +1,14 @@
-// Asks the daemon. Every mistake becomes one sentence; the end of a session brings the sign-in form.
+// Requests to the daemon.
+//
+// Owns how a request fails: every error becomes one sentence, and the end of a session shows the
+// sign-in form.
+//
+// Not here: the live data (`live.js`).
 
 let csrf = "";
 let over = () => {};
 
-/// Why something could not be done, as a sentence.
+/// Why a request failed, as a sentence.
 export class Refused extends Error {
   constructor(message, status) {
     super(message);
@@ -11,12 +16,12 @@ export class Refused extends Error {
   }
 }
 
-/// Calls `then` when the daemon knows this session no longer.
+/// Calls `then` when the daemon does not know this session any more.
 export function whenOver(then) {
   over = then;
 }
 
-/// Whether somebody is signed in.
+/// Whether the user is signed in.
 export async function signedIn() {
   const answer = await send("session");
   const session = await read(answer);
@@ -34,14 +39,14 @@ export async function signOut() {
   csrf = "";
 }
 
-/// Asks for something.
+/// A request that reads.
 export async function get(path, query = {}) {
   const filled = Object.entries(query).filter(([, value]) => value !== "" && value !== undefined && value !== null);
   const text = new URLSearchParams(filled).toString();
   return settled(await send(text ? `${path}?${text}` : path));
 }
 
-/// Has something done.
+/// A request that changes something.
 export async function post(path, body) {
   return settled(await send(path, "POST", body));
 }

@@ -1,5 +1,6 @@
-// What was delivered in the last five minutes, as stacked bars of five seconds each. A bar keeps its place until it leaves, so the picture
-// moves every five seconds and not all the time.
+// The chart of the last five minutes: deliveries on each platform, as stacked bars of five seconds.
+//
+// Owns that a bar keeps its position until it leaves, so the chart moves only every five seconds.
 
 import { el, svg } from "./elements.js";
 import { PLATFORMS, number, onTheClock, rate } from "./words.js";
@@ -10,7 +11,7 @@ const WIDTH = 600;
 const HEIGHT = 120;
 const NAMES = Object.keys(PLATFORMS);
 
-/// The picture. `ticks` are pairs of a time and what was delivered on each platform until then.
+/// The chart. `ticks` are pairs of a time and the deliveries on each platform until that time.
 export function chart() {
   const bars = svg("g");
   const top = el("span", { class: "top" });
@@ -44,7 +45,7 @@ export function chart() {
   return { element, draw };
 }
 
-/// What was delivered within each bar.
+/// The deliveries within each bar.
 function gathered(ticks) {
   const last = Math.floor(ticks.at(-1)[0] / BAR);
   const columns = Array.from({ length: BARS }, (_, place) => ({
@@ -77,7 +78,7 @@ function stack({ at, place, of, sum }, scale) {
   return svg("g", {}, svg("title", {}, `${onTheClock(at)}: ${number(sum)} in 5 s`), parts.filter(Boolean));
 }
 
-/// The next number that people like to read on a scale.
+/// The next round number for a scale.
 function nice(largest) {
   const unit = 10 ** Math.floor(Math.log10(largest));
   return [1, 2, 5, 10].map((step) => step * unit).find((step) => step >= largest);

@@ -1,4 +1,6 @@
-// The page as a whole: who is signed in, which view the address names, and what becomes of it when the session ends.
+// The whole page: sign-in, the view of the address, and the end of a session.
+//
+// Not here: the views (`view-*.js`).
 
 import { signOut, signedIn, whenOver } from "./ask.js";
 import { el } from "./elements.js";
@@ -23,7 +25,7 @@ function signedOut(why) {
   ends.splice(0).forEach((end) => end());
   frame(false);
   document.title = "Sign in · roomcast";
-  // What a view has begun to listen to ends with the page.
+  // A reload also removes the listeners that a view has added to the window.
   const form = signInForm(why, () => (begun ? location.reload() : show()));
   main.replaceChildren(form.element);
   form.focus();

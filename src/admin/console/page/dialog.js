@@ -1,10 +1,12 @@
-// Asks before something is done that cannot be taken back. The question says what and how many; the safe answer has the focus.
+// Dialogs, such as the question before a change that cannot be undone.
+//
+// Owns that a question names the change and its size, and that the safe answer has the focus.
 
 import { el } from "./elements.js";
 
 let count = 0;
 
-/// Shows something until it is closed.
+/// Shows a dialog until it is closed.
 export function shown({ title, content }) {
   const id = `question-${(count += 1)}`;
   const dialog = el(
@@ -18,7 +20,7 @@ export function shown({ title, content }) {
   dialog.showModal();
 }
 
-/// Asks; true if the answer is yes. `yes` is the word on the button that does it.
+/// Asks a question; true if the answer is yes. `yes` is the label of the button.
 export function confirmed({ title, text, yes, danger = false }) {
   const id = `question-${(count += 1)}`;
   return new Promise((answer) => {

@@ -1,13 +1,16 @@
-// Makes elements. Text is always set as text: whatever a publisher or a platform has written, it never becomes markup.
+// Creates elements.
+//
+// Owns that text is always set as text: a text of a publisher or a platform never becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/// An element with attributes and children. A function is a listener, `true` an attribute without value, nothing is left out.
+/// An element with attributes and children. A function is a listener, `true` an attribute without a
+/// value; `undefined`, `null` and `false` set no attribute.
 export function el(name, attributes = {}, ...children) {
   return dress(document.createElement(name), attributes, children);
 }
 
-/// The same within a drawing.
+/// The same for SVG.
 export function svg(name, attributes = {}, ...children) {
   return dress(document.createElementNS(SVG, name), attributes, children);
 }
@@ -27,12 +30,13 @@ function dress(element, attributes, children) {
   return element;
 }
 
-/// Text without what turns its direction round: what a publisher wrote shall read as it is.
+/// Text without characters that change the direction of reading.
 function straight(text) {
   return text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "·");
 }
 
-/// Sets an element's text if it differs, so that nobody who reads or selects it is disturbed without need.
+/// Sets an element's text only if it differs, because a change would disturb a selection or a
+/// screen reader.
 export function write(element, text) {
   const shown = straight(String(text));
   if (element.textContent !== shown) {
@@ -40,12 +44,13 @@ export function write(element, text) {
   }
 }
 
-/// Says something to people who hear the page; those who see it have it before their eyes.
+/// Announces something to users of a screen reader. It is already visible to the others.
 export function say(text) {
   write(document.getElementById("said"), text);
 }
 
-/// A line that says what happened. There is one in each view; what is said later takes the place of what was said before.
+/// A line with the result of the last action. There is one in each view, and a new result replaces
+/// the old one.
 export function notice() {
   const element = el("p", { class: "notice", role: "status", hidden: true });
   const show = (kind, text) => {

@@ -1,14 +1,17 @@
-// A form of filters that is the same as the page's address: it can be kept, shared and gone back to.
+// A form of filters that is kept in the page's address.
+//
+// Owns that a filtered view can be stored, shared, and reached again with the browser's back
+// button.
 
 import { el } from "./elements.js";
 
-/// What the address asks for, by the names of the fields.
+/// The filters of the address, by the names of the fields.
 export function asked(fields) {
   const query = new URLSearchParams(location.search);
   return Object.fromEntries(fields.map(({ name }) => [name, query.get(name) ?? ""]));
 }
 
-/// The form. `changed` is called when the address asks for something else.
+/// The form. `changed` is called when the filters of the address change.
 export function filters(label, fields, changed) {
   const inputs = fields.filter((field) => field.label).map((field) => [field, input(field)]);
   const boxes = (rare) =>
@@ -38,7 +41,7 @@ export function filters(label, fields, changed) {
   const fill = () => {
     const query = asked(fields);
     for (const [field, element] of inputs) element.value = query[field.name];
-    // What is filtered by can be seen.
+    // The form opens if a filter is set, so that an active filter is visible.
     if (more && inputs.some(([field]) => field.rare && query[field.name] !== "")) more.open = true;
     clear.hidden = Object.values(query).every((value) => value === "");
   };

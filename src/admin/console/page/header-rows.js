@@ -1,11 +1,15 @@
-// The headers of a message, a name and a value in each row. Rows are added and taken away by mouse or keyboard, and the focus is never lost by it.
+// The headers of a message: a name and a value in each row.
+//
+// Owns that rows are added and removed by mouse or keyboard, and that the focus is never lost by
+// it.
 
 import { Refused } from "./ask.js";
 import { el, say } from "./elements.js";
 
 let count = 0;
 
-/// The rows; there are none at first. `filled` gives names and values, without rows that have no name.
+/// The rows; there are none at first. `filled` returns names and values, without rows that have no
+/// name.
 export function headerRows() {
   const rows = el("div", { class: "rows" });
   const add = el("button", { type: "button", click: () => focusOn(row()) }, "Add a header");
@@ -23,7 +27,7 @@ export function headerRows() {
     return element;
   };
 
-  // What is read aloud tells rows apart by their place.
+  // A screen reader tells rows apart by their number.
   const number = () =>
     [...rows.children].forEach((element, place) => {
       element.setAttribute("aria-label", `Header ${place + 1}`);

@@ -1,4 +1,5 @@
-// One dead letter whole: what to do about it, its history, what was published, and what the platform would be sent.
+// One dead letter: the advice, its history, the published event, and the message that its platform
+// would get.
 
 import { el } from "./elements.js";
 import { REASONS, absolute, ago, number, platform } from "./words.js";
@@ -33,7 +34,7 @@ function part(name, text, note) {
   return [el("h3", {}, name), note && el("p", {}, note), text !== undefined && el("pre", { tabindex: "0", "aria-label": name, role: "region" }, text)];
 }
 
-/// JSON is easier to read when it is spread out; what is none stays as it is.
+/// JSON is indented, because that is easier to read. Other text stays as it is.
 function pretty(body) {
   try {
     return JSON.stringify(JSON.parse(body), null, 2);

@@ -1,15 +1,21 @@
-// Listens to what the daemon tells once a second, and says so when the connection is lost. A window that nobody sees does not listen.
+// The connection that carries the daemon's live data, once a second.
+//
+// Owns when the connection counts as lost. A hidden window closes its connection.
+//
+// Not here: other requests (`ask.js`).
 
 import { signedIn } from "./ask.js";
 import { write } from "./elements.js";
 import { onTheClock } from "./words.js";
 
-/// Nothing for so long means that the connection is lost, even if nobody has said so.
+/// After this many milliseconds without an event the connection counts as lost, even without an
+/// error.
 const SILENCE = 6000;
-/// How long to wait before the next try, where the browser does not try by itself.
+/// The wait before the next attempt, in milliseconds, if the browser does not try again itself.
 const AGAIN = 3000;
 
-/// Calls `heard` with the name and content of everything that is told about a view, and with `lost` when nothing is; `over` when the session is.
+/// Calls `heard` with the name and content of every event of a view, and with `lost` when the
+/// connection is lost. Calls `over` when the session has ended.
 export function listen(view, heard, over) {
   const gone = new AbortController();
   let source, silence, again, last;
@@ -22,7 +28,7 @@ export function listen(view, heard, over) {
   };
 
   const lost = () => {
-    // In few words: the bar must not grow by it.
+    // A short text, because the bar must not become higher.
     state("lost", last ? `Connection lost; as of ${onTheClock(last)}` : "Connection lost");
     heard("lost");
   };
@@ -38,7 +44,8 @@ export function listen(view, heard, over) {
   const failed = async () => {
     lost();
     if (source.readyState !== EventSource.CLOSED) return;
-    // The daemon refused, and the browser does not try again: either the session is over, or we try again.
+    // The daemon refused, and the browser does not try again. Either the session has ended, or this
+    // page tries again.
     try {
       if (gone.signal.aborted) return;
       if (!(await signedIn())) {
@@ -46,7 +53,7 @@ export function listen(view, heard, over) {
         return;
       }
     } catch {
-      // It cannot be reached; the next try may find it.
+      // The daemon cannot be reached; the next attempt may succeed.
     }
     clearTimeout(again);
     if (!gone.signal.aborted) again = setTimeout(begin, AGAIN);

@@ -1,9 +1,11 @@
-// The form that takes the admin token. The token is sent once and kept nowhere; what remains is a cookie that no script can read.
+// The form for the admin token.
+//
+// Owns that the token is sent once and not stored; a cookie that scripts cannot read replaces it.
 
 import { signIn } from "./ask.js";
 import { el, notice } from "./elements.js";
 
-/// Shows the form; calls `then` when the token was right. `why` is said above it.
+/// Shows the form; calls `then` when the token was right. `why` is shown above it.
 export function signInForm(why, then) {
   const said = notice();
   if (why) said.bad(why);
@@ -39,7 +41,7 @@ export function signInForm(why, then) {
     said.element,
     !window.isSecureContext &&
       el("p", { class: "notice bad" }, "This connection is not encrypted: others on the network can read the token. Use TLS or a tunnel."),
-    // For password stores, which keep a token under a name.
+    // Password managers store a token under a user name.
     el("input", { type: "text", name: "username", value: "roomcast", autocomplete: "username", hidden: true }),
     el("label", { for: "token" }, "Admin token"),
     token,

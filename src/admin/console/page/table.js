@@ -1,13 +1,20 @@
-// Tables whose rows keep their places: what is told later changes cells, adds rows at the end and marks those that are gone, but never moves
-// what somebody is reading, and never takes the focus away.
+// Tables whose rows keep their positions.
+//
+// Owns that an update changes cells, adds rows at the end, and marks rows that are gone. It never
+// moves a row that the user may be reading, and never takes the focus away.
 
 import { el, write } from "./elements.js";
 
 let count = 0;
 
-/// A table. Each column has a `head` and either `text(row)`, or `nodes(row)` with a `sign(row)` that says when they have changed, or
-/// `once(read)` for what is made once for a row, such as a button: it gets a function that reads what the row is now.
-/// The column that `names` its row, or else the first, is read out before its cells. `key(row)` tells rows apart; `empty` is what is said when there are none.
+/// A table. Each column has a `head`, and one of three:
+/// - `text(row)`;
+/// - `nodes(row)` with a `sign(row)` that changes when the nodes must be built again;
+/// - `once(read)` for content that is built once for a row, such as a button. `read` returns the
+///   current row.
+///
+/// A screen reader reads the column that `names` its row, or else the first, before each cell.
+/// `key(row)` tells rows apart; `empty` is the text of an empty table.
 export function table({ name, caption, columns, key, empty, quietCaption = false }) {
   const id = `table-${(count += 1)}`;
   const body = el("tbody", { role: "rowgroup" });
@@ -31,7 +38,7 @@ export function table({ name, caption, columns, key, empty, quietCaption = false
   );
   const shown = new Map();
 
-  // With `forget`, rows that are not told any more are taken away, but for one that somebody points at or works in.
+  // With `forget`, rows that are gone are removed, except one under the pointer or with the focus.
   const show = (rows, { anew = false, forget = false } = {}) => {
     if (anew) {
       shown.clear();

@@ -1,4 +1,5 @@
-// Organisations whose robots share a monthly quota: what is used, what it will be at the month's end, and who has to wait for the next.
+// The view of organisations: the use of their monthly quota, its forecast, and who must wait for
+// the next month.
 
 import { el } from "./elements.js";
 import { table } from "./table.js";
@@ -31,7 +32,7 @@ export function view({ listen }) {
   );
 }
 
-/// Changes once a minute.
+/// A sign that changes once a minute.
 function minute(at) {
   return `${at} ${Math.floor(Date.now() / 60_000)}`;
 }

@@ -1,4 +1,6 @@
-// Dead letters: what was given up and why, and the two things that can be done about it. Both ask first, and say how many they mean.
+// The view of dead letters: which were given up and why, with redrive and discard.
+//
+// Owns that both are confirmed first, with the number of letters.
 
 import { get, post } from "./ask.js";
 import { confirmed, shown } from "./dialog.js";
@@ -11,7 +13,7 @@ import { PLATFORMS, REASONS, ago, brief, number, platform, several } from "./wor
 export const title = "Dead letters";
 
 const PAGE = 50;
-/// More than this the daemon does not do at once.
+/// The daemon's limit for one request.
 const AT_ONCE = 10_000;
 const QUEUES = { ...PLATFORMS, event: "no readable event" };
 const FIELDS = [
@@ -26,7 +28,7 @@ const FIELDS = [
   { name: "subscription", label: "Subscription", example: "id", kind: "wide", rare: true },
   { name: "event", label: "Event", example: "id", kind: "wide", rare: true },
   { name: "generation", label: "Redriven so often", example: "0", rare: true },
-  // Where the page begins.
+  // The cursor of the page.
   { name: "after" },
 ];
 const ACTS = {
@@ -45,7 +47,7 @@ export function view({ listen }) {
   const buttons = Object.keys(ACTS).map((act) => [act, el("button", { type: "button", class: ACTS[act].danger && "warns", "aria-disabled": "true", click: () => perform(act) })]);
   let matched = 0;
   let working = false;
-  // Which queue is shown, how many letters lay there, and when.
+  // The queue that is shown, its number of letters, and the time of that count.
   let looked;
   let at = 0;
   const news = el("p", { class: "news", role: "status" });
@@ -54,7 +56,7 @@ export function view({ listen }) {
     for (const [act, button] of buttons) {
       const which = picked.size > 0 ? `${number(picked.size)} selected` : `all ${number(matched)} that match`;
       button.textContent = `${ACTS[act].verb} ${which}…`;
-      // Not disabled in earnest: who has the focus there keeps it.
+      // `aria-disabled` instead of `disabled`, so that the button keeps the focus.
       button.setAttribute("aria-disabled", String(working || matched === 0));
     }
   };
@@ -68,7 +70,7 @@ export function view({ listen }) {
   const first = el("a", { class: "button", hidden: true }, "First page");
   const next = el("a", { class: "button", hidden: true }, "Next page");
 
-  // What is answered late must not take the place of what was asked later.
+  // A late answer must not replace a newer one.
   let turn = 0;
   const show = async () => {
     const query = asked(FIELDS);
@@ -138,7 +140,8 @@ export function view({ listen }) {
     show();
   });
   show();
-  // The daemon counts the letters from time to time. What is shown stays as it is until somebody wants it otherwise.
+  // The daemon counts the letters from time to time. The list stays as it is until the user
+  // requests it again.
   listen("overview", (kind, told) => {
     if (kind !== "now") return;
     at = told.at;
@@ -192,7 +195,7 @@ function kind({ platform: on, reason, code }) {
   return [QUEUES[on ?? "event"] ?? on, REASONS[reason] ?? reason, code].filter(Boolean).join(", ");
 }
 
-/// How many there are of what kind. Each kind leads to its letters.
+/// The counts by kind. Each kind links to its letters.
 function kindsTable() {
   const kinds = table({
     name: "kinds",

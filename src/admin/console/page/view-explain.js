@@ -1,4 +1,5 @@
-// What would become of an event, for each subscription of its topic: whether it would be sent, when, and what. Nothing is sent.
+// The view that explains an event: for each subscription of its topic, whether it would be sent,
+// when, and the message. Nothing is sent.
 
 import { post } from "./ask.js";
 import { el, notice } from "./elements.js";
@@ -48,7 +49,7 @@ export function view() {
           topic: topic.value.trim(),
           body: body.value,
           headers: headers.filled(),
-          // What is not filled in is not there.
+          // An empty field is left out of the request.
           content_type: kind.value.trim() || undefined,
           urgent: urgent.checked,
           subscription: only.value.trim() || undefined,
@@ -69,7 +70,7 @@ export function view() {
       const rest = explained.next ? " There are more." : "";
       count.textContent = `${several(found.length, "subscription", "subscriptions")} of the topic; ${number(sent)} of them would hear it.${rest}`;
     } catch (refused) {
-      // What was said of another event is not said of this one.
+      // The explanation of an earlier event is removed.
       if (!after) {
         count.textContent = "";
         list.element.hidden = true;

@@ -1,4 +1,5 @@
-// What flows now: one sentence about how it is, a few numbers, the last five minutes, and who takes longest.
+// The overview: the condition of the daemon, a few numbers, the last five minutes, and the slowest
+// robots.
 
 import { chart } from "./chart.js";
 import { el, say, write } from "./elements.js";
@@ -8,7 +9,7 @@ import { table } from "./table.js";
 
 export const title = "Overview";
 
-/// Rates are those of the last ten seconds.
+/// The milliseconds over which rates are computed.
 const RECENT = 10_000;
 const KEPT = 310;
 const MOVE = 10_000;
@@ -45,7 +46,8 @@ export function view({ listen }) {
   let at = Date.now();
   let was;
 
-  // The list of the slowest is made anew from time to time, but not under the eyes of somebody who points at it or works in it.
+  // The list of the slowest robots is sorted again from time to time, but not while the pointer or
+  // the focus is in it.
   let moved = 0;
   const mayMove = () => {
     const inUse = slowest.element.matches(":hover") || slowest.element.contains(document.activeElement);
@@ -58,7 +60,7 @@ export function view({ listen }) {
     state.dataset.kind = now.kind;
     write(headline, now.headline);
     write(detail, now.detail);
-    // Who hears the page is told when it becomes another, not every second.
+    // A screen reader announces the condition only when it changes, not every second.
     if (was !== undefined && was !== now.headline) say(now.headline);
     was = now.headline;
   };
@@ -90,7 +92,7 @@ export function view({ listen }) {
   return el("div", {}, el("h1", { class: "unseen" }, title), state, numbers, picture.element, flow.element, dead.element, slowest.element);
 }
 
-/// How it is, in words.
+/// The condition, in words.
 function condition({ broker_up, broker_blocked, robots, dead }) {
   const letters = dead?.letters > 0 ? ` ${several(dead.letters, "dead letter lies", "dead letters lie")} in the queues.` : "";
   const waiting = robots.waiting > 0 ? `${several(robots.waiting, "delivery waits", "deliveries wait")} for ${robots.waiting === 1 ? "its" : "their"} turn.` : "Nothing waits.";
@@ -106,7 +108,7 @@ function condition({ broker_up, broker_blocked, robots, dead }) {
   return { kind: "good", headline: "All is well", detail: `Connected to the broker. ${waiting}${letters}` };
 }
 
-/// What happened a second within the last so many milliseconds.
+/// Events and deliveries in one second, as averages over the last `span` milliseconds.
 function since(ticks, span) {
   const now = ticks.at(-1);
   const then = ticks.find(([when]) => when >= now[0] - span);
@@ -115,7 +117,7 @@ function since(ticks, span) {
   return { seconds, events: per(now[2] - then[2]), delivered: now[1].map((count, place) => per(count - then[1][place])) };
 }
 
-/// What lies in the dead queues, as the daemon counted it last. Each kind leads to its letters.
+/// The contents of the dead queues at their last count. Each kind links to its letters.
 function letters() {
   const unknown = el("small");
   const kinds = table({
@@ -130,7 +132,8 @@ function letters() {
       { head: "Oldest", kind: "number", nodes: (row) => (row.oldest ? ago(row.oldest, row.at) : "–"), sign: (row) => `${row.oldest} ${Math.round(row.at / 10_000)}` },
     ],
   });
-  // Kinds that are gone are taken away when others come, but not under the eyes of somebody who points at the list or works in it.
+  // Kinds that are gone are removed when new ones appear, but not while the pointer or the focus is
+  // in the list.
   let listed = "";
   const becomesAnother = (rows) => {
     const now = rows.map(({ platform, reason }) => `${platform} ${reason}`).sort().join();

@@ -1,4 +1,5 @@
-// Robots that are busy or held: how much of their quota is used, what waits for them, when it will have left, and why one is left alone.
+// The view of robots that are busy or held: used quota, waiting deliveries, time to drain, and the
+// cause of a hold.
 
 import { post } from "./ask.js";
 import { confirmed } from "./dialog.js";
@@ -9,14 +10,14 @@ import { CAUSES, PLATFORMS, ahead, brief, number, platform, several, short, span
 
 export const title = "Robots";
 
-/// The daemon filters: it tells no more than the busiest of those that fit.
+/// The daemon filters, because it sends only the busiest of the robots that match.
 const FIELDS = [
   { name: "robot", label: "Robot", kind: "wide", example: "a piece of its id" },
   { name: "platform", label: "Platform", choices: PLATFORMS },
   { name: "state", label: "State", choices: { held: "on hold", waiting: "with a backlog" } },
 ];
 
-/// So many robots that are not told any more keep their rows; then the page would only grow.
+/// How many rows of absent robots are kept; without a limit the page would only grow.
 const GONE_MAX = 100;
 
 export function view({ listen }) {
@@ -24,8 +25,8 @@ export function view({ listen }) {
   let at = Date.now();
   let anew = true;
   let robots = [];
-  // Everything that is in the table, so that a row whose robot is idle again stays where it is, and says so. Those that are gone stand in the order
-  // in which they went.
+  // Every row of the table. A row stays in its position when its robot becomes idle, and shows
+  // that. Absent robots are in the order in which they became absent.
   const seen = new Map();
   let end = () => {};
   const again = el("button", { type: "button", click: () => sort() }, "Sort by backlog");
@@ -84,7 +85,7 @@ export function view({ listen }) {
   );
 }
 
-/// The columns that say what a robot is doing. `at` is the daemon's time.
+/// The columns of a robot's state. `at` is the daemon's time.
 export function robotColumns(at) {
   return [
     {
@@ -122,7 +123,7 @@ function state(row, at) {
   return [el("strong", { class: "held" }, "On hold"), `: ${CAUSES[row.cause] ?? row.cause}; `, ...next];
 }
 
-/// Only a robot that is held can be released.
+/// Only a held robot can be released.
 function only(cell, row) {
   const button = cell.querySelector("button");
   if (!row.cause && button === document.activeElement) return;

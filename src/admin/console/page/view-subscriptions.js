@@ -1,4 +1,4 @@
-// Who hears what: subscriptions, masked, a page at a time, and the switch that pauses one.
+// The view of subscriptions: masked, a page at a time, with a switch to pause each.
 
 import { get, post } from "./ask.js";
 import { confirmed } from "./dialog.js";
@@ -17,7 +17,7 @@ const FIELDS = [
   { name: "name", label: "Name contains" },
   { name: "robot", label: "Robot", kind: "wide", example: "id" },
   { name: "group", label: "Organisation" },
-  // Where the page begins.
+  // The cursor of the page.
   { name: "after" },
 ];
 
@@ -44,7 +44,7 @@ export function view() {
   const next = el("a", { class: "button", hidden: true }, "Next page");
   const pages = el("nav", { class: "pages", "aria-label": "Pages" }, first, next);
 
-  // What is answered late must not take the place of what was asked later.
+  // A late answer must not replace a newer one.
   let turn = 0;
   const show = async (anew) => {
     const query = asked(FIELDS);

@@ -1,4 +1,4 @@
-// How numbers, times and the daemon's words are said to people.
+// The formats of numbers and times, and the texts for the daemon's words.
 
 import { el } from "./elements.js";
 
@@ -9,7 +9,7 @@ export const PLATFORMS = {
   wecom: "WeCom",
 };
 
-/// Why a robot is left alone.
+/// The causes of a hold.
 export const CAUSES = {
   throttled: "its platform refuses for speed",
   budget: "its organisation’s month is used up",
@@ -17,7 +17,7 @@ export const CAUSES = {
   robot_gone: "it is gone or switched off",
 };
 
-/// Why a delivery was given up.
+/// The reasons of a dead letter.
 export const REASONS = {
   exhausted: "every attempt failed",
   refused: "the platform refuses the message",
@@ -38,17 +38,17 @@ export function number(value) {
   return whole.format(value);
 }
 
-/// A rate: small ones with two digits, as `0.3` and `12`.
+/// A rate; a small one has two digits, such as `0.3` and `12`.
 export function rate(value) {
   return value >= 10 ? whole.format(Math.round(value)) : precise.format(value);
 }
 
-/// One or several of something.
+/// A count with the singular or the plural.
 export function several(count, one, many) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-/// A length of time in its one or two largest units.
+/// A span of time in its one or two largest units.
 export function span(seconds) {
   const left = Math.max(0, Math.round(seconds));
   if (left < 60) return `${left} s`;
@@ -60,17 +60,17 @@ export function span(seconds) {
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
-/// A time on the clock, of this day.
+/// The time of this day.
 export function onTheClock(at) {
   return clock.format(new Date(at));
 }
 
-/// A time with its day.
+/// The time with its day.
 export function absolute(at) {
   return day.format(new Date(at));
 }
 
-/// A time as it is seen from `now`; the time itself is in its title.
+/// A time relative to `now`; the title holds the exact time.
 export function ago(at, now = Date.now()) {
   const when = new Date(at);
   const seconds = (now - when.getTime()) / 1000;
@@ -78,18 +78,18 @@ export function ago(at, now = Date.now()) {
   return el("time", { datetime: when.toISOString(), title: absolute(when) }, text);
 }
 
-/// A time that lies ahead by so many seconds of the daemon's clock.
+/// A time that is this many seconds ahead of the daemon's clock.
 export function ahead(seconds, at) {
   const when = new Date(at + seconds * 1000);
   return el("time", { datetime: when.toISOString(), title: absolute(when) }, span(seconds));
 }
 
-/// An id is long; its two ends tell it apart.
+/// A long id, shortened to its two ends.
 export function short(id) {
   return `${id.slice(0, 8)}…${id.slice(-4)}`;
 }
 
-/// An id in short; all of it is in its title.
+/// A shortened id; the title holds all of it.
 export function brief(id) {
   return el("code", { title: id }, short(id));
 }
