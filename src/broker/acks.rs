@@ -1,8 +1,12 @@
-//! Acks in as few frames as possible: one for the contiguous settled beginning of a channel, single ones for the rest.
+//! Groups the acks of a channel into as few frames as possible.
+//!
+//! Owns the rule that a cumulative ack never includes an unsettled message.
+//!
+//! Not here: sending the frames (`consumed.rs`), when a message is settled (`settle/`).
 
 use std::collections::BTreeSet;
 
-/// Which of a channel's messages are settled. Delivery tags count up from 1.
+/// The settled messages of a channel. Delivery tags count up from 1.
 #[derive(Debug)]
 pub(super) struct AckBook {
     /// Every tag below this one is acked.
@@ -11,12 +15,12 @@ pub(super) struct AckBook {
     acked: BTreeSet<u64>,
 }
 
-/// What has to be sent to the broker.
+/// The frames to send.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Acks {
-    /// Everything up to this tag.
+    /// One cumulative ack up to this tag.
     pub(super) up_to: Option<u64>,
-    /// These tags alone.
+    /// One ack for each of these tags.
     pub(super) single: Vec<u64>,
 }
 
@@ -25,14 +29,15 @@ impl AckBook {
         Self { next: 1, acked: BTreeSet::new() }
     }
 
-    /// Marks a tag for which something else than an ack was sent already: what is sent later leaves it out.
+    /// Marks a tag that was answered with another frame than an ack, such as a nack. No later ack
+    /// contains it.
     pub(super) fn set_aside(&mut self, tag: u64) {
         if tag >= self.next {
             self.acked.insert(tag);
         }
     }
 
-    /// Marks tags as acked and says what to send. A tag given twice is sent once.
+    /// Marks tags as acked and returns the frames to send. A repeated tag is sent once.
     pub(super) fn settle(&mut self, tags: impl IntoIterator<Item = u64>) -> Acks {
         let mut fresh: BTreeSet<u64> =
             tags.into_iter().filter(|tag| *tag >= self.next && !self.acked.contains(tag)).collect();
@@ -42,7 +47,8 @@ impl AckBook {
             self.next += 1;
         }
         let single = fresh.split_off(&self.next).into_iter().collect();
-        // What is left in `fresh` lies below `next`: the last of it covers all of it.
+        // The remaining tags in `fresh` are below `next`, so an ack of the last one covers them
+        // all.
         let up_to = fresh.last().copied().filter(|_| self.next > first);
         Acks { up_to, single }
     }
@@ -79,8 +85,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the order of settling: the broker never sees an ack for what is not settled, and in the end sees
-        /// one for everything.
+        /// In any order of settling, no ack covers an unsettled message, and in the end each
+        /// message is acked.
         #[test]
         fn nothing_unsettled_is_acked_and_everything_settled_is(
             order in Just((1u64..=40).collect::<Vec<_>>()).prop_shuffle(), sizes in prop::collection::vec(1usize..8, 40),

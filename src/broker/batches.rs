@@ -1,10 +1,15 @@
-//! Batches of messages that are confirmed together. Owns that a batch is bounded by what it weighs, not by its count
-//! alone: its confirms have to come within `broker.confirm_timeout`, on a slow link too. Pure.
+//! Batches of messages whose confirms are awaited together.
+//!
+//! Owns the bound of a batch: by bytes, not by count alone. On a slow link too, its confirms must
+//! arrive within `broker.confirm_timeout`.
+//!
+//! Not here: publishing and confirms (`publisher.rs`, `dead_queue.rs`).
 
-/// About so many bytes of bodies are published before their confirms are awaited; a larger body goes alone.
+/// The maximum size of the bodies in a batch, in bytes. A larger body is a batch of its own.
 const BYTES_MAX: usize = 1024 * 1024;
 
-/// Cuts `items` into batches of at most `count_max` items and about [`BYTES_MAX`] bytes. None is empty.
+/// Splits `items` into batches of at most `count_max` items and [`BYTES_MAX`] bytes. No batch is
+/// empty.
 pub(super) fn batches<T>(items: &[T], count_max: usize, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = items;
     std::iter::from_fn(move || {

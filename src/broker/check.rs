@@ -1,7 +1,13 @@
-//! A check of the broker from outside: everything a session of the daemon would be refused, found without making or changing anything.
+//! A check of the broker from outside: finds the errors that would stop a session of the daemon.
 //!
-//! What exists is compared as a session does it. Whether something that is missing could be made is asked with an argument that the broker refuses: it
-//! looks at permissions first, and makes nothing. Bindings cannot be seen over AMQP, nor whether a queue may be read without reading it.
+//! Existing items are compared as a session does it. Whether a missing item could be created is
+//! asked with an argument that the broker rejects: it checks permissions first, and creates
+//! nothing.
+//!
+//! Owns the promise that the broker stays unchanged. AMQP does not show bindings, nor whether a
+//! queue may be read without reading from it.
+//!
+//! Not here: creating the topology (`declare.rs`).
 
 use lapin::{
     options::{ExchangeDeclareOptions, QueueDeclareOptions},
@@ -15,7 +21,8 @@ use super::{
     topology::Topology,
 };
 
-/// Tries to connect and looks at the topology, without changing anything. Says what it found.
+/// Connects and compares the topology with the broker. Changes nothing. Returns a sentence for
+/// operators.
 pub async fn check(address: &Address, topology: &Topology, declare: Declare) -> Result<String, BrokerError> {
     let at = address.shown()?;
     let connection = address.connect("roomcast check").await?;
@@ -32,7 +39,7 @@ pub async fn check(address: &Address, topology: &Topology, declare: Declare) -> 
     })
 }
 
-/// What is missing and would be made.
+/// The missing items that the daemon would create.
 async fn look(
     declaring: &mut Declaring<'_>,
     topology: &Topology,
@@ -54,12 +61,12 @@ async fn look(
     Ok(missing)
 }
 
-/// Whether something that is missing could be made, which it is not.
+/// Checks that a missing item could be created, without creating it.
 async fn could_make(declaring: &mut Declaring<'_>, item: &Item<'_>) -> Result<(), BrokerError> {
     let refused = match item {
         Item::Exchange(plan) => {
             let mut arguments = table(&plan.arguments);
-            // It has to be a name.
+            // Invalid, because the value must be a name.
             arguments.insert("alternate-exchange".into(), AMQPValue::LongLongInt(0));
             let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
             let name = plan.name.as_str().into();
@@ -74,7 +81,7 @@ async fn could_make(declaring: &mut Declaring<'_>, item: &Item<'_>) -> Result<()
     declaring.refused_for_its_argument(&item.what(), refused).await
 }
 
-/// Whether a daemon could take its lock. One that runs already holds it.
+/// Checks that a daemon could take its lock. A lock held by a running daemon is fine.
 async fn could_lock(declaring: &mut Declaring<'_>, name: &str) -> Result<(), BrokerError> {
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let refused = declaring.channel.queue_declare(name.into(), options, impossible(FieldTable::default())).await;
@@ -84,7 +91,7 @@ async fn could_lock(declaring: &mut Declaring<'_>, name: &str) -> Result<(), Bro
     }
 }
 
-/// No queue can live for less than no time.
+/// Makes the arguments of a queue invalid: a negative time is rejected.
 fn impossible(mut arguments: FieldTable) -> FieldTable {
     arguments.insert("x-expires".into(), AMQPValue::LongLongInt(-1));
     arguments

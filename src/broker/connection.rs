@@ -1,5 +1,9 @@
-//! Connections to the broker: address, heartbeat, TLS. Owns opening them; lapin's own recovery stays off, because a
-//! session is rebuilt as a whole.
+//! Connections to the broker: address, heartbeat, TLS.
+//!
+//! Owns opening them. lapin's own recovery stays off, because a session is rebuilt as a whole.
+//!
+//! Not here: the channels of a session (`session.rs`), the filter of incoming bytes
+//! (`frame_guard/`).
 
 use std::{
     io::Read,
@@ -21,16 +25,17 @@ use super::{
 };
 use crate::private_file;
 
-/// How to reach the broker.
+/// The address of the broker and the settings of a connection.
 #[derive(Clone)]
 pub struct Address {
     /// The AMQP address with user and password.
     pub url: SecretString,
-    /// Certificates to trust besides the system's, as PEM.
+    /// A PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// A peer that is silent for so long is dead; 3 s at least, as AMQP counts in whole seconds.
+    /// A peer that is silent for this time counts as dead. At least 3 s, because AMQP counts whole
+    /// seconds.
     pub heartbeat: Duration,
-    /// How long opening a connection may take.
+    /// The maximum time to open a connection.
     pub connect_timeout: Duration,
 }
 
@@ -46,12 +51,12 @@ impl Address {
         Ok(self.uri()?.vhost)
     }
 
-    /// Opens a connection that shows itself as `name`.
+    /// Opens a connection with this name, which the broker's management shows.
     pub(super) async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
         self.connect_with_room(Bodies::all(), name).await
     }
 
-    /// The same, but only such bodies come for which there is room.
+    /// The same, but a body without room in `bodies` is left out.
     pub(super) async fn connect_with_room(&self, bodies: Arc<Bodies>, name: &str) -> Result<Connection, BrokerError> {
         let at = self.shown()?;
         let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -66,14 +71,16 @@ impl Address {
 
     fn uri(&self) -> Result<AMQPUri, BrokerError> {
         let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(|_| BrokerError::Address)?;
-        // lapin gives a peer up after twice what is agreed on, and looks at it twice in that time.
+        // lapin gives up a peer after twice the agreed interval, and checks that twice in this
+        // time.
         let seconds = u16::try_from(self.heartbeat.as_secs() * 2 / 5).unwrap_or(u16::MAX).max(1);
         uri.query.heartbeat.get_or_insert(seconds);
         Ok(uri)
     }
 }
 
-/// The certificates of a file. If they could not be read, the handshake would find fault with the broker's.
+/// The content of a PEM file. It is checked here, because otherwise the TLS handshake would blame
+/// the certificate of the broker.
 fn certificates(path: &Path) -> Result<String, BrokerError> {
     let wrong = |why: String| BrokerError::CaFile { path: path.display().to_string(), why };
     let mut text = String::new();

@@ -1,4 +1,8 @@
-//! Which dead letters are meant. Pure.
+//! The dead queues, and a filter of dead letters. Pure.
+//!
+//! Owns the meaning of each criterion.
+//!
+//! Not here: reading a letter (`dead_letter.rs`), walking a queue (`dead_walk.rs`).
 
 use std::{fmt, str::FromStr};
 
@@ -7,17 +11,17 @@ use serde_json::Value;
 use super::{dead_letter::DeadLetter, topology::Topology};
 use crate::domain::{DeadReason, Moment, Platform, RobotId, SubscriptionId, UnknownPlatform};
 
-/// One of the dead queues.
+/// A dead queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeadQueue {
-    /// Of the deliveries to one platform.
+    /// The dead deliveries of one platform.
     Platform(Platform),
-    /// Of the events that could not be read.
+    /// The dead events.
     Event,
 }
 
 impl DeadQueue {
-    /// Every dead queue, in the order in which they are gone through.
+    /// Every dead queue, in the order in which they are processed.
     pub const ALL: [Self; 5] = [
         Self::Platform(Platform::DingTalk),
         Self::Platform(Platform::DingTalkInternal),
@@ -26,7 +30,7 @@ impl DeadQueue {
         Self::Event,
     ];
 
-    /// The name on the command line and in the API: the platform's, or `event`.
+    /// The name on the command line and in the API: that of the platform, or `event`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +39,7 @@ impl DeadQueue {
         }
     }
 
-    /// What it is called on the broker.
+    /// The name of the queue on the broker.
     pub(super) fn name(self, topology: &Topology) -> String {
         match self {
             Self::Platform(platform) => topology.dead_queue(platform),
@@ -43,7 +47,7 @@ impl DeadQueue {
         }
     }
 
-    /// Whose deliveries lie in it.
+    /// The platform of its deliveries; `None` for events.
     #[must_use]
     pub const fn platform(self) -> Option<Platform> {
         match self {
@@ -59,7 +63,7 @@ impl fmt::Display for DeadQueue {
     }
 }
 
-/// The text names no dead queue.
+/// A text that does not name a dead queue.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}, or event for what was no readable event")]
 pub struct UnknownDeadQueue(UnknownPlatform);
@@ -75,37 +79,37 @@ impl FromStr for DeadQueue {
     }
 }
 
-/// Which dead letters are meant; what is not given matches all.
+/// Criteria for dead letters. A missing criterion matches every letter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// In this queue.
+    /// The queue.
     pub queue: Option<DeadQueue>,
-    /// These letters alone; no id means all.
+    /// The ids of the letters; empty for all.
     pub ids: Vec<String>,
-    /// Of this topic.
+    /// The topic.
     pub topic: Option<String>,
-    /// For this reason.
+    /// The reason.
     pub reason: Option<DeadReason>,
-    /// With this code.
+    /// The code.
     pub code: Option<String>,
-    /// For this robot.
+    /// The robot.
     pub robot: Option<RobotId>,
-    /// For this subscription.
+    /// The subscription.
     pub subscription: Option<SubscriptionId>,
-    /// Of this event.
+    /// The event id.
     pub event: Option<String>,
-    /// Redriven so often.
+    /// The number of redrives.
     pub generation: Option<u32>,
-    /// Whose event or detail has this in it, in capitals or not.
+    /// A text in the event or in the detail, case-insensitive.
     pub text: Option<String>,
-    /// Given up at this moment or before.
+    /// Given up at this time or before.
     pub until: Option<Moment>,
-    /// Given up at this moment or after.
+    /// Given up at this time or after.
     pub since: Option<Moment>,
 }
 
 impl Filter {
-    /// Whether the letter is meant. One that does not say when it was given up is neither old nor new.
+    /// Whether the letter meets all criteria. A letter without a time of death meets neither bound.
     #[must_use]
     pub fn matches(&self, letter: &DeadLetter) -> bool {
         self.queue.is_none_or(|queue| queue == letter.queue)
@@ -119,18 +123,19 @@ impl Filter {
             && self.generation.is_none_or(|generation| generation == letter.generation)
             && self.until.is_none_or(|bound| letter.dead_at.is_some_and(|at| at <= bound))
             && self.since.is_none_or(|bound| letter.dead_at.is_some_and(|at| at >= bound))
-            // Last, because it looks through the body.
+            // Last, because it searches the body.
             && self.text.as_ref().is_none_or(|text| says(letter, &text.to_lowercase()))
     }
 
-    /// The dead queues in which there may be such letters.
+    /// The dead queues that may contain matching letters.
     #[must_use]
     pub fn queues(&self) -> Vec<DeadQueue> {
         DeadQueue::ALL.into_iter().filter(|one| self.queue.is_none_or(|queue| queue == *one)).collect()
     }
 }
 
-/// Whether the detail or the event says it. Publishers may have written letters as `\u…`, so JSON is looked through as it is meant.
+/// Whether the detail or the event contains the text. JSON is searched in decoded form as well,
+/// because a publisher may write a character as `\u…`.
 fn says(letter: &DeadLetter, lower: &str) -> bool {
     let body = &letter.published.body;
     let plain = String::from_utf8_lossy(body).to_lowercase();

@@ -1,4 +1,8 @@
-//! One dead letter as an operator reads it, and as what it is redriven. Pure.
+//! A dead letter: its fields for operators, and the message as which it is redriven. Pure.
+//!
+//! Owns how a letter is read, including a message that the broker itself dead-lettered.
+//!
+//! Not here: the headers (`envelope.rs`), redriving and discarding (`dead_queue.rs`).
 
 use lapin::{
     BasicProperties,
@@ -20,70 +24,70 @@ use crate::domain::{
     DeadReason, EventId, HeaderValue, Headers, Moment, Part, Platform, Published, RobotId, SubscriptionId,
 };
 
-/// A delivery, or an event, that was given up.
+/// A delivery or an event that was given up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// Its name: the message id that it got when it was stored, and keeps as long as it lies there. A message without one of ours is named by a hash of what
-    /// it says, so equal ones share their name.
+    /// The id of the letter: the message id from its storing, which stays the same in the queue. A
+    /// message without such an id gets a hash of its content, so equal messages share one.
     pub id: String,
-    /// In which queue it lies.
+    /// The queue.
     pub queue: DeadQueue,
-    /// The platform; none for an event that could not be read.
+    /// The platform; `None` for an event.
     pub platform: Option<Platform>,
-    /// Why it was given up.
+    /// The reason.
     pub reason: DeadReason,
-    /// The platform's code, or ours.
+    /// The code of the platform, or of roomcast.
     pub code: String,
-    /// The platform's words, redacted.
+    /// The text of the platform's answer, redacted.
     pub detail: String,
     /// The topic.
     pub topic: String,
-    /// The event's name.
+    /// The event id.
     pub event: String,
-    /// For whom.
+    /// The subscription.
     pub subscription: Option<SubscriptionId>,
-    /// To which robot.
+    /// The robot.
     pub robot: Option<RobotId>,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How often it waited in a delay tier.
+    /// The number of stays in a delay tier.
     pub hops: u32,
-    /// When the event was received, or the delivery redriven the last time.
+    /// The time at which the event was received, or the delivery last redriven.
     pub received_at: Option<Moment>,
-    /// When the first attempt was made.
+    /// The time of the first attempt.
     pub first_attempt_at: Option<Moment>,
-    /// When it was given up.
+    /// The time at which it was given up.
     pub dead_at: Option<Moment>,
-    /// How often it was redriven before.
+    /// The number of earlier redrives.
     pub generation: u32,
-    /// Which part of its text could not be delivered; those before it were.
+    /// The first part of its text that was not delivered.
     pub part: Part,
-    /// Whether it overtook what was not urgent: of an event, whether it came through the exchange for that.
+    /// Whether it was urgent. For an event: whether it came through the urgent exchange.
     pub urgent: bool,
-    /// The event's message, its routing key the topic again.
+    /// The message of the event, with the topic as routing key.
     pub published: Published,
 }
 
-/// As what a dead letter is put back.
+/// The message as which a dead letter is redriven.
 #[derive(Debug)]
 pub(super) enum Redriven {
     /// One delivery, with these headers.
     Delivery(Platform, Headers),
-    /// An event that nobody could read, published again with these headers, to the exchange for what is urgent or to the other.
+    /// An event, published again with these headers to the urgent or the normal exchange.
     Event { urgent: bool, headers: Headers },
 }
 
-/// What the names of letters begin with that have none of ours.
+/// The prefix of ids that are hashes of the content.
 const BY_CONTENT: &str = "content-";
 
 impl DeadLetter {
-    /// Whether no other letter has its name.
+    /// Whether the id is unique.
     pub(super) fn is_unmistakable(&self) -> bool {
         !self.id.starts_with(BY_CONTENT)
     }
 
-    /// Reads a dead letter. One that the broker itself made has none of the headers that say why; that, and whether it was urgent, is known from its
-    /// last death.
+    /// Reads a dead letter. If the broker itself dead-lettered the message, our headers are
+    /// missing. Then its last entry in `x-death` tells the reason and whether it was urgent.
     pub(super) fn read(topology: &Topology, queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
         let (mut published, ours) = properties::take_apart(String::new(), body, properties);
         let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
@@ -93,14 +97,15 @@ impl DeadLetter {
         let (reason, code, detail) = match text(REASON).parse() {
             Ok(reason) => (reason, text(CODE), text(DETAIL)),
             Err(_) if by_broker => death.why(),
-            // Of a version that knows more reasons.
+            // A later version wrote a reason that this one does not know.
             Err(_) => (DeadReason::Evicted, text(REASON), text(DETAIL)),
         };
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
             None => death.last_key.unwrap_or_default(),
         };
-        // A message id beside headers of ours is ours; any other is the publisher's, who may use it twice.
+        // Beside our headers, the message id is ours. Otherwise it is the publisher's, and may not
+        // be unique.
         let own = published.message_id.take_if(|id| !id.is_empty() && find(&ours, EVENT).is_some());
         let id = own.unwrap_or_else(|| named_by_content(&topic, &published));
         if let Some(event) = find(&ours, EVENT).and_then(HeaderValue::as_text) {
@@ -130,10 +135,12 @@ impl DeadLetter {
         }
     }
 
-    /// As what it is put back: the one delivery that failed, a generation later; or the event, if nobody could read it.
+    /// The message as which it is redriven: one delivery with the next generation, or the whole
+    /// event.
     ///
-    /// An undecodable event is a generation later as well, else the ledger would take it for the one that it knows as settled. One that the broker gave up is
-    /// not: some of its deliveries may be made, and are not to be made again.
+    /// An undecodable event gets the next generation too, because the ledger knows this one as
+    /// settled. An event that the broker gave up keeps its generation. Some of its deliveries may
+    /// have been made, and the ledger must recognise them.
     pub(super) fn redriven(&self) -> Redriven {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
             let unread = self.reason == DeadReason::Undecodable;
@@ -162,7 +169,7 @@ impl DeadLetter {
     }
 }
 
-/// The name of a message that has none of ours.
+/// The id of a message without an id of ours.
 fn named_by_content(topic: &str, published: &Published) -> String {
     let id = published.message_id.as_deref().unwrap_or_default();
     let mut hash = Sha256::new();
@@ -174,21 +181,22 @@ fn named_by_content(topic: &str, published: &Published) -> String {
     format!("{BY_CONTENT}{}", hex::encode(digest.get(..16).unwrap_or_default()))
 }
 
-/// What the broker itself says of a message that it gave up.
+/// The last entry in the broker's `x-death` header.
 #[derive(Default)]
 struct Death {
-    /// The queue in which it last died.
+    /// The queue.
     last_queue: Option<String>,
-    /// The routing key with which it came to that queue; for an event that is its topic, whatever queues of a publisher's own it died in before.
+    /// The routing key in that queue. For an event it is the topic, even if the publisher's own
+    /// queues come earlier in the header.
     last_key: Option<String>,
-    /// When it last died.
+    /// The time.
     last_at: Option<Moment>,
-    /// Why, in the broker's word.
+    /// The reason in the broker's terms.
     last_reason: Option<String>,
 }
 
 impl Death {
-    /// Why the broker gave it up: reason, code and detail. A word that is not known is shown as it is.
+    /// Reason, code and detail. An unknown reason of the broker is shown unchanged.
     fn why(&self) -> (DeadReason, String, String) {
         let queue = self.last_queue.as_deref().unwrap_or("its queue");
         match self.last_reason.as_deref() {
@@ -281,7 +289,7 @@ mod tests {
             (Some("rejected"), DeadReason::Evicted, "rejected"),
             (Some("something new"), DeadReason::Evicted, "something new"),
         ] {
-            // Long before, it waited in a tier.
+            // An earlier entry: the message waited in a tier.
             let deaths = [word, Some("expired")].map(|word| {
                 let mut death = FieldTable::default();
                 if let Some(word) = word {
@@ -304,7 +312,7 @@ mod tests {
             Redriven::Event { urgent, .. } => urgent,
             Redriven::Delivery(..) => panic!("it is no delivery"),
         };
-        // The broker names the latest death first.
+        // The broker puts the latest entry first.
         for (queues, urgent) in [
             (vec!["r.publish.urgent"], true),
             (vec!["r.publish"], false),

@@ -1,4 +1,8 @@
-//! Which dead letters are to be acted on, and which were. Owns that a letter that is met again is acted on once.
+//! The dead letters selected for an action, and the letters already processed.
+//!
+//! Owns the rule that a letter met a second time is processed once.
+//!
+//! Not here: the criteria (`dead_filter.rs`), the action (`dead_queue.rs`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,23 +10,24 @@ use sha2::{Digest, Sha256};
 
 use super::{dead_filter::DeadQueue, dead_letter::DeadLetter};
 
-/// Which letters are to be acted on, chosen one by one. It takes some 50 bytes for each.
+/// The letters selected for an action, one by one. A letter takes about 50 bytes.
 #[derive(Default)]
 pub struct Selection {
     pub(super) chosen: BTreeMap<DeadQueue, Chosen>,
     count: u64,
 }
 
-/// Letters by the hash of their names.
+/// Letters by the hash of their id.
 #[derive(Default)]
 pub(super) struct Chosen {
-    /// What is to be acted on; equal ones are counted.
+    /// The letters to process; equal ids are counted.
     pub(super) waiting: HashMap<[u8; 16], u32>,
-    /// What was acted on. The broker may forget acks that were sent shortly before their channel was closed: such a letter is met again, and only acked.
+    /// The processed letters. The broker may lose an ack that is sent shortly before its channel
+    /// closes. Such a letter is met again, and only acked.
     acted: HashSet<[u8; 16]>,
 }
 
-/// What is to be done about a letter that was met.
+/// What to do with a letter of the walk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Met {
     Chosen,
@@ -31,13 +36,13 @@ pub(super) enum Met {
 }
 
 impl Selection {
-    /// Chooses a letter.
+    /// Selects a letter.
     pub fn choose(&mut self, letter: &DeadLetter) {
         self.chosen.entry(letter.queue).or_default().put(letter);
         self.count += 1;
     }
 
-    /// How many are chosen.
+    /// The number of selected letters.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count

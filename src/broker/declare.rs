@@ -1,4 +1,8 @@
-//! Makes the topology, or checks it. Owns the translation of the plan into AMQP; the plan is `topology.rs`.
+//! Declares the topology, or verifies it.
+//!
+//! Owns the translation of the plan into AMQP, and the modes of `broker.declare`.
+//!
+//! Not here: the plan (`topology/plan.rs`).
 
 use lapin::{
     Channel, Connection, ExchangeKind,
@@ -11,32 +15,32 @@ use super::{
     topology::{Argument, ExchangePlan, QueuePlan, Topology},
 };
 
-/// What the daemon does about the topology when it starts.
+/// The mode in which a start of the daemon treats the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declare {
-    /// Creates what is missing and checks what exists.
+    /// Creates missing items and verifies existing ones.
     Create,
-    /// Checks that everything exists, and with the arguments of the plan as far as the user's permissions allow to tell.
+    /// Verifies that every item exists, and its arguments as far as the user's permissions allow.
     Verify,
-    /// Neither: someone else answers for it.
+    /// Does nothing: the operator is responsible.
     None,
 }
 
-/// A channel that is reopened when the broker closes it over a refused declaration.
+/// A channel that is reopened after the broker closes it because of a rejected declaration.
 pub(super) struct Declaring<'a> {
     connection: &'a Connection,
     pub(super) channel: Channel,
     pub(super) at: &'a str,
 }
 
-/// One exchange or queue of the plan.
+/// An exchange or queue of the plan.
 pub(super) enum Item<'a> {
     Exchange(&'a ExchangePlan),
     Queue(&'a QueuePlan),
 }
 
 impl Item<'_> {
-    /// What it is called in errors.
+    /// The name of the item in errors.
     pub(super) fn what(&self) -> String {
         match self {
             Self::Exchange(plan) => format!("exchange {}", plan.name),
@@ -50,7 +54,7 @@ pub(super) fn items<'a>(exchanges: &'a [ExchangePlan], queues: &'a [QueuePlan]) 
     exchanges.iter().map(Item::Exchange).chain(queues.iter().map(Item::Queue))
 }
 
-/// Declares or checks the topology.
+/// Declares or verifies the topology.
 pub(super) async fn declare(
     connection: &Connection,
     at: &str,
@@ -65,7 +69,7 @@ pub(super) async fn declare(
     }
 }
 
-/// Takes a lock, for as long as the connection lives or until its queue is deleted.
+/// Takes a lock: an exclusive queue that exists until the connection ends or the queue is deleted.
 pub(super) async fn lock(channel: &Channel, at: &str, name: &str) -> Result<(), BrokerError> {
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     channel
@@ -80,7 +84,7 @@ impl<'a> Declaring<'a> {
         Ok(Self { connection, channel: open(connection, at).await?, at })
     }
 
-    /// Goes on after a refusal, which closes the channel.
+    /// Reopens the channel, which the broker closes after a rejection.
     pub(super) async fn reopen(&mut self) -> Result<(), BrokerError> {
         self.channel = open(self.connection, self.at).await?;
         Ok(())
@@ -117,8 +121,9 @@ impl<'a> Declaring<'a> {
         Ok(())
     }
 
-    /// Whether something exists as the plan has it. A passive declaration looks at names only, so it is declared again in earnest: it exists by then, and
-    /// the broker compares type and arguments. Who need not declare and may not (no `configure` permission) gets the name checked.
+    /// Checks that an item exists as planned. A passive declaration checks the name only. So a
+    /// second, active declaration follows, at which the broker compares type and arguments. Under
+    /// [`Declare::Verify`] a user without `configure` permission gets the name checked only.
     pub(super) async fn compare(&mut self, item: &Item<'_>, mode: Declare) -> Result<(), BrokerError> {
         self.item(item, true).await?;
         if mode == Declare::None {
@@ -166,7 +171,7 @@ pub(super) async fn open(connection: &Connection, at: &str) -> Result<Channel, B
     connection.create_channel().await.map_err(|error| while_connecting(at, &error))
 }
 
-/// A channel on which the broker confirms what is published.
+/// A channel in confirm mode.
 pub(super) async fn confirming(connection: &Connection, at: &str) -> Result<Channel, BrokerError> {
     let channel = open(connection, at).await?;
     let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;

@@ -1,5 +1,9 @@
-//! The headers of messages that travel alone: deliveries and dead letters. Owns their names and their reading, which is
-//! total: any headers either are a delivery's or have a mistake that can be named.
+//! The headers of deliveries and dead letters.
+//!
+//! Owns the names of these headers and their parsing. Any headers are either those of a delivery,
+//! or have an error that names the header.
+//!
+//! Not here: the other properties of a message (`properties.rs`), receipts (`outcome.rs`).
 
 use std::{str::FromStr, time::Duration};
 
@@ -29,7 +33,8 @@ pub(super) const PART: &str = "x-roomcast-part";
 pub(super) const SLOT: &str = "x-roomcast-slot";
 pub(super) const URGENT: &str = "x-roomcast-urgent";
 
-/// The headers of a delivery that is due at `until`; so much of its wait is `left` when its tier lets it go.
+/// The headers of a delivery that is due at `until`. `left` is the wait that remains when its tier
+/// releases it.
 pub(super) fn of_delivery(delivery: &Delivery, until: Moment, left: Duration) -> Headers {
     let mut headers = identity(delivery);
     headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
@@ -41,7 +46,7 @@ pub(super) fn of_delivery(delivery: &Delivery, until: Moment, left: Duration) ->
     headers
 }
 
-/// The headers of a delivery that was given up.
+/// The headers of a dead delivery.
 pub(super) fn of_dead_delivery(
     delivery: &Delivery,
     reason: DeadReason,
@@ -56,7 +61,7 @@ pub(super) fn of_dead_delivery(
     headers
 }
 
-/// The headers of a message that was no readable event.
+/// The headers of a dead event.
 pub(super) fn of_dead_event(
     published: &Published,
     urgent: bool,
@@ -75,7 +80,8 @@ pub(super) fn of_dead_event(
     headers
 }
 
-/// The headers with which a delivery is redriven: a generation later, with a life of its own, and from the part on that was not delivered.
+/// The headers of a redriven delivery: the next generation, a new lifetime, and the first part that
+/// was not delivered.
 pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
     let mut headers = vec![
         (PLATFORM.into(), HeaderValue::text(travelling.platform.as_str())),
@@ -94,12 +100,13 @@ pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
     headers
 }
 
-/// The headers with which an event is published again that was a dead letter: only how often that was, so that it is known from the one before.
+/// The headers of a redriven event: the generation only, by which the ledger tells it from earlier
+/// ones.
 pub(super) fn of_redriven_event(generation: u32) -> Headers {
     if generation == 0 { Vec::new() } else { vec![(GENERATION.into(), HeaderValue::Int(generation.into()))] }
 }
 
-/// Reads a delivery from a message and its headers, or says what is wrong with them.
+/// Reads a delivery from a message and its headers, or returns the message and the error.
 pub(super) fn read(mut published: Published, headers: &Headers) -> Result<Travelling, Box<(Published, String)>> {
     match fields(headers) {
         Ok(mut travelling) => {
@@ -137,12 +144,12 @@ fn fields(headers: &Headers) -> Result<Travelling, String> {
     })
 }
 
-/// A length of time as a header; what is longer than 49 days is written as that.
+/// A duration in milliseconds as a header, at most 49 days.
 fn millis(length: Duration) -> HeaderValue {
     HeaderValue::Int(u32::try_from(length.as_millis()).unwrap_or(u32::MAX).into())
 }
 
-/// What every message of a delivery says about it.
+/// The headers common to all messages of a delivery.
 fn identity(delivery: &Delivery) -> Headers {
     let mut headers = vec![
         (PLATFORM.into(), HeaderValue::text(delivery.platform.as_str())),
@@ -184,7 +191,7 @@ fn parsed<T: FromStr<Err: std::fmt::Display>>(headers: &Headers, name: &str) -> 
     text(headers, name)?.parse().map_err(|mistake| format!("header {name}: {mistake}"))
 }
 
-/// A count; a missing one is zero, so that a message put there by hand needs only what cannot be guessed.
+/// A count. A missing header is zero, so a message written by hand needs few headers.
 pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
     match find(headers, name) {
         None => Ok(0),
@@ -195,13 +202,13 @@ pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
     }
 }
 
-/// As people count: the second part of three is `2/3`. Nothing of a text that is whole.
+/// A part as `2/3`, counted from 1. `None` for a text that is not split.
 fn part_header(part: Part) -> Option<(String, HeaderValue)> {
     let of = part.of.filter(|of| *of > 1)?;
     Some((PART.into(), HeaderValue::text(format!("{}/{of}", part.at + 1))))
 }
 
-/// Which part comes next; the first, if no header says otherwise.
+/// The next part; the first one if the header is missing.
 pub(super) fn part(headers: &Headers) -> Result<Part, String> {
     let Some(value) = find(headers, PART) else { return Ok(Part::default()) };
     let read = || {
@@ -225,7 +232,7 @@ fn time(at: Moment) -> HeaderValue {
     HeaderValue::text(words(at))
 }
 
-/// RFC 3339, so that people can read it where they look at messages.
+/// RFC 3339, which operators can read in the broker's management.
 pub(super) fn words(at: Moment) -> String {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_string()

@@ -1,77 +1,81 @@
-//! What can be wrong with the broker, by what one would do about it.
+//! The errors of the broker.
+//!
+//! Owns the classification: two failures are two variants only if the remedy differs.
+//!
+//! Not here: the damage of single messages (`frame_guard/damage.rs`).
 
 use lapin::{ErrorKind, protocol::AMQPErrorKind, protocol::AMQPHardError, protocol::AMQPSoftError};
 use rustls::CertificateError;
 
-/// Why there is no session with the broker.
+/// Why a session, or another operation on the broker, failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// The address in the configuration is no AMQP address.
+    /// `broker.url` is not an AMQP address.
     #[error("broker.url is not an AMQP address: write it like amqp://user:password@host:5672/%2f")]
     Address,
-    /// Nobody answers there, or the connection was cut. It may come back by itself.
+    /// The broker does not answer, or the connection was cut. It may recover.
     #[error("the broker at {at} cannot be reached: {why}")]
     Unreachable {
         /// Host and port.
         at: String,
-        /// What happened.
+        /// The cause.
         why: String,
     },
-    /// Who answers there is not to be trusted, or does not speak TLS.
+    /// The certificate is not trusted, or the peer does not speak TLS.
     #[error("TLS with the broker at {at} fails: {why}")]
     Tls {
         /// Host and port.
         at: String,
-        /// What is wrong, and what to do.
+        /// The cause and the remedy.
         why: String,
     },
-    /// The broker takes no messages for a while.
+    /// The broker blocks publishers.
     #[error("the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing for {seconds} s")]
     Blocked {
         /// Host and port.
         at: String,
-        /// How long it was waited for.
+        /// The time without a confirm, in seconds.
         seconds: u64,
     },
-    /// The broker has not said whether it took a message.
+    /// The broker did not confirm a message in time.
     #[error("the broker at {at} has not confirmed within {seconds} s that it took the message")]
     Unconfirmed {
         /// Host and port.
         at: String,
-        /// How long it was waited for.
+        /// The time without a confirm, in seconds.
         seconds: u64,
     },
-    /// The broker does not let this user in.
+    /// The broker rejects the credentials.
     #[error("the broker at {at} refuses the user, password or virtual host of broker.url: {why}")]
     Refused {
         /// Host and port.
         at: String,
-        /// The broker's words.
+        /// The broker's text.
         why: String,
     },
-    /// The user may not do what the daemon has to do.
+    /// The user lacks a permission.
     #[error("the broker's user lacks a permission on {what}: {why}")]
     Permission {
         /// The exchange or queue.
         what: String,
-        /// The broker's words.
+        /// The broker's text.
         why: String,
     },
-    /// An exchange or queue exists with other arguments than the plan's.
+    /// An exchange or queue exists with arguments that differ from the plan.
     #[error("{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix")]
     Mismatch {
         /// The exchange or queue.
         what: String,
-        /// The broker's words, which name the argument and both values.
+        /// The broker's text, which names the argument and both values.
         why: String,
     },
-    /// `broker.declare` is not `create`, and something is missing.
+    /// An item is missing, and `broker.declare` is not `create`.
     #[error("{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`")]
     Missing {
         /// The exchange or queue.
         what: String,
     },
-    /// There are no dead queues under this prefix.
+    /// The prefix has no dead queues.
     #[error(
         "there is no queue {queue} on the broker: the daemon makes it at its first start; is broker.prefix the daemon's?"
     )]
@@ -79,12 +83,12 @@ pub enum BrokerError {
         /// The queue.
         queue: String,
     },
-    /// A letter's copy was returned or refused.
+    /// The copy of a redriven letter was returned or rejected.
     #[error(
         "the broker did not take a redriven letter: the queue it goes to is missing or full (`roomcast check` names a missing one); it is still a dead letter"
     )]
     NotRedriven,
-    /// Another daemon works under the same prefix.
+    /// Another daemon is connected under the same prefix.
     #[error(
         "another roomcast daemon is connected under this prefix (it holds the queue {queue}): stop it, or set broker.prefix"
     )]
@@ -92,25 +96,25 @@ pub enum BrokerError {
         /// The lock queue.
         queue: String,
     },
-    /// A file named in the configuration cannot be used.
+    /// `broker.ca_file` cannot be used.
     #[error("broker.ca_file {path}: {why}")]
     CaFile {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The cause.
         why: String,
     },
 }
 
 impl BrokerError {
-    /// Whether time alone may mend it.
+    /// Whether the error may go away without a change by the operator.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Locked { .. } | Self::Blocked { .. } | Self::Unconfirmed { .. })
     }
 }
 
-/// The broker's own words on an error, without those of the client.
+/// The broker's text of an error, without that of the client.
 pub(super) fn words(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),
@@ -120,7 +124,7 @@ pub(super) fn words(error: &lapin::Error) -> String {
     }
 }
 
-/// Why TLS with whoever answers there cannot be, whenever it is tried again.
+/// The reason why TLS fails permanently, if it does.
 fn distrust(error: &lapin::Error) -> Option<String> {
     let ErrorKind::IOError(io) = error.kind() else { return None };
     Some(match io.get_ref()?.downcast_ref::<rustls::Error>()? {
@@ -140,7 +144,7 @@ fn distrust(error: &lapin::Error) -> Option<String> {
     })
 }
 
-/// What an error while connecting means.
+/// Classifies an error from connecting.
 pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
     if let Some(why) = distrust(error) {
         return BrokerError::Tls { at: at.to_owned(), why };
@@ -157,7 +161,7 @@ pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
     }
 }
 
-/// What an error while declaring `what` means.
+/// Classifies an error from declaring `what`.
 pub(super) fn while_declaring(at: &str, what: &str, error: &lapin::Error) -> BrokerError {
     let (what, why) = (what.to_owned(), words(error));
     match error.kind() {

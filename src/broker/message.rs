@@ -1,4 +1,8 @@
-//! What the broker hands over, in our own terms.
+//! Messages of the broker in terms of the domain, without lapin's types.
+//!
+//! Owns when a stored delivery is due after a correction of the wall clock.
+//!
+//! Not here: the headers (`envelope.rs`), decoding an event (`fanout/decode.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,85 +11,84 @@ use crate::{
     settle::AckTag,
 };
 
-/// A message in hand. It stays on the broker until it is acked.
+/// A message in flight. It stays on the broker until it is acked.
 #[derive(Debug)]
 pub struct Message {
-    /// With what it is acked.
+    /// The tag for its ack.
     pub ack_tag: AckTag,
-    /// Whether the broker handed it over before; then some of its deliveries may have been made.
+    /// Whether the broker delivered it before. Then some of its deliveries may have been made.
     pub redelivered: bool,
-    /// What it carries.
+    /// The content.
     pub carried: Carried,
 }
 
-/// What a message carries.
+/// The content of a message.
 #[derive(Debug)]
 pub enum Carried {
-    /// An event as a publisher published it.
+    /// An event as it was published.
     Event {
         /// The message.
         published: Published,
         /// Whether it came through the urgent exchange.
         urgent: bool,
-        /// How often it was redriven as a whole.
+        /// The number of redrives of the whole event.
         generation: u32,
     },
     /// One delivery that was deferred, retried or redriven.
     Delivery(Box<Travelling>),
-    /// A message on a delivery queue whose headers are not those of a delivery.
+    /// A message on a delivery queue without the headers of a delivery.
     Unreadable {
         /// The message.
         published: Published,
-        /// What is wrong with its headers.
+        /// The error in its headers.
         why: String,
     },
 }
 
-/// A delivery as it travels alone: the event's message and its history, never the endpoint.
+/// A delivery stored on the broker: the event's message and the history, never the endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Travelling {
-    /// The event's message; its routing key is the topic again.
+    /// The message of the event, with the topic as routing key.
     pub published: Published,
-    /// The event's name.
+    /// The event id.
     pub event: EventId,
-    /// For whom.
+    /// The subscription.
     pub subscription: SubscriptionId,
-    /// On which platform.
+    /// The platform.
     pub platform: Platform,
-    /// To which robot it was to go when it was stored; nothing if its message does not say so, as
-    /// those of earlier versions.
+    /// The robot at the time of storing; `None` in messages of earlier versions.
     pub robot: Option<RobotId>,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How often it was put into a delay tier.
+    /// The number of stays in a delay tier.
     pub hops: u32,
-    /// How often it was redriven.
+    /// The number of redrives.
     pub generation: u32,
-    /// Which part of its text comes next.
+    /// The next part of its text.
     pub part: Part,
-    /// When the first attempt was made.
+    /// The time of the first attempt.
     pub first_attempt_at: Option<Moment>,
-    /// Before when it must not be tried.
+    /// The time before which it must not be tried.
     pub due_at: Option<Moment>,
-    /// How much of its wait was left when its tier let it go; nothing if its message does not say so.
+    /// The wait that remained when its tier released it; `None` in messages of earlier versions.
     pub left: Option<Duration>,
-    /// Its place in its robot's order, if it was given one.
+    /// Its slot in the queue of its robot, if it has one.
     pub slot: Option<Moment>,
-    /// When the event was first received; a redriven delivery begins anew.
+    /// The time at which the event was received; `None` after a redrive.
     pub received_at: Option<Moment>,
-    /// When the event expires; a redriven delivery begins anew.
+    /// The time at which the event expires; `None` after a redrive.
     pub expires_at: Option<Moment>,
-    /// Whether it overtakes what is not urgent.
+    /// Whether it is urgent.
     pub urgent: bool,
 }
 
-/// A tier and the queue behind it may hold a delivery up by about so much. A wait that is longer by
-/// more was made so by a step of the clock.
+/// The normal delay by a tier and the queue behind it, at most. A longer wait results from a
+/// correction of the clock.
 const HELD_UP_MAX: Duration = Duration::from_secs(5);
 
 impl Travelling {
-    /// Before when it must not be tried: by the time that has passed, if the wall clock was set back
-    /// meanwhile. An event's own time is one of the wall clock, whatever becomes of that.
+    /// The time before which it must not be tried. If the wall clock was set back, the remaining
+    /// wait counts instead. An event's own time is always measured by the wall clock.
     #[must_use]
     pub fn due(&self, now: Moment) -> Option<Moment> {
         let is_own_time = self.due_at == self.received_at;
@@ -96,8 +99,8 @@ impl Travelling {
         }
     }
 
-    /// The delivery, once `decode` has read the event. For which robot it is by now is known when
-    /// the subscription is found.
+    /// The delivery, with the event read by `decode`. Its robot is updated when the subscription is
+    /// found.
     pub fn into_delivery<E>(self, decode: impl FnOnce(Published) -> Result<Event, E>) -> Result<Delivery, E> {
         Ok(Delivery {
             event: Arc::new(decode(self.published)?),

@@ -1,7 +1,10 @@
-//! The broker: sessions, topology, messages in and out. The only room that names lapin.
+//! The broker: sessions, topology, incoming and outgoing messages. The only module that names
+//! lapin.
 //!
-//! Owns what a message looks like on the wire, and that a next step counts as stored only when the broker says so. What is done
-//! about a message is decided elsewhere.
+//! Owns the format of a message on the wire, and the rule that a next step counts as stored only
+//! after the broker's confirm.
+//!
+//! Not here: what happens to a message (`pipeline.rs`), the order store → record → ack (`settle/`).
 
 mod acks;
 mod batches;

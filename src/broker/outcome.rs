@@ -1,14 +1,18 @@
-//! What a delivery receipt looks like on the wire. Owns the fields of its body and its headers, which are public.
+//! A delivery receipt as a message.
+//!
+//! Owns the fields of its body and its headers, which are public.
+//!
+//! Not here: when a receipt is stored (`pipeline/receipts.rs`), its routing key (`topology.rs`).
 
 use serde::Serialize;
 
 use super::envelope::{ATTEMPTS, CODE, EVENT, GENERATION, PLATFORM, REASON, ROBOT, SUBSCRIPTION, TOPIC, words};
 use crate::domain::{DeadReason, DeliveryReceipt, Ending, HeaderValue, Headers, Published};
 
-/// How the delivery ended, as its routing key says as well.
+/// The outcome of the delivery, which the routing key contains as well.
 const OUTCOME: &str = "x-roomcast-outcome";
 
-/// What is not known, or does not apply, is left out.
+/// A field that is unknown or does not apply is left out.
 #[derive(Serialize)]
 struct Body<'a> {
     event: &'a str,
@@ -37,7 +41,8 @@ struct Body<'a> {
     settled_at: String,
 }
 
-/// The message of a receipt without our headers, and those. It is an answer to the event, so it carries the event's name as `correlation_id`.
+/// The message of a receipt, and our headers for it. It answers the event, so its `correlation_id`
+/// is the event id.
 pub(super) fn message(receipt: &DeliveryReceipt) -> (Published, Headers) {
     let (reason, code, detail) = match &receipt.ending {
         Ending::Dead { reason, code, detail } => (Some(*reason), Some(code.as_str()), Some(detail.as_str())),
@@ -63,7 +68,7 @@ pub(super) fn message(receipt: &DeliveryReceipt) -> (Published, Headers) {
     };
     let headers = headers(&body);
     let published = Published {
-        // Texts and numbers can always be written.
+        // Serialising texts and numbers cannot fail.
         body: serde_json::to_vec(&body).unwrap_or_default(),
         headers: receipt.trace.clone(),
         content_type: Some("application/json".to_owned()),
@@ -74,7 +79,7 @@ pub(super) fn message(receipt: &DeliveryReceipt) -> (Published, Headers) {
     (published, headers)
 }
 
-/// What a consumer may want to route or choose by without reading the body.
+/// The fields by which a consumer may route or filter without parsing the body.
 fn headers(body: &Body<'_>) -> Headers {
     let texts = [
         (OUTCOME, Some(body.outcome)),

@@ -1,5 +1,9 @@
-//! How long a confirm is waited for. Owns that a session gives a broker which has asked for patience as much as it needs, and that nobody
-//! else waits for ever.
+//! The maximum wait for confirms.
+//!
+//! Owns two rules: a session waits without a limit while the broker blocks publishers, and every
+//! other wait is bounded.
+//!
+//! Not here: matching confirms and returned messages (`publisher.rs`).
 
 use std::time::Duration;
 
@@ -8,27 +12,27 @@ use tokio::sync::watch;
 
 use super::{BrokerError, Ended};
 
-/// Why confirms are not waited for any longer.
+/// Why a wait for confirms ended without them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Late {
-    /// They did not come.
+    /// The confirms did not arrive in time.
     Confirm(String),
     /// The session has ended.
     Session(String),
 }
 
-/// How long the confirms of one session may take.
+/// The limits of a wait for confirms in one session.
 #[derive(Clone)]
 pub(super) struct Patience {
     pub(super) confirm_timeout: Duration,
-    /// Whether the broker has asked us to stop publishing for a while.
+    /// Whether the broker blocks publishers at this moment.
     pub(super) blocked: watch::Receiver<bool>,
     pub(super) ended: Ended,
 }
 
 impl Patience {
-    /// Waits for confirms. While the broker blocks publishers they may take as long as it does: that is its way of asking for patience. When it
-    /// is over, their time begins anew.
+    /// Waits for confirms. The time limit does not run while the broker blocks publishers, and
+    /// starts again afterwards.
     pub(super) async fn in_time<T>(&self, confirms: impl Future<Output = T>) -> Result<T, Late> {
         let mut blocked = self.blocked.clone();
         tokio::pin!(confirms);
@@ -46,7 +50,7 @@ impl Patience {
     }
 }
 
-/// Waits for the confirms of somebody who has no session, but not for ever; says why they did not come.
+/// Waits for confirms outside a session; an error that tells the cause after `max`.
 pub(super) async fn confirmed_in_time<T>(
     connection: &Connection,
     at: &str,
@@ -71,8 +75,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// What becomes of confirms that come after so many seconds, if the broker blocks from one second to another and a confirm may take 3 s; and after how
-    /// many seconds that is known.
+    /// The outcome of confirms that arrive after this many seconds and a half, and the seconds
+    /// until it is known. The broker blocks between the two given seconds, and a confirm may take 3
+    /// s.
     async fn outcome(confirms_after: u32, blocks: (u32, u32)) -> (Result<(), Late>, u64) {
         let (tell, blocked) = watch::channel(false);
         let patience = Patience { confirm_timeout: 3 * SECOND, blocked, ended: Ended::default() };
@@ -94,7 +99,7 @@ mod tests {
         for (confirms_after, blocks, expected) in [
             (2, (50, 60), (Ok(()), 2)),
             (3, (50, 60), (late(), 3)),
-            // While it blocks, and right after it has ended, however long it was.
+            // During the block, and right after it has ended, however long it was.
             (8, (1, 9), (Ok(()), 8)),
             (11, (1, 9), (Ok(()), 11)),
             (12, (1, 9), (late(), 12)),

@@ -1,5 +1,9 @@
-//! Between lapin's properties and ours. Owns that what a publisher sent along survives, and that what the broker and
-//! roomcast added does not pile up.
+//! Converts between lapin's message properties and ours.
+//!
+//! Owns two rules: what a publisher sent survives every step, and headers that the broker or
+//! roomcast added do not accumulate.
+//!
+//! Not here: the meaning of our headers (`envelope.rs`).
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -10,7 +14,7 @@ use lapin::{
 
 use crate::domain::{DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT, bytes_of};
 
-/// Headers that the broker adds or gives a meaning of its own; carried on they would steer the republished message.
+/// Headers that the broker adds or interprets. On a republished message they would have an effect.
 const BROKERS: [&str; 9] = [
     "x-death",
     "x-first-death-exchange",
@@ -23,26 +27,28 @@ const BROKERS: [&str; 9] = [
     "x-opt-deaths",
 ];
 
-/// The headers that begin like ours and stay with the publisher's.
+/// Headers with our prefix that belong to the publisher.
 const PUBLISHERS: [&str; 3] = [DAMAGED, NOT_BEFORE, RECEIPT];
 
-/// The publisher's AMQP priority. As one it would not only be kept: RabbitMQ 4.0 to 4.2 lets what is less important wait behind it in a delay tier,
-/// long after its time.
+/// The publisher's AMQP priority, kept in a header. As a priority it would have an effect: in a
+/// delay tier of RabbitMQ 4.0 to 4.2, less important messages wait behind it, long after their
+/// time.
 const PRIORITY: &str = "x-roomcast-priority";
 
-/// Which headers of the publisher's were left out of a dead letter, because all of them together do not fit.
+/// The publisher's headers left out of a dead letter, because all of them together do not fit.
 const LEFT_OUT: &str = "x-roomcast-left-out";
 
-/// How many of them are named.
+/// The maximum number of headers that are named there.
 const NAMED_MAX: usize = 20;
 
-/// The prefix of the headers that are ours.
+/// The prefix of our headers.
 pub(super) const OURS: &str = "x-roomcast-";
 
-/// Who published a message, once it is stored by us: the broker lets nobody but the publisher set the property.
+/// The publisher's user id. Only the publisher may set the property, so a stored message has it in
+/// this header.
 const USER_ID: &str = "x-roomcast-user-id";
 
-/// Takes a message apart: what the publisher sent, and our own headers.
+/// Splits a message into the publisher's part and our headers.
 pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicProperties) -> (Published, Headers) {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let mut published = Published {
@@ -77,8 +83,8 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
     (published, ours)
 }
 
-/// Puts a message together to be stored: the publisher's properties, our headers, and a name of its own by which a returned
-/// message is recognised.
+/// The properties of a message to store: those of the publisher, our headers, and a message id of
+/// its own, by which a returned message is matched.
 pub(super) fn put_together(published: &Published, ours: Headers, message_id: &str) -> BasicProperties {
     let mut table = FieldTable::default();
     let (fitting, left_out) = fitting(&published.headers);
@@ -117,8 +123,10 @@ pub(super) fn put_together(published: &Published, ours: Headers, message_id: &st
     properties
 }
 
-/// The headers that fit, and the names of the others. An event whose headers do not all fit is refused when it comes, so this is about its dead letter:
-/// the largest stay behind, those that roomcast knows the use of last.
+/// The headers that fit, and a text that names the others.
+///
+/// An event whose headers do not fit is refused on arrival, so this concerns its dead letter only.
+/// The largest headers are left out first, and those that roomcast knows last.
 fn fitting(headers: &Headers) -> (Vec<&(String, HeaderValue)>, String) {
     let mut left = bytes_of(headers);
     if left <= HEADERS_BYTES_MAX {
@@ -144,19 +152,21 @@ fn fitting(headers: &Headers) -> (Vec<&(String, HeaderValue)>, String) {
     (fitting.map(|(_, header)| header).collect(), words)
 }
 
-/// Whether roomcast knows the use of a header: the context of a CloudEvent or a trace, and what its own say.
+/// Whether roomcast knows a header: the context of a CloudEvent or of a trace, or a header with our
+/// prefix.
 fn is_known(name: &str) -> bool {
     let begins = ["cloudEvents_", "cloudEvents:", "trace", OURS];
     begins.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// AMQP's short strings have at most 255 bytes; ours came from such strings, so nothing is ever cut in fact.
+/// A short string of AMQP, which has at most 255 bytes. Only the routing key of a receipt can be
+/// longer and is cut; other texts come from short strings.
 pub(super) fn short(text: &str) -> ShortString {
     let end = (0..=text.len().min(255)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     ShortString::try_new(text.get(..end).unwrap_or_default()).unwrap_or_default()
 }
 
-/// Headers as a table of AMQP.
+/// Headers as an AMQP table.
 pub(super) fn table(headers: &Headers) -> FieldTable {
     let mut table = FieldTable::default();
     insert(&mut table, headers);

@@ -1,4 +1,8 @@
-//! Publishing one event as any publisher would, for the command line.
+//! Publishes one event like any publisher, for the command line.
+//!
+//! Owns the properties of that event.
+//!
+//! Not here: storing next steps in a session (`publisher.rs`).
 
 use std::time::Duration;
 
@@ -16,23 +20,28 @@ use super::{
 };
 use crate::domain::{EventId, Headers, Moment, TopicName};
 
-/// One event, and how to publish it.
+/// An event to publish.
 pub struct Outgoing<'a> {
     /// Its topic.
     pub topic: &'a TopicName,
-    /// Its name.
+    /// Its id.
     pub id: &'a EventId,
-    /// What it says.
+    /// Its body.
     pub body: &'a [u8],
-    /// What goes along.
+    /// Its headers.
     pub headers: &'a Headers,
-    /// Whether it overtakes others.
+    /// Whether it goes to the urgent exchange.
     pub urgent: bool,
-    /// When it is published: its time to live counts from then.
+    /// The time of publication, from which its time to live counts.
     pub at: Moment,
 }
 
-/// Publishes one event and waits until the broker has it, at most for `confirm_timeout`. Whether it has it is not known then.
+/// Publishes one event and waits for the broker's confirm, at most `confirm_timeout`.
+///
+/// # Errors
+///
+/// [`BrokerError::Unconfirmed`] or [`BrokerError::Blocked`] after that time; then it is unknown
+/// whether the broker has the event. [`BrokerError::Missing`] if no queue took it.
 pub async fn publish(
     address: &Address,
     topology: &Topology,

@@ -1,7 +1,12 @@
-//! Stores next steps on the broker. A step counts as stored only when the broker confirmed it and did not return it.
+//! Stores next steps and receipts on the broker.
 //!
-//! lapin can attach a returned message to the wrong one of several confirms in flight. So steps are published in batches,
-//! every confirm of a batch is awaited, and returns are then matched by the message id that each step got for itself.
+//! lapin can attach a returned message to the wrong one of several confirms in flight. So steps are
+//! published in batches, and all confirms of a batch are awaited. Then returned messages are
+//! matched by the message id that each step gets for itself.
+//!
+//! Owns the rule when a step counts as stored: the broker confirmed it and did not return it.
+//!
+//! Not here: the time limit of confirms (`patience.rs`), the headers (`envelope.rs`, `outcome.rs`).
 
 use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
@@ -29,16 +34,17 @@ use crate::{
     settle::{NextStep, NotStored},
 };
 
-/// How many steps are stored at a time; a few hundred confirms in flight reach what the broker can do.
+/// The number of steps in a batch. With a few hundred confirms in flight the broker reaches its
+/// full throughput.
 const BATCH_MAX: usize = 512;
 
-/// How many next steps may wait to be stored; more make their deliveries wait.
+/// The capacity of the queue of steps. When it is full, deliveries wait.
 const ORDERS_MAX: usize = 4096;
 
-/// How long is waited after the connection for receipts could not be opened.
+/// The delay before the connection for receipts is opened again.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
-/// A step on its way, and who waits for it.
+/// A step to store, and the channel for its result.
 pub(super) struct Order {
     pub(super) step: NextStep,
     pub(super) stored: oneshot::Sender<Result<(), NotStored>>,
@@ -52,16 +58,16 @@ pub(super) struct Publisher {
     pub(super) purpose: Purpose,
 }
 
-/// What a publisher stores.
+/// The kind of messages that a publisher stores.
 pub(super) enum Purpose {
-    /// Next steps. One that no queue takes, and whatever goes wrong with the connection, is a fault that ends the session.
+    /// Next steps. A step that no queue takes, or a fault of the connection, ends the session.
     Steps,
-    /// Receipts. They are for whoever has bound a queue, and no queue of somebody else's, nor their connection, may stop what this daemon is for: it belongs to the
-    /// publisher, which opens another one if it is lost.
+    /// Receipts. They go to queues of other applications, which must not stop the daemon. So they
+    /// have a connection of their own, which the publisher reopens.
     Receipts(Box<ReceiptsLine>),
 }
 
-/// The connection for receipts, and how it is opened again.
+/// The connection for receipts, and the settings to open it again.
 pub(super) struct ReceiptsLine {
     connection: Connection,
     address: Address,
@@ -70,14 +76,14 @@ pub(super) struct ReceiptsLine {
 }
 
 impl ReceiptsLine {
-    /// Opens the connection; gives the channel for the publisher as well.
+    /// Opens the connection, and a channel for the publisher.
     pub(super) async fn open(
         address: Address,
         tell_blocked: watch::Sender<bool>,
         ended: Ended,
     ) -> Result<(Self, Channel), BrokerError> {
         let connection = address.connect("roomcast receipts").await?;
-        // Its loss is no fault of the session.
+        // The loss of this connection does not end the session.
         watch_blocked(&connection, tell_blocked.clone(), ended.clone(), false);
         let channel = declare::confirming(&connection, &address.shown()?).await?;
         Ok((Self { connection, address, tell_blocked, ended }, channel))
@@ -89,7 +95,7 @@ impl ReceiptsLine {
 }
 
 impl Publisher {
-    /// Starts to store what is sent there.
+    /// Starts a task that stores the orders sent to the returned channel.
     pub(super) fn start(self) -> (mpsc::Sender<Order>, JoinHandle<()>) {
         let (orders, waiting) = mpsc::channel(ORDERS_MAX);
         (orders, tokio::spawn(self.run(waiting)))
@@ -120,23 +126,28 @@ impl Publisher {
                     Ok(_) => Ok(()),
                     Err(cause) => Err(NotStored::Over(cause.clone())),
                 };
-                // Who waited may be gone with its session; the message then comes back by itself.
+                // The receiver may be gone with its session. The broker delivers its message again
+                // then.
                 let _ = order.stored.send(stored);
             }
             if outcome.is_err() {
                 break;
             }
         }
-        // What was not begun comes back with its message; its waiters are told before any goodbye.
+        // The messages of the remaining steps are delivered again. Their waiters must learn this
+        // before the connection is closed.
         drop((waiting, orders));
         if let Purpose::Receipts(line) = &self.purpose {
-            // Whoever waits for this has a limit of his own; a connection that is gone answers no goodbye.
+            // A session's end limits the wait for this task. A connection that is gone does not
+            // answer a close.
             let _ = line.connection.close(200, "goodbye".into()).await;
         }
     }
 
-    /// Publishes a batch, and waits for all of it; receipts once more if their connection was lost, as it is not known which of them were taken. Says which
-    /// places were not stored.
+    /// Publishes a batch and waits for all its confirms; returns the places that were not stored.
+    ///
+    /// If the connection for receipts was lost, it is unknown which of them the broker took. So the
+    /// batch is published once more.
     async fn stored(&mut self, batch: &[Order]) -> Result<HashSet<usize>, String> {
         let began = Instant::now();
         loop {
@@ -144,7 +155,8 @@ impl Publisher {
                 Err(cause) if !self.is_mandatory() && !self.patience.ended.has_ended() => {
                     tracing::warn!(cause, "the connection for delivery receipts was lost; it is opened again");
                     if !self.reopened(began).await {
-                        // With the session's end what waits for them comes back: no queue has refused them.
+                        // At the end of the session no queue has refused these receipts, so their
+                        // messages are delivered again.
                         let ended = &self.patience.ended;
                         return if ended.has_ended() { Err(ended.cause()) } else { Ok((0..batch.len()).collect()) };
                     }
@@ -154,7 +166,8 @@ impl Publisher {
         }
     }
 
-    /// Opens the connection for receipts again; whether that came about before the session's end, and before a confirm would be too late.
+    /// Reopens the connection for receipts. Returns `false` at the end of the session or when the
+    /// time for the confirms is over.
     async fn reopened(&mut self, began: Instant) -> bool {
         let Purpose::Receipts(line) = &self.purpose else { return false };
         let patience = &self.patience;
@@ -189,7 +202,8 @@ impl Publisher {
         NotStored::Over(why)
     }
 
-    /// Publishes a batch and waits for all of it; says which places were not stored.
+    /// Publishes a batch once and waits for all its confirms; returns the places that were not
+    /// stored.
     async fn store(&self, batch: &[Order]) -> Result<HashSet<usize>, String> {
         let ids: Vec<String> = batch.iter().map(|_| Uuid::now_v7().to_string()).collect();
         let published = async {
@@ -201,7 +215,7 @@ impl Publisher {
         };
         let confirmations = match self.patience.in_time(published).await {
             Ok(confirmations) => confirmations.map_err(|error| super::error::words(&error))?,
-            // Which of them were taken is not known.
+            // It is unknown which receipts the broker took.
             Err(Late::Confirm(_)) if !self.is_mandatory() => return Ok((0..batch.len()).collect()),
             Err(Late::Confirm(cause) | Late::Session(cause)) => return Err(cause),
         };
@@ -270,14 +284,14 @@ impl Publisher {
     }
 }
 
-/// How many bytes of a body a step stores.
+/// The size of a step's body, in bytes.
 fn body_size(step: &NextStep) -> usize {
     match step {
         NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
             delivery.event.published.body.len()
         }
         NextStep::DeadEvent { published, .. } => published.body.len(),
-        // A receipt says a few words.
+        // A receipt is small.
         NextStep::Receipt(_) => 0,
     }
 }

@@ -1,5 +1,9 @@
-//! Every name on the broker: exchanges, queues, routing keys. Pure: it names everything once and talks to nobody. What is declared under these names is
-//! `topology/plan.rs`.
+//! The names on the broker: exchanges, queues, routing keys. Pure.
+//!
+//! Owns every such name, and the choice of the delay tier.
+//!
+//! Not here: the arguments of exchanges and queues (`topology/plan.rs`), declaring them
+//! (`declare.rs`).
 
 mod plan;
 
@@ -8,30 +12,31 @@ use std::time::Duration;
 pub use self::plan::{Argument, BindingPlan, ExchangePlan, QueuePlan};
 use crate::domain::{DeadReason, DeliveryReceipt, Moment, Platform};
 
-/// What the plan depends on.
+/// The settings that determine the topology.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The prefix of every name; 1–64 of `A-Z a-z 0-9 - _ .`.
     pub prefix: String,
-    /// The delay tiers, ascending.
+    /// The durations of the delay tiers, ascending.
     pub tiers: Vec<Duration>,
-    /// After how many redeliveries without an outcome the broker itself gives a message up as poison; positive.
+    /// The number of redeliveries after which the broker dead-letters a message as poison;
+    /// positive.
     pub delivery_limit: u32,
-    /// Whether there are delivery receipts, and so an exchange for them.
+    /// Whether delivery receipts are enabled, which need an exchange.
     pub receipts: bool,
 }
 
-/// The way back from a tier, through the broker into a lane, is given this long.
+/// The time for the way back from a tier, through the broker into the queue of a robot.
 const BACK_BEFORE_SLOT: Duration = Duration::from_millis(500);
 
-/// Every name the daemon uses on the broker, and the plan to make what they name.
+/// The names that the daemon uses on the broker, and the plan of the items behind them.
 #[derive(Clone, Debug)]
 pub struct Topology {
     settings: Settings,
 }
 
 impl Topology {
-    /// The topology under these settings.
+    /// The topology for these settings.
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
         Self { settings }
@@ -47,19 +52,19 @@ impl Topology {
         name.strip_prefix(&self.settings.prefix).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
     }
 
-    /// Where publishers publish, with the topic as routing key; also the name of its queue.
+    /// The exchange of normal events, whose routing key is the topic; also the name of its queue.
     #[must_use]
     pub fn publish(&self) -> String {
         self.name("publish")
     }
 
-    /// Where urgent events are published; also the name of its queue.
+    /// The exchange of urgent events; also the name of its queue.
     #[must_use]
     pub fn urgent(&self) -> String {
         self.name("publish.urgent")
     }
 
-    /// Through which deliveries come back to be tried.
+    /// The exchange of deliveries that are due.
     #[must_use]
     pub fn delivery(&self) -> String {
         self.name("delivery")
@@ -78,62 +83,64 @@ impl Topology {
         [self.publish(), self.urgent()].into_iter().chain(deliveries).collect()
     }
 
-    /// Where deliveries wait.
+    /// The exchange of the delay tiers.
     #[must_use]
     pub fn delay(&self) -> String {
         self.name("delay")
     }
 
-    /// Where what was given up ends.
+    /// The exchange of dead letters.
     #[must_use]
     pub fn dead(&self) -> String {
         self.name("dead")
     }
 
-    /// The queue of the dead letters of one platform.
+    /// The queue of the dead deliveries of one platform.
     #[must_use]
     pub fn dead_queue(&self, platform: Platform) -> String {
         self.name(&format!("dead.{platform}"))
     }
 
-    /// The queue of the events that could not be read.
+    /// The queue of the dead events.
     #[must_use]
     pub fn dead_event_queue(&self) -> String {
         self.name("dead.event")
     }
 
-    /// Whether there are delivery receipts.
+    /// Whether delivery receipts are enabled.
     #[must_use]
     pub const fn has_receipts(&self) -> bool {
         self.settings.receipts
     }
 
-    /// Where delivery receipts are published, for whoever binds a queue.
+    /// The exchange of delivery receipts, to which applications bind their queues.
     #[must_use]
     pub fn outcome(&self) -> String {
         self.name("outcome")
     }
 
-    /// The exclusive queue that keeps a second daemon away.
+    /// The exclusive queue that excludes a second daemon.
     #[must_use]
     pub fn lock_queue(&self) -> String {
         self.name("lock")
     }
 
-    /// The exclusive queue of whoever goes through a dead queue, so that nobody else does at the same time.
+    /// The exclusive queue that excludes a second walk through a dead queue.
     #[must_use]
     pub fn dead_lock_queue(&self) -> String {
         self.name("dead.lock")
     }
 
-    /// Where a message goes that an exchange for publishers could not route; also the name of its queue.
+    /// The alternate exchange of the exchanges for publishers; also the name of its queue.
     #[must_use]
     pub fn unrouted(&self) -> String {
         self.name("unrouted")
     }
 
-    /// The tier of a delivery that waits `wait`: the longest that does not overshoot, or the shortest there is. One with a slot
-    /// is to be back half a second before it: when the slot comes, the deliveries before it have left.
+    /// The tier for a wait: the longest that is not longer, or else the shortest tier.
+    ///
+    /// A delivery with a slot must be back half a second early, so that it is in the queue of its
+    /// robot when the slot comes.
     #[must_use]
     pub fn tier_for(&self, wait: Duration, slot: Option<Moment>) -> Duration {
         let wait = slot.map_or(wait, |_| wait.saturating_sub(BACK_BEFORE_SLOT));
@@ -141,13 +148,13 @@ impl Topology {
         fits.or_else(|| self.settings.tiers.first()).copied().unwrap_or_default()
     }
 
-    /// The routing key of a delivery that is put into a tier.
+    /// The routing key of a delivery in a tier.
     #[must_use]
     pub fn delay_key(tier: Duration, platform: Platform) -> String {
         format!("{}.{platform}", tier_name(tier))
     }
 
-    /// The routing key of a delivery that is redriven at once.
+    /// The routing key of a redriven delivery.
     #[must_use]
     pub fn redrive_key(platform: Platform) -> String {
         format!("redrive.{platform}")
@@ -165,8 +172,9 @@ impl Topology {
         format!("event.{reason}")
     }
 
-    /// The routing key of a delivery receipt: platform (or `event`, of one that could not be read), outcome, topic. The topic comes last as it may have
-    /// dots; what is beyond the 255 bytes of a routing key is cut off.
+    /// The routing key of a receipt: platform or `event`, outcome, topic.
+    ///
+    /// The topic is last because it may contain dots. A key longer than 255 bytes is cut.
     #[must_use]
     pub fn outcome_key(receipt: &DeliveryReceipt) -> String {
         let platform = receipt.platform.map_or("event", Platform::as_str);
@@ -174,7 +182,8 @@ impl Topology {
     }
 }
 
-/// The name of a tier in queue names and routing keys: whole hours, minutes or seconds, else milliseconds.
+/// The name of a tier in queue names and routing keys: whole hours, minutes or seconds, else
+/// milliseconds.
 fn tier_name(tier: Duration) -> String {
     let millis = tier.as_millis();
     match millis {

@@ -1,5 +1,9 @@
-//! The header frame of a message: its properties. Owns that a damaged one is told of in a header of its own, and that
-//! what does not fit into a frame, or cannot be read, is left out; and that a body without room is left out.
+//! The content header of a message, which contains its properties.
+//!
+//! Owns three rules. A damaged header is reported in a header of its own. Properties that are
+//! unreadable or do not fit into a frame are left out. A body without room is left out.
+//!
+//! Not here: the text of the report (`damage.rs`), the room for bodies (`bodies.rs`).
 
 use std::ops::Range;
 
@@ -11,7 +15,7 @@ use super::{
 };
 use crate::domain::DAMAGED;
 
-/// Class, weight and size of the body.
+/// The size of class, weight and body size, in bytes.
 const BEFORE_FLAGS: usize = 12;
 
 #[derive(Clone, Copy)]
@@ -21,7 +25,7 @@ enum Kind {
     Number(usize),
 }
 
-/// The properties, in their order; the first has the highest flag.
+/// The properties in their order; the first one has the highest flag bit.
 const PROPERTIES: [(&str, Kind); 14] = [
     ("content_type", Kind::Text),
     ("content_encoding", Kind::Text),
@@ -45,34 +49,35 @@ const fn flag(place: usize) -> u16 {
     0x8000 >> place
 }
 
-/// The properties that a message has, and where they are.
+/// The readable properties of a message.
 #[derive(Default)]
 struct Layout {
-    /// By their places in [`PROPERTIES`].
+    /// Positions in [`PROPERTIES`] with ranges of bytes.
     found: Vec<(usize, Range<usize>)>,
 }
 
-/// What may pass of a message.
+/// The limits of one message.
 #[derive(Clone, Copy)]
 pub(super) struct Limits<'a> {
-    /// So many bytes of a content header.
+    /// The maximum size of a content header, in bytes.
     pub(super) header: usize,
-    /// On this channel it comes.
+    /// The channel of the message.
     pub(super) channel: u16,
-    /// A body passes if it has room here.
+    /// The room for its body.
     pub(super) bodies: &'a Bodies,
 }
 
-/// What becomes of a content header.
+/// The result for a content header.
 #[derive(Default)]
 pub(super) struct Mended {
-    /// What takes its place.
+    /// The new payload, if it was changed.
     pub(super) rebuilt: Option<Vec<u8>>,
-    /// So many bytes of body follow that do not pass.
+    /// The number of body bytes that follow and must not pass.
     pub(super) left_out: u64,
 }
 
-/// Mends the content header of a message of whose method `damage` is known; nothing of one that is too short.
+/// Repairs the content header of a message; `damage` is that of its method. `None` if it is too
+/// short.
 pub(super) fn mend(payload: &mut [u8], mut damage: Damage, limits: Limits<'_>) -> Option<Mended> {
     let size = payload.len();
     let layout = read(payload, &mut damage)?;
@@ -118,7 +123,7 @@ fn read(payload: &mut [u8], damage: &mut Damage) -> Option<Layout> {
     Some(layout)
 }
 
-/// Mends the table of headers as far as it can be read.
+/// Repairs the readable part of the header table.
 fn headers(rest: &mut Rest<'_>, damage: &mut Damage) -> Option<()> {
     let content = rest.long_string()?;
     let size = content.len();
@@ -133,7 +138,7 @@ fn headers(rest: &mut Rest<'_>, damage: &mut Damage) -> Option<()> {
     Some(())
 }
 
-/// The content header anew, with these headers of ours.
+/// Rebuilds the content header with the entries `marks` in its table.
 fn rebuild(payload: &[u8], layout: &Layout, marks: &[u8], size_max: usize) -> Vec<u8> {
     let headers = layout.found.iter().find(|(place, _)| *place == HEADERS_PLACE).map(|(_, range)| range.clone());
     let others = layout.found.iter().filter(|(place, _)| *place != HEADERS_PLACE);
@@ -154,7 +159,7 @@ fn rebuild(payload: &[u8], layout: &Layout, marks: &[u8], size_max: usize) -> Ve
     rebuilt
 }
 
-/// A header of ours, as an entry of a table.
+/// A header of ours, encoded as an entry of a table.
 fn mark(name: &str, says: &str) -> Vec<u8> {
     let mut mark = vec![u8::try_from(name.len()).unwrap_or_default()];
     mark.extend(name.as_bytes());
@@ -168,7 +173,7 @@ fn length(count: usize) -> [u8; 4] {
     u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-/// The entries of a table that can be read and fit into `room` bytes; the largest are left out first.
+/// The readable entries of a table that fit into `room` bytes. The largest are left out first.
 fn fitting(payload: &[u8], table: Range<usize>, room: usize) -> Vec<u8> {
     let content = payload.get(table).and_then(|table| table.get(4..)).unwrap_or_default();
     let (mut walked, mut known) = (content.to_vec(), Damage::default());

@@ -1,23 +1,28 @@
-//! What was wrong with a message. Owns the sentence of it, which is bounded.
+//! The report of a message's damage.
+//!
+//! Owns its text and the bounds of it.
+//!
+//! Not here: finding and repairing the damage (`fields.rs`, `content.rs`, `methods.rs`).
 
 use std::fmt::Write;
 
 use super::fields::DEPTH_MAX;
 
-/// So many kinds of damage are told of one message.
+/// The maximum number of different kinds of damage in a report.
 const TOLD_MAX: usize = 5;
 
-/// A sentence has at most so many bytes, so that it fits into the smallest frame beside the longest properties.
+/// The maximum size of a report, in bytes. It fits into the smallest frame beside the longest
+/// properties.
 const SENTENCE_MAX: usize = 1000;
 
-/// So many bytes of a text that is not UTF-8 are told.
+/// The number of bytes that are shown of a text that is not UTF-8.
 const BYTES_MAX: usize = 64;
 
-/// What was wrong with one message.
+/// The damage of one message.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
     told: Vec<String>,
-    /// How many more there are that are not told.
+    /// The number of further damages that are not listed.
     untold: usize,
 }
 
@@ -26,7 +31,7 @@ impl Damage {
         self.told.is_empty()
     }
 
-    /// A text that is not UTF-8, as it came.
+    /// Adds a text that is not UTF-8; `text` is the original.
     pub(super) fn not_text(&mut self, what: &str, text: &[u8]) {
         if self.told.len() == TOLD_MAX {
             self.untold += 1;
@@ -37,17 +42,17 @@ impl Damage {
         self.add(format!("{what} is not UTF-8 (in hexadecimal: {shown}{more})"));
     }
 
-    /// An array or table that nests too deep.
+    /// Adds an array or table that is nested too deep.
     pub(super) fn too_deep(&mut self) {
         self.add(format!("the headers nest arrays or tables more than {DEPTH_MAX} deep"));
     }
 
-    /// An array or table with content that is not AMQP.
+    /// Adds an array or table whose content is not valid AMQP.
     pub(super) fn unreadable(&mut self) {
         self.add("an array or table in the headers cannot be read".to_owned());
     }
 
-    /// Adds what was wrong, once.
+    /// Adds a description, unless it is listed already.
     pub(super) fn add(&mut self, what: String) {
         if self.told.contains(&what) {
         } else if self.told.len() < TOLD_MAX {
@@ -57,11 +62,11 @@ impl Damage {
         }
     }
 
-    /// Everything in one sentence.
+    /// The report as one sentence.
     pub(super) fn sentence(&self) -> String {
         let mut sentence = self.told.join("; ");
         if self.untold > 0 {
-            // Writing to a text cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(sentence, "; and {} more", self.untold);
         }
         sentence.truncate(sentence.floor_char_boundary(SENTENCE_MAX));

@@ -1,22 +1,26 @@
-//! Field tables, arrays and short strings of AMQP 0-9-1, mended in place. Owns what the parser behind the guard cannot
-//! take: text that is not UTF-8, and nesting that exhausts a stack. It never changes a length.
+//! Field tables, arrays and short strings of AMQP 0-9-1, repaired in place.
+//!
+//! Owns which fields lapin's parser cannot take: text that is not UTF-8, and nesting that exhausts
+//! the stack. A repair never changes a length.
+//!
+//! Not here: the fields of a method or a content header (`methods.rs`, `content.rs`).
 
 use super::damage::Damage;
 
-/// The deepest nesting of arrays and tables inside a table that passes.
+/// The maximum nesting of arrays and tables inside a table.
 pub(super) const DEPTH_MAX: usize = 32;
 
-/// What takes the place of each byte that belongs to no character.
+/// The replacement of each byte that is not part of a UTF-8 character.
 const REPLACEMENT: u8 = b'?';
 
-/// The type of a value that is bytes and nothing else.
+/// The type of a byte array.
 const BYTE_ARRAY: u8 = b'x';
 
-/// Bytes that are still to be read.
+/// The unread bytes.
 pub(super) struct Rest<'a>(pub(super) &'a mut [u8]);
 
 impl<'a> Rest<'a> {
-    /// The next `count` bytes; nothing if there are fewer.
+    /// The next `count` bytes; `None` if fewer remain.
     pub(super) fn take(&mut self, count: usize) -> Option<&'a mut [u8]> {
         if count > self.0.len() {
             return None;
@@ -38,7 +42,7 @@ impl<'a> Rest<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// The bytes that follow their length of four bytes.
+    /// A long string: a length of four bytes, then the content.
     pub(super) fn long_string(&mut self) -> Option<&'a mut [u8]> {
         let length = u32::from_be_bytes(self.array()?);
         self.take(usize::try_from(length).ok()?)
@@ -53,7 +57,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// Mends a short string; `what` names it where it is damaged.
+/// Repairs a short string. `what` names it in the report.
 pub(super) fn short_string(rest: &mut Rest<'_>, what: &str, damage: &mut Damage) -> Option<()> {
     let length = rest.byte()?;
     let text = rest.take(length.into())?;
@@ -64,7 +68,7 @@ pub(super) fn short_string(rest: &mut Rest<'_>, what: &str, damage: &mut Damage)
     Some(())
 }
 
-/// Replaces each byte that belongs to no character.
+/// Replaces each byte that is not part of a UTF-8 character.
 fn replace_strays(text: &mut [u8]) {
     let mut strays = Vec::new();
     let mut at = 0;
@@ -78,7 +82,7 @@ fn replace_strays(text: &mut [u8]) {
     }
 }
 
-/// Mends the entries of a table, which are names with values; nothing if one of them cannot be read.
+/// Repairs the entries of a table; `None` if one of them is unreadable.
 pub(super) fn table(content: &mut [u8], depth: usize, damage: &mut Damage) -> Option<()> {
     let mut rest = Rest(content);
     while !rest.is_empty() {
@@ -87,7 +91,7 @@ pub(super) fn table(content: &mut [u8], depth: usize, damage: &mut Damage) -> Op
     Some(())
 }
 
-/// Mends one entry of a table.
+/// Repairs one entry of a table: name and value.
 pub(super) fn entry(rest: &mut Rest<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
     short_string(rest, "the name of a header", damage)?;
     value(rest, depth, damage)
@@ -101,7 +105,8 @@ fn array(content: &mut [u8], depth: usize, damage: &mut Damage) -> Option<()> {
     Some(())
 }
 
-/// Mends a value. An array or table that cannot be read, or nests too deep, becomes bytes of the same length.
+/// Repairs a value. An unreadable or too deeply nested array or table becomes a byte array of the
+/// same length.
 fn value(rest: &mut Rest<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
     let kind = rest.take(1)?.first_mut()?;
     let size = match *kind {

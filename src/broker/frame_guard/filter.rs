@@ -1,7 +1,12 @@
-//! A stream of frames as the broker sends it, and as the parser behind can take it. Pure; frames may be split anywhere.
+//! A filter of the stream of frames: its input is what a broker sends, its output what lapin can
+//! parse. Pure.
 //!
-//! Methods and content headers are looked at as a whole; bodies pass as they come. A frame that no broker sends is an
-//! error, and nothing after it passes.
+//! Methods and content headers are buffered until they are whole; bodies pass at once. Frames may
+//! be split anywhere.
+//!
+//! Owns the rule that no byte passes after a frame that a broker never sends.
+//!
+//! Not here: repairing a frame (`methods.rs`, `content.rs`), the socket (`transport.rs`).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,74 +17,76 @@ use super::{
     methods::{self, Method},
 };
 
-/// Type, channel and size of a frame.
+/// The size of a frame's head: type 1 byte, channel 2, payload size 4.
 const FRAME_HEAD: usize = 7;
 
 /// The byte after each payload.
 const FRAME_END: u8 = 0xCE;
 
-/// What a frame has besides its payload.
+/// The size of a frame without its payload.
 const FRAME_OVERHEAD: usize = FRAME_HEAD + 1;
 
-/// The smallest largest frame that can be agreed on.
+/// The minimum that AMQP allows for the maximum frame size, in bytes.
 const FRAME_MAX_MIN: u32 = 4096;
 
-/// A method or content header of more bytes is not kept in memory. The agreed size of a frame is far below it.
+/// The maximum size of a buffered method or content header, in bytes. The agreed frame size is far
+/// below it.
 const WHOLE_MAX: usize = 16 * 1024 * 1024;
 
-/// A server of another version answers with a header of so many bytes, and closes.
+/// The size of the header with which a server of another protocol version answers before it closes.
 const PROTOCOL_HEADER: usize = 8;
 
-/// Why nothing more passes.
+/// Why the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenFrame {
-    /// There is no such frame.
+    /// The frame type is unknown.
     #[error("the broker sent a frame of the unknown type {0}")]
     Type(u8),
-    /// It does not end where it says.
+    /// The end byte is missing.
     #[error("the broker sent a frame without its end")]
     End,
-    /// A method or content header that would take up too much memory.
+    /// The method or content header is larger than the filter buffers.
     #[error("the broker sent a method or content header of {0} bytes")]
     Size(usize),
-    /// A method that no server sends.
+    /// The method is unreadable, or one that no server sends.
     #[error("the broker sent a method that cannot be read")]
     Method,
-    /// A content header without its fixed fields.
+    /// The content header lacks its fixed fields.
     #[error("the broker sent a content header that is too short")]
     Content,
-    /// It speaks another protocol.
+    /// The server speaks another protocol.
     #[error("the broker does not speak AMQP 0-9-1")]
     Protocol,
 }
 
-/// What of a frame is on its way.
+/// The part of a frame that the filter expects.
 #[derive(Clone, Copy)]
 enum Expected {
-    /// The first so many bytes of a frame.
+    /// The first bytes of a frame, up to this number.
     Head(usize),
-    /// A method or content header of so many bytes in all.
+    /// A whole method or content header of this size.
     Whole(usize),
-    /// So many bytes of a body, and the end of its frame; whether they pass.
+    /// The bytes `left` of a body and the end of its frame; `passes` says whether they pass.
     Body { left: u64, passes: bool },
 }
 
-/// Passes frames on, mended where the parser would refuse them.
+/// Passes frames on, and repairs those that the parser would reject.
 pub struct FrameFilter {
     expected: Expected,
     frame: Vec<u8>,
-    /// In bytes; 0 as long as nothing is agreed on.
+    /// The maximum frame size in bytes; 0 until one is agreed.
     frame_max: u32,
-    /// What is known of the message whose content header comes next, by channel.
+    /// The damage of the method whose content header comes next, by channel.
     methods: HashMap<u16, Damage>,
-    /// Which bodies pass.
+    /// The room for bodies.
     bodies: Arc<Bodies>,
-    /// How many bytes are still to come of a body that does not pass, by channel.
+    /// The number of bytes still to come of a body that is left out, by channel.
     left_out: HashMap<u16, u64>,
 }
 
 impl FrameFilter {
-    /// A filter for a connection that asks for frames of at most `frame_max` bytes; 0 leaves it to the broker.
+    /// A filter for a connection that asks for frames of at most `frame_max` bytes; 0 leaves it to
+    /// the broker.
     #[must_use]
     pub fn new(frame_max: u32) -> Self {
         Self {
@@ -92,15 +99,19 @@ impl FrameFilter {
         }
     }
 
-    /// The same, but a body for which there is no room does not pass: its message comes without, and says so in the
-    /// header `x-roomcast-body-left-out`.
+    /// The same, but a body without room in `bodies` is left out. Its message passes with an empty
+    /// body and the header `x-roomcast-body-left-out`.
     #[must_use]
     pub fn with_room(mut self, bodies: Arc<Bodies>) -> Self {
         self.bodies = bodies;
         self
     }
 
-    /// Takes the next bytes of the stream, and adds to `out` what can pass.
+    /// Processes the next bytes of the stream, and appends the passing bytes to `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokenFrame`] for a frame that a broker never sends; nothing passes afterwards.
     pub fn pass(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
         while !input.is_empty() {
             let wanted = match self.expected {
@@ -141,7 +152,8 @@ impl FrameFilter {
         Ok(())
     }
 
-    /// Looks at the first bytes of a frame that is not whole: a stream that ends there is told from one that is wrong.
+    /// Checks the first bytes of an incomplete frame, to tell a truncated stream from a wrong
+    /// protocol.
     fn begun(&mut self) -> Result<(), BrokenFrame> {
         match (self.expected, self.frame.first()) {
             (Expected::Head(_), Some(b'A')) => self.protocol(),
@@ -156,7 +168,7 @@ impl FrameFilter {
         if same { Ok(()) } else { Err(BrokenFrame::Protocol) }
     }
 
-    /// The head of a frame has come.
+    /// Processes the complete head of a frame.
     fn head(&mut self, out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
         let Some([kind, high, low, size @ ..]) = self.frame.first_chunk::<FRAME_HEAD>() else { return Ok(()) };
         let channel = u16::from_be_bytes([*high, *low]);
@@ -195,7 +207,7 @@ impl FrameFilter {
         Ok(())
     }
 
-    /// A method or a content header is there as a whole.
+    /// Processes a complete method or content header.
     fn whole(&mut self, out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
         self.expected = Expected::Head(FRAME_HEAD);
         let [kind, high, low, _, _, _, _, payload @ .., end] = &mut self.frame[..] else { return Ok(()) };
@@ -233,7 +245,7 @@ impl FrameFilter {
     }
 }
 
-/// The largest frame of two wishes, of which 0 is none.
+/// The agreed maximum frame size; 0 means no limit.
 fn agreed(ours: u32, theirs: u32) -> u32 {
     match (ours, theirs) {
         (0, 0) => 0,
@@ -242,7 +254,7 @@ fn agreed(ours: u32, theirs: u32) -> u32 {
     }
 }
 
-/// What follows the channel in a frame of this payload.
+/// The part of a frame behind the channel.
 fn length_and_payload(payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
     length.iter().chain(payload).copied().chain([FRAME_END]).collect()

@@ -1,4 +1,8 @@
-//! What passes the guard, and as what.
+//! The output of the filter for intact, damaged and malicious streams.
+//!
+//! Owns the proof that lapin can parse all that passes, however the stream is split.
+//!
+//! Not here: the fuzz targets (`tests/events/`).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;
@@ -55,13 +59,13 @@ fn body() -> Vec<u8> {
     frame(3, 1, b"{}")
 }
 
-/// What passes of a stream, cut into pieces of so many bytes.
+/// The output for a stream that is split into pieces of `size` bytes.
 fn passed_in(filter: &mut FrameFilter, stream: &[u8], size: usize) -> Result<Vec<u8>, BrokenFrame> {
     let mut out = Vec::new();
     stream.chunks(size).try_for_each(|piece| filter.pass(piece, &mut out)).map(|()| out)
 }
 
-/// What passes of a stream, which is the same however it is cut; as the parser reads it.
+/// The parsed output for a stream, after a check that it does not depend on the splitting.
 fn passed(stream: &[u8]) -> Vec<AMQPFrame> {
     let whole = passed_in(&mut FrameFilter::new(0), stream, stream.len()).unwrap();
     for size in 1..16 {
@@ -92,7 +96,7 @@ fn table_of(frames: &[AMQPFrame]) -> FieldTable {
     header_of(frames).headers().clone().unwrap_or_default()
 }
 
-/// What the header tells that says what was wrong.
+/// The report of damage in the header.
 fn damage(frames: &[AMQPFrame]) -> Option<String> {
     table_of(frames).inner().get(DAMAGED).map(|told| told.as_long_string().unwrap().to_string())
 }
@@ -268,7 +272,7 @@ fn what_cannot_be_read_is_left_out_or_becomes_bytes() {
 
 #[test]
 fn properties_that_do_not_fit_into_a_frame_lose_the_largest_headers() {
-    // The broker adds headers of its own to those with which a publisher filled a frame.
+    // A publisher may fill a frame with headers, and the broker adds its own.
     let tune = frame(1, 0, b"\x00\x0a\x00\x1e\x07\xff\x00\x00\x20\x00\x00\x3c");
     let large = [&short(b"large")[..], b"S", &long(&[b'x'; 5000])].concat();
     let small = [&short(b"small")[..], b"S", &long(&[b'x'; 3500])].concat();
@@ -337,7 +341,7 @@ fn a_body_without_room_does_not_pass_and_its_message_says_so() {
     .concat();
     for size in [1, 5, 20, stream.len()] {
         let bodies = Bodies::up_to(8);
-        // It is in hand while the others come.
+        // A large body is in memory while the others arrive.
         bodies.admit(3, 9).unwrap();
         let mut filter = FrameFilter::new(0).with_room(Arc::clone(&bodies));
         let frames = parsed(&passed_in(&mut filter, &stream, size).unwrap());

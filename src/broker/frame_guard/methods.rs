@@ -1,24 +1,28 @@
-//! The methods that a server sends. Owns their fields, as far as they have to be known to read one to its end.
+//! The methods that a server sends.
+//!
+//! Owns their fields, as far as they are needed to read a method to its end.
+//!
+//! Not here: repairing a single field (`fields.rs`).
 
 use super::{
     damage::Damage,
     fields::{Rest, short_string, table},
 };
 
-/// What a method is about.
+/// The kind of a method.
 pub(super) enum Method {
     /// A message follows on its channel.
     Message(Damage),
-    /// The largest frame, in bytes, that the server takes and sends; 0 if there is none.
+    /// `connection.tune`: the server's maximum frame size in bytes; 0 if there is no limit.
     Tune { frame_max: u32 },
-    /// Anything else.
+    /// Any other method.
     Other,
 }
 
 /// A field of a method.
 #[derive(Clone, Copy)]
 enum Field {
-    /// A number, or flags, of so many bytes.
+    /// A number, or flags, of this size in bytes.
     Fixed(usize),
     /// A short string that is not part of a message.
     Short,
@@ -32,7 +36,7 @@ enum Field {
 
 use Field::{Fixed, Key, Long, Short, Table};
 
-/// The fields of a method that a server sends, by class and method; nothing of one that it does not send.
+/// The fields by class and method; `None` for a method that a server does not send.
 const fn fields(class: u16, method: u16) -> Option<&'static [Field]> {
     Some(match (class, method) {
         // connection
@@ -71,11 +75,11 @@ const fn fields(class: u16, method: u16) -> Option<&'static [Field]> {
     })
 }
 
-/// Mends a method; nothing if it is not one that a server sends.
+/// Repairs a method; `None` if it is unreadable, or a server does not send it.
 pub(super) fn mend(payload: &mut [u8]) -> Option<Method> {
     let mut rest = Rest(payload);
     let (class, method) = (rest.short()?, rest.short()?);
-    // What is not part of a message is mended without a word.
+    // Damage outside a message is repaired without a report.
     let (mut damage, mut beside) = (Damage::default(), Damage::default());
     let mut frame_max = 0;
     for (place, field) in fields(class, method)?.iter().enumerate() {

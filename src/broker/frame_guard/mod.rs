@@ -1,10 +1,13 @@
-//! A guard between the broker and lapin's parser. Owns that no message of a publisher can end a connection, or the
-//! process.
+//! A guard between the broker and lapin's parser.
 //!
-//! lapin ends a connection at a short string that is not UTF-8, and at a content header that is larger than a frame
-//! may be; its parser follows nested arrays and tables until the stack is exhausted, which aborts the process. All of
-//! these are taken from publishers by RabbitMQ. The guard mends them before lapin sees them, and tells so in the header
-//! `x-roomcast-damaged` of the message. What is done about such a message is decided elsewhere.
+//! lapin ends a connection at a short string that is not UTF-8, and at a content header larger than
+//! a frame. Deeply nested arrays and tables exhaust the stack of its parser, which aborts the
+//! process. RabbitMQ accepts all of these from publishers. The guard repairs them before lapin sees
+//! them, and reports it in the header `x-roomcast-damaged` of the message.
+//!
+//! Owns the promise that no message of a publisher ends a connection or the process.
+//!
+//! Not here: what happens to a damaged message (`fanout/decode.rs`).
 
 mod bodies;
 mod content;
@@ -20,5 +23,6 @@ pub use bodies::Bodies;
 pub use filter::{BrokenFrame, FrameFilter};
 pub(super) use transport::connect;
 
-/// The header of a message whose body was left out. What it says is the guard's own: see [`Bodies`].
+/// The header of a message whose body was left out. Its value contains a secret of the guard: see
+/// [`Bodies`].
 pub(super) const LEFT_OUT: &str = "x-roomcast-body-left-out";

@@ -1,4 +1,8 @@
-//! Connections whose incoming bytes go through the frame filter, with TLS and without. The only place that opens one.
+//! Connections whose incoming bytes pass the frame filter, with and without TLS.
+//!
+//! Owns opening them: no other module opens a connection.
+//!
+//! Not here: the filter (`filter.rs`), address and time limit (`connection.rs`).
 
 use std::{
     io,
@@ -24,10 +28,10 @@ use tokio::runtime::Handle;
 
 use super::{bodies::Bodies, filter::FrameFilter};
 
-/// So many bytes are read at a time.
+/// The number of bytes that are read at a time.
 const READ: usize = 64 * 1024;
 
-/// Opens a connection through which such bodies come.
+/// Opens a connection on which a body passes if it has room in `bodies`.
 pub(in crate::broker) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
@@ -45,22 +49,22 @@ pub(in crate::broker) async fn connect(
     Connection::connector(uri, runtime, open, properties).await
 }
 
-/// What may come through a connection.
+/// The limits of a connection.
 #[derive(Clone, Debug)]
 struct Bounds {
-    /// The largest frame that is asked for, in bytes; 0 leaves it to the broker.
+    /// The maximum frame size to ask for, in bytes; 0 leaves it to the broker.
     frame_max: u32,
     bodies: Arc<Bodies>,
 }
 
 type Socket = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
 
-/// A connection, decrypted if it has TLS, of which only what the parser can take is read.
+/// A connection, decrypted under TLS, whose readable bytes have passed the filter.
 struct Guarded {
     stream: Socket,
     filter: FrameFilter,
     read: Box<[u8]>,
-    /// What has passed, and how much of it was handed on.
+    /// The filtered bytes; `handed` of them were read already.
     passed: Vec<u8>,
     handed: usize,
 }
@@ -126,7 +130,7 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// Tokio's reactor with connections that are guarded.
+/// Tokio's reactor, with guarded connections.
 #[derive(Clone, Debug)]
 struct GuardedReactor {
     tokio: Tokio,

@@ -1,7 +1,9 @@
-//! What is declared on the broker: exchanges, queues and bindings, with their arguments. Pure.
+//! The exchanges, queues and bindings with their arguments. Pure.
 //!
-//! Arguments are part of the public interface: RabbitMQ refuses a queue that exists with others, so what is written here
-//! can only ever be added to by version.
+//! Owns these arguments. They are public: RabbitMQ refuses to declare an existing queue with
+//! different arguments, so a later version can only add items.
+//!
+//! Not here: the names (`topology.rs`), declaring the plan (`declare.rs`).
 
 use std::time::Duration;
 
@@ -10,19 +12,20 @@ use serde_json::{Value, json};
 use super::{Topology, tier_name};
 use crate::domain::{DeadReason, Platform};
 
-/// Looking at a dead letter returns it to its queue, and returns count towards the limit, so this one is out of reach.
+/// The delivery limit of dead queues. A walk returns every letter, and each return counts, so the
+/// limit must be out of reach.
 const DEAD_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// An argument of an exchange or queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// Text.
+    /// A text.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Int(i64),
 }
 
-/// One exchange.
+/// An exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExchangePlan {
     /// Its name.
@@ -33,7 +36,7 @@ pub struct ExchangePlan {
     pub arguments: Vec<(&'static str, Argument)>,
 }
 
-/// One queue; every one is durable and of the quorum type.
+/// A durable quorum queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuePlan {
     /// Its name.
@@ -42,14 +45,14 @@ pub struct QueuePlan {
     pub arguments: Vec<(&'static str, Argument)>,
 }
 
-/// One binding of a queue to an exchange.
+/// A binding of a queue to an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindingPlan {
-    /// From this exchange.
+    /// The exchange.
     pub exchange: String,
-    /// To this queue.
+    /// The queue.
     pub queue: String,
-    /// For messages with such a routing key.
+    /// The routing key, or its pattern.
     pub key: String,
 }
 
@@ -144,7 +147,8 @@ impl Topology {
         json!({"exchanges": exchanges, "queues": queues, "bindings": bindings})
     }
 
-    /// A queue the daemon consumes: the broker's own dead-lettering is its safety net against messages that crash it.
+    /// A queue that the daemon consumes. The broker's delivery limit is the safety net against a
+    /// message that crashes the daemon.
     fn consumed(&self, name: String, poison_key: &str) -> QueuePlan {
         let mut arguments = vec![quorum(), ("x-delivery-limit", Argument::Int(self.settings.delivery_limit.into()))];
         arguments.extend(dead_lettering(self.dead()));
@@ -152,7 +156,8 @@ impl Topology {
         QueuePlan { name, arguments }
     }
 
-    /// A delay tier: what expires goes to the delivery exchange with the key it came with.
+    /// A delay tier. An expired message goes to the delivery exchange with its original routing
+    /// key.
     fn tier(&self, tier: Duration) -> QueuePlan {
         let millis = i64::try_from(tier.as_millis()).unwrap_or(i64::MAX);
         let mut arguments = vec![quorum(), ("x-message-ttl", Argument::Int(millis))];
@@ -165,8 +170,8 @@ fn quorum() -> (&'static str, Argument) {
     ("x-queue-type", Argument::Text("quorum".to_owned()))
 }
 
-/// Dead-lettering that waits for the target's confirm. It needs both keys: without `reject-publish` the broker falls back
-/// to at-most-once without a word, which was seen to lose messages when the broker is killed.
+/// Dead-lettering that waits for the confirm of the target queue. It needs both keys: without
+/// `reject-publish` the broker silently uses at-most-once, which loses messages when it is killed.
 fn dead_lettering(exchange: String) -> [(&'static str, Argument); 3] {
     [
         ("x-dead-letter-exchange", Argument::Text(exchange)),
@@ -175,7 +180,7 @@ fn dead_lettering(exchange: String) -> [(&'static str, Argument); 3] {
     ]
 }
 
-/// A queue nobody consumes for good.
+/// A queue without a permanent consumer.
 fn kept(name: String) -> QueuePlan {
     QueuePlan { name, arguments: vec![quorum(), ("x-delivery-limit", Argument::Int(DEAD_DELIVERY_LIMIT))] }
 }
