@@ -1,7 +1,11 @@
-//! The group commit: what was settled in the last moments is recorded with one write, then acked with few frames.
+//! The group commit: one write records many settlements, then few frames acknowledge them.
 //!
-//! Owns the order of the last two steps: first the ledger, durable, then the ack. It works for one session; what it cannot ack comes back
-//! in the next.
+//! It works for one session. Messages that it cannot acknowledge are redelivered in the next.
+//!
+//! Owns the order of the last two steps: the ledger entry is durable before the ack is sent.
+//!
+//! Not here: when a message counts as settled (`tally.rs`), and the files of the ledger
+//! (`store/ledger.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,53 +18,56 @@ use crate::{
     store::{Entry, Journal, Ledger},
 };
 
-/// How long the first settlement of a group waits for company. It delays acks, never messages.
+/// How long the first settlement of a group waits for others. It delays acks, never messages.
 const LINGER: Duration = Duration::from_millis(10);
 
-/// How many tallies make a group at the most.
+/// The most tallies in one group.
 const GROUP_MAX: usize = 8192;
 
-/// Where settlements are handed in.
+/// The queue of settlements to commit.
 #[derive(Clone)]
 pub struct Commits {
-    // Unbounded, but every tally belongs to a message in hand, and those are bounded.
+    // Unbounded, but each tally belongs to an unacknowledged message, and the prefetch bounds
+    // those.
     tallies: mpsc::UnboundedSender<Arc<Tally>>,
 }
 
 impl Commits {
-    /// Something about this message was settled. It is recorded soon, and acked if that was all of it.
+    /// Enqueues a message with new progress. The committer records it soon, and acknowledges the
+    /// message if all of it is settled.
     pub fn progressed(&self, tally: &Arc<Tally>) {
         if tally.announce() {
-            // The committer outlives every sender; if it is gone the session is over, and the message comes back.
+            // The committer outlives every sender. If it is gone, the session is over and the
+            // message is redelivered.
             let _ = self.tallies.send(Arc::clone(tally));
         }
     }
 }
 
-/// What the committer could not do.
+/// The ledger could not be written, so the committer stopped.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger cannot be written, so nothing more is acked")]
 pub struct NotRecorded(#[source] pub crate::store::LedgerError);
 
-/// Records and acks for one session.
+/// Records settlements and acknowledges messages for one session.
 pub struct Committer {
-    /// Where settlements are recorded.
+    /// The ledger of settlements.
     pub ledger: Arc<Ledger>,
-    /// Where it is noted what was sent; made durable with each group.
+    /// The journal of sent messages. Each group makes it durable.
     pub journal: Arc<Journal>,
-    /// Through which they are acked.
+    /// Sends the acks.
     pub outbox: Arc<dyn Outbox>,
-    /// What time it is.
+    /// The source of time.
     pub clock: Clock,
-    /// Told how long it took to record each group.
+    /// Called with the duration of each write.
     pub recorded: Box<dyn Fn(Duration) + Send + Sync>,
-    /// Cancelled when nothing that is handed in later is waited for.
+    /// Cancelled when later settlements need not be committed.
     pub finish: CancellationToken,
 }
 
 impl Committer {
-    /// Starts a committer; it ends with an answer when everything handed in is recorded and nothing more will be: the last [`Commits`] is dropped, or it was
-    /// told to finish.
+    /// Starts the committer. It ends when everything in the queue is recorded and nothing more can
+    /// arrive: the last [`Commits`] is dropped, or `finish` is cancelled.
     #[must_use]
     pub fn start(self) -> (Commits, tokio::task::JoinHandle<Result<(), NotRecorded>>) {
         let (tallies, handed_in) = mpsc::unbounded_channel();
@@ -111,7 +118,8 @@ impl Committer {
         drop(letting_go);
         let ack_tags: Vec<_> = closed.iter().map(|tally| tally.ack_tag()).collect();
         if self.outbox.acknowledge(&ack_tags).await.is_err() {
-            // These come back for certain. With a name they are recognised; for the others a new entry is left behind.
+            // These messages are certainly redelivered. One with a `message_id` is recognised by
+            // its key; the others need a new entry.
             self.record(closed.iter().filter_map(|tally| tally.returning()).collect()).await?;
         }
         Ok(())
@@ -130,7 +138,8 @@ impl Committer {
                 (self.recorded)(began.elapsed());
                 Ok(())
             }
-            // The blocking task panicked: resuming keeps the promise that nothing unrecorded is acked.
+            // The blocking task panicked. Resuming the panic keeps the invariant that no unrecorded
+            // message is acknowledged.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }

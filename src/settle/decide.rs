@@ -1,12 +1,17 @@
-//! From a verdict to a settlement. Pure and total: every verdict has one, whatever the history is.
+//! From a verdict to a settlement. Pure and total: each verdict has one, whatever the history is.
+//!
+//! Owns the rules which failures are retried, deferred, or become dead letters.
+//!
+//! Not here: the lengths of the waits (`schedule.rs`), and what an answer means (`platforms/`).
 
 use super::RetryPolicy;
 use crate::domain::{Answer, DeadReason, Delivery, Moment, Settlement, Verdict};
 
-/// What is to be done about a delivery whose attempt was answered.
+/// The settlement of a delivery whose attempt was answered.
 ///
-/// The delivery's number of attempts already counts this one if the answer is [`counts_as_attempt`]. `resume` is when the robot may be sent to
-/// again, if the platform refused for speed, and `slot` its place in the order then; `dice` is a random number from 0 to 1.
+/// `delivery.attempts` already includes this attempt if [`counts_as_attempt`] says so. `resume` is
+/// when the robot may be sent to again after a refusal for speed, and `slot` is the delivery's
+/// position in the order then. `dice` is a random number from 0 to 1.
 #[must_use]
 pub fn decide(
     delivery: &Delivery,
@@ -40,13 +45,14 @@ pub fn decide(
     }
 }
 
-/// What is to be done about a delivery whose turn is at `until`: it waits, unless its time to live ends before.
+/// The settlement of a delivery that waits until `until`: deferred, or dead if its time to live
+/// ends before.
 #[must_use]
 pub fn defer(delivery: &Delivery, until: Moment, slot: Option<Moment>) -> Settlement {
     if until >= delivery.event.expires_at { expired(until, delivery) } else { Settlement::Deferred { until, slot } }
 }
 
-/// What is done about a delivery when a newer one of its subscription takes its place.
+/// The settlement of a delivery that a newer one of its subscription replaces.
 #[must_use]
 pub fn supersede() -> Settlement {
     Settlement::Dead {
@@ -56,7 +62,8 @@ pub fn supersede() -> Settlement {
     }
 }
 
-/// What is done about a delivery whose organisation has used up its month, where the setting is not to wait.
+/// The settlement of a delivery whose organisation has used up its monthly quota, if `at_end =
+/// "dead"`.
 #[must_use]
 pub fn out_of_budget() -> Settlement {
     Settlement::Dead {
@@ -66,7 +73,8 @@ pub fn out_of_budget() -> Settlement {
     }
 }
 
-/// What is done about a delivery of which all attempts were made, the last in a session that ended before that was stored.
+/// The settlement of a delivery that used all its attempts, the last one in a session that ended
+/// before it was stored.
 #[must_use]
 pub fn out_of_attempts() -> Settlement {
     Settlement::Dead {
@@ -76,13 +84,13 @@ pub fn out_of_attempts() -> Settlement {
     }
 }
 
-/// What is done about a delivery in whose handling we failed too often.
+/// The settlement of a delivery whose handling panicked too often.
 #[must_use]
 pub fn poison(detail: String) -> Settlement {
     Settlement::Dead { reason: DeadReason::Poison, code: "panic".to_owned(), detail }
 }
 
-/// What is done about a delivery whose subscription's record cannot be read.
+/// The settlement of a delivery whose subscription's record is damaged.
 #[must_use]
 pub fn unreadable(what: &str) -> Settlement {
     Settlement::Dead {
@@ -92,13 +100,13 @@ pub fn unreadable(what: &str) -> Settlement {
     }
 }
 
-/// What is to be done before anything is tried: nothing, unless the time to live has ended.
+/// The settlement before any attempt: `None`, unless the time to live has ended.
 #[must_use]
 pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {
     (now >= delivery.event.expires_at).then(|| expired(now, delivery))
 }
 
-/// Whether an attempt with this verdict counts: a refusal for speed does not.
+/// Whether an attempt with this verdict counts. A refusal for speed or quota does not.
 #[must_use]
 pub const fn counts_as_attempt(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Throttled { .. } | Verdict::BudgetSpent { .. })

@@ -1,4 +1,10 @@
-//! What is in hand. The second of two messages of one name waits for what becomes of the first, and adds what is left.
+//! The registry of messages in flight in one session.
+//!
+//! Owns the guarantee that two messages with one key are never handled at the same time. The second
+//! waits for the first, and then does only the rest.
+//!
+//! Not here: how keys are formed (`identity.rs`), and what the second message does
+//! (`pipeline/lines.rs`).
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,21 +15,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::LedgerKey;
 
-/// What one session has in hand. Clones are the same.
+/// The keys in flight of one session. Clones share them.
 #[derive(Clone, Default)]
 pub struct Hand(Arc<Mutex<HashMap<LedgerKey, Option<CancellationToken>>>>);
 
-/// A name that is in hand, until this is dropped.
+/// A registered key. Dropping it releases the key.
 pub struct InHand {
     hand: Hand,
     key: LedgerKey,
 }
 
-/// Another of the same name is in hand.
+/// Another message with the same key is in flight.
 pub struct Taken(CancellationToken);
 
 impl Hand {
-    /// Takes a name into hand, unless it is.
+    /// Registers a key.
+    ///
+    /// # Errors
+    ///
+    /// The key is already registered.
     pub fn take(&self, key: LedgerKey) -> Result<InHand, Taken> {
         match self.all().entry(key) {
             Entry::Vacant(free) => {
@@ -49,7 +59,7 @@ impl Drop for InHand {
 }
 
 impl Taken {
-    /// Waits until the name is not in hand any more.
+    /// Waits until the key is released.
     pub async fn given_back(self) {
         self.0.cancelled().await;
     }

@@ -1,4 +1,9 @@
-//! By what name the ledger knows a message. Owns the rule that tells a repeat from another message of the same content.
+//! The keys by which the ledger recognises messages.
+//!
+//! Owns the rule that distinguishes a repeated message from another message with the same content.
+//!
+//! Not here: which properties of a message count as content (`said.rs`), and the progress recorded
+//! under a key (`mark.rs`).
 
 use sha2::{Digest, Sha256};
 
@@ -8,40 +13,45 @@ use crate::{
     store::{Ledger, LedgerKey},
 };
 
-/// How a message is known to the ledger, and what the ledger knows of it.
+/// The key of a message, and its recorded progress.
 pub struct Identity {
     /// The ledger's key.
     pub key: LedgerKey,
-    /// The event's name.
+    /// The event's id.
     pub event: EventId,
     /// How often the event was redriven as a whole.
     pub generation: u32,
-    /// What recognises the message when it comes back, where the publisher gave no `message_id`.
+    /// What identifies the message on redelivery if its publisher set no `message_id`.
     pub made: Option<Made>,
-    /// What is done of it already.
+    /// The recorded progress of the message.
     pub done: Done,
-    /// That its name is in hand, as long as this is there.
+    /// Keeps the key registered as in flight; `None` if it is not registered.
     pub in_hand: Option<InHand>,
 }
 
-/// The identity of an event whose publisher gave it no name.
+/// The identity of an event without a `message_id`.
 #[derive(Clone, Copy)]
 pub struct Made {
-    /// The hash of what it says.
+    /// The hash of its content.
     pub fingerprint: [u8; 16],
-    /// The bytes of the name it was given.
+    /// The bytes of its generated id.
     pub name: [u8; 16],
 }
 
 impl Identity {
-    /// Of an event.
+    /// The identity of an event.
     ///
-    /// With a `message_id` the event is the same if topic, id and all that it says are, whether the broker hands it over again or its publisher, who had
-    /// no confirm, published it again; and redriving it as a whole is not what was done before. Without one, two messages of equal content are two
-    /// events, so it gets a name at random. When such a message is redelivered it takes over an unfinished entry of equal content, if the ledger
-    /// has one: that entry's message was never acked, so it is coming back, and equal copies are interchangeable.
+    /// With a `message_id`, two messages are the same event if topic, id and content are equal. So
+    /// a redelivery by the broker and a repeat by the publisher are both recognised. A redrive of
+    /// the whole event counts as a new event.
     ///
-    /// What earlier versions recorded they knew by less than is looked at today. So only what the broker hands over again is looked for under their keys.
+    /// Without one, two messages with equal content are two events, so each gets a random id. A
+    /// redelivered message takes over an unfinished ledger entry of equal content, if there is one.
+    /// The message of that entry was never acknowledged, so it is redelivered too, and equal copies
+    /// are interchangeable.
+    ///
+    /// Keys of earlier versions cover fewer properties of a message. So they are looked up for
+    /// redelivered messages only.
     #[must_use]
     pub fn of_event(published: &Published, urgent: bool, generation: u32, redelivered: bool, ledger: &Ledger) -> Self {
         let topic = published.routing_key.as_bytes();
@@ -50,7 +60,8 @@ impl Identity {
             let today = LedgerKey(digest(b"event.2", &[&said, &generation.to_be_bytes()]));
             let key = known(ledger, redelivered, today, || {
                 let parts: [&[u8]; 4] = [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
-                // One that was never redriven is known as versions knew it that could not tell.
+                // Earlier versions that did not know redrives computed the key without the
+                // generation.
                 digest(b"event", if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() })
             });
             let (event, done) = (EventId::new(id), ledger.done(key).into());
@@ -75,7 +86,8 @@ impl Identity {
         }
     }
 
-    /// Of a message of which nothing is to be recorded, because nothing is settled by what is done about it.
+    /// The identity of a message for which nothing is recorded, because its handling settles
+    /// nothing.
     #[must_use]
     pub fn redundant(event: EventId) -> Self {
         let name = EventId::random_bytes();
@@ -83,7 +95,7 @@ impl Identity {
         Self { key: LedgerKey(name), event, generation: 0, made, done: Done::default(), in_hand: None }
     }
 
-    /// Of a delivery that travels alone, on this line.
+    /// The identity of a delivery that was stored on the broker, on this line.
     #[must_use]
     pub fn of_delivery(delivery: &Delivery, line: &Line, redelivered: bool, ledger: &Ledger) -> Self {
         let step = line.step(delivery.hops);
@@ -99,33 +111,34 @@ impl Identity {
         Self { key, event, generation, made: None, done: done.into(), in_hand: None }
     }
 
-    /// The same, which keeps its name in hand.
+    /// Adds the registration of the key, which lasts as long as this value.
     #[must_use]
     pub fn holding(self, in_hand: InHand) -> Self {
         Self { in_hand: Some(in_hand), ..self }
     }
 }
 
-/// One delivery on all its ways through the tiers. Every hop is a message of its own, a step of the line; so is every redrive a line of its own, so that
-/// one that was put back twice, because its redriving was interrupted, is delivered once. What is said is part of it, because publishers have been seen to
+/// All messages of one delivery. Each hop through a tier is a message of its own, a step of the
+/// line. Each redrive starts a line of its own, so a delivery that an interrupted redrive put back
+/// twice is sent once. The line includes the event's content, because publishers have been seen to
 /// use one `message_id` twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line([u8; 16]);
 
 impl Line {
-    /// The line of a delivery; `said` is [`said_by`] its event.
+    /// The line of a delivery; `said` is the result of [`said_by`] for its event.
     #[must_use]
     pub fn new(said: &[u8; 16], subscription: SubscriptionId, generation: u32) -> Self {
         Self(digest(b"line", &[said, subscription.as_bytes(), &generation.to_be_bytes()]))
     }
 
-    /// By what the line is known to be in hand.
+    /// The key that registers the whole line as in flight.
     #[must_use]
     pub const fn key(&self) -> LedgerKey {
         LedgerKey(self.0)
     }
 
-    /// The delivery after so many hops.
+    /// The step of this line after `hops` hops.
     #[must_use]
     pub const fn step(&self, hops: u32) -> Step {
         Step { line: self.0, hops }
@@ -140,14 +153,14 @@ pub struct Step {
 }
 
 impl Step {
-    /// The key of its message.
+    /// The key of this step's message.
     #[must_use]
     pub fn key(&self) -> LedgerKey {
         self.digest(b"step")
     }
 
-    /// The key of what the step before it has done while this one was possibly stored already. Its own key would say
-    /// that this one is there.
+    /// The key for progress of the step before this one, made when this one may already have been
+    /// stored. Recording it under [`Self::key`] would claim that this step is stored.
     #[must_use]
     pub fn progress_key(&self) -> LedgerKey {
         self.digest(b"progress")
@@ -158,7 +171,8 @@ impl Step {
     }
 }
 
-/// The key under which a message is known: today's, or an earlier version's if that is what the ledger has of a message that comes back.
+/// The key of a message. For a redelivered message it is an earlier version's key, if the ledger
+/// knows only that.
 fn known(ledger: &Ledger, redelivered: bool, today: LedgerKey, before: impl FnOnce() -> [u8; 16]) -> LedgerKey {
     if !redelivered || ledger.knows(today) {
         return today;

@@ -1,39 +1,43 @@
-//! What may be done of a message while it is not settled. Owns what the marks in the ledger mean; the ledger itself keeps them unread.
+//! The recorded progress of a message before it is settled.
+//!
+//! Owns the meaning of the marks in the ledger. Their hashes are a file format and must not change.
+//!
+//! Not here: their storage (`store/ledger.rs`), which never interprets them.
 
 use std::collections::HashSet;
 
 use super::identity::digest;
 use crate::{domain::SubscriptionId, store::LedgerMark};
 
-/// One thing that is done of a message.
+/// One recorded fact about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// A delivery is settled.
     Settled(SubscriptionId),
     /// A part of a delivery was delivered, and others follow.
     Part {
-        /// Of whose delivery.
+        /// The subscription of the delivery.
         subscription: SubscriptionId,
-        /// Which part, counted from 0.
+        /// The index of the part, counted from 0.
         at: u32,
     },
-    /// A delivery was delivered whole. Its receipt may be missing.
+    /// A delivery was delivered completely. Its receipt may be missing.
     Delivered(SubscriptionId),
-    /// An attempt was made and failed. What follows of that may not be stored.
+    /// An attempt failed. Its next step may not be stored.
     Attempt {
-        /// Of whose delivery.
+        /// The subscription of the delivery.
         subscription: SubscriptionId,
-        /// Of which part, counted from 0.
+        /// The index of the part, counted from 0.
         part: u32,
-        /// Which attempt, counted from 1.
+        /// The number of the attempt, counted from 1.
         number: u32,
     },
-    /// The handling of the message ended without a verdict, by a fault of ours. Counted from 1.
+    /// The handling of the message panicked. The number counts from 1.
     Fault(u32),
 }
 
 impl Mark {
-    /// Of whose delivery it is; nothing if it is of the message.
+    /// The subscription of the delivery; `None` if the mark is about the whole message.
     #[must_use]
     pub const fn subscription(self) -> Option<SubscriptionId> {
         match self {
@@ -60,30 +64,30 @@ impl From<Mark> for LedgerMark {
     }
 }
 
-/// What the ledger knows to be done of a message that came back.
+/// The recorded progress of a redelivered message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done(HashSet<LedgerMark>);
 
 impl Done {
-    /// Whether this is done.
+    /// Whether this mark is recorded.
     #[must_use]
     pub fn contains(&self, mark: Mark) -> bool {
         !self.0.is_empty() && self.0.contains(&mark.into())
     }
 
-    /// Whether nothing is.
+    /// Whether no mark is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Which part of a delivery comes next, if its message says that it is `from`.
+    /// The next part of a delivery whose message carries part `from`.
     #[must_use]
     pub fn next_part(&self, subscription: SubscriptionId, from: u32) -> u32 {
         (from..).find(|at| !self.contains(Mark::Part { subscription, at: *at })).unwrap_or(from)
     }
 
-    /// How many attempts of a part were made and failed, if its message says that so many were.
+    /// The number of failed attempts of a part, if its message carries the number `said`.
     #[must_use]
     pub fn attempts(&self, subscription: SubscriptionId, part: u32, said: u32) -> u32 {
         let is_made = |made: &u32| {
@@ -92,7 +96,7 @@ impl Done {
         (said..).find(|made| !is_made(made)).unwrap_or(said)
     }
 
-    /// How often the handling of the message ended without a verdict.
+    /// How often the handling of the message panicked.
     #[must_use]
     pub fn faults(&self) -> u32 {
         (0..).find(|known: &u32| !self.contains(Mark::Fault(known.saturating_add(1)))).unwrap_or_default()

@@ -1,7 +1,11 @@
-//! What is done about a delivery: decide from the verdict, store the next step, record, ack.
+//! Settlement of deliveries: decide from the verdict, store the next step, record it, acknowledge.
 //!
-//! Owns the order of these steps, which is the promise that nothing is lost: store (confirmed by the broker), record (durable in
-//! the ledger), ack. It knows neither the broker nor the platforms.
+//! It knows neither the broker nor the platforms.
+//!
+//! Owns the order of these steps, and so the promise that no message is lost. The broker confirms
+//! the next step, then the ledger entry is durable, then the ack is sent.
+//!
+//! Not here: which step runs when (`pipeline.rs`), and the meaning of an answer (`platforms/`).
 
 mod committer;
 mod decide;

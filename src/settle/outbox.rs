@@ -1,90 +1,107 @@
-//! The seam through which next steps are stored: implemented by the broker room, and by a double in simulations.
+//! The trait that stores next steps and acknowledges messages.
+//!
+//! Owns the contract between settlement and broker. The broker implements it, and so does a double
+//! in simulations.
+//!
+//! Not here: the implementation (`broker/session.rs`), and the group commit that acknowledges
+//! (`committer.rs`).
 
 use async_trait::async_trait;
 
 use crate::domain::{DeadReason, Delivery, DeliveryReceipt, Moment, Published};
 
-/// What becomes of a message that cannot be done now.
+/// The next step of a message that is not finished here.
 #[derive(Clone, Debug)]
 pub enum NextStep {
-    /// The delivery comes back at its time. Its counts are already those it comes back with.
+    /// The delivery waits for a later time. Its counters already have the values of its return.
     Later {
         /// The delivery.
         delivery: Box<Delivery>,
-        /// When it is due.
+        /// When it is due, by the wall clock.
         until: Moment,
     },
-    /// The delivery is given up.
+    /// The delivery becomes a dead letter.
     DeadDelivery {
         /// The delivery.
         delivery: Box<Delivery>,
-        /// Why.
+        /// The reason.
         reason: DeadReason,
-        /// The platform's code, or ours.
+        /// The platform's code, or one of ours.
         code: String,
-        /// The platform's words, redacted.
+        /// The platform's text, redacted.
         detail: String,
         /// When it was given up.
         at: Moment,
     },
-    /// The message is no event that could be read, or none that we could handle.
+    /// The message is not a readable event, or its handling failed too often.
     DeadEvent {
-        /// The message as it came.
+        /// The message as it was received.
         published: Box<Published>,
-        /// Whether it came through the exchange for what is urgent.
+        /// Whether it came through the exchange for urgent events.
         urgent: bool,
-        /// The event's name.
+        /// The event's id.
         event: String,
         /// How often it was redriven.
         generation: u32,
-        /// Why: it cannot be read, or we failed in handling it.
+        /// The reason: it is unreadable, or its handling failed.
         reason: DeadReason,
-        /// What kind of mistake.
+        /// The kind of mistake.
         code: String,
-        /// The place and the mistake.
+        /// The place and the mistake, as text.
         detail: String,
         /// When it was given up.
         at: Moment,
     },
-    /// The end of a delivery is told. It is for whoever has bound a queue: if nobody has, it is kept nowhere, and that is no failure.
+    /// The receipt of a finished delivery. Publishers bind queues for receipts. Without one, the
+    /// broker drops the receipt, and that is not a failure.
     Receipt(Box<DeliveryReceipt>),
 }
 
-/// By what a message in hand is acked once it is settled. It belongs to one session, and acks nothing in another.
+/// The handle that acknowledges a message. It is valid in one session, and acknowledges nothing in
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckTag {
-    /// Which session received it.
+    /// The session that received the message.
     pub session: u64,
-    /// On which of the session's channels.
+    /// The index of the channel in the session.
     pub channel: usize,
-    /// Its delivery tag on that channel.
+    /// The delivery tag on that channel.
     pub tag: u64,
 }
 
-/// The next step is not known to be stored. Nothing may be acked on the strength of it.
+/// The next step is not known to be stored. No message may be acknowledged because of it.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStored {
-    /// The session is over, or will be: what depends on the step comes back in the next.
+    /// The session is over or ends soon. The messages that depend on the step are redelivered in
+    /// the next one.
     #[error("the broker did not confirm that it stored the message: {0}")]
     Over(String),
-    /// A receipt was not taken by a queue that somebody else has bound. The session goes on, and so does everything else.
+    /// A queue that a third party has bound refused a receipt. The session continues.
     #[error("a queue bound to the exchange for receipts did not take one: {0}")]
     Refused(String),
 }
 
-/// The session had ended already: no ack was sent, so all of these messages come back.
+/// The session had already ended. No ack was sent, so all of these messages are redelivered.
 #[derive(Debug, thiserror::Error)]
 #[error("the session had ended before the messages were acked")]
 pub struct SessionEnded;
 
-/// Stores next steps and acks what is settled.
+/// Stores next steps and acknowledges settled messages.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Stores the next step. When it returns, the broker has confirmed it and, unless it is a receipt, has not returned it. Only receipts are
-    /// [`NotStored::Refused`].
+    /// Stores the next step. On success, the broker has confirmed it, and has not returned it
+    /// unless it is a receipt.
+    ///
+    /// # Errors
+    ///
+    /// The step may not be stored. Only receipts fail with [`NotStored::Refused`].
     async fn store(&self, step: NextStep) -> Result<(), NotStored>;
 
-    /// Acks messages whose settlement is durable, as few frames as possible. An error means that certainly none was acked; if the session
-    /// ends on the way, it is not known which were, and that is no error.
+    /// Acknowledges messages whose settlement is durable, in as few frames as possible. If the
+    /// session ends during the call, some acks may be lost; that is not an error.
+    ///
+    /// # Errors
+    ///
+    /// No ack was sent at all.
     async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded>;
 }

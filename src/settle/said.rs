@@ -1,11 +1,15 @@
-//! What a message says, as a hash: all by which one that its publisher repeats is known from another. Owns what of a message is said, and what
-//! only tells of its way.
+//! The content hash of a message. It distinguishes a publisher's repeat from another message.
+//!
+//! Owns which properties belong to the content of a message, and which only describe its transport.
+//!
+//! Not here: the keys built from the hash (`identity.rs`).
 
 use sha2::{Digest, Sha256};
 
 use crate::domain::{HeaderValue, Headers, Published};
 
-/// Headers that brokers, shovels and federation write: two copies of one message have others.
+/// Headers that brokers, shovels and federation write. They differ between two copies of one
+/// message.
 const BROKERS: [&str; 9] = [
     "x-death",
     "x-delivery-count",
@@ -17,17 +21,17 @@ const BROKERS: [&str; 9] = [
     "x-message-timestamp",
     "timestamp_in_ms",
 ];
-/// What the names of such headers begin with.
+/// The prefixes of such headers.
 const BROKERS_BEGIN: [&str; 3] = ["x-first-death-", "x-last-death-", "x-opt-"];
 
-/// Headers that say in which trace a message was published. A repeat is published in another.
+/// Headers that name the trace in which a message was published. A repeat has another trace.
 const TRACES: [&str; 7] =
     ["traceparent", "tracestate", "baggage", "b3", "uber-trace-id", "x-amzn-trace-id", "x-cloud-trace-context"];
-/// What the names of such headers begin with.
+/// The prefixes of such headers.
 const TRACES_BEGIN: [&str; 2] = ["x-b3-", "x-datadog-"];
 
-/// The hash of everything that an event of this name says: topic, body, attributes, for when and how urgent it is, who published it. When it was
-/// published and in which trace is not part of it.
+/// The hash of an event's content: topic, id, body, attributes, urgency, and the publisher's
+/// properties. The publish time and the trace are not included.
 #[must_use]
 pub fn said_by(published: &Published, id: &str, urgent: bool) -> [u8; 16] {
     let mut hash = Hash(Sha256::new_with_prefix(b"said"));
@@ -46,10 +50,10 @@ pub fn said_by(published: &Published, id: &str, urgent: bool) -> [u8; 16] {
     short
 }
 
-/// Whether a header of that name is part of what a message says.
+/// Whether a header with this name belongs to the content.
 fn is_said(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    // CloudEvents carry their trace in attributes, whose names stand behind a prefix.
+    // CloudEvents carry their trace in attributes, whose names have a prefix.
     let own = name.strip_prefix("cloudevents:").or_else(|| name.strip_prefix("cloudevents_")).unwrap_or(&name);
     let begins = |those: &[&str]| those.iter().any(|one| name.starts_with(one));
     !(BROKERS.contains(&name.as_str()) || TRACES.contains(&own) || begins(&BROKERS_BEGIN) || begins(&TRACES_BEGIN))
@@ -63,7 +67,7 @@ impl Hash {
         self.0.update(bytes);
     }
 
-    /// Tables have no order.
+    /// Headers are sorted, because tables have no order.
     fn headers(&mut self, headers: &Headers, is_meant: fn(&str) -> bool) {
         let mut meant: Vec<_> = headers.iter().filter(|(name, _)| is_meant(name)).collect();
         meant.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -1,25 +1,32 @@
-//! When a failed delivery is tried again. Pure: the clock and the dice come from outside.
+//! The waits between attempts of a failed delivery. Pure: the caller provides time and random
+//! numbers.
+//!
+//! Owns how a wait is computed from the list of delays, the jitter, and the platform's request.
+//!
+//! Not here: whether a failure is retried at all (`decide.rs`), and the platform's rate (`pace/`).
 
 use std::time::Duration;
 
 /// How failed attempts are repeated.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// The wait after the first, second, … failed attempt. When the list ends, so do the attempts.
+    /// The wait after the first, second, … failed attempt. The attempts end with the list.
     pub delays: Vec<Duration>,
-    /// By which share a wait is lengthened at random, 0 to 1, so that what failed together does not return together.
+    /// The largest random extension of a wait, as a share from 0 to 1. It spreads deliveries that
+    /// failed together.
     pub jitter: f64,
-    /// No delivery is tried again once its event is older than this.
+    /// No delivery is retried once its event is older than this.
     pub age_max: Duration,
-    /// The longest wait that a platform may ask for; more is cut to this.
+    /// The longest wait that a platform may ask for. Longer ones are cut to this.
     pub wait_max: Duration,
 }
 
 impl RetryPolicy {
-    /// The wait after the attempt number `attempts` (from 1) failed, or nothing if that was the last one.
+    /// The wait after the failed attempt number `attempts` (from 1); `None` if that was the last
+    /// one.
     ///
-    /// `asked` is what the platform asked for: it can lengthen the wait up to `wait_max`, never shorten it. `dice` is a random number
-    /// from 0 to 1.
+    /// `asked` is the wait that the platform asked for. It can lengthen the wait up to `wait_max`,
+    /// and never shortens it. `dice` is a random number from 0 to 1.
     #[must_use]
     pub fn wait_after(&self, attempts: u32, asked: Option<Duration>, dice: f64) -> Option<Duration> {
         let place = usize::try_from(attempts.checked_sub(1)?).ok()?;

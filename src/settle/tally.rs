@@ -1,4 +1,8 @@
-//! The tally of one message: which of its deliveries are settled, and whether that was all of them.
+//! The progress of one message: which of its deliveries are settled, and whether all are.
+//!
+//! Owns when a message may be acknowledged, and which ledger entries its progress needs.
+//!
+//! Not here: the write and the ack (`committer.rs`), and the meaning of marks (`mark.rs`).
 
 use std::{
     collections::HashMap,
@@ -14,25 +18,27 @@ use crate::{
     store::{Entry, LedgerKey, LedgerMark},
 };
 
-/// One message in hand and how far it has come. It is acked only when [`Tally::report`] says that it is closed, and that was recorded.
+/// The progress of one unacknowledged message. It is acknowledged only after [`Tally::report`] says
+/// that it is closed, and that is recorded.
 pub struct Tally {
     key: LedgerKey,
     made: Option<Made>,
     ack_tag: AckTag,
-    /// What was done in a session that ended.
+    /// The progress of earlier sessions.
     earlier: Done,
     count: Mutex<Count>,
     announced: AtomicBool,
-    /// Let go when the message is recorded and acked.
+    /// Released when the message is recorded and acknowledged.
     _in_hand: Option<InHand>,
 }
 
-/// What a tally keeps in hand of a delivery until it is recorded that it is settled.
+/// The registration of a delivery that lasts until its settlement is recorded.
 pub struct Held {
-    /// That the delivery is in hand.
+    /// Keeps the delivery registered as in flight.
     pub in_hand: InHand,
-    /// Its next step, if it may have been stored without our knowing in a session that ended. That step then goes on
-    /// where this one is, whichever is handled first, and once the delivery is at its end nothing is to come of it.
+    /// The delivery's next step, if an earlier session may have stored it. The step handled second
+    /// continues from the progress of the first. Once the delivery is finished, its next step must
+    /// not send anything.
     pub next: Option<Step>,
 }
 
@@ -40,44 +46,47 @@ pub struct Held {
 struct Count {
     opened: usize,
     settled: usize,
-    /// Whether all deliveries of the message have been opened.
+    /// Whether no further deliveries will be added.
     complete: bool,
-    /// What was done in this session.
+    /// The progress of this session.
     done: Vec<LedgerMark>,
-    /// How many of `done` the ledger knows already.
+    /// How many entries of `done` the ledger already has.
     recorded: usize,
     held: HashMap<SubscriptionId, Held>,
-    /// What is settled and is in hand until that is recorded.
+    /// Settled deliveries that stay registered until their settlement is recorded.
     letting_go: Vec<InHand>,
-    /// How often the handling of the message failed in this session.
+    /// How often the handling of the message panicked in this session.
     faults: u32,
-    /// Whether the message is given up with what is not settled of it. If it is put back, it comes under the same name.
+    /// Whether the message becomes a dead letter with its unsettled deliveries. A redrive brings it
+    /// back under the same key.
     given_up: bool,
-    /// What the ledger does not know yet of steps that may be stored.
+    /// Entries about next steps that may be stored, not yet recorded.
     of_next: Vec<Entry>,
 }
 
-/// How far a message has come, and what follows of that.
+/// The progress of a message since the last report.
 pub struct Report {
-    /// How far.
+    /// The progress.
     pub progress: Progress,
-    /// What is to be recorded besides.
+    /// Further entries to record.
     pub besides: Vec<Entry>,
     /// To be dropped once this is recorded.
     pub letting_go: Vec<InHand>,
 }
 
-/// How far a message has come.
+/// The progress of a message.
 pub enum Progress {
-    /// Everything is settled: once this is recorded, where there is something to record, the message may be acked.
+    /// All deliveries are settled. Once the entry is recorded, if there is one, the message may be
+    /// acknowledged.
     Closed(Option<Entry>),
-    /// Not all deliveries are settled; this is what the ledger does not know yet and has to, to repeat none of those that are. An entry that says
-    /// nothing would stand in the way of one that does.
+    /// Some deliveries are not settled. The entry records the new progress, so that a redelivery
+    /// repeats none of it. It is `None` without new progress, because an empty entry would hide a
+    /// useful one.
     Partial(Option<Entry>),
 }
 
 impl Tally {
-    /// A tally with nothing opened yet.
+    /// The progress of a message without deliveries yet.
     #[must_use]
     pub fn new(identity: Identity, ack_tag: AckTag) -> Self {
         let Identity { key, made, done: earlier, in_hand, .. } = identity;
@@ -85,28 +94,29 @@ impl Tally {
         Self { key, made, ack_tag, earlier, count, announced, _in_hand: in_hand }
     }
 
-    /// What was done in a session that ended.
+    /// The progress of earlier sessions.
     #[must_use]
     pub const fn earlier(&self) -> &Done {
         &self.earlier
     }
 
-    /// One delivery more has to be settled.
+    /// Adds a delivery that must be settled.
     pub fn opened(&self) {
         self.count().opened += 1;
     }
 
-    /// No more deliveries will be opened.
+    /// Declares that no further deliveries will be added.
     pub fn complete(&self) {
         self.count().complete = true;
     }
 
-    /// Keeps a delivery in hand until it is recorded that it is settled.
+    /// Keeps a delivery registered as in flight until its settlement is recorded.
     pub fn hold(&self, subscription: SubscriptionId, held: Held) {
         self.count().held.insert(subscription, held);
     }
 
-    /// One delivery is settled: it is at its `end`, or its next step is stored.
+    /// Counts a delivery as settled. `end` is true if it is finished, and false if its next step is
+    /// stored.
     pub fn settled(&self, subscription: SubscriptionId, end: bool) {
         let mut count = self.count();
         count.settled += 1;
@@ -117,12 +127,13 @@ impl Tally {
         count.done.push(Mark::Settled(subscription).into());
     }
 
-    /// Something that was opened and is no delivery has ended.
+    /// Counts as settled an item that was added and is not a delivery.
     pub fn ended(&self) {
         self.count().settled += 1;
     }
 
-    /// Its handling ended without a verdict; says how often by now.
+    /// Counts a panic in the handling of the message. Returns the number of panics over all
+    /// sessions.
     pub fn fault(&self) -> u32 {
         let mut count = self.count();
         count.faults = count.faults.saturating_add(1);
@@ -131,12 +142,13 @@ impl Tally {
         number
     }
 
-    /// The message is given up: it is acked once what was opened is settled, and the ledger keeps what is done of it.
+    /// Gives up the message. It is acknowledged once the added items are settled, and the ledger
+    /// keeps its progress.
     pub fn give_up(&self) {
         self.count().given_up = true;
     }
 
-    /// Something is done, and the delivery is not settled.
+    /// Records progress of a delivery that is not settled.
     pub fn mark(&self, mark: Mark) {
         let mut count = self.count();
         let next = mark.subscription().and_then(|subscription| count.held.get(&subscription)?.next);
@@ -147,19 +159,20 @@ impl Tally {
         count.done.push(mark.into());
     }
 
-    /// Whether everything is settled.
+    /// Whether all deliveries are settled.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let count = self.count();
         count.complete && count.settled == count.opened
     }
 
-    /// Whether the committer has to be told of this tally; it has not been since the last [`Tally::report`].
+    /// Whether the committer must be notified: true for the first call since the last
+    /// [`Tally::report`].
     pub fn announce(&self) -> bool {
         !self.announced.swap(true, Ordering::AcqRel)
     }
 
-    /// How far the message has come; what is settled from now on is announced again.
+    /// The progress since the last report. Later progress notifies the committer again.
     #[must_use]
     pub fn report(&self) -> Report {
         self.announced.store(false, Ordering::Release);
@@ -168,7 +181,8 @@ impl Tally {
         let letting_go = std::mem::take(&mut count.letting_go);
         let besides = std::mem::take(&mut count.of_next);
         if closed && !(count.given_up && self.made.is_none()) {
-            // A message without a name is not recognised by its closing; only what was left unfinished of it has to be closed.
+            // A message without a `message_id` is not recognised by its closing entry. The entry is
+            // needed only to close an unfinished one.
             let known = self.made.is_none() || count.recorded > 0 || !self.earlier.is_empty();
             let progress = Progress::Closed(known.then_some(Entry::Closed { key: self.key }));
             return Report { progress, besides, letting_go };
@@ -186,14 +200,14 @@ impl Tally {
         self.key
     }
 
-    /// With what the message is acked.
+    /// The handle that acknowledges the message.
     #[must_use]
     pub const fn ack_tag(&self) -> AckTag {
         self.ack_tag
     }
 
-    /// For a closed message that certainly was not acked, so that it comes back, and whose publisher gave it no name: the entry by which
-    /// it is recognised.
+    /// The entry that recognises a closed message without a `message_id` whose ack was certainly
+    /// not sent.
     #[must_use]
     pub fn returning(&self) -> Option<Entry> {
         let done: Vec<_> = self.earlier.iter().chain(self.count().done.iter().copied()).collect();
