@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
 
     fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
         let place = Place::Variable(variable);
-        // A variable does not show whether it is a list, so the key decides.
+        // Whether a list is meant is not visible in a variable: the key decides.
         let is_list =
             super::sections::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
