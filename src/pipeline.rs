@@ -1,7 +1,12 @@
-//! The whole job on one page: receive, decode, expand, pace, attempt, settle, record, ack.
+//! The whole job on one page: receive, decode, expand, pace, attempt, settle, record, acknowledge.
 //!
-//! A pipeline works for one broker session. Every way out of it leaves a message either settled, with its next step
-//! stored and recorded, or unacked, so that the broker hands it over again.
+//! A pipeline works for one broker session.
+//!
+//! Owns the order of these steps, and the invariant on every exit: a message is settled, stored and
+//! recorded, or it stays unacknowledged and the broker redelivers it.
+//!
+//! Not here: the waits and attempts of one delivery (`pipeline/turn.rs`), and the sessions
+//! (`app/sessions.rs`).
 
 mod dead_events;
 mod early;
@@ -40,61 +45,63 @@ use crate::{
     telemetry::{Telemetry, events},
 };
 
-/// What every session's pipeline shares.
+/// The parts that all sessions share.
 pub struct Parts {
-    /// Reads events.
+    /// Decodes events.
     pub decoder: Decoder,
-    /// Finds who subscribed.
+    /// Finds subscriptions.
     pub subscriptions: Arc<dyn Subscriptions>,
-    /// Says when a delivery may leave.
+    /// Decides when a delivery may be sent.
     pub pace: Pace,
     /// Makes attempts.
     pub sender: Sender,
-    /// Remembers what is settled.
+    /// Records settlements.
     pub ledger: Arc<Ledger>,
-    /// Remembers what was sent.
+    /// Records sent messages.
     pub journal: Arc<Journal>,
-    /// What comes back, in whichever session, may have been sent before without a note of it, if the machine went down.
+    /// Set if the machine went down. Redelivered messages of any session may then have been sent
+    /// without a record.
     pub recovery: Option<Recovery>,
     /// How failed attempts are repeated.
     pub retry: RetryPolicy,
-    /// Of which events the ends of deliveries are told.
+    /// For which events receipts are sent.
     pub receipts: Receipts,
-    /// What time it is.
+    /// The source of time.
     pub clock: Clock,
     /// Counts and logs.
     pub telemetry: Arc<Telemetry>,
-    /// A wait up to this long is waited out in memory.
+    /// The longest wait in memory of a new delivery.
     pub hold_max: Duration,
-    /// What has come back from a tier waits up to this long in memory, if there is room.
+    /// The longest wait in memory of a delivery that comes back from a tier, if it gets memory.
     pub early_max: Duration,
-    /// Room for what waits for its slot.
+    /// The memory for deliveries that wait for their slots.
     pub early: Early,
-    /// Room for deliveries of events in memory.
+    /// The memory for deliveries of new events.
     pub memory: Memory,
 }
 
-/// The job, for one session.
+/// The job of one session.
 pub struct Pipeline {
-    /// What all sessions share.
+    /// The parts that all sessions share.
     pub parts: Arc<Parts>,
-    /// Where next steps are stored.
+    /// Stores next steps.
     pub outbox: Arc<dyn Outbox>,
-    /// Where settlements are recorded and acked.
+    /// Records and acknowledges settlements.
     pub commits: Commits,
-    /// Cancelled when the session has ended or the daemon drains: nobody waits any longer.
+    /// Cancelled when the session has ended or the daemon drains. All waits then end.
     pub leave: CancellationToken,
-    /// Which deliveries of this session are in hand.
+    /// The keys in flight in this session.
     pub hand: Hand,
-    /// What came back in this session, if the machine went down before.
+    /// The redelivered messages of this session, counted after a crash of the machine.
     pub returned: Returned,
-    /// Every task of this session.
+    /// All tasks of this session.
     pub tasks: TaskTracker,
-    /// Told when a message cannot be settled, so that the session ends.
+    /// Called when a message cannot be settled, so that the session ends.
     pub on_stuck: Box<dyn Fn(Stuck) + Send + Sync>,
 }
 
-/// Why a message stays unacked: it cannot be brought to an end in this session. It comes back in the next.
+/// Why a message stays unacknowledged. It cannot be settled in this session, and is redelivered in
+/// the next.
 #[derive(Debug, thiserror::Error)]
 pub enum Stuck {
     /// Its next step could not be stored.
@@ -103,20 +110,21 @@ pub enum Stuck {
     /// The subscriptions could not be read.
     #[error(transparent)]
     Unreadable(#[from] crate::fanout::Unreadable),
-    /// What is about to be sent could not be written down.
+    /// The attempt could not be recorded in the journal.
     #[error(transparent)]
     NotNoted(#[from] crate::pace::NotNoted),
 }
 
 impl Pipeline {
-    /// Takes messages until there are no more or it is time to leave, then waits until what is in hand is settled.
+    /// Handles messages until there are no more or `leave` is cancelled. Then waits until those in
+    /// flight are settled.
     pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
-        // The messages of each kind take their places in the lanes in the order in which they came;
-        // none waits for those of another kind.
+        // Messages of one kind are enqueued at their robots in order of arrival. None of them waits
+        // for another kind.
         let mut workers = HashMap::new();
         while let Some(Some(message)) = self.leave.run_until_cancelled(next()).await {
             let worker = workers.entry(Kind::of(&message.carried)).or_insert_with(|| self.in_turn());
-            // It is there until this loop ends.
+            // The worker lives until this loop ends.
             let _ = worker.send(message);
         }
         drop(workers);
@@ -124,8 +132,9 @@ impl Pipeline {
         self.tasks.wait().await;
     }
 
-    /// Runs a task. What it cannot do, because broker or store fail, ends the session: what it held stays unacked, and comes back. Nothing ends for a
-    /// panic, which is a fault in one message.
+    /// Runs a task. A failure of broker or store ends the session, so the message stays
+    /// unacknowledged and is redelivered. A panic ends nothing else, because it is a fault of one
+    /// message.
     async fn watched<T: Default>(self: Arc<Self>, job: impl Future<Output = Result<T, Stuck>>) -> T {
         match AssertUnwindSafe(job).catch_unwind().await {
             Ok(Ok(done)) => return done,
@@ -135,7 +144,8 @@ impl Pipeline {
         T::default()
     }
 
-    /// Begins with a message. Gives an event back that is to be expanded, for its turn among others.
+    /// Starts to handle a message. Returns an event that must be expanded, in turn with other
+    /// events.
     async fn message(self: &Arc<Self>, message: Message) -> Result<Option<Expansion>, Stuck> {
         let Message { ack_tag, redelivered, carried } = message;
         match carried {
@@ -165,7 +175,7 @@ impl Pipeline {
         }
     }
 
-    /// An event: decode, expand, and let every delivery go its way.
+    /// Decodes an event for its expansion.
     async fn event(
         self: &Arc<Self>,
         published: Published,
@@ -194,7 +204,7 @@ impl Pipeline {
         Ok(Some(Expansion::new(event, since, identity, redelivered, ack_tag)))
     }
 
-    /// One delivery from here to its settlement. A panic on the way is settled like any attempt that failed.
+    /// Brings one delivery to its settlement. A panic counts as a failed attempt.
     async fn delivery(
         self: Arc<Self>,
         mut delivery: Delivery,
@@ -210,7 +220,8 @@ impl Pipeline {
         self.settle(delivery, settlement, &tally).await
     }
 
-    /// Stores the next step and the receipt, if there are any. After this the delivery may be recorded as settled.
+    /// Stores the next step and the receipt, if there are any. After that the delivery may be
+    /// recorded as settled.
     async fn perform(&self, delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
@@ -229,7 +240,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// A message with nothing left to settle.
+    /// Finishes a message without unsettled deliveries.
     fn close(&self, identity: Identity, ack_tag: AckTag) -> Result<(), Stuck> {
         let tally = Arc::new(Tally::new(identity, ack_tag));
         tally.complete();
@@ -241,14 +252,15 @@ impl Pipeline {
         self.commits.progressed(tally);
     }
 
-    /// Where the machine went down, what comes back may have been sent before: its robot's window counts it.
+    /// After a crash of the machine, counts a redelivered delivery in its robot's window.
     fn recover(&self, delivery: &Delivery, redelivered: bool) {
         if let Some(recovery) = self.parts.recovery.as_ref().filter(|_| redelivered) {
             recovery.count(delivery, &self.returned, &self.parts.pace);
         }
     }
 
-    /// Lets a delivery go its way beside the others, once it has its place. It takes up room in memory until it is settled.
+    /// Spawns the task of a delivery that is enqueued. It keeps its memory permit until it is
+    /// settled.
     fn set_out(
         self: &Arc<Self>,
         delivery: Delivery,
@@ -257,7 +269,8 @@ impl Pipeline {
         tally: &Arc<Tally>,
         room: Option<OwnedSemaphorePermit>,
     ) {
-        // On the heap, where it stays: thousands of them wait, and each wrapping would copy them.
+        // Boxed, because thousands of these futures wait, and each wrapper would copy an unboxed
+        // one.
         let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tally)));
         self.beside(async move {
             let _room = room;
@@ -265,14 +278,14 @@ impl Pipeline {
         });
     }
 
-    /// Does something that the next message does not wait for.
+    /// Spawns a job for which the next message does not wait.
     fn beside(self: &Arc<Self>, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
         self.tasks.spawn(Arc::clone(self).watched(job));
     }
 }
 
-/// Which messages are begun one after the other. A robot is on one platform, so its deliveries keep
-/// their order.
+/// The messages that start one after the other. A robot belongs to one platform, so its deliveries
+/// keep their order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Event { urgent: bool },
@@ -290,7 +303,7 @@ impl Kind {
     }
 }
 
-/// The next step of a delivery that waits for its time in the broker.
+/// The next step of a delivery that waits on the broker.
 fn later(mut delivery: Delivery, until: Moment, slot: Option<Moment>) -> NextStep {
     delivery.hops += 1;
     delivery.slot = slot;

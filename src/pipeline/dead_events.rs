@@ -1,4 +1,10 @@
-//! Events that become dead letters as a whole: what cannot be read, and what we fail in handling.
+//! Events that become dead letters as a whole: unreadable ones, and those whose handling failed too
+//! often.
+//!
+//! Owns the ledger entries for such an event, so that a redrive can handle it again.
+//!
+//! Not here: dead letters of single deliveries (`pipeline.rs`), and the limit of failures
+//! (`faults.rs`).
 
 use std::sync::Arc;
 
@@ -11,7 +17,7 @@ use crate::{
 };
 
 impl Pipeline {
-    /// An event that cannot be read becomes a dead letter, and the daemon goes on.
+    /// Turns an unreadable event into a dead letter.
     pub(super) fn bury(
         self: &Arc<Self>,
         published: Published,
@@ -37,7 +43,8 @@ impl Pipeline {
             detail: why.detail,
             at,
         };
-        // Nothing was delivered, so nothing is recorded: when it is redriven, or its publisher repeats it, it may be readable, as templates change.
+        // Nothing was delivered, so nothing is recorded. A redrive or a repeat may be readable,
+        // because templates change.
         let named = identity.made.is_none();
         let identity = match named {
             true => Identity { in_hand: identity.in_hand, ..Identity::redundant(identity.event) },
@@ -50,7 +57,8 @@ impl Pipeline {
         });
     }
 
-    /// An event that cannot be handled becomes a dead letter, with those deliveries that have not set out. If it is put back, they alone are made.
+    /// Turns an event whose handling fails into a dead letter, together with the deliveries that
+    /// have not started. A redrive makes only those.
     pub(super) fn give_up(self: &Arc<Self>, event: &Arc<Event>, generation: u32, tally: &Arc<Tally>, detail: String) {
         let (at, reason, code) = (self.parts.clock.now(), DeadReason::Poison, "panic");
         let (published, name) = (&event.published, &event.id);

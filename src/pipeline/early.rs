@@ -1,6 +1,10 @@
-//! Room in memory for deliveries that have come back from the tiers and wait for their slots. Owns
-//! that they never take all that the broker hands over, neither by count nor by bytes: a quarter of
-//! both is for those that may leave now.
+//! The memory for deliveries that came back from the tiers and wait for their slots.
+//!
+//! Owns the limit of their share, by count and by bytes. A quarter of the prefetch stays free for
+//! deliveries that can be sent now.
+//!
+//! Not here: the memory for deliveries of new events (`memory.rs`), and the prefetch itself
+//! (`broker/session.rs`).
 
 use std::sync::Arc;
 
@@ -8,30 +12,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::{Delivery, Platform};
 
-/// The share of each platform's room that deliveries may take that wait for their slots.
+/// The share of each platform's prefetch that waiting deliveries may use, as a fraction.
 const SHARE: (usize, usize) = (3, 4);
 
-/// The room of all platforms.
+/// The memory permits of all platforms.
 pub struct Early {
     /// In the order of [`Platform::ALL`].
     rooms: [Room; 4],
 }
 
-/// Permits by count, and one for each byte of a body.
+/// One permit for each delivery, and one for each byte of a body.
 struct Room {
     deliveries: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
 }
 
-/// The room that one delivery takes, until it is dropped.
+/// The permits of one delivery, released on drop.
 pub(super) struct EarlyRoom {
     _delivery: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
 impl Early {
-    /// The share of these: how many deliveries of each platform the broker hands over, and how many
-    /// bytes their bodies may have.
+    /// The permits for the prefetch of each platform, in deliveries and in bytes of bodies.
     #[must_use]
     pub fn new(deliveries_max: usize, bytes_max: usize) -> Self {
         let share = |of: usize| Arc::new(Semaphore::new((of / SHARE.1 * SHARE.0).min(Semaphore::MAX_PERMITS)));
@@ -39,7 +42,8 @@ impl Early {
         Self { rooms: std::array::from_fn(room) }
     }
 
-    /// Room for a delivery that travels alone, so that its body is its own; nothing if there is none.
+    /// Takes permits for a delivery that was stored on the broker, and so has a body of its own.
+    /// `None` if there are not enough.
     pub(super) fn room(&self, delivery: &Delivery) -> Option<EarlyRoom> {
         let (_, room) = Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == delivery.platform)?;
         let bytes = u32::try_from(delivery.event.published.body.len()).ok()?;

@@ -1,5 +1,8 @@
-//! An event on its way to everybody who subscribed to its topic, a page at a time. Owns how far it
-//! has come.
+//! The expansion of an event into deliveries for its topic's subscribers, one page at a time.
+//!
+//! Owns the position in the list of subscriptions, also across a panic.
+//!
+//! Not here: the order among events (`intake.rs`), and the start of one delivery (`lines.rs`).
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -13,21 +16,23 @@ use crate::{
     telemetry::events,
 };
 
-/// How far an event has come.
+/// The state of an event's expansion.
 pub(super) struct Expansion {
     event: Arc<Event>,
-    /// When it is due, if it is not yet: then its deliveries wait, each alone.
+    /// When the event may be sent, if that is in the future. Each of its deliveries then waits in
+    /// the tiers.
     due_at: Option<Moment>,
     redelivered: bool,
     generation: u32,
-    /// What its deliveries say, if it comes back: where their next steps may be.
+    /// The content hash of a redelivered event. It leads to the next steps that may already be
+    /// stored.
     said: Option<[u8; 16]>,
     tally: Arc<Tally>,
-    /// Behind whom it goes on.
+    /// The last subscription that is done.
     after: Option<SubscriptionId>,
     heard: u32,
     deliveries: u32,
-    /// When it was received, and when it was decoded.
+    /// When the event was received, and when it was decoded.
     since: (Moment, Moment),
 }
 
@@ -61,15 +66,16 @@ impl Expansion {
         self.after = Some(subscription);
     }
 
-    /// Within its topic, what came first is first.
+    /// The events of one topic are expanded in order.
     pub(super) fn topic(&self) -> &TopicName {
         &self.event.topic
     }
 }
 
 impl Pipeline {
-    /// A delivery for each on the next page who wants the event. Gives it back if it is not at its end.
-    /// After a panic it goes on behind the last one who has a delivery, or is given up.
+    /// Starts a delivery for each matching subscription of the next page. Returns the event if
+    /// there are more pages. After a panic it continues behind the last started delivery, or gives
+    /// the event up.
     pub(super) async fn expand(self: &Arc<Self>, mut event: Expansion) -> Result<Option<Expansion>, Stuck> {
         match AssertUnwindSafe(self.page(&mut event)).catch_unwind().await {
             Ok(more) => {
@@ -92,7 +98,7 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// One page; says whether there are more.
+    /// Expands one page. Returns whether there are more.
     async fn page(self: &Arc<Self>, event: &mut Expansion) -> Result<bool, Stuck> {
         let page = self.parts.subscriptions.page(&event.event.topic, event.after).await?;
         for recipient in page.recipients {
@@ -105,7 +111,7 @@ impl Pipeline {
         Ok(event.after.is_some())
     }
 
-    /// One delivery of an event, if the recipient wants it and does not have it.
+    /// Starts one delivery, if the subscription matches and is not already settled.
     async fn begin_one(self: &Arc<Self>, from: &mut Expansion, recipient: Recipient) {
         let (event, subscription) = (&from.event, recipient.subscription);
         if from.tally.earlier().contains(Mark::Settled(subscription)) {
@@ -120,7 +126,7 @@ impl Pipeline {
         let delivery = Delivery { due_at: from.due_at, ..fresh };
         let line = from.said.as_ref().map(|said| Line::new(said, subscription, delivery.generation));
         self.recover(&delivery, from.redelivered);
-        // From here on it comes to its end by itself.
+        // From here on the delivery is settled by its own task.
         from.tally.opened();
         from.deliveries += 1;
         from.passes(subscription);

@@ -1,5 +1,10 @@
-//! Faults of ours while one message is handled. Owns that a panic costs that message a second try and then its place: it becomes a dead letter, and
-//! everything else goes on.
+//! Panics during the handling of one message.
+//!
+//! Owns the rule that a message is tried once more after a panic, and then becomes a dead letter.
+//! Other messages are not affected.
+//!
+//! Not here: a panic during an attempt, which counts as a failed attempt (`turn.rs`), and the count
+//! itself (`settle/tally.rs`).
 
 use std::{
     any::Any,
@@ -17,11 +22,12 @@ use crate::{
     telemetry::events,
 };
 
-/// So many faults make a message a dead letter, over all sessions.
+/// This many panics, over all sessions, make a message a dead letter.
 const FAULTS_MAX: u32 = 2;
 
 impl Pipeline {
-    /// Counts a panic in the handling of a message. Gives the detail for its dead letter, if it is to become one.
+    /// Counts a panic in the handling of a message. Returns the detail for its dead letter once the
+    /// limit is reached.
     pub(super) fn fault(
         &self,
         room: &'static str,
@@ -35,7 +41,8 @@ impl Pipeline {
         (times >= FAULTS_MAX).then(|| format!("roomcast failed {times} times in handling it, last in {room}: {cause}"))
     }
 
-    /// Who a delivery that travels alone is for, or what is done about it because that cannot be found out.
+    /// Finds the recipient of a delivery that was stored on the broker, or its settlement if the
+    /// lookup panics too often.
     pub(super) async fn found(
         &self,
         subscription: SubscriptionId,
@@ -54,7 +61,8 @@ impl Pipeline {
         }
     }
 
-    /// How a delivery begins. It may have `moved` to another robot while it waited in a tier.
+    /// Decides how a delivery starts. `moved` means that its subscription got another robot while
+    /// it waited in a tier.
     pub(super) fn started(&self, delivery: &Delivery, recipient: &Recipient, moved: bool, tally: &Arc<Tally>) -> Start {
         let start = || match moved {
             true => self.start_at_new_robot(delivery, recipient),
@@ -72,7 +80,8 @@ impl Pipeline {
         }
     }
 
-    /// Brings a delivery to its end. One whose dead letter cannot be made either stays unacked, and comes back in the next session.
+    /// Settles a delivery. If even its dead letter panics, the message stays unacknowledged, and is
+    /// redelivered in the next session.
     pub(super) async fn settle(
         &self,
         delivery: Delivery,

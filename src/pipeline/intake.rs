@@ -1,9 +1,13 @@
-//! In which order messages begin, and large events take their turns.
+//! The order in which messages start, and the round robin among large events.
 //!
-//! Each queue's messages begin one after the other, in the order in which they came. An event's
-//! first page is expanded at once; its other pages take turns with other events, so that the event
-//! of another topic waits for a page and not for all of them. The events of one topic are expanded
-//! one after the other.
+//! The messages of one queue start one after the other, in order of arrival. An event's first page
+//! is expanded at once. Its other pages alternate with other events, so an event of another topic
+//! waits for one page, not for all.
+//!
+//! Owns the rule that the events of one topic are expanded one after the other.
+//!
+//! Not here: the expansion of one page (`expansion.rs`), and the order among waiting deliveries
+//! (`pace/`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,11 +19,11 @@ use tokio::sync::mpsc;
 use super::{Pipeline, expansion::Expansion};
 use crate::{broker::Message, domain::TopicName};
 
-/// The events of one queue that are not expanded to their end yet.
+/// The events of one queue whose expansion is not complete.
 struct Turns<E> {
-    /// Those whose turn comes, each of another topic.
+    /// The events that expand in turn, each of another topic.
     turns: VecDeque<(TopicName, E)>,
-    /// Those that wait for the end of another one of their topic, for each topic that is under way.
+    /// The events that wait for an earlier one of their topic, for each topic in expansion.
     behind: HashMap<TopicName, VecDeque<E>>,
 }
 
@@ -30,7 +34,7 @@ impl<E> Default for Turns<E> {
 }
 
 impl<E> Turns<E> {
-    /// An event has come: it is given back if it may begin.
+    /// Adds an event. Returns it if it may start now.
     fn begin(&mut self, topic: &TopicName, event: E) -> Option<E> {
         if let Some(behind) = self.behind.get_mut(topic) {
             behind.push_back(event);
@@ -40,7 +44,8 @@ impl<E> Turns<E> {
         Some(event)
     }
 
-    /// An event of this topic has had its turn; what is left of it has another.
+    /// Records that an event of this topic has expanded a page; `rest` is the event if pages
+    /// remain.
     fn took(&mut self, topic: TopicName, rest: Option<E>) {
         if let Some(next) = rest.or_else(|| self.behind.get_mut(&topic)?.pop_front()) {
             self.turns.push_back((topic, next));
@@ -55,9 +60,9 @@ impl<E> Turns<E> {
 }
 
 impl Pipeline {
-    /// Begins with one message after the other; what is left when it is time to leave comes back.
-    /// How many may wait is bounded by what the broker hands over: `broker.prefetch` events,
-    /// `broker.prefetch_delivery` deliveries of each platform.
+    /// Starts a worker that handles messages one after the other. Unhandled messages stay
+    /// unacknowledged when the session ends. The prefetch bounds how many may wait:
+    /// `broker.prefetch` events, and `broker.prefetch_delivery` deliveries for each platform.
     pub(super) fn in_turn(self: &Arc<Self>) -> mpsc::UnboundedSender<Message> {
         let (sender, messages) = mpsc::unbounded_channel();
         self.tasks.spawn(Arc::clone(self).take_turns(messages));
@@ -89,7 +94,7 @@ impl Pipeline {
         }
     }
 
-    /// One page of an event.
+    /// Expands one page of an event.
     async fn turn_of(self: &Arc<Self>, topic: TopicName, event: Expansion, turns: &mut Turns<Expansion>) {
         let job = Arc::clone(self);
         let rest = Arc::clone(self).watched(async move { job.expand(event).await }).await;
@@ -101,7 +106,7 @@ impl Pipeline {
 mod tests {
     use super::*;
 
-    /// An event of some pages: what is left of it after one.
+    /// An event with this many pages: the rest of it after one page.
     fn page((name, pages): (&'static str, u32)) -> Option<(&'static str, u32)> {
         (pages > 1).then(|| (name, pages - 1))
     }
@@ -126,7 +131,7 @@ mod tests {
             pages.push(event.0);
             turns.took(topic, page(event));
         }
-        // An event of one page never waits for more than a page of another; l2 waits for the whole of l1.
+        // An event of one page waits for at most one page of another. `l2` waits for all of `l1`.
         assert_eq!(pages, ["l1", "l1", "l1", "s1", "l1", "o1", "l2", "s2", "o1", "l2"]);
         assert!(turns.behind.is_empty(), "nothing is left of topics that are done");
     }

@@ -1,8 +1,14 @@
-//! Two messages of one name, and two of one delivery's line. Owns that the second waits for the first, and adds only what is left.
+//! Two messages with one key, and two messages of one delivery.
 //!
-//! A delivery may have two messages: the broker stored its next step without our knowing, and hands the step before over again. Whichever of the two is
-//! handled first counts, and the other is recognised: a step that is known to be stored settles the one before, and one that comes to its end in another way
-//! settles the step that may be there. What one has done before its session ended, the other does not do again.
+//! A delivery can have two messages: the broker stored its next step without a confirm, and
+//! redelivers the step before. The one that is handled first counts. A step that is known as stored
+//! settles the step before it. A step that finishes the delivery otherwise settles its next step.
+//! Progress of one message before a crash is not repeated by the other.
+//!
+//! Owns the rule that the second message waits for the first, and does only the rest.
+//!
+//! Not here: the keys (`settle/identity.rs`), and the registry of keys in flight
+//! (`settle/hand.rs`).
 
 use std::sync::Arc;
 
@@ -17,18 +23,19 @@ use crate::{
     telemetry::events,
 };
 
-/// What a delivery finds on its line.
+/// The state of a delivery's line.
 enum Way {
-    /// It is in hand now.
+    /// It was free, and is registered now.
     Free,
-    /// Its next step is stored.
+    /// The delivery's next step is stored.
     Passed,
-    /// Another step of the line is in hand.
+    /// Another step of the line is in flight.
     Taken(Taken),
 }
 
 impl Pipeline {
-    /// Handles a message once another of its name is not in hand any more. Nothing else waits for that.
+    /// Handles a message once the other message with its key is finished. No other message waits
+    /// for that.
     pub(super) fn afterwards(self: &Arc<Self>, taken: Taken, message: Message) {
         let job = Arc::clone(self);
         self.beside(async move {
@@ -39,7 +46,7 @@ impl Pipeline {
         });
     }
 
-    /// A message, with all pages of its event.
+    /// Handles a message with all pages of its event.
     async fn to_the_end(self: &Arc<Self>, message: Message) -> Result<(), Stuck> {
         let mut event = self.message(message).await?;
         while let Some(rest) = event.filter(|_| !self.leave.is_cancelled()) {
@@ -48,8 +55,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// One delivery of an event begins, and takes room in memory if it is to stay there. If its event comes
-    /// back it is on a `line`, where its next step may be.
+    /// Starts one delivery of an event, and takes memory if it stays in memory. `line` is set for a
+    /// redelivered event, whose deliveries may have a stored next step.
     pub(super) async fn begin(
         self: &Arc<Self>,
         mut delivery: Delivery,
@@ -73,8 +80,8 @@ impl Pipeline {
         }
     }
 
-    /// Begins with a delivery once another step of its line is not in hand any more. How many wait
-    /// for that is bounded by what is in hand.
+    /// Starts a delivery once the other step of its line is finished. The prefetch bounds how many
+    /// wait for that.
     fn begin_afterwards(
         self: &Arc<Self>,
         taken: Taken,
@@ -92,7 +99,7 @@ impl Pipeline {
         });
     }
 
-    /// Room in memory for a delivery that is to stay there; where there is none, it does not.
+    /// Takes memory for a delivery that stays in memory. Without memory the delivery is deferred.
     async fn with_room(
         &self,
         delivery: &Delivery,
@@ -122,8 +129,8 @@ impl Pipeline {
         Way::Free
     }
 
-    /// Takes up a delivery where it was left. Says how it begins, if that is sure: one that was delivered, and of which only the receipt is missing, or
-    /// one of which all attempts were made.
+    /// Restores the recorded progress of a delivery. Returns its start if that is certain: only its
+    /// receipt is missing, or all its attempts are used.
     pub(super) fn resume(&self, delivery: &mut Delivery, done: &Done) -> Option<Start> {
         if done.is_empty() {
             return None;
@@ -133,7 +140,7 @@ impl Pipeline {
         delivery.attempts = done.attempts(subscription, at, if at == delivery.part.at { said } else { 0 });
         delivery.part.at = at;
         if done.contains(Mark::Delivered(subscription)) {
-            // The one that was delivered, of which nothing more is known.
+            // The attempt that delivered it was not recorded.
             delivery.attempts += 1;
             return Some(Start::Settled(Settlement::Done));
         }
@@ -141,7 +148,7 @@ impl Pipeline {
         spent.then(|| Start::Settled(settle::out_of_attempts()))
     }
 
-    /// Says that something is not done again.
+    /// Reports a duplicate that is skipped.
     pub(super) fn skip(&self, event: &EventId, subscription: Option<SubscriptionId>, why: &'static str) {
         events::DuplicateSkipped { event, subscription, why }.emit(&self.parts.telemetry);
     }

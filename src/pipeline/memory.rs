@@ -1,5 +1,12 @@
-//! Room in memory for the deliveries of events. It belongs to a platform, with as much again for
-//! urgent ones, so that a platform that does not answer keeps no room from others.
+//! The memory for deliveries of new events.
+//!
+//! Each platform has its own permits, and as many again for urgent deliveries. So a platform that
+//! does not answer takes no memory from another.
+//!
+//! Owns the waits for a permit, and the limit of deliveries that are returned to the broker for
+//! lack of one.
+//!
+//! Not here: deliveries that came back from the tiers (`early.rs`).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,31 +20,30 @@ use tokio::{
 
 use crate::domain::Platform;
 
-/// Who takes deliveries up waits for room as long as this: a platform that answers quickly makes
-/// room in less.
+/// How long the intake waits for a permit. A platform that answers quickly frees one sooner.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// After it waited in vain it does not wait again for so long, so that it is there for the other
-/// platforms.
+/// After a wait in vain, the intake does not wait again for this long, so that it can serve the
+/// other platforms.
 const IMPATIENCE: Duration = Duration::from_secs(1);
-/// How many deliveries of events may be on their way to the broker at a time, beside those that
-/// have room. They wait for the broker alone.
+/// The most deliveries without memory that are on their way to the broker. They wait only for the
+/// broker.
 const PARTING_MAX: usize = 2048;
 
-/// The room of all platforms.
+/// The memory permits of all platforms.
 pub struct Memory {
-    /// Of each platform in the order of [`Platform::ALL`], urgent ones first.
+    /// For each platform in the order of [`Platform::ALL`], urgent deliveries first.
     rooms: [[Room; 2]; 4],
     parting: Arc<Semaphore>,
 }
 
 struct Room {
     free: Arc<Semaphore>,
-    /// Until when nobody waits for room here.
+    /// Until when the intake does not wait for a permit.
     crowded_until: Mutex<Option<Instant>>,
 }
 
 impl Memory {
-    /// Room for so many deliveries of each platform, and for as many urgent ones.
+    /// `held_max` permits for each platform, and as many again for its urgent deliveries.
     #[must_use]
     pub fn new(held_max: usize) -> Self {
         let room = |_| Room { free: Arc::new(Semaphore::new(held_max)), crowded_until: Mutex::default() };
@@ -47,13 +53,14 @@ impl Memory {
         }
     }
 
-    /// Room for a delivery; nothing if there is none, and none becomes free at once.
+    /// Takes a permit for a delivery; `None` if none is free and none becomes free within
+    /// [`PATIENCE`].
     pub(super) async fn room(&self, platform: Platform, urgent: bool) -> Option<OwnedSemaphorePermit> {
         let (_, [first, second]) = Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == platform)?;
         if urgent { first.take().await } else { second.take().await }
     }
 
-    /// Room for a delivery that goes back to the broker.
+    /// Takes a permit for a delivery that is returned to the broker.
     pub(super) async fn parting(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.parting).acquire_owned().await.ok()
     }

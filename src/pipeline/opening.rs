@@ -1,6 +1,9 @@
-//! Opening a recipient right before an attempt: what it is by now. Owns that a delivery is dropped
-//! only after a fresh look says that its subscription is removed or paused. What follows of an
-//! answer is `turn.rs`.
+//! Opening a recipient right before an attempt.
+//!
+//! Owns the rule that a delivery is dropped only if a fresh lookup finds its subscription removed
+//! or paused.
+//!
+//! Not here: how the result is handled (`turn.rs`), and the subscriptions themselves (`store/`).
 
 use super::{Pipeline, Stuck};
 use crate::{
@@ -9,23 +12,23 @@ use crate::{
     settle,
 };
 
-/// A recipient that is replaced as often while it is looked at goes back to the broker, and is
-/// looked at again later.
+/// After this many replacements in a row, the delivery is returned to the broker, to be looked at
+/// again later.
 const LOOKS_MAX: usize = 16;
 
-/// What a recipient is by now.
+/// The current state of a recipient.
 pub(super) enum Current {
-    /// It is this subscription, and the permit in hand is for it.
+    /// The subscription is open, and the permit is valid for it.
     Open(Box<Subscription>),
-    /// It was changed so that the permit in hand is not for it: this is what it is by now.
+    /// The subscription changed, and the permit is not valid for it. This is the new recipient.
     Moved(Recipient),
-    /// Nothing is to be sent.
+    /// No message is to be sent.
     Settled(Settlement),
 }
 
 impl Pipeline {
-    /// Opens a recipient for the attempt of a delivery that has a permit. If it was replaced
-    /// meanwhile it is looked for anew, and brought up to date.
+    /// Opens the recipient of a delivery that has a permit. A replaced recipient is looked up again
+    /// and updated.
     pub(super) async fn current(&self, delivery: &Delivery, recipient: &mut Recipient) -> Result<Current, Stuck> {
         let subscriptions = &self.parts.subscriptions;
         for _ in 0..LOOKS_MAX {
@@ -47,8 +50,7 @@ impl Pipeline {
     }
 }
 
-/// Whether a permit that was taken for one of the two is good for the other: same robot, same
-/// monthly quota.
+/// Whether a permit for one recipient is valid for the other: same robot, same monthly quota.
 fn is_for(old: &Recipient, new: &Recipient) -> bool {
     (old.robot, old.platform, &old.options.group) == (new.robot, new.platform, &new.options.group)
 }

@@ -1,4 +1,8 @@
-//! What is told about the end of a delivery, to whom asked for it, before that end is recorded.
+//! Receipts: reports of how a delivery ended, for publishers that request them.
+//!
+//! Owns the rule that the receipt is stored before the end of its delivery is recorded.
+//!
+//! Not here: the fields of a receipt (`domain/`), and its way to the broker (`broker/outcome.rs`).
 
 use std::sync::Arc;
 
@@ -10,7 +14,8 @@ use crate::{
 };
 
 impl Pipeline {
-    /// The end of a delivery's stay here. What follows of it is stored; then it counts as settled.
+    /// Settles a delivery: stores its next step, dead letter and receipt, then counts it as
+    /// settled.
     pub(super) async fn conclude(
         &self,
         delivery: Delivery,
@@ -19,12 +24,14 @@ impl Pipeline {
     ) -> Result<(), Stuck> {
         let subscription = delivery.subscription;
         if settlement == Settlement::Done && self.is_told(&delivery.event.published) {
-            // If its receipt cannot be stored in this session, it comes back for that alone: it is not said again.
+            // If its receipt cannot be stored in this session, only the receipt is repeated, not
+            // the message.
             tally.mark(Mark::Delivered(subscription));
             self.progressed(tally);
         }
         if delivery.attempts > 0 && matches!(settlement, Settlement::Retried { .. } | Settlement::Dead { .. }) {
-            // If what follows cannot be stored, it comes back with the attempts that were made.
+            // If the next step cannot be stored, the redelivered message still counts these
+            // attempts.
             let (part, number) = (delivery.part.at, delivery.attempts);
             tally.mark(Mark::Attempt { subscription, part, number });
             self.progressed(tally);
@@ -36,7 +43,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The receipt of a delivery that is settled so, if there is to be one.
+    /// The receipt of a delivery with this settlement, if its publisher requested one.
     pub(super) fn receipt_of(
         &self,
         delivery: &Delivery,
@@ -50,7 +57,7 @@ impl Pipeline {
         self.parts.receipts.wants(&published.headers)
     }
 
-    /// Stores a next step and a receipt, whichever there is, at the same time.
+    /// Stores a next step and a receipt at the same time, if given.
     pub(super) async fn store(&self, step: Option<NextStep>, receipt: Option<DeliveryReceipt>) -> Result<(), Stuck> {
         let storing = async {
             match step {
@@ -59,12 +66,13 @@ impl Pipeline {
             }
         };
         let Some(receipt) = receipt else { return Ok(storing.await?) };
-        // On the heap, so that whoever asks for none does not carry it.
+        // On the heap, so that the futures of deliveries without a receipt stay small.
         let (stored, told) = Box::pin(async { tokio::join!(storing, self.tell(receipt)) }).await;
         Ok(stored.and(told)?)
     }
 
-    /// A queue of somebody else's that takes no receipts keeps no delivery from being settled.
+    /// Stores a receipt. A refusal by a third party's queue is only counted, so that it cannot
+    /// block the delivery.
     async fn tell(&self, receipt: DeliveryReceipt) -> Result<(), NotStored> {
         match self.outbox.store(NextStep::Receipt(Box::new(receipt))).await {
             Ok(()) => events::ReceiptStored.emit(&self.parts.telemetry),

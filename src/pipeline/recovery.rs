@@ -1,7 +1,10 @@
-//! After the machine went down: what comes back may have been sent before, without a note of it.
+//! Recovery after a crash of the machine: redelivered messages may have been sent before without a
+//! record in the journal.
 //!
-//! Each such delivery is counted once in its robot's window, in however many sessions it comes back. It
-//! ends by itself when all windows have passed since the start.
+//! Owns the rule that each such delivery counts once in its robot's window, in however many
+//! sessions it is redelivered. The rule ends when all windows have passed since the start.
+//!
+//! Not here: the restore after a crash of the process only (`pace/recall.rs`).
 
 use std::{
     collections::HashMap,
@@ -14,28 +17,29 @@ use crate::{
     pace::Pace,
 };
 
-/// How often each delivery was counted. Two events without a name may say the same.
+/// How often each delivery was counted. Two events without a `message_id` may have equal content.
 type Counts = Mutex<HashMap<u64, u32>>;
 
-/// What all sessions of a process know of it.
+/// The counts of all sessions of this process.
 pub struct Recovery {
     since: Moment,
     hashes: RandomState,
     counted: Counts,
 }
 
-/// What came back in one session.
+/// The deliveries redelivered in one session.
 #[derive(Default)]
 pub struct Returned(Counts);
 
 impl Recovery {
-    /// The process began at that time of the pace, and what was sent before is not known.
+    /// Starts the recovery. `began` is the process's start in the pacer's time; earlier sends are
+    /// unknown.
     #[must_use]
     pub fn since(began: Moment) -> Self {
         Self { since: began, hashes: RandomState::new(), counted: Counts::default() }
     }
 
-    /// Counts a delivery that has come back, unless it was counted in an earlier session.
+    /// Counts a redelivered delivery, unless an earlier session has counted it.
     pub(super) fn count(&self, delivery: &Delivery, returned: &Returned, pace: &Pace) {
         if !pace.still_matters(delivery.platform, self.since) {
             return self.forget(returned);
@@ -57,7 +61,7 @@ impl Recovery {
         }
     }
 
-    /// All windows have passed.
+    /// Drops the counts: all windows have passed.
     fn forget(&self, returned: &Returned) {
         for counts in [&self.counted, &returned.0] {
             *counts.lock().unwrap_or_else(PoisonError::into_inner) = HashMap::new();

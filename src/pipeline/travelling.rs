@@ -1,4 +1,10 @@
-//! A delivery that comes back alone, from a delay tier or redriven: what it is by now, and whether it goes its way or is at its end.
+//! A delivery that was stored on the broker: it comes back from a delay tier, or is redriven.
+//!
+//! Owns the check whether such a delivery is already settled, and whether its subscription still
+//! exists with the same robot.
+//!
+//! Not here: its start and its attempts (`turn.rs`), and the shape of its message
+//! (`broker/message.rs`).
 
 use std::sync::Arc;
 
@@ -11,7 +17,7 @@ use crate::{
 };
 
 impl Pipeline {
-    /// A delivery that comes back alone: wait for what is left of its time, then let it go its way.
+    /// Starts a delivery that was stored on the broker, or settles it.
     pub(super) async fn travelling(
         self: &Arc<Self>,
         mut travelling: Box<Travelling>,
@@ -58,7 +64,8 @@ impl Pipeline {
             }
         };
         let identity = Identity::of_delivery(&delivery, &line, redelivered, &parts.ledger);
-        // Also one that is handed over for the first time: a tier that was interrupted may have sent it twice.
+        // Applies to first deliveries too, because an interrupted tier may have sent a message
+        // twice.
         let next = line.step(delivery.hops.saturating_add(1));
         if parts.ledger.is_closed(identity.key) {
             self.skip(&identity.event, Some(subscription), "the ledger knows it as settled");
@@ -84,7 +91,7 @@ impl Pipeline {
             let same = (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot);
             moved = is_addressed && !is_delivered && !same;
             if moved {
-                // What the ledger knows was done with the old robot.
+                // The ledger's progress belongs to the old robot.
                 begun = None;
                 delivery.readdress(recipient.platform, recipient.robot);
             }
@@ -95,11 +102,13 @@ impl Pipeline {
             (_, Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
                 let start = self.started(&delivery, &recipient, moved, &tally);
-                // Its room is sure: the broker hands over no more than `broker.prefetch_delivery`.
+                // It needs no memory permit, because `broker.prefetch_delivery` bounds these
+                // messages.
                 self.set_out(delivery, recipient, start, &tally, None);
                 return Ok(());
             }
-            // It was an event when it set out, so it is given up alone: whoever redrives it does not want the others to hear it again.
+            // It was readable when it was stored, so only this delivery becomes a dead letter. A
+            // redrive must not repeat the others.
             (_, Some(_), Some(why)) => {
                 Settlement::Dead { reason: why.reason(), code: why.code.to_owned(), detail: why.detail }
             }

@@ -1,4 +1,10 @@
-//! One delivery from its lane to its settlement: wait for the slot, take the turn, attempt, decide.
+//! One delivery from its robot's queue to its settlement: wait for a permit, attempt, decide.
+//!
+//! Owns when a delivery waits in memory and when on the broker, and how it continues after its
+//! recipient changed.
+//!
+//! Not here: the permit (`pace/`), the HTTP request (`send/`), and the decision about an answer
+//! (`settle/decide.rs`).
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -13,47 +19,53 @@ use crate::{
     telemetry::events,
 };
 
-/// Both clocks count whole milliseconds: what one of them says has come is certain to have come for the other this much later.
+/// Both clocks count whole milliseconds. A time that has come on one clock has certainly come on
+/// the other this much later.
 const CLOCKS_APART: Duration = Duration::from_millis(5);
 
-/// How a delivery begins. It is decided when its message is taken up, one after the other, so that what came first is first.
+/// How a delivery starts. Messages are decided one after the other, so the order of arrival is
+/// kept.
 pub(super) enum Start {
-    /// There is nothing to wait for here.
+    /// It is settled without a wait.
     Settled(Settlement),
-    /// It is not due for so long, and has no place before that.
+    /// It is due after this time, and has no position in the queue before that.
     Sleeps(Duration, Room),
-    /// It has taken its place in its robot's lane.
+    /// It is enqueued at its robot.
     Asked(Place, Asked, Room),
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 enum Attempt {
-    /// The delivery is at its end.
+    /// The delivery is settled.
     Settled(Settlement),
-    /// A part was delivered, and the next has taken its place.
+    /// A part was delivered, and the next one is enqueued.
     Followed(Place, Asked),
-    /// The permit, which was for this place in the order, is not for the recipient as it is by now,
-    /// and has been given back.
+    /// The recipient changed so that the permit was not valid for it. The permit was returned; the
+    /// value is its position in the order.
     Moved(Recipient, Moment),
 }
 
-/// The room that a delivery takes up which has come back; without it, it waits no longer than one
-/// that has just come.
+/// The memory permit of a delivery that came back. Without it, the delivery waits no longer than a
+/// new one.
 type Room = Option<EarlyRoom>;
 
 impl Pipeline {
-    /// Decides how a delivery begins, and takes its place in the lane if it may.
+    /// Decides how a delivery starts, and enqueues it if it may wait in memory.
     ///
-    /// One that comes back from a tier comes a little early. It waits here if there is room for it and its body, so that it is there when its slot comes, else in a shorter tier. One
-    /// with a slot waits in its lane, any other waits out its time first. One that is not due and was never in a tier keeps its event from being
-    /// acked, so it waits here only if that is short. In quiet hours it waits until they end: here if that is soon, so that it never stands in the way of
-    /// what may leave now.
+    /// A delivery comes back from a tier a little before its time. With a memory permit for itself
+    /// and its body it waits here, so that it is ready at its slot; otherwise it takes a shorter
+    /// tier. A delivery with a slot waits in its robot's queue, any other waits for its due time
+    /// first.
+    ///
+    /// A delivery of a new event keeps that event unacknowledged, so it waits here only for a short
+    /// time. During quiet hours it waits here only if they end soon, so that it does not block
+    /// other deliveries.
     pub(super) fn start(&self, delivery: &Delivery, recipient: &Recipient) -> Start {
         self.start_in(delivery, recipient, place(delivery))
     }
 
-    /// The same for a delivery whose subscription has another robot by now: as if it came to that
-    /// one at this moment. But it claims to be the newest of its subscription no more.
+    /// Starts a delivery whose subscription has another robot now, as if it were new there. It no
+    /// longer counts as the newest of its subscription.
     pub(super) fn start_at_new_robot(&self, delivery: &Delivery, recipient: &Recipient) -> Start {
         let place = match recipient.options.overflow {
             Overflow::Latest => Place::Due(self.parts.pace.now()),
@@ -65,7 +77,7 @@ impl Pipeline {
     fn start_in(&self, delivery: &Delivery, recipient: &Recipient, place: Place) -> Start {
         let parts = &self.parts;
         let quiet = self.quiet_until(delivery, recipient);
-        // One that is due may find that its robot has no time for it yet, and waits for that as well.
+        // A delivery that is due may still have to wait for its robot.
         let room = (delivery.hops > 0 && quiet.is_none()).then(|| parts.early.room(delivery)).flatten();
         let Some(due) = delivery.due_at.max(quiet) else { return self.ask(delivery, recipient, place, room) };
         let left = due.since(parts.clock.now());
@@ -78,8 +90,7 @@ impl Pipeline {
         self.ask(delivery, recipient, place, room)
     }
 
-    /// Decides how a delivery begins for which there is no room in memory: it comes back, with the
-    /// place that it was given.
+    /// Decides how a delivery without memory starts: it is deferred, and keeps its position.
     pub(super) fn without_room(&self, delivery: &Delivery, recipient: &Recipient, start: Start) -> Start {
         match start {
             Start::Settled(settlement) => Start::Settled(settlement),
@@ -107,8 +118,8 @@ impl Pipeline {
         Start::Asked(place, asked, room)
     }
 
-    /// Pace, attempt, decide; and again for the recipient as it is by then, whenever it turns out
-    /// to be another than before.
+    /// Waits for a permit, makes the attempt, decides. Repeats that for the new recipient whenever
+    /// the recipient has changed.
     pub(super) async fn outcome(
         &self,
         delivery: &mut Delivery,
@@ -124,8 +135,8 @@ impl Pipeline {
         }
     }
 
-    /// An attempt, and one for each further part of a text that is too long for one message. It may
-    /// have to start again.
+    /// Makes an attempt, and one for each further part of a long text. The result may be a new
+    /// start.
     async fn attempts(
         &self,
         delivery: &mut Delivery,
@@ -146,7 +157,7 @@ impl Pipeline {
         let (mut place, mut asked, _room) = match start {
             Start::Asked(place, asked, room) => (place, asked, room),
             Start::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
-            // Nobody sleeps twice.
+            // A delivery waits for its due time only once, so this case does not occur.
             Start::Sleeps(..) => return Ok(ControlFlow::Break(self.leave_as_it_is(delivery))),
         };
         loop {
@@ -173,8 +184,8 @@ impl Pipeline {
         }
     }
 
-    /// How a delivery goes on whose permit was not for the recipient as it is by now. With the same
-    /// robot it keeps its place.
+    /// The new start of a delivery whose permit was not valid for its changed recipient. With the
+    /// same robot it keeps its position.
     fn start_again(&self, delivery: &mut Delivery, recipient: &Recipient, place: Moment) -> Start {
         if (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot) {
             delivery.slot = Some(place);
@@ -184,24 +195,24 @@ impl Pipeline {
         self.start_at_new_robot(delivery, recipient)
     }
 
-    /// What becomes of a delivery that does not leave now.
+    /// The settlement of a delivery that got no permit.
     async fn not_now(&self, delivery: &mut Delivery, turn: Turn) -> Result<Settlement, Stuck> {
         match turn {
             Turn::Later(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
             Turn::Spoken(hear) => Ok(match hear.await {
                 Ok(Spoken::Sent(outcome)) => self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot),
                 Ok(Spoken::Later(later)) => settle::defer(delivery, self.wall(later.due), later.slot),
-                // Who was to speak for it did not: it asks again.
+                // The covering message was not sent. The delivery asks again after the tiers.
                 Err(_) => self.leave_as_it_is(delivery),
             }),
             Turn::Superseded => Ok(settle::supersede()),
             Turn::BudgetSpent => Ok(settle::out_of_budget()),
-            // A permit that is not used comes back by itself.
+            // An unused permit is returned on drop.
             Turn::Go(..) | Turn::Left => Ok(self.leave_as_it_is(delivery)),
         }
     }
 
-    /// One attempt, for this delivery and those it speaks for.
+    /// Makes one attempt for this delivery and those coalesced into it.
     async fn attempt(
         &self,
         delivery: &mut Delivery,
@@ -218,7 +229,7 @@ impl Pipeline {
             Current::Moved(fresh) => return Ok(Attempt::Moved(fresh, permit.place())),
             Current::Settled(settlement) => return Ok(Attempt::Settled(settlement)),
         };
-        // What is half said is said to its end.
+        // A message whose first part is sent is completed, even in quiet hours.
         if delivery.part.at == 0
             && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
         {
@@ -227,7 +238,7 @@ impl Pipeline {
         let said = (!folded.is_empty()).then(|| said_for(delivery, &folded));
         let (part, (Attempted { answer, skew }, took)) = {
             let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock).await;
-            // What leaves from now on would be waited for by whatever comes next.
+            // The next session would have to wait for any attempt that starts now.
             if self.leave.is_cancelled() {
                 return Ok(Attempt::Settled(self.leave_as_it_is(delivery)));
             }
@@ -244,7 +255,7 @@ impl Pipeline {
                     let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
                     (part, (attempted, parts.clock.now().since(now)))
                 }
-                // Nothing leaves; the permit comes back by itself.
+                // No message is sent. Dropping the permit returns it.
                 Err(answer) => return Ok(Attempt::Settled(self.unsendable(delivery, folded, answer))),
             }
         };
@@ -257,7 +268,8 @@ impl Pipeline {
         if folded.is_empty() {
             delivery.part = part;
         }
-        // It takes its place before the permit is back, so that nothing comes between.
+        // The next part is enqueued before the permit is returned, so that no other message comes
+        // between.
         let followed = answer.verdict == Verdict::Delivered && folded.is_empty() && part.is_followed();
         let next = followed.then(|| {
             delivery.part.at += 1;
@@ -270,7 +282,7 @@ impl Pipeline {
             .emit(&parts.telemetry);
         let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
         for one in folded {
-            // Who does not listen any longer comes back by itself.
+            // If the receiver is gone, its message is redelivered by the broker.
             let _ = one.tell.send(Spoken::Sent(Outcome { answer: answer.clone(), resume }));
         }
         Ok(match next {
@@ -279,7 +291,7 @@ impl Pipeline {
         })
     }
 
-    /// A message that cannot be written for its platform is refused before it leaves.
+    /// Refuses a message that cannot be rendered for its platform.
     fn unsendable(&self, delivery: &mut Delivery, folded: Vec<Folded>, answer: Answer) -> Settlement {
         let parts = &self.parts;
         let (took, now) = (Duration::ZERO, parts.clock.now());
@@ -290,7 +302,7 @@ impl Pipeline {
         self.decide(delivery, &answer, now, None)
     }
 
-    /// What an answer means for one delivery.
+    /// The settlement of one delivery after this answer.
     fn decide(&self, delivery: &mut Delivery, answer: &Answer, resume: Moment, slot: Option<Moment>) -> Settlement {
         if settle::counts_as_attempt(answer.verdict) {
             delivery.attempts += 1;
@@ -299,14 +311,14 @@ impl Pipeline {
         settle::decide(delivery, answer, &self.parts.retry, now, (resume, slot), rand::random())
     }
 
-    /// A delivery that nobody has time for any longer goes back to the broker, to its place in the order.
+    /// Returns a delivery to the broker unchanged. It keeps its position.
     pub(super) fn leave_as_it_is(&self, delivery: &Delivery) -> Settlement {
         let received = || self.parts.pace.timeline().at_wall(delivery.event.received_at);
         let slot = delivery.slot.or_else(|| (place(delivery) == Place::Fresh).then(received));
         settle::defer(delivery, self.parts.clock.now(), slot)
     }
 
-    /// A delivery whose task panicked.
+    /// The settlement of a delivery whose task panicked.
     pub(super) fn panicked(&self, delivery: &mut Delivery) -> Settlement {
         let answer = Answer {
             verdict: Verdict::TryAgain { wait: None },
@@ -316,7 +328,8 @@ impl Pipeline {
         self.decide(delivery, &answer, self.parts.clock.now(), None)
     }
 
-    /// When the quiet hours end for which a delivery has to wait; nothing if there are none, or its turn is behind them anyway.
+    /// The end of the quiet hours for which a delivery waits; `None` if there are none, or if it
+    /// leaves after them anyway.
     fn quiet_until(&self, delivery: &Delivery, recipient: &Recipient) -> Option<Moment> {
         if delivery.part.at > 0 {
             return None;
@@ -325,19 +338,19 @@ impl Pipeline {
         (delivery.slot.is_none() || delivery.due_at < Some(end)).then_some(end)
     }
 
-    /// The wall clock's time for a time of the pace, which no correction of the wall clock moves.
+    /// Converts the pacer's time to the wall clock.
     fn wall(&self, at: Moment) -> Moment {
         self.parts.pace.timeline().wall_at(at)
     }
 }
 
-/// What a delivery asks with.
+/// The request of a delivery for a permit.
 fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) -> Ask<'a> {
     Ask {
         robot: delivery.robot,
         platform: delivery.platform,
         subscription: delivery.subscription,
-        // What is half said is neither folded nor superseded.
+        // A message with parts already sent is neither coalesced nor superseded.
         overflow: if delivery.part.at > 0 { Overflow::Queue } else { recipient.options.overflow },
         group: recipient.options.group.as_ref(),
         event: &delivery.event,
@@ -346,7 +359,8 @@ fn asking<'a>(delivery: &'a Delivery, recipient: &'a Recipient, place: Place) ->
     }
 }
 
-/// Where a delivery stands in its lane. One that has waited for its event's time is as if it came now.
+/// The position of a delivery in its robot's queue. A delivery that waited for its event's time
+/// counts as new.
 fn place(delivery: &Delivery) -> Place {
     match (delivery.slot, delivery.hops) {
         (Some(slot), _) if delivery.part.at > 0 => Place::Behind(slot),
@@ -357,7 +371,7 @@ fn place(delivery: &Delivery) -> Place {
     }
 }
 
-/// The delivery of the one message that says what all of these would have said.
+/// The delivery of the digest that covers all of these.
 fn said_for(delivery: &Delivery, folded: &[Folded]) -> Delivery {
     let others: Vec<_> = folded.iter().map(|one| &one.event).collect();
     Delivery { event: Arc::new(platforms::digest(delivery.platform, &delivery.event, &others)), ..delivery.clone() }
