@@ -1,4 +1,8 @@
-//! roomcast as a whole: the real binary against a real, private RabbitMQ and the emulated platforms.
+//! Integration tests: the real binary against a private RabbitMQ and the emulated platforms.
+//!
+//! Owns the list of these tests.
+//!
+//! Not here: the same pipeline over hours of simulated time (`tests/sim/`).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,4 +1,8 @@
-//! A private RabbitMQ node as a child process, on free ports with a data directory of its own.
+//! A private RabbitMQ node as a child process, on free ports, with a data directory of its own.
+//!
+//! Owns the life of the node: start, pause, kill, restart.
+//!
+//! Not here: publishing and consuming (`publisher.rs`).
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +23,7 @@ use super::{free_ports, until};
 pub struct Broker {
     dir: TempDir,
     port: u16,
-    /// Where it speaks TLS, if it does.
+    /// The TLS port, if the node has one.
     tls: Option<u16>,
     child: Option<Child>,
 }
@@ -27,25 +31,25 @@ pub struct Broker {
 static SHARED: OnceCell<Broker> = OnceCell::const_new();
 static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
-/// The node that the tests share; it ends with the test process. Tests keep apart by prefix.
+/// The node that the tests share; it ends with the test process. Each test has its own prefix.
 pub async fn shared() -> &'static Broker {
     SHARED.get_or_init(Broker::start).await
 }
 
-/// A prefix nobody else uses.
+/// A prefix that no other test uses.
 pub fn prefix() -> String {
     format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Broker {
-    /// Starts a node and waits until it speaks AMQP.
+    /// Starts a node and waits until it accepts AMQP connections.
     pub async fn start() -> Self {
         let mut broker = Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), tls: None, child: None };
         broker.resume().await;
         broker
     }
 
-    /// Starts a node that speaks TLS as well, and shows this certificate. Both are PEM.
+    /// Starts a node that also accepts TLS with this certificate. Both arguments are PEM.
     pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
         let (dir, tls) = (tempfile::tempdir().unwrap(), free_ports());
         let path = |name: &str| dir.path().join(name).display().to_string();
@@ -63,17 +67,17 @@ impl Broker {
         broker
     }
 
-    /// The address for clients.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
     }
 
-    /// The address for clients that speak TLS and call the machine by this name.
+    /// The URL for TLS clients that reach the node by this host name.
     pub fn tls_url(&self, host: &str) -> String {
         format!("amqps://guest:guest@{host}:{}/%2f", self.tls.unwrap())
     }
 
-    /// Starts the node on its old data.
+    /// Restarts the node with its data.
     pub async fn resume(&mut self) {
         assert!(
             Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server").exists(),
@@ -97,7 +101,7 @@ impl Broker {
         .await;
     }
 
-    /// Runs `rabbitmqctl` against this node; gives what it says.
+    /// Runs `rabbitmqctl` against this node; returns its output.
     pub fn ctl(&self, arguments: &[&str]) -> String {
         let node = format!("private-{}@localhost", self.port);
         let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
@@ -111,22 +115,24 @@ impl Broker {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Lets the process of a queue stand still, or go on: as a quorum queue that has lost its majority, it is sent messages and confirms nothing.
+    /// Suspends or resumes the process of a queue. A suspended queue accepts messages and confirms
+    /// none, like a quorum queue without its majority.
     pub fn stand_still(&self, queue: &str, still: bool) {
         let what = if still { "suspend" } else { "resume" };
         let look_up = format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
         self.ctl(&["eval", &format!("{{ok, Q}} = {look_up}, ok = sys:{what}(amqqueue:get_pid(Q)).")]);
     }
 
-    /// How many messages a queue has, those that somebody holds unacked among them; a quorum queue tells it anew every five seconds.
+    /// The messages of a queue, ready and unacknowledged. A quorum queue updates the number every
+    /// five seconds.
     pub fn messages(&self, queue: &str) -> usize {
         let listed = self.ctl(&["list_queues", "--quiet", "--no-table-headers", "name", "messages"]);
         let found = listed.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t')?.parse().ok());
         found.unwrap_or_else(|| panic!("{queue} is not in: {listed}"))
     }
 
-    /// How many messages each quorum queue of a prefix holds, told by the queue itself at this moment: those that are
-    /// ready, in hand, or expired and not yet taken by the queue where they go.
+    /// The messages of each quorum queue with a prefix, as the queue itself reports them now:
+    /// ready, unacknowledged, and expired ones that the target queue has not accepted yet.
     pub fn held(&self, prefix: &str) -> BTreeMap<String, usize> {
         const TOLD: &str = "Held = fun (Q) -> \
             {ok, {_, Count}, _} = ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), \
@@ -141,8 +147,8 @@ impl Broker {
         pairs.collect()
     }
 
-    /// Whether a daemon of this prefix has nothing left to do: what it was handed is settled and acked, and nothing
-    /// waits in a tier. It has given nothing up.
+    /// Whether the daemon of this prefix has finished: its messages are settled and acknowledged,
+    /// the delay tiers are empty, and there are no dead letters.
     pub fn is_settled(&self, prefix: &str) -> bool {
         let held = self.held(prefix);
         let all =
@@ -151,20 +157,21 @@ impl Broker {
         ["publish", "delivery.", "delay."].map(all) == [0; 3]
     }
 
-    /// The address for a client of that name, whose password is the same.
+    /// The URL for the client with this name, which is its password too.
     pub fn url_for(&self, user: &str) -> String {
         format!("amqp://{user}:{user}@127.0.0.1:{}/%2f", self.port)
     }
 
-    /// Stops the node's process, or lets it go on: its connections stay open and say nothing.
+    /// Stops or continues the node's process. Its connections stay open without any traffic.
     pub fn fall_silent(&self, silent: bool) {
         use rustix::process::Signal;
         let signal = if silent { Signal::STOP } else { Signal::CONT };
         signal_group(self.child.as_ref().unwrap(), signal);
     }
 
-    /// Kills the node as a power cut would. But before, it writes down which queues it has: of what was declared in the
-    /// last moments it would make new and empty queues, and lose what was confirmed (`docs/UPSTREAM.md`).
+    /// Kills the node like a power failure. Before, it persists the list of its queues. Otherwise
+    /// it would create queues declared in the last moments as new and empty ones, and lose their
+    /// confirmed messages (`docs/UPSTREAM.md`).
     pub fn kill(&mut self) {
         let names = "maps:get(directory_rev, maps:get(names, ra_system:fetch(quorum_queues)))";
         self.ctl(&["eval", &format!("ok = dets:sync({names}).")]);
@@ -173,7 +180,7 @@ impl Broker {
 
     fn end(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // The whole process group: the script, the node and the port mapper.
+            // Kills the whole process group: the script, the node and the port mapper.
             signal_group(&child, rustix::process::Signal::KILL);
             child.wait().unwrap();
         }

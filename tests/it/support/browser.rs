@@ -1,4 +1,8 @@
-//! A real browser, without a screen: Chromium, driven through its own driver.
+//! A real browser without a screen: Chromium, controlled by its own driver.
+//!
+//! Owns the driver's process and the waits for elements.
+//!
+//! Not here: requests to the console without a browser (`console.rs`).
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -18,7 +22,7 @@ use super::until;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// Keys by the names that the driver knows.
+/// Keys, by their WebDriver codes.
 pub mod key {
     pub const TAB: &str = "\u{e004}";
     pub const ENTER: &str = "\u{e007}";
@@ -32,7 +36,7 @@ pub struct Browser {
     _driver: Driver,
 }
 
-/// The driver's process; it ends with the browser, and as well if the browser does not start.
+/// The driver's process. Dropping it also covers a browser that does not start.
 struct Driver(Child);
 
 impl Drop for Driver {
@@ -41,8 +45,9 @@ impl Drop for Driver {
     }
 }
 
-/// A port for a driver. Left to itself the driver takes a free one of IPv6 and then wants the same of IPv4, and ends if any connection has that. So it is given one that
-/// the system gives to no connection, that no other test of this process gets, and that is free in both.
+/// A port for a driver. By default the driver takes a free port of IPv6 and then needs the same of
+/// IPv4; it ends if any connection uses that. So this port is outside the system's range for
+/// connections, unique in this process, and free in both.
 fn driver_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 8_000).unwrap();
@@ -59,7 +64,7 @@ fn driver_port() -> u16 {
 }
 
 impl Browser {
-    /// Starts one with a profile of its own.
+    /// Starts a browser with a profile of its own.
     pub async fn start() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg(format!("--port={}", driver_port()))
@@ -75,7 +80,7 @@ impl Browser {
             said.push(line.unwrap());
             said.last()?.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
         });
-        // The rest is read, so that the driver can go on writing.
+        // The remaining output is read, so that the driver does not block on it.
         std::thread::spawn(move || lines.for_each(drop));
         let port: u16 = port.unwrap_or_else(|| panic!("the driver does not listen: {said:?}"));
         let wanted = json!({
@@ -94,27 +99,27 @@ impl Browser {
         Self { page, session, port, _driver: driver }
     }
 
-    /// Opens an address.
+    /// Opens a URL.
     pub async fn open(&self, url: &str) {
         self.page.goto(url).await.unwrap();
     }
 
-    /// The first element that a selector finds, once there is one that can be seen.
+    /// The first visible element for a selector; waits for it.
     pub async fn find(&self, css: &str) -> Element {
         until(&format!("{css} is shown"), SOON, || async { self.shown(css).await }).await;
         self.page.find(Locator::Css(css)).await.unwrap()
     }
 
-    /// Whether a selector finds something that can be seen.
+    /// Whether a selector finds a visible element.
     pub async fn shown(&self, css: &str) -> bool {
         match self.page.find(Locator::Css(css)).await {
-            // What is exchanged while one looks at it is not there any more.
+            // The page may replace the element between the two calls.
             Ok(element) => element.is_displayed().await.unwrap_or(false),
             Err(_) => false,
         }
     }
 
-    /// The button or link with this text, once it is there; within what the selector finds.
+    /// The button or link with this text inside the selected elements; waits for it.
     pub async fn named(&self, within: &str, text: &str) -> Element {
         let script = "return [...document.querySelectorAll(arguments[0])].flatMap(one => [...one.querySelectorAll('button, a')])\
                       .find(one => one.textContent.trim() === arguments[1] && one.checkVisibility()) ?? null";
@@ -125,12 +130,12 @@ impl Browser {
         Element::from_element_id(self.page.clone(), element_id(&found).into())
     }
 
-    /// Clicks on it.
+    /// Clicks such a button or link.
     pub async fn click(&self, within: &str, text: &str) {
         self.named(within, text).await.click().await.unwrap();
     }
 
-    /// The text that can be seen of what a selector finds; nothing if there is nothing.
+    /// The visible text of a selected element; empty if there is none.
     pub async fn text(&self, css: &str) -> String {
         match self.page.find(Locator::Css(css)).await {
             Ok(element) => element.text().await.unwrap_or_default(),
@@ -138,7 +143,7 @@ impl Browser {
         }
     }
 
-    /// Waits until what a selector finds says something.
+    /// Waits until a selected element contains a text.
     pub async fn says(&self, css: &str, text: &str) {
         let began = Instant::now();
         let mut said = self.text(css).await;
@@ -149,7 +154,7 @@ impl Browser {
         }
     }
 
-    /// Waits until a selector finds so many elements.
+    /// Waits until a selector finds this number of elements.
     pub async fn counts(&self, css: &str, count: usize) {
         until(&format!("there are {count} {css}"), SOON, || async {
             self.page.find_all(Locator::Css(css)).await.unwrap().len() == count
@@ -157,29 +162,29 @@ impl Browser {
         .await;
     }
 
-    /// Evaluates a script, past the page's policy.
+    /// Evaluates a script, regardless of the page's policy.
     pub async fn evaluate(&self, script: &str) -> Value {
         self.page.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// Presses keys wherever the focus is.
+    /// Sends keys to the focused element.
     pub async fn press(&self, keys: &str) {
         self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
-    /// Asks the browser itself, past the driver.
+    /// Sends a command to the browser itself.
     pub async fn ask(&self, method: &'static str, parameters: Value) -> Value {
         let path = "goog/cdp/execute";
         self.page.issue_cmd(Raw { path, body: json!({"cmd": method, "params": parameters}) }).await.unwrap()
     }
 
-    /// What the browser itself has complained about since it was last asked: refused scripts, failed requests, mistakes.
+    /// The browser's own complaints since the last call: refused scripts, failed requests, errors.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.page.issue_cmd(Raw { path: "se/log", body: json!({"type": "browser"}) }).await.unwrap();
         log.as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Shows pages as for people who like it light or dark, in a window so wide.
+    /// Sets the preferred colour scheme and the width of the window.
     pub async fn seen(&self, scheme: &str, width: u32) {
         let feature = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         self.ask("Emulation.setEmulatedMedia", json!({"features": feature})).await;
@@ -187,13 +192,13 @@ impl Browser {
         self.ask("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Keeps a picture of the whole page, light, dark and narrow, under `target/tmp/console/`.
+    /// Saves a picture of the whole page, light, dark and narrow, under `target/tmp/console/`.
     pub async fn pictures(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("console");
         std::fs::create_dir_all(&folder).unwrap();
         for (kind, scheme, width) in [("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "light", 390)] {
             self.seen(scheme, width).await;
-            // Colours that are on their way are no colours of the page.
+            // The colours are final only after all animations.
             let still = "return document.getAnimations().length === 0";
             until("nothing moves", SOON, || async { self.evaluate(still).await == true }).await;
             let wide = self.evaluate("return document.documentElement.scrollWidth").await;
@@ -207,7 +212,7 @@ impl Browser {
         self.seen("light", 1280).await;
     }
 
-    /// Controls that say to nobody who cannot see them what they are.
+    /// Controls without an accessible name.
     pub async fn nameless(&self) -> Vec<String> {
         let tree = self.ask("Accessibility.getFullAXTree", json!({})).await;
         let controls =
@@ -225,7 +230,7 @@ fn element_id(found: &Value) -> String {
     found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
 }
 
-/// A command that the driver has besides those of the standard.
+/// A driver command beyond the WebDriver standard.
 #[derive(Debug)]
 struct Raw {
     path: &'static str,
@@ -243,7 +248,7 @@ impl WebDriverCompatibleCommand for Raw {
 }
 
 impl Drop for Browser {
-    /// Ends the browser as well, which its driver starts as a process of its own.
+    /// Ends the browser too, which the driver started as a separate process.
     fn drop(&mut self) {
         let quit = format!("DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", self.session);
         let _ = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {

@@ -1,15 +1,19 @@
-//! Certificates for servers, made for one test and trusted by nobody else.
+//! Certificates for servers, created for one test.
+//!
+//! Owns the certificate authority of that test.
+//!
+//! Not here: the tests of TLS (`tests/it/tls.rs`).
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-/// Who signs certificates.
+/// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its own certificate, as PEM.
     pub certificate: String,
 }
 
-/// What a server shows, as PEM.
+/// A server's certificate and key, as PEM.
 pub struct Server {
     pub certificate: String,
     pub key: String,
@@ -26,7 +30,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
-    /// A certificate for the server of that name.
+    /// A certificate for the server with this name.
     pub fn server(&self, name: &str) -> Server {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();

@@ -1,4 +1,8 @@
-//! A daemon with its console switched on, and requests to it as any program could make them.
+//! A daemon with the console enabled, and plain HTTP requests to it.
+//!
+//! Owns the admin token of the tests.
+//!
+//! Not here: the browser (`browser.rs`).
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -16,7 +20,7 @@ use super::{
 /// The admin token.
 pub const TOKEN: &str = "a-token-of-the-tests";
 
-/// Switches the console of a home on; gives its address as well.
+/// Enables the console of a home; returns its address as well.
 pub fn with_console(home: Home) -> (Home, String) {
     let port = free_ports();
     private(&home.path("token"), TOKEN);
@@ -25,7 +29,7 @@ pub fn with_console(home: Home) -> (Home, String) {
     (home.with("[admin]\n", &admin), format!("http://127.0.0.1:{port}"))
 }
 
-/// Opens a page of the console and signs in.
+/// Opens a page of the console and logs in.
 pub async fn sign_in(browser: &Browser, address: &str) {
     browser.open(address).await;
     browser.find("#token").await.send_keys(TOKEN).await.unwrap();
@@ -33,19 +37,19 @@ pub async fn sign_in(browser: &Browser, address: &str) {
     browser.find(".bar nav").await;
 }
 
-/// What was answered to a request.
+/// The answer to a request.
 pub struct Answer {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: String,
 }
 
-/// Asks over TCP, with these headers.
+/// Sends a request over TCP, with these headers.
 pub async fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     http_from("127.0.0.1", address, method, path, headers, body).await
 }
 
-/// The same from another address of this machine.
+/// The same, from another local address.
 pub async fn http_from(
     from: &str,
     address: &str,

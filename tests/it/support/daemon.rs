@@ -1,4 +1,8 @@
 //! The daemon as a child process, and its command line.
+//!
+//! Owns the configuration that the tests begin with.
+//!
+//! Not here: the broker and the emulator (`broker.rs`, `emulator.rs`).
 
 use std::{
     fs::{self, File},
@@ -16,7 +20,8 @@ use tokio::net::UnixStream;
 
 use super::{broker::Broker, until};
 
-/// Where a daemon lives: configuration, key, data, socket, log. It outlives the process, so that a daemon can be killed and started again.
+/// The files of a daemon: configuration, key, data, socket, log. They survive the process, so that
+/// a test can kill and restart it.
 pub struct Home {
     dir: TempDir,
     pub prefix: String,
@@ -29,7 +34,8 @@ pub struct Daemon<'a> {
 }
 
 impl Home {
-    /// A home whose daemon uses this broker and sends everything to `base_url`; `more` is added to the configuration.
+    /// A home whose daemon uses this broker and sends all requests to `base_url`. `more` is
+    /// appended to the configuration.
     pub fn new(broker: &Broker, base_url: &str, more: &str) -> Self {
         Self::with_prefix(&broker.url(), &super::broker::prefix(), base_url, more)
     }
@@ -37,7 +43,8 @@ impl Home {
     pub fn with_prefix(broker_url: &str, prefix: &str, base_url: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).display().to_string();
-        // A count takes letters out for a moment, and most tests that look at a dead queue want to find them there.
+        // Counting takes dead letters out of their queue for a moment, where most tests expect
+        // them. So it is disabled.
         let mut config = format!(
             "[broker]\nurl = \"{broker_url}\"\nprefix = \"{prefix}\"\nreconnect_min = \"100ms\"\nreconnect_max = \"1s\"\n\
              dead_count_every = \"0s\"\n\
@@ -48,7 +55,7 @@ impl Home {
         );
         for platform in ["dingtalk", "dingtalk_internal", "lark", "wecom"] {
             if !more.contains(&format!("[platforms.{platform}]")) {
-                // All are called at one host, and so share the smallest of their rates.
+                // All platforms share one host, and therefore the smallest of their rates.
                 let rate = if more.contains("rate_per_second = 0") { "rate_per_second = 0\n" } else { "" };
                 config.push_str(&format!("[platforms.{platform}]\nbase_url = \"{base_url}\"\n{rate}"));
             }
@@ -61,7 +68,7 @@ impl Home {
         home
     }
 
-    /// The same home with a piece of its configuration exchanged.
+    /// The same home with one piece of its configuration replaced.
     pub fn with(self, from: &str, to: &str) -> Self {
         let path = self.path("roomcast.toml");
         let config = fs::read_to_string(&path).unwrap();
@@ -90,7 +97,7 @@ impl Home {
         self.spawn_with(&[])
     }
 
-    /// Starts the daemon with these variables in its environment.
+    /// Starts the daemon with these environment variables.
     pub fn spawn_with(&self, variables: &[(&str, &str)]) -> Daemon<'_> {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.command(&["run"]);
@@ -98,17 +105,18 @@ impl Home {
         Daemon { home: self, child: command.spawn().unwrap() }
     }
 
-    /// Starts the daemon as a service is whose writes beyond a limit fail, instead of ending it.
+    /// Starts the daemon so that writes beyond a size limit fail, as in a service, instead of
+    /// killing the process.
     pub async fn start_ignoring_size_signal(&self) -> Daemon<'_> {
         self.start_after("trap '' XFSZ").await
     }
 
-    /// Starts a daemon that may open this many files, and cannot raise that limit.
+    /// Starts a daemon with this limit of open files, which it cannot raise.
     pub async fn start_with_open_files(&self, limit: u64) -> Daemon<'_> {
         self.start_after(&format!("ulimit -n {limit}")).await
     }
 
-    /// Starts the daemon from a shell that has first done this.
+    /// Starts the daemon from a shell, after this command.
     pub async fn start_after(&self, preparation: &str) -> Daemon<'_> {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let config = self.path("roomcast.toml");
@@ -126,7 +134,7 @@ impl Home {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A command that fails early reads no input.
+        // A command that fails early does not read its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
@@ -138,7 +146,7 @@ impl Home {
         command.spawn().unwrap()
     }
 
-    /// Runs a command that has to fail with that exit code; gives what it says.
+    /// Runs a command that must fail with this exit code; returns its output.
     pub fn fails(&self, arguments: &[&str], input: &str, code: i32) -> String {
         let output = self.cli(arguments, input);
         let says = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -146,7 +154,7 @@ impl Home {
         says
     }
 
-    /// Runs a command that has to succeed; gives its output.
+    /// Runs a command that must succeed; returns its output.
     pub fn ok(&self, arguments: &[&str], input: &str) -> String {
         let output = self.cli(arguments, input);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -154,7 +162,7 @@ impl Home {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    /// Subscribes a robot; gives the subscription's id.
+    /// Subscribes a robot; returns the subscription's id.
     pub fn subscribe(&self, topic: &str, platform: &str, token: &str, more: &[&str]) -> String {
         let mut arguments = vec!["subscription", "add", "--topic", topic, "--platform", platform];
         arguments.extend(more);
@@ -165,7 +173,7 @@ impl Home {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// A command of this home, to be started by whoever needs it otherwise than here.
+    /// A command of this home, for a caller that starts it itself.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
         command.args(arguments).arg("--config").arg(self.path("roomcast.toml")).env_clear();
@@ -177,13 +185,13 @@ impl Home {
     }
 }
 
-/// Writes a file that its owner alone may read: it has a password or another secret in it.
+/// Writes a file that only its owner may read, because it contains a secret.
 pub fn private(path: &Path, text: &str) {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
-/// A robot's real address.
+/// A robot's real URL.
 pub fn endpoint(platform: &str, token: &str) -> String {
     match platform {
         "lark" => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
@@ -207,13 +215,13 @@ impl Daemon<'_> {
         text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
     }
 
-    /// Kills the process as a power cut would.
+    /// Kills the process like a power failure.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks the process to end, and waits for it.
+    /// Asks the process to stop, and waits for its end.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
@@ -224,7 +232,7 @@ impl Daemon<'_> {
         rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
-    /// Whether the process has ended, and how.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -245,7 +253,7 @@ pub async fn get(socket: &Path, path: &str) -> String {
     call(socket, "GET", path, &Value::Null).await.1
 }
 
-/// Asks the admin API; gives the status and the body of its answer, 0 and nothing if there is none.
+/// Sends a request to the admin API; returns status and body, 0 and empty if there is no answer.
 pub async fn call(socket: &Path, method: &str, path: &str, body: &Value) -> (u16, String) {
     use http_body_util::{BodyExt, Full};
     let body = if body.is_null() { String::new() } else { body.to_string() };

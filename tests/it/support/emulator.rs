@@ -1,4 +1,8 @@
 //! The emulator as a child process, and its control interface.
+//!
+//! Owns the client of that interface.
+//!
+//! Not here: the emulator itself (`src/bin/roomcast-emulator/`).
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +26,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts one with these arguments and waits until it listens.
+    /// Starts an emulator with these arguments and waits until it listens.
     pub async fn start(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port_file = dir.path().join("port");
@@ -38,12 +42,12 @@ impl Emulator {
         Self { child, address, _dir: dir }
     }
 
-    /// For `platforms.<p>.base_url`.
+    /// The value for `platforms.<p>.base_url`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Everything that a chat shows, as `token → texts`, in order of arrival.
+    /// All shown messages, as `token → texts`, in order of arrival.
     pub async fn shown(&self) -> BTreeMap<String, Vec<String>> {
         let mut shown = BTreeMap::<String, Vec<String>>::new();
         for one in self.received().await {
@@ -61,12 +65,12 @@ impl Emulator {
         received.as_array().unwrap().iter().any(|one| one["text"] == text)
     }
 
-    /// Every request, in order of arrival.
+    /// All requests, in order of arrival.
     pub async fn received(&self) -> Vec<Value> {
         self.call(Method::GET, "/received", &Value::Null).await.as_array().unwrap().clone()
     }
 
-    /// How many requests had this outcome.
+    /// The number of requests with this outcome.
     pub async fn count(&self, outcome: &str) -> u64 {
         self.call(Method::GET, "/received/count", &Value::Null).await[outcome].as_u64().unwrap_or(0)
     }

@@ -1,4 +1,9 @@
-//! Dead letters by the thousand, put into their queue as the daemon puts them there, and taken out again by plain AMQP.
+//! Dead letters by the thousand, published to their queue as the daemon does it, and consumed by
+//! plain AMQP.
+//!
+//! Owns their shape.
+//!
+//! Not here: the tests of large dead queues (`tests/it/dead_many.rs`).
 
 use futures_util::{StreamExt, future::join_all};
 use lapin::{
@@ -21,7 +26,8 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The letter of that number: its event says `m<number>`, every second one is expired, the others are exhausted.
+    /// The letter with this number. Its event's text is `m<number>`. Every second letter is
+    /// expired, the others are exhausted.
     pub fn number(number: usize, subscription: &str) -> Self {
         Self {
             id: uuid::Uuid::now_v7().to_string(),
@@ -57,7 +63,7 @@ impl Letter {
 }
 
 impl Publisher {
-    /// Puts letters into the dead queue, many at a time.
+    /// Publishes letters to the dead queue, many at a time.
     pub async fn bury(&self, letters: &[Letter]) {
         let exchange = format!("{}.dead", self.prefix);
         for some in letters.chunks(2000) {
@@ -81,7 +87,7 @@ impl Publisher {
         }
     }
 
-    /// Empties a queue; gives the ids and bodies of what was in it, in its order.
+    /// Empties a queue; returns the ids and bodies of its messages, in order.
     pub async fn drain(&self, queue: &str) -> Vec<(String, Vec<u8>)> {
         let (name, count) = (format!("{}.{queue}", self.prefix), self.depth(queue).await);
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
@@ -103,7 +109,7 @@ pub fn numbers(shown: &[String]) -> Vec<usize> {
     numbers
 }
 
-/// Lines of JSON.
+/// Lines of JSON, parsed.
 pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -1,4 +1,9 @@
-//! What the integration tests stand on: a private RabbitMQ, the emulator, the daemon, a publisher. All of it real.
+//! The environment of the integration tests: a private RabbitMQ, the emulator, the daemon, a
+//! publisher.
+//!
+//! Owns its parts; all of them are real processes.
+//!
+//! Not here: the doubles of the simulation (`tests/sim/`).
 
 pub mod broker;
 pub mod browser;

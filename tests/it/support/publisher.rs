@@ -1,4 +1,8 @@
-//! A publisher, and a look into queues: plain AMQP, nothing of roomcast.
+//! A publisher, and access to queues, by plain AMQP without roomcast's code.
+//!
+//! Owns how the tests publish.
+//!
+//! Not here: malformed frames (`raw.rs`), and receivers of receipts (`receipts.rs`).
 
 use std::time::Duration;
 
@@ -66,7 +70,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes many events at once and waits for all confirms; says whether all came.
+    /// Publishes many events at once and waits for all confirms. Returns an error if any is
+    /// missing.
     pub async fn try_publish_all(&self, topic: &str, events: &[(String, Value)]) -> Result<(), lapin::Error> {
         let mut confirms = Vec::new();
         for (id, event) in events {
@@ -91,7 +96,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// A publisher as it should be: what was not confirmed, because the broker is gone, is published again under its name.
+    /// A correct publisher: it republishes unconfirmed events with the same `message_id` after the
+    /// broker was away.
     pub fn insist(url: String, prefix: String, topic: &'static str, events: Vec<(String, Value)>) -> JoinHandle<()> {
         const BATCH: usize = 100;
         tokio::spawn(async move {
@@ -106,17 +112,17 @@ impl Publisher {
         })
     }
 
-    /// How many messages lie ready in a queue.
+    /// The number of ready messages in a queue.
     pub async fn depth(&self, queue: &str) -> u32 {
         self.ready_and_consumers(queue).await.0
     }
 
-    /// How many messages lie ready in a queue, and how many consumers it has.
+    /// The numbers of ready messages and of consumers of a queue.
     pub async fn ready_and_consumers(&self, queue: &str) -> (u32, u32) {
         self.try_ready_and_consumers(queue).await.unwrap()
     }
 
-    /// The same of a queue that may not be there; the channel ends with the error.
+    /// The same for a queue that may not exist; the error closes the channel.
     pub async fn try_ready_and_consumers(&self, queue: &str) -> Result<(u32, u32), lapin::Error> {
         let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let name = format!("{}.{queue}", self.prefix);
@@ -124,7 +130,7 @@ impl Publisher {
         Ok((found.message_count(), found.consumer_count()))
     }
 
-    /// Takes a message out of a queue.
+    /// Gets a message from a queue.
     pub async fn get(&self, queue: &str) -> Option<BasicGetMessage> {
         let name = format!("{}.{queue}", self.prefix);
         self.channel.basic_get(name.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap()

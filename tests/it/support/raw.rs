@@ -1,4 +1,8 @@
-//! A publisher that sends what no client library would: AMQP 0-9-1 by hand.
+//! A publisher that sends frames which no client library would send: AMQP 0-9-1 by hand.
+//!
+//! Owns the encoding of such frames.
+//!
+//! Not here: regular publishing (`publisher.rs`).
 
 use std::{
     io::{Read, Write},
@@ -6,18 +10,18 @@ use std::{
     time::Duration,
 };
 
-/// Flags of properties, and the bytes of their values in the order of the flags.
+/// The flags of properties, and the bytes of their values in the order of the flags.
 pub type Properties<'a> = (u16, &'a [u8]);
 
 pub const HEADERS: u16 = 1 << 13;
 
-/// A connection on whose only channel everything is confirmed.
+/// A connection with one channel, in confirm mode.
 pub struct RawPublisher {
     stream: TcpStream,
 }
 
 impl RawPublisher {
-    /// Connects to the broker at this address, as `amqp://guest:guest@host:port`.
+    /// Connects to the broker with this URL, as `amqp://guest:guest@host:port`.
     pub fn connect(url: &str) -> Self {
         let host = url.rsplit('@').next().unwrap().split('/').next().unwrap();
         let stream = TcpStream::connect(host).unwrap();
@@ -47,7 +51,7 @@ impl RawPublisher {
         assert_eq!(self.method(), (60, 80), "it is confirmed");
     }
 
-    /// Takes a message out of a queue and goes: it comes back to its queue.
+    /// Gets a message from a queue and disconnects, so that the message returns to its queue.
     pub fn give_back(mut self, queue: &str) {
         self.send(1, [60, 70], &[&[0, 0][..], &short(queue.as_bytes()), &[0]].concat());
         assert_eq!(self.method(), (60, 71), "there is a message");
@@ -85,7 +89,7 @@ pub fn long(content: &[u8]) -> Vec<u8> {
     [&u32::try_from(content.len()).unwrap().to_be_bytes(), content].concat()
 }
 
-/// Arrays (`A`) or tables (`F`) in each other, as the value of a header.
+/// Nested arrays (`A`) or tables (`F`), as the value of a header.
 pub fn nested(kind: u8, depth: usize) -> Vec<u8> {
     let mut value = b"V".to_vec();
     for _ in 0..depth {

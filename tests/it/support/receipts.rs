@@ -1,4 +1,8 @@
-//! Somebody who listens for delivery receipts: plain AMQP, nothing of roomcast.
+//! A receiver of delivery receipts, by plain AMQP without roomcast's code.
+//!
+//! Owns how the tests bind queues to the exchange of receipts.
+//!
+//! Not here: the tests of receipts (`tests/it/receipts.rs`).
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +17,7 @@ use serde_json::Value;
 
 use super::publisher::text_header;
 
-/// A queue bound to the exchange for receipts, and what came into it.
+/// A queue bound to the exchange of receipts, and its messages so far.
 pub struct Receipts {
     _connection: Connection,
     seen: Arc<Mutex<Vec<Receipt>>>,
@@ -28,7 +32,8 @@ pub struct Receipt {
 }
 
 impl Receipts {
-    /// Listens for receipts with such a routing key. The daemon has run once, so that the exchange is there.
+    /// Binds a queue for receipts with this routing key. The daemon must have run once, so that the
+    /// exchange exists.
     pub async fn bound(url: &str, prefix: &str, key: &str) -> Self {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
@@ -38,7 +43,7 @@ impl Receipts {
         Self::of_queue(connection, channel, queue.name().as_str()).await
     }
 
-    /// Takes what lies in a queue, and what comes into it.
+    /// Consumes an existing queue.
     pub async fn kept(url: &str, queue: &str) -> Self {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
@@ -66,7 +71,7 @@ impl Receipts {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Those of one event.
+    /// The receipts of one event.
     pub fn of(&self, event: &str) -> Vec<Receipt> {
         self.all().into_iter().filter(|one| one.body["event"] == event).collect()
     }
@@ -77,7 +82,7 @@ impl Receipt {
         text_header(&self.message.properties, name)
     }
 
-    /// The property that names the event.
+    /// The event's `correlation_id`.
     pub fn correlation_id(&self) -> String {
         self.message.properties.correlation_id().as_ref().map(ToString::to_string).unwrap_or_default()
     }
@@ -87,7 +92,7 @@ impl Receipt {
     }
 }
 
-/// Declares a queue that takes one message and refuses more, bound to all receipts.
+/// Declares a queue with room for one message, which rejects more, bound to all receipts.
 pub async fn bind_a_full_queue(channel: &Channel, prefix: &str) {
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
@@ -95,7 +100,7 @@ pub async fn bind_a_full_queue(channel: &Channel, prefix: &str) {
     declare(channel, prefix, "full", arguments).await;
 }
 
-/// Declares a queue that keeps all receipts over a restart of the broker; gives its name.
+/// Declares a queue that keeps all receipts over a restart of the broker; returns its name.
 pub async fn bind_a_queue(channel: &Channel, prefix: &str, kind: &str) -> String {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));

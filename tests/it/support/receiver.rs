@@ -1,4 +1,8 @@
-//! An OTLP receiver: keeps every span that it is sent.
+//! An OTLP receiver that keeps every received span.
+//!
+//! Owns the decoding of those spans.
+//!
+//! Not here: the tests of traces (`tests/it/traces.rs`).
 
 use std::sync::{Arc, Mutex};
 
@@ -27,17 +31,17 @@ impl Receiver {
         receiver
     }
 
-    /// Answers with an error from now on, or not any longer.
+    /// Answers with errors from now on, or stops doing so.
     pub fn refuse(&self, refusing: bool) {
         *self.refusing.lock().unwrap() = refusing;
     }
 
-    /// Everything that was sent.
+    /// All received requests.
     pub fn requests(&self) -> Vec<ExportTraceServiceRequest> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Every span that was sent, in the order in which they ended.
+    /// All received spans, in the order of their ends.
     pub fn spans(&self) -> Vec<Span> {
         let scopes = self.requests().into_iter().flat_map(|one| one.resource_spans).flat_map(|one| one.scope_spans);
         scopes.flat_map(|one| one.spans).collect()

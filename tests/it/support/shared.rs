@@ -1,4 +1,8 @@
-//! Waiting for conditions, and ports nobody uses.
+//! Waits for conditions, and free ports.
+//!
+//! Owns both for all tests.
+//!
+//! Not here: the processes that need them (`broker.rs`, `daemon.rs`).
 
 use std::{
     future::Future,
@@ -7,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits until the condition holds, looking often; fails with what it waited for if that takes longer than `max`.
+/// Waits until the condition holds, checking often. Panics with `what` after `max`.
 pub async fn until<F: Future<Output = bool>>(what: &str, max: Duration, mut condition: impl FnMut() -> F) {
     let began = Instant::now();
     while !condition().await {
@@ -16,14 +20,14 @@ pub async fn until<F: Future<Output = bool>>(what: &str, max: Duration, mut cond
     }
 }
 
-/// A port, and the two above it, that nothing listens on just now, and that no other test of this process gets. No
-/// connection that goes out is given one of them: a client that tries again and again while its server is away would
-/// take the server's port for itself.
+/// The first of three consecutive free ports, unique in this process. They are outside the system's
+/// range for outgoing connections. Otherwise a client that reconnects while its server is down
+/// could occupy the server's port.
 pub fn free_ports() -> u16 {
     const FIRST: u16 = 10_000;
     const TRIPLES: u16 = 3_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes that started one after the other begin far apart.
+    // Processes that start one after the other begin far apart.
     let begin = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(TRIPLES)).unwrap();
     for _ in 0..TRIPLES {
         let port = FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % TRIPLES * 3;

@@ -1,4 +1,8 @@
-//! A terminal, in which a program runs as a shell would run it, read as it would be seen.
+//! A terminal with a program in it, as a shell would run it.
+//!
+//! Owns the screen that a user would see.
+//!
+//! Not here: the tests of that view (`tests/it/top.rs`).
 
 use std::{
     cell::RefCell,
@@ -26,7 +30,7 @@ pub struct Terminal {
     pts: Pts,
     child: Child,
     screen: RefCell<vt100::Parser>,
-    /// How it treats what is typed and printed, before the program came.
+    /// The terminal's settings before the program started.
     before: String,
 }
 
@@ -35,7 +39,7 @@ fn cells(number: u16) -> NonZeroU16 {
 }
 
 impl Terminal {
-    /// Starts a program in a terminal of so many columns and rows.
+    /// Starts a program in a terminal with this number of columns and rows.
     pub fn start(command: Command, (columns, rows): (u16, u16)) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
@@ -48,7 +52,7 @@ impl Terminal {
         Self { pty, pts, child, screen, before }
     }
 
-    /// What can be seen, row by row.
+    /// The visible rows.
     pub fn rows(&self) -> Vec<String> {
         let mut said = [0; 4096];
         let mut screen = self.screen.borrow_mut();
@@ -64,7 +68,7 @@ impl Terminal {
         screen.screen().rows(0, columns.get()).collect()
     }
 
-    /// Waits until what can be seen is so.
+    /// Waits until the visible rows fulfil a condition.
     pub async fn becomes(&self, what: &str, is_so: impl Fn(&[String]) -> bool) {
         let began = Instant::now();
         loop {
@@ -77,7 +81,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until a text can be seen.
+    /// Waits until a text is visible.
     pub async fn shows(&self, text: &str) {
         self.becomes(text, |rows| rows.iter().any(|row| row.contains(text))).await;
     }
@@ -86,7 +90,7 @@ impl Terminal {
         (&self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Another size, as if somebody pulled at the window's corner.
+    /// Resizes the terminal, as a user resizes its window.
     pub fn resize(&self, (columns, rows): (u16, u16)) {
         self.rows();
         self.screen.borrow_mut().set_size(cells(rows), cells(columns));
@@ -97,7 +101,8 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits until the program has ended, and sees that the terminal is as it was, and that what comes next stands below. Gives what can be seen as well.
+    /// Waits for the program's end. Checks that the terminal's settings are restored and that
+    /// further output appears below. Returns the exit status and the visible rows.
     pub async fn given_back(mut self) -> (ExitStatus, Vec<String>) {
         let ended = self.ended().await;
         assert_eq!(format!("{:?}", tcgetattr(&self.pty).unwrap()), self.before, "lines are edited and shown as before");
@@ -113,20 +118,20 @@ impl Terminal {
         (ended, rows)
     }
 
-    /// Closes the terminal, as if its window was closed; waits until the program has ended.
+    /// Closes the terminal, like closing its window, and waits for the program's end.
     pub async fn close(self) -> ExitStatus {
         let Self { pty, pts, mut child, .. } = self;
         drop((pty, pts));
         ended(&mut child, || ()).await
     }
 
-    /// Waits until a program that changes nothing of the terminal has ended.
+    /// Waits for the end of a program that changes nothing in the terminal.
     pub async fn close_when_ended(mut self) -> ExitStatus {
         self.ended().await
     }
 
     async fn ended(&mut self) -> ExitStatus {
-        // A program whose output nobody reads does not end.
+        // A program blocks if its output is not read.
         let Self { pty, child, screen, .. } = self;
         ended(child, || {
             let mut said = [0; 4096];
@@ -137,7 +142,7 @@ impl Terminal {
         .await
     }
 
-    /// Keeps what can be seen under `target/tmp/top/`.
+    /// Saves the visible rows under `target/tmp/top/`.
     pub fn picture(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("top");
         std::fs::create_dir_all(&folder).unwrap();
