@@ -1,5 +1,9 @@
-//! The broker's double: queues, delay tiers, dead letters, and what is unacked. It outlives every process. What is due by now happens
-//! when somebody looks; nothing in it runs by itself.
+//! The double of the broker: queues, delay tiers, dead letters, unacknowledged messages.
+//!
+//! Owns what survives every process on the broker's side. It is passive: each call first applies
+//! everything that is due.
+//!
+//! Not here: confirms and the end of a session (`session.rs`).
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -18,19 +22,20 @@ use crate::{
     traffic::{Publication, names_in},
 };
 
-/// How many unacked messages each consumed queue hands over.
+/// The most unacknowledged messages of each consumed queue.
 #[derive(Clone, Copy)]
 pub struct Prefetch {
     pub events: usize,
     pub deliveries: usize,
 }
 
-/// Within this time what was answered is recorded and acked; a crash may repeat it before.
+/// Answers are recorded and acknowledged within this time. A crash before that may repeat their
+/// deliveries.
 pub const RECORDED_WITHIN: Micros = 100 * MILLI;
-/// How long an ack is on its way.
+/// The time until an ack takes effect.
 const ACK_TAKES: Micros = MILLI;
 
-/// What a message carries, as it lies in a queue.
+/// The content of a message in a queue.
 #[derive(Clone, Debug)]
 enum Cargo {
     Event { published: Published, urgent: bool },
@@ -52,11 +57,11 @@ struct Tier {
 struct Channel {
     ready: VecDeque<Stored>,
     tag: u64,
-    /// With whether its ack is on its way.
+    /// Each with a flag: its ack is on the way.
     unacked: BTreeMap<u64, (Stored, bool)>,
 }
 
-/// One delivery, or one event that could not be read, given up.
+/// A dead letter: one delivery, or one event that could not be read.
 #[derive(Debug)]
 pub struct Letter {
     pub event: u32,
@@ -71,29 +76,32 @@ pub struct Broker {
     /// In the order of [`places`]: each is a queue and the channel that consumes it.
     channels: Vec<Channel>,
     tiers: Vec<Tier>,
-    /// Which tier a routing key leads to.
+    /// The tier of each routing key.
     routes: HashMap<String, usize>,
     publications: VecDeque<Publication>,
     acks: VecDeque<(Micros, usize, u64)>,
     session: u64,
     turn: usize,
     pub letters: Vec<Letter>,
-    /// How often each delivery was put into a tier.
+    /// How often each delivery was stored in a tier.
     pub returns: HashMap<(u32, SubscriptionId), u32>,
-    /// Deliveries whose next step was stored, but whoever sent it was told nothing, or died before it was recorded.
+    /// Deliveries whose next step was stored, while the sender got no confirm, or died before it
+    /// recorded the confirm.
     pub stored_unknown: HashSet<(u32, SubscriptionId)>,
-    /// Events without a name whose ack was sent and lost: nothing recognises them when they come back.
+    /// Events without a `message_id` whose ack was sent and lost. They cannot be recognised when
+    /// they return.
     pub acks_lost: HashSet<u32>,
-    /// Deliveries whose next step was stored lately, and when its sender was told.
+    /// Deliveries whose next step was stored recently, and the time of the confirm.
     pub told: VecDeque<(Micros, (u32, SubscriptionId))>,
     pub unacked_most: usize,
-    /// What was told about the end of each delivery, and of each event that could not be read.
+    /// The receipts of each delivery, and of each event that could not be read.
     pub receipts: HashMap<(u32, Option<SubscriptionId>), Vec<Ending>>,
-    /// Of which of them a receipt was not taken, which is not told again.
+    /// Those of which a receipt was refused. Such a receipt is not sent again.
     pub receipts_refused: HashSet<(u32, Option<SubscriptionId>)>,
 }
 
-/// The place of a platform's delivery queue; 0 is the urgent queue, the last one the publish queue.
+/// The index of a platform's delivery queue. Index 0 is the urgent queue, the last one is the
+/// publish queue.
 const fn place_of(platform: Platform) -> usize {
     match platform {
         Platform::DingTalk => 1,
@@ -114,7 +122,7 @@ impl Stored {
         }
     }
 
-    /// Whether it is an event to which its publisher gave no name. A delivery has one always.
+    /// Whether it is an event without a `message_id`. A delivery always has one.
     fn has_no_name(&self) -> bool {
         matches!(&self.cargo, Cargo::Event { published, .. } if published.message_id.is_none())
     }
@@ -144,13 +152,13 @@ impl Broker {
         }
     }
 
-    /// Lets publishers publish these, each at its time.
+    /// Plans these publications, each at its time.
     pub fn publish(&mut self, publications: impl IntoIterator<Item = Publication>) {
         self.publications.extend(publications);
         self.publications.make_contiguous().sort_by_key(|one| one.at);
     }
 
-    /// Everything that is due by `now` happens.
+    /// Applies everything that is due by `now`.
     pub fn settle(&mut self, now: Micros) {
         while self.publications.front().is_some_and(|next| next.at <= now) {
             let Publication { published, urgent_exchange: urgent, .. } = self.publications.pop_front().unwrap();
@@ -175,14 +183,15 @@ impl Broker {
         tiers.chain(others.into_iter().flatten()).min().unwrap_or(Micros::MAX)
     }
 
-    /// Whether no message is left anywhere but in dead queues.
+    /// Whether all queues except the dead queues are empty.
     pub fn is_empty(&self) -> bool {
         self.publications.is_empty()
             && self.channels.iter().all(|channel| channel.ready.is_empty() && channel.unacked.is_empty())
             && self.tiers.iter().all(|tier| tier.waiting.is_empty())
     }
 
-    /// What waits, in hand or in a queue: the event's number, and the subscription of a delivery that travels alone.
+    /// The unsettled messages, in flight or in a queue: the event's number, and the subscription of
+    /// a stored delivery.
     pub fn waiting(&self) -> impl Iterator<Item = (u32, Option<SubscriptionId>)> {
         let queued = self
             .channels
@@ -199,7 +208,7 @@ impl Broker {
         self.channels.iter().map(|channel| channel.unacked.len()).sum()
     }
 
-    /// A new session: it consumes every queue from its head.
+    /// Opens a session, which consumes every queue from its head.
     pub fn open_session(&mut self) -> u64 {
         self.session += 1;
         self.channels.iter_mut().for_each(|channel| channel.tag = 0);
@@ -211,7 +220,8 @@ impl Broker {
         self.session
     }
 
-    /// The session's connections are gone: what is unacked returns to the heads of its queues, in order. Acks on their way arrive or not.
+    /// Closes the connections of the session. Unacknowledged messages return to the heads of their
+    /// queues, in order. Acks on the way arrive or not.
     pub fn end_session(&mut self, acks_arrive: bool) {
         if acks_arrive {
             self.settle_acks();
@@ -228,7 +238,7 @@ impl Broker {
         }
     }
 
-    /// The process dies: what it was told in its last moments it has not recorded.
+    /// The process dies. Its last confirms were not recorded.
     pub fn crash(&mut self, now: Micros, acks_arrive: bool) {
         let last = std::mem::take(&mut self.told).into_iter().filter(|(at, _)| at + RECORDED_WITHIN >= now);
         self.stored_unknown.extend(last.map(|(_, name)| name));
@@ -241,7 +251,7 @@ impl Broker {
         }
     }
 
-    /// Hands over the next message: urgent ones first, then from each queue in turn.
+    /// Delivers the next message: urgent ones first, then from each queue by turns.
     pub fn take(&mut self, now: Micros) -> Option<Message> {
         self.settle(now);
         let others = (0..PUBLISH).map(|step| URGENT + 1 + (self.turn + step) % PUBLISH);
@@ -269,7 +279,7 @@ impl Broker {
         Some(Message { ack_tag, redelivered, carried })
     }
 
-    /// Takes acks in. They work a moment later.
+    /// Accepts acks, which take effect a moment later.
     pub fn ack(&mut self, ack_tags: &[AckTag], now: Micros) {
         for ack_tag in ack_tags {
             assert_eq!(ack_tag.session, self.session, "an ack of another session");
@@ -314,7 +324,7 @@ impl Broker {
         }
     }
 
-    /// The tier that the topology's own bindings lead this key to.
+    /// The tier for this key, by the topology's own bindings.
     fn tier(&mut self, key: String) -> usize {
         if let Some(tier) = self.routes.get(&key) {
             return *tier;
@@ -354,13 +364,14 @@ pub fn name_of(delivery: &Delivery) -> (u32, SubscriptionId) {
     (names_in(&delivery.event.published.body)[0], delivery.subscription)
 }
 
-/// The same of a receipt; an event that could not be read has no subscription.
+/// The same for a receipt. An event that could not be read has no subscription.
 pub fn name_of_receipt(receipt: &DeliveryReceipt) -> (u32, Option<SubscriptionId>) {
     let number = receipt.correlation_id.as_deref().expect("every publisher sets it");
     (number.parse().unwrap(), receipt.subscription)
 }
 
-/// What of a delivery travels in a message: what the headers of the real one say, and the event's own message.
+/// The stored form of a delivery: the content of the real message's headers, and the event's own
+/// message.
 fn travelling(delivery: &Delivery, until: Moment, left: Duration) -> Travelling {
     let mut published = delivery.event.published.clone();
     published.routing_key = delivery.event.topic.as_str().to_owned();

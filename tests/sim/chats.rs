@@ -1,5 +1,10 @@
-//! The platforms' double: every robot's chat, with its exact windows, and everything that ever arrived. It outlives every process; a
-//! request that was sent arrives even if whoever sent it dies meanwhile.
+//! The double of the platforms: every robot's chat with its exact windows, and all arrived
+//! messages.
+//!
+//! Owns the truth about arrivals, which survives every process. A request that was sent arrives
+//! even if its sender dies meanwhile.
+//!
+//! Not here: which requests fail (`faults.rs`).
 
 use std::{
     cmp::Reverse,
@@ -22,14 +27,14 @@ use crate::{
     traffic::{UNWELCOME, names_in},
 };
 
-/// So many messages in any span of that length.
+/// The most messages in any span of this length.
 #[derive(Clone, Copy)]
 pub struct Limit {
     pub most: usize,
     pub span: Micros,
 }
 
-/// What a platform allows a robot.
+/// A platform's limits for a robot.
 pub fn limits(platform: Platform) -> Vec<Limit> {
     match platform {
         Platform::DingTalk | Platform::DingTalkInternal | Platform::WeCom => {
@@ -43,25 +48,25 @@ pub fn limits(platform: Platform) -> Vec<Limit> {
 pub enum Outcome {
     InTheAir,
     Accepted,
-    /// We were too fast.
+    /// The daemon exceeded the quota.
     TooFast,
-    /// Somebody else was.
+    /// Another sender used up the quota.
     Closed,
-    /// The robot's security setting refuses us.
+    /// The robot's security setting rejects the message.
     Ill,
     Unwelcome,
     Failed,
     NeverArrived,
 }
 
-/// One request, from its leaving to its end.
+/// One request, from its start to its end.
 #[derive(Debug)]
 pub struct Request {
     pub chat: usize,
     pub names: Vec<u32>,
     pub sent_at: Micros,
     pub arrived_at: Option<Micros>,
-    /// When whoever sent it knew how it ended.
+    /// When the sender learned the outcome.
     pub known_at: Option<Micros>,
     pub outcome: Outcome,
     fate: Fate,
@@ -69,12 +74,12 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it uses some of the quota: everything that arrived, but for what was refused.
+    /// Whether it uses the quota. Every arrived request does, unless it was refused.
     pub fn counts(&self) -> bool {
         self.arrived_at.is_some() && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed | Outcome::Ill)
     }
 
-    /// Whether whoever sent it knows what the platform said.
+    /// Whether the sender got the platform's answer.
     pub fn is_answered(&self) -> bool {
         self.known_at.is_some() && !matches!(self.fate.answer, Reply::None(_))
     }
@@ -85,9 +90,9 @@ pub struct Chat {
     limits: Vec<Limit>,
     arrivals: VecDeque<Micros>,
     blocked_until: Micros,
-    /// When somebody else has used up the robot's quota.
+    /// The periods in which another sender has used up the robot's quota.
     pub closed: Vec<(Micros, Micros)>,
-    /// When the robot's security setting refuses us.
+    /// The periods in which the robot's security setting rejects messages.
     pub ill: Vec<(Micros, Micros)>,
 }
 
@@ -118,7 +123,8 @@ impl Chats {
         }
     }
 
-    /// A request leaves; gives its number. Its fate is thrown for its event and for how often that left before.
+    /// Sends a request; returns its number. Its fate depends on its event and on the number of
+    /// earlier attempts.
     fn depart(&mut self, now: Micros, request: &send::Request, fate: impl FnOnce(u64, u64) -> Fate) -> usize {
         let url = request.url.expose();
         let token = url.rsplit(['=', '/']).find(|part| part.starts_with("robot-")).unwrap_or_default();
@@ -149,7 +155,7 @@ impl Chats {
         number
     }
 
-    /// Everything that has arrived by `now` is taken in, in the order of its arrival.
+    /// Processes all requests that have arrived by `now`, in the order of arrival.
     pub fn settle(&mut self, now: Micros) {
         while self.on_the_way.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Reverse((at, number)) = self.on_the_way.pop().unwrap();
@@ -164,7 +170,8 @@ impl Chats {
         }
     }
 
-    /// The process behind all requests in the air died. What had left its machine arrives very soon; the rest never.
+    /// The sending process died. Half of its requests were already under way and arrive very soon;
+    /// the others never arrive.
     pub fn crash(&mut self, now: Micros, mut dice: SmallRng) {
         self.settle(now);
         for Reverse((at, number)) in std::mem::take(&mut self.on_the_way) {
@@ -195,7 +202,7 @@ impl Chats {
 }
 
 impl Chat {
-    /// Takes an arrival in, or says why not.
+    /// Accepts an arrival, or returns why not.
     fn admit(&mut self, at: Micros) -> Option<Outcome> {
         if at < self.blocked_until || self.closed.iter().any(|(from, to)| (*from..*to).contains(&at)) {
             return Some(Outcome::Closed);
@@ -262,7 +269,7 @@ pub struct Network {
     pub time: Time,
     pub seed: Seed,
     pub faults: Arc<Faults>,
-    /// The shortest and the longest time from sending a request to having its answer.
+    /// The shortest and the longest time from a request to its answer.
     pub latency: (Micros, Micros),
 }
 

@@ -1,5 +1,9 @@
-//! Chance. Every throw is made from the seed and the thing it is thrown for, never from the order in which things happen, so that a run
-//! is repeated by its seed.
+//! Random decisions.
+//!
+//! Owns reproducibility: each decision depends on the seed and on its subject, never on the order
+//! of execution. So a seed repeats its run.
+//!
+//! Not here: the decisions themselves (`faults.rs`, `plans.rs`).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -14,7 +18,7 @@ use crate::time::{Micros, SECOND};
 pub struct Seed(pub u64);
 
 impl Seed {
-    /// Dice for one thing: what kind it is, and its two numbers.
+    /// The dice for one subject: its kind and two numbers.
     pub fn dice(self, what: &str, one: u64, two: u64) -> SmallRng {
         let mut mixed = self.0;
         for part in what.bytes().map(u64::from).chain([one, two]) {
@@ -24,7 +28,7 @@ impl Seed {
     }
 }
 
-/// Runs a scenario once for each seed: `runs` seeds from 1, unless the environment says otherwise.
+/// Runs a scenario once for each seed: `runs` seeds from 1, unless the environment sets others.
 pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
     let number = |name| {
         std::env::var(name)
@@ -41,7 +45,7 @@ pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
     }
 }
 
-/// Tells what happens to one event, where `ROOMCAST_SIM_TRACE` names it by its number.
+/// Prints the history of the event whose number is in `ROOMCAST_SIM_TRACE`.
 pub fn trace(event: u32, at: Micros, what: impl FnOnce() -> String) {
     static WANTED: LazyLock<Option<u32>> =
         LazyLock::new(|| std::env::var("ROOMCAST_SIM_TRACE").ok().and_then(|text| text.parse().ok()));

@@ -1,4 +1,9 @@
-//! The store's double: who subscribed to what. It does not change, so it outlives every process.
+//! The double of the store: the subscriptions of each topic.
+//!
+//! Owns the slow, panicking and changing look-ups that a scenario requests. Its content is fixed,
+//! so it survives every process.
+//!
+//! Not here: the real store (`src/store/`).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -16,10 +21,10 @@ use roomcast::{
     fanout::{Opened, Page, Recipient, Subscriptions, Unreadable},
 };
 
-/// So many recipients make a page: few, so that events of many pages are common.
+/// The recipients in a page. The number is small, so that events with many pages are common.
 const PAGE: usize = 64;
 
-/// One robot of the world.
+/// One robot.
 #[derive(Clone)]
 pub struct Robot {
     pub platform: Platform,
@@ -37,7 +42,8 @@ impl Robot {
             Platform::Lark => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
             Platform::WeCom => format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}"),
         };
-        // A keyed hash spreads evenly over its bytes; this is no hash, but spreads as well.
+        // A robot id is a keyed hash, whose bytes are evenly distributed. This multiplication
+        // distributes them as well.
         let spread = (number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C83_1B5D_6A8F);
         Self { platform, id: RobotId::from_bytes(spread.to_be_bytes()), endpoint }
     }
@@ -47,7 +53,7 @@ pub fn token_of(number: usize) -> String {
     format!("robot-{number:06}")
 }
 
-/// One subscription: which robot hears which topic.
+/// One subscription: a robot and its topic.
 #[derive(Clone)]
 pub struct Listed {
     pub id: SubscriptionId,
@@ -62,15 +68,16 @@ pub struct Directory {
     pub subscriptions: Vec<Listed>,
     by_topic: HashMap<TopicName, Vec<usize>>,
     by_id: BTreeMap<SubscriptionId, usize>,
-    /// Dice by which some look-ups take longer than others, as they do on several threads; none means that all are equally quick.
+    /// Dice that make some look-ups slower, as several threads would; `None` makes all equally
+    /// fast.
     pub hesitation: Option<Mutex<SmallRng>>,
-    /// Topics whose pages, and robots whose subscriptions, cannot be looked at without a panic.
+    /// Topics whose pages, and robots whose subscriptions, panic when they are looked up.
     pub panics: (BTreeSet<String>, BTreeSet<usize>),
-    /// On one platform each look-up of a single subscription takes so long, as when its rows are
-    /// not in memory and the disk is slow.
+    /// The delay of each look-up of a single subscription on one platform, as with rows that are
+    /// not in memory and a slow disk.
     pub slow: Option<(Platform, Duration)>,
-    /// Dice by which some recipients are replaced between a look and the attempt, as when somebody
-    /// seals everything anew; none means that none is.
+    /// Dice that replace some recipients between look-up and attempt, as when all records are
+    /// encrypted anew; `None` replaces none.
     pub changes: Option<Mutex<SmallRng>>,
 }
 
@@ -93,7 +100,7 @@ impl Directory {
         self.subscriptions.push(Listed { id, robot, topic, options });
     }
 
-    /// The robots that hear a topic, with their subscriptions.
+    /// The robots subscribed to a topic, with their subscriptions.
     pub fn listeners(&self, topic: &str) -> impl Iterator<Item = &Listed> {
         let topic: Option<TopicName> = topic.parse().ok();
         topic
@@ -107,7 +114,7 @@ impl Directory {
         &self.subscriptions[self.by_id[&id]]
     }
 
-    /// Lets others go first, now and then.
+    /// Yields to other tasks from time to time.
     async fn hesitate(&self) {
         let Some(dice) = &self.hesitation else { return };
         let times = dice.lock().unwrap().random_range(0..4);

@@ -1,4 +1,8 @@
-//! A topic with many robots, and everybody else.
+//! Scenarios of fairness: a topic with many robots next to other topics.
+//!
+//! Owns the promise that a large event delays no other one.
+//!
+//! Not here: the same with real processes (`tests/it/fairness.rs`).
 
 use roomcast::domain::Platform;
 
@@ -24,7 +28,7 @@ fn two_events_for_twenty_thousand_robots_delay_no_other_and_keep_rate_and_order(
             directory.subscribe(&topic(robot), robot);
         }
         let mut planned: Vec<_> = [0, 10].map(|at| (at * SECOND, "all".to_owned(), How::default())).to_vec();
-        // Each of the idle ones hears an event at a moment of its own.
+        // Each idle robot gets an event at a time of its own.
         let idle = evenly(LARGE..LARGE + 2 * IDLE, 1, SECOND, SECOND).into_iter().enumerate();
         planned.extend(idle.map(|(place, (at, topic, how))| (at + place as u64 * SECOND, topic, how)));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());

@@ -1,4 +1,8 @@
-//! What goes wrong, and how often. Each run leaves out some kinds at random: what hides behind a frequent fault shows when that one is away.
+//! Faults of the doubles: their kinds and probabilities.
+//!
+//! Owns the random choice. Each run omits some kinds, because a frequent fault can hide others.
+//!
+//! Not here: crashes and stops of the process (`plans.rs`).
 
 use rand::{RngExt, rngs::SmallRng};
 
@@ -7,60 +11,60 @@ use crate::{
     time::{MILLI, Micros, SECOND},
 };
 
-/// The longest an attempt may take, as `send.deadline` has it.
+/// The longest attempt, equal to `send.deadline`.
 pub const DEADLINE: Micros = 15 * SECOND;
 
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// The share of next steps whose confirm takes seconds.
     pub late_confirms: f64,
-    /// The share of next steps whose confirm never comes; half of them are stored all the same.
+    /// The share of next steps whose confirm never comes. Half of them are stored nevertheless.
     pub lost_confirms: f64,
     /// The share of next steps that the broker refuses.
     pub refused_steps: f64,
-    /// The share of posts that take seconds, some beyond the deadline.
+    /// The share of requests that take seconds, some longer than the deadline.
     pub slow: f64,
-    /// The share of posts that arrive and are answered 500.
+    /// The share of requests that arrive and are answered with 500.
     pub errors: f64,
-    /// The share of posts that arrive and whose answer is lost.
+    /// The share of requests that arrive and whose answer is lost.
     pub lost_answers: f64,
-    /// The share of posts that never arrive.
+    /// The share of requests that never arrive.
     pub unreachable: f64,
-    /// After this nothing goes wrong any more.
+    /// There are no faults after this time.
     pub until: Micros,
 }
 
-/// What happens to one post.
+/// The fate of one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fate {
-    /// When it arrives, after having been sent; nothing if it never does.
+    /// The time from sending to arrival; `None` if it never arrives.
     pub arrives_in: Option<Micros>,
-    /// When whoever sent it knows how it ended.
+    /// The time until the sender learns the outcome.
     pub known_in: Micros,
     pub answer: Reply,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reply {
-    /// The platform answers as it does.
+    /// The platform answers normally.
     Own,
-    /// The platform answers 500.
+    /// The platform answers with 500.
     Error,
-    /// No answer comes; our code for it.
+    /// No answer comes; the value is roomcast's code for it.
     None(&'static str),
 }
 
-/// What happens to one next step.
+/// The fate of one next step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Storing {
     pub stored: bool,
-    /// When the broker says so; nothing if it never does.
+    /// The time until the broker confirms; `None` if it never does.
     pub known_in: Option<Micros>,
 }
 
 impl Faults {
-    /// Some kinds of faults, until `until`. Each of those that end sessions ends about two dozen at the most where `steps` next steps are
-    /// stored.
+    /// A random selection of faults until `until`. With `steps` next steps, each kind that ends
+    /// sessions ends at most about two dozen.
     pub fn swarm(seed: Seed, until: Micros, steps: f64) -> Self {
         let mut dice = seed.dice("swarm", 0, 0);
         let mut share = |most: f64| if dice.random_bool(0.6) { dice.random_range(most / 10.0..most) } else { 0.0 };

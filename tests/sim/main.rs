@@ -1,8 +1,15 @@
-//! Hours of traffic in seconds: the real pipeline, pace, ledger and committer on a clock that is paused, between doubles of the
-//! broker, the platforms and the store, with faults that a seed draws, judged by an oracle.
+//! The simulation: hours of traffic in seconds.
 //!
-//! A run that fails prints its seed and the command that repeats it. `ROOMCAST_SIM_SEED` chooses the seed, `ROOMCAST_SIM_RUNS`
-//! how many runs each scenario makes, from that seed upwards; `ROOMCAST_SIM_TRACE` an event whose way is told (with `--nocapture`).
+//! The real pipeline, pacer, ledger and committer run on a paused clock, between doubles of the
+//! broker, the platforms and the store. A seed selects the faults, and an oracle judges each run.
+//!
+//! A failed run prints its seed and the command to repeat it. `ROOMCAST_SIM_SEED` selects the seed.
+//! `ROOMCAST_SIM_RUNS` sets the number of runs of each scenario, from that seed upwards.
+//! `ROOMCAST_SIM_TRACE` names an event whose history is printed (with `--nocapture`).
+//!
+//! Owns the list of its files.
+//!
+//! Not here: tests with real processes (`tests/it/`).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,4 +1,9 @@
-//! The judge. It knows what was published and what arrived, and nothing of how roomcast works.
+//! The oracle: it judges a run by the publications and arrivals alone.
+//!
+//! Owns the rules that hold in every run: quota, loss, duplicates, order, probes, receipts. It
+//! knows nothing of roomcast's internals.
+//!
+//! Not here: the expectations of one scenario (`scenarios.rs`, `policies.rs`).
 
 use std::{
     cell::RefCell,
@@ -15,7 +20,7 @@ use crate::{
     world::{Ending, World},
 };
 
-/// What a run came to, for people who watch, and to see that it was not empty.
+/// The totals of a run, to print them and to check that the run was not empty.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub deliveries: usize,
@@ -44,15 +49,15 @@ pub struct Oracle<'a> {
     chats: std::sync::MutexGuard<'a, Chats>,
     broker: std::sync::MutexGuard<'a, crate::broker::Broker>,
     events: HashMap<u32, &'a Publication>,
-    /// The requests of each delivery, by event and robot, in the order of their leaving.
+    /// The requests of each delivery, by event and robot, in the order of their start.
     requests: HashMap<(u32, usize), Vec<usize>>,
-    /// What is wrong, by the rule that it breaks: everything is looked at before the run is condemned.
+    /// The violations of each rule. All rules are checked before the run fails.
     complaints: RefCell<BTreeMap<&'static str, Vec<String>>>,
 }
 
-/// So many deliveries are repeated by one crash or lost session at the most, on average.
+/// The most deliveries that one crash or lost session repeats, on average.
 const REPEATED_MAX: usize = 50;
-/// So many examples are shown of what breaks a rule.
+/// The most examples printed for each rule.
 const SHOWN: usize = 2;
 
 impl<'a> Oracle<'a> {
@@ -70,14 +75,14 @@ impl<'a> Oracle<'a> {
         Self { world, chats, broker, events, requests, complaints: RefCell::default() }
     }
 
-    /// Notes a complaint where a rule does not hold.
+    /// Records a violation if a rule does not hold.
     pub fn expect(&self, rule: &'static str, holds: bool, complaint: impl FnOnce() -> String) {
         if !holds {
             self.complaints.borrow_mut().entry(rule).or_default().push(complaint());
         }
     }
 
-    /// Fails if there is any complaint, with all rules that were broken.
+    /// Fails if there is any violation, and prints all broken rules.
     pub fn verdict(&self) {
         let complaints = self.complaints.borrow();
         let shown = complaints.iter().map(|(rule, all)| {
@@ -88,7 +93,7 @@ impl<'a> Oracle<'a> {
         assert!(complaints.is_empty(), "rules were broken\n{}", shown.concat());
     }
 
-    /// What holds in every run.
+    /// Checks the rules of every run.
     pub fn judge(&self) -> Seen {
         self.no_window_is_exceeded();
         self.nothing_is_lost_or_invented();
@@ -109,7 +114,7 @@ impl<'a> Oracle<'a> {
         &self.chats.requests[number]
     }
 
-    /// No robot was ever sent more than its platform allows in any window, by the times of arrival alone.
+    /// No robot gets more messages than its platform allows in any window, by arrival times alone.
     pub fn no_window_is_exceeded(&self) {
         let mut arrivals = vec![Vec::new(); self.chats.chats.len()];
         for request in &self.chats.requests {
@@ -132,7 +137,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Every event has ended, for every robot that hears it, in one of: delivered, waiting, a dead letter with its reason.
+    /// Every event ends for each of its robots as one of: delivered, waiting, a dead letter with
+    /// its reason.
     pub fn nothing_is_lost_or_invented(&self) {
         let waiting: HashSet<_> = self.broker.waiting().collect();
         let letters: HashMap<(u32, Option<SubscriptionId>), DeadReason> =
@@ -171,7 +177,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Whoever asked was told the end of everything that has ended, and how it really ended. A crash may repeat that.
+    /// Every end has its receipt, with the true outcome, if receipts were requested. A crash may
+    /// repeat a receipt.
     pub fn every_end_is_told(&self) -> usize {
         let mut told = 0;
         for event in &self.world.published {
@@ -199,8 +206,9 @@ impl<'a> Oracle<'a> {
         told
     }
 
-    /// A delivery arrives twice only if its answer was lost, or the process or session ended before it was recorded, or its next step
-    /// was stored without that being told, or recorded, or the ack of an event was lost to which its publisher gave no name.
+    /// A delivery arrives twice only for one of four reasons. Its answer was lost. The process or
+    /// session ended before the answer was recorded. Its next step was stored without a recorded
+    /// confirm. The ack of an event without `message_id` was lost.
     pub fn duplicates_have_a_reason(&self) {
         for (delivery, first) in self.duplicates() {
             let reason = self.reason_of(delivery, first);
@@ -210,7 +218,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Why what arrived with the request `first` arrived again.
+    /// Why the delivery of the request `first` arrived again.
     fn reason_of(&self, (event, robot): (u32, usize), first: usize) -> Option<Reason> {
         let Request { arrived_at, known_at, .. } = self.request(first);
         if known_at.is_some() && !self.request(first).is_answered() {
@@ -226,7 +234,7 @@ impl<'a> Oracle<'a> {
         let topic = &self.events[&event].published.routing_key;
         let mut listed = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
         let twice = listed.any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
-        // By a name that its publisher gave it, whatever was stored of it is known again.
+        // With a `message_id`, every stored copy is recognised.
         if twice && self.events[&event].published.message_id.is_none() {
             return Some(Reason::StoredTwice);
         }
@@ -241,13 +249,13 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// Within a robot what was published first leaves first, unless it was tried more than once, is of another priority, or lived
-    /// through the end of a process or a session.
+    /// Messages of one robot leave in the order of publication. Exceptions: further attempts,
+    /// another priority, and the end of a process or session in between.
     pub fn order_is_kept(&self) {
         let disturbances = self.world.disturbances.lock().unwrap();
         let mut last = HashMap::<(usize, bool, bool), (u32, usize)>::new();
         for (number, request) in self.chats.requests.iter().enumerate() {
-            // In which order one message speaks of its events is not looked at.
+            // The order inside one digest does not matter.
             for name in &request.names.iter().copied().collect::<BTreeSet<_>>() {
                 let event = self.events[name];
                 let lived = |at: Micros| event.at <= at && at <= request.sent_at;
@@ -266,8 +274,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// A robot whose platform refuses, for speed once or for its security setting three times in a row, is tried with one message at a
-    /// time until it listens again.
+    /// A robot that refuses once for speed, or three times in a row for its security setting, gets
+    /// one message at a time until it accepts one.
     pub fn probes_go_alone(&self) {
         for chat in 0..self.chats.chats.len() {
             let mut moves = Vec::new();
@@ -298,7 +306,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// How many messages were refused in each time in which somebody else had used up a robot's quota.
+    /// The refused messages in each period in which another sender had used up a robot's quota.
     pub fn refused_while_closed(&self) -> Vec<usize> {
         let count = |chat: usize, (from, to): (Micros, Micros)| {
             let refused = self.chats.requests.iter().filter(|one| one.chat == chat && one.outcome == Outcome::Closed);
@@ -308,23 +316,23 @@ impl<'a> Oracle<'a> {
         chats.flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed))).collect()
     }
 
-    /// How many requests were sent of an event for a robot.
+    /// The number of requests for an event at a robot.
     pub fn attempts(&self, event: u32, robot: usize) -> usize {
         self.requests.get(&(event, robot)).map_or(0, Vec::len)
     }
 
-    /// How many requests for a robot ended so.
+    /// The number of requests of a robot with this outcome.
     pub fn count(&self, robot: usize, outcome: Outcome) -> usize {
         self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == outcome).count()
     }
 
-    /// The events of each message that a robot took, in the order of their leaving.
+    /// The events of each message that a robot accepted, in the order of their start.
     pub fn messages(&self, robot: usize) -> Vec<&[u32]> {
         let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
         requests.map(|one| one.names.as_slice()).collect()
     }
 
-    /// The times at which a robot took messages.
+    /// The times at which a robot accepted messages.
     pub fn arrivals(&self, robot: usize) -> Vec<Micros> {
         let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
         let mut arrivals: Vec<_> = requests.filter_map(|one| one.arrived_at).collect();
@@ -332,14 +340,14 @@ impl<'a> Oracle<'a> {
         arrivals
     }
 
-    /// How long after its publishing each delivery of a robot first arrived.
+    /// The time from publication to first arrival, for each delivery of a robot.
     pub fn latencies(&self, robot: usize) -> Vec<Micros> {
         let deliveries = self.requests.keys().filter(|(_, one)| *one == robot);
         let first = |event: u32| self.accepted(event, robot).filter_map(|one| self.request(one).arrived_at).min();
         deliveries.filter_map(|(event, _)| Some(first(*event)?.saturating_sub(self.events[event].at))).collect()
     }
 
-    /// How often each delivery went through a tier, on average over all that ever existed.
+    /// How often a delivery went through a tier, on average over all deliveries.
     pub fn returns_per_delivery(&self) -> f64 {
         let seen = self.seen();
         seen.returns as f64 / seen.deliveries as f64

@@ -1,4 +1,8 @@
-//! What scenarios are made of: robots, traffic, the ends of processes, and what is looked at when all is over.
+//! The parts of scenarios: robots, traffic, ends of processes, final checks.
+//!
+//! Owns the parts that several scenarios share.
+//!
+//! Not here: the scenarios (`scenarios.rs`, `policies.rs`, `repeats.rs`).
 
 use rand::{RngExt, rngs::SmallRng};
 use roomcast::domain::{Options, Platform};
@@ -11,7 +15,7 @@ use crate::{
     world::{End, RESTART, World},
 };
 
-/// Robots of all platforms, most of them of DingTalk; robot n alone hears the topic `robot.n`.
+/// Robots of all platforms, mostly DingTalk. Only robot n subscribes to the topic `robot.n`.
 pub fn robots(count: usize) -> Directory {
     let mut directory = Directory::default();
     for number in 0..count {
@@ -68,7 +72,7 @@ pub fn evenly(
     robots.into_iter().flat_map(one).collect()
 }
 
-/// How an event of mixed traffic is published.
+/// Random properties of an event in mixed traffic.
 pub fn mixed(dice: &mut SmallRng) -> How {
     How {
         kind: match dice.random_range(0..100) {
@@ -83,7 +87,8 @@ pub fn mixed(dice: &mut SmallRng) -> How {
     }
 }
 
-/// Crashes and orderly stops at random moments until `until`; then faults are over, and a last process finishes what there is.
+/// Crashes and orderly stops at random times until `until`. After that there are no faults, and a
+/// last process finishes all work.
 pub fn live_through(world: &mut World, crashes: u64, stops: u64, until: Micros) {
     let mut dice = world.seed.dice("ends", 0, 0);
     let mut ends: Vec<_> = (0..crashes).map(|_| End::Crash(dice.random_range(0..until))).collect();
@@ -101,7 +106,7 @@ pub fn live_through(world: &mut World, crashes: u64, stops: u64, until: Micros) 
     world.live(End::Drained(until + 24 * HOUR));
 }
 
-/// Judges a run in which nothing is left to be done.
+/// Judges a run that has no unsettled message left.
 pub fn judge_to_the_end(world: &World) -> Seen {
     let oracle = Oracle::of(world);
     let seen = oracle.judge();
@@ -110,7 +115,7 @@ pub fn judge_to_the_end(world: &World) -> Seen {
     seen
 }
 
-/// A fresh event for every robot still arrives at once, when all is over.
+/// Checks that a fresh event for every robot still arrives at once at the end.
 pub fn passes_fresh_events(world: &mut World) {
     world.rest(11 * MINUTE);
     let from = u32::try_from(world.published.len()).unwrap();
@@ -131,7 +136,7 @@ pub fn passes_fresh_events(world: &mut World) {
     oracle.verdict();
 }
 
-/// Somebody else uses up the quota of some robots, each at some time.
+/// Another sender uses up the quota of some robots, each at some time.
 pub fn close_chats(world: &World, dice: &mut SmallRng, count: usize, until: Micros) {
     let mut chats = world.chats.lock().unwrap();
     for _ in 0..count {

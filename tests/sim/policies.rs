@@ -1,4 +1,9 @@
-//! Scenarios of what subscriptions and settings choose: digests, the latest only, an organisation's month, robots that are ill.
+//! Scenarios of options and settings: digests, only the latest, a monthly quota, robots that reject
+//! messages.
+//!
+//! Owns the promises of these options over hours of traffic.
+//!
+//! Not here: the scenarios with default options (`scenarios.rs`).
 
 use rand::RngExt;
 use roomcast::domain::{DeadReason, Options, Overflow, Platform};
@@ -32,7 +37,7 @@ fn digests_keep_up_with_three_times_the_quota_and_name_every_event() {
             let messages = oracle.messages(robot);
             let folded = messages.iter().filter(|names| names.len() > 1).count();
             oracle.expect("what waits is folded", folded > 0, || format!("robot {robot}: {} messages", messages.len()));
-            // What does not leave with this window leaves with the next.
+            // Deliveries that miss this window leave in the next.
             let slowest = oracle.latencies(robot).into_iter().max().unwrap();
             oracle.expect("digests keep up", slowest < 65 * SECOND, || format!("one waited {slowest} µs"));
         }
@@ -96,7 +101,7 @@ fn of_what_waits_only_the_latest_is_delivered_and_the_rest_is_superseded() {
 #[test]
 fn an_organisation_uses_its_month_up_to_the_last_call_waits_for_the_next_and_a_crash_does_not_change_that() {
     each_seed("an_organisation_uses_its_month", 2, |seed| {
-        // The month ends an hour after the world begins.
+        // The month ends an hour after the simulated time begins.
         let options = Options { group: Some("acme".parse().unwrap()), ..Options::default() };
         let directory = robots_with(Platform::DingTalk, 20, &options);
         let setup = Setup { config: "[groups.acme]\nmonthly = 450", ..Setup::default() };
@@ -113,7 +118,7 @@ fn an_organisation_uses_its_month_up_to_the_last_call_waits_for_the_next_and_a_c
         oracle.expect("everything is delivered", seen.delivered == 800, || format!("{seen:?}"));
         let arrivals = (0..20).flat_map(|robot| oracle.arrivals(robot));
         let before = arrivals.filter(|at| *at < HOUR).count();
-        // A call in the air at a crash is counted though it may not have arrived.
+        // A request in flight at a crash is counted, even if it did not arrive.
         oracle.expect("the month is used", (435..=450).contains(&before), || format!("{before} calls of 450"));
         oracle.verdict();
     });
@@ -131,7 +136,7 @@ fn a_robot_whose_security_setting_refuses_us_is_left_alone_and_what_waits_is_del
         let dead = oracle.letters(DeadReason::Security).len();
         let ended = seen.delivered + dead == 3 * 240 && seen.letters == dead;
         oracle.expect("each is delivered or refused", ended, || format!("{seen:?}"));
-        // Three in a row, and then after 1, 2, 4, … minutes up to an hour one each.
+        // Three in a row, then one each after 1, 2, 4, … minutes, up to an hour.
         let refused = oracle.count(0, Outcome::Ill);
         oracle.expect("ill robots are left alone", (3..=3 + 10).contains(&refused), || format!("{refused} attempts"));
         oracle.probes_go_alone();

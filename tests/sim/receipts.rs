@@ -1,4 +1,9 @@
-//! Scenarios of delivery receipts: whatever goes wrong, whoever asked is told, and nobody hears a thing twice for it.
+//! Scenarios of delivery receipts.
+//!
+//! Owns the promise that every requested receipt is sent in spite of faults, and that receipts
+//! repeat no message in a chat.
+//!
+//! Not here: receipts on a real broker (`tests/it/receipts.rs`).
 
 use rand::RngExt;
 
@@ -22,7 +27,7 @@ fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hear
             .collect();
         planned.extend((0..40).map(|_| (dice.random_range(0..60 * MINUTE), "group".to_owned(), mixed(&mut dice))));
         let mut faults = Faults::swarm(seed, 60 * MINUTE, 4000.0);
-        // Sessions end for the sake of other steps while receipts wait for their confirms.
+        // Failures of other steps end sessions while receipts wait for their confirms.
         (faults.late_confirms, faults.refused_steps, faults.errors) = (0.2, 0.05, 0.1);
         let setup = Setup { config: "[outcome]\nreceipts = \"all\"", ..Setup::default() };
         let mut world = World::new(seed, directory, faults, setup);
@@ -34,7 +39,7 @@ fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hear
         oracle.verdict();
         println!("{told} receipts of {} deliveries", seen.deliveries);
         assert!(seen.crashes > 3 && seen.sessions_lost > 3 && seen.letters > 0, "the run proves nothing: {seen:?}");
-        // One in twenty is refused, and not told again.
+        // One in twenty is refused and not sent again.
         assert!(told > seen.deliveries * 9 / 10, "{told} receipts: {seen:?}");
     });
 }

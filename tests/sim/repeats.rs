@@ -1,4 +1,9 @@
-//! What comes twice: events that their publishers repeat, next steps that are stored twice, attempts of which nothing could be stored.
+//! Scenarios of repetition: events published twice, next steps stored twice, attempts whose next
+//! step cannot be stored.
+//!
+//! Owns the promise that named events are not delivered twice.
+//!
+//! Not here: crashes in mixed traffic (`scenarios.rs`).
 
 use roomcast::domain::{DeadReason, Platform};
 
@@ -12,7 +17,7 @@ use crate::{
     world::{End, Setup, World},
 };
 
-/// Each event once more, so much later.
+/// Each event a second time, later by this many microseconds.
 fn repeated(publications: Vec<Publication>, later: u64) -> Vec<Publication> {
     let again: Vec<_> = publications.iter().map(|one| Publication { at: one.at + later, ..one.clone() }).collect();
     publications.into_iter().chain(again).collect()
@@ -22,7 +27,7 @@ fn repeated(publications: Vec<Publication>, later: u64) -> Vec<Publication> {
 fn an_event_that_its_publisher_repeats_while_the_first_is_in_hand_is_heard_once() {
     for (seed_name, later) in [("repeated_at_once", 0), ("repeated_soon", 30 * MILLI), ("repeated_late", 20 * SECOND)] {
         each_seed(seed_name, 1, |seed| {
-            // Thirty at once are more than a quota, so that some wait, in memory and in the tiers.
+            // Thirty at once exceed the quota, so that some wait, in memory and in the tiers.
             let mut planned = evenly(0..10, 60, 0, 2 * MINUTE);
             planned.extend((0..30).map(|_| (MINUTE, topic(3), How::default())));
             let mut world = World::new(seed, robots_of(Platform::WeCom, 10), Faults::default(), Setup::default());
@@ -42,7 +47,7 @@ fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_even
     each_seed("a_step_that_is_stored", 3, |seed| {
         let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
         planned.extend((0..10).flat_map(|robot| (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))));
-        // Every other confirm that is lost is one of a step that is stored.
+        // Every second lost confirm belongs to a stored step.
         let faults = Faults { errors: 0.2, lost_confirms: 0.05, until: 10 * MINUTE, ..Faults::default() };
         let mut world = World::new(seed, robots(20), faults, Setup::default());
         world.publish(numbered(planned));
@@ -62,7 +67,7 @@ fn a_step_that_is_stored_without_our_knowing_repeats_nothing_of_a_delivery_whose
     each_seed("a_step_and_a_missing_receipt", 3, |seed| {
         let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
         planned.extend((0..10).flat_map(|robot| (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))));
-        // Many sessions end while receipts wait for their confirms, and soon after one another.
+        // Many sessions end while receipts wait for their confirms, at short intervals.
         let faults =
             Faults { errors: 0.2, lost_confirms: 0.05, late_confirms: 0.3, until: 10 * MINUTE, ..Faults::default() };
         let setup = Setup { config: "[outcome]\nreceipts = \"all\"", ..Setup::default() };
@@ -88,7 +93,7 @@ fn a_message_that_panics_becomes_a_dead_letter_and_everything_else_goes_on() {
         let mut planned = evenly([0, 1, 3, 5], 60, 0, 2 * MINUTE);
         let how = |named| How { named, ..How::default() };
         planned.extend([true, false].map(|named| (MINUTE, topic(2), how(named))));
-        // Behind a whole quota these travel alone.
+        // Behind a full quota, these become separate messages in the tiers.
         planned.extend((0..30).map(|_| (MINUTE, topic(4), How::default())));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());
         world.publish(numbered(planned));

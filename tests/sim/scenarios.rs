@@ -1,4 +1,8 @@
-//! The scenarios: who publishes what, what goes wrong, and what must hold in the end.
+//! The main scenarios: traffic, faults, and the final expectations.
+//!
+//! Owns the promises on quota, order, loss and fairness over hours of traffic.
+//!
+//! Not here: the rules of every run (`oracle.rs`).
 
 use rand::RngExt;
 use roomcast::domain::{DeadReason, Platform};
@@ -67,7 +71,7 @@ fn a_backlog_of_ten_thousand_slows_no_other_robot_and_fills_neither_prefetch_nor
     each_seed("a_backlog_of_ten_thousand", 1, |seed| {
         const QUIET: usize = 200;
         let mut planned = evenly(0..1, 10_000, 0, MINUTE);
-        // Each of the quiet ones at its own moment of every half minute.
+        // Each of the quiet robots at its own time in every half minute.
         let quiet = evenly(1..1 + QUIET, 120, 0, HOUR).into_iter().enumerate();
         planned.extend(quiet.map(|(place, (at, topic, how))| (at + place as u64 / 120 * 150 * MILLI, topic, how)));
         let faults = Faults::default();
@@ -79,7 +83,7 @@ fn a_backlog_of_ten_thousand_slows_no_other_robot_and_fills_neither_prefetch_nor
         oracle.expect("everything is delivered", seen.delivered == 10_000 + QUIET * 120, || format!("{seen:?}"));
         let slowest = (1..1 + QUIET).flat_map(|robot| oracle.latencies(robot)).max().unwrap();
         oracle.expect("quiet robots are not slowed", slowest < SECOND, || format!("one waited {slowest} µs"));
-        // The whole backlog is gone from memory moments after the last of it was published.
+        // Memory is free of the backlog moments after its last publication.
         let samples = world.samples.lock().unwrap();
         let most = samples.iter().filter(|sample| sample.at > 2 * MINUTE).map(|sample| sample.unacked).max().unwrap();
         oracle.expect("what waits is not in hand", most <= 100, || format!("{most} messages are"));
@@ -104,7 +108,7 @@ fn a_backlog_of_an_hour_needs_at_most_two_returns_on_average_and_keeps_its_order
         let returns = oracle.returns_per_delivery();
         oracle.expect("at most two returns", returns <= 2.0, || format!("{returns} on average"));
         let last = (0..5).filter_map(|robot| oracle.arrivals(robot).last().copied()).max().unwrap();
-        // 1,200 messages are sixty quotas; the last leaves when fifty-nine windows have passed.
+        // 1,200 messages are sixty quotas. The last leaves after fifty-nine windows.
         oracle.expect("the quota is used", last < 59 * (MINUTE + SECOND), || format!("the last after {last} µs"));
         oracle.verdict();
     });
@@ -113,7 +117,7 @@ fn a_backlog_of_an_hour_needs_at_most_two_returns_on_average_and_keeps_its_order
 #[test]
 fn order_is_kept_whatever_order_the_threads_run_in() {
     each_seed("order_is_kept_whatever", 2, |seed| {
-        // The robots of one half hear every event on a topic that they share, beside their own.
+        // Half of the robots also get every event of a topic that they share.
         let mut directory = robots_of(Platform::WeCom, 20);
         (0..10).for_each(|robot| directory.subscribe("shared", robot));
         directory.hesitation = Some(std::sync::Mutex::new(seed.dice("hesitation", 0, 0)));
@@ -139,7 +143,7 @@ fn under_sustained_overload_ninety_nine_percent_of_the_quota_are_used() {
         }
         let mut planned = evenly(0..19, 22 * 120, 0, 2 * HOUR);
         planned.extend(evenly(19..20, 110 * 120, 0, 2 * HOUR));
-        // Enough to begin with, too: the first window is full from its first moment.
+        // Enough events at the beginning, so that the first window is full from the start.
         planned.extend(evenly(0..20, 40, 0, MILLI));
         let setup = Setup { config: "[pace]\nmargin = \"200ms\"", latency: (10 * MILLI, 100 * MILLI) };
         let mut world = World::new(seed, directory, Faults::default(), setup);
@@ -172,7 +176,7 @@ fn a_storm_of_crashes_exceeds_no_window_and_loses_nothing() {
         let mut world = World::new(seed, robots(50), faults, Setup::default());
         world.publish(numbered(planned));
         while world.now < 30 * MINUTE {
-            // Soon after a start, in the middle of a burst, or after a while.
+            // Soon after a start, during a burst, or after a while.
             let life =
                 if dice.random_bool(0.5) { dice.random_range(0..5 * SECOND) } else { dice.random_range(0..MINUTE) };
             world.live(End::Crash(world.now + life));
@@ -209,7 +213,7 @@ fn after_the_machine_went_down_what_comes_back_counts_as_sent_in_whichever_sessi
         let setup = Setup { latency: (5 * SECOND, 5 * SECOND), ..Setup::default() };
         let mut world = World::new(seed, robots_of(Platform::WeCom, 1), Faults::default(), setup);
         world.publish(numbered(evenly(0..1, 40, 0, SECOND)));
-        // A whole quota is in the air, and none of it is answered.
+        // A whole quota is in flight, and no request is answered.
         world.live(End::Crash(4 * SECOND));
         world.go_down();
         world.rest(RESTART);
@@ -239,7 +243,7 @@ fn a_robot_that_somebody_else_uses_is_probed_by_one_and_keeps_its_order() {
         assert!(seen.closed > 0, "the run proves nothing");
         oracle.probes_go_alone();
         let most = oracle.refused_while_closed().into_iter().max().unwrap();
-        // What was in the air at the first refusal, and then one after each wait, which doubles.
+        // The requests in flight at the first refusal, then one after each wait, which doubles.
         oracle.expect("probes wait longer and longer", most <= 8, || format!("{most} refusals in one penalty"));
         oracle.verdict();
     });
@@ -258,7 +262,8 @@ fn what_cannot_leave_in_time_expires_as_soon_as_that_is_certain_and_no_sooner() 
         let expired = oracle.letters(DeadReason::Expired);
         let ended = expired.len() + seen.delivered == 1200 && seen.waiting == 0;
         oracle.expect("each is delivered or expired", ended, || format!("{seen:?}"));
-        // Ten windows begin within ten minutes, the last of them nine and a bit after the first.
+        // Ten windows begin within ten minutes, the last of them a bit more than nine minutes after
+        // the first.
         let fine = (190..=200).contains(&seen.delivered);
         oracle.expect("what can leave in time does", fine, || format!("{} were delivered", seen.delivered));
         let late = expired.iter().map(|(event, at)| at - oracle.event(*event).at).max().unwrap();
@@ -278,13 +283,14 @@ fn slow_look_ups_of_one_platform_hold_up_no_other_and_nothing_urgent() {
         directory.subscribe(&topic(1), 1);
         directory.slow = Some((Platform::DingTalk, std::time::Duration::from_secs(10)));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());
-        // Of each robot's events twenty leave at once; the others come back from the tiers, and are
-        // looked up alone.
+        // Of each robot's events twenty leave at once. The others return from the tiers, and are
+        // looked up one by one.
         let planned = [evenly(0..1, 200, 0, SECOND), evenly(1..2, 60, SECOND, 2 * SECOND)].concat();
         world.publish(numbered(planned));
         world.live(End::Drained(12 * HOUR));
         let oracle = Oracle::of(&world);
-        // What is looked up late is late, in whatever order it came back.
+        // Slow look-ups delay their deliveries, whatever the order of return, so order is not
+        // checked.
         oracle.no_window_is_exceeded();
         oracle.nothing_is_lost_or_invented();
         let seen = oracle.seen();

@@ -1,4 +1,8 @@
-//! One session with the broker's double: what comes in, what goes out, and how it ends.
+//! One session with the broker's double: consuming, confirms, and its end.
+//!
+//! Owns the faults of confirms.
+//!
+//! Not here: the queues (`broker.rs`).
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +21,7 @@ use crate::{
     time::{Micros, SECOND, Time},
 };
 
-/// How long a confirm may take, as `broker.confirm_timeout` has it.
+/// The longest wait for a confirm, equal to `broker.confirm_timeout`.
 const CONFIRM_TIMEOUT: Micros = 30 * SECOND;
 
 #[derive(Clone)]
@@ -45,7 +49,7 @@ impl Session {
         }
     }
 
-    /// The next message; nothing once the session has ended.
+    /// The next message; `None` after the end of the session.
     pub async fn next(&self) -> Option<Message> {
         loop {
             if self.ended.has_ended() {
@@ -114,7 +118,7 @@ impl Outbox for Session {
             () = self.time.sleep_until(began + fate.known_in.unwrap_or(CONFIRM_TIMEOUT)) => (),
         }
         match fate {
-            // Receipts have a channel of their own: whatever comes of one, the session goes on.
+            // Receipts have a connection of their own: no failure of a receipt ends the session.
             Storing { stored, known_in } if receipt.is_some() && !(stored && known_in.is_some()) => {
                 self.broker.lock().unwrap().receipts_refused.extend(receipt);
                 Err(NotStored::Refused("it is full".to_owned()))
@@ -144,7 +148,8 @@ impl Outbox for Session {
     }
 }
 
-/// A step that is stored, of which whoever sent it is not told yet. If that never happens, the step is repeated: that is noted.
+/// A stored step whose sender has no confirm yet. If it never gets one, the step is repeated, and
+/// the broker records that.
 struct Unknown {
     broker: Arc<Mutex<Broker>>,
     name: (u32, SubscriptionId),

@@ -1,5 +1,8 @@
-//! Time in the simulation: microseconds since the world began. It goes on over every restart; tokio's clock begins anew with each
-//! process, as a machine's does.
+//! Simulated time: microseconds since the simulation began.
+//!
+//! Owns that time continues over every restart, while tokio's clock begins anew with each process.
+//!
+//! Not here: the pacer's own time (`src/pace/timeline.rs`).
 
 use std::time::Duration;
 
@@ -13,10 +16,11 @@ pub const SECOND: Micros = 1_000_000;
 pub const MINUTE: Micros = 60 * SECOND;
 pub const HOUR: Micros = 60 * MINUTE;
 
-/// What a wall clock shows when the world begins: an hour before a month ends in China, where DingTalk counts.
+/// The wall clock at the beginning: an hour before a month ends in China, whose months DingTalk
+/// counts.
 const BEGAN: Moment = Moment::from_unix_millis(1_701_356_400_000);
 
-/// What a wall clock shows at `at`.
+/// The wall clock at `at`.
 pub fn moment(at: Micros) -> Moment {
     BEGAN.after(Duration::from_micros(at))
 }
@@ -29,7 +33,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// A process starts when the world's clock shows `base`.
+    /// A clock of a process that starts at `base`.
     pub fn from(base: Micros) -> Self {
         Self { base, started: Instant::now() }
     }

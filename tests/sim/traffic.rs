@@ -1,10 +1,15 @@
-//! What publishers publish. Every event has a number, which its text says, so that it is found again wherever it turns up.
+//! The published events.
+//!
+//! Owns their numbers: every event's text contains its number, so that the oracle finds it in any
+//! message.
+//!
+//! Not here: when events are published (`plans.rs`).
 
 use roomcast::domain::Published;
 
 use crate::time::Micros;
 
-/// One event, and when it is published.
+/// One event, with its time of publication.
 #[derive(Clone, Debug)]
 pub struct Publication {
     pub number: u32,
@@ -13,28 +18,28 @@ pub struct Publication {
     /// Whether it is published to the urgent exchange.
     pub urgent_exchange: bool,
     pub kind: Kind,
-    /// When its time to live ends, where it has one of its own.
+    /// When its own time to live ends, if it has one.
     pub expires_at: Option<Micros>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Plain,
-    /// The platforms will not take what it says.
+    /// The platforms refuse its content.
     Unwelcome,
-    /// It cannot be read.
+    /// It cannot be decoded.
     Broken,
 }
 
-/// How one event is published.
+/// The properties of one event.
 #[derive(Clone, Copy, Debug)]
 pub struct How {
     pub kind: Kind,
-    /// Whether the publisher gave it a `message_id`.
+    /// Whether it has a `message_id`.
     pub named: bool,
     pub urgent_exchange: bool,
     pub priority: Option<u8>,
-    /// Seconds.
+    /// In seconds.
     pub time_to_live: Option<u64>,
 }
 
@@ -44,7 +49,7 @@ impl Default for How {
     }
 }
 
-/// The word by which platforms know an unwelcome message.
+/// The word by which platforms recognise an unwelcome message.
 pub const UNWELCOME: &str = "unwelcome";
 
 impl Publication {
@@ -59,7 +64,7 @@ impl Publication {
             routing_key: topic.to_owned(),
             body: body.into_bytes(),
             message_id: how.named.then(|| format!("event-{number}")),
-            // By this its receipts are known, whether it has a name or not.
+            // Identifies the receipts of events with and without a `message_id`.
             correlation_id: Some(number.to_string()),
             priority: how.priority,
             ..Published::default()
@@ -69,7 +74,7 @@ impl Publication {
     }
 }
 
-/// The numbers of the events that a body speaks of.
+/// The numbers of the events in a body.
 pub fn names_in(body: &[u8]) -> Vec<u32> {
     let parts = body.split(|byte| *byte == b'#').skip(1).step_by(2);
     parts.filter_map(|part| std::str::from_utf8(part).ok()?.parse().ok()).collect()

@@ -1,4 +1,8 @@
-//! The world: doubles that last, and one process after the other that lives between them. Everything that builds the real rooms is here.
+//! The world: lasting doubles, and a sequence of processes between them.
+//!
+//! Owns the construction of the real modules, which `src/app.rs` does in the daemon.
+//!
+//! Not here: the doubles (`broker.rs`, `chats.rs`, `directory.rs`).
 
 use std::{
     fs,
@@ -34,7 +38,7 @@ use crate::{
     traffic::Publication,
 };
 
-/// How the daemon of this world is set up, and how far away the platforms are.
+/// The settings of the daemon, and the latency of the platforms.
 #[derive(Clone)]
 pub struct Setup {
     /// Settings besides the defaults, as in `roomcast.toml`.
@@ -49,7 +53,7 @@ impl Default for Setup {
     }
 }
 
-/// No environment: only defaults and what the scenario sets.
+/// No environment: only defaults and the settings of the scenario.
 struct Nothing;
 
 impl Source for Nothing {
@@ -62,18 +66,18 @@ impl Source for Nothing {
     }
 }
 
-/// How the life of a process ends.
+/// The end of a process.
 #[derive(Clone, Copy)]
 pub enum End {
-    /// It is killed at that time.
+    /// It is killed at this time.
     Crash(Micros),
-    /// It is told to stop at that time.
+    /// It is asked to stop at this time.
     Stop(Micros),
-    /// It is told to stop when the broker has nothing left but dead letters, or at that time.
+    /// It is asked to stop when the broker has only dead letters left, or at this time.
     Drained(Micros),
 }
 
-/// When the orderly course of things was broken: a process ended, or a session.
+/// A disturbance of the order: the end of a process or of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Disturbance {
     pub at: Micros,
@@ -87,7 +91,7 @@ pub enum Ending {
     Session,
 }
 
-/// What was in hand at some moment.
+/// The unacknowledged messages at one time.
 pub struct Sample {
     pub at: Micros,
     pub unacked: usize,
@@ -108,7 +112,7 @@ pub struct World {
     pub samples: Arc<Mutex<Vec<Sample>>>,
     disk: TempDir,
     lives: u64,
-    /// The number of the last session that fails as soon as it is open.
+    /// The number of the last session that fails right after it opens.
     sessions_fail_until: u64,
 }
 
@@ -149,18 +153,19 @@ impl World {
         self.published.extend(publications);
     }
 
-    /// One process, from its start to its end.
+    /// Runs one process from its start to its end.
     pub fn live(&mut self, end: End) {
         self.lives += 1;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         self.now = runtime.block_on(self.process(end));
         let crash = matches!(end, End::Crash(_));
-        // What is dropped may still write; a process that is killed does not. So the next one gets the disk as it is now.
+        // Dropped tasks may still write, which a killed process does not. So the next process gets
+        // a copy of the disk from this moment.
         let _old = crash.then(|| {
             let copy = copy_of(&self.disk);
             std::mem::replace(&mut self.disk, copy)
         });
-        // Every task is dropped where it stands.
+        // Every task is dropped at its current await.
         drop(runtime);
         let mut dice = self.seed.dice("crash", self.lives, 0);
         if crash {
@@ -171,13 +176,14 @@ impl World {
         self.disturbances.lock().unwrap().push(Disturbance { at: self.now, what });
     }
 
-    /// The machine goes down after its process, and nothing of the journal had reached the disk. The first session after it fails.
+    /// The machine goes down after its process, before any of the journal reached the disk. The
+    /// first session after it fails.
     pub fn go_down(&mut self) {
         fs::remove_dir_all(self.disk.path().join("journal")).unwrap();
         self.sessions_fail_until = self.broker.lock().unwrap().session() + 1;
     }
 
-    /// Nobody runs for a while.
+    /// No process runs for a while.
     pub fn rest(&mut self, wait: Micros) {
         self.now += wait;
     }
@@ -217,7 +223,7 @@ impl World {
         time.now()
     }
 
-    /// What every session's pipeline shares.
+    /// The shared parts of all sessions' pipelines.
     fn parts(&self, time: Time) -> Arc<Parts> {
         let network = Network {
             chats: Arc::clone(&self.chats),
@@ -228,7 +234,8 @@ impl World {
         };
         let mut config = self.config.clone();
         config.store.dir = self.disk.path().to_owned();
-        // The pipeline's dice are not the seed's: without jitter they decide nothing.
+        // The pipeline's random numbers are independent of the seed. Without jitter they have no
+        // effect.
         config.retry.jitter = 0.0;
         let beyond = Beyond {
             subscriptions: Arc::clone(&self.directory) as _,
@@ -240,7 +247,7 @@ impl World {
         app::build(&config, beyond).unwrap()
     }
 
-    /// One session after the other, as `app/sessions.rs` has it.
+    /// Runs one session after the other, like `app/sessions.rs`.
     async fn sessions(&self, parts: &Arc<Parts>, time: Time, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
@@ -333,7 +340,7 @@ async fn sample(time: Time, pace: Pace, broker: Arc<Mutex<Broker>>, samples: Arc
     }
 }
 
-/// A disk that is fast where the machine has memory for it.
+/// A directory in memory if the machine has one, because it is fast.
 fn disk() -> TempDir {
     let memory = Path::new("/dev/shm");
     let disk = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -352,5 +359,5 @@ fn copy_of(old: &TempDir) -> TempDir {
     new
 }
 
-/// When a process that was killed is started again, at the earliest.
+/// The earliest restart of a killed process.
 pub const RESTART: Micros = SECOND / 2;
