@@ -1,5 +1,11 @@
-//! What roomcast sends, beside what clients that others wrote send for the same content: their requests were recorded by `tests/clients/record.sh`, once for
-//! `tests/golden/clients`, and now for the folder that `ROOMCAST_CLIENTS` names.
+//! The requests of roomcast, compared with those of independent clients for the same content.
+//!
+//! `tests/clients/record.sh` recorded the clients' requests: once for `tests/golden/clients`, and
+//! for each run in the folder that `ROOMCAST_CLIENTS` names.
+//!
+//! Owns the list of intended differences.
+//!
+//! Not here: the platforms' documented forms (`src/platforms/`).
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -58,7 +64,7 @@ impl Recorded {
         }
     }
 
-    /// When and with which secret it was signed, and the signature.
+    /// The time and secret of a signature, and the signature itself.
     fn signature(&self) -> Option<(Moment, &'static str, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         match self.platform() {
@@ -74,7 +80,7 @@ impl Recorded {
     }
 }
 
-/// What roomcast sends for an event: the address's path and query, and the body.
+/// Roomcast's request for an event: path and query of the URL, and the body.
 fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (Url, Value) {
     let settings = Settings {
         size_max: 256 * 1024,
@@ -127,7 +133,7 @@ fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_the_same_address_wit
         let (platform, signature) = (one.platform(), one.signature());
         let event = json!({"message_structure": {"default": "d", platform.as_str(): one.body}});
         let (url, mut body) = sent(platform, &event, signature.as_ref().map(|(at, secret, _)| (*at, *secret)));
-        // By which DingTalk recognises a repeat. No client sends it.
+        // The id by which DingTalk recognises repeats. The clients do not send it.
         assert_eq!(body.as_object_mut().unwrap().shift_remove("msgUuid").is_some(), platform == Platform::DingTalk);
         assert_eq!(body, one.body, "{} {}", one.client, one.name);
         assert_eq!(url.path(), one.path, "{} {}", one.client, one.name);
@@ -138,17 +144,18 @@ fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_the_same_address_wit
     assert_eq!(signed, 3, "two clients for DingTalk and one for Lark sign");
 }
 
-/// What a client was told to send, as an event, with what is different in our request and why.
+/// The input of a client as an event, with the intended differences of our request and their
+/// reasons.
 struct Same {
     client: &'static str,
     name: &'static str,
     event: Value,
-    /// Pointers into the client's body, and what stands there in ours.
+    /// Pointers into the client's body, and our values there.
     differences: Vec<(&'static str, Value)>,
 }
 
 fn same() -> Vec<Same> {
-    // We always name all three ways to mention; the clients leave out what is empty.
+    // Roomcast always sends all three kinds of mentions; the clients omit empty ones.
     let at = |mobiles: &[&str], all: bool| ("/at", json!({"atMobiles": mobiles, "atUserIds": [], "isAtAll": all}));
     let number = "13800000000";
     vec![
@@ -187,14 +194,15 @@ fn same() -> Vec<Same> {
             client: "pylgb",
             name: "text to all",
             event: json!({"message": "db-1 is down", "at": {"all": true}}),
-            // The client was given the mention within the line; we write it on a line of its own.
+            // The client gets the mention inside the line; roomcast writes it on a line of its own.
             differences: vec![("/content/text", json!("db-1 is down\n<at user_id=\"all\"></at>"))],
         },
         Same {
             client: "larkpy",
             name: "card",
             event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown"}),
-            // The client sets margins, sizes, an empty subtitle and a colour of its own liking; the default of all of them is ours.
+            // The client sets margins, sizes, an empty subtitle and a colour. Roomcast uses the
+            // defaults.
             differences: vec![
                 ("/card/config", Value::Null),
                 ("/card/header", json!({"title": {"tag": "plain_text", "content": "db-1"}})),

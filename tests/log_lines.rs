@@ -1,4 +1,9 @@
-//! The operators' list of log lines (`docs/EVENTS.md`) and the code say the same: every line of the levels ERROR, WARN and INFO, and its fields.
+//! The operators' list of log lines (`docs/EVENTS.md`), compared with the code: every line of
+//! ERROR, WARN and INFO, and its fields.
+//!
+//! Owns that comparison.
+//!
+//! Not here: the same for metrics and spans (tests in `src/telemetry/`).
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -12,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A line as code or list have it. In the list, `…` stands for what is left out.
+/// A log line, from the code or the list. In the list, `…` stands for omitted text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     level: String,
@@ -31,7 +36,7 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// What stands between the brackets of a call that begins at the start of `text`, in its parts.
+/// The arguments of a call whose text begins here, separated.
 fn arguments(text: &str) -> Vec<&str> {
     let (mut parts, mut begin, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0, false, false);
     for (at, letter) in text.char_indices() {
@@ -65,7 +70,7 @@ fn logged() -> BTreeSet<Line> {
             for (at, _) in text.match_indices(&call) {
                 let parts = arguments(&text[at + call.len()..]);
                 let said = parts.iter().position(|part| part.starts_with('"')).unwrap();
-                // What is put in while the line is written is left out.
+                // Values that are formatted into the message are omitted.
                 let message = parts[said].trim_matches('"').split('{').next().unwrap().to_owned();
                 let name =
                     |part: &&str| part.split('=').next().unwrap().trim().trim_start_matches(['%', '?']).to_owned();

@@ -1,4 +1,9 @@
-//! The rules of the tree: who may name whom, which outside library belongs to which room, what each file begins with, how long it may be.
+//! The rules of the source tree.
+//!
+//! Owns which module may import which, which module may use an external crate, file headers, and
+//! file lengths.
+//!
+//! Not here: the lints (`Cargo.toml`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a rule that is broken fails by panicking")]
 
 use std::{
@@ -12,12 +17,12 @@ struct Source {
 }
 
 impl Source {
-    /// The room it lies in: `broker`, `pace`, …; a file directly under `src` is its own room.
+    /// The module: `broker`, `pace`, …; a file directly under `src` is a module of its own.
     fn room(&self) -> &str {
         self.path.split('/').next().unwrap().trim_end_matches(".rs")
     }
 
-    /// Its lines without tests and comments.
+    /// Its lines, without tests and comments.
     fn code(&self) -> impl Iterator<Item = &str> {
         let end = self.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
         self.text[..end].lines().filter(|line| !line.trim_start().starts_with("//"))
@@ -55,7 +60,7 @@ fn an_outside_library_is_named_by_its_room_alone() {
     let owners: [(&str, &[&str]); 24] = [
         ("lapin::", &["broker"]),
         ("async_rs::", &["broker"]),
-        // To the platforms, and to the receiver of traces.
+        // For requests to the platforms, and to the receiver of traces.
         ("reqwest::", &["send", "telemetry"]),
         ("governor::", &["pace"]),
         ("pulldown_cmark::", &["platforms"]),
@@ -111,7 +116,7 @@ fn rooms_know_only_the_rooms_below_them() {
         "store",
         "telemetry",
     ];
-    // What is not listed may name everything.
+    // Modules that are not listed may import all others.
     let allowed: [(&str, &[&str]); 12] = [
         ("domain", &[]),
         ("clock", &[]),

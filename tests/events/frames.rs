@@ -1,4 +1,9 @@
-//! Fuzz targets of the guard before the AMQP client's parser: what a broker can be made to send, cut anywhere.
+//! Fuzz targets of the guard before the AMQP client's parser: any bytes from a broker, in any
+//! pieces.
+//!
+//! Owns the promise that the parser accepts all bytes that pass the guard.
+//!
+//! Not here: the guard's own tests (`src/broker/frame_guard/`).
 
 use amq_protocol::{
     frame::{AMQPContentHeader, AMQPFrame, gen_frame, parse_frame},
@@ -10,19 +15,21 @@ use roomcast::broker::{BrokenFrame, FrameFilter};
 
 use crate::targets::MOMENT;
 
-/// What passes of a stream that comes in pieces of so many bytes.
+/// The bytes of a stream that pass, if it comes in pieces of this size.
 fn passed(stream: &[u8], size: usize) -> (Vec<u8>, Result<(), BrokenFrame>) {
     let (mut filter, mut out) = (FrameFilter::new(0), Vec::new());
     let outcome = stream.chunks(size.max(1)).try_for_each(|piece| filter.pass(piece, &mut out));
     (out, outcome)
 }
 
-/// Whatever passes, the parser takes, on a thread with the stack that lapin's has; and cutting changes nothing.
+/// The parser accepts all bytes that pass, on a thread with a stack of lapin's size. The size of
+/// the pieces changes nothing.
 fn holds(stream: &[u8], size: usize) {
     let (whole, outcome) = passed(stream, stream.len());
     let (cut, outcome_cut) = passed(stream, size);
     assert_eq!(outcome, outcome_cut);
-    // What passed before an error depends on the cut; it is handed on only if there was none.
+    // Before an error the passed bytes depend on the pieces. They are handed on only without an
+    // error.
     if outcome.is_ok() {
         assert_eq!(whole, cut);
     }
@@ -48,7 +55,7 @@ fn guarding_a_stream() {
     });
 }
 
-/// The same with frames that are whole, of which the fuzzer chooses the content alone.
+/// The same with well-formed frames, whose content the fuzzer chooses.
 #[test]
 fn guarding_frames() {
     check!().with_test_time(MOMENT).with_type::<(Vec<(u8, u8, Vec<u8>)>, u8)>().for_each(|(frames, size)| {
@@ -73,7 +80,8 @@ fn guarding_frames() {
     });
 }
 
-/// A value as a client library makes one, from what the fuzzer chooses; never deeper than the parser may go.
+/// A value as a client library encodes it, built from the fuzzer's choices. It is never deeper than
+/// the parser permits.
 fn value(choices: &[(u8, i64, String)], depth: u8) -> AMQPValue {
     let Some(((kind, number, text), rest)) = choices.split_first() else { return AMQPValue::Void };
     match kind % 8 {
@@ -93,7 +101,7 @@ fn value(choices: &[(u8, i64, String)], depth: u8) -> AMQPValue {
     }
 }
 
-/// A short string; of a text that is too long, its first characters.
+/// A short string: the first characters of the text.
 fn named(text: &str) -> amq_protocol::types::ShortString {
     text.chars().take(60).collect::<String>().as_str().into()
 }

@@ -1,4 +1,9 @@
-//! Whatever a publisher publishes: it is an event or it is not, and what is sent of an event is within its platform's limits.
+//! Properties of published data: any message is an event or is refused, and every request for an
+//! event is within its platform's limits.
+//!
+//! Owns the shared checks of a request.
+//!
+//! Not here: the limits themselves (`src/platforms/`), and whole deliveries (`tests/it/`).
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -67,13 +72,14 @@ fn subscription(platform: Platform) -> Subscription {
     }
 }
 
-/// Whether a body says the keyword, where there is one: robots of WeCom have none, so what a publisher wrote in its form is sent as it is.
+/// Whether a body contains the keyword, if there is one. WeCom robots have no keyword, so a message
+/// in its own form is sent unchanged.
 fn says_the_keyword(event: &Event, platform: Platform, body: &[u8]) -> bool {
     let own_form = matches!(event.content.piece_for(platform), Some(Piece::Native(_)));
     (platform == Platform::WeCom && own_form) || str::from_utf8(body).unwrap().contains("钥匙")
 }
 
-/// What the platform would count of a body.
+/// The size of a body, as the platform counts it.
 fn counted(platform: Platform, body: &[u8]) -> (usize, usize) {
     if platform != Platform::WeCom {
         return (body.len(), 20_000);

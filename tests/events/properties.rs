@@ -1,4 +1,8 @@
-//! Properties over the whole pure way, from bytes to request, with events of which most are good.
+//! Properties of the whole pure path from bytes to request, with mostly valid events.
+//!
+//! Owns the generators of such events.
+//!
+//! Not here: arbitrary bytes (`targets.rs`).
 
 use std::sync::Arc;
 
@@ -11,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{counted, decoder, known, says_the_keyword, subscription};
 
-/// Text of all kinds: short, long, marked up, broken.
+/// Texts of all kinds: short, long, with markup, with broken markup.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
@@ -45,7 +49,7 @@ fn any_entry() -> impl Strategy<Value = Value> {
     prop_oneof![any_text().prop_map(Value::from), native]
 }
 
-/// Events, most of them good.
+/// Events, most of them valid.
 fn any_event() -> impl Strategy<Value = Value> {
     let fields = (
         prop::option::of(any_text()),

@@ -1,5 +1,11 @@
-//! Fuzz targets: what strangers can send, and what is made of it. `cargo test` runs each on random inputs for a moment; `tests/fuzz.sh` follows the
-//! coverage for as long as one likes.
+//! Fuzz targets: input from publishers, and the requests made of it.
+//!
+//! `cargo test` runs each target on random inputs for a moment. `tests/fuzz.sh` runs them guided by
+//! coverage, without a time limit.
+//!
+//! Owns the promise that no input panics or exceeds a limit.
+//!
+//! Not here: mostly valid events (`properties.rs`), and frames (`frames.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +21,7 @@ use roomcast::{
 
 use crate::{counted, decoder, known, says_the_keyword, subscription, work::grows_with_its_length};
 
-/// So long at the most for each target within `cargo test`.
+/// The longest run of one target within `cargo test`.
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
 
 fn decode(content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
@@ -24,7 +30,8 @@ fn decode(content_type: Option<String>, headers: Vec<(String, HeaderValue)>, bod
     decoder().decode(named(published), known()).ok()
 }
 
-/// Every part of an event on every platform: within the limit, with the keyword, and there is an end of them.
+/// Every part of an event on every platform is within the limit and contains the keyword, and the
+/// number of parts is finite.
 fn everything_said(event: &Arc<Event>) {
     for platform in Platform::ALL {
         let subscription = subscription(platform);

@@ -1,8 +1,12 @@
-//! What is done for a text takes work in proportion to its length, whatever the text: a publisher decides the text, and one that takes
-//! seconds would hold up everybody's deliveries.
+//! The work for a text grows in proportion to its length, for any text. A publisher chooses the
+//! text, and seconds of work would delay all deliveries.
 //!
-//! Work is the time of the thread on a processor, so that other load does not count; a text several times as long may take little more
-//! than several times as much.
+//! Work is processor time of the thread, so that other load does not count. The bound for a longer
+//! text is a small multiple of proportional work.
+//!
+//! Owns that promise.
+//!
+//! Not here: the limits of a request (`properties.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,18 +18,18 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{subscription, targets::saying};
 
-/// How much longer the long text is.
+/// The factor between the long and the short text.
 const LONGER: u32 = 8;
-/// The work of a text that is so much longer, as a multiple; if it grew like the square, it would be 64.
+/// The largest accepted factor of the work. Quadratic growth would be 64.
 const MORE_MAX: u32 = 3 * LONGER;
-/// Less work is not compared.
+/// Smaller amounts of work are too imprecise to compare.
 const WORK_MIN: Duration = Duration::from_millis(3);
 
 fn on_the_processor() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
-/// The least work of so many tries to write the event's first message for a platform.
+/// The least work of several tries to render the event's first message for a platform.
 fn work(event: &Arc<Event>, platform: Platform, tries: u32) -> Duration {
     let subscription = subscription(platform);
     let delivery = Delivery::fresh(event, subscription.id, platform, subscription.robot);
@@ -44,7 +48,7 @@ pub(crate) fn grows_with_its_length(name: &str, text: impl Fn(usize) -> String, 
         (saying(&text(bytes), Format::Markdown), saying(&text(bytes * LONGER as usize), Format::Markdown));
     for platform in [Platform::DingTalk, Platform::Lark, Platform::WeCom] {
         let most = work(&short, platform, 3).max(WORK_MIN) * MORE_MAX;
-        // What else the processor does can only add to the work, so one measurement within the bound is enough.
+        // Other load only adds to the measurement, so one measurement within the bound is enough.
         let much = work(&long, platform, 1);
         let much = if much > most { much.min(work(&long, platform, 4)) } else { much };
         assert!(much <= most, "{name:?} for {platform}: {much:?}, at most {most:?}");
