@@ -1,4 +1,9 @@
-//! Posting over HTTP: one client for everything, with every default that matters said out loud.
+//! The HTTP client: one client for all platforms, with each important default set explicitly.
+//!
+//! Owns the limits of one request: deadline, size of the answer, no redirect, no proxy, no retry.
+//!
+//! Not here: the addresses that may be called (`guard.rs`), and the repetition of failed attempts
+//! (`settle/schedule.rs`).
 
 use std::{
     collections::HashSet,
@@ -22,12 +27,12 @@ use super::{
     guard::{GuardedResolver, OnlyInside, is_outside},
 };
 
-/// No platform's answer is longer; what is longer is not read.
+/// The largest part of an answer that is read, in bytes. No platform's answer is longer.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// Lark's gateway says here in how many seconds its limit resets.
+/// Lark's gateway sends the number of seconds until its limit resets.
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ogw-ratelimit-reset");
 
-/// How the network is used.
+/// The settings of the client.
 #[derive(Clone, Debug)]
 pub struct CourierSettings {
     /// How long opening a connection may take.
@@ -36,24 +41,29 @@ pub struct CourierSettings {
     pub deadline: Duration,
     /// How many idle connections to one host are kept.
     pub pool_idle_per_host: usize,
-    /// Hosts of gateways, which may be inside.
+    /// The hosts of gateways, which may have private addresses.
     pub gateways: HashSet<String>,
 }
 
-/// Posts over HTTP.
+/// Sends requests over HTTP.
 pub struct Courier {
     client: Client,
     deadline: Duration,
     gateways: Arc<HashSet<String>>,
 }
 
-/// Chooses the cryptography behind TLS for the whole process; the broker's connections use the same. A second call changes nothing.
+/// Chooses the cryptography of TLS for the whole process, including the broker's connections. A
+/// second call changes nothing.
 pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Courier {
-    /// Builds the client. [`install_crypto_provider`] was called before.
+    /// Builds the client. Call [`install_crypto_provider`] before.
+    ///
+    /// # Errors
+    ///
+    /// The TLS backend or the resolver cannot be initialised.
     pub fn new(settings: CourierSettings) -> Result<Self, reqwest::Error> {
         let gateways = Arc::new(settings.gateways);
         let client = Client::builder()
@@ -74,7 +84,7 @@ impl Courier {
     async fn exchange(&self, request: Request) -> Result<Reply, NoAnswer> {
         let url =
             reqwest::Url::parse(request.url.expose()).map_err(|_| no_answer("broken", "the URL cannot be read"))?;
-        // The client resolves names only; an address in place of a name is checked here.
+        // The resolver sees only names. So an address in place of a name is checked here.
         let literal = match url.host() {
             Some(url::Host::Ipv4(address)) => Some(address.into()),
             Some(url::Host::Ipv6(address)) => Some(address.into()),
@@ -112,7 +122,7 @@ impl Post for Courier {
     }
 }
 
-/// A failure in words without the URL, which every error of the client would otherwise show.
+/// The text of a failure, without the URL that the client's errors would show.
 fn failed(error: reqwest::Error) -> NoAnswer {
     let error = error.without_url();
     let causes: Vec<_> = std::iter::successors(error.source(), |cause| (*cause).source()).collect();
@@ -143,7 +153,7 @@ fn date(headers: &HeaderMap) -> Option<Moment> {
     Some(Moment::from_unix_millis(u64::try_from(since.as_millis()).ok()?))
 }
 
-/// In seconds, or as a date.
+/// The header's value is a number of seconds, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     seconds(headers, &RETRY_AFTER).or_else(|| {
         let date = httpdate::parse_http_date(headers.get(RETRY_AFTER)?.to_str().ok()?).ok()?;
@@ -172,7 +182,8 @@ mod tests {
         .unwrap()
     }
 
-    /// Listens on loopback and answers the first request with these bytes, then keeps the connection open.
+    /// Listens on loopback and answers the first request with these bytes, then keeps the
+    /// connection open.
     async fn server(answer: Vec<u8>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,5 +1,10 @@
-//! Which addresses may be called. A platform's name that resolves to an address inside is not followed there: that would turn the daemon
-//! into a way into the network it runs in.
+//! The guard against calls to private addresses. Without it, a platform's name that resolves to a
+//! private address would open the internal network to webhooks.
+//!
+//! Owns which addresses are public, and the exception for the operator's gateways.
+//!
+//! Not here: addresses written in place of a name (`courier.rs`), and the rules for webhook URLs
+//! (`platforms/endpoint.rs`).
 
 use std::{
     collections::HashSet,
@@ -10,14 +15,15 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// A name resolved to addresses inside only.
+/// A name resolved to private addresses only.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the host resolves to a private address, which is not called; platforms.<name>.base_url is the way to a gateway inside"
 )]
 pub(super) struct OnlyInside;
 
-/// Resolves names to addresses outside. The hosts of gateways are the operator's own and may be anywhere.
+/// Resolves names to public addresses. The hosts of gateways belong to the operator, and may have
+/// any address.
 pub(super) struct GuardedResolver {
     pub(super) gateways: Arc<HashSet<String>>,
 }
@@ -26,7 +32,7 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let gateways = Arc::clone(&self.gateways);
         Box::pin(async move {
-            // The port is set by the caller.
+            // The caller sets the port.
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if found.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
@@ -44,7 +50,7 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Whether an address is one of the public internet.
+/// Whether an address is public.
 pub(super) fn is_outside(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => v4_is_outside(address),
@@ -55,7 +61,7 @@ pub(super) fn is_outside(address: IpAddr) -> bool {
     }
 }
 
-/// RFC 6890 and what came after it.
+/// The special-purpose addresses of RFC 6890 and later ones are not public.
 fn v4_is_outside(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let inside = address.is_private()
@@ -65,7 +71,7 @@ fn v4_is_outside(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || address.is_multicast()
         || a == 0
-        // Carrier-grade address translation.
+        // Carrier-grade NAT.
         || (a == 100 && (64..128).contains(&b))
         // Protocol assignments, benchmarks, reserved.
         || (a == 192 && b == 0 && c == 0)
@@ -76,7 +82,8 @@ fn v4_is_outside(address: Ipv4Addr) -> bool {
 
 fn v6_is_outside(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
-    // Only global unicast is outside, without documentation, and without the tunnels whose address hides a v4 one.
+    // Only global unicast is public, except documentation, and except tunnels and translations that
+    // contain an IPv4 address.
     let hides_v4 = first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
     (first & 0xe000) == 0x2000 && !(first == 0x2001 && second == 0xdb8) && !hides_v4
 }

@@ -1,7 +1,9 @@
-//! One attempt: write the message, post it, read the answer. The only room that names reqwest.
+//! One attempt: render the message, send it, read the answer. The only module that names reqwest.
 //!
-//! Owns that a request goes to its platform's host, or to the gateway that the operator put in its place, and nowhere else; that it ends by its
-//! deadline; and that nothing of it is left in an error. What is written and what an answer means is `platforms/`.
+//! Owns three invariants. A request goes to its platform's host or to the configured gateway, and
+//! nowhere else. It ends by its deadline. No error contains any part of it.
+//!
+//! Not here: the text of a message and the meaning of an answer (`platforms/`).
 
 mod courier;
 mod guard;
@@ -24,15 +26,15 @@ use crate::{
     platforms::{self, Draft, Prepared, Response, Unsendable, Variant},
 };
 
-/// What goes over the wire.
+/// The request of one attempt.
 pub struct Request {
-    /// Where to; it contains the credential.
+    /// The target; it contains the credential.
     pub url: Secret,
-    /// JSON.
+    /// The body, as JSON.
     pub body: Bytes,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// The HTTP status.
@@ -43,23 +45,28 @@ pub struct Reply {
     pub rate_reset: Option<Duration>,
     /// `Date`: the platform's time of day.
     pub date: Option<Moment>,
-    /// The body, or its beginning if it was very long.
+    /// The body, cut to 64 KiB.
     pub body: Bytes,
 }
 
-/// No answer came. Whether the message arrived is not known, except for `dns` and `connect`.
+/// No answer was received. Whether the message arrived is unknown, except for `dns` and `connect`:
+/// then it did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoAnswer {
     /// Our code: `timeout`, `dns`, `connect`, `broken`.
     pub code: &'static str,
-    /// What happened, in words that contain nothing of the request.
+    /// The error as text that contains no part of the request.
     pub detail: String,
 }
 
-/// The seam to the network: implemented over HTTP, and by a double in simulations.
+/// The trait for the network. The HTTP client implements it, and so does a double in simulations.
 #[async_trait]
 pub trait Post: Send + Sync {
-    /// Posts a request and waits for the whole answer, within the deadline.
+    /// Sends a request and waits for the whole answer, within the deadline.
+    ///
+    /// # Errors
+    ///
+    /// No complete answer was received.
     async fn post(&self, request: Request) -> Result<Reply, NoAnswer>;
 }
 
@@ -72,31 +79,37 @@ pub struct Sender {
     rendered: Arc<Rendered>,
 }
 
-/// A request that is ready to leave.
+/// A request that is ready to be sent.
 pub struct Ready {
-    /// Which part of the text it is.
+    /// The part of the text that it carries.
     pub part: Part,
     request: Request,
-    /// The platform's time of day by which it is signed.
+    /// The platform's time of day that is in the signature.
     now: Moment,
 }
 
-/// What an attempt brought.
+/// The result of an attempt.
 pub struct Attempted {
     /// The answer.
     pub answer: Answer,
-    /// By how many seconds the platform's clock is found to be ahead of ours, if that is news.
+    /// The new correction for the platform's clock, in seconds ahead of ours; `None` if it has not
+    /// changed.
     pub skew: Option<i64>,
 }
 
 impl Sender {
-    /// A sender over this network. A platform's gateway, in the order of [`Platform::ALL`], takes the place of scheme, host and port.
+    /// A sender over this network. A gateway replaces scheme, host and port of its platform, in the
+    /// order of [`Platform::ALL`].
     #[must_use]
     pub fn new(post: Arc<dyn Post>, gateways: [Option<Url>; 4]) -> Self {
         Self { post, gateways, skews: Arc::default(), rendered: Arc::default() }
     }
 
-    /// Writes and signs the message, to be posted at once: a signature ages. What cannot be written for its platform has its answer already.
+    /// Renders and signs the message. Send it at once, because a signature ages.
+    ///
+    /// # Errors
+    ///
+    /// The message cannot be rendered for its platform. The answer says why.
     pub async fn prepare(
         &self,
         delivery: &Delivery,
@@ -117,7 +130,7 @@ impl Sender {
         }
     }
 
-    /// Makes one attempt. Whatever happens has an answer.
+    /// Makes one attempt. Every outcome, also a failure of the network, has an answer.
     pub async fn attempt(&self, ready: Box<Ready>, subscription: &Subscription, clock: &Clock) -> Attempted {
         let (platform, Ready { request, now, .. }) = (subscription.platform, *ready);
         match self.post.post(request).await {
@@ -125,7 +138,7 @@ impl Sender {
                 let response = Response { status, retry_after, rate_reset, body: &body };
                 let mut answer = platforms::read_answer(subscription, &response);
                 if answer.verdict == Verdict::Security && Skews::explains(date, now) {
-                    // The next attempt is signed by the platform's clock.
+                    // The next attempt is signed with the platform's clock.
                     answer.verdict = Verdict::TryAgain { wait: None };
                 }
                 Attempted { answer, skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())) }
@@ -151,7 +164,7 @@ impl Sender {
     }
 }
 
-/// The same path and query at the gateway.
+/// The URL with the gateway's scheme, host and port, and the same path and query.
 fn through(gateway: &Url, url: &Secret) -> Secret {
     let rest = url.expose().split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
     Secret::concat(&[gateway.as_str().trim_end_matches('/'), rest.unwrap_or_default()])

@@ -1,6 +1,10 @@
-//! What is written already: the message of an event is written once for all robots that are to hear the same.
+//! The cache of rendered messages: an event is rendered once for all robots that get the same
+//! message.
 //!
-//! Owns that nobody waits on an async thread while a long text is written, and that little is kept.
+//! Owns two limits: a long text is never rendered on an async thread, and the cache stays small.
+//!
+//! Not here: the rendering (`platforms/`), and the signature, which differs for each robot
+//! (`mod.rs`).
 
 use std::{
     collections::VecDeque,
@@ -14,16 +18,16 @@ use crate::{
     platforms::{self, Unsendable, Unsigned, Variant},
 };
 
-/// A shorter text is written faster than it is found.
+/// A shorter text is rendered faster than it is found in the cache.
 const KEPT_BYTES_MIN: usize = 1024;
-/// A longer text is written beside the async threads: it takes milliseconds.
+/// A longer text is rendered on a blocking thread, because that takes milliseconds.
 const INLINE_BYTES_MAX: usize = 16 * 1024;
-/// So many messages are kept, each of which has at most the size that its platform takes.
+/// The most messages in the cache. Each of them is at most as large as its platform allows.
 const KEPT_MAX: usize = 64;
 
 type Rendering = Result<Unsigned, Unsendable>;
 
-/// The messages that were written last.
+/// The messages rendered last.
 #[derive(Default)]
 pub(super) struct Rendered {
     kept: Mutex<VecDeque<Kept>>,
@@ -36,7 +40,7 @@ struct Kept {
 }
 
 impl Rendered {
-    /// The message of an event in this variant. Whoever asks while it is written waits for it.
+    /// The message of an event in this variant. Concurrent calls wait for one rendering.
     pub(super) async fn get(&self, event: &Arc<Event>, variant: Variant) -> Rendering {
         let bytes = size(event, variant.platform);
         if bytes < KEPT_BYTES_MIN {
@@ -48,7 +52,7 @@ impl Rendered {
 
     fn cell(&self, event: &Arc<Event>, variant: &Variant) -> Arc<OnceCell<Rendering>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever is weakly known keeps its address, so no other event can have it.
+        // The weak reference keeps the address reserved, so no other event can have the same one.
         let same = |one: &&Kept| std::ptr::eq(one.event.as_ptr(), Arc::as_ptr(event)) && one.variant == *variant;
         if let Some(known) = kept.iter().rev().find(same) {
             return Arc::clone(&known.rendering);
@@ -71,12 +75,12 @@ async fn write(event: Arc<Event>, variant: Variant, long: bool) -> Rendering {
     }
     match tokio::task::spawn_blocking(write).await {
         Ok(rendering) => rendering,
-        // It is settled like any panic of a delivery.
+        // A panic counts as a failed attempt of the delivery.
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 
-/// How many bytes have to be read for the message.
+/// The number of bytes to read for the message.
 fn size(event: &Event, platform: Platform) -> usize {
     match event.content.piece_for(platform) {
         Some(Piece::Native(json)) => json.len(),
@@ -151,7 +155,7 @@ mod tests {
             let (rendered, event) = (Arc::clone(&rendered), Arc::clone(&event));
             async move { rendered.get(&event, variant(None)).await }
         });
-        // On this single thread the task has to give way before the text is written.
+        // On this single thread, the task must yield before the text is rendered.
         tokio::task::yield_now().await;
         let cell = rendered.cell(&event, &variant(None));
         assert!(Arc::strong_count(&cell) > 2 && !writing.is_finished(), "it is being written");

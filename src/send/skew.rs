@@ -1,5 +1,11 @@
-//! How far this machine's clock is from each platform's, as the `Date` header of their answers tells. Signatures contain the time of day, and
-//! the platforms refuse one that is an hour off.
+//! The difference between the machine's clock and each platform's clock, from the `Date` headers of
+//! answers.
+//!
+//! Signatures contain the time of day, and platforms refuse a signature that is an hour off.
+//!
+//! Owns when signatures are corrected, and when a refusal is blamed on the clock.
+//!
+//! Not here: the machine's clocks (`src/clock.rs`), and the signatures (`platforms/`).
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,17 +14,18 @@ use std::{
 
 use crate::domain::{Moment, Platform};
 
-/// A difference up to this is the network, and the header's whole seconds.
+/// Up to this, a difference comes from the network and from the header's resolution of one second.
 const USUAL_SECONDS: i64 = 30;
-/// Platforms refuse signatures that are an hour old or new; from here on a refusal may be the clock's fault.
+/// Platforms refuse signatures that are an hour off. From this difference on, a refusal may be
+/// caused by the clock.
 const REFUSED_SECONDS: i64 = 3_000;
 
-/// What is known of one platform's clock.
+/// The measured difference of one platform's clock.
 #[derive(Clone, Copy, Debug, Default)]
 struct Skew {
-    /// By how many seconds it was ahead of ours in the last answer.
+    /// How many seconds it was ahead of ours in the last answer.
     seen: i64,
-    /// What signatures are corrected by.
+    /// The correction of signatures, in seconds.
     applied: i64,
 }
 
@@ -34,13 +41,14 @@ impl Skews {
         if ahead < 0 { now.before(by) } else { now.after(by) }
     }
 
-    /// Whether a refused signature was the clock's fault: the answer's date differs so much from the time that was signed.
+    /// Whether the clock caused a refused signature: the answer's date differs this much from the
+    /// signed time.
     pub(super) fn explains(date: Option<Moment>, signed: Moment) -> bool {
         date.is_some_and(|date| ahead(date, signed).abs() >= REFUSED_SECONDS)
     }
 
-    /// Takes in what an answer says that came at `now`. Says by how many seconds signatures are corrected from now on, if that has changed; one answer alone,
-    /// which may come from somewhere in between, changes nothing.
+    /// Records the date of an answer that was received at `now`. Returns the new correction in
+    /// seconds, if it changes. A single answer changes nothing, because it may come from a proxy.
     pub(super) fn observe(&self, platform: Platform, date: Moment, now: Moment) -> Option<i64> {
         let ahead = ahead(date, now);
         self.with(platform, |skew| {
@@ -68,7 +76,7 @@ impl Skews {
     }
 }
 
-/// By how many seconds one clock is ahead of the other.
+/// How many seconds one clock is ahead of the other.
 fn ahead(theirs: Moment, ours: Moment) -> i64 {
     let seconds = |at: Moment| i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
     seconds(theirs).saturating_sub(seconds(ours))
