@@ -37,7 +37,8 @@ pub struct Traces {
     pub keys: Vec<Trace>,
     /// Slots that state that its key was overwritten.
     pub erased: Vec<Trace>,
-    /// Other places with its id, by file and number. Their content is sealed, or is an index.
+    /// The number of other places with its id, for each file. Their content is sealed, or is an
+    /// index.
     pub named: Vec<(PathBuf, usize)>,
     /// The number of files read.
     pub files: usize,
