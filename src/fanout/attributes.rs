@@ -1,5 +1,10 @@
-//! The attributes of an event: SMN's `message_attributes`, those of a CloudEvent around it, the headers of its message. Where several have a name, the
-//! first of them counts.
+//! The attributes of an event, from three sources: SMN's `message_attributes`, a CloudEvent around
+//! it, and its headers.
+//!
+//! Owns the order of the sources. If two attributes have one name, the first source wins.
+//!
+//! Not here: the filters that compare attributes (`policy.rs`), and the attributes of a CloudEvent
+//! (`cloudevent.rs`).
 
 use std::collections::HashSet;
 
@@ -11,27 +16,27 @@ use super::{
 };
 use crate::domain::{Attribute, Attributes, HeaderValue, Headers};
 
-/// The longest name, in bytes. SMN takes 32 of `a-z 0-9 _`; headers have names of other kinds.
+/// The longest name, in bytes. SMN allows 32 of `a-z 0-9 _`; names of headers have other forms.
 const NAME_BYTES_MAX: usize = 128;
-/// The longest value, in bytes; SMN takes 32 characters.
+/// The longest value, in bytes. SMN allows 32 characters.
 const VALUE_BYTES_MAX: usize = 1024;
-/// The most values of one attribute; SMN takes 10.
+/// The most values of one attribute. SMN allows 10.
 const VALUES_MAX: usize = 100;
 
-/// Reads all attributes: the event's own, those of the CloudEvent around it, the headers.
+/// Reads all attributes: the event's own, then the CloudEvent's, then the headers.
 pub(super) fn attributes_of(
     own: &[AttributeWire],
     around: Vec<Attribute>,
     headers: &Headers,
 ) -> Result<Attributes, Undecodable> {
     let mut attributes = Attributes::default();
-    // A message may bring tens of thousands of headers: none of them is compared with all before it.
+    // A message may have tens of thousands of headers, so a set replaces pairwise comparison.
     let mut names = HashSet::new();
     for (at, one) in own.iter().enumerate() {
         let place = format!("message_attributes[{at}]");
         let values = values_of(&place, one)?;
         if one.kind == AttributeKind::Protocol {
-            // Protocols that are none of ours (email, sms, …) have nobody here.
+            // Other protocols of SMN (email, sms, …) have no platform here.
             attributes.platforms = Some(values.iter().filter_map(|name| name.parse().ok()).collect());
             continue;
         }
@@ -81,7 +86,7 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// What a header says, if it says it in text, numbers or truth values.
+/// The values of a header with text, numbers or booleans; empty for other types.
 fn values_in(value: &HeaderValue) -> Vec<String> {
     match value {
         HeaderValue::Text(_) => value.as_text().map(str::to_owned).into_iter().collect(),
@@ -154,7 +159,8 @@ mod tests {
         let began = Instant::now();
         let attributes = attributes_of(&[], Vec::new(), &headers).unwrap();
         assert_eq!(attributes.named.len(), 60_000);
-        // It takes a tenth of a second; half a minute if each name is compared with all before it.
+        // The set takes a tenth of a second. Comparing each name with all others takes half a
+        // minute.
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 

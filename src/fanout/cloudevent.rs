@@ -1,6 +1,10 @@
-//! CloudEvents 1.0 over AMQP: in binary mode their attributes are headers of the message, in structured mode the body holds everything.
+//! CloudEvents 1.0 over AMQP. In binary mode the attributes are headers of the message; in
+//! structured mode the body holds everything.
 //!
-//! Owns how a CloudEvent is told from an event of our own, and what of it is what. Its data is an event, or plain text, or markdown.
+//! Owns how a CloudEvent is recognised, and which part of it becomes which part of the event. Its
+//! data is an event, plain text, or markdown.
+//!
+//! Not here: the JSON of an event (`wire.rs`), and the limits of attributes (`attributes.rs`).
 
 use std::borrow::Cow;
 
@@ -11,37 +15,39 @@ use uuid::Uuid;
 use super::undecodable::{Undecodable, mistake};
 use crate::domain::{Attribute, Format, HeaderValue, Published};
 
-/// What the AMQP binding of CloudEvents puts before the name of an attribute; the second where a colon is not possible.
+/// The prefixes of attribute names in CloudEvents' AMQP binding. The second serves clients that
+/// cannot send a colon.
 const PREFIXES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
 const STRUCTURED: &str = "application/cloudevents";
-/// The longest name that AMQP takes for a message, in bytes.
+/// The longest `message_id` in AMQP, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
-/// A CloudEvent, unwrapped.
+/// An unwrapped CloudEvent.
 pub(super) struct CloudEvent<'a> {
-    /// What it is about.
+    /// Its subject.
     pub(super) subject: Option<String>,
     /// Its type, source, subject and extensions.
     pub(super) attributes: Vec<Attribute>,
-    /// What it says.
+    /// Its content.
     pub(super) data: Data<'a>,
 }
 
 /// The data of a CloudEvent.
 pub(super) enum Data<'a> {
-    /// JSON, which has to be an event.
+    /// JSON that must be an event.
     Json(Cow<'a, [u8]>),
-    /// Text.
+    /// Text in this format.
     Text(Format, String),
 }
 
-/// Gives an event that its publisher named by CloudEvents alone that name, so that a repeat is recognised: `source#id`.
+/// Sets the `message_id` of a CloudEvent without one to `source#id`, so that a repeat is
+/// recognised.
 #[must_use]
 pub fn named(mut published: Published) -> Published {
     if published.message_id.as_ref().is_some_and(|id| !id.is_empty()) {
         return published;
     }
-    // What panics here panics again where the event is read, and is given up there.
+    // A panic here happens again when the event is decoded, and is handled there.
     let context = std::panic::catch_unwind(|| context_of(&published)).ok().flatten();
     let name = context.and_then(|own| Some(format!("{}#{}", own.get("source")?, own.get("id")?)));
     if let Some(name) = name {
@@ -52,7 +58,8 @@ pub fn named(mut published: Published) -> Published {
     published
 }
 
-/// The attributes of a CloudEvent as text; nothing if the message is none, or cannot be read.
+/// The attributes of a CloudEvent as text. There are none if the message is not a readable
+/// CloudEvent.
 struct Context(Vec<(String, String)>);
 
 impl Context {
@@ -102,7 +109,7 @@ fn said(value: &HeaderValue) -> Option<String> {
     }
 }
 
-/// Unwraps a CloudEvent; nothing if the message is none.
+/// Unwraps a CloudEvent; `None` if the message is not one.
 pub(super) fn unwrap(published: &Published) -> Result<Option<CloudEvent<'_>>, Undecodable> {
     if is_structured(published) {
         return structured(published).map(Some);
@@ -170,7 +177,8 @@ fn data_of<'a>(kind: Option<&str>, bytes: Cow<'a, [u8]>) -> Result<Data<'a>, Und
     Ok(Data::Text(format, text))
 }
 
-/// By what subscriptions may choose: everything but what describes the envelope and the single event.
+/// The attributes that filters may use: all except those that describe the envelope or the single
+/// event.
 fn attributes_of(context: Context) -> Vec<Attribute> {
     let told = |name: &str| !matches!(name, "specversion" | "id" | "time" | "datacontenttype" | "dataschema");
     let named = context.0.into_iter().filter(|(name, value)| told(name) && !value.is_empty());

@@ -1,6 +1,9 @@
-//! From a published message to an event, or to the place where it cannot be read.
+//! The decoder: from a published message to an event, or to a mistake with its place.
 //!
-//! Owns limits and rules of content; the shape of the JSON is `wire.rs`, the entries of a structure are `structure.rs`.
+//! Owns the limits and rules of an event's content.
+//!
+//! Not here: the shape of the JSON (`wire.rs`), the entries of a structure (`structure.rs`), and
+//! templates (`templates/`).
 
 use std::time::Duration;
 
@@ -19,41 +22,48 @@ use crate::domain::{
     Platform, Published, TopicName, bytes_of, receipt_asked,
 };
 
-/// What bounds an event.
+/// The limits of an event.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The largest body, in bytes.
     pub size_max: usize,
-    /// How long an event is worth sending if it does not say so itself.
+    /// The time to live of an event that does not set one.
     pub time_to_live: Duration,
-    /// The longest time to live an event may ask for; a longer one is cut to this.
+    /// The longest time to live; a longer one is cut to this.
     pub time_to_live_max: Duration,
-    /// How far ahead the time may be before which an event must not be sent.
+    /// How far ahead an event's not-before time may be.
     pub not_before_max: Duration,
-    /// How far the publisher's timestamp may be behind, to count as when the life began.
+    /// How old the publisher's timestamp may be and still start the event's life.
     pub timestamp_age_max: Duration,
 }
 
-/// What is known of an event from the message around its body.
+/// The facts about an event that are known before its body is read.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// Its name.
+    /// Its id.
     pub id: EventId,
-    /// When it was first received. If it must not be sent before a later time, that was decided earlier when `expires_at` was.
+    /// When it was first received. For an event whose `expires_at` is known, this is its not-before
+    /// time, if that was later.
     pub received_at: Moment,
-    /// When it expires, if that was decided earlier.
+    /// When it expires, if an earlier step has decided that.
     pub expires_at: Option<Moment>,
-    /// Whether it was redriven: then its life begins anew, whenever it was published.
+    /// Whether it was redriven. Then its life starts again, and the publisher's timestamp does not
+    /// count.
     pub redriven: bool,
     /// Whether it came through the urgent exchange.
     pub urgent: bool,
-    /// For which platform it is read, if for one alone: then its template says nothing for the others, and cannot fail there.
+    /// The only platform for which it is read. Its template is then rendered for that platform
+    /// alone, and cannot fail for others.
     pub platform: Option<Platform>,
 }
 
 impl Known {
-    /// The event of a message that cannot be read, with nothing to say, for a delivery of it that is given up. Gives the message back if not even its
-    /// topic is one.
+    /// A placeholder without content for an unreadable event, so that its delivery can become a
+    /// dead letter.
+    ///
+    /// # Errors
+    ///
+    /// The topic is invalid too. The message is returned.
     pub fn unread(self, published: Published) -> Result<Event, Box<Published>> {
         let Ok(topic) = published.routing_key.parse() else { return Err(Box::new(published)) };
         Ok(Event {
@@ -68,16 +78,16 @@ impl Known {
     }
 }
 
-/// Messages of this AMQP priority or above overtake.
+/// Messages with at least this AMQP priority are urgent.
 const URGENT_PRIORITY: u8 = 5;
 
-/// Whether a message overtakes what is not urgent: it came through the exchange for what is, or its priority says so.
+/// Whether a message is urgent: it came through the urgent exchange, or its priority says so.
 #[must_use]
 pub fn is_urgent(published: &Published, urgent_exchange: bool) -> bool {
     urgent_exchange || published.priority >= Some(URGENT_PRIORITY)
 }
 
-/// Reads events.
+/// Decodes events.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     settings: Settings,
@@ -85,13 +95,17 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder within these bounds, which takes templates from this shelf.
+    /// A decoder with these limits and templates.
     #[must_use]
     pub const fn new(settings: Settings, shelf: Shelf) -> Self {
         Self { settings, shelf }
     }
 
-    /// Reads an event; gives the message back with the mistake if it cannot be read.
+    /// Decodes an event.
+    ///
+    /// # Errors
+    ///
+    /// The event cannot be read. The message is returned with the mistake.
     pub fn decode(&self, published: Published, known: Known) -> Result<Event, Box<(Published, Undecodable)>> {
         match guarded(|| self.content(&published, known.platform)) {
             Ok((topic, content, asked)) => {
@@ -171,27 +185,29 @@ impl Decoder {
     }
 }
 
-/// Parses the body. The happy path keeps no track of where it is; a mistake is looked for a second time, with the path.
+/// Parses the body. The fast path does not track positions; after a mistake, a second parse finds
+/// its path.
 fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
     serde_json::from_slice(body).map_err(|_| {
         let mut reader = serde_json::Deserializer::from_slice(body);
         let detail = match serde_path_to_error::deserialize::<_, EventWire>(&mut reader) {
             Err(mistake) => {
-                // Where the body ends too early, the last step is not known.
+                // If the body ends too early, the last step of the path is unknown.
                 let path = mistake.path().to_string();
                 match path.trim_end_matches('?').trim_end_matches('.') {
                     "" => mistake.inner().to_string(),
                     path => format!("at {path}: {}", mistake.inner()),
                 }
             }
-            // The first value is an event, so the mistake is what follows it.
+            // The first value is a valid event, so the mistake comes after it.
             Ok(_) => reader.end().err().map_or_else(String::new, |mistake| mistake.to_string()),
         };
         Undecodable { code: "json", detail }
     })
 }
 
-/// What the event says: the structure wins over the template, the template over the message.
+/// The content of the event. A structure takes precedence over a template, and a template over the
+/// message.
 fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Result<Content, Undecodable> {
     let mut content = Content {
         subject: wire.subject.filter(|subject| !subject.is_empty()),
@@ -209,7 +225,7 @@ fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Res
             let tags = Tags::read(wire.tags.unwrap_or_default()).map_err(|mistake| failed(mistake.into()))?;
             let templates = shelf.now();
             let said = match platform {
-                // What is said to one is all that is said.
+                // Only one platform is read, so its text serves as the message.
                 Some(one) => templates.write_for(one, &name, &tags).map(|said| vec![(Audience::Everybody, said.1)]),
                 None => templates.write(&name, &tags),
             };
@@ -344,7 +360,7 @@ mod tests {
         assert_eq!(said(&event, Platform::Lark), ("# db-1\nw".to_owned(), Some(Format::Markdown)));
         let event = decode(&format!(r#"{{{templated},"message_structure":{{"default":"d"}}}}"#)).unwrap();
         assert_eq!(said(&event, Platform::Lark), ("d".to_owned(), None));
-        // Tags that nobody asked for are not even read.
+        // Tags without a template are not read.
         assert!(decode(r#"{"message":"m","tags":7}"#).is_ok());
     }
 

@@ -1,17 +1,21 @@
-//! From when on the life of an event counts: from its publisher's timestamp, as far as its clock
-//! can be believed.
+//! The start of an event's life: its publisher's timestamp, as far as it is plausible.
+//!
+//! Owns when a timestamp is believed.
+//!
+//! Not here: the length of the life (`decode.rs`), and a time before which an event waits
+//! (`not_before.rs`).
 
 use std::time::Duration;
 
 use crate::domain::Moment;
 
-/// An AMQP timestamp says no more than the second. It counts as the end of that second, so that the
+/// An AMQP timestamp has a resolution of one second. It counts as the end of that second, so that
 /// rounding shortens no life.
 const PRECISION: Duration = Duration::from_secs(1);
 
-/// When an event's life began that was received at `received_at`. Its publisher's `timestamp`
-/// counts, in seconds since 1970, unless it is later, or earlier by more than `age_max`: then the
-/// publisher's clock is wrong, and a wrong clock must cost no alert.
+/// When the life of an event received at `received_at` began. `timestamp` is the publisher's, in
+/// seconds since 1970. It does not count if it is later, or earlier by more than `age_max`. Then
+/// the publisher's clock is wrong, and a wrong clock must not cost an alert.
 pub(super) fn alive_since(timestamp: Option<u64>, received_at: Moment, age_max: Duration) -> Moment {
     let Some(seconds) = timestamp else { return received_at };
     let published = Moment::from_unix_millis(seconds.saturating_mul(1000));
@@ -36,11 +40,11 @@ mod tests {
             (Some(NOW - 3599), hour, 3_598_400),
             // Within the second.
             (Some(NOW), hour, 0),
-            // Ahead, or in milliseconds.
+            // In the future, or in milliseconds.
             (Some(NOW + 50_000), hour, 0),
             (Some(NOW * 1000), hour, 0),
             (Some(u64::MAX), hour, 0),
-            // Too far behind.
+            // Too old.
             (Some(NOW - 3600), hour, 0),
             (Some(NOW - 86_400), hour, 0),
             (Some(0), hour, 0),

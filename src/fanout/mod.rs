@@ -1,7 +1,10 @@
-//! From a message to deliveries: decode the event, find who subscribed to its topic.
+//! From a message to its recipients: decode the event, find the subscriptions of its topic.
 //!
-//! Owns the reading of events and the shape in which subscriptions are looked up. Where subscriptions are kept is
-//! not known here: the store implements [`Subscriptions`].
+//! Owns the formats of events and filters, and the trait [`Subscriptions`] through which recipients
+//! are found.
+//!
+//! Not here: the storage of subscriptions (`store/`), and the start of deliveries
+//! (`pipeline/expansion.rs`).
 
 mod attributes;
 mod cloudevent;

@@ -1,4 +1,8 @@
-//! The time before which an event must not be sent, as its publisher writes it in a header.
+//! The header with the time before which an event must not be sent.
+//!
+//! Owns its accepted forms.
+//!
+//! Not here: the wait for that time (`pipeline/turn.rs`).
 
 use std::time::Duration;
 
@@ -7,8 +11,12 @@ use jiff::Timestamp;
 use super::undecodable::Undecodable;
 use crate::domain::{HeaderValue, Headers, Moment, NOT_BEFORE};
 
-/// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a whole number of seconds since 1970. More than `max` after
-/// `received_at` is a mistake.
+/// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a whole number of
+/// seconds since 1970.
+///
+/// # Errors
+///
+/// It is not a time, or more than `max` after `received_at`.
 pub(super) fn not_before(headers: &Headers, received_at: Moment, max: Duration) -> Result<Option<Moment>, Undecodable> {
     let Some((_, value)) = headers.iter().find(|(name, _)| name == NOT_BEFORE) else { return Ok(None) };
     let Some(at) = moment(value) else {

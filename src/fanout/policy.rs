@@ -1,11 +1,15 @@
-//! Filters in JSON, in two forms that publishers know. A list is SMN's, an object is that of Amazon SNS; each keeps its own meaning of an absent
-//! attribute.
+//! Filters in JSON, in two forms that publishers know: a list is SMN's form, an object is that of
+//! Amazon SNS.
+//!
+//! Owns the limits of filters, and how each form treats an absent attribute.
+//!
+//! Not here: the evaluation of a filter (`domain/filter.rs`).
 
 use serde_json::{Value, json};
 
 use crate::domain::{Absent, Comparison, Number, Policy, Rule, Test};
 
-/// The longest filter, in bytes: filters are kept in the heads of rows, in memory.
+/// The longest filter, in bytes. Filters are part of the rows' heads, which stay in memory.
 const FILTER_BYTES_MAX: usize = 16 * 1024;
 /// The most rules of one filter.
 const RULES_MAX: usize = 10;
@@ -14,13 +18,20 @@ const VALUES_MAX: usize = 50;
 /// The longest text in a filter, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// The text is no filter: where the mistake is, and what it is.
+/// The text is not a filter: the place and the mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("filter: {0}")]
 pub struct PolicyMistake(pub String);
 
-/// Reads a filter. `[{"name": "severity", "string_equals": ["critical"]}]` is SMN's form; `{"severity": ["critical", {"prefix": "high"}, {"anything-but":
-/// ["info"]}, {"numeric": [">=", 3, "<", 5]}, {"exists": true}]}` that of SNS.
+/// Reads a filter in one of these forms:
+///
+/// - SMN: `[{"name": "severity", "string_equals": ["critical"]}]`
+/// - SNS: `{"severity": ["critical", {"prefix": "high"}, {"anything-but": ["info"]}, {"numeric":
+///   [">=", 3, "<", 5]}, {"exists": true}]}`
+///
+/// # Errors
+///
+/// The filter is invalid or too large.
 pub fn read_policy(filter: &Value) -> Result<Policy, PolicyMistake> {
     let bytes = filter.to_string().len();
     if bytes > FILTER_BYTES_MAX {
@@ -44,7 +55,7 @@ pub fn read_policy(filter: &Value) -> Result<Policy, PolicyMistake> {
     }
 }
 
-/// The filter in the form it was read from.
+/// Writes the filter in the form from which it was read.
 #[must_use]
 pub fn write_policy(policy: &Policy) -> Value {
     let tests = |rule: &Rule| rule.any_of.iter().map(test_in_json).collect::<Vec<_>>();
@@ -209,7 +220,7 @@ mod tests {
     }
 
     proptest! {
-        /// What can be read is written so that it is read as the same again.
+        /// A written filter is read back as the same filter.
         #[test]
         fn a_filter_survives_being_written(names in prop::collection::vec("[a-z]{1,8}", 1..5), bound in any::<f64>(), text in "[^\"]{1,20}") {
             let tests = json!([text, {"prefix": text}, {"numeric": ["<=", bound]}, {"anything-but": [text]}, {"exists": true}]);

@@ -1,6 +1,9 @@
-//! `message_structure`: what an event says on each platform. An entry is text, the platform's own message, or one in the form of Huawei Cloud SMN.
+//! `message_structure`: the content of an event for each platform. An entry is text, the platform's
+//! own message, or SMN's form.
 //!
-//! Owns the reading of entries and which of them are needed; what a platform takes is `platforms/`.
+//! Owns the reading of entries, and which platforms need one.
+//!
+//! Not here: the messages that a platform accepts (`platforms/native/`).
 
 use serde_json::{Map, Value};
 
@@ -13,14 +16,14 @@ use crate::{
     platforms::{check_native, header_colors, kind_of},
 };
 
-/// Reads the entries; the `default` wins over the event's `message`.
+/// Reads the entries. The `default` entry replaces the event's `message`.
 pub(super) fn read_structure(structure: StructureWire, content: &mut Content) -> Result<(), Undecodable> {
     for (name, entry) in structure.0 {
         let place = format!("message_structure.{name}");
         let platform = match name.parse::<Platform>() {
             _ if name == "default" => None,
             Ok(platform) => Some(platform),
-            // Entries for SMN's other protocols (email, sms, …) are no business of ours and no mistake either.
+            // Entries for SMN's other protocols (email, sms, …) are ignored, and are not a mistake.
             Err(_) => continue,
         };
         match (platform, entry_of(&place, platform, entry)?) {
@@ -59,7 +62,8 @@ fn entry_of(place: &str, platform: Option<Platform>, entry: Value) -> Result<Ent
     }
 }
 
-/// A message as JSON inside text, which publishers of SMN send because the structure itself is such text.
+/// A message as JSON inside text. Publishers for SMN send this, because SMN's structure is itself
+/// such text.
 fn message_in(text: &str) -> Option<Map<String, Value>> {
     let message: Map<String, Value> = serde_json::from_str(text).ok()?;
     ["msgType", "msgtype", "msg_type"].iter().any(|name| message.contains_key(*name)).then_some(message)
@@ -79,8 +83,9 @@ fn message_of(place: &str, platform: Option<Platform>, message: Map<String, Valu
     Ok(Entry::Native(message.to_string()))
 }
 
-/// Reads SMN's own form: `msgType` is text or markdown, `at` as DingTalk writes it, `color` for the header of a card. How SMN calls title and text is
-/// not documented; what platforms and publishers call them is accepted, beside `msgType` or in an object of that name.
+/// Reads SMN's form: `msgType` is text or markdown, `at` is as in DingTalk, `color` is the colour
+/// of a card's header. SMN does not document the names of title and text. So the names that
+/// platforms and publishers use are accepted, beside `msgType` or in an object of that name.
 fn passage_of(place: &str, message: &Map<String, Value>) -> Result<Passage, Undecodable> {
     let wrong = |field: &str, why: &str| mistake(format!("{place}.{field} {why}"));
     let (kind, format) = match message.get("msgType").and_then(Value::as_str) {

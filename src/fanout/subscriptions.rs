@@ -1,4 +1,10 @@
-//! The seam through which subscriptions are found: implemented by the store, and by a double in simulations.
+//! The trait that finds and opens subscriptions.
+//!
+//! Owns the contract between fan-out and the store. The store implements it, and so does a double
+//! in simulations.
+//!
+//! Not here: the implementation (`store/subscriptions.rs`), and the use of its answers
+//! (`pipeline/opening.rs`).
 
 use std::{any::Any, sync::Arc};
 
@@ -6,19 +12,20 @@ use async_trait::async_trait;
 
 use crate::domain::{Options, Platform, RobotId, Subscription, SubscriptionId, TopicName};
 
-/// Who is to hear an event: everything that pacing needs, with the rest still sealed.
+/// One subscription that may get an event: everything that pacing needs, with the rest still
+/// sealed.
 #[derive(Clone)]
 pub struct Recipient {
-    /// Which subscription.
+    /// The subscription.
     pub subscription: SubscriptionId,
-    /// On which platform.
+    /// Its platform.
     pub platform: Platform,
-    /// To which robot.
+    /// Its robot.
     pub robot: RobotId,
-    /// How its deliveries are paced.
+    /// Its options for filtering and pacing.
     pub options: Options,
-    /// The sealed record, in the form of whoever implements [`Subscriptions`]; only [`Subscriptions::open`]
-    /// can read it.
+    /// The sealed record, of a type that the implementation of [`Subscriptions`] chooses. Only
+    /// [`Subscriptions::open`] can read it.
     pub sealed: Arc<dyn Any + Send + Sync>,
 }
 
@@ -27,39 +34,38 @@ pub struct Recipient {
 pub struct Page {
     /// The recipients on this page.
     pub recipients: Vec<Recipient>,
-    /// Where the next page begins; nothing if this is the last one.
+    /// The id after which the next page begins; `None` on the last page.
     pub next: Option<SubscriptionId>,
 }
 
-/// The store could not be read. Nothing is settled on the strength of this: the message stays unacked.
+/// The store could not be read. This settles nothing: the message stays unacknowledged.
 #[derive(Debug, thiserror::Error)]
 #[error("the subscriptions cannot be read")]
 pub struct Unreadable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// What opening a recipient gives.
+/// The result of opening a recipient.
 pub enum Opened {
     /// Its subscription.
     Subscription(Box<Subscription>),
-    /// The recipient in hand is not the current one any more: it was changed, sealed anew or
-    /// removed. What it is by now, a fresh look says ([`Subscriptions::find`]).
+    /// The recipient is out of date: its subscription was changed, sealed again or removed.
+    /// [`Subscriptions::find`] returns the current one.
     Replaced,
-    /// The record cannot be read, and a fresh look would not help; the text says what is wrong,
-    /// without a credential. Other subscriptions are not concerned.
+    /// The record cannot be read, and another lookup would not help. The text says why, without a
+    /// credential. Other subscriptions are not affected.
     Damaged(String),
 }
 
-/// Finds and opens subscriptions. One record that is damaged fails no call: it is found like any
-/// other, and opening it says so.
+/// Finds and opens subscriptions. A damaged record does not fail a lookup: only opening it reports
+/// the damage.
 #[async_trait]
 pub trait Subscriptions: Send + Sync {
-    /// One page of the active subscriptions of `topic`, beginning with the one after `after`.
+    /// One page of the active subscriptions of `topic`, starting after the id `after`.
     async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable>;
 
-    /// The subscription of that id if it exists and is active, by a fresh look. Nothing means that
-    /// it is removed or paused.
+    /// The current subscription with this id. `None` means that it is removed or paused.
     async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable>;
 
-    /// Opens a recipient for one attempt. Quick and without waiting: it is called on the async
-    /// threads.
+    /// Opens a recipient for one attempt. It is called on the async threads, so it must be quick
+    /// and never wait.
     fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable>;
 }

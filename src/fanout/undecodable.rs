@@ -1,20 +1,25 @@
-//! Why a message is no event. Owns the form of such a mistake; the mistakes are found where a message is read.
+//! The mistake in a message that is not a readable event.
+//!
+//! Owns the form of the mistake, and that a panic while reading counts as a fault of the daemon.
+//!
+//! Not here: the rules that a message breaks (`decode.rs` and the files that it calls).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::domain::{DeadReason, words_of_panic};
 
-/// Why a message is no event: where the mistake is, and what it is.
+/// The mistake in a message that is not a readable event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What kind of mistake: `damaged`, `size`, `headers_too_large`, `topic`, `json`, `not_before`, `content`, `template`, or `panic`, which is ours.
+    /// The kind of mistake: `damaged`, `size`, `headers_too_large`, `topic`, `receipt`, `json`,
+    /// `not_before`, `content`, `template`, `headers`, or `panic` for a fault of the daemon.
     pub code: &'static str,
     /// The place and the mistake in one sentence.
     pub detail: String,
 }
 
 impl Undecodable {
-    /// For which reason the message becomes a dead letter.
+    /// The reason of the dead letter.
     #[must_use]
     pub fn reason(&self) -> DeadReason {
         if self.code == PANIC { DeadReason::Poison } else { DeadReason::Undecodable }
@@ -23,7 +28,7 @@ impl Undecodable {
 
 const PANIC: &str = "panic";
 
-/// Reads a message. A panic is a fault of ours: it is read once more, and then given up for that.
+/// Runs `read`, and again after a panic. A second panic becomes the mistake.
 pub(super) fn guarded<T>(read: impl Fn() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
     let once = || catch_unwind(AssertUnwindSafe(&read));
     once().or_else(|_| once()).unwrap_or_else(|panic| {
@@ -32,7 +37,7 @@ pub(super) fn guarded<T>(read: impl Fn() -> Result<T, Undecodable>) -> Result<T,
     })
 }
 
-/// A mistake in what the event says.
+/// A mistake in the content of an event.
 pub(super) fn mistake(detail: impl Into<String>) -> Undecodable {
     Undecodable { code: "content", detail: detail.into() }
 }

@@ -1,4 +1,8 @@
-//! The JSON shape of an event, with the field names of Huawei Cloud SMN. Owns nothing but the shape.
+//! The JSON shape of an event, with the field names of Huawei Cloud SMN.
+//!
+//! Owns the shape only.
+//!
+//! Not here: the rules of the content (`decode.rs`).
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
@@ -12,7 +16,7 @@ pub(super) struct EventWire {
     pub(super) format: Option<FormatWire>,
     pub(super) message_structure: Option<StructureWire>,
     pub(super) message_template_name: Option<String>,
-    /// Read where a template is named: without one they mean nothing.
+    /// Read only if a template is named.
     pub(super) tags: Option<Value>,
     #[serde(default, deserialize_with = "seconds")]
     pub(super) time_to_live: Option<u64>,
@@ -22,7 +26,7 @@ pub(super) struct EventWire {
 }
 
 impl EventWire {
-    /// An event that says nothing but a text.
+    /// An event with only a text.
     pub(super) fn of_text(format: Format, text: String) -> Self {
         let format = match format {
             Format::Text => FormatWire::Text,
@@ -32,7 +36,7 @@ impl EventWire {
     }
 }
 
-/// SMN's form of an attribute.
+/// An attribute in SMN's form.
 #[derive(Deserialize)]
 pub(super) struct AttributeWire {
     pub(super) name: String,
@@ -85,7 +89,7 @@ impl From<AtWire> for Mentions {
     }
 }
 
-/// SMN sends the structure as JSON inside text; an object is accepted as well.
+/// SMN sends the structure as JSON inside text. An object is accepted as well.
 pub(super) struct StructureWire(pub(super) Map<String, Value>);
 
 impl<'de> Deserialize<'de> for StructureWire {
@@ -100,7 +104,7 @@ impl<'de> Deserialize<'de> for StructureWire {
     }
 }
 
-/// SMN sends the time to live as text; a number is accepted as well.
+/// SMN sends the time to live as text. A number is accepted as well.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let refused = || de::Error::custom("it must be a whole number of seconds, 1 or more");
     let seconds = match Value::deserialize(deserializer)? {

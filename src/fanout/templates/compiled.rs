@@ -1,14 +1,18 @@
-//! One text of a template, read by its engine. Owns the bounds of texts and of what they say.
+//! One text of a template, compiled by its engine.
+//!
+//! Owns the limits of texts and of their results.
+//!
+//! Not here: the engines (`placeholders.rs`, `jinja.rs`).
 
 use super::{Tags, Unwritten, jinja::Jinja, placeholders::Placeholders};
 use crate::domain::{Engine, Passage, Template};
 
 /// SMN's limit for a template, in bytes.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
-/// No event says more, so no template does either.
+/// The longest result, in bytes. No event is larger by default.
 const SAID_BYTES_MAX: usize = 256 * 1024;
 
-/// A text that its engine has read, or has not.
+/// A text with its compiled form, or with the reason why it has none.
 pub(super) struct Compiled {
     template: Template,
     form: Result<Form, Unreadable>,
@@ -19,10 +23,10 @@ enum Form {
     Jinja(Box<Jinja>),
 }
 
-/// Why a text cannot be a template.
+/// Why a text is not a valid template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// There is none.
+    /// It is empty.
     #[error("the text is empty")]
     Empty,
     /// It is too long.
@@ -31,26 +35,26 @@ pub enum Unreadable {
     /// It has too many placeholders.
     #[error("it has {found} placeholders: at most {max} are possible")]
     Placeholders {
-        /// How many.
+        /// The number of placeholders.
         found: usize,
-        /// How many are possible.
+        /// The limit.
         max: usize,
     },
     /// Its placeholders name too many tags.
     #[error("its placeholders name {found} tags: at most {max} are possible")]
     Tags {
-        /// How many.
+        /// The number of tags.
         found: usize,
-        /// How many are possible.
+        /// The limit.
         max: usize,
     },
-    /// It is no Jinja.
+    /// It is not valid Jinja.
     #[error("{0}")]
     Jinja(String),
 }
 
 impl Compiled {
-    /// Reads a text. If it cannot be read, it says so when it is used.
+    /// Compiles a text. An invalid one reports its mistake when it is rendered.
     pub(super) fn of(template: Template) -> Self {
         let form = read(&template);
         Self { template, form }
@@ -60,12 +64,12 @@ impl Compiled {
         &self.template
     }
 
-    /// What is wrong with it.
+    /// The mistake in it, if any.
     pub(super) fn broken(&self) -> Option<&Unreadable> {
         self.form.as_ref().err()
     }
 
-    /// What it says with these tags.
+    /// Renders it with these tags.
     pub(super) fn write(&self, tags: &Tags) -> Result<Passage, Unwritten> {
         let Template { name, audience, format, .. } = &self.template;
         let failed = |why| Unwritten::Failed { name: name.clone(), audience: *audience, why };

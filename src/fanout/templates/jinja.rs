@@ -1,7 +1,12 @@
-//! The richer engine, Jinja as minijinja speaks it. The only file that names minijinja.
+//! The richer engine: Jinja, as minijinja implements it. The only file that names minijinja.
 //!
-//! One text at a time: nothing is included, no file is read. What is undefined is a mistake, unless the template asks for it (`is defined`,
-//! `default`). A line that has only a statement leaves no line behind.
+//! Each text stands alone: it includes no other, and reads no file. An undefined value is a
+//! mistake, unless the template asks for it (`is defined`, `default`). A line with only a statement
+//! leaves no empty line.
+//!
+//! Owns the limits of time and memory for a template, where minijinja's fuel is not enough.
+//!
+//! Not here: the engine with plain placeholders (`placeholders.rs`).
 
 use std::collections::BTreeMap;
 
@@ -14,32 +19,33 @@ use minijinja::{
 
 use super::{compiled::Unreadable, tags::Tags};
 
-/// What one rendering may cost: one for each instruction and each 64 bytes that come to be on the way, so that it neither takes more than some ten
-/// milliseconds nor more than some megabytes.
+/// The budget of one rendering: one unit for each instruction, and for each 64 bytes of
+/// intermediate text. So a rendering takes at most some ten milliseconds and some megabytes.
 const FUEL: u64 = 100_000;
 
-/// minijinja reads some things by recursion without a bound, and its stack is that of a thread of the daemon: so no expression or statement may have
-/// more words and signs than this, and no text more `elif`s.
+/// The most tokens in one statement. minijinja parses some constructs by unbounded recursion on the
+/// stack of a daemon thread, so this limit and the one for `elif` bound its depth.
 const WORDS_MAX: usize = 256;
 const ELIFS_MAX: usize = 64;
-/// The sum of two lists is not paid for with fuel, so no list may be doubled often: hence few sums, and neither `chain` nor `namespace`.
+/// The most sums in one text. Fuel does not cover the sum of two lists, so a list must not be
+/// doubled often. `chain` and `namespace` are removed for the same reason.
 const SUMS_MAX: usize = 16;
 
-/// Under which name an environment holds its one text.
+/// The name of the one text in its environment.
 const TEXT: &str = "template";
 
-/// A text that was read.
+/// A compiled text.
 pub(super) struct Jinja(Environment<'static>);
 
 impl Jinja {
-    /// Reads a text.
+    /// Compiles a text.
     pub(super) fn of(text: &str) -> Result<Self, Unreadable> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
-        // With this an error names what is undefined.
+        // With this setting an error names the undefined value.
         environment.set_debug(true);
-        // It would show what a template may know and its author does not need.
+        // It would show values that the template's author does not need.
         environment.remove_global("debug");
         environment.remove_global("namespace");
         environment.remove_filter("chain");
@@ -51,7 +57,7 @@ impl Jinja {
         Ok(Self(environment))
     }
 
-    /// Says it with these tags, by their names and as `tags`.
+    /// Renders the text with these tags, under their names and as `tags`.
     pub(super) fn fill(&self, tags: &Tags) -> Result<String, String> {
         let whole = Value::from(Serde(tags.all()));
         let mut names: BTreeMap<&str, Value> = BTreeMap::from([("tags", whole)]);
@@ -61,10 +67,10 @@ impl Jinja {
     }
 }
 
-/// Refuses what fuel does not bound.
+/// Refuses constructs that fuel does not bound.
 fn bounded(text: &str, syntax: &SyntaxConfig) -> Result<(), Unreadable> {
     let (mut words, mut elifs, mut sums) = (0, 0, 0);
-    // What is no token is a mistake that the parser says better.
+    // The parser gives a better message for an invalid token.
     for (token, place) in tokenize(text, false, syntax.clone()).map_while(Result::ok) {
         words += 1;
         match token {

@@ -1,7 +1,11 @@
-//! Templates: what is possible in one, and what it says with an event's tags. Pure; where they are kept is the store's business.
+//! Templates: their rules, and how an event's tags become a text. Pure.
 //!
-//! A template has a text for everybody (`default`), and may have others for single platforms. Each is read by one of two engines: `placeholders.rs` is
-//! that of Huawei Cloud SMN, `jinja.rs` the richer one.
+//! A template has a text for all platforms (`default`), and may have others for single platforms.
+//! Each text uses one of two engines: Huawei Cloud SMN's placeholders, or Jinja.
+//!
+//! Owns which text serves which platform, and which changes to the set of templates are allowed.
+//!
+//! Not here: their storage (`store/templates.rs`), and the engines (`placeholders.rs`, `jinja.rs`).
 
 mod compiled;
 mod jinja;
@@ -18,43 +22,43 @@ pub use compiled::Unreadable as UnreadableTemplate;
 pub use shelf::Shelf;
 pub use tags::{BadTag, Tags};
 
-/// SMN's quota of templates, by which the memory they take is bounded.
+/// The most templates. It is SMN's quota, and bounds their memory.
 pub const NAMES_MAX: usize = 100;
 
-/// Every template, ready to be used. A clone is cheap and shares the texts.
+/// All templates, compiled. A clone is cheap and shares the texts.
 #[derive(Clone, Default)]
 pub struct Templates(BTreeMap<TemplateName, BTreeMap<Audience, Arc<Compiled>>>);
 
-/// Why templates are not changed as asked.
+/// Why a change of templates is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateRefused {
-    /// The text cannot be a template.
+    /// The text is not a valid template.
     #[error("template {name} for {audience}: {why}")]
     Unreadable {
         /// The template.
         name: TemplateName,
-        /// For whom its text is.
+        /// The audience of the text.
         audience: Audience,
-        /// What is wrong with it.
+        /// The mistake.
         why: UnreadableTemplate,
     },
-    /// There is such a text, and it is another.
+    /// There is another text for this audience.
     #[error(
         "template {name} has another text for {audience} already: say --replace (`replace` in the API) to put this one in its place"
     )]
     Exists {
         /// The template.
         name: TemplateName,
-        /// For whom its text is.
+        /// The audience of the text.
         audience: Audience,
     },
-    /// Only a template that everybody can be told from may have texts for single platforms.
+    /// A text for a single platform requires a text for all platforms.
     #[error("template {name} has no text for everybody: add that first, without --platform")]
     NoDefault {
         /// The template.
         name: TemplateName,
     },
-    /// The text for everybody is needed as long as there are others.
+    /// The text for all platforms is required as long as there are others.
     #[error(
         "template {name} has texts for single platforms, which need the one for everybody: remove those first, or the whole template"
     )]
@@ -62,7 +66,7 @@ pub enum TemplateRefused {
         /// The template.
         name: TemplateName,
     },
-    /// There are as many as there may be.
+    /// There are already [`NAMES_MAX`] templates.
     #[error("there are {NAMES_MAX} templates already: remove one that is not needed any more")]
     TooMany,
     /// There is no such template, or it has no such text.
@@ -70,7 +74,7 @@ pub enum TemplateRefused {
     Missing {
         /// The template.
         name: TemplateName,
-        /// For whom the text should have been; nothing if there is no template of that name.
+        /// The audience of the missing text; `None` if the template itself is missing.
         audience: Option<Audience>,
     },
 }
@@ -82,32 +86,32 @@ fn missing(name: &str, audience: Option<Audience>) -> String {
     }
 }
 
-/// Why a template says nothing.
+/// Why a template cannot be rendered.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unwritten {
-    /// The name is none.
+    /// The name is invalid.
     #[error(transparent)]
     NoName(#[from] UnreadableName),
     /// There is no template of that name.
     #[error("there is no template {0}")]
     Unknown(TemplateName),
-    /// A tag is not as it may be.
+    /// A tag is invalid.
     #[error(transparent)]
     BadTag(#[from] BadTag),
-    /// It fails with these tags.
+    /// The rendering fails with these tags.
     #[error("template {name} for {audience}: {why}")]
     Failed {
         /// The template.
         name: TemplateName,
-        /// For whom its text is.
+        /// The audience of the text.
         audience: Audience,
-        /// Which tag or which line, and what is wrong there.
+        /// The tag or the line, and the mistake there.
         why: String,
     },
 }
 
 impl Templates {
-    /// Takes in what was kept. A text that cannot be read any more stays, and fails when it is used.
+    /// Compiles stored templates. An invalid text stays, and fails when it is rendered.
     #[must_use]
     pub fn kept(templates: impl IntoIterator<Item = Template>) -> Self {
         let mut all = Self::default();
@@ -115,7 +119,12 @@ impl Templates {
         all
     }
 
-    /// These templates with one text more, or another; nothing if the very same is there already.
+    /// A copy of these templates with this text added or replaced; `None` if an equal text is
+    /// already there.
+    ///
+    /// # Errors
+    ///
+    /// The text is invalid, or the change is not allowed.
     pub fn with(&self, template: Template, replace: bool) -> Result<Option<Self>, TemplateRefused> {
         let (name, audience) = (template.name.clone(), template.audience);
         let known = self.0.get(&name);
@@ -140,7 +149,12 @@ impl Templates {
         Ok(Some(changed))
     }
 
-    /// These templates without a whole one, or without one of its texts; and whose texts are gone.
+    /// A copy of these templates without a whole template or one of its texts, and the audiences of
+    /// the removed texts.
+    ///
+    /// # Errors
+    ///
+    /// There is no such text, or it is still required.
     pub fn without(
         &self,
         name: &TemplateName,
@@ -166,23 +180,31 @@ impl Templates {
         Ok((changed, gone))
     }
 
-    /// Every text, by name, that for everybody first; with what is wrong with it, if anything is.
+    /// All texts with their mistakes, if any: sorted by name, the text for all platforms first.
     pub fn all(&self) -> impl Iterator<Item = (&Template, Option<&UnreadableTemplate>)> {
         self.0.values().flat_map(BTreeMap::values).map(|one| (one.template(), one.broken()))
     }
 
-    /// The texts of one template; none if there is no such template.
+    /// The texts of one template; empty if there is no such template.
     pub fn texts(&self, name: &TemplateName) -> impl Iterator<Item = (&Template, Option<&UnreadableTemplate>)> {
         self.0.get(name).into_iter().flat_map(BTreeMap::values).map(|one| (one.template(), one.broken()))
     }
 
-    /// What a template says to everybody and to single platforms.
+    /// Renders all texts of a template.
+    ///
+    /// # Errors
+    ///
+    /// The template is missing, or one of its texts fails.
     pub fn write(&self, name: &str, tags: &Tags) -> Result<Vec<(Audience, Passage)>, Unwritten> {
         self.named(name)?.values().map(|text| Ok((text.template().audience, text.write(tags)?))).collect()
     }
 
-    /// What a template says on one platform. An internal DingTalk robot without a text of its own hears what is said to DingTalk, as with the
-    /// entries of a structure.
+    /// Renders a template for one platform. `dingtalk_internal` without a text of its own uses the
+    /// text for `dingtalk`, as in the entries of a structure.
+    ///
+    /// # Errors
+    ///
+    /// The template is missing, or its text fails.
     pub fn write_for(&self, platform: Platform, name: &str, tags: &Tags) -> Result<(Audience, Passage), Unwritten> {
         let texts = self.named(name)?;
         let on = |platform| texts.get(&Audience::On(platform));
@@ -193,13 +215,18 @@ impl Templates {
         self.written(own.or_else(|| texts.get(&Audience::Everybody)), name, tags)
     }
 
-    /// What a template says to everybody without a text of his own.
+    /// Renders the text for platforms without one of their own.
+    ///
+    /// # Errors
+    ///
+    /// The template is missing, or its text fails.
     pub fn write_default(&self, name: &str, tags: &Tags) -> Result<(Audience, Passage), Unwritten> {
         self.written(self.named(name)?.get(&Audience::Everybody), name, tags)
     }
 
     fn written(&self, text: Option<&Arc<Compiled>>, name: &str, tags: &Tags) -> Result<(Audience, Passage), Unwritten> {
-        // A template without a text for everybody is never added.
+        // A template without a text for all platforms cannot be added, so only the template itself
+        // can be missing.
         let text = text
             .map_or_else(|| name.parse().map_err(Unwritten::from).and_then(|name| Err(Unwritten::Unknown(name))), Ok)?;
         Ok((text.template().audience, text.write(tags)?))

@@ -1,7 +1,13 @@
-//! The engine of Huawei Cloud SMN: `{tag}` is replaced by the tag's value, and nothing else means anything.
+//! Huawei Cloud SMN's engine: `{tag}` is replaced by the tag's value, and nothing else has a
+//! meaning.
 //!
-//! SMN's documents say what a placeholder is and not what becomes of other braces. Here they stay as they are: `{}`, `{ tag }`, `{a b}` and
-//! a name of more than 21 characters are text, `{{tag}}` is the value within braces. There is no way to write a placeholder that stays, as SMN has none.
+//! SMN defines placeholders, but not the meaning of other braces. Here they stay as text: `{}`, `{
+//! tag }`, `{a b}`, and a name of more than 21 characters. `{{tag}}` is the value within braces. As
+//! in SMN, a placeholder cannot be escaped.
+//!
+//! Owns the syntax of placeholders and their limits.
+//!
+//! Not here: the names and values of tags (`tags.rs`).
 
 use std::{collections::HashSet, ops::Range};
 
@@ -17,11 +23,11 @@ use crate::platforms::kind_of;
 const PLACES_MAX: usize = 256;
 const DISTINCT_MAX: usize = 90;
 
-/// Where in a template's text the placeholders are.
+/// The positions of the placeholders in a template's text.
 pub(super) struct Placeholders(Vec<Range<usize>>);
 
 impl Placeholders {
-    /// Finds them.
+    /// Finds the placeholders.
     pub(super) fn of(text: &str) -> Result<Self, Unreadable> {
         let places: Vec<_> = text.match_indices('{').filter_map(|(at, _)| place(text, at)).collect();
         if places.len() > PLACES_MAX {
@@ -34,7 +40,7 @@ impl Placeholders {
         Ok(Self(places))
     }
 
-    /// Fills them in. A tag that the event does not have is empty.
+    /// Replaces the placeholders. A tag that the event does not have is replaced by nothing.
     pub(super) fn fill(&self, text: &str, tags: &Tags) -> Result<String, String> {
         let (mut written, mut from) = (String::with_capacity(text.len()), 0);
         for place in &self.0 {
@@ -58,7 +64,7 @@ impl Placeholders {
     }
 }
 
-/// The placeholder that begins with the brace at `at`, if one does.
+/// The placeholder that begins with the brace at `at`, if there is one.
 fn place(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.as_bytes().get(at + 1..)?;
     let length = rest.iter().take(NAME_MAX + 1).position(|byte| *byte == b'}')?;

@@ -1,5 +1,9 @@
-//! Where templates stand while the daemon runs. Whoever reads an event takes them from here without waiting; whoever keeps them puts the new ones here
-//! once they are durable.
+//! The current templates in memory.
+//!
+//! Owns the guarantee that rendering never waits for the disk or a lock.
+//!
+//! Not here: the durable templates (`store/templates.rs`). The store replaces the current ones
+//! after a change is durable.
 
 use std::{fmt, sync::Arc};
 
@@ -7,24 +11,24 @@ use arc_swap::ArcSwap;
 
 use super::Templates;
 
-/// The templates of this moment. Clones are the same shelf.
+/// The current templates. Clones share them.
 #[derive(Clone, Default)]
 pub struct Shelf(Arc<ArcSwap<Templates>>);
 
 impl Shelf {
-    /// A shelf with these.
+    /// Starts with these templates.
     #[must_use]
     pub fn new(templates: Templates) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(templates)))
     }
 
-    /// What stands here now; it stays as it is for whoever took it.
+    /// The templates at this moment. Later changes do not affect the returned value.
     #[must_use]
     pub fn now(&self) -> Arc<Templates> {
         self.0.load_full()
     }
 
-    /// Puts these in the place of all there were.
+    /// Replaces all templates.
     pub fn put(&self, templates: Templates) {
         self.0.store(Arc::new(templates));
     }

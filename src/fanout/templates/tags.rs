@@ -1,9 +1,14 @@
-//! The tags of an event: what templates are filled with. Owns their rules, which are SMN's: a name has at most 21 letters, digits and `-` `_` `.`, a
-//! text at most 1,024 bytes. Beyond SMN, a value may be a number, true or false, and for Jinja a list or an object.
+//! The tags of an event: the values for its template.
+//!
+//! Owns their rules, which are SMN's: a name has at most 21 letters, digits and `-` `_` `.`, a text
+//! at most 1,024 bytes. Beyond SMN, a value may be a number or a boolean, and for Jinja a list or
+//! an object.
+//!
+//! Not here: how the engines use them (`placeholders.rs`, `jinja.rs`).
 
 use serde_json::{Map, Value};
 
-/// SMN's limit for the name of a tag.
+/// SMN's limit for the name of a tag, in bytes.
 pub(super) const NAME_MAX: usize = 21;
 /// SMN's limit for a value, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -12,13 +17,13 @@ const TEXT_BYTES_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Tags(Map<String, Value>);
 
-/// A tag is not as it may be.
+/// A tag is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTag {
-    /// The tags are no object.
+    /// The tags are not an object.
     #[error("tags is {0}: it must be an object, as in {{\"host\": \"db-1\"}}")]
     NoObject(&'static str),
-    /// The name is none.
+    /// The name is invalid.
     #[error(
         "tag {0:?} has no possible name: use 1 to {NAME_MAX} letters, digits, - _ ., beginning with a letter or digit"
     )]
@@ -29,7 +34,11 @@ pub enum BadTag {
 }
 
 impl Tags {
-    /// Reads tags as an event has them.
+    /// Reads the tags of an event.
+    ///
+    /// # Errors
+    ///
+    /// They are not an object, or one of them is invalid.
     pub fn read(tags: Value) -> Result<Self, BadTag> {
         let tags = match tags {
             Value::Null => Map::new(),
@@ -57,13 +66,14 @@ impl Tags {
     }
 }
 
-/// Whether a tag may be called so.
+/// Whether this is a valid name of a tag.
 pub(super) fn is_name(name: &str) -> bool {
     let possible = name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.'));
     possible && name.len() <= NAME_MAX && name.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
-/// How many bytes the longest text in a value has. JSON that was parsed is not nested deeply.
+/// The length of the longest text in a value, in bytes. The recursion is safe, because parsed JSON
+/// is not deeply nested.
 fn longest(value: &Value) -> Option<usize> {
     match value {
         Value::String(text) => Some(text.len()),

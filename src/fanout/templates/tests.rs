@@ -1,4 +1,8 @@
-//! What templates take, refuse and say.
+//! Tests of templates: accepted and refused texts, and their results.
+//!
+//! Owns the proof that a hostile template exhausts neither stack nor memory.
+//!
+//! Not here: templates that survive a restart (`store/template_tests.rs`).
 
 use std::collections::HashSet;
 
@@ -19,7 +23,7 @@ fn template(name: &str, audience: Audience, engine: Engine, text: &str) -> Templ
     }
 }
 
-/// What a template of this engine and text says to everybody with these tags, or why it says nothing.
+/// The result of this template with these tags, or the error.
 fn say(engine: Engine, text: &str, tags: Value) -> Result<String, String> {
     let templates = Templates::default().with(template("t", Audience::Everybody, engine, text), false);
     let templates = templates.map_err(|refused| refused.to_string())?.unwrap();
@@ -49,7 +53,7 @@ fn a_placeholder_is_a_possible_name_in_braces_and_everything_else_stays_as_it_is
     ] {
         assert_eq!(say(Engine::Tags, text, tags.clone()), Ok(says.to_owned()), "{text}");
     }
-    // What a tag says is not read again.
+    // The value of a tag is not expanded again.
     assert_eq!(say(Engine::Tags, "{a}", json!({"a": "{b}", "b": "no"})), Ok("{b}".to_owned()));
 }
 
@@ -90,7 +94,7 @@ fn jinja_has_conditions_loops_filters_and_leaves_no_line_of_a_statement() {
     let tags = json!({"level": "critical", "subject": "down", "on-call": "ann", "q": "a b&c",
                       "hosts": [{"name": "db-1", "load": 9.25}, {"name": "db-2", "load": 3}]});
     assert_eq!(say(Engine::Jinja, text, tags).unwrap(), "# DOWN\n- db-1 (9.2)\n- db-2 (3)\nnobody ann a%20b%26c");
-    // Neither is anything escaped, nor is what a tag says read again.
+    // The result is not escaped, and the value of a tag is not expanded again.
     assert_eq!(say(Engine::Jinja, "{{ a }}", json!({"a": "<b>{{ a }}"})), Ok("<b>{{ a }}".to_owned()));
 }
 
@@ -227,7 +231,8 @@ fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
     assert_eq!(all, [Audience::Everybody, ding, lark]);
     assert_eq!(templates.write("u", &tags).unwrap_err().to_string(), "there is no template u");
     assert!(templates.write("no name", &tags).unwrap_err().to_string().contains("is no name of a template"));
-    // One that fails on one platform fails for everybody, and on that platform alone where only it is asked for.
+    // A text that fails for one platform fails a rendering for all platforms, but not one for
+    // another platform.
     let none = Tags::default();
     assert!(matches!(templates.write("t", &none), Err(Unwritten::Failed { audience, .. }) if audience == lark));
     assert!(templates.write_for(Platform::WeCom, "t", &none).is_ok());
@@ -287,7 +292,7 @@ fn a_kept_text_that_cannot_be_read_any_more_stays_and_says_so_when_it_is_used() 
     assert!(templates.write_default("u", &Tags::default()).is_ok());
 }
 
-/// Texts that are likely to be templates of either engine.
+/// Texts that are likely to be valid templates of either engine.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("{a}".to_owned()),
