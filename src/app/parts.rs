@@ -174,7 +174,7 @@ pub fn build(config: &Config, beyond: Beyond) -> Result<Arc<Parts>, AppError> {
         telemetry,
         hold_max: config.pace.hold_max,
         early_max: config.pace.early_max,
-        // A queue has room for the largest event in any case.
+        // The broker's queue accepts one event of the largest size, whatever `prefetch_size` is.
         early: Early::new(
             config.broker.prefetch_delivery.into(),
             config.broker.prefetch_size.max(config.event.size_max),

@@ -83,7 +83,7 @@ impl Host {
 }
 
 /// The right to have one message in flight. Dropped before the send, it returns the rate token and
-/// the slot in flight. Dropped after the send, it returns the slot only.
+/// the concurrency permit. Dropped after the send, it returns only the latter.
 pub(super) struct HostPermit {
     host: Host,
     platform: usize,

@@ -192,7 +192,7 @@ impl Pace {
         }
     }
 
-    /// Defers a delivery for which the host has no rate or slot in flight, with the deliveries
+    /// Defers a delivery for which the host has no token or concurrency permit, with the deliveries
     /// coalesced into it. Dropping `permit` returns it.
     fn comes_back(&self, ask: &Ask<'_>, permit: Permit, folded: Vec<Folded>, wait: Duration) -> Turn {
         let later = self.postponed(ask, permit.place(), wait);

@@ -21,7 +21,7 @@ pub struct Permit {
     robot: RobotId,
     platform: Platform,
     group: Option<GroupName>,
-    /// The host's token and slot in flight, returned together with the permit.
+    /// The host's token and concurrency permit, returned together with the permit.
     host: Option<HostPermit>,
     place: Moment,
     stage: Stage,

@@ -5,7 +5,7 @@
 //!
 //! Owns what counts as a slow answer, and the share that is reserved for urgent deliveries.
 //!
-//! Not here: who gets a free slot (`queue.rs`).
+//! Not here: which message gets a free permit (`queue.rs`).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 const LEAST: u32 = 8;
 /// An answer within this time is never slow, however fast the others are.
 const QUICK: Duration = Duration::from_secs(1);
-/// One slot in this many is reserved for urgent deliveries.
+/// One permit in this many is reserved for urgent deliveries.
 const URGENT_PART: u32 = 4;
 
 /// How an attempt ended.

@@ -150,7 +150,7 @@ impl Class {
         self.turns.len()
     }
 
-    /// Removes topics without waiting and without deferred messages.
+    /// Removes topics that have neither waiting nor deferred messages.
     pub(super) fn forget(&mut self, now: Instant) {
         self.lines.retain(|_, line| !line.is_over(now));
     }

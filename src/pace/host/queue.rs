@@ -1,6 +1,6 @@
 //! The decision which message leaves next for one host. It never waits.
 //!
-//! A message needs a token of the host's rate and a free slot in flight of its platform. It takes
+//! A message needs a token of the host's rate and a concurrency permit of its platform. It takes
 //! both at once, so it never keeps one while it waits for the other.
 //!
 //! Owns the order among waiting messages: urgent ones first, then round robin over platforms, then
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::domain::TopicName;
 
-/// The longest deferral for a platform that does not answer.
+/// The longest wait that a platform without a free concurrency permit adds to a deferral.
 const PUT_OFF_MAX: Duration = Duration::from_secs(30);
 /// The shortest distance between two deferred messages, even if the host has no rate.
 const APART: Duration = Duration::from_millis(1);
@@ -48,7 +48,7 @@ pub(in crate::pace) struct Entry<'a> {
 
 /// The decision about a new request.
 pub(super) enum Entered {
-    /// Send now. The token and the slot in flight are taken.
+    /// Send now. The token and the concurrency permit are taken.
     Go,
     /// Wait in memory.
     Wait(Ticket),
@@ -59,7 +59,7 @@ pub(super) enum Entered {
 /// The decision about a waiting message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Send now. The token and the slot in flight are taken.
+    /// Send now. The token and the concurrency permit are taken.
     Go,
     /// Look again at this time, or when woken.
     Until(Instant),
@@ -131,7 +131,7 @@ impl HostQueue {
     pub(super) fn enter(&mut self, now: Instant, entry: &Entry<'_>) -> Entered {
         self.dispatch(now);
         let behind = entry.fresh && self.line(entry).and_then(Line::horizon).is_some_and(|at| at > now);
-        // `dispatch` has granted all it can. So the remaining messages wait for slots in flight
+        // `dispatch` has granted all it can. So the remaining messages wait for concurrency permits
         // that this message does not need.
         if !behind && self.tokens.free_at(now) <= now && self.flow(entry.platform).has_room(entry.urgent) {
             self.tokens.take(now);
@@ -168,7 +168,7 @@ impl HostQueue {
         }
         let (free, this) = (self.tokens.free_at(now), Some(ticket.place));
         if free <= now {
-            // It waits for a slot in flight, and a grant will wake it.
+            // It waits for a concurrency permit, and a grant will wake it.
             self.timekeeper = self.timekeeper.filter(|keeper| Some(*keeper) != this);
             return Look::Until(ticket.deadline);
         }
@@ -205,8 +205,8 @@ impl HostQueue {
     }
 
     /// How long to defer a message. The messages of one topic come back one after the other, at the
-    /// topic's share of the rate. If the platform has no free slot, the deferral grows as the limit
-    /// in flight shrinks.
+    /// topic's share of the rate. If the platform has no free permit, the deferral grows as the
+    /// limit in flight shrinks.
     pub(super) fn put_off(&mut self, now: Instant, entry: &Entry<'_>) -> Duration {
         let flow = self.flow(entry.platform);
         let pause = if flow.has_room(entry.urgent) {
@@ -221,7 +221,7 @@ impl HostQueue {
         at.duration_since(now)
     }
 
-    /// Removes topics without waiting and without deferred messages.
+    /// Removes topics that have neither waiting nor deferred messages.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.flows.iter_mut().flat_map(|flow| &mut flow.classes).for_each(|class| class.forget(now));
     }
@@ -231,7 +231,7 @@ impl HostQueue {
         self.flow(platform).limit.for_class(true)
     }
 
-    /// Grants permits in order, as long as there are tokens and free slots.
+    /// Grants permits in order, as long as there are tokens and free concurrency permits.
     fn dispatch(&mut self, now: Instant) {
         while self.tokens.free_at(now) <= now {
             let Some((sequence, seat)) = self.next() else { break };
@@ -249,7 +249,7 @@ impl HostQueue {
         }
     }
 
-    /// Takes the next message of a platform with a free slot.
+    /// Takes the next message of a platform with a free concurrency permit.
     fn next(&mut self) -> Option<(u64, Arc<Seat>)> {
         for urgent in [true, false] {
             for step in 0..self.flows.len() {
@@ -267,7 +267,7 @@ impl HostQueue {
         None
     }
 
-    /// The estimated wait for a permit, assuming that the platform has a free slot.
+    /// The estimated wait for a token, if the platform has a free concurrency permit.
     fn estimate(&self, now: Instant, entry: &Entry<'_>) -> Duration {
         let counts = |urgent: bool| {
             let of = |(number, flow): (usize, &Flow)| {

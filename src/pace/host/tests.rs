@@ -190,7 +190,7 @@ async fn what_is_not_used_comes_back() {
     let waits = Message("a", 0).comes(&host);
     let next = Message("a", 0).comes(&host);
     drop(used);
-    // The first waiting message has been granted the slot, and no longer wants it.
+    // The first waiting message has been granted the permit, and no longer wants it.
     drop(waits);
     assert_eq!(sends(next).await.unwrap(), Some(Duration::ZERO));
 }

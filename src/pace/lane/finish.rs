@@ -15,7 +15,7 @@ use crate::{
 
 /// The longest answer time that the plan expects. A longer one is a fault.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
-/// A queue is evicted this long after the last message, whatever its state.
+/// How long an expired hold or a count of refusals keeps an idle queue from eviction.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
 
 /// How an attempt ended.
@@ -64,9 +64,9 @@ impl Lane {
         self.call_first();
     }
 
-    /// Defers a delivery that got the robot's permit but found no rate, slot in flight or memory. A
-    /// new delivery gets its due time as slot. A delivery with a slot keeps it, and the slots
-    /// behind it move along, so the order stays. A retry has no slot.
+    /// Defers a delivery that got the robot's permit but found no rate, concurrency permit or
+    /// memory. A new delivery gets its due time as slot. A delivery with a slot keeps it, and the
+    /// slots behind it move along, so the order stays. A retry has no slot.
     pub(in crate::pace) fn put_off(&mut self, now: Moment, (asked, place): (Place, Moment), due: Moment) -> Later {
         let planned = place.after(self.shift).max(now);
         let due = due.max(planned);
