@@ -1,4 +1,9 @@
-//! Many connections to the admin port hold up nothing: not deliveries, not the Unix socket, not the next caller.
+//! Floods of the admin port.
+//!
+//! Owns the promise that many connections to it delay no delivery, no call on the Unix socket, and
+//! not the next caller.
+//!
+//! Not here: guesses of the token (`console_guard.rs`).
 
 use std::time::Duration;
 
@@ -28,7 +33,7 @@ fn raise_own_limit() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
-/// Begins a request and never ends it.
+/// Begins a request and never finishes it.
 async fn half_open(host: &str) -> Option<TcpStream> {
     let mut stream = timeout(Duration::from_millis(200), TcpStream::connect(host)).await.ok()?.ok()?;
     let _ = stream.write_all(b"GET /v1/subscriptions HTTP/1.1\r\nhost: 127").await;
@@ -80,7 +85,7 @@ async fn a_caller_who_does_not_end_its_request_is_hung_up_on() {
     let mut answer = Vec::new();
     timeout(Duration::from_secs(40), stream.read_to_end(&mut answer)).await.expect("it is hung up on").unwrap();
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
-    // One that has just begun its request keeps no daemon from ending.
+    // A connection in the middle of its request does not keep the daemon from stopping.
     let _stream = half_open(&host).await.unwrap();
     until("it is there", SOON, || async {
         get(&home.path("admin.sock"), "/metrics").await.contains("roomcast_admin_connections{listener=\"tcp\"} 1\n")

@@ -1,5 +1,9 @@
-//! Each change through the API or the console is one line of the log; what gives webhooks away is for the socket alone;
-//! and who may ask at all over TCP.
+//! The audit log of the admin API and the console.
+//!
+//! Owns three promises. Each change is one log line. Routes that reveal webhooks or change keys
+//! exist only on the socket. TCP answers only requests that name one of the daemon's hosts.
+//!
+//! Not here: sessions and cookies of the console (`console_guard.rs`).
 
 use std::{fs, path::Path};
 
@@ -15,11 +19,11 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 const LINE: &str = "a change through the admin API";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-/// What changes nothing, or has a line of its own.
+/// Routes that change nothing, or that have a log line of their own.
 const NOT_LOGGED: [&str; 5] =
     ["/v1/explain", "/v1/store/verify", "/v1/templates/{name}/render", "/console/api/explain", "/console/api/session"];
 
-/// Every route with a method that may change something, as the sources have them: method and path.
+/// Every route with a method that may change something, from the sources: method and path.
 fn changing_routes() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
     let mut routes = Vec::new();
@@ -48,7 +52,7 @@ fn changing_routes() -> Vec<(String, String)> {
     routes
 }
 
-/// The lines about changes.
+/// The log lines of changes.
 fn lines(home: &Home) -> Vec<String> {
     home.log().lines().filter(|line| line.contains(LINE)).map(str::to_owned).collect()
 }
@@ -121,7 +125,7 @@ async fn a_line_says_who_changed_what_and_how_much_and_holds_no_credential() {
     home.ok(&["key", "init", home.path("transfer.key").to_str().unwrap()], "");
     home.ok(&["subscription", "export", "--sealed", home.path("transfer.key").to_str().unwrap()], "");
     says(&["POST /v1/subscriptions/export", "count=4", "outcome=\"done\""]);
-    // Somebody pastes a webhook where an id belongs.
+    // A user pastes a webhook in place of an id.
     let pasted = "/v1/subscriptions/https%3A%2F%2Fqyapi.weixin.qq.com%2F%3Fkey%3DAUDITMARK-001";
     assert_eq!(call(&home.path("admin.sock"), "DELETE", pasted, &Value::Null).await.0, 400);
     says(&["DELETE /v1/subscriptions/{id}", "outcome=\"refused\""]);
@@ -149,7 +153,7 @@ async fn a_caller_who_hangs_up_leaves_its_line_all_the_same() {
          content-type: application/json\r\ncontent-length: 13\r\n\r\n{{\"all\""
     );
     tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
-    // The route waits for the rest of the body by now, or has not begun: both leave a line.
+    // The route waits for the rest of the body, or has not started; in both cases it leaves a line.
     crate::support::until("the request has begun", std::time::Duration::from_secs(10), || async {
         crate::support::daemon::get(&home.path("admin.sock"), "/metrics")
             .await
@@ -230,7 +234,7 @@ async fn a_host_name_that_is_not_the_daemons_is_answered_nothing() {
     assert!(told.contains("admin.hosts") && !told.contains("roomcast_build"), "{told}");
 }
 
-/// Asks with a head of one's own; gives the whole answer.
+/// Sends a request with a given head; returns the whole answer.
 async fn raw(address: &str, head: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();

@@ -1,4 +1,9 @@
-//! The broker's alarms: while it is short of memory or disk it takes nothing, and what has to be stored waits for it.
+//! The broker's alarms for memory and disk.
+//!
+//! Owns the promise that the daemon waits during an alarm and stores its next steps after it,
+//! without losing one.
+//!
+//! Not here: a broker that dies (`crash.rs`).
 
 use std::{collections::BTreeMap, fs, sync::Mutex, time::Duration};
 
@@ -20,8 +25,8 @@ use crate::support::{
 
 const LATER: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
-/// No robot has a quota; a platform that fails is tried again after a second, for as long as it takes; nobody is patient, so that what
-/// waits in an alarm waits because of it.
+/// Robots have no quota, and failed attempts are repeated every second. Timeouts are short, so that
+/// a wait during an alarm is caused by the alarm.
 const IMPATIENT: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
@@ -47,7 +52,7 @@ async fn is_blocked(daemon: &Daemon<'_>) -> bool {
     daemon.metric("roomcast_broker_blocked").await == Some(1.0)
 }
 
-/// What a command says that ends by itself, as it could not reach its aim.
+/// The output of a command that ends by itself, because it cannot complete.
 async fn gives_up(home: &Home, arguments: &[&str]) -> String {
     let mut command = home.begin(arguments);
     let ended = Mutex::new(&mut command);
@@ -58,7 +63,7 @@ async fn gives_up(home: &Home, arguments: &[&str]) -> String {
     said
 }
 
-/// How long a process has used a processor so far.
+/// The processor time of a process so far.
 fn cpu(daemon: &Daemon<'_>) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid().as_raw_nonzero())).unwrap();
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -67,7 +72,7 @@ fn cpu(daemon: &Daemon<'_>) -> Duration {
     Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
-/// How many deliveries have a next step that counts as stored.
+/// The number of deliveries whose next step counts as stored.
 async fn stored(daemon: &Daemon<'_>) -> f64 {
     settled(daemon, "dingtalk", "dead").await + settled(daemon, "lark", "retried").await
 }
@@ -115,12 +120,12 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
     assert!(said.contains("blocks publishers") && said.contains("--message-id late"), "{said}");
     let said = gives_up(&home, &["dead", "redrive", "--event", "letter-0"]).await;
     assert!(said.contains("blocks publishers"), "{said}");
-    // Neither looking nor discarding needs anything stored.
+    // Listing and discarding store nothing.
     assert!(home.ok(&["dead", "list"], "").contains("letter-0"));
     home.ok(&["dead", "discard", "--event", "letter-0", "--yes"], "");
     assert_eq!(publisher.depth("dead.dingtalk").await, 0);
     let (began, used) = (Instant::now(), cpu(&daemon));
-    // Longer than a confirm may take, and than a broker may be silent.
+    // Longer than the timeouts of a confirm and of a silent broker.
     until("the alarm lasts", LATER, || async { began.elapsed() > Duration::from_secs(4) }).await;
     let used = cpu(&daemon) - used;
     assert!(used < Duration::from_secs(1), "it waits instead of asking again and again: {used:?}");
@@ -131,7 +136,7 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
     broker.ctl(&["set_vm_memory_high_watermark", "0.6"]);
     until("the daemon says so", LATER, || async { !is_blocked(&daemon).await }).await;
     until("retries are stored", LATER, || async { settled(&daemon, "lark", "retried").await >= COUNT as f64 }).await;
-    // The copy of the letter may have been taken after all.
+    // The broker may have accepted the copy of the letter after all.
     until("dead letters are stored", LATER, || async { settled(&daemon, "dingtalk", "dead").await >= COUNT as f64 })
         .await;
     until("the receipt comes", LATER, || async { receipts.of("told").len() == 1 }).await;
@@ -193,7 +198,8 @@ async fn an_alarm_that_comes_and_goes_under_load_ends_no_session_and_no_end_of_a
     let all = ["publish", "delivery.lark", "delay.1s"].map(|queue| format!("{}.{queue}", home.prefix));
     until("and acked", LATER, || async { all.iter().all(|queue| broker.messages(queue) == 0) }).await;
     assert!(daemon.terminate().success());
-    // A retry that was on its way to the broker when the daemon ended may be taken after the alarm, beside the event that came back.
+    // A retry on its way to the broker when the daemon ended may be accepted after the alarm, in
+    // addition to the event that returned.
     assert!(shown().await.values().all(|times| *times <= 2), "{:?}", shown().await);
     assert_eq!(publisher.depth("dead.lark").await, 0, "nothing is given up");
 }

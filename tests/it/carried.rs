@@ -1,4 +1,9 @@
-//! What goes along with a message through the tiers, dead letters and redrives: all that its publisher sent, and nothing that steers the broker.
+//! The content of a message on its way through delay tiers, dead letters and redrives.
+//!
+//! Owns the promise that all of the publisher's data is kept, except headers that control the
+//! broker.
+//!
+//! Not here: which properties these are (`src/broker/properties.rs`).
 
 use std::time::Duration;
 
@@ -81,7 +86,7 @@ async fn large_headers_go_along_whole_and_larger_ones_are_refused_with_their_siz
     assert_eq!(header(&later, "big").len(), 90_000);
     assert!(header(&later, "traceparent").starts_with("00-"));
 
-    // Too much of it is one large header here; the daemon goes by what it knows the use of.
+    // One header is too large here; the daemon keeps the attributes that it uses.
     let attributes = [
         ("cloudEvents_specversion", AMQPValue::LongString("1.0".into())),
         ("cloudEvents_id", AMQPValue::LongString("1".into())),

@@ -1,4 +1,9 @@
-//! `roomcast check` finds what `roomcast run` would refuse, and makes and changes nothing.
+//! `roomcast check`.
+//!
+//! Owns the promise that it reports every problem for which `roomcast run` would not start, and
+//! that it creates and changes nothing.
+//!
+//! Not here: the sentences of other commands (`startup.rs`).
 
 use std::{fs, net::TcpListener};
 
@@ -15,7 +20,7 @@ use crate::support::{
 
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Both refuse, for the same reason, with the same exit code.
+/// Both commands refuse, for the same reason, with the same exit code.
 fn both_refuse(home: &Home, code: i32, says: &str) {
     for command in ["check", "run"] {
         let said = home.fails(&[command], "", code);
@@ -23,7 +28,7 @@ fn both_refuse(home: &Home, code: i32, says: &str) {
     }
 }
 
-/// What is on the broker under a prefix.
+/// The exchanges and queues of the broker under a prefix.
 fn names(broker: &Broker, prefix: &str) -> Vec<String> {
     let listed = |what: &str| broker.ctl(&["-q", what, "name"]);
     let all = [listed("list_queues"), listed("list_exchanges")].concat();
@@ -50,7 +55,7 @@ async fn a_check_finds_a_topology_that_differs_behind_what_is_missing_and_makes_
     );
     assert_eq!(names(broker, &home.prefix), Vec::<String>::new(), "nothing was made");
     let (_connection, declaring) = channel(broker).await;
-    // Of another type, which a passive declaration does not see.
+    // An exchange of another type, which a passive declaration does not detect.
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     let dead = format!("{}.dead", home.prefix);
     let exchange =
@@ -59,7 +64,8 @@ async fn a_check_finds_a_topology_that_differs_behind_what_is_missing_and_makes_
     both_refuse(&home, 64, &format!("exchange {dead} exists with other arguments"));
     declaring.exchange_delete(dead.as_str().into(), Default::default()).await.unwrap();
 
-    // The daemon's own attempt has made some of it; the queue comes behind exchanges and queues that are missing.
+    // The daemon's own start has declared a part of the topology. The queue comes after exchanges
+    // and queues that are missing.
     let home = Home::new(broker, NOWHERE, "");
     let queue = format!("{}.unrouted", home.prefix);
     let mut classic = FieldTable::default();
@@ -82,11 +88,11 @@ async fn a_check_finds_permissions_that_are_missing_and_makes_nothing() {
     let url = broker.url_for(&user);
     let home = Home::with_prefix(&url, &all.prefix, NOWHERE, "");
     home.ok(&["check"], "");
-    // What is missing could not be made.
+    // The missing parts could not be declared.
     may(&format!("^{}\\.lock$", all.prefix));
     both_refuse(&home, 69, "lacks a permission on exchange");
     assert_eq!(names(broker, &all.prefix), Vec::<String>::new(), "nothing was made");
-    // Everything is there, and its lock could not be taken.
+    // The topology is complete, but its lock could not be taken.
     assert!(all.start().await.terminate().success());
     let before = names(broker, &all.prefix);
     may("^$");
@@ -95,7 +101,7 @@ async fn a_check_finds_permissions_that_are_missing_and_makes_nothing() {
     may(&format!("^{}\\.lock$", all.prefix));
     home.ok(&["check"], "");
     assert_eq!(names(broker, &all.prefix), before, "nothing was made");
-    // Somebody else answers for the topology, and has not made it.
+    // The topology belongs to an administrator, and is not declared.
     let prefix = broker::prefix();
     may(&format!("^{prefix}\\.lock$"));
     for declare in ["verify", "none"] {
@@ -122,13 +128,13 @@ async fn a_check_finds_a_token_socket_or_address_that_cannot_be_used() {
     both_refuse(&home, 69, "the admin address nowhere at all cannot be listened on");
     let home = home.with("listen = \"nowhere at all\"\n", "");
     home.ok(&["check"], "");
-    // A start that failed at the address has left its socket.
+    // A start that failed at the admin address left its socket.
     let _ = fs::remove_file(home.path("admin.sock"));
     fs::write(home.path("admin.sock"), "somebody's own").unwrap();
     both_refuse(&home, 64, "admin.sock");
     assert_eq!(fs::read_to_string(home.path("admin.sock")).unwrap(), "somebody's own");
     fs::remove_file(home.path("admin.sock")).unwrap();
-    // Beside a daemon that runs there is nothing wrong.
+    // With a running daemon the check finds no problem.
     let daemon = home.start().await;
     let said = home.ok(&["check"], "");
     assert!(said.contains("the running daemon answers") && said.contains("the topology is there"), "{said}");

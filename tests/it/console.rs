@@ -1,4 +1,9 @@
-//! The console in a real browser: what it shows is so, and what it does is done. `target/tmp/console/` has a picture of each view afterwards.
+//! The console in a real browser.
+//!
+//! Owns the promise that it shows the true state, and that its actions take effect.
+//! `target/tmp/console/` has a picture of each view afterwards.
+//!
+//! Not here: authentication and origins (`console_guard.rs`).
 
 use std::time::Duration;
 
@@ -17,7 +22,7 @@ use crate::support::{
 const SOON: Duration = Duration::from_secs(30);
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Nothing on the page was refused by its own policy, missing, or without a name for those who cannot see it.
+/// Nothing on the page was refused by its own policy, is missing, or lacks an accessible name.
 async fn sound(browser: &Browser) {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     assert_eq!(browser.nameless().await, Vec::<String>::new());
@@ -44,7 +49,7 @@ async fn people_sign_in_with_the_token_and_no_script_can_read_what_the_browser_k
     browser.press(key::ENTER).await;
     browser.says(".notice", "The admin token is missing or wrong.").await;
     assert_eq!(browser.evaluate("return document.activeElement.id").await, "token");
-    // What was typed is selected, so that typing takes its place.
+    // The old input is selected, so that new input replaces it.
     browser.press(TOKEN).await;
     browser.press(key::ENTER).await;
     browser.says("h1", "Subscriptions").await;
@@ -82,7 +87,7 @@ async fn the_overview_shows_what_flows_and_says_when_it_does_not() {
     for number in 0..25 {
         publisher.publish("ops", &json!({"message": format!("number {number}")})).await;
     }
-    // Twenty leave at once, five wait: for WeCom, and for both robots of DingTalk.
+    // Twenty leave at once, five wait: for WeCom, and for both kinds of DingTalk robots.
     browser.says(".detail", "15 deliveries wait for their turn.").await;
     browser.says(".flow tbody tr:nth-of-type(4)", "WeCom").await;
     browser.says(".flow tbody tr:nth-of-type(4) td[data-head='Delivered in all']", "20").await;
@@ -142,7 +147,7 @@ async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
     let places = "return [...document.querySelectorAll('tbody th')].map(one => one.textContent).join()";
     let before = browser.evaluate(places).await;
 
-    // The question can be refused, and then nothing has happened.
+    // Cancelling the confirmation changes nothing.
     browser.click("tbody", "End hold").await;
     browser.says("dialog", "End the hold of this robot?").await;
     browser.pictures("robots-question").await;
@@ -159,7 +164,7 @@ async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
     assert!(held(&robots(&home).await).is_none(), "robot {robot} is not held any more");
     browser.says(".count", "6 robots, 0 on hold.").await;
 
-    // What gets busier does not move while somebody reads, until he asks for it.
+    // A busier row does not move while a user reads, until the user requests it.
     for _ in 0..30 {
         publisher.publish("ops", &json!({"message": "more"})).await;
     }
@@ -241,7 +246,7 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
     browser.says(".empty", "No subscription matches.").await;
     browser.click(".filters", "Clear").await;
     browser.counts("tbody tr", 50).await;
-    // The refused topic was the test's own mistake.
+    // The test caused the refused topic itself.
     browser.complaints().await;
 
     browser.click("tbody tr:first-of-type", "Pause").await;
@@ -275,7 +280,7 @@ async fn text_does_not_become_markup_and_no_other_page_shows_the_console_in_a_fr
         assert!(complaints.iter().any(|line| line.contains(refused)), "{complaints:?}");
     }
 
-    // The same host, another port: the cookie would be sent.
+    // The same host with another port: the browser would send the cookie.
     browser.open(&emulator.url()).await;
     let frame = format!(
         "const frame = document.createElement('iframe'); frame.onload = () => document.title = 'loaded';\
@@ -337,7 +342,8 @@ async fn everything_is_reached_with_the_keyboard_alone() {
     assert_eq!(browser.evaluate("return document.activeElement.id").await, "main");
 }
 
-/// Dead letters of three kinds: one robot is gone, one platform is ill, one event is none.
+/// Dead letters of three kinds: a robot that is gone, a failing platform, an event that cannot be
+/// decoded.
 async fn with_dead_letters<'a>(home: &'a Home, emulator: &Emulator, publisher: &Publisher) -> Daemon<'a> {
     emulator.robot("dingtalk", "ding-gone", json!({"state": "gone"})).await;
     home.subscribe("ops", "dingtalk", "ding-gone", &[]);
@@ -363,7 +369,7 @@ async fn the_overview_tells_dead_letters_by_reason_and_their_list_says_when_othe
     let (home, address) =
         with_console(Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n[health]\nafter = 100\n"));
     let home = home.with("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
-    // The topology is the daemon's.
+    // The daemon declares the topology.
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let _daemon = with_dead_letters(&home, &emulator, &publisher).await;
@@ -390,7 +396,7 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let (home, address) =
         with_console(Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n[health]\nafter = 100\n"));
-    // The topology is the daemon's.
+    // The daemon declares the topology.
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let _daemon = with_dead_letters(&home, &emulator, &publisher).await;
@@ -404,9 +410,9 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     browser.pictures("dead").await;
     sound(&browser).await;
 
-    // What turns the direction of a text round is shown, not done.
+    // A character that changes the text direction is shown as a dot, without effect.
     browser.says(".letters tbody", "·two").await;
-    // One letter, whole. What a publisher wrote is text, whatever it looks like.
+    // One whole letter. The publisher's text is shown as text, whatever it contains.
     browser.click(kinds, "every attempt failed").await;
     browser.says(".count", "3 dead letters match, of 3 looked through.").await;
     browser.counts(letters, 3).await;
@@ -422,7 +428,7 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     browser.press(key::ESCAPE).await;
     browser.counts("dialog", 0).await;
 
-    // One of them is redriven, after the question was answered; the others stay where they are.
+    // One of them is redriven after the confirmation; the others stay.
     browser.find(&format!("{letters}:nth-of-type(2) input")).await.click().await.unwrap();
     browser.click(".actions", "Redrive 1 selected…").await;
     browser.says("dialog h2", "Redrive 1 dead letter?").await;
@@ -438,7 +444,7 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
     browser.counts(letters, 2).await;
 
-    // All that match the filter, and nothing else.
+    // All letters that match the filter, and no others.
     browser.click(".actions", "Redrive all 2 that match…").await;
     browser.says("dialog", "2 × WeCom, every attempt failed, http_503").await;
     browser.pictures("dead-question").await;
@@ -462,7 +468,7 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     assert_eq!((publisher.depth("dead.dingtalk").await, publisher.depth("dead.event").await), (0, 1));
     assert_eq!(emulator.count("accepted").await, 3, "nothing was sent for them");
 
-    // A mistake in a filter is one sentence.
+    // An error in a filter is one sentence.
     browser.find(".more summary").await.click().await.unwrap();
     browser.find("#filter-older_than").await.send_keys("yesterday").await.unwrap();
     browser.press(key::ENTER).await;
@@ -488,7 +494,7 @@ async fn an_event_is_explained_and_not_sent() {
     browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
     body.clear().await.unwrap();
     body.send_keys("{\"message\": \"the disk is full\"}").await.unwrap();
-    // Past headers, what is urgent, and one subscription.
+    // Tab past the headers, the urgent switch, and one subscription.
     for _ in 0..4 {
         browser.press(key::TAB).await;
     }
@@ -558,7 +564,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     browser.press(key::ENTER).await;
     browser.says(".count", &format!("{counts}1 of them would hear it.")).await;
 
-    // Only the content type says that it is an event of CloudEvents.
+    // Only the content type marks it as a CloudEvents event.
     let event = json!({"specversion": "1.0", "id": "1", "source": "/db", "type": "t", "severity": "critical",
                        "data": {"message": "the disk is full"}});
     let body = browser.find("#explain-body").await;
@@ -582,7 +588,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
 #[tokio::test]
 async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_those_that_are_not_shown() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    // One message leaves, everything else waits.
+    // One message leaves, all others wait.
     let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/3600s\"]\n";
     let (home, address) = with_console(Home::new(broker, &emulator.url(), more));
     let line = |number: usize| {
@@ -612,7 +618,7 @@ async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_
     wait("then", 4).await;
     browser.says(".count", "200 robots, 0 on hold. 260 more are busy and not shown.").await;
     browser.says("tbody", "not among the busiest any more").await;
-    // A row under the pointer stays, whatever becomes of its robot.
+    // A row under the pointer stays, even if its robot disappears.
     until("a hundred of those that went are left", SOON, || async {
         let rows = browser.evaluate("return document.querySelectorAll('tbody tr').length").await;
         (300..=301).contains(&rows.as_u64().unwrap())

@@ -1,4 +1,8 @@
-//! Who may use the console: asked as any program could ask, without a browser that would keep the rules by itself.
+//! Access to the console, tested as any program could call it, without the rules of a browser.
+//!
+//! Owns the promises on tokens, sessions, cookies and origins.
+//!
+//! Not here: the console in a browser (`console.rs`).
 
 use std::time::Duration;
 
@@ -11,12 +15,12 @@ use crate::support::{
 };
 
 const NOWHERE: &str = "http://127.0.0.1:9";
-/// Two addresses of this machine.
+/// Two local addresses.
 const HERE: &str = "127.0.0.1";
 const ELSEWHERE: &str = "127.0.0.2";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-/// Signs in; gives the cookie and what has to be shown with a change.
+/// Logs in; returns the cookie and the secret that a change must send.
 async fn session(address: &str) -> (String, String) {
     let body = json!({"token": TOKEN}).to_string();
     let answer = http(address, "POST", "/console/api/session", &[JSON], &body).await;
@@ -26,7 +30,7 @@ async fn session(address: &str) -> (String, String) {
     (cookie, csrf)
 }
 
-/// The word that an answer has for programs.
+/// The machine-readable error of an answer.
 fn word(answer: &Answer) -> String {
     serde_json::from_str::<Value>(&answer.body).unwrap()["error"].as_str().unwrap().to_owned()
 }
@@ -126,7 +130,7 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
     let shown = async |from: &str, token: &str| {
         http_from(from, &address, "GET", "/v1/subscriptions", &[("authorization", &api(token))], "").await
     };
-    // A program with an old token asks all the time, and that is one try.
+    // A program repeats an old token all the time, which counts as one attempt.
     for _ in 0..50 {
         assert_eq!(shown(HERE, "the token of last year").await.status, 401);
     }
@@ -148,14 +152,15 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
         assert!((1..=60).contains(&wait), "{wait}");
         assert!(answer.body.contains(&format!("none is looked at for {wait} s")), "{}", answer.body);
     }
-    // Who has the token where it was shown lately, though others flood the same address with wrong ones.
+    // The valid token is accepted from an address where it was used recently, even if that address
+    // floods wrong ones.
     for number in 0..300 {
         assert_eq!(shown(HERE, &format!("flood {number}")).await.status, 429);
     }
     assert_eq!(shown(HERE, TOKEN).await.status, 200);
     let again = http(&address, "POST", "/console/api/session", &[JSON], &sign_in(TOKEN)).await;
     assert_eq!(again.status, 200, "{}", again.body);
-    // Who has a session, who comes from elsewhere, and who may open the socket.
+    // Not affected: a session, guesses from another address, and the Unix socket.
     let live = http(&address, "GET", "/console/api/subscriptions", &[("cookie", &signed_in.0)], "").await;
     assert_eq!(live.status, 200, "{}", live.body);
     assert_eq!(shown(ELSEWHERE, "guess from elsewhere").await.status, 401);
@@ -189,7 +194,7 @@ async fn without_a_session_the_console_tells_nothing_and_does_nothing() {
             let answer = http(&address, method, path, &[("cookie", &cookie)], "").await;
             assert_eq!((answer.status, word(&answer).as_str()), (401, "no_session"), "{method} {path} {cookie}");
         }
-        // The token itself is for programs, and opens the API.
+        // The token itself is for programs, and opens only the API.
         let bearer = format!("Bearer {TOKEN}");
         assert_eq!(http(&address, method, path, &[("authorization", &bearer)], "").await.status, 401, "{path}");
     }
@@ -214,7 +219,7 @@ async fn what_changes_something_has_to_come_from_the_page_itself() {
         vec![cookie, ("x-roomcast-csrf", "")],
         vec![cookie, ("x-roomcast-csrf", &of_another)],
         vec![cookie, ("x-roomcast-csrf", &csrf), ("sec-fetch-site", "cross-site")],
-        // Another port of the same host is the same site, but not the same origin.
+        // Another port of the same host is the same site, but another origin.
         vec![cookie, ("x-roomcast-csrf", &csrf), ("sec-fetch-site", "same-site")],
     ];
     for headers in refused {
@@ -304,7 +309,7 @@ async fn read_until(stream: &mut Stream, text: &str) {
     }
 }
 
-/// Reads what is still told, to the end of the answer: an empty chunk.
+/// Reads the remaining events up to the end of the answer, an empty chunk.
 async fn read_to_end(stream: &mut Stream) {
     let mut line = String::new();
     while line != "0\r\n" {

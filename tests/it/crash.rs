@@ -1,4 +1,8 @@
-//! Nothing is lost: not when the daemon is killed, not when the broker is, whatever they were doing.
+//! Crashes of the daemon and of the broker under load.
+//!
+//! Owns the promise that no event is lost, and that repeats are bounded.
+//!
+//! Not here: receipts during crashes (`receipts_faults.rs`), the store (`store_crash.rs`).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,7 +26,7 @@ fn events(count: usize) -> Vec<(String, Value)> {
     (0..count).map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")}))).collect()
 }
 
-/// Waits until every robot was shown every event; gives how many were shown more than once.
+/// Waits until every robot was shown every event; returns the number of repeats.
 async fn repeated(emulator: &Emulator, count: usize) -> usize {
     let missing = async || {
         let shown = emulator.shown().await;
@@ -32,7 +36,8 @@ async fn repeated(emulator: &Emulator, count: usize) -> usize {
         });
         missing.iter().sum::<usize>()
     };
-    // What is in a daemon's hands is in no queue's count, so what was received is what is waited for.
+    // Unacknowledged messages are missing from the queues' counts, so the test waits for the
+    // received messages.
     until("every event is shown in every chat", LONG, || async { missing().await == 0 }).await;
     let shown = emulator.shown().await;
     ROBOTS.map(|(_, token)| shown[token].len() - count).iter().sum()
@@ -47,7 +52,8 @@ async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_li
     for (platform, token) in ROBOTS {
         home.subscribe("ops", platform, token, &[]);
     }
-    // Posts take a while, so that some are always in the air; some fail, so that some always wait in a tier.
+    // Requests take a while, so that some are always in flight. Some fail, so that some always wait
+    // in a tier.
     emulator.fault(json!({"kind": "status", "status": 500, "every": 40})).await;
     emulator.fault(json!({"kind": "slow", "milliseconds": 20})).await;
     let mut daemon = home.start().await;
@@ -60,14 +66,15 @@ async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_li
         daemon = home.start().await;
     }
     let repeated = repeated(&emulator, COUNT).await + usize::try_from(emulator.count("duplicate").await).unwrap();
-    // At most what was in the air, and what was settled in the last group commits, is repeated: far from the whole fan-out.
-    // Each platform has room for so many in the air, three quarters of it for what is not urgent (`pace.in_flight_max`).
+    // At most the requests in flight and those settled in the last group commits are repeated,
+    // which is far less than the whole fan-out. The room of each platform is `pace.in_flight_max`,
+    // three quarters of it for deliveries that are not urgent.
     let bound = usize::try_from(KILLS).unwrap() * ROBOTS.len() * 256;
     assert!(repeated <= bound, "{repeated} repeats");
     println!("{repeated} repeats after {KILLS} kills with up to 256 posts in the air for each platform");
     until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
-    // What the daemon had not acked is back in its queue now.
+    // Messages that the daemon had not acknowledged are back in their queue now.
     assert!(broker.is_settled(&home.prefix));
 }
 
@@ -87,7 +94,7 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     for part in [1, 2] {
         until("some more arrive", LONG, || async { emulator.count("accepted").await >= part * COUNT as u64 }).await;
         broker.kill();
-        // An outage long enough for many tries.
+        // An outage long enough for many reconnects.
         until("the daemon has noticed", LONG, || async {
             home.log().matches("still no session").count() >= 3 * usize::try_from(part).unwrap()
         })
@@ -104,7 +111,7 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     assert_eq!(lines("connected to the broker again"), 2);
     until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
-    // What the daemon had not acked is back in its queue now.
+    // Messages that the daemon had not acknowledged are back in their queue now.
     assert!(broker.is_settled(&home.prefix));
 }
 
@@ -130,6 +137,6 @@ async fn a_terminated_daemon_finishes_what_is_in_hand() {
     assert_eq!(emulator.count("duplicate").await, 0);
     until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
-    // What the daemon had not acked is back in its queue now.
+    // Messages that the daemon had not acknowledged are back in their queue now.
     assert!(broker.is_settled(&home.prefix));
 }

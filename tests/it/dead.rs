@@ -1,4 +1,9 @@
-//! What cannot be delivered becomes a dead letter that says why, and can be looked at, redriven and discarded.
+//! Dead letters of each kind.
+//!
+//! Owns the promise that a delivery that fails for good becomes a dead letter with its reason,
+//! which can be listed, redriven and discarded.
+//!
+//! Not here: filters and counts (`dead_letters.rs`), very many letters (`dead_many.rs`).
 
 use std::time::Duration;
 

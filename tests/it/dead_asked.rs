@@ -1,4 +1,9 @@
-//! What is asked of dead letters in a hurry, or by a script: what names none acts on none, and what cannot be done or written is said, with its exit code.
+//! Mistakes and scripts at `roomcast dead`.
+//!
+//! Owns the promise that an empty selection acts on no letter, and that each failure has a sentence
+//! and an exit code.
+//!
+//! Not here: regular use of these commands (`dead_letters.rs`).
 
 use std::{
     fs::File,
@@ -31,7 +36,7 @@ async fn who_names_no_letters_and_does_not_say_all_acts_on_none() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let letters: Vec<_> = (0..3).map(|number| Letter::number(number, &"07".repeat(16))).collect();
     publisher.bury(&letters).await;
-    // As a script does whose variable is empty.
+    // Like a script with an empty variable.
     for act in [&["dead", "discard", "--yes", "--text", ""][..], &["dead", "redrive", "--text", ""]] {
         let says = home.fails(act, "", 64);
         assert!(says.contains("which dead letters?") && says.contains("--all"), "{says}");
@@ -81,7 +86,8 @@ async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_t
     let looking = async {
         until("the redrive is under way", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 > 0 })
             .await;
-        // Whoever waits at a terminal is told why; there is a second thread for that.
+        // The wait for another reader is reported at the terminal. The runtime needs a second
+        // thread for that.
         let listing = home.begin(&["dead", "list"]);
         let answer = call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await;
         let listed = listing.wait_with_output().unwrap();

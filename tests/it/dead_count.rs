@@ -1,4 +1,8 @@
-//! What lies in the dead queues is known, and finding it out changes nothing.
+//! The counts of the dead queues.
+//!
+//! Owns the promise that they become known, and that counting changes nothing.
+//!
+//! Not here: listing and redriving (`dead_letters.rs`).
 
 use std::{cell::Cell, time::Duration};
 
@@ -20,10 +24,10 @@ async fn of_wecom(daemon: &Daemon<'_>, name: &str, reason: &str) -> Option<f64> 
     daemon.metric(&format!("roomcast_dead_letters_{name}{{platform=\"wecom\",reason=\"{reason}\"}}")).await
 }
 
-/// A home whose dead queue holds so many letters, a second older the earlier they were put there.
+/// A home whose dead queue has this many letters; each is a second older than the next.
 async fn with_letters(home: &Home, url: &str, count: usize) -> (Publisher, Vec<Letter>) {
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
-    // The topology is the daemon's.
+    // The daemon declares the topology.
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(url, &home.prefix).await;
     let mut letters: Vec<_> = (0..count).map(|number| Letter::number(number, &subscription)).collect();
@@ -72,9 +76,9 @@ async fn counting_leaves_every_letter_at_its_place_and_holds_nobody_up_who_looks
     let (publisher, letters) = with_letters(&home, &broker.url(), 5000).await;
     let ids: Vec<_> = letters.iter().map(|letter| letter.id.as_str()).collect();
     for _ in 0..3 {
-        // It begins to count as soon as it runs.
+        // It begins to count right after the start.
         let daemon = home.start().await;
-        // An export has the order of the queues.
+        // An export is in the order of the queues.
         let listed = lines(&home.ok(&["dead", "export"], ""));
         assert!(listed.iter().map(|one| one["id"].as_str().unwrap()).eq(ids.iter().copied()), "all, in their order");
         until("they are counted", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(2500.0) })

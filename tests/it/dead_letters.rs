@@ -1,4 +1,9 @@
-//! Dead letters through the admin API and the command line: filters, counts, one letter whole, redriving and discarding, export.
+//! Dead letters through the admin API and the command line: filters, counts, one whole letter,
+//! redrive, discard, export.
+//!
+//! Owns the promises of these operations.
+//!
+//! Not here: wrong use of the commands (`dead_asked.rs`), very many letters (`dead_many.rs`).
 
 use std::time::Duration;
 
@@ -99,7 +104,7 @@ async fn the_admin_api_lists_counts_and_shows_dead_letters() {
     assert_eq!(shown["rendered"]["text"]["mentioned_list"], json!(["zhang"]), "whom the subscription mentions");
     let (status, answer) = ask(&home, "GET", "/v1/dead/00000000-0000-0000-0000-000000000000", Value::Null).await;
     assert_eq!((status, answer["error"].as_str()), (404, Some("not_found")));
-    // All of that was looking.
+    // So far the letters were only read.
     until("nobody holds them", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 == 0 }).await;
     assert_eq!(
         publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
@@ -156,17 +161,18 @@ async fn a_letter_whose_redriving_was_interrupted_is_delivered_once() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let letters =
         [Letter::number(1, &subscription), Letter { event: "event-1".into(), ..Letter::number(2, &subscription) }];
-    // The second letter says something else under the same name, as some publishers do.
+    // The second letter has other content with the same `message_id`, as some publishers do.
     publisher.bury(&letters).await;
     home.ok(&["dead", "redrive", "--all"], "");
     until("both arrive", SOON, || async { emulator.count("accepted").await == 2 }).await;
-    // Killed between the confirm of the copy and the ack of the letter, a redrive leaves the letter where it was.
+    // A redrive that was killed between the confirm of the copy and the ack of the letter leaves
+    // the letter in its queue.
     publisher.bury(&letters[..1]).await;
     home.ok(&["dead", "redrive", "--all"], "");
     let skipped = async || daemon.metric("roomcast_duplicates_skipped_total").await;
     until("the copy is recognised", SOON, || async { skipped().await == Some(1.0) }).await;
     assert_eq!(numbers(&emulator.shown().await["wecom-001"]), [1, 2]);
-    // Given up once more and redriven once more, it is another delivery.
+    // A letter that is dead and redriven once more is another delivery.
     emulator.fault(json!({"kind": "status", "status": 500, "times": 1})).await;
     publisher.bury(&[Letter { event: "event-9".into(), ..Letter::number(9, &subscription) }]).await;
     home.ok(&["dead", "redrive", "--all"], "");
@@ -187,7 +193,7 @@ async fn an_undecodable_event_is_redriven_as_soon_as_it_can_be_read() {
     let named = BasicProperties::default().with_message_id("named".into());
     publisher.publish_bytes("ops", large.as_bytes(), named).await;
     until("it is too large", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
-    // Redriven too early it is a dead letter again, and not taken for the one that is settled.
+    // A premature redrive makes it a dead letter again. It is not mistaken for the settled one.
     for generation in 1..3 {
         home.ok(&["dead", "redrive", "--platform", "event"], "");
         let at = generation.to_string();

@@ -1,6 +1,12 @@
-//! Very many dead letters: looking changes nothing, and whoever is interrupted loses nothing and doubles nothing.
+//! Very many dead letters.
 //!
-//! The tests wait for the command line, minutes with `ROOMCAST_LETTERS=100000`; meanwhile a second thread answers the broker, which would else take their connection for dead.
+//! Owns the promise that reading changes nothing, and that an interrupted operation loses and
+//! duplicates nothing.
+//!
+//! With `ROOMCAST_LETTERS=100000` the command line needs minutes. A second thread answers the
+//! broker meanwhile; otherwise the broker would close the connection of the test.
+//!
+//! Not here: the meaning of each operation (`dead_letters.rs`).
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -24,7 +30,7 @@ const LONG: Duration = Duration::from_secs(240);
 const UNLIMITED: &str =
     "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\ndelays = []\n";
 
-/// How many letters: `ROOMCAST_LETTERS`, or few enough for every day.
+/// The number of letters: `ROOMCAST_LETTERS`, or a number for regular runs.
 fn many() -> usize {
     std::env::var("ROOMCAST_LETTERS").ok().map_or(10_000, |count| count.parse().unwrap())
 }
@@ -35,7 +41,8 @@ async fn buried(publisher: &Publisher, subscription: &str, count: usize) -> Vec<
     letters
 }
 
-/// Waits until nobody looks at the letters, and all that are left lie ready; there have to be some. (A queue that is busy says that it has none.)
+/// Waits until no consumer reads the letters and all remaining ones are ready. Some must remain,
+/// because a busy queue reports none.
 async fn returned(publisher: &Publisher) -> usize {
     let left = std::cell::Cell::new(0);
     until("all letters are back", LONG, || async {
@@ -53,7 +60,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// As Ctrl-C does.
+/// Sends SIGINT, as Ctrl-C does.
 fn interrupt(child: &Child) {
     rustix::process::kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
@@ -67,7 +74,7 @@ async fn looking_and_acting_on_some_leaves_the_others_in_their_order() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let letters = buried(&publisher, &subscription, 3000).await;
     for round in 0..3 {
-        // An export has the order of the queues.
+        // An export is in the order of the queues.
         let listed = lines(&home.ok(&["dead", "export"], ""));
         let ids: Vec<_> = listed.iter().map(|one| one["id"].as_str().unwrap()).collect();
         assert!(ids.iter().eq(letters.iter().map(|letter| &letter.id)), "round {round}");
@@ -117,7 +124,7 @@ async fn a_redrive_killed_again_and_again_loses_nothing_and_delivers_everything_
     until("nothing is under way", LONG, || async { publisher.ready_and_consumers("delivery.wecom").await.0 == 0 })
         .await;
     let skipped = daemon.metric("roomcast_duplicates_skipped_total").await.unwrap();
-    // What was in the daemon's hands is settled when it has ended.
+    // The daemon settles its messages before it ends.
     assert!(daemon.terminate().success());
     assert_eq!(numbers(&emulator.shown().await["wecom-001"]), (0..count).collect::<Vec<_>>(), "each once");
     println!("{skipped} copies of letters whose redriving was interrupted were recognised");
@@ -135,7 +142,8 @@ async fn a_discard_killed_in_the_middle_deletes_nothing_but_what_it_was_told() {
     let letters = buried(&publisher, &subscription, count).await;
     let discarding = home.begin(&["dead", "discard", "--reason", "expired", "--yes"]);
     let ready = async || usize::try_from(publisher.depth("dead.wecom").await).unwrap();
-    // First it looks, then everything is back, then it acts; when it has taken the second portion, it has acted on the first.
+    // The daemon first selects letters, then returns them, then acts on them. When it takes the
+    // second batch, the first one is done.
     while ready().await == count {}
     while ready().await < count {}
     while ready().await + 256 >= count {}
@@ -221,12 +229,13 @@ async fn dead_letters_can_be_listed_while_the_daemon_writes_them_and_while_other
     };
     let mut seen = 0;
     while seen < EVENTS {
-        // Two at a time: each sees all that was there when it began.
+        // Two commands at a time: each sees all letters that existed when it began.
         let two = [(); 2].map(|()| home.begin(&["dead", "list", "--json"]));
         let both = two.map(|child| {
             let output = child.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            // Where the machine is busy, one says that it waits for the other; that a letter was missed would be a fault.
+            // On a busy machine one command reports that it waits for the other. A missing letter
+            // would be a failure.
             let waits = |line: &str| line.starts_with("somebody else is at the dead letters: waiting");
             assert!(output.status.success() && said.lines().all(waits), "{said}");
             events_of(&String::from_utf8(output.stdout).unwrap())

@@ -1,4 +1,8 @@
-//! One publish reaches every chat that subscribed.
+//! Deliveries from end to end.
+//!
+//! Owns the promise that one publish reaches every subscribed chat, on each platform.
+//!
+//! Not here: platforms' own message forms (`message.rs`), quotas (`limits.rs`).
 
 use std::time::Duration;
 
@@ -23,7 +27,7 @@ async fn one_publish_reaches_all_four_platforms() {
     std::fs::write(&secret, "larksecret\n").unwrap();
     home.subscribe("ops", "lark", "lark-0001", &["--secret-file", secret.to_str().unwrap(), "--keyword", "告警"]);
     let daemon = home.start().await;
-    // Through the running daemon as well.
+    // This command goes through the running daemon.
     home.subscribe("ops", "wecom", "wecom-001", &[]);
 
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
@@ -113,7 +117,7 @@ async fn a_repeated_attempt_is_recognised_by_dingtalk_itself() {
     let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\"]\n");
     home.subscribe("ops", "dingtalk", "ding-0001", &[]);
     let _daemon = home.start().await;
-    // The message arrives, and the answer is lost.
+    // The message arrives, but the answer is lost.
     emulator.fault(json!({"kind": "cut_after", "times": 1})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "once"})).await;

@@ -1,4 +1,8 @@
-//! What `roomcast explain` says is what happens, and it changes nothing.
+//! `roomcast explain`.
+//!
+//! Owns the promise that its predictions are true, and that it changes nothing.
+//!
+//! Not here: filters and message forms (`message.rs`).
 
 use std::time::Duration;
 
@@ -8,7 +12,7 @@ use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publis
 
 const LATER: Duration = Duration::from_secs(60);
 
-/// What is said of each subscription, by its name.
+/// The explanation of each subscription, by name.
 fn explained(home: &Home, more: &[&str]) -> Vec<Value> {
     let arguments = [&["explain", "--json", "--topic", "ops"], more].concat();
     home.ok(&arguments, "").lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -1,5 +1,8 @@
-//! Nobody is held up by somebody else: not by a platform that hangs, nor by a topic with many
-//! robots.
+//! Fairness between deliveries.
+//!
+//! Owns the promise that a hanging platform, or a topic with many robots, delays no other delivery.
+//!
+//! Not here: the same over simulated hours (`tests/sim/fairness.rs`).
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +21,7 @@ fn now() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// Subscribes many robots at once: of each of these topics and platforms so many.
+/// Subscribes many robots at once: for each pair of topic and platform this many.
 fn subscribe(home: &Home, all: &[(&str, &str, usize)]) {
     let mut csv = "topic,platform,endpoint\n".to_owned();
     for (topic, platform, count) in all {
@@ -35,7 +38,7 @@ fn subscribe(home: &Home, all: &[(&str, &str, usize)]) {
     home.ok(&["subscription", "import", "--format", "csv"], &csv);
 }
 
-/// What is published beside the others, one by one: when each event was, by its text.
+/// Single events next to the large ones: the publication time of each event, by its text.
 #[derive(Default)]
 struct Beside(BTreeMap<String, u64>);
 
@@ -48,7 +51,7 @@ impl Beside {
         publisher.publish_to(&exchange, topic, body.as_bytes(), BasicProperties::default()).await.unwrap();
     }
 
-    /// How long each took, at robots of which the token does not begin so.
+    /// The latency of each, at robots whose token lacks this prefix.
     async fn latencies(&self, emulator: &Emulator, without: &str) -> BTreeMap<String, u64> {
         let mut latencies = BTreeMap::new();
         for one in emulator.received().await {
@@ -60,8 +63,8 @@ impl Beside {
         latencies
     }
 
-    /// Everything arrives: half of it within a second, and each within four, which a machine under load
-    /// needs now and then. Whoever stood behind the others would wait for longer.
+    /// All of them arrive: half within a second, and each within four, which a loaded machine
+    /// sometimes needs. An event queued behind the large ones would need longer.
     async fn arrives_soon(&self, emulator: &Emulator, without: &str) {
         until("what was published beside arrives", LATER, || async {
             self.latencies(emulator, without).await.len() == self.0.len()
@@ -82,7 +85,7 @@ async fn a_platform_that_hangs_delays_no_other_platform() {
         [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\n\
         [pace]\nheld_max = 300\n[send]\ndeadline = \"6s\"\n[retry]\njitter = 0.0\n";
     let home = Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
-    // One of the topics is heard at the platform that hangs as well.
+    // One of the topics also has robots of the hanging platform.
     subscribe(&home, &[("ding", "dingtalk", 300), ("wecom", "wecom", 1), ("lark", "lark", 1)]);
     subscribe(&home, &[("both", "wecom", 1), ("both", "dingtalk", 1)]);
     let daemon = home.start().await;
@@ -144,7 +147,7 @@ async fn a_topic_with_many_robots_delays_no_other_topic_and_keeps_the_rate() {
     let mut times: Vec<_> = emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
     assert_eq!(times.len(), ROBOTS + beside.0.len(), "each arrives once");
     times.sort_unstable();
-    // In any five seconds what the rate allows, and a second's worth besides.
+    // In any five seconds: the rate, and one second's worth in addition.
     for (place, from) in times.iter().enumerate() {
         let count = times[place..].iter().take_while(|at| **at < from + 5000).count();
         assert!(count <= RATE * 6 + RATE / 10, "{count} within 5 s");
@@ -159,7 +162,7 @@ async fn both_kinds_of_dingtalk_robots_together_keep_the_rate_of_their_one_addre
     const ROBOTS: usize = 300;
     const RATE: usize = 40;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    // The smaller of the two rates counts for the address.
+    // The smaller of the two rates applies to the shared host.
     let settings = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nrate_per_second = 40\n\
         [platforms.dingtalk_internal]\nbase_url = \"BASE_URL\"\nrate_per_second = 80\n";
     let home = Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");

@@ -1,5 +1,9 @@
-//! Messages that a client library cannot read end neither the daemon nor its session: each becomes a dead letter that
-//! says what was wrong, and an operator's tools can handle it.
+//! Messages that a client library cannot parse.
+//!
+//! Owns the promise that they end neither the daemon nor its session. Each becomes a dead letter
+//! that names the damage, and that operators can handle.
+//!
+//! Not here: fuzzing of the guard (`tests/events/frames.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +21,7 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// What is not part of any test, and arrives.
+/// A valid event that arrives.
 const GOOD: &str = r#"{"message": "good"}"#;
 
 struct Hostile {
@@ -27,7 +31,7 @@ struct Hostile {
     properties: Vec<u8>,
 }
 
-/// A message for each way to break the parser, or the limits of a frame.
+/// One message for each way to break the parser, or the limits of a frame.
 fn all_kinds() -> Vec<Hostile> {
     let mut all = vec![Hostile { what: "the routing key", key: b"ops\xff", flags: 0, properties: Vec::new() }];
     for (what, place) in [
@@ -62,7 +66,7 @@ async fn delivered(emulator: &Emulator) -> usize {
     emulator.shown().await.get("wecom-001").map_or(0, Vec::len)
 }
 
-/// Publishes everything that is hostile, each followed by an event that arrives.
+/// Publishes every hostile message, each followed by an event that arrives.
 async fn attack(broker: &Broker, home: &Home, emulator: &Emulator) {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let mut raw = RawPublisher::connect(&broker.url());
@@ -102,7 +106,8 @@ async fn a_message_that_the_parser_refuses_is_a_dead_letter_and_stops_nothing() 
         assert!(detail.contains(what), "{what}: {detail}");
     }
 
-    // What was mended is not what was sent: a redriven letter is a dead letter again, once.
+    // A repaired message differs from the sent one, so a redriven letter becomes a dead letter
+    // again, once.
     let first = found[0]["id"].as_str().unwrap();
     home.ok(&["dead", "redrive", "--id", first], "");
     until("it is a dead letter again", SOON, || async { letters(&home).len() == found.len() }).await;
@@ -133,7 +138,8 @@ async fn the_guard_is_behind_tls_too() {
     assert_eq!(letters(&home).len(), all_kinds().len());
 }
 
-/// The broker gives such a message up too, as it came; and others can publish into a dead queue.
+/// The broker also dead-letters such messages unchanged, and other clients can publish to a dead
+/// queue.
 #[tokio::test]
 async fn what_lies_in_a_dead_queue_as_it_came_is_counted_listed_shown_and_discarded() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
@@ -160,7 +166,7 @@ async fn what_lies_in_a_dead_queue_as_it_came_is_counted_listed_shown_and_discar
     assert!(letters(&home).is_empty());
 }
 
-/// The broker adds headers of its own, and then sends a frame that is larger than any that was agreed on.
+/// The broker adds headers of its own, and then sends a frame that exceeds the agreed size.
 #[tokio::test]
 async fn a_message_whose_headers_fill_a_frame_is_taken_with_what_the_broker_adds() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
@@ -170,11 +176,12 @@ async fn a_message_whose_headers_fill_a_frame_is_taken_with_what_the_broker_adds
     daemon.terminate();
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let mut raw = RawPublisher::connect(&broker.url());
-    // Class, size of the body and flags take 14 bytes, the frame itself 8, the table's length 4, the header's name and type 10.
+    // Class, body size and flags take 14 bytes, the frame itself 8, the table's length 4, the
+    // header's name and type 10.
     let text = vec![b'x'; 131_072 - 14 - 8 - 4 - 10];
     let content = [&short(b"full")[..], b"S", &long(&text)].concat();
     raw.publish(&format!("{}.publish", home.prefix), b"ops", (HEADERS, &long(&content)), GOOD.as_bytes());
-    // Handed over once and taken back, it carries how often that was.
+    // After one delivery and return, the message carries the number of deliveries.
     raw.give_back(&format!("{}.publish", home.prefix));
     until("it is back", SOON, || async { publisher.depth("publish").await == 1 }).await;
     let _daemon = home.start().await;

@@ -1,4 +1,9 @@
-//! The webhook is a credential: it is nowhere but in the requests.
+//! Credentials.
+//!
+//! Owns the promise that a webhook occurs only in requests: not in logs, metrics, messages, answers
+//! or files.
+//!
+//! Not here: who may read the files (`private_files.rs`).
 
 use std::{path::Path, time::Duration};
 
@@ -54,7 +59,7 @@ fn assert_clean_folder(folder: &Path, except: &[&str]) -> usize {
 async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let more = "[outcome]\nreceipts = \"all\"\n[retry]\ndelays = [\"1s\"]\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
-    // Everything is logged, the libraries' own lines as well.
+    // Everything is logged, including the libraries' lines.
     let home =
         Home::new(broker, &emulator.url(), more).with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
     let secret = home.path("secret-file");
@@ -105,7 +110,7 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     for path in ["/v1/subscriptions", "/v1/robots", "/metrics", "/v1/subscriptions/zz", "/healthz"] {
         let answer = get(&socket, path).await;
         assert!(!answer.is_empty(), "{path}");
-        // The name is not a credential; it is shown to whoever may open the socket.
+        // The name is not a credential. Users of the socket may see it.
         assert_clean(path, answer.replace("leakbot", "").as_bytes());
     }
     for arguments in [&["subscription", "list"][..], &["dead", "list"], &["dead", "list", "--json"], &["check"]] {
@@ -128,7 +133,7 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     assert!(looked_at > 6, "{looked_at} files were looked at");
 }
 
-/// Sees every message that is published to any of the exchanges.
+/// Receives every message that is published to any of the exchanges.
 struct Tap {
     _connection: Connection,
     seen: std::sync::Arc<std::sync::Mutex<Vec<String>>>,

@@ -1,4 +1,9 @@
-//! No robot is ever refused for speed: what has to wait waits in the broker, and holds nobody else up.
+//! Quotas.
+//!
+//! Owns the promise that no robot is refused for speed: messages beyond the quota wait in the
+//! broker, and delay no other robot.
+//!
+//! Not here: order and throughput under crashes (`pacing.rs`).
 
 use std::time::Duration;
 
@@ -8,7 +13,7 @@ use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publis
 
 const LATER: Duration = Duration::from_secs(60);
 
-/// Sixty seconds at the platforms are three here.
+/// Sixty seconds of the platforms are three here.
 const SHORT: [&str; 2] = ["--window-seconds", "3"];
 const SHORT_WINDOWS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\", \"5/50ms\"]\n\
@@ -92,7 +97,7 @@ async fn a_restart_does_not_forget_what_was_sent() {
 #[tokio::test]
 async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delivery() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
-    // Somebody else sends through the same robot: the platform allows less than we know of.
+    // Another sender uses the same robot, so the platform permits less than roomcast expects.
     emulator.robot("lark", "lark-0001", json!({"quota": 3})).await;
     let penalty = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\"]\npenalty_min = \"1s\"\npenalty_max = \"3s\"\n[retry]\ndelays = []\n";
     let home = Home::new(broker, &emulator.url(), penalty);
@@ -105,7 +110,7 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
     until("all eight arrive", LATER, || async { emulator.count("accepted").await == 8 }).await;
     assert!(emulator.count("throttled").await > 0, "the platform did refuse");
     assert!(daemon.metric("roomcast_robot_holds_total{platform=\"lark\",cause=\"throttled\"}").await > Some(0.0));
-    // With no retries allowed, a throttled attempt that counted would have been a dead letter.
+    // Retries are disabled, so a throttled attempt that counted would have become a dead letter.
     assert_eq!(publisher.depth("dead.lark").await, 0);
     assert_eq!(home.cli(&["dead", "list"], "").status.code(), Some(0));
 }

@@ -1,4 +1,8 @@
-//! What an event can say: messages in each platform's own form.
+//! The content of events: texts, platforms' own forms, filters, CloudEvents.
+//!
+//! Owns the promise that each documented form is delivered, and that mistakes are named.
+//!
+//! Not here: texts that are too long (`parts.rs`), templates (`template.rs`).
 
 use std::time::Duration;
 
@@ -74,7 +78,7 @@ async fn every_type_of_every_platform_passes_and_the_platform_takes_it() {
         home.subscribe(platform, platform, token, &[]);
         for body in bodies {
             expected += 1;
-            // In turn as an object and as JSON in text, as publishers of SMN send it.
+            // Alternately as an object, and as JSON in a string, as publishers of SMN send it.
             let structure = json!({"default": "unheard", platform: body});
             let structure = if expected % 2 == 0 { json!(structure.to_string()) } else { structure };
             events.push((platform, token, json!({"message_structure": structure}), body));
@@ -194,7 +198,7 @@ async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() 
     assert_eq!(shown["lark-0001"], ["calm", "cool", "for lark alone", "hot"]);
     until("all are acked", SOON, || async { publisher.depth("publish").await == 0 }).await;
 
-    // A filter is shown, changed, taken away; a mistake in one is named.
+    // A filter is shown, changed and removed. An error in a filter is named.
     let updated = home.ok(&["subscription", "update", &all, "--filter", r#"{"severity": ["none"]}"#, "--json"], "");
     assert!(updated.contains(r#""filter":{"severity":["none"]}"#), "{updated}");
     publisher.publish("ops", &json!({"message": "unwanted", "message_attributes": severity("info")})).await;

@@ -1,4 +1,8 @@
-//! What operators see: how long deliveries wait, and how much waits where.
+//! The metrics of waiting deliveries.
+//!
+//! Owns the promise that operators see how long deliveries wait, and how many wait where.
+//!
+//! Not here: the list of metrics (tests in `src/telemetry/`).
 
 use std::time::Duration;
 
@@ -42,7 +46,8 @@ async fn what_was_waited_for_in_memory_is_told_from_the_wait_in_the_broker() {
         of_dingtalk(&daemon, "delivered_after_seconds_count").await == 6.0
     })
     .await;
-    // Two leave at once; two wait three seconds for their window, in memory; two come back from the broker.
+    // Two leave at once; two wait three seconds in memory for their window; two return from the
+    // broker.
     assert_eq!(of_dingtalk(&daemon, "pace_wait_seconds_count").await, 6.0);
     assert_eq!(of_dingtalk(&daemon, "first_attempt_after_seconds_count").await, 6.0);
     let (in_memory, in_all) = (
@@ -83,7 +88,8 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
         for tier in ["1s", "5s", "15s", "1m", "2m"] {
             tiers += in_queue(&daemon, &format!("delay.{tier}")).await.unwrap_or_default();
         }
-        // Two of them come back after fifteen seconds and wait in memory (pace.early_max), perhaps before they are seen.
+        // Two of them return after fifteen seconds and wait in memory (`pace.early_max`), possibly
+        // before the test sees them.
         (3.0..=5.0).contains(&tiers)
     })
     .await;

@@ -1,4 +1,8 @@
-//! What becomes of deliveries that have to wait: folded, superseded, held for the month, parked while their robot is ill.
+//! Deliveries that have to wait: digests, superseded ones, monthly quotas, holds.
+//!
+//! Owns the promises of these options with real processes.
+//!
+//! Not here: the same over simulated hours (`tests/sim/policies.rs`).
 
 use std::time::Duration;
 
@@ -95,7 +99,7 @@ async fn a_used_up_month_is_known_after_a_kill_and_the_rest_becomes_dead_letters
     }
     let _daemon = home.start().await;
     publish(&publisher, "ops", 7..8).await;
-    // What was given up and not yet recorded when the daemon was killed is given up again.
+    // A dead letter that was not recorded when the daemon was killed is stored again.
     until("one more is given up", LATER, || async {
         let letters = home.ok(&["dead", "list", "--json"], "");
         letters.contains("\"id-7\"")

@@ -1,5 +1,8 @@
-//! Two hundred robots, a burst for each, the daemon killed twice on the way: no refusal, no loss, and hardly slower than the quota
-//! allows.
+//! Two hundred robots with a burst each, while the daemon is killed twice.
+//!
+//! Owns the promise of no refusal, no loss, and hardly more time than the quota requires.
+//!
+//! Not here: the same over simulated hours (`tests/sim/scenarios.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,14 +23,14 @@ use crate::support::{
 const ROBOTS: usize = 200;
 const BURST: usize = 100;
 const PLATFORMS: [&str; 3] = ["dingtalk", "wecom", "lark"];
-/// Messages in a window, and its length. Sixty seconds at the platforms are one window here. The last window of a burst is not full: what
-/// arrives twice needs a second place, and has it there.
+/// The messages in a window, and its length. Sixty seconds of the platforms are one window here.
+/// The last window of a burst has spare room, which repeated messages need.
 const QUOTA: usize = 12;
 const WINDOW: u64 = 9_000;
 const MARGIN: u64 = 200;
-/// The bursts come one after the other, spread over one window, so that the machine has the same to do all the time.
+/// The bursts are spread evenly over one window, so that the load is even.
 const APART: u64 = WINDOW / ROBOTS as u64;
-/// A message whose answer the daemon had this long before it was killed is recorded, and does not arrive again.
+/// A message answered this long before a kill is recorded, and does not arrive again.
 const RECORDED_WITHIN: u64 = 1000;
 const LONG: Duration = Duration::from_secs(240);
 
@@ -36,7 +39,7 @@ const SETTINGS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows =
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"12/9s\", \"5/150ms\"]\nrate_per_second = 0\n\
     [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
-/// Half of the robots have a topic of their own; of the others, ten at a time share one.
+/// Half of the robots have a topic of their own; the others share one by tens.
 fn topic(robot: usize) -> String {
     if robot.is_multiple_of(2) { format!("shared.{}", robot / 20) } else { format!("own.{robot}") }
 }
@@ -45,7 +48,7 @@ fn token(robot: usize) -> String {
     format!("robot-{robot:05}")
 }
 
-/// Milliseconds of Unix time.
+/// Milliseconds since the epoch.
 fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap()
 }
@@ -60,7 +63,7 @@ async fn subscribe_all(home: &Home, emulator: &Emulator) {
     }
 }
 
-/// Publishes a burst to each topic; gives when that began for each.
+/// Publishes a burst to each topic; returns the start time of each.
 async fn publish_all(publisher: &Publisher) -> BTreeMap<String, u64> {
     let (mut seen, mut bursts) = (BTreeSet::new(), Vec::new());
     for robot in 0..ROBOTS {
@@ -80,7 +83,7 @@ async fn publish_all(publisher: &Publisher) -> BTreeMap<String, u64> {
     join_all(bursts).await.into_iter().collect()
 }
 
-/// When each message of each robot arrived, repeats included.
+/// The arrival times of each robot's messages, repeats included.
 async fn arrivals(emulator: &Emulator) -> BTreeMap<(String, String), Vec<u64>> {
     let mut arrivals = BTreeMap::<_, Vec<_>>::new();
     for one in emulator.received().await {
@@ -91,7 +94,8 @@ async fn arrivals(emulator: &Emulator) -> BTreeMap<(String, String), Vec<u64>> {
     arrivals
 }
 
-/// When the last message of a burst arrives if each leaves as soon as the quota allows it and there is a daemon to send it.
+/// The arrival of a burst's last message, if each leaves as soon as the quota permits and a daemon
+/// runs.
 fn allowed_end(began: u64, outages: &[(u64, u64)]) -> u64 {
     let mut sent: Vec<u64> = Vec::with_capacity(BURST);
     for place in 0..BURST {
@@ -102,7 +106,7 @@ fn allowed_end(began: u64, outages: &[(u64, u64)]) -> u64 {
     sent[BURST - 1]
 }
 
-/// How many of these times lie in each second from the first.
+/// The number of these times in each second from the first.
 fn each_second(times: &[u64]) -> Vec<usize> {
     let first = *times.iter().min().unwrap();
     let mut seconds = Vec::new();
@@ -113,7 +117,8 @@ fn each_second(times: &[u64]) -> Vec<usize> {
     seconds
 }
 
-/// How many messages arrived at their robot before one that was published earlier; what arrived twice is left out.
+/// The number of messages that overtook an earlier one at their robot. Repeated messages are
+/// ignored.
 fn overtakers(arrivals: &BTreeMap<(String, String), Vec<u64>>) -> usize {
     let mut robots = BTreeMap::<&str, Vec<(u64, usize)>>::new();
     for ((token, text), times) in arrivals.iter().filter(|(_, times)| times.len() == 1) {
@@ -173,7 +178,8 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
     println!("{} ms, of which the quota needs {allowed} ms; {} repeats", last - first, repeats.len());
     assert!(last - first >= WINDOW * (BURST / QUOTA) as u64, "the windows were not kept");
     assert!((last - first) * 100 <= allowed * 105, "{} ms, where the quota allows {allowed} ms", last - first);
-    // Each leaves when the one before it was answered, or 50 ms after it; a machine under load now and then takes longer to take it in.
+    // Each message leaves after the answer to the one before, or 50 ms after it. A loaded machine
+    // sometimes needs longer to receive it.
     let overtakers = overtakers(&arrivals);
     assert!(overtakers * 50 <= times.len(), "{overtakers} arrived before one that was published earlier");
     for platform in PLATFORMS {

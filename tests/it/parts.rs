@@ -1,4 +1,8 @@
-//! A text that is too long for one message arrives in numbered parts, each of which the quota counts.
+//! Texts that are too long for one message.
+//!
+//! Owns the promise that they arrive in numbered parts, each counted by the quota.
+//!
+//! Not here: where a text is cut (`src/platforms/piece.rs`).
 
 use std::time::Duration;
 
@@ -8,7 +12,8 @@ use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publis
 
 const LATER: Duration = Duration::from_secs(60);
 const ROBOTS: [(&str, &str); 3] = [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
-/// Fewer messages than the platform takes, so that what is planned badly shows as time and not as a refusal.
+/// Fewer messages than the platform accepts, so that wrong planning costs time instead of a
+/// refusal.
 const NARROW: &str =
     "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"3/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"100ms\"\n";
 
@@ -16,14 +21,14 @@ fn lines(count: usize) -> String {
     (0..count).map(|number| format!("line {number} of the report\n")).collect::<String>().trim_end().to_owned()
 }
 
-/// What a part says, and its number. A part begins with `(2/3)`, and its subject if it has one.
+/// The text and number of a part. A part begins with `(2/3)`, followed by its subject, if any.
 fn numbered(shown: &str) -> (usize, usize, &str) {
     let (number, rest) = shown.strip_prefix('(').unwrap().split_once(')').unwrap();
     let (at, of) = number.split_once('/').unwrap();
     (at.parse().unwrap(), of.parse().unwrap(), rest.split_once('\n').unwrap().1)
 }
 
-/// How many bytes are recorded.
+/// The recorded bytes.
 fn ledger(home: &Home) -> u64 {
     let files = std::fs::read_dir(home.path("data").join("ledger")).unwrap();
     files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
@@ -34,7 +39,7 @@ async fn numbers(emulator: &Emulator) -> Vec<usize> {
     emulator.shown().await.get("wecom-001").into_iter().flatten().map(|part| numbered(part).0).collect()
 }
 
-/// How many parts there are.
+/// The number of parts.
 async fn of(emulator: &Emulator) -> Option<usize> {
     emulator.shown().await.get("wecom-001").and_then(|parts| parts.first()).map(|part| numbered(part).1)
 }
@@ -139,7 +144,7 @@ async fn a_part_that_is_refused_is_a_dead_letter_that_names_it_and_is_redriven_f
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    // Every second message is refused for good.
+    // Every second message is refused permanently.
     let refusal = json!({"errcode": 40058, "errmsg": "invalid request parameter"});
     emulator.fault(json!({"kind": "answer", "status": 200, "every": 2, "body": refusal})).await;
     publisher.publish("ops", &json!({"message": lines(300)})).await;

@@ -1,4 +1,9 @@
-//! Files that hold a secret: who else can read them keeps the daemon from starting, and a pipe in their place keeps no command waiting.
+//! Files with secrets.
+//!
+//! Owns the promise that the daemon does not start if other users can read them, and that a named
+//! pipe in their place blocks no command.
+//!
+//! Not here: secrets in the output (`leaks.rs`).
 
 use std::{
     fs,
@@ -75,11 +80,11 @@ async fn each_file_with_a_secret_is_refused_where_others_can_read_it_or_it_is_no
         }
     }
     let home = home.with(&format!("url = \"{URL}\""), &in_file);
-    // Without a password in it, everybody may read the configuration.
+    // A configuration without a password may be readable by all users.
     home.set_mode("roomcast.toml", 0o644);
     others_read(&home, "url", 0o600);
     no_file(&home, "url");
-    // Nothing else is wrong.
+    // There is no other problem.
     assert!(home.fails(&["check"], "", 69).contains("not ready: broker"));
     let ca = home.path("ca.pem");
     pipe(&ca);
@@ -95,7 +100,7 @@ async fn each_file_with_a_secret_is_refused_where_others_can_read_it_or_it_is_no
 async fn a_credential_of_systemd_is_private_by_its_folder() {
     let home = home();
     home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
-    // An access list for the service's user shows as a right of the group.
+    // An access list for the service's user appears as a permission of the group.
     home.set_mode("master.key", 0o440);
     home.fails(&["subscription", "list"], "", 64);
     let mut command = home.command(&["subscription", "list"]);

@@ -1,4 +1,9 @@
-//! Whoever asks is told how each delivery ended, and nobody else is told anything.
+//! Delivery receipts.
+//!
+//! Owns the promise that each requested receipt is sent, with the true outcome, and no other
+//! receipt.
+//!
+//! Not here: receipts while the broker fails (`receipts_faults.rs`).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,7 +27,7 @@ const ASKED: &str = "[outcome]\nreceipts = \"asked\"\n[retry]\ndelays = [\"1s\",
 const ALL_SHORT: &str = "[outcome]\nreceipts = \"all\"\n[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
-/// The properties of an event of that name, which asks for receipts in these words, if in any.
+/// The properties of an event with this `message_id`, and this receipt header, if any.
 fn named(id: &str, receipt: Option<AMQPValue>) -> BasicProperties {
     let mut headers = FieldTable::default();
     headers.insert("traceparent".into(), AMQPValue::LongString("00-abc-def-01".into()));
@@ -40,7 +45,7 @@ async fn publish(publisher: &Publisher, topic: &str, message: &str, properties: 
     publisher.publish_bytes(topic, json!({"message": message}).to_string().as_bytes(), properties).await;
 }
 
-/// What is published now is settled after everything before it, and its receipt comes last.
+/// A new event is settled after all earlier ones, so its receipt is the last.
 async fn nothing_more_comes(publisher: &Publisher, receipts: &Receipts, topic: &str) {
     publish(publisher, topic, "the last", asking("last")).await;
     until("the last receipt comes", LATER, || async { receipts.of("last").len() == 1 }).await;
@@ -74,7 +79,7 @@ async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does
         settled(&daemon, "wecom", "done").await == 3.0 && settled(&daemon, "lark", "dead").await == 3.0
     })
     .await;
-    // What was settled before an orderly end is recorded.
+    // Settlements before an orderly stop are recorded.
     assert!(daemon.terminate().success());
     let daemon = home.start().await;
     publish(&publisher, "ops.db", "x", asking("event-7")).await;
@@ -233,7 +238,7 @@ async fn a_queue_that_takes_no_receipts_keeps_nothing_from_being_delivered_and_s
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    // Nobody has bound a queue: the broker takes receipts all the same, and keeps none.
+    // Without a bound queue the broker confirms receipts and keeps none.
     publish(&publisher, "ops", "m0", named("id-0", None)).await;
     until("it is settled", LATER, || async { settled(&daemon, "wecom", "done").await == 1.0 }).await;
     assert_eq!(daemon.metric("roomcast_receipts_total").await, Some(1.0));

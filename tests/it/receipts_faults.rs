@@ -1,4 +1,8 @@
-//! Receipts while the broker dies, and while a queue that somebody has bound for them stands still.
+//! Receipts while the broker dies, and while a bound queue does not answer.
+//!
+//! Owns the promise that receipts survive the first, and that the second delays no delivery.
+//!
+//! Not here: the content of receipts (`receipts.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +43,7 @@ async fn shown(emulator: &Emulator) -> BTreeMap<(&'static str, String), usize> {
     shown
 }
 
-/// How often something was there again.
+/// The number of repeats.
 fn repeats<K>(counted: &BTreeMap<K, usize>) -> usize {
     counted.values().map(|count| count - 1).sum()
 }
@@ -47,7 +51,7 @@ fn repeats<K>(counted: &BTreeMap<K, usize>) -> usize {
 #[tokio::test]
 async fn every_delivery_has_its_receipt_though_the_broker_is_killed_twice_and_the_daemon_once() {
     const COUNT: usize = 800;
-    // What was in the air, and what was settled in the last group commits.
+    // The requests in flight, and those settled in the last group commits.
     const IN_HAND: usize = ROBOTS.len() * 256;
     const CONFIRMS: usize = 512;
     let (mut broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
@@ -100,13 +104,13 @@ async fn every_delivery_has_its_receipt_though_the_broker_is_killed_twice_and_th
         until("the queue is empty", LATER, || async { broker.messages(queue) == 0 }).await;
         let told = told();
         println!("{queue}: {} receipts more than deliveries; {said} deliveries repeated", repeats(&told));
-        // A crash tells again what was on its way to the broker, and what was confirmed and not yet recorded.
+        // A crash repeats receipts on the way to the broker, and those confirmed but not recorded.
         assert!(told.values().all(|count| *count <= 1 + 3), "each crash tells a delivery once more at the most");
         assert!(repeats(&told) <= 3 * CONFIRMS, "{}", repeats(&told));
     }
 }
 
-/// An event of that name, for which a receipt is wanted or not.
+/// Publishes an event with this `message_id`, with or without a receipt.
 async fn publish(publisher: &Publisher, topic: &str, id: &str, receipt: bool) {
     let mut headers = FieldTable::default();
     headers.insert("x-roomcast-receipt".into(), AMQPValue::Boolean(receipt));
@@ -124,7 +128,7 @@ async fn settled(daemon: &Daemon<'_>, platform: &str, outcome: &str) -> f64 {
 
 #[tokio::test]
 async fn a_queue_for_receipts_that_stands_still_delays_acks_and_keeps_nothing_else_waiting() {
-    // More than the broker lets a publisher have on its way to a queue that does not answer.
+    // More than the broker permits on the way to a queue that does not answer.
     const MANY: usize = 1000;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED).with("[broker]\n", "[broker]\nconfirm_timeout = \"2s\"\n");
@@ -146,7 +150,7 @@ async fn a_queue_for_receipts_that_stands_still_delays_acks_and_keeps_nothing_el
 
     let events: Vec<_> = (0..MANY).map(|number| (format!("id-{number}"), json!({"message": "m"}))).collect();
     publisher.try_publish_all("told", &events).await.unwrap();
-    // What needs a next step has one stored meanwhile: each of these fails once, again and again.
+    // The next steps of other deliveries are still stored: each of these fails once, repeatedly.
     emulator.fault(json!({"kind": "status", "status": 500, "every": 2, "token": "lark-0001"})).await;
     let mut untold = 0;
     while refused().await <= MANY as f64 {

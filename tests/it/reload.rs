@@ -1,4 +1,8 @@
-//! SIGHUP: what is read anew counts, and what does not count is named.
+//! Reload by SIGHUP.
+//!
+//! Owns the promise that changed settings apply, and that settings which need a restart are named.
+//!
+//! Not here: invalid settings at start (`startup.rs`).
 
 use std::{fs, time::Duration};
 
@@ -43,7 +47,7 @@ async fn each_setting_that_changed_is_named_as_counting_now_or_from_the_next_sta
     hang_up(&daemon, &home, 2).await;
     until("the others are named", SOON, || async { home.log().contains(waiting) }).await;
     assert!(home.log().contains("changed=\"pace.hold_max platforms.wecom.windows\""));
-    // Said again for as long as it is so, and not any more when it is as at the start.
+    // Repeated as long as the setting differs, and not after it is restored.
     hang_up(&daemon, &home, 3).await;
     until("they are named again", SOON, || async { home.log().matches(waiting).count() == 2 }).await;
     fs::write(&home_file, config).unwrap();

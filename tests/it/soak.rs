@@ -1,11 +1,13 @@
-//! Everything at once: a platform that hangs, a huge fan-out, an operator who changes what is in
-//! use, steps of the clock, kills, queues that are deleted, hostile frames, floods at the admin port.
+//! The soak: a hanging platform, a huge fan-out, changes by an operator, clock steps, kills,
+//! deleted queues, hostile frames and admin floods, all at once.
 //!
-//! Owns the judgement: nothing lost, no window exceeded, the latency of what is healthy. The
-//! troubles themselves are in `soak/trouble.rs`. Not here: a proof of each promise by itself.
+//! Owns the judgement: nothing lost, no window exceeded, the latency of healthy platforms.
 //!
 //! The suite runs a short form. `ROOMCAST_SOAK_SECONDS=1800 cargo test --test it soak` is the long
-//! one; with Debian's package `faketime` it steps the daemon's clock as well.
+//! form. With Debian's package `faketime` it also steps the daemon's clock.
+//!
+//! Not here: the troubles (`soak/trouble.rs`), and a proof of each promise by itself (the other
+//! files of `tests/it/`).
 
 mod trouble;
 
@@ -28,7 +30,7 @@ use crate::support::{
     publisher::Publisher,
 };
 
-/// Every window of the emulator and of the daemon lasts a tenth of the platform's own.
+/// All windows of the emulator and of the daemon last a tenth of the platforms' windows.
 const WINDOW_SECONDS: &str = "6";
 const LIMITS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/6s\"]\npenalty_min = \"6s\"\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/6s\", \"5/100ms\"]\npenalty_min = \"1s\"\n\
@@ -37,17 +39,17 @@ const LIMITS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [
     \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\"]\n\
     [send]\ndeadline = \"5s\"\n[shutdown]\ndrain = \"10s\"\n";
 
-/// Topics with one robot of each platform; their latency is judged.
+/// Topics with one robot of each platform, whose latency is judged.
 const WATCHED: usize = 40;
-/// A topic of one robot that always has a backlog, while its subscription is changed.
+/// The topic of one robot that always has a backlog, while its subscription is changed.
 const BUSY: &str = "busy";
-/// A topic with very many robots.
+/// The topic with very many robots.
 const CROWD: &str = "crowd";
-/// What a healthy platform's message may take.
+/// The largest latency of a message on a healthy platform.
 const LATENCY_MAX: Duration = Duration::from_secs(1);
 const SETTLES_WITHIN: Duration = Duration::from_secs(600);
 
-/// How long it goes on, and how large the fan-out is.
+/// The duration, and the size of the fan-out.
 struct Form {
     lasts: Duration,
     robots: usize,
@@ -65,16 +67,17 @@ impl Form {
     }
 }
 
-/// What the troubles and the publishers share.
+/// The state that the troubles and the publishers share.
 struct Scene {
     broker: Broker,
     emulator: Emulator,
     home: Home,
     admin: String,
     ends: Instant,
-    /// Read-locked while something is published; a trouble that would cost what is on its way takes it.
+    /// Read-locked during a publish. A trouble that would lose unconfirmed messages takes the write
+    /// lock.
     quiet: RwLock<()>,
-    /// Every event that was confirmed: topic and text.
+    /// All confirmed events: topic and text.
     published: Mutex<Vec<Event>>,
     busy: String,
     watched: Vec<String>,
@@ -126,7 +129,7 @@ impl Scene {
         Publisher::connect(&self.broker.url(), &self.home.prefix).await
     }
 
-    /// Publishes a text that names itself, and notes it once it is confirmed.
+    /// Publishes a unique text, and records it after the confirm.
     async fn publish(&self, publisher: &Publisher, topic: &str, number: usize, urgent: bool) {
         let _held = self.quiet.read().await;
         let text = format!("{topic} {number}");
@@ -143,7 +146,7 @@ fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// A steady flow that no quota binds: each watched topic hears an event every four seconds or so.
+/// A steady flow below all quotas: each watched topic gets an event about every four seconds.
 async fn watch(scene: Arc<Scene>) {
     let publisher = scene.publisher().await;
     let mut every = tokio::time::interval(Duration::from_millis(100));
@@ -157,7 +160,7 @@ async fn watch(scene: Arc<Scene>) {
     }
 }
 
-/// More than the quota of one robot, again and again.
+/// More than the quota of one robot, repeatedly.
 async fn crowd_the_busy_one(scene: Arc<Scene>) {
     let publisher = scene.publisher().await;
     for round in 0.. {
@@ -182,7 +185,7 @@ async fn fan_out(scene: Arc<Scene>, every: Duration) {
     }
 }
 
-/// What the emulator saw of one message.
+/// The emulator's record of one message.
 #[derive(Deserialize)]
 struct Seen {
     at_ms: u64,
@@ -194,7 +197,7 @@ struct Seen {
     duplicate: bool,
 }
 
-/// What became of everything.
+/// The result of the comparison.
 struct Judgement {
     missing: BTreeSet<(String, String)>,
     repeats: usize,
@@ -204,7 +207,7 @@ struct Judgement {
 }
 
 impl Judgement {
-    /// Compares what was published with what each chat shows.
+    /// Compares the published events with the content of each chat.
     fn of(scene: &Scene, form: &Form, seen: &[Seen]) -> Self {
         let mut shown = BTreeMap::<(&str, &str), Vec<&Seen>>::new();
         for one in seen.iter().filter(|one| one.outcome == "accepted" && !one.duplicate) {
@@ -234,7 +237,7 @@ impl Judgement {
     }
 }
 
-/// The robots that hear a topic.
+/// The robots subscribed to a topic.
 fn tokens(topic: &str, form: &Form) -> Vec<String> {
     match topic {
         BUSY => vec!["busy-00001".to_owned()],

@@ -1,4 +1,9 @@
-//! Bad input gets one clear sentence and a documented exit code, and loses nothing.
+//! Wrong input to the command line and the configuration.
+//!
+//! Owns the promise that each mistake is one clear sentence with a documented exit code, and loses
+//! no data.
+//!
+//! Not here: `roomcast check` (`check.rs`).
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +32,7 @@ use crate::support::{
 const NOWHERE: &str = "http://127.0.0.1:9";
 const SOON: Duration = Duration::from_secs(30);
 
-/// The one sentence on standard error, beside the log.
+/// The only sentence on standard error, apart from log lines.
 fn sentence(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let text: String = text.lines().filter(|line| !line.starts_with("20")).collect::<Vec<_>>().join("\n");
@@ -35,7 +40,7 @@ fn sentence(output: &Output) -> String {
     text
 }
 
-/// Whether what is wrong is told once, at the usual level: in the sentence, and not in the log beside it.
+/// Checks that an error is reported once at the usual level: in the sentence, and not in the log.
 fn told_once(output: &Output, what: &str) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(text.matches(what).count(), 1, "{text}");
@@ -179,7 +184,7 @@ async fn a_store_that_is_in_use_says_so() {
     let broker = broker::shared().await;
     let home = Home::new(broker, NOWHERE, "");
     let daemon = home.start().await;
-    // Another socket: this command line does not find the daemon, and wants to open the store itself.
+    // Another socket: this command does not find the daemon, and tries to open the store itself.
     let config = fs::read_to_string(home.path("roomcast.toml")).unwrap();
     fs::write(home.path("roomcast.toml"), config.replace("admin.sock", "other.sock")).unwrap();
     refused(&home, &["subscription", "list"], "", 69, "is in use by another process");
@@ -225,7 +230,7 @@ async fn an_unreachable_broker_is_waited_for_and_check_says_so() {
     assert!(daemon.terminate().success());
 }
 
-/// Every file of a folder with its bytes and the time of its last change.
+/// All files of a folder, with their bytes and modification times.
 fn files(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -287,7 +292,7 @@ async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
     refused(&home, &["run"], "", 69, &format!("{}.unrouted", home.prefix));
-    // What `roomcast topology` prints is what somebody else declares.
+    // An administrator declares the output of `roomcast topology`.
     let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
     declare(&broker.url(), &definitions).await;
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -296,7 +301,7 @@ async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
     publisher.publish("ops", &json!({"message": "verified"})).await;
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
     assert!(daemon.terminate().success());
-    // The daemon that declares by itself finds nothing to change.
+    // A daemon that declares the topology itself has nothing to change.
     let home = home.with("declare = \"verify\"", "declare = \"create\"");
     assert!(home.start().await.terminate().success());
 }
@@ -312,7 +317,7 @@ async fn an_exchange_for_receipts_is_asked_for_only_when_they_are_switched_on() 
     };
     let before = topology(&home);
     assert!(!named(&before));
-    // As it was declared for a version that knew no receipts.
+    // Declared as for a version without receipts.
     declare(&broker.url(), &before).await;
     assert!(home.start().await.terminate().success());
     let home = home.with("[store]\n", "[outcome]\nreceipts = \"asked\"\n[store]\n");
@@ -354,7 +359,7 @@ async fn a_second_daemon_on_the_same_prefix_is_refused_and_takes_over_when_the_f
     waiting.ready().await;
 }
 
-/// Declares exchanges, queues and bindings as an import of definitions does.
+/// Declares exchanges, queues and bindings, like an import of definitions.
 pub(crate) async fn declare(url: &str, definitions: &Value) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();

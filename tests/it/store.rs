@@ -1,4 +1,9 @@
-//! The store's promises, kept by the real binary: erasure, rotation, many at once, backups, a disk that does not do as asked.
+//! The store through the real binary: erasure, rotation, concurrent changes, backups, failing
+//! disks.
+//!
+//! Owns the proof of these promises with real processes and files.
+//!
+//! Not here: crashes at any moment (`store_crash.rs`), the store's model tests (`src/store/`).
 
 use std::{
     fs,
@@ -22,7 +27,7 @@ use crate::support::{
 const SOON: Duration = Duration::from_secs(60);
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// A home whose daemon never finds a broker: what is asked of its store works all the same.
+/// A home whose daemon never finds a broker. Its store works nevertheless.
 fn home_without_broker() -> Home {
     Home::with_prefix("amqp://guest:guest@127.0.0.1:9/%2f", "none", NOWHERE, "")
 }
@@ -193,7 +198,8 @@ async fn the_master_key_is_rotated_while_messages_are_delivered_and_across_a_kil
     rotating.wait().unwrap();
     let daemon = home.start().await;
     let done = home.ok(&["key", "rotate"], "");
-    // Either the start has ended the first rotation, and this was another one, or this one has ended it.
+    // Either the restart completed the first rotation and this was another one, or this one
+    // completed it.
     assert!(done.contains("the master key is"), "{done}");
     let status: Value = serde_json::from_str(&home.ok(&["key", "status", "--json"], "")).unwrap();
     assert_eq!((&status["old"], &status["data_keys"]), (&Value::Null, &json!(3001)));
@@ -242,9 +248,10 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
     let emulator = Emulator::start(&[]).await;
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "lark", "lark-001", &[]);
-    // The database is longer than the slot file is so far.
+    // The database file is longer than the slot file so far.
     home.ok(&["subscription", "import"], &csv("others", 0..20));
-    // A limit on the size of files is what an ordinary process can have of a full disk: writes that need room fail, in the middle if need be.
+    // A limit of the file size simulates a full disk without privileges: writes beyond it fail,
+    // possibly halfway.
     let daemon = home.start_ignoring_size_signal().await;
     let room = |limit: Option<u64>| {
         prlimit(Some(daemon.pid()), Resource::Fsize, Rlimit { current: limit, maximum: None }).unwrap()
@@ -271,7 +278,7 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
         texts.len() >= 5 && publisher.depth("publish").await == 0
     })
     .await;
-    // Now the slot still finds its place, and the database does not.
+    // Now the slot still fits, but the database does not.
     room(Some(4096));
     let late = endpoint("wecom", "late-0123456789abcd");
     let add = ["subscription", "add", "--topic", "ops", "--platform", "wecom"];
@@ -320,7 +327,8 @@ async fn a_store_that_does_not_let_us_write_or_in_is_said_so() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
     let home = home_without_broker();
     home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
-    // Nothing keeps root out, so the command runs as nobody there, with a copy of the program that nobody can reach.
+    // Permissions do not restrict root. So the command runs as another user, with a copy of the
+    // program that this user can reach.
     let program = home.path("roomcast");
     fs::copy(env!("CARGO_BIN_EXE_roomcast"), &program).unwrap();
     let root = rustix::process::geteuid().is_root();
@@ -358,7 +366,8 @@ async fn a_store_that_does_not_let_us_write_or_in_is_said_so() {
 async fn a_store_on_a_read_only_file_system_is_said_so_and_left_as_it_is() {
     let home = home_without_broker();
     let id = home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
-    // In a mount namespace of its own the command sees the store mounted read-only; root of a user namespace may do that.
+    // The command sees the store mounted read-only, in a mount namespace of its own. Root of a user
+    // namespace may mount it.
     let read_only = |command: &[&str]| {
         let mounted = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 99; exec "$@""#;
         let mut unshare = Command::new("unshare");

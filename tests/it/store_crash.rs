@@ -1,7 +1,10 @@
-//! The store against kill -9 at any moment: the real daemon is killed while it adds, updates, removes, imports and changes keys, and after each
-//! start holds exactly what was acknowledged.
+//! The store against kill -9 at any moment. The daemon is killed while it adds, updates, removes,
+//! imports and rotates keys.
 //!
-//! In `tests/run.sh` for a few rounds; by hand for as many as ROOMCAST_CRASH_ROUNDS says.
+//! Owns the promise that each start finds exactly the acknowledged state. `tests/run.sh` runs a few
+//! rounds; `ROOMCAST_CRASH_ROUNDS` sets another number.
+//!
+//! Not here: crashes with deliveries (`crash.rs`).
 
 use std::{
     collections::BTreeMap,
@@ -23,14 +26,14 @@ use crate::support::{
 const ROUNDS: usize = 12;
 const SOON: Duration = Duration::from_secs(60);
 
-/// What is known of one subscription, by its name.
+/// The expected state of one subscription, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Known {
-    /// It is there under this id, and hears its topic or not.
+    /// It exists with this id, active or paused.
     There { id: String, paused: bool },
     /// It was removed.
     Gone { id: String },
-    /// What was asked about it last was not acknowledged.
+    /// The last request about it was not acknowledged.
     Unknown,
 }
 
@@ -44,7 +47,7 @@ fn webhook(number: usize) -> String {
     endpoint("wecom", &format!("token-{number:06}-0123456789abcdef"))
 }
 
-/// Does one thing; what is acknowledged goes into the model.
+/// Makes one request. Acknowledged changes update the model.
 fn act(home: &Home, model: &Mutex<Model>, next: &mut usize, random: &mut impl Rng) {
     let there: Vec<(String, String)> = {
         let model = model.lock().unwrap();
@@ -77,7 +80,8 @@ fn act(home: &Home, model: &Mutex<Model>, next: &mut usize, random: &mut impl Rn
                 table.push_str(&format!("many,wecom,{},{}\n", webhook(number), name(number)));
             }
             if home.cli(&["subscription", "import"], &table).status.success() {
-                // Their ids are learnt when they are looked at; until then it is known that they are there.
+                // The ids become known with the next listing. Until then only their existence is
+                // known.
                 numbers.for_each(|number| set(&name(number), Known::There { id: String::new(), paused: false }));
             }
         }
@@ -100,7 +104,7 @@ fn act(home: &Home, model: &Mutex<Model>, next: &mut usize, random: &mut impl Rn
     }
 }
 
-/// Compares, and learns what was not known.
+/// Compares the store with the model, and completes unknown entries.
 fn check(home: &Home, model: &mut Model) {
     let listed = home.ok(&["subscription", "list", "--json"], "");
     let mut found: BTreeMap<String, Known> = listed
@@ -157,7 +161,7 @@ async fn whatever_the_daemon_was_doing_when_it_was_killed_the_store_holds_what_w
         stop.store(true, Ordering::Relaxed);
         daemon.kill();
         next = worker.join().unwrap();
-        // Without a daemon the command line opens the store itself, as the next daemon will.
+        // Without a daemon the command line opens the store itself, as the next daemon does.
         let mut model = model.lock().unwrap();
         check(&home, &mut model);
         println!("round {round}: {} subscriptions were asked for so far", model.len());

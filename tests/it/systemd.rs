@@ -1,4 +1,8 @@
-//! What systemd is told: a socket of the test plays its part.
+//! Notifications to systemd, received by a socket of the test.
+//!
+//! Owns the promise that systemd learns of start, reload and stop, and of a wait for the broker.
+//!
+//! Not here: exit codes (`startup.rs`).
 
 use std::{
     sync::Mutex,
@@ -25,7 +29,7 @@ impl Manager {
         Self { socket, path: path.display().to_string(), heard: Mutex::default() }
     }
 
-    /// Everything that was told, line by line, in its order.
+    /// All received notifications, line by line, in order.
     fn heard(&self) -> Vec<String> {
         let mut heard = self.heard.lock().unwrap();
         let mut message = [0; 4096];
@@ -77,7 +81,7 @@ async fn a_daemon_that_waits_for_its_broker_asks_for_time_and_shows_that_it_live
     let heard = manager.heard();
     assert!(heard.contains(&"STATUS=waiting for the broker".to_owned()), "{heard:?}");
     assert!(heard.iter().any(|line| line.starts_with("EXTEND_TIMEOUT_USEC=")), "{heard:?}");
-    // A start counts as done after half a minute at the latest.
+    // A start is reported as done after half a minute at the latest.
     assert!(began.elapsed() > Duration::from_secs(29) || !heard.contains(&"READY=1".to_owned()), "{heard:?}");
     assert!(daemon.terminate().success());
     manager.hears("STOPPING=1").await;

@@ -1,4 +1,9 @@
-//! Templates: kept by the store, said by the daemon, and what becomes of an event whose template is missing or fails.
+//! Templates from end to end.
+//!
+//! Owns the promise that stored templates are rendered, and that an event with a missing or failing
+//! template becomes a dead letter.
+//!
+//! Not here: the syntax of templates (`src/fanout/templates/tests.rs`).
 
 use std::time::Duration;
 
@@ -15,7 +20,7 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A home whose daemon never finds a broker: what is asked of its store works all the same.
+/// A home whose daemon never finds a broker. Its store works nevertheless.
 fn home_without_broker() -> Home {
     Home::with_prefix("amqp://guest:guest@127.0.0.1:9/%2f", "none", "http://127.0.0.1:9", "")
 }
@@ -150,7 +155,7 @@ async fn a_templated_event_says_on_each_platform_what_its_template_says_there() 
         emulator.received().await.iter().map(|one| one["msgtype"].as_str().map(str::to_owned)).collect();
     assert_eq!(kinds.iter().flatten().filter(|kind| *kind == "text").count(), 3, "{kinds:?}");
 
-    // What is changed counts from then on, and from the command line it is the same.
+    // A change applies at once, in the daemon as well as on the command line.
     home.ok(&["template", "add", "down", "--replace"], "{host} fell");
     home.ok(&["template", "remove", "down", "--platform", "lark"], "");
     home.ok(&["publish", "--topic", "ops", "--template", "down", "--tag", "host=db-2"], "");
@@ -187,7 +192,7 @@ async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_and_is_del
         assert_eq!(header(&letter, "x-roomcast-detail"), detail);
         assert_eq!(letter.delivery.data, event.to_string().as_bytes());
     }
-    // Redriven within the time in which a publisher's repeat is recognised.
+    // Redriven within the period in which a publisher's repeat is recognised.
     let body = json!({"message_template_name": "down", "tags": {"host": "db-1"}}).to_string();
     let named = || BasicProperties::default().with_message_id("event-7".into());
     publisher.publish_bytes("ops", body.as_bytes(), named()).await;

@@ -1,4 +1,8 @@
-//! What is not to be sent yet: events before their time, and what is not urgent in quiet hours.
+//! Deliveries that must not be sent yet: events with a not-before time, and quiet hours.
+//!
+//! Owns the promises on both.
+//!
+//! Not here: waits for a quota (`limits.rs`).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +29,7 @@ async fn publish_at(publisher: &Publisher, message: &str, not_before: AMQPValue,
     publisher.publish_bytes("ops", body.as_bytes(), properties).await;
 }
 
-/// When each message was taken, in milliseconds of Unix time, by what it shows.
+/// When the message with this text was accepted, in milliseconds since the epoch.
 async fn taken_at(emulator: &Emulator, text: &str) -> Option<u64> {
     let received = emulator.received().await;
     let taken = received.iter().find(|one| one["outcome"] == "accepted" && one["text"] == text)?;
@@ -43,7 +47,7 @@ async fn an_event_waits_for_its_time_across_a_kill_and_its_life_begins_then() {
     {
         let daemon = home.start().await;
         at = seconds_from_now(15);
-        // They live for less than they wait: their life begins when they are due.
+        // Their time to live is shorter than the wait, because it begins at the not-before time.
         let text = Timestamp::from_second(at.try_into().unwrap()).unwrap().to_string();
         publish_at(&publisher, "as text", AMQPValue::LongString(text.into()), 10).await;
         publish_at(&publisher, "as a timestamp", AMQPValue::Timestamp(at), 10).await;
@@ -57,7 +61,7 @@ async fn an_event_waits_for_its_time_across_a_kill_and_its_life_begins_then() {
     let daemon = home.start().await;
     publish_at(&publisher, "long ago", AMQPValue::Timestamp(7), 10).await;
     until("one that is due arrives", SOON, || async { taken_at(&emulator, "long ago").await.is_some() }).await;
-    // Their age does not count from when they came: there is time for a second attempt.
+    // Their age does not count from the publication, so a second attempt is in time.
     emulator.fault(json!({"kind": "status", "status": 500, "times": 1})).await;
     for text in ["as text", "as a timestamp", "as a number"] {
         until("it arrives", SOON, || async { taken_at(&emulator, text).await.is_some() }).await;
@@ -83,7 +87,7 @@ async fn a_time_that_cannot_be_read_or_is_too_far_ahead_is_a_dead_letter_that_sa
     let letters = home.ok(&["dead", "list", "--json"], "");
     let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(letters.iter().all(|one| one["code"] == "not_before" && one["reason"] == "undecodable"), "{letters:?}");
-    // Neither waits for the other's confirm, so either may lie first.
+    // The two letters are stored concurrently, so their order is undefined.
     let mut details: Vec<_> = letters.iter().map(|one| one["detail"].as_str().unwrap()).collect();
     details.sort_unstable();
     assert_eq!(details[0], "header x-roomcast-not-before is more than 3600 s ahead (event.not_before_max)");
@@ -105,7 +109,8 @@ async fn the_command_line_publishes_for_later_and_refuses_what_is_no_time() {
     assert!(says.contains("--not-before: \"soon\" is neither a time"), "{says}");
 }
 
-/// A full minute of UTC at least 20 s ahead, as seconds of Unix time, and quiet hours that last until then.
+/// A full minute of UTC at least 20 s ahead, in seconds since the epoch, and quiet hours until
+/// then.
 fn quiet_until_soon() -> (u64, String) {
     let end = (seconds_from_now(20) / 60 + 1) * 60;
     let minute = |at: u64| format!("{:02}:{:02}", at / 3600 % 24, at / 60 % 60);
@@ -145,7 +150,7 @@ async fn in_quiet_hours_only_what_is_urgent_is_sent_and_the_rest_comes_at_their_
     })
     .await;
     assert!(seconds_from_now(0) < end, "the quiet hours ended before the test had looked");
-    // A kill might repeat what was settled just now; here everything is counted.
+    // A kill could repeat recent settlements, but this test counts all of them.
     assert!(daemon.terminate().success());
     let _daemon = home.start().await;
     until("all are settled", Duration::from_secs(100), || async {
@@ -223,7 +228,7 @@ async fn a_life_counts_from_when_the_event_was_published_and_a_wrong_clock_costs
     let letter: Value = serde_json::from_str(&home.ok(&["dead", "list", "--json"], "")).unwrap();
     assert_eq!((&letter["reason"], &letter["code"]), (&json!("expired"), &json!("time_to_live")), "{letter}");
     assert!(letter["detail"].as_str().unwrap().contains("its publisher's timestamp"), "{letter}");
-    // Redriven it lives anew.
+    // A redrive renews its time to live.
     home.ok(&["dead", "redrive", "--reason", "expired"], "");
     until("it arrives", SOON, || async { taken_at(&emulator, "published eight seconds ago").await.is_some() }).await;
 

@@ -1,4 +1,8 @@
-//! TLS to the broker: it works with the right authority, and says what is wrong with any other.
+//! TLS to the broker.
+//!
+//! Owns the promise that it works with the right authority, and that any other problem is named.
+//!
+//! Not here: permissions on the broker (`check.rs`).
 
 use std::{fs, process::Output, time::Duration};
 
@@ -8,7 +12,7 @@ use crate::support::{broker::Broker, certificates::Authority, daemon::Home, emul
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// A home whose daemon reaches the broker by TLS under that name, and trusts these authorities.
+/// A home whose daemon reaches the broker by TLS under this name, and trusts these authorities.
 fn home(broker: &Broker, host: &str, base_url: &str, authorities: &str) -> Home {
     let home = Home::new(broker, base_url, "");
     let file = home.path("ca.pem");
@@ -17,13 +21,15 @@ fn home(broker: &Broker, host: &str, base_url: &str, authorities: &str) -> Home 
     home.with(&format!("url = \"{}\"\n", broker.url()), &with)
 }
 
-/// Every command that speaks with the broker, and the daemon, ends with that code and says that sentence.
+/// Every command that connects to the broker, and the daemon, ends with this code and this
+/// sentence.
 fn all_refuse(home: &Home, code: i32, says: &str) {
     let publish = ["publish", "--topic", "ops", "x"];
-    // The daemon comes last: it would go on trying, if this was taken for what time alone may mend.
+    // The daemon comes last, because it would retry forever if it took the error for a transient
+    // one.
     for arguments in [&["check"][..], &publish, &["dead", "list"], &["run"]] {
         let output = home.cli(arguments, "");
-        // The check says each finding in its list.
+        // `check` prints each finding in its list.
         let listed = String::from_utf8_lossy(&output.stdout).into_owned();
         let sentence = format!("{listed}{}", sentence(&output));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {sentence}");
@@ -32,7 +38,7 @@ fn all_refuse(home: &Home, code: i32, says: &str) {
     }
 }
 
-/// The one sentence on standard error, beside the log.
+/// The only sentence on standard error, apart from log lines.
 fn sentence(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("20")).collect();

@@ -1,4 +1,9 @@
-//! `roomcast top` beside the real daemon: in a real terminal, where there is none, and the numbers that it shows. `target/tmp/top/` has what was seen.
+//! `roomcast top` with a real daemon, in a real terminal and without one.
+//!
+//! Owns the promise that its numbers are true, and that it restores the terminal. `target/tmp/top/`
+//! has the screens afterwards.
+//!
+//! Not here: its layout (tests in `src/cli/top/`).
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -67,7 +72,7 @@ fn top(home: &Home, size: (u16, u16)) -> Terminal {
     Terminal::start(home.command(&["top"]), size)
 }
 
-/// A daemon with a robot that is gone, to which three events went, and one whose quota is used up.
+/// A daemon with two robots: one is gone and has three dead letters, one has used up its quota.
 async fn with_a_backlog<'a>(home: &'a Home, emulator: &Emulator) -> Daemon<'a> {
     let broker = broker::shared().await;
     emulator.robot("wecom", "wecom-gone", json!({"state": "gone"})).await;
@@ -96,7 +101,7 @@ async fn keys_lead_down_to_one_letter_and_back_to_the_shell() {
     terminal.shows("Slowest to drain").await;
     terminal.shows("[1 Overview]").await;
     terminal.press("5");
-    // The overview says why as well, but not with which code.
+    // The overview shows the reason too, but not the code.
     terminal.shows("93000").await;
     terminal.press("\r");
     terminal.shows("Dead letters › ").await;
@@ -104,7 +109,7 @@ async fn keys_lead_down_to_one_letter_and_back_to_the_shell() {
     terminal.press("\r");
     terminal.shows("redriven      never").await;
     terminal.press("G");
-    // The list shows the subject as well, but not the body as it was published.
+    // The list shows the subject too, but not the raw body.
     terminal.shows("\"subject\":").await;
     terminal.press("\u{1b}");
     terminal.becomes("back in the list", |rows| rows.iter().all(|row| !row.contains("› letter "))).await;
@@ -145,7 +150,7 @@ async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
     let _daemon = with_a_backlog(&home, &emulator).await;
     let terminal = top(&home, (40, 10));
     terminal.shows("q quit").await;
-    // Each size after one that is smaller and one that is larger.
+    // Each size follows a smaller and a larger one.
     for (columns, rows) in [(40, 10), (80, 24), (200, 60), (80, 24), (40, 10), (200, 60), (40, 10)] {
         terminal.resize((columns, rows));
         for (key, what) in [("1", "[1"), ("2", "[2"), ("3", "[3"), ("4", "[4"), ("5", "[5")] {
@@ -162,14 +167,14 @@ async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
             terminal.picture(&format!("view-{key}-{columns}x{rows}"));
         }
     }
-    // No key is lost that is pressed while the window changes.
+    // A key that is pressed during a resize is not lost.
     for round in 0..50 {
         let (size, key, what) = if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
         terminal.resize(size);
         terminal.press(key);
         terminal.becomes(&format!("{what} in round {round}"), |seen| seen[1].contains(what)).await;
     }
-    // No key is lost that is pressed while the window changes.
+    // A key that is pressed during a resize is not lost.
     for round in 0..50 {
         let (size, key, what) = if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
         terminal.resize(size);

@@ -1,4 +1,9 @@
-//! OpenTelemetry traces: they go on where the publisher's are, over delays, processes and redrives, and tell no secret.
+//! OpenTelemetry traces.
+//!
+//! Owns the promise that they continue the publisher's trace over delays, restarts and redrives,
+//! and contain no secret.
+//!
+//! Not here: which spans exist (`src/telemetry/spans.rs`).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -37,7 +42,7 @@ fn outcomes(receiver: &Receiver) -> Vec<String> {
     receiver.named("settle").iter().map(|span| of(span, "roomcast.outcome")).collect()
 }
 
-// The receiver goes on while the test waits for the process.
+// The receiver runs on another thread while the test waits for the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_publisher_over_every_delay_a_restart_and_a_redrive_to_the_delivery() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
@@ -49,7 +54,7 @@ async fn one_trace_leads_from_the_publisher_over_every_delay_a_restart_and_a_red
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish_bytes("ops", br#"{"message": "what nobody else may read"}"#, traced("event-7", "01")).await;
     until("it is given up after one delay", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
-    // What waits to be sent is sent before the end.
+    // Waiting spans are sent before the process ends.
     assert!(daemon.terminate().success());
     assert_eq!(outcomes(&receiver), ["retried", "dead"]);
 

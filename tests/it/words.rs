@@ -1,4 +1,9 @@
-//! Words of others: they command no terminal, in whatever they are shown, and no new name holds such characters.
+//! Texts from publishers and users with control characters.
+//!
+//! Owns the promise that they control no terminal, wherever they are shown, and that new names
+//! cannot contain them.
+//!
+//! Not here: which characters are forbidden (`src/domain/printable.rs`).
 
 use std::process::Output;
 
@@ -18,7 +23,7 @@ use crate::support::{
 };
 
 const NOWHERE: &str = "http://127.0.0.1:9";
-/// Clears the screen, names the window, begins a line, turns the direction of reading.
+/// Clears the screen, sets the window's title, begins a line, changes the text direction.
 const HOSTILE: &str = "a\u{1b}[2J\u{9b}31m\u{1b}]0;owned\u{7}\r\nforged line\u{202e}b";
 
 fn is_hostile(letter: char) -> bool {
@@ -32,7 +37,7 @@ fn clean(what: &str, output: &Output) -> String {
     text
 }
 
-/// A subscription with such a name, from before there was a rule.
+/// A subscription with such a name, created before the rule existed.
 fn kept_from_before(home: &Home) -> String {
     let key = MasterKey::load(&home.path("master.key")).unwrap();
     let store = Store::open(&Settings { dir: home.path("data") }, &key).unwrap();
@@ -81,7 +86,7 @@ async fn what_others_have_written_commands_no_terminal_behind_a_pipe() {
     }
     let listed = clean("list", &home.cli(&["subscription", "list"], ""));
     assert!(listed.contains("a·[2J·31m·]0;owned···forged line·b"), "{listed}");
-    // A program reads it as it is.
+    // A program reads it unchanged.
     let read = |arguments: &[&str]| {
         let output = home.cli(arguments, "");
         clean("as JSON", &output);
@@ -142,7 +147,7 @@ async fn dead_letters_are_listed_as_json_in_the_order_of_the_table() {
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let now = jiff::Timestamp::now();
-    // In the queue they lie in another order than that in which they were given up.
+    // In the queue the order differs from the order of their deaths.
     let letters: Vec<_> = [3, 1, 5, 2, 4]
         .map(|minutes| Letter {
             dead_at: now - jiff::SignedDuration::from_mins(minutes),

@@ -1,6 +1,8 @@
-//! The troubles of the soak, each a loop that goes on until the scene ends.
+//! The troubles of the soak: loops that run until the scene ends.
 //!
-//! Owns what goes wrong and when. Not here: what may come of it, which the soak judges.
+//! Owns the kinds of troubles and their times.
+//!
+//! Not here: the judgement of the results (`tests/it/soak.rs`).
 
 use std::{
     collections::BTreeMap,
@@ -23,13 +25,13 @@ use crate::support::{
 };
 
 const SOON: Duration = Duration::from_secs(120);
-/// Debian's libfaketime; without it the clock is left alone.
+/// Debian's libfaketime. Without it the clock is not changed.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
-/// The daemon that runs now; a kill puts another one in its place.
+/// The running daemon; a kill replaces it.
 pub(super) struct Running(Mutex<Option<Process>>);
 
-/// Killed when it is dropped.
+/// A process that is killed when it is dropped.
 struct Process(Child);
 
 impl Drop for Process {
@@ -62,7 +64,7 @@ async fn start(scene: &Scene) -> Process {
     process
 }
 
-/// Every trouble, under way.
+/// All running troubles.
 pub(super) struct Troubles {
     running: Arc<Running>,
     tasks: Vec<JoinHandle<()>>,
@@ -82,7 +84,7 @@ pub(super) fn begin(scene: &Arc<Scene>, running: Running) -> Troubles {
 }
 
 impl Troubles {
-    /// Waits until all have come to their end; gives the daemon that runs.
+    /// Waits until all troubles have ended; returns the running daemon.
     pub(super) async fn end(self) -> Arc<Running> {
         for task in self.tasks {
             task.await.unwrap();
@@ -91,7 +93,7 @@ impl Troubles {
     }
 }
 
-/// One platform does not answer, for most of the time.
+/// One platform does not answer most of the time.
 async fn hang(scene: Arc<Scene>) {
     while scene.goes_on() {
         scene.emulator.fault(json!({"kind": "hang", "platform": "dingtalk"})).await;
@@ -101,7 +103,7 @@ async fn hang(scene: Arc<Scene>) {
     }
 }
 
-/// Subscriptions are changed while deliveries wait, and keys are rotated.
+/// Changes subscriptions while deliveries wait, and rotates keys.
 async fn operate(scene: Arc<Scene>) {
     for round in 0.. {
         if !scene.goes_on() {
@@ -126,14 +128,14 @@ async fn operate(scene: Arc<Scene>) {
     }
 }
 
-/// Runs a command that succeeds, or says that the daemon is not there: it was killed just now.
+/// Runs a command, which must succeed or report that no daemon runs, because it was just killed.
 fn ask(scene: &Scene, arguments: &[&str]) {
     let output = scene.home.cli(arguments, "");
     let says = String::from_utf8_lossy(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 69)), "{arguments:?}: {says}");
 }
 
-/// The wall clock of the daemon goes ahead and back.
+/// Moves the daemon's wall clock forward and back.
 async fn step_the_clock(scene: Arc<Scene>) {
     for step in ["+3600", "+0", "-600", "+30", "+0"].iter().cycle() {
         if !scene.goes_on() {
@@ -144,7 +146,7 @@ async fn step_the_clock(scene: Arc<Scene>) {
     }
 }
 
-/// Connections to the admin port that never finish their first request.
+/// Opens connections to the admin port that never finish their first request.
 async fn flood(scene: Arc<Scene>) {
     let address = scene.admin.trim_start_matches("http://").to_owned();
     while scene.goes_on() {
@@ -159,7 +161,7 @@ async fn flood(scene: Arc<Scene>) {
     }
 }
 
-/// Headers on which the parser of a client library fails.
+/// Publishes headers on which a client library's parser fails.
 async fn send_what_no_client_would(scene: Arc<Scene>) {
     while scene.goes_on() {
         let shared = Arc::clone(&scene);
@@ -175,8 +177,8 @@ async fn send_what_no_client_would(scene: Arc<Scene>) {
     }
 }
 
-/// The daemon is killed, and the queue of events is deleted: both while nothing is published, so
-/// that the latency of what is published is that of a daemon that runs.
+/// Kills the daemon and deletes the queue of events. Both happen while nothing is published, so
+/// that latencies are those of a running daemon.
 async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
     for round in 0.. {
         tokio::time::sleep(Duration::from_secs(25)).await;
@@ -195,7 +197,8 @@ async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
     }
 }
 
-/// Waits for the last event of each watched topic: what is in hand of them is not part of an interruption.
+/// Waits for the last event of each watched topic, so that none of them is in flight during an
+/// interruption.
 async fn what_is_healthy_has_arrived(scene: &Scene) {
     let mut last = BTreeMap::new();
     for event in scene.published.lock().unwrap().iter().filter(|event| event.topic.starts_with('w')) {
