@@ -38,7 +38,7 @@ pub struct Delivery {
     pub platform: Platform,
     /// The robot that receives it.
     pub robot: RobotId,
-    /// Failed attempts of the current part. A deferral does not change this number.
+    /// The attempts of the current part. Refusals for a quota and deferrals do not count.
     pub attempts: u32,
     /// How often the delivery was stored in a delay tier, for any reason. Event, subscription,
     /// generation and hops together identify one message on the broker.

@@ -109,7 +109,7 @@ pub struct DeliveryReceipt {
     pub robot: Option<RobotId>,
     /// The end.
     pub ending: Ending,
-    /// Failed attempts of the last part.
+    /// The attempts of the last part, as in [`Delivery::attempts`].
     pub attempts: u32,
     /// The number of messages into which the text is split, as far as known; 1 for an unsplit text.
     pub parts: u32,
