@@ -22,10 +22,12 @@ use uuid::Uuid;
 use super::{
     Address, BrokerError,
     batches::batches,
-    declare, envelope, outcome,
+    declare, envelope,
+    outbox::watch_blocked,
+    outcome,
     patience::{Late, Patience},
     properties,
-    session::{Ended, watch_blocked},
+    session::Ended,
     topology::Topology,
 };
 use crate::{

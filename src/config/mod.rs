@@ -9,6 +9,7 @@
 //! Not here: the keys and their defaults (`sections.rs`).
 
 mod check;
+mod keys;
 mod mistake;
 mod parse;
 mod reader;

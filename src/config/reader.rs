@@ -227,8 +227,7 @@ impl<'a> Reader<'a> {
     fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
         let place = Place::Variable(variable);
         // Whether a list is meant is not visible in a variable: the key decides.
-        let is_list =
-            super::sections::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
+        let is_list = super::keys::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
             text.split(',')
                 .map(str::trim)

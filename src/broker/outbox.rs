@@ -1,0 +1,157 @@
+//! What goes out: next steps and receipts to where messages are stored, and acks for what is settled.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, future::join_all};
+use lapin::{Connection, Event as ConnectionEvent};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    BrokerError, Ended, Settings,
+    consumed::Consumed,
+    declare,
+    patience::Patience,
+    publisher::{Order, Publisher, Purpose, ReceiptsLine},
+    topology::Topology,
+};
+use crate::{
+    clock::Clock,
+    settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
+};
+
+/// What goes out: next steps, and acks for what is settled.
+pub struct BrokerOutbox {
+    pub(super) session: u64,
+    pub(super) steps: mpsc::Sender<Order>,
+    /// Nothing, if nobody is told anything.
+    pub(super) receipts: Option<mpsc::Sender<Order>>,
+    pub(super) channels: Vec<Arc<Consumed>>,
+    pub(super) ended: Ended,
+    pub(super) acked: AtomicBool,
+}
+
+impl BrokerOutbox {
+    /// Whether anything was acked: the session was good for something.
+    #[must_use]
+    pub fn has_acked(&self) -> bool {
+        self.acked.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Outbox for BrokerOutbox {
+    async fn store(&self, step: NextStep) -> Result<(), NotStored> {
+        let (stored, outcome) = oneshot::channel();
+        let over = || NotStored::Over(self.ended.cause());
+        let receipts = self.receipts.as_ref().filter(|_| matches!(step, NextStep::Receipt(_)));
+        let orders = receipts.unwrap_or(&self.steps);
+        tokio::select! {
+            biased;
+            () = self.ended.wait() => return Err(over()),
+            sent = orders.send(Order { step, stored }) => sent.map_err(|_| over())?,
+        }
+        outcome.await.map_err(|_| over())?
+    }
+
+    async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded> {
+        if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.session) {
+            return Err(SessionEnded);
+        }
+        let frames = self.channels.iter().enumerate().map(|(place, consumed)| {
+            let tags = ack_tags.iter().filter(|ack_tag| ack_tag.channel == place).map(|ack_tag| ack_tag.tag);
+            consumed.ack(tags.collect())
+        });
+        // Some may have reached the broker when the session ends, and some not: what comes back is not known, so nothing is promised about it.
+        tokio::select! {
+            sent = join_all(frames) => {
+                if let Some(error) = sent.into_iter().find_map(Result::err) {
+                    self.ended.end(super::error::words(&error));
+                }
+            }
+            () = self.ended.wait() => (),
+        }
+        if !ack_tags.is_empty() {
+            self.acked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Where messages are stored.
+pub(super) struct Publishing {
+    pub(super) steps: mpsc::Sender<Order>,
+    /// Nothing, if nobody is told anything.
+    pub(super) receipts: Option<mpsc::Sender<Order>>,
+    pub(super) blocked: watch::Receiver<bool>,
+    pub(super) connection: Connection,
+    pub(super) storing_receipts: Option<JoinHandle<()>>,
+}
+
+impl Publishing {
+    /// A connection beside the one that consumes, so that a broker that blocks publishers still takes acks. Receipts have one of their own: the broker stops
+    /// reading from whoever has sent a few hundred messages to a queue that does not answer, and no next step may wait for a queue of somebody else's.
+    pub(super) async fn open(
+        settings: &Settings,
+        topology: &Arc<Topology>,
+        clock: &Clock,
+        at: &str,
+        ended: &Ended,
+    ) -> Result<Self, BrokerError> {
+        let (tell, blocked) = watch::channel(false);
+        let patience =
+            Patience { confirm_timeout: settings.confirm_timeout, blocked: blocked.clone(), ended: ended.clone() };
+        let publisher = |channel, purpose| Publisher {
+            channel,
+            topology: Arc::clone(topology),
+            clock: clock.clone(),
+            patience: patience.clone(),
+            purpose,
+        };
+        let connection = settings.address.connect("roomcast publishing").await?;
+        watch_blocked(&connection, tell.clone(), ended.clone(), true);
+        let (steps, _) = publisher(declare::confirming(&connection, at).await?, Purpose::Steps).start();
+        let (mut receipts, mut storing_receipts) = (None, None);
+        if topology.has_receipts() {
+            let (line, channel) = ReceiptsLine::open(settings.address.clone(), tell, ended.clone()).await?;
+            let (orders, storing) = publisher(channel, Purpose::Receipts(Box::new(line))).start();
+            (receipts, storing_receipts) = (Some(orders), Some(storing));
+        }
+        Ok(Self { steps, receipts, blocked, connection, storing_receipts })
+    }
+}
+
+/// Follows whether the broker blocks publishers, and ends the session with the connection if that is `vital`. A connection is told so when it publishes, so
+/// what one of them hears goes for all: the alarm is the whole broker's.
+pub(super) fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: Ended, vital: bool) {
+    let mut events = connection.events_listener().boxed();
+    tokio::spawn(async move {
+        let mut told = false;
+        loop {
+            let event = tokio::select! {
+                () = ended.wait() => return,
+                event = events.next() => event,
+            };
+            let blocked = match event {
+                Some(ConnectionEvent::ConnectionBlocked(_)) => true,
+                Some(ConnectionEvent::ConnectionUnblocked) => false,
+                Some(ConnectionEvent::Error(error)) if vital => {
+                    ended.end(super::error::words(&error));
+                    return;
+                }
+                // It will not hear the end of an alarm that it was told of.
+                Some(ConnectionEvent::Error(_)) | None if told => false,
+                Some(ConnectionEvent::Error(_)) | None => return,
+                Some(_) => continue,
+            };
+            told = blocked;
+            tell.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
+        }
+    });
+}
