@@ -129,15 +129,16 @@ impl Pipeline {
         Way::Free
     }
 
-    /// Restores the recorded progress of a delivery. Returns its start if that is certain: only its
-    /// receipt is missing, or all its attempts are used.
+    /// Restores the recorded progress of a delivery at its robot. Returns its start if that is
+    /// certain: only its receipt is missing, or all its attempts are used.
     pub(super) fn resume(&self, delivery: &mut Delivery, done: &Done) -> Option<Start> {
         if done.is_empty() {
             return None;
         }
         let (subscription, said) = (delivery.subscription, delivery.attempts);
-        let at = done.next_part(subscription, delivery.part.at);
-        delivery.attempts = done.attempts(subscription, at, if at == delivery.part.at { said } else { 0 });
+        let one = (subscription, delivery.robot);
+        let at = done.next_part(one, delivery.part.at);
+        delivery.attempts = done.attempts(one, at, if at == delivery.part.at { said } else { 0 });
         delivery.part.at = at;
         if done.contains(Mark::Delivered(subscription)) {
             // The attempt that delivered it was not recorded.

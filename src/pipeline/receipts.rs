@@ -32,8 +32,8 @@ impl Pipeline {
         if delivery.attempts > 0 && matches!(settlement, Settlement::Retried { .. } | Settlement::Dead { .. }) {
             // If the next step cannot be stored, the redelivered message still counts these
             // attempts.
-            let (part, number) = (delivery.part.at, delivery.attempts);
-            tally.mark(Mark::Attempt { subscription, part, number });
+            let (robot, part, number) = (delivery.robot, delivery.part.at, delivery.attempts);
+            tally.mark(Mark::Attempt { subscription, robot, part, number });
             self.progressed(tally);
         }
         let is_end = !matches!(settlement, Settlement::Deferred { .. } | Settlement::Retried { .. });

@@ -80,23 +80,24 @@ impl Pipeline {
         tally.hold(subscription, Held { in_hand, next: may_be_stored.then_some(next) });
         tally.opened();
         tally.complete();
-        let begun = self.resume(&mut delivery, tally.earlier());
-        let (recipient, mut begun) = match self.found(subscription, &delivery.event.id, &tally).await? {
-            Ok(recipient) => (recipient, begun),
-            Err(settlement) => (None, Some(Start::Settled(settlement))),
-        };
+        let found = self.found(subscription, &delivery.event.id, &tally).await?;
         let is_delivered = tally.earlier().contains(Mark::Delivered(subscription));
         let mut moved = false;
-        if let Some(recipient) = &recipient {
-            let same = (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot);
-            moved = is_addressed && !is_delivered && !same;
+        if let Ok(Some(recipient)) = &found
+            && !(is_addressed && is_delivered)
+        {
+            moved = is_addressed && (delivery.platform, delivery.robot) != (recipient.platform, recipient.robot);
             if moved {
-                // The ledger's progress belongs to the old robot.
-                begun = None;
                 delivery.readdress(recipient.platform, recipient.robot);
             }
             (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
         }
+        // The ledger's progress belongs to one robot.
+        let resumed = self.resume(&mut delivery, tally.earlier());
+        let (recipient, begun) = match found {
+            Ok(recipient) => (recipient, resumed),
+            Err(settlement) => (None, Some(Start::Settled(settlement))),
+        };
         let settlement = match (begun, recipient, unread) {
             (Some(Start::Settled(settlement)), ..) => settlement,
             (_, Some(recipient), None) => {

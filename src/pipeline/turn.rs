@@ -172,7 +172,8 @@ impl Pipeline {
             match self.attempt(delivery, recipient, asked_at, (permit, folded)).await? {
                 Attempt::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
                 Attempt::Followed(next, asked_next) => {
-                    tally.mark(Mark::Part { subscription: delivery.subscription, at: delivery.part.at - 1 });
+                    let (subscription, robot) = (delivery.subscription, delivery.robot);
+                    tally.mark(Mark::Part { subscription, robot, at: delivery.part.at - 1 });
                     self.progressed(tally);
                     (place, asked) = (next, asked_next);
                 }

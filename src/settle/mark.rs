@@ -7,7 +7,10 @@
 use std::collections::HashSet;
 
 use super::identity::digest;
-use crate::{domain::SubscriptionId, store::LedgerMark};
+use crate::{
+    domain::{RobotId, SubscriptionId},
+    store::LedgerMark,
+};
 
 /// One recorded fact about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum Mark {
     Part {
         /// The subscription of the delivery.
         subscription: SubscriptionId,
+        /// The robot that received it. Another robot has not.
+        robot: RobotId,
         /// The index of the part, counted from 0.
         at: u32,
     },
@@ -27,6 +32,8 @@ pub enum Mark {
     Attempt {
         /// The subscription of the delivery.
         subscription: SubscriptionId,
+        /// The robot to which it was made.
+        robot: RobotId,
         /// The index of the part, counted from 0.
         part: u32,
         /// The number of the attempt, counted from 1.
@@ -48,17 +55,34 @@ impl Mark {
             Self::Fault(_) => None,
         }
     }
+
+    /// The mark in the form of earlier versions. Those did not name the robot, so it counts for any.
+    fn of_any_robot(self) -> Option<LedgerMark> {
+        match self {
+            Self::Part { subscription, at, .. } => {
+                Some(LedgerMark(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()])))
+            }
+            Self::Attempt { subscription, part, number, .. } => {
+                let parts: [&[u8]; 3] = [subscription.as_bytes(), &part.to_be_bytes(), &number.to_be_bytes()];
+                Some(LedgerMark(digest(b"attempt", &parts)))
+            }
+            Self::Settled(_) | Self::Delivered(_) | Self::Fault(_) => None,
+        }
+    }
 }
 
 impl From<Mark> for LedgerMark {
     fn from(mark: Mark) -> Self {
         match mark {
             Mark::Settled(subscription) => Self(*subscription.as_bytes()),
-            Mark::Part { subscription, at } => Self(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()])),
+            Mark::Part { subscription, robot, at } => {
+                Self(digest(b"part.2", &[subscription.as_bytes(), robot.as_bytes(), &at.to_be_bytes()]))
+            }
             Mark::Delivered(subscription) => Self(digest(b"receipt", &[subscription.as_bytes()])),
             Mark::Fault(number) => Self(digest(b"fault", &[&number.to_be_bytes()])),
-            Mark::Attempt { subscription, part, number } => {
-                Self(digest(b"attempt", &[subscription.as_bytes(), &part.to_be_bytes(), &number.to_be_bytes()]))
+            Mark::Attempt { subscription, robot, part, number } => {
+                let (part, number) = (part.to_be_bytes(), number.to_be_bytes());
+                Self(digest(b"attempt.2", &[subscription.as_bytes(), robot.as_bytes(), &part, &number]))
             }
         }
     }
@@ -72,7 +96,8 @@ impl Done {
     /// Whether this mark is recorded.
     #[must_use]
     pub fn contains(&self, mark: Mark) -> bool {
-        !self.0.is_empty() && self.0.contains(&mark.into())
+        !self.0.is_empty()
+            && (self.0.contains(&mark.into()) || mark.of_any_robot().is_some_and(|mark| self.0.contains(&mark)))
     }
 
     /// Whether no mark is recorded.
@@ -81,17 +106,18 @@ impl Done {
         self.0.is_empty()
     }
 
-    /// The next part of a delivery whose message carries part `from`.
+    /// The next part of a delivery for its robot. The message carries part `from`.
     #[must_use]
-    pub fn next_part(&self, subscription: SubscriptionId, from: u32) -> u32 {
-        (from..).find(|at| !self.contains(Mark::Part { subscription, at: *at })).unwrap_or(from)
+    pub fn next_part(&self, (subscription, robot): (SubscriptionId, RobotId), from: u32) -> u32 {
+        (from..).find(|at| !self.contains(Mark::Part { subscription, robot, at: *at })).unwrap_or(from)
     }
 
-    /// The number of failed attempts of a part, if its message carries the number `said`.
+    /// The number of failed attempts of a part with its robot, if its message carries the number `said`.
     #[must_use]
-    pub fn attempts(&self, subscription: SubscriptionId, part: u32, said: u32) -> u32 {
+    pub fn attempts(&self, (subscription, robot): (SubscriptionId, RobotId), part: u32, said: u32) -> u32 {
         let is_made = |made: &u32| {
-            made.checked_add(1).is_some_and(|number| self.contains(Mark::Attempt { subscription, part, number }))
+            let attempt = |number| Mark::Attempt { subscription, robot, part, number };
+            made.checked_add(1).is_some_and(|number| self.contains(attempt(number)))
         };
         (said..).find(|made| !is_made(made)).unwrap_or(said)
     }
@@ -121,27 +147,53 @@ mod tests {
         Done(marks.map(LedgerMark::from).into())
     }
 
+    const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([1; 16]);
+    const ROBOT: RobotId = RobotId::from_bytes([8; 16]);
+    const OURS: (SubscriptionId, RobotId) = (SUBSCRIPTION, ROBOT);
+
+    const fn part(at: u32) -> Mark {
+        Mark::Part { subscription: SUBSCRIPTION, robot: ROBOT, at }
+    }
+
+    const fn attempt(part: u32, number: u32) -> Mark {
+        Mark::Attempt { subscription: SUBSCRIPTION, robot: ROBOT, part, number }
+    }
+
     #[test]
     fn parts_and_attempts_are_counted_from_what_the_message_says() {
-        let (subscription, other) = (SubscriptionId::from_bytes([1; 16]), SubscriptionId::from_bytes([2; 16]));
-        let attempt = |part, number| Mark::Attempt { subscription, part, number };
-        let part = |at| Mark::Part { subscription, at };
         let known = done([part(0), part(1), attempt(2, 1), attempt(2, 2), attempt(2, 4)]);
-        assert_eq!([0, 1, 2, 3].map(|from| known.next_part(subscription, from)), [2, 2, 2, 3]);
-        assert_eq!([0, 1, 2, 3, 9].map(|said| known.attempts(subscription, 2, said)), [2, 2, 2, 4, 9]);
-        assert_eq!((known.next_part(other, 0), known.attempts(other, 2, 0)), (0, 0));
-        assert_eq!(known.attempts(subscription, 0, 0), 0);
-        assert!(known.contains(part(0)) && !known.contains(Mark::Settled(subscription)));
+        assert_eq!([0, 1, 2, 3].map(|from| known.next_part(OURS, from)), [2, 2, 2, 3]);
+        assert_eq!([0, 1, 2, 3, 9].map(|said| known.attempts(OURS, 2, said)), [2, 2, 2, 4, 9]);
+        assert_eq!(known.attempts(OURS, 0, 0), 0);
+        assert!(known.contains(part(0)) && !known.contains(Mark::Settled(SUBSCRIPTION)));
         assert_eq!((known.faults(), done([Mark::Fault(1), Mark::Fault(2)]).faults()), (0, 2));
-        assert_eq!(Done::default().attempts(subscription, 0, 3), 3);
+        assert_eq!(Done::default().attempts(OURS, 0, 3), 3);
+    }
+
+    #[test]
+    fn what_one_robot_heard_no_other_robot_and_no_other_subscription_has_heard() {
+        let known = done([part(0), attempt(1, 1)]);
+        assert_eq!((known.next_part(OURS, 0), known.attempts(OURS, 1, 0)), (1, 1));
+        for other in [(SUBSCRIPTION, RobotId::from_bytes([9; 16])), (SubscriptionId::from_bytes([2; 16]), ROBOT)] {
+            assert_eq!((known.next_part(other, 0), known.attempts(other, 1, 0)), (0, 0), "{other:?}");
+        }
     }
 
     #[test]
     fn marks_stay_what_they_were_for_the_ledgers_of_earlier_versions() {
-        let subscription = SubscriptionId::from_bytes([1; 16]);
         let form = |mark: Mark| hex::encode(LedgerMark::from(mark).0);
-        assert_eq!(form(Mark::Settled(subscription)), "01".repeat(16));
-        assert_eq!(form(Mark::Part { subscription, at: 3 }), hex::encode(digest(b"part", &[&[1; 16], &[0, 0, 0, 3]])));
-        assert_eq!(form(Mark::Delivered(subscription)), hex::encode(digest(b"receipt", &[&[1; 16]])));
+        assert_eq!(form(Mark::Settled(SUBSCRIPTION)), "01".repeat(16));
+        assert_eq!(form(part(3)), hex::encode(digest(b"part.2", &[&[1; 16], &[8; 16], &[0, 0, 0, 3]])));
+        let attempted = digest(b"attempt.2", &[&[1; 16], &[8; 16], &[0, 0, 0, 3], &[0, 0, 0, 2]]);
+        assert_eq!(form(attempt(3, 2)), hex::encode(attempted));
+        assert_eq!(form(Mark::Delivered(SUBSCRIPTION)), hex::encode(digest(b"receipt", &[&[1; 16]])));
+        // The marks of earlier versions name no robot.
+        let before = [
+            digest(b"part", &[&[1; 16], &[0, 0, 0, 0]]),
+            digest(b"attempt", &[&[1; 16], &[0, 0, 0, 1], &[0, 0, 0, 1]]),
+        ];
+        let known = Done(before.map(LedgerMark).into());
+        assert_eq!((known.next_part(OURS, 0), known.attempts(OURS, 1, 0)), (1, 1));
+        assert!(!known.contains(part(1)) && !known.contains(attempt(1, 2)) && !known.contains(attempt(0, 1)));
     }
 }
