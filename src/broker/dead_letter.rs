@@ -149,21 +149,11 @@ impl DeadLetter {
         };
         let travelling = Travelling {
             robot: self.robot,
-            published: self.published.clone(),
-            event: EventId::new(&self.event),
-            subscription,
-            platform,
             attempts: self.attempts,
-            hops: 0,
             generation: self.generation,
             part: self.part,
-            first_attempt_at: None,
-            due_at: None,
-            left: None,
-            slot: None,
-            received_at: None,
-            expires_at: None,
             urgent: self.urgent,
+            ..Travelling::new(self.published.clone(), EventId::new(&self.event), subscription, platform)
         };
         Redriven::Delivery(platform, envelope::of_redriven(&travelling))
     }

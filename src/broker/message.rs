@@ -87,6 +87,29 @@ pub struct Travelling {
 const HELD_UP_MAX: Duration = Duration::from_secs(5);
 
 impl Travelling {
+    /// A delivery without history: never tried, with no time to wait for.
+    #[must_use]
+    pub const fn new(published: Published, event: EventId, subscription: SubscriptionId, platform: Platform) -> Self {
+        Self {
+            published,
+            event,
+            subscription,
+            platform,
+            robot: None,
+            attempts: 0,
+            hops: 0,
+            generation: 0,
+            part: Part { at: 0, of: None },
+            first_attempt_at: None,
+            due_at: None,
+            left: None,
+            slot: None,
+            received_at: None,
+            expires_at: None,
+            urgent: false,
+        }
+    }
+
     /// The time before which it must not be tried. If the wall clock was set back, the remaining
     /// wait counts instead. An event's own time is always measured by the wall clock.
     #[must_use]
@@ -126,6 +149,8 @@ mod tests {
     fn a_wall_clock_that_was_set_back_delays_no_delivery_and_an_events_own_time_is_waited_for() {
         let at = |second: u64| Moment::from_unix_millis(1_700_000_000_000 + second * 1000);
         let seconds = Duration::from_secs;
+        let (event, subscription) = (EventId::new("e"), SubscriptionId::from_bytes([1; 16]));
+        let nothing = Travelling::new(Published::default(), event, subscription, Platform::WeCom);
         for (what, due, left, received, now, expected) in [
             ("nothing is left", at(65), Some(seconds(5)), at(0), at(61), at(65)),
             ("it came back late", at(65), Some(seconds(5)), at(0), at(300), at(65)),
@@ -133,29 +158,8 @@ mod tests {
             ("it is the event's own time", at(3665), Some(seconds(5)), at(3665), at(60), at(3665)),
             ("an earlier version stored it", at(3665), None, at(0), at(60), at(3665)),
         ] {
-            let travelling = Travelling { due_at: Some(due), left, received_at: Some(received), ..travelling() };
+            let travelling = Travelling { due_at: Some(due), left, received_at: Some(received), ..nothing.clone() };
             assert_eq!(travelling.due(now), Some(expected), "{what}");
-        }
-    }
-
-    fn travelling() -> Travelling {
-        Travelling {
-            published: Published::default(),
-            event: EventId::new("e"),
-            subscription: SubscriptionId::from_bytes([1; 16]),
-            platform: Platform::WeCom,
-            robot: None,
-            attempts: 0,
-            hops: 1,
-            generation: 0,
-            part: Part { at: 0, of: None },
-            first_attempt_at: None,
-            due_at: None,
-            left: None,
-            slot: None,
-            received_at: None,
-            expires_at: None,
-            urgent: false,
         }
     }
 }
