@@ -11,6 +11,7 @@ use hyper::Method;
 use super::{
     access::Access,
     args,
+    client::Client,
     exit::Failure,
     offline,
     screen::{agreed, print, print_json},
@@ -28,7 +29,7 @@ pub(super) async fn run(config: &Config, command: args::Store) -> Result<(), Fai
     match command {
         args::Store::ProveErased { id } => prove_erased(config, &id),
         args::Store::Backup { dir } => backup(config, &dir).await,
-        args::Store::Restore { dir, removed, yes } => restore(config, &dir, &removed, yes),
+        args::Store::Restore { dir, removed, yes } => restore(config, &dir, &removed, yes).await,
         args::Store::Verify { json } => verify(config, json).await,
     }
 }
@@ -109,7 +110,14 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes: bool) -> Result<(), Failure> {
+async fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes: bool) -> Result<(), Failure> {
+    // The store's lock does not tell: a daemon whose folder was moved away goes on with the moved one.
+    if Client::find(&config.admin.socket).await.is_some() {
+        let socket = config.admin.socket.display();
+        return Err(Failure::Usage(format!(
+            "a daemon runs, and answers on {socket}: stop it, then restore; nothing was changed"
+        )));
+    }
     let settings = app::store_settings(config);
     let backup = store::restorable(dir, &settings).map_err(|error| backup_failure(&error))?;
     if lists.is_empty() && !yes {

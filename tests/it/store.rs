@@ -225,11 +225,11 @@ async fn a_backup_made_while_the_daemon_runs_restores_what_was_not_removed_since
     assert!(home.ok(&["store", "backup", &backup], "").contains("701 subscriptions"));
     assert!(home.fails(&["store", "backup", &backup], "", 64).contains("exists already"));
     home.ok(&["subscription", "remove", &gone], "");
+    daemon.terminate();
     assert!(
         home.fails(&["store", "restore", &backup], "", 64).contains("exists already"),
         "a store is not overwritten"
     );
-    daemon.terminate();
     fs::rename(home.path("data"), home.path("old")).unwrap();
     let asked = home.fails(&["store", "restore", &backup], "", 64);
     assert!(asked.contains("come back") && asked.contains("--removed") && asked.contains("--yes"), "{asked}");

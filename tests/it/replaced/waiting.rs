@@ -1,0 +1,154 @@
+//! Deliveries that wait, for the tests of what becomes of them: a robot may be sent fewer messages
+//! than there are, and the others wait where the test wants them.
+
+use std::{ops::Range, time::Duration};
+
+use serde_json::json;
+
+use crate::support::{
+    broker::{self, Broker},
+    daemon::{Daemon, Home},
+    emulator::Emulator,
+    publisher::Publisher,
+    until,
+};
+
+pub const LATER: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Where what waits for its window waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// In memory; its event is not acked.
+    Memory,
+    /// In the delay tiers.
+    Tiers,
+}
+
+impl Where {
+    /// After how many seconds a robot may be sent as much again. In the tiers there is to be time for a change
+    /// before what waits comes back.
+    const fn window_seconds(self) -> u32 {
+        match self {
+            Self::Memory => 4,
+            Self::Tiers => 8,
+        }
+    }
+}
+
+/// A home whose daemon uses the shared broker and an emulator of its own.
+pub struct Fixture {
+    broker: &'static Broker,
+    pub emulator: Emulator,
+    pub home: Home,
+}
+
+impl Fixture {
+    /// Each robot may be sent twenty messages in some seconds.
+    pub async fn new(wait: Where) -> Self {
+        Self::with_window(&format!("20/{}s", wait.window_seconds()), wait).await
+    }
+
+    pub async fn with_window(window: &str, wait: Where) -> Self {
+        let emulator = Emulator::start(&["--window-seconds", &wait.window_seconds().to_string()]).await;
+        let broker = broker::shared().await;
+        // What comes back from a tier early goes into the next, so that it is not in memory after the first already.
+        let waits = match wait {
+            Where::Memory => "hold_max = \"10s\"",
+            Where::Tiers => "hold_max = \"1s\"\nearly_max = \"1s\"",
+        };
+        let settings = format!(
+            "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"{window}\"]\n\
+             [pace]\nmargin = \"200ms\"\n{waits}\n"
+        );
+        let home = Home::new(broker, &emulator.url(), &settings);
+        Self { broker, emulator, home }
+    }
+
+    /// Starts the daemon. Those who subscribed before are known to it at once.
+    pub async fn start(&self) -> Running<'_> {
+        let daemon = self.home.start().await;
+        let publisher = Publisher::connect(&self.broker.url(), &self.home.prefix).await;
+        Running { fixture: self, daemon, publisher }
+    }
+
+    /// What a chat shows.
+    pub async fn shown(&self, token: &str) -> Vec<String> {
+        self.emulator.shown().await.remove(token).unwrap_or_default()
+    }
+
+    /// No platform refused anything, and none of these events was said twice or not at all.
+    pub async fn each_arrived_once(&self, numbers: Range<usize>) {
+        let shown: Vec<_> = self.emulator.shown().await.into_values().flatten().collect();
+        assert!(numbers.into_iter().all(|number| times(&shown, number) == 1), "{shown:?}");
+        for what in ["throttled", "refused", "duplicate"] {
+            assert_eq!(self.emulator.count(what).await, 0, "{what}");
+        }
+    }
+}
+
+/// A running daemon of such a home.
+pub struct Running<'a> {
+    pub fixture: &'a Fixture,
+    pub daemon: Daemon<'a>,
+    pub publisher: Publisher,
+}
+
+impl Running<'_> {
+    pub async fn metric(&self, line: &str) -> f64 {
+        self.daemon.metric(line).await.unwrap_or_default()
+    }
+
+    /// How many deliveries had this outcome.
+    pub async fn deliveries(&self, outcome: &str) -> f64 {
+        self.metric(&format!("roomcast_deliveries_total{{platform=\"wecom\",outcome=\"{outcome}\"}}")).await
+    }
+
+    /// Waits until so many deliveries had this outcome.
+    pub async fn until_deliveries(&self, outcome: &str, count: u32) {
+        until(&format!("{count} deliveries are {outcome}"), LATER, || async {
+            self.deliveries(outcome).await >= f64::from(count)
+        })
+        .await;
+    }
+
+    /// Publishes an event for each number, under a name of its own.
+    pub async fn publish(&self, topic: &str, numbers: Range<usize>) {
+        let event = |number| json!({"subject": subject(number), "message": "m"});
+        let events: Vec<_> = numbers.map(|number| (format!("id-{topic}-{number}"), event(number))).collect();
+        self.publisher.try_publish_all(topic, &events).await.unwrap();
+    }
+
+    /// Publishes forty events, of which the robot may be sent twenty at once, and waits until those are
+    /// there and the others wait.
+    pub async fn forty_of_which_twenty_wait(&self, wait: Where) {
+        let emulator = &self.fixture.emulator;
+        self.publish("ops", 0..40).await;
+        until("twenty arrive, and the daemon knows of all", SOON, || async {
+            emulator.count("accepted").await >= 20 && self.metric("roomcast_events_total").await >= 40.0
+        })
+        .await;
+        assert_eq!(emulator.count("accepted").await, 20, "the others wait");
+        if wait == Where::Tiers {
+            self.until_deliveries("deferred", 20).await;
+        }
+    }
+
+    /// Nothing was dropped or given up, and the log claims nothing else.
+    pub async fn nothing_is_lost(&self) {
+        for outcome in ["dropped", "dead"] {
+            assert_eq!(self.deliveries(outcome).await, 0.0, "{outcome}");
+        }
+        assert!(!self.fixture.home.log().contains("gone or paused"), "the log says what is not so");
+        assert_eq!(self.metric("roomcast_broker_sessions_total").await, 1.0, "the session goes on");
+    }
+}
+
+fn subject(number: usize) -> String {
+    format!("subject-{number:03}")
+}
+
+/// How often an event is in what was shown.
+fn times(shown: &[String], number: usize) -> usize {
+    shown.iter().filter(|text| text.contains(&subject(number))).count()
+}
