@@ -9,7 +9,7 @@ use std::{cell::Cell, time::Duration};
 use serde_json::{Value, json};
 
 use crate::support::{
-    broker,
+    broker::{self, Broker},
     daemon::{Daemon, Home, get},
     emulator::Emulator,
     letters::{Letter, lines},
@@ -111,4 +111,48 @@ async fn a_daemon_killed_while_it_counts_loses_no_letter() {
     drained.sort_unstable();
     ids.sort_unstable();
     assert!(drained == ids, "{} of {} are left", drained.len(), ids.len());
+}
+
+/// Events arrive within a second each, and the session is the first.
+async fn deliveries_go_on(daemon: &Daemon<'_>, emulator: &Emulator, publisher: &Publisher, name: &str) {
+    for number in 0..3 {
+        let text = format!("{name} {number}");
+        publisher.publish("fine", &json!({"message": text})).await;
+        until("it arrives", Duration::from_secs(1), || emulator.shows("lark-0001", &text)).await;
+    }
+    assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "the session goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counting_that_is_cut_off_or_hangs_ends_no_session_and_holds_up_no_delivery() {
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
+    let unlimited = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\n";
+    let home = Home::new(&broker, &emulator.url(), unlimited).with(COUNTED.0, COUNTED.1);
+    home.subscribe("fine", "lark", "lark-0001", &[]);
+    let (publisher, _) = with_letters(&home, &broker.url(), 6).await;
+    // The broker closes the connection of the first who counts, as soon as it is there.
+    let cut = "spawn(fun() -> Is = fun(C) -> \
+        [{client_properties, P}] = rabbit_networking:connection_info(C, [client_properties]), \
+        lists:member({<<\"connection_name\">>, longstr, <<\"roomcast dead\">>}, P) end, \
+        F = fun F() -> case [C || C <- rabbit_networking:connections(), (catch Is(C)) =:= true] of \
+            [] -> timer:sleep(1), F(); \
+            [C | _] -> rabbit_networking:close_connection(C, <<\"a test\">>) end end, F() end).";
+    broker.ctl(&["eval", cut]);
+    let daemon = home.start().await;
+    until("it cannot count", LONG, || async { home.log().contains("WARN dead letters cannot be counted") }).await;
+    deliveries_go_on(&daemon, &emulator, &publisher, "cut off").await;
+    until("they are counted later", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(3.0) })
+        .await;
+
+    let (queue, seen) = (format!("{}.dead.wecom", home.prefix), "roomcast_queue_messages{queue=\"dead.wecom\"}");
+    until("it is known what lies there", LONG, || async { daemon.metric(seen).await == Some(6.0) }).await;
+    broker.stand_still(&queue, true);
+    until("the queue does not say any more", LONG, || async { daemon.metric(seen).await != Some(6.0) }).await;
+    deliveries_go_on(&daemon, &emulator, &publisher, "standing still").await;
+    broker.stand_still(&queue, false);
+    until("it says again", LONG, || async { daemon.metric(seen).await == Some(6.0) }).await;
+    until("it is counted again", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(3.0) }).await;
+    deliveries_go_on(&daemon, &emulator, &publisher, "afterwards").await;
+    assert_eq!(publisher.depth("dead.wecom").await, 6, "every letter is at its place");
+    assert!(daemon.terminate().success());
 }

@@ -34,6 +34,7 @@ mod fairness;
 mod hostile;
 mod leaks;
 mod limits;
+mod log;
 mod message;
 mod metrics;
 mod overflow;
