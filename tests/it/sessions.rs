@@ -20,6 +20,9 @@ const LATER: Duration = Duration::from_secs(60);
 const UNLIMITED: &str = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
 
+/// What finds no room in the air waits in memory, for longer than any test.
+const PATIENT: &str = "[pace]\nhold_max = \"60s\"\n";
+
 async fn is_ready(daemon: &Daemon<'_>) -> bool {
     get(&daemon.home.path("admin.sock"), "/readyz").await.starts_with("ready")
 }
@@ -83,7 +86,7 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
     let home = Home::new(
         &broker,
         &emulator.url(),
-        &format!("{UNLIMITED}[send]\nconnect_timeout = \"1s\"\ndeadline = \"4s\"\n"),
+        &format!("{UNLIMITED}{PATIENT}[send]\nconnect_timeout = \"1s\"\ndeadline = \"4s\"\n"),
     );
     for token in ["wecom-001", "wecom-002"] {
         home.subscribe("slow", "wecom", token, &[]);
@@ -120,7 +123,7 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
 async fn a_daemon_that_is_told_to_stop_ends_in_time_though_a_platform_hangs() {
     const DRAIN: Duration = Duration::from_secs(7);
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let more = format!("{UNLIMITED}[send]\ndeadline = \"60s\"\n[shutdown]\ndrain = \"7s\"\n");
+    let more = format!("{UNLIMITED}{PATIENT}[send]\ndeadline = \"60s\"\n[shutdown]\ndrain = \"7s\"\n");
     let home = Home::new(broker, &emulator.url(), &more);
     for token in ["wecom-001", "wecom-002"] {
         home.subscribe("slow", "wecom", token, &[]);
