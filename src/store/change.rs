@@ -3,7 +3,7 @@
 //! - add: slot, row. After a crash the next start erases a slot that no row names.
 //! - update: new slot, row, old slot erased, old slot freed. The same holds after a crash.
 //! - remove: slot erased, id appended to `removed`, row removed, slot freed. After a crash the next
-//! start removes a row without a key.
+//!   start removes a row without a key.
 //!
 //! Owns the order of these writes. A crash leaves a subscription whole or gone, and an update done
 //! or not done. Each step is synced before the next one begins, once for all subscriptions of a

@@ -1,8 +1,7 @@
 //! Opens a store: converts an older format and completes the changes that a crash interrupted.
 //!
 //! - format 1: rows by id, slots without epochs, the key's check value in the database. Step to 2:
-//!   rows
-//! move to their topics, every row and slot is checked, a key ring is created.
+//!   rows move to their topics, every row and slot is checked, a key ring is created.
 //! - format 2: rows by topic, slots with epochs, a key ring. There is no step to 3.
 //! - format 3: templates.
 //!
