@@ -1,4 +1,8 @@
-//! What the daemon holds in memory is bounded in bytes, whatever is published.
+//! Memory for the bodies of messages.
+//!
+//! Owns the promise that it is bounded in bytes, whatever is published.
+//!
+//! Not here: headers that are too large (`carried.rs`, `hostile.rs`).
 
 use std::{fs, time::Duration};
 
@@ -26,7 +30,7 @@ const TOPICS: [&str; 10] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8"
 const SHORT_WINDOWS: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
     [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
-/// The largest amount of memory that the daemon has had so far, in MiB.
+/// The peak memory of the daemon so far, in MiB.
 fn peak(daemon: &Daemon<'_>) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -61,7 +65,7 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
     until("an event arrives", SOON, || async { emulator.count("accepted").await == 2 }).await;
     let after = peak(&daemon);
     println!("{} bodies of 16 MiB: {before} MiB before, {after} MiB at most", count());
-    // One is there as it came, as it goes, and in frames.
+    // One body exists three times: as received, as sent, and in frames.
     assert!(after < before + 64, "{before} MiB before, {after} MiB at most");
 
     let listed = home.ok(&["dead", "list", "--json"], "");
@@ -73,7 +77,7 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
         assert!(letter["detail"].as_str().unwrap().contains("16777216 bytes"), "{letter}");
     }
     assert_eq!(daemon.metric("roomcast_events_undecodable_total").await, Some(count().into()));
-    // One that is redriven is as large as before, and a dead letter again.
+    // A redriven letter is as large as before, and becomes a dead letter again.
     let first: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     home.ok(&["dead", "redrive", "--id", first["id"].as_str().unwrap()], "");
     until("it is a dead letter again", SOON, || async { publisher.depth("dead.event").await == u32::from(count()) })
@@ -107,7 +111,7 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
     let before = peak(&daemon);
     assert!(daemon.terminate().success());
 
-    // What a publisher says of its body is not believed.
+    // The daemon does not trust a publisher's header about a missing body.
     let mut headers = FieldTable::default();
     headers.insert("x-roomcast-body-left-out".into(), AMQPValue::LongString("1".into()));
     for number in 0..of_each {
@@ -131,7 +135,7 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
 async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that_may_leave_now() {
     const IDLE: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
     let (broker, emulator) = (Broker::start().await, Emulator::start(&["--window-seconds", "20"]).await);
-    // What waits for its slot comes back long before.
+    // A delivery with a slot returns long before its slot.
     let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n[delay]\ntiers = [\"1s\"]\n\
         [retry]\ndelays = [\"1s\"]\njitter = 0.0\n";
     let home = Home::new(&broker, &emulator.url(), settings)
@@ -146,7 +150,7 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
     for number in 0..40 {
         publisher.publish_bytes("busy", body(&format!("m{number}")).as_bytes(), BasicProperties::default()).await;
     }
-    // They fill the room three times over.
+    // They exceed the memory for bodies three times.
     let deferred = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"deferred\"}";
     until("all wait", SOON, || async { daemon.metric(deferred).await >= Some(35.0) }).await;
     let mut waits = Vec::new();
@@ -159,12 +163,12 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
         waits.push(tried[1] - tried[0]);
     }
     println!("tried again after {waits:?} ms");
-    // A second is its delay.
+    // The delay is one second.
     assert!(waits.iter().all(|wait| *wait < 3500), "{waits:?}");
     assert!(daemon.terminate().success());
 }
 
-/// When a robot was sent messages.
+/// The times at which a robot got messages.
 async fn tries(emulator: &Emulator, token: &str) -> Vec<u64> {
     let received = emulator.received().await;
     received.iter().filter(|one| one["token"] == *token).map(|one| one["at_ms"].as_u64().unwrap()).collect()

@@ -1,4 +1,9 @@
-//! How a session with the broker ends, and what takes its place: soon, whatever platforms do meanwhile, and never unnoticed.
+//! The end of a session with the broker, and its replacement.
+//!
+//! Owns the promise that a session ends soon, whatever the platforms do meanwhile, and that the
+//! next one begins. A silent broker is noticed.
+//!
+//! Not here: crashes of the broker (`crash.rs`), its alarms (`blocked.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +36,7 @@ async fn sessions(daemon: &Daemon<'_>) -> Option<f64> {
     daemon.metric("roomcast_broker_sessions_total").await
 }
 
-/// What the daemon's topology says, reduced to one queue and what leads there.
+/// The daemon's topology, reduced to one queue and its bindings.
 fn only(definitions: &Value, queue: &str) -> Value {
     let those = |what: &str, key: &str| -> Vec<Value> {
         definitions[what].as_array().unwrap().iter().filter(|one| one[key] == queue).cloned().collect()
@@ -68,7 +73,8 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
     assert_eq!(daemon.metric("roomcast_queue_consumers{queue=\"dead.wecom\"}").await, None, "nobody has to consume it");
 }
 
-/// So many events for two robots of a platform that never answers, all of them in hand.
+/// Publishes events for two robots of a platform that never answers, and waits until the daemon has
+/// taken all of them.
 async fn with_a_hanging_platform(home: &Home, emulator: &Emulator, publisher: &Publisher) {
     const COUNT: usize = 500;
     emulator.fault(json!({"kind": "hang", "platform": "wecom"})).await;
@@ -101,7 +107,8 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
     assert_eq!(daemon.metric("roomcast_broker_up").await, Some(0.0), "the outage has begun");
     let log = home.log();
     assert_eq!(log.matches("WARN no session with the broker").count(), 1, "{log}");
-    // Of what is in the air it has to be known whether it arrived; everything else comes back by itself.
+    // The daemon has to learn whether the requests in flight arrived. All other messages return by
+    // themselves.
     until("there is a session again", DEADLINE + Duration::from_secs(5), || async {
         sessions(&daemon).await == Some(2.0) && is_ready(&daemon).await
     })
@@ -153,7 +160,7 @@ async fn a_daemon_is_not_ready_within_a_heartbeat_of_a_broker_that_falls_silent(
     let home = Home::new(&broker, &emulator.url(), "").with("[broker]\n", "[broker]\nheartbeat = \"3s\"\n");
     let daemon = home.start().await;
     broker.fall_silent(true);
-    // A moment more, as it takes a moment to ask.
+    // A moment more than the heartbeat, because the check itself takes a moment.
     until("it is not ready", HEARTBEAT + Duration::from_secs(1), || async { !is_ready(&daemon).await }).await;
     broker.fall_silent(false);
     until("it is ready again", LATER, || async { is_ready(&daemon).await }).await;
