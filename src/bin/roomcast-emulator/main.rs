@@ -43,7 +43,7 @@ use crate::emulator::Emulator;
 use crate::quota::Pace;
 use crate::robots::Defaults;
 
-/// Plays the chat platforms on loopback and tells what it received.
+/// Emulates the chat platforms on loopback and reports the received messages.
 #[derive(Debug, Parser)]
 #[command(name = "roomcast-emulator", version)]
 struct Options {
