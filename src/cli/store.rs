@@ -111,7 +111,7 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
 }
 
 async fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes: bool) -> Result<(), Failure> {
-    // The store's lock does not tell: a daemon whose folder was moved away goes on with the moved one.
+    // The store's lock cannot show it: a daemon whose folder was moved away still uses that folder.
     if Client::find(&config.admin.socket).await.is_some() {
         let socket = config.admin.socket.display();
         return Err(Failure::Usage(format!(

@@ -1,5 +1,8 @@
-//! What each key of the configuration is called, what it may be, and its default. The defaults of platforms are the
-//! documented quotas. What is read into is `sections.rs`.
+//! The keys of the configuration: names, accepted ranges, defaults.
+//!
+//! Owns the defaults; those of the platforms are the documented quotas.
+//!
+//! Not here: the fields that they fill (`sections.rs`), and conditions between keys (`check.rs`).
 
 use std::{
     path::{Path, PathBuf},
@@ -28,7 +31,7 @@ use crate::{
     telemetry::{LogFormat, with_causes},
 };
 
-/// Keys whose values are lists, by section or the beginning of it.
+/// Keys with lists as values: the section, or its beginning, and the key.
 pub(super) const LISTS: [(&str, &str); 4] =
     [("admin", "hosts"), ("delay", "tiers"), ("retry", "delays"), ("platforms.", "windows")];
 const fn seconds(count: u64) -> Duration {
@@ -39,8 +42,8 @@ const HOUR: u64 = 3600;
 
 const RECEIPTS: [(&str, Receipts); 3] = [("off", Receipts::Off), ("asked", Receipts::Asked), ("all", Receipts::All)];
 
-/// In seconds. They are fine enough that what waits up to an hour for its slot comes back twice on the average: two tiers add up to within
-/// `pace.early_max` of almost every slot.
+/// In seconds. Two tiers add up to within `pace.early_max` of almost every slot. So a delivery that
+/// waits up to an hour for its slot comes back twice on the average.
 const TIERS: [u64; 15] = [1, 5, 15, 60, 120, 240, 300, 360, 480, 600, 1200, 1800, 2400, 3000, 7200];
 
 /// `[groups.<name>]`, one section for each organisation.
@@ -52,7 +55,7 @@ fn groups(r: &mut Reader<'_>) -> Vec<GroupSettings> {
         let monthly = r.maybe(&section, "monthly", number(1..=u64::MAX));
         let at_end = r.one(&section, "at_end", AtEnd::Hold, one_of(&AT_END));
         let warn_at = r.one(&section, "warn_at", 0.8, share);
-        // DingTalk counts, and its users are, in China.
+        // DingTalk counts by the months of China, where its users are.
         let zone = r.one(&section, "time_zone", jiff::tz::Offset::constant(8).to_time_zone(), time_zone);
         match name.parse::<GroupName>() {
             Ok(name) => groups.push(GroupSettings { name, monthly, at_end, warn_at, zone }),
@@ -126,7 +129,8 @@ impl Config {
     }
 }
 
-/// Where systemd puts a credential of the name `master.key`, if it runs us with one.
+/// The default key file: systemd's credential `master.key` if there is one, else the file in
+/// `/etc/roomcast`.
 fn key_file() -> PathBuf {
     let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join("master.key"));
     credential.filter(|file| file.exists()).unwrap_or_else(|| "/etc/roomcast/master.key".into())
@@ -164,7 +168,7 @@ impl BrokerSection {
     }
 }
 
-/// The value is not repeated in a mistake: it holds a password.
+/// Parses the broker's address. The error does not repeat the value, because it holds a password.
 fn amqp_url(text: &str) -> Result<SecretString, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "amqp" | "amqps"));
     url.map(|_| SecretString::from(text)).ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
@@ -197,7 +201,8 @@ impl PlatformSection {
         let rate_per_second = r.one(&section, "rate_per_second", 400, number(0..=1_000_000));
         let penalty_min = r.one(&section, "penalty_min", seconds(penalty_min), some_duration);
         let penalty_max = r.one(&section, "penalty_max", seconds(penalty_max), some_duration);
-        // The margin is one for all platforms; it is put in where quotas are handed on.
+        // The margin is the same for all platforms; it is added where the
+        // quotas are passed to the pace.
         let quota = PlatformQuota {
             windows,
             margin: Duration::ZERO,

@@ -6,7 +6,7 @@
 //! Each key is described in `deploy/roomcast.toml`, with its default. The environment variable
 //! `ROOMCAST_<SECTION>_<KEY>` overrides the file; a list in it is separated by commas.
 //!
-//! Not here: the keys and their defaults (`sections.rs`).
+//! Not here: the keys and their defaults (`keys.rs`), and their fields (`sections.rs`).
 
 mod check;
 mod keys;

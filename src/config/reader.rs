@@ -3,7 +3,7 @@
 //! Owns how unknown keys are found: the reader records every key that the code asks for, and
 //! reports all others with the most similar name.
 //!
-//! Not here: the keys (`sections.rs`), and the forms of values (`parse.rs`).
+//! Not here: the keys (`keys.rs`), and the forms of values (`parse.rs`).
 
 use std::{collections::BTreeSet, fmt::Debug};
 
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
 
     fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
         let place = Place::Variable(variable);
-        // Whether a list is meant is not visible in a variable: the key decides.
+        // A variable does not show whether it is a list, so the key decides.
         let is_list = super::keys::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
             text.split(',')

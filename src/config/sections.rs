@@ -1,4 +1,8 @@
-//! What the sections hold, once they are read. What each key is called, and its default, is `keys.rs`.
+//! The sections of the configuration after reading.
+//!
+//! Owns the types and units of all settings.
+//!
+//! Not here: names, ranges and defaults of the keys (`keys.rs`).
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,7 +17,7 @@ use crate::{
     telemetry::LogFormat,
 };
 
-/// All settings.
+/// All settings, one field for each section.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[broker]`
@@ -48,95 +52,97 @@ pub struct Config {
     pub trace: TraceSection,
     /// `[shutdown]`
     pub shutdown: ShutdownSection,
-    /// The values of all settings, to compare them.
+    /// Hashes of all settings, to compare two configurations.
     pub(super) values: Values,
 }
 
-/// How the broker is reached and used.
+/// The broker: its address, and the limits of a session.
 #[derive(Clone, Debug)]
 pub struct BrokerSection {
     /// The AMQP address, with user and password.
     pub url: SecretString,
     /// Certificates to trust besides the system's, as PEM.
     pub ca_file: Option<PathBuf>,
-    /// What every exchange's and queue's name begins with.
+    /// The beginning of the names of all exchanges and queues.
     pub prefix: String,
-    /// What is done about the topology.
+    /// Whether exchanges and queues are created, only checked, or neither.
     pub declare: Declare,
-    /// How many unacked events each queue may have handed over.
+    /// How many unacknowledged events of each queue may be in memory.
     pub prefetch: u16,
-    /// How many unacked deliveries that came back from the tiers each queue may have handed over.
+    /// How many unacknowledged deliveries of each delivery queue may be in memory.
     pub prefetch_delivery: u16,
-    /// How many bytes of bodies each queue may have in memory.
+    /// How many bytes of bodies of each queue may be in memory.
     pub prefetch_size: usize,
-    /// How long the other side may be silent.
+    /// How long the broker may be silent before the session ends. At least 1 s; 3 s in effect.
     pub heartbeat: Duration,
-    /// How long opening a connection may take.
+    /// How long a connection may take to open.
     pub connect_timeout: Duration,
-    /// How long a confirm may take before the session is given up.
+    /// How long a confirm may take before the session ends.
     pub confirm_timeout: Duration,
     /// The first wait before a new session.
     pub reconnect_min: Duration,
     /// The longest wait before a new session.
     pub reconnect_max: Duration,
-    /// After how many redeliveries without an outcome a message is poison.
+    /// How many redeliveries without an outcome make a message poison.
     pub delivery_limit: u32,
-    /// How often dead letters are counted at most; zero means never.
+    /// The least interval between two counts of dead letters; zero: no counts.
     pub dead_count_every: Duration,
 }
 
-/// What deferred and retried deliveries wait in.
+/// The delay queues for deferred and retried deliveries.
 #[derive(Clone, Debug)]
 pub struct DelaySection {
     /// The delay tiers, ascending.
     pub tiers: Vec<Duration>,
 }
 
-/// What bounds an event.
+/// The limits of an event.
 #[derive(Clone, Debug)]
 pub struct EventSection {
     /// The largest body, in bytes.
     pub size_max: usize,
-    /// How long an event is worth sending if it does not say so.
+    /// The time to live of an event that sets none.
     pub time_to_live: Duration,
-    /// The longest time to live an event may ask for.
+    /// The longest time to live that an event may set.
     pub time_to_live_max: Duration,
-    /// How far ahead the time may be before which an event must not be sent.
+    /// How far ahead the not-before time of an event may be.
     pub not_before_max: Duration,
-    /// How far the publisher's timestamp may be behind, to count as when the life began.
+    /// How old a publisher's timestamp may be to count as the beginning of the time to live.
     pub timestamp_age_max: Duration,
 }
 
-/// What is told about the ends of deliveries.
+/// The receipts about the outcomes of deliveries.
 #[derive(Clone, Debug)]
 pub struct OutcomeSection {
-    /// Of which events there are receipts.
+    /// Which events get receipts.
     pub receipts: Receipts,
 }
 
-/// How deliveries wait for their turn.
+/// How deliveries wait for their robot's quota.
 #[derive(Clone, Debug)]
 pub struct PaceSection {
-    /// A wait up to this long is waited out in memory.
+    /// A delivery waits in memory if its wait is at most this long, else in the broker.
     pub hold_max: Duration,
-    /// What comes back from a tier waits up to this long in memory for its slot.
+    /// A delivery that comes back from a tier may wait this long in memory for its slot.
     pub early_max: Duration,
-    /// How long after a robot's message the next one leaves, if that was not answered earlier.
+    /// The next message of a robot is sent this long after the previous one, or
+    /// earlier if that was answered.
     pub order_gap: Duration,
-    /// How many attempts of each platform are in the air at once, at the most.
+    /// The largest number of attempts in flight for each platform.
     pub in_flight_max: usize,
-    /// How many deliveries of each platform are in memory at once, and as many urgent ones.
+    /// How many deliveries of each platform may be in memory; urgent ones
+    /// have a limit of the same size.
     pub held_max: usize,
-    /// What is added to each window, against the jitter of the network.
+    /// Added to each window, because the network delays messages differently.
     pub margin: Duration,
 }
 
 /// One platform.
 #[derive(Clone, Debug)]
 pub struct PlatformSection {
-    /// What takes the place of scheme, host and port of its webhooks.
+    /// Replaces scheme, host and port of the platform's webhooks, to send through a gateway.
     pub base_url: Option<Url>,
-    /// What it allows.
+    /// The quota that the platform allows.
     pub quota: PlatformQuota,
 }
 
@@ -145,38 +151,38 @@ pub struct PlatformSection {
 pub struct RetrySection {
     /// The wait after the first, second, … failed attempt.
     pub delays: Vec<Duration>,
-    /// By which share a wait is lengthened at random.
+    /// Each wait is lengthened by a random share of it, up to this; 0 to 1.
     pub jitter: f64,
-    /// How old an event may be to be tried again.
+    /// The age of an event beyond which no delivery is tried again.
     pub age_max: Duration,
-    /// The longest wait that a platform may ask for.
+    /// The longest wait that a platform may request.
     pub wait_max: Duration,
 }
 
-/// How the platforms are called.
+/// The HTTP requests to the platforms.
 #[derive(Clone, Debug)]
 pub struct SendSection {
-    /// How long opening a connection may take.
+    /// How long a connection may take to open.
     pub connect_timeout: Duration,
-    /// How long an attempt may take.
+    /// How long an attempt may take, up to the last byte of the answer.
     pub deadline: Duration,
     /// How many idle connections to one host are kept.
     pub pool_idle_per_host: usize,
 }
 
-/// Where data is kept.
+/// The store.
 #[derive(Clone, Debug)]
 pub struct StoreSection {
-    /// The folder.
+    /// The folder of the store.
     pub dir: PathBuf,
-    /// For how long settled messages are remembered.
+    /// How long the ledger remembers settled messages.
     pub ledger_window: Duration,
 }
 
 /// The master key.
 #[derive(Clone, Debug)]
 pub struct KeySection {
-    /// Its file.
+    /// The file of the master key.
     pub file: PathBuf,
 }
 
@@ -185,11 +191,12 @@ pub struct KeySection {
 pub struct AdminSection {
     /// The Unix socket.
     pub socket: PathBuf,
-    /// A TCP address, besides the socket.
+    /// A TCP address in addition to the socket.
     pub listen: Option<String>,
-    /// The file that holds the token for TCP.
+    /// The file with the token for TCP.
     pub token_file: Option<PathBuf>,
-    /// Host names by which the TCP address may be asked, besides addresses, `localhost` and the one it listens on.
+    /// Host names allowed at the TCP address, besides IP addresses,
+    /// `localhost` and the name it listens on.
     pub hosts: Vec<String>,
     /// Whether the console is served at the TCP address.
     pub console: bool,
@@ -198,26 +205,26 @@ pub struct AdminSection {
 /// The log.
 #[derive(Clone, Debug)]
 pub struct LogSection {
-    /// How lines are written.
+    /// The format of the lines.
     pub format: LogFormat,
-    /// What is logged.
+    /// The level, or levels of single modules.
     pub level: String,
 }
 
 /// Traces.
 #[derive(Clone, Debug)]
 pub struct TraceSection {
-    /// Where they are sent; nowhere without it.
+    /// The OTLP receiver; without one there are no traces.
     pub otlp_endpoint: Option<Url>,
-    /// Of which share of the events, if the publisher does not say.
+    /// The share of events with a trace, unless the publisher decides; 0 to 1.
     pub sample_ratio: f64,
-    /// As what the daemon is shown.
+    /// The service name in the traces.
     pub service_name: String,
 }
 
-/// The end of the daemon.
+/// The shutdown of the daemon.
 #[derive(Clone, Debug)]
 pub struct ShutdownSection {
-    /// How long what is in hand may take to be finished.
+    /// How long the work in progress may take to finish after SIGTERM.
     pub drain: Duration,
 }
