@@ -3,7 +3,7 @@
 //! Owns the defence against foreign pages: a request needs a session, must come from the console's
 //! own page, and must show the session's second secret if it changes something.
 //!
-//! Not here: the sessions (`session.rs`), and host names (`hosts.rs`).
+//! Not here: the sessions (`session.rs`), and host names (`admin/hosts.rs`).
 
 use std::{sync::Arc, time::Instant};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the bound on the size of a snapshot.
 //!
-//! Not here: the order of robots (`pace`), and their fields (`wire/pace.rs`).
+//! Not here: the order of robots (`pace`), and their fields (`admin/wire/pace.rs`).
 
 use crate::{
     admin::{

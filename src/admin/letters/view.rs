@@ -2,7 +2,7 @@
 //!
 //! Owns which parts of a message the API and the command line show.
 //!
-//! Not here: the fields' meaning (`wire/dead.rs`), and the rendered message (`render.rs`).
+//! Not here: the fields' meaning (`admin/wire/dead.rs`), and the rendered message (`render.rs`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};

@@ -2,7 +2,7 @@
 //!
 //! Owns their names and forms.
 //!
-//! Not here: reading a filter (`letters/filter.rs`), filling a view (`letters/view.rs`).
+//! Not here: reading a filter and filling a view (`admin/letters/filter.rs`, `…/view.rs`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
