@@ -26,12 +26,12 @@ pub enum Where {
 }
 
 impl Where {
-    /// After how many seconds a robot may be sent as much again. In the tiers there is to be time for a change
-    /// before what waits comes back.
-    const fn window_seconds(self) -> u32 {
+    /// After how long a robot may be sent as much again. In the tiers there is to be time for a change before what
+    /// waits comes back.
+    pub const fn window(self) -> Duration {
         match self {
-            Self::Memory => 4,
-            Self::Tiers => 8,
+            Self::Memory => Duration::from_secs(4),
+            Self::Tiers => Duration::from_secs(8),
         }
     }
 }
@@ -46,11 +46,11 @@ pub struct Fixture {
 impl Fixture {
     /// Each robot may be sent twenty messages in some seconds.
     pub async fn new(wait: Where) -> Self {
-        Self::with_window(&format!("20/{}s", wait.window_seconds()), wait).await
+        Self::with_window(&format!("20/{}s", wait.window().as_secs()), wait).await
     }
 
     pub async fn with_window(window: &str, wait: Where) -> Self {
-        let emulator = Emulator::start(&["--window-seconds", &wait.window_seconds().to_string()]).await;
+        let emulator = Emulator::start(&["--window-seconds", &wait.window().as_secs().to_string()]).await;
         let broker = broker::shared().await;
         // What comes back from a tier early goes into the next, so that it is not in memory after the first already.
         let waits = match wait {
