@@ -1,5 +1,9 @@
-//! One consumer's messages: what is acked of them, and which bodies of theirs are in memory. Owns that a message whose
-//! body was left out for want of room comes again when there is room, those first that are due first.
+//! The messages of one consumer: their acks, and the bodies of theirs that are in memory.
+//!
+//! Owns the rule that a message whose body was left out is delivered again once there is room, in
+//! the order of due times.
+//!
+//! Not here: leaving out a body (`frame_guard/bodies.rs`), grouping acks (`acks.rs`).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,22 +27,22 @@ use super::{
 };
 use crate::{clock::Clock, domain::Moment};
 
-/// A message that was given back comes again at once. One that does not has expired, or was deleted.
+/// A requeued message is delivered again at once. If it is not, it has expired or was deleted.
 const COMES_AGAIN: Duration = Duration::from_secs(5);
 
-/// One that is due within this time is asked for as if it were due.
+/// A message that is due within this time counts as due.
 const SOON: Duration = Duration::from_secs(2);
 
-/// A message that came without its body.
+/// A message that arrived without its body.
 pub(super) struct LeftOut {
     pub(super) tag: u64,
-    /// In bytes.
+    /// The size of its body, in bytes.
     pub(super) size: u64,
-    /// Before when it is of no use.
+    /// The time before which it is not needed.
     pub(super) due: Moment,
 }
 
-/// What waits for its body: the earliest due first, then as they came.
+/// The messages without a body, by due time and then by arrival.
 #[derive(Default)]
 struct Waiting(BTreeMap<(Moment, u64), u64>);
 
@@ -62,13 +66,13 @@ pub(super) struct Consumed {
     book: Mutex<AckBook>,
     bodies: Arc<Bodies>,
     clock: Clock,
-    /// How many bytes the bodies in memory have, by delivery tag.
+    /// The sizes of the bodies in memory, in bytes, by delivery tag.
     sizes: Mutex<HashMap<u64, u64>>,
     left_out: mpsc::UnboundedSender<LeftOut>,
 }
 
 impl Consumed {
-    /// Nothing was consumed yet. Bodies of `room` bytes may be in memory at a time.
+    /// A consumer before its first message. At most `room` bytes of bodies may be in memory.
     pub(super) fn new(
         channel: Channel,
         bodies: Arc<Bodies>,
@@ -76,13 +80,14 @@ impl Consumed {
         clock: Clock,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<LeftOut>) {
         bodies.give_room(channel.id(), room);
-        // As many as the broker hands over unacked.
+        // The prefetch of the consumer bounds this queue.
         let (left_out, waiting) = mpsc::unbounded_channel();
         let (book, sizes) = (Mutex::new(AckBook::new()), Mutex::default());
         (Arc::new(Self { channel, book, bodies, clock, sizes, left_out }), waiting)
     }
 
-    /// A message has come. Answers how many bytes its body has if it came without; then it is to be asked for again.
+    /// Registers a message. Returns the size of its body if the body was left out; then
+    /// [`Consumed::ask_for`] requests it again.
     pub(super) fn came(&self, delivery: &Delivery) -> Option<u64> {
         let headers = delivery.properties.headers().as_ref();
         let left_out = match headers.and_then(|table| table.inner().get(LEFT_OUT)) {
@@ -96,13 +101,13 @@ impl Consumed {
         left_out
     }
 
-    /// Lets a message come again that came without its body.
+    /// Requests a message that arrived without its body.
     pub(super) fn ask_for(&self, left_out: LeftOut) {
-        // Nothing waits for it any longer if the session has ended.
+        // After the end of the session, the receiver is gone.
         let _ = self.left_out.send(left_out);
     }
 
-    /// Acks messages that are in memory no more.
+    /// Acks messages and releases the room of their bodies.
     pub(super) async fn ack(&self, tags: Vec<u64>) -> Result<(), lapin::Error> {
         for tag in &tags {
             let size = locked(&self.sizes).remove(tag);
@@ -117,7 +122,7 @@ impl Consumed {
         try_join_all(sent).await.map(|_| ())
     }
 
-    /// Asks for what was left out, one after the other, as there is room.
+    /// Requests the messages without a body, one after the other, as room becomes free.
     pub(super) async fn ask_again(self: Arc<Self>, mut left_out: mpsc::UnboundedReceiver<LeftOut>, ended: Ended) {
         let channel = self.channel.id();
         let asking = async {
@@ -156,8 +161,8 @@ impl Consumed {
         }
     }
 
-    /// Waits for room for a body. One that is not due yet takes no room that one that is due may need: it would only
-    /// wait in memory.
+    /// Waits for room for a body. A message that is not due yet leaves room for those that are,
+    /// because it would only wait in memory.
     async fn room_for(&self, one: &LeftOut) -> Arc<Notify> {
         let channel = self.channel.id();
         let early = one.due.since(self.clock.now()).saturating_sub(SOON);
@@ -170,10 +175,11 @@ impl Consumed {
         self.bodies.room(channel, one.size).await
     }
 
-    /// Gives a message back to its queue, at whose head it lies then.
+    /// Requeues a message, which puts it at the head of its queue.
     async fn give_back(&self, tag: u64) -> Result<(), lapin::Error> {
         self.channel.basic_nack(tag, BasicNackOptions { multiple: false, requeue: true }).await?;
-        // Not before it is sent: an ack for a later message would ack this one too.
+        // Only after the nack was sent: before it, a cumulative ack of a later message would
+        // include this one.
         locked(&self.book).set_aside(tag);
         Ok(())
     }

@@ -1,5 +1,10 @@
-//! How many letters lie in the dead queues, and for which reasons. Owns when a queue is worth counting: a count takes its letters out for a moment (`dead_walk.rs`), so it
-//! is made only when something may have changed, not while anybody else is at the queue, and it takes up a small share of the time.
+//! The numbers of dead letters by reason.
+//!
+//! Owns the decision when a queue is counted. A count takes all letters out for a moment
+//! (`dead_walk.rs`). So it is made only if something may have changed and no other walk runs, and
+//! it uses a small share of the time.
+//!
+//! Not here: the lengths of all queues (`depths.rs`).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,13 +16,14 @@ use crate::{
     domain::{DeadSeen, QueueSeen},
 };
 
-/// A queue is left alone for so many times as long as its last count took.
+/// The rest after a count, as a multiple of its duration.
 const REST: u32 = 50;
 
-/// A queue of unchanged length is counted again after so long: what was redriven may have been replaced by others.
+/// The time after which a queue of unchanged length is counted again: redriven letters may have
+/// been replaced by others.
 const RECOUNT: Duration = Duration::from_secs(600);
 
-/// Counts dead letters, whatever becomes of sessions meanwhile.
+/// Counts dead letters, independent of sessions.
 pub struct DeadCounter {
     address: Address,
     topology: Arc<Topology>,
@@ -26,11 +32,11 @@ pub struct DeadCounter {
     queues: BTreeMap<DeadQueue, Counted>,
 }
 
-/// What came of the last try to count a queue.
+/// The result of the last attempt to count a queue.
 struct Counted {
     tried: Instant,
     took: Duration,
-    /// Nothing if it has never been counted.
+    /// `None` before the first successful count.
     seen: Option<DeadSeen>,
 }
 
@@ -41,14 +47,16 @@ impl Counted {
 }
 
 impl DeadCounter {
-    /// Nothing is counted yet. A queue is counted at most once in `every`; zero means never.
+    /// A counter without results. A queue is counted at most once in `every`; zero turns counting
+    /// off.
     #[must_use]
     pub const fn new(address: Address, topology: Arc<Topology>, clock: Clock, every: Duration) -> Self {
         Self { address, topology, clock, every, queues: BTreeMap::new() }
     }
 
-    /// Counts the queues that are due, now that they were seen like this. Gives what is known of all of them: a queue that has never been
-    /// counted is missing, one that others are at is as it was counted before.
+    /// Counts the queues that are due, given the queue lengths `seen`. Returns all known counts.
+    ///
+    /// A queue that was never counted is missing. A queue in use keeps its previous count.
     pub async fn count(&mut self, seen: &[QueueSeen]) -> Result<Vec<DeadSeen>, BrokerError> {
         if self.every.is_zero() {
             return Ok(Vec::new());
@@ -62,7 +70,7 @@ impl DeadCounter {
         }
         if !due.is_empty() {
             let counted = self.count_all(&due).await;
-            // Whatever went wrong is not tried again at once.
+            // After an error too, the next attempt waits.
             for queue in due {
                 let counted = self.queues.entry(queue).or_insert_with(|| Counted::of(None, Duration::ZERO));
                 counted.tried = Instant::now();
@@ -77,7 +85,7 @@ impl DeadCounter {
         for queue in due {
             let (began, mut seen) = (Instant::now(), DeadSeen::nothing(queue.platform(), self.clock.now()));
             let looked = queues.look_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at)).await?;
-            // What others hold is not known, so what was known stays.
+            // The letters held by other consumers are unknown, so the previous count stays.
             if looked.is_some_and(|looked| looked.missed == 0) {
                 self.queues.insert(*queue, Counted::of(Some(seen), began.elapsed()));
             }
@@ -85,7 +93,7 @@ impl DeadCounter {
         queues.close().await
     }
 
-    /// Whether a queue is to be counted. One that is met empty is known to be empty without a count.
+    /// Whether a queue is due. An empty queue needs no count.
     fn is_due(&self, queue: DeadQueue, seen: &[QueueSeen]) -> bool {
         let Some(depth) = self.depth(queue, seen) else {
             return false;
@@ -106,7 +114,8 @@ impl DeadCounter {
     }
 }
 
-/// Whether a queue is worth counting that has `depth` letters ready, had `known` when it was counted `ago`, and took so long.
+/// Whether a queue is worth counting: it has `depth` letters ready, and had `known` at the count
+/// `ago`, which `took` that long.
 fn is_worth_counting(ago: Duration, took: Duration, known: Option<u64>, depth: u64, every: Duration) -> bool {
     let rested = ago >= every.max(took * REST);
     let stale = ago >= RECOUNT.max(every) && depth > 0;

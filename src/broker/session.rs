@@ -1,5 +1,10 @@
-//! One broker session is one value: its connections, their channels, the consumers. Whatever goes wrong with any of them
-//! ends the whole; the next session is built anew, and no ack of this one can reach it.
+//! A session with the broker: its connections, channels and consumers as one value.
+//!
+//! Owns the rule that any fault ends the whole session. The next one is built anew, and no ack of
+//! this one can reach it.
+//!
+//! Not here: building one session after the other (`app/sessions.rs`), storing steps
+//! (`publisher.rs`), acks (`consumed.rs`).
 
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},
@@ -20,29 +25,31 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// How long the broker may take to answer a goodbye.
+/// The maximum wait for the closing of the connections.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
-/// How a session is built.
+/// The settings of a session.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where the broker is.
+    /// The address of the broker.
     pub address: Address,
-    /// What is done about the topology.
+    /// The treatment of the topology.
     pub declare: Declare,
-    /// How many unacked events each queue may have handed over.
+    /// The prefetch of each queue of events, in messages.
     pub prefetch: u16,
-    /// How many unacked deliveries that came back each queue may have handed over; many of them wait for their slot.
+    /// The prefetch of each queue of deliveries, in messages. Many of them wait in memory for their
+    /// slot.
     pub prefetch_delivery: u16,
-    /// How many bytes of bodies each queue may have in memory; one body in any case.
+    /// The maximum size of the bodies in memory for each queue, in bytes; one body is always
+    /// allowed.
     pub prefetch_size: usize,
-    /// The largest body of an event, in bytes. Of larger ones there is one in memory at a time.
+    /// The maximum body of an event, in bytes. At most one larger body is in memory.
     pub body_max: usize,
-    /// How long a confirm may take.
+    /// The maximum wait for a confirm.
     pub confirm_timeout: Duration,
 }
 
-/// The end of a session, shared by everything that can bring it about. The first cause counts.
+/// The end of a session, shared by all its parts. The first cause is kept.
 #[derive(Clone, Default)]
 pub struct Ended {
     token: CancellationToken,
@@ -67,7 +74,7 @@ impl Ended {
         self.token.is_cancelled()
     }
 
-    /// Why it ended.
+    /// The cause of the end.
     #[must_use]
     pub fn cause(&self) -> String {
         self.cause.get().cloned().unwrap_or_else(|| "it was closed".to_owned())
@@ -76,20 +83,25 @@ impl Ended {
 
 /// A session with the broker.
 pub struct Session {
-    /// What comes in.
+    /// The incoming messages.
     pub intake: Intake,
-    /// What goes out.
+    /// The outgoing steps and acks.
     pub outbox: Arc<BrokerOutbox>,
-    /// Whether it is over.
+    /// The end of the session.
     pub ended: Ended,
-    /// Whether the broker has asked publishers to stop for a while.
+    /// Whether the broker blocks publishers at this moment.
     pub blocked: watch::Receiver<bool>,
     /// Its connections.
     pub connections: Connections,
 }
 
 impl Session {
-    /// Connects, takes the lock, sees to the topology and starts consuming.
+    /// Connects, takes the lock, declares or verifies the topology, and starts the consumers.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Locked`] if another daemon uses the prefix, and the errors of connecting and
+    /// declaring.
     pub async fn open(
         id: u64,
         settings: &Settings,
@@ -135,13 +147,14 @@ impl Session {
 pub struct Connections {
     consuming: Connection,
     publishing: Connection,
-    /// It closes the connection for receipts when the session ends.
+    /// The task that stores receipts. It closes its connection when the session ends.
     storing_receipts: Option<JoinHandle<()>>,
     ended: Ended,
 }
 
 impl Connections {
-    /// Closes them, which ends the session if it has not ended. What was not acked comes back to the next.
+    /// Closes the connections, which ends the session. The next session receives the unacked
+    /// messages.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
         let all = [&self.publishing, &self.consuming];
@@ -151,7 +164,7 @@ impl Connections {
                 let _ = storing.await;
             }
         };
-        // A broker that is gone answers no goodbye.
+        // A broker that is gone does not answer a close.
         let _ = tokio::time::timeout(GOODBYE_MAX, async { tokio::join!(closing, receipts) }).await;
     }
 }
