@@ -99,8 +99,8 @@ fn no_kind_of_markdown_takes_more_than_its_length() {
     for unit in units {
         grows_with_its_length(unit, |bytes| unit.repeat(bytes / unit.len()), 4 * 1024);
     }
-    // The longer table is as long as what is shown of one, but not longer: what is left out takes no work. The
-    // shorter the rows, the more of them there are for each to go through.
+    // The longer table is just as long as the shown part, because omitted text takes no work.
+    // Shorter rows make more rows.
     for (row, bytes) in [("| **b** `c` |\n", 16 * 1024), ("|\n", 4 * 1024), ("b\n", 4 * 1024), ("|[d](e)|", 16 * 1024)]
     {
         let table = |bytes: usize| format!("| a | b |\n|---|---|\n{}", row.repeat(bytes / row.len()));

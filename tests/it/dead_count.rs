@@ -113,7 +113,7 @@ async fn a_daemon_killed_while_it_counts_loses_no_letter() {
     assert!(drained == ids, "{} of {} are left", drained.len(), ids.len());
 }
 
-/// Events arrive within a second each, and the session is the first.
+/// Each event arrives within a second, in the first session of the daemon.
 async fn deliveries_go_on(daemon: &Daemon<'_>, emulator: &Emulator, publisher: &Publisher, name: &str) {
     for number in 0..3 {
         let text = format!("{name} {number}");
@@ -130,7 +130,7 @@ async fn counting_that_is_cut_off_or_hangs_ends_no_session_and_holds_up_no_deliv
     let home = Home::new(&broker, &emulator.url(), unlimited).with(COUNTED.0, COUNTED.1);
     home.subscribe("fine", "lark", "lark-0001", &[]);
     let (publisher, _) = with_letters(&home, &broker.url(), 6).await;
-    // The broker closes the connection of the first who counts, as soon as it is there.
+    // The broker closes the first connection that counts, as soon as it opens.
     let cut = "spawn(fun() -> Is = fun(C) -> \
         [{client_properties, P}] = rabbit_networking:connection_info(C, [client_properties]), \
         lists:member({<<\"connection_name\">>, longstr, <<\"roomcast dead\">>}, P) end, \

@@ -1,4 +1,8 @@
-//! What the log says when strangers decide how often something happens.
+//! The log under floods of invalid messages.
+//!
+//! Owns the promise that a few lines and the number of omitted ones remain.
+//!
+//! Not here: the limit itself (`src/telemetry/lines.rs`).
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
-//! An operator changes a subscription while its deliveries wait: each of them arrives, once, where
-//! the subscription leads by then. One subscription whose record is damaged costs the others
-//! nothing. What is made anew from a backup is in `replaced/restored.rs`.
+//! Changes of a subscription while its deliveries wait.
+//!
+//! Owns the promise that each delivery arrives once, at the subscription's current robot. A
+//! subscription with a damaged record affects no other one.
+//!
+//! Not here: a store restored from a backup (`replaced/restored.rs`), and the fixture
+//! (`replaced/waiting.rs`).
 
 mod restored;
 mod waiting;
@@ -19,7 +23,7 @@ use crate::support::{
     until,
 };
 
-/// Twenty deliveries wait while something is changed: all of them arrive, once.
+/// Twenty deliveries wait during a change. All of them arrive once.
 async fn arrives_though(wait: Where, subscribed_with: &[&str], change: impl AsyncFn(&Home, &str)) {
     let fixture = Fixture::new(wait).await;
     let id = fixture.home.subscribe("ops", "wecom", "wecom-001", subscribed_with);
@@ -82,8 +86,9 @@ async fn arrives_at_the_new_robot(wait: Where) {
     let running = fixture.start().await;
     running.forty_of_which_twenty_wait(wait).await;
     lead_to(&fixture.home, &id, "wecom-new");
-    // The new robot has events of its own. They leave so late that they are still in its window when the old robot
-    // could be sent more: a permit for the old one would then be one too many for the new one.
+    // The new robot has events of its own. They leave so late that they are still in its window
+    // when the old robot gets new permits. A permit of the old robot would then exceed the new
+    // robot's quota.
     tokio::time::sleep(wait.window() / 2).await;
     running.publish("own", 100..115).await;
     running.until_deliveries("done", 55).await;
@@ -105,13 +110,13 @@ async fn what_waits_in_the_tiers_arrives_at_the_new_robot_when_the_webhook_is_ch
     arrives_at_the_new_robot(Where::Tiers).await;
 }
 
-/// A text that is longer than one message of WeCom may be.
+/// A text that is too long for one message of WeCom.
 fn report() -> String {
     let lines: Vec<_> = (0..400).map(|number| format!("line {number} of the report")).collect();
     lines.join("\n")
 }
 
-/// The parts say all of the report, each of them once and in order.
+/// The parts contain the whole report, each part once and in order.
 fn is_the_report(parts: &[String]) {
     for (at, part) in parts.iter().enumerate() {
         assert!(part.starts_with(&format!("({}/{})", at + 1, parts.len())), "each part once, and in order: {parts:?}");
@@ -133,7 +138,7 @@ async fn a_long_text_begins_anew_at_the_new_robot_when_the_webhook_is_changed_be
     running.nothing_is_lost().await;
 }
 
-/// How many bytes the ledger has.
+/// The bytes of the ledger.
 fn recorded(home: &Home) -> u64 {
     let files = std::fs::read_dir(home.path("data").join("ledger")).unwrap();
     files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
@@ -141,7 +146,7 @@ fn recorded(home: &Home) -> u64 {
 
 #[tokio::test]
 async fn a_long_text_begins_anew_at_the_new_robot_though_the_process_dies_between_its_parts() {
-    // One part leaves, and the next waits for so long that there is time to look.
+    // One part leaves, and the next waits long enough for the test to act.
     let fixture = Fixture::with_window("1/2s", Where::Memory).await;
     let (home, emulator) = (&fixture.home, &fixture.emulator);
     let id = home.subscribe("ops", "wecom", "wecom-old", &[]);
@@ -151,7 +156,7 @@ async fn a_long_text_begins_anew_at_the_new_robot_though_the_process_dies_betwee
     running.daemon.kill();
     let old = emulator.count("accepted").await;
     lead_to(home, &id, "wecom-new");
-    // Begun by another process, the ledger knows what the new robot has heard.
+    // The next process records parts of the new robot. The process after it continues there.
     let (running, before) = (fixture.start().await, recorded(home));
     until("a part is recorded again", SOON, || async {
         recorded(home) > before && emulator.count("accepted").await > old
@@ -177,7 +182,7 @@ async fn what_waits_for_a_removed_subscription_is_dropped_and_the_log_says_so() 
     assert!(fixture.home.log().contains("gone or paused"));
 }
 
-/// Changes a byte in the slot of that number, as a failing disk does.
+/// Changes a byte in the slot with this number, like a failing disk.
 fn damage_slot(home: &Home, number: u64) {
     let slots = std::fs::File::options().read(true).write(true).open(home.path("data").join("slots")).unwrap();
     let (mut byte, at) = ([0], 512 + 128 * number + 40);
@@ -201,7 +206,7 @@ async fn a_damaged_record_costs_its_own_subscription_until_it_is_given_its_webho
     })
     .await;
     assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "the session goes on");
-    // A start finds it as well, and begins all the same.
+    // A start detects the damage too, and continues.
     assert!(daemon.terminate().success());
     let daemon = home.start().await;
     publisher.publish("ops", &json!({"message": "second"})).await;
@@ -218,7 +223,7 @@ async fn a_damaged_record_costs_its_own_subscription_until_it_is_given_its_webho
     let shown = home.ok(&["dead", "show", letters[0]["id"].as_str().unwrap()], "");
     assert!(shown.contains("subscription update") && shown.contains("store verify"), "{shown}");
 
-    // Without the webhook there is nothing to be made of it; with it the record is written anew.
+    // Without the webhook the record cannot be repaired. With it, the record is written again.
     let refused = home.fails(&["subscription", "update", &damaged, "--name", "x"], "", 70);
     assert!(refused.contains(&damaged) && refused.contains("--endpoint-file"), "{refused}");
     home.ok(&["subscription", "update", &damaged, "--endpoint-file", "-"], &endpoint("wecom", "wecom-002"));

@@ -25,7 +25,7 @@ const LATER: Duration = Duration::from_secs(60);
 const UNLIMITED: &str = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
 
-/// What finds no room in the air waits in memory, for longer than any test.
+/// Deliveries without a concurrency permit wait in memory, for longer than any test.
 const PATIENT: &str = "[pace]\nhold_max = \"60s\"\n";
 
 async fn is_ready(daemon: &Daemon<'_>) -> bool {

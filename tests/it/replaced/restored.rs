@@ -1,4 +1,8 @@
-//! The store is made anew from a backup: what waited before arrives all the same.
+//! A store that is restored from a backup.
+//!
+//! Owns the promise that deliveries which waited before the restore arrive after it.
+//!
+//! Not here: the content of a backup (`tests/it/store.rs`).
 
 use std::fs;
 
@@ -7,7 +11,7 @@ use serde_json::json;
 use super::waiting::{Fixture, LATER, SOON, Where};
 use crate::support::{daemon::Home, until};
 
-/// Puts the store's folder somewhere else, or back.
+/// Moves the store's folder away, or back.
 fn renamed(home: &Home, from: &str, to: &str) {
     fs::rename(home.path(from), home.path(to)).unwrap();
 }
@@ -20,7 +24,7 @@ async fn what_waited_in_tiers_and_queues_arrives_after_the_store_was_restored() 
     home.subscribe("own", "wecom", "wecom-002", &[]);
     let backup = home.path("backup").display().to_string();
     home.ok(&["store", "backup", &backup], "");
-    // What the daemon works with was sealed anew since; the backup has it as it was before.
+    // The daemon uses records encrypted again after the backup. The backup has the older ones.
     home.ok(&["key", "rotate", "--data"], "");
     let running = fixture.start().await;
     running.forty_of_which_twenty_wait(Where::Tiers).await;

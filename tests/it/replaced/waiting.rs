@@ -1,5 +1,8 @@
-//! Deliveries that wait, for the tests of what becomes of them: a robot may be sent fewer messages
-//! than there are, and the others wait where the test wants them.
+//! A fixture with waiting deliveries: a robot's quota is smaller than the number of its messages.
+//!
+//! Owns where the others wait: in memory or in the delay tiers.
+//!
+//! Not here: the changes meanwhile (`tests/it/replaced.rs`).
 
 use std::{ops::Range, time::Duration};
 
@@ -16,18 +19,18 @@ use crate::support::{
 pub const LATER: Duration = Duration::from_secs(60);
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Where what waits for its window waits.
+/// Where deliveries beyond the quota wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Where {
-    /// In memory; its event is not acked.
+    /// In memory. Their events are not acknowledged.
     Memory,
     /// In the delay tiers.
     Tiers,
 }
 
 impl Where {
-    /// After how long a robot may be sent as much again. In the tiers there is to be time for a change before what
-    /// waits comes back.
+    /// The window of the quota. For the tiers it leaves time for a change before the deliveries
+    /// return.
     pub const fn window(self) -> Duration {
         match self {
             Self::Memory => Duration::from_secs(4),
@@ -44,7 +47,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Each robot may be sent twenty messages in some seconds.
+    /// Each robot has a quota of twenty messages per window.
     pub async fn new(wait: Where) -> Self {
         Self::with_window(&format!("20/{}s", wait.window().as_secs()), wait).await
     }
@@ -52,7 +55,8 @@ impl Fixture {
     pub async fn with_window(window: &str, wait: Where) -> Self {
         let emulator = Emulator::start(&["--window-seconds", &wait.window().as_secs().to_string()]).await;
         let broker = broker::shared().await;
-        // What comes back from a tier early goes into the next, so that it is not in memory after the first already.
+        // A delivery that returns early from a tier goes to the next one, so that the first tier
+        // does not end in memory.
         let waits = match wait {
             Where::Memory => "hold_max = \"10s\"",
             Where::Tiers => "hold_max = \"1s\"\nearly_max = \"1s\"",
@@ -65,19 +69,19 @@ impl Fixture {
         Self { broker, emulator, home }
     }
 
-    /// Starts the daemon. Those who subscribed before are known to it at once.
+    /// Starts the daemon, which knows all existing subscriptions at once.
     pub async fn start(&self) -> Running<'_> {
         let daemon = self.home.start().await;
         let publisher = Publisher::connect(&self.broker.url(), &self.home.prefix).await;
         Running { fixture: self, daemon, publisher }
     }
 
-    /// What a chat shows.
+    /// The messages that a chat shows.
     pub async fn shown(&self, token: &str) -> Vec<String> {
         self.emulator.shown().await.remove(token).unwrap_or_default()
     }
 
-    /// No platform refused anything, and none of these events was said twice or not at all.
+    /// Each of these events was shown exactly once, and no platform refused a message.
     pub async fn each_arrived_once(&self, numbers: Range<usize>) {
         let shown: Vec<_> = self.emulator.shown().await.into_values().flatten().collect();
         assert!(numbers.into_iter().all(|number| times(&shown, number) == 1), "{shown:?}");
@@ -99,12 +103,12 @@ impl Running<'_> {
         self.daemon.metric(line).await.unwrap_or_default()
     }
 
-    /// How many deliveries had this outcome.
+    /// The number of deliveries with this outcome.
     pub async fn deliveries(&self, outcome: &str) -> f64 {
         self.metric(&format!("roomcast_deliveries_total{{platform=\"wecom\",outcome=\"{outcome}\"}}")).await
     }
 
-    /// Waits until so many deliveries had this outcome.
+    /// Waits for this number of deliveries with this outcome.
     pub async fn until_deliveries(&self, outcome: &str, count: u32) {
         until(&format!("{count} deliveries are {outcome}"), LATER, || async {
             self.deliveries(outcome).await >= f64::from(count)
@@ -112,15 +116,15 @@ impl Running<'_> {
         .await;
     }
 
-    /// Publishes an event for each number, under a name of its own.
+    /// Publishes an event for each number, each with its own `message_id`.
     pub async fn publish(&self, topic: &str, numbers: Range<usize>) {
         let event = |number| json!({"subject": subject(number), "message": "m"});
         let events: Vec<_> = numbers.map(|number| (format!("id-{topic}-{number}"), event(number))).collect();
         self.publisher.try_publish_all(topic, &events).await.unwrap();
     }
 
-    /// Publishes forty events, of which the robot may be sent twenty at once, and waits until those are
-    /// there and the others wait.
+    /// Publishes forty events while the quota is twenty. Waits until twenty have arrived and the
+    /// others wait.
     pub async fn forty_of_which_twenty_wait(&self, wait: Where) {
         let emulator = &self.fixture.emulator;
         self.publish("ops", 0..40).await;
@@ -134,7 +138,7 @@ impl Running<'_> {
         }
     }
 
-    /// Nothing was dropped or given up, and the log claims nothing else.
+    /// No delivery was dropped or became a dead letter, and the log does not say so.
     pub async fn nothing_is_lost(&self) {
         for outcome in ["dropped", "dead"] {
             assert_eq!(self.deliveries(outcome).await, 0.0, "{outcome}");
@@ -148,7 +152,7 @@ fn subject(number: usize) -> String {
     format!("subject-{number:03}")
 }
 
-/// How often an event is in what was shown.
+/// How often an event occurs in these messages.
 fn times(shown: &[String], number: usize) -> usize {
     shown.iter().filter(|text| text.contains(&subject(number))).count()
 }
