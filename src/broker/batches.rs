@@ -6,7 +6,7 @@
 //! Not here: publishing and confirms (`publisher.rs`, `dead_queue.rs`).
 
 /// The maximum size of the bodies in a batch, in bytes. A larger body is a batch of its own.
-const BYTES_MAX: usize = 1024 * 1024;
+pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
 /// Splits `items` into batches of at most `count_max` items and [`BYTES_MAX`] bytes. No batch is
 /// empty.

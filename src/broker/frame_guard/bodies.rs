@@ -1,10 +1,12 @@
 //! Which bodies come through a connection. Owns that what is in hand is bounded in bytes: a body for which there is no
-//! room is left out, and its message says so. When it is asked for again is decided elsewhere.
+//! room is left out, and its message says so; or the connection is not read on until there is room. When a body that was
+//! left out is asked for again is decided elsewhere.
 
 use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::sync::Notify;
@@ -19,10 +21,20 @@ struct Room {
     admitted: Arc<Notify>,
 }
 
+/// How many bytes of bodies are in memory of a channel on which none is left out.
+struct InMemory {
+    max: u64,
+    bytes: u64,
+}
+
 #[derive(Default)]
 struct State {
     /// By channel. One that is not here takes any body that is not too large.
     rooms: HashMap<u16, Room>,
+    /// By channel; others are read on whatever is in memory.
+    in_memory: HashMap<u16, InMemory>,
+    /// What reads the connection, while it waits.
+    reader: Option<Waker>,
     /// A body above the size that an event may have is in hand.
     larger: bool,
 }
@@ -38,7 +50,7 @@ pub struct Bodies {
 
 impl Bodies {
     fn new(size_max: u64, larger: bool) -> Arc<Self> {
-        let state = Mutex::new(State { rooms: HashMap::new(), larger });
+        let state = Mutex::new(State { larger, ..State::default() });
         Arc::new(Self { size_max, state, released: Notify::new(), secret: Uuid::new_v4().to_string() })
     }
 
@@ -67,10 +79,45 @@ impl Bodies {
         self.state().rooms.insert(channel, room);
     }
 
+    /// Lets the connection be read on only while the bodies of this channel that are in memory have fewer than `max`
+    /// bytes. So they have at most as many, and those of one body more.
+    pub fn read_on_below(&self, channel: u16, max: u64) {
+        self.state().in_memory.insert(channel, InMemory { max, bytes: 0 });
+    }
+
+    /// How many bytes of bodies have come on such a channel, or are coming, and were not released.
+    #[must_use]
+    pub fn in_memory(&self, channel: u16) -> u64 {
+        self.state().in_memory.get(&channel).map_or(0, |in_memory| in_memory.bytes)
+    }
+
+    /// Forgets a channel that is closed.
+    pub fn forget(&self, channel: u16) {
+        let mut state = self.state();
+        state.rooms.remove(&channel);
+        state.in_memory.remove(&channel);
+        state.wake();
+    }
+
+    /// Whether the next body of a channel may come.
+    pub(super) fn reads_on(&self, channel: u16) -> bool {
+        self.state().in_memory.get(&channel).is_none_or(InMemory::reads_on)
+    }
+
+    /// Waits until the next body of a channel may come.
+    pub(super) fn poll_reads_on(&self, channel: u16, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.in_memory.get(&channel).is_none_or(InMemory::reads_on) {
+            return Poll::Ready(());
+        }
+        state.reader = Some(context.waker().clone());
+        Poll::Pending
+    }
+
     /// Whether a body comes through; it takes its room then. What is left out says so by the answer.
     pub(super) fn admit(&self, channel: u16, size: u64) -> Result<(), String> {
         let mut state = self.state();
-        let State { rooms, larger } = &mut *state;
+        let State { rooms, in_memory, larger, .. } = &mut *state;
         let room = rooms.get_mut(&channel);
         let fits = match (&room, size > self.size_max) {
             (_, true) => !*larger,
@@ -82,6 +129,9 @@ impl Bodies {
         }
         let is_larger = size > self.size_max;
         *larger |= is_larger;
+        if let Some(in_memory) = in_memory.get_mut(&channel) {
+            in_memory.bytes += size;
+        }
         if let Some(room) = room {
             room.free -= if is_larger { 0 } else { size };
             if is_larger || size == room.reserved {
@@ -105,6 +155,10 @@ impl Bodies {
             state.larger = false;
         } else if let Some(room) = state.rooms.get_mut(&channel) {
             room.free += size;
+        }
+        if let Some(in_memory) = state.in_memory.get_mut(&channel) {
+            in_memory.bytes = in_memory.bytes.saturating_sub(size);
+            state.wake();
         }
         drop(state);
         self.released.notify_waiters();
@@ -172,6 +226,20 @@ impl Bodies {
 impl fmt::Debug for Bodies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bodies").field("size_max", &self.size_max).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl InMemory {
+    const fn reads_on(&self) -> bool {
+        self.bytes < self.max
     }
 }
 

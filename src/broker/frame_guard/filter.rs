@@ -82,6 +82,10 @@ pub struct FrameFilter {
     bodies: Arc<Bodies>,
     /// The number of bytes still to come of a body that is left out, by channel.
     left_out: HashMap<u16, u64>,
+    /// The channel on which the next body must wait for room.
+    stopped: Option<u16>,
+    /// The bytes after its content header.
+    rest: Vec<u8>,
 }
 
 impl FrameFilter {
@@ -96,6 +100,8 @@ impl FrameFilter {
             methods: HashMap::new(),
             bodies: Bodies::all(),
             left_out: HashMap::new(),
+            stopped: None,
+            rest: Vec::new(),
         }
     }
 
@@ -107,6 +113,24 @@ impl FrameFilter {
         self
     }
 
+    /// The channel on which the next body must wait for room; nothing passes meanwhile.
+    pub(super) const fn stopped(&self) -> Option<u16> {
+        self.stopped
+    }
+
+    /// Continues after the room for a body became free.
+    ///
+    /// # Errors
+    ///
+    /// As [`FrameFilter::pass`].
+    pub(super) fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
+        let rest = std::mem::take(&mut self.rest);
+        if self.stopped.take().is_some() {
+            self.whole(out)?;
+        }
+        self.pass(&rest, out)
+    }
+
     /// Processes the next bytes of the stream, and appends the passing bytes to `out`.
     ///
     /// # Errors
@@ -114,6 +138,10 @@ impl FrameFilter {
     /// [`BrokenFrame`] for a frame that a broker never sends; nothing passes afterwards.
     pub fn pass(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
         while !input.is_empty() {
+            if self.stopped.is_some() {
+                self.rest.extend_from_slice(input);
+                return Ok(());
+            }
             let wanted = match self.expected {
                 Expected::Head(size) | Expected::Whole(size) => size - self.frame.len(),
                 Expected::Body { left, .. } => usize::try_from(left + 1).unwrap_or(usize::MAX),
@@ -131,7 +159,12 @@ impl FrameFilter {
             match self.expected {
                 _ if taken.len() < wanted => self.begun()?,
                 Expected::Head(_) => self.head(out)?,
-                _ => self.whole(out)?,
+                _ => {
+                    self.stopped = self.without_room();
+                    if self.stopped.is_none() {
+                        self.whole(out)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -205,6 +238,13 @@ impl FrameFilter {
             other => return Err(BrokenFrame::Type(other)),
         }
         Ok(())
+    }
+
+    /// The channel of a complete content header whose body must wait for room.
+    fn without_room(&self) -> Option<u16> {
+        let [2, high, low, ..] = *self.frame.first_chunk::<FRAME_HEAD>()? else { return None };
+        let channel = u16::from_be_bytes([high, low]);
+        (!self.bodies.reads_on(channel)).then_some(channel)
     }
 
     /// Processes a complete method or content header.

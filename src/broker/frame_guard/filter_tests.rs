@@ -357,3 +357,26 @@ fn a_body_without_room_does_not_pass_and_its_message_says_so() {
         assert_eq!(frames.last(), Some(&AMQPFrame::Body(1, b"abc".to_vec())));
     }
 }
+
+#[test]
+fn nothing_passes_behind_a_body_until_there_is_room_for_the_next() {
+    let message = || [deliver(1, b"", b"k"), properties(0, &[]), body()].concat();
+    let other = frame(1, 2, &[0, 20, 0, 41]);
+    let stream = [message(), message(), other, message()].concat();
+    for size in 1..stream.len() {
+        let bodies = Bodies::all();
+        bodies.read_on_below(1, 2);
+        let mut filter = FrameFilter::new(0).with_room(Arc::clone(&bodies));
+        let mut out = passed_in(&mut filter, &stream, size).unwrap();
+        let beginning = [message(), deliver(1, b"", b"k")].concat();
+        assert!(out == beginning && filter.stopped() == Some(1), "in pieces of {size}");
+        bodies.release(1, 1);
+        assert!(bodies.reads_on(1), "one byte is below two");
+        bodies.release(1, 1);
+        filter.go_on(&mut out).unwrap();
+        assert!(out.len() < stream.len() && filter.stopped() == Some(1));
+        bodies.forget(1);
+        filter.go_on(&mut out).unwrap();
+        assert!(out == stream && filter.stopped().is_none(), "byte for byte in pieces of {size}");
+    }
+}

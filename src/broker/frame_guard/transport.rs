@@ -26,10 +26,20 @@ use lapin::{
 };
 use tokio::runtime::Handle;
 
-use super::{bodies::Bodies, filter::FrameFilter};
+use super::{
+    bodies::Bodies,
+    filter::{BrokenFrame, FrameFilter},
+};
 
 /// The number of bytes that are read at a time.
 const READ: usize = 64 * 1024;
+
+/// The interval of heartbeats to lapin while the connection is not read. lapin closes a connection
+/// that is silent for too long.
+const NOT_SILENT: Duration = Duration::from_millis(500);
+
+/// A heartbeat frame of the broker.
+const HEARTBEAT: [u8; 8] = [8, 0, 0, 0, 0, 0, 0, 0xCE];
 
 /// Opens a connection on which a body passes if it has room in `bodies`.
 pub(in crate::broker) async fn connect(
@@ -44,7 +54,7 @@ pub(in crate::broker) async fn connect(
         Runtime::new(RuntimeParts::new(tokio.clone(), GuardedReactor { tokio: tokio.clone(), bounds: bounds.clone() }));
     let open = async move |uri: AMQPUri, _| {
         let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::new(tokio.clone())).await?;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream, &bounds)))
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, &bounds, tokio.clone())))
     };
     Connection::connector(uri, runtime, open, properties).await
 }
@@ -63,6 +73,10 @@ type Socket = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
 struct Guarded {
     stream: Socket,
     filter: FrameFilter,
+    bodies: Arc<Bodies>,
+    tokio: Tokio,
+    /// Until when lapin is told nothing while the connection is not read on.
+    silence: Option<Pin<Box<<Tokio as Reactor>::Sleep>>>,
     read: Box<[u8]>,
     /// The filtered bytes; `handed` of them were read already.
     passed: Vec<u8>,
@@ -70,10 +84,29 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn new(stream: Socket, bounds: &Bounds) -> Self {
-        let filter = FrameFilter::new(bounds.frame_max).with_room(Arc::clone(&bounds.bodies));
-        Self { stream, filter, read: vec![0; READ].into_boxed_slice(), passed: Vec::new(), handed: 0 }
+    fn new(stream: Socket, bounds: &Bounds, tokio: Tokio) -> Self {
+        let bodies = Arc::clone(&bounds.bodies);
+        let filter = FrameFilter::new(bounds.frame_max).with_room(Arc::clone(&bodies));
+        let (read, passed) = (vec![0; READ].into_boxed_slice(), Vec::new());
+        Self { stream, filter, bodies, tokio, silence: None, read, passed, handed: 0 }
     }
+
+    /// Waits until there is room for the next body; meanwhile the broker seems to send heartbeats.
+    fn poll_room(&mut self, channel: u16, context: &mut Context<'_>) -> Poll<Result<(), BrokenFrame>> {
+        if self.bodies.poll_reads_on(channel, context).is_ready() {
+            self.silence = None;
+            return Poll::Ready(self.filter.go_on(&mut self.passed));
+        }
+        let silence = self.silence.get_or_insert_with(|| Box::pin(self.tokio.sleep(NOT_SILENT)));
+        ready!(silence.as_mut().poll(context));
+        self.silence = None;
+        self.passed.extend(HEARTBEAT);
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn broken(why: BrokenFrame) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 impl AsyncRead for Guarded {
@@ -89,12 +122,16 @@ impl AsyncRead for Guarded {
             }
             this.passed.clear();
             this.handed = 0;
+            if let Some(channel) = this.filter.stopped() {
+                ready!(this.poll_room(channel, context)).map_err(broken)?;
+                continue;
+            }
             let count = ready!(Pin::new(&mut this.stream).poll_read(context, &mut this.read))?;
             let read = this.read.get(..count).unwrap_or_default();
             if read.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            this.filter.pass(read, &mut this.passed).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+            this.filter.pass(read, &mut this.passed).map_err(broken)?;
         }
     }
 
@@ -161,6 +198,7 @@ impl Reactor for GuardedReactor {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let (connecting, bounds) = (self.tokio.tcp_connect_addr(address), self.bounds.clone());
-        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), &bounds)) }
+        let tokio = self.tokio.clone();
+        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), &bounds, tokio)) }
     }
 }
