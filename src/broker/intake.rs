@@ -1,5 +1,9 @@
-//! What comes in: the consumers of one session, and what a message that they are handed carries. Owns that urgent events
-//! come first, and that the end of any consumer ends the session.
+//! The consumers of one session, and the reading of their messages.
+//!
+//! Owns two rules: urgent events come first, and the end of any consumer ends the session.
+//!
+//! Not here: acks and bodies of one consumer (`consumed.rs`), the headers of a delivery
+//! (`envelope.rs`).
 
 use std::sync::Arc;
 
@@ -30,12 +34,12 @@ use crate::{
     settle::AckTag,
 };
 
-/// The consumers of one session, before there are any.
+/// The parameters of the consumers of one session.
 pub(super) struct Consuming<'a> {
-    /// The session's number.
+    /// The number of the session.
     pub(super) session: u64,
     pub(super) connection: &'a Connection,
-    /// Where the broker is, as mistakes say it.
+    /// Host and port for errors.
     pub(super) at: &'a str,
     pub(super) settings: &'a Settings,
     pub(super) topology: &'a Topology,
@@ -45,8 +49,8 @@ pub(super) struct Consuming<'a> {
 }
 
 impl Consuming<'_> {
-    /// Starts a consumer for each queue, on a channel of its own. Through these channels what came is acked, by their places
-    /// in the list.
+    /// Starts a consumer for each queue, on a channel of its own. Also returns the channels for
+    /// acks, at the positions that [`AckTag`] names.
     pub(super) async fn start(self, lock: Channel) -> Result<(Intake, Vec<Arc<Consumed>>), BrokerError> {
         let Self { session, connection, at, settings, topology, bodies, clock, ended } = self;
         let room = u64::try_from(settings.prefetch_size).unwrap_or(u64::MAX);
@@ -93,11 +97,13 @@ impl Source {
     }
 }
 
-/// What one consumer is handed; the last is why there is no more.
+/// The messages of one consumer; the last item is the cause of its end.
 type Incoming = BoxStream<'static, Result<Message, String>>;
 
-/// The messages of one consumer. That it ends is said like a fault, as a stream that has ended is forgotten among others: a queue that is deleted ends its
-/// consumer without an error, and so does a consumer timeout from RabbitMQ 4.3 on.
+/// The messages of one consumer, then an error.
+///
+/// [`SelectAll`] silently drops a stream that ends, so the end must be an item. A consumer ends
+/// without an error if its queue is deleted, and at a consumer timeout from RabbitMQ 4.3 on.
 fn incoming(
     deliveries: impl Stream<Item = Result<AmqpDelivery, lapin::Error>> + Send + 'static,
     taking: impl Fn(AmqpDelivery) -> Option<Message> + Send + 'static,
@@ -109,18 +115,18 @@ fn incoming(
     messages.chain(once(ready(Err(end)))).boxed()
 }
 
-/// What comes in: urgent events before all others.
+/// The incoming messages, urgent events first.
 pub struct Intake {
     urgent: Incoming,
     others: SelectAll<Incoming>,
     ended: Ended,
-    /// The lock lives as long as this channel's connection.
+    /// The lock exists as long as the connection of this channel.
     #[expect(dead_code, reason = "held, not used")]
     lock: Channel,
 }
 
 impl Intake {
-    /// The next message; nothing once the session has ended.
+    /// The next message, or `None` after the end of the session.
     pub async fn next(&mut self) -> Option<Message> {
         let next = tokio::select! {
             biased;
@@ -134,7 +140,7 @@ impl Intake {
                 self.ended.end(cause);
                 None
             }
-            // Each stream says why it ends before it does.
+            // The last item of each stream has ended the session already.
             None => None,
         }
     }
@@ -169,7 +175,8 @@ fn message(delivery: AmqpDelivery, source: Source, ack_tag: AckTag) -> Message {
     Message { ack_tag, redelivered: delivery.redelivered, carried }
 }
 
-/// Before when a message is not to be tried; it may have come without its body. An event is due when it comes.
+/// The time before which a message must not be tried; its body may be missing. An event is due at
+/// once.
 fn due(message: &Message, now: Moment) -> Moment {
     match &message.carried {
         Carried::Delivery(one) => one.due(now).unwrap_or_default(),

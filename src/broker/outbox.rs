@@ -1,4 +1,8 @@
-//! What goes out: next steps and receipts to where messages are stored, and acks for what is settled.
+//! The outgoing side of a session: next steps, receipts and acks.
+//!
+//! Owns the choice of the connection for each of them, and the tracking of blocked publishers.
+//!
+//! Not here: batches and confirms (`publisher.rs`), grouping acks (`consumed.rs`, `acks.rs`).
 
 use std::sync::{
     Arc,
@@ -26,11 +30,11 @@ use crate::{
     settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
 };
 
-/// What goes out: next steps, and acks for what is settled.
+/// Stores next steps and acks settled messages.
 pub struct BrokerOutbox {
     pub(super) session: u64,
     pub(super) steps: mpsc::Sender<Order>,
-    /// Nothing, if nobody is told anything.
+    /// `None` if receipts are disabled.
     pub(super) receipts: Option<mpsc::Sender<Order>>,
     pub(super) channels: Vec<Arc<Consumed>>,
     pub(super) ended: Ended,
@@ -38,7 +42,7 @@ pub struct BrokerOutbox {
 }
 
 impl BrokerOutbox {
-    /// Whether anything was acked: the session was good for something.
+    /// Whether the session acked any message, so that it counts as useful.
     #[must_use]
     pub fn has_acked(&self) -> bool {
         self.acked.load(Ordering::Relaxed)
@@ -68,7 +72,8 @@ impl Outbox for BrokerOutbox {
             let tags = ack_tags.iter().filter(|ack_tag| ack_tag.channel == place).map(|ack_tag| ack_tag.tag);
             consumed.ack(tags.collect())
         });
-        // Some may have reached the broker when the session ends, and some not: what comes back is not known, so nothing is promised about it.
+        // At the end of the session, it is unknown which acks reached the broker. So this method
+        // promises nothing about them.
         tokio::select! {
             sent = join_all(frames) => {
                 if let Some(error) = sent.into_iter().find_map(Result::err) {
@@ -84,10 +89,10 @@ impl Outbox for BrokerOutbox {
     }
 }
 
-/// Where messages are stored.
+/// The publishing side of a session.
 pub(super) struct Publishing {
     pub(super) steps: mpsc::Sender<Order>,
-    /// Nothing, if nobody is told anything.
+    /// `None` if receipts are disabled.
     pub(super) receipts: Option<mpsc::Sender<Order>>,
     pub(super) blocked: watch::Receiver<bool>,
     pub(super) connection: Connection,
@@ -95,8 +100,12 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    /// A connection beside the one that consumes, so that a broker that blocks publishers still takes acks. Receipts have one of their own: the broker stops
-    /// reading from whoever has sent a few hundred messages to a queue that does not answer, and no next step may wait for a queue of somebody else's.
+    /// Opens the connection for publishing. It is not the consuming one, because the broker still
+    /// accepts acks on that one while it blocks publishers.
+    ///
+    /// Receipts have a third connection. The broker stops reading from a connection that sent some
+    /// hundreds of messages to a queue that does not answer. No next step may wait for the queue of
+    /// another application.
     pub(super) async fn open(
         settings: &Settings,
         topology: &Arc<Topology>,
@@ -127,8 +136,10 @@ impl Publishing {
     }
 }
 
-/// Follows whether the broker blocks publishers, and ends the session with the connection if that is `vital`. A connection is told so when it publishes, so
-/// what one of them hears goes for all: the alarm is the whole broker's.
+/// Tracks whether the broker blocks publishers. The end of a `vital` connection ends the session.
+///
+/// The broker notifies a connection only when it publishes. An alarm concerns the whole broker, so
+/// one notification counts for all connections.
 pub(super) fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: Ended, vital: bool) {
     let mut events = connection.events_listener().boxed();
     tokio::spawn(async move {
@@ -145,7 +156,7 @@ pub(super) fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, 
                     ended.end(super::error::words(&error));
                     return;
                 }
-                // It will not hear the end of an alarm that it was told of.
+                // A closed connection is never notified of the end of the alarm.
                 Some(ConnectionEvent::Error(_)) | None if told => false,
                 Some(ConnectionEvent::Error(_)) | None => return,
                 Some(_) => continue,

@@ -3,8 +3,8 @@
 //! Owns the rule that any fault ends the whole session. The next one is built anew, and no ack of
 //! this one can reach it.
 //!
-//! Not here: building one session after the other (`app/sessions.rs`), storing steps
-//! (`publisher.rs`), acks (`consumed.rs`).
+//! Not here: building one session after the other (`app/sessions.rs`), the consumers (`intake.rs`),
+//! next steps and acks (`outbox.rs`).
 
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},
