@@ -1,11 +1,15 @@
-//! Redriving and discarding dead letters. Owns that a letter leaves its queue only after what was to happen to it has happened.
+//! Redriving and discarding dead letters.
 //!
-//! Whoever is interrupted between the confirm of a redriven copy and the ack of its letter leaves both behind, for at most
-//! one portion of a walk; redriving the letter again then makes a second copy of the same name, which the ledger recognises
-//! (`settle::key_of_delivery`).
+//! An interruption between the confirm of a redriven copy and the ack of its letter leaves both,
+//! for at most 256 letters. A second redrive then makes a copy with the same identity, which the
+//! ledger recognises (`settle/identity.rs`).
 //!
-//! Copies go through a connection of their own: the walk's is not read on while letters are in memory, and the confirms
-//! would wait behind the next letters.
+//! Copies use a connection of their own. The connection of the walk is not read while letters are
+//! in memory, and confirms would wait behind the next letters.
+//!
+//! Owns the rule that a letter leaves its queue only after its action is complete.
+//!
+//! Not here: the selection of letters (`dead_selection.rs`), the walk (`dead_walk.rs`).
 
 use std::{mem, time::Duration};
 
@@ -32,81 +36,85 @@ use super::{
     topology::Topology,
 };
 
-/// What to do with letters.
+/// An action on letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Put them back to be tried again.
+    /// Publish them again as deliveries or events.
     Redrive,
-    /// Delete them for good.
+    /// Delete them.
     Discard,
 }
 
-/// How many letters are acted on before they are acked, and so how many at most an interruption can leave redriven and dead at once.
+/// The number of letters that are processed before they are acked. After an interruption, at most
+/// this many are redriven and dead at once.
 const PORTION: u16 = 256;
 
-/// Letters are held no longer than this; then others may look at them for a moment.
+/// The maximum time for which a walk holds letters. Then other walks get a chance.
 const HOLD_MAX: Duration = Duration::from_secs(20);
 
-/// So many walks in vain, because others hold what was chosen, end the act.
+/// The number of consecutive walks without effect, because other consumers hold the letters, that
+/// ends the action.
 const VAIN_MAX: u32 = 3;
 
-/// How to act.
+/// The parameters of an action.
 pub struct Acting<'a> {
-    /// What to do.
+    /// The action.
     pub act: Act,
-    /// At most so many letters a second; more than 0.
+    /// The maximum rate, in letters per second; greater than 0.
     pub per_second: Option<f64>,
-    /// Ends the act after the batch in hand.
+    /// Ends the action after the current batch.
     pub stop: &'a CancellationToken,
 }
 
-/// How one walk of an act went.
+/// The result of one walk of an action.
 struct Passed {
-    /// How many letters left the queue for it, or should have left it before.
+    /// The number of acked letters, including those whose earlier ack was lost.
     acked: u64,
-    /// It ended before it had seen everything.
+    /// Whether it ended before the end of the queue.
     early: bool,
     missed: u64,
 }
 
-/// Where the copies go.
+/// The connection for redriven copies.
 struct Copies {
     connection: Connection,
     channel: Channel,
 }
 
-/// A letter that was chosen, on its way through a pass.
+/// A selected letter and its delivery tag.
 struct Picked {
     tag: u64,
     letter: DeadLetter,
 }
 
-/// What is done with letters, and where to.
+/// The action, and the connection for its copies.
 #[derive(Clone, Copy)]
 struct How<'a> {
     acting: &'a Acting<'a>,
-    /// Nothing if they are discarded.
+    /// `None` if letters are discarded.
     copies: Option<&'a Copies>,
 }
 
-/// One walk through a queue of which letters are acted on.
+/// One walk of an action through a queue.
 struct Pass<'a> {
     queues: &'a DeadQueues,
     how: How<'a>,
     began: Instant,
-    /// How many were acted on before it.
+    /// The number of letters processed before this walk.
     done_before: u64,
-    /// Letters to be acted on together.
+    /// The letters of the next batch.
     batch: Vec<Picked>,
-    /// Letters of this portion that were acted on, without their bodies. They are acked at its end.
+    /// The processed letters of this consumer, without their bodies. They are acked at its end.
     acted: Vec<Picked>,
-    /// It is to end before it has seen everything.
+    /// Whether it ends before the end of the queue.
     early: bool,
 }
 
 impl DeadQueues {
-    /// Acts on the chosen letters, and shows each to `done` after the act. Answers how many there were: fewer than were chosen if some are gone
-    /// meanwhile, if others hold them, or if it was stopped.
+    /// Processes the selected letters, and passes each to `done` afterwards. Returns their number.
+    ///
+    /// The number is smaller than that of the selection if letters are gone, if other consumers
+    /// hold them, or after a stop.
     pub async fn act(
         &self,
         acting: &Acting<'_>,
@@ -119,17 +127,19 @@ impl DeadQueues {
         };
         let how = How { acting, copies: copies.as_ref() };
         let mut rhythm = Rhythm { per_second: acting.per_second, began: Instant::now(), done: 0 };
-        // A queue is gone through until nothing of what was acted on is met any more.
+        // Walks are repeated until none meets a processed letter, because the broker may lose an
+        // ack.
         for (queue, chosen) in &mut selection.chosen {
             let (mut vain, mut given_back) = (0, false);
             while vain < VAIN_MAX {
                 if !rhythm.rest(acting.stop).await {
-                    // What was acted on has to be gone, even so.
+                    // After a stop too, the processed letters must be gone from the queue.
                     chosen.waiting.clear();
                 }
                 let pass = self.pass(*queue, chosen, how, &mut rhythm, &mut done).await?;
                 if pass.acked == 0 && !pass.early {
-                    // What was chosen and not met is gone, unless others hold it, or the queue is still taking it back.
+                    // A selected letter that no walk meets is gone, unless another consumer holds
+                    // it.
                     vain = if pass.missed == 0 && !given_back { VAIN_MAX } else { vain + 1 };
                 }
                 given_back = pass.early;
@@ -147,7 +157,7 @@ impl DeadQueues {
         Ok(Copies { connection, channel })
     }
 
-    /// Once through a queue.
+    /// One walk through a queue.
     async fn pass(
         &self,
         queue: DeadQueue,
@@ -198,7 +208,8 @@ impl DeadQueues {
         sent.map(|()| count).map_err(|error| while_connecting(&self.at, &error))
     }
 
-    /// Puts the copies of a batch back. Only after the broker has confirmed all of them may their letters leave the queue.
+    /// Publishes the copies of a batch. Its letters may leave the queue only after the confirms of
+    /// all copies.
     async fn redrive(&self, copies: &Copies, batch: &[Picked]) -> Result<(), BrokerError> {
         let lost = |error: lapin::Error| while_connecting(&self.at, &error);
         let redriving = async {
@@ -211,7 +222,8 @@ impl DeadQueues {
         let confirmations = confirmed_in_time(&copies.connection, &self.at, self.confirm_timeout, redriving).await?;
         for confirmation in confirmations.map_err(lost)? {
             let confirmation = confirmation.map_err(lost)?;
-            // One refused or returned copy condemns its batch: nothing of it is acked, and all of it stays dead.
+            // One refused or returned copy fails the whole batch: no letter of it is acked, and all
+            // stay dead.
             if !confirmation.is_ack() || confirmation.take_message().is_some() {
                 return Err(BrokerError::NotRedriven);
             }
@@ -241,7 +253,8 @@ impl DeadQueues {
 }
 
 impl Pass<'_> {
-    /// Takes a letter to be acted on, and acts if there are enough. Its body is released then.
+    /// Adds a letter to the batch, and processes the batch if it is full. Then its body is
+    /// released.
     async fn pick(
         &mut self,
         mut one: Picked,
@@ -250,7 +263,7 @@ impl Pass<'_> {
         rhythm: &mut Rhythm,
     ) -> Result<(), BrokerError> {
         if self.how.acting.act == Act::Discard {
-            // Nobody needs its body.
+            // A discarded letter needs no body.
             release(walk, &mut one.letter);
         }
         let body = |one: &Picked| one.letter.published.body.len();
@@ -266,7 +279,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Acts on the batch, unless it is time to give letters back.
+    /// Processes the batch, unless the walk has to end early.
     async fn act(&mut self, walk: &mut Walk<'_>, chosen: &mut Chosen, rhythm: &mut Rhythm) -> Result<(), BrokerError> {
         if self.batch.is_empty() {
             return Ok(());
@@ -291,19 +304,21 @@ impl Pass<'_> {
     }
 }
 
-/// Drops the body of a letter.
+/// Drops the body of a letter and releases its room.
 fn release(walk: &mut Walk<'_>, letter: &mut DeadLetter) {
     let body = mem::take(&mut letter.published.body);
     walk.release(u64::try_from(body.len()).unwrap_or(u64::MAX));
 }
 
-/// Whether letters go back that were held so long and would have to wait for so long. Not before one of them was acted on: where the first
-/// that is meant lies far behind, every walk takes long to reach it, and none would ever act.
+/// Whether a walk must end because it held its letters too long, including the wait ahead.
+///
+/// It must not end before its first action: if the first selected letter is far behind, every walk
+/// takes long to reach it.
 fn is_held_too_long(has_acted: bool, held: Duration, wait: Duration) -> bool {
     has_acted && held + wait > HOLD_MAX
 }
 
-/// Spreads an act over time.
+/// The rate of an action.
 struct Rhythm {
     per_second: Option<f64>,
     began: Instant,
@@ -311,20 +326,20 @@ struct Rhythm {
 }
 
 impl Rhythm {
-    /// How many letters are acted on at a time: twice a second, if there is a rate.
+    /// The size of a batch: half a second's worth if there is a rate.
     fn batch(&self) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
         self.per_second.map_or(PORTION.into(), |rate| (rate / 2.0).clamp(1.0, PORTION.into()) as usize)
     }
 
-    /// How long the next batch has to wait.
+    /// The wait before the next batch.
     fn wait(&self) -> Duration {
         #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 letters")]
         let due = self.per_second.and_then(|rate| Duration::try_from_secs_f64(self.done as f64 / rate).ok());
         due.unwrap_or_default().saturating_sub(self.began.elapsed())
     }
 
-    /// Waits for the next batch's turn; whether it came.
+    /// Waits for the next batch; `false` after a stop.
     async fn rest(&self, stop: &CancellationToken) -> bool {
         let wait = self.wait();
         if wait.is_zero() {

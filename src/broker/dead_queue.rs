@@ -1,6 +1,11 @@
-//! The dead queues, to be looked at. Owns that a look shows each letter once, and keeps none.
+//! The dead queues of one prefix, and listing their letters.
 //!
-//! It works on a connection of its own, so that operators can use it with or without a running daemon. What is done with letters is in `dead_act.rs`.
+//! It uses its own connection, so operators can use it with or without a running daemon.
+//!
+//! Owns the promise that a listing shows each letter once and leaves it in its queue.
+//!
+//! Not here: redriving and discarding (`dead_act.rs`), the order of letters in a walk
+//! (`dead_walk.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +23,10 @@ use super::{
 
 /// The dead queues of one prefix.
 pub struct DeadQueues {
-    /// For what is done with letters as well.
+    /// Also for the connection of redriven copies.
     pub(super) address: Address,
     connection: Connection,
-    /// How much of letters is in memory.
+    /// The room for the bodies of letters.
     bodies: Arc<Bodies>,
     pub(super) topology: Arc<Topology>,
     pub(super) at: String,
@@ -29,12 +34,12 @@ pub struct DeadQueues {
     pub(super) waiting: Box<dyn Fn() + Send + Sync>,
 }
 
-/// What a look came to.
+/// The result of listing letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
-    /// How many letters were looked at.
+    /// The number of letters seen.
     pub letters: u64,
-    /// How many more there are, which somebody else held at the time.
+    /// The number of letters that other consumers held at the time.
     pub missed: u64,
 }
 
@@ -48,7 +53,8 @@ impl DeadQueues {
         Self::connect(address, topology, confirm_timeout, Bodies::all()).await
     }
 
-    /// Connects for a look at everything but bodies, which do not come. It redrives nothing, and awaits no confirm.
+    /// Connects for listing letters without their bodies. Such a value redrives nothing and awaits
+    /// no confirm.
     pub(super) async fn open_without_bodies(address: &Address, topology: Arc<Topology>) -> Result<Self, BrokerError> {
         Self::connect(address, topology, Duration::MAX, Bodies::none()).await
     }
@@ -64,18 +70,18 @@ impl DeadQueues {
         Ok(Self { address, connection, bodies, topology, at, confirm_timeout, waiting: Box::new(|| ()) })
     }
 
-    /// Is told whenever others are at a queue, and it takes them long.
+    /// Sets a callback for a long wait for another walk.
     pub fn say_when_waiting(&mut self, waiting: impl Fn() + Send + Sync + 'static) {
         self.waiting = Box::new(waiting);
     }
 
-    /// Says goodbye to the broker.
+    /// Closes the connection.
     pub async fn close(self) -> Result<(), BrokerError> {
         let closed = self.connection.close(200, "done".into()).await;
         closed.map_err(|error| while_connecting(&self.at, &error))
     }
 
-    /// How many letters lie in these queues.
+    /// The number of ready letters in these queues.
     pub async fn depth(&self, queues: &[DeadQueue]) -> Result<u64, BrokerError> {
         let mut depth = 0;
         for queue in queues {
@@ -84,7 +90,8 @@ impl DeadQueues {
         Ok(depth)
     }
 
-    /// Shows every letter of these queues to `seen`, the oldest of each queue first, and leaves all at its place.
+    /// Passes every letter of these queues to `seen`, the oldest of each queue first. Each letter
+    /// stays at its place.
     pub async fn look(&self, queues: &[DeadQueue], mut seen: impl FnMut(DeadLetter)) -> Result<Looked, BrokerError> {
         let mut looked = Looked::default();
         for queue in queues {
@@ -95,7 +102,8 @@ impl DeadQueues {
         Ok(looked)
     }
 
-    /// Shows every letter of this queue to `seen`, unless anybody else is at it.
+    /// Passes every letter of this queue to `seen`; `None` if another walk or consumer uses the
+    /// queue.
     pub(super) async fn look_if_free(
         &self,
         queue: DeadQueue,

@@ -1,13 +1,21 @@
-//! Going once through a dead queue. Owns that looking leaves it as it was: every letter at its place, none held longer than the walk.
+//! One walk through a dead queue.
 //!
-//! A quorum queue takes back what a channel held when the channel closes, in the order in which it was handed out, and puts it before what was never handed
-//! out, but behind what came back earlier and was not handed out again. So a walk takes *all* letters, even if only some are wanted: one that took a
-//! part would put that part behind the rest. (Refusing them one by one, `basic.nack`, was seen to shuffle them.) One consumer is handed at most its prefetch, so
-//! there is one after the other, each cancelled when it is full: a cancelled one keeps what it holds, and its acks bring nothing new. When the
-//! channel closes, what they hold goes back in the order of their names.
+//! When a channel closes, a quorum queue takes back its unacked messages in order. It puts them
+//! before the messages that were never delivered, but behind those that came back earlier. So a
+//! walk takes *all* letters: one that took a part would put that part behind the rest.
+//! (`basic.nack` of single letters was seen to shuffle them.)
 //!
-//! How large a letter is shows when it comes. So the connection is read on only while few bytes are in memory: what the
-//! broker has sent meanwhile waits in the network.
+//! A consumer receives at most its prefetch, so there is one after the other, each cancelled when
+//! it is full. A cancelled consumer keeps its letters, and their acks bring no new ones. When the
+//! channel closes, the letters return in the order of the consumers' names.
+//!
+//! The size of a letter is known only when it arrives. So the connection is read only while few
+//! bytes are in memory; the rest waits in the network.
+//!
+//! Owns the promise that a walk leaves each remaining letter at its place, and holds none
+//! afterwards.
+//!
+//! Not here: the action on letters (`dead_act.rs`), when a queue is counted (`dead_count.rs`).
 
 use std::{pin::pin, time::Duration};
 
@@ -29,75 +37,81 @@ use super::{
     frame_guard::Bodies,
 };
 
-/// So many letters are asked for first, to learn how large they are.
+/// The first prefetch, which shows how large the letters are.
 const FIRST: u16 = 256;
 
-/// About so many bytes of letters are on their way to us at a time.
+/// The maximum size of the letters on the way at a time, in bytes, as an estimate.
 const BYTES: u64 = 16 * 1024 * 1024;
 
-/// While bodies of so many bytes are in memory no other comes. So it is these, and the rest of one letter, at the most.
+/// The size of bodies in memory at which the connection is not read further, in bytes. The maximum
+/// is this plus the rest of one letter.
 const IN_MEMORY: u64 = 4 * 1024 * 1024;
 
-/// What a letter takes up besides its body.
+/// The size of a letter without its body, in bytes, as an estimate.
 const OVERHEAD: u64 = 1024;
 
-/// A queue that has letters and hands out none for this long has no more to hand out: others hold them.
+/// The time without a letter after which the remaining letters count as held by other consumers.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Somebody else who goes through the queue is waited for, but not for longer than this.
+/// The maximum wait for another walk through the queue.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// That others are waited for is said when it takes longer than this.
+/// The wait after which the caller is notified of it.
 const SAY_AFTER: Duration = Duration::from_secs(2);
 
-/// What was held is waited for when it is given back, but not for longer than this: somebody without manners may have taken it meanwhile.
+/// The maximum wait for the return of the letters. Another consumer may have taken them meanwhile.
 const RETURN_MAX: Duration = Duration::from_secs(30);
 
-/// How often it is asked whether they are done.
+/// The interval between two checks of the queue.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Who began at the same moment and was second waits this long: the broker logs each refusal.
+/// The wait after a refused lock. It is long, because the broker logs each refusal.
 const SECOND: Duration = Duration::from_millis(200);
 
 /// The connection of a walk.
 #[derive(Clone, Copy)]
 pub(super) struct Connected<'a> {
     pub(super) connection: &'a Connection,
-    /// What is in memory of the bodies that come through it.
+    /// The room for the bodies on this connection.
     pub(super) bodies: &'a Bodies,
-    /// Where the broker is.
+    /// Host and port.
     pub(super) at: &'a str,
 }
 
-/// A walk through one dead queue. When it is dropped without an end, the letters return all the same, some of them behind the rest.
+/// A walk through one dead queue. If it is dropped before its end, the letters return too, but some
+/// of them behind the rest.
 pub(super) struct Walk<'a> {
-    /// On which letters are handed over, and acked.
+    /// The channel on which letters are received and acked.
     pub(super) channel: Channel,
     connected: Connected<'a>,
     queue: &'a str,
     lock: &'a str,
-    /// How many letters lay there at the beginning; what comes later is left for the next walk.
+    /// The number of ready letters at the beginning. Later ones are left to the next walk.
     ready: u64,
     taken: u64,
     bytes: u64,
     consumers: u32,
     portion: Option<Portion>,
-    /// How many bytes of bodies were handed on and not released.
+    /// The size of the received bodies that are not released, in bytes.
     held: u64,
-    /// Somebody else holds what is left.
+    /// Other consumers hold the remaining letters.
     quiet: bool,
 }
 
-/// What one consumer is handed.
+/// The letters of one consumer.
 struct Portion {
     letters: lapin::Consumer,
     name: String,
-    /// How many are still to come.
+    /// The number of letters still to come.
     left: u64,
 }
 
 impl<'a> Walk<'a> {
-    /// Begins a walk, once nobody else is on one: `lock` is the exclusive queue of whoever is; `waiting` is told if that takes long. Two at a time would each see a part, and put it behind the other's.
+    /// Begins a walk once no other one runs. Two walks at a time would each see a part, and put it
+    /// behind the part of the other.
+    ///
+    /// `lock` is the exclusive queue of the walk that runs. `waiting` is called if the wait is
+    /// long.
     pub(super) async fn begin(
         connected: Connected<'a>,
         queue: &'a str,
@@ -117,7 +131,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The same, but whoever else is on a walk, or consumes the queue, is left alone.
+    /// The same without a wait: `None` if another walk runs or the queue has a consumer.
     pub(super) async fn begin_if_free(
         connected: Connected<'a>,
         queue: &'a str,
@@ -137,7 +151,8 @@ impl<'a> Walk<'a> {
         Ok(Self { channel, connected, queue, lock, ready: ready.into(), taken, bytes, held, consumers, portion, quiet })
     }
 
-    /// Asks for the next letters, at most so many; answers whether there are any. [`Walk::next`] gives them.
+    /// Requests the next letters, at most `max`; returns whether there are any. [`Walk::next`]
+    /// receives them.
     pub(super) async fn ask(&mut self, max: u16) -> Result<bool, BrokerError> {
         let left = self.ready - self.taken;
         if left == 0 || self.quiet {
@@ -158,8 +173,8 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    /// The next of the letters that were asked for; nothing after the last of them: acks bring nothing new then. Whoever
-    /// has it [releases](Self::release) its body before others can come.
+    /// The next requested letter, or `None` after the last one; then acks bring no further letters.
+    /// The caller must [release](Self::release) its body, because the next letters wait for that.
     pub(super) async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
         let Some(portion) = &mut self.portion else { return Ok(None) };
         if portion.left > 0 {
@@ -167,7 +182,7 @@ impl<'a> Walk<'a> {
             let Connected { bodies, .. } = self.connected;
             let next = loop {
                 match tokio::time::timeout(QUIET, portion.letters.next()).await {
-                    // A large one is on its way.
+                    // A large letter is still arriving.
                     Err(_) if bodies.in_memory(self.channel.id()) > self.held => (),
                     next => break next,
                 }
@@ -190,7 +205,8 @@ impl<'a> Walk<'a> {
         self.cancel().await.map(|()| None)
     }
 
-    /// Ends a portion. A letter that comes now was given up as held by others; its body is not to stop the answer.
+    /// Cancels the consumer. A letter that arrives now counted as held by others, and its body must
+    /// not block the answer.
     async fn cancel(&mut self) -> Result<(), BrokerError> {
         let Some(Portion { mut letters, name, .. }) = self.portion.take() else { return Ok(()) };
         let mut cancelled = pin!(self.channel.basic_cancel(name.as_str().into(), BasicCancelOptions::default()));
@@ -203,13 +219,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The body of a letter, of so many bytes, is in memory no more.
+    /// Releases the room of a letter's body of `size` bytes.
     pub(super) fn release(&mut self, size: u64) {
         self.held -= size;
         self.connected.bodies.release(self.channel.id(), size);
     }
 
-    /// Takes what is left, so that everything returns to its place, and waits until it has; so many of what was taken were acked. Answers how many letters others held.
+    /// Takes the remaining letters, so that each returns to its place, and waits until they are
+    /// back.
+    ///
+    /// `acked` is the number of acked letters. Returns the number of letters that other consumers
+    /// held.
     pub(super) async fn end(mut self, acked: u64) -> Result<u64, BrokerError> {
         while self.portion.is_some() || self.ask(u16::MAX).await? {
             while let Some(letter) = self.next().await? {
@@ -220,14 +240,15 @@ impl<'a> Walk<'a> {
         close(&self.channel, self.connected.at).await?;
         self.returned(self.taken.saturating_sub(acked)).await?;
         let unlocking = declare::open(self.connected.connection, self.connected.at).await?;
-        // A lock that is not ours stays as it is; the broker has closed the channel then.
+        // The lock of another walk stays; the broker has closed the channel then.
         if unlocking.queue_delete(self.lock.into(), QueueDeleteOptions::default()).await.is_ok() {
             close(&unlocking, self.connected.at).await?;
         }
         Ok(self.ready - self.taken)
     }
 
-    /// Waits until the broker has taken back what was held: it answers the close before, and whoever asked then would find fewer letters than there are.
+    /// Waits until the letters are back in the queue. The broker answers the close earlier, and
+    /// until then the queue looks shorter than it is.
     async fn returned(&self, held: u64) -> Result<(), BrokerError> {
         let began = Instant::now();
         while held > 0 && began.elapsed() < RETURN_MAX {
@@ -242,41 +263,43 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// As many letters as have about [`BYTES`], if the next ones are like those before.
+    /// The number of letters with about [`BYTES`] bytes, estimated from the letters so far.
     fn prefetch(&self) -> u16 {
         let average = self.bytes.checked_div(self.taken);
         average.map_or(FIRST, |average| u16::try_from(BYTES / average.max(OVERHEAD)).unwrap_or(u16::MAX).max(1))
     }
 }
 
-/// How many bytes the body of a letter has.
+/// The size of a letter's body, in bytes.
 pub(super) fn size(letter: &Delivery) -> u64 {
     u64::try_from(letter.data.len()).unwrap_or(u64::MAX)
 }
 
-/// Whether a queue is free to be gone through.
+/// Whether a walk may begin.
 enum Claim {
-    /// It is, and so many letters lie ready.
+    /// It may; the number of ready letters.
     Ready(u32),
-    /// Somebody else is at it; it is worth asking again after this time.
+    /// Another walk or consumer uses the queue; the time until the next check.
     Taken(Duration),
 }
 
-/// Takes the lock, if nobody is at the queue; who is not `patient` goes ahead all the same.
+/// Takes the lock if no other walk or consumer uses the queue. Without `patient` the walk begins
+/// anyway.
 async fn claim(
     Connected { connection, at, .. }: Connected<'_>,
     queue: &str,
     lock: &str,
     patient: bool,
 ) -> Result<Claim, BrokerError> {
-    // Who is done is seen to be done when the broker has taken back what they held.
+    // Another walk is over only when the broker has taken its letters back.
     if patient && depth(connection, at, queue).await?.1 > 0 {
         return Ok(Claim::Taken(ASK_AGAIN));
     }
     let locking = declare::open(connection, at).await?;
     match declare::lock(&locking, at, lock).await {
         Err(BrokerError::Locked { .. }) if patient => return Ok(Claim::Taken(SECOND)),
-        // The broker has closed the channel. Who may not lock has to hope that nobody begins at the same moment.
+        // The broker has closed the channel. Without the permission to lock, two walks may begin at
+        // once.
         Err(BrokerError::Locked { .. } | BrokerError::Permission { .. }) => (),
         locked => locked.map(|()| close(&locking, at))?.await?,
     }
@@ -284,15 +307,17 @@ async fn claim(
     Ok(if consumers == 0 || !patient { Claim::Ready(ready) } else { Claim::Taken(ASK_AGAIN) })
 }
 
-/// Waits until the broker has done everything that was asked for on a channel. (lapin cannot close a connection while a dropped channel still closes.)
+/// Closes a channel and waits until the broker has processed all its frames. (lapin cannot close a
+/// connection while a dropped channel is closing.)
 pub(super) async fn close(channel: &Channel, at: &str) -> Result<(), BrokerError> {
     channel.close(200, "done".into()).await.map_err(|error| while_connecting(at, &error))
 }
 
-/// How many letters lie ready in a queue, and how many consumers it has.
+/// The numbers of ready letters and of consumers of a queue.
 ///
-/// A queue that is too busy to answer in time, because it takes a hundred thousand letters back, is said to have neither (RabbitMQ 3.10). So an empty
-/// one is asked for a letter; if it has one, it goes back, and the queue is asked again.
+/// RabbitMQ 3.10 reports zero for both if the queue is too busy to answer, as after the return of a
+/// hundred thousand letters. So an empty queue is asked for a letter. If it has one, the letter
+/// goes back, and the queue is asked again.
 pub(super) async fn depth(connection: &Connection, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
     let failed = |error: lapin::Error| unanswered(at, queue, &error);
     loop {
@@ -307,7 +332,7 @@ pub(super) async fn depth(connection: &Connection, at: &str, queue: &str) -> Res
     }
 }
 
-/// What a queue says of itself: how many letters lie ready, and how many consumers it has; neither if it is too busy to say.
+/// The numbers of ready letters and of consumers as reported; both zero if the queue is too busy.
 async fn lengths(channel: &Channel, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
     let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
     let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;

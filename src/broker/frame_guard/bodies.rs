@@ -1,6 +1,10 @@
-//! Which bodies come through a connection. Owns that what is in hand is bounded in bytes: a body for which there is no
-//! room is left out, and its message says so; or the connection is not read on until there is room. When a body that was
-//! left out is asked for again is decided elsewhere.
+//! Which bodies pass through a connection.
+//!
+//! Owns the bound of the bodies in memory, in bytes. A body without room is left out, and its
+//! message says so; or the connection is not read further until there is room.
+//!
+//! Not here: requesting a body that was left out (`consumed.rs`), the stream itself (`filter.rs`,
+//! `transport.rs`).
 
 use std::{
     collections::HashMap,
@@ -16,12 +20,12 @@ use uuid::Uuid;
 struct Room {
     all: u64,
     free: u64,
-    /// A body of this size was left out: what else comes leaves room for it.
+    /// The room reserved for a body that was left out, in bytes.
     reserved: u64,
     admitted: Arc<Notify>,
 }
 
-/// How many bytes of bodies are in memory of a channel on which none is left out.
+/// The bodies in memory of a channel that leaves none out, in bytes.
 struct InMemory {
     max: u64,
     bytes: u64,
@@ -29,22 +33,23 @@ struct InMemory {
 
 #[derive(Default)]
 struct State {
-    /// By channel. One that is not here takes any body that is not too large.
+    /// By channel. A channel without an entry takes any body that is not too large.
     rooms: HashMap<u16, Room>,
-    /// By channel; others are read on whatever is in memory.
+    /// By channel. A channel without an entry is always read.
     in_memory: HashMap<u16, InMemory>,
-    /// What reads the connection, while it waits.
+    /// The task that reads the connection, while it waits for room.
     reader: Option<Waker>,
-    /// A body above the size that an event may have is in hand.
+    /// Whether a body above the maximum size of an event is in memory.
     larger: bool,
 }
 
-/// How much room there is for bodies on a connection. Shared by its guard and by what takes its messages.
+/// The room for bodies on a connection, shared by its guard and the receiver of its messages.
 pub struct Bodies {
     size_max: u64,
     state: Mutex<State>,
     released: Notify,
-    /// By this a message says that its body was left out: a publisher cannot say it.
+    /// Marks a message whose body was left out. A publisher does not know this value, so it cannot
+    /// forge the mark.
     secret: String,
 }
 
@@ -54,44 +59,46 @@ impl Bodies {
         Arc::new(Self { size_max, state, released: Notify::new(), secret: Uuid::new_v4().to_string() })
     }
 
-    /// All bodies come.
+    /// Every body passes.
     #[must_use]
     pub fn all() -> Arc<Self> {
         Self::new(u64::MAX, false)
     }
 
-    /// Bodies do not come at all.
+    /// No body passes.
     #[must_use]
     pub fn none() -> Arc<Self> {
         Self::new(0, true)
     }
 
-    /// Bodies of at most `size_max` bytes come as far as there is room on their channel; larger ones one at a time.
+    /// Bodies of at most `size_max` bytes pass while their channel has room. Larger ones pass one
+    /// at a time.
     #[must_use]
     pub fn up_to(size_max: u64) -> Arc<Self> {
         Self::new(size_max, false)
     }
 
-    /// Gives a channel room for so many bytes, or for one body if that is more.
+    /// Gives a channel room for `bytes`, or for one body of the maximum size if that is more.
     pub fn give_room(&self, channel: u16, bytes: u64) {
         let all = bytes.max(self.size_max);
         let room = Room { all, free: all, reserved: 0, admitted: Arc::default() };
         self.state().rooms.insert(channel, room);
     }
 
-    /// Lets the connection be read on only while the bodies of this channel that are in memory have fewer than `max`
-    /// bytes. So they have at most as many, and those of one body more.
+    /// Stops reading the connection while the bodies in memory of this channel have `max` bytes or
+    /// more. So they have at most `max` bytes plus one body.
     pub fn read_on_below(&self, channel: u16, max: u64) {
         self.state().in_memory.insert(channel, InMemory { max, bytes: 0 });
     }
 
-    /// How many bytes of bodies have come on such a channel, or are coming, and were not released.
+    /// The size of the bodies on such a channel that have arrived, or are arriving, and are not
+    /// released, in bytes.
     #[must_use]
     pub fn in_memory(&self, channel: u16) -> u64 {
         self.state().in_memory.get(&channel).map_or(0, |in_memory| in_memory.bytes)
     }
 
-    /// Forgets a channel that is closed.
+    /// Removes a closed channel.
     pub fn forget(&self, channel: u16) {
         let mut state = self.state();
         state.rooms.remove(&channel);
@@ -99,12 +106,12 @@ impl Bodies {
         state.wake();
     }
 
-    /// Whether the next body of a channel may come.
+    /// Whether the next body of a channel may be read.
     pub(super) fn reads_on(&self, channel: u16) -> bool {
         self.state().in_memory.get(&channel).is_none_or(InMemory::reads_on)
     }
 
-    /// Waits until the next body of a channel may come.
+    /// Waits until the next body of a channel may be read.
     pub(super) fn poll_reads_on(&self, channel: u16, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.in_memory.get(&channel).is_none_or(InMemory::reads_on) {
@@ -114,7 +121,11 @@ impl Bodies {
         Poll::Pending
     }
 
-    /// Whether a body comes through; it takes its room then. What is left out says so by the answer.
+    /// Admits a body, which takes its room.
+    ///
+    /// # Errors
+    ///
+    /// The value of the header that marks a message whose body is left out.
     pub(super) fn admit(&self, channel: u16, size: u64) -> Result<(), String> {
         let mut state = self.state();
         let State { rooms, in_memory, larger, .. } = &mut *state;
@@ -142,13 +153,14 @@ impl Bodies {
         Ok(())
     }
 
-    /// How many bytes a body has that was left out, by what its message says.
+    /// The size of the body that was left out, in bytes, from the header of its message. `None` if
+    /// the header is not from this guard.
     #[must_use]
     pub fn size_left_out(&self, says: &str) -> Option<u64> {
         says.strip_prefix(&self.secret)?.trim_start().parse().ok()
     }
 
-    /// A body that came is in memory no more.
+    /// Releases the room of a body.
     pub fn release(&self, channel: u16, size: u64) {
         let mut state = self.state();
         if size > self.size_max {
@@ -164,7 +176,8 @@ impl Bodies {
         self.released.notify_waiters();
     }
 
-    /// Waits until there is room for a body, and keeps it free from others. Answers what is told when it comes.
+    /// Waits until there is room for a body, and reserves it. The returned handle is notified when
+    /// a body of that size was admitted.
     pub async fn room(&self, channel: u16, size: u64) -> Arc<Notify> {
         loop {
             let mut released = std::pin::pin!(self.released.notified());
@@ -176,7 +189,8 @@ impl Bodies {
         }
     }
 
-    /// The same, but others come meanwhile, and a quarter of the room is left to them.
+    /// The same without a reservation during the wait. A quarter of the room stays free for other
+    /// bodies.
     pub async fn spare_room(&self, channel: u16, size: u64) -> Arc<Notify> {
         loop {
             let mut released = std::pin::pin!(self.released.notified());
@@ -188,7 +202,7 @@ impl Bodies {
         }
     }
 
-    /// Keeps no room free any longer: what it was for did not come.
+    /// Drops the reservation, because its message did not arrive.
     pub fn reserve_nothing(&self, channel: u16) {
         if let Some(room) = self.state().rooms.get_mut(&channel) {
             room.reserved = 0;

@@ -75,7 +75,7 @@ struct Guarded {
     filter: FrameFilter,
     bodies: Arc<Bodies>,
     tokio: Tokio,
-    /// Until when lapin is told nothing while the connection is not read on.
+    /// The time until the next simulated heartbeat, while the connection is not read.
     silence: Option<Pin<Box<<Tokio as Reactor>::Sleep>>>,
     read: Box<[u8]>,
     /// The filtered bytes; `handed` of them were read already.
@@ -91,7 +91,7 @@ impl Guarded {
         Self { stream, filter, bodies, tokio, silence: None, read, passed, handed: 0 }
     }
 
-    /// Waits until there is room for the next body; meanwhile the broker seems to send heartbeats.
+    /// Waits for room for the next body. Meanwhile lapin receives simulated heartbeats.
     fn poll_room(&mut self, channel: u16, context: &mut Context<'_>) -> Poll<Result<(), BrokenFrame>> {
         if self.bodies.poll_reads_on(channel, context).is_ready() {
             self.silence = None;
