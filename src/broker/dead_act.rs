@@ -52,8 +52,8 @@ const PORTION: u16 = 256;
 /// The maximum time for which a walk holds letters. Then other walks get a chance.
 const HOLD_MAX: Duration = Duration::from_secs(20);
 
-/// The number of consecutive walks without effect, because other consumers hold the letters, that
-/// ends the action.
+/// The number of walks without effect, because other consumers hold the letters, after which the
+/// action leaves a queue.
 const VAIN_MAX: u32 = 3;
 
 /// The parameters of an action.
