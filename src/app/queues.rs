@@ -1,12 +1,12 @@
 //! The lengths of the broker's queues for the metrics, and the reasons of the dead letters.
 //!
-//! Owns the invariant that these queries never affect a session. They have their own connections
-//! and tasks, and outlive sessions. A failure is logged once and retried.
+//! Owns the invariant that a query that fails or takes long never affects a session. Queries have
+//! their own connections and tasks, and outlive sessions. A failure is logged once and retried.
 //!
 //! Not here: how a queue is queried (`broker/depths.rs`) and how dead letters are counted
 //! (`broker/dead_count.rs`).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -38,16 +38,20 @@ pub(super) struct Watch {
     pub(super) stop: CancellationToken,
 }
 
+/// The lengths and consumers of the queues, each time they are known anew.
+pub(super) type Seen = watch::Receiver<Vec<QueueSeen>>;
+
 /// Watches the queues until the daemon stops, and at most [`COUNT_MAX`] longer.
-pub(super) fn start(watch: Watch, parts: &Parts) -> JoinHandle<()> {
+pub(super) fn start(watch: Watch, parts: &Parts) -> (JoinHandle<()>, Seen) {
     let Watch { address, topology, count_every, ready, stop } = watch;
     let gauge = QueueGauge::new(address.clone(), Arc::clone(&topology));
     let counter = DeadCounter::new(address, topology, parts.clock.clone(), count_every);
     let (tell, seen) = watch::channel(Vec::new());
     let (telemetry, stopping) = (Arc::clone(&parts.telemetry), stop.clone());
-    tokio::spawn(async move {
+    let counted = seen.clone();
+    let watching = tokio::spawn(async move {
         let depths = watch_depths(gauge, tell, ready.clone(), Arc::clone(&telemetry), stop.clone());
-        let letters = count_letters(counter, seen, ready, telemetry, stop);
+        let letters = count_letters(counter, counted, ready, telemetry, stop);
         // If a count is interrupted, the broker requeues its letters when the channel closes,
         // provided that the broker is reachable.
         let too_late = async {
@@ -58,7 +62,32 @@ pub(super) fn start(watch: Watch, parts: &Parts) -> JoinHandle<()> {
             _ = async { tokio::join!(depths, letters) } => (),
             () = too_late => (),
         }
-    })
+    });
+    (watching, seen)
+}
+
+/// Waits until messages have been waiting twice in a row in a queue without a consumer, though a
+/// session consumes it. The broker tells of a consumer that it cancels, but a session must not
+/// depend on that alone. Returns the queue's name without the prefix.
+///
+/// A queue that is too busy to answer is said to have neither consumers nor messages, so no
+/// consumers alone prove nothing.
+pub(super) async fn without_consumer(mut seen: Seen) -> String {
+    let mut before: HashSet<String> = HashSet::new();
+    seen.mark_unchanged();
+    while seen.changed().await.is_ok() {
+        let without: HashSet<_> = seen
+            .borrow_and_update()
+            .iter()
+            .filter(|queue| queue.consumers == Some(0) && queue.ready > 0)
+            .map(|queue| queue.name.clone())
+            .collect();
+        if let Some(queue) = without.intersection(&before).next() {
+            return queue.clone();
+        }
+        before = without;
+    }
+    std::future::pending().await
 }
 
 /// Reports the queue lengths while there is a session.
@@ -130,5 +159,37 @@ async fn count_letters(
                 failing = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn look(publish: (u32, u32), lark: (u32, u32)) -> Vec<QueueSeen> {
+        let queue = |name: &str, ready, consumers| QueueSeen { name: name.to_owned(), ready, consumers };
+        vec![
+            queue("publish", publish.0, Some(publish.1)),
+            queue("delivery.lark", lark.0, Some(lark.1)),
+            queue("dead.lark", 7, None),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_queue_in_which_messages_wait_twice_in_a_row_without_a_consumer_is_named() {
+        let (tell, seen) = watch::channel(look((1, 0), (1, 0)));
+        let mut found = Box::pin(without_consumer(seen));
+        // Once is no proof, and neither is a queue that did not answer.
+        for looks in [look((1, 0), (1, 1)), look((1, 1), (0, 0)), look((0, 0), (1, 0)), look((9, 1), (0, 1))] {
+            assert!(found.as_mut().now_or_never().is_none());
+            tell.send_replace(looks);
+        }
+        for looks in [look((0, 1), (3, 0)), look((0, 1), (4, 0))] {
+            assert!(found.as_mut().now_or_never().is_none());
+            tell.send_replace(looks);
+        }
+        assert_eq!(found.now_or_never().as_deref(), Some("delivery.lark"));
     }
 }

@@ -16,7 +16,7 @@ use super::{
     AppError,
     backoff::Backoff,
     parts,
-    queues::{self, Watch},
+    queues::{self, Seen, Watch},
 };
 use crate::{
     broker::{BrokerError, Ended, Session, Settings, Topology},
@@ -54,7 +54,7 @@ pub(super) async fn run(
         ready: ready.subscribe(),
         stop: stop.clone(),
     };
-    let watching = queues::start(watch, &parts);
+    let (watching, seen) = queues::start(watch, &parts);
     let mut backoff = Backoff::new(config.broker.reconnect_min, config.broker.reconnect_max);
     let mut standing = Standing { ready, lost_at: None, telemetry: Arc::clone(&parts.telemetry) };
     let (mut id, began, mut first) = (0, Instant::now(), true);
@@ -69,7 +69,7 @@ pub(super) async fn run(
                 standing.begin(id);
                 first = false;
                 let (began, outbox) = (Instant::now(), Arc::clone(&session.outbox));
-                serve(session, &parts, &mut standing, config.shutdown.drain, &stop).await;
+                serve(session, &parts, &mut standing, config.shutdown.drain, seen.clone(), &stop).await;
                 let lost_at = standing.lost_at.unwrap_or(began);
                 backoff.after_session(outbox.has_acked(), lost_at.duration_since(began));
                 lost_at
@@ -129,6 +129,7 @@ async fn serve(
     parts: &Arc<Parts>,
     standing: &mut Standing,
     drain: Duration,
+    seen: Seen,
     stop: &CancellationToken,
 ) {
     let Session { mut intake, outbox, ended, blocked, connections } = session;
@@ -162,6 +163,10 @@ async fn serve(
         () = &mut work => true,
         () = ended.wait() => false,
         () = stop.cancelled() => false,
+        queue = queues::without_consumer(seen) => {
+            ended.end(format!("messages wait in queue {queue}, which has no consumer any more"));
+            false
+        }
     };
     leave.cancel();
     blocked.abort();

@@ -95,7 +95,7 @@ pub(super) struct Publishing {
     /// `None` if receipts are disabled.
     pub(super) receipts: Option<mpsc::Sender<Order>>,
     pub(super) blocked: watch::Receiver<bool>,
-    pub(super) connection: Connection,
+    pub(super) connection: Arc<Connection>,
     pub(super) storing_receipts: Option<JoinHandle<()>>,
 }
 
@@ -122,10 +122,12 @@ impl Publishing {
             clock: clock.clone(),
             patience: patience.clone(),
             purpose,
+            renewed: None,
         };
-        let connection = settings.address.connect("roomcast publishing").await?;
+        let connection = Arc::new(settings.address.connect("roomcast publishing").await?);
         watch_blocked(&connection, tell.clone(), ended.clone(), true);
-        let (steps, _) = publisher(declare::confirming(&connection, at).await?, Purpose::Steps).start();
+        let channel = declare::confirming(&connection, at).await?;
+        let (steps, _) = publisher(channel, Purpose::Steps(Arc::clone(&connection))).start();
         let (mut receipts, mut storing_receipts) = (None, None);
         if topology.has_receipts() {
             let (line, channel) = ReceiptsLine::open(settings.address.clone(), tell, ended.clone()).await?;

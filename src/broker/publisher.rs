@@ -43,6 +43,9 @@ const BATCH_MAX: usize = 512;
 /// The capacity of the queue of steps. When it is full, deliveries wait.
 const ORDERS_MAX: usize = 4096;
 
+/// The shortest time between two channels that are opened after refusals.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+
 /// The delay before the connection for receipts is opened again.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
@@ -58,12 +61,16 @@ pub(super) struct Publisher {
     pub(super) clock: Clock,
     pub(super) patience: Patience,
     pub(super) purpose: Purpose,
+    /// The time of the last [`Publisher::renew_channel`].
+    pub(super) renewed: Option<Instant>,
 }
 
 /// The kind of messages that a publisher stores.
 pub(super) enum Purpose {
-    /// Next steps. A step that no queue takes, or a fault of the connection, ends the session.
-    Steps,
+    /// Next steps. A fault of the connection, or a step that is routed to no queue, ends the
+    /// session; the next session declares the topology again. A refusal concerns its own queue
+    /// alone.
+    Steps(Arc<Connection>),
     /// Receipts. They go to queues of other applications, which must not stop the daemon. So they
     /// have a connection of their own, which the publisher reopens.
     Receipts(Box<ReceiptsLine>),
@@ -124,7 +131,7 @@ impl Publisher {
             }
             for (place, order) in batch.into_iter().enumerate() {
                 let stored = match &outcome {
-                    Ok(refused) if refused.contains(&place) => Err(self.refused()),
+                    Ok(refused) if refused.contains(&place) => Err(self.refused(&order.step)),
                     Ok(_) => Ok(()),
                     Err(cause) => Err(NotStored::Over(cause.clone())),
                 };
@@ -133,6 +140,12 @@ impl Publisher {
                 let _ = order.stored.send(stored);
             }
             if outcome.is_err() {
+                break;
+            }
+            if outcome.is_ok_and(|refused| !refused.is_empty())
+                && let Err(error) = self.renew_channel().await
+            {
+                self.patience.ended.end(error.to_string());
                 break;
             }
         }
@@ -191,17 +204,30 @@ impl Publisher {
         }
     }
 
-    const fn is_mandatory(&self) -> bool {
-        matches!(self.purpose, Purpose::Steps)
+    /// Opens another channel after a refusal, once a second at most. RabbitMQ's channel goes on to
+    /// refuse a message for a quorum queue that was full, also when the queue's limit was raised.
+    async fn renew_channel(&mut self) -> Result<(), BrokerError> {
+        let Purpose::Steps(connection) = &self.purpose else { return Ok(()) };
+        if self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
+            let fresh = declare::confirming(connection, "the broker").await?;
+            let old = std::mem::replace(&mut self.channel, fresh);
+            self.renewed = Some(Instant::now());
+            // Its confirms are all there. Whether it is closed in order does not matter.
+            let _ = old.close(200, "goodbye".into()).await;
+        }
+        Ok(())
     }
 
-    fn refused(&self) -> NotStored {
+    const fn is_mandatory(&self) -> bool {
+        matches!(self.purpose, Purpose::Steps(_))
+    }
+
+    fn refused(&self, step: &NextStep) -> NotStored {
         if !self.is_mandatory() {
             return NotStored::Refused("it is full, or did not answer in time".to_owned());
         }
-        let why = "the broker refused it, or no queue took it".to_owned();
-        self.patience.ended.end(format!("a message could not be stored: {why}"));
-        NotStored::Over(why)
+        let (exchange, key, ..) = self.address(step, self.clock.now());
+        NotStored::Refused(format!("the broker refused it, exchange {exchange}, routing key {key}"))
     }
 
     /// Publishes a batch once and waits for all its confirms; returns the places that were not
@@ -229,12 +255,17 @@ impl Publisher {
             }
             if let Some(returned) = confirmation.take_message() {
                 let id = returned.delivery.properties.message_id().as_ref().map(ToString::to_string);
-                match ids.iter().position(|known| Some(known) == id.as_ref()) {
-                    Some(place) => refused.insert(place),
-                    None => {
-                        return Err("the broker returned a message that was not published".to_owned());
+                let step = ids
+                    .iter()
+                    .zip(batch)
+                    .find_map(|(known, order)| (Some(known) == id.as_ref()).then_some(&order.step));
+                return Err(match step {
+                    Some(step) => {
+                        let (exchange, key, ..) = self.address(step, self.clock.now());
+                        format!("no queue is bound to exchange {exchange} for the routing key {key}")
                     }
-                };
+                    None => "the broker returned a message that was not published".to_owned(),
+                });
             }
         }
         Ok(refused)

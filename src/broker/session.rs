@@ -146,7 +146,7 @@ impl Session {
 /// The connections of one session.
 pub struct Connections {
     consuming: Connection,
-    publishing: Connection,
+    publishing: Arc<Connection>,
     /// The task that stores receipts. It closes its connection when the session ends.
     storing_receipts: Option<JoinHandle<()>>,
     ended: Ended,
@@ -157,7 +157,7 @@ impl Connections {
     /// messages.
     pub async fn close(self) {
         self.ended.end("it was closed".to_owned());
-        let all = [&self.publishing, &self.consuming];
+        let all = [&*self.publishing, &self.consuming];
         let closing = join_all(all.map(|connection| connection.close(200, "goodbye".into())));
         let receipts = async {
             if let Some(storing) = self.storing_receipts {

@@ -4,7 +4,7 @@
 //!
 //! Not here: the fields of a receipt (`domain/`), and its way to the broker (`broker/outcome.rs`).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Pipeline, Stuck};
 use crate::{
@@ -12,6 +12,13 @@ use crate::{
     settle::{Mark, NextStep, NotStored, Tally},
     telemetry::events,
 };
+
+/// How long is waited before a queue is asked again that refused a next step; doubled up to
+/// [`REFUSED_WAIT_MAX`].
+const REFUSED_WAIT_MIN: Duration = Duration::from_millis(500);
+
+/// See [`REFUSED_WAIT_MIN`]: a queue that takes messages again is noticed within this time.
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(8);
 
 impl Pipeline {
     /// Settles a delivery: stores its next step, dead letter and receipt, then counts it as
@@ -61,7 +68,7 @@ impl Pipeline {
     pub(super) async fn store(&self, step: Option<NextStep>, receipt: Option<DeliveryReceipt>) -> Result<(), Stuck> {
         let storing = async {
             match step {
-                Some(step) => self.outbox.store(step).await,
+                Some(step) => self.store_step(step).await,
                 None => Ok(()),
             }
         };
@@ -69,6 +76,22 @@ impl Pipeline {
         // On the heap, so that the futures of deliveries without a receipt stay small.
         let (stored, told) = Box::pin(async { tokio::join!(storing, self.tell(receipt)) }).await;
         Ok(stored.and(told)?)
+    }
+
+    /// Stores a next step. A queue that refuses it is tried again and again: it delays the steps
+    /// for that queue, and nothing else. When the session ends or the daemon stops, it is tried
+    /// once more.
+    async fn store_step(&self, step: NextStep) -> Result<(), NotStored> {
+        let mut wait = REFUSED_WAIT_MIN;
+        loop {
+            let last = self.leave.is_cancelled();
+            match self.outbox.store(step.clone()).await {
+                Err(NotStored::Refused(why)) if !last => events::StepRefused { why: &why }.emit(&self.parts.telemetry),
+                stored => return stored,
+            }
+            self.leave.run_until_cancelled(tokio::time::sleep(wait)).await;
+            wait = (wait * 2).min(REFUSED_WAIT_MAX);
+        }
     }
 
     /// Stores a receipt. A refusal by a third party's queue is only counted, so that it cannot

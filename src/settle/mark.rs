@@ -56,7 +56,8 @@ impl Mark {
         }
     }
 
-    /// The mark in the form of earlier versions. Those did not name the robot, so it counts for any.
+    /// The mark in the form of earlier versions. Those did not name the robot, so it counts for
+    /// any.
     fn of_any_robot(self) -> Option<LedgerMark> {
         match self {
             Self::Part { subscription, at, .. } => {
@@ -112,7 +113,8 @@ impl Done {
         (from..).find(|at| !self.contains(Mark::Part { subscription, robot, at: *at })).unwrap_or(from)
     }
 
-    /// The number of failed attempts of a part with its robot, if its message carries the number `said`.
+    /// The number of failed attempts of a part with its robot, if its message carries the number
+    /// `said`.
     #[must_use]
     pub fn attempts(&self, (subscription, robot): (SubscriptionId, RobotId), part: u32, said: u32) -> u32 {
         let is_made = |made: &u32| {

@@ -76,8 +76,8 @@ pub enum NotStored {
     /// the next one.
     #[error("the broker did not confirm that it stored the message: {0}")]
     Over(String),
-    /// A queue that a third party has bound refused a receipt. The session continues.
-    #[error("a queue bound to the exchange for receipts did not take one: {0}")]
+    /// A queue refused the message: it is full, or it has no leader. The session continues.
+    #[error("a queue did not take the message: {0}")]
     Refused(String),
 }
 
@@ -94,7 +94,7 @@ pub trait Outbox: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The step may not be stored. Only receipts fail with [`NotStored::Refused`].
+    /// The step may not be stored. After [`NotStored::Refused`] it may be tried again.
     async fn store(&self, step: NextStep) -> Result<(), NotStored>;
 
     /// Acknowledges messages whose settlement is durable, in as few frames as possible. If the

@@ -301,6 +301,22 @@ impl ReceiptStored {
     }
 }
 
+/// A queue refused a next step, which is tried again.
+pub struct StepRefused<'a> {
+    /// The cause, with the exchange and the routing key.
+    pub why: &'a str,
+}
+
+impl StepRefused<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.steps_refused.inc();
+        if telemetry.lines.allow(Kind::StepRefused) {
+            tracing::warn!(why = self.why, "a queue does not take a delivery's next step; it is asked again");
+        }
+    }
+}
+
 /// A queue bound by a receiver did not accept a delivery receipt. The delivery is settled
 /// nevertheless.
 pub struct ReceiptRefused<'a> {

@@ -72,6 +72,7 @@ pub struct Telemetry {
     pub(super) duplicates_skipped: Counter,
     pub(super) receipts: Counter,
     pub(super) receipts_refused: Counter,
+    pub(super) steps_refused: Counter,
     /// Whether the last receipt was refused. A queue that refuses every receipt is logged once.
     pub(super) receipts_are_refused: AtomicBool,
     pub(super) broker_sessions: Counter,
@@ -130,6 +131,7 @@ impl Telemetry {
             duplicates_skipped: Counter::default(),
             receipts: Counter::default(),
             receipts_refused: Counter::default(),
+            steps_refused: Counter::default(),
             receipts_are_refused: AtomicBool::new(false),
             broker_sessions: Counter::default(),
             broker_up: Gauge::default(),
@@ -281,6 +283,11 @@ impl Telemetry {
             "receipts_refused",
             "Delivery receipts that a queue bound by somebody else did not take",
             self.receipts_refused.clone(),
+        );
+        to.register(
+            "steps_refused",
+            "Next steps of deliveries that a queue did not take; each is tried again",
+            self.steps_refused.clone(),
         );
         to.register("broker_sessions", "Sessions opened with the broker", self.broker_sessions.clone());
         to.register("broker_up", "Whether a session with the broker is open", self.broker_up.clone());

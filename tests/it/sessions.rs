@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use lapin::options::QueueDeleteOptions;
+use lapin::{BasicProperties, options::QueueDeleteOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -52,17 +52,20 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
-    for queue in ["publish", "publish.urgent", "delivery.wecom", "delivery.lark"] {
-        let (name, before) = (format!("{}.{queue}", home.prefix), sessions(&daemon).await);
+    for (letters, queue) in (1..).zip(["publish", "publish.urgent", "delivery.wecom", "delivery.lark"]) {
+        let name = format!("{}.{queue}", home.prefix);
         publisher.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
         declare(&broker.url(), &only(&definitions, &name)).await;
-        // A session that begins while the broker is still deleting the queue ends as well.
+        // A message that cannot be read is a dead letter once it is consumed.
+        publisher.publish_to("", &name, b"?", BasicProperties::default()).await.unwrap();
         until(&format!("a later session consumes {queue}"), LATER, || async {
-            publisher.ready_and_consumers(queue).await.1 == 1 && sessions(&daemon).await > before
+            publisher.depth("dead.event").await == letters
         })
         .await;
-        let cause = format!("the broker cancelled the consumer of queue {name}");
-        assert!(home.log().contains(&cause), "{}", home.log());
+        // The broker tells of it, or, seldom, the daemon sees that a message waits without a
+        // consumer.
+        let causes = [format!("cancelled the consumer of queue {name}"), format!("messages wait in queue {queue}")];
+        assert!(causes.iter().any(|cause| home.log().contains(cause)), "{}", home.log());
     }
     publisher.publish("ops", &json!({"message": "heard"})).await;
     until("an event arrives", LATER, || async { emulator.count("accepted").await == 1 }).await;
@@ -165,4 +168,45 @@ async fn a_daemon_is_not_ready_within_a_heartbeat_of_a_broker_that_falls_silent(
     broker.fall_silent(false);
     until("it is ready again", LATER, || async { is_ready(&daemon).await }).await;
     assert!(daemon.terminate().success());
+}
+
+/// Lets a queue take no more than one message, as an operator's policy may.
+fn limit(broker: &Broker, queue: &str) {
+    let definition = r#"{"max-length": 1, "overflow": "reject-publish"}"#;
+    broker.ctl(&["set_policy", "--apply-to", "queues", "limit", &format!("^{queue}$"), definition]);
+}
+
+#[tokio::test]
+async fn a_dead_queue_that_takes_no_more_holds_up_its_own_letters_alone_and_loses_none() {
+    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(&broker, &emulator.url(), UNLIMITED);
+    home.subscribe("bad", "wecom", "wecom-001", &[]);
+    home.subscribe("fine", "lark", "lark-0001", &[]);
+    let refusal = json!({"errcode": 40058, "errmsg": "missing field"});
+    emulator.fault(json!({"platform": "wecom", "kind": "answer", "status": 200, "body": refusal})).await;
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    limit(&broker, &format!("{}.dead.wecom", home.prefix));
+    const LETTERS: usize = 20;
+    let events: Vec<_> = (0..LETTERS).map(|n| (format!("bad-{n}"), json!({"message": format!("bad {n}")}))).collect();
+    publisher.try_publish_all("bad", &events).await.unwrap();
+    until("the queue refuses", LATER, || async { daemon.metric("roomcast_steps_refused_total").await > Some(0.0) })
+        .await;
+    publisher.publish("fine", &json!({"message": "fine"})).await;
+    until("another delivery arrives", LATER, || async { emulator.shows("lark-0001", "fine").await }).await;
+    assert_eq!(sessions(&daemon).await, Some(1.0), "the session goes on:\n{}", home.log());
+    let names_the_queue = format!("exchange {}.dead, routing key wecom.", home.prefix);
+    assert!(home.log().contains(&names_the_queue), "{}", home.log());
+
+    let began = Instant::now();
+    assert!(daemon.terminate().success());
+    assert!(began.elapsed() < Duration::from_secs(15), "it does not wait for the queue: {:?}", began.elapsed());
+    let _daemon = home.start().await;
+    broker.ctl(&["clear_policy", "limit"]);
+    until("each letter is there", LATER, || async { broker.held(&home.prefix)["dead.wecom"] == LETTERS }).await;
+    until("nothing is left", LATER, || async {
+        let held = broker.held(&home.prefix);
+        held.iter().all(|(queue, count)| *count == 0 || queue == "dead.wecom" || queue == "dead.lock")
+    })
+    .await;
 }

@@ -20,8 +20,10 @@ pub struct Faults {
     pub late_confirms: f64,
     /// The share of next steps whose confirm never comes. Half of them are stored nevertheless.
     pub lost_confirms: f64,
-    /// The share of next steps that the broker refuses.
+    /// The share of next steps that a queue refuses; each is tried again.
     pub refused_steps: f64,
+    /// The share of next steps that are routed to no queue, which ends the session.
+    pub unrouted_steps: f64,
     /// The share of requests that take seconds, some longer than the deadline.
     pub slow: f64,
     /// The share of requests that arrive and are answered with 500.
@@ -57,9 +59,18 @@ pub enum Reply {
 /// The fate of one next step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Storing {
-    pub stored: bool,
+    pub end: StepEnd,
     /// The time until the broker confirms; `None` if it never does.
     pub known_in: Option<Micros>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepEnd {
+    Stored,
+    /// Its queue does not take it.
+    Refused,
+    /// It is routed to no queue, or lost on the way.
+    Lost,
 }
 
 impl Faults {
@@ -71,7 +82,8 @@ impl Faults {
         Self {
             late_confirms: share(0.05),
             lost_confirms: share(25.0 / steps),
-            refused_steps: share(25.0 / steps),
+            refused_steps: share(0.02),
+            unrouted_steps: share(25.0 / steps),
             slow: share(0.02),
             errors: share(0.05),
             lost_answers: share(0.01),
@@ -110,7 +122,7 @@ impl Faults {
     }
 
     pub fn storing(&self, mut dice: SmallRng, now: Micros) -> Storing {
-        let plain = Storing { stored: true, known_in: Some(dice.random_range(MILLI..6 * MILLI)) };
+        let plain = Storing { end: StepEnd::Stored, known_in: Some(dice.random_range(MILLI..6 * MILLI)) };
         let mut left: f64 = if now < self.until { dice.random() } else { 1.0 };
         let mut hit = |share: f64| {
             left -= share;
@@ -119,9 +131,11 @@ impl Faults {
         if hit(self.late_confirms) {
             Storing { known_in: Some(dice.random_range(100 * MILLI..8 * SECOND)), ..plain }
         } else if hit(self.lost_confirms) {
-            Storing { stored: dice.random_bool(0.5), known_in: None }
+            Storing { end: if dice.random_bool(0.5) { StepEnd::Stored } else { StepEnd::Lost }, known_in: None }
         } else if hit(self.refused_steps) {
-            Storing { stored: false, ..plain }
+            Storing { end: StepEnd::Refused, ..plain }
+        } else if hit(self.unrouted_steps) {
+            Storing { end: StepEnd::Lost, ..plain }
         } else {
             plain
         }

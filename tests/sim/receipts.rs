@@ -28,7 +28,7 @@ fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hear
         planned.extend((0..40).map(|_| (dice.random_range(0..60 * MINUTE), "group".to_owned(), mixed(&mut dice))));
         let mut faults = Faults::swarm(seed, 60 * MINUTE, 4000.0);
         // Failures of other steps end sessions while receipts wait for their confirms.
-        (faults.late_confirms, faults.refused_steps, faults.errors) = (0.2, 0.05, 0.1);
+        (faults.late_confirms, faults.unrouted_steps, faults.errors) = (0.2, 0.05, 0.1);
         let setup = Setup { config: "[outcome]\nreceipts = \"all\"", ..Setup::default() };
         let mut world = World::new(seed, directory, faults, setup);
         world.publish(numbered(planned));

@@ -113,7 +113,7 @@ fn a_message_that_panics_becomes_a_dead_letter_and_everything_else_goes_on() {
 fn attempts_whose_next_step_cannot_be_stored_count_and_come_to_an_end() {
     each_seed("attempts_whose_next_step", 1, |seed| {
         let until = 10 * MINUTE;
-        let faults = Faults { errors: 1.0, refused_steps: 1.0, until, ..Faults::default() };
+        let faults = Faults { errors: 1.0, unrouted_steps: 1.0, until, ..Faults::default() };
         let mut world = World::new(seed, robots_of(Platform::WeCom, 1), faults, Setup::default());
         world.publish(numbered(vec![
             (0, topic(0), How::default()),

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     broker::{Broker, RECORDED_WITHIN, name_of, name_of_receipt},
     dice::Seed,
-    faults::{Faults, Storing},
+    faults::{Faults, StepEnd, Storing},
     time::{Micros, SECOND, Time},
 };
 
@@ -88,7 +88,9 @@ impl Session {
                 (u64::from(event) | self.id << 32, u64::from(id[15]) << 40 | u64::from(id[14]) << 48 | 1 << 32)
             }
         };
-        self.faults.storing(self.seed.dice("store", one, two), self.time.now())
+        // A step that was refused is tried again at another time.
+        let now = self.time.now();
+        self.faults.storing(self.seed.dice("store", one, two ^ now << 16), now)
     }
 }
 
@@ -105,7 +107,7 @@ impl Outbox for Session {
             NextStep::Receipt(receipt) => Some(name_of_receipt(receipt)),
             _ => None,
         };
-        if fate.stored {
+        if fate.end == StepEnd::Stored {
             let mut broker = self.broker.lock().unwrap();
             broker.settle(began);
             broker.store(&step, began);
@@ -119,20 +121,21 @@ impl Outbox for Session {
         }
         match fate {
             // Receipts have a connection of their own: no failure of a receipt ends the session.
-            Storing { stored, known_in } if receipt.is_some() && !(stored && known_in.is_some()) => {
+            Storing { end, known_in } if receipt.is_some() && !(end == StepEnd::Stored && known_in.is_some()) => {
                 self.broker.lock().unwrap().receipts_refused.extend(receipt);
                 Err(NotStored::Refused("it is full".to_owned()))
-            }
-            Storing { stored: true, known_in: Some(_) } => {
-                unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
-                Ok(())
             }
             Storing { known_in: None, .. } => {
                 self.ended.end("no confirm within 30 s".to_owned());
                 Err(over())
             }
-            Storing { stored: false, .. } => {
-                self.ended.end("the broker refused a message".to_owned());
+            Storing { end: StepEnd::Stored, .. } => {
+                unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
+                Ok(())
+            }
+            Storing { end: StepEnd::Refused, .. } => Err(NotStored::Refused("it is full".to_owned())),
+            Storing { end: StepEnd::Lost, .. } => {
+                self.ended.end("a message was routed to no queue".to_owned());
                 Err(over())
             }
         }
