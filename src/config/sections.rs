@@ -30,7 +30,7 @@ pub struct Config {
     pub outcome: OutcomeSection,
     /// `[pace]`
     pub pace: PaceSection,
-    /// `[platforms.…]`, in the order of [`Platform::ALL`].
+    /// `[platforms.…]`, in the order of `Platform::ALL`.
     pub platforms: [PlatformSection; 4],
     /// `[health]`
     pub health: HealthPolicy,
