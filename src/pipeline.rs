@@ -138,7 +138,8 @@ impl Pipeline {
     async fn watched<T: Default>(self: Arc<Self>, job: impl Future<Output = Result<T, Stuck>>) -> T {
         match AssertUnwindSafe(job).catch_unwind().await {
             Ok(Ok(done)) => return done,
-            // What cannot be done while the daemon drains comes back; the rest is still recorded and acked.
+            // A step that a queue refuses while the daemon drains: its message is redelivered, and
+            // everything else is still recorded and acknowledged.
             Ok(Err(Stuck::NotStored(settle::NotStored::Refused(_)))) => (),
             Ok(Err(stuck)) => (self.on_stuck)(stuck),
             Err(panic) => events::TaskFailed { cause: &words_of_panic(&*panic) }.emit(),
