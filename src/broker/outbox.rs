@@ -51,10 +51,10 @@ impl BrokerOutbox {
 
 #[async_trait]
 impl Outbox for BrokerOutbox {
-    async fn store(&self, step: NextStep) -> Result<(), NotStored> {
+    async fn store(&self, step: Arc<NextStep>) -> Result<(), NotStored> {
         let (stored, outcome) = oneshot::channel();
         let over = || NotStored::Over(self.ended.cause());
-        let receipts = self.receipts.as_ref().filter(|_| matches!(step, NextStep::Receipt(_)));
+        let receipts = self.receipts.as_ref().filter(|_| matches!(*step, NextStep::Receipt(_)));
         let orders = receipts.unwrap_or(&self.steps);
         tokio::select! {
             biased;

@@ -51,7 +51,7 @@ const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
 /// A step to store, and the channel for its result.
 pub(super) struct Order {
-    pub(super) step: NextStep,
+    pub(super) step: Arc<NextStep>,
     pub(super) stored: oneshot::Sender<Result<(), NotStored>>,
 }
 

@@ -82,10 +82,10 @@ impl Pipeline {
     /// for that queue, and nothing else. When the session ends or the daemon stops, it is tried
     /// once more.
     async fn store_step(&self, step: NextStep) -> Result<(), NotStored> {
-        let mut wait = REFUSED_WAIT_MIN;
+        let (step, mut wait) = (Arc::new(step), REFUSED_WAIT_MIN);
         loop {
             let last = self.leave.is_cancelled();
-            match self.outbox.store(step.clone()).await {
+            match self.outbox.store(Arc::clone(&step)).await {
                 Err(NotStored::Refused(why)) if !last => events::StepRefused { why: &why }.emit(&self.parts.telemetry),
                 stored => return stored,
             }
@@ -97,7 +97,7 @@ impl Pipeline {
     /// Stores a receipt. A refusal by a third party's queue is only counted, so that it cannot
     /// block the delivery.
     async fn tell(&self, receipt: DeliveryReceipt) -> Result<(), NotStored> {
-        match self.outbox.store(NextStep::Receipt(Box::new(receipt))).await {
+        match self.outbox.store(Arc::new(NextStep::Receipt(Box::new(receipt)))).await {
             Ok(()) => events::ReceiptStored.emit(&self.parts.telemetry),
             Err(NotStored::Refused(why)) => events::ReceiptRefused { why: &why }.emit(&self.parts.telemetry),
             Err(over @ NotStored::Over(_)) => return Err(over),

@@ -6,6 +6,8 @@
 //! Not here: the implementation (`broker/session.rs`), and the group commit that acknowledges
 //! (`committer.rs`).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::domain::{DeadReason, Delivery, DeliveryReceipt, Moment, Published};
@@ -95,7 +97,7 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     ///
     /// The step may not be stored. After [`NotStored::Refused`] it may be tried again.
-    async fn store(&self, step: NextStep) -> Result<(), NotStored>;
+    async fn store(&self, step: Arc<NextStep>) -> Result<(), NotStored>;
 
     /// Acknowledges messages whose settlement is durable, in as few frames as possible. If the
     /// session ends during the call, some acks may be lost; that is not an error.

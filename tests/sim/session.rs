@@ -96,14 +96,14 @@ impl Session {
 
 #[async_trait]
 impl Outbox for Session {
-    async fn store(&self, step: NextStep) -> Result<(), NotStored> {
+    async fn store(&self, step: Arc<NextStep>) -> Result<(), NotStored> {
         let over = || NotStored::Over(self.ended.cause());
         if self.ended.has_ended() {
             return Err(over());
         }
         let (began, fate) = (self.time.now(), self.fate(&step));
         let mut unknown = None;
-        let receipt = match &step {
+        let receipt = match &*step {
             NextStep::Receipt(receipt) => Some(name_of_receipt(receipt)),
             _ => None,
         };
