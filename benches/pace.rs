@@ -27,9 +27,13 @@ use std::{
 
 use roomcast::{
     clock::Clock,
-    domain::{Content, Event, EventId, Moment, Overflow, Platform, Published, RobotId, SubscriptionId, Verdict},
+    domain::{
+        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp,
+        Verdict,
+    },
     pace::{
-        Ask, HealthPolicy, NotNoted, Note, Notebook, Pace, Place, PlatformQuota, Settings, Timeline, Turn, WindowQuota,
+        AdmissionRequest, AppendFailed, HealthPolicy, MonotonicWallClock, Pace, PaceDecision, PaceLog, PaceRecord,
+        PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
     store::{Journal, JournalSettings},
 };
@@ -46,7 +50,7 @@ const BACKLOG: u32 = 10;
 /// Small rows are repeated until they have this many decisions, so that their means are stable.
 const DECISIONS: usize = 200_000;
 
-const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
+const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
 fn main() {
     println!(
@@ -86,9 +90,9 @@ struct Row {
 /// A journal that stores nothing.
 struct Unwritten;
 
-impl Notebook for Unwritten {
-    fn note(&self, note: &Note) -> Result<(), NotNoted> {
-        black_box(note);
+impl PaceLog for Unwritten {
+    fn append(&self, record: &PaceRecord) -> Result<(), AppendFailed> {
+        black_box(record);
         Ok(())
     }
 }
@@ -110,7 +114,7 @@ async fn measure(count: usize) -> Row {
         row.held = resident_megabytes();
         // All windows and all granted slots expire.
         tokio::time::advance(SPAN * 5).await;
-        lanes.pace.sweep();
+        lanes.pace.evict_idle_and_summarise();
         row.idle = bytes(allocated());
     }
     row.noted = noted(&robots).await;
@@ -135,38 +139,38 @@ async fn noted(robots: &[RobotId]) -> f64 {
 struct Lanes {
     pace: Pace,
     event: Arc<Event>,
-    leave: CancellationToken,
+    stop_waiting: CancellationToken,
 }
 
 impl Lanes {
-    fn new(notebook: Arc<dyn Notebook>) -> Self {
+    fn new(pace_log: Arc<dyn PaceLog>) -> Self {
         let event = Event {
             id: EventId::new("e"),
             topic: "t".parse().unwrap(),
-            content: Content::default(),
+            content: EventContent::default(),
             urgent: false,
             received_at: NOW,
             expires_at: NOW.after(Duration::from_secs(24 * 3600)),
-            published: Published::default(),
+            published: PublishedMessage::default(),
         };
-        let pace = Pace::new(settings(), notebook, Timeline::starting(Clock::from(NOW)));
-        Self { pace, event: Arc::new(event), leave: CancellationToken::new() }
+        let pace = Pace::new(settings(), pace_log, MonotonicWallClock::starting(Clock::from(NOW)));
+        Self { pace, event: Arc::new(event), stop_waiting: CancellationToken::new() }
     }
 
-    async fn turn(&self, robot: RobotId) -> Turn {
-        let ask = self.ask(robot);
-        self.pace.turn(&ask, self.pace.ask(&ask), &self.leave).await
+    async fn wait_for_permit(&self, robot: RobotId) -> PaceDecision {
+        let ask = self.enqueue(robot);
+        self.pace.wait_for_permit(&ask, self.pace.enqueue(&ask), &self.stop_waiting).await
     }
 
-    fn ask(&self, robot: RobotId) -> Ask<'_> {
-        Ask {
+    fn enqueue(&self, robot: RobotId) -> AdmissionRequest<'_> {
+        AdmissionRequest {
             robot,
             platform: Platform::DingTalk,
             subscription: SubscriptionId::from_bytes(*robot.as_bytes()),
-            overflow: Overflow::Queue,
+            overflow: OverflowPolicy::Queue,
             group: None,
             event: &self.event,
-            place: Place::Fresh,
+            position: QueuePosition::Tail,
             early: true,
         }
     }
@@ -175,8 +179,10 @@ impl Lanes {
     async fn send(&self, robots: &[RobotId], each: u32) {
         for _ in 0..each {
             for robot in robots {
-                let Turn::Go(mut permit, _) = self.turn(*robot).await else { panic!("the window is open") };
-                permit.leaves(false).unwrap();
+                let PaceDecision::Granted(mut permit, _) = self.wait_for_permit(*robot).await else {
+                    panic!("the window is open")
+                };
+                permit.mark_sent(false).unwrap();
                 black_box(permit.finish(Verdict::Delivered, Duration::from_millis(50)));
             }
         }
@@ -186,14 +192,16 @@ impl Lanes {
     async fn wait(&self, robots: &[RobotId]) {
         for _ in 0..BACKLOG {
             for robot in robots {
-                let Turn::Later(later) = self.turn(*robot).await else { panic!("the window is full") };
+                let PaceDecision::Deferred(later) = self.wait_for_permit(*robot).await else {
+                    panic!("the window is full")
+                };
                 black_box(later);
             }
         }
     }
 }
 
-fn settings() -> Settings {
+fn settings() -> PaceSettings {
     let quota = PlatformQuota {
         windows: vec![WindowQuota { max: QUOTA, span: SPAN }],
         margin: Duration::from_millis(500),
@@ -201,7 +209,7 @@ fn settings() -> Settings {
         penalty_min: SPAN,
         penalty_max: SPAN,
     };
-    Settings {
+    PaceSettings {
         hold_max: Duration::from_secs(2),
         early_max: Duration::from_secs(90),
         order_gap: Duration::ZERO,

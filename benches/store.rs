@@ -27,9 +27,12 @@ use std::{
 
 use roomcast::{
     crypto::MasterKey,
-    domain::{Endpoint, Mentions, Options, Platform, Secret, SubscriptionId, SubscriptionState, TopicName},
-    fanout::{Opened, Subscriptions},
-    store::{Change, Entry, Ledger, LedgerKey, LedgerMark, LedgerSettings, NewSubscription, Settings, Store},
+    domain::{Endpoint, Mentions, Platform, Secret, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
+    fanout::{OpenedRecipient, Subscriptions},
+    store::{
+        Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerSettings, NewSubscription, Store, StoreSettings,
+        SubscriptionChange,
+    },
 };
 
 const ON_TOPIC: usize = 100;
@@ -71,7 +74,7 @@ fn subscription(topic: TopicName, number: usize) -> NewSubscription {
         keyword: None,
         name: Some(format!("team {number}")),
         mentions: Mentions::default(),
-        options: Options::default(),
+        options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     }
 }
@@ -85,7 +88,7 @@ fn payload(one: &NewSubscription) -> usize {
 }
 
 fn open(dir: &Path, key: u8) -> Store {
-    Store::open(&Settings { dir: dir.to_owned() }, &master(key)).unwrap()
+    Store::open(&StoreSettings { dir: dir.to_owned() }, &master(key)).unwrap()
 }
 
 fn measure(size: usize) {
@@ -150,7 +153,8 @@ fn measure(size: usize) {
     report("open for an attempt", found.iter().map(|one| time(|| store.open_recipient(one))).collect());
     let fresh = "fresh".parse::<TopicName>().unwrap();
     report("add", (0..samples).map(|n| time(|| store.add(subscription(fresh.clone(), size + n)).unwrap())).collect());
-    let rename = |n: usize| Change { name: Some(Some(format!("renamed {n}"))), ..Change::default() };
+    let rename =
+        |n: usize| SubscriptionChange { name: Some(Some(format!("renamed {n}"))), ..SubscriptionChange::default() };
     report("update", ids.iter().zip(0..).map(|(id, n)| time(|| store.update(*id, rename(n)).unwrap())).collect());
     let mut gone = ids.clone();
     gone.sort();
@@ -159,7 +163,7 @@ fn measure(size: usize) {
 
     let took = time(|| {
         store.begin_rotation(&master(2)).unwrap();
-        store.new_key_in_place().unwrap();
+        store.replace_key_in_place().unwrap();
         store.rotate().unwrap();
     });
     assert!(store.key_status().old.is_none());
@@ -232,14 +236,18 @@ fn ledger() {
     for first in (0..EVENTS).step_by(50) {
         let key = |number: u64| LedgerKey(std::array::from_fn(|at| number.to_be_bytes()[at % 8]));
         let done = |half: u8| (0..50).map(|n| LedgerMark([half + n; 16])).collect();
-        let partial =
-            |number, half| Entry::Partial { key: key(number), fingerprint: [0; 16], event: [0; 16], done: done(half) };
+        let partial = |number, half| LedgerRecord::Partial {
+            key: key(number),
+            fingerprint: [0; 16],
+            event: [0; 16],
+            done: done(half),
+        };
         // One commit settles half of an event's deliveries, the next commit the other half and the
         // event.
         ledger.append(&(first..first + 50).map(|number| partial(number, 0)).collect::<Vec<_>>(), clock.now()).unwrap();
         ledger
             .append(
-                &(first..first + 50).map(|number| Entry::Closed { key: key(number) }).collect::<Vec<_>>(),
+                &(first..first + 50).map(|number| LedgerRecord::Closed { key: key(number) }).collect::<Vec<_>>(),
                 clock.now(),
             )
             .unwrap();
@@ -279,7 +287,7 @@ trait OpenRecipient {
 
 impl OpenRecipient for Store {
     fn open_recipient(&self, recipient: &roomcast::fanout::Recipient) {
-        assert!(matches!(Subscriptions::open(self, recipient).unwrap(), Opened::Subscription(_)));
+        assert!(matches!(Subscriptions::open(self, recipient).unwrap(), OpenedRecipient::Subscription(_)));
     }
 }
 

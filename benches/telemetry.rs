@@ -24,8 +24,8 @@ use prometheus_client::metrics::{
 };
 use roomcast::{
     domain::{
-        Answer, Content, Delivery, Event, EventId, HeaderValue, Moment, Platform, Published, RobotId, Settlement,
-        SubscriptionId, Verdict,
+        AttemptOutcome, Delivery, Event, EventContent, EventId, HeaderValue, Platform, PublishedMessage, RobotId,
+        Settlement, SubscriptionId, Timestamp, Verdict,
     },
     telemetry::{Telemetry, TraceSettings, events},
 };
@@ -37,7 +37,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Their spans are fewer than the queue for the receiver holds, so none is dropped.
 const DELIVERIES: u32 = 3_000;
 const ROUNDS: u32 = 30;
-const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
+const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
 #[tokio::main]
 async fn main() {
@@ -94,26 +94,26 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
     let event = Arc::new(Event {
         id: EventId::new("0193-event"),
         topic: "ops.db".parse().unwrap(),
-        content: Content::default(),
+        content: EventContent::default(),
         urgent: false,
         received_at: NOW,
         expires_at: NOW.after(Duration::from_secs(24 * 3600)),
-        published: Published {
+        published: PublishedMessage {
             routing_key: "ops.db".to_owned(),
             message_id: Some("0193-event".to_owned()),
             headers: vec![("team".to_owned(), HeaderValue::Text(b"storage".to_vec()))],
-            ..Published::default()
+            ..PublishedMessage::default()
         },
     });
     let (subscription, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([2; 16]));
     let delivery = Delivery::fresh(&event, subscription, Platform::WeCom, robot);
-    let answer = Answer { verdict: Verdict::Delivered, code: "0".to_owned(), detail: String::new() };
+    let answer = AttemptOutcome { verdict: Verdict::Delivered, code: "0".to_owned(), detail: String::new() };
     let (waited, took) = (Duration::from_millis(1), Duration::from_millis(20));
     best(|| {
         let telemetry = telemetry();
         let (region, began) = (Region::new(ALLOCATOR), Instant::now());
         for _ in 0..DELIVERIES {
-            events::DeliveryLeft { delivery: &delivery, waited, after: Some(waited), now: NOW.after(waited) }
+            events::AttemptStarted { delivery: &delivery, waited, after: Some(waited), now: NOW.after(waited) }
                 .emit(&telemetry);
             let now = NOW.after(waited + took);
             events::AttemptMade { delivery: &delivery, answer: &answer, took, folded: 0, now }.emit(&telemetry);

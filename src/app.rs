@@ -6,12 +6,12 @@
 
 mod backoff;
 mod open_files;
-mod parts;
-mod queues;
+mod queue_monitor;
 mod reload;
 mod sessions;
 mod signals;
 mod systemd;
+mod wiring;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,18 +20,18 @@ use tokio_util::sync::CancellationToken;
 
 use self::{reload::Reload, systemd::Systemd};
 use crate::{
-    admin::{self, Admin, AdminError, Desk, Explainer, Letters},
+    admin::{self, Admin, AdminError, DeadLetterService, Explainer, SubscriptionService},
     broker::BrokerError,
     clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
-    pipeline::Parts,
+    pipeline::PipelineContext,
     private_file::PrivateFileError,
     store::{LedgerError, Store, StoreError},
     telemetry::{LogHandle, Telemetry, TraceError, events},
 };
 
-pub use parts::{Beyond, address, admin_token, build, decoder, store_settings, topology_settings};
+pub use wiring::{Dependencies, address, admin_token, build, decoder, store_settings, topology_settings};
 
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub enum AppError {
 }
 
 /// How often idle robots are evicted, the journal starts a new segment, and gauges are set.
-const SWEEP: Duration = Duration::from_secs(5);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until a signal ends it.
 ///
@@ -77,9 +77,9 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
-    let telling = tokio::spawn(systemd.clone().keep_told(ready.clone(), stop.clone()));
+    let telling = tokio::spawn(systemd.clone().notify_until_stopped(ready.clone(), stop.clone()));
     let telemetry = Telemetry::new();
-    let telemetry = Arc::new(match parts::trace_settings(&config) {
+    let telemetry = Arc::new(match wiring::trace_settings(&config) {
         Some(settings) => telemetry.with_traces(&settings)?,
         None => telemetry,
     });
@@ -87,12 +87,12 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let store = Store::open(&store_settings(&config), &key)?;
     store.rotate_in_background();
     let open_files = open_files::raise_limit(&config);
-    let admin_settings = parts::admin_settings(&config, open_files)?;
+    let admin_settings = wiring::admin_settings(&config, open_files)?;
     let bound = admin::bind(admin_settings).await?;
-    let beyond = Beyond {
+    let beyond = Dependencies {
         subscriptions: Arc::new(store.clone()),
         templates: store.templates(),
-        post: Arc::new(parts::courier(&config)?),
+        transport: Arc::new(wiring::http_transport(&config)?),
         clock: Clock::System,
         telemetry: Arc::clone(&telemetry),
     };
@@ -104,11 +104,11 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         pace: Some(parts.pace.clone()),
         clock: parts.clock.clone(),
     };
-    let letters = Letters::new(parts::letters_settings(&config, store.templates(), stop.clone()));
-    let (desk, pace, since) = (Desk::new(store), parts.pace.clone(), parts.clock.now());
-    let admin = Admin { desk, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready, since };
+    let letters = DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
+    let (subscriptions, pace, since) = (SubscriptionService::new(store), parts.pace.clone(), parts.clock.now());
+    let admin = Admin { subscriptions, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready, since };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
-    let sweeping = tokio::spawn(sweep(Arc::clone(&parts), stop.clone()));
+    let sweeping = tokio::spawn(run_maintenance(Arc::clone(&parts), stop.clone()));
     let reload = Reload::new(file.map(Path::to_owned), config.clone(), logs, Arc::clone(&parts));
     signals::watch(stop.clone(), reload, systemd);
 
@@ -120,13 +120,13 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     outcome
 }
 
-async fn sweep(parts: Arc<Parts>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-        let (robots, groups) = (parts.pace.sweep(), parts.pace.groups());
-        events::PaceSeen { robots: &robots, groups: &groups }.emit(&parts.telemetry);
-        events::LinesLeftOut { all: false }.emit(&parts.telemetry);
+async fn run_maintenance(parts: Arc<PipelineContext>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(MAINTENANCE_INTERVAL)).await.is_some() {
+        let (robots, groups) = (parts.pace.evict_idle_and_summarise(), parts.pace.groups());
+        events::PaceSampled { robots: &robots, groups: &groups }.emit(&parts.telemetry);
+        events::LogLinesSuppressed { all: false }.emit(&parts.telemetry);
         let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.turn_page(|| turning.pace.restate());
+        let turn = move || turning.journal.rotate(|| turning.pace.checkpoint());
         match tokio::task::spawn_blocking(turn).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => {

@@ -3,7 +3,7 @@
 //! Owns how the daemon reads the wall clock and the time since boot.
 //!
 //! Not here: the clock of the pacer, which ignores corrections of the wall clock
-//! (`pace/timeline.rs`), and the type of a point in time (`domain/moment.rs`).
+//! (`pace/monotonic_clock.rs`), and the type of a point in time (`domain/timestamp.rs`).
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use crate::domain::Moment;
+use crate::domain::Timestamp;
 
 /// A source of time.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub enum Clock {
 /// The clocks of a simulated machine. They follow tokio's clock.
 #[derive(Clone, Debug)]
 pub struct TokioClock {
-    base: Moment,
+    base: Timestamp,
     started: Instant,
     /// Counts the simulated boots; 0 for the first.
     boot: u64,
@@ -43,7 +43,7 @@ impl Clock {
     /// The clocks of a simulated machine whose wall clock shows `base` now. They follow tokio's
     /// clock. All such clocks report the same boot, which began at the Unix epoch.
     #[must_use]
-    pub fn from(base: Moment) -> Self {
+    pub fn from(base: Timestamp) -> Self {
         let started = Instant::now();
         Self::Tokio(TokioClock { base, started, boot: 0, set_ahead: Arc::default() })
     }
@@ -67,15 +67,15 @@ impl Clock {
 
     /// The wall clock. A clock before 1970 reads as the Unix epoch.
     #[must_use]
-    pub fn now(&self) -> Moment {
+    pub fn now(&self) -> Timestamp {
         match self {
             Self::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                Moment::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+                Timestamp::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
             Self::Tokio(clock) => {
                 let millis = clock.base.after(clock.started.elapsed()).unix_millis();
-                Moment::from_unix_millis(millis.saturating_add_signed(clock.set_ahead.load(Ordering::Relaxed)))
+                Timestamp::from_unix_millis(millis.saturating_add_signed(clock.set_ahead.load(Ordering::Relaxed)))
             }
         }
     }
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn setting_the_wall_clock_leaves_the_time_since_the_boot_alone() {
-        let clock = Clock::from(Moment::from_unix_millis(50_000));
+        let clock = Clock::from(Timestamp::from_unix_millis(50_000));
         clock.set_ahead(7_000);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!((clock.now().unix_millis(), clock.since_boot().as_millis()), (58_000, 51_000));

@@ -5,21 +5,21 @@
 //! Owns the order of these steps, and the invariant on every exit: a message is settled, stored and
 //! recorded, or it stays unacknowledged and the broker redelivers it.
 //!
-//! Not here: the waits and attempts of one delivery (`pipeline/turn.rs`), and the sessions
+//! Not here: the waits and attempts of one delivery (`pipeline/delivery.rs`), and the sessions
 //! (`app/sessions.rs`).
 
 mod dead_events;
+mod delivery;
 mod early;
 mod expansion;
 mod faults;
+mod in_flight;
 mod intake;
-mod lines;
 mod memory;
-mod opening;
 mod receipts;
+mod recipient;
 mod recovery;
-mod travelling;
-mod turn;
+mod stored_delivery;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -27,26 +27,28 @@ use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::{delivery::DeliveryStart, expansion::Expansion};
 pub use self::{
-    early::Early,
-    memory::Memory,
-    recovery::{Recovery, Returned},
+    early::EarlyBudget,
+    memory::MemoryBudget,
+    recovery::{Recovery, SessionRedeliveries},
 };
-use self::{expansion::Expansion, turn::Start};
 use crate::{
-    broker::{Carried, Message},
+    broker::{Message, Payload},
     clock::Clock,
-    domain::{Delivery, Moment, Platform, Published, Receipts, Settlement, words_of_panic},
-    fanout::{self, Decoder, Known, Recipient, Subscriptions, Undecodable},
+    domain::{Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, panic_message},
+    fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
-    settle::{self, AckTag, Commits, Hand, Identity, NextStep, Outbox, RetryPolicy, Tally},
+    settle::{
+        self, AckTag, AckTracker, CommitQueue, DedupIdentity, InFlightRegistry, NextStep, RetryPolicy, StepPublisher,
+    },
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
 
 /// The parts that all sessions share.
-pub struct Parts {
+pub struct PipelineContext {
     /// Decodes events.
     pub decoder: Decoder,
     /// Finds subscriptions.
@@ -65,7 +67,7 @@ pub struct Parts {
     /// How failed attempts are repeated.
     pub retry: RetryPolicy,
     /// For which events receipts are sent.
-    pub receipts: Receipts,
+    pub receipts: ReceiptPolicy,
     /// The source of time.
     pub clock: Clock,
     /// Counts and logs.
@@ -75,55 +77,56 @@ pub struct Parts {
     /// The longest wait in memory of a delivery that comes back from a tier, if it gets memory.
     pub early_max: Duration,
     /// The memory for deliveries that wait for their slots.
-    pub early: Early,
+    pub early: EarlyBudget,
     /// The memory for deliveries of new events.
-    pub memory: Memory,
+    pub memory: MemoryBudget,
 }
 
 /// The job of one session.
 pub struct Pipeline {
     /// The parts that all sessions share.
-    pub parts: Arc<Parts>,
+    pub parts: Arc<PipelineContext>,
     /// Stores next steps.
-    pub outbox: Arc<dyn Outbox>,
+    pub step_publisher: Arc<dyn StepPublisher>,
     /// Records and acknowledges settlements.
-    pub commits: Commits,
+    pub commits: CommitQueue,
     /// Cancelled when the session has ended or the daemon drains. All waits then end.
-    pub leave: CancellationToken,
+    pub stop_waiting: CancellationToken,
     /// The keys in flight in this session.
-    pub hand: Hand,
+    pub in_flight: InFlightRegistry,
     /// The redelivered messages of this session, counted after a crash of the machine.
-    pub returned: Returned,
+    pub returned: SessionRedeliveries,
     /// All tasks of this session.
     pub tasks: TaskTracker,
     /// Called when a message cannot be settled, so that the session ends.
-    pub on_stuck: Box<dyn Fn(Stuck) + Send + Sync>,
+    pub on_unsettled: Box<dyn Fn(Unsettled) + Send + Sync>,
 }
 
 /// Why a message stays unacknowledged. It cannot be settled in this session, and is redelivered in
 /// the next.
 #[derive(Debug, thiserror::Error)]
-pub enum Stuck {
+pub enum Unsettled {
     /// Its next step could not be stored.
     #[error(transparent)]
-    NotStored(#[from] settle::NotStored),
+    StepNotStored(#[from] settle::StepPublishError),
     /// The subscriptions could not be read.
     #[error(transparent)]
-    Unreadable(#[from] crate::fanout::Unreadable),
+    SubscriptionsUnavailable(#[from] crate::fanout::SubscriptionsUnavailable),
     /// The attempt could not be recorded in the journal.
     #[error(transparent)]
-    NotNoted(#[from] crate::pace::NotNoted),
+    PaceLogFailed(#[from] crate::pace::AppendFailed),
 }
 
 impl Pipeline {
-    /// Handles messages until there are no more or `leave` is cancelled. Then waits until those in
-    /// flight are settled.
+    /// Handles messages until there are no more or `stop_waiting` is cancelled. Then waits until
+    /// those in flight are settled.
     pub async fn run(self: Arc<Self>, mut next: impl AsyncFnMut() -> Option<Message>) {
         // Messages of one kind are enqueued at their robots in order of arrival. None of them waits
         // for another kind.
         let mut workers = HashMap::new();
-        while let Some(Some(message)) = self.leave.run_until_cancelled(next()).await {
-            let worker = workers.entry(Kind::of(&message.carried)).or_insert_with(|| self.in_turn());
+        while let Some(Some(message)) = self.stop_waiting.run_until_cancelled(next()).await {
+            let worker =
+                workers.entry(MessageKind::of(&message.payload)).or_insert_with(|| self.start_sequential_worker());
             // The worker lives until this loop ends.
             let _ = worker.send(message);
         }
@@ -135,71 +138,77 @@ impl Pipeline {
     /// Runs a task. A failure of broker or store ends the session, so the message stays
     /// unacknowledged and is redelivered. A panic ends nothing else, because it is a fault of one
     /// message.
-    async fn watched<T: Default>(self: Arc<Self>, job: impl Future<Output = Result<T, Stuck>>) -> T {
+    async fn supervise<T: Default>(self: Arc<Self>, job: impl Future<Output = Result<T, Unsettled>>) -> T {
         match AssertUnwindSafe(job).catch_unwind().await {
             Ok(Ok(done)) => return done,
             // A step that a queue refuses while the daemon drains: its message is redelivered, and
             // everything else is still recorded and acknowledged.
-            Ok(Err(Stuck::NotStored(settle::NotStored::Refused(_)))) => (),
-            Ok(Err(stuck)) => (self.on_stuck)(stuck),
-            Err(panic) => events::TaskFailed { cause: &words_of_panic(&*panic) }.emit(),
+            Ok(Err(Unsettled::StepNotStored(settle::StepPublishError::Refused(_)))) => (),
+            Ok(Err(unsettled)) => (self.on_unsettled)(unsettled),
+            Err(panic) => events::TaskFailed { cause: &panic_message(&*panic) }.emit(),
         }
         T::default()
     }
 
     /// Starts to handle a message. Returns an event that must be expanded, in turn with other
     /// events.
-    async fn message(self: &Arc<Self>, message: Message) -> Result<Option<Expansion>, Stuck> {
-        let Message { ack_tag, redelivered, carried } = message;
-        match carried {
-            Carried::Event { published, urgent, generation } => {
-                let published = fanout::named(published);
+    async fn dispatch_message(self: &Arc<Self>, message: Message) -> Result<Option<Expansion>, Unsettled> {
+        let Message { ack_tag, redelivered, payload } = message;
+        match payload {
+            Payload::Event { published, urgent, generation } => {
+                let published = fanout::ensure_message_id(published);
                 let overtakes = fanout::is_urgent(&published, urgent);
                 let mut identity =
-                    Identity::of_event(&published, overtakes, generation, redelivered, &self.parts.ledger);
-                if identity.made.is_none() {
-                    identity = match self.hand.take(identity.key) {
-                        Ok(in_hand) => identity.holding(in_hand),
+                    DedupIdentity::of_event(&published, overtakes, generation, redelivered, &self.parts.ledger);
+                if identity.generated.is_none() {
+                    identity = match self.in_flight.register(identity.key) {
+                        Ok(in_flight_guard) => identity.with_guard(in_flight_guard),
                         Err(taken) => {
-                            let carried = Carried::Event { published, urgent, generation };
-                            self.afterwards(taken, Message { ack_tag, redelivered, carried });
+                            let payload = Payload::Event { published, urgent, generation };
+                            self.dispatch_when_released(taken, Message { ack_tag, redelivered, payload });
                             return Ok(None);
                         }
                     };
                 }
-                self.event(published, urgent, identity, redelivered, ack_tag).await
+                self.dispatch_event(published, urgent, identity, redelivered, ack_tag).await
             }
-            Carried::Delivery(travelling) => self.travelling(travelling, redelivered, ack_tag).await.map(|()| None),
-            Carried::Unreadable { published, why } => {
-                let identity = Identity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
-                self.bury(published, false, identity, Undecodable { code: "headers", detail: why }, ack_tag);
+            Payload::Delivery(stored) => self.resume_stored_delivery(stored, redelivered, ack_tag).await.map(|()| None),
+            Payload::Unreadable { published, why } => {
+                let identity = DedupIdentity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
+                self.dead_letter_event(
+                    published,
+                    false,
+                    identity,
+                    Undecodable { code: "headers", detail: why },
+                    ack_tag,
+                );
                 Ok(None)
             }
         }
     }
 
     /// Decodes an event for its expansion.
-    async fn event(
+    async fn dispatch_event(
         self: &Arc<Self>,
-        published: Published,
+        published: PublishedMessage,
         urgent: bool,
-        identity: Identity,
+        identity: DedupIdentity,
         redelivered: bool,
         ack_tag: AckTag,
-    ) -> Result<Option<Expansion>, Stuck> {
+    ) -> Result<Option<Expansion>, Unsettled> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         if parts.ledger.is_closed(identity.key) {
-            self.skip(&identity.event, None, "the ledger knows it as settled");
-            return self.close(identity, ack_tag).map(|()| None);
+            self.log_duplicate(&identity.event, None, "the ledger knows it as settled");
+            return self.finish_empty(identity, ack_tag).map(|()| None);
         }
         let now = parts.clock.now();
         let (id, redriven) = (identity.event.clone(), identity.generation > 0);
-        let known = Known { id, received_at: now, expires_at: None, redriven, urgent, platform: None };
+        let known = DecodeContext { id, received_at: now, expires_at: None, redriven, urgent, platform: None };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {
-                self.bury(refused.0, urgent, identity, refused.1, ack_tag);
+                self.dead_letter_event(refused.0, urgent, identity, refused.1, ack_tag);
                 return Ok(None);
             }
         };
@@ -212,26 +221,27 @@ impl Pipeline {
         self: Arc<Self>,
         mut delivery: Delivery,
         mut recipient: Recipient,
-        start: Start,
-        tally: Arc<Tally>,
-    ) -> Result<(), Stuck> {
-        let outcome = AssertUnwindSafe(self.outcome(&mut delivery, &mut recipient, start, &tally)).catch_unwind().await;
+        start: DeliveryStart,
+        tracker: Arc<AckTracker>,
+    ) -> Result<(), Unsettled> {
+        let outcome =
+            AssertUnwindSafe(self.run_delivery(&mut delivery, &mut recipient, start, &tracker)).catch_unwind().await;
         let settlement = match outcome {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
         };
-        self.settle(delivery, settlement, &tally).await
+        self.settle(delivery, settlement, &tracker).await
     }
 
     /// Stores the next step and the receipt, if there are any. After that the delivery may be
     /// recorded as settled.
-    async fn perform(&self, delivery: Delivery, settlement: Settlement) -> Result<(), Stuck> {
+    async fn store_outcome(&self, delivery: Delivery, settlement: Settlement) -> Result<(), Unsettled> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
-            Settlement::Deferred { until, slot } => Some(later(delivery, until, slot)),
-            Settlement::Retried { until } => Some(later(delivery, until, None)),
+            Settlement::Deferred { until, slot } => Some(deferred_step(delivery, until, slot)),
+            Settlement::Retried { until } => Some(deferred_step(delivery, until, None)),
             Settlement::Dead { reason, code, detail } => {
                 Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at: now })
             }
@@ -244,15 +254,15 @@ impl Pipeline {
     }
 
     /// Finishes a message without unsettled deliveries.
-    fn close(&self, identity: Identity, ack_tag: AckTag) -> Result<(), Stuck> {
-        let tally = Arc::new(Tally::new(identity, ack_tag));
-        tally.complete();
-        self.progressed(&tally);
+    fn finish_empty(&self, identity: DedupIdentity, ack_tag: AckTag) -> Result<(), Unsettled> {
+        let tracker = Arc::new(AckTracker::new(identity, ack_tag));
+        tracker.complete();
+        self.commit_progress(&tracker);
         Ok(())
     }
 
-    fn progressed(&self, tally: &Arc<Tally>) {
-        self.commits.progressed(tally);
+    fn commit_progress(&self, tracker: &Arc<AckTracker>) {
+        self.commits.commit_progress(tracker);
     }
 
     /// After a crash of the machine, counts a redelivered delivery in its robot's window.
@@ -264,51 +274,51 @@ impl Pipeline {
 
     /// Spawns the task of a delivery that is enqueued. It keeps its memory permit until it is
     /// settled.
-    fn set_out(
+    fn spawn_delivery(
         self: &Arc<Self>,
         delivery: Delivery,
         recipient: Recipient,
-        start: Start,
-        tally: &Arc<Tally>,
+        start: DeliveryStart,
+        tracker: &Arc<AckTracker>,
         room: Option<OwnedSemaphorePermit>,
     ) {
         // Boxed, because thousands of these futures wait, and each wrapper would copy an unboxed
         // one.
-        let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tally)));
-        self.beside(async move {
+        let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tracker)));
+        self.spawn(async move {
             let _room = room;
             job.await
         });
     }
 
     /// Spawns a job for which the next message does not wait.
-    fn beside(self: &Arc<Self>, job: impl Future<Output = Result<(), Stuck>> + Send + 'static) {
-        self.tasks.spawn(Arc::clone(self).watched(job));
+    fn spawn(self: &Arc<Self>, job: impl Future<Output = Result<(), Unsettled>> + Send + 'static) {
+        self.tasks.spawn(Arc::clone(self).supervise(job));
     }
 }
 
 /// The messages that start one after the other. A robot belongs to one platform, so its deliveries
 /// keep their order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+enum MessageKind {
     Event { urgent: bool },
     Delivery { platform: Platform, urgent: bool },
     Unreadable,
 }
 
-impl Kind {
-    fn of(carried: &Carried) -> Self {
-        match carried {
-            Carried::Event { urgent, .. } => Self::Event { urgent: *urgent },
-            Carried::Delivery(one) => Self::Delivery { platform: one.platform, urgent: one.urgent },
-            Carried::Unreadable { .. } => Self::Unreadable,
+impl MessageKind {
+    fn of(payload: &Payload) -> Self {
+        match payload {
+            Payload::Event { urgent, .. } => Self::Event { urgent: *urgent },
+            Payload::Delivery(one) => Self::Delivery { platform: one.platform, urgent: one.urgent },
+            Payload::Unreadable { .. } => Self::Unreadable,
         }
     }
 }
 
 /// The next step of a delivery that waits on the broker.
-fn later(mut delivery: Delivery, until: Moment, slot: Option<Moment>) -> NextStep {
+fn deferred_step(mut delivery: Delivery, until: Timestamp, slot: Option<Timestamp>) -> NextStep {
     delivery.hops += 1;
     delivery.slot = slot;
-    NextStep::Later { delivery: Box::new(delivery), until }
+    NextStep::Defer { delivery: Box::new(delivery), until }
 }

@@ -7,7 +7,7 @@
 //!
 //! Owns this one rule for all of them.
 //!
-//! Not here: what the files contain (`crypto/master.rs`, `config/`, `app/parts.rs`).
+//! Not here: what the files contain (`crypto/master.rs`, `config/`, `app/wiring.rs`).
 
 use std::{
     fs::{File, FileType, Metadata, OpenOptions},

@@ -17,11 +17,11 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use roomcast::{
     domain::{
-        Delivery, Endpoint, EventId, Mentions, Moment, Options, Platform, Published, RobotId, Secret, Subscription,
-        SubscriptionId, SubscriptionState,
+        Delivery, Endpoint, EventId, Mentions, Platform, PublishedMessage, RobotId, Secret, Subscription,
+        SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
-    fanout::{Decoder, Known, Settings, Shelf},
-    platforms::{Draft, prepare},
+    fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
+    platforms::{RenderInput, prepare},
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -65,34 +65,37 @@ impl Recorded {
     }
 
     /// The time and secret of a signature, and the signature itself.
-    fn signature(&self) -> Option<(Moment, &'static str, String)> {
+    fn signature(&self) -> Option<(Timestamp, &'static str, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         match self.platform() {
             Platform::Lark => {
                 let seconds: u64 = text(self.body.get("timestamp")?).parse().unwrap();
-                Some((Moment::from_unix_millis(seconds * 1000), "testsecret", text(&self.body["sign"])))
+                Some((Timestamp::from_unix_millis(seconds * 1000), "testsecret", text(&self.body["sign"])))
             }
             _ => {
                 let millis = self.query.get("timestamp")?.parse().unwrap();
-                Some((Moment::from_unix_millis(millis), "SECtest", self.query["sign"].clone()))
+                Some((Timestamp::from_unix_millis(millis), "SECtest", self.query["sign"].clone()))
             }
         }
     }
 }
 
 /// Roomcast's request for an event: path and query of the URL, and the body.
-fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (Url, Value) {
-    let settings = Settings {
+fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) -> (Url, Value) {
+    let settings = DecoderSettings {
         size_max: 256 * 1024,
         time_to_live: Duration::from_secs(60),
         time_to_live_max: Duration::from_secs(60),
         not_before_max: Duration::from_secs(60),
         timestamp_age_max: Duration::from_secs(60),
     };
-    let published =
-        Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };
-    let now = signed.map_or(Moment::from_unix_millis(0), |(at, _)| at);
-    let known = Known {
+    let published = PublishedMessage {
+        routing_key: "ops".into(),
+        body: event.to_string().into_bytes(),
+        ..PublishedMessage::default()
+    };
+    let now = signed.map_or(Timestamp::from_unix_millis(0), |(at, _)| at);
+    let known = DecodeContext {
         id: EventId::new("e"),
         received_at: now,
         expires_at: None,
@@ -100,7 +103,10 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (U
         urgent: false,
         platform: None,
     };
-    let event = Decoder::new(settings, Shelf::default()).decode(published, known).map_err(|refused| refused.1).unwrap();
+    let event = Decoder::new(settings, TemplateRegistry::default())
+        .decode(published, known)
+        .map_err(|refused| refused.1)
+        .unwrap();
     let endpoint = match platform {
         Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
         Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
@@ -118,11 +124,11 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Moment, &str)>) -> (U
         name: None,
         mentions: Mentions::default(),
         state: SubscriptionState::Active,
-        options: Options::default(),
+        options: SubscriptionOptions::default(),
         created_at: now,
     };
     let delivery = Delivery::fresh(&Arc::new(event), id, platform, robot);
-    let prepared = prepare(&Draft { delivery: &delivery, subscription: &subscription, now });
+    let prepared = prepare(&RenderInput { delivery: &delivery, subscription: &subscription, now });
     let prepared = prepared.unwrap_or_else(|unsendable| panic!("{unsendable:?}"));
     (prepared.url.expose().parse().unwrap(), serde_json::from_slice(&prepared.body).unwrap())
 }

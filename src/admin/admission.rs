@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::telemetry::{Telemetry, events};
 
 /// The log reports at most this often that there are too many connections.
-const SAID_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many connections a listener has at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,15 @@ pub struct ConnectionLimits {
 }
 
 /// The connections of one listener.
-pub(super) struct Admission {
+pub(super) struct ConnectionAdmission {
     listener: &'static str,
     limits: ConnectionLimits,
     telemetry: Arc<Telemetry>,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
 }
 
 #[derive(Default)]
-struct Table {
+struct ConnectionTable {
     last_id: u64,
     connections: HashMap<u64, Connection>,
     said_at: Option<Instant>,
@@ -52,7 +52,7 @@ struct Connection {
     evicted: CancellationToken,
 }
 
-impl Admission {
+impl ConnectionAdmission {
     pub(super) fn new(listener: &'static str, limits: ConnectionLimits, telemetry: Arc<Telemetry>) -> Arc<Self> {
         events::AdminConnectionsChanged { listener, open: 0 }.emit(&telemetry);
         Arc::new(Self { listener, limits, telemetry, table: Mutex::default() })
@@ -81,25 +81,25 @@ impl Admission {
         Some(Admitted { admission: Arc::clone(self), id, evicted })
     }
 
-    fn refused(&self, table: &mut Table, now: Instant) {
-        let news = table.said_at.is_none_or(|at| now.duration_since(at) >= SAID_EVERY);
+    fn refused(&self, table: &mut ConnectionTable, now: Instant) {
+        let news = table.said_at.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL);
         if news {
             table.said_at = Some(now);
         }
         events::AdminConnectionRefused { listener: self.listener, limit: self.limits.all, news }.emit(&self.telemetry);
     }
 
-    fn changed(&self, table: &Table) {
+    fn changed(&self, table: &ConnectionTable) {
         let open = table.connections.len();
         events::AdminConnectionsChanged { listener: self.listener, open }.emit(&self.telemetry);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl ConnectionTable {
     /// Evicts the connection that is idle longest. Connections that
     /// never carried a request go first.
     fn evict(&mut self, of: Option<IpAddr>) -> Option<()> {
@@ -113,7 +113,7 @@ impl Table {
 
 /// The admission of one connection. Dropping it frees the place.
 pub(super) struct Admitted {
-    admission: Arc<Admission>,
+    admission: Arc<ConnectionAdmission>,
     id: u64,
     evicted: CancellationToken,
 }
@@ -125,12 +125,12 @@ impl Admitted {
     }
 
     /// A request has arrived. It is in progress until the returned guard is dropped.
-    pub(super) fn begin_request(self: &Arc<Self>) -> RequestInHand {
+    pub(super) fn begin_request(self: &Arc<Self>) -> ActiveRequest {
         self.with(|one| {
             one.idle_since = None;
             one.was_used = true;
         });
-        RequestInHand(Arc::clone(self))
+        ActiveRequest(Arc::clone(self))
     }
 
     /// Whether it waits for a request.
@@ -154,9 +154,9 @@ impl Drop for Admitted {
 }
 
 /// A request whose answer is not written yet.
-pub(super) struct RequestInHand(Arc<Admitted>);
+pub(super) struct ActiveRequest(Arc<Admitted>);
 
-impl Drop for RequestInHand {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.with(|one| one.idle_since = Some(Instant::now()));
     }
@@ -168,8 +168,8 @@ mod tests {
 
     const LIMITS: ConnectionLimits = ConnectionLimits { all: 4, of_one: 2 };
 
-    fn admission() -> (Arc<Admission>, Instant) {
-        (Admission::new("tcp", LIMITS, Arc::new(Telemetry::new())), Instant::now())
+    fn admission() -> (Arc<ConnectionAdmission>, Instant) {
+        (ConnectionAdmission::new("tcp", LIMITS, Arc::new(Telemetry::new())), Instant::now())
     }
 
     fn address(last: u8) -> Option<IpAddr> {

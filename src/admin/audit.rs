@@ -41,7 +41,7 @@ pub(super) fn session_tag(id: &str) -> String {
 
 /// Details that a route adds to its line, as an extension of its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Changed {
+pub(super) struct AuditedChange {
     /// How many things were changed.
     pub(super) count: Option<u64>,
     /// The changed object, if the path does not name it.
@@ -50,7 +50,7 @@ pub(super) struct Changed {
     pub(super) is_dry_run: bool,
 }
 
-impl Changed {
+impl AuditedChange {
     pub(super) fn count(count: impl TryInto<u64>) -> Self {
         Self { count: count.try_into().ok(), ..Self::default() }
     }
@@ -70,7 +70,7 @@ pub(super) async fn log_changes(
     if request.method().is_safe() || is_read_only(path.as_str()) {
         return next.run(request).await;
     }
-    let mut line = Line {
+    let mut line = AuditRecord {
         actor: actor(&request),
         action: format!("{} {}", request.method(), path.as_str()),
         object: parameters.ok().and_then(|all| all.iter().find_map(|(name, value)| object(name, value))),
@@ -114,7 +114,7 @@ fn object(name: &str, value: &str) -> Option<String> {
 }
 
 /// A log line, written when it is dropped.
-struct Line {
+struct AuditRecord {
     actor: AdminActor,
     action: String,
     object: Option<String>,
@@ -123,7 +123,7 @@ struct Line {
     is_change: bool,
 }
 
-impl Line {
+impl AuditRecord {
     fn answered(&mut self, response: &Response) {
         let status = response.status();
         self.outcome = match () {
@@ -131,7 +131,7 @@ impl Line {
             () if status.is_client_error() => "refused",
             () => "failed",
         };
-        if let Some(changed) = response.extensions().get::<Changed>() {
+        if let Some(changed) = response.extensions().get::<AuditedChange>() {
             self.count = changed.count;
             self.object = changed.object.clone().or(self.object.take());
             self.is_change = !changed.is_dry_run;
@@ -139,7 +139,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for AuditRecord {
     fn drop(&mut self) {
         if self.is_change {
             let (action, outcome) = (self.action.as_str(), self.outcome);

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
-    Refusal,
+    ApiError,
     routes::{IMPORT_BYTES_MAX, REQUEST_BYTES_MAX},
     template_routes::TEMPLATE_BYTES_MAX,
 };
@@ -31,22 +31,22 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const BYTES_FIRST: usize = 8 * 1024;
 
 /// A JSON body.
-pub(super) struct Body<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         if !is_json(&request) {
-            return Err(Refusal::Invalid("the content type must be application/json".to_owned()));
+            return Err(ApiError::Invalid("the content type must be application/json".to_owned()));
         }
         let length =
             request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let read = timeout(WAIT_MAX, collect(request.into_limited_body(), length.unwrap_or(BYTES_FIRST)));
-        let bytes = read.await.map_err(|_| Refusal::TooSlow(WAIT_MAX))??;
+        let bytes = read.await.map_err(|_| ApiError::TooSlow(WAIT_MAX))??;
         serde_json::from_slice(&bytes)
             .map(Self)
-            .map_err(|_| Refusal::Invalid("the body is not the JSON that this route takes".to_owned()))
+            .map_err(|_| ApiError::Invalid("the body is not the JSON that this route takes".to_owned()))
     }
 }
 
@@ -57,7 +57,7 @@ fn is_json(request: &Request) -> bool {
 }
 
 /// Reads the whole body. When the buffer grows, the old memory is wiped.
-async fn collect(mut body: HttpBody, length: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+async fn collect(mut body: HttpBody, length: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(length.min(IMPORT_BYTES_MAX)));
     while let Some(frame) = body.frame().await {
         // The connection broke, or the body is too long. After a broken connection no answer
@@ -75,8 +75,8 @@ async fn collect(mut body: HttpBody, length: usize) -> Result<Zeroizing<Vec<u8>>
     Ok(bytes)
 }
 
-fn too_long() -> Refusal {
-    Refusal::Invalid(format!(
+fn too_long() -> ApiError {
+    ApiError::Invalid(format!(
         "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import, or {TEMPLATE_BYTES_MAX} for a template"
     ))
 }
@@ -88,9 +88,9 @@ mod tests {
 
     use super::*;
 
-    async fn read(body: HttpBody, kind: &str) -> Result<Vec<u32>, Refusal> {
+    async fn read(body: HttpBody, kind: &str) -> Result<Vec<u32>, ApiError> {
         let request = Request::builder().header(header::CONTENT_TYPE, kind).body(body).unwrap();
-        Body::from_request(request, &()).await.map(|Body(read)| read)
+        JsonBody::from_request(request, &()).await.map(|JsonBody(read)| read)
     }
 
     fn pieces(count: usize) -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_type_too_many_bytes_and_what_is_not_json_are_told_apart() {
-        let said = |refused: Result<_, Refusal>| refused.unwrap_err().to_string();
+        let said = |refused: Result<_, ApiError>| refused.unwrap_err().to_string();
         assert!(said(read("[1]".into(), "text/plain").await).contains("content type"));
         assert!(said(read("[x]".into(), "application/json").await).contains("not the JSON"));
         let endless = HttpBody::from_stream(pieces(1_000_000));
@@ -118,7 +118,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let hanging = HttpBody::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
         let refused = read(hanging, "application/json").await.unwrap_err();
-        assert!(matches!(refused, Refusal::TooSlow(_)));
+        assert!(matches!(refused, ApiError::TooSlow(_)));
         assert_eq!(begun.elapsed(), WAIT_MAX);
     }
 }

@@ -37,7 +37,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    admission::{Admission, Admitted, RequestInHand},
+    admission::{ActiveRequest, Admitted, ConnectionAdmission},
     caller::Caller,
 };
 
@@ -92,7 +92,7 @@ impl Listener for TcpListener {
 pub(super) async fn serve(
     listener: impl Listener,
     routes: Router,
-    admission: Arc<Admission>,
+    admission: Arc<ConnectionAdmission>,
     limit: usize,
     stop: CancellationToken,
 ) {
@@ -112,7 +112,7 @@ pub(super) async fn serve(
                     });
                 }
                 // The caller hung up before the connection was accepted.
-                Err(error) if is_of_the_connection(&error) => (),
+                Err(error) if is_connection_error(&error) => (),
                 Err(error) => {
                     if !failing {
                         let error = &error as &dyn std::error::Error;
@@ -130,7 +130,7 @@ pub(super) async fn serve(
     connections.wait().await;
 }
 
-fn is_of_the_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     let of_the_system = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     !of_the_system.iter().any(|one| Some(one.raw_os_error()) == error.raw_os_error())
 }
@@ -150,7 +150,9 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
         request.extensions_mut().insert(caller);
         let in_hand = of_requests.begin_request();
         let answering = routes.call(request);
-        async move { answering.await.map(|answer: Response<Body>| answer.map(|body| Answer { body, _in_hand: in_hand })) }
+        async move {
+            answering.await.map(|answer: Response<Body>| answer.map(|body| TrackedBody { body, _in_hand: in_hand }))
+        }
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
@@ -172,12 +174,12 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
 }
 
 /// The body of a response. While it exists, the connection has a request in progress.
-struct Answer {
+struct TrackedBody {
     body: Body,
-    _in_hand: RequestInHand,
+    _in_hand: ActiveRequest,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -207,7 +209,7 @@ mod tests {
 
     fn connect(routes: Router) -> (DuplexStream, tokio::task::JoinHandle<()>, CancellationToken) {
         let limits = ConnectionLimits { all: 1, of_one: 1 };
-        let admission = Admission::new("unix", limits, Arc::new(Telemetry::new()));
+        let admission = ConnectionAdmission::new("unix", limits, Arc::new(Telemetry::new()));
         let admitted = Arc::new(admission.admit(None, Instant::now()).unwrap());
         let (ours, theirs) = duplex(1024);
         let stop = CancellationToken::new();

@@ -3,26 +3,26 @@
 //! Owns the outcome of an explanation, by the same rules that the pipeline uses. It opens no
 //! credential and reserves no slot.
 //!
-//! Not here: the time that the pace predicts (`Pace::outlook`), and the request's shape
+//! Not here: the time that the pace predicts (`Pace::send_estimate`), and the request's shape
 //! (`wire/explain.rs`).
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Refusal,
-    stand_in::stand_in,
-    wire::{ExplainRequest, Explained, Explanation, Mistake, PartView},
+    ApiError,
+    render_target::render_target,
+    wire::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
 };
 use crate::{
     clock::Clock,
     domain::{
-        DeadReason, Delivery, Event, EventId, HeaderValue, Moment, Overflow, Part, Published, Subscription,
-        SubscriptionState,
+        DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage, Subscription,
+        SubscriptionState, Timestamp,
     },
-    fanout::{self, Decoder, Known},
-    pace::{Outlook, Pace},
-    platforms::{self, Draft, Unsendable},
-    store::{ListFilter, Store, Summary},
+    fanout::{self, DecodeContext, Decoder},
+    pace::{Pace, SendEstimate},
+    platforms::{self, RenderInput, Unsendable},
+    store::{ListFilter, Store, SubscriptionSummary},
 };
 
 /// How many subscriptions are explained in one page.
@@ -43,21 +43,21 @@ pub struct Explainer {
 
 impl Explainer {
     /// Explains what would happen to an event.
-    pub fn explain(&self, request: &ExplainRequest) -> Result<Explained, Refusal> {
-        let invalid = |mistake: &dyn std::fmt::Display| Refusal::Invalid(mistake.to_string());
+    pub fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, ApiError> {
+        let invalid = |mistake: &dyn std::fmt::Display| ApiError::Invalid(mistake.to_string());
         let topic = request.topic.parse().map_err(|mistake| invalid(&mistake))?;
         let after = request.after.as_deref().map(str::parse).transpose().map_err(|mistake| invalid(&mistake))?;
         let event = match self.event(request) {
             Ok(event) => Arc::new(event),
             Err(mistake) => {
-                return Ok(Explained { undecodable: Some(mistake), subscriptions: Vec::new(), next: None });
+                return Ok(ExplainResponse { undecodable: Some(mistake), subscriptions: Vec::new(), next: None });
             }
         };
         let (summaries, next) = match &request.subscription {
             Some(id) => {
                 let one = self.store.show(id.parse().map_err(|mistake| invalid(&mistake))?)?;
                 if one.topic != topic {
-                    return Err(Refusal::Invalid(format!("the subscription hears {}, not {topic}", one.topic)));
+                    return Err(ApiError::Invalid(format!("the subscription hears {}, not {topic}", one.topic)));
                 }
                 (vec![one], None)
             }
@@ -67,19 +67,19 @@ impl Explainer {
             }
         };
         let subscriptions = summaries.into_iter().map(|one| self.explained(&event, one)).collect();
-        Ok(Explained { undecodable: None, subscriptions, next: next.map(|place| place.to_string()) })
+        Ok(ExplainResponse { undecodable: None, subscriptions, next: next.map(|place| place.to_string()) })
     }
 
-    fn event(&self, request: &ExplainRequest) -> Result<Event, Mistake> {
+    fn event(&self, request: &ExplainRequest) -> Result<Event, UndecodableView> {
         let headers = request.headers.iter().map(|(name, value)| (name.clone(), HeaderValue::text(value.clone())));
-        let published = fanout::named(Published {
+        let published = fanout::ensure_message_id(PublishedMessage {
             routing_key: request.topic.clone(),
             body: request.body.clone().into_bytes(),
             headers: headers.collect(),
             content_type: request.content_type.clone(),
-            ..Published::default()
+            ..PublishedMessage::default()
         });
-        let known = Known {
+        let known = DecodeContext {
             id: EventId::from_bytes(EventId::random_bytes()),
             received_at: self.clock.now(),
             expires_at: None,
@@ -89,10 +89,10 @@ impl Explainer {
         };
         self.decoder
             .decode(published, known)
-            .map_err(|refused| Mistake { code: refused.1.code.to_owned(), detail: refused.1.detail })
+            .map_err(|refused| UndecodableView { code: refused.1.code.to_owned(), detail: refused.1.detail })
     }
 
-    fn explained(&self, event: &Arc<Event>, one: Summary) -> Explanation {
+    fn explained(&self, event: &Arc<Event>, one: SubscriptionSummary) -> Explanation {
         let mut explanation = Explanation {
             subscription: one.id.to_string(),
             name: one.name.clone(),
@@ -113,43 +113,52 @@ impl Explainer {
     }
 
     /// Fills in the messages and their times; an error says why nothing would be sent.
-    fn outcome(&self, event: &Arc<Event>, one: Summary, explanation: &mut Explanation) -> Result<(), Ends> {
+    fn outcome(
+        &self,
+        event: &Arc<Event>,
+        one: SubscriptionSummary,
+        explanation: &mut Explanation,
+    ) -> Result<(), ExplainedOutcome> {
         if one.state == SubscriptionState::Paused {
-            return Err(Ends { outcome: "paused", why: "events pass it by until it is resumed".to_owned() });
+            return Err(ExplainedOutcome {
+                outcome: "paused",
+                why: "events pass it by until it is resumed".to_owned(),
+            });
         }
-        if let Some(why) = one.options.unwanted(one.platform, &event.content.attributes) {
-            return Err(Ends { outcome: "filtered", why: why.to_string() });
+        if let Some(why) = one.options.filter_rejection(one.platform, &event.content.attributes) {
+            return Err(ExplainedOutcome { outcome: "filtered", why: why.to_string() });
         }
         let options = one.options.clone();
         let mut delivery = Delivery::fresh(event, one.id, one.platform, one.robot);
-        let subscription = stand_in(one.id, one.topic.clone(), one.platform, one.robot, Some(&one));
+        let subscription = render_target(one.id, one.topic.clone(), one.platform, one.robot, Some(&one));
         explanation.parts = parts(&mut delivery, &subscription, self.clock.now())?;
         let now = self.clock.now();
         let messages = u32::try_from(explanation.parts.len()).unwrap_or(u32::MAX);
-        let outlook = self.pace.as_ref().map(|pace| {
-            pace.outlook(delivery.robot, delivery.platform, options.group.as_ref(), event.urgent, messages)
+        let send_estimate = self.pace.as_ref().map(|pace| {
+            pace.send_estimate(delivery.robot, delivery.platform, options.group.as_ref(), event.urgent, messages)
         });
-        if outlook.is_some_and(|outlook| outlook.out_of_budget) {
+        if send_estimate.is_some_and(|send_estimate| send_estimate.out_of_budget) {
             let group = options.group.as_ref().map(ToString::to_string).unwrap_or_default();
             let why = format!("the monthly quota of {group} is used up, and its setting is not to wait");
-            return Err(Ends { outcome: DeadReason::Exhausted.as_str(), why });
+            return Err(ExplainedOutcome { outcome: DeadReason::Exhausted.as_str(), why });
         }
         let begins = event.received_at.since(now);
         let quiet = options.quiet_until(event, event.received_at).map(|end| end.since(now));
-        let quota = outlook.map_or(Duration::ZERO, |outlook| outlook.first_in);
+        let quota = send_estimate.map_or(Duration::ZERO, |send_estimate| send_estimate.first_in);
         let first = begins.max(quiet.unwrap_or_default()).max(quota);
         if now.after(first) >= event.expires_at {
             explanation.parts = Vec::new();
-            let why = format!("{}; its time to live ends before", reason(begins, quiet, outlook, options.overflow));
-            return Err(Ends { outcome: DeadReason::Expired.as_str(), why });
+            let why =
+                format!("{}; its time to live ends before", reason(begins, quiet, send_estimate, options.overflow));
+            return Err(ExplainedOutcome { outcome: DeadReason::Expired.as_str(), why });
         }
         if !first.is_zero() {
-            let why = reason(begins, quiet, outlook, options.overflow);
+            let why = reason(begins, quiet, send_estimate, options.overflow);
             (explanation.outcome, explanation.why) = ("waits".to_owned(), Some(why));
         }
-        if let Some(outlook) = outlook {
+        if let Some(send_estimate) = send_estimate {
             explanation.first_in_seconds = Some(first.as_secs_f64());
-            let last = first + outlook.last_in.saturating_sub(outlook.first_in);
+            let last = first + send_estimate.last_in.saturating_sub(send_estimate.first_in);
             explanation.last_in_seconds = Some(last.as_secs_f64());
         }
         Ok(())
@@ -157,43 +166,54 @@ impl Explainer {
 }
 
 /// Why nothing would be sent.
-struct Ends {
+struct ExplainedOutcome {
     outcome: &'static str,
     why: String,
 }
 
 /// The cause of the longest wait.
-fn reason(begins: Duration, quiet: Option<Duration>, outlook: Option<Outlook>, overflow: Overflow) -> String {
-    let quota = outlook.map_or(Duration::ZERO, |outlook| outlook.first_in);
+fn reason(
+    begins: Duration,
+    quiet: Option<Duration>,
+    send_estimate: Option<SendEstimate>,
+    overflow: OverflowPolicy,
+) -> String {
+    let quota = send_estimate.map_or(Duration::ZERO, |send_estimate| send_estimate.first_in);
     if let Some(quiet) = quiet.filter(|quiet| *quiet >= quota.max(begins)) {
         return format!("quiet hours end in {} s", quiet.as_secs());
     }
     if begins >= quota {
         return format!("the event is not to be sent before {} s have passed", begins.as_secs());
     }
-    match outlook.and_then(|outlook| outlook.hold) {
+    match send_estimate.and_then(|send_estimate| send_estimate.hold) {
         Some(hold) => format!("the robot is held: {}", hold.cause.as_str()),
         None => match overflow {
-            Overflow::Queue => "the robot's quota is used up; it waits for its turn".to_owned(),
-            Overflow::Digest => "the robot's quota is used up; it is folded into a digest with what waits".to_owned(),
-            Overflow::Latest => "the robot's quota is used up; it takes the place of what waits".to_owned(),
+            OverflowPolicy::Queue => "the robot's quota is used up; it waits for its turn".to_owned(),
+            OverflowPolicy::Digest => {
+                "the robot's quota is used up; it is folded into a digest with what waits".to_owned()
+            }
+            OverflowPolicy::Latest => "the robot's quota is used up; it takes the place of what waits".to_owned(),
         },
     }
 }
 
 /// Every message that would be sent, with its rendered body.
-fn parts(delivery: &mut Delivery, subscription: &Subscription, now: Moment) -> Result<Vec<PartView>, Ends> {
+fn parts(
+    delivery: &mut Delivery,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Result<Vec<PartView>, ExplainedOutcome> {
     let mut parts = Vec::new();
     loop {
-        let prepared = platforms::prepare(&Draft { delivery, subscription, now }).map_err(|unsendable| {
+        let prepared = platforms::prepare(&RenderInput { delivery, subscription, now }).map_err(|unsendable| {
             let Unsendable { code, detail } = unsendable;
-            Ends { outcome: DeadReason::Refused.as_str(), why: format!("{code}: {detail}") }
+            ExplainedOutcome { outcome: DeadReason::Refused.as_str(), why: format!("{code}: {detail}") }
         })?;
         let body = serde_json::from_slice(&prepared.body).unwrap_or_default();
         parts.push(PartView { bytes: prepared.body.len(), body });
-        if !prepared.part.is_followed() {
+        if !prepared.part.has_next() {
             return Ok(parts);
         }
-        delivery.part = Part { at: prepared.part.at + 1, ..prepared.part };
+        delivery.part = Part { index: prepared.part.index + 1, ..prepared.part };
     }
 }

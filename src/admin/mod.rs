@@ -38,31 +38,31 @@
 //! `backup`, `rotation`, `in-place`, `data`. Each change is logged: `audit.rs`.
 
 mod admission;
+mod allowed_hosts;
 mod audit;
+mod authenticator;
 mod body;
 mod caller;
 mod connections;
 mod console;
-mod desk;
-mod door;
+mod dead_letter_routes;
+pub mod dead_letters;
+mod error;
 mod explain;
-mod hosts;
-mod letter_routes;
-pub mod letters;
 mod overview;
-mod problem;
+mod render_target;
 mod routes;
 mod server;
 mod socket_file;
-mod stand_in;
+mod subscriptions;
 mod template_routes;
 mod templates;
 pub mod wire;
 
 pub use admission::ConnectionLimits;
-pub use desk::{Desk, check, check_lengths};
+pub use dead_letters::{DeadLetterService, DeadLetterServiceSettings};
+pub use error::ApiError;
 pub use explain::Explainer;
-pub use letters::{Letters, LettersSettings};
-pub use problem::Refusal;
 pub use routes::Admin;
-pub use server::{AdminError, Settings, bind, could_bind};
+pub use server::{AdminError, ServerSettings, bind, could_bind};
+pub use subscriptions::{SubscriptionService, check, check_lengths};

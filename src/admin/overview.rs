@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use super::{
     Admin,
-    letters::rfc3339,
+    dead_letters::rfc3339,
     routes::robot_view,
-    wire::{Busy, DeadNow, DeadQueueNow, DeadRow, Flow, Overview},
+    wire::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
 };
 use crate::{
     broker::DeadQueue,
-    domain::{DeadSeen, Platform},
+    domain::{DeadQueueStats, Platform},
     pace::RobotStatus,
     telemetry::PlatformCounts,
 };
@@ -22,7 +22,7 @@ use crate::{
 /// The counters, and a summary of all robots.
 pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
     let counts = admin.telemetry.counts();
-    let flow = |(platform, of): (Platform, &PlatformCounts)| Flow {
+    let flow = |(platform, of): (Platform, &PlatformCounts)| PlatformFlow {
         platform: platform.to_string(),
         done: of.done,
         deferred: of.deferred,
@@ -47,7 +47,7 @@ pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
     }
 }
 
-fn dead(seen: &[DeadSeen]) -> Option<DeadNow> {
+fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
     if seen.is_empty() {
         return None;
     }
@@ -65,22 +65,22 @@ fn dead(seen: &[DeadSeen]) -> Option<DeadNow> {
         let seen = seen.iter().find(|seen| seen.platform == queue.platform());
         DeadQueueNow {
             queue: queue.to_string(),
-            letters: seen.map(DeadSeen::letters),
+            letters: seen.map(DeadQueueStats::letters),
             counted_at: seen.map(|seen| seen.at.unix_millis()),
         }
     });
-    Some(DeadNow {
-        letters: seen.iter().map(DeadSeen::letters).sum(),
+    Some(DeadLettersNow {
+        letters: seen.iter().map(DeadQueueStats::letters).sum(),
         oldest: counts().filter_map(|(_, count)| count.oldest).min().map(rfc3339),
         rows,
         queues: queues.collect(),
     })
 }
 
-fn busy(robots: &[RobotStatus]) -> Busy {
+fn busy(robots: &[RobotStatus]) -> RobotActivity {
     let mut slowest: Vec<_> = robots.iter().filter(|robot| robot.waiting > 0 || robot.held_for.is_some()).collect();
     slowest.sort_by_key(|robot| std::cmp::Reverse((robot.drained_in, robot.held_for)));
-    Busy {
+    RobotActivity {
         known: robots.len(),
         held: robots.iter().filter(|robot| robot.hold.is_some()).count(),
         waiting: robots.iter().map(|robot| u64::from(robot.waiting)).sum(),
@@ -96,14 +96,14 @@ fn named(counts: &[(&'static str, u64)]) -> BTreeMap<String, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DeadReason, Moment};
+    use crate::domain::{DeadReason, Timestamp};
 
     #[test]
     fn dead_letters_are_told_by_platform_and_reason_the_most_first_with_the_oldest_of_all() {
         assert!(dead(&[]).is_none(), "nothing was counted");
-        let at = |seconds: u64| Moment::from_unix_millis(seconds * 1000);
+        let at = |seconds: u64| Timestamp::from_unix_millis(seconds * 1000);
         let (mut wecom, mut event) =
-            (DeadSeen::nothing(Some(Platform::WeCom), at(99)), DeadSeen::nothing(None, at(99)));
+            (DeadQueueStats::nothing(Some(Platform::WeCom), at(99)), DeadQueueStats::nothing(None, at(99)));
         wecom.add(DeadReason::Expired, Some(at(7)));
         wecom.add(DeadReason::RobotGone, Some(at(60)));
         wecom.add(DeadReason::RobotGone, Some(at(61)));

@@ -18,15 +18,15 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Desk, Explainer, Letters, Refusal,
-    audit::{Changed, Credential, log_changes},
-    body::Body,
+    ApiError, DeadLetterService, Explainer, SubscriptionService,
+    audit::{AuditedChange, Credential, log_changes},
+    authenticator::TokenAuthenticator,
+    body::JsonBody,
     caller::Caller,
-    desk::invalid,
-    door::Door,
-    letter_routes,
-    letters::rfc3339,
+    dead_letter_routes,
+    dead_letters::rfc3339,
     overview::overview,
+    subscriptions::invalid,
     template_routes,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
@@ -34,7 +34,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Moment, RobotId, SubscriptionState},
+    domain::{RobotId, SubscriptionState, Timestamp},
     pace::{EndedHold, GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
@@ -53,11 +53,11 @@ pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Admin {
     /// Commands on subscriptions.
-    pub desk: Desk,
+    pub subscriptions: SubscriptionService,
     /// Explanations of events.
     pub explainer: Explainer,
     /// Dead letters.
-    pub letters: Letters,
+    pub letters: DeadLetterService,
     /// Robots and groups.
     pub pace: Pace,
     /// Metrics.
@@ -65,24 +65,25 @@ pub struct Admin {
     /// Whether a session with the broker is open.
     pub ready: watch::Receiver<bool>,
     /// When the metrics began to count.
-    pub since: Moment,
+    pub since: Timestamp,
 }
 
 impl Admin {
     /// The API for callers on the Unix socket.
     pub(super) fn routes(self) -> Router {
-        let all = everywhere().merge(on_the_socket());
+        let all = shared_routes().merge(socket_routes());
         all.route_layer(middleware::from_fn(log_changes)).with_state(self.clone()).merge(open_routes(self))
     }
 
     /// The API for callers that must show the token. A path that does not exist answers the same
     /// with and without one.
-    pub(super) fn routes_with_token(self, door: Arc<Door>) -> Router {
+    pub(super) fn routes_with_token(self, authenticator: Arc<TokenAuthenticator>) -> Router {
         let telemetry = Arc::clone(&self.telemetry);
         let guard =
             middleware::from_fn(move |Extension(caller): Extension<Caller>, mut request: Request, next: Next| {
-                let entered = shown(&request).ok_or(Refusal::Unauthorized);
-                let entered = entered.and_then(|token| door.enter("the API", caller, token, &telemetry));
+                let entered = shown(&request).ok_or(ApiError::Unauthorized);
+                let entered =
+                    entered.and_then(|token| authenticator.authenticate("the API", caller, token, &telemetry));
                 async move {
                     match entered {
                         Ok(()) => {
@@ -93,14 +94,14 @@ impl Admin {
                     }
                 }
             });
-        let elsewhere = on_the_socket().route_layer(middleware::from_fn(socket_only));
-        let all = everywhere().merge(elsewhere).route_layer(middleware::from_fn(log_changes)).route_layer(guard);
+        let elsewhere = socket_routes().route_layer(middleware::from_fn(socket_only));
+        let all = shared_routes().merge(elsewhere).route_layer(middleware::from_fn(log_changes)).route_layer(guard);
         all.with_state(self.clone()).merge(open_routes(self))
     }
 }
 
 /// Routes for every authenticated caller.
-fn everywhere() -> Router<Admin> {
+fn shared_routes() -> Router<Admin> {
     Router::new()
         .route("/v1/subscriptions", post(add).get(list))
         .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
@@ -112,9 +113,9 @@ fn everywhere() -> Router<Admin> {
         .route("/v1/groups", get(groups))
         .route("/v1/explain", post(explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)))
         .route("/v1/store/verify", post(verify))
-        .route("/v1/topics/{topic}", delete(remove_some_of))
+        .route("/v1/topics/{topic}", delete(remove_batch))
         .route("/v1/key", get(key))
-        .merge(letter_routes::routes("/v1"))
+        .merge(dead_letter_routes::routes("/v1"))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
         .merge(template_routes::routes())
@@ -122,25 +123,25 @@ fn everywhere() -> Router<Admin> {
 
 /// Routes that reveal webhooks, write files, or change keys. A leaked
 /// token must not be enough for them.
-fn on_the_socket() -> Router<Admin> {
+fn socket_routes() -> Router<Admin> {
     Router::new()
         .route("/v1/subscriptions/export", post(export))
         .route("/v1/store/backup", post(backup))
         .route("/v1/key/rotation", post(rotate))
-        .route("/v1/key/rotation/in-place", post(new_key_in_place))
+        .route("/v1/key/rotation/in-place", post(replace_key_in_place))
         .route("/v1/key/data", post(reseal))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
 }
 
-async fn socket_only(_: Request, _: Next) -> Refusal {
-    Refusal::SocketOnly
+async fn socket_only(_: Request, _: Next) -> ApiError {
+    ApiError::SocketOnly
 }
 
 /// The routes, with an error in the API's own form for unknown paths and methods.
 pub(super) fn answering_all(routes: Router) -> Router {
     routes
-        .method_not_allowed_fallback(async || Refusal::WrongMethod)
-        .fallback(async || Refusal::NotFound("the API has nothing at this path".to_owned()))
+        .method_not_allowed_fallback(async || ApiError::WrongMethod)
+        .fallback(async || ApiError::NotFound("the API has nothing at this path".to_owned()))
 }
 
 fn open_routes(admin: Admin) -> Router {
@@ -170,94 +171,94 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], admin.telemetry.render())
 }
 
-async fn add(State(admin): State<Admin>, Body(request): Body<AddRequest>) -> Result<Response, Refusal> {
-    let added = blocking(move || admin.desk.add(request)).await?;
+async fn add(State(admin): State<Admin>, JsonBody(request): JsonBody<AddRequest>) -> Result<Response, ApiError> {
+    let added = blocking(move || admin.subscriptions.add(request)).await?;
     let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
-    let changed = Changed::count(!added.existed).of(&added.id);
+    let changed = AuditedChange::count(!added.existed).of(&added.id);
     Ok((status, Extension(changed), Json(added)).into_response())
 }
 
-async fn import(State(admin): State<Admin>, Body(request): Body<ImportRequest>) -> Result<Response, Refusal> {
-    let imported = blocking(move || admin.desk.import(request)).await?;
+async fn import(State(admin): State<Admin>, JsonBody(request): JsonBody<ImportRequest>) -> Result<Response, ApiError> {
+    let imported = blocking(move || admin.subscriptions.import(request)).await?;
     let added = imported.iter().filter(|one| one.refused.is_none() && !one.existed).count();
-    Ok((Extension(Changed::count(added)), Json(imported)).into_response())
+    Ok((Extension(AuditedChange::count(added)), Json(imported)).into_response())
 }
 
-async fn export(State(admin): State<Admin>, Body(request): Body<ExportRequest>) -> Result<Response, Refusal> {
-    let page = blocking(move || admin.desk.export(&request)).await?;
-    Ok((Extension(Changed::count(page.sealed.len())), Json(page)).into_response())
+async fn export(State(admin): State<Admin>, JsonBody(request): JsonBody<ExportRequest>) -> Result<Response, ApiError> {
+    let page = blocking(move || admin.subscriptions.export(&request)).await?;
+    Ok((Extension(AuditedChange::count(page.sealed.len())), Json(page)).into_response())
 }
 
-async fn remove_some_of(State(admin): State<Admin>, Path(topic): Path<String>) -> Result<Response, Refusal> {
-    let some = blocking(move || admin.desk.remove_some_of(&topic)).await?;
-    Ok((Extension(Changed::count(some.removed)), Json(some)).into_response())
+async fn remove_batch(State(admin): State<Admin>, Path(topic): Path<String>) -> Result<Response, ApiError> {
+    let some = blocking(move || admin.subscriptions.remove_batch(&topic)).await?;
+    Ok((Extension(AuditedChange::count(some.removed)), Json(some)).into_response())
 }
 
-async fn backup(State(admin): State<Admin>, Body(request): Body<BackupRequest>) -> Result<Response, Refusal> {
+async fn backup(State(admin): State<Admin>, JsonBody(request): JsonBody<BackupRequest>) -> Result<Response, ApiError> {
     let dir = request.dir.display().to_string();
-    let made = blocking(move || admin.desk.backup(&request)).await?;
-    Ok((Extension(Changed::count(made.subscriptions).of(dir)), Json(made)).into_response())
+    let made = blocking(move || admin.subscriptions.backup(&request)).await?;
+    Ok((Extension(AuditedChange::count(made.subscriptions).of(dir)), Json(made)).into_response())
 }
 
-async fn verify(State(admin): State<Admin>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.verify()).await?).into_response())
+async fn verify(State(admin): State<Admin>) -> Result<Response, ApiError> {
+    Ok(Json(blocking(move || admin.subscriptions.verify()).await?).into_response())
 }
 
 async fn key(State(admin): State<Admin>) -> Json<KeyView> {
-    Json(admin.desk.key())
+    Json(admin.subscriptions.key())
 }
 
-async fn rotate(State(admin): State<Admin>, Body(request): Body<RotateRequest>) -> Result<Response, Refusal> {
-    Ok(key_changed(blocking(move || admin.desk.rotate(&request)).await?))
+async fn rotate(State(admin): State<Admin>, JsonBody(request): JsonBody<RotateRequest>) -> Result<Response, ApiError> {
+    Ok(key_changed(blocking(move || admin.subscriptions.rotate(&request)).await?))
 }
 
-async fn new_key_in_place(State(admin): State<Admin>) -> Result<Response, Refusal> {
-    Ok(key_changed(blocking(move || admin.desk.new_key_in_place()).await?))
+async fn replace_key_in_place(State(admin): State<Admin>) -> Result<Response, ApiError> {
+    Ok(key_changed(blocking(move || admin.subscriptions.replace_key_in_place()).await?))
 }
 
 async fn reseal(State(admin): State<Admin>) -> Response {
-    key_changed(admin.desk.reseal())
+    key_changed(admin.subscriptions.reseal())
 }
 
 /// The id of a key reveals nothing about the key, so it may be logged.
 fn key_changed(view: KeyView) -> Response {
-    let changed = Changed::count(view.data_keys).of(&view.current);
+    let changed = AuditedChange::count(view.data_keys).of(&view.current);
     (Extension(changed), Json(view)).into_response()
 }
 
-pub(super) async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.list(&query)).await?).into_response())
+pub(super) async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, ApiError> {
+    Ok(Json(blocking(move || admin.subscriptions.list(&query)).await?).into_response())
 }
 
-pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.show(&id)).await?).into_response())
+pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    Ok(Json(blocking(move || admin.subscriptions.show(&id)).await?).into_response())
 }
 
 async fn update(
     State(admin): State<Admin>,
     Path(id): Path<String>,
-    Body(request): Body<UpdateRequest>,
-) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.update(&id, request)).await?).into_response())
+    JsonBody(request): JsonBody<UpdateRequest>,
+) -> Result<Response, ApiError> {
+    Ok(Json(blocking(move || admin.subscriptions.update(&id, request)).await?).into_response())
 }
 
-async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    blocking(move || admin.desk.remove(&id)).await?;
+async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    blocking(move || admin.subscriptions.remove(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    blocking(move || admin.desk.set_state(&id, SubscriptionState::Paused)).await?;
+pub(super) async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    blocking(move || admin.subscriptions.set_state(&id, SubscriptionState::Paused)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    blocking(move || admin.desk.set_state(&id, SubscriptionState::Active)).await?;
+pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    blocking(move || admin.subscriptions.set_state(&id, SubscriptionState::Active)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// With many robots this takes a while, so it runs on a blocking thread.
-async fn at_this_moment(State(admin): State<Admin>) -> Result<Response, Refusal> {
+async fn at_this_moment(State(admin): State<Admin>) -> Result<Response, ApiError> {
     Ok(Json(blocking(move || Ok(overview(&admin, &admin.pace.robots()))).await?).into_response())
 }
 
@@ -265,22 +266,22 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
     Json(admin.pace.robots().into_iter().map(robot_view).collect())
 }
 
-pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let robot: RobotId = id.parse().map_err(invalid)?;
-    let Some(EndedHold { platform, hold, parked, back_within }) = admin.pace.release(robot) else {
+    let Some(EndedHold { platform, hold, waiting_in_broker, back_within }) = admin.pace.release(robot) else {
         let none = Released { was_held: false, waiting: 0, back_within_seconds: 0 };
-        return Ok((Extension(Changed::count(false)), Json(none)).into_response());
+        return Ok((Extension(AuditedChange::count(false)), Json(none)).into_response());
     };
-    events::RobotLifted { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
+    events::RobotHoldEnded { platform, robot, cause: hold.cause }.emit(&admin.telemetry);
     let back_within_seconds = back_within.as_secs() + u64::from(back_within.subsec_nanos() > 0);
-    let released = Released { was_held: true, waiting: parked, back_within_seconds };
-    Ok((Extension(Changed::count(true)), Json(released)).into_response())
+    let released = Released { was_held: true, waiting: waiting_in_broker, back_within_seconds };
+    Ok((Extension(AuditedChange::count(true)), Json(released)).into_response())
 }
 
 pub(super) async fn explain(
     State(admin): State<Admin>,
-    Body(request): Body<ExplainRequest>,
-) -> Result<Response, Refusal> {
+    JsonBody(request): JsonBody<ExplainRequest>,
+) -> Result<Response, ApiError> {
     Ok(Json(blocking(move || admin.explainer.explain(&request)).await?).into_response())
 }
 
@@ -316,13 +317,13 @@ pub(super) fn group_view(status: GroupStatus) -> GroupView {
 
 /// Runs work on a thread that may block, because the store blocks on the disk.
 pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => {
             tracing::error!(error = &panicked as &dyn std::error::Error, "a request panicked");
-            Err(Refusal::Internal("the daemon failed; its log says why".to_owned()))
+            Err(ApiError::Internal("the daemon failed; its log says why".to_owned()))
         }
     }
 }

@@ -16,17 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Admin, ConnectionLimits,
-    admission::Admission,
-    connections, console,
-    door::Door,
-    hosts::{self, AllowedHosts},
-    routes,
+    admission::ConnectionAdmission,
+    allowed_hosts::{self, AllowedHosts},
+    authenticator::TokenAuthenticator,
+    connections, console, routes,
     socket_file::{self, SocketFile},
 };
 use crate::domain::Secret;
 
 /// Where the API listens.
-pub struct Settings {
+pub struct ServerSettings {
     /// The Unix socket; only its owner may open it.
     pub socket: PathBuf,
     /// The TCP address, and the token that callers must show.
@@ -77,10 +76,10 @@ pub enum AdminError {
 }
 
 /// Listeners that are bound but do not answer yet.
-pub struct Bound {
+pub struct BoundServer {
     unix: UnixListener,
     socket: SocketFile,
-    tcp: Option<(TcpListener, Arc<Door>)>,
+    tcp: Option<(TcpListener, Arc<TokenAuthenticator>)>,
     hosts: AllowedHosts,
     console: bool,
     socket_limits: ConnectionLimits,
@@ -88,7 +87,7 @@ pub struct Bound {
 }
 
 /// Binds the listeners of the settings.
-pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
+pub async fn bind(settings: ServerSettings) -> Result<BoundServer, AdminError> {
     let (unix, socket) = SocketFile::bind(&settings.socket).await?;
     let listen = settings.tcp.as_ref().map(|(address, _)| address.as_str());
     let hosts = AllowedHosts::new(&settings.hosts, listen);
@@ -98,11 +97,11 @@ pub async fn bind(settings: Settings) -> Result<Bound, AdminError> {
             let listener = TcpListener::bind(&address)
                 .await
                 .map_err(|source| AdminError::Address { address: address.clone(), source })?;
-            Some((listener, Arc::new(Door::new(token))))
+            Some((listener, Arc::new(TokenAuthenticator::new(token))))
         }
     };
     let (console, socket_limits, tcp_limits) = (settings.console, settings.socket_limits, settings.tcp_limits);
-    Ok(Bound { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
+    Ok(BoundServer { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
 }
 
 /// Checks whether the listeners could be bound, while no daemon runs. It
@@ -116,21 +115,21 @@ pub async fn could_bind(socket: &Path, address: Option<&str>) -> Result<(), Admi
     Ok(())
 }
 
-impl Bound {
+impl BoundServer {
     /// Serves until `stop`. Each listener has its own limits, so neither
     /// uses up the other's connections.
     pub async fn serve(self, admin: Admin, stop: CancellationToken) {
-        let admission = |name, limits| Admission::new(name, limits, Arc::clone(&admin.telemetry));
+        let admission = |name, limits| ConnectionAdmission::new(name, limits, Arc::clone(&admin.telemetry));
         let (of_socket, of_tcp) = (admission("unix", self.socket_limits), admission("tcp", self.tcp_limits));
         let (routes, all) = (routes::answering_all(admin.clone().routes()), self.socket_limits.all);
         let unix = connections::serve(self.unix, routes, of_socket, all, stop.clone());
         let tcp = async {
-            if let Some((listener, door)) = self.tcp {
-                let mut routes = admin.clone().routes_with_token(Arc::clone(&door));
+            if let Some((listener, authenticator)) = self.tcp {
+                let mut routes = admin.clone().routes_with_token(Arc::clone(&authenticator));
                 if self.console {
-                    routes = routes.merge(console::routes(admin.clone(), door, &stop));
+                    routes = routes.merge(console::routes(admin.clone(), authenticator, &stop));
                 }
-                let known_hosts = middleware::from_fn_with_state(self.hosts, hosts::allowed_only);
+                let known_hosts = middleware::from_fn_with_state(self.hosts, allowed_hosts::allowed_only);
                 let routes = routes::answering_all(routes).layer(known_hosts);
                 connections::serve(listener, routes, of_tcp, self.tcp_limits.all, stop.clone()).await;
             }

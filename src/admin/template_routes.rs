@@ -14,9 +14,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Admin, Refusal,
-    audit::Changed,
-    body::Body,
+    Admin, ApiError,
+    audit::AuditedChange,
+    body::JsonBody,
     routes::blocking,
     wire::{AddTemplate, RenderRequest, TemplateView},
 };
@@ -36,39 +36,39 @@ pub(super) fn routes() -> Router<Admin> {
 /// Selects one text of a template.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Which {
+struct PlatformQuery {
     platform: Option<String>,
 }
 
-async fn add(State(admin): State<Admin>, Body(request): Body<AddTemplate>) -> Result<Response, Refusal> {
+async fn add(State(admin): State<Admin>, JsonBody(request): JsonBody<AddTemplate>) -> Result<Response, ApiError> {
     let name = request.name.parse::<TemplateName>().map(|name| name.to_string());
-    let added = blocking(move || admin.desk.add_template(request)).await?;
+    let added = blocking(move || admin.subscriptions.add_template(request)).await?;
     let status = if added.changed { StatusCode::CREATED } else { StatusCode::OK };
-    let changed = Changed { object: name.ok(), ..Changed::count(added.changed) };
+    let changed = AuditedChange { object: name.ok(), ..AuditedChange::count(added.changed) };
     Ok((status, Extension(changed), Json(added)).into_response())
 }
 
 async fn list(State(admin): State<Admin>) -> Json<Vec<TemplateView>> {
-    Json(admin.desk.list_templates())
+    Json(admin.subscriptions.list_templates())
 }
 
-async fn show(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refusal> {
-    Ok(Json(admin.desk.show_template(&name)?).into_response())
+async fn show(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    Ok(Json(admin.subscriptions.show_template(&name)?).into_response())
 }
 
 async fn remove(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    Query(which): Query<Which>,
-) -> Result<Response, Refusal> {
-    let removed = blocking(move || admin.desk.remove_template(&name, which.platform.as_deref())).await?;
-    Ok((Extension(Changed::count(removed.removed)), Json(removed)).into_response())
+    Query(which): Query<PlatformQuery>,
+) -> Result<Response, ApiError> {
+    let removed = blocking(move || admin.subscriptions.remove_template(&name, which.platform.as_deref())).await?;
+    Ok((Extension(AuditedChange::count(removed.removed)), Json(removed)).into_response())
 }
 
 async fn render(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    Body(request): Body<RenderRequest>,
-) -> Result<Response, Refusal> {
-    Ok(Json(blocking(move || admin.desk.render_template(&name, request)).await?).into_response())
+    JsonBody(request): JsonBody<RenderRequest>,
+) -> Result<Response, ApiError> {
+    Ok(Json(blocking(move || admin.subscriptions.render_template(&name, request)).await?).into_response())
 }

@@ -5,20 +5,20 @@
 //! Not here: commands on subscriptions (`desk.rs`), and the rendering of tags (`fanout`).
 
 use super::{
-    Desk, Refusal,
-    desk::{invalid, parsed},
-    wire::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
+    ApiError, SubscriptionService,
+    subscriptions::{invalid, parsed},
+    wire::{AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView},
 };
 use crate::{
-    domain::{Audience, Format, Moment, Template, TemplateName},
-    fanout::{Tags, TemplateRefused, UnreadableTemplate, Unwritten},
+    domain::{Audience, Format, Template, TemplateName, Timestamp},
+    fanout::{InvalidTemplate, RenderError, Tags, TemplateError},
     store::StoreError,
 };
 
-impl Desk {
+impl SubscriptionService {
     /// Adds a text of a template. The same text again changes nothing;
     /// another text needs `replace`.
-    pub fn add_template(&self, request: AddTemplate) -> Result<TemplateAdded, Refusal> {
+    pub fn add_template(&self, request: AddTemplate) -> Result<TemplateAdded, ApiError> {
         let template = Template {
             name: request.name.parse().map_err(invalid)?,
             audience: parsed(request.platform.as_deref())?.unwrap_or_default(),
@@ -26,7 +26,7 @@ impl Desk {
             format: request.format.as_deref().map(format).transpose()?,
             text: request.text,
             // The store sets the time itself.
-            written_at: Moment::from_unix_millis(0),
+            written_at: Timestamp::from_unix_millis(0),
         };
         Ok(TemplateAdded { changed: self.store.add_template(template, request.replace)? })
     }
@@ -39,23 +39,23 @@ impl Desk {
     }
 
     /// The texts of one template.
-    pub fn show_template(&self, name: &str) -> Result<Vec<TemplateView>, Refusal> {
+    pub fn show_template(&self, name: &str) -> Result<Vec<TemplateView>, ApiError> {
         let (name, all) = (parse_name(name)?, self.store.templates().now());
         let texts: Vec<_> = all.texts(&name).map(|(template, broken)| view(template, broken)).collect();
         match texts.is_empty() {
-            true => Err(StoreError::from(TemplateRefused::Missing { name, audience: None }).into()),
+            true => Err(StoreError::from(TemplateError::Missing { name, audience: None }).into()),
             false => Ok(texts),
         }
     }
 
     /// Removes a template, or one of its texts.
-    pub fn remove_template(&self, name: &str, platform: Option<&str>) -> Result<RemovedTexts, Refusal> {
+    pub fn remove_template(&self, name: &str, platform: Option<&str>) -> Result<RemovedTexts, ApiError> {
         let removed = self.store.remove_template(&parse_name(name)?, parsed(platform)?)?;
         Ok(RemovedTexts { removed })
     }
 
     /// Renders a template with these tags, as for an event that names it.
-    pub fn render_template(&self, name: &str, request: RenderRequest) -> Result<Rendered, Refusal> {
+    pub fn render_template(&self, name: &str, request: RenderRequest) -> Result<RenderedTemplate, ApiError> {
         let tags = Tags::read(request.tags).map_err(invalid)?;
         let templates = self.store.templates().now();
         let said = match parsed(request.platform.as_deref())?.unwrap_or_default() {
@@ -63,10 +63,10 @@ impl Desk {
             Audience::On(platform) => templates.write_for(platform, name, &tags),
         };
         let (audience, passage) = said.map_err(|why| match why {
-            Unwritten::Unknown(_) => Refusal::NotFound(why.to_string()),
+            RenderError::Unknown(_) => ApiError::NotFound(why.to_string()),
             _ => invalid(why),
         })?;
-        Ok(Rendered {
+        Ok(RenderedTemplate {
             platform: audience.as_str().to_owned(),
             format: passage.format.map(|format| word(format).to_owned()),
             text: passage.text,
@@ -74,11 +74,11 @@ impl Desk {
     }
 }
 
-fn parse_name(name: &str) -> Result<TemplateName, Refusal> {
+fn parse_name(name: &str) -> Result<TemplateName, ApiError> {
     name.parse().map_err(invalid)
 }
 
-fn format(text: &str) -> Result<Format, Refusal> {
+fn format(text: &str) -> Result<Format, ApiError> {
     match text {
         "text" => Ok(Format::Text),
         "markdown" => Ok(Format::Markdown),
@@ -93,7 +93,7 @@ const fn word(format: Format) -> &'static str {
     }
 }
 
-fn view(template: &Template, broken: Option<&UnreadableTemplate>) -> TemplateView {
+fn view(template: &Template, broken: Option<&InvalidTemplate>) -> TemplateView {
     let written = i64::try_from(template.written_at.unix_millis()).unwrap_or(i64::MAX);
     TemplateView {
         name: template.name.to_string(),

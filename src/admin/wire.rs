@@ -19,20 +19,22 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    console::{Robots, RobotsQuery, Session, SignIn},
-    dead::{DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, LetterDetail, LetterView, SummaryRow},
-    explain::{ExplainRequest, Explained, Explanation, Mistake, PartView},
-    overview::{Busy, DeadNow, DeadQueueNow, DeadRow, Flow, Overview},
+    console::{RobotsPage, RobotsQuery, SessionView, SignIn},
+    dead::{DeadLetterDetail, DeadLetterView, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, SummaryRow},
+    explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
+    overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
     pace::{GroupView, Released, RobotView},
-    store::{BackupRequest, BackupView, KeyView, Progress, RotateRequest, VerifyView},
-    subscription::{AddRequest, Added, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest},
-    template::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
-    transfer::{ExportPage, ExportRequest, ImportRequest, Imported, RemovedSome},
+    store::{BackupRequest, BackupView, KeyView, ProgressView, RotateRequest, VerifyView},
+    subscription::{
+        AddRequest, AddResponse, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest,
+    },
+    template::{AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView},
+    transfer::{BatchRemoved, ExportPage, ExportRequest, ImportRequest, ImportResult},
 };
 
 /// An error, for the caller.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Problem {
+pub struct ApiErrorBody {
     /// A word for programs.
     pub error: String,
     /// A sentence for people.

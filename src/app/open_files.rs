@@ -30,7 +30,7 @@ pub(super) fn raise_limit(config: &Config) -> OpenFiles {
     let files = OpenFiles(now.current.unwrap_or(u64::MAX));
     let wanted = files.wanted(config.pace.in_flight_max as u64 * Platform::ALL.len() as u64);
     if files.0 < wanted {
-        events::FewFiles { allowed: files.0, wanted }.emit();
+        events::FileLimitTooLow { allowed: files.0, wanted }.emit();
     }
     files
 }

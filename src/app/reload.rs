@@ -7,10 +7,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::parts;
+use super::wiring;
 use crate::{
     config::{Config, ProcessEnvironment},
-    pipeline::Parts,
+    pipeline::PipelineContext,
     telemetry::LogHandle,
 };
 
@@ -22,11 +22,11 @@ pub(super) struct Reload {
     /// The settings of the last successful reload.
     last: Config,
     logs: LogHandle,
-    parts: Arc<Parts>,
+    parts: Arc<PipelineContext>,
 }
 
 impl Reload {
-    pub(super) fn new(file: Option<PathBuf>, config: Config, logs: LogHandle, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(file: Option<PathBuf>, config: Config, logs: LogHandle, parts: Arc<PipelineContext>) -> Self {
         Self { file, started: config.clone(), last: config, logs, parts }
     }
 
@@ -41,8 +41,8 @@ impl Reload {
             }
         };
         // The journal's retention grows first, because a longer window relies on it.
-        self.parts.journal.remember(parts::remembered(&config));
-        self.parts.pace.configure(parts::pace_settings(&config));
+        self.parts.journal.remember(wiring::remembered(&config));
+        self.parts.pace.configure(wiring::pace_settings(&config));
         let changed = named(config.differing(&self.last), true);
         match self.logs.set_level(&config.log.level) {
             Ok(()) => tracing::info!(level = config.log.level, changed, "limits and log level were read anew"),
@@ -61,7 +61,7 @@ impl Reload {
 
 /// The settings that take effect now (`at_once`), or the others, joined by spaces.
 fn named(names: Vec<String>, at_once: bool) -> String {
-    let names = names.into_iter().filter(|name| parts::counts_at_once(name) == at_once);
+    let names = names.into_iter().filter(|name| wiring::counts_at_once(name) == at_once);
     names.collect::<Vec<_>>().join(" ")
 }
 

@@ -15,14 +15,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     AppError,
     backoff::Backoff,
-    parts,
-    queues::{self, Seen, Watch},
+    queue_monitor::{self, QueueMonitor, Seen},
+    wiring,
 };
 use crate::{
-    broker::{BrokerError, Ended, Session, Settings, Topology},
+    broker::{BrokerError, BrokerSession, SessionEnd, SessionSettings, Topology},
     config::Config,
-    pipeline::{Parts, Pipeline, Returned},
-    settle::{Commits, Committer, Hand, NotRecorded, Outbox},
+    pipeline::{Pipeline, PipelineContext, SessionRedeliveries},
+    settle::{CommitQueue, GroupCommitter, InFlightRegistry, RecordError, StepPublisher},
     store::LedgerError,
     telemetry::{Telemetry, events, with_causes},
 };
@@ -32,7 +32,7 @@ const RECORD_MAX: Duration = Duration::from_secs(2);
 
 /// How long a first start waits for the lock queue. A process that has just died may still seem to
 /// hold it.
-const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs sessions until `stop`.
 ///
@@ -41,22 +41,22 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// Only before the first session, and only if waiting cannot remove the cause.
 pub(super) async fn run(
     config: &Config,
-    parts: Arc<Parts>,
+    parts: Arc<PipelineContext>,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), AppError> {
-    let topology = Arc::new(Topology::new(parts::topology_settings(config)));
-    let settings = parts::session_settings(config);
-    let watch = Watch {
-        address: parts::address(config),
+    let topology = Arc::new(Topology::new(wiring::topology_settings(config)));
+    let settings = wiring::session_settings(config);
+    let watch = QueueMonitor {
+        address: wiring::address(config),
         topology: Arc::clone(&topology),
         count_every: config.broker.dead_count_every,
         ready: ready.subscribe(),
         stop: stop.clone(),
     };
-    let (watching, seen) = queues::start(watch, &parts);
+    let (watching, seen) = queue_monitor::start(watch, &parts);
     let mut backoff = Backoff::new(config.broker.reconnect_min, config.broker.reconnect_max);
-    let mut standing = Standing { ready, lost_at: None, telemetry: Arc::clone(&parts.telemetry) };
+    let mut standing = Readiness { ready, lost_at: None, telemetry: Arc::clone(&parts.telemetry) };
     let (mut id, began, mut first) = (0, Instant::now(), true);
     while !stop.is_cancelled() {
         id += 1;
@@ -68,13 +68,13 @@ pub(super) async fn run(
             Ok(session) => {
                 standing.begin(id);
                 first = false;
-                let (began, outbox) = (Instant::now(), Arc::clone(&session.outbox));
+                let (began, step_publisher) = (Instant::now(), Arc::clone(&session.step_publisher));
                 serve(session, &parts, &mut standing, config.shutdown.drain, seen.clone(), &stop).await;
                 let lost_at = standing.lost_at.unwrap_or(began);
-                backoff.after_session(outbox.has_acked(), lost_at.duration_since(began));
+                backoff.after_session(step_publisher.has_acked(), lost_at.duration_since(began));
                 lost_at
             }
-            Err(Unopened::Broker(error)) if first && is_final(&error, began) => {
+            Err(SessionOpenError::Broker(error)) if first && is_final(&error, began) => {
                 return Err(error.into());
             }
             Err(error) => {
@@ -90,17 +90,17 @@ pub(super) async fn run(
 }
 
 /// Whether the first start fails instead of trying again. The lock counts as temporary for
-/// [`LOCK_PATIENCE`], because a process that has just died may still seem to hold it.
+/// [`LOCK_TIMEOUT`], because a process that has just died may still seem to hold it.
 fn is_final(error: &BrokerError, began: Instant) -> bool {
     match error {
-        BrokerError::Locked { .. } => began.elapsed() > LOCK_PATIENCE,
+        BrokerError::Locked { .. } => began.elapsed() > LOCK_TIMEOUT,
         error => !error.may_pass(),
     }
 }
 
 /// Why the next session could not be opened.
 #[derive(Debug, thiserror::Error)]
-enum Unopened {
+enum SessionOpenError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// A session that cannot write the ledger would send all messages and acknowledge none, again
@@ -109,13 +109,18 @@ enum Unopened {
     Ledger(#[from] LedgerError),
 }
 
-async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Arc<Parts>) -> Result<Session, Unopened> {
+async fn open(
+    id: u64,
+    settings: &SessionSettings,
+    topology: &Arc<Topology>,
+    parts: &Arc<PipelineContext>,
+) -> Result<BrokerSession, SessionOpenError> {
     let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
     match tokio::task::spawn_blocking(move || ledger.begin_session(now)).await {
         Ok(written) => written?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
-    Ok(Session::open(id, settings, topology, &parts.clock).await?)
+    Ok(BrokerSession::open(id, settings, topology, &parts.clock).await?)
 }
 
 /// Runs one session until it ends or the daemon stops.
@@ -125,32 +130,32 @@ async fn open(id: u64, settings: &Settings, topology: &Arc<Topology>, parts: &Ar
 /// at most `send.deadline`, and the write of their results to the ledger. The waiting deliveries
 /// stay unacknowledged, and the broker redelivers their messages.
 async fn serve(
-    session: Session,
-    parts: &Arc<Parts>,
-    standing: &mut Standing,
+    session: BrokerSession,
+    parts: &Arc<PipelineContext>,
+    standing: &mut Readiness,
     drain: Duration,
     seen: Seen,
     stop: &CancellationToken,
 ) {
-    let Session { mut intake, outbox, ended, blocked, connections } = session;
-    let outbox: Arc<dyn Outbox> = outbox;
+    let BrokerSession { mut intake, step_publisher, ended, blocked, connections } = session;
+    let step_publisher: Arc<dyn StepPublisher> = step_publisher;
     let finish = CancellationToken::new();
-    let committer = Committer {
+    let committer = GroupCommitter {
         ledger: Arc::clone(&parts.ledger),
         journal: Arc::clone(&parts.journal),
-        outbox: Arc::clone(&outbox),
+        step_publisher: Arc::clone(&step_publisher),
         clock: parts.clock.clone(),
         recorded: Box::new({
             let telemetry = Arc::clone(&parts.telemetry);
-            move |took| events::SettlementsRecorded { took }.emit(&telemetry)
+            move |took| events::LedgerCommitted { took }.emit(&telemetry)
         }),
         finish: finish.clone(),
     };
     let (commits, committed) = committer.start();
     let mut recording = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
     let blocked = tokio::spawn(watch_blocked(blocked, Arc::clone(&parts.telemetry)));
-    let leave = CancellationToken::new();
-    let pipeline = pipeline(parts, outbox, commits, leave.clone(), ended.clone());
+    let stop_waiting = CancellationToken::new();
+    let pipeline = pipeline(parts, step_publisher, commits, stop_waiting.clone(), ended.clone());
     // Only a stop of the daemon bounds the wait for unfinished work. The end of a session does not.
     let impatience = async {
         stop.cancelled().await;
@@ -163,12 +168,12 @@ async fn serve(
         () = &mut work => true,
         () = ended.wait() => false,
         () = stop.cancelled() => false,
-        queue = queues::without_consumer(seen) => {
+        queue = queue_monitor::without_consumer(seen) => {
             ended.end(format!("messages wait in queue {queue}, which has no consumer any more"));
             false
         }
     };
-    leave.cancel();
+    stop_waiting.cancel();
     blocked.abort();
     if ended.has_ended() && !stop.is_cancelled() {
         standing.lose(&ended.cause());
@@ -196,25 +201,25 @@ async fn serve(
 }
 
 fn pipeline(
-    parts: &Arc<Parts>,
-    outbox: Arc<dyn Outbox>,
-    commits: Commits,
-    leave: CancellationToken,
-    ended: Ended,
+    parts: &Arc<PipelineContext>,
+    step_publisher: Arc<dyn StepPublisher>,
+    commits: CommitQueue,
+    stop_waiting: CancellationToken,
+    ended: SessionEnd,
 ) -> Arc<Pipeline> {
     Arc::new(Pipeline {
         parts: Arc::clone(parts),
-        outbox,
+        step_publisher,
         commits,
-        leave,
-        hand: Hand::default(),
-        returned: Returned::default(),
+        stop_waiting,
+        in_flight: InFlightRegistry::default(),
+        returned: SessionRedeliveries::default(),
         tasks: TaskTracker::new(),
-        on_stuck: Box::new(move |stuck| ended.end(with_causes(&stuck))),
+        on_unsettled: Box::new(move |unsettled| ended.end(with_causes(&unsettled))),
     })
 }
 
-async fn watch_committer(committed: JoinHandle<Result<(), NotRecorded>>, ended: Ended, telemetry: Arc<Telemetry>) {
+async fn watch_committer(committed: JoinHandle<Result<(), RecordError>>, ended: SessionEnd, telemetry: Arc<Telemetry>) {
     let failed = match committed.await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => with_causes(&error),
@@ -231,7 +236,7 @@ async fn watch_blocked(mut blocked: watch::Receiver<bool>, telemetry: Arc<Teleme
 }
 
 /// Whether there is a session. Each outage is logged once at its start and once at its end.
-struct Standing {
+struct Readiness {
     ready: watch::Sender<bool>,
     /// When the session was lost, or when the first attempt to open one failed. `None` before that
     /// and during a session.
@@ -239,7 +244,7 @@ struct Standing {
     telemetry: Arc<Telemetry>,
 }
 
-impl Standing {
+impl Readiness {
     fn begin(&mut self, session: u64) {
         let outage_seconds = self.lost_at.take().map(|since| since.elapsed().as_secs());
         events::BrokerConnected { session, outage_seconds }.emit(&self.telemetry);

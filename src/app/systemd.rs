@@ -30,7 +30,7 @@ const SESSION_WAIT: Duration = Duration::from_secs(30);
 const MORE_TIME: Duration = Duration::from_secs(30);
 
 /// How often more time is requested.
-const ASK_EVERY: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 const WAITING: &str = "waiting for the broker";
 const IN_SESSION: &str = "in session with the broker";
@@ -45,26 +45,26 @@ pub(super) struct Systemd {
 impl Systemd {
     /// Sends notifications from the start of the daemon until `stop`. `ready` is true while there
     /// is a session with the broker.
-    pub(super) async fn keep_told(self, ready: watch::Receiver<bool>, stop: CancellationToken) {
+    pub(super) async fn notify_until_stopped(self, ready: watch::Receiver<bool>, stop: CancellationToken) {
         let watchdog = sd_notify::watchdog_enabled();
         if std::env::var_os("NOTIFY_SOCKET").is_some() {
-            self.tell_all(ready, stop, watchdog, told).await;
+            self.notify_all(ready, stop, watchdog, notify_systemd).await;
         }
     }
 
-    async fn tell_all(
+    async fn notify_all(
         self,
         mut ready: watch::Receiver<bool>,
         stop: CancellationToken,
         watchdog: Option<Duration>,
-        tell: impl Fn(&[NotifyState<'_>]),
+        notify: impl Fn(&[NotifyState<'_>]),
     ) {
         let began = Instant::now();
-        let mut ask = interval(ASK_EVERY);
+        let mut ask = interval(POLL_INTERVAL);
         // Half of the watchdog's limit, as `sd_watchdog_enabled(3)` advises.
         let mut alive = interval(watchdog.map_or(Duration::from_secs(3600), |limit| limit / 2).max(SHORTEST));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tell(&[NotifyState::Status(WAITING)]);
+        notify(&[NotifyState::Status(WAITING)]);
         loop {
             let starting = !self.started.load(Ordering::Acquire);
             tokio::select! {
@@ -75,29 +75,29 @@ impl Systemd {
                         break;
                     }
                     let in_session = *ready.borrow_and_update();
-                    tell(&[NotifyState::Status(if in_session { IN_SESSION } else { WAITING })]);
+                    notify(&[NotifyState::Status(if in_session { IN_SESSION } else { WAITING })]);
                     if in_session && starting {
-                        self.started(&tell);
+                        self.started(&notify);
                     }
                 }
                 _ = alive.tick(), if watchdog.is_some() => {
                     // This branch proves that the timer works. A spawned task proves that the
                     // runtime executes tasks.
                     if tokio::spawn(tokio::task::yield_now()).await.is_ok() {
-                        tell(&[NotifyState::Watchdog]);
+                        notify(&[NotifyState::Watchdog]);
                     }
                 }
                 _ = ask.tick(), if starting => match began.elapsed() {
-                    waited if waited < SESSION_WAIT => tell(&[NotifyState::ExtendTimeoutUsec(micros(MORE_TIME))]),
-                    _ => self.started(&tell),
+                    waited if waited < SESSION_WAIT => notify(&[NotifyState::ExtendTimeoutUsec(micros(MORE_TIME))]),
+                    _ => self.started(&notify),
                 }
             }
         }
-        tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
+        notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     }
 
-    fn started(&self, tell: &impl Fn(&[NotifyState<'_>])) {
-        tell(&[NotifyState::Ready]);
+    fn started(&self, notify: &impl Fn(&[NotifyState<'_>])) {
+        notify(&[NotifyState::Ready]);
         self.started.store(true, Ordering::Release);
     }
 
@@ -107,13 +107,13 @@ impl Systemd {
         let started = self.started.load(Ordering::Acquire);
         if started {
             match NotifyState::monotonic_usec_now() {
-                Ok(now) => told(&[NotifyState::Reloading, now]),
-                Err(error) => untold(&error),
+                Ok(now) => notify_systemd(&[NotifyState::Reloading, now]),
+                Err(error) => log_failure(&error),
             }
         }
         reload();
         if started {
-            told(&[NotifyState::Ready]);
+            notify_systemd(&[NotifyState::Ready]);
         }
     }
 }
@@ -121,13 +121,13 @@ impl Systemd {
 /// The shortest interval between two heartbeats.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-fn told(states: &[NotifyState<'_>]) {
+fn notify_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        untold(&error);
+        log_failure(&error);
     }
 }
 
-fn untold(error: &io::Error) {
+fn log_failure(error: &io::Error) {
     tracing::debug!(error = error as &dyn std::error::Error, "systemd could not be told");
 }
 
@@ -148,12 +148,12 @@ mod tests {
         let (tell_ready, ready) = watch::channel(false);
         let stop = CancellationToken::new();
         let heard = Arc::clone(&said);
-        let tell = move |states: &[NotifyState<'_>]| {
+        let notify = move |states: &[NotifyState<'_>]| {
             let states: Vec<_> = states.iter().map(ToString::to_string).collect();
             heard.lock().unwrap().push(format!("{} {}", began.elapsed().as_secs(), states.join(" ")));
         };
         let watchdog = Some(Duration::from_secs(40));
-        let telling = tokio::spawn(Systemd::default().tell_all(ready, stop.clone(), watchdog, tell));
+        let telling = tokio::spawn(Systemd::default().notify_all(ready, stop.clone(), watchdog, notify));
         for (second, in_session) in changes {
             tokio::time::sleep_until(began + Duration::from_secs(*second)).await;
             tell_ready.send_replace(*in_session);

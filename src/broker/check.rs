@@ -16,7 +16,7 @@ use lapin::{
 
 use super::{
     Address, BrokerError, Declare,
-    declare::{Declaring, Item, items, table},
+    declare::{Declarer, TopologyItem, items, table},
     error::while_declaring,
     topology::Topology,
 };
@@ -26,7 +26,7 @@ use super::{
 pub async fn check(address: &Address, topology: &Topology, declare: Declare) -> Result<String, BrokerError> {
     let at = address.shown()?;
     let connection = address.connect("roomcast check").await?;
-    let found = look(&mut Declaring::open(&connection, &at).await?, topology, declare).await;
+    let found = look(&mut Declarer::open(&connection, &at).await?, topology, declare).await;
     let _ = connection.close(200, "checked".into()).await;
     let missing = found?;
     let unseen = "bindings cannot be seen from here";
@@ -40,11 +40,7 @@ pub async fn check(address: &Address, topology: &Topology, declare: Declare) -> 
 }
 
 /// The missing items that the daemon would create.
-async fn look(
-    declaring: &mut Declaring<'_>,
-    topology: &Topology,
-    declare: Declare,
-) -> Result<Vec<String>, BrokerError> {
+async fn look(declaring: &mut Declarer<'_>, topology: &Topology, declare: Declare) -> Result<Vec<String>, BrokerError> {
     let mut missing = Vec::new();
     let (exchanges, queues) = (topology.exchanges(), topology.queues());
     for item in items(&exchanges, &queues) {
@@ -62,9 +58,9 @@ async fn look(
 }
 
 /// Checks that a missing item could be created, without creating it.
-async fn could_make(declaring: &mut Declaring<'_>, item: &Item<'_>) -> Result<(), BrokerError> {
+async fn could_make(declaring: &mut Declarer<'_>, item: &TopologyItem<'_>) -> Result<(), BrokerError> {
     let refused = match item {
-        Item::Exchange(plan) => {
+        TopologyItem::Exchange(plan) => {
             let mut arguments = table(&plan.arguments);
             // Invalid, because the value must be a name.
             arguments.insert("alternate-exchange".into(), AMQPValue::LongLongInt(0));
@@ -72,7 +68,7 @@ async fn could_make(declaring: &mut Declaring<'_>, item: &Item<'_>) -> Result<()
             let name = plan.name.as_str().into();
             declaring.channel.exchange_declare(name, plan.lapin_kind(), options, arguments).await
         }
-        Item::Queue(plan) => {
+        TopologyItem::Queue(plan) => {
             let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             let name = plan.name.as_str().into();
             declaring.channel.queue_declare(name, options, impossible(table(&plan.arguments))).await.map(|_| ())
@@ -82,7 +78,7 @@ async fn could_make(declaring: &mut Declaring<'_>, item: &Item<'_>) -> Result<()
 }
 
 /// Checks that a daemon could take its lock. A lock held by a running daemon is fine.
-async fn could_lock(declaring: &mut Declaring<'_>, name: &str) -> Result<(), BrokerError> {
+async fn could_lock(declaring: &mut Declarer<'_>, name: &str) -> Result<(), BrokerError> {
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let refused = declaring.channel.queue_declare(name.into(), options, impossible(FieldTable::default())).await;
     match declaring.refused_for_its_argument(&format!("queue {name}"), refused.map(|_| ())).await {
@@ -97,7 +93,7 @@ fn impossible(mut arguments: FieldTable) -> FieldTable {
     arguments
 }
 
-impl Declaring<'_> {
+impl Declarer<'_> {
     async fn refused_for_its_argument(&mut self, what: &str, refused: lapin::Result<()>) -> Result<(), BrokerError> {
         let Err(error) = refused else { return Ok(()) };
         let refusal = while_declaring(self.at, what, &error);

@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     error::{BrokerError, while_connecting},
-    frame_guard::{self, Bodies},
+    frame_guard::{self, BodyBudget},
 };
 use crate::private_file;
 
@@ -53,11 +53,15 @@ impl Address {
 
     /// Opens a connection with this name, which the broker's management shows.
     pub(super) async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
-        self.connect_with_room(Bodies::all(), name).await
+        self.connect_with_room(BodyBudget::all(), name).await
     }
 
     /// The same, but a body without room in `bodies` is left out.
-    pub(super) async fn connect_with_room(&self, bodies: Arc<Bodies>, name: &str) -> Result<Connection, BrokerError> {
+    pub(super) async fn connect_with_room(
+        &self,
+        bodies: Arc<BodyBudget>,
+        name: &str,
+    ) -> Result<Connection, BrokerError> {
         let at = self.shown()?;
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let cert_chain = self.ca_file.as_deref().map(certificates).transpose()?;

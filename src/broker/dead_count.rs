@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Address, BrokerError, DeadQueue, DeadQueues, topology::Topology};
 use crate::{
     clock::Clock,
-    domain::{DeadSeen, QueueSeen},
+    domain::{DeadQueueStats, QueueStats},
 };
 
 /// The rest after a count, as a multiple of its duration.
@@ -29,19 +29,19 @@ pub struct DeadCounter {
     topology: Arc<Topology>,
     clock: Clock,
     every: Duration,
-    queues: BTreeMap<DeadQueue, Counted>,
+    queues: BTreeMap<DeadQueue, QueueCount>,
 }
 
 /// The result of the last attempt to count a queue.
-struct Counted {
+struct QueueCount {
     tried: Instant,
     took: Duration,
     /// `None` before the first successful count.
-    seen: Option<DeadSeen>,
+    seen: Option<DeadQueueStats>,
 }
 
-impl Counted {
-    fn of(seen: Option<DeadSeen>, took: Duration) -> Self {
+impl QueueCount {
+    fn of(seen: Option<DeadQueueStats>, took: Duration) -> Self {
         Self { tried: Instant::now(), took, seen }
     }
 }
@@ -57,22 +57,22 @@ impl DeadCounter {
     /// Counts the queues that are due, given the queue lengths `seen`. Returns all known counts.
     ///
     /// A queue that was never counted is missing. A queue in use keeps its previous count.
-    pub async fn count(&mut self, seen: &[QueueSeen]) -> Result<Vec<DeadSeen>, BrokerError> {
+    pub async fn count(&mut self, seen: &[QueueStats]) -> Result<Vec<DeadQueueStats>, BrokerError> {
         if self.every.is_zero() {
             return Ok(Vec::new());
         }
         let due: Vec<_> = DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, seen)).collect();
         for queue in DeadQueue::ALL {
             if self.depth(queue, seen) == Some(0) {
-                let empty = DeadSeen::nothing(queue.platform(), self.clock.now());
-                self.queues.entry(queue).or_insert_with(|| Counted::of(Some(empty), Duration::ZERO));
+                let empty = DeadQueueStats::nothing(queue.platform(), self.clock.now());
+                self.queues.entry(queue).or_insert_with(|| QueueCount::of(Some(empty), Duration::ZERO));
             }
         }
         if !due.is_empty() {
             let counted = self.count_all(&due).await;
             // After an error too, the next attempt waits.
             for queue in due {
-                let counted = self.queues.entry(queue).or_insert_with(|| Counted::of(None, Duration::ZERO));
+                let counted = self.queues.entry(queue).or_insert_with(|| QueueCount::of(None, Duration::ZERO));
                 counted.tried = Instant::now();
             }
             counted?;
@@ -83,31 +83,31 @@ impl DeadCounter {
     async fn count_all(&mut self, due: &[DeadQueue]) -> Result<(), BrokerError> {
         let queues = DeadQueues::open_without_bodies(&self.address, Arc::clone(&self.topology)).await?;
         for queue in due {
-            let (began, mut seen) = (Instant::now(), DeadSeen::nothing(queue.platform(), self.clock.now()));
-            let looked = queues.look_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at)).await?;
+            let (began, mut seen) = (Instant::now(), DeadQueueStats::nothing(queue.platform(), self.clock.now()));
+            let report = queues.scan_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at)).await?;
             // The letters held by other consumers are unknown, so the previous count stays.
-            if looked.is_some_and(|looked| looked.missed == 0) {
-                self.queues.insert(*queue, Counted::of(Some(seen), began.elapsed()));
+            if report.is_some_and(|report| report.missed == 0) {
+                self.queues.insert(*queue, QueueCount::of(Some(seen), began.elapsed()));
             }
         }
         queues.close().await
     }
 
     /// Whether a queue is due. An empty queue needs no count.
-    fn is_due(&self, queue: DeadQueue, seen: &[QueueSeen]) -> bool {
+    fn is_due(&self, queue: DeadQueue, seen: &[QueueStats]) -> bool {
         let Some(depth) = self.depth(queue, seen) else {
             return false;
         };
         match self.queues.get(&queue) {
             None => depth > 0,
             Some(counted) => {
-                let known = counted.seen.as_ref().map(DeadSeen::letters);
+                let known = counted.seen.as_ref().map(DeadQueueStats::letters);
                 is_worth_counting(counted.tried.elapsed(), counted.took, known, depth, self.every)
             }
         }
     }
 
-    fn depth(&self, queue: DeadQueue, seen: &[QueueSeen]) -> Option<u64> {
+    fn depth(&self, queue: DeadQueue, seen: &[QueueStats]) -> Option<u64> {
         let name = queue.name(&self.topology);
         let name = self.topology.without_prefix(&name);
         seen.iter().find(|queue| queue.name == name).map(|queue| u64::from(queue.ready))

@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 use serde_json::Value;
 
 use super::{dead_letter::DeadLetter, topology::Topology};
-use crate::domain::{DeadReason, Moment, Platform, RobotId, SubscriptionId, UnknownPlatform};
+use crate::domain::{DeadReason, Platform, RobotId, SubscriptionId, Timestamp, UnknownPlatform};
 
 /// A dead queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ impl FromStr for DeadQueue {
 
 /// Criteria for dead letters. A missing criterion matches every letter.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct DeadLetterFilter {
     /// The queue.
     pub queue: Option<DeadQueue>,
     /// The ids of the letters; empty for all.
@@ -103,12 +103,12 @@ pub struct Filter {
     /// A text in the event or in the detail, case-insensitive.
     pub text: Option<String>,
     /// Given up at this time or before.
-    pub until: Option<Moment>,
+    pub until: Option<Timestamp>,
     /// Given up at this time or after.
-    pub since: Option<Moment>,
+    pub since: Option<Timestamp>,
 }
 
-impl Filter {
+impl DeadLetterFilter {
     /// Whether the letter meets all criteria. A letter without a time of death meets neither bound.
     #[must_use]
     pub fn matches(&self, letter: &DeadLetter) -> bool {
@@ -158,7 +158,7 @@ fn value_says(value: &Value, lower: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Published;
+    use crate::domain::PublishedMessage;
 
     pub(crate) fn letter() -> DeadLetter {
         DeadLetter {
@@ -176,38 +176,68 @@ mod tests {
             hops: 0,
             received_at: None,
             first_attempt_at: None,
-            dead_at: Some(Moment::from_unix_millis(60_000)),
+            dead_at: Some(Timestamp::from_unix_millis(60_000)),
             generation: 2,
             part: crate::domain::Part::default(),
             urgent: false,
-            published: Published {
+            published: PublishedMessage {
                 body: br#"{"message": "\u6570\u636e\u5e93 DB-1", "a": ["plain \"words\""]}"#.to_vec(),
-                ..Published::default()
+                ..PublishedMessage::default()
             },
         }
     }
 
     #[test]
     fn a_filter_picks_what_agrees_in_everything_it_names() {
-        let at = |seconds: u64| Some(Moment::from_unix_millis(seconds * 1000));
-        let text = |text: &str| Filter { text: Some(text.into()), ..Filter::default() };
+        let at = |seconds: u64| Some(Timestamp::from_unix_millis(seconds * 1000));
+        let text = |text: &str| DeadLetterFilter { text: Some(text.into()), ..DeadLetterFilter::default() };
         for (filter, matches) in [
-            (Filter::default(), true),
-            (Filter { queue: Some(DeadQueue::Platform(Platform::WeCom)), ..Filter::default() }, true),
-            (Filter { queue: Some(DeadQueue::Event), ..Filter::default() }, false),
-            (Filter { ids: vec!["l0".into(), "l1".into()], topic: Some("ops".into()), ..Filter::default() }, true),
-            (Filter { ids: vec!["l0".into()], ..Filter::default() }, false),
-            (Filter { reason: Some(DeadReason::Refused), code: Some("40058".into()), ..Filter::default() }, true),
-            (Filter { reason: Some(DeadReason::Expired), code: Some("40058".into()), ..Filter::default() }, false),
-            (Filter { robot: Some(RobotId::from_bytes([2; 16])), ..Filter::default() }, true),
-            (Filter { robot: Some(RobotId::from_bytes([3; 16])), ..Filter::default() }, false),
-            (Filter { subscription: Some(SubscriptionId::from_bytes([3; 16])), ..Filter::default() }, false),
-            (Filter { event: Some("e2".into()), ..Filter::default() }, false),
-            (Filter { generation: Some(2), ..Filter::default() }, true),
-            (Filter { generation: Some(0), ..Filter::default() }, false),
-            (Filter { until: at(60), since: at(60), ..Filter::default() }, true),
-            (Filter { until: at(59), ..Filter::default() }, false),
-            (Filter { since: at(61), ..Filter::default() }, false),
+            (DeadLetterFilter::default(), true),
+            (
+                DeadLetterFilter { queue: Some(DeadQueue::Platform(Platform::WeCom)), ..DeadLetterFilter::default() },
+                true,
+            ),
+            (DeadLetterFilter { queue: Some(DeadQueue::Event), ..DeadLetterFilter::default() }, false),
+            (
+                DeadLetterFilter {
+                    ids: vec!["l0".into(), "l1".into()],
+                    topic: Some("ops".into()),
+                    ..DeadLetterFilter::default()
+                },
+                true,
+            ),
+            (DeadLetterFilter { ids: vec!["l0".into()], ..DeadLetterFilter::default() }, false),
+            (
+                DeadLetterFilter {
+                    reason: Some(DeadReason::Refused),
+                    code: Some("40058".into()),
+                    ..DeadLetterFilter::default()
+                },
+                true,
+            ),
+            (
+                DeadLetterFilter {
+                    reason: Some(DeadReason::Expired),
+                    code: Some("40058".into()),
+                    ..DeadLetterFilter::default()
+                },
+                false,
+            ),
+            (DeadLetterFilter { robot: Some(RobotId::from_bytes([2; 16])), ..DeadLetterFilter::default() }, true),
+            (DeadLetterFilter { robot: Some(RobotId::from_bytes([3; 16])), ..DeadLetterFilter::default() }, false),
+            (
+                DeadLetterFilter {
+                    subscription: Some(SubscriptionId::from_bytes([3; 16])),
+                    ..DeadLetterFilter::default()
+                },
+                false,
+            ),
+            (DeadLetterFilter { event: Some("e2".into()), ..DeadLetterFilter::default() }, false),
+            (DeadLetterFilter { generation: Some(2), ..DeadLetterFilter::default() }, true),
+            (DeadLetterFilter { generation: Some(0), ..DeadLetterFilter::default() }, false),
+            (DeadLetterFilter { until: at(60), since: at(60), ..DeadLetterFilter::default() }, true),
+            (DeadLetterFilter { until: at(59), ..DeadLetterFilter::default() }, false),
+            (DeadLetterFilter { since: at(61), ..DeadLetterFilter::default() }, false),
             (text("missing FIELD"), true),
             (text("数据库 db-1"), true),
             (text("plain \"words\""), true),
@@ -220,9 +250,9 @@ mod tests {
     #[test]
     fn a_letter_that_does_not_say_when_it_was_given_up_is_neither_old_nor_new() {
         let dateless = DeadLetter { dead_at: None, ..letter() };
-        let any = Some(Moment::from_unix_millis(0));
-        assert!(!Filter { since: any, ..Filter::default() }.matches(&dateless));
-        assert!(!Filter { until: any, ..Filter::default() }.matches(&dateless));
+        let any = Some(Timestamp::from_unix_millis(0));
+        assert!(!DeadLetterFilter { since: any, ..DeadLetterFilter::default() }.matches(&dateless));
+        assert!(!DeadLetterFilter { until: any, ..DeadLetterFilter::default() }.matches(&dateless));
     }
 
     #[test]

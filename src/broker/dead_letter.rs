@@ -16,12 +16,12 @@ use super::{
         self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, HOPS, PLATFORM, REASON,
         RECEIVED_AT, ROBOT, SUBSCRIPTION, TOPIC, URGENT, find,
     },
-    message::Travelling,
+    message::StoredDelivery,
     properties,
     topology::Topology,
 };
 use crate::domain::{
-    DeadReason, EventId, HeaderValue, Headers, Moment, Part, Platform, Published, RobotId, SubscriptionId,
+    DeadReason, EventId, HeaderValue, Headers, Part, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp,
 };
 
 /// A delivery or an event that was given up.
@@ -53,11 +53,11 @@ pub struct DeadLetter {
     /// The number of stays in a delay tier.
     pub hops: u32,
     /// The time at which the event was received, or the delivery last redriven.
-    pub received_at: Option<Moment>,
+    pub received_at: Option<Timestamp>,
     /// The time of the first attempt.
-    pub first_attempt_at: Option<Moment>,
+    pub first_attempt_at: Option<Timestamp>,
     /// The time at which it was given up.
-    pub dead_at: Option<Moment>,
+    pub dead_at: Option<Timestamp>,
     /// The number of earlier redrives.
     pub generation: u32,
     /// The first part of its text that was not delivered.
@@ -65,7 +65,7 @@ pub struct DeadLetter {
     /// Whether it was urgent. For an event: whether it came through the urgent exchange.
     pub urgent: bool,
     /// The message of the event, with the topic as routing key.
-    pub published: Published,
+    pub published: PublishedMessage,
 }
 
 /// The message as which a dead letter is redriven.
@@ -89,10 +89,10 @@ impl DeadLetter {
     /// Reads a dead letter. If the broker itself dead-lettered the message, our headers are
     /// missing. Then its last entry in `x-death` tells the reason and whether it was urgent.
     pub(super) fn read(topology: &Topology, queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
-        let (mut published, ours) = properties::take_apart(String::new(), body, properties);
+        let (mut published, ours) = properties::decode_properties(String::new(), body, properties);
         let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
         let by_broker = find(&ours, REASON).is_none();
-        let death = Death::of(properties.headers());
+        let death = XDeath::of(properties.headers());
         let died_urgent = by_broker && death.last_queue.as_ref().is_some_and(|queue| *queue == topology.urgent());
         let (reason, code, detail) = match text(REASON).parse() {
             Ok(reason) => (reason, text(CODE), text(DETAIL)),
@@ -147,20 +147,20 @@ impl DeadLetter {
             let generation = if unread { self.generation + 1 } else { self.generation };
             return Redriven::Event { urgent: self.urgent, headers: envelope::of_redriven_event(generation) };
         };
-        let travelling = Travelling {
+        let stored = StoredDelivery {
             robot: self.robot,
             attempts: self.attempts,
             generation: self.generation,
             part: self.part,
             urgent: self.urgent,
-            ..Travelling::new(self.published.clone(), EventId::new(&self.event), subscription, platform)
+            ..StoredDelivery::new(self.published.clone(), EventId::new(&self.event), subscription, platform)
         };
-        Redriven::Delivery(platform, envelope::of_redriven(&travelling))
+        Redriven::Delivery(platform, envelope::of_redriven(&stored))
     }
 }
 
 /// The id of a message without an id of ours.
-fn named_by_content(topic: &str, published: &Published) -> String {
+fn named_by_content(topic: &str, published: &PublishedMessage) -> String {
     let id = published.message_id.as_deref().unwrap_or_default();
     let mut hash = Sha256::new();
     for part in [topic.as_bytes(), id.as_bytes(), &published.body] {
@@ -173,19 +173,19 @@ fn named_by_content(topic: &str, published: &Published) -> String {
 
 /// The last entry in the broker's `x-death` header.
 #[derive(Default)]
-struct Death {
+struct XDeath {
     /// The queue.
     last_queue: Option<String>,
     /// The routing key in that queue. For an event it is the topic, even if the publisher's own
     /// queues come earlier in the header.
     last_key: Option<String>,
     /// The time.
-    last_at: Option<Moment>,
+    last_at: Option<Timestamp>,
     /// The reason in the broker's terms.
     last_reason: Option<String>,
 }
 
-impl Death {
+impl XDeath {
     /// Reason, code and detail. An unknown reason of the broker is shown unchanged.
     fn why(&self) -> (DeadReason, String, String) {
         let queue = self.last_queue.as_deref().unwrap_or("its queue");
@@ -226,7 +226,7 @@ impl Death {
             _ => None,
         };
         let at = |death: FieldTable| match death.inner().get("time")? {
-            AMQPValue::Timestamp(seconds) => Some(Moment::from_unix_millis(seconds.saturating_mul(1000))),
+            AMQPValue::Timestamp(seconds) => Some(Timestamp::from_unix_millis(seconds.saturating_mul(1000))),
             _ => None,
         };
         Self {
@@ -261,7 +261,7 @@ mod tests {
         let properties = BasicProperties::default().with_headers(headers);
         let letter = read(b"{}", &properties);
         assert_eq!((letter.reason, letter.topic.as_str()), (DeadReason::Poison, "ops"));
-        assert_eq!(letter.dead_at, Some(Moment::from_unix_millis(77_000)));
+        assert_eq!(letter.dead_at, Some(Timestamp::from_unix_millis(77_000)));
         assert!(letter.id.starts_with("content-") && letter.id.len() == 40, "{}", letter.id);
         assert_eq!(letter.id, read(b"{}", &properties).id);
         assert_ne!(letter.id, read(b"[]", &properties).id);
@@ -326,13 +326,13 @@ mod tests {
         }
         for urgent in [true, false] {
             let why = envelope::of_dead_event(
-                &Published::default(),
+                &PublishedMessage::default(),
                 urgent,
                 ("e1", 0),
                 (DeadReason::Undecodable, "size", "too large"),
-                Moment::default(),
+                Timestamp::default(),
             );
-            let stored = properties::put_together(&Published::default(), why, "own-name");
+            let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
             assert_eq!(is_urgent(read(b"", &stored)), urgent);
         }
     }
@@ -340,13 +340,13 @@ mod tests {
     #[test]
     fn an_undecodable_event_is_redriven_a_generation_later() {
         let why = envelope::of_dead_event(
-            &Published { routing_key: "ops".into(), ..Published::default() },
+            &PublishedMessage { routing_key: "ops".into(), ..PublishedMessage::default() },
             false,
             ("e1", 4),
             (DeadReason::Undecodable, "size", "too large"),
-            Moment::from_unix_millis(5),
+            Timestamp::from_unix_millis(5),
         );
-        let stored = properties::put_together(&Published::default(), why, "own-name");
+        let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
         let letter = read(b"", &stored);
         assert_eq!((letter.id.as_str(), letter.event.as_str(), letter.generation), ("own-name", "e1", 4));
         let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };

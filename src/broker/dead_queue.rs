@@ -15,9 +15,9 @@ use super::{
     Address, BrokerError,
     dead_filter::DeadQueue,
     dead_letter::DeadLetter,
-    dead_walk::{self, Connected, Walk, size},
+    dead_queue_scan::{self, Connected, DeadQueueScan, size},
     error::while_connecting,
-    frame_guard::Bodies,
+    frame_guard::BodyBudget,
     topology::Topology,
 };
 
@@ -27,7 +27,7 @@ pub struct DeadQueues {
     pub(super) address: Address,
     connection: Connection,
     /// The room for the bodies of letters.
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyBudget>,
     pub(super) topology: Arc<Topology>,
     pub(super) at: String,
     pub(super) confirm_timeout: Duration,
@@ -36,7 +36,7 @@ pub struct DeadQueues {
 
 /// The result of listing letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct ScanReport {
     /// The number of letters seen.
     pub letters: u64,
     /// The number of letters that other consumers held at the time.
@@ -50,20 +50,20 @@ impl DeadQueues {
         topology: Arc<Topology>,
         confirm_timeout: Duration,
     ) -> Result<Self, BrokerError> {
-        Self::connect(address, topology, confirm_timeout, Bodies::all()).await
+        Self::connect(address, topology, confirm_timeout, BodyBudget::all()).await
     }
 
     /// Connects for listing letters without their bodies. Such a value redrives nothing and awaits
     /// no confirm.
     pub(super) async fn open_without_bodies(address: &Address, topology: Arc<Topology>) -> Result<Self, BrokerError> {
-        Self::connect(address, topology, Duration::MAX, Bodies::none()).await
+        Self::connect(address, topology, Duration::MAX, BodyBudget::none()).await
     }
 
     async fn connect(
         address: &Address,
         topology: Arc<Topology>,
         confirm_timeout: Duration,
-        bodies: Arc<Bodies>,
+        bodies: Arc<BodyBudget>,
     ) -> Result<Self, BrokerError> {
         let connection = address.connect_with_room(Arc::clone(&bodies), "roomcast dead").await?;
         let (address, at) = (address.clone(), address.shown()?);
@@ -71,7 +71,7 @@ impl DeadQueues {
     }
 
     /// Sets a callback for a long wait for another walk.
-    pub fn say_when_waiting(&mut self, waiting: impl Fn() + Send + Sync + 'static) {
+    pub fn on_waiting(&mut self, waiting: impl Fn() + Send + Sync + 'static) {
         self.waiting = Box::new(waiting);
     }
 
@@ -85,55 +85,60 @@ impl DeadQueues {
     pub async fn depth(&self, queues: &[DeadQueue]) -> Result<u64, BrokerError> {
         let mut depth = 0;
         for queue in queues {
-            depth += u64::from(dead_walk::depth(&self.connection, &self.at, &queue.name(&self.topology)).await?.0);
+            depth +=
+                u64::from(dead_queue_scan::depth(&self.connection, &self.at, &queue.name(&self.topology)).await?.0);
         }
         Ok(depth)
     }
 
     /// Passes every letter of these queues to `seen`, the oldest of each queue first. Each letter
     /// stays at its place.
-    pub async fn look(&self, queues: &[DeadQueue], mut seen: impl FnMut(DeadLetter)) -> Result<Looked, BrokerError> {
-        let mut looked = Looked::default();
+    pub async fn scan(
+        &self,
+        queues: &[DeadQueue],
+        mut seen: impl FnMut(DeadLetter),
+    ) -> Result<ScanReport, BrokerError> {
+        let mut report = ScanReport::default();
         for queue in queues {
             let (name, lock) = (queue.name(&self.topology), self.topology.dead_lock_queue());
-            let walk = Walk::begin(self.connected(), &name, &lock, &*self.waiting).await?;
-            self.look_along(walk, *queue, &mut looked, &mut seen).await?;
+            let scan = DeadQueueScan::begin(self.connected(), &name, &lock, &*self.waiting).await?;
+            self.scan_queue(scan, *queue, &mut report, &mut seen).await?;
         }
-        Ok(looked)
+        Ok(report)
     }
 
     /// Passes every letter of this queue to `seen`; `None` if another walk or consumer uses the
     /// queue.
-    pub(super) async fn look_if_free(
+    pub(super) async fn scan_if_free(
         &self,
         queue: DeadQueue,
         mut seen: impl FnMut(DeadLetter),
-    ) -> Result<Option<Looked>, BrokerError> {
+    ) -> Result<Option<ScanReport>, BrokerError> {
         let (name, lock) = (queue.name(&self.topology), self.topology.dead_lock_queue());
-        let Some(walk) = Walk::begin_if_free(self.connected(), &name, &lock).await? else {
+        let Some(scan) = DeadQueueScan::begin_if_free(self.connected(), &name, &lock).await? else {
             return Ok(None);
         };
-        let mut looked = Looked::default();
-        self.look_along(walk, queue, &mut looked, &mut seen).await?;
-        Ok(Some(looked))
+        let mut report = ScanReport::default();
+        self.scan_queue(scan, queue, &mut report, &mut seen).await?;
+        Ok(Some(report))
     }
 
-    async fn look_along(
+    async fn scan_queue(
         &self,
-        mut walk: Walk<'_>,
+        mut scan: DeadQueueScan<'_>,
         queue: DeadQueue,
-        looked: &mut Looked,
+        report: &mut ScanReport,
         seen: &mut impl FnMut(DeadLetter),
     ) -> Result<(), BrokerError> {
-        while walk.ask(u16::MAX).await? {
-            while let Some(delivery) = walk.next().await? {
+        while scan.fetch(u16::MAX).await? {
+            while let Some(delivery) = scan.next().await? {
                 let size = size(&delivery);
-                looked.letters += 1;
+                report.letters += 1;
                 seen(self.read(queue, delivery));
-                walk.release(size);
+                scan.release(size);
             }
         }
-        looked.missed += walk.end(0).await?;
+        report.missed += scan.end(0).await?;
         Ok(())
     }
 

@@ -12,14 +12,14 @@ use super::{dead_filter::DeadQueue, dead_letter::DeadLetter};
 
 /// The letters selected for an action, one by one. A letter takes about 50 bytes.
 #[derive(Default)]
-pub struct Selection {
-    pub(super) chosen: BTreeMap<DeadQueue, Chosen>,
+pub struct DeadLetterSelection {
+    pub(super) chosen: BTreeMap<DeadQueue, QueueSelection>,
     count: u64,
 }
 
 /// Letters by the hash of their id.
 #[derive(Default)]
-pub(super) struct Chosen {
+pub(super) struct QueueSelection {
     /// The letters to process; equal ids are counted.
     pub(super) waiting: HashMap<[u8; 16], u32>,
     /// The processed letters. The broker may lose an ack that is sent shortly before its channel
@@ -29,13 +29,13 @@ pub(super) struct Chosen {
 
 /// What to do with a letter of the walk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Met {
-    Chosen,
-    Acted,
+pub(super) enum SelectionState {
+    Selected,
+    AlreadyDone,
     Other,
 }
 
-impl Selection {
+impl DeadLetterSelection {
     /// Selects a letter.
     pub fn choose(&mut self, letter: &DeadLetter) {
         self.chosen.entry(letter.queue).or_default().put(letter);
@@ -49,24 +49,24 @@ impl Selection {
     }
 }
 
-impl Chosen {
+impl QueueSelection {
     pub(super) fn put(&mut self, letter: &DeadLetter) {
         *self.waiting.entry(hash(&letter.id)).or_default() += 1;
     }
 
-    pub(super) fn take(&mut self, letter: &DeadLetter) -> Met {
+    pub(super) fn take(&mut self, letter: &DeadLetter) -> SelectionState {
         let name = hash(&letter.id);
         if self.acted.contains(&name) {
-            return Met::Acted;
+            return SelectionState::AlreadyDone;
         }
         let Some(count) = self.waiting.get_mut(&name) else {
-            return Met::Other;
+            return SelectionState::Other;
         };
         *count -= 1;
         if *count == 0 {
             self.waiting.remove(&name);
         }
-        Met::Chosen
+        SelectionState::Selected
     }
 
     pub(super) fn acted_on(&mut self, letter: &DeadLetter) {

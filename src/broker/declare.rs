@@ -27,19 +27,19 @@ pub enum Declare {
 }
 
 /// A channel that is reopened after the broker closes it because of a rejected declaration.
-pub(super) struct Declaring<'a> {
+pub(super) struct Declarer<'a> {
     connection: &'a Connection,
     pub(super) channel: Channel,
     pub(super) at: &'a str,
 }
 
 /// An exchange or queue of the plan.
-pub(super) enum Item<'a> {
+pub(super) enum TopologyItem<'a> {
     Exchange(&'a ExchangePlan),
     Queue(&'a QueuePlan),
 }
 
-impl Item<'_> {
+impl TopologyItem<'_> {
     /// The name of the item in errors.
     pub(super) fn what(&self) -> String {
         match self {
@@ -50,8 +50,11 @@ impl Item<'_> {
 }
 
 /// Every exchange, then every queue.
-pub(super) fn items<'a>(exchanges: &'a [ExchangePlan], queues: &'a [QueuePlan]) -> impl Iterator<Item = Item<'a>> {
-    exchanges.iter().map(Item::Exchange).chain(queues.iter().map(Item::Queue))
+pub(super) fn items<'a>(
+    exchanges: &'a [ExchangePlan],
+    queues: &'a [QueuePlan],
+) -> impl Iterator<Item = TopologyItem<'a>> {
+    exchanges.iter().map(TopologyItem::Exchange).chain(queues.iter().map(TopologyItem::Queue))
 }
 
 /// Declares or verifies the topology.
@@ -61,7 +64,7 @@ pub(super) async fn declare(
     topology: &Topology,
     mode: Declare,
 ) -> Result<(), BrokerError> {
-    let mut declaring = Declaring::open(connection, at).await?;
+    let mut declaring = Declarer::open(connection, at).await?;
     match mode {
         Declare::None => Ok(()),
         Declare::Create => declaring.create(topology).await,
@@ -79,7 +82,7 @@ pub(super) async fn lock(channel: &Channel, at: &str, name: &str) -> Result<(), 
         .map_err(|error| while_declaring(at, name, &error))
 }
 
-impl<'a> Declaring<'a> {
+impl<'a> Declarer<'a> {
     pub(super) async fn open(connection: &'a Connection, at: &'a str) -> Result<Self, BrokerError> {
         Ok(Self { connection, channel: open(connection, at).await?, at })
     }
@@ -124,7 +127,7 @@ impl<'a> Declaring<'a> {
     /// Checks that an item exists as planned. A passive declaration checks the name only. So a
     /// second, active declaration follows, at which the broker compares type and arguments. Under
     /// [`Declare::Verify`] a user without `configure` permission gets the name checked only.
-    pub(super) async fn compare(&mut self, item: &Item<'_>, mode: Declare) -> Result<(), BrokerError> {
+    pub(super) async fn compare(&mut self, item: &TopologyItem<'_>, mode: Declare) -> Result<(), BrokerError> {
         self.item(item, true).await?;
         if mode == Declare::None {
             return Ok(());
@@ -135,10 +138,10 @@ impl<'a> Declaring<'a> {
         }
     }
 
-    async fn item(&self, item: &Item<'_>, passive: bool) -> Result<(), BrokerError> {
+    async fn item(&self, item: &TopologyItem<'_>, passive: bool) -> Result<(), BrokerError> {
         let declared = match item {
-            Item::Exchange(plan) => self.exchange(plan, passive).await,
-            Item::Queue(plan) => self.queue(&plan.name, &plan.arguments, passive).await,
+            TopologyItem::Exchange(plan) => self.exchange(plan, passive).await,
+            TopologyItem::Queue(plan) => self.queue(&plan.name, &plan.arguments, passive).await,
         };
         declared.map_err(|error| while_declaring(self.at, &item.what(), &error))
     }

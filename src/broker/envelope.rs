@@ -7,10 +7,8 @@
 
 use std::{str::FromStr, time::Duration};
 
-use jiff::Timestamp;
-
-use super::message::Travelling;
-use crate::domain::{DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Part, Published};
+use super::message::StoredDelivery;
+use crate::domain::{DeadReason, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp};
 
 pub(super) const REASON: &str = "x-roomcast-reason";
 pub(super) const CODE: &str = "x-roomcast-code";
@@ -35,7 +33,7 @@ pub(super) const URGENT: &str = "x-roomcast-urgent";
 
 /// The headers of a delivery that is due at `until`. `left` is the wait that remains when its tier
 /// releases it.
-pub(super) fn of_delivery(delivery: &Delivery, until: Moment, left: Duration) -> Headers {
+pub(super) fn of_delivery(delivery: &Delivery, until: Timestamp, left: Duration) -> Headers {
     let mut headers = identity(delivery);
     headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
     headers.push((DUE_AT.into(), time(until)));
@@ -52,7 +50,7 @@ pub(super) fn of_dead_delivery(
     reason: DeadReason,
     code: &str,
     detail: &str,
-    at: Moment,
+    at: Timestamp,
 ) -> Headers {
     let mut headers = why(reason, code, detail, at);
     headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
@@ -63,11 +61,11 @@ pub(super) fn of_dead_delivery(
 
 /// The headers of a dead event.
 pub(super) fn of_dead_event(
-    published: &Published,
+    published: &PublishedMessage,
     urgent: bool,
     (event, generation): (&str, u32),
     (reason, code, detail): (DeadReason, &str, &str),
-    at: Moment,
+    at: Timestamp,
 ) -> Headers {
     let mut headers = why(reason, code, detail, at);
     headers.push((TOPIC.into(), HeaderValue::text(published.routing_key.clone())));
@@ -82,21 +80,21 @@ pub(super) fn of_dead_event(
 
 /// The headers of a redriven delivery: the next generation, a new lifetime, and the first part that
 /// was not delivered.
-pub(super) fn of_redriven(travelling: &Travelling) -> Headers {
+pub(super) fn of_redriven(stored: &StoredDelivery) -> Headers {
     let mut headers = vec![
-        (PLATFORM.into(), HeaderValue::text(travelling.platform.as_str())),
-        (TOPIC.into(), HeaderValue::text(travelling.published.routing_key.clone())),
-        (EVENT.into(), HeaderValue::text(travelling.event.as_str())),
-        (SUBSCRIPTION.into(), HeaderValue::text(travelling.subscription.to_string())),
+        (PLATFORM.into(), HeaderValue::text(stored.platform.as_str())),
+        (TOPIC.into(), HeaderValue::text(stored.published.routing_key.clone())),
+        (EVENT.into(), HeaderValue::text(stored.event.as_str())),
+        (SUBSCRIPTION.into(), HeaderValue::text(stored.subscription.to_string())),
         (ATTEMPTS.into(), HeaderValue::Int(0)),
         (HOPS.into(), HeaderValue::Int(0)),
-        (GENERATION.into(), HeaderValue::Int(i64::from(travelling.generation) + 1)),
+        (GENERATION.into(), HeaderValue::Int(i64::from(stored.generation) + 1)),
     ];
-    if travelling.urgent {
+    if stored.urgent {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
     }
-    headers.extend(part_header(travelling.part));
-    headers.extend(travelling.robot.map(|robot| (ROBOT.into(), HeaderValue::text(robot.to_string()))));
+    headers.extend(part_header(stored.part));
+    headers.extend(stored.robot.map(|robot| (ROBOT.into(), HeaderValue::text(robot.to_string()))));
     headers
 }
 
@@ -107,22 +105,25 @@ pub(super) fn of_redriven_event(generation: u32) -> Headers {
 }
 
 /// Reads a delivery from a message and its headers, or returns the message and the error.
-pub(super) fn read(mut published: Published, headers: &Headers) -> Result<Travelling, Box<(Published, String)>> {
+pub(super) fn read(
+    mut published: PublishedMessage,
+    headers: &Headers,
+) -> Result<StoredDelivery, Box<(PublishedMessage, String)>> {
     match fields(headers) {
-        Ok(mut travelling) => {
+        Ok(mut stored) => {
             let topic = find(headers, TOPIC).and_then(HeaderValue::as_text).unwrap_or_default();
             topic.clone_into(&mut published.routing_key);
-            published.message_id = Some(travelling.event.as_str().to_owned());
-            travelling.published = published;
-            Ok(travelling)
+            published.message_id = Some(stored.event.as_str().to_owned());
+            stored.published = published;
+            Ok(stored)
         }
         Err(why) => Err(Box::new((published, why))),
     }
 }
 
-fn fields(headers: &Headers) -> Result<Travelling, String> {
-    Ok(Travelling {
-        published: Published::default(),
+fn fields(headers: &Headers) -> Result<StoredDelivery, String> {
+    Ok(StoredDelivery {
+        published: PublishedMessage::default(),
         event: EventId::new(text(headers, EVENT)?),
         subscription: parsed(headers, SUBSCRIPTION)?,
         platform: parsed(headers, PLATFORM)?,
@@ -170,7 +171,7 @@ fn identity(delivery: &Delivery) -> Headers {
     headers
 }
 
-fn why(reason: DeadReason, code: &str, detail: &str, at: Moment) -> Headers {
+fn why(reason: DeadReason, code: &str, detail: &str, at: Timestamp) -> Headers {
     vec![
         (REASON.into(), HeaderValue::text(reason.as_str())),
         (CODE.into(), HeaderValue::text(code)),
@@ -204,8 +205,8 @@ pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
 
 /// A part as `2/3`, counted from 1. `None` for a text that is not split.
 fn part_header(part: Part) -> Option<(String, HeaderValue)> {
-    let of = part.of.filter(|of| *of > 1)?;
-    Some((PART.into(), HeaderValue::text(format!("{}/{of}", part.at + 1))))
+    let of = part.total.filter(|of| *of > 1)?;
+    Some((PART.into(), HeaderValue::text(format!("{}/{of}", part.index + 1))))
 }
 
 /// The next part; the first one if the header is missing.
@@ -214,28 +215,28 @@ pub(super) fn part(headers: &Headers) -> Result<Part, String> {
     let read = || {
         let (number, of) = value.as_text()?.split_once('/')?;
         let (number, of): (u32, u32) = (number.parse().ok()?, of.parse().ok()?);
-        Some(Part { at: number.checked_sub(1).filter(|at| *at < of)?, of: Some(of) })
+        Some(Part { index: number.checked_sub(1).filter(|at| *at < of)?, total: Some(of) })
     };
     read().ok_or_else(|| format!("header {PART} is no part: it is written as 2/3"))
 }
 
-pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Moment>, String> {
+pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Timestamp>, String> {
     if find(headers, name).is_none() {
         return Ok(None);
     }
-    let at: Timestamp = parsed(headers, name)?;
+    let at: jiff::Timestamp = parsed(headers, name)?;
     let millis = u64::try_from(at.as_millisecond()).map_err(|_| format!("header {name} is before 1970"))?;
-    Ok(Some(Moment::from_unix_millis(millis)))
+    Ok(Some(Timestamp::from_unix_millis(millis)))
 }
 
-fn time(at: Moment) -> HeaderValue {
+fn time(at: Timestamp) -> HeaderValue {
     HeaderValue::text(words(at))
 }
 
 /// RFC 3339, which operators can read in the broker's management.
-pub(super) fn words(at: Moment) -> String {
+pub(super) fn words(at: Timestamp) -> String {
     let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_string()
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 #[cfg(test)]
@@ -245,21 +246,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Content, Event, Platform, RobotId, SubscriptionId};
+    use crate::domain::{Event, EventContent, Platform, RobotId, SubscriptionId};
 
     fn delivery() -> Delivery {
         let event = Event {
             id: EventId::new("e-1"),
             topic: "ops.db".parse().unwrap(),
-            content: Content::default(),
+            content: EventContent::default(),
             urgent: true,
-            received_at: Moment::from_unix_millis(1_700_000_000_123),
-            expires_at: Moment::from_unix_millis(1_700_000_060_123),
-            published: Published {
+            received_at: Timestamp::from_unix_millis(1_700_000_000_123),
+            expires_at: Timestamp::from_unix_millis(1_700_000_060_123),
+            published: PublishedMessage {
                 routing_key: "ops.db".into(),
                 body: b"{}".to_vec(),
                 message_id: Some("e-1".into()),
-                ..Published::default()
+                ..PublishedMessage::default()
             },
         };
         Delivery {
@@ -269,38 +270,38 @@ mod tests {
             robot: RobotId::from_bytes([8; 16]),
             attempts: 2,
             hops: 3,
-            first_attempt_at: Some(Moment::from_unix_millis(1_700_000_001_000)),
+            first_attempt_at: Some(Timestamp::from_unix_millis(1_700_000_001_000)),
             due_at: None,
-            slot: Some(Moment::from_unix_millis(1_700_000_020_000)),
+            slot: Some(Timestamp::from_unix_millis(1_700_000_020_000)),
             generation: 1,
-            part: Part { at: 1, of: Some(3) },
+            part: Part { index: 1, total: Some(3) },
         }
     }
 
     #[test]
     fn a_delivery_is_read_back_from_its_headers_and_keeps_its_attempt_number() {
         let delivery = delivery();
-        let until = Moment::from_unix_millis(1_700_000_030_000);
+        let until = Timestamp::from_unix_millis(1_700_000_030_000);
         let mut published = delivery.event.published.clone();
         published.routing_key = "5s.dingtalk_internal".into();
-        let travelling = read(published, &of_delivery(&delivery, until, Duration::from_millis(1500))).unwrap();
-        assert_eq!(travelling.published, delivery.event.published);
-        assert_eq!((travelling.attempts, travelling.hops, travelling.generation), (2, 3, 1));
-        assert_eq!((travelling.part, travelling.robot), (delivery.part, Some(delivery.robot)));
-        assert_eq!((travelling.due_at, travelling.left), (Some(until), Some(Duration::from_millis(1500))));
-        assert_eq!(travelling.slot, delivery.slot);
-        assert_eq!(travelling.first_attempt_at, delivery.first_attempt_at);
-        assert_eq!(travelling.received_at, Some(delivery.event.received_at));
-        assert_eq!(travelling.expires_at, Some(delivery.event.expires_at));
-        assert!(travelling.urgent);
+        let stored = read(published, &of_delivery(&delivery, until, Duration::from_millis(1500))).unwrap();
+        assert_eq!(stored.published, delivery.event.published);
+        assert_eq!((stored.attempts, stored.hops, stored.generation), (2, 3, 1));
+        assert_eq!((stored.part, stored.robot), (delivery.part, Some(delivery.robot)));
+        assert_eq!((stored.due_at, stored.left), (Some(until), Some(Duration::from_millis(1500))));
+        assert_eq!(stored.slot, delivery.slot);
+        assert_eq!(stored.first_attempt_at, delivery.first_attempt_at);
+        assert_eq!(stored.received_at, Some(delivery.event.received_at));
+        assert_eq!(stored.expires_at, Some(delivery.event.expires_at));
+        assert!(stored.urgent);
     }
 
     #[test]
     fn a_redriven_delivery_is_a_generation_later_and_begins_anew() {
         let delivery = delivery();
-        let dead = of_dead_delivery(&delivery, DeadReason::Exhausted, "c", "d", Moment::from_unix_millis(5));
-        let first = read(Published::default(), &dead).unwrap();
-        let again = read(Published::default(), &of_redriven(&first)).unwrap();
+        let dead = of_dead_delivery(&delivery, DeadReason::Exhausted, "c", "d", Timestamp::from_unix_millis(5));
+        let first = read(PublishedMessage::default(), &dead).unwrap();
+        let again = read(PublishedMessage::default(), &of_redriven(&first)).unwrap();
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
         assert_eq!((again.received_at, again.expires_at, again.first_attempt_at), (None, None, None));
         assert_eq!((again.subscription, again.part), (delivery.subscription, delivery.part));
@@ -309,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_headers_is_named() {
-        let good = of_delivery(&delivery(), Moment::from_unix_millis(0), Duration::ZERO);
+        let good = of_delivery(&delivery(), Timestamp::from_unix_millis(0), Duration::ZERO);
         for (name, value, says) in [
             (EVENT, HeaderValue::Int(7), "x-roomcast-event is missing or no text"),
             (SUBSCRIPTION, HeaderValue::text("zz"), "not a subscription id"),
@@ -322,7 +323,7 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad.iter_mut().filter(|(known, _)| known == name).for_each(|(_, old)| *old = value.clone());
-            let (_, why) = *read(Published::default(), &bad).unwrap_err();
+            let (_, why) = *read(PublishedMessage::default(), &bad).unwrap_err();
             assert!(why.contains(says), "{name}: {why}");
         }
     }
@@ -338,7 +339,7 @@ mod tests {
                     (names[name].to_owned(), value)
                 })
                 .collect();
-            let _ = read(Published::default(), &headers);
+            let _ = read(PublishedMessage::default(), &headers);
         }
     }
 }

@@ -115,7 +115,7 @@ impl BrokerError {
 }
 
 /// The broker's text of an error, without that of the client.
-pub(super) fn words(error: &lapin::Error) -> String {
+pub(super) fn describe(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),
         ErrorKind::IOError(io) => io.to_string(),
@@ -149,7 +149,7 @@ pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
     if let Some(why) = distrust(error) {
         return BrokerError::Tls { at: at.to_owned(), why };
     }
-    let (at, why) = (at.to_owned(), words(error));
+    let (at, why) = (at.to_owned(), describe(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
@@ -163,7 +163,7 @@ pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
 
 /// Classifies an error from declaring `what`.
 pub(super) fn while_declaring(at: &str, what: &str, error: &lapin::Error) -> BrokerError {
-    let (what, why) = (what.to_owned(), words(error));
+    let (what, why) = (what.to_owned(), describe(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => BrokerError::Permission { what, why },

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    domain::{Delivery, Event, EventId, Moment, Part, Platform, Published, RobotId, SubscriptionId},
+    domain::{Delivery, Event, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp},
     settle::AckTag,
 };
 
@@ -19,27 +19,27 @@ pub struct Message {
     /// Whether the broker delivered it before. Then some of its deliveries may have been made.
     pub redelivered: bool,
     /// The content.
-    pub carried: Carried,
+    pub payload: Payload,
 }
 
 /// The content of a message.
 #[derive(Debug)]
-pub enum Carried {
+pub enum Payload {
     /// An event as it was published.
     Event {
         /// The message.
-        published: Published,
+        published: PublishedMessage,
         /// Whether it came through the urgent exchange.
         urgent: bool,
         /// The number of redrives of the whole event.
         generation: u32,
     },
     /// One delivery that was deferred, retried or redriven.
-    Delivery(Box<Travelling>),
+    Delivery(Box<StoredDelivery>),
     /// A message on a delivery queue without the headers of a delivery.
     Unreadable {
         /// The message.
-        published: Published,
+        published: PublishedMessage,
         /// The error in its headers.
         why: String,
     },
@@ -47,9 +47,9 @@ pub enum Carried {
 
 /// A delivery stored on the broker: the event's message and the history, never the endpoint.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Travelling {
+pub struct StoredDelivery {
     /// The message of the event, with the topic as routing key.
-    pub published: Published,
+    pub published: PublishedMessage,
     /// The event id.
     pub event: EventId,
     /// The subscription.
@@ -67,29 +67,34 @@ pub struct Travelling {
     /// The next part of its text.
     pub part: Part,
     /// The time of the first attempt.
-    pub first_attempt_at: Option<Moment>,
+    pub first_attempt_at: Option<Timestamp>,
     /// The time before which it must not be tried.
-    pub due_at: Option<Moment>,
+    pub due_at: Option<Timestamp>,
     /// The wait that remained when its tier released it; `None` in messages of earlier versions.
     pub left: Option<Duration>,
     /// Its slot in the queue of its robot, if it has one.
-    pub slot: Option<Moment>,
+    pub slot: Option<Timestamp>,
     /// The time at which the event was received; `None` after a redrive.
-    pub received_at: Option<Moment>,
+    pub received_at: Option<Timestamp>,
     /// The time at which the event expires; `None` after a redrive.
-    pub expires_at: Option<Moment>,
+    pub expires_at: Option<Timestamp>,
     /// Whether it is urgent.
     pub urgent: bool,
 }
 
 /// The normal delay by a tier and the queue behind it, at most. A longer wait results from a
 /// correction of the clock.
-const HELD_UP_MAX: Duration = Duration::from_secs(5);
+const TRANSIT_MAX: Duration = Duration::from_secs(5);
 
-impl Travelling {
+impl StoredDelivery {
     /// A delivery without history: never tried, with no time to wait for.
     #[must_use]
-    pub const fn new(published: Published, event: EventId, subscription: SubscriptionId, platform: Platform) -> Self {
+    pub const fn new(
+        published: PublishedMessage,
+        event: EventId,
+        subscription: SubscriptionId,
+        platform: Platform,
+    ) -> Self {
         Self {
             published,
             event,
@@ -99,7 +104,7 @@ impl Travelling {
             attempts: 0,
             hops: 0,
             generation: 0,
-            part: Part { at: 0, of: None },
+            part: Part { index: 0, total: None },
             first_attempt_at: None,
             due_at: None,
             left: None,
@@ -113,18 +118,18 @@ impl Travelling {
     /// The time before which it must not be tried. If the wall clock was set back, the remaining
     /// wait counts instead. An event's own time is always measured by the wall clock.
     #[must_use]
-    pub fn due(&self, now: Moment) -> Option<Moment> {
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let is_own_time = self.due_at == self.received_at;
         let latest = self.left.filter(|_| !is_own_time).map(|left| now.after(left));
         match (self.due_at, latest) {
-            (Some(due), Some(latest)) if due > latest.after(HELD_UP_MAX) => Some(latest),
+            (Some(due), Some(latest)) if due > latest.after(TRANSIT_MAX) => Some(latest),
             (due, _) => due,
         }
     }
 
     /// The delivery, with the event read by `decode`. Its robot is updated when the subscription is
     /// found.
-    pub fn into_delivery<E>(self, decode: impl FnOnce(Published) -> Result<Event, E>) -> Result<Delivery, E> {
+    pub fn into_delivery<E>(self, decode: impl FnOnce(PublishedMessage) -> Result<Event, E>) -> Result<Delivery, E> {
         Ok(Delivery {
             event: Arc::new(decode(self.published)?),
             subscription: self.subscription,
@@ -147,10 +152,10 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_was_set_back_delays_no_delivery_and_an_events_own_time_is_waited_for() {
-        let at = |second: u64| Moment::from_unix_millis(1_700_000_000_000 + second * 1000);
+        let at = |second: u64| Timestamp::from_unix_millis(1_700_000_000_000 + second * 1000);
         let seconds = Duration::from_secs;
         let (event, subscription) = (EventId::new("e"), SubscriptionId::from_bytes([1; 16]));
-        let nothing = Travelling::new(Published::default(), event, subscription, Platform::WeCom);
+        let nothing = StoredDelivery::new(PublishedMessage::default(), event, subscription, Platform::WeCom);
         for (what, due, left, received, now, expected) in [
             ("nothing is left", at(65), Some(seconds(5)), at(0), at(61), at(65)),
             ("it came back late", at(65), Some(seconds(5)), at(0), at(300), at(65)),
@@ -158,8 +163,8 @@ mod tests {
             ("it is the event's own time", at(3665), Some(seconds(5)), at(3665), at(60), at(3665)),
             ("an earlier version stored it", at(3665), None, at(0), at(60), at(3665)),
         ] {
-            let travelling = Travelling { due_at: Some(due), left, received_at: Some(received), ..nothing.clone() };
-            assert_eq!(travelling.due(now), Some(expected), "{what}");
+            let stored = StoredDelivery { due_at: Some(due), left, received_at: Some(received), ..nothing.clone() };
+            assert_eq!(stored.due(now), Some(expected), "{what}");
         }
     }
 }

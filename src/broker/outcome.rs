@@ -7,14 +7,14 @@
 use serde::Serialize;
 
 use super::envelope::{ATTEMPTS, CODE, EVENT, GENERATION, PLATFORM, REASON, ROBOT, SUBSCRIPTION, TOPIC, words};
-use crate::domain::{DeadReason, DeliveryReceipt, Ending, HeaderValue, Headers, Published};
+use crate::domain::{DeadReason, DeliveryOutcome, DeliveryReceipt, HeaderValue, Headers, PublishedMessage};
 
 /// The outcome of the delivery, which the routing key contains as well.
 const OUTCOME: &str = "x-roomcast-outcome";
 
 /// A field that is unknown or does not apply is left out.
 #[derive(Serialize)]
-struct Body<'a> {
+struct ReceiptBody<'a> {
     event: &'a str,
     topic: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,12 +43,12 @@ struct Body<'a> {
 
 /// The message of a receipt, and our headers for it. It answers the event, so its `correlation_id`
 /// is the event id.
-pub(super) fn message(receipt: &DeliveryReceipt) -> (Published, Headers) {
+pub(super) fn message(receipt: &DeliveryReceipt) -> (PublishedMessage, Headers) {
     let (reason, code, detail) = match &receipt.ending {
-        Ending::Dead { reason, code, detail } => (Some(*reason), Some(code.as_str()), Some(detail.as_str())),
-        Ending::Delivered | Ending::Dropped => (None, None, None),
+        DeliveryOutcome::Dead { reason, code, detail } => (Some(*reason), Some(code.as_str()), Some(detail.as_str())),
+        DeliveryOutcome::Delivered | DeliveryOutcome::Dropped => (None, None, None),
     };
-    let body = Body {
+    let body = ReceiptBody {
         event: receipt.event.as_str(),
         topic: &receipt.topic,
         correlation_id: receipt.correlation_id.as_deref(),
@@ -67,20 +67,20 @@ pub(super) fn message(receipt: &DeliveryReceipt) -> (Published, Headers) {
         settled_at: words(receipt.settled_at),
     };
     let headers = headers(&body);
-    let published = Published {
+    let published = PublishedMessage {
         // Serialising texts and numbers cannot fail.
         body: serde_json::to_vec(&body).unwrap_or_default(),
         headers: receipt.trace.clone(),
         content_type: Some("application/json".to_owned()),
         correlation_id: Some(receipt.event.as_str().to_owned()),
         timestamp: Some(receipt.settled_at.unix_seconds()),
-        ..Published::default()
+        ..PublishedMessage::default()
     };
     (published, headers)
 }
 
 /// The fields by which a consumer may route or filter without parsing the body.
-fn headers(body: &Body<'_>) -> Headers {
+fn headers(body: &ReceiptBody<'_>) -> Headers {
     let texts = [
         (OUTCOME, Some(body.outcome)),
         (REASON, body.reason),
@@ -105,10 +105,10 @@ mod tests {
     use super::*;
     use crate::{
         broker::envelope,
-        domain::{EventId, Moment, Platform, RobotId, SubscriptionId},
+        domain::{EventId, Platform, RobotId, SubscriptionId, Timestamp},
     };
 
-    fn receipt(ending: Ending) -> DeliveryReceipt {
+    fn receipt(ending: DeliveryOutcome) -> DeliveryReceipt {
         DeliveryReceipt {
             event: EventId::new("e-1"),
             topic: "ops.db".to_owned(),
@@ -122,19 +122,19 @@ mod tests {
             parts: 3,
             parts_delivered: 1,
             generation: 0,
-            received_at: Some(Moment::from_unix_millis(1_700_000_000_123)),
-            settled_at: Moment::from_unix_millis(1_700_000_060_000),
+            received_at: Some(Timestamp::from_unix_millis(1_700_000_000_123)),
+            settled_at: Timestamp::from_unix_millis(1_700_000_060_000),
         }
     }
 
-    fn written(receipt: &DeliveryReceipt) -> (Value, Published, Headers) {
+    fn written(receipt: &DeliveryReceipt) -> (Value, PublishedMessage, Headers) {
         let (published, headers) = message(receipt);
         (serde_json::from_slice(&published.body).unwrap(), published, headers)
     }
 
     #[test]
     fn a_receipt_of_a_dead_delivery_says_why_in_body_and_headers() {
-        let ending = Ending::Dead {
+        let ending = DeliveryOutcome::Dead {
             reason: DeadReason::Refused,
             code: "40058".to_owned(),
             detail: "invalid \"parameter\"".to_owned(),
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_does_not_apply_is_left_out() {
-        let (body, ..) = written(&receipt(Ending::Delivered));
+        let (body, ..) = written(&receipt(DeliveryOutcome::Delivered));
         for name in ["reason", "code", "detail", "correlation_id"] {
             assert!(body.get(name).is_none(), "{name}: {body}");
         }
@@ -170,7 +170,7 @@ mod tests {
             robot: None,
             received_at: None,
             correlation_id: Some("mine".to_owned()),
-            ..receipt(Ending::Dropped)
+            ..receipt(DeliveryOutcome::Dropped)
         };
         let (body, _, headers) = written(&unread);
         for name in ["subscription", "platform", "robot", "received_at"] {

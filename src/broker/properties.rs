@@ -12,7 +12,9 @@ use lapin::{
     types::{AMQPValue, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
 
-use crate::domain::{DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, Published, RECEIPT, bytes_of};
+use crate::domain::{
+    DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, PublishedMessage, RECEIPT, bytes_of,
+};
 
 /// Headers that the broker adds or interprets. On a republished message they would have an effect.
 const BROKERS: [&str; 9] = [
@@ -42,16 +44,20 @@ const LEFT_OUT: &str = "x-roomcast-left-out";
 const NAMED_MAX: usize = 20;
 
 /// The prefix of our headers.
-pub(super) const OURS: &str = "x-roomcast-";
+pub(super) const INTERNAL_HEADERS: &str = "x-roomcast-";
 
 /// The publisher's user id. Only the publisher may set the property, so a stored message has it in
 /// this header.
 const USER_ID: &str = "x-roomcast-user-id";
 
 /// Splits a message into the publisher's part and our headers.
-pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicProperties) -> (Published, Headers) {
+pub(super) fn decode_properties(
+    routing_key: String,
+    body: Vec<u8>,
+    properties: &BasicProperties,
+) -> (PublishedMessage, Headers) {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
-    let mut published = Published {
+    let mut published = PublishedMessage {
         routing_key,
         body,
         headers: Vec::new(),
@@ -74,7 +80,7 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
         } else if name == PRIORITY {
             let kept = from_amqp(value).as_int().and_then(|priority| u8::try_from(priority).ok());
             published.priority = published.priority.or(kept);
-        } else if name.starts_with(OURS) && !PUBLISHERS.contains(&name) {
+        } else if name.starts_with(INTERNAL_HEADERS) && !PUBLISHERS.contains(&name) {
             ours.push((name.to_owned(), from_amqp(value)));
         } else if !BROKERS.contains(&name) && name != "CC" && name != "BCC" {
             published.headers.push((name.to_owned(), from_amqp(value)));
@@ -85,7 +91,7 @@ pub(super) fn take_apart(routing_key: String, body: Vec<u8>, properties: &BasicP
 
 /// The properties of a message to store: those of the publisher, our headers, and a message id of
 /// its own, by which a returned message is matched.
-pub(super) fn put_together(published: &Published, ours: Headers, message_id: &str) -> BasicProperties {
+pub(super) fn encode_properties(published: &PublishedMessage, ours: Headers, message_id: &str) -> BasicProperties {
     let mut table = FieldTable::default();
     let (fitting, left_out) = fitting(&published.headers);
     for (name, value) in fitting {
@@ -155,7 +161,7 @@ fn fitting(headers: &Headers) -> (Vec<&(String, HeaderValue)>, String) {
 /// Whether roomcast knows a header: the context of a CloudEvent or of a trace, or a header with our
 /// prefix.
 fn is_known(name: &str) -> bool {
-    let begins = ["cloudEvents_", "cloudEvents:", "trace", OURS];
+    let begins = ["cloudEvents_", "cloudEvents:", "trace", INTERNAL_HEADERS];
     begins.iter().any(|beginning| name.starts_with(beginning))
 }
 
@@ -239,7 +245,7 @@ mod tests {
             (NOT_BEFORE.to_owned(), HeaderValue::Timestamp(5)),
             (RECEIPT.to_owned(), HeaderValue::Bool(true)),
         ];
-        let published = Published {
+        let published = PublishedMessage {
             routing_key: "t".into(),
             body: b"{}".to_vec(),
             headers,
@@ -249,29 +255,29 @@ mod tests {
             timestamp: Some(5),
             priority: Some(9),
             user_id: Some("ci".into()),
-            ..Published::default()
+            ..PublishedMessage::default()
         };
-        let mut properties = put_together(&published, vec![("x-roomcast-hops".into(), HeaderValue::Int(1))], "m");
+        let mut properties = encode_properties(&published, vec![("x-roomcast-hops".into(), HeaderValue::Int(1))], "m");
         assert_eq!(*properties.delivery_mode(), Some(2));
         let mut table = properties.headers().clone().unwrap();
         table.insert("x-death".into(), AMQPValue::Void);
         properties = properties.with_headers(table);
-        let (again, ours) = take_apart("t".into(), b"{}".to_vec(), &properties);
+        let (again, ours) = decode_properties("t".into(), b"{}".to_vec(), &properties);
         assert_eq!(again, published);
         assert_eq!(ours, [("x-roomcast-hops".to_owned(), HeaderValue::Int(1))]);
     }
 
     #[test]
     fn a_priority_is_kept_in_a_header_of_ours_and_is_read_from_either_place() {
-        let published = Published { priority: Some(9), ..Published::default() };
-        let stored = put_together(&published, Headers::new(), "m");
+        let published = PublishedMessage { priority: Some(9), ..PublishedMessage::default() };
+        let stored = encode_properties(&published, Headers::new(), "m");
         assert_eq!(*stored.priority(), None);
         assert_eq!(
-            take_apart(String::new(), Vec::new(), &stored),
-            (Published { message_id: Some("m".into()), ..published }, vec![])
+            decode_properties(String::new(), Vec::new(), &stored),
+            (PublishedMessage { message_id: Some("m".into()), ..published }, vec![])
         );
         let as_older_versions_did = BasicProperties::default().with_priority(4);
-        assert_eq!(take_apart(String::new(), Vec::new(), &as_older_versions_did).0.priority, Some(4));
+        assert_eq!(decode_properties(String::new(), Vec::new(), &as_older_versions_did).0.priority, Some(4));
     }
 
     #[test]
@@ -283,8 +289,8 @@ mod tests {
             ("large".to_owned(), bytes(40_000)),
             ("larger".to_owned(), bytes(50_000)),
         ];
-        let published = Published { headers, ..Published::default() };
-        let stored = put_together(&published, Headers::new(), "m");
+        let published = PublishedMessage { headers, ..PublishedMessage::default() };
+        let stored = encode_properties(&published, Headers::new(), "m");
         let table = stored.headers().clone().unwrap();
         let names: Vec<_> = table.inner().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["small", "traceparent", LEFT_OUT]);
@@ -293,8 +299,9 @@ mod tests {
         assert_eq!(*left_out, words);
 
         let many = (0..3000).map(|number| (format!("h{number}"), bytes(100))).collect();
-        let stored = put_together(&Published { headers: many, ..Published::default() }, Headers::new(), "m");
-        let (again, ours) = take_apart(String::new(), Vec::new(), &stored);
+        let stored =
+            encode_properties(&PublishedMessage { headers: many, ..PublishedMessage::default() }, Headers::new(), "m");
+        let (again, ours) = decode_properties(String::new(), Vec::new(), &stored);
         assert!(bytes_of(&again.headers) <= HEADERS_BYTES_MAX && again.headers.len() > 800);
         let words = ours[0].1.as_text().unwrap();
         assert!(words.ends_with(" more") && words.len() < 1000, "{words}");

@@ -12,16 +12,17 @@ use lapin::{
 };
 
 use super::{
-    Address, BrokerError, declare,
+    Address, BrokerError,
+    confirm_deadline::confirmed_in_time,
+    declare,
     error::{while_connecting, while_declaring},
-    patience::confirmed_in_time,
     properties::{self, short},
     topology::Topology,
 };
-use crate::domain::{EventId, Headers, Moment, TopicName};
+use crate::domain::{EventId, Headers, Timestamp, TopicName};
 
 /// An event to publish.
-pub struct Outgoing<'a> {
+pub struct OutgoingEvent<'a> {
     /// Its topic.
     pub topic: &'a TopicName,
     /// Its id.
@@ -33,7 +34,7 @@ pub struct Outgoing<'a> {
     /// Whether it goes to the urgent exchange.
     pub urgent: bool,
     /// The time of publication, from which its time to live counts.
-    pub at: Moment,
+    pub at: Timestamp,
 }
 
 /// Publishes one event and waits for the broker's confirm, at most `confirm_timeout`.
@@ -45,7 +46,7 @@ pub struct Outgoing<'a> {
 pub async fn publish(
     address: &Address,
     topology: &Topology,
-    event: &Outgoing<'_>,
+    event: &OutgoingEvent<'_>,
     confirm_timeout: Duration,
 ) -> Result<(), BrokerError> {
     let at = address.shown()?;

@@ -22,18 +22,16 @@ use uuid::Uuid;
 use super::{
     Address, BrokerError,
     batches::batches,
-    declare, envelope,
-    outbox::watch_blocked,
-    outcome,
-    patience::{Late, Patience},
-    properties,
-    session::Ended,
+    confirm_deadline::{ConfirmDeadline, ConfirmError},
+    declare, envelope, outcome, properties,
+    session::SessionEnd,
+    step_publisher::watch_blocked,
     topology::Topology,
 };
 use crate::{
     clock::Clock,
-    domain::{Headers, Moment, Published},
-    settle::{NextStep, NotStored},
+    domain::{Headers, PublishedMessage, Timestamp},
+    settle::{NextStep, StepPublishError},
 };
 
 /// The number of steps in a batch. With a few hundred confirms in flight the broker reaches its
@@ -41,7 +39,7 @@ use crate::{
 const BATCH_MAX: usize = 512;
 
 /// The capacity of the queue of steps. When it is full, deliveries wait.
-const ORDERS_MAX: usize = 4096;
+const REQUESTS_MAX: usize = 4096;
 
 /// The shortest time between two channels that are opened after refusals.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -50,16 +48,16 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
 /// A step to store, and the channel for its result.
-pub(super) struct Order {
+pub(super) struct PublishRequest {
     pub(super) step: Arc<NextStep>,
-    pub(super) stored: oneshot::Sender<Result<(), NotStored>>,
+    pub(super) stored: oneshot::Sender<Result<(), StepPublishError>>,
 }
 
 pub(super) struct Publisher {
     pub(super) channel: Channel,
     pub(super) topology: Arc<Topology>,
     pub(super) clock: Clock,
-    pub(super) patience: Patience,
+    pub(super) deadline: ConfirmDeadline,
     pub(super) purpose: Purpose,
     /// The time of the last [`Publisher::renew_channel`].
     pub(super) renewed: Option<Instant>,
@@ -73,23 +71,23 @@ pub(super) enum Purpose {
     Steps(Arc<Connection>),
     /// Receipts. They go to queues of other applications, which must not stop the daemon. So they
     /// have a connection of their own, which the publisher reopens.
-    Receipts(Box<ReceiptsLine>),
+    Receipts(Box<ReceiptsConnection>),
 }
 
 /// The connection for receipts, and the settings to open it again.
-pub(super) struct ReceiptsLine {
+pub(super) struct ReceiptsConnection {
     connection: Connection,
     address: Address,
     tell_blocked: watch::Sender<bool>,
-    ended: Ended,
+    ended: SessionEnd,
 }
 
-impl ReceiptsLine {
+impl ReceiptsConnection {
     /// Opens the connection, and a channel for the publisher.
     pub(super) async fn open(
         address: Address,
         tell_blocked: watch::Sender<bool>,
-        ended: Ended,
+        ended: SessionEnd,
     ) -> Result<(Self, Channel), BrokerError> {
         let connection = address.connect("roomcast receipts").await?;
         // The loss of this connection does not end the session.
@@ -105,14 +103,14 @@ impl ReceiptsLine {
 
 impl Publisher {
     /// Starts a task that stores the orders sent to the returned channel.
-    pub(super) fn start(self) -> (mpsc::Sender<Order>, JoinHandle<()>) {
-        let (orders, waiting) = mpsc::channel(ORDERS_MAX);
+    pub(super) fn start(self) -> (mpsc::Sender<PublishRequest>, JoinHandle<()>) {
+        let (orders, waiting) = mpsc::channel(REQUESTS_MAX);
         (orders, tokio::spawn(self.run(waiting)))
     }
 
     /// Stores steps until the session ends.
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let (mut waiting, ended) = (Vec::with_capacity(BATCH_MAX), self.patience.ended.clone());
+    async fn run(mut self, mut orders: mpsc::Receiver<PublishRequest>) {
+        let (mut waiting, ended) = (Vec::with_capacity(BATCH_MAX), self.deadline.ended.clone());
         loop {
             if waiting.is_empty() {
                 let received = tokio::select! {
@@ -124,16 +122,16 @@ impl Publisher {
                 }
             }
             let size = batches(&waiting, BATCH_MAX, |order| body_size(&order.step)).next().map_or(0, <[_]>::len);
-            let batch: Vec<Order> = waiting.drain(..size).collect();
+            let batch: Vec<PublishRequest> = waiting.drain(..size).collect();
             let outcome = self.stored(&batch).await;
             if let Err(cause) = &outcome {
-                self.patience.ended.end(cause.clone());
+                self.deadline.ended.end(cause.clone());
             }
             for (place, order) in batch.into_iter().enumerate() {
                 let stored = match &outcome {
                     Ok(refused) if refused.contains(&place) => Err(self.refused(&order.step)),
                     Ok(_) => Ok(()),
-                    Err(cause) => Err(NotStored::Over(cause.clone())),
+                    Err(cause) => Err(StepPublishError::SessionOver(cause.clone())),
                 };
                 // The receiver may be gone with its session. The broker delivers its message again
                 // then.
@@ -145,7 +143,7 @@ impl Publisher {
             if outcome.is_ok_and(|refused| !refused.is_empty())
                 && let Err(error) = self.renew_channel().await
             {
-                self.patience.ended.end(error.to_string());
+                self.deadline.ended.end(error.to_string());
                 break;
             }
         }
@@ -163,16 +161,16 @@ impl Publisher {
     ///
     /// If the connection for receipts was lost, it is unknown which of them the broker took. So the
     /// batch is published once more.
-    async fn stored(&mut self, batch: &[Order]) -> Result<HashSet<usize>, String> {
+    async fn stored(&mut self, batch: &[PublishRequest]) -> Result<HashSet<usize>, String> {
         let began = Instant::now();
         loop {
             match self.store(batch).await {
-                Err(cause) if !self.is_mandatory() && !self.patience.ended.has_ended() => {
+                Err(cause) if !self.is_mandatory() && !self.deadline.ended.has_ended() => {
                     tracing::warn!(cause, "the connection for delivery receipts was lost; it is opened again");
                     if !self.reopened(began).await {
                         // At the end of the session no queue has refused these receipts, so their
                         // messages are delivered again.
-                        let ended = &self.patience.ended;
+                        let ended = &self.deadline.ended;
                         return if ended.has_ended() { Err(ended.cause()) } else { Ok((0..batch.len()).collect()) };
                     }
                 }
@@ -185,7 +183,7 @@ impl Publisher {
     /// time for the confirms is over.
     async fn reopened(&mut self, began: Instant) -> bool {
         let Purpose::Receipts(line) = &self.purpose else { return false };
-        let patience = &self.patience;
+        let deadline = &self.deadline;
         let opening = async {
             loop {
                 if let Ok(opened) = line.reopened().await {
@@ -199,8 +197,8 @@ impl Publisher {
                 (self.purpose, self.channel) = (Purpose::Receipts(Box::new(line)), channel);
                 true
             }
-            () = patience.ended.wait() => false,
-            () = tokio::time::sleep_until(began + patience.confirm_timeout) => false,
+            () = deadline.ended.wait() => false,
+            () = tokio::time::sleep_until(began + deadline.confirm_timeout) => false,
         }
     }
 
@@ -222,17 +220,17 @@ impl Publisher {
         matches!(self.purpose, Purpose::Steps(_))
     }
 
-    fn refused(&self, step: &NextStep) -> NotStored {
+    fn refused(&self, step: &NextStep) -> StepPublishError {
         if !self.is_mandatory() {
-            return NotStored::Refused("it is full, or did not answer in time".to_owned());
+            return StepPublishError::Refused("it is full, or did not answer in time".to_owned());
         }
         let (exchange, key, ..) = self.address(step, self.clock.now());
-        NotStored::Refused(format!("the broker refused it, exchange {exchange}, routing key {key}"))
+        StepPublishError::Refused(format!("the broker refused it, exchange {exchange}, routing key {key}"))
     }
 
     /// Publishes a batch once and waits for all its confirms; returns the places that were not
     /// stored.
-    async fn store(&self, batch: &[Order]) -> Result<HashSet<usize>, String> {
+    async fn store(&self, batch: &[PublishRequest]) -> Result<HashSet<usize>, String> {
         let ids: Vec<String> = batch.iter().map(|_| Uuid::now_v7().to_string()).collect();
         let published = async {
             let mut confirms = Vec::with_capacity(batch.len());
@@ -241,15 +239,15 @@ impl Publisher {
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
-        let confirmations = match self.patience.in_time(published).await {
-            Ok(confirmations) => confirmations.map_err(|error| super::error::words(&error))?,
+        let confirmations = match self.deadline.in_time(published).await {
+            Ok(confirmations) => confirmations.map_err(|error| super::error::describe(&error))?,
             // It is unknown which receipts the broker took.
-            Err(Late::Confirm(_)) if !self.is_mandatory() => return Ok((0..batch.len()).collect()),
-            Err(Late::Confirm(cause) | Late::Session(cause)) => return Err(cause),
+            Err(ConfirmError::TimedOut(_)) if !self.is_mandatory() => return Ok((0..batch.len()).collect()),
+            Err(ConfirmError::TimedOut(cause) | ConfirmError::SessionEnded(cause)) => return Err(cause),
         };
         let mut refused = HashSet::new();
         for (place, confirmation) in confirmations.into_iter().enumerate() {
-            let confirmation = confirmation.map_err(|error| super::error::words(&error))?;
+            let confirmation = confirmation.map_err(|error| super::error::describe(&error))?;
             if !matches!(confirmation, Confirmation::Ack(_)) {
                 refused.insert(place);
             }
@@ -280,14 +278,14 @@ impl Publisher {
                 properties::short(&key),
                 options,
                 &published.body,
-                properties::put_together(&published, headers, id),
+                properties::encode_properties(&published, headers, id),
             )
             .await
     }
 
-    fn address<'a>(&self, step: &'a NextStep, now: Moment) -> (String, String, Headers, Cow<'a, Published>) {
+    fn address<'a>(&self, step: &'a NextStep, now: Timestamp) -> (String, String, Headers, Cow<'a, PublishedMessage>) {
         match step {
-            NextStep::Later { delivery, until } => {
+            NextStep::Defer { delivery, until } => {
                 let wait = until.since(now);
                 let tier = self.topology.tier_for(wait, delivery.slot);
                 (
@@ -320,7 +318,7 @@ impl Publisher {
 /// The size of a step's body, in bytes.
 fn body_size(step: &NextStep) -> usize {
     match step {
-        NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
+        NextStep::Defer { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
             delivery.event.published.body.len()
         }
         NextStep::DeadEvent { published, .. } => published.body.len(),

@@ -18,19 +18,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Address, BrokerError, Declare, declare,
-    frame_guard::Bodies,
-    intake::{Consuming, Intake},
-    outbox::{BrokerOutbox, Publishing},
+    frame_guard::BodyBudget,
+    message_stream::{ConsumerSetup, MessageStream},
+    step_publisher::{BrokerStepPublisher, PublisherHandles},
     topology::Topology,
 };
 use crate::clock::Clock;
 
 /// The maximum wait for the closing of the connections.
-const GOODBYE_MAX: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The settings of a session.
 #[derive(Clone)]
-pub struct Settings {
+pub struct SessionSettings {
     /// The address of the broker.
     pub address: Address,
     /// The treatment of the topology.
@@ -51,12 +51,12 @@ pub struct Settings {
 
 /// The end of a session, shared by all its parts. The first cause is kept.
 #[derive(Clone, Default)]
-pub struct Ended {
+pub struct SessionEnd {
     token: CancellationToken,
     cause: Arc<OnceLock<String>>,
 }
 
-impl Ended {
+impl SessionEnd {
     /// Ends the session.
     pub fn end(&self, cause: String) {
         let _ = self.cause.set(cause);
@@ -82,20 +82,20 @@ impl Ended {
 }
 
 /// A session with the broker.
-pub struct Session {
+pub struct BrokerSession {
     /// The incoming messages.
-    pub intake: Intake,
+    pub intake: MessageStream,
     /// The outgoing steps and acks.
-    pub outbox: Arc<BrokerOutbox>,
+    pub step_publisher: Arc<BrokerStepPublisher>,
     /// The end of the session.
-    pub ended: Ended,
+    pub ended: SessionEnd,
     /// Whether the broker blocks publishers at this moment.
     pub blocked: watch::Receiver<bool>,
     /// Its connections.
     pub connections: Connections,
 }
 
-impl Session {
+impl BrokerSession {
     /// Connects, takes the lock, declares or verifies the topology, and starts the consumers.
     ///
     /// # Errors
@@ -104,21 +104,21 @@ impl Session {
     /// declaring.
     pub async fn open(
         id: u64,
-        settings: &Settings,
+        settings: &SessionSettings,
         topology: &Arc<Topology>,
         clock: &Clock,
     ) -> Result<Self, BrokerError> {
         let at = settings.address.shown()?;
-        let bodies = Bodies::up_to(u64::try_from(settings.body_max).unwrap_or(u64::MAX));
+        let bodies = BodyBudget::up_to(u64::try_from(settings.body_max).unwrap_or(u64::MAX));
         let consuming = settings.address.connect_with_room(Arc::clone(&bodies), "roomcast consuming").await?;
         let lock = declare::open(&consuming, &at).await?;
         declare::lock(&lock, &at, &topology.lock_queue()).await?;
         declare::declare(&consuming, &at, topology, settings.declare).await?;
 
-        let ended = Ended::default();
-        let publishing = Publishing::open(settings, topology, clock, &at, &ended).await?;
+        let ended = SessionEnd::default();
+        let publishing = PublisherHandles::open(settings, topology, clock, &at, &ended).await?;
 
-        let from = Consuming {
+        let from = ConsumerSetup {
             session: id,
             connection: &consuming,
             at: &at,
@@ -129,8 +129,8 @@ impl Session {
             ended: &ended,
         };
         let (intake, channels) = from.start(lock).await?;
-        let Publishing { steps, receipts, blocked, connection: publishing, storing_receipts } = publishing;
-        let outbox = Arc::new(BrokerOutbox {
+        let PublisherHandles { steps, receipts, blocked, connection: publishing, storing_receipts } = publishing;
+        let step_publisher = Arc::new(BrokerStepPublisher {
             session: id,
             steps,
             receipts,
@@ -139,7 +139,7 @@ impl Session {
             acked: AtomicBool::new(false),
         });
         let connections = Connections { consuming, publishing, storing_receipts, ended: ended.clone() };
-        Ok(Self { intake, outbox, ended, blocked, connections })
+        Ok(Self { intake, step_publisher, ended, blocked, connections })
     }
 }
 
@@ -149,7 +149,7 @@ pub struct Connections {
     publishing: Arc<Connection>,
     /// The task that stores receipts. It closes its connection when the session ends.
     storing_receipts: Option<JoinHandle<()>>,
-    ended: Ended,
+    ended: SessionEnd,
 }
 
 impl Connections {
@@ -165,6 +165,6 @@ impl Connections {
             }
         };
         // A broker that is gone does not answer a close.
-        let _ = tokio::time::timeout(GOODBYE_MAX, async { tokio::join!(closing, receipts) }).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(closing, receipts) }).await;
     }
 }

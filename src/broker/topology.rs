@@ -10,11 +10,11 @@ mod plan;
 use std::time::Duration;
 
 pub use self::plan::{Argument, BindingPlan, ExchangePlan, QueuePlan};
-use crate::domain::{DeadReason, DeliveryReceipt, Moment, Platform};
+use crate::domain::{DeadReason, DeliveryReceipt, Platform, Timestamp};
 
 /// The settings that determine the topology.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct TopologySettings {
     /// The prefix of every name; 1–64 of `A-Z a-z 0-9 - _ .`.
     pub prefix: String,
     /// The durations of the delay tiers, ascending.
@@ -32,13 +32,13 @@ const BACK_BEFORE_SLOT: Duration = Duration::from_millis(500);
 /// The names that the daemon uses on the broker, and the plan of the items behind them.
 #[derive(Clone, Debug)]
 pub struct Topology {
-    settings: Settings,
+    settings: TopologySettings,
 }
 
 impl Topology {
     /// The topology for these settings.
     #[must_use]
-    pub const fn new(settings: Settings) -> Self {
+    pub const fn new(settings: TopologySettings) -> Self {
         Self { settings }
     }
 
@@ -142,7 +142,7 @@ impl Topology {
     /// A delivery with a slot must be back half a second early, so that it is in the queue of its
     /// robot when the slot comes.
     #[must_use]
-    pub fn tier_for(&self, wait: Duration, slot: Option<Moment>) -> Duration {
+    pub fn tier_for(&self, wait: Duration, slot: Option<Timestamp>) -> Duration {
         let wait = slot.map_or(wait, |_| wait.saturating_sub(BACK_BEFORE_SLOT));
         let fits = self.settings.tiers.iter().rev().find(|tier| **tier <= wait);
         fits.or_else(|| self.settings.tiers.first()).copied().unwrap_or_default()
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     pub(super) fn topology() -> Topology {
-        Topology::new(Settings {
+        Topology::new(TopologySettings {
             prefix: "roomcast".into(),
             tiers: [1, 5, 60, 7200].map(Duration::from_secs).to_vec(),
             delivery_limit: 1000,
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_delivery_with_a_slot_is_back_before_it_comes() {
         for (millis, key) in [(0, "1s"), (5000, "1s"), (5499, "1s"), (5500, "5s"), (60_499, "5s"), (60_500, "1m")] {
-            let (wait, slot) = (Duration::from_millis(millis), Some(Moment::default()));
+            let (wait, slot) = (Duration::from_millis(millis), Some(Timestamp::default()));
             assert_eq!(Topology::delay_key(topology().tier_for(wait, slot), Platform::Lark), format!("{key}.lark"));
         }
     }

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use dead::{Dead, Which};
-pub(super) use publish::{Explain, Format, Publish, Said};
+pub(super) use dead::{Dead, DeadFilterArgs};
+pub(super) use publish::{EventArgs, Explain, Format, Publish};
 pub(super) use template::{Add as AddTemplate, Engine, Tags, Template};
 pub(super) use top::Top;
 
@@ -170,7 +170,7 @@ pub(super) struct Add {
     pub secret_file: Option<PathBuf>,
     /// The options of the subscription
     #[command(flatten)]
-    pub wishes: Wishes,
+    pub wishes: OptionArgs,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
@@ -178,7 +178,7 @@ pub(super) struct Add {
 
 /// The options of a subscription.
 #[derive(Args)]
-pub(super) struct Wishes {
+pub(super) struct OptionArgs {
     /// The robot's keyword, if its security setting is a keyword; it is
     /// added to messages that lack it
     #[arg(long)]
@@ -315,7 +315,7 @@ pub(super) struct Update {
     pub no_secret: bool,
     /// The options to change
     #[command(flatten)]
-    pub wishes: Wishes,
+    pub wishes: OptionArgs,
     /// Mention no members any more
     #[arg(long, conflicts_with_all = ["mention_all", "mention_mobile", "mention_user"])]
     pub no_mentions: bool,

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use super::{client::Client, exit::Failure, offline, screen::print};
+use super::{client::Client, exit::Failure, local_store, output::print};
 use crate::{
     admin, app, broker,
     broker::Topology,
     config::Config,
     crypto::MasterKey,
-    store::{self, Looked},
+    store::{self, Inspection},
     telemetry::{TraceError, with_causes},
 };
 
@@ -31,7 +31,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     };
     let (key, no_key) = match MasterKey::load(&config.key.file) {
         Ok(key) => (Some(key), None),
-        Err(error) => (None, Some(offline::key_failure(&error))),
+        Err(error) => (None, Some(local_store::key_failure(&error))),
     };
     report("master key", no_key.map_or(Ok("ok".to_owned()), Err));
     let daemon = Client::find(&config.admin.socket).await.is_some();
@@ -62,12 +62,15 @@ async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
 /// The store's files. The store is not opened, because opening it would change it.
 fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
-    let looked = store::look(&app::store_settings(config), key).map_err(|error| offline::store_failure(&error))?;
-    Ok(match looked {
-        Looked::Nothing => format!("not there yet; the daemon makes it in {}", config.store.dir.display()),
-        Looked::Fits => "key ring and slots ok; `roomcast store verify` looks into its database".to_owned(),
-        Looked::Begun => "begun, and nothing was ever added; the daemon makes it whole".to_owned(),
-        Looked::NoKeyring => "has no key ring yet; the daemon makes it, if the master key is the right one".to_owned(),
+    let inspection =
+        store::inspect(&app::store_settings(config), key).map_err(|error| local_store::store_failure(&error))?;
+    Ok(match inspection {
+        Inspection::Nothing => format!("not there yet; the daemon makes it in {}", config.store.dir.display()),
+        Inspection::Fits => "key ring and slots ok; `roomcast store verify` looks into its database".to_owned(),
+        Inspection::Begun => "begun, and nothing was ever added; the daemon makes it whole".to_owned(),
+        Inspection::NoKeyring => {
+            "has no key ring yet; the daemon makes it, if the master key is the right one".to_owned()
+        }
     })
 }
 
@@ -75,8 +78,8 @@ fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
 pub(super) fn daemon_failure(error: &app::AppError) -> Failure {
     let message = with_causes(error);
     match error {
-        app::AppError::Key(error) => offline::key_failure(error),
-        app::AppError::Store(error) => offline::store_failure(error),
+        app::AppError::Key(error) => local_store::key_failure(error),
+        app::AppError::Store(error) => local_store::store_failure(error),
         app::AppError::Broker(error) => super::broker_failure(error),
         app::AppError::Admin(admin::AdminError::NotASocket { .. }) => Failure::Usage(message),
         app::AppError::Admin(_) => Failure::Unavailable(message),

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
 use super::exit::Failure;
-use crate::admin::wire::Problem;
+use crate::admin::wire::ApiErrorBody;
 
 /// A daemon that answers on its admin socket.
 pub(super) struct Client {
@@ -83,7 +83,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
-    let message = serde_json::from_slice::<Problem>(body)
+    let message = serde_json::from_slice::<ApiErrorBody>(body)
         .map_or_else(|_| format!("the daemon refused with status {status}"), |problem| problem.message);
     match status {
         StatusCode::NOT_FOUND => Failure::No(message),

@@ -3,7 +3,8 @@
 //! Owns that a credential is never an argument, because other users of
 //! the machine can read arguments.
 //!
-//! Not here: the other options of a subscription (`args.rs`), and the checks (`admin/desk.rs`).
+//! Not here: the other options of a subscription (`args.rs`), and the checks
+//! (`admin/subscriptions.rs`).
 
 use std::{
     fs,
@@ -13,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{access::failure, args, exit::Failure};
+use super::{args, backend::failure, exit::Failure};
 use crate::{
     admin::{
         self,
@@ -86,7 +87,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     if update.no_mentions || mentions.all || !mentions.mobiles.is_empty() || !mentions.users.is_empty() {
         request.mentions = Some(mentions);
     }
-    if names_nothing(&request) {
+    if is_empty_update(&request) {
         return Err(Failure::Usage(
             "nothing to change was named: see `roomcast subscription update --help`".to_owned(),
         ));
@@ -94,7 +95,7 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     Ok(request)
 }
 
-fn names_nothing(request: &UpdateRequest) -> bool {
+fn is_empty_update(request: &UpdateRequest) -> bool {
     let credentials = request.endpoint.is_some() || request.secret.is_some();
     let texts = [&request.keyword, &request.name, &request.overflow, &request.group, &request.quiet, &request.too_long];
     !credentials && request.mentions.is_none() && request.filter.is_none() && texts.iter().all(|text| text.is_none())
@@ -108,12 +109,12 @@ fn filter(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
 }
 
-fn mentions(wishes: &args::Wishes) -> MentionsWire {
+fn mentions(wishes: &args::OptionArgs) -> MentionsWire {
     MentionsWire { all: wishes.mention_all, mobiles: wishes.mention_mobile.clone(), users: wishes.mention_user.clone() }
 }
 
 /// The quiet hours and their zone as one text.
-fn quiet(wishes: &args::Wishes) -> Option<String> {
+fn quiet(wishes: &args::OptionArgs) -> Option<String> {
     let spans = wishes.quiet.as_deref()?.trim();
     Some(wishes.quiet_zone.as_deref().map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns that acting on all dead letters must be requested explicitly (`--all`).
 //!
-//! Not here: the same over HTTP (`admin/letters.rs`), and reading the queues (`broker`).
+//! Not here: the same over HTTP (`admin/dead_letters.rs`), and reading the queues (`broker`).
 
 mod act;
 mod export;
@@ -16,16 +16,15 @@ use self::interrupt::Interrupt;
 pub(super) use self::show::told;
 
 use super::{
-    access,
-    args::{self, Which},
-    broker_failure,
+    args::{self, DeadFilterArgs},
+    backend, broker_failure,
     exit::Failure,
-    screen::{bar, note},
+    output::{bar, print_status},
 };
 use crate::{
-    admin::{letters::dead_filter, wire::DeadQuery},
+    admin::{dead_letters::dead_filter, wire::DeadQuery},
     app,
-    broker::{Act, DeadLetter, DeadQueues, Filter, Looked, Topology},
+    broker::{DeadLetter, DeadLetterAction, DeadLetterFilter, DeadQueues, ScanReport, Topology},
     clock::Clock,
     config::Config,
 };
@@ -33,7 +32,7 @@ use crate::{
 pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Failure> {
     match command {
         args::Dead::List { which, by, limit, json } => {
-            let looking = Looking::begin(config, &which).await?;
+            let looking = DeadLetterReader::begin(config, &which).await?;
             match by {
                 Some(by) => list::counted(looking, &by, limit, json).await,
                 None if json => list::stream(looking, limit).await,
@@ -44,28 +43,28 @@ pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Fail
         args::Dead::Redrive { which, all, limit, dry_run, rate } => {
             named(&which, all)?;
             let rate = rate.as_deref().map(act::rate).transpose()?;
-            let looking = Looking::begin(config, &which).await?;
-            act::run(looking, Act::Redrive, limit, rate, act::Asking::just(dry_run)).await
+            let looking = DeadLetterReader::begin(config, &which).await?;
+            act::run(looking, DeadLetterAction::Redrive, limit, rate, act::ConfirmMode::just(dry_run)).await
         }
         args::Dead::Discard { which, all, limit, yes } => {
             named(&which, all)?;
-            let looking = Looking::begin(config, &which).await?;
-            let asking = if yes { act::Asking::Never } else { act::Asking::First };
-            act::run(looking, Act::Discard, limit, None, asking).await
+            let looking = DeadLetterReader::begin(config, &which).await?;
+            let asking = if yes { act::ConfirmMode::Never } else { act::ConfirmMode::BeforeActing };
+            act::run(looking, DeadLetterAction::Discard, limit, None, asking).await
         }
-        args::Dead::Export { which } => export::run(Looking::begin(config, &which).await?).await,
+        args::Dead::Export { which } => export::run(DeadLetterReader::begin(config, &which).await?).await,
     }
 }
 
 /// Refuses to act on all dead letters unless `--all` is given.
-fn named(which: &Which, all: bool) -> Result<(), Failure> {
+fn named(which: &DeadFilterArgs, all: bool) -> Result<(), Failure> {
     if all || !which.id.is_empty() || !query(which).is_everything() {
         return Ok(());
     }
     Err(Failure::Usage("which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned()))
 }
 
-fn query(which: &Which) -> DeadQuery {
+fn query(which: &DeadFilterArgs) -> DeadQuery {
     let which = which.clone();
     DeadQuery {
         platform: which.platform,
@@ -84,26 +83,26 @@ fn query(which: &Which) -> DeadQuery {
 }
 
 /// The dead queues, and the filter of their letters.
-struct Looking {
+struct DeadLetterReader {
     queues: DeadQueues,
-    filter: Filter,
+    filter: DeadLetterFilter,
     interrupt: Interrupt,
 }
 
-impl Looking {
-    async fn begin(config: &Config, which: &Which) -> Result<Self, Failure> {
-        let filter = dead_filter(&query(which), &which.id, Clock::System.now()).map_err(access::failure)?;
+impl DeadLetterReader {
+    async fn begin(config: &Config, which: &DeadFilterArgs) -> Result<Self, Failure> {
+        let filter = dead_filter(&query(which), &which.id, Clock::System.now()).map_err(backend::failure)?;
         let topology = Arc::new(Topology::new(app::topology_settings(config)));
         let queues = DeadQueues::open(&app::address(config), topology, config.broker.confirm_timeout).await;
         let mut queues = queues.map_err(|error| broker_failure(&error))?;
-        queues.say_when_waiting(|| {
-            note("somebody else is at the dead letters: waiting until they are done, half a minute at most")
+        queues.on_waiting(|| {
+            print_status("somebody else is at the dead letters: waiting until they are done, half a minute at most")
         });
         Ok(Self { queues, filter, interrupt: Interrupt::watch()? })
     }
 
     /// Passes every matching letter to `seen`, and shows a progress bar.
-    async fn look(&self, mut seen: impl FnMut(DeadLetter)) -> Result<Looked, Failure> {
+    async fn scan(&self, mut seen: impl FnMut(DeadLetter)) -> Result<ScanReport, Failure> {
         let failed = |error| broker_failure(&error);
         let queues = self.filter.queues();
         let bar = bar("looking", Some(self.queues.depth(&queues).await.map_err(failed)?), false);
@@ -115,14 +114,14 @@ impl Looking {
         };
         // The broker delivers letters before the first one reaches this process.
         self.interrupt.holds(true);
-        let looked = self.queues.look(&queues, each).await.map_err(failed)?;
+        let looked = self.queues.scan(&queues, each).await.map_err(failed)?;
         bar.finish_and_clear();
         self.interrupt.holds(false);
         if self.interrupt.stop().is_cancelled() {
             return Err(Failure::No("interrupted; every letter is at its place".to_owned()));
         }
         if looked.missed > 0 {
-            note(&format!(
+            print_status(&format!(
                 "somebody else looks at the dead letters as well and holds {} of them: try again",
                 looked.missed
             ));

@@ -9,18 +9,19 @@ use std::collections::BTreeMap;
 use hyper::Method;
 
 use super::{
-    access::failure,
     args,
+    backend::failure,
     client::Client,
     credentials::read_file,
     exit::Failure,
-    offline, publish,
-    screen::{Table, note, print, print_json, print_text},
+    local_store,
+    output::{Table, print, print_json, print_status, print_text},
+    publish,
 };
 use crate::{
     admin::{
         Explainer,
-        wire::{ExplainRequest, Explained, Explanation},
+        wire::{ExplainRequest, ExplainResponse, Explanation},
     },
     app,
     clock::Clock,
@@ -33,7 +34,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
     let direct = match &client {
         Some(_) => None,
         None => {
-            let store = offline::open_store(config)?;
+            let store = local_store::open_store(config)?;
             let decoder = app::decoder(config, store.templates());
             Some(Explainer { store, decoder, pace: None, clock: Clock::System })
         }
@@ -41,7 +42,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
     let mut table = Table::new(&["subscription", "name", "platform", "outcome", "first", "last", "parts", "bytes"]);
     let (mut all, mut hearing, mut notes) = (0_usize, 0_usize, Vec::new());
     loop {
-        let explained: Explained = match (&client, &direct) {
+        let explained: ExplainResponse = match (&client, &direct) {
             (Some(client), _) => client.ask(Method::POST, "/v1/explain", &request).await?,
             (None, Some(direct)) => direct.explain(&request).map_err(failure)?,
             (None, None) => break,
@@ -78,7 +79,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
             notes.iter().for_each(|line| print(line));
         }
         if client.is_none() && hearing > 0 {
-            note("no daemon runs, so nothing is known of quotas and holds");
+            print_status("no daemon runs, so nothing is known of quotas and holds");
         }
     }
     if hearing == 0 {

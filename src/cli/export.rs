@@ -2,18 +2,18 @@
 //!
 //! Owns the columns of the CSV form.
 //!
-//! Not here: sealing (`admin/desk.rs`), and reading such a file (`import.rs`).
+//! Not here: sealing (`admin/subscriptions.rs`), and reading such a file (`import.rs`).
 
 use std::{io, path::Path};
 
 use hyper::Method;
 
 use super::{
-    access::Access,
     args::{self, ListFormat},
+    backend::Backend,
     exit::Failure,
-    offline,
-    screen::{note, print, print_json},
+    local_store,
+    output::{print, print_json, print_status},
 };
 use crate::{
     admin::wire::{ExportPage, ExportRequest, ListQuery, SubscriptionView},
@@ -23,7 +23,7 @@ use crate::{
 /// How many subscriptions one request fetches.
 const PAGE: usize = 500;
 
-pub(super) async fn run(access: &Access, export: &args::Export) -> Result<(), Failure> {
+pub(super) async fn run(access: &Backend, export: &args::Export) -> Result<(), Failure> {
     let query = ListQuery {
         topic: export.topic.clone(),
         platform: export.platform.clone(),
@@ -36,25 +36,25 @@ pub(super) async fn run(access: &Access, export: &args::Export) -> Result<(), Fa
     }
 }
 
-async fn sealed(access: &Access, mut query: ListQuery, key: &Path) -> Result<(), Failure> {
-    let key = MasterKey::load(key).map_err(|error| offline::key_failure(&error))?;
+async fn sealed(access: &Backend, mut query: ListQuery, key: &Path) -> Result<(), Failure> {
+    let key = MasterKey::load(key).map_err(|error| local_store::key_failure(&error))?;
     let mut count = 0;
     loop {
         let request = ExportRequest { query: query.clone(), key: key.to_hex() };
         let page: ExportPage = access
-            .ask(Method::POST, "/v1/subscriptions/export", request, |desk, request| desk.export(&request))
+            .ask(Method::POST, "/v1/subscriptions/export", request, |service, request| service.export(&request))
             .await?;
         count += page.sealed.len();
         page.sealed.into_iter().for_each(|sealed| print_json(&serde_json::json!({ "sealed": sealed })));
         query.after = page.next;
         if query.after.is_none() {
-            note(&format!("{count} subscriptions, sealed"));
+            print_status(&format!("{count} subscriptions, sealed"));
             return Ok(());
         }
     }
 }
 
-async fn masked(access: &Access, mut query: ListQuery, format: ListFormat) -> Result<(), Failure> {
+async fn masked(access: &Backend, mut query: ListQuery, format: ListFormat) -> Result<(), Failure> {
     if format == ListFormat::Csv {
         print(
             "id,topic,platform,endpoint,signed,keyword,name,mention_all,mention_mobiles,mention_users,overflow,group,filter,quiet,too_long,state,created_at",

@@ -11,46 +11,47 @@ use hyper::Method;
 use indicatif::ProgressBar;
 
 use super::{
-    access::Access,
     args,
+    backend::Backend,
     exit::Failure,
-    import_lines::{self, Line},
-    offline,
-    screen::{bar, note, print},
+    import_lines::{self, ImportLine},
+    local_store,
+    output::{bar, print, print_status},
 };
 use crate::{
     admin::{
         self,
-        wire::{ImportRequest, Imported},
+        wire::{ImportRequest, ImportResult},
     },
     crypto::{MasterKey, TransferKey},
 };
 
 /// How many subscriptions one request carries at most.
-const TOGETHER: usize = 500;
+const BATCH_SIZE: usize = 500;
 /// A request is sent earlier once it has this many bytes, far below the daemon's limit.
-const BYTES_TOGETHER: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 1024 * 1024;
 /// How many refused lines are reported one by one; further ones are only counted.
 const NAMED_MAX: usize = 1000;
 
 #[derive(Default)]
-struct Report {
+struct ImportReport {
     added: usize,
     existed: usize,
     refused: usize,
 }
 
-impl Report {
+impl ImportReport {
     fn refuse(&mut self, line: u64, why: &str) {
         self.refused += 1;
         if self.refused <= NAMED_MAX {
-            note(&format!("line {line}: {why}"));
+            print_status(&format!("line {line}: {why}"));
         }
     }
 }
 
-pub(super) async fn run(access: &Access, import: &args::Import) -> Result<(), Failure> {
-    let key = import.key.as_deref().map(MasterKey::load).transpose().map_err(|error| offline::key_failure(&error))?;
+pub(super) async fn run(access: &Backend, import: &args::Import) -> Result<(), Failure> {
+    let key =
+        import.key.as_deref().map(MasterKey::load).transpose().map_err(|error| local_store::key_failure(&error))?;
     let key = key.as_ref().map(TransferKey::derive);
     let path = import.file.as_deref().filter(|path| *path != Path::new("-"));
     let (input, length): (Box<dyn io::Read>, _) = match path {
@@ -63,14 +64,14 @@ pub(super) async fn run(access: &Access, import: &args::Import) -> Result<(), Fa
     };
     let bar = bar("importing", length, true);
     let lines = import_lines::read(bar.wrap_read(input), path, import.format, key)?;
-    let mut report = Report::default();
+    let mut report = ImportReport::default();
     if import.dry_run {
         dry_run(lines, &mut report);
     } else {
         send(access, lines, &mut report, &bar).await?;
     }
     bar.finish_and_clear();
-    let Report { added, existed, refused } = report;
+    let ImportReport { added, existed, refused } = report;
     let verb = if import.dry_run { "would be added or are there already" } else { "added" };
     print(&format!("{added} {verb}, {existed} there already, {refused} refused"));
     if refused > 0 {
@@ -80,7 +81,7 @@ pub(super) async fn run(access: &Access, import: &args::Import) -> Result<(), Fa
     }
 }
 
-fn dry_run(lines: impl Iterator<Item = Line>, report: &mut Report) {
+fn dry_run(lines: impl Iterator<Item = ImportLine>, report: &mut ImportReport) {
     for line in lines {
         match line.content.and_then(|request| admin::check(request).map_err(|refusal| refusal.to_string())) {
             Ok(()) => report.added += 1,
@@ -90,9 +91,9 @@ fn dry_run(lines: impl Iterator<Item = Line>, report: &mut Report) {
 }
 
 async fn send(
-    access: &Access,
-    mut lines: impl Iterator<Item = Line>,
-    report: &mut Report,
+    access: &Backend,
+    mut lines: impl Iterator<Item = ImportLine>,
+    report: &mut ImportReport,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
     loop {
@@ -108,7 +109,7 @@ async fn send(
                 }
                 Err(why) => bar.suspend(|| report.refuse(line.number, &why)),
             }
-            if numbers.len() == TOGETHER || bytes > BYTES_TOGETHER {
+            if numbers.len() == BATCH_SIZE || bytes > BATCH_BYTES {
                 break;
             }
         }
@@ -116,17 +117,17 @@ async fn send(
             return Ok(());
         }
         let request = ImportRequest { subscriptions };
-        let outcome: Result<Vec<Imported>, _> =
-            access.ask(Method::POST, "/v1/subscriptions/import", request, admin::Desk::import).await;
+        let outcome: Result<Vec<ImportResult>, _> =
+            access.ask(Method::POST, "/v1/subscriptions/import", request, admin::SubscriptionService::import).await;
         let outcomes = outcome.inspect_err(|_| {
             let done = report.added + report.existed;
-            note(&format!("{done} lines were imported before this; import the file again to go on"));
+            print_status(&format!("{done} lines were imported before this; import the file again to go on"));
         })?;
         for (number, outcome) in numbers.into_iter().zip(outcomes) {
             match outcome {
-                Imported { refused: Some(why), .. } => bar.suspend(|| report.refuse(number, &why)),
-                Imported { existed: true, .. } => report.existed += 1,
-                Imported { .. } => report.added += 1,
+                ImportResult { refused: Some(why), .. } => bar.suspend(|| report.refuse(number, &why)),
+                ImportResult { existed: true, .. } => report.existed += 1,
+                ImportResult { .. } => report.added += 1,
             }
         }
     }

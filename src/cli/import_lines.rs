@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// One line of the file.
-pub(super) struct Line {
+pub(super) struct ImportLine {
     /// Its number, from 1.
     pub(super) number: u64,
     /// Its approximate size in a request, in bytes.
@@ -62,7 +62,7 @@ pub(super) fn read<'a>(
     path: Option<&Path>,
     format: Option<ListFormat>,
     key: Option<TransferKey>,
-) -> Result<Box<dyn Iterator<Item = Line> + 'a>, Failure> {
+) -> Result<Box<dyn Iterator<Item = ImportLine> + 'a>, Failure> {
     let mut input = BufReader::with_capacity(1 << 16, input);
     let ending = path.and_then(Path::extension).and_then(|ending| ending.to_str());
     let format = match (format, ending) {
@@ -81,7 +81,7 @@ pub(super) fn read<'a>(
     }
 }
 
-fn json_lines(input: impl BufRead, key: Option<TransferKey>) -> impl Iterator<Item = Line> {
+fn json_lines(input: impl BufRead, key: Option<TransferKey>) -> impl Iterator<Item = ImportLine> {
     let numbered = (1..).zip(input.lines());
     numbered.filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty())).map(
         move |(number, line)| {
@@ -89,7 +89,7 @@ fn json_lines(input: impl BufRead, key: Option<TransferKey>) -> impl Iterator<It
                 Ok(line) => (line.len(), short(line.len()).and_then(|()| json(&line, key.as_ref()))),
                 Err(error) => (0, Err(format!("it cannot be read: {error}"))),
             };
-            Line { number, bytes, content }
+            ImportLine { number, bytes, content }
         },
     )
 }
@@ -118,7 +118,7 @@ fn json(line: &str, key: Option<&TransferKey>) -> Result<AddRequest, String> {
     })
 }
 
-fn csv_lines<'a>(input: impl Read + 'a) -> Result<Box<dyn Iterator<Item = Line> + 'a>, Failure> {
+fn csv_lines<'a>(input: impl Read + 'a) -> Result<Box<dyn Iterator<Item = ImportLine> + 'a>, Failure> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(input);
     let names = reader.headers().map_err(|_| Failure::Usage("the first line is not CSV in UTF-8".to_owned()))?.clone();
     if let Some(unknown) = names.iter().find(|name| !COLUMNS.contains(name)) {
@@ -131,11 +131,11 @@ fn csv_lines<'a>(input: impl Read + 'a) -> Result<Box<dyn Iterator<Item = Line> 
     Ok(Box::new(reader.into_records().map(move |record| match record {
         Ok(record) => {
             let (number, bytes) = (record.position().map_or(0, csv::Position::line), record.as_slice().len());
-            Line { number, bytes, content: short(bytes).and_then(|()| row(&names, &record)) }
+            ImportLine { number, bytes, content: short(bytes).and_then(|()| row(&names, &record)) }
         }
         Err(error) => {
             let number = error.position().map_or(0, csv::Position::line);
-            Line { number, bytes: 0, content: Err("it is not CSV in UTF-8".to_owned()) }
+            ImportLine { number, bytes: 0, content: Err("it is not CSV in UTF-8".to_owned()) }
         }
     })))
 }

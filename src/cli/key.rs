@@ -16,11 +16,11 @@ use std::{
 use hyper::Method;
 
 use super::{
-    access::Access,
     args,
+    backend::Backend,
     exit::Failure,
-    offline,
-    screen::{bar, note, print, print_json},
+    local_store,
+    output::{bar, print, print_json, print_status},
 };
 use crate::{
     admin::wire::{KeyView, RotateRequest},
@@ -29,22 +29,22 @@ use crate::{
 };
 
 /// The interval between two questions about the progress.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// After this many equal answers the task counts as stopped: half a minute.
-const STILL_MAX: u32 = 150;
+const STALLED_MAX: u32 = 150;
 
 pub(super) async fn run(config: &Config, command: args::Key) -> Result<(), Failure> {
     match command {
         args::Key::Init { path } => {
             let path = path.unwrap_or_else(|| config.key.file.clone());
-            MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;
+            MasterKey::generate_file(&path).map_err(|error| local_store::key_failure(&error))?;
             print(&format!("{}: a new master key; back it up where the data is not", path.display()));
             Ok(())
         }
         args::Key::Rotate { data: true, .. } => {
-            let access = Access::open(config).await?;
-            let _: KeyView = access.ask(Method::POST, "/v1/key/data", (), |desk, ()| Ok(desk.reseal())).await?;
+            let access = Backend::open(config).await?;
+            let _: KeyView = access.ask(Method::POST, "/v1/key/data", (), |service, ()| Ok(service.reseal())).await?;
             let view = wait(&access, "sealing anew", |view| view.sealing.map(|one| (one.done, one.total))).await?;
             print(&format!(
                 "{} subscriptions are sealed under new data keys; the old ones are destroyed",
@@ -52,18 +52,18 @@ pub(super) async fn run(config: &Config, command: args::Key) -> Result<(), Failu
             ));
             Ok(())
         }
-        args::Key::Rotate { in_place: true, .. } => in_place(&Access::open(config).await?).await,
+        args::Key::Rotate { in_place: true, .. } => in_place(&Backend::open(config).await?).await,
         args::Key::Rotate { new_key, .. } => rotate(config, new_key).await,
-        args::Key::Status { json } => status(&Access::open(config).await?, json).await,
+        args::Key::Status { json } => status(&Backend::open(config).await?, json).await,
     }
 }
 
-async fn view(access: &Access) -> Result<KeyView, Failure> {
-    access.ask(Method::GET, "/v1/key", (), |desk, ()| Ok(desk.key())).await
+async fn view(access: &Backend) -> Result<KeyView, Failure> {
+    access.ask(Method::GET, "/v1/key", (), |service, ()| Ok(service.key())).await
 }
 
 async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> {
-    let (access, file) = (Access::open(config).await?, &config.key.file);
+    let (access, file) = (Backend::open(config).await?, &config.key.file);
     let before = view(&access).await?;
     let rotating = before.old.is_some();
     if rotating && given.is_none() && load(file).is_ok_and(|key| id(&key) == before.current) {
@@ -77,12 +77,12 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
                 format!("the store is being rotated to the key {}: put that into {}", before.current, path.display());
             return Err(Failure::Usage(why));
         }
-        MasterKey::generate_file(&path).map_err(|error| offline::key_failure(&error))?;
+        MasterKey::generate_file(&path).map_err(|error| local_store::key_failure(&error))?;
     }
     let new = load(&path)?;
     let request = RotateRequest { new_key: new.to_hex() };
     let begun: KeyView =
-        access.ask(Method::POST, "/v1/key/rotation", request, |desk, request| desk.rotate(&request)).await?;
+        access.ask(Method::POST, "/v1/key/rotation", request, |service, request| service.rotate(&request)).await?;
     if ours {
         let old = begun.old.unwrap_or(before.current);
         put_in_place(&path, file, &beside(file, &format!("{old}.old"))).map_err(|error| {
@@ -101,12 +101,12 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
 }
 
 /// Confirms that the new key is in its place, and waits until the old one is no longer accepted.
-async fn in_place(access: &Access) -> Result<(), Failure> {
+async fn in_place(access: &Backend) -> Result<(), Failure> {
     let told: KeyView =
-        access.ask(Method::POST, "/v1/key/rotation/in-place", (), |desk, ()| desk.new_key_in_place()).await?;
+        access.ask(Method::POST, "/v1/key/rotation/in-place", (), |service, ()| service.replace_key_in_place()).await?;
     let old = told.old.clone();
-    if let (Access::Direct(desk), Some(_)) = (access, &old) {
-        desk.go_on_rotating();
+    if let (Backend::LocalStore(service), Some(_)) = (access, &old) {
+        service.resume_rotation();
     }
     let done = wait(access, "wrapping data keys", |view| match (view.wrapping, &view.old) {
         (Some(one), _) => Some((one.done, one.total)),
@@ -125,7 +125,7 @@ async fn in_place(access: &Access) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn status(access: &Access, json: bool) -> Result<(), Failure> {
+async fn status(access: &Backend, json: bool) -> Result<(), Failure> {
     let view = view(access).await?;
     if json {
         print_json(&view);
@@ -133,7 +133,7 @@ async fn status(access: &Access, json: bool) -> Result<(), Failure> {
     }
     print(&format!("{:<12} {}", "master key", view.current));
     print(&format!("{:<12} {}", "data keys", view.data_keys));
-    let progress = |one: Option<crate::admin::wire::Progress>| {
+    let progress = |one: Option<crate::admin::wire::ProgressView>| {
         one.map_or_else(|| "not under way".to_owned(), |one| format!("{} of {}", one.done, one.total))
     };
     if let Some(old) = &view.old {
@@ -149,7 +149,7 @@ async fn status(access: &Access, json: bool) -> Result<(), Failure> {
 
 /// Shows the progress until the task has ended.
 async fn wait(
-    access: &Access,
+    access: &Backend,
     what: &'static str,
     progress: impl Fn(&KeyView) -> Option<(usize, usize)>,
 ) -> Result<KeyView, Failure> {
@@ -159,7 +159,7 @@ async fn wait(
         let view = view(access).await?;
         still = if last == progress(&view) { still + 1 } else { 0 };
         last = progress(&view);
-        if still > STILL_MAX {
+        if still > STALLED_MAX {
             let why = "it does not go on; the daemon's log says why, and the same command tries again";
             return Err(Failure::Internal(format!("{what}: {why}")));
         }
@@ -169,7 +169,7 @@ async fn wait(
         };
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -183,7 +183,7 @@ fn put_in_place(new: &Path, file: &Path, old: &Path) -> io::Result<()> {
     fs::rename(new, file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()?;
-    note(&format!("{} is the new key; the old one is {}", file.display(), old.display()));
+    print_status(&format!("{} is the new key; the old one is {}", file.display(), old.display()));
     Ok(())
 }
 
@@ -194,7 +194,7 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 }
 
 fn load(path: &Path) -> Result<MasterKey, Failure> {
-    MasterKey::load(path).map_err(|error| offline::key_failure(&error))
+    MasterKey::load(path).map_err(|error| local_store::key_failure(&error))
 }
 
 fn id(key: &MasterKey) -> String {

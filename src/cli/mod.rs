@@ -4,8 +4,8 @@
 //!
 //! Not here: the work of a command (`admin`, `app`, `broker`, `store`).
 
-mod access;
 mod args;
+mod backend;
 mod check;
 mod client;
 mod credentials;
@@ -16,10 +16,10 @@ mod export;
 mod import;
 mod import_lines;
 mod key;
-mod offline;
+mod local_store;
+mod output;
 mod publish;
 mod robot;
-mod screen;
 mod spool;
 mod store;
 mod subscription;
@@ -56,15 +56,15 @@ pub fn main() -> ExitCode {
             // Help and version are answers, not errors.
             let wrong = message.use_stderr();
             // The message quotes the arguments, which may contain control characters.
-            let words = std::env::args_os().map(|word| word.to_string_lossy().chars().map(screen::shown).collect());
+            let words = std::env::args_os().map(|word| word.to_string_lossy().chars().map(output::shown).collect());
             let _ = Cli::try_parse_from::<_, String>(words).err().unwrap_or(message).print();
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    match catch_unwind(AssertUnwindSafe(|| perform(cli).and_then(|()| screen::printed()))) {
+    match catch_unwind(AssertUnwindSafe(|| perform(cli).and_then(|()| output::printed()))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            complain(&failure);
+            print_error(&failure);
             failure.code()
         }
         // The panic hook has already printed the panic.
@@ -79,20 +79,20 @@ fn keep_memory_private() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let outcome = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = outcome {
-        complain(&Failure::Internal(format!("core dumps could not be switched off: {error}")));
+        print_error(&Failure::Internal(format!("core dumps could not be switched off: {error}")));
     }
 }
 
 /// Prints why a command failed. An error is ignored: without a terminal there is no reader.
-fn complain(failure: &Failure) {
-    screen::complain(&format!("roomcast: {failure}"));
+fn print_error(failure: &Failure) {
+    output::print_error(&format!("roomcast: {failure}"));
 }
 
 fn perform(cli: Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "roomcast", &mut script);
-        screen::print_text(String::from_utf8_lossy(&script).trim_end());
+        output::print_text(String::from_utf8_lossy(&script).trim_end());
         return Ok(());
     }
     keep_memory_private();
@@ -116,7 +116,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
             let topology = Topology::new(app::topology_settings(&config));
             let vhost = app::address(&config).vhost().map_err(|error| broker_failure(&error))?;
             let text = serde_json::to_string_pretty(&topology.definitions(&vhost));
-            screen::print_text(&text.map_err(|error| Failure::Internal(error.to_string()))?);
+            output::print_text(&text.map_err(|error| Failure::Internal(error.to_string()))?);
             Ok(())
         }
         Command::Subscription(command) => subscription::run(&config, command).await,

@@ -6,13 +6,12 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{args, credentials::read_file, exit::Failure, screen::print, template::read_tags};
+use super::{args, credentials::read_file, exit::Failure, output::print, template::read_tags};
 use crate::{
     app,
-    broker::{self, BrokerError, Outgoing, Topology},
+    broker::{self, BrokerError, OutgoingEvent, Topology},
     clock::Clock,
     config::Config,
     domain::{self, EventId, HeaderValue, Headers, NOT_BEFORE, RECEIPT, TopicName},
@@ -28,7 +27,7 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
     let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));
     let (urgent, at) = (publish.said.urgent, Clock::System.now());
-    let event = Outgoing { topic: &topic, id: &id, body: body.as_bytes(), headers: &headers, urgent, at };
+    let event = OutgoingEvent { topic: &topic, id: &id, body: body.as_bytes(), headers: &headers, urgent, at };
     broker::publish(&app::address(config), &topology, &event, config.broker.confirm_timeout)
         .await
         .map_err(|error| failure(&error, &id))?;
@@ -48,16 +47,16 @@ fn failure(error: &BrokerError, id: &EventId) -> Failure {
     }
 }
 
-pub(super) fn topic(said: &args::Said) -> Result<TopicName, Failure> {
+pub(super) fn topic(said: &args::EventArgs) -> Result<TopicName, Failure> {
     said.topic.parse().map_err(|mistake| Failure::Usage(format!("--topic: {mistake}")))
 }
 
-pub(super) fn headers(said: &args::Said) -> Result<Headers, Failure> {
+pub(super) fn headers(said: &args::EventArgs) -> Result<Headers, Failure> {
     Ok(said.not_before.as_deref().map(not_before).transpose()?.unwrap_or_default())
 }
 
 /// The event's body. Without a message option, the message is read from standard input.
-pub(super) fn body(said: &args::Said) -> Result<String, Failure> {
+pub(super) fn body(said: &args::EventArgs) -> Result<String, Failure> {
     let mut event = Map::new();
     if let Some(subject) = &said.subject {
         event.insert("subject".to_owned(), Value::String(subject.clone()));
@@ -94,9 +93,9 @@ fn message(named: Option<&str>) -> Result<String, Failure> {
 
 /// The header that delays an event until a time, or for a span.
 fn not_before(text: &str) -> Result<Headers, Failure> {
-    let at = match (text.parse::<Timestamp>(), domain::duration(text)) {
+    let at = match (text.parse::<jiff::Timestamp>(), domain::duration(text)) {
         (Ok(at), _) => at,
-        (_, Ok(span)) => Timestamp::now()
+        (_, Ok(span)) => jiff::Timestamp::now()
             .checked_add(span)
             .map_err(|_| Failure::Usage(format!("--not-before: {text:?} is too far ahead")))?,
         _ => {

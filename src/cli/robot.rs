@@ -5,11 +5,11 @@
 //! Not here: the live view of the same data (`top.rs`).
 
 use super::{
-    access::typed,
     args,
+    backend::parse_arg,
     client::Client,
     exit::Failure,
-    screen::{Table, print, print_json},
+    output::{Table, print, print_json},
 };
 use crate::{
     admin::wire::{GroupView, Released, RobotView},
@@ -88,7 +88,7 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
             Ok(())
         }
         args::Robot::Release { id } => {
-            let id: RobotId = typed(&id)?;
+            let id: RobotId = parse_arg(&id)?;
             let released: Released = daemon(config).await?.post(&format!("/v1/robots/{id}/release"), &()).await?;
             if !released.was_held {
                 return Err(Failure::No("the robot was not held".to_owned()));

@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 use tempfile::SpooledTempFile;
 
-use super::screen::json;
+use super::output::json;
 
 /// In bytes. Larger output goes to an unnamed temporary file.
 const MEMORY: usize = 16 * 1024 * 1024;

@@ -9,19 +9,19 @@ use std::path::Path;
 use hyper::Method;
 
 use super::{
-    access::Access,
     args,
+    backend::Backend,
     client::Client,
     exit::Failure,
-    offline,
-    screen::{agreed, print, print_json},
+    local_store,
+    output::{confirm, print, print_json},
 };
 use crate::{
     admin::wire::{BackupRequest, BackupView, VerifyView},
     app,
     config::Config,
     domain::SubscriptionId,
-    store::{self, BackupError, Proof, Record, Traces},
+    store::{self, BackupError, Proof, RecordState, Residue},
     telemetry::with_causes,
 };
 
@@ -36,7 +36,7 @@ pub(super) async fn run(config: &Config, command: args::Store) -> Result<(), Fai
 
 fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
     let id: SubscriptionId =
-        id.parse().map_err(|error: crate::domain::UnreadableId| Failure::Usage(error.to_string()))?;
+        id.parse().map_err(|error: crate::domain::InvalidSubscriptionId| Failure::Usage(error.to_string()))?;
     let dir = &config.store.dir;
     let traces = store::traces(dir, id).map_err(|error| {
         Failure::Unavailable(format!("the files of the store {} cannot be read: {error}", dir.display()))
@@ -45,7 +45,7 @@ fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
     match traces.proof() {
         Proof::Erased => Ok(()),
         Proof::Kept => Err(Failure::No(format!("{id} is not erased"))),
-        Proof::Unknown if traces.record == Record::NoStore => Err(Failure::No(format!(
+        Proof::Unknown if traces.record == RecordState::NoStore => Err(Failure::No(format!(
             "nothing is known of {id}: there is no store in {}; set store.dir to the daemon's",
             dir.display()
         ))),
@@ -60,7 +60,7 @@ fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
     }
 }
 
-fn explain(dir: &Path, id: SubscriptionId, traces: &Traces) {
+fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
     let short = |path: &Path| path.strip_prefix(dir).unwrap_or(path).display().to_string();
     print(&format!("{id} in {} files of {}", traces.files, dir.display()));
     for key in &traces.keys {
@@ -97,9 +97,9 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Traces) {
 async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     let dir = std::path::absolute(dir).map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;
     let request = BackupRequest { dir: dir.clone() };
-    let access = Access::open_existing(config).await?;
+    let access = Backend::open_existing(config).await?;
     let made: BackupView =
-        access.ask(Method::POST, "/v1/store/backup", request, |desk, request| desk.backup(&request)).await?;
+        access.ask(Method::POST, "/v1/store/backup", request, |service, request| service.backup(&request)).await?;
     print(&format!(
         "{}: {} subscriptions, opened by the master key {}, and {} texts of templates; keep its file keys apart from records",
         dir.display(),
@@ -125,13 +125,13 @@ async fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes:
             "webhooks that were removed after the backup was made come back with its {} subscriptions: --removed FILE leaves out what a newer list names",
             backup.subscriptions
         );
-        if !agreed(&warning, "restore all the same?")? {
+        if !confirm(&warning, "restore all the same?")? {
             return Err(Failure::No("nothing was restored".to_owned()));
         }
     }
     let restored = store::restore(dir, &settings, lists).map_err(|error| backup_failure(&error))?;
     // Verifying opens every record, which also proves that the master key is the right one.
-    let found = offline::open_store(config)?.verify().map_err(|error| offline::store_failure(&error))?;
+    let found = local_store::open_store(config)?.verify().map_err(|error| local_store::store_failure(&error))?;
     if !found.is_sound() {
         return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));
     }
@@ -150,13 +150,13 @@ fn backup_failure(error: &BackupError) -> Failure {
     match error {
         BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => Failure::Usage(message),
         BackupError::File { .. } => Failure::Unavailable(message),
-        BackupError::Store(error) => offline::store_failure(error),
+        BackupError::Store(error) => local_store::store_failure(error),
     }
 }
 
 async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
-    let access = Access::open_existing(config).await?;
-    let found: VerifyView = access.ask(Method::POST, "/v1/store/verify", (), |desk, ()| desk.verify()).await?;
+    let access = Backend::open_existing(config).await?;
+    let found: VerifyView = access.ask(Method::POST, "/v1/store/verify", (), |service, ()| service.verify()).await?;
     if json {
         print_json(&found);
     } else {

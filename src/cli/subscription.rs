@@ -7,14 +7,17 @@
 use hyper::Method;
 
 use super::{
-    access::{Access, failure, typed},
-    args, credentials,
+    args,
+    backend::{Backend, failure, parse_arg},
+    credentials,
     exit::Failure,
     export, import,
-    screen::{Table, agreed, print, print_json},
+    output::{Table, confirm, print, print_json},
 };
 use crate::{
-    admin::wire::{AddRequest, Added, ListQuery, RemovedSome, SubscriptionPage, SubscriptionView, UpdateRequest},
+    admin::wire::{
+        AddRequest, AddResponse, BatchRemoved, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest,
+    },
     config::Config,
     domain::{SubscriptionId, SubscriptionState, TopicName},
 };
@@ -26,43 +29,43 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     // Credentials are read before anything is opened, because a user may
     // take a long time to type them.
     let command = match command {
-        args::Subscription::Add(add) => Asked::Add(credentials::add(&add)?, add.json),
+        args::Subscription::Add(add) => PreparedCommand::Add(credentials::add(&add)?, add.json),
         args::Subscription::Update(update) => {
-            Asked::Update(typed(&update.id)?, credentials::update(&update)?, update.json)
+            PreparedCommand::Update(parse_arg(&update.id)?, credentials::update(&update)?, update.json)
         }
-        other => Asked::Other(other),
+        other => PreparedCommand::Other(other),
     };
-    let access = Access::open(config).await?;
+    let access = Backend::open(config).await?;
     match command {
-        Asked::Add(request, json) => access.add(request, json).await,
-        Asked::Update(id, request, json) => access.update(id, request, json).await,
-        Asked::Other(command) => access.perform(command).await,
+        PreparedCommand::Add(request, json) => access.add(request, json).await,
+        PreparedCommand::Update(id, request, json) => access.update(id, request, json).await,
+        PreparedCommand::Other(command) => access.perform(command).await,
     }
 }
 
 /// A command with the credentials that were read for it.
-enum Asked {
+enum PreparedCommand {
     Add(AddRequest, bool),
     Update(SubscriptionId, UpdateRequest, bool),
     Other(args::Subscription),
 }
 
-impl Access {
+impl Backend {
     async fn perform(&self, command: args::Subscription) -> Result<(), Failure> {
         match command {
             args::Subscription::List { topic, platform, robot, state, group, name, limit, after, json } => {
                 let query = ListQuery { topic, platform, robot, state, group, name, after, limit };
                 self.list(query, json).await
             }
-            args::Subscription::Show { id, json } => self.show(typed(&id)?, json).await,
-            args::Subscription::Remove { id: Some(id), .. } => self.remove(typed(&id)?).await,
+            args::Subscription::Show { id, json } => self.show(parse_arg(&id)?, json).await,
+            args::Subscription::Remove { id: Some(id), .. } => self.remove(parse_arg(&id)?).await,
             args::Subscription::Remove { topic, yes, .. } => {
-                self.remove_topic(&typed(&topic.unwrap_or_default())?, yes).await
+                self.remove_topic(&parse_arg(&topic.unwrap_or_default())?, yes).await
             }
             args::Subscription::Export(export) => export::run(self, &export).await,
             args::Subscription::Import(import) => import::run(self, &import).await,
-            args::Subscription::Pause { id } => self.set_state(typed(&id)?, SubscriptionState::Paused).await,
-            args::Subscription::Resume { id } => self.set_state(typed(&id)?, SubscriptionState::Active).await,
+            args::Subscription::Pause { id } => self.set_state(parse_arg(&id)?, SubscriptionState::Paused).await,
+            args::Subscription::Resume { id } => self.set_state(parse_arg(&id)?, SubscriptionState::Active).await,
             args::Subscription::Add(_) | args::Subscription::Update(_) => {
                 Err(Failure::Internal("the request was not made".to_owned()))
             }
@@ -71,9 +74,9 @@ impl Access {
 
     async fn add(&self, request: AddRequest, json: bool) -> Result<(), Failure> {
         let topic = request.topic.clone();
-        let added: Added = match self {
+        let added: AddResponse = match self {
             Self::Daemon(client) => client.post("/v1/subscriptions", &request).await?,
-            Self::Direct(desk) => desk.add(request).map_err(failure)?,
+            Self::LocalStore(service) => service.add(request).map_err(failure)?,
         };
         if json {
             print_json(&added);
@@ -90,7 +93,7 @@ impl Access {
         let other_hours = request.quiet.is_some();
         let view: SubscriptionView = match self {
             Self::Daemon(client) => client.ask(Method::PATCH, &format!("/v1/subscriptions/{id}"), &request).await?,
-            Self::Direct(desk) => desk.update(&id.to_string(), request).map_err(failure)?,
+            Self::LocalStore(service) => service.update(&id.to_string(), request).map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -135,14 +138,14 @@ impl Access {
     pub(super) async fn page(&self, query: &ListQuery) -> Result<SubscriptionPage, Failure> {
         match self {
             Self::Daemon(client) => client.get(&format!("/v1/subscriptions?{}", query_text(query)?)).await,
-            Self::Direct(desk) => desk.list(query).map_err(failure),
+            Self::LocalStore(service) => service.list(query).map_err(failure),
         }
     }
 
     async fn show(&self, id: SubscriptionId, json: bool) -> Result<(), Failure> {
         let view: SubscriptionView = match self {
             Self::Daemon(client) => client.get(&format!("/v1/subscriptions/{id}")).await?,
-            Self::Direct(desk) => desk.show(&id.to_string()).map_err(failure)?,
+            Self::LocalStore(service) => service.show(&id.to_string()).map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -181,7 +184,7 @@ impl Access {
     async fn remove(&self, id: SubscriptionId) -> Result<(), Failure> {
         match self {
             Self::Daemon(client) => client.order(Method::DELETE, &format!("/v1/subscriptions/{id}")).await?,
-            Self::Direct(desk) => desk.remove(&id.to_string()).map_err(failure)?,
+            Self::LocalStore(service) => service.remove(&id.to_string()).map_err(failure)?,
         }
         print("removed; the key of its webhook is destroyed");
         Ok(())
@@ -194,14 +197,15 @@ impl Access {
         if self.page(&query).await?.subscriptions.is_empty() {
             return Err(Failure::No(format!("nobody is subscribed to {topic}")));
         }
-        if !yes && !agreed(&format!("every subscription of {topic} is removed, and its key destroyed"), "remove them?")?
+        if !yes
+            && !confirm(&format!("every subscription of {topic} is removed, and its key destroyed"), "remove them?")?
         {
             return Err(Failure::No("nothing was removed".to_owned()));
         }
         let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);
         loop {
-            let some: RemovedSome =
-                self.ask(Method::DELETE, &path, (), |desk, ()| desk.remove_some_of(topic.as_str())).await?;
+            let some: BatchRemoved =
+                self.ask(Method::DELETE, &path, (), |service, ()| service.remove_batch(topic.as_str())).await?;
             removed += some.removed;
             if some.removed == 0 {
                 break;
@@ -217,7 +221,7 @@ impl Access {
             Self::Daemon(client) => {
                 client.order(Method::POST, &format!("/v1/subscriptions/{id}/{verb}")).await?;
             }
-            Self::Direct(desk) => desk.set_state(&id.to_string(), state).map_err(failure)?,
+            Self::LocalStore(service) => service.set_state(&id.to_string(), state).map_err(failure)?,
         }
         print(state.as_str());
         Ok(())

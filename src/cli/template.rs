@@ -10,15 +10,15 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 use super::{
-    access::{Access, failure},
     args::Format,
     args::{AddTemplate as Add, Engine, Tags, Template},
+    backend::{Backend, failure},
     credentials::read_file,
     exit::Failure,
-    screen::{Table, print, print_json, print_text},
+    output::{Table, print, print_json, print_text},
 };
 use crate::{
-    admin::wire::{AddTemplate, RemovedTexts, RenderRequest, Rendered, TemplateAdded, TemplateView},
+    admin::wire::{AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView},
     config::Config,
     domain::TemplateName,
 };
@@ -28,29 +28,29 @@ pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failur
     match command {
         Template::Add(add) => {
             let request = request(add)?;
-            Access::open(config).await?.add_template(request).await
+            Backend::open(config).await?.add_template(request).await
         }
-        Template::List { json } => Access::open(config).await?.list_templates(json).await,
+        Template::List { json } => Backend::open(config).await?.list_templates(json).await,
         Template::Show { name, json } => {
             let name = checked(&name)?;
-            Access::open(config).await?.show_template(&name, json).await
+            Backend::open(config).await?.show_template(&name, json).await
         }
         Template::Remove { name, platform } => {
             let name = checked(&name)?;
-            Access::open(config).await?.remove_template(&name, platform.as_deref()).await
+            Backend::open(config).await?.remove_template(&name, platform.as_deref()).await
         }
         Template::Render { name, platform, tags, json } => {
             let (name, tags) = (checked(&name)?, Value::Object(read_tags(&tags)?));
-            Access::open(config).await?.render_template(&name, RenderRequest { platform, tags }, json).await
+            Backend::open(config).await?.render_template(&name, RenderRequest { platform, tags }, json).await
         }
     }
 }
 
-impl Access {
+impl Backend {
     async fn add_template(&self, request: AddTemplate) -> Result<(), Failure> {
         let (name, platform) = (request.name.clone(), request.platform.clone());
         let added: TemplateAdded =
-            self.ask(Method::POST, "/v1/templates", request, |desk, request| desk.add_template(request)).await?;
+            self.ask(Method::POST, "/v1/templates", request, |service, request| service.add_template(request)).await?;
         let whom = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
         print(&match added.changed {
             true => format!("{name}{whom}"),
@@ -62,7 +62,7 @@ impl Access {
     async fn list_templates(&self, json: bool) -> Result<(), Failure> {
         let all: Vec<TemplateView> = match self {
             Self::Daemon(client) => client.get("/v1/templates").await?,
-            Self::Direct(desk) => desk.list_templates(),
+            Self::LocalStore(service) => service.list_templates(),
         };
         let mut table = Table::new(&["name", "platform", "engine", "format", "bytes", "written", "broken"]);
         for one in all {
@@ -82,7 +82,7 @@ impl Access {
     async fn show_template(&self, name: &TemplateName, json: bool) -> Result<(), Failure> {
         let texts: Vec<TemplateView> = match self {
             Self::Daemon(client) => client.get(&format!("/v1/templates/{name}")).await?,
-            Self::Direct(desk) => desk.show_template(name.as_str()).map_err(failure)?,
+            Self::LocalStore(service) => service.show_template(name.as_str()).map_err(failure)?,
         };
         for (place, one) in texts.into_iter().enumerate() {
             if json {
@@ -106,8 +106,9 @@ impl Access {
             let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("platform", platform).finish();
             path = format!("{path}?{query}");
         }
-        let desk = |desk: &crate::admin::Desk, ()| desk.remove_template(name.as_str(), platform);
-        let gone: RemovedTexts = self.ask(Method::DELETE, &path, (), desk).await?;
+        let service =
+            |service: &crate::admin::SubscriptionService, ()| service.remove_template(name.as_str(), platform);
+        let gone: RemovedTexts = self.ask(Method::DELETE, &path, (), service).await?;
         print(&match (platform, gone.removed) {
             (Some(platform), _) => format!("removed the text of {name} for {platform}"),
             (None, 1) => format!("removed {name}"),
@@ -118,8 +119,9 @@ impl Access {
 
     async fn render_template(&self, name: &TemplateName, request: RenderRequest, json: bool) -> Result<(), Failure> {
         let path = format!("/v1/templates/{name}/render");
-        let desk = |desk: &crate::admin::Desk, request| desk.render_template(name.as_str(), request);
-        let said: Rendered = self.ask(Method::POST, &path, request, desk).await?;
+        let service =
+            |service: &crate::admin::SubscriptionService, request| service.render_template(name.as_str(), request);
+        let said: RenderedTemplate = self.ask(Method::POST, &path, request, service).await?;
         if json {
             print_json(&said);
         } else {
@@ -172,7 +174,7 @@ pub(super) fn read_tags(tags: &Tags) -> Result<Map<String, Value>, Failure> {
 }
 
 fn checked(name: &str) -> Result<TemplateName, Failure> {
-    name.parse().map_err(|mistake: crate::domain::UnreadableName| Failure::Usage(mistake.to_string()))
+    name.parse().map_err(|mistake: crate::domain::InvalidTemplateName| Failure::Usage(mistake.to_string()))
 }
 
 fn none() -> String {

@@ -11,24 +11,24 @@
 //! | `ask` | requests to the daemon |
 //! | `screen` | the terminal, which is always restored |
 
-mod act;
-mod ask;
+mod actions;
 mod dialog;
 mod draw;
 #[cfg(test)]
-mod frame_tests;
-mod live;
-mod place;
-mod press;
+mod fixtures;
+mod format;
 #[cfg(test)]
-mod samples;
+mod frame_tests;
+mod keymap;
+mod live_data;
+mod navigation;
+mod requests;
 mod screen;
 #[cfg(test)]
 mod screen_tests;
 mod state;
 #[cfg(test)]
 mod state_tests;
-mod words;
 
 use std::{
     io::{self, IsTerminal},
@@ -43,16 +43,16 @@ use tokio::{
 };
 
 use self::{
-    ask::{Answer, Asked, ask},
-    draw::Look,
-    press::press,
-    screen::{Happened, Screen},
-    state::Top,
+    draw::Theme,
+    keymap::press,
+    requests::{ApiRequest, ApiResponse, ask},
+    screen::{Screen, TerminalEvent},
+    state::TopState,
 };
 use super::{args, client::Client, exit::Failure, robot};
 use crate::{clock::Clock, config::Config};
 
-type Answers = JoinSet<(u64, Result<Answer, Failure>)>;
+type ApiResponses = JoinSet<(u64, Result<ApiResponse, Failure>)>;
 
 /// Runs `roomcast top` until the user leaves.
 pub(super) async fn run(config: &Config, args: &args::Top) -> Result<(), Failure> {
@@ -62,12 +62,12 @@ pub(super) async fn run(config: &Config, args: &args::Top) -> Result<(), Failure
             "top needs a terminal; for programs there are `roomcast robot list --json`, `dead list --json` and the admin API".to_owned(),
         ));
     }
-    let look = Look { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
+    let theme = Theme { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
     // Signals are caught before the terminal is taken. Otherwise a signal would end the process and
     // leave the terminal in raw mode.
-    let stop = Stop::new().map_err(failed)?;
+    let stop = StopSignals::new().map_err(failed)?;
     let screen = Screen::open().map_err(failed)?;
-    watch(&client, screen, stop, look, Duration::from_secs(args.every)).await
+    watch(&client, screen, stop, theme, Duration::from_secs(args.every)).await
 }
 
 fn failed(error: io::Error) -> Failure {
@@ -76,9 +76,9 @@ fn failed(error: io::Error) -> Failure {
 
 /// The signals that end the program as `q` does: SIGTERM, SIGINT, and
 /// SIGHUP when the terminal is closed.
-struct Stop([Signal; 3]);
+struct StopSignals([Signal; 3]);
 
-impl Stop {
+impl StopSignals {
     fn new() -> io::Result<Self> {
         Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?]))
     }
@@ -96,36 +96,36 @@ impl Stop {
 async fn watch(
     client: &Arc<Client>,
     mut screen: Screen,
-    mut stop: Stop,
-    look: Look,
+    mut stop: StopSignals,
+    theme: Theme,
     every: Duration,
 ) -> Result<(), Failure> {
-    let (clock, mut answers) = (Clock::System, Answers::new());
-    let mut top = Top::new(clock.now().unix_millis(), u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
+    let (clock, mut answers) = (Clock::System, ApiResponses::new());
+    let mut top = TopState::new(clock.now().unix_millis(), u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !top.is_over() {
+    while !top.should_quit() {
         top.now = clock.now().unix_millis();
-        let Some(drawn) = screen.draw(&top, look).map_err(failed)? else {
+        let Some(drawn) = screen.draw(&top, theme).map_err(failed)? else {
             return Ok(());
         };
         top.drawn(drawn);
         let asked = tokio::select! {
             happened = screen.next() => match happened {
-                Some(Happened::Key(key)) => press(key).map(|press| top.press(press)).unwrap_or_default(),
-                Some(Happened::Resized) => Vec::new(),
+                Some(TerminalEvent::Key(key)) => press(key).map(|press| top.press(press)).unwrap_or_default(),
+                Some(TerminalEvent::Resized) => Vec::new(),
                 None => return Err(Failure::Internal("the terminal is not read any more".to_owned())),
             },
             Some(answered) = answers.join_next() => {
                 // The report of a panic is kept until the terminal is restored.
                 let (number, answer) = answered.map_err(|fault| Failure::Internal(format!("a question failed: {fault}")))?;
                 top.now = clock.now().unix_millis();
-                top.told(number, answer)
+                top.apply(number, answer)
             }
             _ = ticks.tick() => top.tick(),
             () = stop.came() => return Ok(()),
         };
-        for Asked { number, question } in asked {
+        for ApiRequest { number, question } in asked {
             let client = Arc::clone(client);
             answers.spawn(async move { (number, ask(&client, question).await) });
         }

@@ -16,7 +16,7 @@ use super::{
     AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, OutcomeSection,
     PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
     parse::{
-        duration, host_name, number, one_of, origin, path, prefix, receiver, share, some_duration, text, time_zone,
+        duration, host_name, number, one_of, origin, path, prefix, ratio, receiver, some_duration, text, time_zone,
         window,
     },
     reader::Reader,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     broker::Declare,
-    domain::{GroupName, Platform, Receipts},
+    domain::{GroupName, Platform, ReceiptPolicy},
     pace::{AtEnd, GroupSettings, HealthPolicy, PlatformQuota, WindowQuota},
     private_file,
     telemetry::{LogFormat, with_causes},
@@ -40,7 +40,8 @@ const fn seconds(count: u64) -> Duration {
 
 const HOUR: u64 = 3600;
 
-const RECEIPTS: [(&str, Receipts); 3] = [("off", Receipts::Off), ("asked", Receipts::Asked), ("all", Receipts::All)];
+const RECEIPTS: [(&str, ReceiptPolicy); 3] =
+    [("off", ReceiptPolicy::Off), ("asked", ReceiptPolicy::Asked), ("all", ReceiptPolicy::All)];
 
 /// In seconds. Two tiers add up to within `pace.early_max` of almost every slot. So a delivery that
 /// waits up to an hour for its slot comes back twice on the average.
@@ -52,9 +53,9 @@ fn groups(r: &mut Reader<'_>) -> Vec<GroupSettings> {
     let mut groups = Vec::new();
     for name in r.sections_of("groups") {
         let section = format!("groups.{name}");
-        let monthly = r.maybe(&section, "monthly", number(1..=u64::MAX));
+        let monthly = r.optional(&section, "monthly", number(1..=u64::MAX));
         let at_end = r.one(&section, "at_end", AtEnd::Hold, one_of(&AT_END));
-        let warn_at = r.one(&section, "warn_at", 0.8, share);
+        let warn_at = r.one(&section, "warn_at", 0.8, ratio);
         // DingTalk counts by the months of China, where its users are.
         let zone = r.one(&section, "time_zone", jiff::tz::Offset::constant(8).to_time_zone(), time_zone);
         match name.parse::<GroupName>() {
@@ -77,7 +78,7 @@ impl Config {
                 not_before_max: r.one("event", "not_before_max", seconds(7 * 24 * HOUR), some_duration),
                 timestamp_age_max: r.one("event", "timestamp_age_max", seconds(12 * HOUR), duration),
             },
-            outcome: OutcomeSection { receipts: r.one("outcome", "receipts", Receipts::Off, one_of(&RECEIPTS)) },
+            outcome: OutcomeSection { receipts: r.one("outcome", "receipts", ReceiptPolicy::Off, one_of(&RECEIPTS)) },
             pace: PaceSection::of(r),
             platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
             health: HealthPolicy {
@@ -88,7 +89,7 @@ impl Config {
             groups: groups(r),
             retry: RetrySection {
                 delays: r.many("retry", "delays", [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(), some_duration),
-                jitter: r.one("retry", "jitter", 0.2, share),
+                jitter: r.one("retry", "jitter", 0.2, ratio),
                 age_max: r.one("retry", "age_max", seconds(24 * HOUR), some_duration),
                 wait_max: r.one("retry", "wait_max", seconds(2 * HOUR), some_duration),
             },
@@ -104,8 +105,8 @@ impl Config {
             key: KeySection { file: r.one("key", "file", key_file(), path) },
             admin: AdminSection {
                 socket: r.one("admin", "socket", "/run/roomcast/admin.sock".into(), path),
-                listen: r.maybe("admin", "listen", text),
-                token_file: r.maybe("admin", "token_file", path),
+                listen: r.optional("admin", "listen", text),
+                token_file: r.optional("admin", "token_file", path),
                 hosts: r.many("admin", "hosts", Vec::new(), host_name),
                 console: r.one("admin", "console", false, one_of(&[("true", true), ("false", false)])),
             },
@@ -119,8 +120,8 @@ impl Config {
                 level: r.one("log", "level", "info".to_owned(), text),
             },
             trace: TraceSection {
-                otlp_endpoint: r.maybe("trace", "otlp_endpoint", receiver),
-                sample_ratio: r.one("trace", "sample_ratio", 1.0, share),
+                otlp_endpoint: r.optional("trace", "otlp_endpoint", receiver),
+                sample_ratio: r.one("trace", "sample_ratio", 1.0, ratio),
                 service_name: r.one("trace", "service_name", "roomcast".to_owned(), text),
             },
             shutdown: ShutdownSection { drain: r.one("shutdown", "drain", seconds(20), duration) },
@@ -146,12 +147,12 @@ impl BrokerSection {
             amqp_url(text.map_err(|error| with_causes(&error))?.trim())
         });
         if url.is_some() && from_file.is_some() {
-            r.across("broker", "url_file", "broker.url is set as well: leave one of them out");
+            r.cross_field("broker", "url_file", "broker.url is set as well: leave one of them out");
         }
         let default = || SecretString::from("amqp://guest:guest@localhost:5672/%2f");
         Self {
             url: url.or(from_file).unwrap_or_else(default),
-            ca_file: r.maybe("broker", "ca_file", path),
+            ca_file: r.optional("broker", "ca_file", path),
             prefix: r.one("broker", "prefix", "roomcast".to_owned(), prefix),
             declare: r.one("broker", "declare", Declare::Create, one_of(&DECLARE)),
             prefetch: r.one("broker", "prefetch", 500, number(1..=u16::MAX)),
@@ -196,7 +197,7 @@ impl PlatformSection {
             Platform::Lark => (vec![quota(100, 60), quota(5, 1)], 5, 60),
             Platform::WeCom => (vec![quota(20, 60)], 60, 60),
         };
-        let base_url = r.maybe(&section, "base_url", origin);
+        let base_url = r.optional(&section, "base_url", origin);
         let windows = r.many(&section, "windows", windows, window);
         let rate_per_second = r.one(&section, "rate_per_second", 400, number(0..=1_000_000));
         let penalty_min = r.one(&section, "penalty_min", seconds(penalty_min), some_duration);

@@ -8,9 +8,9 @@
 //!
 //! Not here: the keys and their defaults (`keys.rs`), and their fields (`sections.rs`).
 
-mod check;
+mod cross_field;
+mod error;
 mod keys;
-mod mistake;
 mod parse;
 mod reader;
 mod sections;
@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use mistake::{ConfigMistakes, Mistake, Place};
+pub use error::{ConfigError, ConfigErrors, SourceLocation};
 pub use sections::{
     AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, OutcomeSection,
     PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
@@ -34,7 +34,7 @@ use crate::private_file::{self, PrivateFileError};
 pub const DEFAULT_FILE: &str = "/etc/roomcast/roomcast.toml";
 
 /// A source of environment variables.
-pub trait Source {
+pub trait EnvironmentSource {
     /// The value of a variable, if it is set.
     fn var(&self, name: &str) -> Option<String>;
     /// The names of all variables.
@@ -44,7 +44,7 @@ pub trait Source {
 /// The environment of this process.
 pub struct ProcessEnvironment;
 
-impl Source for ProcessEnvironment {
+impl EnvironmentSource for ProcessEnvironment {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
@@ -61,13 +61,13 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes together, or the error of a file that cannot be read.
-    pub fn load(file: Option<&Path>, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
+    pub fn load(file: Option<&Path>, environment: &dyn EnvironmentSource) -> Result<Self, ConfigErrors> {
         let path = file.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let Some(path) = path else { return Self::read("the configuration", "", environment) };
         let name = path.display().to_string();
         let (text, exposed) = text_of(&path).map_err(|error| {
             let message = format!("the file cannot be read: {error}");
-            ConfigMistakes(vec![Mistake { place: Place::Whole(name.clone()), message }])
+            ConfigErrors(vec![ConfigError { place: SourceLocation::Whole(name.clone()), message }])
         })?;
         Self::read_exposed(&name, &text, exposed, environment)
     }
@@ -77,7 +77,7 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes together.
-    pub fn read(name: &str, text: &str, environment: &dyn Source) -> Result<Self, ConfigMistakes> {
+    pub fn read(name: &str, text: &str, environment: &dyn EnvironmentSource) -> Result<Self, ConfigErrors> {
         Self::read_exposed(name, text, None, environment)
     }
 
@@ -87,11 +87,11 @@ impl Config {
         name: &str,
         text: &str,
         exposed: Option<PrivateFileError>,
-        environment: &dyn Source,
-    ) -> Result<Self, ConfigMistakes> {
+        environment: &dyn EnvironmentSource,
+    ) -> Result<Self, ConfigErrors> {
         let mut reader = reader::Reader::new(name, text, environment);
         let mut config = Self::of(&mut reader);
-        check::across(&config, &mut reader);
+        cross_field::cross_field(&config, &mut reader);
         config.values = reader.values();
         if let Some(exposed) = exposed.filter(|_| reader.holds_password()) {
             reader.whole(&format!("{exposed}; or put the address into a file of its own, broker.url_file"));

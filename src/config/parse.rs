@@ -39,9 +39,9 @@ pub(super) fn time_zone(text: &str) -> Parsed<jiff::tz::TimeZone> {
 }
 
 /// A ratio from 0 to 1.
-pub(super) fn share(text: &str) -> Parsed<f64> {
+pub(super) fn ratio(text: &str) -> Parsed<f64> {
     match text.parse() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
         _ => Err(format!("{text:?} is no number from 0 to 1")),
     }
 }

@@ -11,17 +11,17 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigMistakes, Mistake, Place, Source, parse::Parsed, values::Values};
+use super::{ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, parse::Parsed, values::Values};
 
 /// Names, or beginnings of names, of variables that are not settings: one is the command line's,
 /// the others are set by Kubernetes for a service called roomcast.
 const FOREIGN_VARIABLES: [&str; 3] = ["ROOMCAST_CONFIG", "ROOMCAST_SERVICE_", "ROOMCAST_PORT"];
 
 /// A value from the file or the environment.
-struct Given {
-    place: Place,
+struct RawValue {
+    place: SourceLocation,
     /// The scalar, or the members of the list.
-    members: Vec<(Place, String)>,
+    members: Vec<(SourceLocation, String)>,
     is_list: bool,
 }
 
@@ -29,21 +29,21 @@ pub(super) struct Reader<'a> {
     name: &'a str,
     text: &'a str,
     table: DeTable<'a>,
-    environment: &'a dyn Source,
-    asked: BTreeSet<String>,
+    environment: &'a dyn EnvironmentSource,
+    requested_keys: BTreeSet<String>,
     values: Values,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<ConfigError>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(name: &'a str, text: &'a str, environment: &'a dyn Source) -> Self {
+    pub(super) fn new(name: &'a str, text: &'a str, environment: &'a dyn EnvironmentSource) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut reader = Self {
             name,
             text,
             table: table.into_inner(),
             environment,
-            asked: BTreeSet::new(),
+            requested_keys: BTreeSet::new(),
             values: Values::default(),
             mistakes: Vec::new(),
         };
@@ -68,7 +68,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A single value, if it is given.
-    pub(super) fn maybe<T: Debug>(&mut self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+    pub(super) fn optional<T: Debug>(
+        &mut self,
+        section: &str,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<T> {
         let value = self.read(section, key, parse);
         self.values.set(section, key, &format!("{value:?}"));
         value
@@ -138,8 +143,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds a mistake about a combination of keys.
-    pub(super) fn across(&mut self, section: &str, key: &str, message: &str) {
-        let place = self.given(section, key).map_or_else(|| Place::Whole(self.name.to_owned()), |given| given.place);
+    pub(super) fn cross_field(&mut self, section: &str, key: &str, message: &str) {
+        let place =
+            self.given(section, key).map_or_else(|| SourceLocation::Whole(self.name.to_owned()), |given| given.place);
         self.mistake(place, &format!("{section}.{key}: {message}"));
     }
 
@@ -150,7 +156,7 @@ impl<'a> Reader<'a> {
 
     /// Adds a mistake about the whole configuration.
     pub(super) fn whole(&mut self, message: &str) {
-        self.mistake(Place::Whole(self.name.to_owned()), message);
+        self.mistake(SourceLocation::Whole(self.name.to_owned()), message);
     }
 
     /// Whether a value in the file is an address with a password.
@@ -171,39 +177,39 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// All mistakes, including keys and variables that the code did not ask for.
-    pub(super) fn finish(mut self) -> Result<(), ConfigMistakes> {
+    pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
         self.find_unknown_keys();
         self.find_unknown_variables();
         if self.mistakes.is_empty() {
             return Ok(());
         }
         self.mistakes.sort_by_key(|mistake| match &mistake.place {
-            Place::File { line, column, .. } => (0, *line, *column),
-            Place::Variable(_) => (1, 0, 0),
-            Place::Whole(_) => (2, 0, 0),
+            SourceLocation::File { line, column, .. } => (0, *line, *column),
+            SourceLocation::Variable(_) => (1, 0, 0),
+            SourceLocation::Whole(_) => (2, 0, 0),
         });
-        Err(ConfigMistakes(self.mistakes))
+        Err(ConfigErrors(self.mistakes))
     }
 
     /// The names of all keys that the code asked for, as `section.key`.
     #[cfg(test)]
     pub(super) fn asked(&self) -> Vec<String> {
-        self.asked.iter().cloned().collect()
+        self.requested_keys.iter().cloned().collect()
     }
 
     fn parsed<T>(
         &mut self,
         section: &str,
         key: &str,
-        place: Place,
+        place: SourceLocation,
         text: &str,
         parse: impl Fn(&str) -> Parsed<T>,
     ) -> Option<T> {
         parse(text).map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}"))).ok()
     }
 
-    fn given(&mut self, section: &str, key: &str) -> Option<Given> {
-        self.asked.insert(format!("{section}.{key}"));
+    fn given(&mut self, section: &str, key: &str) -> Option<RawValue> {
+        self.requested_keys.insert(format!("{section}.{key}"));
         let variable = variable(section, key);
         if let Some(text) = self.environment.var(&variable) {
             return Some(self.read_variable(section, key, variable, &text));
@@ -215,7 +221,7 @@ impl<'a> Reader<'a> {
         let value = table.get(key)?;
         let place = self.place(value.span().start);
         match self.members(value) {
-            Some((members, is_list)) => Some(Given { place, members, is_list }),
+            Some((members, is_list)) => Some(RawValue { place, members, is_list }),
             None => {
                 let kind = value.get_ref().type_str();
                 self.mistake(place, &format!("{section}.{key}: a {kind} is not possible here"));
@@ -224,8 +230,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> Given {
-        let place = Place::Variable(variable);
+    fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> RawValue {
+        let place = SourceLocation::Variable(variable);
         // A variable does not show whether it is a list, so the key decides.
         let is_list = super::keys::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
@@ -237,10 +243,10 @@ impl<'a> Reader<'a> {
         } else {
             vec![(place.clone(), text.to_owned())]
         };
-        Given { place, members, is_list }
+        RawValue { place, members, is_list }
     }
 
-    fn members(&self, value: &Spanned<DeValue<'a>>) -> Option<(Vec<(Place, String)>, bool)> {
+    fn members(&self, value: &Spanned<DeValue<'a>>) -> Option<(Vec<(SourceLocation, String)>, bool)> {
         let one = |value: &Spanned<DeValue<'a>>| Some((self.place(value.span().start), scalar(value.get_ref())?));
         match value.get_ref() {
             DeValue::Array(list) => Some((list.iter().map(one).collect::<Option<_>>()?, true)),
@@ -249,13 +255,17 @@ impl<'a> Reader<'a> {
     }
 
     fn find_unknown_keys(&mut self) {
-        let sections: BTreeSet<String> =
-            self.asked.iter().filter_map(|name| name.rsplit_once('.')).map(|(section, _)| section.to_owned()).collect();
+        let sections: BTreeSet<String> = self
+            .requested_keys
+            .iter()
+            .filter_map(|name| name.rsplit_once('.'))
+            .map(|(section, _)| section.to_owned())
+            .collect();
         let mut found = Vec::new();
         collect(&self.table, "", &mut found);
         for (name, start, is_table) in found {
             let opens = sections.iter().any(|section| *section == name || section.starts_with(&format!("{name}.")));
-            if self.asked.contains(&name) || (is_table && opens) {
+            if self.requested_keys.contains(&name) || (is_table && opens) {
                 continue;
             }
             let parent_known = name.rsplit_once('.').is_none_or(|(parent, _)| {
@@ -268,7 +278,7 @@ impl<'a> Reader<'a> {
             let message = match (opens, is_table) {
                 (true, false) => format!("{name} is a section: write it as [{name}]"),
                 (_, true) => format!("unknown section [{name}]{}", did_you_mean(&name, sections.iter())),
-                _ => format!("unknown key {name}{}", did_you_mean(&name, self.asked.iter())),
+                _ => format!("unknown key {name}{}", did_you_mean(&name, self.requested_keys.iter())),
             };
             let place = self.place(start);
             self.mistake(place, &message);
@@ -277,7 +287,7 @@ impl<'a> Reader<'a> {
 
     fn find_unknown_variables(&mut self) {
         let known: BTreeSet<String> = self
-            .asked
+            .requested_keys
             .iter()
             .filter_map(|name| name.rsplit_once('.'))
             .map(|(section, key)| variable(section, key))
@@ -289,27 +299,27 @@ impl<'a> Reader<'a> {
                 name.starts_with("ROOMCAST_") && !FOREIGN_VARIABLES.iter().any(|foreign| name.starts_with(foreign));
             if ours && !known.contains(&name) {
                 let message = format!("no setting has this name{}", did_you_mean(&name, known.iter()));
-                self.mistake(Place::Variable(name), &message);
+                self.mistake(SourceLocation::Variable(name), &message);
             }
         }
     }
 
-    fn place(&self, offset: usize) -> Place {
+    fn place(&self, offset: usize) -> SourceLocation {
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();
-        Place::File {
+        SourceLocation::File {
             name: self.name.to_owned(),
             line: before.matches('\n').count() + 1,
             column: line.chars().count() + 1,
         }
     }
 
-    fn mistake(&mut self, place: Place, message: &str) {
+    fn mistake(&mut self, place: SourceLocation, message: &str) {
         // Only the first mistake at a position is reported; later ones follow from it.
-        if matches!(place, Place::File { .. }) && self.mistakes.iter().any(|known| known.place == place) {
+        if matches!(place, SourceLocation::File { .. }) && self.mistakes.iter().any(|known| known.place == place) {
             return;
         }
-        self.mistakes.push(Mistake { place, message: message.to_owned() });
+        self.mistakes.push(ConfigError { place, message: message.to_owned() });
     }
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use super::values::Values;
 use crate::{
     broker::Declare,
-    domain::Receipts,
+    domain::ReceiptPolicy,
     pace::{GroupSettings, HealthPolicy, PlatformQuota},
     telemetry::LogFormat,
 };
@@ -115,7 +115,7 @@ pub struct EventSection {
 #[derive(Clone, Debug)]
 pub struct OutcomeSection {
     /// Which events get receipts.
-    pub receipts: Receipts,
+    pub receipts: ReceiptPolicy,
 }
 
 /// How deliveries wait for their robot's quota.

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Config, Source, reader::Reader};
+use super::{Config, EnvironmentSource, reader::Reader};
 
 struct Environment(BTreeMap<&'static str, &'static str>);
 
-impl Source for Environment {
+impl EnvironmentSource for Environment {
     fn var(&self, name: &str) -> Option<String> {
         self.0.get(name).map(|value| (*value).to_owned())
     }

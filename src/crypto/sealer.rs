@@ -52,7 +52,7 @@ pub struct Binding {
 /// It does not decrypt: another key, another place, or changed bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it does not open with this key")]
-pub struct NotOpened;
+pub struct UnsealError;
 
 impl Binding {
     fn bytes(&self, label: &[u8], more: &[u8]) -> Vec<u8> {
@@ -70,13 +70,18 @@ impl DataKey {
 
     /// Encrypts a record. `head` is the plain text stored beside it, which is authenticated as
     /// well.
-    pub fn seal(&self, binding: &Binding, head: &[u8], plain: &[u8]) -> Result<SealedRecord, NotOpened> {
+    pub fn seal(&self, binding: &Binding, head: &[u8], plain: &[u8]) -> Result<SealedRecord, UnsealError> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         seal(&cipher, &binding.bytes(b"roomcast/1/record", head), plain).map(SealedRecord)
     }
 
     /// Decrypts a record.
-    pub fn open(&self, binding: &Binding, head: &[u8], sealed: &SealedRecord) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+    pub fn open(
+        &self,
+        binding: &Binding,
+        head: &[u8],
+        sealed: &SealedRecord,
+    ) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         open(&cipher, &binding.bytes(b"roomcast/1/record", head), &sealed.0)
     }
@@ -84,41 +89,41 @@ impl DataKey {
 
 impl Keys {
     /// Encrypts a data key for its slot.
-    pub fn wrap(&self, binding: &Binding, key: &DataKey) -> Result<WrappedKey, NotOpened> {
+    pub fn wrap(&self, binding: &Binding, key: &DataKey) -> Result<WrappedKey, UnsealError> {
         let bytes = seal(&self.wrap, &self.wrap_binding(binding), &*key.0)?;
-        bytes.try_into().map(WrappedKey).map_err(|_| NotOpened)
+        bytes.try_into().map(WrappedKey).map_err(|_| UnsealError)
     }
 
     /// Decrypts the data key of a slot.
-    pub fn unwrap_key(&self, binding: &Binding, wrapped: &WrappedKey) -> Result<DataKey, NotOpened> {
+    pub fn unwrap_key(&self, binding: &Binding, wrapped: &WrappedKey) -> Result<DataKey, UnsealError> {
         let bytes = open(&self.wrap, &self.wrap_binding(binding), &wrapped.0)?;
-        let key = <[u8; DATA_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
+        let key = <[u8; DATA_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| UnsealError)?;
         Ok(DataKey(Zeroizing::new(key)))
     }
 
     /// Encrypts the key of the robot ids.
-    pub fn wrap_robot_key(&self) -> Result<[u8; WRAPPED_ROBOT_BYTES], NotOpened> {
+    pub fn wrap_robot_key(&self) -> Result<[u8; WRAPPED_ROBOT_BYTES], UnsealError> {
         let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/robots"), &*self.robot_key.0)?;
-        bytes.try_into().map_err(|_| NotOpened)
+        bytes.try_into().map_err(|_| UnsealError)
     }
 
     /// Decrypts the key of the robot ids.
-    pub fn unwrap_robot_key(&self, wrapped: &[u8; WRAPPED_ROBOT_BYTES]) -> Result<RobotKey, NotOpened> {
+    pub fn unwrap_robot_key(&self, wrapped: &[u8; WRAPPED_ROBOT_BYTES]) -> Result<RobotKey, UnsealError> {
         let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/robots"), wrapped)?;
-        let key = <[u8; ROBOT_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotOpened)?;
+        let key = <[u8; ROBOT_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| UnsealError)?;
         Ok(RobotKey(Zeroizing::new(key)))
     }
 
     /// Encrypts another master key, for the period in which both open the store.
-    pub fn wrap_master(&self, other: &MasterKey) -> Result<[u8; WRAPPED_MASTER_BYTES], NotOpened> {
+    pub fn wrap_master(&self, other: &MasterKey) -> Result<[u8; WRAPPED_MASTER_BYTES], UnsealError> {
         let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/master"), other.bytes())?;
-        bytes.try_into().map_err(|_| NotOpened)
+        bytes.try_into().map_err(|_| UnsealError)
     }
 
     /// Decrypts the other master key.
-    pub fn unwrap_master(&self, wrapped: &[u8; WRAPPED_MASTER_BYTES]) -> Result<MasterKey, NotOpened> {
+    pub fn unwrap_master(&self, wrapped: &[u8; WRAPPED_MASTER_BYTES]) -> Result<MasterKey, UnsealError> {
         let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/master"), wrapped)?;
-        <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map(MasterKey::from_bytes).map_err(|_| NotOpened)
+        <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map(MasterKey::from_bytes).map_err(|_| UnsealError)
     }
 
     fn own_binding(&self, label: &[u8]) -> Vec<u8> {
@@ -132,18 +137,18 @@ impl Keys {
     }
 }
 
-pub(super) fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, NotOpened> {
+pub(super) fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, UnsealError> {
     let nonce = XNonce::generate();
     let mut sealed = nonce.to_vec();
     // It fails only for a record of more than 256 GiB.
-    sealed.extend(cipher.encrypt(&nonce, Payload { msg: plain, aad }).map_err(|_| NotOpened)?);
+    sealed.extend(cipher.encrypt(&nonce, Payload { msg: plain, aad }).map_err(|_| UnsealError)?);
     Ok(sealed)
 }
 
-pub(super) fn open(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
-    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(NotOpened)?;
-    let nonce = XNonce::try_from(nonce).map_err(|_| NotOpened)?;
-    cipher.decrypt(&nonce, Payload { msg: ciphertext, aad }).map(Zeroizing::new).map_err(|_| NotOpened)
+pub(super) fn open(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(UnsealError)?;
+    let nonce = XNonce::try_from(nonce).map_err(|_| UnsealError)?;
+    cipher.decrypt(&nonce, Payload { msg: ciphertext, aad }).map(Zeroizing::new).map_err(|_| UnsealError)
 }
 
 #[cfg(test)]

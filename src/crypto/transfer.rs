@@ -2,13 +2,13 @@
 //!
 //! Owns the binding that keeps such data apart from everything in the store.
 //!
-//! Not here: the export (`admin/desk.rs`) and the import (`cli/import_lines.rs`).
+//! Not here: the export (`admin/subscriptions.rs`) and the import (`cli/import_lines.rs`).
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
 use super::{
-    MasterKey, NotOpened,
+    MasterKey, UnsealError,
     keys::transfer_key,
     sealer::{open, seal},
 };
@@ -28,12 +28,12 @@ impl TransferKey {
     }
 
     /// Encrypts data.
-    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, NotOpened> {
+    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, UnsealError> {
         seal(&self.0, LABEL, plain)
     }
 
     /// Decrypts data.
-    pub fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+    pub fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         open(&self.0, LABEL, sealed)
     }
 }

@@ -7,23 +7,23 @@
 
 use std::sync::Arc;
 
-use super::{Event, Moment, Platform, RobotId, SubscriptionId};
+use super::{Event, Platform, RobotId, SubscriptionId, Timestamp};
 
 /// The progress of a delivery whose text is split into parts because it is too long for one
 /// message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Part {
     /// The next part to send, counted from 0. It is also the number of parts already delivered.
-    pub at: u32,
+    pub index: u32,
     /// The number of parts, if it is known.
-    pub of: Option<u32>,
+    pub total: Option<u32>,
 }
 
 impl Part {
     /// Whether another part follows this one.
     #[must_use]
-    pub fn is_followed(self) -> bool {
-        self.of.is_some_and(|of| self.at + 1 < of)
+    pub fn has_next(self) -> bool {
+        self.total.is_some_and(|of| self.index + 1 < of)
     }
 }
 
@@ -44,11 +44,11 @@ pub struct Delivery {
     /// generation and hops together identify one message on the broker.
     pub hops: u32,
     /// When the first attempt was made.
-    pub first_attempt_at: Option<Moment>,
+    pub first_attempt_at: Option<Timestamp>,
     /// The delivery must not be tried before this time.
-    pub due_at: Option<Moment>,
+    pub due_at: Option<Timestamp>,
     /// The slot of the delivery in its robot's queue, if it has one.
-    pub slot: Option<Moment>,
+    pub slot: Option<Timestamp>,
     /// How often the delivery was redriven from a dead queue.
     pub generation: u32,
     /// The part of the text to send next.

@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Attributes, Moment, Platform, Published, TopicName};
+use super::{Attributes, Platform, PublishedMessage, Timestamp, TopicName};
 
 /// The id of an event: the publisher's `message_id`, or an id that roomcast generates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,15 +52,15 @@ pub struct Event {
     /// The topic it was published to.
     pub topic: TopicName,
     /// Its content.
-    pub content: Content,
+    pub content: EventContent,
     /// Whether it overtakes events that are not urgent.
     pub urgent: bool,
     /// When it was first received. An event with a not-before time counts as received at that time.
-    pub received_at: Moment,
+    pub received_at: Timestamp,
     /// After this time it is not worth sending.
-    pub expires_at: Moment,
+    pub expires_at: Timestamp,
     /// The AMQP message that carried it, kept for every republish.
-    pub published: Published,
+    pub published: PublishedMessage,
 }
 
 /// The format of a text.
@@ -75,16 +75,16 @@ pub enum Format {
 
 /// The content of an event.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Content {
+pub struct EventContent {
     /// A title.
     pub subject: Option<String>,
     /// The format of its texts.
     pub format: Format,
     /// The text for every platform without an entry of its own. The decoder ensures that each
     /// platform has one of the two.
-    pub message: Option<Passage>,
+    pub message: Option<TextBody>,
     /// Entries for single platforms; they take precedence over `message`.
-    pub entries: Vec<(Platform, Entry)>,
+    pub entries: Vec<(Platform, PlatformOverride)>,
     /// The members that it mentions.
     pub mentions: Mentions,
     /// The attributes, which filters test.
@@ -93,16 +93,16 @@ pub struct Content {
 
 /// The content of an event for one platform.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
+pub enum PlatformOverride {
     /// Text.
-    Text(Passage),
+    Text(TextBody),
     /// The platform's own request body, as JSON text. It is a checked object and is sent unchanged.
     Native(String),
 }
 
 /// A text, with the values that override those of the event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Passage {
+pub struct TextBody {
     /// The text; never empty.
     pub text: String,
     /// A title instead of the event's subject.
@@ -115,7 +115,7 @@ pub struct Passage {
     pub color: Option<String>,
 }
 
-impl From<&str> for Passage {
+impl From<&str> for TextBody {
     fn from(text: &str) -> Self {
         Self { text: text.to_owned(), ..Self::default() }
     }
@@ -123,9 +123,9 @@ impl From<&str> for Passage {
 
 /// The part of an event's content that is for one platform.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Piece<'a> {
+pub enum PlatformContent<'a> {
     /// Text.
-    Text(&'a Passage),
+    Text(&'a TextBody),
     /// The platform's own request body as JSON text.
     Native(&'a str),
 }
@@ -164,22 +164,22 @@ impl Mentions {
     }
 }
 
-impl Content {
+impl EventContent {
     /// The content for `platform`. `None` if there is neither an entry for it nor a message.
     ///
     /// An internal DingTalk robot without an entry of its own gets the entry for DingTalk. Both
     /// have the same wire form, and publishers of SMN know only one name for both.
     #[must_use]
-    pub fn piece_for(&self, platform: Platform) -> Option<Piece<'_>> {
+    pub fn piece_for(&self, platform: Platform) -> Option<PlatformContent<'_>> {
         let entry = |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
         let found = match platform {
             Platform::DingTalkInternal => entry(platform).or_else(|| entry(Platform::DingTalk)),
             _ => entry(platform),
         };
         match found {
-            Some(Entry::Text(text)) => Some(Piece::Text(text)),
-            Some(Entry::Native(json)) => Some(Piece::Native(json)),
-            None => self.message.as_ref().map(Piece::Text),
+            Some(PlatformOverride::Text(text)) => Some(PlatformContent::Text(text)),
+            Some(PlatformOverride::Native(json)) => Some(PlatformContent::Native(json)),
+            None => self.message.as_ref().map(PlatformContent::Text),
         }
     }
 }
@@ -190,15 +190,15 @@ mod tests {
 
     #[test]
     fn an_entry_wins_over_the_message_and_an_internal_robot_hears_the_entry_for_dingtalk() {
-        let content = Content {
+        let content = EventContent {
             message: Some("all".into()),
-            entries: vec![(Platform::DingTalk, Entry::Text("ding".into()))],
-            ..Content::default()
+            entries: vec![(Platform::DingTalk, PlatformOverride::Text("ding".into()))],
+            ..EventContent::default()
         };
-        assert_eq!(content.piece_for(Platform::DingTalk), Some(Piece::Text(&"ding".into())));
-        assert_eq!(content.piece_for(Platform::DingTalkInternal), Some(Piece::Text(&"ding".into())));
-        assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text(&"all".into())));
-        assert_eq!(Content::default().piece_for(Platform::Lark), None);
+        assert_eq!(content.piece_for(Platform::DingTalk), Some(PlatformContent::Text(&"ding".into())));
+        assert_eq!(content.piece_for(Platform::DingTalkInternal), Some(PlatformContent::Text(&"ding".into())));
+        assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"all".into())));
+        assert_eq!(EventContent::default().piece_for(Platform::Lark), None);
     }
 
     #[test]

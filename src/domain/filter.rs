@@ -10,7 +10,7 @@ use super::{Attributes, Platform};
 
 /// The filter of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct FilterPolicy {
     /// How a rule treats an event that lacks the rule's attribute.
     pub absent: Absent,
     /// All rules have to hold.
@@ -32,12 +32,12 @@ pub struct Rule {
     /// The attribute's name.
     pub attribute: String,
     /// At least one value of the attribute has to pass at least one of these tests.
-    pub any_of: Vec<Test>,
+    pub any_of: Vec<AttributeTest>,
 }
 
 /// A condition on one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Test {
+pub enum AttributeTest {
     /// Equals this text.
     Equals(String),
     /// Begins with this text.
@@ -119,7 +119,7 @@ impl Eq for Number {}
 
 /// Why a subscription does not receive an event.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unwanted<'a> {
+pub enum FilterRejection<'a> {
     /// The event is meant for other platforms.
     Platform(Platform),
     /// A rule does not hold.
@@ -131,23 +131,23 @@ pub enum Unwanted<'a> {
     },
 }
 
-impl Policy {
+impl FilterPolicy {
     /// The first rule that does not hold.
     #[must_use]
-    pub fn refuses<'a>(&'a self, attributes: &'a Attributes) -> Option<Unwanted<'a>> {
+    pub fn rejection<'a>(&'a self, attributes: &'a Attributes) -> Option<FilterRejection<'a>> {
         self.rules.iter().find_map(|rule| {
             let found = attributes.values(&rule.attribute);
             let holds = match (found, self.absent) {
                 (None, Absent::Ignored) => true,
-                (None, Absent::Refused) => rule.any_of.contains(&Test::Exists(false)),
+                (None, Absent::Refused) => rule.any_of.contains(&AttributeTest::Exists(false)),
                 (Some(values), _) => values.iter().any(|value| rule.any_of.iter().any(|test| test.passes(value))),
             };
-            (!holds).then_some(Unwanted::Rule { rule, found })
+            (!holds).then_some(FilterRejection::Rule { rule, found })
         })
     }
 }
 
-impl Test {
+impl AttributeTest {
     fn passes(&self, value: &str) -> bool {
         match self {
             Self::Equals(text) => value == text,
@@ -160,7 +160,7 @@ impl Test {
     }
 }
 
-impl fmt::Display for Test {
+impl fmt::Display for AttributeTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equals(text) => write!(f, "{text:?}"),
@@ -176,7 +176,7 @@ impl fmt::Display for Test {
     }
 }
 
-impl fmt::Display for Unwanted<'_> {
+impl fmt::Display for FilterRejection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rule, found) = match self {
             Self::Platform(platform) => return write!(f, "the event is not meant for {platform}"),
@@ -207,19 +207,19 @@ mod tests {
         Attributes { named: named.collect(), platforms: None }
     }
 
-    fn rule(attribute: &str, any_of: Vec<Test>) -> Rule {
+    fn rule(attribute: &str, any_of: Vec<AttributeTest>) -> Rule {
         Rule { attribute: attribute.to_owned(), any_of }
     }
 
-    fn equals(text: &str) -> Test {
-        Test::Equals(text.to_owned())
+    fn equals(text: &str) -> AttributeTest {
+        AttributeTest::Equals(text.to_owned())
     }
 
     #[test]
     fn in_smns_way_rules_hold_all_values_hold_one_and_what_is_absent_is_ignored() {
         let rules =
             vec![rule("week", vec![equals("saturday"), equals("sunday")]), rule("time", vec![equals("morning")])];
-        let policy = Policy { absent: Absent::Ignored, rules };
+        let policy = FilterPolicy { absent: Absent::Ignored, rules };
         for (named, wanted) in [
             (&[("week", &["sunday"][..]), ("time", &["morning"][..])][..], true),
             (&[("week", &["sunday"]), ("time", &["evening"])], false),
@@ -231,26 +231,26 @@ mod tests {
             (&[("week", &["monday", "sunday"])], true),
             (&[("week", &["Sunday"])], false),
         ] {
-            assert_eq!(policy.refuses(&attributes(named)).is_none(), wanted, "{named:?}");
+            assert_eq!(policy.rejection(&attributes(named)).is_none(), wanted, "{named:?}");
         }
     }
 
     #[test]
     fn in_the_way_of_sns_what_is_absent_does_not_match_unless_its_absence_is_asked_for() {
-        let with = |test| Policy { absent: Absent::Refused, rules: vec![rule("a", vec![test])] };
+        let with = |test| FilterPolicy { absent: Absent::Refused, rules: vec![rule("a", vec![test])] };
         let number = |bounds: &[(Comparison, f64)]| {
-            Test::Numeric(bounds.iter().map(|(one, bound)| (*one, Number::new(*bound).unwrap())).collect())
+            AttributeTest::Numeric(bounds.iter().map(|(one, bound)| (*one, Number::new(*bound).unwrap())).collect())
         };
         let between = || number(&[(Comparison::AtLeast, 1.0), (Comparison::Less, 10.0)]);
         for (test, values, wanted) in [
             (equals("x"), Some(&["x"][..]), true),
             (equals("x"), None, false),
-            (Test::Prefix("crit".into()), Some(&["critical"]), true),
-            (Test::Prefix("crit".into()), Some(&["uncritical"]), false),
-            (Test::AnythingBut(vec!["x".into(), "y".into()]), Some(&["z"]), true),
-            (Test::AnythingBut(vec!["x".into(), "y".into()]), Some(&["y"]), false),
-            (Test::AnythingBut(vec!["x".into()]), Some(&["x", "z"]), true),
-            (Test::AnythingBut(vec!["x".into()]), None, false),
+            (AttributeTest::Prefix("crit".into()), Some(&["critical"]), true),
+            (AttributeTest::Prefix("crit".into()), Some(&["uncritical"]), false),
+            (AttributeTest::AnythingBut(vec!["x".into(), "y".into()]), Some(&["z"]), true),
+            (AttributeTest::AnythingBut(vec!["x".into(), "y".into()]), Some(&["y"]), false),
+            (AttributeTest::AnythingBut(vec!["x".into()]), Some(&["x", "z"]), true),
+            (AttributeTest::AnythingBut(vec!["x".into()]), None, false),
             (between(), Some(&["1"]), true),
             (between(), Some(&["9.99"]), true),
             (between(), Some(&["10"]), false),
@@ -258,28 +258,28 @@ mod tests {
             (number(&[(Comparison::Equal, 0.0)]), Some(&["-0"]), true),
             (number(&[(Comparison::More, 3e2)]), Some(&["300"]), false),
             (number(&[(Comparison::AtMost, 3e2)]), Some(&["300"]), true),
-            (Test::Exists(true), Some(&["x"]), true),
-            (Test::Exists(true), None, false),
-            (Test::Exists(false), Some(&["x"]), false),
-            (Test::Exists(false), None, true),
+            (AttributeTest::Exists(true), Some(&["x"]), true),
+            (AttributeTest::Exists(true), None, false),
+            (AttributeTest::Exists(false), Some(&["x"]), false),
+            (AttributeTest::Exists(false), None, true),
         ] {
             let named: Vec<_> = values.iter().map(|values| ("a", *values)).collect();
-            assert_eq!(with(test.clone()).refuses(&attributes(&named)).is_none(), wanted, "{test:?} {values:?}");
+            assert_eq!(with(test.clone()).rejection(&attributes(&named)).is_none(), wanted, "{test:?} {values:?}");
         }
     }
 
     #[test]
     fn why_an_event_is_unwanted_is_a_sentence() {
-        let policy = Policy {
+        let policy = FilterPolicy {
             absent: Absent::Refused,
-            rules: vec![rule("severity", vec![equals("critical"), Test::Prefix("high".into())])],
+            rules: vec![rule("severity", vec![equals("critical"), AttributeTest::Prefix("high".into())])],
         };
-        let why = |named: &[(&str, &[&str])]| policy.refuses(&attributes(named)).map(|why| why.to_string());
+        let why = |named: &[(&str, &[&str])]| policy.rejection(&attributes(named)).map(|why| why.to_string());
         let wants = "the filter wants \"critical\" or a text beginning with \"high\"";
         assert_eq!(why(&[("severity", &["info"])]), Some(format!("attribute \"severity\" is \"info\": {wants}")));
         assert_eq!(why(&[]), Some(format!("the event has no attribute \"severity\": {wants}")));
         assert_eq!(why(&[("severity", &["highest"])]), None);
-        assert_eq!(Unwanted::Platform(Platform::Lark).to_string(), "the event is not meant for lark");
+        assert_eq!(FilterRejection::Platform(Platform::Lark).to_string(), "the event is not meant for lark");
     }
 
     #[test]

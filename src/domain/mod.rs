@@ -7,52 +7,54 @@
 //! (`store/`).
 
 mod attribute;
-mod dead;
+mod dead_queue_stats;
 mod delivery;
+mod duration;
 mod event;
-mod fault;
 mod filter;
 mod header;
 mod id;
-mod moment;
+mod panic_message;
 mod platform;
 mod printable;
-mod published;
-mod queue;
+mod published_message;
+mod queue_stats;
 mod quiet;
 mod receipt;
 mod robot;
 mod secret;
 mod settlement;
-mod span;
 mod subscription;
 mod template;
+mod timestamp;
 mod topic;
 mod verdict;
 
 pub use attribute::{Attribute, Attributes};
-pub use dead::{DeadCount, DeadSeen};
+pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use delivery::{Delivery, Part};
-pub use event::{Content, Entry, Event, EventId, Format, Mentions, Passage, Piece};
-pub use fault::words_of_panic;
-pub use filter::{Absent, Comparison, Number, Policy, Rule, Test, Unwanted};
+pub use duration::duration;
+pub use event::{Event, EventContent, EventId, Format, Mentions, PlatformContent, PlatformOverride, TextBody};
+pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, Number, Rule};
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
-pub use id::UnreadableLetterId;
-pub use moment::Moment;
+pub use id::InvalidLetterId;
+pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};
 pub use printable::{Unprintable, check_printable, is_unprintable};
-pub use published::{DAMAGED, NOT_BEFORE, Published};
-pub use queue::QueueSeen;
-pub use quiet::{QuietHours, UnreadableQuietHours};
-pub use receipt::{DeliveryReceipt, Ending, RECEIPT, Receipts, UnreadableReceipt, receipt_asked};
-pub use robot::{RobotId, UnreadableRobotId};
+pub use published_message::{DAMAGED, NOT_BEFORE, PublishedMessage};
+pub use queue_stats::QueueStats;
+pub use quiet::{InvalidQuietHours, QuietHours};
+pub use receipt::{DeliveryOutcome, DeliveryReceipt, InvalidReceipt, RECEIPT, ReceiptPolicy, receipt_requested};
+pub use robot::{InvalidRobotId, RobotId};
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
-pub use span::duration;
 pub use subscription::{
-    GroupName, Options, Overflow, Subscription, SubscriptionId, SubscriptionState, TooLong, UnknownOverflow,
-    UnknownState, UnknownTooLong, UnreadableGroup, UnreadableId,
+    GroupName, InvalidGroupName, InvalidSubscriptionId, LongTextPolicy, OverflowPolicy, Subscription, SubscriptionId,
+    SubscriptionOptions, SubscriptionState, UnknownLongTextPolicy, UnknownOverflowPolicy, UnknownState,
 };
-pub use template::{Audience, Engine, Template, TemplateName, UnknownAudience, UnknownEngine, UnreadableName};
-pub use topic::{TopicMistake, TopicName};
-pub use verdict::{Answer, Verdict};
+pub use template::{
+    Audience, InvalidTemplateName, Template, TemplateEngine, TemplateName, UnknownAudience, UnknownTemplateEngine,
+};
+pub use timestamp::Timestamp;
+pub use topic::{InvalidTopicName, TopicName};
+pub use verdict::{AttemptOutcome, Verdict};

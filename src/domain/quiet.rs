@@ -3,17 +3,17 @@
 //! Owns their text form, and the computation of their end.
 //!
 //! Not here: which events are urgent (`subscription.rs`), and where deliveries wait
-//! (`pipeline/turn.rs`).
+//! (`pipeline/delivery.rs`).
 
 use std::{fmt, str::FromStr};
 
 use jiff::{
-    Timestamp, ToSpan,
+    ToSpan,
     civil::{Date, DateTime, Time},
     tz::TimeZone,
 };
 
-use super::Moment;
+use super::Timestamp;
 
 /// The time zone if the text names none: the platforms are at home in China.
 const DEFAULT_ZONE: &str = "Asia/Shanghai";
@@ -28,14 +28,14 @@ const BYTES_MAX: usize = 200;
 /// spans never fill the whole week.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuietHours {
-    spans: Vec<Span>,
+    spans: Vec<QuietSpan>,
     zone: TimeZone,
     zone_name: String,
 }
 
 /// One span: the days on which it begins, and its minutes of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct QuietSpan {
     first_day: usize,
     last_day: usize,
     from: u16,
@@ -45,7 +45,7 @@ struct Span {
 /// The text does not describe quiet hours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no quiet hours: {why}")]
-pub struct UnreadableQuietHours {
+pub struct InvalidQuietHours {
     text: String,
     why: String,
 }
@@ -56,7 +56,7 @@ impl QuietHours {
     /// At a change of clocks, a skipped time counts as the time after the gap. A time that occurs
     /// twice counts as its first occurrence.
     #[must_use]
-    pub fn end_after(&self, now: Moment) -> Option<Moment> {
+    pub fn end_after(&self, now: Timestamp) -> Option<Timestamp> {
         let mut end = None;
         // Spans may touch or overlap. The loop ends because the spans leave a gap in each week.
         while let Some(next) = self.end_of_span(end.unwrap_or(now)) {
@@ -65,9 +65,9 @@ impl QuietHours {
         end
     }
 
-    fn end_of_span(&self, now: Moment) -> Option<Moment> {
+    fn end_of_span(&self, now: Timestamp) -> Option<Timestamp> {
         let millis = i64::try_from(now.unix_millis()).ok()?;
-        let today = Timestamp::from_millisecond(millis).ok()?.to_zoned(self.zone.clone()).date();
+        let today = jiff::Timestamp::from_millisecond(millis).ok()?.to_zoned(self.zone.clone()).date();
         let begins = [today.yesterday().ok()?, today];
         let spans = begins.iter().flat_map(|date| self.spans.iter().map(move |span| (*date, span)));
         let found = spans.filter(|(date, span)| span.begins_on(*date)).filter_map(|(date, span)| {
@@ -78,10 +78,10 @@ impl QuietHours {
         found.max()
     }
 
-    fn moment(&self, date: Date, minute: u16) -> Option<Moment> {
+    fn moment(&self, date: Date, minute: u16) -> Option<Timestamp> {
         let at = DateTime::from_parts(date, Time::midnight()).checked_add(i64::from(minute).minutes()).ok()?;
         let millis = self.zone.to_timestamp(at).ok()?.as_millisecond();
-        Some(Moment::from_unix_millis(u64::try_from(millis).ok()?))
+        Some(Timestamp::from_unix_millis(u64::try_from(millis).ok()?))
     }
 
     /// Whether the spans cover every minute of a week.
@@ -101,7 +101,7 @@ impl QuietHours {
     }
 }
 
-impl Span {
+impl QuietSpan {
     fn has_day(self, day: usize) -> bool {
         if self.first_day <= self.last_day {
             (self.first_day..=self.last_day).contains(&day)
@@ -116,10 +116,10 @@ impl Span {
 }
 
 impl FromStr for QuietHours {
-    type Err = UnreadableQuietHours;
+    type Err = InvalidQuietHours;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text).map_err(|why| UnreadableQuietHours { text: text.to_owned(), why })
+        read(text).map_err(|why| InvalidQuietHours { text: text.to_owned(), why })
     }
 }
 
@@ -141,7 +141,7 @@ fn read(text: &str) -> Result<QuietHours, String> {
     Ok(quiet)
 }
 
-fn span(text: &str) -> Result<Span, String> {
+fn span(text: &str) -> Result<QuietSpan, String> {
     let expected = || format!("{text:?} is no span: write it like 22:00-07:00 or mon-fri 20:00-08:00");
     let (days, times) = text.rsplit_once(char::is_whitespace).unwrap_or(("mon-sun", text));
     let (first, last) = days.trim().split_once('-').unwrap_or((days.trim(), days.trim()));
@@ -151,7 +151,7 @@ fn span(text: &str) -> Result<Span, String> {
     if from == to || from == DAY_MINUTES {
         return Err(expected());
     }
-    Ok(Span { first_day: day(first)?, last_day: day(last)?, from, to })
+    Ok(QuietSpan { first_day: day(first)?, last_day: day(last)?, from, to })
 }
 
 /// The minute of the day; 24:00 is the end of the day.
@@ -167,7 +167,7 @@ fn minute(text: &str) -> Option<u16> {
 impl fmt::Display for QuietHours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |day: usize| DAYS.get(day).copied().unwrap_or_default();
-        for (place, Span { first_day, last_day, from, to }) in self.spans.iter().enumerate() {
+        for (place, QuietSpan { first_day, last_day, from, to }) in self.spans.iter().enumerate() {
             if place > 0 {
                 f.write_str(", ")?;
             }
@@ -186,9 +186,9 @@ impl fmt::Display for QuietHours {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Moment {
-        let at: Timestamp = text.parse().unwrap();
-        Moment::from_unix_millis(at.as_millisecond().try_into().unwrap())
+    fn at(text: &str) -> Timestamp {
+        let at: jiff::Timestamp = text.parse().unwrap();
+        Timestamp::from_unix_millis(at.as_millisecond().try_into().unwrap())
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         #[test]
         fn no_text_makes_the_reader_panic_and_quiet_hours_always_end(text in "[a-z0-9:, -]{0,40}|.*", now in 0u64..4_000_000_000_000) {
             if let Ok(quiet) = text.parse::<QuietHours>() {
-                let now = Moment::from_unix_millis(now);
+                let now = Timestamp::from_unix_millis(now);
                 if let Some(end) = quiet.end_after(now) {
                     proptest::prop_assert!(end > now && quiet.end_after(end).is_none());
                 }

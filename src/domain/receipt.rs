@@ -5,8 +5,8 @@
 //! Not here: the wire form of a receipt (`broker/outcome.rs`).
 
 use super::{
-    DeadReason, Delivery, EventId, HeaderValue, Headers, Moment, Platform, Published, RobotId, Settlement,
-    SubscriptionId,
+    DeadReason, Delivery, EventId, HeaderValue, Headers, Platform, PublishedMessage, RobotId, Settlement,
+    SubscriptionId, Timestamp,
 };
 
 /// The header with which a publisher requests or declines receipts of one event. Every republish
@@ -18,7 +18,7 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 
 /// Which events get receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipts {
+pub enum ReceiptPolicy {
     /// No event, whatever its header says.
     Off,
     /// Events that request receipts.
@@ -27,13 +27,13 @@ pub enum Receipts {
     All,
 }
 
-impl Receipts {
+impl ReceiptPolicy {
     /// Whether an event with these headers gets receipts.
     #[must_use]
     pub fn wants(self, headers: &Headers) -> bool {
         // An event with an unreadable header is a dead letter already; here the header counts as
         // absent.
-        let asked = || receipt_asked(headers).ok().flatten();
+        let asked = || receipt_requested(headers).ok().flatten();
         match self {
             Self::Off => false,
             Self::Asked => asked() == Some(true),
@@ -45,23 +45,23 @@ impl Receipts {
 /// The header is neither true nor false.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("header {RECEIPT} must be true or false")]
-pub struct UnreadableReceipt;
+pub struct InvalidReceipt;
 
 /// The value of the header [`RECEIPT`]: a truth value, as such, as 0 or 1, or as text. `None` if it
 /// is absent.
-pub fn receipt_asked(headers: &Headers) -> Result<Option<bool>, UnreadableReceipt> {
+pub fn receipt_requested(headers: &Headers) -> Result<Option<bool>, InvalidReceipt> {
     let Some((_, value)) = headers.iter().find(|(name, _)| name == RECEIPT) else { return Ok(None) };
     match (value, value.as_text().map(str::trim)) {
         (HeaderValue::Bool(truth), _) => Ok(Some(*truth)),
         (HeaderValue::Int(1), _) | (_, Some("true")) => Ok(Some(true)),
         (HeaderValue::Int(0), _) | (_, Some("false")) => Ok(Some(false)),
-        _ => Err(UnreadableReceipt),
+        _ => Err(InvalidReceipt),
     }
 }
 
 /// The end of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum DeliveryOutcome {
     /// The platform accepted the whole text.
     Delivered,
     /// It is a dead letter.
@@ -77,7 +77,7 @@ pub enum Ending {
     Dropped,
 }
 
-impl Ending {
+impl DeliveryOutcome {
     /// The name in routing keys, headers and bodies.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -108,7 +108,7 @@ pub struct DeliveryReceipt {
     /// The robot; `None` for an event that could not be read, and for a dropped delivery.
     pub robot: Option<RobotId>,
     /// The end.
-    pub ending: Ending,
+    pub ending: DeliveryOutcome,
     /// The attempts of the last part, as in [`Delivery::attempts`].
     pub attempts: u32,
     /// The number of messages into which the text is split, as far as known; 1 for an unsplit text.
@@ -119,21 +119,21 @@ pub struct DeliveryReceipt {
     pub generation: u32,
     /// When the event was first received, or its not-before time. `None` for an event that could
     /// not be read.
-    pub received_at: Option<Moment>,
+    pub received_at: Option<Timestamp>,
     /// When it ended.
-    pub settled_at: Moment,
+    pub settled_at: Timestamp,
 }
 
 impl DeliveryReceipt {
     /// The receipt of a delivery; `None` if this settlement does not end it.
     #[must_use]
-    pub fn of(delivery: &Delivery, settlement: &Settlement, at: Moment) -> Option<Self> {
+    pub fn of(delivery: &Delivery, settlement: &Settlement, at: Timestamp) -> Option<Self> {
         let ending = match settlement {
-            Settlement::Done => Ending::Delivered,
+            Settlement::Done => DeliveryOutcome::Delivered,
             Settlement::Dead { reason, code, detail } => {
-                Ending::Dead { reason: *reason, code: code.clone(), detail: detail.clone() }
+                DeliveryOutcome::Dead { reason: *reason, code: code.clone(), detail: detail.clone() }
             }
-            Settlement::Dropped => Ending::Dropped,
+            Settlement::Dropped => DeliveryOutcome::Dropped,
             Settlement::Deferred { .. } | Settlement::Retried { .. } => return None,
         };
         let (event, part) = (&delivery.event, delivery.part);
@@ -144,10 +144,10 @@ impl DeliveryReceipt {
             trace: trace_of(&event.published),
             subscription: Some(delivery.subscription),
             platform: Some(delivery.platform),
-            robot: (ending != Ending::Dropped).then_some(delivery.robot),
+            robot: (ending != DeliveryOutcome::Dropped).then_some(delivery.robot),
             attempts: delivery.attempts,
-            parts: part.of.unwrap_or(1).max(part.at + 1),
-            parts_delivered: if ending == Ending::Delivered { part.at + 1 } else { part.at },
+            parts: part.total.unwrap_or(1).max(part.index + 1),
+            parts_delivered: if ending == DeliveryOutcome::Delivered { part.index + 1 } else { part.index },
             generation: delivery.generation,
             received_at: Some(event.received_at),
             settled_at: at,
@@ -158,11 +158,11 @@ impl DeliveryReceipt {
     /// The receipt of an event that could not be read.
     #[must_use]
     pub fn of_unread(
-        published: &Published,
+        published: &PublishedMessage,
         event: &EventId,
         generation: u32,
         why: (DeadReason, &str, &str),
-        at: Moment,
+        at: Timestamp,
     ) -> Self {
         let (reason, code, detail) = (why.0, why.1.to_owned(), why.2.to_owned());
         Self {
@@ -173,7 +173,7 @@ impl DeliveryReceipt {
             subscription: None,
             platform: None,
             robot: None,
-            ending: Ending::Dead { reason, code, detail },
+            ending: DeliveryOutcome::Dead { reason, code, detail },
             attempts: 0,
             parts: 1,
             parts_delivered: 0,
@@ -184,7 +184,7 @@ impl DeliveryReceipt {
     }
 }
 
-fn trace_of(published: &Published) -> Headers {
+fn trace_of(published: &PublishedMessage) -> Headers {
     published.headers.iter().filter(|(name, _)| TRACE.contains(&name.as_str())).cloned().collect()
 }
 
@@ -193,27 +193,27 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::{Content, Event, Part};
+    use crate::domain::{Event, EventContent, Part};
 
-    const AT: Moment = Moment::from_unix_millis(7);
+    const AT: Timestamp = Timestamp::from_unix_millis(7);
 
     fn asking(value: HeaderValue) -> Headers {
         vec![("traceparent".to_owned(), HeaderValue::text("00-abc")), (RECEIPT.to_owned(), value)]
     }
 
     fn delivery(part: Part) -> Delivery {
-        let published = Published {
+        let published = PublishedMessage {
             headers: asking(HeaderValue::Bool(true)),
             correlation_id: Some("mine".to_owned()),
-            ..Published::default()
+            ..PublishedMessage::default()
         };
         let event = Event {
             id: EventId::new("e"),
             topic: "ops".parse().unwrap(),
-            content: Content::default(),
+            content: EventContent::default(),
             urgent: false,
-            received_at: Moment::from_unix_millis(1),
-            expires_at: Moment::from_unix_millis(9),
+            received_at: Timestamp::from_unix_millis(1),
+            expires_at: Timestamp::from_unix_millis(9),
             published,
         };
         let robot = RobotId::from_bytes([2; 16]);
@@ -226,15 +226,15 @@ mod tests {
         let (yes, no) = (asking(HeaderValue::Bool(true)), asking(HeaderValue::Bool(false)));
         let unreadable = asking(HeaderValue::text("perhaps"));
         for (receipts, headers, told) in [
-            (Receipts::Off, &yes, false),
-            (Receipts::Asked, &yes, true),
-            (Receipts::Asked, &no, false),
-            (Receipts::Asked, &Headers::new(), false),
-            (Receipts::Asked, &unreadable, false),
-            (Receipts::All, &yes, true),
-            (Receipts::All, &no, false),
-            (Receipts::All, &Headers::new(), true),
-            (Receipts::All, &unreadable, true),
+            (ReceiptPolicy::Off, &yes, false),
+            (ReceiptPolicy::Asked, &yes, true),
+            (ReceiptPolicy::Asked, &no, false),
+            (ReceiptPolicy::Asked, &Headers::new(), false),
+            (ReceiptPolicy::Asked, &unreadable, false),
+            (ReceiptPolicy::All, &yes, true),
+            (ReceiptPolicy::All, &no, false),
+            (ReceiptPolicy::All, &Headers::new(), true),
+            (ReceiptPolicy::All, &unreadable, true),
         ] {
             assert_eq!(receipts.wants(headers), told, "{receipts:?} {headers:?}");
         }
@@ -249,13 +249,13 @@ mod tests {
             (HeaderValue::Bool(false), Ok(Some(false))),
             (HeaderValue::text("false"), Ok(Some(false))),
             (HeaderValue::Int(0), Ok(Some(false))),
-            (HeaderValue::text("yes"), Err(UnreadableReceipt)),
-            (HeaderValue::Int(2), Err(UnreadableReceipt)),
-            (HeaderValue::Void, Err(UnreadableReceipt)),
+            (HeaderValue::text("yes"), Err(InvalidReceipt)),
+            (HeaderValue::Int(2), Err(InvalidReceipt)),
+            (HeaderValue::Void, Err(InvalidReceipt)),
         ] {
-            assert_eq!(receipt_asked(&asking(value.clone())), asked, "{value:?}");
+            assert_eq!(receipt_requested(&asking(value.clone())), asked, "{value:?}");
         }
-        assert_eq!(receipt_asked(&Headers::new()), Ok(None));
+        assert_eq!(receipt_requested(&Headers::new()), Ok(None));
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn parts_are_counted_as_people_do() {
         let counted = |at, of, settlement: &Settlement| {
-            let receipt = DeliveryReceipt::of(&delivery(Part { at, of }), settlement, AT).unwrap();
+            let receipt = DeliveryReceipt::of(&delivery(Part { index: at, total: of }), settlement, AT).unwrap();
             (receipt.parts, receipt.parts_delivered)
         };
         let dead = Settlement::Dead { reason: DeadReason::Refused, code: "c".to_owned(), detail: "d".to_owned() };

@@ -16,7 +16,7 @@ pub struct RobotId([u8; 16]);
 /// The text is not the id of a robot.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is not a robot id: it has 32 hexadecimal digits", quoted(.0))]
-pub struct UnreadableRobotId(pub String);
+pub struct InvalidRobotId(pub String);
 
 impl RobotId {
     /// From the bytes of the keyed hash.
@@ -40,11 +40,11 @@ impl fmt::Display for RobotId {
 }
 
 impl FromStr for RobotId {
-    type Err = UnreadableRobotId;
+    type Err = InvalidRobotId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| UnreadableRobotId(text.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| InvalidRobotId(text.to_owned()))?;
         Ok(Self(bytes))
     }
 }

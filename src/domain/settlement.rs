@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::Moment;
+use super::Timestamp;
 
 /// The decision about a delivery after the pacer and, possibly, an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +16,14 @@ pub enum Settlement {
     /// It was not tried, because of a limit. The number of attempts does not change.
     Deferred {
         /// When it may be tried.
-        until: Moment,
+        until: Timestamp,
         /// Its slot in its robot's queue, if it has one.
-        slot: Option<Moment>,
+        slot: Option<Timestamp>,
     },
     /// The attempt failed for a reason that may pass. It counts as an attempt.
     Retried {
         /// When it is tried again.
-        until: Moment,
+        until: Timestamp,
     },
     /// It becomes a dead letter.
     Dead {

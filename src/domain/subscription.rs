@@ -7,8 +7,8 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{
-    Attributes, Endpoint, Event, Mentions, Moment, Platform, Policy, QuietHours, RobotId, Secret, TopicName, Unwanted,
-    id::quoted,
+    Attributes, Endpoint, Event, FilterPolicy, FilterRejection, Mentions, Platform, QuietHours, RobotId, Secret,
+    Timestamp, TopicName, id::quoted,
 };
 
 /// The id of a subscription: 32 lower-case hexadecimal digits, a time prefix followed by random
@@ -19,7 +19,7 @@ pub struct SubscriptionId([u8; 16]);
 /// The text is not the id of a subscription.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is not a subscription id: it has 32 hexadecimal digits", quoted(.0))]
-pub struct UnreadableId(pub String);
+pub struct InvalidSubscriptionId(pub String);
 
 impl SubscriptionId {
     /// A new id. Ids made later sort later.
@@ -48,11 +48,11 @@ impl fmt::Display for SubscriptionId {
 }
 
 impl FromStr for SubscriptionId {
-    type Err = UnreadableId;
+    type Err = InvalidSubscriptionId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| UnreadableId(text.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| InvalidSubscriptionId(text.to_owned()))?;
         Ok(Self(bytes))
     }
 }
@@ -93,7 +93,7 @@ impl FromStr for SubscriptionState {
 
 /// What happens to deliveries that have to wait for their robot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Overflow {
+pub enum OverflowPolicy {
     /// Each is sent by itself, in order.
     #[default]
     Queue,
@@ -106,9 +106,9 @@ pub enum Overflow {
 /// The text is not an overflow policy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no overflow policy: use queue, digest or latest")]
-pub struct UnknownOverflow(pub String);
+pub struct UnknownOverflowPolicy(pub String);
 
-impl Overflow {
+impl OverflowPolicy {
     /// All policies.
     pub const ALL: [Self; 3] = [Self::Queue, Self::Digest, Self::Latest];
 
@@ -123,17 +123,17 @@ impl Overflow {
     }
 }
 
-impl FromStr for Overflow {
-    type Err = UnknownOverflow;
+impl FromStr for OverflowPolicy {
+    type Err = UnknownOverflowPolicy;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownOverflow(text.to_owned()))
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownOverflowPolicy(text.to_owned()))
     }
 }
 
 /// What happens to a text that is too long for one message of its platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TooLong {
+pub enum LongTextPolicy {
     /// It is split into numbered parts.
     #[default]
     Split,
@@ -144,9 +144,9 @@ pub enum TooLong {
 /// The text is neither `split` nor `cut`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is nothing to be done about a text that is too long: use split or cut")]
-pub struct UnknownTooLong(pub String);
+pub struct UnknownLongTextPolicy(pub String);
 
-impl TooLong {
+impl LongTextPolicy {
     /// All choices.
     pub const ALL: [Self; 2] = [Self::Split, Self::Cut];
 
@@ -160,11 +160,11 @@ impl TooLong {
     }
 }
 
-impl FromStr for TooLong {
-    type Err = UnknownTooLong;
+impl FromStr for LongTextPolicy {
+    type Err = UnknownLongTextPolicy;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownTooLong(text.to_owned()))
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownLongTextPolicy(text.to_owned()))
     }
 }
 
@@ -176,7 +176,7 @@ pub struct GroupName(Arc<str>);
 /// The text is not a valid name of a group.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit")]
-pub struct UnreadableGroup(pub String);
+pub struct InvalidGroupName(pub String);
 
 impl GroupName {
     /// The name as text.
@@ -187,12 +187,12 @@ impl GroupName {
 }
 
 impl FromStr for GroupName {
-    type Err = UnreadableGroup;
+    type Err = InvalidGroupName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
         let fits = text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-        if begins && fits { Ok(Self(text.into())) } else { Err(UnreadableGroup(text.to_owned())) }
+        if begins && fits { Ok(Self(text.into())) } else { Err(InvalidGroupName(text.to_owned())) }
     }
 }
 
@@ -205,36 +205,40 @@ impl fmt::Display for GroupName {
 /// Which events a subscription receives, and how its deliveries are paced. The options contain no
 /// secret: they are read before the record is decrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct SubscriptionOptions {
     /// What happens to deliveries that have to wait.
-    pub overflow: Overflow,
+    pub overflow: OverflowPolicy,
     /// The organisation whose quota the robot uses.
     pub group: Option<GroupName>,
     /// Which events of the topic it receives; `None` means all of them.
-    pub filter: Option<Arc<Policy>>,
+    pub filter: Option<Arc<FilterPolicy>>,
     /// When it receives only urgent events.
     pub quiet: Option<Arc<QuietHours>>,
     /// What happens to a text that is too long for one message.
-    pub too_long: TooLong,
+    pub too_long: LongTextPolicy,
 }
 
 /// An event whose attribute `severity` has this value, in any case, is urgent.
 const URGENT_SEVERITY: &str = "critical";
 
-impl Options {
+impl SubscriptionOptions {
     /// Why a subscription on this platform does not receive an event; `None` if it does.
     #[must_use]
-    pub fn unwanted<'a>(&'a self, platform: Platform, attributes: &'a Attributes) -> Option<Unwanted<'a>> {
+    pub fn filter_rejection<'a>(
+        &'a self,
+        platform: Platform,
+        attributes: &'a Attributes,
+    ) -> Option<FilterRejection<'a>> {
         if !attributes.are_for(platform) {
-            return Some(Unwanted::Platform(platform));
+            return Some(FilterRejection::Platform(platform));
         }
-        self.filter.as_ref().and_then(|policy| policy.refuses(attributes))
+        self.filter.as_ref().and_then(|policy| policy.rejection(attributes))
     }
 
     /// The end of the quiet hours for an event. `None` if the event is urgent, or if `now` is
     /// outside of quiet hours.
     #[must_use]
-    pub fn quiet_until(&self, event: &Event, now: Moment) -> Option<Moment> {
+    pub fn quiet_until(&self, event: &Event, now: Timestamp) -> Option<Timestamp> {
         let quiet = self.quiet.as_ref()?;
         let severity = event.content.attributes.values("severity").unwrap_or_default();
         let urgent = event.urgent || severity.iter().any(|value| value.eq_ignore_ascii_case(URGENT_SEVERITY));
@@ -268,9 +272,9 @@ pub struct Subscription {
     /// Whether it receives the events of its topic.
     pub state: SubscriptionState,
     /// How its deliveries are paced and filtered.
-    pub options: Options,
+    pub options: SubscriptionOptions,
     /// When it was created.
-    pub created_at: Moment,
+    pub created_at: Timestamp,
 }
 
 #[cfg(test)]
@@ -279,14 +283,14 @@ mod tests {
 
     #[test]
     fn a_policy_is_read_back_from_its_name_and_another_word_is_refused() {
-        for overflow in Overflow::ALL {
+        for overflow in OverflowPolicy::ALL {
             assert_eq!(overflow.as_str().parse(), Ok(overflow));
         }
-        for too_long in TooLong::ALL {
+        for too_long in LongTextPolicy::ALL {
             assert_eq!(too_long.as_str().parse(), Ok(too_long));
         }
-        assert_eq!("Queue".parse::<Overflow>(), Err(UnknownOverflow("Queue".to_owned())));
-        assert_eq!(Overflow::default(), Overflow::Queue);
+        assert_eq!("Queue".parse::<OverflowPolicy>(), Err(UnknownOverflowPolicy("Queue".to_owned())));
+        assert_eq!(OverflowPolicy::default(), OverflowPolicy::Queue);
     }
 
     #[test]
@@ -295,7 +299,7 @@ mod tests {
             assert_eq!(good.parse::<GroupName>().map(|group| group.to_string()), Ok(good.to_owned()));
         }
         for bad in ["", "-a", "_a", "a b", "a.b", "组", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<GroupName>(), Err(UnreadableGroup(bad.to_owned())));
+            assert_eq!(bad.parse::<GroupName>(), Err(InvalidGroupName(bad.to_owned())));
         }
     }
 }

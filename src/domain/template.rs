@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::{Format, Moment, Platform};
+use super::{Format, Platform, Timestamp};
 
 /// The name of a template: 1–64 of `A-Z a-z 0-9 - _ .`, starting with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub struct TemplateName(Arc<str>);
 /// The text is not a valid name of a template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a template: use 1 to 64 of A-Z a-z 0-9 - _ ., beginning with a letter or digit")]
-pub struct UnreadableName(pub String);
+pub struct InvalidTemplateName(pub String);
 
 impl TemplateName {
     /// The name as text.
@@ -26,7 +26,7 @@ impl TemplateName {
 }
 
 impl FromStr for TemplateName {
-    type Err = UnreadableName;
+    type Err = InvalidTemplateName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let possible = name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.'));
@@ -35,7 +35,7 @@ impl FromStr for TemplateName {
             return Ok(Self(name.into()));
         }
         // The text may have any length, and the error repeats it.
-        Err(UnreadableName(name.chars().take(65).collect()))
+        Err(InvalidTemplateName(name.chars().take(65).collect()))
     }
 }
 
@@ -90,7 +90,7 @@ impl FromStr for Audience {
 
 /// The syntax of a template's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
+pub enum TemplateEngine {
     /// `{tag}` is replaced by the tag's value, as in Huawei Cloud SMN.
     #[default]
     Tags,
@@ -98,7 +98,7 @@ pub enum Engine {
     Jinja,
 }
 
-impl Engine {
+impl TemplateEngine {
     /// The name on the command line and in the admin API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -112,16 +112,16 @@ impl Engine {
 /// The text is not an engine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown engine {0:?}: use tags or jinja")]
-pub struct UnknownEngine(pub String);
+pub struct UnknownTemplateEngine(pub String);
 
-impl FromStr for Engine {
-    type Err = UnknownEngine;
+impl FromStr for TemplateEngine {
+    type Err = UnknownTemplateEngine;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name {
             "tags" => Ok(Self::Tags),
             "jinja" => Ok(Self::Jinja),
-            other => Err(UnknownEngine(other.to_owned())),
+            other => Err(UnknownTemplateEngine(other.to_owned())),
         }
     }
 }
@@ -134,13 +134,13 @@ pub struct Template {
     /// The platforms for which it is meant.
     pub audience: Audience,
     /// The syntax of its text.
-    pub engine: Engine,
+    pub engine: TemplateEngine,
     /// The format of the rendered text, if it differs from the event's.
     pub format: Option<Format>,
     /// The text.
     pub text: String,
     /// When it was written.
-    pub written_at: Moment,
+    pub written_at: Timestamp,
 }
 
 #[cfg(test)]
@@ -164,9 +164,9 @@ mod tests {
         }
         assert_eq!("feishu".parse(), Ok(Audience::On(Platform::Lark)));
         assert!("sms".parse::<Audience>().unwrap_err().to_string().contains("use default, dingtalk"));
-        for engine in [Engine::Tags, Engine::Jinja] {
+        for engine in [TemplateEngine::Tags, TemplateEngine::Jinja] {
             assert_eq!(engine.as_str().parse(), Ok(engine));
         }
-        assert!("go".parse::<Engine>().is_err());
+        assert!("go".parse::<TemplateEngine>().is_err());
     }
 }

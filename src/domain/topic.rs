@@ -14,7 +14,7 @@ pub struct TopicName(Arc<str>);
 
 /// Why a text is not a topic name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TopicMistake {
+pub enum InvalidTopicName {
     /// The name is empty.
     #[error("the topic's name is empty: use 1 to 255 of A-Z a-z 0-9 - _ .")]
     Empty,
@@ -38,22 +38,22 @@ impl TopicName {
 }
 
 impl FromStr for TopicName {
-    type Err = TopicMistake;
+    type Err = InvalidTopicName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let Some(first) = name.chars().next() else {
-            return Err(TopicMistake::Empty);
+            return Err(InvalidTopicName::Empty);
         };
         if name.len() > 255 {
-            return Err(TopicMistake::TooLong(name.len()));
+            return Err(InvalidTopicName::TooLong(name.len()));
         }
         if let Some((at, other)) =
             name.char_indices().find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
         {
-            return Err(TopicMistake::Character(other, at));
+            return Err(InvalidTopicName::Character(other, at));
         }
         if !first.is_ascii_alphanumeric() {
-            return Err(TopicMistake::Start(first));
+            return Err(InvalidTopicName::Start(first));
         }
         Ok(Self(name.into()))
     }
@@ -75,11 +75,11 @@ mod tests {
             assert_eq!(good.parse::<TopicName>().map(|t| t.to_string()), Ok(good.to_owned()));
         }
         for (bad, mistake) in [
-            ("", TopicMistake::Empty),
-            (".a", TopicMistake::Start('.')),
-            ("a b", TopicMistake::Character(' ', 1)),
-            ("告警", TopicMistake::Character('告', 0)),
-            (&"x".repeat(256), TopicMistake::TooLong(256)),
+            ("", InvalidTopicName::Empty),
+            (".a", InvalidTopicName::Start('.')),
+            ("a b", InvalidTopicName::Character(' ', 1)),
+            ("告警", InvalidTopicName::Character('告', 0)),
+            (&"x".repeat(256), InvalidTopicName::TooLong(256)),
         ] {
             assert_eq!(bad.parse::<TopicName>(), Err(mistake));
         }

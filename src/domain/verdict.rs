@@ -54,7 +54,7 @@ impl Verdict {
 
 /// The outcome of one attempt, for operators. It never contains a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct AttemptOutcome {
     /// The meaning of the outcome.
     pub verdict: Verdict,
     /// The platform's own code (`130101`), or roomcast's for failures before an answer (`timeout`,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::undecodable::{Undecodable, mistake};
-use crate::domain::{Attribute, Format, HeaderValue, Published};
+use crate::domain::{Attribute, Format, HeaderValue, PublishedMessage};
 
 /// The prefixes of attribute names in CloudEvents' AMQP binding. The second serves clients that
 /// cannot send a colon.
@@ -43,7 +43,7 @@ pub(super) enum Data<'a> {
 /// Sets the `message_id` of a CloudEvent without one to `source#id`, so that a repeat is
 /// recognised.
 #[must_use]
-pub fn named(mut published: Published) -> Published {
+pub fn ensure_message_id(mut published: PublishedMessage) -> PublishedMessage {
     if published.message_id.as_ref().is_some_and(|id| !id.is_empty()) {
         return published;
     }
@@ -72,11 +72,11 @@ impl Context {
     }
 }
 
-fn is_structured(published: &Published) -> bool {
+fn is_structured(published: &PublishedMessage) -> bool {
     published.content_type.as_ref().is_some_and(|kind| kind.to_ascii_lowercase().starts_with(STRUCTURED))
 }
 
-fn context_of(published: &Published) -> Option<Context> {
+fn context_of(published: &PublishedMessage) -> Option<Context> {
     if is_structured(published) {
         let body: Map<String, Value> = serde_json::from_slice(&published.body).ok()?;
         return Some(context_in(&body));
@@ -110,7 +110,7 @@ fn said(value: &HeaderValue) -> Option<String> {
 }
 
 /// Unwraps a CloudEvent; `None` if the message is not one.
-pub(super) fn unwrap(published: &Published) -> Result<Option<CloudEvent<'_>>, Undecodable> {
+pub(super) fn unwrap(published: &PublishedMessage) -> Result<Option<CloudEvent<'_>>, Undecodable> {
     if is_structured(published) {
         return structured(published).map(Some);
     }
@@ -127,7 +127,7 @@ pub(super) fn unwrap(published: &Published) -> Result<Option<CloudEvent<'_>>, Un
     }))
 }
 
-fn structured(published: &Published) -> Result<CloudEvent<'_>, Undecodable> {
+fn structured(published: &PublishedMessage) -> Result<CloudEvent<'_>, Undecodable> {
     let kind = published.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
     if kind.starts_with("application/cloudevents-batch") {
         return Err(wrong("a batch is not taken: publish each event as a message of its own"));
@@ -195,16 +195,16 @@ mod tests {
 
     use super::*;
 
-    fn binary(headers: &[(&str, &str)], content_type: &str, body: &str) -> Published {
-        Published {
+    fn binary(headers: &[(&str, &str)], content_type: &str, body: &str) -> PublishedMessage {
+        PublishedMessage {
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), HeaderValue::text(*value))).collect(),
             content_type: Some(content_type.to_owned()).filter(|kind| !kind.is_empty()),
             body: body.as_bytes().to_vec(),
-            ..Published::default()
+            ..PublishedMessage::default()
         }
     }
 
-    fn whole(body: &Value) -> Published {
+    fn whole(body: &Value) -> PublishedMessage {
         binary(&[], "application/cloudevents+json; charset=utf-8", &body.to_string())
     }
 
@@ -217,7 +217,7 @@ mod tests {
         ("traceparent", "00-a-b-01"),
     ];
 
-    fn unwrapped(published: &Published) -> (Option<String>, Vec<(String, String)>, String) {
+    fn unwrapped(published: &PublishedMessage) -> (Option<String>, Vec<(String, String)>, String) {
         let event = unwrap(published).unwrap().unwrap();
         let data = match event.data {
             Data::Json(bytes) => format!("json {}", String::from_utf8_lossy(&bytes)),
@@ -289,11 +289,11 @@ mod tests {
 
     #[test]
     fn a_cloudevent_without_a_message_id_is_named_by_source_and_id() {
-        let name = |published: Published| named(published).message_id;
+        let name = |published: PublishedMessage| ensure_message_id(published).message_id;
         assert_eq!(name(binary(&HEADERS, "", "{}")).as_deref(), Some("/db#7"));
         let body = json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "t"});
         assert_eq!(name(whole(&body)).as_deref(), Some("/db#7"));
-        assert_eq!(name(Published { message_id: Some("own".into()), ..whole(&body) }).as_deref(), Some("own"));
+        assert_eq!(name(PublishedMessage { message_id: Some("own".into()), ..whole(&body) }).as_deref(), Some("own"));
         assert_eq!(name(binary(&HEADERS[..2], "", "{}")), None);
         assert_eq!(name(binary(&[], "application/json", "{}")), None);
         let long = json!({"id": "x".repeat(300), "source": "/db"});
@@ -303,9 +303,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_the_unwrapping_panic(body: Vec<u8>, kind in "application/cloudevents[+a-z-]{0,12}") {
-            let published = Published { body, content_type: Some(kind), ..binary(&HEADERS, "", "") };
+            let published = PublishedMessage { body, content_type: Some(kind), ..binary(&HEADERS, "", "") };
             let _ = unwrap(&published);
-            let _ = named(published);
+            let _ = ensure_message_id(published);
         }
     }
 }

@@ -13,18 +13,18 @@ use super::{
     lifetime::alive_since,
     not_before::not_before,
     structure::read_structure,
-    templates::{Shelf, Tags, Unwritten},
-    undecodable::{Undecodable, guarded, mistake},
+    templates::{RenderError, Tags, TemplateRegistry},
+    undecodable::{Undecodable, catch_panic, mistake},
     wire::EventWire,
 };
 use crate::domain::{
-    Attributes, Audience, Content, DAMAGED, Entry, Event, EventId, HEADERS_BYTES_MAX, Mentions, Moment, Passage,
-    Platform, Published, TopicName, bytes_of, receipt_asked,
+    Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions, Platform,
+    PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName, bytes_of, receipt_requested,
 };
 
 /// The limits of an event.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DecoderSettings {
     /// The largest body, in bytes.
     pub size_max: usize,
     /// The time to live of an event that does not set one.
@@ -39,14 +39,14 @@ pub struct Settings {
 
 /// The facts about an event that are known before its body is read.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct DecodeContext {
     /// Its id.
     pub id: EventId,
     /// When it was first received. For an event whose `expires_at` is known, this is its not-before
     /// time, if that was later.
-    pub received_at: Moment,
+    pub received_at: Timestamp,
     /// When it expires, if an earlier step has decided that.
-    pub expires_at: Option<Moment>,
+    pub expires_at: Option<Timestamp>,
     /// Whether it was redriven. Then its life starts again, and the publisher's timestamp does not
     /// count.
     pub redriven: bool,
@@ -57,19 +57,19 @@ pub struct Known {
     pub platform: Option<Platform>,
 }
 
-impl Known {
+impl DecodeContext {
     /// A placeholder without content for an unreadable event, so that its delivery can become a
     /// dead letter.
     ///
     /// # Errors
     ///
     /// The topic is invalid too. The message is returned.
-    pub fn unread(self, published: Published) -> Result<Event, Box<Published>> {
+    pub fn placeholder_event(self, published: PublishedMessage) -> Result<Event, Box<PublishedMessage>> {
         let Ok(topic) = published.routing_key.parse() else { return Err(Box::new(published)) };
         Ok(Event {
             id: self.id,
             topic,
-            content: Content::default(),
+            content: EventContent::default(),
             urgent: self.urgent,
             received_at: self.received_at,
             expires_at: self.expires_at.unwrap_or(self.received_at),
@@ -83,22 +83,22 @@ const URGENT_PRIORITY: u8 = 5;
 
 /// Whether a message is urgent: it came through the urgent exchange, or its priority says so.
 #[must_use]
-pub fn is_urgent(published: &Published, urgent_exchange: bool) -> bool {
+pub fn is_urgent(published: &PublishedMessage, urgent_exchange: bool) -> bool {
     urgent_exchange || published.priority >= Some(URGENT_PRIORITY)
 }
 
 /// Decodes events.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    settings: Settings,
-    shelf: Shelf,
+    settings: DecoderSettings,
+    registry: TemplateRegistry,
 }
 
 impl Decoder {
     /// A decoder with these limits and templates.
     #[must_use]
-    pub const fn new(settings: Settings, shelf: Shelf) -> Self {
-        Self { settings, shelf }
+    pub const fn new(settings: DecoderSettings, registry: TemplateRegistry) -> Self {
+        Self { settings, registry }
     }
 
     /// Decodes an event.
@@ -106,8 +106,12 @@ impl Decoder {
     /// # Errors
     ///
     /// The event cannot be read. The message is returned with the mistake.
-    pub fn decode(&self, published: Published, known: Known) -> Result<Event, Box<(Published, Undecodable)>> {
-        match guarded(|| self.content(&published, known.platform)) {
+    pub fn decode(
+        &self,
+        published: PublishedMessage,
+        known: DecodeContext,
+    ) -> Result<Event, Box<(PublishedMessage, Undecodable)>> {
+        match catch_panic(|| self.content(&published, known.platform)) {
             Ok((topic, content, asked)) => {
                 let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
                 let (received_at, expires_at) = match known.expires_at {
@@ -116,7 +120,7 @@ impl Decoder {
                         Ok(not_before) => {
                             let timestamp = published.timestamp.filter(|_| !known.redriven);
                             let since = alive_since(timestamp, known.received_at, self.settings.timestamp_age_max);
-                            let later = |than: Moment| not_before.map_or(than, |at| at.max(than));
+                            let later = |than: Timestamp| not_before.map_or(than, |at| at.max(than));
                             (later(known.received_at), later(since).after(life))
                         }
                         Err(mistake) => return Err(Box::new((published, mistake))),
@@ -138,9 +142,9 @@ impl Decoder {
 
     fn content(
         &self,
-        published: &Published,
+        published: &PublishedMessage,
         platform: Option<Platform>,
-    ) -> Result<(TopicName, Content, Option<Duration>), Undecodable> {
+    ) -> Result<(TopicName, EventContent, Option<Duration>), Undecodable> {
         if let Some((_, damage)) = published.headers.iter().find(|(name, _)| name == DAMAGED) {
             let detail = damage.as_text().unwrap_or("the message was damaged").to_owned();
             return Err(Undecodable { code: "damaged", detail });
@@ -167,7 +171,7 @@ impl Decoder {
             .routing_key
             .parse()
             .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
-        receipt_asked(&published.headers)
+        receipt_requested(&published.headers)
             .map_err(|mistake| Undecodable { code: "receipt", detail: mistake.to_string() })?;
         let (wire, around) = match unwrap(published)? {
             None => (parse(&published.body)?, Vec::new()),
@@ -181,7 +185,7 @@ impl Decoder {
         };
         let asked = wire.time_to_live.map(Duration::from_secs);
         let attributes = attributes_of(&wire.message_attributes, around, &published.headers)?;
-        Ok((topic, Content { attributes, ..content_of(wire, &self.shelf, platform)? }, asked))
+        Ok((topic, EventContent { attributes, ..content_of(wire, &self.registry, platform)? }, asked))
     }
 }
 
@@ -208,11 +212,15 @@ fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
 
 /// The content of the event. A structure takes precedence over a template, and a template over the
 /// message.
-fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Result<Content, Undecodable> {
-    let mut content = Content {
+fn content_of(
+    wire: EventWire,
+    registry: &TemplateRegistry,
+    platform: Option<Platform>,
+) -> Result<EventContent, Undecodable> {
+    let mut content = EventContent {
         subject: wire.subject.filter(|subject| !subject.is_empty()),
         format: wire.format.unwrap_or_default().into(),
-        message: wire.message.filter(|message| !message.is_empty()).map(|text| Passage::from(text.as_str())),
+        message: wire.message.filter(|message| !message.is_empty()).map(|text| TextBody::from(text.as_str())),
         entries: Vec::new(),
         mentions: wire.at.map(Mentions::from).unwrap_or_default(),
         attributes: Attributes::default(),
@@ -221,9 +229,9 @@ fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Res
     match (wire.message_structure, template) {
         (Some(structure), _) => read_structure(structure, &mut content)?,
         (None, Some(name)) => {
-            let failed = |why: Unwritten| Undecodable { code: "template", detail: why.to_string() };
+            let failed = |why: RenderError| Undecodable { code: "template", detail: why.to_string() };
             let tags = Tags::read(wire.tags.unwrap_or_default()).map_err(|mistake| failed(mistake.into()))?;
-            let templates = shelf.now();
+            let templates = registry.now();
             let said = match platform {
                 // Only one platform is read, so its text serves as the message.
                 Some(one) => templates.write_for(one, &name, &tags).map(|said| vec![(Audience::Everybody, said.1)]),
@@ -232,7 +240,7 @@ fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Res
             for (audience, passage) in said.map_err(failed)? {
                 match audience {
                     Audience::Everybody => content.message = Some(passage),
-                    Audience::On(platform) => content.entries.push((platform, Entry::Text(passage))),
+                    Audience::On(platform) => content.entries.push((platform, PlatformOverride::Text(passage))),
                 }
             }
         }
@@ -248,7 +256,7 @@ fn content_of(wire: EventWire, shelf: &Shelf, platform: Option<Platform>) -> Res
 mod tests {
     use super::*;
     use crate::{
-        domain::{Engine, Format, HeaderValue, NOT_BEFORE, Piece, Template},
+        domain::{Format, HeaderValue, NOT_BEFORE, PlatformContent, Template, TemplateEngine},
         fanout::Templates,
     };
 
@@ -257,7 +265,7 @@ mod tests {
     }
 
     fn decoder() -> Decoder {
-        let settings = Settings {
+        let settings = DecoderSettings {
             size_max: 1000,
             time_to_live: Duration::from_secs(60),
             time_to_live_max: Duration::from_secs(600),
@@ -268,21 +276,21 @@ mod tests {
             name: name.parse().unwrap(),
             audience,
             engine,
-            format: (engine == Engine::Jinja).then_some(Format::Markdown),
+            format: (engine == TemplateEngine::Jinja).then_some(Format::Markdown),
             text: text.to_owned(),
-            written_at: Moment::from_unix_millis(0),
+            written_at: Timestamp::from_unix_millis(0),
         };
         let kept = [
-            text("down", Audience::Everybody, Engine::Tags, "{host} is down"),
-            text("down", Audience::On(Platform::Lark), Engine::Jinja, "# {{ host }}\n{{ why }}"),
+            text("down", Audience::Everybody, TemplateEngine::Tags, "{host} is down"),
+            text("down", Audience::On(Platform::Lark), TemplateEngine::Jinja, "# {{ host }}\n{{ why }}"),
         ];
-        Decoder::new(settings, Shelf::new(Templates::kept(kept)))
+        Decoder::new(settings, TemplateRegistry::new(Templates::kept(kept)))
     }
 
-    fn known() -> Known {
-        Known {
+    fn known() -> DecodeContext {
+        DecodeContext {
             id: EventId::new("e1"),
-            received_at: Moment::from_unix_millis(1_000_000),
+            received_at: Timestamp::from_unix_millis(1_000_000),
             expires_at: None,
             redriven: false,
             urgent: false,
@@ -291,8 +299,12 @@ mod tests {
     }
 
     fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
-        let published = Published { routing_key: topic.into(), body: body.as_bytes().to_vec(), ..Published::default() };
-        decoder().decode(published, Known { platform, ..known() }).map_err(|refused| refused.1)
+        let published = PublishedMessage {
+            routing_key: topic.into(),
+            body: body.as_bytes().to_vec(),
+            ..PublishedMessage::default()
+        };
+        decoder().decode(published, DecodeContext { platform, ..known() }).map_err(|refused| refused.1)
     }
 
     fn decode(body: &str) -> Result<Event, Undecodable> {
@@ -309,7 +321,7 @@ mod tests {
         assert_eq!(event.topic.as_str(), "ops.db");
         assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
         assert_eq!(event.content.format, Format::Markdown);
-        assert_eq!(event.content.piece_for(Platform::WeCom), Some(Piece::Text(&"**help**".into())));
+        assert_eq!(event.content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&"**help**".into())));
         assert!(event.content.mentions.all);
         assert_eq!(event.expires_at.since(event.received_at), Duration::from_secs(120));
     }
@@ -351,8 +363,8 @@ mod tests {
     #[test]
     fn a_template_wins_over_the_message_and_a_structure_over_both() {
         let said = |event: &Event, platform| match event.content.piece_for(platform).unwrap() {
-            Piece::Text(passage) => (passage.text.clone(), passage.format),
-            Piece::Native(_) => panic!("no text"),
+            PlatformContent::Text(passage) => (passage.text.clone(), passage.format),
+            PlatformContent::Native(_) => panic!("no text"),
         };
         let templated = r#""message":"m","message_template_name":"down","tags":{"host":"db-1","why":"w","unused":"x"}"#;
         let event = decode(&format!("{{{templated}}}")).unwrap();
@@ -366,13 +378,14 @@ mod tests {
 
     #[test]
     fn a_life_begins_when_the_event_was_published_or_may_be_sent_and_anew_when_it_is_redriven() {
-        let received_at = Moment::from_unix_millis(1_000_000_000);
+        let received_at = Timestamp::from_unix_millis(1_000_000_000);
         let left = |timestamp, not_before: Option<i64>, redriven| {
             let headers = not_before.map(|at| (NOT_BEFORE.to_owned(), HeaderValue::Int(at))).into_iter().collect();
             let body = br#"{"message":"m","time_to_live":2}"#.to_vec();
-            let published = Published { routing_key: "t".into(), body, headers, timestamp, ..Published::default() };
-            let event = decoder().decode(published, Known { received_at, redriven, ..known() }).unwrap();
-            let signed = |at: Moment| i64::try_from(at.unix_millis()).unwrap() - 1_000_000_000;
+            let published =
+                PublishedMessage { routing_key: "t".into(), body, headers, timestamp, ..PublishedMessage::default() };
+            let event = decoder().decode(published, DecodeContext { received_at, redriven, ..known() }).unwrap();
+            let signed = |at: Timestamp| i64::try_from(at.unix_millis()).unwrap() - 1_000_000_000;
             (signed(event.received_at), signed(event.expires_at))
         };
         assert_eq!(left(None, None, false), (0, 2_000));
@@ -388,12 +401,12 @@ mod tests {
         let body = r#"{"message_template_name":"down","tags":{"host":"db-1"}}"#;
         assert_eq!(decode(body).unwrap_err().code, "template");
         let event = decode_for(Some(Platform::WeCom), "ops", body).unwrap();
-        assert_eq!(event.content.piece_for(Platform::WeCom), Some(Piece::Text(&"db-1 is down".into())));
+        assert_eq!(event.content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&"db-1 is down".into())));
         assert!(decode_for(Some(Platform::Lark), "ops", body).is_err());
         let whole = r#"{"message_template_name":"down","tags":{"host":"db-1","why":"w"}}"#;
         let event = decode_for(Some(Platform::Lark), "ops", whole).unwrap();
-        let said = Passage { format: Some(Format::Markdown), ..Passage::from("# db-1\nw") };
-        assert_eq!(event.content.piece_for(Platform::Lark), Some(Piece::Text(&said)));
+        let said = TextBody { format: Some(Format::Markdown), ..TextBody::from("# db-1\nw") };
+        assert_eq!(event.content.piece_for(Platform::Lark), Some(PlatformContent::Text(&said)));
     }
 
     #[test]

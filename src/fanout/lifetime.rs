@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::domain::Moment;
+use crate::domain::Timestamp;
 
 /// An AMQP timestamp has a resolution of one second. It counts as the end of that second, so that
 /// rounding shortens no life.
@@ -16,9 +16,9 @@ const PRECISION: Duration = Duration::from_secs(1);
 /// When the life of an event received at `received_at` began. `timestamp` is the publisher's, in
 /// seconds since 1970. It does not count if it is later, or earlier by more than `age_max`. Then
 /// the publisher's clock is wrong, and a wrong clock must not cost an alert.
-pub(super) fn alive_since(timestamp: Option<u64>, received_at: Moment, age_max: Duration) -> Moment {
+pub(super) fn alive_since(timestamp: Option<u64>, received_at: Timestamp, age_max: Duration) -> Timestamp {
     let Some(seconds) = timestamp else { return received_at };
-    let published = Moment::from_unix_millis(seconds.saturating_mul(1000));
+    let published = Timestamp::from_unix_millis(seconds.saturating_mul(1000));
     if received_at.since(published) > age_max {
         return received_at;
     }
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn a_timestamp_counts_unless_its_clock_is_wrong() {
         const NOW: u64 = 1_700_000_000;
-        let now = Moment::from_unix_millis(NOW * 1000 + 400);
+        let now = Timestamp::from_unix_millis(NOW * 1000 + 400);
         let hour = Duration::from_secs(3600);
         for (timestamp, age_max, alive_for) in [
             (None, hour, 0),

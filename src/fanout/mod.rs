@@ -18,9 +18,11 @@ mod templates;
 mod undecodable;
 mod wire;
 
-pub use cloudevent::named;
-pub use decode::{Decoder, Known, Settings, is_urgent};
-pub use policy::{PolicyMistake, read_policy, write_policy};
-pub use subscriptions::{Opened, Page, Recipient, Subscriptions, Unreadable};
-pub use templates::{BadTag, NAMES_MAX, Shelf, Tags, TemplateRefused, Templates, UnreadableTemplate, Unwritten};
+pub use cloudevent::ensure_message_id;
+pub use decode::{DecodeContext, Decoder, DecoderSettings, is_urgent};
+pub use policy::{InvalidPolicy, read_policy, write_policy};
+pub use subscriptions::{OpenedRecipient, Recipient, RecipientPage, Subscriptions, SubscriptionsUnavailable};
+pub use templates::{
+    InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, Tags, TemplateError, TemplateRegistry, Templates,
+};
 pub use undecodable::Undecodable;

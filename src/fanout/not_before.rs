@@ -2,14 +2,12 @@
 //!
 //! Owns its accepted forms.
 //!
-//! Not here: the wait for that time (`pipeline/turn.rs`).
+//! Not here: the wait for that time (`pipeline/delivery.rs`).
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::undecodable::Undecodable;
-use crate::domain::{HeaderValue, Headers, Moment, NOT_BEFORE};
+use crate::domain::{HeaderValue, Headers, NOT_BEFORE, Timestamp};
 
 /// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a whole number of
 /// seconds since 1970.
@@ -17,7 +15,11 @@ use crate::domain::{HeaderValue, Headers, Moment, NOT_BEFORE};
 /// # Errors
 ///
 /// It is not a time, or more than `max` after `received_at`.
-pub(super) fn not_before(headers: &Headers, received_at: Moment, max: Duration) -> Result<Option<Moment>, Undecodable> {
+pub(super) fn not_before(
+    headers: &Headers,
+    received_at: Timestamp,
+    max: Duration,
+) -> Result<Option<Timestamp>, Undecodable> {
     let Some((_, value)) = headers.iter().find(|(name, _)| name == NOT_BEFORE) else { return Ok(None) };
     let Some(at) = moment(value) else {
         return Err(mistake(
@@ -30,16 +32,16 @@ pub(super) fn not_before(headers: &Headers, received_at: Moment, max: Duration) 
     Ok(Some(at))
 }
 
-fn moment(value: &HeaderValue) -> Option<Moment> {
+fn moment(value: &HeaderValue) -> Option<Timestamp> {
     let seconds = match value {
         HeaderValue::Timestamp(seconds) => *seconds,
         HeaderValue::Int(seconds) => u64::try_from(*seconds).ok()?,
         text => {
-            let at: Timestamp = text.as_text()?.trim().parse().ok()?;
-            return Some(Moment::from_unix_millis(at.as_millisecond().try_into().ok()?));
+            let at: jiff::Timestamp = text.as_text()?.trim().parse().ok()?;
+            return Some(Timestamp::from_unix_millis(at.as_millisecond().try_into().ok()?));
         }
     };
-    Some(Moment::from_unix_millis(seconds.saturating_mul(1000)))
+    Some(Timestamp::from_unix_millis(seconds.saturating_mul(1000)))
 }
 
 fn mistake(what: &str) -> Undecodable {
@@ -50,12 +52,12 @@ fn mistake(what: &str) -> Undecodable {
 mod tests {
     use super::*;
 
-    const NOW: Moment = Moment::from_unix_millis(1_700_000_000_000);
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
     fn read(value: HeaderValue) -> Result<Option<u64>, String> {
         let headers = vec![("a".to_owned(), HeaderValue::Void), (NOT_BEFORE.to_owned(), value)];
         let at = not_before(&headers, NOW, Duration::from_secs(3600)).map_err(|undecodable| undecodable.detail)?;
-        Ok(at.map(Moment::unix_millis))
+        Ok(at.map(Timestamp::unix_millis))
     }
 
     #[test]

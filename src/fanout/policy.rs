@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{Absent, Comparison, Number, Policy, Rule, Test};
+use crate::domain::{Absent, AttributeTest, Comparison, FilterPolicy, Number, Rule};
 
 /// The longest filter, in bytes. Filters are part of the rows' heads, which stay in memory.
 const FILTER_BYTES_MAX: usize = 16 * 1024;
@@ -21,7 +21,7 @@ const TEXT_BYTES_MAX: usize = 256;
 /// The text is not a filter: the place and the mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("filter: {0}")]
-pub struct PolicyMistake(pub String);
+pub struct InvalidPolicy(pub String);
 
 /// Reads a filter in one of these forms:
 ///
@@ -32,7 +32,7 @@ pub struct PolicyMistake(pub String);
 /// # Errors
 ///
 /// The filter is invalid or too large.
-pub fn read_policy(filter: &Value) -> Result<Policy, PolicyMistake> {
+pub fn read_policy(filter: &Value) -> Result<FilterPolicy, InvalidPolicy> {
     let bytes = filter.to_string().len();
     if bytes > FILTER_BYTES_MAX {
         return Err(mistake(format!("it has {bytes} bytes: at most {FILTER_BYTES_MAX} are possible")));
@@ -40,11 +40,11 @@ pub fn read_policy(filter: &Value) -> Result<Policy, PolicyMistake> {
     let policy = match filter {
         Value::Array(policies) => {
             let rules = policies.iter().enumerate().map(|(at, policy)| rule_of_smn(at, policy));
-            Policy { absent: Absent::Ignored, rules: rules.collect::<Result<_, _>>()? }
+            FilterPolicy { absent: Absent::Ignored, rules: rules.collect::<Result<_, _>>()? }
         }
         Value::Object(rules) => {
             let rules = rules.iter().map(|(name, tests)| rule_of_sns(name, tests));
-            Policy { absent: Absent::Refused, rules: rules.collect::<Result<_, _>>()? }
+            FilterPolicy { absent: Absent::Refused, rules: rules.collect::<Result<_, _>>()? }
         }
         _ => return Err(mistake("it must be a list of SMN's policies, or an object of attributes")),
     };
@@ -57,7 +57,7 @@ pub fn read_policy(filter: &Value) -> Result<Policy, PolicyMistake> {
 
 /// Writes the filter in the form from which it was read.
 #[must_use]
-pub fn write_policy(policy: &Policy) -> Value {
+pub fn write_policy(policy: &FilterPolicy) -> Value {
     let tests = |rule: &Rule| rule.any_of.iter().map(test_in_json).collect::<Vec<_>>();
     match policy.absent {
         Absent::Ignored => {
@@ -69,7 +69,7 @@ pub fn write_policy(policy: &Policy) -> Value {
     }
 }
 
-fn rule_of_smn(at: usize, policy: &Value) -> Result<Rule, PolicyMistake> {
+fn rule_of_smn(at: usize, policy: &Value) -> Result<Rule, InvalidPolicy> {
     let name = policy.get("name").and_then(Value::as_str);
     let name = name.ok_or_else(|| mistake(format!("[{at}].name must be text")))?;
     if name.starts_with("smn_") {
@@ -79,19 +79,19 @@ fn rule_of_smn(at: usize, policy: &Value) -> Result<Rule, PolicyMistake> {
     let values = values.ok_or_else(|| mistake(format!("[{at}].string_equals must be a list of texts")))?;
     let place = format!("[{at}].string_equals");
     let tests = values.iter().map(|value| match value {
-        Value::String(text) => Ok(Test::Equals(text_of(&place, text)?)),
+        Value::String(text) => Ok(AttributeTest::Equals(text_of(&place, text)?)),
         _ => Err(mistake(format!("{place} must be a list of texts"))),
     });
     rule(name, &place, tests.collect::<Result<_, _>>()?)
 }
 
-fn rule_of_sns(name: &str, tests: &Value) -> Result<Rule, PolicyMistake> {
+fn rule_of_sns(name: &str, tests: &Value) -> Result<Rule, InvalidPolicy> {
     let tests = tests.as_array().ok_or_else(|| mistake(format!("{name} must be a list")))?;
     let tests = tests.iter().map(|test| test_of_sns(name, test)).collect::<Result<_, _>>()?;
     rule(name, name, tests)
 }
 
-fn rule(name: &str, place: &str, any_of: Vec<Test>) -> Result<Rule, PolicyMistake> {
+fn rule(name: &str, place: &str, any_of: Vec<AttributeTest>) -> Result<Rule, InvalidPolicy> {
     match any_of.len() {
         0 => Err(mistake(format!("{place} is empty"))),
         1..=VALUES_MAX => Ok(Rule { attribute: text_of("name", name)?, any_of }),
@@ -99,22 +99,22 @@ fn rule(name: &str, place: &str, any_of: Vec<Test>) -> Result<Rule, PolicyMistak
     }
 }
 
-fn test_of_sns(name: &str, test: &Value) -> Result<Test, PolicyMistake> {
+fn test_of_sns(name: &str, test: &Value) -> Result<AttributeTest, InvalidPolicy> {
     let unknown = || mistake(format!("{name}: use texts, numbers, prefix, anything-but, numeric or exists"));
     match test {
-        Value::String(text) => Ok(Test::Equals(text_of(name, text)?)),
-        Value::Number(_) => Ok(Test::Numeric(vec![(Comparison::Equal, number(name, test)?)])),
+        Value::String(text) => Ok(AttributeTest::Equals(text_of(name, text)?)),
+        Value::Number(_) => Ok(AttributeTest::Numeric(vec![(Comparison::Equal, number(name, test)?)])),
         Value::Object(operator) => {
             let (1, Some((operator, value))) = (operator.len(), operator.iter().next()) else { return Err(unknown()) };
             match (operator.as_str(), value) {
-                ("prefix", Value::String(text)) => Ok(Test::Prefix(text_of(name, text)?)),
-                ("anything-but", Value::String(text)) => Ok(Test::AnythingBut(vec![text_of(name, text)?])),
+                ("prefix", Value::String(text)) => Ok(AttributeTest::Prefix(text_of(name, text)?)),
+                ("anything-but", Value::String(text)) => Ok(AttributeTest::AnythingBut(vec![text_of(name, text)?])),
                 ("anything-but", Value::Array(texts)) if (1..=VALUES_MAX).contains(&texts.len()) => {
                     let texts = texts.iter().map(|text| text_of(name, text.as_str().ok_or_else(unknown)?));
-                    Ok(Test::AnythingBut(texts.collect::<Result<_, _>>()?))
+                    Ok(AttributeTest::AnythingBut(texts.collect::<Result<_, _>>()?))
                 }
                 ("numeric", Value::Array(bounds)) => numeric(name, bounds),
-                ("exists", Value::Bool(there)) => Ok(Test::Exists(*there)),
+                ("exists", Value::Bool(there)) => Ok(AttributeTest::Exists(*there)),
                 _ => Err(unknown()),
             }
         }
@@ -123,7 +123,7 @@ fn test_of_sns(name: &str, test: &Value) -> Result<Test, PolicyMistake> {
 }
 
 /// `["=", 1]`, or a range such as `[">", 1, "<=", 10]`.
-fn numeric(name: &str, bounds: &[Value]) -> Result<Test, PolicyMistake> {
+fn numeric(name: &str, bounds: &[Value]) -> Result<AttributeTest, InvalidPolicy> {
     let wrong = || mistake(format!("{name}: numeric needs one or two of = < <= > >=, each with a number"));
     let pairs = bounds.chunks(2).map(|pair| match pair {
         [Value::String(sign), bound] => {
@@ -133,36 +133,36 @@ fn numeric(name: &str, bounds: &[Value]) -> Result<Test, PolicyMistake> {
         _ => Err(wrong()),
     });
     let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
-    if (1..=2).contains(&pairs.len()) { Ok(Test::Numeric(pairs)) } else { Err(wrong()) }
+    if (1..=2).contains(&pairs.len()) { Ok(AttributeTest::Numeric(pairs)) } else { Err(wrong()) }
 }
 
-fn number(name: &str, value: &Value) -> Result<Number, PolicyMistake> {
+fn number(name: &str, value: &Value) -> Result<Number, InvalidPolicy> {
     value.as_f64().and_then(Number::new).ok_or_else(|| mistake(format!("{name}: {value} is no number")))
 }
 
-fn text_of(place: &str, text: &str) -> Result<String, PolicyMistake> {
+fn text_of(place: &str, text: &str) -> Result<String, InvalidPolicy> {
     match text.len() {
         1..=TEXT_BYTES_MAX => Ok(text.to_owned()),
         bytes => Err(mistake(format!("{place} holds a text of {bytes} bytes: 1 to {TEXT_BYTES_MAX} are possible"))),
     }
 }
 
-fn test_in_json(test: &Test) -> Value {
+fn test_in_json(test: &AttributeTest) -> Value {
     match test {
-        Test::Equals(text) => json!(text),
-        Test::Prefix(text) => json!({"prefix": text}),
-        Test::AnythingBut(texts) => json!({"anything-but": texts}),
-        Test::Numeric(bounds) => {
+        AttributeTest::Equals(text) => json!(text),
+        AttributeTest::Prefix(text) => json!({"prefix": text}),
+        AttributeTest::AnythingBut(texts) => json!({"anything-but": texts}),
+        AttributeTest::Numeric(bounds) => {
             let bounds: Vec<Value> =
                 bounds.iter().flat_map(|(sign, bound)| [json!(sign.sign()), json!(bound.get())]).collect();
             json!({"numeric": bounds})
         }
-        Test::Exists(there) => json!({"exists": there}),
+        AttributeTest::Exists(there) => json!({"exists": there}),
     }
 }
 
-fn mistake(detail: impl Into<String>) -> PolicyMistake {
-    PolicyMistake(detail.into())
+fn mistake(detail: impl Into<String>) -> InvalidPolicy {
+    InvalidPolicy(detail.into())
 }
 
 #[cfg(test)]

@@ -12,12 +12,12 @@ use super::{
     wire::{AtWire, StructureWire},
 };
 use crate::{
-    domain::{Content, Entry, Format, Mentions, Passage, Platform},
+    domain::{EventContent, Format, Mentions, Platform, PlatformOverride, TextBody},
     platforms::{check_native, header_colors, kind_of},
 };
 
 /// Reads the entries. The `default` entry replaces the event's `message`.
-pub(super) fn read_structure(structure: StructureWire, content: &mut Content) -> Result<(), Undecodable> {
+pub(super) fn read_structure(structure: StructureWire, content: &mut EventContent) -> Result<(), Undecodable> {
     for (name, entry) in structure.0 {
         let place = format!("message_structure.{name}");
         let platform = match name.parse::<Platform>() {
@@ -27,8 +27,8 @@ pub(super) fn read_structure(structure: StructureWire, content: &mut Content) ->
             Err(_) => continue,
         };
         match (platform, entry_of(&place, platform, entry)?) {
-            (None, Entry::Text(passage)) => content.message = Some(passage),
-            (None, Entry::Native(_)) => {
+            (None, PlatformOverride::Text(passage)) => content.message = Some(passage),
+            (None, PlatformOverride::Native(_)) => {
                 return Err(mistake(format!("{place} is an object: it must be text, or have a msgType")));
             }
             (Some(platform), entry) => {
@@ -47,12 +47,12 @@ pub(super) fn read_structure(structure: StructureWire, content: &mut Content) ->
     }
 }
 
-fn entry_of(place: &str, platform: Option<Platform>, entry: Value) -> Result<Entry, Undecodable> {
+fn entry_of(place: &str, platform: Option<Platform>, entry: Value) -> Result<PlatformOverride, Undecodable> {
     match entry {
         Value::String(text) if text.is_empty() => Err(mistake(format!("{place} is empty"))),
         Value::String(text) => match message_in(&text) {
             Some(message) => message_of(place, platform, message),
-            None => Ok(Entry::Text(Passage::from(text.as_str()))),
+            None => Ok(PlatformOverride::Text(TextBody::from(text.as_str()))),
         },
         Value::Object(message) => message_of(place, platform, message),
         Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Err(mistake(format!(
@@ -69,9 +69,13 @@ fn message_in(text: &str) -> Option<Map<String, Value>> {
     ["msgType", "msgtype", "msg_type"].iter().any(|name| message.contains_key(*name)).then_some(message)
 }
 
-fn message_of(place: &str, platform: Option<Platform>, message: Map<String, Value>) -> Result<Entry, Undecodable> {
+fn message_of(
+    place: &str,
+    platform: Option<Platform>,
+    message: Map<String, Value>,
+) -> Result<PlatformOverride, Undecodable> {
     if message.contains_key("msgType") {
-        return passage_of(place, &message).map(Entry::Text);
+        return passage_of(place, &message).map(PlatformOverride::Text);
     }
     let message = Value::Object(message);
     if let Some(platform) = platform {
@@ -80,13 +84,13 @@ fn message_of(place: &str, platform: Option<Platform>, message: Map<String, Valu
             mistake(format!("{place}{separator}{refused}"))
         })?;
     }
-    Ok(Entry::Native(message.to_string()))
+    Ok(PlatformOverride::Native(message.to_string()))
 }
 
 /// Reads SMN's form: `msgType` is text or markdown, `at` is as in DingTalk, `color` is the colour
 /// of a card's header. SMN does not document the names of title and text. So the names that
 /// platforms and publishers use are accepted, beside `msgType` or in an object of that name.
-fn passage_of(place: &str, message: &Map<String, Value>) -> Result<Passage, Undecodable> {
+fn passage_of(place: &str, message: &Map<String, Value>) -> Result<TextBody, Undecodable> {
     let wrong = |field: &str, why: &str| mistake(format!("{place}.{field} {why}"));
     let (kind, format) = match message.get("msgType").and_then(Value::as_str) {
         Some("text") => ("text", Format::Text),
@@ -106,7 +110,7 @@ fn passage_of(place: &str, message: &Map<String, Value>) -> Result<Passage, Unde
     });
     let at = message.get("at").cloned().map(serde_json::from_value::<AtWire>).transpose();
     let at = at.map_err(|refused| wrong("at", &format!("cannot be read: {refused}")))?;
-    Ok(Passage {
+    Ok(TextBody {
         text: text.ok_or_else(|| wrong("content", "is missing"))?,
         title: said(&["title", "subject"]),
         format: Some(format),
@@ -120,10 +124,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::Piece;
+    use crate::domain::PlatformContent;
 
-    fn read(structure: Value) -> Result<Content, String> {
-        let mut content = Content::default();
+    fn read(structure: Value) -> Result<EventContent, String> {
+        let mut content = EventContent::default();
         let structure = serde_json::from_value(structure).map_err(|mistake| mistake.to_string())?;
         read_structure(structure, &mut content).map_err(|undecodable| undecodable.detail)?;
         Ok(content)
@@ -136,15 +140,15 @@ mod tests {
         let inside = json!({"default": "d", "feishu": "f", "dingding": ding.to_string(), "email": 7});
         for structure in [structure.clone(), json!(structure.to_string()), json!(inside.to_string())] {
             let content = read(structure).unwrap();
-            assert_eq!(content.piece_for(Platform::WeCom), Some(Piece::Text(&"d".into())));
-            assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text(&"f".into())));
-            assert_eq!(content.piece_for(Platform::DingTalk), Some(Piece::Native(&ding.to_string())));
+            assert_eq!(content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&"d".into())));
+            assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"f".into())));
+            assert_eq!(content.piece_for(Platform::DingTalk), Some(PlatformContent::Native(&ding.to_string())));
         }
     }
 
     #[test]
     fn an_entry_in_the_form_of_smn_says_its_own_format_title_mentions_and_colour() {
-        let passage = Passage {
+        let passage = TextBody {
             text: "**x**".into(),
             title: Some("t".into()),
             format: Some(Format::Markdown),
@@ -158,11 +162,11 @@ mod tests {
             json!({"msgType": "markdown", "subject": "t", "markdown": "**x**", "color": "red", "at": at}),
         ] {
             let content = read(json!({"default": "d", "lark": entry})).unwrap();
-            assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text(&passage)), "{entry}");
+            assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&passage)), "{entry}");
         }
         let content = read(json!({"default": {"msgType": "text", "text": {"content": "d"}}})).unwrap();
-        let plain = Passage { text: "d".into(), format: Some(Format::Text), ..Passage::default() };
-        assert_eq!(content.piece_for(Platform::WeCom), Some(Piece::Text(&plain)));
+        let plain = TextBody { text: "d".into(), format: Some(Format::Text), ..TextBody::default() };
+        assert_eq!(content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&plain)));
     }
 
     #[test]
@@ -210,6 +214,6 @@ mod tests {
     #[test]
     fn text_that_looks_like_json_and_is_no_message_stays_text() {
         let content = read(json!({"default": "{\"a\": 1}"})).unwrap();
-        assert_eq!(content.piece_for(Platform::Lark), Some(Piece::Text(&"{\"a\": 1}".into())));
+        assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"{\"a\": 1}".into())));
     }
 }

@@ -4,13 +4,13 @@
 //! in simulations.
 //!
 //! Not here: the implementation (`store/subscriptions.rs`), and the use of its answers
-//! (`pipeline/opening.rs`).
+//! (`pipeline/recipient.rs`).
 
 use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::domain::{Options, Platform, RobotId, Subscription, SubscriptionId, TopicName};
+use crate::domain::{Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, TopicName};
 
 /// One subscription that may get an event: everything that pacing needs, with the rest still
 /// sealed.
@@ -23,7 +23,7 @@ pub struct Recipient {
     /// Its robot.
     pub robot: RobotId,
     /// Its options for filtering and pacing.
-    pub options: Options,
+    pub options: SubscriptionOptions,
     /// The sealed record, of a type that the implementation of [`Subscriptions`] chooses. Only
     /// [`Subscriptions::open`] can read it.
     pub sealed: Arc<dyn Any + Send + Sync>,
@@ -31,7 +31,7 @@ pub struct Recipient {
 
 /// Some of the active subscriptions of a topic, in the order of their ids.
 #[derive(Clone)]
-pub struct Page {
+pub struct RecipientPage {
     /// The recipients on this page.
     pub recipients: Vec<Recipient>,
     /// The id after which the next page begins; `None` on the last page.
@@ -41,10 +41,10 @@ pub struct Page {
 /// The store could not be read. This settles nothing: the message stays unacknowledged.
 #[derive(Debug, thiserror::Error)]
 #[error("the subscriptions cannot be read")]
-pub struct Unreadable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub struct SubscriptionsUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// The result of opening a recipient.
-pub enum Opened {
+pub enum OpenedRecipient {
     /// Its subscription.
     Subscription(Box<Subscription>),
     /// The recipient is out of date: its subscription was changed, sealed again or removed.
@@ -60,12 +60,16 @@ pub enum Opened {
 #[async_trait]
 pub trait Subscriptions: Send + Sync {
     /// One page of the active subscriptions of `topic`, starting after the id `after`.
-    async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable>;
+    async fn page(
+        &self,
+        topic: &TopicName,
+        after: Option<SubscriptionId>,
+    ) -> Result<RecipientPage, SubscriptionsUnavailable>;
 
     /// The current subscription with this id. `None` means that it is removed or paused.
-    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable>;
+    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, SubscriptionsUnavailable>;
 
     /// Opens a recipient for one attempt. It is called on the async threads, so it must be quick
     /// and never wait.
-    fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable>;
+    fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable>;
 }

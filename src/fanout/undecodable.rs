@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::domain::{DeadReason, words_of_panic};
+use crate::domain::{DeadReason, panic_message};
 
 /// The mistake in a message that is not a readable event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +29,10 @@ impl Undecodable {
 const PANIC: &str = "panic";
 
 /// Runs `read`, and again after a panic. A second panic becomes the mistake.
-pub(super) fn guarded<T>(read: impl Fn() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
+pub(super) fn catch_panic<T>(read: impl Fn() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
     let once = || catch_unwind(AssertUnwindSafe(&read));
     once().or_else(|_| once()).unwrap_or_else(|panic| {
-        let words = words_of_panic(&*panic);
+        let words = panic_message(&*panic);
         Err(Undecodable { code: PANIC, detail: format!("roomcast failed twice in reading it: {words}") })
     })
 }
@@ -53,7 +53,7 @@ mod tests {
         let tries = Cell::new(0);
         let failing = |times: u32| {
             tries.set(0);
-            guarded(|| {
+            catch_panic(|| {
                 tries.set(tries.get() + 1);
                 assert!(tries.get() > times, "in the way");
                 Ok(tries.get())
@@ -63,7 +63,7 @@ mod tests {
         let given_up = failing(2).unwrap_err();
         assert_eq!((given_up.reason(), tries.get()), (DeadReason::Poison, 2));
         assert_eq!(given_up.detail, "roomcast failed twice in reading it: in the way");
-        let refused = guarded(|| Err::<(), _>(mistake("what it says"))).unwrap_err();
+        let refused = catch_panic(|| Err::<(), _>(mistake("what it says"))).unwrap_err();
         assert_eq!(refused.reason(), DeadReason::Undecodable);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Moment, Verdict};
+use crate::domain::{Timestamp, Verdict};
 
 /// Why a robot is on hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ pub struct Hold {
     /// The cause.
     pub cause: HoldCause,
     /// Until when nothing is sent, in the pacer's time.
-    pub until: Moment,
+    pub until: Timestamp,
     /// The length of the last wait. Each further refusal doubles it, whatever the platform asks
     /// for.
     pub wait: Duration,
@@ -69,7 +69,7 @@ impl Hold {
         cause: HoldCause,
         asked: Option<Duration>,
         bounds: WaitBounds,
-        now: Moment,
+        now: Timestamp,
     ) -> Self {
         let last = before.filter(|hold| hold.cause == cause).map_or(Duration::ZERO, |hold| hold.wait);
         let wait = bounds.clamp(last.saturating_mul(2).max(asked.unwrap_or_default()));
@@ -77,7 +77,7 @@ impl Hold {
     }
 
     /// A hold of an earlier process, cut to the current bounds.
-    pub(super) fn recalled(self, bounds: WaitBounds, now: Moment) -> Self {
+    pub(super) fn restored(self, bounds: WaitBounds, now: Timestamp) -> Self {
         let wait = bounds.clamp(self.wait);
         Self { wait, until: self.until.min(now.after(wait)), ..self }
     }
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn each_further_refusal_doubles_the_wait_and_what_the_platform_asks_for_is_kept_within_bounds() {
         let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
-        let now = Moment::from_unix_millis(0);
+        let now = Timestamp::from_unix_millis(0);
         for (refusals, expected) in [
             ([None, None, None, None, None], [60, 120, 240, 480, 600]),
             ([Some(0), Some(0), Some(0), None, Some(0)], [60, 120, 240, 480, 600]),
@@ -125,13 +125,13 @@ mod tests {
     #[test]
     fn a_hold_of_an_earlier_process_is_cut_to_the_bounds_and_never_lengthened() {
         let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
-        let now = Moment::from_unix_millis(1_000_000);
+        let now = Timestamp::from_unix_millis(1_000_000);
         for (left, wait, expected) in
             [(864_000, 864_000, (600, 600)), (30, 120, (30, 120)), (1, 1, (1, 60)), (0, 600, (0, 600))]
         {
             let until = now.after(Duration::from_secs(left));
             let hold = Hold { cause: HoldCause::Throttled, until, wait: Duration::from_secs(wait) };
-            let hold = hold.recalled(bounds, now);
+            let hold = hold.restored(bounds, now);
             assert_eq!((hold.until.since(now).as_secs(), hold.wait.as_secs()), expected);
         }
     }

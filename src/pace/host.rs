@@ -7,9 +7,9 @@
 //! (`host/concurrency.rs`).
 
 mod concurrency;
-mod line;
 mod queue;
-mod schedule;
+mod token_schedule;
+mod topic_queue;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,10 +19,10 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::queue::{Entered, HostQueue, Look, Ticket};
+use self::queue::{HostAdmission, HostPollResult, HostQueue, HostTicket};
 pub(super) use self::{
     concurrency::Answered,
-    queue::{Entry, HostLimits},
+    queue::{HostLimits, HostRequest},
 };
 
 /// One host. It lives as long as a message waits for it or is in flight.
@@ -30,13 +30,13 @@ pub(super) use self::{
 pub(super) struct Host(Arc<Mutex<HostQueue>>);
 
 /// The decision about a message that asks for a host permit.
-pub(super) enum Departure {
+pub(super) enum HostDecision {
     /// It may be sent now.
-    Go(HostPermit),
+    Granted(HostPermit),
     /// It waits in memory.
-    Wait(HostWait),
+    Queued(HostWait),
     /// It is deferred for this long.
-    Later(Duration),
+    Deferred(Duration),
 }
 
 impl Host {
@@ -49,24 +49,24 @@ impl Host {
     }
 
     /// Asks for a host permit. Never blocks.
-    pub(super) fn enter(&self, entry: &Entry<'_>) -> Departure {
-        let entered = self.queue().enter(Instant::now(), entry);
+    pub(super) fn acquire(&self, entry: &HostRequest<'_>) -> HostDecision {
+        let entered = self.queue().acquire(Instant::now(), entry);
         match entered {
-            Entered::Go => Departure::Go(self.permit(entry.platform)),
-            Entered::Wait(ticket) => {
-                Departure::Wait(HostWait { host: self.clone(), platform: entry.platform, ticket: Some(ticket) })
+            HostAdmission::Granted => HostDecision::Granted(self.permit(entry.platform)),
+            HostAdmission::Queued(ticket) => {
+                HostDecision::Queued(HostWait { host: self.clone(), platform: entry.platform, ticket: Some(ticket) })
             }
-            Entered::Later(wait) => Departure::Later(wait),
+            HostAdmission::Deferred(wait) => HostDecision::Deferred(wait),
         }
     }
 
     /// How long to defer a message that gets no memory to wait in.
-    pub(super) fn put_off(&self, entry: &Entry<'_>) -> Duration {
+    pub(super) fn put_off(&self, entry: &HostRequest<'_>) -> Duration {
         self.queue().put_off(Instant::now(), entry)
     }
 
-    pub(super) fn sweep(&self) {
-        self.queue().sweep(Instant::now());
+    pub(super) fn evict_idle(&self) {
+        self.queue().evict_idle(Instant::now());
     }
 
     pub(super) fn in_flight_limit(&self, platform: usize) -> u32 {
@@ -74,7 +74,7 @@ impl Host {
     }
 
     fn permit(&self, platform: usize) -> HostPermit {
-        HostPermit { host: self.clone(), platform, stage: Stage::Granted }
+        HostPermit { host: self.clone(), platform, stage: HostPermitStage::Granted }
     }
 
     fn queue(&self) -> MutexGuard<'_, HostQueue> {
@@ -87,11 +87,11 @@ impl Host {
 pub(super) struct HostPermit {
     host: Host,
     platform: usize,
-    stage: Stage,
+    stage: HostPermitStage,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum HostPermitStage {
     Granted,
     Left,
     Returned,
@@ -99,13 +99,13 @@ enum Stage {
 
 impl HostPermit {
     /// Marks the message as sent.
-    pub(super) fn leaves(&mut self) {
-        self.stage = Stage::Left;
+    pub(super) fn mark_sent(&mut self) {
+        self.stage = HostPermitStage::Left;
     }
 
     /// Returns the permit with the result of the attempt.
     pub(super) fn finish(mut self, answer: Answered) {
-        self.stage = Stage::Returned;
+        self.stage = HostPermitStage::Returned;
         self.host.queue().finish(Instant::now(), self.platform, Some(answer));
     }
 }
@@ -113,9 +113,9 @@ impl HostPermit {
 impl Drop for HostPermit {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Granted => self.host.queue().give_back(Instant::now(), self.platform),
-            Stage::Left => self.host.queue().finish(Instant::now(), self.platform, None),
-            Stage::Returned => (),
+            HostPermitStage::Granted => self.host.queue().refund(Instant::now(), self.platform),
+            HostPermitStage::Left => self.host.queue().finish(Instant::now(), self.platform, None),
+            HostPermitStage::Returned => (),
         }
     }
 }
@@ -124,31 +124,31 @@ impl Drop for HostPermit {
 pub(super) struct HostWait {
     host: Host,
     platform: usize,
-    ticket: Option<Ticket>,
+    ticket: Option<HostTicket>,
 }
 
 impl HostWait {
-    /// Waits for a permit, at most `pace.hold_max`. `None` if `leave` is cancelled first.
-    pub(super) async fn turn(mut self, leave: &CancellationToken) -> Option<Departure> {
+    /// Waits for a permit, at most `pace.hold_max`. `None` if `stop_waiting` is cancelled first.
+    pub(super) async fn wait_for_permit(mut self, stop_waiting: &CancellationToken) -> Option<HostDecision> {
         loop {
             let ticket = self.ticket.as_ref()?;
-            let seat = Arc::clone(&ticket.seat);
-            let look = self.host.queue().look(Instant::now(), ticket);
-            let until = match look {
-                Look::Until(at) => at,
-                Look::Go => {
+            let handle = Arc::clone(&ticket.handle);
+            let poll = self.host.queue().poll(Instant::now(), ticket);
+            let until = match poll {
+                HostPollResult::WaitUntil(at) => at,
+                HostPollResult::Granted => {
                     self.ticket = None;
-                    return Some(Departure::Go(self.host.permit(self.platform)));
+                    return Some(HostDecision::Granted(self.host.permit(self.platform)));
                 }
-                Look::Later(wait) => {
+                HostPollResult::Deferred(wait) => {
                     self.ticket = None;
-                    return Some(Departure::Later(wait));
+                    return Some(HostDecision::Deferred(wait));
                 }
             };
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return None,
-                () = seat.call.notified() => (),
+                () = stop_waiting.cancelled() => return None,
+                () = handle.call.notified() => (),
                 () = tokio::time::sleep_until(until) => (),
             }
         }

@@ -7,19 +7,19 @@
 //!
 //! Not here: the attempt (`send/`), and the store of the pacer's records (`store/journal.rs`).
 
-mod ask;
-mod group;
+mod admission_request;
 mod hold;
 mod host;
-mod inner;
-mod lane;
-mod notebook;
+mod monotonic_clock;
+mod monthly_quota;
+mod pace_log;
 mod permit;
-mod plan;
 mod quota;
-mod recall;
+mod restore;
+mod robot_queue;
+mod robot_queues;
+mod slot_schedule;
 mod status;
-mod timeline;
 mod window;
 
 use std::{sync::Arc, time::Duration};
@@ -27,25 +27,27 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    group::Allowance,
-    host::{Departure, HostWait},
-    inner::Inner,
-    lane::{Admission, Key, Limits, Look, Seat, Told},
+    host::{HostDecision, HostWait},
+    monthly_quota::Allowance,
+    robot_queue::{Admission, AdmissionBounds, PollResult, QueueKey, WaitHandle, WakeReason},
+    robot_queues::RobotQueues,
 };
-use crate::domain::{Moment, Platform, RobotId};
+use crate::domain::{Platform, RobotId, Timestamp};
 
-pub use ask::{Ask, Folded, Later, Outcome, Place, Spoken, Turn};
-pub use group::{AtEnd, GroupSettings, GroupStatus};
+pub use admission_request::{
+    AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition, SendOutcome,
+};
 pub use hold::{Hold, HoldCause};
-pub use notebook::{NotNoted, Note, Notebook};
-pub use permit::{Changes, Permit};
+pub use monotonic_clock::MonotonicWallClock;
+pub use monthly_quota::{AtEnd, GroupSettings, GroupStatus};
+pub use pace_log::{AppendFailed, PaceLog, PaceRecord};
+pub use permit::{PaceChanges, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
-pub use status::{EndedHold, Outlook, RobotStatus, Swept};
-pub use timeline::Timeline;
+pub use status::{EndedHold, PlatformSummary, RobotStatus, SendEstimate};
 
 /// The limits of sending.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct PaceSettings {
     /// The longest wait of a new delivery in memory. A longer wait goes through the delay tiers.
     pub hold_max: Duration,
     /// The longest wait in memory of a delivery that comes back from the tiers before its slot.
@@ -68,93 +70,111 @@ pub struct Settings {
 
 /// The pacer of all robots of this process. Clones share its state.
 #[derive(Clone)]
-pub struct Pace(Arc<Inner>);
+pub struct Pace(Arc<RobotQueues>);
 
 impl Pace {
     /// A pacer without any sent message, on the clock of `timeline`. It writes its records to
-    /// `notebook`.
+    /// `pace_log`.
     #[must_use]
-    pub fn new(settings: Settings, notebook: Arc<dyn Notebook>, timeline: Timeline) -> Self {
-        Self(Arc::new(Inner::new(settings, notebook, timeline)))
+    pub fn new(settings: PaceSettings, pace_log: Arc<dyn PaceLog>, timeline: MonotonicWallClock) -> Self {
+        Self(Arc::new(RobotQueues::new(settings, pace_log, timeline)))
     }
 
     /// Enqueues a delivery at its robot. Requests are served in the order of calls, so call it in
-    /// the order in which deliveries arrived. [`Pace::turn`] waits for the decision. Never blocks.
+    /// the order in which deliveries arrived. [`Pace::wait_for_permit`] waits for the decision.
+    /// Never blocks.
     #[must_use]
-    pub fn ask(&self, ask: &Ask<'_>) -> Asked {
+    pub fn enqueue(&self, request: &AdmissionRequest<'_>) -> Ticket {
         // A used-up month moves the slots of new deliveries behind its end, so that they come back
         // one after the other.
-        let floor = match ask.group.map(|group| self.0.allowance(group, false)) {
-            None | Some(Allowance::Open) => Moment::default(),
+        let floor = match request.group.map(|group| self.0.allowance(group, false)) {
+            None | Some(Allowance::Open) => Timestamp::default(),
             Some(Allowance::Until(due)) => due,
-            Some(Allowance::Dead) => return Asked { first: First::Turn(Turn::BudgetSpent), at: self.now() },
-        };
-        let limits = Limits { floor, expires: self.0.timeline.at_wall(ask.event.expires_at) };
-        let (mut seat, mut at) = (None, Moment::default());
-        let act = |lane: &mut lane::Lane, now, rules: &lane::Rules<'_>| {
-            at = now;
-            lane.admit(now, limits, ask, &mut seat, rules)
-        };
-        let admission = self.0.lane(ask.robot, ask.platform, act);
-        let first = match (admission, seat) {
-            (Admission::Go(place), _) => self.depart(ask, self.permit(ask, place), Vec::new()),
-            (Admission::Wait(key), Some(seat)) => {
-                First::Wait(Waiting { pace: Arc::clone(&self.0), robot: ask.robot, key }, seat)
+            Some(Allowance::Dead) => {
+                return Ticket { first: TicketState::Decided(PaceDecision::BudgetExhausted), at: self.now() };
             }
-            (Admission::Later(later, booked), _) => First::Turn(self.later(ask, later, booked)),
-            (Admission::Superseded, _) => First::Turn(Turn::Superseded),
+        };
+        let limits = AdmissionBounds { floor, expires: self.0.timeline.at_wall(request.event.expires_at) };
+        let (mut handle, mut at) = (None, Timestamp::default());
+        let act = |queue: &mut robot_queue::RobotQueue, now, rules: &robot_queue::PacingLimits<'_>| {
+            at = now;
+            queue.admit(now, limits, request, &mut handle, rules)
+        };
+        let admission = self.0.with_queue(request.robot, request.platform, act);
+        let first = match (admission, handle) {
+            (Admission::Granted(position), _) => {
+                self.enter_host_queue(request, self.permit(request, position), Vec::new())
+            }
+            (Admission::Queued(key), Some(handle)) => {
+                TicketState::InRobotQueue(WaitGuard { pace: Arc::clone(&self.0), robot: request.robot, key }, handle)
+            }
+            (Admission::Deferred(later, booked), _) => TicketState::Decided(self.defer(request, later, booked)),
+            (Admission::Superseded, _) => TicketState::Decided(PaceDecision::Superseded),
             // `admit` sets the wake-up handle of every delivery that waits, so this case does not
             // occur.
-            (Admission::Wait(_), None) => First::Turn(Turn::Left),
+            (Admission::Queued(_), None) => TicketState::Decided(PaceDecision::Cancelled),
         };
-        Asked { first, at }
+        Ticket { first, at }
     }
 
-    /// Waits for the decision about an enqueued delivery, at most until `leave` is cancelled.
+    /// Waits for the decision about an enqueued delivery, at most until `stop_waiting` is
+    /// cancelled.
     ///
     /// Cancel safe: a delivery that stops waiting leaves nothing but an unused slot.
-    pub async fn turn(&self, ask: &Ask<'_>, asked: Asked, leave: &CancellationToken) -> Turn {
+    pub async fn wait_for_permit(
+        &self,
+        request: &AdmissionRequest<'_>,
+        asked: Ticket,
+        stop_waiting: &CancellationToken,
+    ) -> PaceDecision {
         match asked.first {
-            First::Wait(waiting, seat) => self.wait(ask, &waiting, &seat, leave).await,
-            first => self.go(ask, first, leave).await,
+            TicketState::InRobotQueue(waiting, handle) => self.wait(request, &waiting, &handle, stop_waiting).await,
+            first => self.wait_for_host(request, first, stop_waiting).await,
         }
     }
 
     /// Defers an enqueued delivery for which there is no memory. It keeps its position.
     #[must_use]
-    pub fn put_off(&self, ask: &Ask<'_>, asked: Asked) -> Asked {
-        let wait = || self.0.host(ask.platform).put_off(&Inner::entry(ask));
+    pub fn put_off(&self, request: &AdmissionRequest<'_>, asked: Ticket) -> Ticket {
+        let wait = || self.0.host(request.platform).put_off(&RobotQueues::entry(request));
         let turn = match asked.first {
-            First::Go(permit, folded) | First::Leaving(permit, folded, _) => {
-                self.comes_back(ask, permit, folded, wait())
+            TicketState::Granted(permit, coalesced) | TicketState::AtHost(permit, coalesced, _) => {
+                self.release_and_defer(request, permit, coalesced, wait())
             }
-            First::Wait(waiting, seat) => match waiting.stand_up() {
-                true => Turn::Later(self.postponed(ask, waiting.key.place(), wait())),
-                false => told(&seat),
+            TicketState::InRobotQueue(waiting, handle) => match waiting.cancel_wait() {
+                true => PaceDecision::Deferred(self.requeue(request, waiting.key.position(), wait())),
+                false => resolve_wake(&handle),
             },
-            First::Turn(turn) => turn,
+            TicketState::Decided(turn) => turn,
         };
-        Asked { first: First::Turn(turn), at: asked.at }
+        Ticket { first: TicketState::Decided(turn), at: asked.at }
     }
 
-    async fn wait(&self, ask: &Ask<'_>, waiting: &Waiting, seat: &Seat, leave: &CancellationToken) -> Turn {
+    async fn wait(
+        &self,
+        request: &AdmissionRequest<'_>,
+        waiting: &WaitGuard,
+        handle: &WaitHandle,
+        stop_waiting: &CancellationToken,
+    ) -> PaceDecision {
         let key = waiting.key;
         loop {
-            let look = self.0.lane(ask.robot, ask.platform, |lane, now, rules| lane.look(now, key, rules));
-            let until = match look {
-                Look::Go(place, folded) => {
-                    let first = self.depart(ask, self.permit(ask, place), folded);
-                    return self.go(ask, first, leave).await;
+            let poll =
+                self.0.with_queue(request.robot, request.platform, |queue, now, rules| queue.poll(now, key, rules));
+            let until = match poll {
+                PollResult::Granted(position, coalesced) => {
+                    let first = self.enter_host_queue(request, self.permit(request, position), coalesced);
+                    return self.wait_for_host(request, first, stop_waiting).await;
                 }
-                Look::Later(later, booked) => return self.later(ask, later, booked),
-                Look::Told => return told(seat),
-                Look::Until(at) => Some(self.0.timeline.instant(at)),
-                Look::Listen => None,
+                PollResult::Deferred(later, booked) => return self.defer(request, later, booked),
+                PollResult::Woken => return resolve_wake(handle),
+                PollResult::WaitUntil(at) => Some(self.0.timeline.instant(at)),
+                PollResult::WaitForWake => None,
             };
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return if waiting.stand_up() { Turn::Left } else { told(seat) },
-                () = seat.call.notified() => (),
+                () = stop_waiting.cancelled() => return if waiting.cancel_wait() { PaceDecision::Cancelled } else { resolve_wake(handle) },
+                () = handle.call.notified() => (),
                 () = sleep(until) => (),
             }
         }
@@ -162,78 +182,98 @@ impl Pace {
 
     /// Uses a permit of the robot's windows to ask for the monthly quota and the host. Both are
     /// asked in the order in which deliveries arrive here.
-    fn depart(&self, ask: &Ask<'_>, mut permit: Permit, folded: Vec<Folded>) -> First {
-        if let Some(turn) = self.out_of_budget(ask, permit.place()) {
-            if let Turn::Later(later) = turn {
-                tell_later(folded, later);
+    fn enter_host_queue(
+        &self,
+        request: &AdmissionRequest<'_>,
+        mut permit: Permit,
+        coalesced: Vec<CoalescedDelivery>,
+    ) -> TicketState {
+        if let Some(turn) = self.out_of_budget(request, permit.position()) {
+            if let PaceDecision::Deferred(later) = turn {
+                notify_deferred(coalesced, later);
             }
-            return First::Turn(turn);
+            return TicketState::Decided(turn);
         }
-        permit.draws_on(ask.group.cloned());
-        match self.0.host(ask.platform).enter(&Inner::entry(ask)) {
-            Departure::Go(host) => First::Go(permit.departs(host), folded),
-            Departure::Wait(wait) => First::Leaving(permit, folded, wait),
-            Departure::Later(wait) => First::Turn(self.comes_back(ask, permit, folded, wait)),
+        permit.charge_group(request.group.cloned());
+        match self.0.host(request.platform).acquire(&RobotQueues::entry(request)) {
+            HostDecision::Granted(host) => TicketState::Granted(permit.with_host(host), coalesced),
+            HostDecision::Queued(wait) => TicketState::AtHost(permit, coalesced, wait),
+            HostDecision::Deferred(wait) => {
+                TicketState::Decided(self.release_and_defer(request, permit, coalesced, wait))
+            }
         }
     }
 
     /// Waits for the host.
-    async fn go(&self, ask: &Ask<'_>, first: First, leave: &CancellationToken) -> Turn {
+    async fn wait_for_host(
+        &self,
+        request: &AdmissionRequest<'_>,
+        first: TicketState,
+        stop_waiting: &CancellationToken,
+    ) -> PaceDecision {
         match first {
-            First::Go(permit, folded) => Turn::Go(permit, folded),
-            First::Leaving(permit, folded, wait) => match wait.turn(leave).await {
-                Some(Departure::Go(host)) => Turn::Go(permit.departs(host), folded),
-                Some(Departure::Later(wait)) => self.comes_back(ask, permit, folded, wait),
-                Some(Departure::Wait(_)) | None => Turn::Left,
+            TicketState::Granted(permit, coalesced) => PaceDecision::Granted(permit, coalesced),
+            TicketState::AtHost(permit, coalesced, wait) => match wait.wait_for_permit(stop_waiting).await {
+                Some(HostDecision::Granted(host)) => PaceDecision::Granted(permit.with_host(host), coalesced),
+                Some(HostDecision::Deferred(wait)) => self.release_and_defer(request, permit, coalesced, wait),
+                Some(HostDecision::Queued(_)) | None => PaceDecision::Cancelled,
             },
-            First::Turn(turn) => turn,
-            // `turn` handles this case before.
-            First::Wait(..) => Turn::Left,
+            TicketState::Decided(turn) => turn,
+            // `wait_for_permit` handles this case before.
+            TicketState::InRobotQueue(..) => PaceDecision::Cancelled,
         }
     }
 
     /// Defers a delivery for which the host has no token or concurrency permit, with the deliveries
     /// coalesced into it. Dropping `permit` returns it.
-    fn comes_back(&self, ask: &Ask<'_>, permit: Permit, folded: Vec<Folded>, wait: Duration) -> Turn {
-        let later = self.postponed(ask, permit.place(), wait);
-        tell_later(folded, later);
-        Turn::Later(later)
+    fn release_and_defer(
+        &self,
+        request: &AdmissionRequest<'_>,
+        permit: Permit,
+        coalesced: Vec<CoalescedDelivery>,
+        wait: Duration,
+    ) -> PaceDecision {
+        let later = self.requeue(request, permit.position(), wait);
+        notify_deferred(coalesced, later);
+        PaceDecision::Deferred(later)
     }
 
-    fn postponed(&self, ask: &Ask<'_>, place: Moment, wait: Duration) -> Later {
-        self.0.lane(ask.robot, ask.platform, |lane, now, _| lane.put_off(now, (ask.place, place), now.after(wait)))
+    fn requeue(&self, request: &AdmissionRequest<'_>, position: Timestamp, wait: Duration) -> Deferral {
+        self.0.with_queue(request.robot, request.platform, |queue, now, _| {
+            queue.put_off(now, (request.position, position), now.after(wait))
+        })
     }
 
     /// Defers a delivery. A reserved slot is recorded, so that the next process knows it.
-    fn later(&self, ask: &Ask<'_>, later: Later, booked: Option<Moment>) -> Turn {
+    fn defer(&self, request: &AdmissionRequest<'_>, later: Deferral, booked: Option<Timestamp>) -> PaceDecision {
         if let Some(slot) = booked {
-            self.0.note(&Note::Booked { robot: ask.robot, platform: ask.platform, slot });
+            self.0.append(&PaceRecord::SlotReserved { robot: request.robot, platform: request.platform, slot });
         }
-        Turn::Later(later)
+        PaceDecision::Deferred(later)
     }
 
     /// Wraps a permit of the robot's windows. It is returned on drop.
-    fn permit(&self, ask: &Ask<'_>, place: Moment) -> Permit {
-        Permit::new(Arc::clone(&self.0), ask.robot, ask.platform, place)
+    fn permit(&self, request: &AdmissionRequest<'_>, position: Timestamp) -> Permit {
+        Permit::new(Arc::clone(&self.0), request.robot, request.platform, position)
     }
 
     /// Reserves a call of the monthly quota; `None` if that succeeds. Otherwise the delivery keeps
     /// its position.
-    fn out_of_budget(&self, ask: &Ask<'_>, place: Moment) -> Option<Turn> {
-        match self.0.allowance(ask.group?, true) {
+    fn out_of_budget(&self, request: &AdmissionRequest<'_>, position: Timestamp) -> Option<PaceDecision> {
+        match self.0.allowance(request.group?, true) {
             Allowance::Open => None,
-            Allowance::Until(due) => Some(Turn::Later(Later { due, slot: Some(place) })),
-            Allowance::Dead => Some(Turn::BudgetSpent),
+            Allowance::Until(due) => Some(PaceDecision::Deferred(Deferral { due, slot: Some(position) })),
+            Allowance::Dead => Some(PaceDecision::BudgetExhausted),
         }
     }
 
     /// Counts a message that another process may have sent to this robot at `at`, if `at` is still
     /// within a window.
-    pub fn charge(&self, robot: RobotId, platform: Platform, at: Moment) {
-        if !self.still_matters(platform, at) {
+    pub fn charge(&self, robot: RobotId, platform: Platform, at: Timestamp) {
+        if !self.is_in_window(platform, at) {
             return;
         }
-        self.0.lane(robot, platform, |lane, _, rules| lane.charge(at, rules));
+        self.0.with_queue(robot, platform, |queue, _, rules| queue.charge(at, rules));
     }
 
     /// Ends the hold of a robot. Deliveries in memory are woken; those in the broker come back at
@@ -244,35 +284,35 @@ impl Pace {
     }
 
     /// Sets new limits. Reserved slots stay.
-    pub fn configure(&self, settings: Settings) {
+    pub fn configure(&self, settings: PaceSettings) {
         self.0.configure(settings);
     }
 
     /// The pacer's time.
     #[must_use]
-    pub fn now(&self) -> Moment {
+    pub fn now(&self) -> Timestamp {
         self.0.timeline.now()
     }
 
     /// The pacer's clock, and its relation to the wall clock.
     #[must_use]
-    pub fn timeline(&self) -> &Timeline {
+    pub fn timeline(&self) -> &MonotonicWallClock {
         &self.0.timeline
     }
 }
 
-fn tell_later(folded: Vec<Folded>, later: Later) {
-    for one in folded {
+fn notify_deferred(coalesced: Vec<CoalescedDelivery>, later: Deferral) {
+    for one in coalesced {
         // If the receiver is gone, its message is redelivered by the broker.
-        let _ = one.tell.send(Spoken::Later(later));
+        let _ = one.notify.send(CoalescedOutcome::Deferred(later));
     }
 }
 
-fn told(seat: &Seat) -> Turn {
-    match seat.told() {
-        Some(Told::Spoken(hear)) => Turn::Spoken(hear),
-        Some(Told::Superseded) => Turn::Superseded,
-        None => Turn::Left,
+fn resolve_wake(handle: &WaitHandle) -> PaceDecision {
+    match handle.wake_reason() {
+        Some(WakeReason::Coalesced(hear)) => PaceDecision::Coalesced(hear),
+        Some(WakeReason::Superseded) => PaceDecision::Superseded,
+        None => PaceDecision::Cancelled,
     }
 }
 
@@ -284,46 +324,46 @@ async fn sleep(until: Option<tokio::time::Instant>) {
 }
 
 /// The state of an enqueued delivery. Dropping it leaves the queue.
-pub struct Asked {
-    first: First,
-    at: Moment,
+pub struct Ticket {
+    first: TicketState,
+    at: Timestamp,
 }
 
-impl Asked {
+impl Ticket {
     /// When it was enqueued, in the pacer's time.
     #[must_use]
-    pub const fn at(&self) -> Moment {
+    pub const fn at(&self) -> Timestamp {
         self.at
     }
 }
 
-enum First {
+enum TicketState {
     /// It may be sent.
-    Go(Permit, Vec<Folded>),
+    Granted(Permit, Vec<CoalescedDelivery>),
     /// It waits in its robot's queue.
-    Wait(Waiting, Arc<Seat>),
+    InRobotQueue(WaitGuard, Arc<WaitHandle>),
     /// It has the robot's permit and waits for the host.
-    Leaving(Permit, Vec<Folded>, HostWait),
+    AtHost(Permit, Vec<CoalescedDelivery>, HostWait),
     /// The decision is final.
-    Turn(Turn),
+    Decided(PaceDecision),
 }
 
 /// A delivery that waits in memory. Dropping it leaves the queue.
-struct Waiting {
-    pace: Arc<Inner>,
+struct WaitGuard {
+    pace: Arc<RobotQueues>,
     robot: RobotId,
-    key: Key,
+    key: QueueKey,
 }
 
-impl Waiting {
-    fn stand_up(&self) -> bool {
-        self.pace.with(self.robot, |lane, _, _| lane.stand_up(self.key)).unwrap_or(false)
+impl WaitGuard {
+    fn cancel_wait(&self) -> bool {
+        self.pace.with_existing(self.robot, |queue, _, _| queue.cancel_wait(self.key)).unwrap_or(false)
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
-        self.stand_up();
+        self.cancel_wait();
     }
 }
 

@@ -7,29 +7,29 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Hold, NotNoted,
+    AppendFailed, Hold,
     host::{Answered, HostPermit},
-    inner::Inner,
-    lane::Finish,
+    robot_queue::Finish,
+    robot_queues::RobotQueues,
 };
-use crate::domain::{GroupName, Moment, Platform, RobotId, Verdict};
+use crate::domain::{GroupName, Platform, RobotId, Timestamp, Verdict};
 
 /// The right to make one attempt. Dropped without a verdict, it counts as sent if the message had
 /// left.
 pub struct Permit {
-    pace: Arc<Inner>,
+    pace: Arc<RobotQueues>,
     robot: RobotId,
     platform: Platform,
     group: Option<GroupName>,
     /// The host's token and concurrency permit, returned together with the permit.
     host: Option<HostPermit>,
-    place: Moment,
-    stage: Stage,
-    followed: bool,
+    position: Timestamp,
+    stage: PermitStage,
+    next_part_pending: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum PermitStage {
     Granted,
     Left,
     Returned,
@@ -37,7 +37,7 @@ enum Stage {
 
 /// The changes that an attempt causes for its robot and organisation.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changes {
+pub struct PaceChanges {
     /// The hold that begins with this attempt.
     pub held: Option<Hold>,
     /// Whether the robot was on hold before this attempt.
@@ -47,23 +47,32 @@ pub struct Changes {
     /// The organisation has just passed its warning share: its name, calls used, calls allowed.
     pub budget_warning: Option<(GroupName, u64, u64)>,
     /// The organisation's monthly quota has just been used up, until this time by the wall clock.
-    pub budget_spent: Option<(GroupName, Moment)>,
+    pub budget_spent: Option<(GroupName, Timestamp)>,
     /// When the robot or its organisation may be sent to again, in the pacer's time; `None` if now.
-    pub resume: Option<Moment>,
+    pub resume: Option<Timestamp>,
 }
 
 impl Permit {
-    pub(super) fn new(pace: Arc<Inner>, robot: RobotId, platform: Platform, place: Moment) -> Self {
-        Self { pace, robot, platform, group: None, host: None, place, stage: Stage::Granted, followed: false }
+    pub(super) fn new(pace: Arc<RobotQueues>, robot: RobotId, platform: Platform, position: Timestamp) -> Self {
+        Self {
+            pace,
+            robot,
+            platform,
+            group: None,
+            host: None,
+            position,
+            stage: PermitStage::Granted,
+            next_part_pending: false,
+        }
     }
 
     /// Records that the attempt uses a call of this organisation's quota.
-    pub(super) fn draws_on(&mut self, group: Option<GroupName>) {
+    pub(super) fn charge_group(&mut self, group: Option<GroupName>) {
         self.group = group;
     }
 
     /// Adds the permit of the host.
-    pub(super) fn departs(self, host: HostPermit) -> Self {
+    pub(super) fn with_host(self, host: HostPermit) -> Self {
         let mut permit = self;
         permit.host = Some(host);
         permit
@@ -72,33 +81,33 @@ impl Permit {
     /// The position in the robot's order. A delivery that is refused for speed takes it as its
     /// slot, so it comes back before those behind it.
     #[must_use]
-    pub const fn place(&self) -> Moment {
-        self.place
+    pub const fn position(&self) -> Timestamp {
+        self.position
     }
 
-    /// Records that the attempt leaves now; the record survives the process. If `followed`, no
-    /// other message of the robot leaves before this one is answered, because its next part
-    /// follows.
+    /// Records that the attempt leaves now; the record survives the process. If
+    /// `next_part_pending`, no other message of the robot leaves before this one is answered,
+    /// because its next part follows.
     ///
     /// # Errors
     ///
     /// The record could not be written. The attempt must not be made.
-    pub fn leaves(&mut self, followed: bool) -> Result<(), NotNoted> {
-        self.pace.leaves(self.robot, self.platform, self.group.as_ref(), followed)?;
-        self.stage = Stage::Left;
-        self.host.iter_mut().for_each(HostPermit::leaves);
-        self.followed = followed;
+    pub fn mark_sent(&mut self, next_part_pending: bool) -> Result<(), AppendFailed> {
+        self.pace.mark_sent(self.robot, self.platform, self.group.as_ref(), next_part_pending)?;
+        self.stage = PermitStage::Left;
+        self.host.iter_mut().for_each(HostPermit::mark_sent);
+        self.next_part_pending = next_part_pending;
         Ok(())
     }
 
-    /// Returns the permit with the attempt's verdict, after [`Permit::leaves`].
+    /// Returns the permit with the attempt's verdict, after [`Permit::mark_sent`].
     #[must_use]
-    pub fn finish(mut self, verdict: Verdict, took: Duration) -> Changes {
-        self.stage = Stage::Returned;
+    pub fn finish(mut self, verdict: Verdict, took: Duration) -> PaceChanges {
+        self.stage = PermitStage::Returned;
         if let Some(host) = self.host.take() {
             host.finish(Answered { took, heard: !matches!(verdict, Verdict::TryAgain { .. }) });
         }
-        let end = Finish { verdict: Some(verdict), took: Some(took), followed: self.followed };
+        let end = Finish { verdict: Some(verdict), took: Some(took), next_part_pending: self.next_part_pending };
         self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end)
     }
 }
@@ -106,12 +115,12 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Granted => self.pace.give_back(self.robot, self.group.as_ref()),
-            Stage::Left => {
-                let end = Finish { verdict: None, took: None, followed: self.followed };
+            PermitStage::Granted => self.pace.refund(self.robot, self.group.as_ref()),
+            PermitStage::Left => {
+                let end = Finish { verdict: None, took: None, next_part_pending: self.next_part_pending };
                 let _ = self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end);
             }
-            Stage::Returned => (),
+            PermitStage::Returned => (),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{GroupStatus, Hold, HoldCause, Pace, group::Allowance, lane::Lane};
+use super::{GroupStatus, Hold, HoldCause, Pace, monthly_quota::Allowance, robot_queue::RobotQueue};
 use crate::domain::{GroupName, Platform, RobotId};
 
 /// The state of one robot.
@@ -42,14 +42,14 @@ pub struct EndedHold {
     pub hold: Hold,
     /// The known deliveries that wait in the broker. The end of the hold does not bring them back
     /// earlier.
-    pub parked: u32,
+    pub waiting_in_broker: u32,
     /// How long until the last of them comes back; zero if there are none.
     pub back_within: Duration,
 }
 
 /// The sums over all robots of one platform, from one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct PlatformSummary {
     /// The robots on hold, by cause in the order of [`HoldCause::ALL`].
     pub held: [u32; 4],
     /// The waiting deliveries of robots that are not on hold, in memory and in the broker; after a
@@ -67,7 +67,7 @@ pub struct Swept {
 
 /// The estimate for new messages.
 #[derive(Clone, Copy, Debug)]
-pub struct Outlook {
+pub struct SendEstimate {
     /// How long until the first message leaves.
     pub first_in: Duration,
     /// How long until the last message leaves.
@@ -79,7 +79,7 @@ pub struct Outlook {
     pub out_of_budget: bool,
 }
 
-impl Swept {
+impl PlatformSummary {
     fn add(&mut self, robot: &RobotStatus) {
         let causes = HoldCause::ALL.into_iter().zip(self.held.iter_mut().zip(&mut self.waiting_held));
         match causes.into_iter().find(|(cause, _)| robot.hold.is_some_and(|hold| hold.cause == *cause)) {
@@ -97,23 +97,26 @@ impl Swept {
 impl Pace {
     /// Estimates when `messages` new messages for a robot would leave. Reserves nothing.
     #[must_use]
-    pub fn outlook(
+    pub fn send_estimate(
         &self,
         robot: RobotId,
         platform: Platform,
         group: Option<&GroupName>,
         urgent: bool,
         messages: u32,
-    ) -> Outlook {
+    ) -> SendEstimate {
         let (now, known) = (
             self.now(),
-            self.0.with(robot, |lane, now, rules| (lane.outlook(now, urgent, messages, rules), lane.hold().copied())),
+            self.0.with_existing(robot, |queue, now, rules| {
+                (queue.send_estimate(now, urgent, messages, rules), queue.hold().copied())
+            }),
         );
         let (first, last, hold) = match known {
             Some(((first, last), hold)) => (first, last, hold),
             None => {
-                let (first, last) =
-                    self.0.idle(platform, |rules| Lane::new(platform).outlook(now, urgent, messages, rules));
+                let (first, last) = self.0.with_limits(platform, |rules| {
+                    RobotQueue::new(platform).send_estimate(now, urgent, messages, rules)
+                });
                 (first, last, None)
             }
         };
@@ -122,15 +125,15 @@ impl Pace {
             Some(Allowance::Until(due)) => (due, false),
             Some(Allowance::Dead) => (now, true),
         };
-        Outlook { first_in: first.max(floor).since(now), last_in: last.max(floor).since(now), hold, out_of_budget }
+        SendEstimate { first_in: first.max(floor).since(now), last_in: last.max(floor).since(now), hold, out_of_budget }
     }
 
     /// The robots with any state, the busiest first.
     #[must_use]
     pub fn robots(&self) -> Vec<RobotStatus> {
         let (now, mut robots) = (self.now(), Vec::new());
-        self.0.retain(|robot, lane, rules| {
-            robots.push(lane.status(robot, now, rules));
+        self.0.retain(|robot, queue, rules| {
+            robots.push(queue.status(robot, now, rules));
             true
         });
         robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));
@@ -145,22 +148,22 @@ impl Pace {
 
     /// Evicts robots without state, and sums up the others, by platform in the order of
     /// [`Platform::ALL`]. Call it periodically; it visits each robot.
-    pub fn sweep(&self) -> [Swept; 4] {
-        let (now, mut swept) = (self.now(), [Swept::default(); 4]);
-        self.0.retain(|robot, lane, rules| {
-            if lane.is_idle(now, rules) {
+    pub fn evict_idle_and_summarise(&self) -> [PlatformSummary; 4] {
+        let (now, mut summary) = (self.now(), [PlatformSummary::default(); 4]);
+        self.0.retain(|robot, queue, rules| {
+            if queue.is_idle(now, rules) {
                 return false;
             }
-            let of = Platform::ALL.into_iter().zip(&mut swept).find(|(platform, _)| *platform == lane.platform());
-            if let Some((_, swept)) = of {
-                swept.add(&lane.status(robot, now, rules));
+            let of = Platform::ALL.into_iter().zip(&mut summary).find(|(platform, _)| *platform == queue.platform());
+            if let Some((_, summary)) = of {
+                summary.add(&queue.status(robot, now, rules));
             }
             true
         });
-        self.0.sweep_hosts();
-        for (platform, swept) in Platform::ALL.into_iter().zip(&mut swept) {
-            swept.in_flight_limit = self.0.in_flight_limit(platform);
+        self.0.evict_idle_hosts();
+        for (platform, summary) in Platform::ALL.into_iter().zip(&mut summary) {
+            summary.in_flight_limit = self.0.in_flight_limit(platform);
         }
-        swept
+        summary
     }
 }

@@ -11,7 +11,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::quota::PlatformQuota;
-use crate::domain::Moment;
+use crate::domain::Timestamp;
 
 /// The timeline rounds down to milliseconds, so a response seen "now" may have been seen up to one
 /// millisecond later.
@@ -22,7 +22,7 @@ const RESOLUTION: Duration = Duration::from_millis(1);
 pub(super) struct Window {
     in_flight: u32,
     /// When responses were seen, the oldest first.
-    finished: VecDeque<Moment>,
+    finished: VecDeque<Timestamp>,
 }
 
 impl Window {
@@ -41,28 +41,28 @@ impl Window {
     }
 
     /// Returns an unused permit.
-    pub(super) fn give_back(&mut self) {
+    pub(super) fn refund(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// Returns a permit whose response was seen at `now`.
-    pub(super) fn finish(&mut self, now: Moment, quota: &PlatformQuota) {
-        self.give_back();
+    pub(super) fn finish(&mut self, now: Timestamp, quota: &PlatformQuota) {
+        self.refund();
         self.charge(now, quota);
     }
 
     /// Counts a message seen at `at` for which no permit was taken.
-    pub(super) fn charge(&mut self, at: Moment, quota: &PlatformQuota) {
+    pub(super) fn charge(&mut self, at: Timestamp, quota: &PlatformQuota) {
         if quota.is_limited() {
             let seen = at.after(RESOLUTION);
-            let place = self.finished.partition_point(|other| *other <= seen);
-            self.finished.insert(place, seen);
+            let position = self.finished.partition_point(|other| *other <= seen);
+            self.finished.insert(position, seen);
         }
     }
 
     /// When the next permit of every window is free; `None` while the permits in flight alone fill
     /// a window.
-    pub(super) fn free_at(&mut self, now: Moment, quota: &PlatformQuota) -> Option<Moment> {
+    pub(super) fn free_at(&mut self, now: Timestamp, quota: &PlatformQuota) -> Option<Timestamp> {
         self.forget(now, quota);
         quota.windows.iter().try_fold(now, |latest, window| {
             let left = window.max.checked_sub(self.in_flight).filter(|left| *left > 0)?;
@@ -73,11 +73,11 @@ impl Window {
     }
 
     /// The time of the answered message at this place, where 1 is the newest.
-    pub(super) fn back(&self, places: usize) -> Option<Moment> {
-        self.finished.len().checked_sub(places).and_then(|place| self.finished.get(place)).copied()
+    pub(super) fn back(&self, places: usize) -> Option<Timestamp> {
+        self.finished.len().checked_sub(places).and_then(|position| self.finished.get(position)).copied()
     }
 
-    pub(super) fn forget(&mut self, now: Moment, quota: &PlatformQuota) {
+    pub(super) fn forget(&mut self, now: Timestamp, quota: &PlatformQuota) {
         let longest = quota.windows.iter().map(|window| window.span).max().unwrap_or_default();
         while self.finished.front().is_some_and(|seen| seen.after(longest + quota.margin) <= now) {
             self.finished.pop_front();
@@ -95,13 +95,13 @@ mod tests {
     use super::*;
     use crate::pace::quota::quota;
 
-    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+    const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
-    fn at(millis: u64) -> Moment {
+    fn at(millis: u64) -> Timestamp {
         T0.after(Duration::from_millis(millis))
     }
 
-    fn take(window: &mut Window, now: Moment, quota: &PlatformQuota) -> bool {
+    fn take(window: &mut Window, now: Timestamp, quota: &PlatformQuota) -> bool {
         let free = window.free_at(now, quota).is_some_and(|at| at <= now);
         if free {
             window.take();

@@ -10,19 +10,19 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::{
-    domain::{DeadReason, DeliveryReceipt, Event, Published},
+    domain::{DeadReason, DeliveryReceipt, Event, PublishedMessage},
     fanout::Undecodable,
-    settle::{AckTag, Identity, NextStep, Tally},
+    settle::{AckTag, AckTracker, DedupIdentity, NextStep},
     telemetry::events,
 };
 
 impl Pipeline {
     /// Turns an unreadable event into a dead letter.
-    pub(super) fn bury(
+    pub(super) fn dead_letter_event(
         self: &Arc<Self>,
-        published: Published,
+        published: PublishedMessage,
         urgent: bool,
-        identity: Identity,
+        identity: DedupIdentity,
         why: Undecodable,
         ack_tag: AckTag,
     ) {
@@ -30,7 +30,7 @@ impl Pipeline {
         events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
             .emit(&self.parts.telemetry);
         let generation = identity.generation;
-        let told = self.is_told(&published).then(|| {
+        let told = self.wants_receipt(&published).then(|| {
             DeliveryReceipt::of_unread(&published, event, generation, (why.reason(), why.code, &why.detail), at)
         });
         let step = NextStep::DeadEvent {
@@ -45,25 +45,33 @@ impl Pipeline {
         };
         // Nothing was delivered, so nothing is recorded. A redrive or a repeat may be readable,
         // because templates change.
-        let named = identity.made.is_none();
+        let named = identity.generated.is_none();
         let identity = match named {
-            true => Identity { in_hand: identity.in_hand, ..Identity::redundant(identity.event) },
+            true => {
+                DedupIdentity { in_flight_guard: identity.in_flight_guard, ..DedupIdentity::unrecorded(identity.event) }
+            }
             false => identity,
         };
         let job = Arc::clone(self);
-        self.beside(async move {
+        self.spawn(async move {
             job.store(Some(step), told).await?;
-            job.close(identity, ack_tag)
+            job.finish_empty(identity, ack_tag)
         });
     }
 
     /// Turns an event whose handling fails into a dead letter, together with the deliveries that
     /// have not started. A redrive makes only those.
-    pub(super) fn give_up(self: &Arc<Self>, event: &Arc<Event>, generation: u32, tally: &Arc<Tally>, detail: String) {
+    pub(super) fn give_up(
+        self: &Arc<Self>,
+        event: &Arc<Event>,
+        generation: u32,
+        tracker: &Arc<AckTracker>,
+        detail: String,
+    ) {
         let (at, reason, code) = (self.parts.clock.now(), DeadReason::Poison, "panic");
         let (published, name) = (&event.published, &event.id);
         let told = self
-            .is_told(published)
+            .wants_receipt(published)
             .then(|| DeliveryReceipt::of_unread(published, name, generation, (reason, code, &detail), at));
         let step = NextStep::DeadEvent {
             published: Box::new(published.clone()),
@@ -75,13 +83,13 @@ impl Pipeline {
             detail,
             at,
         };
-        tally.opened();
-        tally.give_up();
-        let (job, tally) = (Arc::clone(self), Arc::clone(tally));
-        self.beside(async move {
+        tracker.add_pending();
+        tracker.give_up();
+        let (job, tracker) = (Arc::clone(self), Arc::clone(tracker));
+        self.spawn(async move {
             job.store(Some(step), told).await?;
-            tally.ended();
-            job.progressed(&tally);
+            tracker.complete_one();
+            job.commit_progress(&tracker);
             Ok(())
         });
     }

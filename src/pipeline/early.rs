@@ -16,38 +16,38 @@ use crate::domain::{Delivery, Platform};
 const SHARE: (usize, usize) = (3, 4);
 
 /// The memory permits of all platforms.
-pub struct Early {
+pub struct EarlyBudget {
     /// In the order of [`Platform::ALL`].
-    rooms: [Room; 4],
+    rooms: [PlatformPermits; 4],
 }
 
 /// One permit for each delivery, and one for each byte of a body.
-struct Room {
+struct PlatformPermits {
     deliveries: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
 }
 
 /// The permits of one delivery, released on drop.
-pub(super) struct EarlyRoom {
+pub(super) struct EarlyPermit {
     _delivery: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
-impl Early {
+impl EarlyBudget {
     /// The permits for the prefetch of each platform, in deliveries and in bytes of bodies.
     #[must_use]
     pub fn new(deliveries_max: usize, bytes_max: usize) -> Self {
         let share = |of: usize| Arc::new(Semaphore::new((of / SHARE.1 * SHARE.0).min(Semaphore::MAX_PERMITS)));
-        let room = |_| Room { deliveries: share(deliveries_max), bytes: share(bytes_max) };
+        let room = |_| PlatformPermits { deliveries: share(deliveries_max), bytes: share(bytes_max) };
         Self { rooms: std::array::from_fn(room) }
     }
 
     /// Takes permits for a delivery that was stored on the broker, and so has a body of its own.
     /// `None` if there are not enough.
-    pub(super) fn room(&self, delivery: &Delivery) -> Option<EarlyRoom> {
+    pub(super) fn reserve(&self, delivery: &Delivery) -> Option<EarlyPermit> {
         let (_, room) = Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == delivery.platform)?;
         let bytes = u32::try_from(delivery.event.published.body.len()).ok()?;
-        Some(EarlyRoom {
+        Some(EarlyPermit {
             _delivery: Arc::clone(&room.deliveries).try_acquire_owned().ok()?,
             _bytes: Arc::clone(&room.bytes).try_acquire_many_owned(bytes).ok()?,
         })
@@ -57,17 +57,17 @@ impl Early {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Content, Event, EventId, Moment, Part, Published, RobotId, SubscriptionId};
+    use crate::domain::{Event, EventContent, EventId, Part, PublishedMessage, RobotId, SubscriptionId, Timestamp};
 
     fn delivery(platform: Platform, bytes: usize) -> Delivery {
         let event = Event {
             id: EventId::new("e"),
             topic: "t".parse().unwrap(),
-            content: Content::default(),
+            content: EventContent::default(),
             urgent: false,
-            received_at: Moment::default(),
-            expires_at: Moment::default(),
-            published: Published { body: vec![0; bytes], ..Published::default() },
+            received_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            published: PublishedMessage { body: vec![0; bytes], ..PublishedMessage::default() },
         };
         Delivery {
             event: Arc::new(event),
@@ -89,12 +89,12 @@ mod tests {
         for (deliveries_max, bytes_max, size, have_room) in
             [(8, 1000, 0, 6), (8, 1000, 100, 6), (100, 1000, 100, 7), (100, 1000, 750, 1), (100, 1000, 751, 0)]
         {
-            let early = Early::new(deliveries_max, bytes_max);
-            let taken: Vec<_> = (0..10).map_while(|_| early.room(&delivery(Platform::Lark, size))).collect();
+            let early = EarlyBudget::new(deliveries_max, bytes_max);
+            let taken: Vec<_> = (0..10).map_while(|_| early.reserve(&delivery(Platform::Lark, size))).collect();
             assert_eq!(taken.len(), have_room, "{deliveries_max}, {bytes_max}, {size}");
-            assert!(early.room(&delivery(Platform::WeCom, 1)).is_some(), "another platform has its own");
+            assert!(early.reserve(&delivery(Platform::WeCom, 1)).is_some(), "another platform has its own");
             drop(taken);
-            assert_eq!(early.room(&delivery(Platform::Lark, size)).is_some(), have_room > 0, "it is given back");
+            assert_eq!(early.reserve(&delivery(Platform::Lark, size)).is_some(), have_room > 0, "it is given back");
         }
     }
 }

@@ -8,11 +8,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 
-use super::{Pipeline, Stuck};
+use super::{Pipeline, Unsettled};
 use crate::{
-    domain::{Delivery, Event, Moment, SubscriptionId, TopicName},
+    domain::{Delivery, Event, SubscriptionId, Timestamp, TopicName},
     fanout::Recipient,
-    settle::{self, AckTag, Identity, Line, Mark, Tally},
+    settle::{self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, ProgressMark},
     telemetry::events,
 };
 
@@ -21,48 +21,48 @@ pub(super) struct Expansion {
     event: Arc<Event>,
     /// When the event may be sent, if that is in the future. Each of its deliveries then waits in
     /// the tiers.
-    due_at: Option<Moment>,
+    due_at: Option<Timestamp>,
     redelivered: bool,
     generation: u32,
     /// The content hash of a redelivered event. It leads to the next steps that may already be
     /// stored.
-    said: Option<[u8; 16]>,
-    tally: Arc<Tally>,
+    content_digest: Option<[u8; 16]>,
+    tracker: Arc<AckTracker>,
     /// The last subscription that is done.
     after: Option<SubscriptionId>,
-    heard: u32,
+    matched: u32,
     deliveries: u32,
     /// When the event was received, and when it was decoded.
-    since: (Moment, Moment),
+    since: (Timestamp, Timestamp),
 }
 
 impl Expansion {
     pub(super) fn new(
         event: Arc<Event>,
-        since: (Moment, Moment),
-        identity: Identity,
+        since: (Timestamp, Timestamp),
+        identity: DedupIdentity,
         redelivered: bool,
         ack_tag: AckTag,
     ) -> Self {
         let generation = identity.generation;
-        let tally = Arc::new(Tally::new(identity, ack_tag));
-        let returns = redelivered || !tally.earlier().is_empty();
+        let tracker = Arc::new(AckTracker::new(identity, ack_tag));
+        let returns = redelivered || !tracker.completed_before().is_empty();
         Self {
             due_at: (event.received_at > since.0).then_some(event.received_at),
-            said: returns.then(|| settle::said_by(&event.published, event.id.as_str(), event.urgent)),
+            content_digest: returns.then(|| settle::content_digest(&event.published, event.id.as_str(), event.urgent)),
             event,
             redelivered,
             generation,
-            tally,
+            tracker,
             after: None,
-            heard: 0,
+            matched: 0,
             deliveries: 0,
             since,
         }
     }
 
-    fn passes(&mut self, subscription: SubscriptionId) {
-        self.heard += 1;
+    fn advance(&mut self, subscription: SubscriptionId) {
+        self.matched += 1;
         self.after = Some(subscription);
     }
 
@@ -76,22 +76,22 @@ impl Pipeline {
     /// Starts a delivery for each matching subscription of the next page. Returns the event if
     /// there are more pages. After a panic it continues behind the last started delivery, or gives
     /// the event up.
-    pub(super) async fn expand(self: &Arc<Self>, mut event: Expansion) -> Result<Option<Expansion>, Stuck> {
+    pub(super) async fn expand(self: &Arc<Self>, mut event: Expansion) -> Result<Option<Expansion>, Unsettled> {
         match AssertUnwindSafe(self.page(&mut event)).catch_unwind().await {
             Ok(more) => {
                 if more? {
                     return Ok(Some(event));
                 }
             }
-            Err(panic) => match self.fault("fanout", &event.event.id, &event.tally, &*panic) {
+            Err(panic) => match self.record_fault("fanout", &event.event.id, &event.tracker, &*panic) {
                 None => return Ok(Some(event)),
-                Some(detail) => self.give_up(&event.event, event.generation, &event.tally, detail),
+                Some(detail) => self.give_up(&event.event, event.generation, &event.tracker, detail),
             },
         }
-        let Expansion { event, tally, deliveries, since: (received, decoded), .. } = event;
-        tally.complete();
-        if tally.is_closed() {
-            self.progressed(&tally);
+        let Expansion { event, tracker, deliveries, since: (received, decoded), .. } = event;
+        tracker.complete();
+        if tracker.is_closed() {
+            self.commit_progress(&tracker);
         }
         let expanded = self.parts.clock.now();
         events::EventExpanded { event: &event, received, decoded, expanded, deliveries }.emit(&self.parts.telemetry);
@@ -99,14 +99,14 @@ impl Pipeline {
     }
 
     /// Expands one page. Returns whether there are more.
-    async fn page(self: &Arc<Self>, event: &mut Expansion) -> Result<bool, Stuck> {
+    async fn page(self: &Arc<Self>, event: &mut Expansion) -> Result<bool, Unsettled> {
         let page = self.parts.subscriptions.page(&event.event.topic, event.after).await?;
         for recipient in page.recipients {
             self.begin_one(event, recipient).await;
         }
         event.after = page.next;
-        if event.after.is_none() && event.heard == 0 {
-            events::EventUnheard { topic: event.event.topic.as_str() }.emit(&self.parts.telemetry);
+        if event.after.is_none() && event.matched == 0 {
+            events::EventWithoutSubscribers { topic: event.event.topic.as_str() }.emit(&self.parts.telemetry);
         }
         Ok(event.after.is_some())
     }
@@ -114,22 +114,23 @@ impl Pipeline {
     /// Starts one delivery, if the subscription matches and is not already settled.
     async fn begin_one(self: &Arc<Self>, from: &mut Expansion, recipient: Recipient) {
         let (event, subscription) = (&from.event, recipient.subscription);
-        if from.tally.earlier().contains(Mark::Settled(subscription)) {
-            self.skip(&event.id, Some(subscription), "the ledger knows it as settled");
-            return from.passes(subscription);
+        if from.tracker.completed_before().contains(ProgressMark::Settled(subscription)) {
+            self.log_duplicate(&event.id, Some(subscription), "the ledger knows it as settled");
+            return from.advance(subscription);
         }
-        if let Some(why) = recipient.options.unwanted(recipient.platform, &event.content.attributes) {
+        if let Some(why) = recipient.options.filter_rejection(recipient.platform, &event.content.attributes) {
             events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
-            return from.passes(subscription);
+            return from.advance(subscription);
         }
         let fresh = Delivery::fresh(event, subscription, recipient.platform, recipient.robot);
         let delivery = Delivery { due_at: from.due_at, ..fresh };
-        let line = from.said.as_ref().map(|said| Line::new(said, subscription, delivery.generation));
+        let line =
+            from.content_digest.as_ref().map(|said| DeliveryLineage::new(said, subscription, delivery.generation));
         self.recover(&delivery, from.redelivered);
         // From here on the delivery is settled by its own task.
-        from.tally.opened();
+        from.tracker.add_pending();
         from.deliveries += 1;
-        from.passes(subscription);
-        self.begin(delivery, recipient, line, &from.tally).await;
+        from.advance(subscription);
+        self.begin(delivery, recipient, line, &from.tracker).await;
     }
 }

@@ -21,52 +21,52 @@ use tokio::{
 use crate::domain::Platform;
 
 /// How long the intake waits for a permit. A platform that answers quickly frees one sooner.
-const PATIENCE: Duration = Duration::from_millis(100);
+const RESERVE_TIMEOUT: Duration = Duration::from_millis(100);
 /// After a wait in vain, the intake does not wait again for this long, so that it can serve the
 /// other platforms.
-const IMPATIENCE: Duration = Duration::from_secs(1);
+const NO_WAIT_PERIOD: Duration = Duration::from_secs(1);
 /// The most deliveries without memory that are on their way to the broker. They wait only for the
 /// broker.
-const PARTING_MAX: usize = 2048;
+const REQUEUES_MAX: usize = 2048;
 
 /// The memory permits of all platforms.
-pub struct Memory {
+pub struct MemoryBudget {
     /// For each platform in the order of [`Platform::ALL`], urgent deliveries first.
-    rooms: [[Room; 2]; 4],
+    rooms: [[PlatformBudget; 2]; 4],
     parting: Arc<Semaphore>,
 }
 
-struct Room {
+struct PlatformBudget {
     free: Arc<Semaphore>,
     /// Until when the intake does not wait for a permit.
     crowded_until: Mutex<Option<Instant>>,
 }
 
-impl Memory {
+impl MemoryBudget {
     /// `held_max` permits for each platform, and as many again for its urgent deliveries.
     #[must_use]
     pub fn new(held_max: usize) -> Self {
-        let room = |_| Room { free: Arc::new(Semaphore::new(held_max)), crowded_until: Mutex::default() };
+        let room = |_| PlatformBudget { free: Arc::new(Semaphore::new(held_max)), crowded_until: Mutex::default() };
         Self {
             rooms: std::array::from_fn(|_| std::array::from_fn(room)),
-            parting: Arc::new(Semaphore::new(PARTING_MAX)),
+            parting: Arc::new(Semaphore::new(REQUEUES_MAX)),
         }
     }
 
     /// Takes a permit for a delivery; `None` if none is free and none becomes free within
-    /// [`PATIENCE`].
-    pub(super) async fn room(&self, platform: Platform, urgent: bool) -> Option<OwnedSemaphorePermit> {
+    /// [`RESERVE_TIMEOUT`].
+    pub(super) async fn reserve(&self, platform: Platform, urgent: bool) -> Option<OwnedSemaphorePermit> {
         let (_, [first, second]) = Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == platform)?;
         if urgent { first.take().await } else { second.take().await }
     }
 
     /// Takes a permit for a delivery that is returned to the broker.
-    pub(super) async fn parting(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn requeue_slot(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.parting).acquire_owned().await.ok()
     }
 }
 
-impl Room {
+impl PlatformBudget {
     async fn take(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(room) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(room);
@@ -74,9 +74,9 @@ impl Room {
         if self.crowded().is_some_and(|until| until > Instant::now()) {
             return None;
         }
-        let waited = timeout(PATIENCE, Arc::clone(&self.free).acquire_owned()).await;
+        let waited = timeout(RESERVE_TIMEOUT, Arc::clone(&self.free).acquire_owned()).await;
         if waited.is_err() {
-            *self.crowded() = Some(Instant::now() + IMPATIENCE);
+            *self.crowded() = Some(Instant::now() + NO_WAIT_PERIOD);
         }
         waited.ok()?.ok()
     }
@@ -92,18 +92,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_platform_without_room_keeps_none_from_others_nor_the_time_of_whoever_asks() {
-        let memory = Memory::new(1);
+        let memory = MemoryBudget::new(1);
         let start = Instant::now();
-        let held = memory.room(Platform::DingTalk, false).await;
+        let held = memory.reserve(Platform::DingTalk, false).await;
         assert!(held.is_some());
         for _ in 0..100 {
-            assert!(memory.room(Platform::DingTalk, false).await.is_none());
+            assert!(memory.reserve(Platform::DingTalk, false).await.is_none());
         }
-        assert_eq!(start.elapsed(), PATIENCE, "it waited once for all of them");
-        assert!(memory.room(Platform::DingTalk, true).await.is_some(), "urgent ones have room of their own");
-        assert!(memory.room(Platform::WeCom, false).await.is_some());
-        assert_eq!(start.elapsed(), PATIENCE);
+        assert_eq!(start.elapsed(), RESERVE_TIMEOUT, "it waited once for all of them");
+        assert!(memory.reserve(Platform::DingTalk, true).await.is_some(), "urgent ones have room of their own");
+        assert!(memory.reserve(Platform::WeCom, false).await.is_some());
+        assert_eq!(start.elapsed(), RESERVE_TIMEOUT);
         drop(held);
-        assert!(memory.room(Platform::DingTalk, false).await.is_some());
+        assert!(memory.reserve(Platform::DingTalk, false).await.is_some());
     }
 }

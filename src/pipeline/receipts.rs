@@ -6,10 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Pipeline, Stuck};
+use super::{Pipeline, Unsettled};
 use crate::{
-    domain::{Delivery, DeliveryReceipt, Moment, Published, Settlement},
-    settle::{Mark, NextStep, NotStored, Tally},
+    domain::{Delivery, DeliveryReceipt, PublishedMessage, Settlement, Timestamp},
+    settle::{AckTracker, NextStep, ProgressMark, StepPublishError},
     telemetry::events,
 };
 
@@ -23,30 +23,30 @@ const REFUSED_WAIT_MAX: Duration = Duration::from_secs(8);
 impl Pipeline {
     /// Settles a delivery: stores its next step, dead letter and receipt, then counts it as
     /// settled.
-    pub(super) async fn conclude(
+    pub(super) async fn store_and_settle(
         &self,
         delivery: Delivery,
         settlement: Settlement,
-        tally: &Arc<Tally>,
-    ) -> Result<(), Stuck> {
+        tracker: &Arc<AckTracker>,
+    ) -> Result<(), Unsettled> {
         let subscription = delivery.subscription;
-        if settlement == Settlement::Done && self.is_told(&delivery.event.published) {
+        if settlement == Settlement::Done && self.wants_receipt(&delivery.event.published) {
             // If its receipt cannot be stored in this session, only the receipt is repeated, not
             // the message.
-            tally.mark(Mark::Delivered(subscription));
-            self.progressed(tally);
+            tracker.record_mark(ProgressMark::Delivered(subscription));
+            self.commit_progress(tracker);
         }
         if delivery.attempts > 0 && matches!(settlement, Settlement::Retried { .. } | Settlement::Dead { .. }) {
             // If the next step cannot be stored, the redelivered message still counts these
             // attempts.
-            let (robot, part, number) = (delivery.robot, delivery.part.at, delivery.attempts);
-            tally.mark(Mark::Attempt { subscription, robot, part, number });
-            self.progressed(tally);
+            let (robot, part, number) = (delivery.robot, delivery.part.index, delivery.attempts);
+            tracker.record_mark(ProgressMark::Attempt { subscription, robot, part, number });
+            self.commit_progress(tracker);
         }
         let is_end = !matches!(settlement, Settlement::Deferred { .. } | Settlement::Retried { .. });
-        self.perform(delivery, settlement).await?;
-        tally.settled(subscription, is_end);
-        self.progressed(tally);
+        self.store_outcome(delivery, settlement).await?;
+        tracker.settled(subscription, is_end);
+        self.commit_progress(tracker);
         Ok(())
     }
 
@@ -55,17 +55,21 @@ impl Pipeline {
         &self,
         delivery: &Delivery,
         settlement: &Settlement,
-        now: Moment,
+        now: Timestamp,
     ) -> Option<DeliveryReceipt> {
-        self.is_told(&delivery.event.published).then(|| DeliveryReceipt::of(delivery, settlement, now)).flatten()
+        self.wants_receipt(&delivery.event.published).then(|| DeliveryReceipt::of(delivery, settlement, now)).flatten()
     }
 
-    pub(super) fn is_told(&self, published: &Published) -> bool {
+    pub(super) fn wants_receipt(&self, published: &PublishedMessage) -> bool {
         self.parts.receipts.wants(&published.headers)
     }
 
     /// Stores a next step and a receipt at the same time, if given.
-    pub(super) async fn store(&self, step: Option<NextStep>, receipt: Option<DeliveryReceipt>) -> Result<(), Stuck> {
+    pub(super) async fn store(
+        &self,
+        step: Option<NextStep>,
+        receipt: Option<DeliveryReceipt>,
+    ) -> Result<(), Unsettled> {
         let storing = async {
             match step {
                 Some(step) => self.store_step(step).await,
@@ -74,33 +78,35 @@ impl Pipeline {
         };
         let Some(receipt) = receipt else { return Ok(storing.await?) };
         // On the heap, so that the futures of deliveries without a receipt stay small.
-        let (stored, told) = Box::pin(async { tokio::join!(storing, self.tell(receipt)) }).await;
+        let (stored, told) = Box::pin(async { tokio::join!(storing, self.publish_receipt(receipt)) }).await;
         Ok(stored.and(told)?)
     }
 
     /// Stores a next step. A queue that refuses it is tried again and again: it delays the steps
     /// for that queue, and nothing else. When the session ends or the daemon stops, it is tried
     /// once more.
-    async fn store_step(&self, step: NextStep) -> Result<(), NotStored> {
+    async fn store_step(&self, step: NextStep) -> Result<(), StepPublishError> {
         let (step, mut wait) = (Arc::new(step), REFUSED_WAIT_MIN);
         loop {
-            let last = self.leave.is_cancelled();
-            match self.outbox.store(Arc::clone(&step)).await {
-                Err(NotStored::Refused(why)) if !last => events::StepRefused { why: &why }.emit(&self.parts.telemetry),
+            let last = self.stop_waiting.is_cancelled();
+            match self.step_publisher.store(Arc::clone(&step)).await {
+                Err(StepPublishError::Refused(why)) if !last => {
+                    events::StepRefused { why: &why }.emit(&self.parts.telemetry)
+                }
                 stored => return stored,
             }
-            self.leave.run_until_cancelled(tokio::time::sleep(wait)).await;
+            self.stop_waiting.run_until_cancelled(tokio::time::sleep(wait)).await;
             wait = (wait * 2).min(REFUSED_WAIT_MAX);
         }
     }
 
     /// Stores a receipt. A refusal by a third party's queue is only counted, so that it cannot
     /// block the delivery.
-    async fn tell(&self, receipt: DeliveryReceipt) -> Result<(), NotStored> {
-        match self.outbox.store(Arc::new(NextStep::Receipt(Box::new(receipt)))).await {
+    async fn publish_receipt(&self, receipt: DeliveryReceipt) -> Result<(), StepPublishError> {
+        match self.step_publisher.store(Arc::new(NextStep::Receipt(Box::new(receipt)))).await {
             Ok(()) => events::ReceiptStored.emit(&self.parts.telemetry),
-            Err(NotStored::Refused(why)) => events::ReceiptRefused { why: &why }.emit(&self.parts.telemetry),
-            Err(over @ NotStored::Over(_)) => return Err(over),
+            Err(StepPublishError::Refused(why)) => events::ReceiptRefused { why: &why }.emit(&self.parts.telemetry),
+            Err(over @ StepPublishError::SessionOver(_)) => return Err(over),
         }
         Ok(())
     }

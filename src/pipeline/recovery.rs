@@ -4,7 +4,7 @@
 //! Owns the rule that each such delivery counts once in its robot's window, in however many
 //! sessions it is redelivered. The rule ends when all windows have passed since the start.
 //!
-//! Not here: the restore after a crash of the process only (`pace/recall.rs`).
+//! Not here: the restore after a crash of the process only (`pace/restore.rs`).
 
 use std::{
     collections::HashMap,
@@ -13,35 +13,35 @@ use std::{
 };
 
 use crate::{
-    domain::{Delivery, Moment},
+    domain::{Delivery, Timestamp},
     pace::Pace,
 };
 
 /// How often each delivery was counted. Two events without a `message_id` may have equal content.
-type Counts = Mutex<HashMap<u64, u32>>;
+type DeliveryCounts = Mutex<HashMap<u64, u32>>;
 
 /// The counts of all sessions of this process.
 pub struct Recovery {
-    since: Moment,
+    since: Timestamp,
     hashes: RandomState,
-    counted: Counts,
+    counted: DeliveryCounts,
 }
 
 /// The deliveries redelivered in one session.
 #[derive(Default)]
-pub struct Returned(Counts);
+pub struct SessionRedeliveries(DeliveryCounts);
 
 impl Recovery {
     /// Starts the recovery. `began` is the process's start in the pacer's time; earlier sends are
     /// unknown.
     #[must_use]
-    pub fn since(began: Moment) -> Self {
-        Self { since: began, hashes: RandomState::new(), counted: Counts::default() }
+    pub fn since(began: Timestamp) -> Self {
+        Self { since: began, hashes: RandomState::new(), counted: DeliveryCounts::default() }
     }
 
     /// Counts a redelivered delivery, unless an earlier session has counted it.
-    pub(super) fn count(&self, delivery: &Delivery, returned: &Returned, pace: &Pace) {
-        if !pace.still_matters(delivery.platform, self.since) {
+    pub(super) fn count(&self, delivery: &Delivery, returned: &SessionRedeliveries, pace: &Pace) {
+        if !pace.is_in_window(delivery.platform, self.since) {
             return self.forget(returned);
         }
         let event = &delivery.event;
@@ -62,7 +62,7 @@ impl Recovery {
     }
 
     /// Drops the counts: all windows have passed.
-    fn forget(&self, returned: &Returned) {
+    fn forget(&self, returned: &SessionRedeliveries) {
         for counts in [&self.counted, &returned.0] {
             *counts.lock().unwrap_or_else(PoisonError::into_inner) = HashMap::new();
         }

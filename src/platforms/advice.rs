@@ -3,7 +3,7 @@
 //! Owns the mapping from reason, platform and code to that sentence.
 //!
 //! Not here: the reasons (`domain/settlement.rs`), and how dead letters are shown
-//! (`admin/letters.rs`).
+//! (`admin/dead_letters.rs`).
 
 use crate::domain::{DeadReason, Platform};
 

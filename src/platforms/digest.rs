@@ -3,7 +3,7 @@
 //! Owns the content of a digest: the number of events, one line for each, the union of their
 //! mentions.
 //!
-//! Not here: which deliveries are coalesced (`pace/lane/folding.rs`).
+//! Not here: which deliveries are coalesced (`pace/robot_queue/folding.rs`).
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -11,7 +11,9 @@ use super::{
     markdown,
     text::{RAW, cut},
 };
-use crate::domain::{Content, Event, EventId, Format, Mentions, Moment, Passage, Piece, Platform, Published};
+use crate::domain::{
+    Event, EventContent, EventId, Format, Mentions, Platform, PlatformContent, PublishedMessage, TextBody, Timestamp,
+};
 
 /// The most bytes of one line: about what a phone shows.
 const LINE_BYTES_MAX: usize = 160;
@@ -35,22 +37,22 @@ pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> E
     let mut events = [&[one], others].concat();
     events.sort_by_key(|event| event.received_at);
     let mentions = events.iter().fold(Mentions::default(), |all, event| all.and(&mentions_of(platform, event)));
-    let latest = |of: fn(&Event) -> Moment| events.iter().map(|event| of(event)).max().unwrap_or_default();
+    let latest = |of: fn(&Event) -> Timestamp| events.iter().map(|event| of(event)).max().unwrap_or_default();
     let name = events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>().join("\n");
     Event {
         id: EventId::new(&name),
         topic: one.topic.clone(),
-        content: Content {
+        content: EventContent {
             subject: Some(format!("{} messages", events.len())),
             format: Format::Text,
             message: Some(lines(platform, &events).as_str().into()),
             mentions,
-            ..Content::default()
+            ..EventContent::default()
         },
         urgent: events.iter().any(|event| event.urgent),
         received_at: latest(|event| event.received_at),
         expires_at: latest(|event| event.expires_at),
-        published: Published::default(),
+        published: PublishedMessage::default(),
     }
 }
 
@@ -84,7 +86,7 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
 /// The members that an event mentions on a platform.
 fn mentions_of(platform: Platform, event: &Event) -> Mentions {
     match event.content.piece_for(platform) {
-        Some(Piece::Text(passage)) => event.content.mentions.and(&passage.mentions),
+        Some(PlatformContent::Text(passage)) => event.content.mentions.and(&passage.mentions),
         _ => event.content.mentions.clone(),
     }
 }
@@ -95,8 +97,10 @@ fn line(platform: Platform, event: &Event) -> String {
     let words = |passage| plain(passage, content.format);
     let about = match (&content.subject, content.piece_for(platform)) {
         (Some(subject), _) => subject.into(),
-        (None, Some(Piece::Text(passage))) => passage.title.as_ref().map_or_else(|| words(passage), Cow::from),
-        (None, Some(Piece::Native(_)) | None) => {
+        (None, Some(PlatformContent::Text(passage))) => {
+            passage.title.as_ref().map_or_else(|| words(passage), Cow::from)
+        }
+        (None, Some(PlatformContent::Native(_)) | None) => {
             content.message.as_ref().map_or(Cow::from("a message of its own form"), words)
         }
     };
@@ -106,7 +110,7 @@ fn line(platform: Platform, event: &Event) -> String {
 }
 
 /// The beginning of a text without markup, because a digest is plain text.
-fn plain(passage: &Passage, format: Format) -> Cow<'_, str> {
+fn plain(passage: &TextBody, format: Format) -> Cow<'_, str> {
     let beginning = cut(&passage.text, READ_BYTES_MAX, RAW);
     match passage.format.unwrap_or(format) {
         Format::Text => beginning.into(),
@@ -122,16 +126,16 @@ mod tests {
         Arc::new(Event {
             id: EventId::new(&format!("e{number}")),
             topic: "ops".parse().unwrap(),
-            content: Content {
+            content: EventContent {
                 subject: subject.map(str::to_owned),
                 message: Some(message.into()),
                 mentions: Mentions { all: false, mobiles: vec![], users: vec![format!("u{}", number % 2)] },
-                ..Content::default()
+                ..EventContent::default()
             },
             urgent: number == 2,
-            received_at: Moment::from_unix_millis(number),
-            expires_at: Moment::from_unix_millis(1000 - number),
-            published: Published::default(),
+            received_at: Timestamp::from_unix_millis(number),
+            expires_at: Timestamp::from_unix_millis(1000 - number),
+            published: PublishedMessage::default(),
         })
     }
 
@@ -147,7 +151,7 @@ mod tests {
         assert_eq!(folded.content.message, Some("• db-1 is down (×2)\n• third one".into()));
         assert_eq!(folded.content.mentions.users, ["u1", "u0"]);
         assert!(folded.urgent);
-        assert_eq!(folded.expires_at, Moment::from_unix_millis(999));
+        assert_eq!(folded.expires_at, Timestamp::from_unix_millis(999));
         assert_eq!(folded.id.as_str(), "e1\ne2\ne3", "the same events are the same digest");
     }
 

@@ -14,14 +14,14 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::{
-    answer::{Reading, Response},
-    keyword::{self, Said},
+    chunk::{ChunkPosition, Numbering, number},
+    keyword::{self, VisibleText},
     markdown::{self, Markdown},
-    message::{Unsendable, Words, Written, bounded, object},
-    share::{First, Numbering, number},
-    text::{Flow, IN_JSON, RAW, cut, unmentioned_tail},
+    message::{RenderedBody, TextMessage, Unsendable, bounded, object},
+    reply::{HttpReply, PlatformReply},
+    text::{AnnotatedText, IN_JSON, RAW, cut, unmentioned_tail},
 };
-use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
+use crate::domain::{Endpoint, Format, Secret, Timestamp, Verdict};
 
 /// The limit of the whole body, in bytes (errcode 460101 beyond it).
 const BODY_BYTES_MAX: usize = 20_000;
@@ -42,13 +42,13 @@ const BUSY_WAIT: Duration = Duration::from_secs(30);
 const BANNED_WAIT: Duration = Duration::from_secs(300);
 
 /// Renders text or markdown.
-pub(super) fn write(words: &Words<'_>) -> Written {
+pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let mut mentions = words.mentions.clone();
     let mut beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
     let users = MENTIONS_MAX - mentions.mobiles.len();
     beyond.extend(mentions.users.split_off(mentions.users.len().min(users)));
     let note = unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>());
-    let tail = |First(first): First, text: &str, said: &[Said<'_>]| {
+    let tail = |ChunkPosition(first): ChunkPosition, text: &str, said: &[VisibleText<'_>]| {
         let mut tail = keyword::tail(words.keyword, said);
         if !first {
             return tail;
@@ -69,29 +69,29 @@ pub(super) fn write(words: &Words<'_>) -> Written {
     let (kind, content, part) = match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let flow = Flow::from(format!("{head}{}", words.text));
-            let tail = |first, text: &str| tail(first, text, &[Said::Text(text)]);
+            let flow = AnnotatedText::from(format!("{head}{}", words.text));
+            let tail = |first, text: &str| tail(first, text, &[VisibleText::Text(text)]);
             let share = flow.share(words.wanted, &numbering("", "\n"), tail, room, IN_JSON);
             ("text", json!({"content": share.text}), share.part)
         }
         Format::Markdown => {
             let head = words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
             let (title, flow) = (title(words), Markdown::read(words.text).for_dingtalk(&head));
-            let tail = |first, text: &str| tail(first, text, &[Said::Text(&title), Said::Markdown(text)]);
+            let tail = |first, text: &str| tail(first, text, &[VisibleText::Text(&title), VisibleText::Markdown(text)]);
             let share = flow.share(words.wanted, &numbering("### ", "\n\n"), tail, room, IN_JSON);
-            let title = match share.part.of {
+            let title = match share.part.total {
                 Some(1) | None => title,
                 Some(_) => format!("{} {title}", number(share.part)),
             };
             ("markdown", json!({"title": title, "text": share.text}), share.part)
         }
     };
-    let at = if part.at == 0 { at } else { json!({"isAtAll": false}) };
+    let at = if part.index == 0 { at } else { json!({"isAtAll": false}) };
     (object([("msgtype", kind.into()), (kind, content), ("at", at)]), part)
 }
 
 /// The line for the list of conversations: the subject, or else the first non-empty line.
-fn title(words: &Words<'_>) -> String {
+fn title(words: &TextMessage<'_>) -> String {
     // The list of conversations does not render markdown.
     let plain = words
         .subject
@@ -101,11 +101,11 @@ fn title(words: &Words<'_>) -> String {
 }
 
 /// Adds the signature, and `msgUuid`, by which DingTalk drops repeats.
-pub(super) fn seal(
+pub(super) fn sign_request(
     mut body: Map<String, Value>,
     endpoint: &Endpoint,
     secret: Option<&Secret>,
-    now: Moment,
+    now: Timestamp,
     repeat_id: Uuid,
 ) -> Result<(Secret, Vec<u8>), Unsendable> {
     body.entry("msgUuid").or_insert_with(|| repeat_id.to_string().into());
@@ -129,19 +129,19 @@ fn sign(millis: u64, secret: &str) -> String {
 }
 
 /// The meaning of an answer.
-pub(super) fn read(response: &Response<'_>) -> Reading {
+pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
     let Some(json) = response.json() else {
         return response.without_json();
     };
     if json.get("status").and_then(Value::as_i64) == Some(1111) || json.get("punish").is_some() {
         let detail = "this machine's address called DingTalk too often and is banned for some minutes";
-        return Reading::new(Verdict::Throttled { wait: Some(BANNED_WAIT) }, "1111", detail);
+        return PlatformReply::new(Verdict::Throttled { wait: Some(BANNED_WAIT) }, "1111", detail);
     }
-    let Some(code) = Response::number(&json, "errcode") else {
+    let Some(code) = HttpReply::number(&json, "errcode") else {
         return response.without_code();
     };
     let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-    Reading::new(verdict(code, words), code, words)
+    PlatformReply::new(verdict(code, words), code, words)
 }
 
 fn verdict(code: i64, words: &str) -> Verdict {
@@ -170,18 +170,18 @@ fn verdict(code: i64, words: &str) -> Verdict {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Mentions, Part, TooLong},
-        platforms::share::Wanted,
+        domain::{LongTextPolicy, Mentions, Part},
+        platforms::chunk::ChunkRequest,
     };
 
-    const CUT: Wanted = Wanted { too_long: TooLong::Cut, part: Part { at: 0, of: None } };
+    const CUT: ChunkRequest = ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
 
-    fn write(words: &Words<'_>) -> Map<String, Value> {
+    fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
-    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
+    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
+        TextMessage { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
     }
 
     #[test]
@@ -205,8 +205,9 @@ mod tests {
     fn a_signature_is_url_encoded_once() {
         let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         let secret = Secret::new("SECtest".to_owned());
-        let now = Moment::from_unix_millis(1_700_000_000_001);
-        let prepared = seal(Map::new(), &endpoint, Some(&secret), now, Uuid::nil()).unwrap_or_else(|_| panic!());
+        let now = Timestamp::from_unix_millis(1_700_000_000_001);
+        let prepared =
+            sign_request(Map::new(), &endpoint, Some(&secret), now, Uuid::nil()).unwrap_or_else(|_| panic!());
         assert_eq!(
             prepared.0.expose(),
             "https://oapi.dingtalk.com/robot/send?access_token=T&timestamp=1700000000001\
@@ -260,7 +261,7 @@ mod tests {
         let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         let mut words = words(None, "x", Format::Text);
         words.mentions.users = vec!["u".repeat(25_000)];
-        let sealed = seal(write(&words), &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
+        let sealed = sign_request(write(&words), &endpoint, None, Timestamp::from_unix_millis(0), Uuid::nil());
         assert_eq!(sealed.err().map(|unsendable| unsendable.code), Some("too_large"));
     }
 
@@ -274,17 +275,17 @@ mod tests {
                 words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
                 let mut part = Part::default();
                 loop {
-                    words.wanted = Wanted { too_long: TooLong::Split, part };
+                    words.wanted = ChunkRequest { too_long: LongTextPolicy::Split, part };
                     let (body, said) = super::write(&words);
-                    assert_eq!((said.at, body["at"]["atMobiles"].is_array()), (part.at, part.at == 0));
-                    let sealed = seal(body, &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
+                    assert_eq!((said.index, body["at"]["atMobiles"].is_array()), (part.index, part.index == 0));
+                    let sealed = sign_request(body, &endpoint, None, Timestamp::from_unix_millis(0), Uuid::nil());
                     assert!(sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000), "{unit:?} {said:?}");
-                    part = Part { at: said.at + 1, of: said.of };
-                    if !said.is_followed() {
+                    part = Part { index: said.index + 1, total: said.total };
+                    if !said.has_next() {
                         break;
                     }
                 }
-                assert!(part.at > 1, "{unit:?}");
+                assert!(part.index > 1, "{unit:?}");
             }
         }
     }
@@ -297,7 +298,7 @@ mod tests {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let mut words = words(Some(&subject), &text, format);
                 words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
-                let sealed = seal(write(&words), &endpoint, None, Moment::from_unix_millis(0), Uuid::nil());
+                let sealed = sign_request(write(&words), &endpoint, None, Timestamp::from_unix_millis(0), Uuid::nil());
                 let body = sealed.map(|sealed| sealed.1.len()).unwrap();
                 assert!((18_000..=20_000).contains(&body), "{unit:?}: {body}");
             }
@@ -354,7 +355,7 @@ mod tests {
     #[test]
     fn a_code_may_be_a_number_or_text_and_a_ban_has_none() {
         let read = |body: &str| {
-            super::read(&Response { status: 200, retry_after: None, rate_reset: None, body: body.as_bytes() })
+            super::read(&HttpReply { status: 200, retry_after: None, rate_reset: None, body: body.as_bytes() })
         };
         assert_eq!(read(r#"{"errcode":"0","errmsg":"ok"}"#).verdict, Verdict::Delivered);
         assert_eq!(read(r#"{"errmsg":"ok","errcode":0}"#).verdict, Verdict::Delivered);

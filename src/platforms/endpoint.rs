@@ -13,7 +13,7 @@ use crate::domain::{Endpoint, Platform};
 /// Why a text is not an endpoint of the platform. The message never repeats the text, which may
 /// contain a credential.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointMistake {
+pub enum InvalidEndpoint {
     /// It is longer than any robot's URL.
     #[error(
         "the webhook has {0} bytes, and no robot's has more than {ENDPOINT_BYTES_MAX}: copy it from the robot's settings, it begins with https://"
@@ -75,9 +75,9 @@ const fn hosts(platform: Platform) -> &'static [&'static str] {
 }
 
 /// Checks that a text is short enough for a webhook of any platform.
-pub fn check_endpoint_length(text: &str) -> Result<(), EndpointMistake> {
+pub fn check_endpoint_length(text: &str) -> Result<(), InvalidEndpoint> {
     match text.trim().len() {
-        bytes if bytes > ENDPOINT_BYTES_MAX => Err(EndpointMistake::TooLong(bytes)),
+        bytes if bytes > ENDPOINT_BYTES_MAX => Err(InvalidEndpoint::TooLong(bytes)),
         _ => Ok(()),
     }
 }
@@ -94,32 +94,32 @@ pub const fn main_host(platform: Platform) -> &'static str {
 
 /// Checks a webhook URL against its platform and normalises it, so that all spellings of one URL
 /// are one robot.
-pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, EndpointMistake> {
+pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, InvalidEndpoint> {
     check_endpoint_length(text)?;
-    let url = Url::parse(text.trim()).map_err(|_| EndpointMistake::NotUrl)?;
+    let url = Url::parse(text.trim()).map_err(|_| InvalidEndpoint::NotUrl)?;
     let endpoint = normal_form(platform, &url);
     // The parsed copy contains the credential, so it is wiped.
     drop(Zeroizing::new(String::from(url)));
     endpoint
 }
 
-fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, EndpointMistake> {
+fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, InvalidEndpoint> {
     if url.scheme() != "https" {
         let scheme = if url.scheme().len() <= 8 { url.scheme() } else { "something" };
-        return Err(EndpointMistake::NotHttps(scheme.to_owned()));
+        return Err(InvalidEndpoint::NotHttps(scheme.to_owned()));
     }
     let host = url.host_str().unwrap_or_default();
     if !hosts(platform).contains(&host) {
         return Err(foreign(platform, host));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(EndpointMistake::Extra("user or password"));
+        return Err(InvalidEndpoint::Extra("user or password"));
     }
     if url.port().is_some() {
-        return Err(EndpointMistake::Extra("port"));
+        return Err(InvalidEndpoint::Extra("port"));
     }
     if url.fragment().is_some() {
-        return Err(EndpointMistake::Extra("fragment (#)"));
+        return Err(InvalidEndpoint::Extra("fragment (#)"));
     }
     let (base, token) = match platform {
         Platform::DingTalk | Platform::DingTalkInternal => ("/robot/send?access_token=", dingtalk(url)?),
@@ -130,81 +130,81 @@ fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, EndpointMistak
     Ok(Endpoint::new(["https://", host, base, &token].concat()))
 }
 
-fn foreign(platform: Platform, host: &str) -> EndpointMistake {
+fn foreign(platform: Platform, host: &str) -> InvalidEndpoint {
     let owner =
         [Platform::DingTalk, Platform::Lark, Platform::WeCom].into_iter().find(|one| hosts(*one).contains(&host));
     match owner {
-        Some(owner) => EndpointMistake::OtherPlatform(owner),
-        None => EndpointMistake::Host { platform, found: host.to_owned(), expected: hosts(platform).join(" or ") },
+        Some(owner) => InvalidEndpoint::OtherPlatform(owner),
+        None => InvalidEndpoint::Host { platform, found: host.to_owned(), expected: hosts(platform).join(" or ") },
     }
 }
 
-fn dingtalk(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
+fn dingtalk(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
     match url.path() {
         "/robot/send" => (),
         "/robot/sendBySession" => {
-            return Err(EndpointMistake::Unusable(
+            return Err(InvalidEndpoint::Unusable(
                 "the webhook answers one conversation and expires within hours: use the robot's own webhook, /robot/send",
             ));
         }
-        _ => return Err(EndpointMistake::Path("/robot/send")),
+        _ => return Err(InvalidEndpoint::Path("/robot/send")),
     }
     // Users may paste a signed URL. Each attempt has its own signature.
     parameter(url, "access_token", &["timestamp", "sign"])
 }
 
-fn lark(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
+fn lark(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
     if url.path().starts_with("/open-apis/bot/hook/") {
-        return Err(EndpointMistake::Unusable(
+        return Err(InvalidEndpoint::Unusable(
             "the webhook is one of the old kind (V1), which takes other messages: add a new custom bot to the group",
         ));
     }
     let token =
-        url.path().strip_prefix("/open-apis/bot/v2/hook/").ok_or(EndpointMistake::Path("/open-apis/bot/v2/hook/…"))?;
+        url.path().strip_prefix("/open-apis/bot/v2/hook/").ok_or(InvalidEndpoint::Path("/open-apis/bot/v2/hook/…"))?;
     let token = well_formed(token.strip_suffix('/').unwrap_or(token), "token")?;
     if url.query().is_some_and(|query| !query.is_empty()) {
-        return Err(EndpointMistake::Parameter("the token"));
+        return Err(InvalidEndpoint::Parameter("the token"));
     }
     Ok(token.to_owned().into())
 }
 
-fn wecom(url: &Url) -> Result<Zeroizing<String>, EndpointMistake> {
+fn wecom(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
     match url.path() {
         "/cgi-bin/webhook/send" => (),
         "/cgi-bin/webhook/upload_media" => {
-            return Err(EndpointMistake::Unusable(
+            return Err(InvalidEndpoint::Unusable(
                 "the webhook is the one for uploads: use the one for messages, /cgi-bin/webhook/send",
             ));
         }
-        _ => return Err(EndpointMistake::Path("/cgi-bin/webhook/send")),
+        _ => return Err(InvalidEndpoint::Path("/cgi-bin/webhook/send")),
     }
     parameter(url, "key", &[])
 }
 
 /// The only parameter with that name. Other parameters are errors, unless they are among the
 /// `dropped`.
-fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<Zeroizing<String>, EndpointMistake> {
+fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<Zeroizing<String>, InvalidEndpoint> {
     let (mine, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(found, _)| found == name);
     if others.iter().any(|(found, _)| !dropped.contains(&found.as_ref())) {
-        return Err(EndpointMistake::Parameter(name));
+        return Err(InvalidEndpoint::Parameter(name));
     }
     match mine.as_slice() {
         [(_, value)] => well_formed(value.trim(), name).map(|token| token.to_owned().into()),
-        _ => Err(EndpointMistake::Token(name)),
+        _ => Err(InvalidEndpoint::Token(name)),
     }
 }
 
-fn well_formed<'a>(token: &'a str, name: &'static str) -> Result<&'a str, EndpointMistake> {
+fn well_formed<'a>(token: &'a str, name: &'static str) -> Result<&'a str, InvalidEndpoint> {
     let good =
         (8..=256).contains(&token.len()) && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if good { Ok(token) } else { Err(EndpointMistake::TokenForm(name)) }
+    if good { Ok(token) } else { Err(InvalidEndpoint::TokenForm(name)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(platform: Platform, text: &str) -> Result<String, EndpointMistake> {
+    fn check(platform: Platform, text: &str) -> Result<String, InvalidEndpoint> {
         check_endpoint(platform, text).map(|endpoint| endpoint.expose().to_owned())
     }
 
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused_with_its_reason() {
-        use EndpointMistake as M;
+        use InvalidEndpoint as M;
         let ding = Platform::DingTalk;
         let foreign = |found: &str| M::Host {
             platform: ding,

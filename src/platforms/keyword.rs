@@ -15,14 +15,14 @@ use super::markdown;
 use crate::domain::Platform;
 
 /// A piece of a message that members can read.
-pub(super) enum Said<'a> {
+pub(super) enum VisibleText<'a> {
     /// Plain text.
     Text(&'a str),
     /// Markdown.
     Markdown(&'a str),
 }
 
-impl Said<'_> {
+impl VisibleText<'_> {
     fn says(&self, keyword: &str) -> bool {
         match self {
             Self::Text(text) => text.contains(keyword),
@@ -32,7 +32,7 @@ impl Said<'_> {
 }
 
 /// The text to append so that the keyword occurs in the message.
-pub(super) fn tail(keyword: Option<&str>, said: &[Said<'_>]) -> String {
+pub(super) fn tail(keyword: Option<&str>, said: &[VisibleText<'_>]) -> String {
     match keyword {
         Some(keyword) if !said.iter().any(|piece| piece.says(keyword)) => format!("\n{keyword}"),
         _ => String::new(),
@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn a_keyword_is_added_only_if_it_is_not_there() {
-        assert_eq!(tail(Some("ops"), &[Said::Text("devops"), Said::Text("")]), "");
-        assert_eq!(tail(Some("ops"), &[Said::Text("dev")]), "\nops");
+        assert_eq!(tail(Some("ops"), &[VisibleText::Text("devops"), VisibleText::Text("")]), "");
+        assert_eq!(tail(Some("ops"), &[VisibleText::Text("dev")]), "\nops");
         assert_eq!(tail(None, &[]), "");
     }
 
@@ -119,7 +119,7 @@ mod tests {
             ("<font color='red'>ops</font>", true),
             ("# o**p**s", false),
         ] {
-            assert_eq!(tail(Some("ops"), &[Said::Markdown(text)]).is_empty(), is_said, "{text}");
+            assert_eq!(tail(Some("ops"), &[VisibleText::Markdown(text)]).is_empty(), is_said, "{text}");
         }
     }
 

@@ -11,14 +11,14 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::{
-    answer::{Reading, Response},
-    keyword::{self, Said},
+    chunk::{ChunkPosition, Numbering, number},
+    keyword::{self, VisibleText},
     markdown::Markdown,
-    message::{Unsendable, Words, Written, bounded, object},
-    share::{First, Numbering, number},
-    text::{Flow, IN_JSON, cut, unmentioned_tail},
+    message::{RenderedBody, TextMessage, Unsendable, bounded, object},
+    reply::{HttpReply, PlatformReply},
+    text::{AnnotatedText, IN_JSON, cut, unmentioned_tail},
 };
-use crate::domain::{Endpoint, Format, Moment, Secret, Verdict};
+use crate::domain::{Endpoint, Format, Secret, Timestamp, Verdict};
 
 /// The limit of the whole body, in bytes. The documents say 20 KB in one place and 30 KB in
 /// another; the smaller value is safe.
@@ -30,19 +30,24 @@ const TITLE_BYTES_MAX: usize = 300;
 
 /// Renders text as `text`, markdown as a card of schema 2.0. Only that schema shows headings,
 /// quotes, code and tables.
-pub(super) fn write(words: &Words<'_>) -> Written {
+pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let mentions = mentions(words);
-    let tail = |First(first): First, said: &[Said<'_>]| {
+    let tail = |ChunkPosition(first): ChunkPosition, said: &[VisibleText<'_>]| {
         keyword::tail(words.keyword, said) + if first { &mentions } else { "" }
     };
     let room = BODY_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let flow = Flow::from(format!("{head}{}", words.text));
+            let flow = AnnotatedText::from(format!("{head}{}", words.text));
             let numbering = Numbering::InText { mark: "", subject: words.subject, gap: "\n" };
-            let share =
-                flow.share(words.wanted, &numbering, |first, text| tail(first, &[Said::Text(text)]), room, IN_JSON);
+            let share = flow.share(
+                words.wanted,
+                &numbering,
+                |first, text| tail(first, &[VisibleText::Text(text)]),
+                room,
+                IN_JSON,
+            );
             (object([("msg_type", "text".into()), ("content", json!({"text": share.text}))]), share.part)
         }
         Format::Markdown => {
@@ -54,11 +59,11 @@ pub(super) fn write(words: &Words<'_>) -> Written {
                 None => Numbering::InText { mark: "", subject: None, gap: "\n\n" },
             };
             let title_said = title.unwrap_or_default();
-            let tail = |first, text: &str| tail(first, &[Said::Text(title_said), Said::Markdown(text)]);
+            let tail = |first, text: &str| tail(first, &[VisibleText::Text(title_said), VisibleText::Markdown(text)]);
             let share = flow.share(words.wanted, &numbering, tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(title) = title {
-                let title = match share.part.of {
+                let title = match share.part.total {
                     Some(1) | None => title.to_owned(),
                     Some(_) => format!("{} {title}", number(share.part)),
                 };
@@ -75,7 +80,7 @@ pub(super) fn write(words: &Words<'_>) -> Written {
 }
 
 /// Lark mentions members by user id only. A note lists those given by mobile number.
-fn mentions(words: &Words<'_>) -> String {
+fn mentions(words: &TextMessage<'_>) -> String {
     let everybody = words.mentions.all.then_some("all");
     let named = words.mentions.users.iter().map(String::as_str);
     // The id is written inside a tag, so an id with characters that could end the tag is not
@@ -95,11 +100,11 @@ fn mentions(words: &Words<'_>) -> String {
 }
 
 /// Adds the signature.
-pub(super) fn seal(
+pub(super) fn sign_request(
     body: Map<String, Value>,
     endpoint: &Endpoint,
     secret: Option<&Secret>,
-    now: Moment,
+    now: Timestamp,
 ) -> Result<(Secret, Vec<u8>), Unsendable> {
     let mut signed = Map::new();
     if let Some(secret) = secret {
@@ -123,11 +128,11 @@ fn sign(seconds: u64, secret: &str) -> String {
 
 /// The meaning of an answer. Success is `code` 0, or `StatusCode` 0 if there is no `code`. Some
 /// failures have `StatusCode` 0 beside their code.
-pub(super) fn read(response: &Response<'_>) -> Reading {
+pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
     let Some(json) = response.json() else {
         return response.without_json();
     };
-    let code = Response::number(&json, "code").or_else(|| Response::number(&json, "StatusCode"));
+    let code = HttpReply::number(&json, "code").or_else(|| HttpReply::number(&json, "StatusCode"));
     let Some(code) = code else {
         return response.without_code();
     };
@@ -135,10 +140,10 @@ pub(super) fn read(response: &Response<'_>) -> Reading {
         .into_iter()
         .find_map(|name| json.get(name).and_then(Value::as_str))
         .unwrap_or_default();
-    Reading::new(verdict(code, words, response), code, words)
+    PlatformReply::new(verdict(code, words, response), code, words)
 }
 
-fn verdict(code: i64, words: &str, response: &Response<'_>) -> Verdict {
+fn verdict(code: i64, words: &str, response: &HttpReply<'_>) -> Verdict {
     let says = |part: &str| words.to_lowercase().contains(part);
     let wait = response.rate_reset.or(response.retry_after);
     match code {
@@ -165,24 +170,24 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{Mentions, Part, TooLong},
-        platforms::share::Wanted,
+        domain::{LongTextPolicy, Mentions, Part},
+        platforms::chunk::ChunkRequest,
     };
 
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
-    const CUT: Wanted = Wanted { too_long: TooLong::Cut, part: Part { at: 0, of: None } };
+    const CUT: ChunkRequest = ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
 
-    fn write(words: &Words<'_>) -> Map<String, Value> {
+    fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
-    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
+    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
+        TextMessage { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
     }
 
-    fn response(status: u16, body: &str) -> Response<'_> {
-        Response { status, retry_after: None, rate_reset: None, body: body.as_bytes() }
+    fn response(status: u16, body: &str) -> HttpReply<'_> {
+        HttpReply { status, retry_after: None, rate_reset: None, body: body.as_bytes() }
     }
 
     #[test]
@@ -201,9 +206,9 @@ mod tests {
     #[test]
     fn a_signed_body_carries_seconds_as_text_at_its_top() {
         let (endpoint, secret) = (Endpoint::new(HOOK.to_owned()), Secret::new("testsecret".to_owned()));
-        let now = Moment::from_unix_millis(1_700_000_000_999);
+        let now = Timestamp::from_unix_millis(1_700_000_000_999);
         let body = write(&words(None, "告警", Format::Text));
-        let sealed = seal(body, &endpoint, Some(&secret), now).unwrap_or_else(|_| panic!());
+        let sealed = sign_request(body, &endpoint, Some(&secret), now).unwrap_or_else(|_| panic!());
         assert_eq!(
             String::from_utf8(sealed.1).unwrap(),
             r#"{"timestamp":"1700000000","sign":"AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8=","msg_type":"text","content":{"text":"告警"}}"#
@@ -241,20 +246,20 @@ mod tests {
                 let mut words = words(Some(&subject), &text, format);
                 let mut part = Part::default();
                 loop {
-                    words.wanted = Wanted { too_long: TooLong::Split, part };
+                    words.wanted = ChunkRequest { too_long: LongTextPolicy::Split, part };
                     let (body, said) = super::write(&words);
                     if format == Format::Markdown {
                         let title = body["card"]["header"]["title"]["content"].as_str().unwrap();
                         assert!(title.starts_with(&number(said)), "{title}");
                     }
-                    let sealed = seal(body, &endpoint, Some(&secret), Moment::from_unix_millis(0));
+                    let sealed = sign_request(body, &endpoint, Some(&secret), Timestamp::from_unix_millis(0));
                     assert!(sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000), "{unit:?} {said:?}");
-                    part = Part { at: said.at + 1, of: said.of };
-                    if !said.is_followed() {
+                    part = Part { index: said.index + 1, total: said.total };
+                    if !said.has_next() {
                         break;
                     }
                 }
-                assert!(part.at > 1, "{unit:?}");
+                assert!(part.index > 1, "{unit:?}");
             }
         }
     }
@@ -266,7 +271,7 @@ mod tests {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let body = write(&words(Some(&subject), &text, format));
-                let sealed = seal(body, &endpoint, Some(&secret), Moment::from_unix_millis(0));
+                let sealed = sign_request(body, &endpoint, Some(&secret), Timestamp::from_unix_millis(0));
                 let length = sealed.map(|sealed| sealed.1.len()).unwrap();
                 assert!((18_000..=20_000).contains(&length), "{unit:?}: {length}");
             }
@@ -310,7 +315,7 @@ mod tests {
     #[test]
     fn the_gateway_says_how_long_to_wait() {
         let body = r#"{"code":99991400,"msg":"request trigger frequency limit"}"#;
-        let answer = Response { rate_reset: Some(Duration::from_secs(7)), ..response(429, body) };
+        let answer = HttpReply { rate_reset: Some(Duration::from_secs(7)), ..response(429, body) };
         assert_eq!(read(&answer).verdict, Verdict::Throttled { wait: Some(Duration::from_secs(7)) });
         assert_eq!(read(&response(429, "slow down")).verdict, Verdict::Throttled { wait: None });
         assert_eq!(read(&response(502, "<html>")).verdict, Verdict::TryAgain { wait: None });

@@ -3,28 +3,29 @@
 //! Owns the two steps: render once for equal variants, sign for each robot.
 //!
 //! Not here: the wire forms (`dingtalk.rs`, `lark.rs`, `wecom.rs`), and the reuse of rendered
-//! messages (`send/rendered.rs`).
+//! messages (`send/render_cache.rs`).
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{dingtalk, keyword, lark, share::Wanted, wecom};
+use super::{chunk::ChunkRequest, dingtalk, keyword, lark, wecom};
 use crate::domain::{
-    Content, Delivery, Format, Mentions, Moment, Part, Piece, Platform, Secret, Subscription, TooLong,
+    Delivery, EventContent, Format, LongTextPolicy, Mentions, Part, Platform, PlatformContent, Secret, Subscription,
+    Timestamp,
 };
 
 /// The input of a message.
-pub struct Draft<'a> {
+pub struct RenderInput<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
     /// The decrypted subscription.
     pub subscription: &'a Subscription,
     /// The wall-clock time, which signatures contain.
-    pub now: Moment,
+    pub now: Timestamp,
 }
 
 /// A request that is ready to send.
-pub struct Prepared {
+pub struct SignedRequest {
     /// The target URL. It contains the credential, and the signature if the platform expects it
     /// there.
     pub url: Secret,
@@ -45,18 +46,18 @@ pub struct Unsendable {
 }
 
 /// The text of a message, before it is put into a platform's form.
-pub(super) struct Words<'a> {
+pub(super) struct TextMessage<'a> {
     pub(super) subject: Option<&'a str>,
     pub(super) text: &'a str,
     pub(super) format: Format,
     pub(super) mentions: Mentions,
     pub(super) keyword: Option<&'a str>,
     pub(super) color: Option<&'a str>,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: ChunkRequest,
 }
 
 /// A body, and the part of the text that it contains.
-pub(super) type Written = (Map<String, Value>, Part);
+pub(super) type RenderedBody = (Map<String, Value>, Part);
 
 /// Everything that distinguishes unsigned messages of one event. Robots with equal variants share
 /// one rendered message.
@@ -69,7 +70,7 @@ pub struct Variant {
     /// The members that the subscription mentions.
     pub mentions: Mentions,
     /// What happens to a text that is too long.
-    pub too_long: TooLong,
+    pub too_long: LongTextPolicy,
     /// The wanted part of it.
     pub part: Part,
 }
@@ -90,30 +91,32 @@ impl Variant {
 
 /// A rendered message without a signature. It does not contain its target.
 #[derive(Clone, Debug)]
-pub struct Unsigned(Written);
+pub struct UnsignedBody(RenderedBody);
 
 /// Renders and signs the message.
-pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
+pub fn prepare(draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
     let unsigned = write(&draft.delivery.event.content, &Variant::of(draft.delivery, draft.subscription))?;
     sign(unsigned, draft)
 }
 
 /// Renders the message. It takes time in proportion to the text, so long texts do not belong on an
 /// async thread.
-pub fn write(content: &Content, variant: &Variant) -> Result<Unsigned, Unsendable> {
+pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, Unsendable> {
     let keyword = variant.keyword.as_deref();
     let written = match content.piece_for(variant.platform) {
-        Some(Piece::Native(json)) => (native(variant.platform, json, keyword)?, Part { at: 0, of: Some(1) }),
-        Some(Piece::Text(passage)) => written(
+        Some(PlatformContent::Native(json)) => {
+            (native(variant.platform, json, keyword)?, Part { index: 0, total: Some(1) })
+        }
+        Some(PlatformContent::Text(passage)) => written(
             variant.platform,
-            &Words {
+            &TextMessage {
                 subject: passage.title.as_deref().or(content.subject.as_deref()),
                 text: &passage.text,
                 format: passage.format.unwrap_or(content.format),
                 mentions: content.mentions.and(&passage.mentions).and(&variant.mentions),
                 keyword,
                 color: passage.color.as_deref(),
-                wanted: Wanted { too_long: variant.too_long, part: variant.part },
+                wanted: ChunkRequest { too_long: variant.too_long, part: variant.part },
             },
         ),
         None => {
@@ -123,21 +126,21 @@ pub fn write(content: &Content, variant: &Variant) -> Result<Unsigned, Unsendabl
             });
         }
     };
-    Ok(Unsigned(written))
+    Ok(UnsignedBody(written))
 }
 
 /// Signs the message.
-pub fn sign(Unsigned((body, part)): Unsigned, draft: &Draft<'_>) -> Result<Prepared, Unsendable> {
-    let Draft { delivery, subscription, now } = draft;
+pub fn sign(UnsignedBody((body, part)): UnsignedBody, draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
+    let RenderInput { delivery, subscription, now } = draft;
     let (endpoint, secret) = (&subscription.endpoint, subscription.secret.as_ref());
     let (url, body) = match subscription.platform {
         Platform::DingTalk | Platform::DingTalkInternal => {
-            dingtalk::seal(body, endpoint, secret, *now, repeat_id(delivery, part))
+            dingtalk::sign_request(body, endpoint, secret, *now, repeat_id(delivery, part))
         }
-        Platform::Lark => lark::seal(body, endpoint, secret, *now),
-        Platform::WeCom => wecom::seal(body, endpoint),
+        Platform::Lark => lark::sign_request(body, endpoint, secret, *now),
+        Platform::WeCom => wecom::sign_request(body, endpoint),
     }?;
-    Ok(Prepared { url, body, part })
+    Ok(SignedRequest { url, body, part })
 }
 
 /// A message in the platform's own form; it was checked when the event was decoded. Only the
@@ -159,7 +162,7 @@ fn native(platform: Platform, json: &str, keyword: Option<&str>) -> Result<Map<S
     }
 }
 
-fn written(platform: Platform, words: &Words<'_>) -> Written {
+fn written(platform: Platform, words: &TextMessage<'_>) -> RenderedBody {
     match platform {
         Platform::DingTalk | Platform::DingTalkInternal => dingtalk::write(words),
         Platform::Lark => lark::write(words),
@@ -172,7 +175,7 @@ fn written(platform: Platform, words: &Words<'_>) -> Written {
 /// covers the body, because some publishers use one `message_id` for two messages.
 fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
     let event = &delivery.event;
-    let number = part.at.to_be_bytes();
+    let number = part.index.to_be_bytes();
     let parts: [&[u8]; 7] = [
         event.topic.as_str().as_bytes(),
         &[0],
@@ -180,7 +183,7 @@ fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
         delivery.subscription.as_bytes(),
         &delivery.generation.to_be_bytes(),
         &event.published.body,
-        if part.at > 0 { &number } else { &[] },
+        if part.index > 0 { &number } else { &[] },
     ];
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.concat())
 }

@@ -7,7 +7,7 @@
 //! Not here: sending a request (`send/`), and the settlement of a verdict (`settle/decide.rs`).
 
 mod advice;
-mod answer;
+mod chunk;
 mod digest;
 mod dingtalk;
 mod endpoint;
@@ -16,15 +16,15 @@ mod lark;
 mod markdown;
 mod message;
 mod native;
-mod piece;
-mod share;
+mod reply;
+mod split;
 mod text;
 mod wecom;
 
 pub use advice::{TEMPLATE_ADVICE, advice};
-pub use answer::{Response, read_answer};
+pub use chunk::PARTS_MAX;
 pub use digest::digest;
-pub use endpoint::{EndpointMistake, check_endpoint, check_endpoint_length, main_host};
-pub use message::{Draft, Prepared, Unsendable, Unsigned, Variant, prepare, sign, write};
-pub use native::{NativeMistake, check_native, header_colors, kind_of};
-pub use share::PARTS_MAX;
+pub use endpoint::{InvalidEndpoint, check_endpoint, check_endpoint_length, main_host};
+pub use message::{RenderInput, SignedRequest, Unsendable, UnsignedBody, Variant, prepare, sign, write};
+pub use native::{InvalidNativeMessage, check_native, header_colors, kind_of};
+pub use reply::{HttpReply, read_answer};

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::piece::After;
+use super::split::FollowedBy;
 
 /// The cost of one character.
 pub(super) type Cost = fn(char) -> usize;
@@ -23,7 +23,7 @@ pub(super) const IN_JSON: Cost = |c| match c {
 
 /// A text with the places that matter for a cut.
 #[derive(Debug, Default)]
-pub(super) struct Flow {
+pub(super) struct AnnotatedText {
     /// The text.
     pub(super) text: String,
     /// Links and other inline markup, which a cut avoids. The ranges are sorted and disjoint.
@@ -51,14 +51,14 @@ pub(super) struct Fence {
     pub(super) closing: String,
 }
 
-impl From<String> for Flow {
+impl From<String> for AnnotatedText {
     /// Plain text.
     fn from(text: String) -> Self {
         Self { text, ..Self::default() }
     }
 }
 
-impl Flow {
+impl AnnotatedText {
     /// The text, cut if necessary, followed by its tail. All of it costs at most `max`. The tail is
     /// kept whole unless it alone is too long.
     ///
@@ -90,7 +90,7 @@ impl Flow {
             from,
             left.saturating_sub(total(&notice(self.text.len() + self.unwritten))),
             cost,
-            After::Nothing,
+            FollowedBy::Nothing,
         );
         let (kept, closing) = (self.shown(&piece), piece.closing);
         let notice = notice(self.text.len() + self.unwritten - from - kept.len());
@@ -134,10 +134,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::platforms::keyword::{self, Said};
+    use crate::platforms::keyword::{self, VisibleText};
 
     fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
-        Flow::from(text.to_owned()).fit(|_| tail.to_owned(), max, cost)
+        AnnotatedText::from(text.to_owned()).fit(|_| tail.to_owned(), max, cost)
     }
 
     #[test]
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn what_has_to_be_said_is_said_again_if_the_place_that_said_it_may_be_cut_away() {
-        let flow = Flow::from(format!("{} ops", "x".repeat(100)));
-        let tail = |text: &str| keyword::tail(Some("ops"), &[Said::Text(text)]);
+        let flow = AnnotatedText::from(format!("{} ops", "x".repeat(100)));
+        let tail = |text: &str| keyword::tail(Some("ops"), &[VisibleText::Text(text)]);
         assert!(flow.fit(tail, 104, RAW).ends_with("x ops"));
         assert!(flow.fit(tail, 103, RAW).ends_with(" bytes left out)\nops"));
     }

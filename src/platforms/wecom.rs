@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Reading, Response},
-    keyword::{self, Said},
+    chunk::{ChunkPosition, Numbering},
+    keyword::{self, VisibleText},
     markdown::{Markdown, WeComKind},
-    message::{Unsendable, Words, Written, bounded, object},
-    share::{First, Numbering},
-    text::{Flow, RAW, unmentioned_tail},
+    message::{RenderedBody, TextMessage, Unsendable, bounded, object},
+    reply::{HttpReply, PlatformReply},
+    text::{AnnotatedText, RAW, unmentioned_tail},
 };
 use crate::domain::{Endpoint, Format, Secret, Verdict};
 
@@ -30,16 +30,16 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
 
 /// Renders text or markdown. Text can mention all members, or members by user id or mobile number.
 /// Markdown can mention by user id only; a note lists the others.
-pub(super) fn write(words: &Words<'_>) -> Written {
+pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let numbering = |mark| Numbering::InText { mark, subject: words.subject, gap: "\n" };
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
-            let flow = Flow::from(format!("{head}{}", words.text));
-            let tail = |_, text: &str| keyword::tail(words.keyword, &[Said::Text(text)]);
+            let flow = AnnotatedText::from(format!("{head}{}", words.text));
+            let tail = |_, text: &str| keyword::tail(words.keyword, &[VisibleText::Text(text)]);
             let share = flow.share(words.wanted, &numbering(""), tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", share.text.into())]);
-            if share.part.at == 0 {
+            if share.part.index == 0 {
                 let mut users = words.mentions.users.clone();
                 if words.mentions.all {
                     users.push("@all".to_owned());
@@ -64,8 +64,8 @@ pub(super) fn write(words: &Words<'_>) -> Written {
             // A mention matters more than a table, and only the older kind can mention.
             let rings = !named.is_empty() || words.text.contains("<@");
             let note = unmentioned_tail(&others);
-            let tail = |First(first): First, text: &str| {
-                let keyword = keyword::tail(words.keyword, &[Said::Markdown(text)]);
+            let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
+                let keyword = keyword::tail(words.keyword, &[VisibleText::Markdown(text)]);
                 if !first {
                     return keyword;
                 }
@@ -88,20 +88,20 @@ pub(super) fn write(words: &Words<'_>) -> Written {
 }
 
 /// WeCom has no signature: the URL is the only secret.
-pub(super) fn seal(body: Map<String, Value>, endpoint: &Endpoint) -> Result<(Secret, Vec<u8>), Unsendable> {
+pub(super) fn sign_request(body: Map<String, Value>, endpoint: &Endpoint) -> Result<(Secret, Vec<u8>), Unsendable> {
     Ok((Secret::new(endpoint.expose().to_owned()), bounded(&body, BODY_BYTES_MAX)?))
 }
 
 /// The meaning of an answer. A success with a warning in its message is a success.
-pub(super) fn read(response: &Response<'_>) -> Reading {
+pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
     let Some(json) = response.json() else {
         return response.without_json();
     };
-    let Some(code) = Response::number(&json, "errcode") else {
+    let Some(code) = HttpReply::number(&json, "errcode") else {
         return response.without_code();
     };
     let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-    Reading::new(verdict(code, words), code, words)
+    PlatformReply::new(verdict(code, words), code, words)
 }
 
 fn verdict(code: i64, words: &str) -> Verdict {
@@ -123,18 +123,18 @@ fn verdict(code: i64, words: &str) -> Verdict {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Mentions, Part, TooLong},
-        platforms::share::Wanted,
+        domain::{LongTextPolicy, Mentions, Part},
+        platforms::chunk::ChunkRequest,
     };
 
-    const CUT: Wanted = Wanted { too_long: TooLong::Cut, part: Part { at: 0, of: None } };
+    const CUT: ChunkRequest = ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
 
-    fn write(words: &Words<'_>) -> Map<String, Value> {
+    fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
-    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> Words<'a> {
-        Words { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
+    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
+        TextMessage { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_success_with_a_warning_is_a_success() {
         let body = br#"{"errcode":0,"errmsg":"ok. Warning: wrong json format. "}"#;
-        let reading = read(&Response { status: 200, retry_after: None, rate_reset: None, body });
+        let reading = read(&HttpReply { status: 200, retry_after: None, rate_reset: None, body });
         assert_eq!(reading.verdict, Verdict::Delivered);
     }
 }

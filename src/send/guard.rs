@@ -20,7 +20,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 #[error(
     "the host resolves to a private address, which is not called; platforms.<name>.base_url is the way to a gateway inside"
 )]
-pub(super) struct OnlyInside;
+pub(super) struct PrivateAddressError;
 
 /// Resolves names to public addresses. The hosts of gateways belong to the operator, and may have
 /// any address.
@@ -40,10 +40,10 @@ impl Resolve for GuardedResolver {
             let allowed: Vec<SocketAddr> = if gateways.contains(name.as_str()) {
                 found
             } else {
-                found.into_iter().filter(|address| is_outside(address.ip())).collect()
+                found.into_iter().filter(|address| is_global(address.ip())).collect()
             };
             if allowed.is_empty() {
-                return Err(OnlyInside.into());
+                return Err(PrivateAddressError.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
@@ -51,18 +51,18 @@ impl Resolve for GuardedResolver {
 }
 
 /// Whether an address is public.
-pub(super) fn is_outside(address: IpAddr) -> bool {
+pub(super) fn is_global(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => v4_is_outside(address),
+        IpAddr::V4(address) => v4_is_global(address),
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => v4_is_outside(mapped),
-            None => v6_is_outside(address),
+            Some(mapped) => v4_is_global(mapped),
+            None => v6_is_global(address),
         },
     }
 }
 
 /// The special-purpose addresses of RFC 6890 and later ones are not public.
-fn v4_is_outside(address: Ipv4Addr) -> bool {
+fn v4_is_global(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let inside = address.is_private()
         || address.is_loopback()
@@ -80,7 +80,7 @@ fn v4_is_outside(address: Ipv4Addr) -> bool {
     !inside
 }
 
-fn v6_is_outside(address: Ipv6Addr) -> bool {
+fn v6_is_global(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     // Only global unicast is public, except documentation, and except tunnels and translations that
     // contain an IPv4 address.
@@ -120,10 +120,10 @@ mod tests {
             "64:ff9b::7f00:1",
             "fec0::1",
         ] {
-            assert!(!is_outside(inside.parse().unwrap()), "{inside}");
+            assert!(!is_global(inside.parse().unwrap()), "{inside}");
         }
         for outside in ["203.119.204.1", "8.8.8.8", "::ffff:8.8.8.8", "2408:4001:f00::1", "100.128.0.1", "172.32.0.1"] {
-            assert!(is_outside(outside.parse().unwrap()), "{outside}");
+            assert!(is_global(outside.parse().unwrap()), "{outside}");
         }
     }
 }

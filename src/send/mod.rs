@@ -5,10 +5,10 @@
 //!
 //! Not here: the text of a message and the meaning of an answer (`platforms/`).
 
-mod courier;
+mod clock_skew;
 mod guard;
-mod rendered;
-mod skew;
+mod http_transport;
+mod render_cache;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,14 +16,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
-use self::{rendered::Rendered, skew::Skews};
+use self::{clock_skew::ClockSkews, render_cache::RenderCache};
 
-pub use courier::{Courier, CourierSettings, install_crypto_provider};
+pub use http_transport::{HttpTransport, HttpTransportSettings, install_crypto_provider};
 
 use crate::{
     clock::Clock,
-    domain::{Answer, Delivery, Moment, Part, Platform, Secret, Subscription, Verdict},
-    platforms::{self, Draft, Prepared, Response, Unsendable, Variant},
+    domain::{AttemptOutcome, Delivery, Part, Platform, Secret, Subscription, Timestamp, Verdict},
+    platforms::{self, HttpReply, RenderInput, SignedRequest, Unsendable, Variant},
 };
 
 /// The request of one attempt.
@@ -36,7 +36,7 @@ pub struct Request {
 
 /// The answer to a request.
 #[derive(Clone, Debug, Default)]
-pub struct Reply {
+pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After`, as a wait from now.
@@ -44,7 +44,7 @@ pub struct Reply {
     /// `x-ogw-ratelimit-reset`, as a wait from now.
     pub rate_reset: Option<Duration>,
     /// `Date`: the platform's time of day.
-    pub date: Option<Moment>,
+    pub date: Option<Timestamp>,
     /// The body, cut to 64 KiB.
     pub body: Bytes,
 }
@@ -52,7 +52,7 @@ pub struct Reply {
 /// No answer was received. Whether the message arrived is unknown, except for `dns` and `connect`:
 /// then it did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoAnswer {
+pub struct TransportError {
     /// Our code: `timeout`, `dns`, `connect`, `broken`.
     pub code: &'static str,
     /// The error as text that contains no part of the request.
@@ -61,37 +61,37 @@ pub struct NoAnswer {
 
 /// The trait for the network. The HTTP client implements it, and so does a double in simulations.
 #[async_trait]
-pub trait Post: Send + Sync {
+pub trait Transport: Send + Sync {
     /// Sends a request and waits for the whole answer, within the deadline.
     ///
     /// # Errors
     ///
     /// No complete answer was received.
-    async fn post(&self, request: Request) -> Result<Reply, NoAnswer>;
+    async fn send(&self, request: Request) -> Result<HttpResponse, TransportError>;
 }
 
 /// Makes attempts.
 #[derive(Clone)]
 pub struct Sender {
-    post: Arc<dyn Post>,
+    transport: Arc<dyn Transport>,
     gateways: [Option<Url>; 4],
-    skews: Arc<Skews>,
-    rendered: Arc<Rendered>,
+    skews: Arc<ClockSkews>,
+    rendered: Arc<RenderCache>,
 }
 
 /// A request that is ready to be sent.
-pub struct Ready {
+pub struct PreparedAttempt {
     /// The part of the text that it carries.
     pub part: Part,
     request: Request,
     /// The platform's time of day that is in the signature.
-    now: Moment,
+    now: Timestamp,
 }
 
 /// The result of an attempt.
-pub struct Attempted {
+pub struct AttemptResult {
     /// The answer.
-    pub answer: Answer,
+    pub answer: AttemptOutcome,
     /// The new correction for the platform's clock, in seconds ahead of ours; `None` if it has not
     /// changed.
     pub skew: Option<i64>,
@@ -101,8 +101,8 @@ impl Sender {
     /// A sender over this network. A gateway replaces scheme, host and port of its platform, in the
     /// order of [`Platform::ALL`].
     #[must_use]
-    pub fn new(post: Arc<dyn Post>, gateways: [Option<Url>; 4]) -> Self {
-        Self { post, gateways, skews: Arc::default(), rendered: Arc::default() }
+    pub fn new(transport: Arc<dyn Transport>, gateways: [Option<Url>; 4]) -> Self {
+        Self { transport, gateways, skews: Arc::default(), rendered: Arc::default() }
     }
 
     /// Renders and signs the message. Send it at once, because a signature ages.
@@ -115,42 +115,48 @@ impl Sender {
         delivery: &Delivery,
         subscription: &Subscription,
         clock: &Clock,
-    ) -> Result<Box<Ready>, Answer> {
+    ) -> Result<Box<PreparedAttempt>, AttemptOutcome> {
         let written = self.rendered.get(&delivery.event, Variant::of(delivery, subscription)).await;
-        let now = self.skews.theirs(subscription.platform, clock.now());
-        let draft = Draft { delivery, subscription, now };
+        let now = self.skews.platform_time(subscription.platform, clock.now());
+        let draft = RenderInput { delivery, subscription, now };
         match written.and_then(|written| platforms::sign(written, &draft)) {
             Ok(prepared) => {
                 let part = prepared.part;
-                Ok(Box::new(Ready { part, request: self.directed(subscription.platform, prepared), now }))
+                Ok(Box::new(PreparedAttempt { part, request: self.directed(subscription.platform, prepared), now }))
             }
             Err(Unsendable { code, detail }) => {
-                Err(Answer { verdict: Verdict::Refused, code: code.to_owned(), detail })
+                Err(AttemptOutcome { verdict: Verdict::Refused, code: code.to_owned(), detail })
             }
         }
     }
 
     /// Makes one attempt. Every outcome, also a failure of the network, has an answer.
-    pub async fn attempt(&self, ready: Box<Ready>, subscription: &Subscription, clock: &Clock) -> Attempted {
-        let (platform, Ready { request, now, .. }) = (subscription.platform, *ready);
-        match self.post.post(request).await {
-            Ok(Reply { status, retry_after, rate_reset, date, body }) => {
-                let response = Response { status, retry_after, rate_reset, body: &body };
+    pub async fn attempt(
+        &self,
+        ready: Box<PreparedAttempt>,
+        subscription: &Subscription,
+        clock: &Clock,
+    ) -> AttemptResult {
+        let (platform, PreparedAttempt { request, now, .. }) = (subscription.platform, *ready);
+        match self.transport.send(request).await {
+            Ok(HttpResponse { status, retry_after, rate_reset, date, body }) => {
+                let response = HttpReply { status, retry_after, rate_reset, body: &body };
                 let mut answer = platforms::read_answer(subscription, &response);
-                if answer.verdict == Verdict::Security && Skews::explains(date, now) {
+                if answer.verdict == Verdict::Security && ClockSkews::accounts_for(date, now) {
                     // The next attempt is signed with the platform's clock.
                     answer.verdict = Verdict::TryAgain { wait: None };
                 }
-                Attempted { answer, skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())) }
+                AttemptResult { answer, skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())) }
             }
-            Err(NoAnswer { code, detail }) => {
-                let answer = Answer { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail };
-                Attempted { answer, skew: None }
+            Err(TransportError { code, detail }) => {
+                let answer =
+                    AttemptOutcome { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail };
+                AttemptResult { answer, skew: None }
             }
         }
     }
 
-    fn directed(&self, platform: Platform, prepared: Prepared) -> Request {
+    fn directed(&self, platform: Platform, prepared: SignedRequest) -> Request {
         let gateway = Platform::ALL
             .iter()
             .zip(&self.gateways)

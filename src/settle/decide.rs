@@ -5,7 +5,7 @@
 //! Not here: the lengths of the waits (`schedule.rs`), and what an answer means (`platforms/`).
 
 use super::RetryPolicy;
-use crate::domain::{Answer, DeadReason, Delivery, Moment, Settlement, Verdict};
+use crate::domain::{AttemptOutcome, DeadReason, Delivery, Settlement, Timestamp, Verdict};
 
 /// The settlement of a delivery whose attempt was answered.
 ///
@@ -15,10 +15,10 @@ use crate::domain::{Answer, DeadReason, Delivery, Moment, Settlement, Verdict};
 #[must_use]
 pub fn decide(
     delivery: &Delivery,
-    answer: &Answer,
+    answer: &AttemptOutcome,
     policy: &RetryPolicy,
-    now: Moment,
-    (resume, slot): (Moment, Option<Moment>),
+    now: Timestamp,
+    (resume, slot): (Timestamp, Option<Timestamp>),
     dice: f64,
 ) -> Settlement {
     let dead = |reason| Settlement::Dead { reason, code: answer.code.clone(), detail: answer.detail.clone() };
@@ -48,7 +48,7 @@ pub fn decide(
 /// The settlement of a delivery that waits until `until`: deferred, or dead if its time to live
 /// ends before.
 #[must_use]
-pub fn defer(delivery: &Delivery, until: Moment, slot: Option<Moment>) -> Settlement {
+pub fn defer(delivery: &Delivery, until: Timestamp, slot: Option<Timestamp>) -> Settlement {
     if until >= delivery.event.expires_at { expired(until, delivery) } else { Settlement::Deferred { until, slot } }
 }
 
@@ -102,7 +102,7 @@ pub fn unreadable(what: &str) -> Settlement {
 
 /// The settlement before any attempt: `None`, unless the time to live has ended.
 #[must_use]
-pub fn expire(delivery: &Delivery, now: Moment) -> Option<Settlement> {
+pub fn expire(delivery: &Delivery, now: Timestamp) -> Option<Settlement> {
     (now >= delivery.event.expires_at).then(|| expired(now, delivery))
 }
 
@@ -112,7 +112,7 @@ pub const fn counts_as_attempt(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Throttled { .. } | Verdict::BudgetSpent { .. })
 }
 
-fn expired(at: Moment, delivery: &Delivery) -> Settlement {
+fn expired(at: Timestamp, delivery: &Delivery) -> Settlement {
     let event = &delivery.event;
     let late = at.since(event.expires_at).as_secs();
     let detail = if event.expires_at < event.received_at {
@@ -129,11 +129,11 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::domain::{Content, Event, EventId, Part, Platform, Published, RobotId, SubscriptionId};
+    use crate::domain::{Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId};
 
-    const NOW: Moment = Moment::from_unix_millis(1_000_000);
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
 
-    fn at(seconds: u64) -> Moment {
+    fn at(seconds: u64) -> Timestamp {
         NOW.after(Duration::from_secs(seconds))
     }
 
@@ -141,11 +141,11 @@ mod tests {
         let event = Event {
             id: EventId::new("e"),
             topic: "t".parse().unwrap(),
-            content: Content::default(),
+            content: EventContent::default(),
             urgent: false,
             received_at: NOW,
             expires_at: at(expires_in),
-            published: Published::default(),
+            published: PublishedMessage::default(),
         };
         Delivery {
             event: Arc::new(event),
@@ -169,7 +169,7 @@ mod tests {
             age_max: Duration::from_secs(1000),
             wait_max: Duration::from_secs(600),
         };
-        let answer = Answer { verdict, code: "c".into(), detail: "d".into() };
+        let answer = AttemptOutcome { verdict, code: "c".into(), detail: "d".into() };
         decide(&delivery(attempts, expires_in), &answer, &policy, NOW, (at(60), Some(at(1))), 0.0)
     }
 

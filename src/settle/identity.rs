@@ -7,14 +7,14 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Done, InHand, said::said_by};
+use super::{CompletedMarks, InFlightGuard, content_digest::content_digest};
 use crate::{
-    domain::{Delivery, EventId, Published, SubscriptionId},
+    domain::{Delivery, EventId, PublishedMessage, SubscriptionId},
     store::{Ledger, LedgerKey},
 };
 
 /// The key of a message, and its recorded progress.
-pub struct Identity {
+pub struct DedupIdentity {
     /// The ledger's key.
     pub key: LedgerKey,
     /// The event's id.
@@ -22,23 +22,23 @@ pub struct Identity {
     /// How often the event was redriven as a whole.
     pub generation: u32,
     /// What identifies the message on redelivery if its publisher set no `message_id`.
-    pub made: Option<Made>,
+    pub generated: Option<GeneratedId>,
     /// The recorded progress of the message.
-    pub done: Done,
+    pub done: CompletedMarks,
     /// Keeps the key registered as in flight; `None` if it is not registered.
-    pub in_hand: Option<InHand>,
+    pub in_flight_guard: Option<InFlightGuard>,
 }
 
 /// The identity of an event without a `message_id`.
 #[derive(Clone, Copy)]
-pub struct Made {
+pub struct GeneratedId {
     /// The hash of its content.
     pub fingerprint: [u8; 16],
     /// The bytes of its generated id.
     pub name: [u8; 16],
 }
 
-impl Identity {
+impl DedupIdentity {
     /// The identity of an event.
     ///
     /// With a `message_id`, two messages are the same event if topic, id and content are equal. So
@@ -53,10 +53,16 @@ impl Identity {
     /// Keys of earlier versions cover fewer properties of a message. So they are looked up for
     /// redelivered messages only.
     #[must_use]
-    pub fn of_event(published: &Published, urgent: bool, generation: u32, redelivered: bool, ledger: &Ledger) -> Self {
+    pub fn of_event(
+        published: &PublishedMessage,
+        urgent: bool,
+        generation: u32,
+        redelivered: bool,
+        ledger: &Ledger,
+    ) -> Self {
         let topic = published.routing_key.as_bytes();
         if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
-            let said = said_by(published, id, urgent);
+            let said = content_digest(published, id, urgent);
             let today = LedgerKey(digest(b"event.2", &[&said, &generation.to_be_bytes()]));
             let key = known(ledger, redelivered, today, || {
                 let parts: [&[u8]; 4] = [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
@@ -65,39 +71,55 @@ impl Identity {
                 digest(b"event", if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() })
             });
             let (event, done) = (EventId::new(id), ledger.done(key).into());
-            return Self { key, event, generation, made: None, done, in_hand: None };
+            return Self { key, event, generation, generated: None, done, in_flight_guard: None };
         }
-        let fingerprint = digest(b"content.2", &[&said_by(published, "", urgent)]);
+        let fingerprint = digest(b"content.2", &[&content_digest(published, "", urgent)]);
         let before = || digest(b"content", &[topic, &published.body]);
-        if redelivered && let Some(adopted) = ledger.adopt(fingerprint).or_else(|| ledger.adopt(before())) {
-            let made = Made { fingerprint, name: adopted.event };
-            let event = EventId::from_bytes(made.name);
-            let done = adopted.done.into();
-            return Self { key: adopted.key, event, generation, made: Some(made), done, in_hand: None };
+        if redelivered
+            && let Some(claimed) = ledger.claim_unfinished(fingerprint).or_else(|| ledger.claim_unfinished(before()))
+        {
+            let generated = GeneratedId { fingerprint, name: claimed.event };
+            let event = EventId::from_bytes(generated.name);
+            let done = claimed.done.into();
+            return Self {
+                key: claimed.key,
+                event,
+                generation,
+                generated: Some(generated),
+                done,
+                in_flight_guard: None,
+            };
         }
         let name = EventId::random_bytes();
         Self {
             key: LedgerKey(name),
             event: EventId::from_bytes(name),
             generation,
-            made: Some(Made { fingerprint, name }),
-            done: Done::default(),
-            in_hand: None,
+            generated: Some(GeneratedId { fingerprint, name }),
+            done: CompletedMarks::default(),
+            in_flight_guard: None,
         }
     }
 
     /// The identity of a message for which nothing is recorded, because its handling settles
     /// nothing.
     #[must_use]
-    pub fn redundant(event: EventId) -> Self {
+    pub fn unrecorded(event: EventId) -> Self {
         let name = EventId::random_bytes();
-        let made = Some(Made { fingerprint: [0; 16], name });
-        Self { key: LedgerKey(name), event, generation: 0, made, done: Done::default(), in_hand: None }
+        let generated = Some(GeneratedId { fingerprint: [0; 16], name });
+        Self {
+            key: LedgerKey(name),
+            event,
+            generation: 0,
+            generated,
+            done: CompletedMarks::default(),
+            in_flight_guard: None,
+        }
     }
 
     /// The identity of a delivery that was stored on the broker, on this line.
     #[must_use]
-    pub fn of_delivery(delivery: &Delivery, line: &Line, redelivered: bool, ledger: &Ledger) -> Self {
+    pub fn of_delivery(delivery: &Delivery, line: &DeliveryLineage, redelivered: bool, ledger: &Ledger) -> Self {
         let step = line.step(delivery.hops);
         let key = known(ledger, redelivered, step.key(), || {
             let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
@@ -108,13 +130,13 @@ impl Identity {
         let (event, generation) = (delivery.event.id.clone(), delivery.generation);
         let mut done = ledger.done(key);
         done.extend(ledger.done(step.progress_key()));
-        Self { key, event, generation, made: None, done: done.into(), in_hand: None }
+        Self { key, event, generation, generated: None, done: done.into(), in_flight_guard: None }
     }
 
     /// Adds the registration of the key, which lasts as long as this value.
     #[must_use]
-    pub fn holding(self, in_hand: InHand) -> Self {
-        Self { in_hand: Some(in_hand), ..self }
+    pub fn with_guard(self, in_flight_guard: InFlightGuard) -> Self {
+        Self { in_flight_guard: Some(in_flight_guard), ..self }
     }
 }
 
@@ -123,10 +145,10 @@ impl Identity {
 /// twice is sent once. The line includes the event's content, because publishers have been seen to
 /// use one `message_id` twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line([u8; 16]);
+pub struct DeliveryLineage([u8; 16]);
 
-impl Line {
-    /// The line of a delivery; `said` is the result of [`said_by`] for its event.
+impl DeliveryLineage {
+    /// The line of a delivery; `said` is the result of [`content_digest`] for its event.
     #[must_use]
     pub fn new(said: &[u8; 16], subscription: SubscriptionId, generation: u32) -> Self {
         Self(digest(b"line", &[said, subscription.as_bytes(), &generation.to_be_bytes()]))
@@ -140,19 +162,19 @@ impl Line {
 
     /// The step of this line after `hops` hops.
     #[must_use]
-    pub const fn step(&self, hops: u32) -> Step {
-        Step { line: self.0, hops }
+    pub const fn step(&self, hops: u32) -> LineageStep {
+        LineageStep { line: self.0, hops }
     }
 }
 
 /// A delivery after a number of hops: one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct LineageStep {
     line: [u8; 16],
     hops: u32,
 }
 
-impl Step {
+impl LineageStep {
     /// The key of this step's message.
     #[must_use]
     pub fn key(&self) -> LedgerKey {
@@ -196,24 +218,24 @@ pub(super) fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
 mod tests {
     use super::*;
     use crate::{
-        domain::{HeaderValue, Moment},
-        store::{Entry, LedgerSettings},
+        domain::{HeaderValue, Timestamp},
+        store::{LedgerRecord, LedgerSettings},
     };
 
-    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+    const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
     fn ledger(dir: &std::path::Path) -> Ledger {
         let settings = LedgerSettings { dir: dir.join("ledger"), window: std::time::Duration::from_secs(600) };
         Ledger::open(settings, T0).unwrap()
     }
 
-    fn event(id: &str, headers: &[(&str, &str)]) -> Published {
-        Published {
+    fn event(id: &str, headers: &[(&str, &str)]) -> PublishedMessage {
+        PublishedMessage {
             routing_key: "ops".into(),
             body: b"{\"message\":\"m\"}".to_vec(),
             headers: headers.iter().map(|(name, value)| ((*name).into(), HeaderValue::text(*value))).collect(),
             message_id: Some(id.into()).filter(|id: &String| !id.is_empty()),
-            ..Published::default()
+            ..PublishedMessage::default()
         }
     }
 
@@ -228,15 +250,16 @@ mod tests {
     fn an_event_repeated_with_other_attributes_is_another_event() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
-        let key = |published: &Published, urgent| Identity::of_event(published, urgent, 0, false, &ledger).key;
+        let key =
+            |published: &PublishedMessage, urgent| DedupIdentity::of_event(published, urgent, 0, false, &ledger).key;
         let first = event("1", &[("severity", "warning"), ("host", "a")]);
-        ledger.append(&[Entry::Closed { key: key(&first, false) }], T0).unwrap();
-        let is_known = |published: &Published, urgent| ledger.is_closed(key(published, urgent));
+        ledger.append(&[LedgerRecord::Closed { key: key(&first, false) }], T0).unwrap();
+        let is_known = |published: &PublishedMessage, urgent| ledger.is_closed(key(published, urgent));
         assert!(is_known(&first, false));
         assert!(is_known(&event("1", &[("host", "a"), ("severity", "warning")]), false), "in whatever order");
         assert!(!is_known(&event("1", &[("severity", "critical"), ("host", "a")]), false));
         assert!(!is_known(&first, true), "or urgent");
-        assert!(!is_known(&Published { user_id: Some("other".into()), ..first.clone() }, false));
+        assert!(!is_known(&PublishedMessage { user_id: Some("other".into()), ..first.clone() }, false));
     }
 
     #[test]
@@ -246,11 +269,11 @@ mod tests {
         let published = event("1", &[("severity", "warning")]);
         let before = LedgerKey(digest(b"event", &[b"ops", b"1", &published.body]));
         let fingerprint = digest(b"content", &[b"ops", &published.body]);
-        let unnamed = Entry::Partial { key: LedgerKey([7; 16]), fingerprint, event: [7; 16], done: Vec::new() };
-        ledger.append(&[Entry::Closed { key: before }, unnamed], T0).unwrap();
+        let unnamed = LedgerRecord::Partial { key: LedgerKey([7; 16]), fingerprint, event: [7; 16], done: Vec::new() };
+        ledger.append(&[LedgerRecord::Closed { key: before }, unnamed], T0).unwrap();
         ledger.begin_session(T0).unwrap();
-        assert_eq!(Identity::of_event(&published, false, 0, true, &ledger).key, before);
-        assert_ne!(Identity::of_event(&published, false, 0, false, &ledger).key, before);
-        assert_eq!(Identity::of_event(&event("", &[]), false, 0, true, &ledger).key, LedgerKey([7; 16]));
+        assert_eq!(DedupIdentity::of_event(&published, false, 0, true, &ledger).key, before);
+        assert_ne!(DedupIdentity::of_event(&published, false, 0, false, &ledger).key, before);
+        assert_eq!(DedupIdentity::of_event(&event("", &[]), false, 0, true, &ledger).key, LedgerKey([7; 16]));
     }
 }

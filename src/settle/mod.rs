@@ -7,24 +7,24 @@
 //!
 //! Not here: which step runs when (`pipeline.rs`), and the meaning of an answer (`platforms/`).
 
-mod committer;
+mod ack_tracker;
+mod content_digest;
 mod decide;
-mod hand;
+mod group_commit;
 mod identity;
-mod mark;
-mod outbox;
-mod said;
+mod in_flight;
+mod progress_mark;
 mod schedule;
-mod tally;
+mod step_publisher;
 
-pub use committer::{Commits, Committer, NotRecorded};
+pub use ack_tracker::{AckTracker, CommitProgress, CommitReport, InFlightDelivery};
+pub use content_digest::content_digest;
 pub use decide::{
     counts_as_attempt, decide, defer, expire, out_of_attempts, out_of_budget, poison, supersede, unreadable,
 };
-pub use hand::{Hand, InHand, Taken};
-pub use identity::{Identity, Line, Step};
-pub use mark::{Done, Mark};
-pub use outbox::{AckTag, NextStep, NotStored, Outbox, SessionEnded};
-pub use said::said_by;
+pub use group_commit::{CommitQueue, GroupCommitter, RecordError};
+pub use identity::{DedupIdentity, DeliveryLineage, LineageStep};
+pub use in_flight::{AlreadyInFlight, InFlightGuard, InFlightRegistry};
+pub use progress_mark::{CompletedMarks, ProgressMark};
 pub use schedule::RetryPolicy;
-pub use tally::{Held, Progress, Report, Tally};
+pub use step_publisher::{AckTag, NextStep, SessionEnded, StepPublishError, StepPublisher};

@@ -24,17 +24,16 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Place, Settings, StoreError,
+    ListCursor, StoreError, StoreSettings,
     db::Db,
     engine,
+    key_slot::{self, KeySlot, KeySlotContent},
+    key_slots::{KeySlots, RUN},
     lock::{self, sync_folder},
-    opening::{FORMAT, UNVERIFIED},
-    removed,
-    row::Row,
-    slot::{self, Content, Slot},
-    slots::{RUN, Slots},
+    open::{FORMAT, UNVERIFIED},
+    row::SubscriptionRow,
     subscriptions::Store,
-    templates,
+    templates, tombstones,
 };
 use crate::domain::SubscriptionId;
 
@@ -126,17 +125,17 @@ impl Store {
         let mut keys = begin(&to.join("keys"), KEYS_MAGIC).map_err(written)?;
         let ring = fs::read(self.dir().join("keyring")).map_err(written)?;
         frame(&mut keys, &ring).map_err(written)?;
-        let (mut after, mut subscriptions): (Option<Place>, _) = (None, 0);
+        let (mut after, mut subscriptions): (Option<ListCursor>, _) = (None, 0);
         loop {
             let pairs = self.0.pairs(after.as_ref())?;
             let Some((last, _)) = pairs.last() else { break };
-            after = Some(Place::of(last));
+            after = Some(ListCursor::of(last));
             for (row, slot) in &pairs {
                 let Some(slot) = slot else { continue };
                 subscriptions += 1;
                 frame(&mut records, &[row.id.as_bytes(), row.encode().as_slice()].concat()).map_err(written)?;
                 let number = slot.binding.slot.to_be_bytes();
-                frame(&mut keys, &[number.as_slice(), &slot::encode(slot)].concat()).map_err(written)?;
+                frame(&mut keys, &[number.as_slice(), &key_slot::encode(slot)].concat()).map_err(written)?;
             }
         }
         if self.one_key()? != key {
@@ -163,12 +162,12 @@ impl Store {
     }
 }
 
-impl super::subscriptions::Open {
+impl super::subscriptions::StoreInner {
     /// Up to [`RUN`] rows with their slots, read while no change runs.
-    fn pairs(&self, after: Option<&Place>) -> Result<Vec<(Row, Option<Slot>)>, StoreError> {
+    fn pairs(&self, after: Option<&ListCursor>) -> Result<Vec<(SubscriptionRow, Option<KeySlot>)>, StoreError> {
         let _nobody_changes_them = self.writer();
         let rows = self.db.all(after, RUN)?;
-        let pair = |row: Row| {
+        let pair = |row: SubscriptionRow| {
             let slot = self.table.find(&row.binding()).map_err(|source| match source.kind() {
                 io::ErrorKind::Other => StoreError::DamagedRecord { id: row.id, what: source.to_string() },
                 _ => self.unread(source),
@@ -180,7 +179,7 @@ impl super::subscriptions::Open {
 }
 
 /// The manifest of a backup, if a store can be made from it here. Changes nothing.
-pub fn restorable(from: &Path, settings: &Settings) -> Result<Manifest, BackupError> {
+pub fn restorable(from: &Path, settings: &StoreSettings) -> Result<Manifest, BackupError> {
     let manifest = manifest(from)?;
     let dir = &settings.dir;
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -193,17 +192,17 @@ pub fn restorable(from: &Path, settings: &Settings) -> Result<Manifest, BackupEr
 ///
 /// `lists` are files `removed` of stores or backups; a subscription that one of them names is left
 /// out. The store's folder must be missing or empty. The next start checks every row and slot.
-pub fn restore(from: &Path, settings: &Settings, lists: &[PathBuf]) -> Result<Restored, BackupError> {
+pub fn restore(from: &Path, settings: &StoreSettings, lists: &[PathBuf]) -> Result<Restored, BackupError> {
     let manifest = restorable(from, settings)?;
     let dir = &settings.dir;
     let mut gone = HashSet::new();
     for list in lists.iter().chain([&from.join("removed")]) {
-        let read = removed::read(list);
+        let read = tombstones::read(list);
         gone.extend(read.map_err(|source| BackupError::File { path: list.clone(), verb: "read", source })?);
     }
     // The folder gets its final name only when it is whole, so a crash leaves no partial store
     // behind.
-    let new = Settings { dir: with_ending(dir, ".restoring") };
+    let new = StoreSettings { dir: with_ending(dir, ".restoring") };
     let written = |source| BackupError::File { path: new.dir.clone(), verb: "written", source };
     match fs::remove_dir_all(&new.dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(written(error)),
@@ -248,14 +247,14 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
     let mut file = create(&dir.join("keyring")).map_err(written)?;
     file.write_all(&ring).and_then(|()| file.sync_all()).map_err(written)?;
 
-    let mut slots = Slots::open(dir, false)?.slots;
+    let mut slots = KeySlots::open(dir, false)?.slots;
     let (db, mut count, mut epoch) = (Db::open(dir)?, 0, 0);
     let mut held = Vec::new();
     while let Some(bytes) = keys.next().map_err(read("keys"))? {
         let slot = bytes.split_first_chunk::<4>().and_then(|(at, slot)| {
             let at = u32::from_be_bytes(*at);
-            match slot::decode(at, slot) {
-                Ok(Content::Key(slot)) => Some(slot),
+            match key_slot::decode(at, slot) {
+                Ok(KeySlotContent::Key(slot)) => Some(slot),
                 _ => None,
             }
         });
@@ -273,8 +272,9 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
     let mut records = Frames::open(&from.join("records"), RECORDS_MAGIC).map_err(read("records"))?;
     let (mut rows, mut seen, mut restored) = (Vec::new(), 0, Restored { subscriptions: 0, removed: 0, templates: 0 });
     while let Some(bytes) = records.next().map_err(read("records"))? {
-        let row =
-            bytes.split_first_chunk::<16>().and_then(|(id, row)| Row::decode(SubscriptionId::from_bytes(*id), row));
+        let row = bytes
+            .split_first_chunk::<16>()
+            .and_then(|(id, row)| SubscriptionRow::decode(SubscriptionId::from_bytes(*id), row));
         let row = row.ok_or_else(|| none("records holds something that is no subscription".to_owned()))?;
         seen += 1;
         if gone.contains(&row.id) {
@@ -322,9 +322,9 @@ fn fill_templates(from: &Path, db: &Db, manifest: &Manifest) -> Result<usize, Ba
 /// Appends the removed ids to the new store's list, so that later restorations leave them out too.
 fn append_lists(dir: &Path, gone: &HashSet<SubscriptionId>) -> io::Result<()> {
     let path = dir.join("removed");
-    let known = removed::read(&path)?;
+    let known = tombstones::read(&path)?;
     let more = gone.difference(&known).copied();
-    removed::Removed::open(&path)?.append(more, crate::clock::Clock::System.now())
+    tombstones::Tombstones::open(&path)?.append(more, crate::clock::Clock::System.now())
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

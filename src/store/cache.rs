@@ -12,36 +12,36 @@ use std::{
 
 use crate::{
     domain::{SubscriptionId, TopicName},
-    fanout::Page,
+    fanout::RecipientPage,
 };
 
 /// The upper bound of cached recipients. An empty page counts as one; a recipient takes less than 1
 /// KiB.
 const KEPT_MAX: usize = 16_384;
 
-type Place = (TopicName, Option<SubscriptionId>);
+type PageKey = (TopicName, Option<SubscriptionId>);
 
 /// Keeps pages of a topic until the topic changes.
 #[derive(Default)]
-pub(super) struct PageCache(Mutex<Kept>);
+pub(super) struct PageCache(Mutex<CachedPages>);
 
 #[derive(Default)]
-struct Kept {
+struct CachedPages {
     /// Counts the invalidations.
     version: u64,
-    pages: HashMap<TopicName, HashMap<Option<SubscriptionId>, Page>>,
+    pages: HashMap<TopicName, HashMap<Option<SubscriptionId>, RecipientPage>>,
     weight: usize,
 }
 
 impl PageCache {
     /// A cached page, or the version under which a page read from now on may be cached.
-    pub(super) fn get(&self, place: &Place) -> Result<Page, u64> {
+    pub(super) fn get(&self, place: &PageKey) -> Result<RecipientPage, u64> {
         let kept = self.kept();
         kept.pages.get(&place.0).and_then(|pages| pages.get(&place.1)).cloned().ok_or(kept.version)
     }
 
     /// Caches a page, unless something was invalidated since `version`.
-    pub(super) fn keep(&self, place: Place, page: &Page, version: u64) {
+    pub(super) fn keep(&self, place: PageKey, page: &RecipientPage, version: u64) {
         let mut kept = self.kept();
         if kept.version != version {
             return;
@@ -65,7 +65,7 @@ impl PageCache {
         kept.weight -= gone.values().map(|page| page.recipients.len().max(1)).sum::<usize>();
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, CachedPages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,8 +74,8 @@ impl PageCache {
 mod tests {
     use super::*;
 
-    fn page() -> Page {
-        Page { recipients: Vec::new(), next: None }
+    fn page() -> RecipientPage {
+        RecipientPage { recipients: Vec::new(), next: None }
     }
 
     #[test]

@@ -21,27 +21,27 @@ use sled::{
 };
 
 use super::{
-    Place, StoreError,
-    engine::{Engine, Trees},
-    row::{DamagedRow, Row},
+    ListCursor, StoreError,
+    engine::{SledEngine, Trees},
+    row::{DamagedRow, SubscriptionRow},
 };
 use crate::domain::{RobotId, SubscriptionId, TopicName};
 
 /// The number of rows that are changed before the free space of the disk is checked again.
-const TOGETHER: usize = 128;
+const BATCH_SIZE: usize = 128;
 
 /// The open database.
 pub(super) struct Db {
-    engine: Engine,
+    engine: SledEngine,
 }
 
 impl Db {
     /// Opens the database of the store in `dir`, or creates it.
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { engine: Engine::open(dir)? })
+        Ok(Self { engine: SledEngine::open(dir)? })
     }
 
-    pub(super) const fn engine(&self) -> &Engine {
+    pub(super) const fn engine(&self) -> &SledEngine {
         &self.engine
     }
 
@@ -52,7 +52,7 @@ impl Db {
 
     /// Adds rows; durable when it returns. After a crash [`Db::finish`] and [`Db::forget`] complete
     /// or undo each of them.
-    pub(super) fn insert(&self, rows: &[Row]) -> Result<(), StoreError> {
+    pub(super) fn insert(&self, rows: &[SubscriptionRow]) -> Result<(), StoreError> {
         let put = rows.iter().map(size).sum();
         self.change(rows, put, |trees, rows| {
             for row in rows {
@@ -69,7 +69,7 @@ impl Db {
     }
 
     /// Replaces rows of the same id and topic, each whole or not at all; durable when it returns.
-    pub(super) fn replace(&self, rows: &[(Row, Row)]) -> Result<(), StoreError> {
+    pub(super) fn replace(&self, rows: &[(SubscriptionRow, SubscriptionRow)]) -> Result<(), StoreError> {
         let put = rows.iter().map(|(old, new)| size(new) - size(old)).sum();
         self.change(rows, put, |trees, rows| {
             rows.iter().try_for_each(|(old, new)| {
@@ -83,7 +83,7 @@ impl Db {
 
     /// Removes rows; durable when it returns. After a crash the next start repeats it, or
     /// [`Db::forget`] completes it.
-    pub(super) fn remove(&self, rows: &[Row]) -> Result<(), StoreError> {
+    pub(super) fn remove(&self, rows: &[SubscriptionRow]) -> Result<(), StoreError> {
         let taken: i64 = rows.iter().map(size).sum();
         self.change(rows, -taken, |trees, rows| {
             for row in rows {
@@ -104,7 +104,7 @@ impl Db {
     }
 
     /// Completes an addition whose row is written.
-    pub(super) fn finish(&self, row: &Row) -> Result<(), StoreError> {
+    pub(super) fn finish(&self, row: &SubscriptionRow) -> Result<(), StoreError> {
         let robot = by_topic(&row.topic, row.robot.as_bytes());
         let found = self.engine.read(|trees| trees.robots.get(&robot))?;
         if found.is_some_and(|found| found == row.id.as_bytes()) || self.of_robot(&row.topic, row.robot)?.is_some() {
@@ -122,12 +122,15 @@ impl Db {
     }
 
     /// The row of that id; an error if the row is not readable.
-    pub(super) fn get(&self, id: SubscriptionId) -> Result<Option<Row>, StoreError> {
+    pub(super) fn get(&self, id: SubscriptionId) -> Result<Option<SubscriptionRow>, StoreError> {
         self.look_up(id)?.transpose().map_err(|damaged| self.unreadable(damaged.id))
     }
 
     /// The row of that id, readable or not.
-    pub(super) fn look_up(&self, id: SubscriptionId) -> Result<Option<Result<Row, DamagedRow>>, StoreError> {
+    pub(super) fn look_up(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Result<SubscriptionRow, DamagedRow>>, StoreError> {
         let found = self.engine.read(|trees| {
             let Some(topic) = trees.ids.get(id.as_bytes())? else { return Ok(None) };
             let row = trees.rows.get([&topic, &[0][..], id.as_bytes()].concat())?;
@@ -137,7 +140,7 @@ impl Db {
     }
 
     /// The subscription of that robot to that topic.
-    pub(super) fn of_robot(&self, topic: &TopicName, robot: RobotId) -> Result<Option<Row>, StoreError> {
+    pub(super) fn of_robot(&self, topic: &TopicName, robot: RobotId) -> Result<Option<SubscriptionRow>, StoreError> {
         let found = self.engine.read(|trees| trees.robots.get(by_topic(topic, robot.as_bytes())))?;
         match found.and_then(|id| <[u8; 16]>::try_from(&*id).ok()) {
             Some(id) => self.get(SubscriptionId::from_bytes(id)),
@@ -152,7 +155,7 @@ impl Db {
         topic: &TopicName,
         after: Option<SubscriptionId>,
         limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<SubscriptionRow>, StoreError> {
         self.readable(self.each_of_topic(topic, after, limit)?)
     }
 
@@ -162,7 +165,7 @@ impl Db {
         topic: &TopicName,
         after: Option<SubscriptionId>,
         limit: usize,
-    ) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
+    ) -> Result<Vec<Result<SubscriptionRow, DamagedRow>>, StoreError> {
         let from = after.map_or_else(
             || Bound::Included(by_topic(topic, &[])),
             |id| Bound::Excluded(by_topic(topic, id.as_bytes())),
@@ -174,12 +177,16 @@ impl Db {
 
     /// Up to `limit` rows of all topics in the order of topic and id, starting after `after`. An
     /// unreadable row is an error.
-    pub(super) fn all(&self, after: Option<&Place>, limit: usize) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn all(&self, after: Option<&ListCursor>, limit: usize) -> Result<Vec<SubscriptionRow>, StoreError> {
         self.readable(self.each(after, limit)?)
     }
 
     /// The same, but unreadable rows are part of the result.
-    pub(super) fn each(&self, after: Option<&Place>, limit: usize) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
+    pub(super) fn each(
+        &self,
+        after: Option<&ListCursor>,
+        limit: usize,
+    ) -> Result<Vec<Result<SubscriptionRow, DamagedRow>>, StoreError> {
         let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(by_topic(&place.topic, place.id.as_bytes())));
         self.stretch((from, Bound::Unbounded), limit)
     }
@@ -225,7 +232,7 @@ impl Db {
         &self,
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
         limit: usize,
-    ) -> Result<Vec<Result<Row, DamagedRow>>, StoreError> {
+    ) -> Result<Vec<Result<SubscriptionRow, DamagedRow>>, StoreError> {
         let found: Vec<_> =
             self.engine.read(|trees| trees.rows.range(range.clone()).take(limit).collect::<Result<_, _>>())?;
         let rows = found.into_iter().map(|(key, bytes)| {
@@ -235,7 +242,7 @@ impl Db {
         rows.collect()
     }
 
-    fn readable(&self, rows: Vec<Result<Row, DamagedRow>>) -> Result<Vec<Row>, StoreError> {
+    fn readable(&self, rows: Vec<Result<SubscriptionRow, DamagedRow>>) -> Result<Vec<SubscriptionRow>, StoreError> {
         rows.into_iter().collect::<Result<_, _>>().map_err(|damaged| self.unreadable(damaged.id))
     }
 
@@ -246,7 +253,7 @@ impl Db {
         for (id, bytes) in &found {
             let id = <[u8; 16]>::try_from(&**id).map_err(|_| self.damaged("a row has no id"))?;
             let id = SubscriptionId::from_bytes(id);
-            rows.push(Row::decode(id, bytes).ok_or_else(|| self.unreadable(id))?);
+            rows.push(SubscriptionRow::decode(id, bytes).ok_or_else(|| self.unreadable(id))?);
         }
         self.insert(&rows)?;
         self.engine.write(|trees| {
@@ -260,8 +267,13 @@ impl Db {
     }
 
     /// A row, readable or not. An error if not even the topic in its key is readable.
-    fn decode(&self, topic: &[u8], id: SubscriptionId, bytes: &[u8]) -> Result<Result<Row, DamagedRow>, StoreError> {
-        if let Some(row) = Row::decode(id, bytes) {
+    fn decode(
+        &self,
+        topic: &[u8],
+        id: SubscriptionId,
+        bytes: &[u8],
+    ) -> Result<Result<SubscriptionRow, DamagedRow>, StoreError> {
+        if let Some(row) = SubscriptionRow::decode(id, bytes) {
             return Ok(Ok(row));
         }
         let topic = std::str::from_utf8(topic).ok().and_then(|topic| topic.parse().ok());
@@ -273,7 +285,7 @@ impl Db {
         self.damaged(&format!("the row of subscription {id} cannot be read by this version"))
     }
 
-    /// Changes rows in groups of [`TOGETHER`]. `put` is the growth of the content in bytes.
+    /// Changes rows in groups of [`BATCH_SIZE`]. `put` is the growth of the content in bytes.
     fn change<T>(
         &self,
         all: &[T],
@@ -281,7 +293,7 @@ impl Db {
         act: impl Fn(&Trees, &[T]) -> Result<(), sled::Error>,
     ) -> Result<(), StoreError> {
         let opening = self.engine.opening();
-        for some in all.chunks(TOGETHER) {
+        for some in all.chunks(BATCH_SIZE) {
             self.engine.begin(|trees| act(trees, some))?;
         }
         self.engine.sweep(all.len(), put)?;
@@ -316,7 +328,7 @@ fn robot_is_lost(trees: &Trees, key: &[u8]) -> Result<bool, sled::Error> {
 
 /// Replaces a row by one with another robot. This is the only change in a transaction, and of one
 /// row only: after a crash in the middle, a start could not tell which robot is the right one.
-fn exchange(trees: &Trees, old: &Row, new: &Row) -> Result<(), sled::Error> {
+fn exchange(trees: &Trees, old: &SubscriptionRow, new: &SubscriptionRow) -> Result<(), sled::Error> {
     let changed = (&trees.rows, &trees.robots).transaction(|(rows, robots)| {
         robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
         robots.insert(by_topic(&new.topic, new.robot.as_bytes()), new.id.as_bytes())?;
@@ -329,7 +341,7 @@ fn exchange(trees: &Trees, old: &Row, new: &Row) -> Result<(), sled::Error> {
 }
 
 /// The size of a row and of its index entries, in bytes.
-fn size(row: &Row) -> i64 {
+fn size(row: &SubscriptionRow) -> i64 {
     let topic = row.topic.as_str().len();
     let bytes = row.encode().len() + (topic + 17) + (16 + topic) + (topic + 17 + 16);
     i64::try_from(bytes).unwrap_or(i64::MAX)

@@ -19,16 +19,16 @@ use std::{
 
 use sled::Tree;
 
-use super::{StoreError, lock::sync_folder, sweep::Sweep};
+use super::{StoreError, compaction::Compaction, lock::sync_folder};
 
 /// The size of sled's own cache, in bytes. `cache.rs` keeps the pages of busy topics.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The maximum wait for sled's lock.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The free space below which nothing is changed, in bytes: sled cannot undo an incomplete write.
-const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
+const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// The key of the store's format.
 pub(super) const FORMAT_WORD: &str = "format";
@@ -46,21 +46,21 @@ pub(super) struct Trees {
     /// Of format 1: id → row, and topic, 0, id → empty.
     pub(super) old_rows: Tree,
     pub(super) old_topics: Tree,
-    sweep: Sweep,
+    sweep: Compaction,
     /// Our own handle on sled's file, because sled's flush does not sync it.
     file: File,
 }
 
 /// sled. It does not recover from an error of the disk, so it is closed then and opened at the next
 /// call.
-pub(super) struct Engine {
+pub(super) struct SledEngine {
     dir: PathBuf,
     trees: RwLock<Option<Trees>>,
     /// Counts the openings. Unsynced changes of an earlier opening are lost.
     opening: AtomicU64,
 }
 
-impl Engine {
+impl SledEngine {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         let trees = open_trees(dir)?;
         Ok(Self { dir: dir.to_owned(), trees: RwLock::new(Some(trees)), opening: AtomicU64::new(0) })
@@ -77,8 +77,8 @@ impl Engine {
         self.with("written", Trees::sync)
     }
 
-    /// Writes; durable after [`Engine::sync`]. After a crash sled contains a prefix of the writes,
-    /// in their order.
+    /// Writes; durable after [`SledEngine::sync`]. After a crash sled contains a prefix of the
+    /// writes, in their order.
     pub(super) fn begin(&self, act: impl Fn(&Trees) -> Result<(), sled::Error>) -> Result<(), StoreError> {
         self.has_room()?;
         self.with("written", |trees| act(trees).map_err(Into::into))
@@ -123,12 +123,12 @@ impl Engine {
     fn has_room(&self) -> Result<(), StoreError> {
         let room = rustix::fs::statvfs(&self.dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         match room {
-            Ok(bytes) if bytes < ROOM_BYTES_MIN => Err(StoreError::Full { dir: self.dir.clone() }),
+            Ok(bytes) if bytes < FREE_BYTES_MIN => Err(StoreError::Full { dir: self.dir.clone() }),
             _ => Ok(()),
         }
     }
 
-    fn with<T>(&self, verb: &'static str, act: impl Fn(&Trees) -> Result<T, Unopened>) -> Result<T, StoreError> {
+    fn with<T>(&self, verb: &'static str, act: impl Fn(&Trees) -> Result<T, EngineOpenError>) -> Result<T, StoreError> {
         let error = {
             let opened = self.trees.read().unwrap_or_else(PoisonError::into_inner);
             let Some(trees) = opened.as_ref() else {
@@ -139,7 +139,7 @@ impl Engine {
             match catch_unwind(AssertUnwindSafe(|| act(trees))) {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
-                Err(_) => Unopened::Disk(io::Error::other("the database failed")),
+                Err(_) => EngineOpenError::Disk(io::Error::other("the database failed")),
             }
         };
         // sled would return this error for every later call.
@@ -160,9 +160,9 @@ impl Engine {
 }
 
 impl Trees {
-    fn sync(&self) -> Result<(), Unopened> {
+    fn sync(&self) -> Result<(), EngineOpenError> {
         self.db.flush()?;
-        self.file.sync_data().map_err(Unopened::Disk)
+        self.file.sync_data().map_err(EngineOpenError::Disk)
     }
 }
 
@@ -171,7 +171,7 @@ fn open_trees(dir: &Path) -> Result<Trees, StoreError> {
     let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
     remove_half_snapshots(&folder).map_err(failed)?;
     let opened = match open_sled(&folder) {
-        Err(Unopened::Damaged(why)) => {
+        Err(EngineOpenError::Damaged(why)) => {
             // Without a snapshot, sled reads its log from the beginning. That repairs the store if
             // only the snapshot is broken.
             tracing::warn!(why, "the store's database does not open; trying without its snapshots");
@@ -181,21 +181,22 @@ fn open_trees(dir: &Path) -> Result<Trees, StoreError> {
         opened => opened,
     };
     let db = opened.map_err(|error| error.into_store_error(dir, "opened"))?;
-    let tree = |name: &str| db.open_tree(name).map_err(|error| Unopened::from(error).into_store_error(dir, "opened"));
+    let tree =
+        |name: &str| db.open_tree(name).map_err(|error| EngineOpenError::from(error).into_store_error(dir, "opened"));
     let (rows, ids, robots, templates) = (tree("rows")?, tree("ids")?, tree("robots")?, tree("templates")?);
     let (old_rows, old_topics) = (tree("subscriptions")?, tree("topics")?);
     let file = File::open(folder.join("db")).map_err(failed)?;
-    let sweep = Sweep::new(tree("sweep")?, &file).map_err(failed)?;
+    let sweep = Compaction::new(tree("sweep")?, &file).map_err(failed)?;
     sync_folder(&folder).and_then(|()| sync_folder(dir)).map_err(failed)?;
     Ok(Trees { db, rows, ids, robots, templates, old_rows, old_topics, sweep, file })
 }
 
-enum Unopened {
+enum EngineOpenError {
     Damaged(String),
     Disk(io::Error),
 }
 
-impl From<sled::Error> for Unopened {
+impl From<sled::Error> for EngineOpenError {
     fn from(error: sled::Error) -> Self {
         match error {
             sled::Error::Io(error) => Self::Disk(error),
@@ -204,7 +205,7 @@ impl From<sled::Error> for Unopened {
     }
 }
 
-impl Unopened {
+impl EngineOpenError {
     fn into_store_error(self, dir: &Path, verb: &'static str) -> StoreError {
         match self {
             Self::Damaged(what) => StoreError::Damaged { dir: dir.to_owned(), what },
@@ -215,12 +216,12 @@ impl Unopened {
 
 /// Opens sled. After closing, sled's own threads may keep its lock for a moment. No other process
 /// can have it, because this process holds the lock of the folder.
-fn open_sled(folder: &Path) -> Result<sled::Db, Unopened> {
+fn open_sled(folder: &Path) -> Result<sled::Db, EngineOpenError> {
     let began = Instant::now();
     loop {
         match open_sled_once(folder) {
-            Err(Unopened::Disk(error))
-                if error.to_string().contains("could not acquire lock") && began.elapsed() < LOCK_PATIENCE =>
+            Err(EngineOpenError::Disk(error))
+                if error.to_string().contains("could not acquire lock") && began.elapsed() < LOCK_TIMEOUT =>
             {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -230,11 +231,11 @@ fn open_sled(folder: &Path) -> Result<sled::Db, Unopened> {
 }
 
 /// sled can panic on unexpected content of its files.
-fn open_sled_once(folder: &Path) -> Result<sled::Db, Unopened> {
+fn open_sled_once(folder: &Path) -> Result<sled::Db, EngineOpenError> {
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(opened) => Ok(opened?),
-        Err(_) => Err(Unopened::Damaged("its database cannot be read".to_owned())),
+        Err(_) => Err(EngineOpenError::Damaged("its database cannot be read".to_owned())),
     }
 }
 

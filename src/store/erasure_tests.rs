@@ -10,13 +10,13 @@ use std::{
 };
 
 use super::{
-    Change, Settings, Store,
+    Store, StoreSettings, SubscriptionChange,
     db::Db,
+    erasure_audit::traces,
+    key_slot::{self, KeySlotContent},
+    key_slots::KeySlots,
     keyring::Keyring,
-    prove::traces,
-    row::Row,
-    slot::{self, Content},
-    slots::Slots,
+    row::SubscriptionRow,
     tests::{files, golden_key, make_private, open_with, subscription},
 };
 use crate::{
@@ -33,8 +33,8 @@ fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
     let all = files(dir);
     let mut keys: Vec<DataKey> = Vec::new();
     for (_, bytes) in &all {
-        for at in (0..bytes.len().saturating_sub(slot::SLOT_BYTES)).step_by(4) {
-            if let Ok(Content::Key(found)) = slot::decode(0, &bytes[at..at + slot::SLOT_BYTES]) {
+        for at in (0..bytes.len().saturating_sub(key_slot::SLOT_BYTES)).step_by(4) {
+            if let Ok(KeySlotContent::Key(found)) = key_slot::decode(0, &bytes[at..at + key_slot::SLOT_BYTES]) {
                 for number in 0..64 {
                     let binding = crate::crypto::Binding { slot: number, ..found.binding };
                     let opened = ring.of(found.key).and_then(|keys| keys.unwrap_key(&binding, &found.wrapped).ok());
@@ -43,10 +43,10 @@ fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
             }
         }
     }
-    let rows: Vec<Row> = all
+    let rows: Vec<SubscriptionRow> = all
         .iter()
         .filter(|(name, _)| name.contains("/db/"))
-        .flat_map(|(_, bytes)| (0..bytes.len()).filter_map(|at| Row::decode(id, &bytes[at..])))
+        .flat_map(|(_, bytes)| (0..bytes.len()).filter_map(|at| SubscriptionRow::decode(id, &bytes[at..])))
         .filter(|row| row.topic.as_str() == "attacked")
         .collect();
     assert!(!rows.is_empty(), "the sealed record lingers in sled's files");
@@ -101,7 +101,7 @@ fn a_crash_at_any_step_of_a_removal_leaves_it_whole_or_gone_for_good() {
     let data = dir.path().join("data");
     let step = |name: &str| copy(&data, &dir.path().join(name).join("data"));
     step("0 nothing");
-    let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
+    let (db, mut slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
     let row = db.get(id).unwrap().unwrap();
     let epoch = slots.epoch() + 1;
     db.engine().set_word(super::engine::EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
@@ -109,8 +109,8 @@ fn a_crash_at_any_step_of_a_removal_leaves_it_whole_or_gone_for_good() {
     step("1 epoch");
     slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
     step("2 erased");
-    let mut removed = super::removed::Removed::open(&data.join("removed")).unwrap();
-    removed.append([id].into_iter(), crate::domain::Moment::from_unix_millis(1)).unwrap();
+    let mut removed = super::tombstones::Tombstones::open(&data.join("removed")).unwrap();
+    removed.append([id].into_iter(), crate::domain::Timestamp::from_unix_millis(1)).unwrap();
     step("3 listed");
     db.remove(&[row]).unwrap();
     step("4 row removed");
@@ -135,16 +135,18 @@ fn a_crash_at_any_step_of_an_update_leaves_one_version_and_erases_the_other() {
     let (store, id) = with_some(dir.path());
     let before = copy_of(&store, dir.path(), "before");
     let old = store.0.db.get(id).unwrap().unwrap();
-    store.update(id, Change { name: Some(Some("new".to_owned())), ..Change::default() }).unwrap();
+    store
+        .update(id, SubscriptionChange { name: Some(Some("new".to_owned())), ..SubscriptionChange::default() })
+        .unwrap();
     let new = store.0.db.get(id).unwrap().unwrap();
     drop(store);
     // A crash after the new slot was written and before the row was. The slots are those of the new
     // state with the old key put back; the database is the old one.
     let (slots_before, slots_after) =
         (fs::read(before.join("data/slots")).unwrap(), fs::read(dir.path().join("data/slots")).unwrap());
-    let place = 512 + usize::try_from(old.slot).unwrap() * slot::SLOT_BYTES;
+    let place = 512 + usize::try_from(old.slot).unwrap() * key_slot::SLOT_BYTES;
     let mut both = slots_after;
-    both[place..place + slot::SLOT_BYTES].copy_from_slice(&slots_before[place..place + slot::SLOT_BYTES]);
+    both[place..place + key_slot::SLOT_BYTES].copy_from_slice(&slots_before[place..place + key_slot::SLOT_BYTES]);
     fs::write(before.join("data/slots"), &both).unwrap();
     // A crash after the row was written and before the old slot was erased.
     fs::write(dir.path().join("data/slots"), &both).unwrap();
@@ -173,7 +175,7 @@ fn a_backup_restores_everything_but_what_was_removed_since() {
     store.remove(id).unwrap();
     store.remove(more[7].id).unwrap();
     drop(store);
-    let settings = |name: &str| Settings { dir: dir.path().join(name).join("data") };
+    let settings = |name: &str| StoreSettings { dir: dir.path().join(name).join("data") };
     fs::create_dir(dir.path().join("new")).unwrap();
     fs::create_dir(dir.path().join("old")).unwrap();
     let lists = [dir.path().join("data/removed")];
@@ -200,7 +202,9 @@ fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_
     let (store, gone) = with_some(dir.path());
     let kept = store.add(subscription("ops", "kept-token-0123456789")).unwrap().id;
     // An update leaves an erased slot that names an existing subscription.
-    store.update(kept, Change { name: Some(Some("new".to_owned())), ..Change::default() }).unwrap();
+    store
+        .update(kept, SubscriptionChange { name: Some(Some("new".to_owned())), ..SubscriptionChange::default() })
+        .unwrap();
     store.remove(gone).unwrap();
     let never = SubscriptionId::make();
     let proof = |dir: &Path, id| format!("{:?}", traces(dir, id).unwrap().proof());
@@ -232,7 +236,7 @@ fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_
     });
     broken("a changed byte in each slot", &|data| {
         let mut slots = fs::read(data.join("slots")).unwrap();
-        (512 + 40..slots.len()).step_by(slot::SLOT_BYTES).for_each(|at| slots[at] ^= 1);
+        (512 + 40..slots.len()).step_by(key_slot::SLOT_BYTES).for_each(|at| slots[at] ^= 1);
         fs::write(data.join("slots"), slots).unwrap();
     });
     broken("slots cut short", &|data| {

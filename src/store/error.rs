@@ -9,7 +9,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     domain::{SubscriptionId, TopicName},
-    fanout::TemplateRefused,
+    fanout::TemplateError,
     private_file::PrivateFileError,
 };
 
@@ -24,7 +24,7 @@ pub enum StoreError {
     },
     /// The templates reject the change.
     #[error(transparent)]
-    Template(#[from] TemplateRefused),
+    Template(#[from] TemplateError),
     /// The robot of the new webhook is subscribed to the topic already.
     #[error("the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one")]
     RobotTaken {

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use super::entry::{Entry, LedgerKey, LedgerMark};
-use crate::domain::Moment;
+use super::ledger_record::{LedgerKey, LedgerMark, LedgerRecord};
+use crate::domain::Timestamp;
 
 /// The age at which an unfinished message is forgotten. No event lives longer than
 /// `event.time_to_live_max`, and queues are not left without a consumer for longer than 14 days.
@@ -26,7 +26,7 @@ const SESSIONS_MAX: u64 = 8;
 
 /// An unfinished message without a `message_id` that was recognised by its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adopted {
+pub struct ClaimedMessage {
     /// Its key in the ledger.
     pub key: LedgerKey,
     /// The event id that roomcast generated for it.
@@ -39,7 +39,7 @@ struct Unfinished {
     fingerprint: [u8; 16],
     event: [u8; 16],
     done: HashSet<LedgerMark>,
-    at: Moment,
+    at: Timestamp,
     /// The last session in which an entry of it was recorded, or in which it came back.
     session: u64,
 }
@@ -67,9 +67,9 @@ pub(super) struct Index {
 
 impl Index {
     /// Applies an entry of that segment.
-    pub(super) fn apply(&mut self, entry: &Entry, segment: u64, now: Moment) {
+    pub(super) fn apply(&mut self, entry: &LedgerRecord, segment: u64, now: Timestamp) {
         match entry {
-            Entry::Partial { key, fingerprint, event, done } => {
+            LedgerRecord::Partial { key, fingerprint, event, done } => {
                 self.in_hand.insert(*key);
                 let unfinished = self.unfinished.entry(*key).or_insert_with(|| {
                     if *fingerprint != [0; 16] {
@@ -82,7 +82,7 @@ impl Index {
                 // The beginning of a segment repeats earlier entries.
                 unfinished.done.extend(done);
             }
-            Entry::Closed { key } => {
+            LedgerRecord::Closed { key } => {
                 self.drop_unfinished(*key);
                 if self.closed.back().is_none_or(|(last, _)| *last != segment) {
                     self.closed.push_back((segment, HashSet::new()));
@@ -91,7 +91,7 @@ impl Index {
                     closed.insert(*key);
                 }
             }
-            Entry::Session { number } => (self.session, self.recorded) = (*number, true),
+            LedgerRecord::Session { number } => (self.session, self.recorded) = (*number, true),
         }
     }
 
@@ -108,14 +108,14 @@ impl Index {
     }
 
     /// Claims an unfinished message of that content. Each one is claimed at most once in a session.
-    pub(super) fn adopt(&mut self, fingerprint: [u8; 16]) -> Option<Adopted> {
+    pub(super) fn claim_unfinished(&mut self, fingerprint: [u8; 16]) -> Option<ClaimedMessage> {
         let candidates = self.by_fingerprint.get(&fingerprint)?;
         let may_return = |key: &LedgerKey| self.unfinished.get(key).is_some_and(|one| one.may_return(self.session));
         let key = *candidates.iter().find(|key| !self.in_hand.contains(key) && may_return(key))?;
         self.in_hand.insert(key);
         let found = self.unfinished.get_mut(&key)?;
         found.session = self.session;
-        Some(Adopted { key, event: found.event, done: found.done.clone() })
+        Some(ClaimedMessage { key, event: found.event, done: found.done.clone() })
     }
 
     /// Begins a session: no message is in flight any more.
@@ -125,8 +125,8 @@ impl Index {
     }
 
     /// The entry to record before the first one of a session, or `None` if it is recorded already.
-    pub(super) fn first_of_session(&self) -> Option<Entry> {
-        (!self.recorded).then_some(Entry::Session { number: self.session })
+    pub(super) fn first_of_session(&self) -> Option<LedgerRecord> {
+        (!self.recorded).then_some(LedgerRecord::Session { number: self.session })
     }
 
     /// Forgets the closed messages of the segments up to this one.
@@ -136,7 +136,7 @@ impl Index {
 
     /// All unfinished messages, as entries for the beginning of a segment. Messages that are too
     /// old are forgotten.
-    pub(super) fn unfinished(&mut self, now: Moment) -> Vec<Entry> {
+    pub(super) fn unfinished(&mut self, now: Timestamp) -> Vec<LedgerRecord> {
         let is_over = |one: &Unfinished| now.since(one.at) > UNFINISHED_MAX || !one.may_return(self.session);
         let over: Vec<_> = self.unfinished.iter().filter(|(_, one)| is_over(one)).map(|(key, _)| *key).collect();
         over.into_iter().for_each(|key| self.drop_unfinished(key));
@@ -144,8 +144,8 @@ impl Index {
         all.sort_unstable_by_key(|(_, one)| one.session);
         let mut entries = Vec::new();
         for sessions in all.chunk_by(|(_, one), (_, next)| one.session == next.session) {
-            entries.extend(sessions.first().map(|(_, one)| Entry::Session { number: one.session }));
-            entries.extend(sessions.iter().map(|(key, one)| Entry::Partial {
+            entries.extend(sessions.first().map(|(_, one)| LedgerRecord::Session { number: one.session }));
+            entries.extend(sessions.iter().map(|(key, one)| LedgerRecord::Partial {
                 key: **key,
                 fingerprint: one.fingerprint,
                 event: one.event,
@@ -153,7 +153,7 @@ impl Index {
             }));
         }
         if self.recorded {
-            entries.push(Entry::Session { number: self.session });
+            entries.push(LedgerRecord::Session { number: self.session });
         }
         entries
     }
@@ -196,8 +196,8 @@ mod tests {
             let began = on_the_processor();
             for done in marks.chunks(together) {
                 let (key, done) = (LedgerKey([1; 16]), done.to_vec());
-                let entry = Entry::Partial { key, fingerprint: [0; 16], event: [0; 16], done };
-                index.apply(&entry, 1, Moment::from_unix_millis(0));
+                let entry = LedgerRecord::Partial { key, fingerprint: [0; 16], event: [0; 16], done };
+                index.apply(&entry, 1, Timestamp::from_unix_millis(0));
             }
             on_the_processor() - began
         };

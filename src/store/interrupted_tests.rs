@@ -11,8 +11,8 @@ use super::{
     Store,
     db::Db,
     engine::EPOCH_WORD,
-    row::Row,
-    slots::Slots,
+    key_slots::KeySlots,
+    row::SubscriptionRow,
     tests::{open_with, subscription},
 };
 use crate::domain::SubscriptionId;
@@ -31,7 +31,7 @@ const ID: Written = Written { id: true, ..NOTHING };
 const ROW: Written = Written { row: true, ..ID };
 const ALL: Written = Written { robot: true, ..ROW };
 
-fn cut(db: &Db, row: &Row, left: Written) {
+fn cut(db: &Db, row: &SubscriptionRow, left: Written) {
     let key = |rest: &[u8]| [row.topic.as_str().as_bytes(), &[0], rest].concat();
     let cut = db.engine().write(|trees| {
         if !left.robot {
@@ -87,7 +87,7 @@ fn a_removal_that_was_interrupted_anywhere_is_finished() {
         let dir = tempfile::tempdir().unwrap();
         let (kept, id) = with_two(dir.path());
         let data = dir.path().join("data");
-        let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
+        let (db, mut slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
         let epoch = slots.epoch() + 1;
         db.engine().set_word(EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
         slots.begin_epoch(epoch).unwrap();

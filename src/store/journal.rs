@@ -18,15 +18,15 @@ use std::{
 };
 
 use super::{
+    clock_readings::{ClockReading, ResumedClock},
     error::LedgerError,
-    note,
-    readings::{Reading, Resumed},
+    pace_record_codec,
     segment::{self, FileSync, Segment},
 };
 use crate::{
     clock::Clock,
-    domain::Moment,
-    pace::{NotNoted, Note, Notebook, Timeline},
+    domain::Timestamp,
+    pace::{AppendFailed, MonotonicWallClock, PaceLog, PaceRecord},
 };
 
 /// A page larger than this is followed by a new one.
@@ -42,14 +42,14 @@ pub struct JournalSettings {
 }
 
 /// The result of opening the journal.
-pub struct Recalled {
+pub struct RestoredJournal {
     /// All records in the order of writing.
-    pub notes: Vec<Note>,
+    pub records: Vec<PaceRecord>,
     /// Whether no record can be missing: the machine has not rebooted since the last page was
     /// begun.
     pub complete: bool,
     /// The pacer's time, continued from the last record.
-    pub timeline: Timeline,
+    pub timeline: MonotonicWallClock,
 }
 
 /// The open journal.
@@ -57,10 +57,10 @@ pub struct Journal {
     dir: PathBuf,
     boot_id: Vec<u8>,
     clock: Clock,
-    timeline: Timeline,
+    timeline: MonotonicWallClock,
     disk: FileSync,
     /// Async threads lock this for each record, so no holder waits for a sync of the disk.
-    pages: Mutex<Pages>,
+    pages: Mutex<JournalSegments>,
     /// Held during a sync, so that a caller that finds no unsynced file knows that all of them are
     /// durable.
     syncing: Mutex<()>,
@@ -68,25 +68,25 @@ pub struct Journal {
     turning: Mutex<()>,
 }
 
-struct Pages {
+struct JournalSegments {
     window: Duration,
     /// The last reading of the clocks that was written.
-    read: Reading,
+    read: ClockReading,
     /// The number of the newest page, including the one made ahead.
     number: u64,
     current: Option<Segment>,
     /// The page made ahead: empty, and durable already.
     next: Option<Segment>,
-    began: Moment,
+    began: Timestamp,
     /// Files of earlier pages that the next commit must sync.
     unsynced: Vec<File>,
     /// Pages that only a start reads, the oldest first, each with the time at which it was closed.
-    old: Vec<(PathBuf, Moment)>,
+    old: Vec<(PathBuf, Timestamp)>,
 }
 
 impl Journal {
     /// Opens the journal, or creates it. Blocks on the disk.
-    pub fn open(settings: JournalSettings, clock: Clock) -> Result<(Self, Recalled), LedgerError> {
+    pub fn open(settings: JournalSettings, clock: Clock) -> Result<(Self, RestoredJournal), LedgerError> {
         Self::open_on(FileSync::default(), settings, clock)
     }
 
@@ -95,10 +95,10 @@ impl Journal {
         disk: FileSync,
         settings: JournalSettings,
         clock: Clock,
-    ) -> Result<(Self, Recalled), LedgerError> {
+    ) -> Result<(Self, RestoredJournal), LedgerError> {
         let failed = |source| LedgerError { path: settings.dir.clone(), verb: "opened", source };
         fs::create_dir_all(&settings.dir).map_err(failed)?;
-        let (mut notes, mut paths, mut number) = (Vec::new(), Vec::new(), 0);
+        let (mut records, mut paths, mut number) = (Vec::new(), Vec::new(), 0);
         let (mut same_boot, mut last) = (false, None);
         let boot_id = clock.boot_id();
         for found in segment::find(&settings.dir).map_err(failed)? {
@@ -108,20 +108,20 @@ impl Journal {
             if !segment::is_unused(&bytes, &boot_id) {
                 same_boot = first.is_some_and(|first| !first.is_empty() && first == boot_id);
             }
-            notes.push(Note::Page);
+            records.push(PaceRecord::SegmentStart);
             for frame in frames {
-                match Reading::decode(frame) {
+                match ClockReading::decode(frame) {
                     Some(reading) => last = Some((same_boot, reading)),
-                    None => notes.extend(note::decode(frame)),
+                    None => records.extend(pace_record_codec::decode(frame)),
                 }
             }
             paths.push(found.path);
             number = found.number;
         }
-        let timeline = Timeline::from(clock.clone(), resume(last, &mut notes, &clock));
-        let (now, read) = (timeline.now(), Reading::take(&clock, &timeline));
+        let timeline = MonotonicWallClock::from(clock.clone(), resume(last, &mut records, &clock));
+        let (now, read) = (timeline.now(), ClockReading::take(&clock, &timeline));
         let old = paths.into_iter().map(|path| (path, now)).collect();
-        let pages = Pages {
+        let pages = JournalSegments {
             window: settings.window,
             read,
             number,
@@ -142,7 +142,7 @@ impl Journal {
             turning: Mutex::default(),
         };
         journal.begin().map_err(|source| journal.unwritten(source))?;
-        Ok((journal, Recalled { notes, complete: same_boot, timeline }))
+        Ok((journal, RestoredJournal { records, complete: same_boot, timeline }))
     }
 
     /// Makes all records so far survive the end of the machine. Blocks on the disk.
@@ -162,9 +162,9 @@ impl Journal {
     /// Begins a new page if the current one is old or large, and deletes the pages without use.
     /// Blocks on the disk.
     ///
-    /// `restate` writes the records that still matter to the new page. This is called every few
+    /// `checkpoint` writes the records that still matter to the new page. This is called every few
     /// seconds and also makes the next page ahead.
-    pub fn turn_page(&self, restate: impl FnOnce() -> Result<(), NotNoted>) -> Result<(), LedgerError> {
+    pub fn rotate(&self, checkpoint: impl FnOnce() -> Result<(), AppendFailed>) -> Result<(), LedgerError> {
         let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| self.unwritten(source);
         self.prepare().map_err(failed)?;
@@ -172,8 +172,9 @@ impl Journal {
             return Ok(());
         }
         self.pages().turn(&self.reading()).map_err(failed)?;
-        // From here on, records go to the new page. A change during `restate` may be on it twice.
-        restate().map_err(|NotNoted(source)| failed(source))?;
+        // From here on, records go to the new page. A change during `checkpoint` may be on it
+        // twice.
+        checkpoint().map_err(|AppendFailed(source)| failed(source))?;
         self.sync()?;
         let useless = self.pages().take_useless(self.timeline.now());
         useless.iter().for_each(|path| remove(path));
@@ -185,7 +186,7 @@ impl Journal {
         self.pages().window = window;
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
+    fn pages(&self) -> MutexGuard<'_, JournalSegments> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,7 +214,7 @@ impl Journal {
 
     /// Makes the current page unwritable, like an error of the disk.
     #[cfg(test)]
-    pub(super) fn break_page(&self) {
+    pub(super) fn break_segment(&self) {
         let mut pages = self.pages();
         if let Some(page) = &mut pages.current {
             // Opened for reading only, so that writes fail.
@@ -222,8 +223,8 @@ impl Journal {
         let _ = pages.write(&[], self.timeline.now());
     }
 
-    fn reading(&self) -> Reading {
-        Reading::take(&self.clock, &self.timeline)
+    fn reading(&self) -> ClockReading {
+        ClockReading::take(&self.clock, &self.timeline)
     }
 
     fn unwritten(&self, source: io::Error) -> LedgerError {
@@ -231,26 +232,29 @@ impl Journal {
     }
 }
 
-impl Notebook for Journal {
-    fn note(&self, note: &Note) -> Result<(), NotNoted> {
+impl PaceLog for Journal {
+    fn append(&self, record: &PaceRecord) -> Result<(), AppendFailed> {
         let (mut pages, reading) = (self.pages(), self.reading());
         if pages.current.is_none() {
-            pages.turn(&reading).map_err(NotNoted)?;
+            pages.turn(&reading).map_err(AppendFailed)?;
         }
-        pages.read(&reading).and_then(|()| pages.write(&note::encode(note), reading.pace())).map_err(NotNoted)
+        pages
+            .read(&reading)
+            .and_then(|()| pages.write(&pace_record_codec::encode(record), reading.pace()))
+            .map_err(AppendFailed)
     }
 }
 
 /// The pacer's time now, after all records on the pages.
-fn resume(last: Option<(bool, Reading)>, notes: &mut [Note], clock: &Clock) -> Moment {
+fn resume(last: Option<(bool, ClockReading)>, records: &mut [PaceRecord], clock: &Clock) -> Timestamp {
     // A version without readings wrote the time of the wall clock when its process began.
-    let wall = Resumed { now: clock.now(), ages_unknown: false };
+    let wall = ResumedClock { now: clock.now(), ages_unknown: false };
     let resumed = last.map_or(wall, |(same_boot, reading)| reading.resumed(same_boot, clock));
     // The clock behind this estimate may have been set back, so no record may be later than now.
-    let now = notes.iter().filter_map(written_at).fold(resumed.now, Moment::max);
+    let now = records.iter().filter_map(written_at).fold(resumed.now, Timestamp::max);
     if resumed.ages_unknown {
-        for note in notes {
-            if let Note::Answered { at, .. } = note {
+        for record in records {
+            if let PaceRecord::AttemptEnded { at, .. } = record {
                 *at = now;
             }
         }
@@ -259,24 +263,28 @@ fn resume(last: Option<(bool, Reading)>, notes: &mut [Note], clock: &Clock) -> M
 }
 
 /// The time at which a record was written, if it has one.
-const fn written_at(note: &Note) -> Option<Moment> {
-    match note {
-        Note::Begun { at, .. } | Note::Answered { at, .. } | Note::Held { at, .. } | Note::Lifted { at, .. } => {
-            Some(*at)
-        }
-        Note::Page | Note::Restated | Note::Booked { .. } | Note::Spent { .. } => None,
+const fn written_at(record: &PaceRecord) -> Option<Timestamp> {
+    match record {
+        PaceRecord::AttemptStarted { at, .. }
+        | PaceRecord::AttemptEnded { at, .. }
+        | PaceRecord::HoldStarted { at, .. }
+        | PaceRecord::HoldEnded { at, .. } => Some(*at),
+        PaceRecord::SegmentStart
+        | PaceRecord::Checkpoint
+        | PaceRecord::SlotReserved { .. }
+        | PaceRecord::QuotaUsed { .. } => None,
     }
 }
 
 /// No method here waits for a sync of the disk.
-impl Pages {
-    fn is_due(&self, now: Moment) -> bool {
+impl JournalSegments {
+    fn is_due(&self, now: Timestamp) -> bool {
         let large = self.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
         large || now.since(self.began) > self.window
     }
 
     /// Continues on the page made ahead.
-    fn turn(&mut self, reading: &Reading) -> io::Result<()> {
+    fn turn(&mut self, reading: &ClockReading) -> io::Result<()> {
         let page = self.next.take().ok_or_else(|| io::Error::other("the journal has no page to write on"))?;
         if let Some(full) = self.current.replace(page) {
             self.set_aside(full, reading.pace());
@@ -286,7 +294,7 @@ impl Pages {
     }
 
     /// Closes a page: from now on only a start reads it.
-    fn set_aside(&mut self, page: Segment, now: Moment) {
+    fn set_aside(&mut self, page: Segment, now: Timestamp) {
         if page.is_dirty() {
             self.unsynced.push(page.file);
         }
@@ -294,7 +302,7 @@ impl Pages {
     }
 
     /// Takes the files with writes that are not synced.
-    fn take_unsynced(&mut self, reading: &Reading) -> io::Result<Vec<File>> {
+    fn take_unsynced(&mut self, reading: &ClockReading) -> io::Result<Vec<File>> {
         self.read(reading)?;
         if let Some(page) = self.current.as_ref().filter(|page| page.is_dirty()) {
             self.unsynced.push(page.handle()?);
@@ -303,17 +311,17 @@ impl Pages {
     }
 
     /// Writes a reading of the clocks if the wall clock was corrected.
-    fn read(&mut self, reading: &Reading) -> io::Result<()> {
+    fn read(&mut self, reading: &ClockReading) -> io::Result<()> {
         if reading.is_corrected(&self.read) && self.current.is_some() { self.write_reading(reading) } else { Ok(()) }
     }
 
-    fn write_reading(&mut self, reading: &Reading) -> io::Result<()> {
+    fn write_reading(&mut self, reading: &ClockReading) -> io::Result<()> {
         self.write(&reading.encode(), reading.pace())?;
         self.read = *reading;
         Ok(())
     }
 
-    fn write(&mut self, payload: &[u8], now: Moment) -> io::Result<()> {
+    fn write(&mut self, payload: &[u8], now: Timestamp) -> io::Result<()> {
         let Some(page) = &mut self.current else {
             return Err(io::Error::other("the journal has no open page"));
         };
@@ -329,7 +337,7 @@ impl Pages {
 
     /// Takes the pages older than the window. A later page repeats the records of them that still
     /// matter.
-    fn take_useless(&mut self, now: Moment) -> Vec<PathBuf> {
+    fn take_useless(&mut self, now: Timestamp) -> Vec<PathBuf> {
         let (window, mut useless) = (self.window, Vec::new());
         self.old.retain(|(path, until)| {
             let matters = now.since(*until) <= window;

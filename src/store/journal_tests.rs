@@ -17,32 +17,38 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Journal, JournalSettings, Recalled,
+    Journal, JournalSettings, RestoredJournal,
     segment::{self, FileSync},
 };
 use crate::{
     clock::Clock,
-    domain::{Content, Event, EventId, Moment, Overflow, Platform, Published, RobotId, SubscriptionId, Verdict},
-    pace::{Ask, HealthPolicy, NotNoted, Note, Notebook, Pace, Place, PlatformQuota, Settings, Turn, WindowQuota},
+    domain::{
+        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp,
+        Verdict,
+    },
+    pace::{
+        AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLog, PaceRecord, PaceSettings,
+        PlatformQuota, QueuePosition, WindowQuota,
+    },
 };
 
-const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
 fn settings(dir: &Path) -> JournalSettings {
     JournalSettings { dir: dir.join("journal"), window: Duration::from_secs(100) }
 }
 
-fn open(dir: &Path, clock: &Clock) -> (Journal, Recalled) {
+fn open(dir: &Path, clock: &Clock) -> (Journal, RestoredJournal) {
     Journal::open(settings(dir), clock.clone()).unwrap()
 }
 
-fn begun(robot: u8) -> Note {
-    Note::Begun { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
+fn begun(robot: u8) -> PaceRecord {
+    PaceRecord::AttemptStarted { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
 }
 
 /// The records without the marks of a page's beginning.
-fn written(recalled: Recalled) -> Vec<Note> {
-    recalled.notes.into_iter().filter(|note| *note != Note::Page).collect()
+fn written(restored: RestoredJournal) -> Vec<PaceRecord> {
+    restored.records.into_iter().filter(|record| *record != PaceRecord::SegmentStart).collect()
 }
 
 /// The number of pages with records: all but the one made ahead.
@@ -58,55 +64,59 @@ async fn seconds(count: u64) {
 #[tokio::test(start_paused = true)]
 async fn notes_are_there_after_a_process_that_never_synced_them() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
-    let (journal, recalled) = open(dir.path(), &clock);
-    assert!(recalled.notes.is_empty() && !recalled.complete, "who has no journal knows nothing for certain");
-    journal.note(&begun(1)).unwrap();
-    journal.note(&begun(2)).unwrap();
-    let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.notes, [Note::Page, begun(1), begun(2), Note::Page], "and the page that was made ahead");
-    assert!(recalled.complete);
-    let (_, recalled) = open(dir.path(), &clock.after_reboot());
-    assert!(!recalled.complete, "what was not synced may be missing after the end of the machine");
+    let (journal, restored) = open(dir.path(), &clock);
+    assert!(restored.records.is_empty() && !restored.complete, "who has no journal knows nothing for certain");
+    journal.append(&begun(1)).unwrap();
+    journal.append(&begun(2)).unwrap();
+    let (_, restored) = open(dir.path(), &clock);
+    assert_eq!(
+        restored.records,
+        [PaceRecord::SegmentStart, begun(1), begun(2), PaceRecord::SegmentStart],
+        "and the page that was made ahead"
+    );
+    assert!(restored.complete);
+    let (_, restored) = open(dir.path(), &clock.after_reboot());
+    assert!(!restored.complete, "what was not synced may be missing after the end of the machine");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_note_cut_short_hides_only_itself() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.note(&begun(1)).unwrap();
-    journal.note(&begun(2)).unwrap();
+    journal.append(&begun(1)).unwrap();
+    journal.append(&begun(2)).unwrap();
     let first = segment::find(&settings(dir.path()).dir).unwrap().remove(0);
     let bytes = fs::read(&first.path).unwrap();
     fs::write(&first.path, &bytes[..bytes.len() - 1]).unwrap();
-    let (journal, recalled) = open(dir.path(), &clock);
-    assert_eq!(written(recalled), [begun(1)]);
-    journal.note(&begun(3)).unwrap();
-    let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.notes.iter().position(|note| *note == begun(3)), Some(4), "behind two more pages");
-    assert_eq!(written(recalled), [begun(1), begun(3)]);
+    let (journal, restored) = open(dir.path(), &clock);
+    assert_eq!(written(restored), [begun(1)]);
+    journal.append(&begun(3)).unwrap();
+    let (_, restored) = open(dir.path(), &clock);
+    assert_eq!(restored.records.iter().position(|record| *record == begun(3)), Some(4), "behind two more pages");
+    assert_eq!(written(restored), [begun(1), begun(3)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn old_pages_are_deleted_only_when_what_matters_of_them_is_on_a_new_one() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.note(&begun(1)).unwrap();
+    journal.append(&begun(1)).unwrap();
     seconds(50).await;
-    journal.turn_page(|| panic!("the page is not old")).unwrap();
-    let restate = || journal.note(&begun(7)).and_then(|()| journal.note(&Note::Restated));
+    journal.rotate(|| panic!("the page is not old")).unwrap();
+    let restate = || journal.append(&begun(7)).and_then(|()| journal.append(&PaceRecord::Checkpoint));
     seconds(51).await;
-    journal.turn_page(restate).unwrap();
+    journal.rotate(restate).unwrap();
     assert_eq!(used_pages(dir.path()), 2);
     seconds(101).await;
-    let failing = || Err(NotNoted(io::Error::other("no room")));
-    assert!(journal.turn_page(failing).is_err());
+    let failing = || Err(AppendFailed(io::Error::other("no room")));
+    assert!(journal.rotate(failing).is_err());
     assert_eq!(used_pages(dir.path()), 3, "nothing is deleted that was not restated");
     seconds(101).await;
-    journal.turn_page(restate).unwrap();
-    journal.note(&begun(8)).unwrap();
+    journal.rotate(restate).unwrap();
+    journal.append(&begun(8)).unwrap();
     assert_eq!(used_pages(dir.path()), 2);
-    let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(written(recalled), [begun(7), Note::Restated, begun(8)]);
+    let (_, restored) = open(dir.path(), &clock);
+    assert_eq!(written(restored), [begun(7), PaceRecord::Checkpoint, begun(8)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,25 +126,25 @@ async fn a_journal_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
     let (folder, aside) = (settings(dir.path()).dir, dir.path().join("aside"));
     fs::rename(&folder, &aside).unwrap();
     seconds(101).await;
-    assert!(journal.turn_page(|| Ok(())).is_err());
+    assert!(journal.rotate(|| Ok(())).is_err());
     fs::rename(&aside, &folder).unwrap();
-    journal.note(&begun(1)).unwrap();
+    journal.append(&begun(1)).unwrap();
     seconds(1).await;
-    journal.turn_page(|| Ok(())).unwrap();
-    let (_, recalled) = open(dir.path(), &clock);
-    assert!(recalled.notes.contains(&begun(1)));
+    journal.rotate(|| Ok(())).unwrap();
+    let (_, restored) = open(dir.path(), &clock);
+    assert!(restored.records.contains(&begun(1)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_paces_time_goes_on_over_a_restart_however_the_wall_clock_was_set() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
-    let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(recalled.timeline.now(), T0, "it begins with the wall clock");
+    let (_, restored) = open(dir.path(), &clock);
+    assert_eq!(restored.timeline.now(), T0, "it begins with the wall clock");
     for (step, total) in [(3_600_000, 1), (-7_200_000, 2), (0, 3)] {
         clock.set_ahead(step);
         seconds(1).await;
-        let (_, recalled) = open(dir.path(), &clock);
-        assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(total)));
+        let (_, restored) = open(dir.path(), &clock);
+        assert_eq!(restored.timeline.now(), T0.after(Duration::from_secs(total)));
     }
 }
 
@@ -144,33 +154,33 @@ async fn after_the_end_of_the_machine_the_wall_clock_counts_from_its_last_correc
     let (journal, _) = open(dir.path(), &clock);
     seconds(5).await;
     clock.set_ahead(3_600_000);
-    journal.note(&begun(1)).unwrap();
+    journal.append(&begun(1)).unwrap();
     seconds(7).await;
     let rebooted = clock.after_reboot();
-    let (journal, recalled) = open(dir.path(), &rebooted);
-    assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(12)));
+    let (journal, restored) = open(dir.path(), &rebooted);
+    assert_eq!(restored.timeline.now(), T0.after(Duration::from_secs(12)));
     // The wall clock is corrected while no record is written. The next commit writes the reading.
     rebooted.set_ahead(-3_600_000);
     journal.sync().unwrap();
     seconds(1).await;
-    let (_, recalled) = open(dir.path(), &rebooted.after_reboot());
-    assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(13)));
+    let (_, restored) = open(dir.path(), &rebooted.after_reboot());
+    assert_eq!(restored.timeline.now(), T0.after(Duration::from_secs(13)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_answered_has_just_been_answered_if_the_clock_was_set_back_with_the_machine() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
-    let answered = |at| Note::Answered { robot: RobotId::from_bytes([1; 16]), platform: Platform::WeCom, at };
-    let (journal, recalled) = open(dir.path(), &clock);
-    journal.note(&answered(recalled.timeline.now())).unwrap();
+    let answered = |at| PaceRecord::AttemptEnded { robot: RobotId::from_bytes([1; 16]), platform: Platform::WeCom, at };
+    let (journal, restored) = open(dir.path(), &clock);
+    journal.append(&answered(restored.timeline.now())).unwrap();
     seconds(30).await;
-    journal.note(&answered(recalled.timeline.now())).unwrap();
+    journal.append(&answered(restored.timeline.now())).unwrap();
     let rebooted = clock.after_reboot();
     rebooted.set_ahead(-1_000_000);
-    let (_, recalled) = open(dir.path(), &rebooted);
+    let (_, restored) = open(dir.path(), &rebooted);
     let now = T0.after(Duration::from_secs(30));
-    assert_eq!(recalled.timeline.now(), now, "not before the last note");
-    assert_eq!(written(recalled), [answered(now), answered(now)]);
+    assert_eq!(restored.timeline.now(), now, "not before the last note");
+    assert_eq!(written(restored), [answered(now), answered(now)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,15 +189,15 @@ async fn a_page_of_a_version_without_readings_is_read_by_the_wall_clock() {
     let folder = settings(dir.path()).dir;
     fs::create_dir_all(&folder).unwrap();
     let mut page = segment::Segment::create(&folder, 4, &clock.boot_id()).unwrap();
-    page.append(&super::note::encode(&begun(1))).unwrap();
+    page.append(&super::pace_record_codec::encode(&begun(1))).unwrap();
     seconds(9).await;
-    let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!((recalled.timeline.now(), recalled.complete), (T0.after(Duration::from_secs(9)), true));
-    assert_eq!(recalled.notes, [Note::Page, begun(1)]);
+    let (_, restored) = open(dir.path(), &clock);
+    assert_eq!((restored.timeline.now(), restored.complete), (T0.after(Duration::from_secs(9)), true));
+    assert_eq!(restored.records, [PaceRecord::SegmentStart, begun(1)]);
 }
 
 /// A pacer with a quota of 20 in 60 seconds.
-fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
+fn pace(journal: &Arc<Journal>, restored: RestoredJournal) -> Pace {
     let windows = vec![WindowQuota { max: 20, span: Duration::from_secs(60) }];
     let quota = PlatformQuota {
         windows,
@@ -196,7 +206,7 @@ fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
         penalty_min: Duration::from_secs(60),
         penalty_max: Duration::from_secs(600),
     };
-    let settings = Settings {
+    let settings = PaceSettings {
         hold_max: Duration::from_secs(2),
         early_max: Duration::from_secs(90),
         order_gap: Duration::ZERO,
@@ -206,8 +216,8 @@ fn pace(journal: &Arc<Journal>, recalled: Recalled) -> Pace {
         health: HealthPolicy { after: 3, probe_min: Duration::from_secs(60), probe_max: Duration::from_secs(240) },
         groups: Vec::new(),
     };
-    let pace = Pace::new(settings, Arc::clone(journal) as _, recalled.timeline);
-    pace.recall(recalled.notes);
+    let pace = Pace::new(settings, Arc::clone(journal) as _, restored.timeline);
+    pace.restore(restored.records);
     pace
 }
 
@@ -216,25 +226,27 @@ async fn send(pace: &Pace) -> usize {
     let event = Event {
         id: EventId::new("e"),
         topic: "t".parse().unwrap(),
-        content: Content::default(),
+        content: EventContent::default(),
         urgent: false,
         received_at: T0,
         expires_at: T0.after(Duration::from_secs(86_400)),
-        published: Published::default(),
+        published: PublishedMessage::default(),
     };
-    let ask = Ask {
+    let ask = AdmissionRequest {
         robot: RobotId::from_bytes([1; 16]),
         platform: Platform::WeCom,
         subscription: SubscriptionId::from_bytes([1; 16]),
-        overflow: Overflow::Queue,
+        overflow: OverflowPolicy::Queue,
         group: None,
         event: &Arc::new(event),
-        place: Place::Fresh,
+        position: QueuePosition::Tail,
         early: true,
     };
     let mut sent = 0;
-    while let Turn::Go(mut permit, _) = pace.turn(&ask, pace.ask(&ask), &CancellationToken::new()).await {
-        permit.leaves(false).unwrap();
+    while let PaceDecision::Granted(mut permit, _) =
+        pace.wait_for_permit(&ask, pace.enqueue(&ask), &CancellationToken::new()).await
+    {
+        permit.mark_sent(false).unwrap();
         let _ = permit.finish(Verdict::Delivered, Duration::ZERO);
         sent += 1;
     }
@@ -246,8 +258,8 @@ async fn no_step_of_the_wall_clock_before_a_restart_gives_a_robot_a_second_quota
     for (before, after) in [(3_600_000, 0), (0, 3_600_000), (-3_600_000, 0), (3_600_000, -7_200_000), (0, 0)] {
         let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
         let open = || {
-            let (journal, recalled) = open(dir.path(), &clock);
-            pace(&Arc::new(journal), recalled)
+            let (journal, restored) = open(dir.path(), &clock);
+            pace(&Arc::new(journal), restored)
         };
         let old = open();
         clock.set_ahead(before);
@@ -273,7 +285,7 @@ async fn a_note_waits_for_no_sync() {
         move |file| {
             if let Some(journal) = open_journal.get().cloned() {
                 let (tell, told) = std::sync::mpsc::channel();
-                std::thread::spawn(move || tell.send(journal.note(&begun(1)).is_ok()));
+                std::thread::spawn(move || tell.send(journal.append(&begun(1)).is_ok()));
                 let noted = told.recv_timeout(Duration::from_secs(10));
                 assert_eq!(noted, Ok(true), "a note waits for the disk");
                 syncs.fetch_add(1, Ordering::Relaxed);
@@ -283,11 +295,11 @@ async fn a_note_waits_for_no_sync() {
     });
     let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock.clone()).unwrap();
     let journal = open_journal.get_or_init(|| Arc::new(journal));
-    journal.note(&begun(1)).unwrap();
+    journal.append(&begun(1)).unwrap();
     journal.sync().unwrap();
     assert_eq!(syncs.swap(0, Ordering::Relaxed), 1);
     seconds(101).await;
-    journal.turn_page(|| journal.note(&begun(2))).unwrap();
+    journal.rotate(|| journal.append(&begun(2))).unwrap();
     assert_eq!(syncs.load(Ordering::Relaxed), 4, "the full page, the new one, and two for the next one");
 }
 
@@ -307,11 +319,11 @@ async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit(
     });
     let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock).unwrap();
     journal.sync().unwrap();
-    journal.note(&begun(1)).unwrap();
+    journal.append(&begun(1)).unwrap();
     let full = fs::metadata(&segment::find(&settings(dir.path()).dir).unwrap()[0].path).unwrap().len();
     seconds(101).await;
     // It fails between the change of the page and its sync.
-    assert!(journal.turn_page(|| Err(NotNoted(io::Error::other("no room")))).is_err());
+    assert!(journal.rotate(|| Err(AppendFailed(io::Error::other("no room")))).is_err());
     fails.store(true, Ordering::Relaxed);
     assert!(journal.sync().is_err());
     fails.store(false, Ordering::Relaxed);
@@ -324,44 +336,44 @@ async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit(
 async fn a_page_that_breaks_is_followed_by_the_one_made_ahead() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.note(&begun(1)).unwrap();
-    journal.break_page();
-    journal.note(&begun(2)).unwrap();
-    journal.break_page();
-    assert!(journal.note(&begun(3)).is_err(), "the next one is made on a thread that may wait for the disk");
-    journal.turn_page(|| journal.note(&Note::Restated)).unwrap();
-    journal.note(&begun(4)).unwrap();
-    let (_, recalled) = open(dir.path(), &clock);
-    assert_eq!(written(recalled), [begun(1), begun(2), Note::Restated, begun(4)]);
+    journal.append(&begun(1)).unwrap();
+    journal.break_segment();
+    journal.append(&begun(2)).unwrap();
+    journal.break_segment();
+    assert!(journal.append(&begun(3)).is_err(), "the next one is made on a thread that may wait for the disk");
+    journal.rotate(|| journal.append(&PaceRecord::Checkpoint)).unwrap();
+    journal.append(&begun(4)).unwrap();
+    let (_, restored) = open(dir.path(), &clock);
+    assert_eq!(written(restored), [begun(1), begun(2), PaceRecord::Checkpoint, begun(4)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_is_cut_anywhere_loses_nothing_and_is_no_end_of_the_machine() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.note(&begun(1)).unwrap();
+    journal.append(&begun(1)).unwrap();
     seconds(101).await;
     let pages = |dir: &Path| segment::find(&settings(dir).dir).unwrap();
     let mut made_ahead = Vec::new();
     journal
-        .turn_page(|| {
+        .rotate(|| {
             made_ahead = pages(dir.path());
-            journal.note(&begun(2)).and_then(|()| journal.note(&Note::Restated))
+            journal.append(&begun(2)).and_then(|()| journal.append(&PaceRecord::Checkpoint))
         })
         .unwrap();
     let [old, new] = made_ahead.as_slice() else { panic!("the old page and the one made ahead") };
     let bytes = fs::read(&new.path).unwrap();
-    let all = [begun(1), begun(2), Note::Restated];
+    let all = [begun(1), begun(2), PaceRecord::Checkpoint];
     for cut in 0..=bytes.len() {
         let copy = tempfile::tempdir().unwrap();
         let folder = settings(copy.path()).dir;
         fs::create_dir(&folder).unwrap();
         fs::copy(&old.path, folder.join(old.path.file_name().unwrap())).unwrap();
         fs::write(folder.join(new.path.file_name().unwrap()), &bytes[..cut]).unwrap();
-        let (_, recalled) = open(copy.path(), &clock);
-        assert!(recalled.complete, "cut at {cut}");
-        assert_eq!(recalled.timeline.now(), T0.after(Duration::from_secs(101)), "cut at {cut}");
-        let notes = written(recalled);
-        assert!(!notes.is_empty() && all.starts_with(&notes), "cut at {cut}: {notes:?}");
+        let (_, restored) = open(copy.path(), &clock);
+        assert!(restored.complete, "cut at {cut}");
+        assert_eq!(restored.timeline.now(), T0.after(Duration::from_secs(101)), "cut at {cut}");
+        let records = written(restored);
+        assert!(!records.is_empty() && all.starts_with(&records), "cut at {cut}: {records:?}");
     }
 }

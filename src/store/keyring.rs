@@ -19,7 +19,7 @@ use std::{
 
 use super::{StoreError, lock::sync_folder};
 use crate::crypto::{
-    KeyCheck, KeyId, Keys, MasterKey, NotOpened, WRAPPED_BYTES, WRAPPED_MASTER_BYTES, WRAPPED_ROBOT_BYTES,
+    KeyCheck, KeyId, Keys, MasterKey, UnsealError, WRAPPED_BYTES, WRAPPED_MASTER_BYTES, WRAPPED_ROBOT_BYTES,
 };
 
 const MAGIC: &[u8; 16] = b"roomcast keys 02";
@@ -44,7 +44,7 @@ impl Ring {
 }
 
 /// The result of opening the key ring.
-pub(super) struct Opened {
+pub(super) struct OpenedKeyring {
     pub(super) file: Keyring,
     pub(super) ring: Ring,
     /// During a rotation, whether the new key opened the store. Then the new key is in its final
@@ -68,7 +68,7 @@ impl Keyring {
     }
 
     /// Creates the key ring of a new store.
-    pub(super) fn create(dir: &Path, master: &MasterKey) -> Result<Opened, StoreError> {
+    pub(super) fn create(dir: &Path, master: &MasterKey) -> Result<OpenedKeyring, StoreError> {
         let path = dir.join("keyring");
         let new = dir.join("keyring.new");
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "written", source };
@@ -77,11 +77,11 @@ impl Keyring {
         let mut ring = Self { file: made.map_err(failed)?, dir: dir.to_owned(), sequence: 0, master: master.clone() };
         ring.write(&entry(&keys).map_err(|_| ring.damaged())?, &[])?;
         std::fs::rename(&new, &path).and_then(|()| sync_folder(dir)).map_err(failed)?;
-        Ok(Opened { file: ring, ring: Ring { current: keys, old: None }, by_new: false })
+        Ok(OpenedKeyring { file: ring, ring: Ring { current: keys, old: None }, by_new: false })
     }
 
     /// Opens the key ring with a valid master key, and repairs a copy that a crash left incomplete.
-    pub(super) fn open(dir: &Path, master: &MasterKey) -> Result<Opened, StoreError> {
+    pub(super) fn open(dir: &Path, master: &MasterKey) -> Result<OpenedKeyring, StoreError> {
         let (opened, torn) = Self::read_open(dir, master)?;
         if let Some(whole) = torn {
             opened.file.write_copies(&whole)?;
@@ -93,18 +93,19 @@ impl Keyring {
     /// link, changes nothing.
     pub(super) fn is_whole(dir: &Path) -> Result<(), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
-        let file = super::prove::open(&dir.join("keyring")).map_err(failed)?;
-        let whole = [0, 1].into_iter().any(|at| copy(&file, at).is_some_and(|(_, copy)| Parts::of(&copy).is_some()));
+        let file = super::erasure_audit::open(&dir.join("keyring")).map_err(failed)?;
+        let whole =
+            [0, 1].into_iter().any(|at| copy(&file, at).is_some_and(|(_, copy)| KeyringEntries::of(&copy).is_some()));
         if whole { Ok(()) } else { Err(damaged(dir)) }
     }
 
     /// Checks that a master key is valid. Changes nothing.
-    pub(super) fn look(dir: &Path, master: &MasterKey) -> Result<(), StoreError> {
+    pub(super) fn inspect(dir: &Path, master: &MasterKey) -> Result<(), StoreError> {
         Self::read_open(dir, master).map(|_| ())
     }
 
     /// The open key ring, and its newer copy if the two copies differ.
-    fn read_open(dir: &Path, master: &MasterKey) -> Result<(Opened, Option<[u8; COPY_BYTES]>), StoreError> {
+    fn read_open(dir: &Path, master: &MasterKey) -> Result<(OpenedKeyring, Option<[u8; COPY_BYTES]>), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = OpenOptions::new().read(true).write(true).open(dir.join("keyring")).map_err(failed)?;
         let mut ring = Self { file, dir: dir.to_owned(), sequence: 0, master: master.clone() };
@@ -115,7 +116,7 @@ impl Keyring {
         let torn = whole.first().is_none_or(|(other, _)| *other != sequence).then_some(copy);
         ring.sequence = sequence;
         let keys = Keys::derive(master);
-        let parts = Parts::of(&copy).ok_or_else(|| ring.damaged())?;
+        let parts = KeyringEntries::of(&copy).ok_or_else(|| ring.damaged())?;
         let wrong = || StoreError::WrongKey { dir: dir.to_owned() };
         let opened = match parts.other {
             None if matches(parts.first, &keys) => named(&keys, parts.first).map(|keys| (keys, None, false)),
@@ -132,7 +133,7 @@ impl Keyring {
             let new = wrapped.and_then(|wrapped| keys.unwrap_master(wrapped).ok()).ok_or_else(|| ring.damaged())?;
             ring.master = new;
         }
-        Ok((Opened { file: ring, ring: Ring { current, old }, by_new }, torn))
+        Ok((OpenedKeyring { file: ring, ring: Ring { current, old }, by_new }, torn))
     }
 
     /// Adds a second valid key; durable when it returns.
@@ -141,7 +142,7 @@ impl Keyring {
         let new_keys = Keys::derive(new).with_robot_key(old_keys.robot_key());
         let both = || {
             let wrapped = [old_keys.wrap_master(new)?, new_keys.wrap_master(&self.master)?].concat();
-            Ok::<_, NotOpened>((entry(&old_keys)?, [entry(&new_keys)?, wrapped].concat()))
+            Ok::<_, UnsealError>((entry(&old_keys)?, [entry(&new_keys)?, wrapped].concat()))
         };
         let (first, more) = both().map_err(|_| self.damaged())?;
         self.write(&first, &more)?;
@@ -200,14 +201,14 @@ fn damaged(dir: &Path) -> StoreError {
 }
 
 /// The part of a copy that describes one master key.
-type Entry = [u8; ENTRY_BYTES];
+type KeyringEntry = [u8; ENTRY_BYTES];
 
-struct Parts<'a> {
-    first: &'a Entry,
-    other: Option<(&'a Entry, &'a [u8; WRAPPED_MASTER_BYTES], &'a [u8; WRAPPED_MASTER_BYTES])>,
+struct KeyringEntries<'a> {
+    first: &'a KeyringEntry,
+    other: Option<(&'a KeyringEntry, &'a [u8; WRAPPED_MASTER_BYTES], &'a [u8; WRAPPED_MASTER_BYTES])>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> KeyringEntries<'a> {
     fn of(copy: &'a [u8; COPY_BYTES]) -> Option<Self> {
         let content = copy.get(MAGIC.len() + 8..)?;
         let (&state, rest) = content.split_first()?;
@@ -225,23 +226,23 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn entry(keys: &Keys) -> Result<Vec<u8>, NotOpened> {
+fn entry(keys: &Keys) -> Result<Vec<u8>, UnsealError> {
     let parts: [&[u8]; 3] = [&keys.id().0, &keys.check().0, &keys.wrap_robot_key()?];
     Ok(parts.concat())
 }
 
-fn matches(entry: &Entry, keys: &Keys) -> bool {
+fn matches(entry: &KeyringEntry, keys: &Keys) -> bool {
     let found = entry.get(8..24).and_then(|check| check.try_into().ok()).map(KeyCheck);
     found == Some(keys.check())
 }
 
-fn named(keys: &Keys, entry: &Entry) -> Result<Keys, NotOpened> {
-    let wrapped = entry.last_chunk::<WRAPPED_ROBOT_BYTES>().ok_or(NotOpened)?;
+fn named(keys: &Keys, entry: &KeyringEntry) -> Result<Keys, UnsealError> {
+    let wrapped = entry.last_chunk::<WRAPPED_ROBOT_BYTES>().ok_or(UnsealError)?;
     let robots = keys.unwrap_robot_key(wrapped)?;
     Ok(keys.clone().with_robot_key(robots))
 }
 
-fn open_both(keys: &Keys, other: &[u8; WRAPPED_MASTER_BYTES]) -> Result<Keys, NotOpened> {
+fn open_both(keys: &Keys, other: &[u8; WRAPPED_MASTER_BYTES]) -> Result<Keys, UnsealError> {
     keys.unwrap_master(other).map(|other| Keys::derive(&other))
 }
 

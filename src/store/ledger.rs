@@ -8,7 +8,7 @@
 //! by [`BYTES_MAX`] plus the unfinished messages.
 //!
 //! Not here: the lookup in memory (`index.rs`), the format of an entry (`entry.rs`), when a
-//! delivery counts as settled (`settle/tally.rs`).
+//! delivery counts as settled (`settle/ack_tracker.rs`).
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -19,12 +19,12 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, LedgerKey, LedgerMark},
     error::LedgerError,
-    index::{Adopted, Index},
+    index::{ClaimedMessage, Index},
+    ledger_record::{LedgerKey, LedgerMark, LedgerRecord},
     segment::{self, Segment},
 };
-use crate::domain::Moment;
+use crate::domain::Timestamp;
 
 /// A segment larger than this is followed by a new one.
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
@@ -44,36 +44,36 @@ pub struct LedgerSettings {
 
 /// The open ledger.
 pub struct Ledger {
-    writer: Mutex<Writer>,
+    writer: Mutex<LedgerWriter>,
     index: Mutex<Index>,
 }
 
-struct Writer {
+struct LedgerWriter {
     settings: LedgerSettings,
     number: u64,
     current: Option<Segment>,
-    began: Moment,
+    began: Timestamp,
     /// The segments that only a start reads, the oldest first.
-    old: VecDeque<Old>,
+    old: VecDeque<OldSegment>,
 }
 
-struct Old {
+struct OldSegment {
     number: u64,
     path: PathBuf,
     bytes: u64,
-    newest: Moment,
+    newest: Timestamp,
 }
 
 impl Ledger {
     /// Opens the ledger, or creates it. Blocks on the disk.
-    pub fn open(settings: LedgerSettings, now: Moment) -> Result<Self, LedgerError> {
+    pub fn open(settings: LedgerSettings, now: Timestamp) -> Result<Self, LedgerError> {
         let dir = settings.dir.clone();
         let failed = |source| LedgerError { path: dir.clone(), verb: "opened", source };
         fs::create_dir_all(&dir).map_err(failed)?;
         let (mut index, mut old) = (Index::default(), VecDeque::new());
         for found in segment::find(&dir).map_err(failed)? {
             let bytes = fs::read(&found.path).map_err(failed)?;
-            let mut newest = Moment::from_unix_millis(0);
+            let mut newest = Timestamp::from_unix_millis(0);
             for payload in segment::read(&bytes) {
                 let Some((at, entries)) = decode(payload) else {
                     break;
@@ -81,11 +81,11 @@ impl Ledger {
                 newest = newest.max(at);
                 entries.iter().for_each(|entry| index.apply(entry, found.number, at));
             }
-            old.push_back(Old { number: found.number, path: found.path, bytes: found.bytes, newest });
+            old.push_back(OldSegment { number: found.number, path: found.path, bytes: found.bytes, newest });
         }
         index.begin_session();
         let number = old.back().map_or(0, |last| last.number);
-        let writer = Writer { settings, number, current: None, began: now, old };
+        let writer = LedgerWriter { settings, number, current: None, began: now, old };
         let ledger = Self { writer: Mutex::new(writer), index: Mutex::new(index) };
         ledger.begin_session(now)?;
         Ok(ledger)
@@ -97,13 +97,13 @@ impl Ledger {
     ///
     /// The ledger is not writable. A session that cannot record would send every message and ack
     /// none.
-    pub fn begin_session(&self, now: Moment) -> Result<(), LedgerError> {
+    pub fn begin_session(&self, now: Timestamp) -> Result<(), LedgerError> {
         self.index().begin_session();
         self.append(&[], now)
     }
 
     /// Records entries; durable when it returns. Blocks on the disk.
-    pub fn append(&self, entries: &[Entry], now: Moment) -> Result<(), LedgerError> {
+    pub fn append(&self, entries: &[LedgerRecord], now: Timestamp) -> Result<(), LedgerError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_full(now) {
             let unfinished = self.index().unfinished(now);
@@ -140,8 +140,8 @@ impl Ledger {
     /// Claims an unfinished message of that content that may still come back. Each one is claimed
     /// at most once in a session.
     #[must_use]
-    pub fn adopt(&self, fingerprint: [u8; 16]) -> Option<Adopted> {
-        self.index().adopt(fingerprint)
+    pub fn claim_unfinished(&self, fingerprint: [u8; 16]) -> Option<ClaimedMessage> {
+        self.index().claim_unfinished(fingerprint)
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -149,15 +149,15 @@ impl Ledger {
     }
 }
 
-impl Writer {
-    fn is_full(&self, now: Moment) -> bool {
+impl LedgerWriter {
+    fn is_full(&self, now: Timestamp) -> bool {
         let old = now.since(self.began) > self.settings.window / SEGMENTS_IN_WINDOW;
         self.current.as_ref().is_none_or(|segment| segment.bytes > SEGMENT_BYTES || old)
     }
 
-    fn rotate(&mut self, first: &[u8], now: Moment) -> Result<(), LedgerError> {
+    fn rotate(&mut self, first: &[u8], now: Timestamp) -> Result<(), LedgerError> {
         if let Some(full) = self.current.take() {
-            self.old.push_back(Old { number: self.number, path: full.path, bytes: full.bytes, newest: now });
+            self.old.push_back(OldSegment { number: self.number, path: full.path, bytes: full.bytes, newest: now });
         }
         self.number += 1;
         self.began = now;
@@ -168,7 +168,7 @@ impl Writer {
 
     /// Deletes the oldest segment if it is older than the window or the size limit is exceeded;
     /// returns its number.
-    fn drop_oldest(&mut self, now: Moment) -> Option<u64> {
+    fn drop_oldest(&mut self, now: Timestamp) -> Option<u64> {
         let current = self.current.as_ref().map_or(0, |segment| segment.bytes);
         let bytes = self.old.iter().map(|old| old.bytes).sum::<u64>() + current;
         let oldest = self.old.front()?;
@@ -193,7 +193,12 @@ impl Writer {
         {
             // The segment may end in a partial frame, and a reader stops there. So the next entry
             // begins a new segment.
-            self.old.push_back(Old { number: self.number, path: broken.path, bytes: broken.bytes, newest: self.began });
+            self.old.push_back(OldSegment {
+                number: self.number,
+                path: broken.path,
+                bytes: broken.bytes,
+                newest: self.began,
+            });
         }
         appended.map_err(|source| unwritten(&self.settings.dir, source))
     }
@@ -204,29 +209,29 @@ fn unwritten(path: &Path, source: io::Error) -> LedgerError {
 }
 
 /// The time in milliseconds, then the entries.
-fn encode<'a>(entries: impl Iterator<Item = &'a Entry>, now: Moment) -> Vec<u8> {
+fn encode<'a>(entries: impl Iterator<Item = &'a LedgerRecord>, now: Timestamp) -> Vec<u8> {
     let mut payload = now.unix_millis().to_be_bytes().to_vec();
     entries.for_each(|entry| entry.encode(&mut payload));
     payload
 }
 
-fn decode(payload: &[u8]) -> Option<(Moment, Vec<Entry>)> {
+fn decode(payload: &[u8]) -> Option<(Timestamp, Vec<LedgerRecord>)> {
     let (at, mut rest) = payload.split_first_chunk::<8>()?;
     let mut entries = Vec::new();
-    rest = Entry::pass_over(rest);
+    rest = LedgerRecord::pass_over(rest);
     while !rest.is_empty() {
-        let (entry, after) = Entry::decode(rest)?;
+        let (entry, after) = LedgerRecord::decode(rest)?;
         entries.push(entry);
-        rest = Entry::pass_over(after);
+        rest = LedgerRecord::pass_over(after);
     }
-    Some((Moment::from_unix_millis(u64::from_be_bytes(*at)), entries))
+    Some((Timestamp::from_unix_millis(u64::from_be_bytes(*at)), entries))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const T0: Moment = Moment::from_unix_millis(1_700_000_000_000);
+    const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
     fn settings(dir: &Path) -> LedgerSettings {
         LedgerSettings { dir: dir.join("ledger"), window: Duration::from_secs(600) }
@@ -240,8 +245,8 @@ mod tests {
         bytes.map(|byte| LedgerMark([byte; 16])).into()
     }
 
-    fn partial(name: u8, fingerprint: u8, done: &[u8]) -> Entry {
-        Entry::Partial {
+    fn partial(name: u8, fingerprint: u8, done: &[u8]) -> LedgerRecord {
+        LedgerRecord::Partial {
             key: key(name),
             fingerprint: [fingerprint; 16],
             event: [name; 16],
@@ -253,7 +258,7 @@ mod tests {
     fn what_was_recorded_is_known_after_reopening() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[partial(1, 0, &[1]), Entry::Closed { key: key(2) }], T0).unwrap();
+        ledger.append(&[partial(1, 0, &[1]), LedgerRecord::Closed { key: key(2) }], T0).unwrap();
         ledger.append(&[partial(1, 0, &[2])], T0).unwrap();
         drop(ledger);
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
@@ -266,26 +271,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
         ledger.append(&[partial(1, 7, &[1]), partial(2, 7, &[2])], T0).unwrap();
-        assert_eq!(ledger.adopt([7; 16]), None, "both are in hand in this session");
+        assert_eq!(ledger.claim_unfinished([7; 16]), None, "both are in hand in this session");
         for _ in 0..2 {
             ledger.begin_session(T0).unwrap();
-            let (one, two) = (ledger.adopt([7; 16]).unwrap(), ledger.adopt([7; 16]).unwrap());
+            let (one, two) = (ledger.claim_unfinished([7; 16]).unwrap(), ledger.claim_unfinished([7; 16]).unwrap());
             assert_ne!(one.key, two.key);
-            assert_eq!(ledger.adopt([7; 16]), None);
+            assert_eq!(ledger.claim_unfinished([7; 16]), None);
         }
-        ledger.append(&[Entry::Closed { key: key(1) }], T0).unwrap();
+        ledger.append(&[LedgerRecord::Closed { key: key(1) }], T0).unwrap();
         ledger.begin_session(T0).unwrap();
-        assert_eq!(ledger.adopt([7; 16]).unwrap().key, key(2));
-        assert_eq!(ledger.adopt([7; 16]), None);
-        assert_eq!(ledger.adopt([0; 16]), None, "a message with a name is not found by its content");
+        assert_eq!(ledger.claim_unfinished([7; 16]).unwrap().key, key(2));
+        assert_eq!(ledger.claim_unfinished([7; 16]), None);
+        assert_eq!(ledger.claim_unfinished([0; 16]), None, "a message with a name is not found by its content");
     }
 
     #[test]
     fn a_crash_while_writing_loses_only_what_was_being_written() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[Entry::Closed { key: key(1) }], T0).unwrap();
-        ledger.append(&[Entry::Closed { key: key(2) }], T0).unwrap();
+        ledger.append(&[LedgerRecord::Closed { key: key(1) }], T0).unwrap();
+        ledger.append(&[LedgerRecord::Closed { key: key(2) }], T0).unwrap();
         drop(ledger);
         let last = segment::find(&settings(dir.path()).dir).unwrap().pop().unwrap();
         let bytes = fs::read(&last.path).unwrap();
@@ -293,7 +298,7 @@ mod tests {
         for _ in 0..2 {
             let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
             assert!(ledger.is_closed(key(1)) && !ledger.is_closed(key(2)));
-            ledger.append(&[Entry::Closed { key: key(3) }], T0).unwrap();
+            ledger.append(&[LedgerRecord::Closed { key: key(3) }], T0).unwrap();
             assert!(ledger.is_closed(key(3)));
         }
     }
@@ -302,18 +307,18 @@ mod tests {
     fn old_segments_are_deleted_and_what_is_unfinished_is_carried_on() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[partial(1, 7, &[1]), Entry::Closed { key: key(2) }], T0).unwrap();
+        ledger.append(&[partial(1, 7, &[1]), LedgerRecord::Closed { key: key(2) }], T0).unwrap();
         let mut now = T0;
         for _ in 0..40 {
             now = now.after(Duration::from_secs(60));
-            ledger.append(&[Entry::Closed { key: key(3) }], now).unwrap();
+            ledger.append(&[LedgerRecord::Closed { key: key(3) }], now).unwrap();
         }
         assert!(!ledger.is_closed(key(2)), "forty minutes are four windows");
         assert!(ledger.is_closed(key(3)));
         drop(ledger);
         assert!(segment::find(&settings(dir.path()).dir).unwrap().len() <= 8);
         let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-        assert_eq!(ledger.adopt([7; 16]).unwrap().done, marks([1]));
+        assert_eq!(ledger.claim_unfinished([7; 16]).unwrap().done, marks([1]));
     }
 
     #[test]
@@ -325,23 +330,31 @@ mod tests {
         for session in 0..24 {
             now = now.after(Duration::from_secs(60));
             ledger.begin_session(now).unwrap();
-            assert_eq!(ledger.adopt([7; 16]).is_some(), session < 16, "it comes back in each of the first, {session}");
+            assert_eq!(
+                ledger.claim_unfinished([7; 16]).is_some(),
+                session < 16,
+                "it comes back in each of the first, {session}"
+            );
             // A session without entries, as during a long outage of the broker, does not count.
             ledger.begin_session(now).unwrap();
             if session < 16 {
-                ledger.adopt([7; 16]).unwrap();
+                ledger.claim_unfinished([7; 16]).unwrap();
             }
-            ledger.append(&[Entry::Closed { key: key(9) }], now).unwrap();
+            ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
             if session == 15 {
                 (0..9).for_each(|_| {
                     ledger.begin_session(now).unwrap();
-                    ledger.append(&[Entry::Closed { key: key(9) }], now).unwrap();
+                    ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
                 });
             }
         }
         drop(ledger);
         let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-        assert_eq!(ledger.adopt([8; 16]), None, "it was purged, say: what has its text now is another message");
+        assert_eq!(
+            ledger.claim_unfinished([8; 16]),
+            None,
+            "it was purged, say: what has its text now is another message"
+        );
         assert_eq!(ledger.done(key(3)), marks([1]), "by its name it is known for longer");
     }
 
@@ -356,10 +369,10 @@ mod tests {
                     ledger.append(&[partial(1, 7, &[1])], now).unwrap();
                 }
                 now = now.after(Duration::from_secs(160));
-                ledger.append(&[Entry::Closed { key: key(9) }], now).unwrap();
+                ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
             }
             let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-            assert_eq!(ledger.adopt([7; 16]).is_some(), comes_back, "after {processes} processes");
+            assert_eq!(ledger.claim_unfinished([7; 16]).is_some(), comes_back, "after {processes} processes");
         }
     }
 
@@ -371,7 +384,7 @@ mod tests {
             .map(|number| {
                 let mut name = [0; 16];
                 name[..8].copy_from_slice(&number.to_be_bytes());
-                Entry::Closed { key: LedgerKey(name) }
+                LedgerRecord::Closed { key: LedgerKey(name) }
             })
             .collect();
         for _ in 0..20 {
@@ -389,10 +402,10 @@ mod tests {
         let aside = dir.path().join("aside");
         fs::rename(&folder, &aside).unwrap();
         let later = T0.after(Duration::from_secs(300));
-        assert!(ledger.append(&[Entry::Closed { key: key(1) }], later).is_err());
+        assert!(ledger.append(&[LedgerRecord::Closed { key: key(1) }], later).is_err());
         assert!(!ledger.is_closed(key(1)));
         fs::rename(&aside, &folder).unwrap();
-        ledger.append(&[Entry::Closed { key: key(1) }], later).unwrap();
+        ledger.append(&[LedgerRecord::Closed { key: key(1) }], later).unwrap();
         assert!(ledger.is_closed(key(1)));
     }
 }

@@ -6,11 +6,11 @@
 //! (`subscriptions.rs`).
 
 use super::{
-    Page, Place, StoreError, Summary,
-    mask::mask,
-    row::{DamagedRow, Row},
-    shapes::ListFilter,
-    subscriptions::{Open, Store, opened},
+    ListCursor, StoreError, SubscriptionSummary, SummaryPage,
+    redact::redact,
+    row::{DamagedRow, SubscriptionRow},
+    subscriptions::{Store, StoreInner, opened},
+    types::ListFilter,
 };
 use crate::domain::{Mentions, Subscription, SubscriptionId};
 
@@ -22,20 +22,25 @@ const DAMAGED: &str = "the record is damaged";
 
 impl Store {
     /// One subscription, masked. Blocks on the disk.
-    pub fn show(&self, id: SubscriptionId) -> Result<Summary, StoreError> {
+    pub fn show(&self, id: SubscriptionId) -> Result<SubscriptionSummary, StoreError> {
         let row = self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
         self.0.summary(row)?.ok_or(StoreError::NoSuchSubscription { id })
     }
 
     /// One page of subscriptions, masked. Blocks on the disk.
-    pub fn list(&self, filter: &ListFilter, after: Option<Place>, limit: usize) -> Result<Page, StoreError> {
+    pub fn list(
+        &self,
+        filter: &ListFilter,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<SummaryPage, StoreError> {
         let (open, mut after, mut summaries) = (&self.0, after, Vec::new());
         loop {
             let rows = open.rows(filter, after.as_ref(), READ)?;
             let last = rows.len() < READ;
             for row in rows {
-                after = Some(Place::of(&row));
-                if !filter.lets_through(&row) {
+                after = Some(ListCursor::of(&row));
+                if !filter.matches_filter(&row) {
                     continue;
                 }
                 // A damaged record must not hide the other subscriptions.
@@ -43,32 +48,32 @@ impl Store {
                     Err(StoreError::DamagedRecord { .. }) => Some(unreadable(row)),
                     summary => summary?,
                 };
-                if let Some(summary) = summary.filter(|one| filter.lets_name_through(one.name.as_deref())) {
+                if let Some(summary) = summary.filter(|one| filter.matches_name(one.name.as_deref())) {
                     summaries.push(summary);
                     if summaries.len() == limit {
-                        return Ok(Page { summaries, next: after });
+                        return Ok(SummaryPage { summaries, next: after });
                     }
                 }
             }
             if last {
-                return Ok(Page { summaries, next: None });
+                return Ok(SummaryPage { summaries, next: None });
             }
         }
     }
 
     /// One page of subscriptions with their credentials, for an export that the caller seals.
     /// Blocks on the disk.
-    pub fn opened(
+    pub fn list_decrypted(
         &self,
         filter: &ListFilter,
-        after: Option<Place>,
+        after: Option<ListCursor>,
         limit: usize,
-    ) -> Result<(Vec<Subscription>, Option<Place>), StoreError> {
+    ) -> Result<(Vec<Subscription>, Option<ListCursor>), StoreError> {
         let rows = self.0.rows(filter, after.as_ref(), limit)?;
-        let next = (rows.len() == limit).then(|| rows.last().map(Place::of)).flatten();
+        let next = (rows.len() == limit).then(|| rows.last().map(ListCursor::of)).flatten();
         let mut found = Vec::new();
-        for row in rows.into_iter().filter(|row| filter.lets_through(row)) {
-            if let Some(record) = self.0.unseal(&row)?.filter(|one| filter.lets_name_through(one.name.as_deref())) {
+        for row in rows.into_iter().filter(|row| filter.matches_filter(row)) {
+            if let Some(record) = self.0.unseal(&row)?.filter(|one| filter.matches_name(one.name.as_deref())) {
                 found.push(opened(&row, record));
             }
         }
@@ -82,8 +87,8 @@ impl Store {
 }
 
 /// The summary of a row whose record does not open.
-fn unreadable(row: Row) -> Summary {
-    Summary {
+fn unreadable(row: SubscriptionRow) -> SubscriptionSummary {
+    SubscriptionSummary {
         id: row.id,
         topic: row.topic,
         platform: row.platform,
@@ -99,13 +104,13 @@ fn unreadable(row: Row) -> Summary {
     }
 }
 
-impl Place {
-    pub(super) fn of(row: &Row) -> Self {
+impl ListCursor {
+    pub(super) fn of(row: &SubscriptionRow) -> Self {
         Self { topic: row.topic.clone(), id: row.id }
     }
 
     /// The place of a row, readable or not.
-    pub(super) fn of_each(row: &Result<Row, DamagedRow>) -> Self {
+    pub(super) fn of_each(row: &Result<SubscriptionRow, DamagedRow>) -> Self {
         match row {
             Ok(row) => Self::of(row),
             Err(damaged) => Self { topic: damaged.topic.clone(), id: damaged.id },
@@ -114,26 +119,26 @@ impl Place {
 }
 
 impl ListFilter {
-    fn lets_through(&self, row: &Row) -> bool {
+    fn matches_filter(&self, row: &SubscriptionRow) -> bool {
         self.platform.is_none_or(|platform| platform == row.platform)
             && self.robot.is_none_or(|robot| robot == row.robot)
             && self.state.is_none_or(|state| state == row.state)
             && self.group.as_ref().is_none_or(|group| row.options.group.as_ref() == Some(group))
     }
 
-    fn lets_name_through(&self, name: Option<&str>) -> bool {
+    fn matches_name(&self, name: Option<&str>) -> bool {
         self.name.as_ref().is_none_or(|part| name.is_some_and(|name| name.contains(part.as_str())))
     }
 }
 
-impl Open {
+impl StoreInner {
     /// Up to `limit` rows of the filter's topic, or of all topics.
     pub(super) fn rows(
         &self,
         filter: &ListFilter,
-        after: Option<&Place>,
+        after: Option<&ListCursor>,
         limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<SubscriptionRow>, StoreError> {
         match (&filter.topic, after) {
             (Some(topic), Some(place)) if place.topic > *topic => Ok(Vec::new()),
             (Some(topic), Some(place)) if place.topic == *topic => self.db.of_topic(topic, Some(place.id), limit),
@@ -143,13 +148,13 @@ impl Open {
     }
 
     /// The summary of a row, or `None` if its key is erased.
-    fn summary(&self, row: Row) -> Result<Option<Summary>, StoreError> {
-        Ok(self.unseal(&row)?.map(|record| Summary {
+    fn summary(&self, row: SubscriptionRow) -> Result<Option<SubscriptionSummary>, StoreError> {
+        Ok(self.unseal(&row)?.map(|record| SubscriptionSummary {
             id: row.id,
             topic: row.topic,
             platform: row.platform,
             robot: row.robot,
-            masked_endpoint: mask(&record.endpoint),
+            masked_endpoint: redact(&record.endpoint),
             has_secret: record.secret.is_some(),
             keyword: record.keyword,
             name: record.name,

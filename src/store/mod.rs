@@ -18,48 +18,51 @@
 
 mod backup;
 mod cache;
-mod change;
+mod clock_readings;
+mod compaction;
 mod db;
 mod engine;
-mod entry;
+mod erasure_audit;
 mod error;
 mod index;
+mod inspect;
 mod journal;
+mod key_slot;
+mod key_slots;
 mod keyring;
 mod ledger;
+mod ledger_record;
 mod listing;
 mod lock;
-mod look;
-mod mask;
-mod note;
-mod opening;
+mod open;
 mod options;
-mod prove;
-mod readings;
-mod record;
-mod removed;
+mod pace_record_codec;
+mod redact;
 mod rotate;
 mod row;
+mod sealed_fields;
 mod segment;
-mod shapes;
-mod slot;
-mod slots;
 mod subscriptions;
-mod sweep;
 mod templates;
+mod tombstones;
+mod types;
 mod verify;
+mod write;
 
 pub use backup::{BackupError, Manifest, Restored, restorable, restore};
-pub use entry::{Entry, LedgerKey, LedgerMark};
+pub use erasure_audit::{Proof, RecordState, Residue, ResidueLocation, traces};
 pub use error::{LedgerError, StoreError};
-pub use index::Adopted;
-pub use journal::{Journal, JournalSettings, Recalled};
+pub use index::ClaimedMessage;
+pub use inspect::{Inspection, inspect};
+pub use journal::{Journal, JournalSettings, RestoredJournal};
 pub use ledger::{Ledger, LedgerSettings};
-pub use look::{Looked, look};
-pub use prove::{Proof, Record, Trace, Traces, traces};
+pub use ledger_record::{LedgerKey, LedgerMark, LedgerRecord};
 pub use rotate::KeyStatus;
-pub use shapes::{Added, Change, ListFilter, NewSubscription, Page, Place, Settings, Summary, UnreadablePlace};
 pub use subscriptions::Store;
+pub use types::{
+    AddedSubscription, InvalidListCursor, ListCursor, ListFilter, NewSubscription, StoreSettings, SubscriptionChange,
+    SubscriptionSummary, SummaryPage,
+};
 pub use verify::Verified;
 
 #[cfg(test)]

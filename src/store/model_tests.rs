@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::tests::{golden_key, open_with, subscription};
-use super::{Change, ListFilter, Store};
-use crate::domain::{Overflow, SubscriptionId, SubscriptionState};
+use super::{ListFilter, Store, SubscriptionChange};
+use crate::domain::{OverflowPolicy, SubscriptionId, SubscriptionState};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -91,17 +91,20 @@ impl World {
             }
             Step::Rename { which, name } => {
                 let Some(id) = self.pick(*which) else { return };
-                let change = Change {
+                let change = SubscriptionChange {
                     name: Some(Some(format!("name {name}"))),
-                    overflow: Some(Overflow::Digest),
-                    ..Change::default()
+                    overflow: Some(OverflowPolicy::Digest),
+                    ..SubscriptionChange::default()
                 };
                 self.store().update(id, change).unwrap();
                 self.model.get_mut(&id).unwrap().name = Some(*name);
             }
             Step::Repoint { which, token: of } => {
                 let Some(id) = self.pick(*which) else { return };
-                let change = Change { endpoint: Some(subscription("x", &token(*of)).endpoint), ..Change::default() };
+                let change = SubscriptionChange {
+                    endpoint: Some(subscription("x", &token(*of)).endpoint),
+                    ..SubscriptionChange::default()
+                };
                 let at = self.model[&id].topic;
                 let taken = self.find(at, *of).is_some_and(|other| other != id);
                 assert_eq!(self.store().update(id, change).is_err(), taken);
@@ -120,13 +123,13 @@ impl World {
                 self.model.remove(&id);
             }
             Step::RemoveTopic { topic: at } => {
-                while self.store().remove_some_of(&topic(*at).parse().unwrap()).unwrap() > 0 {}
+                while self.store().remove_batch(&topic(*at).parse().unwrap()).unwrap() > 0 {}
                 self.model.retain(|_, held| held.topic != *at);
             }
             Step::Rotate => {
                 self.key = self.key.wrapping_add(1).max(1);
                 self.store().begin_rotation(&golden_key(self.key)).unwrap();
-                self.store().new_key_in_place().unwrap();
+                self.store().replace_key_in_place().unwrap();
                 self.store().rotate().unwrap();
                 assert_eq!(self.store().key_status().old, None);
             }
@@ -143,8 +146,11 @@ impl World {
         let found: BTreeMap<_, _> = listed
             .into_iter()
             .map(|one| {
-                let opened =
-                    self.store().opened(&ListFilter { robot: Some(one.robot), ..ListFilter::default() }, None, 1000);
+                let opened = self.store().list_decrypted(
+                    &ListFilter { robot: Some(one.robot), ..ListFilter::default() },
+                    None,
+                    1000,
+                );
                 let opened = opened.unwrap().0.into_iter().find(|other| other.id == one.id).unwrap();
                 let token = opened.endpoint.expose().rsplit_once("token-").unwrap().1[..3].parse().unwrap();
                 let name = one.name.as_deref().and_then(|name| name.strip_prefix("name ")?.parse().ok());

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Options, Overflow, TooLong},
+    domain::{LongTextPolicy, OverflowPolicy, SubscriptionOptions},
     fanout::{read_policy, write_policy},
 };
 
@@ -23,12 +23,12 @@ const FILTER: u8 = 3;
 const QUIET: u8 = 4;
 const TOO_LONG: u8 = 5;
 
-pub(super) fn encode(options: &Options) -> Vec<u8> {
+pub(super) fn encode(options: &SubscriptionOptions) -> Vec<u8> {
     let mut fields = Vec::new();
     match options.overflow {
-        Overflow::Queue => {}
-        Overflow::Digest => fields.extend([OVERFLOW, 1, 1]),
-        Overflow::Latest => fields.extend([OVERFLOW, 1, 2]),
+        OverflowPolicy::Queue => {}
+        OverflowPolicy::Digest => fields.extend([OVERFLOW, 1, 1]),
+        OverflowPolicy::Latest => fields.extend([OVERFLOW, 1, 2]),
     }
     if let Some(group) = &options.group {
         let name = group.as_str().as_bytes();
@@ -48,7 +48,7 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
         fields.extend([QUIET, u8::try_from(text.len()).unwrap_or(u8::MAX)]);
         fields.extend(text.as_bytes());
     }
-    if options.too_long == TooLong::Cut {
+    if options.too_long == LongTextPolicy::Cut {
         fields.extend([TOO_LONG, 1, 1]);
     }
     // The JSON of a filter has at most 16 KiB when it is read, and at most twice that when it is
@@ -58,21 +58,21 @@ pub(super) fn encode(options: &Options) -> Vec<u8> {
 }
 
 /// Decodes options and returns the rest. `None` if they are incomplete or of an unknown version.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
+pub(super) fn decode(bytes: &[u8]) -> Option<(SubscriptionOptions, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
     let (mut fields, after) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-    let (mut options, mut filter) = (Options::default(), Vec::new());
+    let (mut options, mut filter) = (SubscriptionOptions::default(), Vec::new());
     while let Some((&tag, rest)) = fields.split_first() {
         let (&length, rest) = rest.split_first()?;
         let (value, rest) = rest.split_at_checked(length.into())?;
         fields = rest;
         match (tag, value) {
-            (OVERFLOW, [1]) => options.overflow = Overflow::Digest,
-            (OVERFLOW, [2]) => options.overflow = Overflow::Latest,
+            (OVERFLOW, [1]) => options.overflow = OverflowPolicy::Digest,
+            (OVERFLOW, [2]) => options.overflow = OverflowPolicy::Latest,
             (GROUP, name) => options.group = Some(std::str::from_utf8(name).ok()?.parse().ok()?),
             (FILTER, part) => filter.extend(part),
             (QUIET, text) => options.quiet = Some(Arc::new(std::str::from_utf8(text).ok()?.parse().ok()?)),
-            (TOO_LONG, [1]) => options.too_long = TooLong::Cut,
+            (TOO_LONG, [1]) => options.too_long = LongTextPolicy::Cut,
             _ => return None,
         }
     }
@@ -85,30 +85,35 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Options, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Policy;
+    use crate::domain::FilterPolicy;
 
-    fn filter(values: usize) -> Arc<Policy> {
+    fn filter(values: usize) -> Arc<FilterPolicy> {
         let values: Vec<_> = (0..values).map(|number| format!("告警 {number}")).collect();
         Arc::new(read_policy(&serde_json::json!({"severity": values, "team": [{"exists": true}]})).unwrap())
     }
 
     #[test]
     fn options_are_read_back_as_they_were_written_and_what_follows_is_given_back() {
-        for overflow in Overflow::ALL {
+        for overflow in OverflowPolicy::ALL {
             for group in [None, Some("g".repeat(64).parse().unwrap())] {
                 for filter in [None, Some(filter(1)), Some(filter(50))] {
                     for quiet in [None, Some("mon-fri 22:00-07:00, sun 00:00-24:00 Europe/Berlin")] {
                         let quiet = quiet.map(|text| Arc::new(text.parse().unwrap()));
-                        let too_long = if quiet.is_some() { TooLong::Cut } else { TooLong::Split };
-                        let options =
-                            Options { overflow, group: group.clone(), filter: filter.clone(), quiet, too_long };
+                        let too_long = if quiet.is_some() { LongTextPolicy::Cut } else { LongTextPolicy::Split };
+                        let options = SubscriptionOptions {
+                            overflow,
+                            group: group.clone(),
+                            filter: filter.clone(),
+                            quiet,
+                            too_long,
+                        };
                         let bytes = [encode(&options), b"record".to_vec()].concat();
                         assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
                     }
                 }
             }
         }
-        assert_eq!(encode(&Options::default()), [0, 0]);
+        assert_eq!(encode(&SubscriptionOptions::default()), [0, 0]);
     }
 
     #[test]

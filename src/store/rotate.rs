@@ -17,13 +17,13 @@ use std::sync::{
 };
 
 use super::{
-    Place, StoreError,
-    change::TOGETHER,
+    ListCursor, StoreError,
+    key_slot::{KeySlot, KeySlotContent},
+    key_slots::RUN,
     keyring::Ring,
-    row::Row,
-    slot::{Content, Slot},
-    slots::RUN,
-    subscriptions::{Open, Store},
+    row::SubscriptionRow,
+    subscriptions::{Store, StoreInner},
+    write::BATCH_SIZE,
 };
 use crate::crypto::{KeyId, MasterKey};
 
@@ -31,12 +31,12 @@ use crate::crypto::{KeyId, MasterKey};
 pub(super) struct Rotation {
     /// The new master key is in the place from which the daemon reads it.
     in_place: AtomicBool,
-    wrapping: Progress,
-    sealing: Progress,
+    wrapping: RotationProgress,
+    sealing: RotationProgress,
 }
 
 #[derive(Default)]
-struct Progress {
+struct RotationProgress {
     running: AtomicBool,
     done: AtomicUsize,
     total: AtomicUsize,
@@ -62,11 +62,11 @@ pub struct KeyStatus {
 
 impl Rotation {
     pub(super) fn new(in_place: bool) -> Self {
-        Self { in_place: in_place.into(), wrapping: Progress::default(), sealing: Progress::default() }
+        Self { in_place: in_place.into(), wrapping: RotationProgress::default(), sealing: RotationProgress::default() }
     }
 }
 
-impl Progress {
+impl RotationProgress {
     /// Begins a run. Returns `false` if one is running already.
     fn begin(&self, total: usize) -> bool {
         if self.running.swap(true, Ordering::AcqRel) {
@@ -141,7 +141,7 @@ impl Store {
     /// the disk.
     ///
     /// The old key becomes invalid as soon as no slot needs it.
-    pub fn new_key_in_place(&self) -> Result<(), StoreError> {
+    pub fn replace_key_in_place(&self) -> Result<(), StoreError> {
         self.0.rotation.in_place.store(true, Ordering::Release);
         self.0.end_rotation_if_done()
     }
@@ -187,7 +187,7 @@ fn background(work: impl FnOnce() -> Result<(), StoreError> + Send + 'static) {
     });
 }
 
-fn rotate(store: &Weak<Open>) -> Result<(), StoreError> {
+fn rotate(store: &Weak<StoreInner>) -> Result<(), StoreError> {
     let Some(open) = store.upgrade().filter(|open| open.ring.load().old.is_some()) else { return Ok(()) };
     if !open.rotation.wrapping.begin(open.table.len()) {
         return Ok(());
@@ -215,7 +215,7 @@ fn rotate(store: &Weak<Open>) -> Result<(), StoreError> {
     }
 }
 
-fn reseal(store: &Weak<Open>) -> Result<(), StoreError> {
+fn reseal(store: &Weak<StoreInner>) -> Result<(), StoreError> {
     let Some(open) = store.upgrade() else { return Ok(()) };
     if !open.rotation.sealing.begin(open.table.keys()) {
         return Ok(());
@@ -224,7 +224,7 @@ fn reseal(store: &Weak<Open>) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let Some(open) = store.upgrade() else { return Ok(()) };
-        match open.reseal_some(after.as_ref()) {
+        match open.reseal_batch(after.as_ref()) {
             Ok(Some(place)) => after = Some(place),
             other => {
                 open.rotation.sealing.end();
@@ -234,7 +234,7 @@ fn reseal(store: &Weak<Open>) -> Result<(), StoreError> {
     }
 }
 
-impl Open {
+impl StoreInner {
     /// Wraps the keys of up to [`RUN`] slots under the newest master key; returns the number of
     /// slots read.
     fn rewrap(&self, first: usize) -> Result<usize, StoreError> {
@@ -247,7 +247,7 @@ impl Open {
         let count = run.len();
         let mut slots = Vec::new();
         for (at, content) in run {
-            if let Content::Key(slot) = content
+            if let KeySlotContent::Key(slot) = content
                 && slot.key != ring.current.id()
             {
                 let damaged = || self.db.damaged(&format!("the key in slot {at} does not open"));
@@ -263,7 +263,7 @@ impl Open {
         let mut writer = self.writer();
         let ring = self.ring.load_full();
         let in_place = self.rotation.in_place.load(Ordering::Acquire);
-        if ring.old.is_none() || !in_place || self.rotation.wrapping.get().is_some() || self.some_are_left(&ring)? {
+        if ring.old.is_none() || !in_place || self.rotation.wrapping.get().is_some() || self.has_unsealed(&ring)? {
             return Ok(());
         }
         let one = writer.keyring.end_rotation(&ring)?;
@@ -272,8 +272,9 @@ impl Open {
         Ok(())
     }
 
-    fn some_are_left(&self, ring: &Ring) -> Result<bool, StoreError> {
-        let old = |content: &Content| matches!(content, Content::Key(slot) if slot.key != ring.current.id());
+    fn has_unsealed(&self, ring: &Ring) -> Result<bool, StoreError> {
+        let old =
+            |content: &KeySlotContent| matches!(content, KeySlotContent::Key(slot) if slot.key != ring.current.id());
         for first in (0..self.table.len()).step_by(RUN) {
             let run = self.table.run(first).map_err(|source| self.unread(source))?;
             if run.iter().any(|(_, content)| old(content)) {
@@ -283,14 +284,14 @@ impl Open {
         Ok(false)
     }
 
-    /// Reseals up to [`TOGETHER`] subscriptions; returns the place after which the next batch
+    /// Reseals up to [`BATCH_SIZE`] subscriptions; returns the place after which the next batch
     /// begins.
-    fn reseal_some(&self, after: Option<&Place>) -> Result<Option<Place>, StoreError> {
+    fn reseal_batch(&self, after: Option<&ListCursor>) -> Result<Option<ListCursor>, StoreError> {
         let mut writer = self.writer();
-        let rows = self.db.all(after, TOGETHER)?;
-        let next = rows.last().map(Place::of);
+        let rows = self.db.all(after, BATCH_SIZE)?;
+        let next = rows.last().map(ListCursor::of);
         let count = rows.len();
-        let open = |row: Row| match self.unseal(&row) {
+        let open = |row: SubscriptionRow| match self.unseal(&row) {
             // It stays as it is until an operator repairs it.
             Err(StoreError::DamagedRecord { id, what }) => {
                 tracing::warn!(subscription.id = %id, what, "a damaged record was not sealed anew");
@@ -306,8 +307,8 @@ impl Open {
     }
 }
 
-fn rewrapped(ring: &Ring, slot: &Slot) -> Option<Slot> {
+fn rewrapped(ring: &Ring, slot: &KeySlot) -> Option<KeySlot> {
     let key = ring.of(slot.key)?.unwrap_key(&slot.binding, &slot.wrapped).ok()?;
     let wrapped = ring.current.wrap(&slot.binding, &key).ok()?;
-    Some(Slot { key: ring.current.id(), wrapped, ..*slot })
+    Some(KeySlot { key: ring.current.id(), wrapped, ..*slot })
 }

@@ -10,12 +10,12 @@
 use super::options;
 use crate::{
     crypto::{Binding, SealedRecord},
-    domain::{Moment, Options, Platform, RobotId, SubscriptionId, SubscriptionState, TopicName},
+    domain::{Platform, RobotId, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp, TopicName},
 };
 
 /// The version of a row. The seal covers it, so a row keeps its version until it is resealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum RowVersion {
     /// Without options.
     V1,
     /// With options, which the seal covers.
@@ -24,8 +24,8 @@ pub(super) enum Version {
 
 /// One row.
 #[derive(Clone)]
-pub(super) struct Row {
-    pub(super) version: Version,
+pub(super) struct SubscriptionRow {
+    pub(super) version: RowVersion,
     pub(super) id: SubscriptionId,
     pub(super) topic: TopicName,
     pub(super) platform: Platform,
@@ -33,9 +33,9 @@ pub(super) struct Row {
     pub(super) state: SubscriptionState,
     pub(super) slot: u32,
     pub(super) generation: u64,
-    pub(super) created_at: Moment,
+    pub(super) created_at: Timestamp,
     /// The default in version 1.
-    pub(super) options: Options,
+    pub(super) options: SubscriptionOptions,
     pub(super) sealed: SealedRecord,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct DamagedRow {
 }
 
 impl DamagedRow {
-    /// The readable fields of a row that [`Row::decode`] rejects.
+    /// The readable fields of a row that [`SubscriptionRow::decode`] rejects.
     pub(super) fn of(topic: TopicName, id: SubscriptionId, bytes: &[u8]) -> Self {
         let robot = bytes.get(3..19).and_then(|robot| robot.try_into().ok()).unwrap_or_default();
         Self {
@@ -71,7 +71,7 @@ impl DamagedRow {
 /// The state of a paused subscription on the disk.
 const PAUSED: u8 = 1;
 
-impl Row {
+impl SubscriptionRow {
     /// The identity of the data key to which the sealed record is bound.
     pub(super) const fn binding(&self) -> Binding {
         Binding { record: *self.id.as_bytes(), slot: self.slot, generation: self.generation }
@@ -81,8 +81,8 @@ impl Row {
     /// resealing.
     pub(super) fn head(&self) -> Vec<u8> {
         let (version, options): (&[u8], _) = match self.version {
-            Version::V1 => (&[], Vec::new()),
-            Version::V2 => (&[2], options::encode(&self.options)),
+            RowVersion::V1 => (&[], Vec::new()),
+            RowVersion::V2 => (&[2], options::encode(&self.options)),
         };
         let parts: [&[u8]; 6] = [
             version,
@@ -103,8 +103,8 @@ impl Row {
             SubscriptionState::Paused => PAUSED,
         };
         let (version, options) = match self.version {
-            Version::V1 => (1, Vec::new()),
-            Version::V2 => (2, options::encode(&self.options)),
+            RowVersion::V1 => (1, Vec::new()),
+            RowVersion::V2 => (2, options::encode(&self.options)),
         };
         let parts: [&[u8]; 9] = [
             &[version, code(self.platform), state],
@@ -125,8 +125,8 @@ impl Row {
     pub(super) fn decode(id: SubscriptionId, bytes: &[u8]) -> Option<Self> {
         let (&[version, platform, state], rest) = bytes.split_first_chunk::<3>()?;
         let version = match version {
-            1 => Version::V1,
-            2 => Version::V2,
+            1 => RowVersion::V1,
+            2 => RowVersion::V2,
             _ => return None,
         };
         let (robot, rest) = rest.split_first_chunk::<16>()?;
@@ -136,8 +136,8 @@ impl Row {
         let (&length, rest) = rest.split_first()?;
         let (topic, rest) = rest.split_at_checked(length.into())?;
         let (options, sealed) = match version {
-            Version::V1 => (Options::default(), rest),
-            Version::V2 => options::decode(rest)?,
+            RowVersion::V1 => (SubscriptionOptions::default(), rest),
+            RowVersion::V2 => options::decode(rest)?,
         };
         Some(Self {
             version,
@@ -152,7 +152,7 @@ impl Row {
             },
             slot: u32::from_be_bytes(*slot),
             generation: u64::from_be_bytes(*generation),
-            created_at: Moment::from_unix_millis(u64::from_be_bytes(*created)),
+            created_at: Timestamp::from_unix_millis(u64::from_be_bytes(*created)),
             options,
             sealed: SealedRecord(sealed.to_vec()),
         })
@@ -177,23 +177,23 @@ pub(super) fn platform(number: u8) -> Option<Platform> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Overflow;
+    use crate::domain::OverflowPolicy;
 
     #[test]
     fn a_row_is_read_back_as_it_was_written() {
         for (platform, state) in
             Platform::ALL.into_iter().zip([SubscriptionState::Active, SubscriptionState::Paused].into_iter().cycle())
         {
-            for version in [Version::V1, Version::V2] {
+            for version in [RowVersion::V1, RowVersion::V2] {
                 let options = match version {
-                    Version::V1 => Options::default(),
-                    Version::V2 => Options {
-                        overflow: Overflow::Latest,
+                    RowVersion::V1 => SubscriptionOptions::default(),
+                    RowVersion::V2 => SubscriptionOptions {
+                        overflow: OverflowPolicy::Latest,
                         group: Some("a-1".parse().unwrap()),
-                        ..Options::default()
+                        ..SubscriptionOptions::default()
                     },
                 };
-                let row = Row {
+                let row = SubscriptionRow {
                     version,
                     id: SubscriptionId::from_bytes([3; 16]),
                     topic: "x".repeat(255).parse().unwrap(),
@@ -202,15 +202,15 @@ mod tests {
                     state,
                     slot: 77,
                     generation: u64::MAX,
-                    created_at: Moment::from_unix_millis(5),
+                    created_at: Timestamp::from_unix_millis(5),
                     options: options.clone(),
                     sealed: SealedRecord(vec![1, 2, 3]),
                 };
-                let read = Row::decode(row.id, &row.encode()).unwrap();
+                let read = SubscriptionRow::decode(row.id, &row.encode()).unwrap();
                 assert_eq!(read.encode(), row.encode());
                 assert_eq!((read.platform, read.state, read.options), (platform, state, options));
-                assert!(Row::decode(row.id, &row.encode()[..200]).is_none());
-                assert!(Row::decode(row.id, &[9; 300]).is_none());
+                assert!(SubscriptionRow::decode(row.id, &row.encode()[..200]).is_none());
+                assert!(SubscriptionRow::decode(row.id, &[9; 300]).is_none());
             }
         }
     }

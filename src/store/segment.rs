@@ -109,21 +109,21 @@ impl Segment {
 }
 
 /// A segment from an earlier process.
-pub(super) struct Found {
+pub(super) struct SegmentFile {
     pub(super) number: u64,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
 }
 
 /// The segments in `dir`, the oldest first.
-pub(super) fn find(dir: &Path) -> io::Result<Vec<Found>> {
+pub(super) fn find(dir: &Path) -> io::Result<Vec<SegmentFile>> {
     let mut found = Vec::new();
     for entry in dir.read_dir()? {
         let entry = entry?;
         let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if let Some(number) = name.and_then(|name| name.strip_suffix(".ledger")?.parse().ok()) {
-            found.push(Found { number, bytes: entry.metadata()?.len(), path });
+            found.push(SegmentFile { number, bytes: entry.metadata()?.len(), path });
         }
     }
     found.sort_by_key(|one| one.number);

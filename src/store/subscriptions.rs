@@ -17,17 +17,17 @@ use super::{
     StoreError,
     cache::PageCache,
     db::Db,
+    key_slots::{KeySlotTable, KeySlots},
     keyring::{Keyring, Ring},
     lock::Lock,
-    record::Record,
-    removed::Removed,
     rotate::Rotation,
-    row::{DamagedRow, Row},
-    slots::{SlotTable, Slots},
+    row::{DamagedRow, SubscriptionRow},
+    sealed_fields::SealedFields,
+    tombstones::Tombstones,
 };
 use crate::{
-    domain::{Options, Platform, Subscription, SubscriptionId, SubscriptionState, TopicName},
-    fanout::{self, Opened, Recipient, Shelf, Subscriptions, Unreadable},
+    domain::{Platform, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
+    fanout::{self, OpenedRecipient, Recipient, Subscriptions, SubscriptionsUnavailable, TemplateRegistry},
 };
 
 /// The number of recipients in a page of fan-out.
@@ -35,27 +35,27 @@ const PAGE: usize = 256;
 
 /// The open store. Clones share it.
 #[derive(Clone)]
-pub struct Store(pub(super) Arc<Open>);
+pub struct Store(pub(super) Arc<StoreInner>);
 
-pub(super) struct Open {
+pub(super) struct StoreInner {
     pub(super) dir: PathBuf,
     pub(super) ring: ArcSwap<Ring>,
     pub(super) db: Db,
     /// A change holds this lock from its first step to its last.
-    pub(super) writer: Mutex<Writer>,
-    pub(super) table: SlotTable,
+    pub(super) writer: Mutex<StoreWriter>,
+    pub(super) table: KeySlotTable,
     pub(super) cache: PageCache,
     pub(super) rotation: Rotation,
-    pub(super) shelf: Shelf,
+    pub(super) registry: TemplateRegistry,
     // The last field, so that the folder is unlocked after everything else is closed.
     pub(super) _lock: Lock,
 }
 
 /// The parts that a change needs.
-pub(super) struct Writer {
-    pub(super) slots: Slots,
+pub(super) struct StoreWriter {
+    pub(super) slots: KeySlots,
     pub(super) keyring: Keyring,
-    pub(super) removed: Removed,
+    pub(super) removed: Tombstones,
 }
 
 impl Store {
@@ -66,8 +66,8 @@ impl Store {
     }
 }
 
-impl Open {
-    pub(super) fn unseal(&self, row: &Row) -> Result<Option<Record>, StoreError> {
+impl StoreInner {
+    pub(super) fn unseal(&self, row: &SubscriptionRow) -> Result<Option<SealedFields>, StoreError> {
         let binding = row.binding();
         let damaged_by = |what: String| StoreError::DamagedRecord { id: row.id, what };
         let damaged = || damaged_by("its record does not open with its key".to_owned());
@@ -82,15 +82,19 @@ impl Open {
             let Some(keys) = ring.of(slot.key) else { continue };
             let key = keys.unwrap_key(&binding, &slot.wrapped).map_err(|_| damaged())?;
             let plain = key.open(&binding, &row.head(), &row.sealed).map_err(|_| damaged())?;
-            return Record::decode(&plain).map(Some).map_err(|_| damaged());
+            return SealedFields::decode(&plain).map(Some).map_err(|_| damaged());
         }
         Err(damaged())
     }
 
-    fn recipients(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, StoreError> {
+    fn recipients(
+        &self,
+        topic: &TopicName,
+        after: Option<SubscriptionId>,
+    ) -> Result<fanout::RecipientPage, StoreError> {
         let rows = self.db.each_of_topic(topic, after, PAGE)?;
         let next = (rows.len() == PAGE).then(|| rows.last().map(id_of)).flatten();
-        Ok(fanout::Page { recipients: rows.into_iter().filter_map(recipient).collect(), next })
+        Ok(fanout::RecipientPage { recipients: rows.into_iter().filter_map(recipient).collect(), next })
     }
 
     /// The subscription of that id, if it is active.
@@ -112,7 +116,7 @@ impl Open {
         }
     }
 
-    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(super) fn writer(&self) -> MutexGuard<'_, StoreWriter> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,7 +129,7 @@ impl Open {
     }
 }
 
-fn id_of(row: &Result<Row, DamagedRow>) -> SubscriptionId {
+fn id_of(row: &Result<SubscriptionRow, DamagedRow>) -> SubscriptionId {
     match row {
         Ok(row) => row.id,
         Err(damaged) => damaged.id,
@@ -134,7 +138,7 @@ fn id_of(row: &Result<Row, DamagedRow>) -> SubscriptionId {
 
 /// A row as a recipient, or `None` if it is paused. An unreadable row is a recipient too: its
 /// deliveries become dead letters, which operators see.
-fn recipient(row: Result<Row, DamagedRow>) -> Option<Recipient> {
+fn recipient(row: Result<SubscriptionRow, DamagedRow>) -> Option<Recipient> {
     match row {
         Ok(row) => (row.state == SubscriptionState::Active).then(|| Recipient {
             subscription: row.id,
@@ -147,14 +151,14 @@ fn recipient(row: Result<Row, DamagedRow>) -> Option<Recipient> {
             subscription: damaged.id,
             platform: damaged.platform.unwrap_or(Platform::DingTalk),
             robot: damaged.robot,
-            options: Options::default(),
+            options: SubscriptionOptions::default(),
             sealed: Arc::new(damaged),
         }),
     }
 }
 
 /// A subscription from its row and its record.
-pub(super) fn opened(row: &Row, record: Record) -> Subscription {
+pub(super) fn opened(row: &SubscriptionRow, record: SealedFields) -> Subscription {
     Subscription {
         id: row.id,
         topic: row.topic.clone(),
@@ -173,7 +177,11 @@ pub(super) fn opened(row: &Row, record: Record) -> Subscription {
 
 #[async_trait]
 impl Subscriptions for Store {
-    async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<fanout::Page, Unreadable> {
+    async fn page(
+        &self,
+        topic: &TopicName,
+        after: Option<SubscriptionId>,
+    ) -> Result<fanout::RecipientPage, SubscriptionsUnavailable> {
         let place = (topic.clone(), after);
         let version = match self.0.cache.get(&place) {
             Ok(page) => return Ok(page),
@@ -185,21 +193,23 @@ impl Subscriptions for Store {
         Ok(page)
     }
 
-    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
+    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
         let open = Arc::clone(&self.0);
         blocking(move || open.active(id)).await
     }
 
-    fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable> {
-        let Some(row) = recipient.sealed.downcast_ref::<Row>() else {
+    fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
+        let Some(row) = recipient.sealed.downcast_ref::<SubscriptionRow>() else {
             let damaged = recipient.sealed.downcast_ref::<DamagedRow>();
-            return Ok(damaged.map_or(Opened::Replaced, |damaged| Opened::Damaged(damaged.to_string())));
+            return Ok(
+                damaged.map_or(OpenedRecipient::Replaced, |damaged| OpenedRecipient::Damaged(damaged.to_string()))
+            );
         };
         match self.0.unseal(row) {
-            Ok(Some(record)) => Ok(Opened::Subscription(Box::new(opened(row, record)))),
-            Ok(None) => Ok(Opened::Replaced),
-            Err(StoreError::DamagedRecord { what, .. }) => Ok(Opened::Damaged(what)),
-            Err(error) => Err(Unreadable(error.into())),
+            Ok(Some(record)) => Ok(OpenedRecipient::Subscription(Box::new(opened(row, record)))),
+            Ok(None) => Ok(OpenedRecipient::Replaced),
+            Err(StoreError::DamagedRecord { what, .. }) => Ok(OpenedRecipient::Damaged(what)),
+            Err(error) => Err(SubscriptionsUnavailable(error.into())),
         }
     }
 }
@@ -207,9 +217,9 @@ impl Subscriptions for Store {
 /// Runs a read in a thread that may block, because sled may read from the disk.
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Unreadable> {
+) -> Result<T, SubscriptionsUnavailable> {
     match tokio::task::spawn_blocking(read).await {
-        Ok(outcome) => outcome.map_err(|error| Unreadable(error.into())),
-        Err(panicked) => Err(Unreadable(panicked.into())),
+        Ok(outcome) => outcome.map_err(|error| SubscriptionsUnavailable(error.into())),
+        Err(panicked) => Err(SubscriptionsUnavailable(panicked.into())),
     }
 }

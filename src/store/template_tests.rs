@@ -7,35 +7,35 @@
 use std::{fs, path::Path};
 
 use super::{
-    Settings, Store, StoreError,
+    Store, StoreError, StoreSettings,
     backup::restore,
     tests::{golden as golden_store, golden_key, open_with, subscription},
 };
 use crate::{
-    domain::{Audience, Engine, Format, Moment, Platform, Template},
-    fanout::{Tags, TemplateRefused},
+    domain::{Audience, Format, Platform, Template, TemplateEngine, Timestamp},
+    fanout::{Tags, TemplateError},
 };
 
 const LARK: Audience = Audience::On(Platform::Lark);
 
-fn text(name: &str, audience: Audience, engine: Engine, text: &str) -> Template {
+fn text(name: &str, audience: Audience, engine: TemplateEngine, text: &str) -> Template {
     Template {
         name: name.parse().unwrap(),
         audience,
         engine,
-        format: (engine == Engine::Jinja).then_some(Format::Markdown),
+        format: (engine == TemplateEngine::Jinja).then_some(Format::Markdown),
         text: text.to_owned(),
-        written_at: Moment::from_unix_millis(0),
+        written_at: Timestamp::from_unix_millis(0),
     }
 }
 
 /// Checks the templates of the committed store.
 pub(super) fn golden(store: &Store) {
     for one in [
-        text("down", Audience::Everybody, Engine::Tags, "{host} is down"),
-        text("down", LARK, Engine::Jinja, "# {{ host }}"),
-        text("up", Audience::Everybody, Engine::Tags, "up again"),
-        text("gone", Audience::Everybody, Engine::Tags, "gone"),
+        text("down", Audience::Everybody, TemplateEngine::Tags, "{host} is down"),
+        text("down", LARK, TemplateEngine::Jinja, "# {{ host }}"),
+        text("up", Audience::Everybody, TemplateEngine::Tags, "up again"),
+        text("gone", Audience::Everybody, TemplateEngine::Tags, "gone"),
     ] {
         assert!(store.add_template(one, false).unwrap());
     }
@@ -51,7 +51,7 @@ fn said(store: &Store) -> Vec<(String, Audience, String)> {
     let tags = Tags::read(serde_json::json!({"host": "db-1"})).unwrap();
     let all = store.templates().now();
     let said = |(one, broken): (&Template, Option<_>)| {
-        assert!(broken.is_none() && one.written_at > Moment::from_unix_millis(0));
+        assert!(broken.is_none() && one.written_at > Timestamp::from_unix_millis(0));
         let texts = all.write(one.name.as_str(), &tags).unwrap();
         let (_, passage) = texts.into_iter().find(|(audience, _)| *audience == one.audience).unwrap();
         assert_eq!(passage.format, one.format);
@@ -84,21 +84,21 @@ fn the_templates_of_version_3_are_there_and_earlier_stores_have_none_and_take_so
 fn a_change_is_on_the_shelf_at_once_and_on_the_disk_when_it_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let (shelf, before) = (store.templates(), store.templates().now());
+    let (registry, before) = (store.templates(), store.templates().now());
     golden(&store);
-    assert_eq!((before.all().count(), shelf.now().all().count()), (0, 3), "who took the old ones keeps them");
-    assert!(!store.add_template(text("up", Audience::Everybody, Engine::Tags, "up again"), false).unwrap());
-    let other = text("up", Audience::Everybody, Engine::Tags, "well again");
+    assert_eq!((before.all().count(), registry.now().all().count()), (0, 3), "who took the old ones keeps them");
+    assert!(!store.add_template(text("up", Audience::Everybody, TemplateEngine::Tags, "up again"), false).unwrap());
+    let other = text("up", Audience::Everybody, TemplateEngine::Tags, "well again");
     let refused = store.add_template(other.clone(), false);
-    assert!(matches!(refused, Err(StoreError::Template(TemplateRefused::Exists { .. }))));
+    assert!(matches!(refused, Err(StoreError::Template(TemplateError::Exists { .. }))));
     assert!(store.add_template(other, true).unwrap());
     assert_eq!(store.remove_template(&"down".parse().unwrap(), Some(LARK)).unwrap(), 1);
-    let refused = store.add_template(text("bad", Audience::Everybody, Engine::Jinja, "{% if %}"), false);
-    assert!(matches!(refused, Err(StoreError::Template(TemplateRefused::Unreadable { .. }))));
+    let refused = store.add_template(text("bad", Audience::Everybody, TemplateEngine::Jinja, "{% if %}"), false);
+    assert!(matches!(refused, Err(StoreError::Template(TemplateError::Unreadable { .. }))));
     let now = said(&store);
     assert_eq!(now.len(), 2);
     assert_eq!(now[1].2, "well again");
-    drop((store, shelf));
+    drop((store, registry));
     let store = open(dir.path());
     assert_eq!(said(&store), now);
     let verified = store.verify().unwrap();
@@ -109,11 +109,11 @@ fn a_change_is_on_the_shelf_at_once_and_on_the_disk_when_it_is_reported() {
 fn long_texts_are_kept_whole_in_the_file_that_is_synced_and_leave_nothing_behind_when_they_become_short() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let long = |name: &str| text(name, Audience::Everybody, Engine::Tags, &"长x".repeat(65_536));
+    let long = |name: &str| text(name, Audience::Everybody, TemplateEngine::Tags, &"长x".repeat(65_536));
     for number in 0..20 {
         store.add_template(long(&format!("t{number}")), false).unwrap();
     }
-    store.add_template(text("t7", Audience::Everybody, Engine::Tags, "short"), true).unwrap();
+    store.add_template(text("t7", Audience::Everybody, TemplateEngine::Tags, "short"), true).unwrap();
     store.remove_template(&"t8".parse().unwrap(), None).unwrap();
     let now = said(&store);
     assert_eq!((now.len(), now[0].2.len()), (19, 262_144));
@@ -130,7 +130,7 @@ fn a_text_that_is_not_what_it_was_is_found_by_a_look_at_everything() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     golden(&store);
-    let broken = text("up", Audience::Everybody, Engine::Jinja, "{% nonsense %}");
+    let broken = text("up", Audience::Everybody, TemplateEngine::Jinja, "{% nonsense %}");
     store.0.db.put_template(&broken).unwrap();
     assert_eq!(store.verify().unwrap().broken_templates, ["up for default", "up for default"]);
     drop(store);
@@ -146,13 +146,13 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     golden(&store);
-    let long = text("long", Audience::Everybody, Engine::Tags, &"x".repeat(256 * 1024));
+    let long = text("long", Audience::Everybody, TemplateEngine::Tags, &"x".repeat(256 * 1024));
     store.add_template(long, false).unwrap();
     store.add(subscription("ops", "token-0123456789")).unwrap();
     let (to, new) = (dir.path().join("backup"), dir.path().join("new"));
     let manifest = store.backup(&to).unwrap();
     assert_eq!((manifest.format, manifest.templates), (2, 4));
-    let restored = restore(&to, &Settings { dir: new.join("data") }, &[]).unwrap();
+    let restored = restore(&to, &StoreSettings { dir: new.join("data") }, &[]).unwrap();
     assert_eq!((restored.subscriptions, restored.templates), (1, 4));
     let all = said(&store);
     assert_eq!(said(&open(&new)), all);
@@ -162,7 +162,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let bytes = fs::read(&file).unwrap();
     let first = usize::try_from(u32::from_be_bytes(bytes[16..20].try_into().unwrap())).unwrap();
     fs::write(&file, [&bytes[..16], &bytes[24 + first..]].concat()).unwrap();
-    let refused = restore(&to, &Settings { dir: dir.path().join("short/data") }, &[]).unwrap_err().to_string();
+    let refused = restore(&to, &StoreSettings { dir: dir.path().join("short/data") }, &[]).unwrap_err().to_string();
     assert!(refused.contains("it should hold 4 texts of templates, and has 3"), "{refused}");
 
     // The backup as an earlier version wrote it.
@@ -170,10 +170,10 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let old = serde_json::json!({"format": 1, "subscriptions": 1, "key": manifest.key});
     fs::write(to.join("backup.json"), old.to_string()).unwrap();
     let older = dir.path().join("older");
-    let restored = restore(&to, &Settings { dir: older.join("data") }, &[]).unwrap();
+    let restored = restore(&to, &StoreSettings { dir: older.join("data") }, &[]).unwrap();
     assert_eq!((restored.subscriptions, restored.templates), (1, 0));
-    let store =
-        Store::open(&Settings { dir: older.join("data") }, &golden_key(1)).unwrap_or_else(|error| panic!("{error}"));
+    let store = Store::open(&StoreSettings { dir: older.join("data") }, &golden_key(1))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert!(store.verify().unwrap().is_sound());
     assert_eq!(said(&store), []);
 }

@@ -18,12 +18,12 @@ use super::{
     StoreError,
     db::Db,
     row,
-    subscriptions::{Open, Store},
+    subscriptions::{Store, StoreInner},
 };
 use crate::{
     clock::Clock,
-    domain::{Audience, Engine, Format, Moment, Template, TemplateName},
-    fanout::{Shelf, Templates},
+    domain::{Audience, Format, Template, TemplateEngine, TemplateName, Timestamp},
+    fanout::{TemplateRegistry, Templates},
 };
 
 const VERSION: u8 = 1;
@@ -33,8 +33,8 @@ const PIECE_BYTES: usize = 4096;
 impl Store {
     /// The templates in memory, which every change here updates.
     #[must_use]
-    pub fn templates(&self) -> Shelf {
-        self.0.shelf.clone()
+    pub fn templates(&self) -> TemplateRegistry {
+        self.0.registry.clone()
     }
 
     /// Adds a text of a template, or replaces it with `replace`; durable when it returns. Blocks on
@@ -46,9 +46,9 @@ impl Store {
         let open = &self.0;
         let _one_at_a_time = open.writer();
         let template = Template { written_at: Clock::System.now(), ..template };
-        let Some(changed) = open.shelf.now().with(template.clone(), replace)? else { return Ok(false) };
+        let Some(changed) = open.registry.now().with(template.clone(), replace)? else { return Ok(false) };
         open.db.put_template(&template)?;
-        open.shelf.put(changed);
+        open.registry.put(changed);
         Ok(true)
     }
 
@@ -58,14 +58,14 @@ impl Store {
     pub fn remove_template(&self, name: &TemplateName, audience: Option<Audience>) -> Result<usize, StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
-        let (changed, gone) = open.shelf.now().without(name, audience)?;
+        let (changed, gone) = open.registry.now().without(name, audience)?;
         open.db.remove_templates(name, &gone)?;
-        open.shelf.put(changed);
+        open.registry.put(changed);
         Ok(gone.len())
     }
 }
 
-impl Open {
+impl StoreInner {
     /// Every text that is on the disk now.
     pub(super) fn kept_templates(&self) -> Result<Vec<Template>, StoreError> {
         self.db.templates()
@@ -73,7 +73,7 @@ impl Open {
 }
 
 /// Loads the templates from the disk into memory.
-pub(super) fn shelf(db: &Db) -> Result<Shelf, StoreError> {
+pub(super) fn registry(db: &Db) -> Result<TemplateRegistry, StoreError> {
     let templates = Templates::kept(db.templates()?);
     for (template, broken) in templates.all() {
         if let Some(why) = broken {
@@ -81,7 +81,7 @@ pub(super) fn shelf(db: &Db) -> Result<Shelf, StoreError> {
             tracing::warn!(template = name, audience, %why, "a template cannot be read; events that name it become dead letters");
         }
     }
-    Ok(Shelf::new(templates))
+    Ok(TemplateRegistry::new(templates))
 }
 
 impl Db {
@@ -142,8 +142,8 @@ const HEAD_BYTES: usize = 15;
 
 fn encode(template: &Template) -> Vec<u8> {
     let engine = match template.engine {
-        Engine::Tags => 1,
-        Engine::Jinja => 2,
+        TemplateEngine::Tags => 1,
+        TemplateEngine::Jinja => 2,
     };
     let format = match template.format {
         None => 0,
@@ -171,8 +171,8 @@ fn decode(key: &[u8], value: &[u8]) -> Option<Template> {
             number => Audience::On(row::platform(number)?),
         },
         engine: match engine {
-            1 => Engine::Tags,
-            2 => Engine::Jinja,
+            1 => TemplateEngine::Tags,
+            2 => TemplateEngine::Jinja,
             _ => return None,
         },
         format: match format {
@@ -182,7 +182,7 @@ fn decode(key: &[u8], value: &[u8]) -> Option<Template> {
             _ => return None,
         },
         text: std::str::from_utf8(text).ok()?.to_owned(),
-        written_at: Moment::from_unix_millis(u64::from_be_bytes(*written)),
+        written_at: Timestamp::from_unix_millis(u64::from_be_bytes(*written)),
     })
 }
 
@@ -208,16 +208,18 @@ mod tests {
     #[test]
     fn a_text_is_read_back_as_it_was_written_and_a_newer_one_is_not_guessed() {
         for audience in Platform::ALL.map(Audience::On).into_iter().chain([Audience::Everybody]) {
-            for (engine, format) in
-                [(Engine::Tags, None), (Engine::Jinja, Some(Format::Text)), (Engine::Tags, Some(Format::Markdown))]
-            {
+            for (engine, format) in [
+                (TemplateEngine::Tags, None),
+                (TemplateEngine::Jinja, Some(Format::Text)),
+                (TemplateEngine::Tags, Some(Format::Markdown)),
+            ] {
                 let template = Template {
                     name: "x".repeat(64).parse().unwrap(),
                     audience,
                     engine,
                     format,
                     text: "{磁盘}\0\n".to_owned(),
-                    written_at: Moment::from_unix_millis(7),
+                    written_at: Timestamp::from_unix_millis(7),
                 };
                 assert_eq!(decode(&key(&template.name, audience), &encode(&template)), Some(template.clone()));
                 let kept = to_backup(&template);

@@ -9,14 +9,16 @@
 use std::{fs, path::Path};
 
 use super::{
-    Change, ListFilter, NewSubscription, Settings, Store, StoreError, db::Db, row::Row, slot::Slot, slots::Slots,
+    ListFilter, NewSubscription, Store, StoreError, StoreSettings, SubscriptionChange, db::Db, key_slot::KeySlot,
+    key_slots::KeySlots, row::SubscriptionRow,
 };
 use crate::{
     crypto::{Binding, KeyId, MasterKey, SealedRecord, WRAPPED_BYTES, WrappedKey},
     domain::{
-        Endpoint, Mentions, Options, Overflow, Platform, Secret, Subscription, SubscriptionId, SubscriptionState,
+        Endpoint, Mentions, OverflowPolicy, Platform, Secret, Subscription, SubscriptionId, SubscriptionOptions,
+        SubscriptionState,
     },
-    fanout::{Opened, Recipient, Subscriptions},
+    fanout::{OpenedRecipient, Recipient, Subscriptions},
 };
 
 const TOKEN: &str = "MARKERTOKEN0123456789abcdef01234567";
@@ -36,7 +38,7 @@ pub(super) fn open_with(dir: &Path, key: u8) -> Result<Store, StoreError> {
 }
 
 fn try_open(dir: &Path, key: u8) -> Result<Store, StoreError> {
-    Store::open(&Settings { dir: dir.join("data") }, &MasterKey::from_bytes([key; 32]))
+    Store::open(&StoreSettings { dir: dir.join("data") }, &MasterKey::from_bytes([key; 32]))
 }
 
 pub(super) fn subscription(topic: &str, token: &str) -> NewSubscription {
@@ -48,16 +50,16 @@ pub(super) fn subscription(topic: &str, token: &str) -> NewSubscription {
         keyword: Some("告警".to_owned()),
         name: Some("markername".to_owned()),
         mentions: Mentions { all: false, mobiles: vec!["13800000000".to_owned()], users: Vec::new() },
-        options: Options::default(),
+        options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     }
 }
 
 fn opened(store: &Store, recipient: &Recipient) -> Option<Subscription> {
     match Subscriptions::open(store, recipient).unwrap() {
-        Opened::Subscription(subscription) => Some(*subscription),
-        Opened::Replaced => None,
-        Opened::Damaged(what) => panic!("{what}"),
+        OpenedRecipient::Subscription(subscription) => Some(*subscription),
+        OpenedRecipient::Replaced => None,
+        OpenedRecipient::Damaged(what) => panic!("{what}"),
     }
 }
 
@@ -249,7 +251,7 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
     drop(store);
     {
         // A removal that only erased its slot, and an addition that only wrote its slot.
-        let (db, mut slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
+        let (db, mut slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
         let epoch = slots.epoch() + 1;
         db.engine().set_word(super::engine::EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
         slots.begin_epoch(epoch).unwrap();
@@ -257,13 +259,13 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
         let at = slots.take(1).unwrap()[0];
         let binding = Binding { record: [8; 16], slot: at, generation: 8 };
         let wrapped = WrappedKey([8; WRAPPED_BYTES]);
-        slots.write(&[Slot { binding, key: KeyId([8; 8]), wrapped, epoch: 0, replaced: None }]).unwrap();
+        slots.write(&[KeySlot { binding, key: KeyId([8; 8]), wrapped, epoch: 0, replaced: None }]).unwrap();
     }
     let store = open(dir.path());
     assert!(matches!(store.show(removed), Err(StoreError::NoSuchSubscription { .. })));
     assert_eq!(heard_by(&store, "ops").await, [kept]);
     drop(store);
-    let (db, slots) = (Db::open(&data).unwrap(), Slots::open(&data, true).unwrap().slots);
+    let (db, slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
     assert!(db.get(removed).unwrap().is_none());
     assert_eq!(slots.table().keys(), 1);
 }
@@ -289,13 +291,15 @@ fn a_record_under_another_head_does_not_open() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&[(row.clone(), Row { platform: Platform::Lark, ..row })]).unwrap();
+        db.replace(&[(row.clone(), SubscriptionRow { platform: Platform::Lark, ..row })]).unwrap();
     }
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::DamagedRecord { .. })));
 }
 
 /// A store with two subscriptions to one topic, one of whose rows `change` replaces on the disk.
-async fn with_one_of_two_changed(change: impl Fn(Row) -> Vec<u8>) -> (tempfile::TempDir, Store, SubscriptionId) {
+async fn with_one_of_two_changed(
+    change: impl Fn(SubscriptionRow) -> Vec<u8>,
+) -> (tempfile::TempDir, Store, SubscriptionId) {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let id = add(&store, "ops", TOKEN);
@@ -317,11 +321,11 @@ async fn a_record_that_does_not_open_is_found_like_any_other_and_written_anew_wi
     let (_dir, store, id) = with_one_of_two_changed(|row| {
         let mut sealed = row.sealed.0.clone();
         sealed[40] ^= 1;
-        Row { sealed: SealedRecord(sealed), ..row }.encode()
+        SubscriptionRow { sealed: SealedRecord(sealed), ..row }.encode()
     })
     .await;
     let says = |recipient: &Recipient| match Subscriptions::open(&store, recipient).unwrap() {
-        Opened::Damaged(what) => what,
+        OpenedRecipient::Damaged(what) => what,
         _ => String::new(),
     };
     let page = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
@@ -333,10 +337,10 @@ async fn a_record_that_does_not_open_is_found_like_any_other_and_written_anew_wi
     assert_eq!(listed.iter().filter(|one| one.masked_endpoint == "the record is damaged").count(), 1);
     assert_eq!(listed.len(), 2, "one damaged record hides no other");
     store.reseal().unwrap();
-    let name = Change { name: Some(Some("x".to_owned())), ..Change::default() };
+    let name = SubscriptionChange { name: Some(Some("x".to_owned())), ..SubscriptionChange::default() };
     assert!(matches!(store.update(id, name), Err(StoreError::DamagedRecord { .. })));
     let again = Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"));
-    store.update(id, Change { endpoint: Some(again), ..Change::default() }).unwrap();
+    store.update(id, SubscriptionChange { endpoint: Some(again), ..SubscriptionChange::default() }).unwrap();
     let mended = opened(&store, &store.find(id).await.unwrap().unwrap()).unwrap();
     assert!(mended.endpoint.expose().ends_with(TOKEN));
     assert!(mended.secret.is_none() && mended.name.is_none(), "what could not be read is gone");
@@ -354,7 +358,7 @@ async fn a_row_that_does_not_decode_fails_no_page_and_opens_for_nobody() {
     assert_eq!(heard_by(&store, "ops").await.len(), 2);
     let recipient = store.find(id).await.unwrap().unwrap();
     assert_eq!(recipient.platform, Platform::DingTalk, "what can be read of it is kept");
-    assert!(matches!(Subscriptions::open(&store, &recipient).unwrap(), Opened::Damaged(_)));
+    assert!(matches!(Subscriptions::open(&store, &recipient).unwrap(), OpenedRecipient::Damaged(_)));
     assert_eq!(store.verify().unwrap().broken, [id]);
     let (_dir, store, id) = with_one_of_two_changed(|_| Vec::new()).await;
     assert_eq!(heard_by(&store, "ops").await.len(), 2);
@@ -371,14 +375,14 @@ async fn a_fresh_look_says_gone_of_a_removal_at_every_step_and_never_of_a_change
     let page = store.page(&ops, None).await.unwrap().recipients;
     store.reseal().unwrap();
     for old in page.iter().chain([&before]) {
-        assert!(matches!(Subscriptions::open(&store, old).unwrap(), Opened::Replaced));
+        assert!(matches!(Subscriptions::open(&store, old).unwrap(), OpenedRecipient::Replaced));
     }
     let fresh = store.find(id).await.unwrap().unwrap();
     assert!(opened(&store, &fresh).is_some());
     // A removal erases the key, then deletes the row.
     let row = store.0.db.get(id).unwrap().unwrap();
     store.0.writer().slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
-    assert!(matches!(Subscriptions::open(&store, &fresh).unwrap(), Opened::Replaced));
+    assert!(matches!(Subscriptions::open(&store, &fresh).unwrap(), OpenedRecipient::Replaced));
     assert!(store.find(id).await.unwrap().is_none());
 }
 
@@ -386,7 +390,11 @@ async fn a_fresh_look_says_gone_of_a_removal_at_every_step_and_never_of_a_change
 async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()), ..Options::default() };
+    let options = SubscriptionOptions {
+        overflow: OverflowPolicy::Digest,
+        group: Some("org-1".parse().unwrap()),
+        ..SubscriptionOptions::default()
+    };
     let id = store.add(NewSubscription { options: options.clone(), ..subscription("ops", TOKEN) }).unwrap().id;
     drop(store);
     let store = open(dir.path());
@@ -398,7 +406,7 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&[(row.clone(), Row { options: Options::default(), ..row })]).unwrap();
+        db.replace(&[(row.clone(), SubscriptionRow { options: SubscriptionOptions::default(), ..row })]).unwrap();
     }
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::DamagedRecord { .. })));
 }
@@ -409,11 +417,11 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     let store = open(dir.path());
     let id = add(&store, "ops", TOKEN);
     let before = store.find(id).await.unwrap().unwrap();
-    let change = Change {
+    let change = SubscriptionChange {
         endpoint: Some(Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=newtoken-0123456789".into())),
         name: Some(None),
-        overflow: Some(Overflow::Latest),
-        ..Change::default()
+        overflow: Some(OverflowPolicy::Latest),
+        ..SubscriptionChange::default()
     };
     store.update(id, change).unwrap();
     assert!(opened(&store, &before).is_none(), "the old version opens for nobody");
@@ -424,13 +432,13 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     assert!(opened.endpoint.expose().ends_with("newtoken-0123456789"));
     assert_eq!((opened.name, opened.keyword.as_deref()), (None, Some("告警")));
     assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
-    assert_eq!(opened.options.overflow, Overflow::Latest);
+    assert_eq!(opened.options.overflow, OverflowPolicy::Latest);
     assert_ne!(before.robot, after.robot);
     assert_eq!(heard_by(&store, "ops").await, [id]);
     assert_ne!(add(&store, "ops", TOKEN), id, "the old webhook is free again");
-    let taken = Change {
+    let taken = SubscriptionChange {
         endpoint: Some(Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"))),
-        ..Change::default()
+        ..SubscriptionChange::default()
     };
     assert!(matches!(store.update(id, taken), Err(StoreError::RobotTaken { .. })));
 }
@@ -472,11 +480,11 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
                 ("ops", SubscriptionState::Paused, true)
             ]
         );
-        assert!(listed.iter().all(|one| one.options == Options::default()));
+        assert!(listed.iter().all(|one| one.options == SubscriptionOptions::default()));
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();
         let opened = opened(&store, &recipient).unwrap();
         assert!(opened.endpoint.expose().ends_with(TOKEN));
-        let change = Change { overflow: Some(Overflow::Queue), ..Change::default() };
+        let change = SubscriptionChange { overflow: Some(OverflowPolicy::Queue), ..SubscriptionChange::default() };
         store.update(listed[2].id, change).unwrap();
     }
 }
@@ -522,7 +530,7 @@ async fn sealing_anew_destroys_every_old_data_key_and_loses_nothing() {
     store.add_all(tokens.iter().map(|token| subscription("ops", token)).collect()).unwrap();
     let before = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
     store.reseal().unwrap();
-    assert!(before.iter().all(|one| matches!(Subscriptions::open(&store, one).unwrap(), Opened::Replaced)));
+    assert!(before.iter().all(|one| matches!(Subscriptions::open(&store, one).unwrap(), OpenedRecipient::Replaced)));
     let after = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
     assert_eq!(before.len(), after.len());
     assert!(after.iter().all(|one| opened(&store, one).is_some()));
@@ -568,13 +576,21 @@ fn make_a_golden_store() {
     let out = std::path::PathBuf::from(std::env::var("GOLDEN_OUT").unwrap());
     let store = open(&out);
     super::template_tests::golden(&store);
-    let options = Options { overflow: Overflow::Digest, group: Some("org-1".parse().unwrap()), ..Options::default() };
+    let options = SubscriptionOptions {
+        overflow: OverflowPolicy::Digest,
+        group: Some("org-1".parse().unwrap()),
+        ..SubscriptionOptions::default()
+    };
     store.add(NewSubscription { options, ..subscription("ops", TOKEN) }).unwrap();
     let paused = add(&store, "ops", "paused-token-0123456789");
     let removed = add(&store, "db", "removed-token-0123456789");
     add(&store, "db", "db-token-0123456789");
     store.set_state(paused, SubscriptionState::Paused).unwrap();
-    let change = Change { overflow: Some(Overflow::Latest), name: Some(None), ..Change::default() };
+    let change = SubscriptionChange {
+        overflow: Some(OverflowPolicy::Latest),
+        name: Some(None),
+        ..SubscriptionChange::default()
+    };
     store.update(paused, change).unwrap();
     store.remove(removed).unwrap();
     store.begin_rotation(&master(2)).unwrap();
@@ -601,9 +617,9 @@ async fn opens_with_everything(dir: tempfile::TempDir) {
         assert_eq!(
             found,
             [
-                ("db", SubscriptionState::Active, Overflow::Queue, true),
-                ("ops", SubscriptionState::Active, Overflow::Digest, true),
-                ("ops", SubscriptionState::Paused, Overflow::Latest, false),
+                ("db", SubscriptionState::Active, OverflowPolicy::Queue, true),
+                ("ops", SubscriptionState::Active, OverflowPolicy::Digest, true),
+                ("ops", SubscriptionState::Paused, OverflowPolicy::Latest, false),
             ]
         );
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();

@@ -7,10 +7,10 @@
 use std::collections::HashSet;
 
 use super::{
-    Place, StoreError,
-    slot::Content,
-    slots::RUN,
-    subscriptions::{Open, Store},
+    ListCursor, StoreError,
+    key_slot::KeySlotContent,
+    key_slots::RUN,
+    subscriptions::{Store, StoreInner},
 };
 use crate::domain::{SubscriptionId, Template};
 
@@ -46,7 +46,7 @@ impl Verified {
         *self == Self { sound: self.sound, templates: self.templates, ..Self::default() }
     }
 
-    fn broke(&mut self, id: SubscriptionId) {
+    fn add_broken(&mut self, id: SubscriptionId) {
         if self.broken.len() < NAMED_MAX {
             self.broken.push(id);
         }
@@ -59,27 +59,27 @@ impl Store {
     /// Reads and changes go on meanwhile. Each subscription is checked in its old or its new state.
     pub fn verify(&self) -> Result<Verified, StoreError> {
         let (open, mut verified, mut named) = (&self.0, Verified::default(), HashSet::new());
-        let mut after: Option<Place> = None;
+        let mut after: Option<ListCursor> = None;
         let mut rows_seen = 0;
         loop {
             // A change holds the writer lock, so a row and its key belong together here.
             let writer = open.writer();
             let rows = open.db.each(after.as_ref(), RUN)?;
             let Some(last) = rows.last() else { break };
-            after = Some(Place::of_each(last));
+            after = Some(ListCursor::of_each(last));
             for row in &rows {
                 rows_seen += 1;
                 let row = match row {
                     Ok(row) => row,
                     Err(damaged) => {
-                        verified.broke(damaged.id);
+                        verified.add_broken(damaged.id);
                         continue;
                     }
                 };
                 match open.unseal(row) {
                     Ok(Some(_)) => verified.sound += 1,
                     Ok(None) => verified.without_key += 1,
-                    Err(StoreError::DamagedRecord { id, .. }) => verified.broke(id),
+                    Err(StoreError::DamagedRecord { id, .. }) => verified.add_broken(id),
                     Err(error) => return Err(error),
                 }
                 if open.table.holds(&row.binding()) {
@@ -101,15 +101,15 @@ impl Store {
     }
 }
 
-impl Open {
+impl StoreInner {
     /// Counts the texts that are readable and the same on the disk and in memory; names the others.
     fn check_templates(&self) -> Result<(usize, Vec<String>), StoreError> {
         let _nobody_changes_them = self.writer();
-        let (kept, shelf) = (self.kept_templates()?, self.shelf.now());
+        let (kept, registry) = (self.kept_templates()?, self.registry.now());
         let whole =
-            |one: &Template| shelf.texts(&one.name).any(|(on_shelf, broken)| on_shelf == one && broken.is_none());
+            |one: &Template| registry.texts(&one.name).any(|(on_shelf, broken)| on_shelf == one && broken.is_none());
         let broken: Vec<_> = kept.iter().filter(|one| !whole(one)).map(shown).collect();
-        let lost = shelf.all().filter(|(one, _)| !kept.contains(one)).map(|(one, _)| shown(one));
+        let lost = registry.all().filter(|(one, _)| !kept.contains(one)).map(|(one, _)| shown(one));
         Ok((kept.len() - broken.len(), broken.iter().cloned().chain(lost).collect()))
     }
 
@@ -119,7 +119,7 @@ impl Open {
         for first in (0..self.table.len()).step_by(RUN) {
             let _writer = self.writer();
             for (at, content) in self.table.run(first).map_err(|source| self.unread(source))? {
-                if let Content::Key(slot) = content
+                if let KeySlotContent::Key(slot) = content
                     && !named.contains(&at)
                 {
                     // A row may have been added since that pass.

@@ -6,14 +6,14 @@
 //! Not here: the metrics (`registry.rs`).
 
 use super::{
-    labels::{Attempted, Dead, Settled, VERDICTS},
+    labels::{AttemptLabels, DeadLabels, SettledLabels, VERDICTS},
     registry::Telemetry,
 };
 use crate::domain::{DeadReason, Platform};
 
 /// Totals since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
+pub struct CounterSnapshot {
     /// Events received, repeats included.
     pub events: u64,
     /// Events among them that came through the urgent exchange.
@@ -52,8 +52,8 @@ pub struct PlatformCounts {
 impl Telemetry {
     /// The current values.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
+    pub fn counts(&self) -> CounterSnapshot {
+        CounterSnapshot {
             events: self.events.get(),
             events_urgent: self.events_urgent.get(),
             events_undecodable: self.events_undecodable.get(),
@@ -66,7 +66,7 @@ impl Telemetry {
 
     fn counts_of(&self, platform: Platform) -> PlatformCounts {
         let platform = platform.as_str();
-        let settled = |outcome| self.deliveries.get_or_create(&Settled { platform, outcome }).get();
+        let settled = |outcome| self.deliveries.get_or_create(&SettledLabels { platform, outcome }).get();
         PlatformCounts {
             done: settled("done"),
             deferred: settled("deferred"),
@@ -74,9 +74,9 @@ impl Telemetry {
             dead: settled("dead"),
             dropped: settled("dropped"),
             attempts: VERDICTS
-                .map(|verdict| (verdict, self.attempts.get_or_create(&Attempted { platform, verdict }).get())),
+                .map(|verdict| (verdict, self.attempts.get_or_create(&AttemptLabels { platform, verdict }).get())),
             reasons: DeadReason::ALL.map(DeadReason::as_str).map(|reason| {
-                let counted = self.dead_letters.get_or_create(&Dead { platform, reason }).get();
+                let counted = self.dead_letters.get_or_create(&DeadLabels { platform, reason }).get();
                 (reason, counted)
             }),
         }
@@ -97,9 +97,9 @@ mod tests {
         EventReceived { urgent: false }.emit(&telemetry);
         EventReceived { urgent: true }.emit(&telemetry);
         BrokerConnected { session: 1, outage_seconds: None }.emit(&telemetry);
-        telemetry.deliveries.get_or_create(&Settled { platform: "wecom", outcome: "retried" }).inc();
-        telemetry.attempts.get_or_create(&Attempted { platform: "lark", verdict: "throttled" }).inc();
-        telemetry.dead_letters.get_or_create(&Dead { platform: "lark", reason: "expired" }).inc();
+        telemetry.deliveries.get_or_create(&SettledLabels { platform: "wecom", outcome: "retried" }).inc();
+        telemetry.attempts.get_or_create(&AttemptLabels { platform: "lark", verdict: "throttled" }).inc();
+        telemetry.dead_letters.get_or_create(&DeadLabels { platform: "lark", reason: "expired" }).inc();
         let counts = telemetry.counts();
         assert_eq!((counts.events, counts.events_urgent, counts.broker_up), (2, 1, true));
         let retried: Vec<_> = counts.platforms.iter().map(|platform| platform.retried).collect();

@@ -11,8 +11,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{labels::Dead, registry::Telemetry};
-use crate::domain::{DeadReason, DeadSeen};
+use super::{labels::DeadLabels, registry::Telemetry};
+use crate::domain::{DeadQueueStats, DeadReason};
 
 /// The label of events that could not be read, in place of a platform.
 const EVENT: &str = "event";
@@ -20,9 +20,9 @@ const EVENT: &str = "event";
 /// The last counts, and their metrics.
 #[derive(Default)]
 pub(super) struct DeadLetters {
-    seen: Mutex<Vec<DeadSeen>>,
-    present: Family<Dead, Gauge>,
-    oldest: Family<Dead, Gauge<f64, AtomicU64>>,
+    seen: Mutex<Vec<DeadQueueStats>>,
+    present: Family<DeadLabels, Gauge>,
+    oldest: Family<DeadLabels, Gauge<f64, AtomicU64>>,
 }
 
 impl DeadLetters {
@@ -36,7 +36,7 @@ impl DeadLetters {
     }
 
     /// Takes over these counts. A queue that is missing from them is not shown.
-    fn see(&self, queues: &[DeadSeen]) {
+    fn see(&self, queues: &[DeadQueueStats]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = seen.iter().any(|known| queues.iter().all(|queue| queue.platform != known.platform));
         if gone {
@@ -49,11 +49,11 @@ impl DeadLetters {
         queues.clone_into(&mut seen);
     }
 
-    fn show(&self, queue: &DeadSeen) {
+    fn show(&self, queue: &DeadQueueStats) {
         let platform = queue.platform.map_or(EVENT, |platform| platform.as_str());
         for reason in DeadReason::ALL {
             let count = queue.counts.iter().find(|count| count.reason == reason);
-            let of = Dead { platform, reason: reason.as_str() };
+            let of = DeadLabels { platform, reason: reason.as_str() };
             let letters = count.map_or(0, |count| count.letters);
             self.present.get_or_create(&of).set(i64::try_from(letters).unwrap_or(i64::MAX));
             match count.and_then(|count| count.oldest) {
@@ -66,13 +66,13 @@ impl DeadLetters {
 }
 
 impl Telemetry {
-    pub(super) fn see_dead_letters(&self, queues: &[DeadSeen]) {
+    pub(super) fn see_dead_letters(&self, queues: &[DeadQueueStats]) {
         self.dead_letters_now.see(queues);
     }
 
     /// The last counts of the dead queues. A queue of unknown content is missing.
     #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadSeen> {
+    pub fn dead_letters(&self) -> Vec<DeadQueueStats> {
         self.dead_letters_now.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -81,13 +81,13 @@ impl Telemetry {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Moment, Platform},
-        telemetry::events::DeadLettersSeen,
+        domain::{Platform, Timestamp},
+        telemetry::events::DeadLettersCounted,
     };
 
     #[test]
     fn what_lies_in_the_dead_queues_is_shown_by_reason_and_what_is_not_known_is_not() {
-        let (telemetry, now) = (Telemetry::new(), Moment::from_unix_millis(90_000));
+        let (telemetry, now) = (Telemetry::new(), Timestamp::from_unix_millis(90_000));
         let shown = |name: &str| {
             let text = telemetry.render();
             let line = text.lines().find_map(|line| line.strip_prefix(&format!("roomcast_dead_letters_{name} ")));
@@ -95,16 +95,17 @@ mod tests {
         };
         let gone = "{platform=\"wecom\",reason=\"robot_gone\"}";
         assert_eq!(shown(&format!("present{gone}")), None, "nothing was counted yet");
-        let (mut wecom, mut event) = (DeadSeen::nothing(Some(Platform::WeCom), now), DeadSeen::nothing(None, now));
-        wecom.add(DeadReason::RobotGone, Some(Moment::from_unix_millis(12_500)));
+        let (mut wecom, mut event) =
+            (DeadQueueStats::nothing(Some(Platform::WeCom), now), DeadQueueStats::nothing(None, now));
+        wecom.add(DeadReason::RobotGone, Some(Timestamp::from_unix_millis(12_500)));
         event.add(DeadReason::Undecodable, None);
-        DeadLettersSeen { queues: &[wecom.clone(), event] }.emit(&telemetry);
+        DeadLettersCounted { queues: &[wecom.clone(), event] }.emit(&telemetry);
         assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("1"));
         assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")).as_deref(), Some("12.5"));
         assert_eq!(shown("present{platform=\"wecom\",reason=\"expired\"}").as_deref(), Some("0"));
         assert_eq!(shown("present{platform=\"event\",reason=\"undecodable\"}").as_deref(), Some("1"));
         assert_eq!(telemetry.dead_letters().len(), 2);
-        DeadLettersSeen { queues: &[DeadSeen::nothing(Some(Platform::WeCom), now)] }.emit(&telemetry);
+        DeadLettersCounted { queues: &[DeadQueueStats::nothing(Some(Platform::WeCom), now)] }.emit(&telemetry);
         assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("0"));
         assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")), None);
         assert_eq!(shown("present{platform=\"event\",reason=\"undecodable\"}"), None, "it is not known any more");

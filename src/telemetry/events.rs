@@ -15,23 +15,27 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
 
-pub use super::lines::LinesLeftOut;
+pub use super::log_limit::LogLinesSuppressed;
 
 pub use self::{
-    admin::{AdminActor, AdminChange, AdminConnectionRefused, AdminConnectionsChanged, FewFiles, SignedIn, WrongToken},
+    admin::{
+        AdminActor, AdminChange, AdminConnectionRefused, AdminConnectionsChanged, FileLimitTooLow, SignedIn, WrongToken,
+    },
     broker::{
-        BrokerBlocked, BrokerConnected, BrokerLost, DeadLettersSeen, DeadLettersUnseen, QueuesSeen, QueuesUnseen,
+        BrokerBlocked, BrokerConnected, BrokerLost, DeadLetterCountFailed, DeadLettersCounted, QueueSampleFailed,
+        QueuesSampled,
     },
     handling::{DuplicateSkipped, HandlingFailed, TaskFailed},
-    robots::{PaceChanged, PaceSeen, RobotLifted},
+    robots::{PaceChanged, PaceSampled, RobotHoldEnded},
 };
 use super::{
-    labels::{Attempted, Dead, OnPlatform, Settled},
-    lines::Kind,
+    labels::{AttemptLabels, DeadLabels, PlatformLabel, SettledLabels},
+    log_limit::LimitedLine,
     registry::Telemetry,
 };
 use crate::domain::{
-    Answer, DeadReason, Delivery, Event, EventId, Moment, Platform, Published, Settlement, SubscriptionId, Unwanted,
+    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, Platform, PublishedMessage, Settlement,
+    SubscriptionId, Timestamp,
 };
 
 /// An event was received.
@@ -53,11 +57,11 @@ impl EventReceived {
 /// A message could not be decoded as an event.
 pub struct EventUndecodable<'a> {
     /// The message.
-    pub published: &'a Published,
+    pub published: &'a PublishedMessage,
     /// Its id.
     pub event: &'a EventId,
     /// When the error was found.
-    pub at: Moment,
+    pub at: Timestamp,
     /// The kind of the error.
     pub code: &'a str,
     /// The place of the error. It may contain the publisher's text, so it is logged at `debug`
@@ -71,7 +75,7 @@ impl EventUndecodable<'_> {
         telemetry.events_undecodable.inc();
         telemetry.trace(|traces| traces.undecodable(self));
         let topic = &self.published.routing_key;
-        if telemetry.lines.allow(Kind::Undecodable) {
+        if telemetry.lines.allow(LimitedLine::Undecodable) {
             tracing::warn!(event.topic = topic, code = self.code, "an event cannot be read and becomes a dead letter");
         }
         tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
@@ -83,11 +87,11 @@ pub struct EventExpanded<'a> {
     /// The event.
     pub event: &'a Event,
     /// When it was received.
-    pub received: Moment,
+    pub received: Timestamp,
     /// When it was decoded.
-    pub decoded: Moment,
+    pub decoded: Timestamp,
     /// When the last delivery had started.
-    pub expanded: Moment,
+    pub expanded: Timestamp,
     /// The number of deliveries.
     pub deliveries: u32,
 }
@@ -103,12 +107,12 @@ impl EventExpanded<'_> {
 }
 
 /// An event's topic has no subscriptions.
-pub struct EventUnheard<'a> {
+pub struct EventWithoutSubscribers<'a> {
     /// The topic.
     pub topic: &'a str,
 }
 
-impl EventUnheard<'_> {
+impl EventWithoutSubscribers<'_> {
     /// Counts and logs the event.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_unheard.inc();
@@ -123,7 +127,7 @@ pub struct DeliveryFiltered<'a> {
     /// The subscription.
     pub subscription: SubscriptionId,
     /// The reason.
-    pub why: Unwanted<'a>,
+    pub why: FilterRejection<'a>,
 }
 
 impl DeliveryFiltered<'_> {
@@ -141,9 +145,9 @@ pub struct DeliverySettled<'a> {
     /// Its settlement.
     pub settlement: &'a Settlement,
     /// When it was settled.
-    pub now: Moment,
+    pub now: Timestamp,
     /// When its next step was stored.
-    pub stored: Moment,
+    pub stored: Timestamp,
 }
 
 impl DeliverySettled<'_> {
@@ -152,25 +156,25 @@ impl DeliverySettled<'_> {
         let platform = self.delivery.platform.as_str();
         let outcome = self.settlement.as_str();
         telemetry.trace(|traces| traces.settled(self));
-        telemetry.deliveries.get_or_create(&Settled { platform, outcome }).inc();
+        telemetry.deliveries.get_or_create(&SettledLabels { platform, outcome }).inc();
         if self.settlement.has_next_step() {
             telemetry.step_stored_seconds.observe(self.stored.since(self.now).as_secs_f64());
         }
         match self.settlement {
             Settlement::Done => {
                 let after = self.now.since(self.delivery.event.received_at).as_secs_f64();
-                let on = OnPlatform { platform };
+                let on = PlatformLabel { platform };
                 telemetry.delivered_after_seconds.get_or_create(&on).observe(after);
                 telemetry.delivered_after_hops.get_or_create(&on).observe(f64::from(self.delivery.hops));
             }
             Settlement::Dead { reason, code, detail } => {
-                telemetry.dead_letters.get_or_create(&Dead { platform, reason: reason.as_str() }).inc();
-                if telemetry.lines.allow(Kind::GivenUp) {
+                telemetry.dead_letters.get_or_create(&DeadLabels { platform, reason: reason.as_str() }).inc();
+                if telemetry.lines.allow(LimitedLine::GivenUp) {
                     self.log_dead(*reason, code, detail);
                 }
                 return;
             }
-            Settlement::Dropped if !telemetry.lines.allow(Kind::Dropped) => return,
+            Settlement::Dropped if !telemetry.lines.allow(LimitedLine::Dropped) => return,
             Settlement::Dropped => {
                 tracing::info!(subscription.id = %self.delivery.subscription, event.id = self.delivery.event.id.as_str(), "a delivery was dropped: its subscription is gone or paused");
                 return;
@@ -204,7 +208,7 @@ impl DeliverySettled<'_> {
 }
 
 /// An attempt begins: a request is about to be sent.
-pub struct DeliveryLeft<'a> {
+pub struct AttemptStarted<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
     /// The wait in memory, from the moment when the delivery entered its robot's queue.
@@ -212,14 +216,14 @@ pub struct DeliveryLeft<'a> {
     /// The time since the event was received; `None` unless it is the delivery's first attempt.
     pub after: Option<Duration>,
     /// When the attempt begins.
-    pub now: Moment,
+    pub now: Timestamp,
 }
 
-impl DeliveryLeft<'_> {
+impl AttemptStarted<'_> {
     /// Writes the span and observes the waits.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.left(self));
-        let on = OnPlatform { platform: self.delivery.platform.as_str() };
+        let on = PlatformLabel { platform: self.delivery.platform.as_str() };
         telemetry.pace_wait_seconds.get_or_create(&on).observe(self.waited.as_secs_f64());
         if let Some(after) = self.after {
             telemetry.first_attempt_after_seconds.get_or_create(&on).observe(after.as_secs_f64());
@@ -232,13 +236,13 @@ pub struct AttemptMade<'a> {
     /// The delivery.
     pub delivery: &'a Delivery,
     /// Its outcome.
-    pub answer: &'a Answer,
+    pub answer: &'a AttemptOutcome,
     /// Its duration.
     pub took: Duration,
     /// The number of other deliveries that are coalesced into it.
     pub folded: usize,
     /// When it ended.
-    pub now: Moment,
+    pub now: Timestamp,
 }
 
 impl AttemptMade<'_> {
@@ -247,10 +251,10 @@ impl AttemptMade<'_> {
         telemetry.trace(|traces| traces.attempted(self));
         let platform = self.delivery.platform.as_str();
         let verdict = self.answer.verdict.as_str();
-        telemetry.attempts.get_or_create(&Attempted { platform, verdict }).inc();
-        telemetry.attempt_seconds.get_or_create(&OnPlatform { platform }).observe(self.took.as_secs_f64());
+        telemetry.attempts.get_or_create(&AttemptLabels { platform, verdict }).inc();
+        telemetry.attempt_seconds.get_or_create(&PlatformLabel { platform }).observe(self.took.as_secs_f64());
         if self.folded > 0 {
-            telemetry.digests.get_or_create(&OnPlatform { platform }).inc();
+            telemetry.digests.get_or_create(&PlatformLabel { platform }).inc();
         }
         tracing::debug!(
             platform,
@@ -274,8 +278,8 @@ impl ClockSkewed {
     /// Sets the gauge and logs the change.
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.platform.as_str();
-        telemetry.clock_skew_seconds.get_or_create(&OnPlatform { platform }).set(self.seconds);
-        if !telemetry.lines.allow(Kind::ClockSkewed) {
+        telemetry.clock_skew_seconds.get_or_create(&PlatformLabel { platform }).set(self.seconds);
+        if !telemetry.lines.allow(LimitedLine::ClockSkewed) {
             return;
         }
         if self.seconds == 0 {
@@ -311,7 +315,7 @@ impl StepRefused<'_> {
     /// Counts and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.steps_refused.inc();
-        if telemetry.lines.allow(Kind::StepRefused) {
+        if telemetry.lines.allow(LimitedLine::StepRefused) {
             tracing::warn!(why = self.why, "a queue does not take a delivery's next step; it is asked again");
         }
     }
@@ -329,7 +333,8 @@ impl ReceiptRefused<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.receipts_refused.inc();
         // A full queue refuses each receipt, so only the first refusal after a success is logged.
-        if telemetry.receipts_are_refused.swap(true, Ordering::Relaxed) || !telemetry.lines.allow(Kind::ReceiptRefused)
+        if telemetry.receipts_are_refused.swap(true, Ordering::Relaxed)
+            || !telemetry.lines.allow(LimitedLine::ReceiptRefused)
         {
             tracing::debug!(why = self.why, "a queue did not take a delivery receipt");
         } else {
@@ -342,12 +347,12 @@ impl ReceiptRefused<'_> {
 }
 
 /// A group of settlements is durable in the ledger.
-pub struct SettlementsRecorded {
+pub struct LedgerCommitted {
     /// The duration of the write.
     pub took: Duration,
 }
 
-impl SettlementsRecorded {
+impl LedgerCommitted {
     /// Observes the duration.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.recorded_seconds.observe(self.took.as_secs_f64());

@@ -13,36 +13,36 @@ use prometheus_client::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Settled {
+pub(super) struct SettledLabels {
     pub(super) platform: &'static str,
     pub(super) outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Dead {
+pub(super) struct DeadLabels {
     pub(super) platform: &'static str,
     pub(super) reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Attempted {
+pub(super) struct AttemptLabels {
     pub(super) platform: &'static str,
     pub(super) verdict: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OnPlatform {
+pub(super) struct PlatformLabel {
     pub(super) platform: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Held {
+pub(super) struct HoldLabels {
     pub(super) platform: &'static str,
     pub(super) cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OnListener {
+pub(super) struct ListenerLabel {
     pub(super) listener: &'static str,
 }
 
@@ -58,13 +58,13 @@ pub(super) const VERDICTS: [&str; 7] =
 
 /// Groups come from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OfGroup {
+pub(super) struct GroupLabel {
     pub(super) group: String,
 }
 
 /// Queues come from the topology.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct InQueue {
+pub(super) struct QueueLabel {
     pub(super) queue: String,
 }
 

@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{EventId, Platform, SubscriptionId, Unwanted},
+        domain::{EventId, FilterRejection, Platform, SubscriptionId},
         telemetry::{Telemetry, events::DeliveryFiltered},
     };
 
@@ -105,7 +105,7 @@ mod tests {
         let event = EventId::new("e-1\nWARN a delivery is given up\u{1b}[2J");
         let subscription = SubscriptionId::from_bytes([1; 16]);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
-            DeliveryFiltered { event: &event, subscription, why: Unwanted::Platform(Platform::Lark) }
+            DeliveryFiltered { event: &event, subscription, why: FilterRejection::Platform(Platform::Lark) }
                 .emit(&Telemetry::new());
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

@@ -13,13 +13,13 @@ mod counts;
 mod dead;
 pub mod events;
 mod labels;
-mod lines;
+mod log_limit;
 mod logs;
 mod registry;
 mod spans;
 mod traces;
 
-pub use counts::{Counts, PlatformCounts};
+pub use counts::{CounterSnapshot, PlatformCounts};
 pub use logs::{LogError, LogFormat, LogHandle, install_logs};
 pub use registry::Telemetry;
 pub use traces::{TraceError, TraceSettings};

@@ -20,12 +20,12 @@ use prometheus_client::{
 
 use super::{
     dead::DeadLetters,
-    events::LinesLeftOut,
+    events::LogLinesSuppressed,
     labels::{
-        Attempted, Dead, Held, Hops, InQueue, LISTENERS, OfGroup, OnListener, OnPlatform, QUOTA, Seconds, Settled,
-        VERDICTS,
+        AttemptLabels, DeadLabels, GroupLabel, HoldLabels, Hops, LISTENERS, ListenerLabel, PlatformLabel, QUOTA,
+        QueueLabel, Seconds, SettledLabels, VERDICTS,
     },
-    lines::Lines,
+    log_limit::LogLimiter,
     traces::{TraceError, TraceSettings, Traces},
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     pace::HoldCause,
 };
 
-type OfPlatform = Family<OnPlatform, Histogram, Seconds>;
+type HistogramByPlatform = Family<PlatformLabel, Histogram, Seconds>;
 
 /// All metrics of one daemon.
 pub struct Telemetry {
@@ -45,30 +45,30 @@ pub struct Telemetry {
     pub(super) event_decode_seconds: Histogram,
     pub(super) event_expand_seconds: Histogram,
     pub(super) deliveries_filtered: Counter,
-    pub(super) deliveries: Family<Settled, Counter>,
-    pub(super) dead_letters: Family<Dead, Counter>,
-    pub(super) pace_wait_seconds: OfPlatform,
-    pub(super) first_attempt_after_seconds: OfPlatform,
-    pub(super) attempts: Family<Attempted, Counter>,
-    pub(super) attempt_seconds: OfPlatform,
-    pub(super) attempts_in_flight: Family<OnPlatform, Gauge>,
-    pub(super) attempts_in_flight_limit: Family<OnPlatform, Gauge>,
-    pub(super) delivered_after_seconds: OfPlatform,
-    pub(super) delivered_after_hops: Family<OnPlatform, Histogram, Hops>,
-    pub(super) digests: Family<OnPlatform, Counter>,
+    pub(super) deliveries: Family<SettledLabels, Counter>,
+    pub(super) dead_letters: Family<DeadLabels, Counter>,
+    pub(super) pace_wait_seconds: HistogramByPlatform,
+    pub(super) first_attempt_after_seconds: HistogramByPlatform,
+    pub(super) attempts: Family<AttemptLabels, Counter>,
+    pub(super) attempt_seconds: HistogramByPlatform,
+    pub(super) attempts_in_flight: Family<PlatformLabel, Gauge>,
+    pub(super) attempts_in_flight_limit: Family<PlatformLabel, Gauge>,
+    pub(super) delivered_after_seconds: HistogramByPlatform,
+    pub(super) delivered_after_hops: Family<PlatformLabel, Histogram, Hops>,
+    pub(super) digests: Family<PlatformLabel, Counter>,
     pub(super) step_stored_seconds: Histogram,
     pub(super) recorded_seconds: Histogram,
-    pub(super) robot_holds: Family<Held, Counter>,
-    pub(super) robots_held: Family<Held, Gauge>,
-    pub(super) deliveries_waiting: Family<Held, Gauge>,
-    pub(super) deliveries_waiting_seconds: Family<OnPlatform, Gauge<f64, AtomicU64>>,
-    pub(super) queue_messages: Family<InQueue, Gauge>,
-    pub(super) queue_consumers: Family<InQueue, Gauge>,
+    pub(super) robot_holds: Family<HoldLabels, Counter>,
+    pub(super) robots_held: Family<HoldLabels, Gauge>,
+    pub(super) deliveries_waiting: Family<HoldLabels, Gauge>,
+    pub(super) deliveries_waiting_seconds: Family<PlatformLabel, Gauge<f64, AtomicU64>>,
+    pub(super) queue_messages: Family<QueueLabel, Gauge>,
+    pub(super) queue_consumers: Family<QueueLabel, Gauge>,
     /// The current content of the dead queues, in contrast to the total of dead letters.
     pub(super) dead_letters_now: DeadLetters,
-    pub(super) group_used: Family<OfGroup, Gauge>,
-    pub(super) group_monthly: Family<OfGroup, Gauge>,
-    pub(super) clock_skew_seconds: Family<OnPlatform, Gauge>,
+    pub(super) group_used: Family<GroupLabel, Gauge>,
+    pub(super) group_monthly: Family<GroupLabel, Gauge>,
+    pub(super) clock_skew_seconds: Family<PlatformLabel, Gauge>,
     pub(super) duplicates_skipped: Counter,
     pub(super) receipts: Counter,
     pub(super) receipts_refused: Counter,
@@ -80,9 +80,9 @@ pub struct Telemetry {
     pub(super) broker_blocked: Gauge,
     pub(super) ledger_failures: Counter,
     pub(super) trace_failures: Counter,
-    pub(super) admin_connections: Family<OnListener, Gauge>,
-    pub(super) admin_connections_refused: Family<OnListener, Counter>,
-    pub(super) lines: Lines,
+    pub(super) admin_connections: Family<ListenerLabel, Gauge>,
+    pub(super) admin_connections_refused: Family<ListenerLabel, Counter>,
+    pub(super) lines: LogLimiter,
     traces: Option<Traces>,
 }
 
@@ -140,7 +140,7 @@ impl Telemetry {
             trace_failures: Counter::default(),
             admin_connections: Family::default(),
             admin_connections_refused: Family::default(),
-            lines: Lines::default(),
+            lines: LogLimiter::default(),
             traces: None,
         };
         telemetry.begin_at_zero();
@@ -164,7 +164,7 @@ impl Telemetry {
     /// Logs the numbers of omitted lines, and sends the remaining spans. It blocks for a few
     /// seconds at most.
     pub fn finish(&self) {
-        LinesLeftOut { all: true }.emit(self);
+        LogLinesSuppressed { all: true }.emit(self);
         self.trace(Traces::finish);
     }
 
@@ -312,29 +312,29 @@ impl Telemetry {
 
     fn begin_at_zero(&self) {
         for listener in LISTENERS {
-            let on = OnListener { listener };
+            let on = ListenerLabel { listener };
             let _ = (self.admin_connections.get_or_create(&on), self.admin_connections_refused.get_or_create(&on));
         }
         for platform in Platform::ALL.map(Platform::as_str) {
             for outcome in ["done", "deferred", "retried", "dead", "dropped"] {
-                let _ = self.deliveries.get_or_create(&Settled { platform, outcome });
+                let _ = self.deliveries.get_or_create(&SettledLabels { platform, outcome });
             }
             for reason in DeadReason::ALL.map(DeadReason::as_str) {
-                let _ = self.dead_letters.get_or_create(&Dead { platform, reason });
+                let _ = self.dead_letters.get_or_create(&DeadLabels { platform, reason });
             }
             for verdict in VERDICTS {
-                let _ = self.attempts.get_or_create(&Attempted { platform, verdict });
+                let _ = self.attempts.get_or_create(&AttemptLabels { platform, verdict });
             }
-            let on = OnPlatform { platform };
+            let on = PlatformLabel { platform };
             let _ = (self.pace_wait_seconds.get_or_create(&on), self.first_attempt_after_seconds.get_or_create(&on));
             let _ = self.deliveries_waiting_seconds.get_or_create(&on);
-            let _ = self.deliveries_waiting.get_or_create(&Held { platform, cause: QUOTA });
+            let _ = self.deliveries_waiting.get_or_create(&HoldLabels { platform, cause: QUOTA });
             let _ = (self.attempts_in_flight.get_or_create(&on), self.attempts_in_flight_limit.get_or_create(&on));
             let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
             for cause in HoldCause::ALL.map(HoldCause::as_str) {
-                let held = Held { platform, cause };
+                let held = HoldLabels { platform, cause };
                 let _ = (self.robot_holds.get_or_create(&held), self.robots_held.get_or_create(&held));
                 let _ = self.deliveries_waiting.get_or_create(&held);
             }
@@ -345,18 +345,18 @@ impl Telemetry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DeadSeen, Moment};
+    use crate::domain::{DeadQueueStats, Timestamp};
 
     #[test]
     fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
         let telemetry = Telemetry::new();
         // A family without members is not rendered, and groups and queues are unknown at start.
-        let group = OfGroup { group: "acme".to_owned() };
+        let group = GroupLabel { group: "acme".to_owned() };
         let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
-        let queue = InQueue { queue: "publish".to_owned() };
+        let queue = QueueLabel { queue: "publish".to_owned() };
         let _ = (telemetry.queue_messages.get_or_create(&queue), telemetry.queue_consumers.get_or_create(&queue));
-        let mut dead = DeadSeen::nothing(None, Moment::default());
-        dead.add(DeadReason::Poison, Some(Moment::default()));
+        let mut dead = DeadQueueStats::nothing(None, Timestamp::default());
+        dead.add(DeadReason::Poison, Some(Timestamp::default()));
         telemetry.see_dead_letters(&[dead]);
         let text = telemetry.render();
         let mut known: Vec<_> =

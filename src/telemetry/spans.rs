@@ -8,14 +8,14 @@
 use opentelemetry::{KeyValue, Value, trace::SpanKind};
 
 use super::{
-    events::{AttemptMade, DeliveryLeft, DeliverySettled, EventExpanded, EventUndecodable},
+    events::{AttemptMade, AttemptStarted, DeliverySettled, EventExpanded, EventUndecodable},
     traces::{Parent, Span, Traces},
 };
-use crate::domain::{Delivery, EventId, Moment, Settlement, Verdict};
+use crate::domain::{Delivery, EventId, Settlement, Timestamp, Verdict};
 
 /// The subject of a span, which gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Station {
+pub(super) enum SpanName {
     Event,
     Decode,
     Expand,
@@ -25,7 +25,7 @@ pub(super) enum Station {
     Settle,
 }
 
-impl Station {
+impl SpanName {
     #[cfg(test)]
     const ALL: [Self; 7] =
         [Self::Event, Self::Decode, Self::Expand, Self::Delivery, Self::Wait, Self::Attempt, Self::Settle];
@@ -58,15 +58,15 @@ impl Traces {
             attributes: Vec::new(),
             failure: None,
         };
-        self.end(&trace, inner(Station::Decode, one.received, one.decoded));
-        self.end(&trace, inner(Station::Expand, one.decoded, one.expanded));
+        self.end(&trace, inner(SpanName::Decode, one.received, one.decoded));
+        self.end(&trace, inner(SpanName::Expand, one.decoded, one.expanded));
         let mut attributes = of_event(one.event.topic.as_str(), &one.event.id);
         attributes.push(KeyValue::new("roomcast.urgent", one.event.urgent));
         attributes.push(KeyValue::new("roomcast.deliveries", i64::from(one.deliveries)));
         self.end(
             &trace,
             Span {
-                station: Station::Event,
+                station: SpanName::Event,
                 kind: SpanKind::Consumer,
                 id: Some(trace.event()),
                 parent: Parent::Publisher,
@@ -86,7 +86,7 @@ impl Traces {
         self.end(
             &trace,
             Span {
-                station: Station::Event,
+                station: SpanName::Event,
                 kind: SpanKind::Consumer,
                 id: Some(trace.event()),
                 parent: Parent::Publisher,
@@ -99,9 +99,9 @@ impl Traces {
     }
 
     /// `wait`: in memory, in the robot's queue.
-    pub(super) fn left(&self, one: &DeliveryLeft<'_>) {
+    pub(super) fn left(&self, one: &AttemptStarted<'_>) {
         let from = one.now.before(one.waited);
-        self.within(one.delivery, Station::Wait, SpanKind::Internal, (from, one.now), Vec::new(), None);
+        self.within(one.delivery, SpanName::Wait, SpanKind::Internal, (from, one.now), Vec::new(), None);
     }
 
     /// `attempt`: from the request to its answer.
@@ -117,7 +117,7 @@ impl Traces {
         }
         let failure = (verdict != Verdict::Delivered).then(|| verdict.as_str().to_owned());
         let (from, until) = (one.now.before(one.took), one.now);
-        self.within(one.delivery, Station::Attempt, SpanKind::Client, (from, until), attributes, failure);
+        self.within(one.delivery, SpanName::Attempt, SpanKind::Client, (from, until), attributes, failure);
     }
 
     /// `settle`: until the next step is stored. The last settlement also ends `delivery`, which
@@ -135,7 +135,14 @@ impl Traces {
             }
             Settlement::Done | Settlement::Dropped => (),
         }
-        self.within(one.delivery, Station::Settle, SpanKind::Producer, (one.now, one.stored), attributes.clone(), None);
+        self.within(
+            one.delivery,
+            SpanName::Settle,
+            SpanKind::Producer,
+            (one.now, one.stored),
+            attributes.clone(),
+            None,
+        );
         if matches!(one.settlement, Settlement::Deferred { .. } | Settlement::Retried { .. }) {
             return;
         }
@@ -150,7 +157,7 @@ impl Traces {
         self.end(
             &trace,
             Span {
-                station: Station::Delivery,
+                station: SpanName::Delivery,
                 kind: SpanKind::Internal,
                 id: Some(trace.delivery(one.delivery)),
                 parent: Parent::Span(trace.event()),
@@ -166,9 +173,9 @@ impl Traces {
     fn within(
         &self,
         delivery: &Delivery,
-        station: Station,
+        station: SpanName,
         kind: SpanKind,
-        (from, until): (Moment, Moment),
+        (from, until): (Timestamp, Timestamp),
         mut attributes: Vec<KeyValue>,
         failure: Option<String>,
     ) {
@@ -209,6 +216,6 @@ mod tests {
     fn every_span_is_in_the_operators_list_and_the_list_has_no_others() {
         let list = include_str!("../../docs/EVENTS.md").split("## Traces").nth(1).unwrap();
         let listed: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-        assert_eq!(Station::ALL.map(Station::as_str).to_vec(), listed);
+        assert_eq!(SpanName::ALL.map(SpanName::as_str).to_vec(), listed);
     }
 }

@@ -26,8 +26,8 @@ use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{collector::Collector, spans::Station};
-use crate::domain::{Delivery, EventId, HeaderValue, Headers, Moment, Published};
+use super::{collector::Collector, spans::SpanName};
+use crate::domain::{Delivery, EventId, HeaderValue, Headers, PublishedMessage, Timestamp};
 
 /// The most spans that wait for the receiver. Further spans are dropped, so the daemon never waits.
 const WAITING_MAX: usize = 16_384;
@@ -74,13 +74,13 @@ pub(super) struct Trace {
 
 /// One finished span.
 pub(super) struct Span {
-    pub(super) station: Station,
+    pub(super) station: SpanName,
     pub(super) kind: SpanKind,
     /// Its id; `None` if it has no children.
     pub(super) id: Option<SpanId>,
     pub(super) parent: Parent,
-    pub(super) from: Moment,
-    pub(super) until: Moment,
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
     pub(super) attributes: Vec<KeyValue>,
     /// The cause, if it is a failure.
     pub(super) failure: Option<String>,
@@ -124,8 +124,9 @@ impl Traces {
 
     /// The trace of an event; `None` if it is not sampled. Without a trace of its publisher, the
     /// event starts a trace whose id is derived from the event's id.
-    pub(super) fn of(&self, published: &Published, event: &EventId) -> Option<Trace> {
-        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &Sent(&published.headers));
+    pub(super) fn of(&self, published: &PublishedMessage, event: &EventId) -> Option<Trace> {
+        let context =
+            TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(&published.headers));
         let publisher = context.span().span_context().clone();
         let id = if publisher.is_valid() {
             publisher.trace_id()
@@ -201,14 +202,14 @@ fn named<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     name
 }
 
-fn time(at: Moment) -> SystemTime {
+fn time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_millis())
 }
 
 /// The publisher's headers.
-struct Sent<'a>(&'a Headers);
+struct HeaderExtractor<'a>(&'a Headers);
 
-impl Extractor for Sent<'_> {
+impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0
             .iter()

@@ -94,7 +94,7 @@ fn value(choices: &[(u8, i64, String)], depth: u8) -> AMQPValue {
         6 if depth < 32 => AMQPValue::FieldArray(FieldArray::from(vec![value(rest, depth + 1), AMQPValue::Void])),
         _ if depth < 32 => {
             let mut table = FieldTable::default();
-            table.insert(named(text), value(rest, depth + 1));
+            table.insert(ensure_message_id(text), value(rest, depth + 1));
             AMQPValue::FieldTable(table)
         }
         _ => AMQPValue::Void,
@@ -102,7 +102,7 @@ fn value(choices: &[(u8, i64, String)], depth: u8) -> AMQPValue {
 }
 
 /// A short string: the first characters of the text.
-fn named(text: &str) -> amq_protocol::types::ShortString {
+fn ensure_message_id(text: &str) -> amq_protocol::types::ShortString {
     text.chars().take(60).collect::<String>().as_str().into()
 }
 
@@ -112,19 +112,19 @@ fn passing_what_is_valid() {
     choices.for_each(|(choices, text, body, size)| {
         let mut headers = FieldTable::default();
         for (place, (_, _, text)) in choices.iter().enumerate() {
-            headers.insert(named(text), value(&choices[place..], 1));
+            headers.insert(ensure_message_id(text), value(&choices[place..], 1));
         }
         let properties = basic::AMQPProperties::default()
             .with_headers(headers)
-            .with_message_id(named(text))
-            .with_type(named(text))
+            .with_message_id(ensure_message_id(text))
+            .with_type(ensure_message_id(text))
             .with_timestamp(u64::MAX);
         let method = basic::AMQPMethod::Deliver(basic::Deliver {
-            consumer_tag: named(text),
+            consumer_tag: ensure_message_id(text),
             delivery_tag: 7,
             redelivered: true,
-            exchange: named(text),
-            routing_key: named(text),
+            exchange: ensure_message_id(text),
+            routing_key: ensure_message_id(text),
         });
         let header = AMQPContentHeader { class_id: 60, body_size: 1, properties };
         let mut stream = Vec::new();

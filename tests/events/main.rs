@@ -20,29 +20,29 @@ use std::time::Duration;
 
 use roomcast::{
     domain::{
-        Endpoint, Event, EventId, Mentions, Moment, Options, Piece, Platform, RobotId, Secret, Subscription,
-        SubscriptionId, SubscriptionState,
+        Endpoint, Event, EventId, Mentions, Platform, PlatformContent, RobotId, Secret, Subscription, SubscriptionId,
+        SubscriptionOptions, SubscriptionState, Timestamp,
     },
-    fanout::{Decoder, Known, Settings, Shelf},
+    fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
 };
 use serde_json::Value;
 
 fn decoder() -> Decoder {
     let minute = Duration::from_secs(60);
-    let settings = Settings {
+    let settings = DecoderSettings {
         size_max: 1024 * 1024,
         time_to_live: minute,
         time_to_live_max: minute,
         not_before_max: minute,
         timestamp_age_max: minute,
     };
-    Decoder::new(settings, Shelf::default())
+    Decoder::new(settings, TemplateRegistry::default())
 }
 
-fn known() -> Known {
-    Known {
+fn known() -> DecodeContext {
+    DecodeContext {
         id: EventId::new("e"),
-        received_at: Moment::from_unix_millis(0),
+        received_at: Timestamp::from_unix_millis(0),
         expires_at: None,
         redriven: false,
         urgent: false,
@@ -67,15 +67,15 @@ fn subscription(platform: Platform) -> Subscription {
         name: None,
         mentions: Mentions { all: true, mobiles: vec!["13800000000".to_owned()], users: vec!["ann".to_owned()] },
         state: SubscriptionState::Active,
-        options: Options::default(),
-        created_at: Moment::from_unix_millis(0),
+        options: SubscriptionOptions::default(),
+        created_at: Timestamp::from_unix_millis(0),
     }
 }
 
 /// Whether a body contains the keyword, if there is one. WeCom robots have no keyword, so a message
 /// in its own form is sent unchanged.
 fn says_the_keyword(event: &Event, platform: Platform, body: &[u8]) -> bool {
-    let own_form = matches!(event.content.piece_for(platform), Some(Piece::Native(_)));
+    let own_form = matches!(event.content.piece_for(platform), Some(PlatformContent::Native(_)));
     (platform == Platform::WeCom && own_form) || str::from_utf8(body).unwrap().contains("钥匙")
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use roomcast::{
-    domain::{Delivery, HeaderValue, Moment, Platform, Published},
-    platforms::{Draft, prepare},
+    domain::{Delivery, HeaderValue, Platform, PublishedMessage, Timestamp},
+    platforms::{RenderInput, prepare},
 };
 use serde_json::{Map, Value, json};
 
@@ -79,13 +79,13 @@ proptest! {
 
     #[test]
     fn what_is_sent_of_an_event_is_within_the_limit_and_says_the_keyword(event in any_event()) {
-        let published = Published { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..Published::default() };
+        let published = PublishedMessage { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..PublishedMessage::default() };
         let Ok(event) = decoder().decode(published, known()) else { return Ok(()) };
         let event = Arc::new(event);
         for platform in Platform::ALL {
             let subscription = subscription(platform);
             let delivery = Delivery::fresh(&event, subscription.id, platform, subscription.robot);
-            let draft = Draft { delivery: &delivery, subscription: &subscription, now: Moment::from_unix_millis(1) };
+            let draft = RenderInput { delivery: &delivery, subscription: &subscription, now: Timestamp::from_unix_millis(1) };
             match prepare(&draft) {
                 Ok(prepared) => {
                     let (bytes, max) = counted(platform, &prepared.body);
@@ -105,7 +105,7 @@ proptest! {
         headers in prop::collection::vec(("(cloudEvents:(id|source|type|specversion)|x-[a-z]{1,4})", "(1\\.0|[a-z]{0,6})"), 0..8),
     ) {
         let headers = headers.into_iter().map(|(name, value)| (name, HeaderValue::text(value))).collect();
-        let published = Published { routing_key: key, body, content_type: kind, headers, ..Published::default() };
+        let published = PublishedMessage { routing_key: key, body, content_type: kind, headers, ..PublishedMessage::default() };
         let _ = decoder().decode(published, known());
     }
 }

@@ -12,11 +12,11 @@ use std::{sync::Arc, time::Duration};
 use bolero::check;
 use roomcast::{
     domain::{
-        Audience, Content, Delivery, Engine, Event, EventId, Format, HeaderValue, Moment, Part, Platform, Published,
-        Template,
+        Audience, Delivery, Event, EventContent, EventId, Format, HeaderValue, Part, Platform, PublishedMessage,
+        Template, TemplateEngine, Timestamp,
     },
-    fanout::{Tags, Templates, named, read_policy},
-    platforms::{Draft, PARTS_MAX, prepare},
+    fanout::{Tags, Templates, ensure_message_id, read_policy},
+    platforms::{PARTS_MAX, RenderInput, prepare},
 };
 
 use crate::{counted, decoder, known, says_the_keyword, subscription, work::grows_with_its_length};
@@ -25,9 +25,14 @@ use crate::{counted, decoder, known, says_the_keyword, subscription, work::grows
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
 
 fn decode(content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
-    let published =
-        Published { routing_key: "ops".to_owned(), body: body.to_vec(), content_type, headers, ..Published::default() };
-    decoder().decode(named(published), known()).ok()
+    let published = PublishedMessage {
+        routing_key: "ops".to_owned(),
+        body: body.to_vec(),
+        content_type,
+        headers,
+        ..PublishedMessage::default()
+    };
+    decoder().decode(ensure_message_id(published), known()).ok()
 }
 
 /// Every part of an event on every platform is within the limit and contains the keyword, and the
@@ -37,15 +42,16 @@ fn everything_said(event: &Arc<Event>) {
         let subscription = subscription(platform);
         let mut delivery = Delivery::fresh(event, subscription.id, platform, subscription.robot);
         for at in 0.. {
-            delivery.part = Part { at, ..delivery.part };
-            let draft = Draft { delivery: &delivery, subscription: &subscription, now: Moment::from_unix_millis(1) };
+            delivery.part = Part { index: at, ..delivery.part };
+            let draft =
+                RenderInput { delivery: &delivery, subscription: &subscription, now: Timestamp::from_unix_millis(1) };
             let Ok(prepared) = prepare(&draft) else { break };
             let (bytes, max) = counted(platform, &prepared.body);
             assert!(bytes <= max, "{platform}: {bytes}");
             assert!(says_the_keyword(event, platform, &prepared.body), "{platform}");
-            assert!(prepared.part.at == at && at < PARTS_MAX, "{:?}", prepared.part);
+            assert!(prepared.part.index == at && at < PARTS_MAX, "{:?}", prepared.part);
             delivery.part = prepared.part;
-            if !prepared.part.is_followed() {
+            if !prepared.part.has_next() {
                 break;
             }
         }
@@ -53,15 +59,15 @@ fn everything_said(event: &Arc<Event>) {
 }
 
 pub(crate) fn saying(text: &str, format: Format) -> Arc<Event> {
-    let content = Content { message: Some(text.into()), format, ..Content::default() };
+    let content = EventContent { message: Some(text.into()), format, ..EventContent::default() };
     let event = Event {
         id: EventId::new("e"),
         topic: "ops".parse().unwrap(),
         content,
         urgent: false,
-        received_at: Moment::from_unix_millis(0),
-        expires_at: Moment::from_unix_millis(1),
-        published: Published::default(),
+        received_at: Timestamp::from_unix_millis(0),
+        expires_at: Timestamp::from_unix_millis(1),
+        published: PublishedMessage::default(),
     };
     Arc::new(event)
 }
@@ -131,10 +137,10 @@ fn writing_by_a_template() {
             let template = Template {
                 name: "t".parse().unwrap(),
                 audience: Audience::Everybody,
-                engine: if *jinja { Engine::Jinja } else { Engine::Tags },
+                engine: if *jinja { TemplateEngine::Jinja } else { TemplateEngine::Tags },
                 format: None,
                 text: text.clone(),
-                written_at: Moment::from_unix_millis(0),
+                written_at: Timestamp::from_unix_millis(0),
             };
             let tags = tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
             let tags = Tags::read(serde_json::Value::Object(tags.collect()));

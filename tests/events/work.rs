@@ -11,8 +11,8 @@
 use std::{sync::Arc, time::Duration};
 
 use roomcast::{
-    domain::{Delivery, Event, Format, Moment, Platform},
-    platforms::{Draft, prepare},
+    domain::{Delivery, Event, Format, Platform, Timestamp},
+    platforms::{RenderInput, prepare},
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -33,7 +33,7 @@ fn on_the_processor() -> Duration {
 fn work(event: &Arc<Event>, platform: Platform, tries: u32) -> Duration {
     let subscription = subscription(platform);
     let delivery = Delivery::fresh(event, subscription.id, platform, subscription.robot);
-    let draft = Draft { delivery: &delivery, subscription: &subscription, now: Moment::from_unix_millis(1) };
+    let draft = RenderInput { delivery: &delivery, subscription: &subscription, now: Timestamp::from_unix_millis(1) };
     let once = || {
         let began = on_the_processor();
         let _ = std::hint::black_box(prepare(&draft));

@@ -23,12 +23,28 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const NOT_LOGGED: [&str; 5] =
     ["/v1/explain", "/v1/store/verify", "/v1/templates/{name}/render", "/console/api/explain", "/console/api/session"];
 
+/// The texts of all source files of the admin API, without their tests.
+fn sources() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
+    let (mut folders, mut texts) = (vec![root], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                texts.push(text.split("\n#[cfg(test)]").next().unwrap().to_owned());
+            }
+        }
+    }
+    texts
+}
+
 /// Every route with a method that may change something, from the sources: method and path.
 fn changing_routes() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
     let mut routes = Vec::new();
-    for file in ["routes.rs", "letter_routes.rs", "template_routes.rs", "console/mod.rs"] {
-        let text = fs::read_to_string(folder.join(file)).unwrap();
+    for text in sources() {
         for piece in text.split(".route(").skip(1) {
             let (path, handlers) = piece.split_once('"').unwrap().1.split_once('"').unwrap();
             let handlers = handlers.split("\n").next().unwrap();

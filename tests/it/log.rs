@@ -2,7 +2,7 @@
 //!
 //! Owns the promise that a few lines and the number of omitted ones remain.
 //!
-//! Not here: the limit itself (`src/telemetry/lines.rs`).
+//! Not here: the limit itself (`src/telemetry/log_limit.rs`).
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the promise that they arrive in numbered parts, each counted by the quota.
 //!
-//! Not here: where a text is cut (`src/platforms/piece.rs`).
+//! Not here: where a text is cut (`src/platforms/split.rs`).
 
 use std::time::Duration;
 

@@ -6,7 +6,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
@@ -48,7 +47,7 @@ async fn an_event_waits_for_its_time_across_a_kill_and_its_life_begins_then() {
         let daemon = home.start().await;
         at = seconds_from_now(15);
         // Their time to live is shorter than the wait, because it begins at the not-before time.
-        let text = Timestamp::from_second(at.try_into().unwrap()).unwrap().to_string();
+        let text = jiff::Timestamp::from_second(at.try_into().unwrap()).unwrap().to_string();
         publish_at(&publisher, "as text", AMQPValue::LongString(text.into()), 10).await;
         publish_at(&publisher, "as a timestamp", AMQPValue::Timestamp(at), 10).await;
         publish_at(&publisher, "as a number", AMQPValue::LongLongInt(at.try_into().unwrap()), 10).await;

@@ -9,8 +9,8 @@ use std::process::Output;
 
 use roomcast::{
     crypto::MasterKey,
-    domain::{Endpoint, Mentions, Options, Platform, SubscriptionState},
-    store::{NewSubscription, Settings, Store},
+    domain::{Endpoint, Mentions, Platform, SubscriptionOptions, SubscriptionState},
+    store::{NewSubscription, Store, StoreSettings},
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn clean(what: &str, output: &Output) -> String {
 /// A subscription with such a name, created before the rule existed.
 fn kept_from_before(home: &Home) -> String {
     let key = MasterKey::load(&home.path("master.key")).unwrap();
-    let store = Store::open(&Settings { dir: home.path("data") }, &key).unwrap();
+    let store = Store::open(&StoreSettings { dir: home.path("data") }, &key).unwrap();
     let added = store.add(NewSubscription {
         topic: "ops".parse().unwrap(),
         platform: Platform::WeCom,
@@ -49,7 +49,7 @@ fn kept_from_before(home: &Home) -> String {
         keyword: Some(HOSTILE.to_owned()),
         name: Some(HOSTILE.to_owned()),
         mentions: Mentions { all: false, mobiles: vec![], users: vec![HOSTILE.to_owned()] },
-        options: Options::default(),
+        options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     });
     added.unwrap().id.to_string()

@@ -11,8 +11,10 @@ use std::{
 };
 
 use roomcast::{
-    broker::{Argument, Carried, Message, Topology, Travelling},
-    domain::{DeadReason, Delivery, DeliveryReceipt, Ending, Moment, Platform, Published, SubscriptionId},
+    broker::{Argument, Message, Payload, StoredDelivery, Topology},
+    domain::{
+        DeadReason, Delivery, DeliveryOutcome, DeliveryReceipt, Platform, PublishedMessage, SubscriptionId, Timestamp,
+    },
     settle::{AckTag, NextStep},
 };
 
@@ -38,8 +40,8 @@ const ACK_TAKES: Micros = MILLI;
 /// The content of a message in a queue.
 #[derive(Clone, Debug)]
 enum Cargo {
-    Event { published: Published, urgent: bool },
-    Delivery(Travelling),
+    Event { published: PublishedMessage, urgent: bool },
+    Delivery(StoredDelivery),
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ pub struct Broker {
     pub told: VecDeque<(Micros, (u32, SubscriptionId))>,
     pub unacked_most: usize,
     /// The receipts of each delivery, and of each event that could not be read.
-    pub receipts: HashMap<(u32, Option<SubscriptionId>), Vec<Ending>>,
+    pub receipts: HashMap<(u32, Option<SubscriptionId>), Vec<DeliveryOutcome>>,
     /// Those of which a receipt was refused. Such a receipt is not sent again.
     pub receipts_refused: HashSet<(u32, Option<SubscriptionId>)>,
 }
@@ -268,15 +270,15 @@ impl Broker {
         let stored = channel.ready.pop_front().unwrap();
         channel.tag += 1;
         let ack_tag = AckTag { session, channel: place, tag: channel.tag };
-        let carried = match stored.cargo.clone() {
-            Cargo::Event { published, urgent } => Carried::Event { published, urgent, generation: 0 },
-            Cargo::Delivery(travelling) => Carried::Delivery(Box::new(travelling)),
+        let payload = match stored.cargo.clone() {
+            Cargo::Event { published, urgent } => Payload::Event { published, urgent, generation: 0 },
+            Cargo::Delivery(travelling) => Payload::Delivery(Box::new(travelling)),
         };
         let redelivered = stored.returned > 0;
         trace(stored.event(), now, || format!("is handed over: {ack_tag:?}, redelivered {redelivered}"));
         channel.unacked.insert(ack_tag.tag, (stored, false));
         self.unacked_most = self.unacked_most.max(self.unacked());
-        Some(Message { ack_tag, redelivered, carried })
+        Some(Message { ack_tag, redelivered, payload })
     }
 
     /// Accepts acks, which take effect a moment later.
@@ -295,7 +297,7 @@ impl Broker {
     /// Stores a next step.
     pub fn store(&mut self, step: &NextStep, now: Micros) {
         match step {
-            NextStep::Later { delivery, until } => {
+            NextStep::Defer { delivery, until } => {
                 let wait = until.since(moment(now));
                 let length = self.topology.tier_for(wait, delivery.slot);
                 let key = Topology::delay_key(length, delivery.platform);
@@ -372,11 +374,11 @@ pub fn name_of_receipt(receipt: &DeliveryReceipt) -> (u32, Option<SubscriptionId
 
 /// The stored form of a delivery: the content of the real message's headers, and the event's own
 /// message.
-fn travelling(delivery: &Delivery, until: Moment, left: Duration) -> Travelling {
+fn travelling(delivery: &Delivery, until: Timestamp, left: Duration) -> StoredDelivery {
     let mut published = delivery.event.published.clone();
     published.routing_key = delivery.event.topic.as_str().to_owned();
     published.message_id = Some(delivery.event.id.as_str().to_owned());
-    Travelling {
+    StoredDelivery {
         published,
         event: delivery.event.id.clone(),
         subscription: delivery.subscription,

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use rand::{RngExt, rngs::SmallRng};
 use roomcast::{
     domain::Platform,
-    send::{self, NoAnswer, Post},
+    send::{self, Transport, TransportError},
 };
 
 use crate::{
@@ -183,21 +183,23 @@ impl Chats {
         }
     }
 
-    fn answer(&mut self, number: usize, now: Micros) -> Result<send::Reply, NoAnswer> {
+    fn answer(&mut self, number: usize, now: Micros) -> Result<send::HttpResponse, TransportError> {
         self.settle(now);
         let request = &mut self.requests[number];
         request.known_at = Some(now);
         trace(request.names[0], now, || format!("is answered: {request:?}"));
         let platform = self.chats[request.chat].platform;
         let (status, body) = match (request.fate.answer, request.outcome) {
-            (Reply::None(code), _) => return Err(NoAnswer { code, detail: "as the dice would have it".to_owned() }),
+            (Reply::None(code), _) => {
+                return Err(TransportError { code, detail: "as the dice would have it".to_owned() });
+            }
             (_, Outcome::TooFast | Outcome::Closed) => (200, too_fast(platform)),
             (Reply::Error, _) => (500, "<html>busy</html>"),
             (_, Outcome::Ill) => (200, insecure(platform)),
             (_, Outcome::Unwelcome) => (200, unwelcome(platform)),
             _ => (200, welcome(platform)),
         };
-        Ok(send::Reply { status, body: body.as_bytes().into(), ..send::Reply::default() })
+        Ok(send::HttpResponse { status, body: body.as_bytes().into(), ..send::HttpResponse::default() })
     }
 }
 
@@ -274,8 +276,8 @@ pub struct Network {
 }
 
 #[async_trait]
-impl Post for Network {
-    async fn post(&self, request: send::Request) -> Result<send::Reply, NoAnswer> {
+impl Transport for Network {
+    async fn send(&self, request: send::Request) -> Result<send::HttpResponse, TransportError> {
         let now = self.time.now();
         let (number, known_at) = {
             let mut chats = self.chats.lock().unwrap();

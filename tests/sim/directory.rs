@@ -15,10 +15,10 @@ use async_trait::async_trait;
 use rand::{RngExt, rngs::SmallRng};
 use roomcast::{
     domain::{
-        Endpoint, Mentions, Moment, Options, Platform, RobotId, Subscription, SubscriptionId, SubscriptionState,
-        TopicName,
+        Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
+        Timestamp, TopicName,
     },
-    fanout::{Opened, Page, Recipient, Subscriptions, Unreadable},
+    fanout::{OpenedRecipient, Recipient, RecipientPage, Subscriptions, SubscriptionsUnavailable},
 };
 
 /// The recipients in a page. The number is small, so that events with many pages are common.
@@ -59,7 +59,7 @@ pub struct Listed {
     pub id: SubscriptionId,
     pub robot: usize,
     pub topic: TopicName,
-    pub options: Options,
+    pub options: SubscriptionOptions,
 }
 
 #[derive(Default)]
@@ -88,10 +88,10 @@ impl Directory {
     }
 
     pub fn subscribe(&mut self, topic: &str, robot: usize) {
-        self.subscribe_with(topic, robot, Options::default());
+        self.subscribe_with(topic, robot, SubscriptionOptions::default());
     }
 
-    pub fn subscribe_with(&mut self, topic: &str, robot: usize, options: Options) {
+    pub fn subscribe_with(&mut self, topic: &str, robot: usize, options: SubscriptionOptions) {
         let number = self.subscriptions.len();
         let id = SubscriptionId::from_bytes((number as u128 + 1).to_be_bytes());
         let topic: TopicName = topic.parse().unwrap();
@@ -137,7 +137,11 @@ impl Directory {
 
 #[async_trait]
 impl Subscriptions for Directory {
-    async fn page(&self, topic: &TopicName, after: Option<SubscriptionId>) -> Result<Page, Unreadable> {
+    async fn page(
+        &self,
+        topic: &TopicName,
+        after: Option<SubscriptionId>,
+    ) -> Result<RecipientPage, SubscriptionsUnavailable> {
         self.hesitate().await;
         assert!(!self.panics.0.contains(topic.as_str()), "a page that panics");
         let all = self.by_topic.get(topic).map(Vec::as_slice).unwrap_or_default();
@@ -145,10 +149,10 @@ impl Subscriptions for Directory {
         let end = all.len().min(start + PAGE);
         let page = all[start..end].iter().map(|number| &self.subscriptions[*number]);
         let next = (end < all.len()).then(|| self.subscriptions[all[end - 1]].id);
-        Ok(Page { recipients: page.map(|listed| self.recipient(listed)).collect(), next })
+        Ok(RecipientPage { recipients: page.map(|listed| self.recipient(listed)).collect(), next })
     }
 
-    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, Unreadable> {
+    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
         self.hesitate().await;
         assert!(!self.panics.1.contains(&self.listed(id).robot), "a subscription that panics");
         let found = self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number]));
@@ -160,14 +164,14 @@ impl Subscriptions for Directory {
         Ok(found)
     }
 
-    fn open(&self, recipient: &Recipient) -> Result<Opened, Unreadable> {
+    fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
         let is_replaced = self.changes.as_ref().is_some_and(|dice| dice.lock().unwrap().random_bool(0.1));
         if is_replaced {
-            return Ok(Opened::Replaced);
+            return Ok(OpenedRecipient::Replaced);
         }
         let listed = self.listed(recipient.subscription);
         let robot = &self.robots[listed.robot];
-        Ok(Opened::Subscription(Box::new(Subscription {
+        Ok(OpenedRecipient::Subscription(Box::new(Subscription {
             id: listed.id,
             topic: listed.topic.clone(),
             platform: robot.platform,
@@ -179,7 +183,7 @@ impl Subscriptions for Directory {
             mentions: Mentions::default(),
             options: listed.options.clone(),
             state: SubscriptionState::Active,
-            created_at: Moment::from_unix_millis(0),
+            created_at: Timestamp::from_unix_millis(0),
         })))
     }
 }

@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
-use roomcast::domain::{DeadReason, Ending as Told, SubscriptionId};
+use roomcast::domain::{DeadReason, DeliveryOutcome as Told, SubscriptionId};
 
 use crate::{
     broker::RECORDED_WITHIN,

@@ -5,7 +5,7 @@
 //! Not here: the scenarios (`scenarios.rs`, `policies.rs`, `repeats.rs`).
 
 use rand::{RngExt, rngs::SmallRng};
-use roomcast::domain::{Options, Platform};
+use roomcast::domain::{Platform, SubscriptionOptions};
 
 use crate::{
     directory::Directory,
@@ -32,11 +32,11 @@ pub fn robots(count: usize) -> Directory {
 }
 
 pub fn robots_of(platform: Platform, count: usize) -> Directory {
-    robots_with(platform, count, &Options::default())
+    robots_with(platform, count, &SubscriptionOptions::default())
 }
 
 /// The same, with options for each subscription.
-pub fn robots_with(platform: Platform, count: usize, options: &Options) -> Directory {
+pub fn robots_with(platform: Platform, count: usize, options: &SubscriptionOptions) -> Directory {
     let mut directory = Directory::default();
     for number in 0..count {
         directory.add_robot(platform);

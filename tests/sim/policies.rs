@@ -6,7 +6,7 @@
 //! Not here: the scenarios with default options (`scenarios.rs`).
 
 use rand::RngExt;
-use roomcast::domain::{DeadReason, Options, Overflow, Platform};
+use roomcast::domain::{DeadReason, OverflowPolicy, Platform, SubscriptionOptions};
 
 use crate::{
     chats::Outcome,
@@ -19,14 +19,14 @@ use crate::{
     world::{End, RESTART, Setup, World},
 };
 
-fn overflow(overflow: Overflow) -> Options {
-    Options { overflow, ..Options::default() }
+fn overflow(overflow: OverflowPolicy) -> SubscriptionOptions {
+    SubscriptionOptions { overflow, ..SubscriptionOptions::default() }
 }
 
 #[test]
 fn digests_keep_up_with_three_times_the_quota_and_name_every_event() {
     each_seed("digests_keep_up", 1, |seed| {
-        let directory = robots_with(Platform::DingTalk, 10, &overflow(Overflow::Digest));
+        let directory = robots_with(Platform::DingTalk, 10, &overflow(OverflowPolicy::Digest));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());
         world.publish(numbered(evenly(0..10, 60 * 60, 0, HOUR)));
         world.live(End::Drained(3 * HOUR));
@@ -54,7 +54,7 @@ fn digests_lose_nothing_in_a_storm_of_faults_and_crashes() {
             let (at, robot) = (dice.random_range(0..30 * MINUTE), dice.random_range(0..10));
             planned.extend((0..dice.random_range(1..60)).map(|_| (at, topic(robot), How::default())));
         }
-        let directory = robots_with(Platform::WeCom, 10, &overflow(Overflow::Digest));
+        let directory = robots_with(Platform::WeCom, 10, &overflow(OverflowPolicy::Digest));
         let faults = Faults::swarm(seed, 30 * MINUTE, 2000.0);
         let mut world = World::new(seed, directory, faults, Setup::default());
         world.publish(numbered(planned));
@@ -72,7 +72,7 @@ fn digests_lose_nothing_in_a_storm_of_faults_and_crashes() {
 #[test]
 fn of_what_waits_only_the_latest_is_delivered_and_the_rest_is_superseded() {
     each_seed("of_what_waits_only_the_latest", 2, |seed| {
-        let directory = robots_with(Platform::DingTalk, 5, &overflow(Overflow::Latest));
+        let directory = robots_with(Platform::DingTalk, 5, &overflow(OverflowPolicy::Latest));
         let bursts = (0..6).flat_map(|burst| evenly(0..5, 100, burst * 10 * MINUTE, burst * 10 * MINUTE + SECOND));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());
         let planned = numbered(bursts.collect());
@@ -102,7 +102,7 @@ fn of_what_waits_only_the_latest_is_delivered_and_the_rest_is_superseded() {
 fn an_organisation_uses_its_month_up_to_the_last_call_waits_for_the_next_and_a_crash_does_not_change_that() {
     each_seed("an_organisation_uses_its_month", 2, |seed| {
         // The month ends an hour after the simulated time begins.
-        let options = Options { group: Some("acme".parse().unwrap()), ..Options::default() };
+        let options = SubscriptionOptions { group: Some("acme".parse().unwrap()), ..SubscriptionOptions::default() };
         let directory = robots_with(Platform::DingTalk, 20, &options);
         let setup = Setup { config: "[groups.acme]\nmonthly = 450", ..Setup::default() };
         let mut world = World::new(seed, directory, Faults::default(), setup);

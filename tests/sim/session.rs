@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use roomcast::{
-    broker::{Ended, Message},
+    broker::{Message, SessionEnd},
     domain::SubscriptionId,
-    settle::{AckTag, NextStep, NotStored, Outbox, SessionEnded},
+    settle::{AckTag, NextStep, SessionEnded, StepPublishError, StepPublisher},
 };
 use tokio::sync::Notify;
 
@@ -28,7 +28,7 @@ const CONFIRM_TIMEOUT: Micros = 30 * SECOND;
 pub struct Session {
     pub broker: Arc<Mutex<Broker>>,
     pub id: u64,
-    pub ended: Ended,
+    pub ended: SessionEnd,
     pub time: Time,
     pub seed: Seed,
     pub faults: Arc<Faults>,
@@ -41,7 +41,7 @@ impl Session {
         Self {
             broker: Arc::clone(broker),
             id,
-            ended: Ended::default(),
+            ended: SessionEnd::default(),
             time,
             seed,
             faults: Arc::clone(faults),
@@ -73,7 +73,7 @@ impl Session {
 
     fn fate(&self, step: &NextStep) -> Storing {
         let (one, two) = match step {
-            NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
+            NextStep::Defer { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
                 let (event, subscription) = name_of(delivery);
                 let id = subscription.as_bytes();
                 (
@@ -95,9 +95,9 @@ impl Session {
 }
 
 #[async_trait]
-impl Outbox for Session {
-    async fn store(&self, step: Arc<NextStep>) -> Result<(), NotStored> {
-        let over = || NotStored::Over(self.ended.cause());
+impl StepPublisher for Session {
+    async fn store(&self, step: Arc<NextStep>) -> Result<(), StepPublishError> {
+        let over = || StepPublishError::SessionOver(self.ended.cause());
         if self.ended.has_ended() {
             return Err(over());
         }
@@ -123,7 +123,7 @@ impl Outbox for Session {
             // Receipts have a connection of their own: no failure of a receipt ends the session.
             Storing { end, known_in } if receipt.is_some() && !(end == StepEnd::Stored && known_in.is_some()) => {
                 self.broker.lock().unwrap().receipts_refused.extend(receipt);
-                Err(NotStored::Refused("it is full".to_owned()))
+                Err(StepPublishError::Refused("it is full".to_owned()))
             }
             Storing { known_in: None, .. } => {
                 self.ended.end("no confirm within 30 s".to_owned());
@@ -133,7 +133,7 @@ impl Outbox for Session {
                 unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
                 Ok(())
             }
-            Storing { end: StepEnd::Refused, .. } => Err(NotStored::Refused("it is full".to_owned())),
+            Storing { end: StepEnd::Refused, .. } => Err(StepPublishError::Refused("it is full".to_owned())),
             Storing { end: StepEnd::Lost, .. } => {
                 self.ended.end("a message was routed to no queue".to_owned());
                 Err(over())
@@ -162,7 +162,7 @@ struct Unknown {
 impl Unknown {
     fn of(broker: &Arc<Mutex<Broker>>, step: &NextStep) -> Option<Self> {
         match step {
-            NextStep::Later { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
+            NextStep::Defer { delivery, .. } | NextStep::DeadDelivery { delivery, .. } => {
                 Some(Self { broker: Arc::clone(broker), name: name_of(delivery), told: false })
             }
             NextStep::DeadEvent { .. } | NextStep::Receipt(_) => None,

@@ -2,11 +2,11 @@
 //!
 //! Owns that time continues over every restart, while tokio's clock begins anew with each process.
 //!
-//! Not here: the pacer's own time (`src/pace/timeline.rs`).
+//! Not here: the pacer's own time (`src/pace/monotonic_clock.rs`).
 
 use std::time::Duration;
 
-use roomcast::domain::Moment;
+use roomcast::domain::Timestamp;
 use tokio::time::Instant;
 
 pub type Micros = u64;
@@ -18,10 +18,10 @@ pub const HOUR: Micros = 60 * MINUTE;
 
 /// The wall clock at the beginning: an hour before a month ends in China, whose months DingTalk
 /// counts.
-const BEGAN: Moment = Moment::from_unix_millis(1_701_356_400_000);
+const BEGAN: Timestamp = Timestamp::from_unix_millis(1_701_356_400_000);
 
 /// The wall clock at `at`.
-pub fn moment(at: Micros) -> Moment {
+pub fn moment(at: Micros) -> Timestamp {
     BEGAN.after(Duration::from_micros(at))
 }
 

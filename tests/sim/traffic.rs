@@ -5,7 +5,7 @@
 //!
 //! Not here: when events are published (`plans.rs`).
 
-use roomcast::domain::Published;
+use roomcast::domain::PublishedMessage;
 
 use crate::time::Micros;
 
@@ -14,7 +14,7 @@ use crate::time::Micros;
 pub struct Publication {
     pub number: u32,
     pub at: Micros,
-    pub published: Published,
+    pub published: PublishedMessage,
     /// Whether it is published to the urgent exchange.
     pub urgent_exchange: bool,
     pub kind: Kind,
@@ -60,14 +60,14 @@ impl Publication {
             Kind::Unwelcome => format!("{{\"message\":\"#{number}# {UNWELCOME}\"{life}}}"),
             Kind::Broken => format!("{{\"message\":\"#{number}#\""),
         };
-        let published = Published {
+        let published = PublishedMessage {
             routing_key: topic.to_owned(),
             body: body.into_bytes(),
             message_id: how.named.then(|| format!("event-{number}")),
             // Identifies the receipts of events with and without a `message_id`.
             correlation_id: Some(number.to_string()),
             priority: how.priority,
-            ..Published::default()
+            ..PublishedMessage::default()
         };
         let expires_at = how.time_to_live.map(|seconds| at + seconds * crate::time::SECOND);
         Self { number, at, published, urgent_exchange: how.urgent_exchange, kind: how.kind, expires_at }

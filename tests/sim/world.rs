@@ -13,15 +13,15 @@ use std::{
 
 use rand::RngExt;
 use roomcast::{
-    app::{self, Beyond},
+    app::{self, Dependencies},
     broker::{Topology, TopologySettings},
     clock::Clock,
-    config::{Config, Source},
-    domain::Receipts,
-    fanout::Shelf,
+    config::{Config, EnvironmentSource},
+    domain::ReceiptPolicy,
+    fanout::TemplateRegistry,
     pace::Pace,
-    pipeline::{Parts, Pipeline, Returned},
-    settle::{Committer, Hand, Outbox},
+    pipeline::{Pipeline, PipelineContext, SessionRedeliveries},
+    settle::{GroupCommitter, InFlightRegistry, StepPublisher},
     telemetry::Telemetry,
 };
 use tempfile::TempDir;
@@ -56,7 +56,7 @@ impl Default for Setup {
 /// No environment: only defaults and the settings of the scenario.
 struct Nothing;
 
-impl Source for Nothing {
+impl EnvironmentSource for Nothing {
     fn var(&self, _: &str) -> Option<String> {
         None
     }
@@ -124,7 +124,7 @@ impl World {
             prefix: config.broker.prefix.clone(),
             tiers: config.delay.tiers.clone(),
             delivery_limit: config.broker.delivery_limit,
-            receipts: config.outcome.receipts != Receipts::Off,
+            receipts: config.outcome.receipts != ReceiptPolicy::Off,
         });
         let prefetch = Prefetch {
             events: usize::from(config.broker.prefetch),
@@ -224,7 +224,7 @@ impl World {
     }
 
     /// The shared parts of all sessions' pipelines.
-    fn parts(&self, time: Time) -> Arc<Parts> {
+    fn parts(&self, time: Time) -> Arc<PipelineContext> {
         let network = Network {
             chats: Arc::clone(&self.chats),
             time,
@@ -237,10 +237,10 @@ impl World {
         // The pipeline's random numbers are independent of the seed. Without jitter they have no
         // effect.
         config.retry.jitter = 0.0;
-        let beyond = Beyond {
+        let beyond = Dependencies {
             subscriptions: Arc::clone(&self.directory) as _,
-            templates: Shelf::default(),
-            post: Arc::new(network),
+            templates: TemplateRegistry::default(),
+            transport: Arc::new(network),
             clock: Clock::from(moment(time.now())),
             telemetry: Arc::new(Telemetry::new()),
         };
@@ -248,7 +248,7 @@ impl World {
     }
 
     /// Runs one session after the other, like `app/sessions.rs`.
-    async fn sessions(&self, parts: &Arc<Parts>, time: Time, stop: &CancellationToken) {
+    async fn sessions(&self, parts: &Arc<PipelineContext>, time: Time, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
             tokio::task::spawn_blocking(move || ledger.begin_session(now)).await.unwrap().unwrap();
@@ -271,29 +271,29 @@ impl World {
 
 const DRAIN: Duration = Duration::from_secs(20);
 
-async fn serve(session: &Session, parts: &Arc<Parts>, stop: &CancellationToken) {
-    let outbox: Arc<dyn Outbox> = Arc::new(session.clone());
-    let committer = Committer {
+async fn serve(session: &Session, parts: &Arc<PipelineContext>, stop: &CancellationToken) {
+    let step_publisher: Arc<dyn StepPublisher> = Arc::new(session.clone());
+    let committer = GroupCommitter {
         ledger: Arc::clone(&parts.ledger),
         journal: Arc::clone(&parts.journal),
-        outbox: Arc::clone(&outbox),
+        step_publisher: Arc::clone(&step_publisher),
         clock: parts.clock.clone(),
         recorded: Box::new(|_| ()),
         finish: CancellationToken::new(),
     };
     let (commits, committed) = committer.start();
     let ended = session.ended.clone();
-    let on_stuck = ended.clone();
-    let leave = CancellationToken::new();
+    let on_unsettled = ended.clone();
+    let stop_waiting = CancellationToken::new();
     let pipeline = Arc::new(Pipeline {
         parts: Arc::clone(parts),
-        outbox,
+        step_publisher,
         commits,
-        leave: leave.clone(),
-        hand: Hand::default(),
-        returned: Returned::default(),
+        stop_waiting: stop_waiting.clone(),
+        in_flight: InFlightRegistry::default(),
+        returned: SessionRedeliveries::default(),
         tasks: TaskTracker::new(),
-        on_stuck: Box::new(move |stuck| on_stuck.end(stuck.to_string())),
+        on_unsettled: Box::new(move |unsettled| on_unsettled.end(unsettled.to_string())),
     });
     {
         let work = pipeline.run(async || session.next().await);
@@ -304,7 +304,7 @@ async fn serve(session: &Session, parts: &Arc<Parts>, stop: &CancellationToken) 
             () = ended.wait() => false,
             () = stop.cancelled() => false,
         };
-        leave.cancel();
+        stop_waiting.cancel();
         if !finished {
             let impatient = async {
                 stop.cancelled().await;
@@ -322,12 +322,12 @@ async fn serve(session: &Session, parts: &Arc<Parts>, stop: &CancellationToken) 
     }
 }
 
-async fn sweep(parts: Arc<Parts>) {
+async fn sweep(parts: Arc<PipelineContext>) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        parts.pace.sweep();
+        parts.pace.evict_idle_and_summarise();
         let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.turn_page(|| turning.pace.restate());
+        let turn = move || turning.journal.rotate(|| turning.pace.checkpoint());
         tokio::task::spawn_blocking(turn).await.unwrap().unwrap();
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the defence against foreign pages: a request needs a session, must come from the console's
 //! own page, and must show the session's second secret if it changes something.
 //!
-//! Not here: the sessions (`session.rs`), and host names (`admin/hosts.rs`).
+//! Not here: the sessions (`session.rs`), and host names (`admin/allowed_hosts.rs`).
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,7 +16,7 @@ use axum::{
 
 use super::{Console, session};
 use crate::admin::{
-    Refusal,
+    ApiError,
     audit::{Credential, session_tag},
 };
 
@@ -25,29 +25,29 @@ const CSRF: &str = "x-roomcast-csrf";
 
 /// The session of an accepted request.
 #[derive(Clone)]
-pub(super) struct Passed(pub(super) String);
+pub(super) struct AuthenticatedSession(pub(super) String);
 
 /// Passes only requests that belong to a session.
 pub(super) async fn sessions_only(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     match passes(&console, &request) {
         Ok(id) => {
             request.extensions_mut().insert(Credential::Session(session_tag(&id)));
-            request.extensions_mut().insert(Passed(id));
+            request.extensions_mut().insert(AuthenticatedSession(id));
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn passes(console: &Console, request: &Request) -> Result<String, Refusal> {
+fn passes(console: &Console, request: &Request) -> Result<String, ApiError> {
     let headers = request.headers();
-    from_our_page(headers)?;
-    let id = session_of(console, headers).ok_or(Refusal::NoSession)?;
+    is_same_origin(headers)?;
+    let id = session_of(console, headers).ok_or(ApiError::NoSession)?;
     let shown = headers.get(CSRF).map_or(&b""[..], HeaderValue::as_bytes);
     if request.method().is_safe() || console.sessions.is_shown(&id, shown, Instant::now()) {
         Ok(id)
     } else {
-        Err(Refusal::Foreign)
+        Err(ApiError::CrossOrigin)
     }
 }
 
@@ -66,10 +66,10 @@ pub(super) fn cookie_name(headers: &HeaderMap) -> String {
 }
 
 /// Refuses requests of foreign pages. Browsers set `Sec-Fetch-Site`, and no script can change it.
-pub(super) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn is_same_origin(headers: &HeaderMap) -> Result<(), ApiError> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin") => Ok(()),
-        Some(_) => Err(Refusal::Foreign),
+        Some(_) => Err(ApiError::CrossOrigin),
     }
 }
 

@@ -3,8 +3,8 @@
 //! Owns which routes of the API the page may use. The others, such as export and adding, do not
 //! exist here, so that a compromised page cannot use them.
 //!
-//! Not here: the commands behind the routes (`admin/routes.rs`, `admin/letters.rs`), and the same
-//! views in a terminal (`cli/top`).
+//! Not here: the commands behind the routes (`admin/routes.rs`, `admin/dead_letters.rs`), and the
+//! same views in a terminal (`cli/top`).
 //!
 //! | route | what it does |
 //! | --- | --- |
@@ -15,9 +15,9 @@
 //! | the rest of `/console/api` | the routes of the API that the console needs |
 
 mod assets;
+mod event_stream;
 mod guard;
-mod live;
-mod robots;
+mod robot_filter;
 mod session;
 
 use std::{
@@ -39,18 +39,18 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    guard::Passed,
-    live::{Live, Watched},
-    session::Sessions,
+    event_stream::{EventStream, StreamKind},
+    guard::AuthenticatedSession,
+    session::ConsoleSessions,
 };
 use super::{
-    Admin, Refusal,
+    Admin, ApiError,
     audit::{log_changes, session_tag},
-    body::Body,
+    authenticator::TokenAuthenticator,
+    body::JsonBody,
     caller::Caller,
-    door::Door,
-    letter_routes, routes,
-    wire::{RobotsQuery, Session, SignIn},
+    dead_letter_routes, routes,
+    wire::{RobotsQuery, SessionView, SignIn},
 };
 use crate::telemetry::events;
 
@@ -63,16 +63,17 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The state of the console.
 struct Console {
     admin: Admin,
-    door: Arc<Door>,
-    sessions: Sessions,
-    live: Live,
+    authenticator: Arc<TokenAuthenticator>,
+    sessions: ConsoleSessions,
+    live: EventStream,
     stop: CancellationToken,
 }
 
 /// The console's routes. Starts a task that records the counters once a second until `stop`.
-pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) -> Router {
-    let live = Live::new();
-    let console = Arc::new(Console { admin, door, sessions: Sessions::default(), live, stop: stop.clone() });
+pub(super) fn routes(admin: Admin, authenticator: Arc<TokenAuthenticator>, stop: &CancellationToken) -> Router {
+    let live = EventStream::new();
+    let console =
+        Arc::new(Console { admin, authenticator, sessions: ConsoleSessions::default(), live, stop: stop.clone() });
     let recording = Arc::clone(&console);
     tokio::spawn(async move { recording.live.record(&recording.admin, recording.stop.clone()).await });
     let guard = middleware::from_fn_with_state(Arc::clone(&console), guard::sessions_only);
@@ -80,13 +81,13 @@ pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) ->
         .route("/console/api/session", delete(sign_out))
         .route("/console/api/live/{view}", get(watch))
         .with_state(Arc::clone(&console))
-        .merge(of_the_api().route_layer(middleware::from_fn(log_changes)).with_state(console.admin.clone()))
+        .merge(api_routes().route_layer(middleware::from_fn(log_changes)).with_state(console.admin.clone()))
         .layer(guard);
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/console") }))
         .route("/console", get(|| async { page() }))
         .route("/console/{*rest}", get(page_or_file))
-        .route("/console/api/session", get(look_at_session).post(sign_in))
+        .route("/console/api/session", get(session_status).post(sign_in))
         .with_state(console)
         .merge(own)
         .layer(DefaultBodyLimit::max(routes::REQUEST_BYTES_MAX))
@@ -94,7 +95,7 @@ pub(super) fn routes(admin: Admin, door: Arc<Door>, stop: &CancellationToken) ->
 }
 
 /// The routes of the API that the console may use.
-fn of_the_api() -> Router<Admin> {
+fn api_routes() -> Router<Admin> {
     Router::new()
         .route("/console/api/subscriptions", get(routes::list))
         .route("/console/api/subscriptions/{id}", get(routes::show))
@@ -102,7 +103,7 @@ fn of_the_api() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
         .route("/console/api/robots/{id}/release", post(routes::release))
         .route("/console/api/explain", post(routes::explain).layer(DefaultBodyLimit::max(routes::EXPLAIN_BYTES_MAX)))
-        .merge(letter_routes::routes("/console/api"))
+        .merge(dead_letter_routes::routes("/console/api"))
 }
 
 fn page() -> Response {
@@ -115,17 +116,22 @@ async fn page_or_file(Path(rest): Path<String>, asked: HeaderMap) -> Response {
         return page();
     }
     let file = rest.strip_prefix("assets/").and_then(|name| assets::file(name, &asked));
-    file.unwrap_or_else(|| Refusal::NotFound("the console has nothing of this name".to_owned()).into_response())
+    file.unwrap_or_else(|| ApiError::NotFound("the console has nothing of this name".to_owned()).into_response())
 }
 
 async fn sign_in(
     State(console): State<Arc<Console>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    Body(shown): Body<SignIn>,
-) -> Result<Response, Refusal> {
-    guard::from_our_page(&headers)?;
-    console.door.enter("the console", caller, shown.token.expose().trim().as_bytes(), &console.admin.telemetry)?;
+    JsonBody(shown): JsonBody<SignIn>,
+) -> Result<Response, ApiError> {
+    guard::is_same_origin(&headers)?;
+    console.authenticator.authenticate(
+        "the console",
+        caller,
+        shown.token.expose().trim().as_bytes(),
+        &console.admin.telemetry,
+    )?;
     let id = console.sessions.open(Instant::now());
     events::SignedIn { from: caller.ip(), session: &session_tag(&id) }.emit();
     let cookie = session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));
@@ -133,8 +139,8 @@ async fn sign_in(
 }
 
 /// 204 if there is no session: the page asks before it knows whether the user is signed in.
-async fn look_at_session(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    guard::from_our_page(&headers)?;
+async fn session_status(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    guard::is_same_origin(&headers)?;
     Ok(match guard::session_of(&console, &headers) {
         Some(id) => session_view(&console, &id).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
@@ -143,7 +149,7 @@ async fn look_at_session(State(console): State<Arc<Console>>, headers: HeaderMap
 
 async fn sign_out(
     State(console): State<Arc<Console>>,
-    Extension(Passed(id)): Extension<Passed>,
+    Extension(AuthenticatedSession(id)): Extension<AuthenticatedSession>,
     headers: HeaderMap,
 ) -> Response {
     console.sessions.close(&id);
@@ -151,21 +157,21 @@ async fn sign_out(
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
 }
 
-fn session_view(console: &Console, id: &str) -> Json<Session> {
+fn session_view(console: &Console, id: &str) -> Json<SessionView> {
     let csrf = console.sessions.csrf(id, Instant::now()).unwrap_or_default();
-    Json(Session { csrf, version: env!("CARGO_PKG_VERSION") })
+    Json(SessionView { csrf, version: env!("CARGO_PKG_VERSION") })
 }
 
 async fn watch(
     State(console): State<Arc<Console>>,
-    Extension(Passed(id)): Extension<Passed>,
+    Extension(AuthenticatedSession(id)): Extension<AuthenticatedSession>,
     Path(view): Path<String>,
     Query(query): Query<RobotsQuery>,
-) -> Result<Response, Refusal> {
-    let watched = Watched::of(&view, query)?;
-    let seat = console.live.seat()?;
-    let told =
-        Sse::new(live::stream(console, id, watched, seat).await).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+) -> Result<Response, ApiError> {
+    let watched = StreamKind::of(&view, query)?;
+    let reserve_stream = console.live.reserve_stream()?;
+    let told = Sse::new(event_stream::stream(console, id, watched, reserve_stream).await)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Without this header, some proxies buffer the stream.
     Ok(([("x-accel-buffering", "no")], told).into_response())
 }

@@ -3,7 +3,8 @@
 //! Owns what a browser holds: a random session id in a cookie that scripts cannot read. The page
 //! does not keep the admin token.
 //!
-//! Not here: the check of the token (`admin/door.rs`), and the check of each request (`guard.rs`).
+//! Not here: the check of the token (`admin/authenticator.rs`), and the check of each request
+//! (`guard.rs`).
 
 use std::{
     collections::HashMap,
@@ -35,14 +36,14 @@ pub(super) fn cookie_name(host: Option<&str>) -> String {
 
 /// The sessions of one daemon. They end with the process.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+pub(super) struct ConsoleSessions(Mutex<HashMap<String, ConsoleSession>>);
 
-struct Session {
+struct ConsoleSession {
     csrf: String,
     ends: Instant,
 }
 
-impl Sessions {
+impl ConsoleSessions {
     /// Opens a session and returns its id.
     pub(super) fn open(&self, now: Instant) -> String {
         let mut sessions = self.lock();
@@ -51,8 +52,8 @@ impl Sessions {
             let first = sessions.iter().min_by_key(|(_, session)| session.ends).map(|(id, _)| id.clone());
             first.and_then(|id| sessions.remove(&id));
         }
-        let id = unguessable();
-        sessions.insert(id.clone(), Session { csrf: unguessable(), ends: now + LIFE });
+        let id = random_token();
+        sessions.insert(id.clone(), ConsoleSession { csrf: random_token(), ends: now + LIFE });
         id
     }
 
@@ -72,12 +73,12 @@ impl Sessions {
         self.lock().remove(id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, ConsoleSession>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn unguessable() -> String {
+fn random_token() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }
 
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_itself_or_when_it_is_told_to() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
+        let (sessions, now) = (ConsoleSessions::default(), Instant::now());
         let (one, other) = (sessions.open(now), sessions.open(now));
         assert_ne!(one, other);
         assert!(sessions.csrf(&one, now + LIFE - Duration::from_secs(1)).is_some());
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_one_session_shows_is_not_taken_for_another() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
+        let (sessions, now) = (ConsoleSessions::default(), Instant::now());
         let (one, other) = (sessions.open(now), sessions.open(now));
         let csrf = sessions.csrf(&one, now).unwrap();
         assert!(sessions.is_shown(&one, csrf.as_bytes(), now));
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_oldest_session_makes_room_for_a_new_one() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
+        let (sessions, now) = (ConsoleSessions::default(), Instant::now());
         let first = sessions.open(now);
         let later = now + Duration::from_secs(1);
         let rest: Vec<_> = (0..SESSIONS_MAX).map(|_| sessions.open(later)).collect();

@@ -20,7 +20,7 @@ pub struct SignIn {
 
 /// What the page knows of its session. The session's id is in a cookie that scripts cannot read.
 #[derive(Serialize)]
-pub struct Session {
+pub struct SessionView {
     /// The page shows it with every request that changes something, so
     /// that no other page can make one.
     pub csrf: String,
@@ -42,7 +42,7 @@ pub struct RobotsQuery {
 
 /// The robots of one snapshot.
 #[derive(Serialize)]
-pub struct Robots {
+pub struct RobotsPage {
     /// The time of the snapshot, in milliseconds since 1970.
     pub at: u64,
     /// The busiest robots, and the held ones.

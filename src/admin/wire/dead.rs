@@ -2,7 +2,7 @@
 //!
 //! Owns their names and forms.
 //!
-//! Not here: reading a filter and filling a view (`admin/letters/filter.rs`, `…/view.rs`).
+//! Not here: reading a filter and filling a view (`admin/dead_letters/filter.rs`, `…/view.rs`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -70,7 +70,7 @@ impl DeadQuery {
 
 /// One dead letter.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct LetterView {
+pub struct DeadLetterView {
     /// Its id, constant as long as it is in the queue.
     pub id: String,
     /// The platform; `null` for a message that was not a readable event.
@@ -112,10 +112,10 @@ pub struct LetterView {
 
 /// `GET /v1/dead/{id}`, and one line of an export.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct LetterDetail {
+pub struct DeadLetterDetail {
     /// The fields that a listing shows.
     #[serde(flatten)]
-    pub letter: LetterView,
+    pub letter: DeadLetterView,
     /// The publisher's AMQP headers, without those of roomcast and of the broker.
     pub headers: Map<String, Value>,
     /// The publisher's `content_type`.
@@ -142,7 +142,7 @@ pub struct LetterDetail {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct DeadPage {
     /// The letters.
-    pub letters: Vec<LetterView>,
+    pub letters: Vec<DeadLetterView>,
     /// How many match, on all pages.
     pub matched: u64,
     /// How many the scanned queues contain.

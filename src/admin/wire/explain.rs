@@ -36,9 +36,9 @@ pub struct ExplainRequest {
 
 /// The answer: either the error in the event, or an explanation for each subscription of one page.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Explained {
+pub struct ExplainResponse {
     /// Why the whole event would become a dead letter.
-    pub undecodable: Option<Mistake>,
+    pub undecodable: Option<UndecodableView>,
     /// The explanations, one for each subscription.
     pub subscriptions: Vec<Explanation>,
     /// The cursor of the next page; `null` on the last.
@@ -47,7 +47,7 @@ pub struct Explained {
 
 /// Why an event cannot be decoded.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Mistake {
+pub struct UndecodableView {
     /// The kind of the error.
     pub code: String,
     /// The position and the error.

@@ -30,17 +30,17 @@ pub struct Overview {
     /// Events for a topic without subscriptions.
     pub events_unheard: u64,
     /// Deliveries by platform.
-    pub platforms: Vec<Flow>,
+    pub platforms: Vec<PlatformFlow>,
     /// Robots.
-    pub robots: Busy,
+    pub robots: RobotActivity,
     /// The contents of the dead queues; `null` if none has been counted
     /// (`broker.dead_count_every`).
-    pub dead: Option<DeadNow>,
+    pub dead: Option<DeadLettersNow>,
 }
 
 /// The contents of the dead queues at their last count.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct DeadNow {
+pub struct DeadLettersNow {
     /// How many letters.
     pub letters: u64,
     /// When the oldest was given up, as RFC 3339; `null` if no letter has that time.
@@ -78,7 +78,7 @@ pub struct DeadRow {
 
 /// The deliveries of one platform since the daemon started.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Flow {
+pub struct PlatformFlow {
     /// The platform.
     pub platform: String,
     /// Delivered.
@@ -99,7 +99,7 @@ pub struct Flow {
 
 /// A summary of the robots.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Busy {
+pub struct RobotActivity {
     /// How many are busy or held.
     pub known: usize,
     /// How many are held.

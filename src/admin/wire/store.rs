@@ -2,7 +2,7 @@
 //!
 //! Owns their names and forms.
 //!
-//! Not here: the commands (`admin/desk.rs`).
+//! Not here: the commands (`admin/subscriptions.rs`).
 
 use serde::{Deserialize, Serialize};
 
@@ -21,14 +21,14 @@ pub struct KeyView {
     /// How many data keys there are.
     pub data_keys: usize,
     /// How many data keys are wrapped under the new master key.
-    pub wrapping: Option<Progress>,
+    pub wrapping: Option<ProgressView>,
     /// How many subscriptions are sealed under new data keys.
-    pub sealing: Option<Progress>,
+    pub sealing: Option<ProgressView>,
 }
 
 /// The progress of a background task.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct Progress {
+pub struct ProgressView {
     /// How many are done.
     pub done: usize,
     /// How many there are.

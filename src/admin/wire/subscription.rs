@@ -2,7 +2,7 @@
 //!
 //! Owns the difference between a missing field and an empty one.
 //!
-//! Not here: checks of the values (`admin/desk.rs`), and many at a time (`transfer.rs`).
+//! Not here: checks of the values (`admin/subscriptions.rs`), and many at a time (`transfer.rs`).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -127,7 +127,7 @@ impl From<Mentions> for MentionsWire {
 
 /// The answer to an addition.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Added {
+pub struct AddResponse {
     /// The subscription's id.
     pub id: String,
     /// Whether the same robot was already subscribed to the same topic; then nothing was added.

@@ -80,7 +80,7 @@ pub struct RenderRequest {
 
 /// A rendered template.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Rendered {
+pub struct RenderedTemplate {
     /// The platform of the text that was used, or `default`.
     pub platform: String,
     /// Its format; `null` for the event's own.

@@ -20,7 +20,7 @@ pub struct ImportRequest {
 
 /// The result for one subscription of an import: an id, or the reason of its refusal.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Imported {
+pub struct ImportResult {
     /// The subscription's id.
     pub id: Option<String>,
     /// Whether the same robot was already subscribed to the same topic; then nothing was added.
@@ -52,7 +52,7 @@ pub struct ExportPage {
 
 /// `DELETE /v1/topics/{topic}`: some of a topic's subscriptions at a time.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct RemovedSome {
+pub struct BatchRemoved {
     /// How many were removed; 0 when none is left.
     pub removed: usize,
 }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// The room for bodies on one channel, in bytes.
-struct Room {
+struct ChannelBudget {
     all: u64,
     free: u64,
     /// The room reserved for a body that was left out, in bytes.
@@ -32,9 +32,9 @@ struct InMemory {
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     /// By channel. A channel without an entry takes any body that is not too large.
-    rooms: HashMap<u16, Room>,
+    rooms: HashMap<u16, ChannelBudget>,
     /// By channel. A channel without an entry is always read.
     in_memory: HashMap<u16, InMemory>,
     /// The task that reads the connection, while it waits for room.
@@ -44,18 +44,18 @@ struct State {
 }
 
 /// The room for bodies on a connection, shared by its guard and the receiver of its messages.
-pub struct Bodies {
+pub struct BodyBudget {
     size_max: u64,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     released: Notify,
     /// Marks a message whose body was left out. A publisher does not know this value, so it cannot
     /// forge the mark.
     secret: String,
 }
 
-impl Bodies {
+impl BodyBudget {
     fn new(size_max: u64, larger: bool) -> Arc<Self> {
-        let state = Mutex::new(State { larger, ..State::default() });
+        let state = Mutex::new(BudgetState { larger, ..BudgetState::default() });
         Arc::new(Self { size_max, state, released: Notify::new(), secret: Uuid::new_v4().to_string() })
     }
 
@@ -81,7 +81,7 @@ impl Bodies {
     /// Gives a channel room for `bytes`, or for one body of the maximum size if that is more.
     pub fn give_room(&self, channel: u16, bytes: u64) {
         let all = bytes.max(self.size_max);
-        let room = Room { all, free: all, reserved: 0, admitted: Arc::default() };
+        let room = ChannelBudget { all, free: all, reserved: 0, admitted: Arc::default() };
         self.state().rooms.insert(channel, room);
     }
 
@@ -128,7 +128,7 @@ impl Bodies {
     /// The value of the header that marks a message whose body is left out.
     pub(super) fn admit(&self, channel: u16, size: u64) -> Result<(), String> {
         let mut state = self.state();
-        let State { rooms, in_memory, larger, .. } = &mut *state;
+        let BudgetState { rooms, in_memory, larger, .. } = &mut *state;
         let room = rooms.get_mut(&channel);
         let fits = match (&room, size > self.size_max) {
             (_, true) => !*larger,
@@ -232,18 +232,18 @@ impl Bodies {
         Some(Arc::clone(&room.admitted))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Bodies {
+impl fmt::Debug for BodyBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bodies").field("size_max", &self.size_max).finish_non_exhaustive()
     }
 }
 
-impl State {
+impl BudgetState {
     fn wake(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -257,7 +257,7 @@ impl InMemory {
     }
 }
 
-impl Room {
+impl ChannelBudget {
     const fn fits(&self, size: u64) -> bool {
         let reserved = if size == self.reserved { 0 } else { self.reserved };
         self.free >= size.saturating_add(reserved)
@@ -270,21 +270,21 @@ mod tests {
 
     #[test]
     fn bodies_come_as_far_as_there_is_room_on_their_channel() {
-        let bodies = Bodies::up_to(4);
+        let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
         for (channel, size, comes) in [(1, 4, true), (1, 3, true), (1, 2, false), (1, 1, true), (2, 4, true)] {
             assert_eq!(bodies.admit(channel, size).is_ok(), comes, "{channel}, {size}");
         }
         let said = bodies.admit(1, 2).unwrap_err();
         assert_eq!(bodies.size_left_out(&said), Some(2));
-        assert_eq!(Bodies::up_to(4).size_left_out(&said), None, "another connection said it");
+        assert_eq!(BodyBudget::up_to(4).size_left_out(&said), None, "another connection said it");
         bodies.release(1, 3);
         assert!(bodies.admit(1, 2).is_ok());
     }
 
     #[test]
     fn larger_ones_come_one_at_a_time_on_all_channels_and_take_no_room_from_others() {
-        let bodies = Bodies::up_to(4);
+        let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
         bodies.give_room(2, 8);
         assert!(bodies.admit(1, 100).is_ok());
@@ -293,14 +293,14 @@ mod tests {
         assert!(bodies.admit(1, 4).is_ok() && bodies.admit(1, 4).is_ok());
         bodies.release(1, 100);
         assert!(bodies.admit(2, 5).is_ok());
-        let none = Bodies::none();
+        let none = BodyBudget::none();
         assert!(none.admit(1, 0).is_ok() && none.admit(1, 1).is_err());
-        assert!(Bodies::all().admit(1, u64::MAX).is_ok());
+        assert!(BodyBudget::all().admit(1, u64::MAX).is_ok());
     }
 
     #[tokio::test]
     async fn what_was_left_out_has_its_room_kept_free_from_smaller_ones() {
-        let bodies = Bodies::up_to(4);
+        let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
         for _ in 0..8 {
             bodies.admit(1, 1).unwrap();
@@ -322,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_due_keeps_nothing_free_and_leaves_a_quarter_to_others() {
-        let bodies = Bodies::up_to(4);
+        let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
         bodies.admit(1, 4).unwrap();
         let waiting = tokio::spawn({
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_channel_has_room_for_the_largest_event_at_least() {
-        let bodies = Bodies::up_to(9);
+        let bodies = BodyBudget::up_to(9);
         bodies.give_room(1, 1);
         assert!(bodies.admit(1, 9).is_ok());
     }

@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use super::{
     LEFT_OUT,
-    bodies::Bodies,
+    bodies::BodyBudget,
     damage::Damage,
-    fields::{Rest, entry, short_string},
+    fields::{FieldCursor, entry, short_string},
 };
 use crate::domain::DAMAGED;
 
@@ -19,28 +19,28 @@ use crate::domain::DAMAGED;
 const BEFORE_FLAGS: usize = 12;
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum PropertyKind {
     Text,
     Headers,
     Number(usize),
 }
 
 /// The properties in their order; the first one has the highest flag bit.
-const PROPERTIES: [(&str, Kind); 14] = [
-    ("content_type", Kind::Text),
-    ("content_encoding", Kind::Text),
-    ("headers", Kind::Headers),
-    ("delivery_mode", Kind::Number(1)),
-    ("priority", Kind::Number(1)),
-    ("correlation_id", Kind::Text),
-    ("reply_to", Kind::Text),
-    ("expiration", Kind::Text),
-    ("message_id", Kind::Text),
-    ("timestamp", Kind::Number(8)),
-    ("type", Kind::Text),
-    ("user_id", Kind::Text),
-    ("app_id", Kind::Text),
-    ("cluster_id", Kind::Text),
+const PROPERTIES: [(&str, PropertyKind); 14] = [
+    ("content_type", PropertyKind::Text),
+    ("content_encoding", PropertyKind::Text),
+    ("headers", PropertyKind::Headers),
+    ("delivery_mode", PropertyKind::Number(1)),
+    ("priority", PropertyKind::Number(1)),
+    ("correlation_id", PropertyKind::Text),
+    ("reply_to", PropertyKind::Text),
+    ("expiration", PropertyKind::Text),
+    ("message_id", PropertyKind::Text),
+    ("timestamp", PropertyKind::Number(8)),
+    ("type", PropertyKind::Text),
+    ("user_id", PropertyKind::Text),
+    ("app_id", PropertyKind::Text),
+    ("cluster_id", PropertyKind::Text),
 ];
 
 const HEADERS_PLACE: usize = 2;
@@ -64,12 +64,12 @@ pub(super) struct Limits<'a> {
     /// The channel of the message.
     pub(super) channel: u16,
     /// The room for its body.
-    pub(super) bodies: &'a Bodies,
+    pub(super) bodies: &'a BodyBudget,
 }
 
 /// The result for a content header.
 #[derive(Default)]
-pub(super) struct Mended {
+pub(super) struct RepairedHeader {
     /// The new payload, if it was changed.
     pub(super) rebuilt: Option<Vec<u8>>,
     /// The number of body bytes that follow and must not pass.
@@ -78,7 +78,7 @@ pub(super) struct Mended {
 
 /// Repairs the content header of a message; `damage` is that of its method. `None` if it is too
 /// short.
-pub(super) fn mend(payload: &mut [u8], mut damage: Damage, limits: Limits<'_>) -> Option<Mended> {
+pub(super) fn repair(payload: &mut [u8], mut damage: Damage, limits: Limits<'_>) -> Option<RepairedHeader> {
     let size = payload.len();
     let layout = read(payload, &mut damage)?;
     if size > limits.header {
@@ -95,23 +95,26 @@ pub(super) fn mend(payload: &mut [u8], mut damage: Damage, limits: Limits<'_>) -
         (*body_size, left_out) = ([0; 8], body);
         marks.extend(mark(LEFT_OUT, &says));
     }
-    Some(Mended { rebuilt: (!marks.is_empty()).then(|| rebuild(payload, &layout, &marks, limits.header)), left_out })
+    Some(RepairedHeader {
+        rebuilt: (!marks.is_empty()).then(|| rebuild(payload, &layout, &marks, limits.header)),
+        left_out,
+    })
 }
 
 fn read(payload: &mut [u8], damage: &mut Damage) -> Option<Layout> {
     let size = payload.len();
-    let mut rest = Rest(payload);
+    let mut rest = FieldCursor(payload);
     rest.take(BEFORE_FLAGS)?;
     let flags = rest.short()?;
     let mut layout = Layout::default();
     for (place, (name, kind)) in PROPERTIES.iter().enumerate().filter(|(place, _)| flags & flag(*place) != 0) {
         let from = size - rest.len();
-        let mended = match kind {
-            Kind::Text => short_string(&mut rest, name, damage),
-            Kind::Headers => headers(&mut rest, damage),
-            Kind::Number(size) => rest.take(*size).map(|_| ()),
+        let repaired = match kind {
+            PropertyKind::Text => short_string(&mut rest, name, damage),
+            PropertyKind::Headers => headers(&mut rest, damage),
+            PropertyKind::Number(size) => rest.take(*size).map(|_| ()),
         };
-        if mended.is_none() {
+        if repaired.is_none() {
             damage.add(format!("the properties cannot be read from {name} on"));
             return Some(layout);
         }
@@ -124,10 +127,10 @@ fn read(payload: &mut [u8], damage: &mut Damage) -> Option<Layout> {
 }
 
 /// Repairs the readable part of the header table.
-fn headers(rest: &mut Rest<'_>, damage: &mut Damage) -> Option<()> {
+fn headers(rest: &mut FieldCursor<'_>, damage: &mut Damage) -> Option<()> {
     let content = rest.long_string()?;
     let size = content.len();
-    let mut rest = Rest(content);
+    let mut rest = FieldCursor(content);
     while !rest.is_empty() {
         let from = size - rest.len();
         if entry(&mut rest, 0, damage).is_none() {
@@ -177,7 +180,7 @@ fn length(count: usize) -> [u8; 4] {
 fn fitting(payload: &[u8], table: Range<usize>, room: usize) -> Vec<u8> {
     let content = payload.get(table).and_then(|table| table.get(4..)).unwrap_or_default();
     let (mut walked, mut known) = (content.to_vec(), Damage::default());
-    let mut rest = Rest(&mut walked);
+    let mut rest = FieldCursor(&mut walked);
     let mut entries = Vec::new();
     loop {
         let from = content.len() - rest.len();

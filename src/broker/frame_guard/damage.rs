@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::fields::DEPTH_MAX;
 
 /// The maximum number of different kinds of damage in a report.
-const TOLD_MAX: usize = 5;
+const REPORTED_MAX: usize = 5;
 
 /// The maximum size of a report, in bytes. It fits into the smallest frame beside the longest
 /// properties.
@@ -21,20 +21,20 @@ const BYTES_MAX: usize = 64;
 /// The damage of one message.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
-    told: Vec<String>,
+    reported: Vec<String>,
     /// The number of further damages that are not listed.
-    untold: usize,
+    unreported: usize,
 }
 
 impl Damage {
     pub(super) const fn is_none(&self) -> bool {
-        self.told.is_empty()
+        self.reported.is_empty()
     }
 
     /// Adds a text that is not UTF-8; `text` is the original.
     pub(super) fn not_text(&mut self, what: &str, text: &[u8]) {
-        if self.told.len() == TOLD_MAX {
-            self.untold += 1;
+        if self.reported.len() == REPORTED_MAX {
+            self.unreported += 1;
             return;
         }
         let shown = hex::encode(text.get(..BYTES_MAX).unwrap_or(text));
@@ -54,20 +54,20 @@ impl Damage {
 
     /// Adds a description, unless it is listed already.
     pub(super) fn add(&mut self, what: String) {
-        if self.told.contains(&what) {
-        } else if self.told.len() < TOLD_MAX {
-            self.told.push(what);
+        if self.reported.contains(&what) {
+        } else if self.reported.len() < REPORTED_MAX {
+            self.reported.push(what);
         } else {
-            self.untold += 1;
+            self.unreported += 1;
         }
     }
 
     /// The report as one sentence.
     pub(super) fn sentence(&self) -> String {
-        let mut sentence = self.told.join("; ");
-        if self.untold > 0 {
+        let mut sentence = self.reported.join("; ");
+        if self.unreported > 0 {
             // Writing to a `String` cannot fail.
-            let _ = write!(sentence, "; and {} more", self.untold);
+            let _ = write!(sentence, "; and {} more", self.unreported);
         }
         sentence.truncate(sentence.floor_char_boundary(SENTENCE_MAX));
         sentence

@@ -17,9 +17,9 @@ const REPLACEMENT: u8 = b'?';
 const BYTE_ARRAY: u8 = b'x';
 
 /// The unread bytes.
-pub(super) struct Rest<'a>(pub(super) &'a mut [u8]);
+pub(super) struct FieldCursor<'a>(pub(super) &'a mut [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> FieldCursor<'a> {
     /// The next `count` bytes; `None` if fewer remain.
     pub(super) fn take(&mut self, count: usize) -> Option<&'a mut [u8]> {
         if count > self.0.len() {
@@ -58,7 +58,7 @@ impl<'a> Rest<'a> {
 }
 
 /// Repairs a short string. `what` names it in the report.
-pub(super) fn short_string(rest: &mut Rest<'_>, what: &str, damage: &mut Damage) -> Option<()> {
+pub(super) fn short_string(rest: &mut FieldCursor<'_>, what: &str, damage: &mut Damage) -> Option<()> {
     let length = rest.byte()?;
     let text = rest.take(length.into())?;
     if std::str::from_utf8(text).is_err() {
@@ -84,7 +84,7 @@ fn replace_strays(text: &mut [u8]) {
 
 /// Repairs the entries of a table; `None` if one of them is unreadable.
 pub(super) fn table(content: &mut [u8], depth: usize, damage: &mut Damage) -> Option<()> {
-    let mut rest = Rest(content);
+    let mut rest = FieldCursor(content);
     while !rest.is_empty() {
         entry(&mut rest, depth, damage)?;
     }
@@ -92,13 +92,13 @@ pub(super) fn table(content: &mut [u8], depth: usize, damage: &mut Damage) -> Op
 }
 
 /// Repairs one entry of a table: name and value.
-pub(super) fn entry(rest: &mut Rest<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
+pub(super) fn entry(rest: &mut FieldCursor<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
     short_string(rest, "the name of a header", damage)?;
     value(rest, depth, damage)
 }
 
 fn array(content: &mut [u8], depth: usize, damage: &mut Damage) -> Option<()> {
-    let mut rest = Rest(content);
+    let mut rest = FieldCursor(content);
     while !rest.is_empty() {
         value(&mut rest, depth, damage)?;
     }
@@ -107,7 +107,7 @@ fn array(content: &mut [u8], depth: usize, damage: &mut Damage) -> Option<()> {
 
 /// Repairs a value. An unreadable or too deeply nested array or table becomes a byte array of the
 /// same length.
-fn value(rest: &mut Rest<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
+fn value(rest: &mut FieldCursor<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
     let kind = rest.take(1)?.first_mut()?;
     let size = match *kind {
         b'V' => 0,
@@ -124,8 +124,8 @@ fn value(rest: &mut Rest<'_>, depth: usize, damage: &mut Damage) -> Option<()> {
                 *kind = BYTE_ARRAY;
                 return Some(());
             }
-            let mended = if *kind == b'A' { array } else { table }(content, depth + 1, damage);
-            if mended.is_none() {
+            let repaired = if *kind == b'A' { array } else { table }(content, depth + 1, damage);
+            if repaired.is_none() {
                 damage.unreadable();
                 *kind = BYTE_ARRAY;
             }

@@ -11,7 +11,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    bodies::Bodies,
+    bodies::BodyBudget,
     content::{self, Limits},
     damage::Damage,
     methods::{self, Method},
@@ -79,7 +79,7 @@ pub struct FrameFilter {
     /// The damage of the method whose content header comes next, by channel.
     methods: HashMap<u16, Damage>,
     /// The room for bodies.
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyBudget>,
     /// The number of bytes still to come of a body that is left out, by channel.
     left_out: HashMap<u16, u64>,
     /// The channel on which the next body must wait for room.
@@ -98,7 +98,7 @@ impl FrameFilter {
             frame: Vec::new(),
             frame_max,
             methods: HashMap::new(),
-            bodies: Bodies::all(),
+            bodies: BodyBudget::all(),
             left_out: HashMap::new(),
             stopped: None,
             rest: Vec::new(),
@@ -108,7 +108,7 @@ impl FrameFilter {
     /// The same, but a body without room in `bodies` is left out. Its message passes with an empty
     /// body and the header `x-roomcast-body-left-out`.
     #[must_use]
-    pub fn with_room(mut self, bodies: Arc<Bodies>) -> Self {
+    pub fn with_room(mut self, bodies: Arc<BodyBudget>) -> Self {
         self.bodies = bodies;
         self
     }
@@ -256,7 +256,7 @@ impl FrameFilter {
         }
         let channel = u16::from_be_bytes([*high, *low]);
         if *kind == 1 {
-            match methods::mend(payload).ok_or(BrokenFrame::Method)? {
+            match methods::repair(payload).ok_or(BrokenFrame::Method)? {
                 Method::Message(damage) if damage.is_none() => self.methods.remove(&channel),
                 Method::Message(damage) => self.methods.insert(channel, damage),
                 Method::Tune { frame_max } => {
@@ -272,11 +272,11 @@ impl FrameFilter {
                 Ok(frame_max) => frame_max.saturating_sub(FRAME_OVERHEAD),
             };
             let limits = Limits { header, channel, bodies: &self.bodies };
-            let mended = content::mend(payload, damage, limits).ok_or(BrokenFrame::Content)?;
-            if mended.left_out > 0 {
-                self.left_out.insert(channel, mended.left_out);
+            let repaired = content::repair(payload, damage, limits).ok_or(BrokenFrame::Content)?;
+            if repaired.left_out > 0 {
+                self.left_out.insert(channel, repaired.left_out);
             }
-            if let Some(payload) = mended.rebuilt {
+            if let Some(payload) = repaired.rebuilt {
                 self.frame.splice(3.., length_and_payload(&payload));
             }
         }

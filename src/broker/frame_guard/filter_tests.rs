@@ -13,7 +13,7 @@ use amq_protocol::{
     types::{AMQPValue, ByteArray, FieldTable},
 };
 
-use super::{Bodies, BrokenFrame, FrameFilter, LEFT_OUT};
+use super::{BodyBudget, BrokenFrame, FrameFilter, LEFT_OUT};
 use crate::domain::DAMAGED;
 
 const FLAG_HEADERS: u16 = 1 << 13;
@@ -98,7 +98,7 @@ fn table_of(frames: &[AMQPFrame]) -> FieldTable {
 
 /// The report of damage in the header.
 fn damage(frames: &[AMQPFrame]) -> Option<String> {
-    table_of(frames).inner().get(DAMAGED).map(|told| told.as_long_string().unwrap().to_string())
+    table_of(frames).inner().get(DAMAGED).map(|reported| reported.as_long_string().unwrap().to_string())
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn what_nests_too_deep_becomes_bytes_of_the_same_length() {
 
 #[test]
 fn what_cannot_be_read_is_left_out_or_becomes_bytes() {
-    for (what, stream, told) in [
+    for (what, stream, reported) in [
         ("an unknown type", headers(b"\x01at\x01\x01bQ\x00"), "the headers cannot be read from byte 4 on"),
         ("a value that is cut", headers(b"\x01at\x01\x01bl\x00"), "the headers cannot be read from byte 4 on"),
         (
@@ -263,7 +263,7 @@ fn what_cannot_be_read_is_left_out_or_becomes_bytes() {
         ),
     ] {
         let frames = passed(&[stream, body()].concat());
-        assert_eq!(damage(&frames).as_deref(), Some(told), "{what}");
+        assert_eq!(damage(&frames).as_deref(), Some(reported), "{what}");
         let kept = table_of(&frames).inner().get("a") == Some(&AMQPValue::Boolean(true));
         assert_eq!(kept, what != "a table that overruns", "{what}");
         assert_eq!(frames.last(), Some(&AMQPFrame::Body(1, b"{}".to_vec())), "{what}");
@@ -296,8 +296,8 @@ fn what_is_told_is_bounded() {
     assert!(damage(&frames).unwrap().len() <= 1000);
     let each = |place: usize| [&short(&[0xff; 200])[..], &[u8::try_from(place).unwrap()]].concat()[..201].to_vec();
     let stream = properties(0x87BC, &(0..10).flat_map(each).collect::<Vec<_>>());
-    let told = damage(&parsed(&passed_in(&mut FrameFilter::new(4096), &stream, 9).unwrap())).unwrap();
-    assert!(told.len() <= 1000 && told.starts_with("content_type"), "{told}");
+    let reported = damage(&parsed(&passed_in(&mut FrameFilter::new(4096), &stream, 9).unwrap())).unwrap();
+    assert!(reported.len() <= 1000 && reported.starts_with("content_type"), "{reported}");
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn a_body_without_room_does_not_pass_and_its_message_says_so() {
     ]
     .concat();
     for size in [1, 5, 20, stream.len()] {
-        let bodies = Bodies::up_to(8);
+        let bodies = BodyBudget::up_to(8);
         // A large body is in memory while the others arrive.
         bodies.admit(3, 9).unwrap();
         let mut filter = FrameFilter::new(0).with_room(Arc::clone(&bodies));
@@ -364,7 +364,7 @@ fn nothing_passes_behind_a_body_until_there_is_room_for_the_next() {
     let other = frame(1, 2, &[0, 20, 0, 41]);
     let stream = [message(), message(), other, message()].concat();
     for size in 1..stream.len() {
-        let bodies = Bodies::all();
+        let bodies = BodyBudget::all();
         bodies.read_on_below(1, 2);
         let mut filter = FrameFilter::new(0).with_room(Arc::clone(&bodies));
         let mut out = passed_in(&mut filter, &stream, size).unwrap();

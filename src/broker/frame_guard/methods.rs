@@ -6,7 +6,7 @@
 
 use super::{
     damage::Damage,
-    fields::{Rest, short_string, table},
+    fields::{FieldCursor, short_string, table},
 };
 
 /// The kind of a method.
@@ -76,8 +76,8 @@ const fn fields(class: u16, method: u16) -> Option<&'static [Field]> {
 }
 
 /// Repairs a method; `None` if it is unreadable, or a server does not send it.
-pub(super) fn mend(payload: &mut [u8]) -> Option<Method> {
-    let mut rest = Rest(payload);
+pub(super) fn repair(payload: &mut [u8]) -> Option<Method> {
+    let mut rest = FieldCursor(payload);
     let (class, method) = (rest.short()?, rest.short()?);
     // Damage outside a message is repaired without a report.
     let (mut damage, mut beside) = (Damage::default(), Damage::default());

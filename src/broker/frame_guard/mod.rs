@@ -19,10 +19,10 @@ mod filter_tests;
 mod methods;
 mod transport;
 
-pub use bodies::Bodies;
+pub use bodies::BodyBudget;
 pub use filter::{BrokenFrame, FrameFilter};
 pub(super) use transport::connect;
 
 /// The header of a message whose body was left out. Its value contains a secret of the guard: see
-/// [`Bodies`].
+/// [`BodyBudget`].
 pub(super) const LEFT_OUT: &str = "x-roomcast-body-left-out";

@@ -27,7 +27,7 @@ use lapin::{
 use tokio::runtime::Handle;
 
 use super::{
-    bodies::Bodies,
+    bodies::BodyBudget,
     filter::{BrokenFrame, FrameFilter},
 };
 
@@ -46,7 +46,7 @@ pub(in crate::broker) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
     tls: OwnedTLSConfig,
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyBudget>,
 ) -> Result<Connection, lapin::Error> {
     let tokio = Tokio::default().with_handle(Handle::current());
     let bounds = Bounds { frame_max: uri.query.frame_max.unwrap_or_default(), bodies };
@@ -54,7 +54,7 @@ pub(in crate::broker) async fn connect(
         Runtime::new(RuntimeParts::new(tokio.clone(), GuardedReactor { tokio: tokio.clone(), bounds: bounds.clone() }));
     let open = async move |uri: AMQPUri, _| {
         let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::new(tokio.clone())).await?;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream, &bounds, tokio.clone())))
+        Ok(AsyncTcpStream::Plain(GuardedStream::new(stream, &bounds, tokio.clone())))
     };
     Connection::connector(uri, runtime, open, properties).await
 }
@@ -64,16 +64,16 @@ pub(in crate::broker) async fn connect(
 struct Bounds {
     /// The maximum frame size to ask for, in bytes; 0 leaves it to the broker.
     frame_max: u32,
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyBudget>,
 }
 
 type Socket = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
 
 /// A connection, decrypted under TLS, whose readable bytes have passed the filter.
-struct Guarded {
+struct GuardedStream {
     stream: Socket,
     filter: FrameFilter,
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyBudget>,
     tokio: Tokio,
     /// The time until the next simulated heartbeat, while the connection is not read.
     silence: Option<Pin<Box<<Tokio as Reactor>::Sleep>>>,
@@ -83,7 +83,7 @@ struct Guarded {
     handed: usize,
 }
 
-impl Guarded {
+impl GuardedStream {
     fn new(stream: Socket, bounds: &Bounds, tokio: Tokio) -> Self {
         let bodies = Arc::clone(&bounds.bodies);
         let filter = FrameFilter::new(bounds.frame_max).with_room(Arc::clone(&bodies));
@@ -109,7 +109,7 @@ fn broken(why: BrokenFrame) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for GuardedStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         loop {
@@ -145,7 +145,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for GuardedStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }
@@ -175,7 +175,7 @@ struct GuardedReactor {
 }
 
 impl Reactor for GuardedReactor {
-    type TcpStream = Guarded;
+    type TcpStream = GuardedStream;
     type Sleep = <Tokio as Reactor>::Sleep;
 
     fn register<H: io::Read + io::Write + AsFd + AsRawFd + Send + 'static>(
@@ -199,6 +199,6 @@ impl Reactor for GuardedReactor {
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let (connecting, bounds) = (self.tokio.tcp_connect_addr(address), self.bounds.clone());
         let tokio = self.tokio.clone();
-        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), &bounds, tokio)) }
+        async move { Ok(GuardedStream::new(AsyncTcpStream::Plain(connecting.await?), &bounds, tokio)) }
     }
 }

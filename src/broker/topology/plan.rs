@@ -188,12 +188,12 @@ fn kept(name: String) -> QueuePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::topology::{Settings, tests::topology};
+    use crate::broker::topology::{TopologySettings, tests::topology};
 
     #[test]
     fn a_topology_without_receipts_is_what_it_was_before_there_were_any() {
         let without = topology();
-        let with = Topology::new(Settings { receipts: true, ..without.settings.clone() });
+        let with = Topology::new(TopologySettings { receipts: true, ..without.settings.clone() });
         assert!(without.exchanges().iter().all(|exchange| exchange.name != "roomcast.outcome"));
         let more: Vec<_> = with.exchanges().into_iter().filter(|one| !without.exchanges().contains(one)).collect();
         assert_eq!(more, [ExchangePlan { name: "roomcast.outcome".into(), kind: "topic", arguments: vec![] }]);

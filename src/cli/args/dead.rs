@@ -13,7 +13,7 @@ pub(in crate::cli) enum Dead {
     List {
         /// The filter
         #[command(flatten)]
-        which: Which,
+        which: DeadFilterArgs,
         /// Count them by these properties, as in reason,robot: platform, reason, code, topic,
         /// robot, subscription, event, generation
         #[arg(long, value_name = "TRAITS")]
@@ -37,7 +37,7 @@ pub(in crate::cli) enum Dead {
     Redrive {
         /// The filter
         #[command(flatten)]
-        which: Which,
+        which: DeadFilterArgs,
         /// All that match; required if no filter is given
         #[arg(long)]
         all: bool,
@@ -56,7 +56,7 @@ pub(in crate::cli) enum Dead {
     Discard {
         /// The filter
         #[command(flatten)]
-        which: Which,
+        which: DeadFilterArgs,
         /// All that match; required if no filter is given
         #[arg(long)]
         all: bool,
@@ -71,13 +71,13 @@ pub(in crate::cli) enum Dead {
     Export {
         /// The filter
         #[command(flatten)]
-        which: Which,
+        which: DeadFilterArgs,
     },
 }
 
 /// A filter for dead letters.
 #[derive(Args, Clone, Default)]
-pub(in crate::cli) struct Which {
+pub(in crate::cli) struct DeadFilterArgs {
     /// Only this letter; may be repeated
     #[arg(long)]
     pub id: Vec<String>,

@@ -12,7 +12,7 @@ use super::Tags;
 
 /// The event's content.
 #[derive(Args)]
-pub(in crate::cli) struct Said {
+pub(in crate::cli) struct EventArgs {
     /// The topic
     #[arg(long)]
     pub topic: String,
@@ -47,7 +47,7 @@ pub(in crate::cli) struct Said {
 pub(in crate::cli) struct Publish {
     /// The event
     #[command(flatten)]
-    pub said: Said,
+    pub said: EventArgs,
     /// Request a receipt of each delivery, on the exchange `<prefix>.outcome` (see
     /// `outcome.receipts`)
     #[arg(long)]
@@ -65,7 +65,7 @@ pub(in crate::cli) struct Publish {
 pub(in crate::cli) struct Explain {
     /// The event
     #[command(flatten)]
-    pub said: Said,
+    pub said: EventArgs,
     /// Read the body from this file (`-`: standard input), as a publisher would
     /// send it, instead of a message
     #[arg(long, value_name = "FILE", conflicts_with_all = ["message", "template", "tag", "tags", "subject", "format", "time_to_live"])]

@@ -2,7 +2,7 @@
 //!
 //! Owns their names and help.
 //!
-//! Not here: the keys (`cli/top/press.rs`).
+//! Not here: the keys (`cli/top/keymap.rs`).
 
 use clap::Args;
 

@@ -5,14 +5,14 @@
 //!
 //! Not here: the guarantee that no letter is lost (`broker`), and signals (`interrupt.rs`).
 
-use super::Looking;
+use super::DeadLetterReader;
 use crate::{
-    admin::letters::{Summary, counted},
-    broker::{Act, Acting, DeadLetter, Selection},
+    admin::dead_letters::{DeadLetterSummary, counted},
+    broker::{ActionOptions, DeadLetter, DeadLetterAction, DeadLetterSelection},
     cli::{
         broker_failure,
         exit::Failure,
-        screen::{agreed, bar, note, print},
+        output::{bar, confirm, print, print_status},
     },
 };
 
@@ -21,36 +21,37 @@ const LINES: usize = 20;
 
 /// The step before the action.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asking {
+pub(super) enum ConfirmMode {
     /// None.
     Never,
     /// A confirmation.
-    First,
+    BeforeActing,
     /// Only a report, without the action.
     DryRun,
 }
 
-impl Asking {
+impl ConfirmMode {
     pub(super) const fn just(dry_run: bool) -> Self {
         if dry_run { Self::DryRun } else { Self::Never }
     }
 }
 
 pub(super) async fn run(
-    looking: Looking,
-    act: Act,
+    looking: DeadLetterReader,
+    act: DeadLetterAction,
     limit: Option<u64>,
     per_second: Option<f64>,
-    asking: Asking,
+    asking: ConfirmMode,
 ) -> Result<(), Failure> {
-    let (mut selection, mut summary, limit) = (Selection::default(), Summary::usual(), limit.unwrap_or(u64::MAX));
+    let (mut selection, mut summary, limit) =
+        (DeadLetterSelection::default(), DeadLetterSummary::usual(), limit.unwrap_or(u64::MAX));
     let choose = |letter: DeadLetter| {
         if selection.count() < limit {
             selection.choose(&letter);
             summary.add(&letter);
         }
     };
-    let looked = looking.look(choose).await?;
+    let looked = looking.scan(choose).await?;
     let chosen = selection.count();
     if chosen == 0 {
         return Err(Failure::No(match looked.letters {
@@ -59,30 +60,30 @@ pub(super) async fn run(
         }));
     }
     let (done, doing, would) = match act {
-        Act::Redrive => ("redriven", "redriving", "would be redriven"),
-        Act::Discard => ("deleted", "deleting", "would be deleted for good"),
+        DeadLetterAction::Redrive => ("redriven", "redriving", "would be redriven"),
+        DeadLetterAction::Discard => ("deleted", "deleting", "would be deleted for good"),
     };
     match asking {
-        Asking::DryRun => {
+        ConfirmMode::DryRun => {
             report(would, summary);
             return Ok(());
         }
-        Asking::First => {
+        ConfirmMode::BeforeActing => {
             report(would, summary);
-            if !agreed("deleted letters are gone for good", "delete them?")? {
+            if !confirm("deleted letters are gone for good", "delete them?")? {
                 return Err(Failure::No("nothing was deleted".to_owned()));
             }
         }
-        Asking::Never => (),
+        ConfirmMode::Never => (),
     }
-    let (stop, mut acted) = (looking.interrupt.stop(), Summary::usual());
+    let (stop, mut acted) = (looking.interrupt.stop(), DeadLetterSummary::usual());
     looking.interrupt.holds(true);
     let bar = bar(doing, Some(chosen), false);
     let each = |letter: &DeadLetter| {
         bar.inc(1);
         acted.add(letter);
     };
-    let outcome = looking.queues.act(&Acting { act, per_second, stop }, selection, each).await;
+    let outcome = looking.queues.act(&ActionOptions { act, per_second, stop }, selection, each).await;
     bar.finish_and_clear();
     let count = acted.count();
     let failure = match outcome {
@@ -91,11 +92,11 @@ pub(super) async fn run(
             "interrupted: {count} of {chosen} {done}, the others are as they were; the same command goes on"
         ))),
         Ok(_) => {
-            note(&format!("{} are gone meanwhile, or somebody else holds them", chosen - count));
+            print_status(&format!("{} are gone meanwhile, or somebody else holds them", chosen - count));
             (count == 0).then(|| Failure::No(format!("nothing was {done}")))
         }
         Err(error) => {
-            note(&format!("{count} of {chosen} {done} before it failed; the same command goes on"));
+            print_status(&format!("{count} of {chosen} {done} before it failed; the same command goes on"));
             return Err(broker_failure(&error));
         }
     };
@@ -109,7 +110,7 @@ pub(super) async fn run(
     failure.map_or(Ok(()), Err)
 }
 
-fn report(what: &str, summary: Summary) {
+fn report(what: &str, summary: DeadLetterSummary) {
     let count = summary.count();
     print(&format!("{count} {what}"));
     let (rows, rest) = summary.rows(LINES);

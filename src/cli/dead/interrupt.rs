@@ -13,7 +13,7 @@ use std::sync::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{exit::Failure, screen::note};
+use crate::cli::{exit::Failure, output::print_status};
 
 /// Watches signals. While letters may be held, the first signal requests a stop; every other one
 /// ends the process at once. No letter is lost by that either.
@@ -39,7 +39,7 @@ impl Interrupt {
                     std::process::exit(1);
                 }
                 stop.cancel();
-                note("ending: the letters in hand are given back first; once more ends at once");
+                print_status("ending: the letters in hand are given back first; once more ends at once");
             }
         });
         Ok(watched)

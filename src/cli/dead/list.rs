@@ -2,24 +2,23 @@
 //!
 //! Owns the columns, and that all forms have the same order.
 //!
-//! Not here: counting and sorting (`admin/letters/summary.rs`).
+//! Not here: counting and sorting (`admin/dead_letters/summary.rs`).
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Looking;
+use super::DeadLetterReader;
 use crate::{
     admin::{
-        letters::{Newest, Summary, Trait, in_common, newest_first, view},
-        wire::{LetterView, SummaryRow},
+        dead_letters::{DeadLetterSummary, GroupBy, NewestDeadLetters, common_values, newest_first, view},
+        wire::{DeadLetterView, SummaryRow},
     },
-    broker::{DeadLetter, Looked},
+    broker::{DeadLetter, ScanReport},
     cli::{
-        access,
+        backend,
         exit::Failure,
-        screen::{Table, note, print_json},
+        output::{Table, print_json, print_status},
         spool::Spool,
     },
 };
@@ -30,9 +29,9 @@ const ROWS: u64 = 50;
 /// How many characters of a detail a table shows.
 const DETAIL: usize = 60;
 
-pub(super) async fn table(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
-    let mut newest = Newest::new(rows(limit), None).map_err(access::failure)?;
-    let looked = looking.look(|letter| newest.add(&letter)).await?;
+pub(super) async fn table(looking: DeadLetterReader, limit: Option<u64>) -> Result<(), Failure> {
+    let mut newest = NewestDeadLetters::new(rows(limit), None).map_err(backend::failure)?;
+    let looked = looking.scan(|letter| newest.add(&letter)).await?;
     let matched = newest.matched();
     let mut table =
         Table::new(&["id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "says", "detail"]);
@@ -41,16 +40,21 @@ pub(super) async fn table(looking: Looking, limit: Option<u64>) -> Result<(), Fa
     letters.into_iter().for_each(|letter| table.row(row(letter)));
     table.print(&nothing(looked));
     if shown < matched {
-        note(&format!(
+        print_status(&format!(
             "{shown} of {matched} shown, the newest first; a filter, --by reason,robot or --limit shows more"
         ));
     }
     Ok(())
 }
 
-pub(super) async fn counted(looking: Looking, by: &str, limit: Option<u64>, json: bool) -> Result<(), Failure> {
-    let mut summary = Summary::new(Trait::list(by).map_err(access::failure)?);
-    let looked = looking.look(|letter| summary.add(&letter)).await?;
+pub(super) async fn counted(
+    looking: DeadLetterReader,
+    by: &str,
+    limit: Option<u64>,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut summary = DeadLetterSummary::new(GroupBy::list(by).map_err(backend::failure)?);
+    let looked = looking.scan(|letter| summary.add(&letter)).await?;
     let (by, count) = (summary.by(), summary.count());
     let (rows, rest) = summary.rows(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     if json {
@@ -61,24 +65,24 @@ pub(super) async fn counted(looking: Looking, by: &str, limit: Option<u64>, json
         rows.into_iter().for_each(|row| table.cells(cells(row)));
         table.print(&nothing(looked));
         if shown > 1 && rest == 0 {
-            note(&format!("{count} dead letters"));
+            print_status(&format!("{count} dead letters"));
         }
     }
     if rest > 0 {
-        note(&format!("{rest} of {count} dead letters are in none of these rows"));
+        print_status(&format!("{rest} of {count} dead letters are in none of these rows"));
     }
     Ok(())
 }
 
 /// Prints JSON in the order of the table. Letters arrive in the order of the queues, so all are
 /// collected before the first is printed.
-pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), Failure> {
+pub(super) async fn stream(looking: DeadLetterReader, limit: Option<u64>) -> Result<(), Failure> {
     let (mut spool, mut written) = (Spool::new(), Vec::new());
     let each = |letter: DeadLetter| {
-        let line = Line { letter: view(&letter), body: &String::from_utf8_lossy(&letter.published.body) };
+        let line = DeadLetterLine { letter: view(&letter), body: &String::from_utf8_lossy(&letter.published.body) };
         written.push((newest_first(&letter), spool.json(&line)));
     };
-    looking.look(each).await?;
+    looking.scan(each).await?;
     written.sort_by(|(one, _), (other, _)| one.cmp(other));
     written.truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     match spool.show_lines(written.into_iter().map(|(_, line)| line)) {
@@ -92,13 +96,13 @@ pub(super) async fn stream(looking: Looking, limit: Option<u64>) -> Result<(), F
 
 /// A letter and its event as text; bytes that are not UTF-8 are replaced. `export` keeps them.
 #[derive(Serialize)]
-struct Line<'a> {
+struct DeadLetterLine<'a> {
     #[serde(flatten)]
-    letter: LetterView,
+    letter: DeadLetterView,
     body: &'a str,
 }
 
-fn nothing(looked: Looked) -> String {
+fn nothing(looked: ScanReport) -> String {
     match looked.letters {
         0 => "no dead letters".to_owned(),
         1 => "the one dead letter there is does not match".to_owned(),
@@ -110,7 +114,7 @@ fn rows(limit: Option<u64>) -> usize {
     usize::try_from(limit.unwrap_or(ROWS)).unwrap_or(usize::MAX)
 }
 
-fn row(letter: LetterView) -> [String; 10] {
+fn row(letter: DeadLetterView) -> [String; 10] {
     [
         letter.id,
         letter.platform.unwrap_or_else(|| "event".to_owned()),
@@ -119,15 +123,15 @@ fn row(letter: LetterView) -> [String; 10] {
         letter.topic,
         letter.attempts.to_string(),
         letter.generation.to_string(),
-        age(letter.dead_at.as_deref(), Timestamp::now()),
+        age(letter.dead_at.as_deref(), jiff::Timestamp::now()),
         cut(&letter.says, DETAIL / 2),
         cut(&letter.detail, DETAIL),
     ]
 }
 
 fn cells(row: SummaryRow) -> Vec<String> {
-    let mut cells: Vec<_> = in_common(&row).into_iter().map(str::to_owned).collect();
-    let age = |at: Option<String>| age(at.as_deref(), Timestamp::now());
+    let mut cells: Vec<_> = common_values(&row).into_iter().map(str::to_owned).collect();
+    let age = |at: Option<String>| age(at.as_deref(), jiff::Timestamp::now());
     cells.extend([row.count.to_string(), age(row.oldest), age(row.newest)]);
     cells
 }
@@ -138,8 +142,8 @@ fn cut(text: &str, characters: usize) -> String {
 }
 
 /// The age as a number and a unit.
-pub(super) fn age(at: Option<&str>, now: Timestamp) -> String {
-    let Some(at) = at.and_then(|at| at.parse::<Timestamp>().ok()) else {
+pub(super) fn age(at: Option<&str>, now: jiff::Timestamp) -> String {
+    let Some(at) = at.and_then(|at| at.parse::<jiff::Timestamp>().ok()) else {
         return "-".to_owned();
     };
     span(Duration::try_from(now.duration_since(at)).unwrap_or_default())
@@ -163,7 +167,7 @@ mod tests {
         for (seconds, said) in [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")] {
             assert_eq!(span(Duration::from_secs(seconds)), said);
         }
-        assert_eq!(age(None, Timestamp::now()), "-");
+        assert_eq!(age(None, jiff::Timestamp::now()), "-");
     }
 
     #[test]

@@ -2,29 +2,28 @@
 //!
 //! Owns that text; `roomcast top` shows the same.
 //!
-//! Not here: looking up the letter over HTTP (`admin/letters.rs`).
+//! Not here: looking up the letter over HTTP (`admin/dead_letters.rs`).
 
-use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Looking, list::age};
+use super::{DeadLetterReader, list::age};
 use crate::{
     admin::{
-        letters::{Subscriber, letter_id, render, shown},
-        wire::{LetterDetail, SubscriptionView},
+        dead_letters::{Subscriber, letter_id, render, shown},
+        wire::{DeadLetterDetail, SubscriptionView},
     },
     app,
     cli::{
-        access::failure,
-        args::Which,
+        args::DeadFilterArgs,
+        backend::failure,
         client::{Client, in_path},
         exit::Failure,
-        offline,
-        screen::{print_json, print_text},
+        local_store,
+        output::{print_json, print_text},
     },
     clock::Clock,
     config::Config,
-    fanout::Shelf,
+    fanout::TemplateRegistry,
 };
 
 pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), Failure> {
@@ -36,14 +35,14 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
     if json {
         print_json(&detail);
     } else {
-        print_text(told(&detail, name.as_deref(), Timestamp::now()).trim_end());
+        print_text(told(&detail, name.as_deref(), jiff::Timestamp::now()).trim_end());
     }
     Ok(())
 }
 
 /// Asks the daemon, which knows templates and subscriptions.
-async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
-    let detail: LetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
+async fn with_daemon(client: &Client, id: &str) -> Result<(DeadLetterDetail, Option<String>), Failure> {
+    let detail: DeadLetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
     let name = match &detail.letter.subscription {
         Some(id) => client
             .get(&format!("/v1/subscriptions/{}", in_path(id)))
@@ -56,15 +55,15 @@ async fn with_daemon(client: &Client, id: &str) -> Result<(LetterDetail, Option<
 }
 
 /// Searches the queues. If the store does not open, its data is missing.
-async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Option<String>), Failure> {
-    let which = Which { id: vec![id.to_owned()], ..Which::default() };
+async fn without_daemon(config: &Config, id: &str) -> Result<(DeadLetterDetail, Option<String>), Failure> {
+    let which = DeadFilterArgs { id: vec![id.to_owned()], ..DeadFilterArgs::default() };
     let mut found = None;
-    Looking::begin(config, &which).await?.look(|letter| found = Some(letter)).await?;
+    DeadLetterReader::begin(config, &which).await?.scan(|letter| found = Some(letter)).await?;
     let letter = found.ok_or_else(|| Failure::No(format!("there is no dead letter {id}")))?;
-    let (shelf, subscriber) = match letter.subscription.map(|_| offline::open_store(config)) {
+    let (shelf, subscriber) = match letter.subscription.map(|_| local_store::open_store(config)) {
         Some(Ok(store)) => (store.templates(), Subscriber::of(&letter, &store)),
-        Some(Err(failure)) => (Shelf::default(), Subscriber::Unknown(failure.to_string())),
-        None => (Shelf::default(), Subscriber::Nobody),
+        Some(Err(failure)) => (TemplateRegistry::default(), Subscriber::Unknown(failure.to_string())),
+        None => (TemplateRegistry::default(), Subscriber::Nobody),
     };
     let rendered = render(&letter, &app::decoder(config, shelf), subscriber.known(), Clock::System.now());
     let name = subscriber.known().and_then(|known| known.name.clone());
@@ -72,13 +71,13 @@ async fn without_daemon(config: &Config, id: &str) -> Result<(LetterDetail, Opti
 }
 
 /// A letter as text: advice, history, message.
-pub(in crate::cli) fn told(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> String {
+pub(in crate::cli) fn told(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) -> String {
     let mut lines = facts(detail, name, now);
     lines.extend(message(detail));
     lines.join("\n")
 }
 
-fn facts(detail: &LetterDetail, name: Option<&str>, now: Timestamp) -> Vec<String> {
+fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) -> Vec<String> {
     let view = &detail.letter;
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let named = name.map_or_else(String::new, |name| format!(" ({name})"));
@@ -134,7 +133,7 @@ fn fact(what: &str, value: &str) -> String {
     format!("{what:<13} {}", value.replace(['\n', '\r', '\u{2028}', '\u{2029}'], "·")).trim_end().to_owned()
 }
 
-fn message(detail: &LetterDetail) -> Vec<String> {
+fn message(detail: &DeadLetterDetail) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Some(rendered), Some(platform)) = (&detail.rendered, &detail.letter.platform) {
         lines.push(format!("\nwhat {platform} would be sent, without a signature:\n{}", pretty(rendered)));

@@ -4,7 +4,7 @@
 //!
 //! Not here: drawing a dialog (`draw/over.rs`), and the keys that answer it (`act.rs`).
 
-use super::words;
+use super::format;
 use crate::admin::wire::{DeadOutcome, DeadQuery, DeadRequest};
 
 /// The largest number of letters in one redrive, which is the daemon's limit.
@@ -23,7 +23,7 @@ pub(super) enum Dialog {
 }
 
 /// A change that is running, until the daemon answers.
-pub(super) struct Acting {
+pub(super) struct RunningAction {
     pub(super) number: u64,
     pub(super) doing: String,
     /// Whether the user has pressed `q` meanwhile and was warned.
@@ -36,7 +36,7 @@ pub(super) fn dry_run(which: DeadQuery, ids: Vec<String>) -> DeadRequest {
 }
 
 /// The request that redrives at most as many letters as were counted.
-pub(super) fn in_earnest(request: DeadRequest, would: &DeadOutcome) -> DeadRequest {
+pub(super) fn confirmed(request: DeadRequest, would: &DeadOutcome) -> DeadRequest {
     DeadRequest { dry_run: false, limit: Some(would.done), ..request }
 }
 
@@ -63,6 +63,6 @@ pub(super) fn redriven(outcome: &DeadOutcome) -> String {
     };
     format!(
         "redriven: {}{left}{missed}. What is redriven goes through its robot's quota like anything else",
-        words::letters(outcome.done)
+        format::letters(outcome.done)
     )
 }

@@ -7,7 +7,7 @@
 
 mod budgets;
 mod letters;
-mod over;
+mod overlay;
 mod overview;
 mod robots;
 mod table;
@@ -21,10 +21,10 @@ use ratatui::{
 };
 
 use super::{
-    act::opens,
-    place::{Place, View},
-    state::{TABS, Top},
-    words,
+    actions::opens,
+    format,
+    navigation::{View, ViewState},
+    state::{TABS, TopState},
 };
 
 /// From this many rows on, blank lines and additional information are shown.
@@ -32,12 +32,12 @@ const TALL: u16 = 9;
 
 /// The appearance.
 #[derive(Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct Theme {
     /// Whether colours are used.
     pub(super) colour: bool,
 }
 
-impl Look {
+impl Theme {
     fn coloured(self, colour: Color) -> Style {
         if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
@@ -71,7 +71,7 @@ impl Look {
 
 /// The sizes that the state needs from the last frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Drawn {
+pub(super) struct FrameLayout {
     /// How many rows of the list are visible.
     pub(super) page: usize,
     /// The last line with which a text can begin.
@@ -81,14 +81,14 @@ pub(super) struct Drawn {
 }
 
 /// Draws the whole screen.
-pub(super) fn draw(frame: &mut Frame<'_>, top: &Top, look: Look) -> Drawn {
-    let Some(place) = top.place() else {
-        return Drawn::default();
+pub(super) fn draw(frame: &mut Frame<'_>, top: &TopState, theme: Theme) -> FrameLayout {
+    let Some(place) = top.current_view() else {
+        return FrameLayout::default();
     };
     let area = frame.area();
     let width = usize::from(area.width).saturating_sub(2);
     let tall = area.height >= 16;
-    let (mut banner, path) = (words::lines(&banner(top).unwrap_or_default(), width), path(top, width));
+    let (mut banner, path) = (format::lines(&banner(top).unwrap_or_default(), width), path(top, width));
     banner.truncate(if tall { 3 } else { 2 });
     let mut said = said(top, area.width);
     said.truncate(if tall { 4 } else { 2 });
@@ -104,53 +104,53 @@ pub(super) fn draw(frame: &mut Frame<'_>, top: &Top, look: Look) -> Drawn {
         Constraint::Length(1),
     ]);
     let [head, tabs, warning, trail, _, body, below, keys] = parts.areas(area);
-    frame.render_widget(header(top, area.width, look), head);
-    frame.render_widget(tab_line(top, area.width, look), tabs);
+    frame.render_widget(header(top, area.width, theme), head);
+    frame.render_widget(tab_line(top, area.width, theme), tabs);
     let banner: Vec<_> = banner.into_iter().map(|line| Line::raw(format!(" {line}"))).collect();
-    frame.render_widget(Paragraph::new(banner).style(look.alarm()), warning);
+    frame.render_widget(Paragraph::new(banner).style(theme.alarm()), warning);
     if let Some(path) = path {
-        frame.render_widget(Paragraph::new(path).style(look.heading()), trail);
+        frame.render_widget(Paragraph::new(path).style(theme.heading()), trail);
     }
-    let mut drawn = body_of(frame, body, top, place, look);
-    let said: Vec<_> = said.into_iter().map(|line| Line::styled(line, look.strong())).collect();
+    let mut drawn = body_of(frame, body, top, place, theme);
+    let said: Vec<_> = said.into_iter().map(|line| Line::styled(line, theme.strong())).collect();
     frame.render_widget(Paragraph::new(said), below);
-    frame.render_widget(Paragraph::new(key_line(place, width)).style(look.quiet()), keys);
-    drawn.help_last = over::draw(frame, area, top, look);
+    frame.render_widget(Paragraph::new(key_line(place, width)).style(theme.quiet()), keys);
+    drawn.help_last = overlay::draw(frame, area, top, theme);
     drawn
 }
 
-fn body_of(frame: &mut Frame<'_>, area: Rect, top: &Top, place: &Place, look: Look) -> Drawn {
-    let (rows, mut drawn) = (top.rows(place), Drawn::default());
+fn body_of(frame: &mut Frame<'_>, area: Rect, top: &TopState, place: &ViewState, theme: Theme) -> FrameLayout {
+    let (rows, mut drawn) = (top.rows(place), FrameLayout::default());
     let chosen = place.chosen(&rows);
     drawn.page = match &place.view {
-        View::Overview => overview::draw(frame, area, top, chosen, look),
-        View::Robots => robots::list(frame, area, top, chosen, look),
-        View::Holds => robots::holds(frame, area, top, chosen, look),
-        View::Budgets => budgets::draw(frame, area, top, chosen, look),
-        View::Dead => letters::kinds(frame, area, top, place, chosen, look),
-        View::Robot(id) => robots::one(frame, area, top, place, id, chosen, look),
-        View::Letters(..) => letters::list(frame, area, top, place, chosen, look),
+        View::Overview => overview::draw(frame, area, top, chosen, theme),
+        View::Robots => robots::list(frame, area, top, chosen, theme),
+        View::Holds => robots::holds(frame, area, top, chosen, theme),
+        View::Budgets => budgets::draw(frame, area, top, chosen, theme),
+        View::Dead => letters::kinds(frame, area, top, place, chosen, theme),
+        View::Robot(id) => robots::one(frame, area, top, place, id, chosen, theme),
+        View::Letters(..) => letters::list(frame, area, top, place, chosen, theme),
         View::Letter(_) => {
-            drawn.last_line = letters::one(frame, area, top, place, look);
+            drawn.last_line = letters::one(frame, area, top, place, theme);
             usize::from(area.height)
         }
     };
     drawn
 }
 
-fn header(top: &Top, width: u16, look: Look) -> Line<'static> {
-    let mut spans = vec![Span::styled(" roomcast top", look.strong()), Span::raw("  ")];
+fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
+    let mut spans = vec![Span::styled(" roomcast top", theme.strong()), Span::raw("  ")];
     if let Some(overview) = top.live.overview() {
         let robots = &overview.robots;
-        let (known, waiting) = (words::number(robots.known as u64), words::number(robots.waiting));
+        let (known, waiting) = (format::number(robots.known as u64), format::number(robots.waiting));
         if width < 68 {
             // The name of the program is left out: the user has just typed it.
             spans = vec![Span::raw(format!(" {waiting} waiting  {known} busy  "))];
         } else {
             spans.push(Span::raw(format!("{waiting} waiting  {known} robots busy  ")));
         }
-        let held = format!("{} held", words::number(robots.held as u64));
-        spans.push(Span::styled(held, if robots.held > 0 { look.warning() } else { Style::new() }));
+        let held = format!("{} held", format::number(robots.held as u64));
+        spans.push(Span::styled(held, if robots.held > 0 { theme.warning() } else { Style::new() }));
     } else {
         spans.push(Span::raw("asking the daemon…"));
     }
@@ -160,18 +160,18 @@ fn header(top: &Top, width: u16, look: Look) -> Line<'static> {
     // A cut time would be misleading, so it is shown completely or not at all.
     let left = usize::from(width).saturating_sub(line.width());
     let clock = [clock.as_str(), clock.trim_end_matches(" UTC")].into_iter().find(|clock| clock.len() <= left);
-    line + Span::styled(clock.unwrap_or_default().to_owned(), look.quiet())
+    line + Span::styled(clock.unwrap_or_default().to_owned(), theme.quiet())
 }
 
 /// The most important condition: the daemon or the broker does not answer.
-fn banner(top: &Top) -> Option<String> {
+fn banner(top: &TopState) -> Option<String> {
     let then = |silence: Option<u64>| match silence {
         Some(seconds) => format!("what is shown is {seconds} s old"),
         None => "nothing is known yet".to_owned(),
     };
     let silence = top.live.silent_for(top.now, top.every);
     if let Some(why) = top.live.why_lost() {
-        return Some(format!("CONNECTION LOST, {}: {}", then(silence), words::line(why)));
+        return Some(format!("CONNECTION LOST, {}: {}", then(silence), format::line(why)));
     }
     if silence.is_some() {
         return Some(format!("THE DAEMON DOES NOT ANSWER, {}", then(silence)));
@@ -185,13 +185,13 @@ fn banner(top: &Top) -> Option<String> {
         .then(|| "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait".to_owned())
 }
 
-fn tab_line(top: &Top, width: u16, look: Look) -> Line<'static> {
+fn tab_line(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
     let whole: usize = TABS.iter().map(|(name, _)| name.len() + 4).sum();
     let spans = TABS.iter().enumerate().map(|(at, (name, _))| {
         if at != top.tab && whole > usize::from(width) {
             Span::raw(format!(" {} ", at + 1))
         } else if at == top.tab {
-            Span::styled(format!("[{} {name}]", at + 1), look.chosen())
+            Span::styled(format!("[{} {name}]", at + 1), theme.chosen())
         } else {
             Span::raw(format!(" {} {name} ", at + 1))
         }
@@ -200,12 +200,12 @@ fn tab_line(top: &Top, width: u16, look: Look) -> Line<'static> {
 }
 
 /// The path to this view, if it is deeper than a tab: as many last steps as fit.
-fn path(top: &Top, width: usize) -> Option<String> {
+fn path(top: &TopState, width: usize) -> Option<String> {
     let steps: Vec<_> = top
         .path()
         .map(|view| match view {
             View::Robot(id) => format!("robot {}", short(id, 120, 0)),
-            View::Letters(_, what) => words::line(what),
+            View::Letters(_, what) => format::line(what),
             View::Letter(id) => format!("letter {}", short(id, 120, 0)),
             of_a_tab => {
                 TABS.iter().find(|(_, view)| view == of_a_tab).map_or_else(String::new, |(name, _)| (*name).to_owned())
@@ -222,14 +222,14 @@ fn path(top: &Top, width: usize) -> Option<String> {
     (steps.len() > 1).then(|| format!(" {before}{}", shown.join(" › ")))
 }
 
-fn said(top: &Top, width: u16) -> Vec<String> {
+fn said(top: &TopState, width: u16) -> Vec<String> {
     let doing = top.acting.as_ref().map(|acting| format!("{}…", acting.doing));
-    let said = top.said.clone().or(doing).unwrap_or_default();
-    let lines = words::lines(&said, usize::from(width).saturating_sub(2));
+    let said = top.status_line.clone().or(doing).unwrap_or_default();
+    let lines = format::lines(&said, usize::from(width).saturating_sub(2));
     lines.into_iter().map(|line| format!(" {line}")).collect()
 }
 
-fn key_line(place: &Place, width: usize) -> String {
+fn key_line(place: &ViewState, width: usize) -> String {
     let mut keys = vec!["↑↓ choose"];
     if opens(place) {
         keys.push("Enter open");
@@ -249,31 +249,31 @@ fn key_line(place: &Place, width: usize) -> String {
     }
     keys.extend(["? help", "q quit"]);
     let keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
-    format!(" {}", words::fitting(&keys, "  ", 2, width))
+    format!(" {}", format::fitting(&keys, "  ", 2, width))
 }
 
 /// An id, shortened if the screen is narrower than `from`.
 fn short(id: &str, from: u16, width: u16) -> String {
     let few = 12;
     if width >= from || id.chars().count() <= few + 1 {
-        words::line(id)
+        format::line(id)
     } else {
-        words::line(&id.chars().take(few).chain(['…']).collect::<String>())
+        format::line(&id.chars().take(few).chain(['…']).collect::<String>())
     }
 }
 
 /// A message in place of an empty list.
-fn nothing(frame: &mut Frame<'_>, area: Rect, why: &str, look: Look) {
-    let lines = words::lines(why, usize::from(area.width).saturating_sub(2));
-    let lines: Vec<_> = lines.into_iter().map(|line| Line::styled(format!(" {line}"), look.quiet())).collect();
+fn nothing(frame: &mut Frame<'_>, area: Rect, why: &str, theme: Theme) {
+    let lines = format::lines(why, usize::from(area.width).saturating_sub(2));
+    let lines: Vec<_> = lines.into_iter().map(|line| Line::styled(format!(" {line}"), theme.quiet())).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// A heading and a text below it.
-fn text(frame: &mut Frame<'_>, area: Rect, heading: &str, text: &str, look: Look) {
+fn text(frame: &mut Frame<'_>, area: Rect, heading: &str, text: &str, theme: Theme) {
     let tall = area.height >= 5;
-    let mut lines = if tall { vec![Line::styled(format!(" {heading}"), look.heading())] } else { Vec::new() };
-    let wrapped = words::lines(text, usize::from(area.width).saturating_sub(2));
+    let mut lines = if tall { vec![Line::styled(format!(" {heading}"), theme.heading())] } else { Vec::new() };
+    let wrapped = format::lines(text, usize::from(area.width).saturating_sub(2));
     lines.extend(wrapped.into_iter().map(|line| Line::raw(format!(" {line}"))));
     frame.render_widget(Paragraph::new(lines), area);
 }

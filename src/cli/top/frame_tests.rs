@@ -8,14 +8,14 @@
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 
 use super::{
-    ask::{Answer, Asked},
-    draw::{self, Look},
-    press::Press,
-    samples::{self, NOW},
-    state::Top,
+    draw::{self, Theme},
+    fixtures::{self, NOW},
+    keymap::KeyAction,
+    requests::{ApiRequest, ApiResponse},
+    state::TopState,
 };
 use crate::{
-    admin::wire::{DeadPage, LetterView},
+    admin::wire::{DeadLetterView, DeadPage},
     cli::exit::Failure,
 };
 
@@ -23,44 +23,44 @@ const SMALL: (u16, u16) = (40, 10);
 const NARROW: (u16, u16) = (80, 24);
 const WIDE: (u16, u16) = (140, 30);
 
-fn begin(pulse: fn(u64) -> super::live::Pulse) -> Top {
-    let mut top = Top::new(NOW, 1000);
+fn begin(pulse: fn(u64) -> super::live_data::Pulse) -> TopState {
+    let mut top = TopState::new(NOW, 1000);
     for seconds in [0, 5] {
         top.tick();
         top.now = NOW + seconds * 1000;
-        top.told(0, Ok(Answer::Pulse(pulse(seconds))));
+        top.apply(0, Ok(ApiResponse::Pulse(pulse(seconds))));
     }
     top
 }
 
-fn busy() -> Top {
-    begin(samples::pulse)
+fn busy() -> TopState {
+    begin(fixtures::pulse)
 }
 
 /// Presses a key, and answers the request that it causes.
-fn press(top: &mut Top, key: Press, answer: impl FnOnce() -> Answer) {
+fn press(top: &mut TopState, key: KeyAction, answer: impl FnOnce() -> ApiResponse) {
     let asked: Vec<_> = top.press(key).into_iter().filter(|asked| asked.number != 0).collect();
-    let [Asked { number, .. }] = asked[..] else { panic!("one thing is asked: {asked:?}") };
-    top.told(number, Ok(answer()));
-    top.told(0, Ok(Answer::Pulse(samples::pulse(6))));
+    let [ApiRequest { number, .. }] = asked[..] else { panic!("one thing is asked: {asked:?}") };
+    top.apply(number, Ok(answer()));
+    top.apply(0, Ok(ApiResponse::Pulse(fixtures::pulse(6))));
 }
 
-fn buffer(top: &mut Top, (width, height): (u16, u16), colour: bool) -> Buffer {
+fn buffer(top: &mut TopState, (width, height): (u16, u16), colour: bool) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal
         .draw(|frame| {
-            let drawn = draw::draw(frame, top, Look { colour });
+            let drawn = draw::draw(frame, top, Theme { colour });
             top.drawn(drawn);
         })
         .unwrap();
     terminal.backend().buffer().clone()
 }
 
-fn screen(top: &mut Top, size: (u16, u16)) -> String {
+fn screen(top: &mut TopState, size: (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
     terminal
         .draw(|frame| {
-            let drawn = draw::draw(frame, top, Look { colour: true });
+            let drawn = draw::draw(frame, top, Theme { colour: true });
             top.drawn(drawn);
         })
         .unwrap();
@@ -78,29 +78,29 @@ macro_rules! seen {
     }};
 }
 
-fn at(tab: usize) -> Top {
+fn at(tab: usize) -> TopState {
     let mut top = busy();
-    top.press(Press::Tab(tab));
-    top.told(0, Ok(Answer::Pulse(samples::pulse(6))));
+    top.press(KeyAction::Tab(tab));
+    top.apply(0, Ok(ApiResponse::Pulse(fixtures::pulse(6))));
     top
 }
 
-fn dead() -> Top {
+fn dead() -> TopState {
     let mut top = busy();
-    press(&mut top, Press::Tab(4), || Answer::Summary(samples::summary()));
+    press(&mut top, KeyAction::Tab(4), || ApiResponse::Summary(fixtures::summary()));
     top
 }
 
-fn held_robot() -> Top {
+fn held_robot() -> TopState {
     let mut top = at(2);
-    let found = || Answer::Robot { subscriptions: vec![samples::subscription()], letters: samples::page() };
-    press(&mut top, Press::Open, found);
+    let found = || ApiResponse::Robot { subscriptions: vec![fixtures::subscription()], letters: fixtures::page() };
+    press(&mut top, KeyAction::Open, found);
     top
 }
 
-fn one_letter() -> Top {
+fn one_letter() -> TopState {
     let mut top = held_robot();
-    press(&mut top, Press::Open, || Answer::Letter(Box::new(samples::detail())));
+    press(&mut top, KeyAction::Open, || ApiResponse::Letter(Box::new(fixtures::detail())));
     top
 }
 
@@ -137,7 +137,7 @@ fn a_robot_is_shown_with_its_hold_and_its_dead_letters() {
 #[test]
 fn the_letters_of_a_kind_are_listed_with_what_to_do() {
     let mut top = dead();
-    press(&mut top, Press::Open, || Answer::Letters(samples::page()));
+    press(&mut top, KeyAction::Open, || ApiResponse::Letters(fixtures::page()));
     seen!("letters", top);
 }
 
@@ -148,14 +148,14 @@ fn a_letter_is_shown_whole() {
 
 #[test]
 fn before_the_first_answer_it_says_that_it_asks() {
-    seen!("asking", Top::new(NOW, 1000));
+    seen!("asking", TopState::new(NOW, 1000));
 }
 
 #[test]
 fn where_there_is_nothing_it_says_so() {
     let quiet = |tab| {
-        let mut top = begin(samples::quiet);
-        top.press(Press::Tab(tab));
+        let mut top = begin(fixtures::quiet);
+        top.press(KeyAction::Tab(tab));
         top
     };
     seen!("quiet_overview", quiet(0));
@@ -170,7 +170,7 @@ fn where_there_is_nothing_it_says_so() {
 #[test]
 fn a_lost_connection_is_said_where_nobody_overlooks_it_and_what_was_known_stays() {
     let mut top = busy();
-    top.told(0, Err(Failure::Unavailable("the daemon on /run/roomcast/admin.sock does not answer".to_owned())));
+    top.apply(0, Err(Failure::Unavailable("the daemon on /run/roomcast/admin.sock does not answer".to_owned())));
     top.now += 12_000;
     seen!("lost", top);
 }
@@ -180,24 +180,24 @@ fn a_daemon_that_hangs_or_has_no_broker_is_said_as_well() {
     let mut top = busy();
     top.now += 9_000;
     assert!(screen(&mut top, NARROW).contains("THE DAEMON DOES NOT ANSWER, what is shown is 9 s old"));
-    let mut pulse = samples::pulse(7);
+    let mut pulse = fixtures::pulse(7);
     pulse.overview.broker_up = false;
-    top.told(0, Ok(Answer::Pulse(pulse)));
+    top.apply(0, Ok(ApiResponse::Pulse(pulse)));
     assert!(screen(&mut top, NARROW).contains("NO SESSION WITH THE BROKER"));
-    let mut pulse = samples::pulse(8);
+    let mut pulse = fixtures::pulse(8);
     pulse.overview.broker_blocked = true;
-    top.told(0, Ok(Answer::Pulse(pulse)));
+    top.apply(0, Ok(ApiResponse::Pulse(pulse)));
     assert!(screen(&mut top, NARROW).contains("THE BROKER BLOCKS PUBLISHERS"));
 }
 
 #[test]
 fn a_redrive_asks_with_the_number_and_says_what_happened() {
     let mut top = dead();
-    press(&mut top, Press::Redrive, || Answer::Redriven(samples::outcome(12_000, 10_000)));
+    press(&mut top, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(12_000, 10_000)));
     seen!("redrive", top);
     let mut top = dead();
-    press(&mut top, Press::Redrive, || Answer::Redriven(samples::outcome(37, 37)));
-    press(&mut top, Press::Yes, || Answer::Redriven(samples::outcome(37, 36)));
+    press(&mut top, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(37, 37)));
+    press(&mut top, KeyAction::Yes, || ApiResponse::Redriven(fixtures::outcome(37, 36)));
     let screen = screen(&mut top, NARROW);
     assert!(screen.contains("redriven: 36 letters; 1 more match."), "{screen}");
 }
@@ -205,23 +205,23 @@ fn a_redrive_asks_with_the_number_and_says_what_happened() {
 #[test]
 fn a_release_says_what_it_means() {
     let mut top = at(2);
-    top.press(Press::Release);
+    top.press(KeyAction::Release);
     seen!("release", top);
 }
 
 #[test]
 fn the_help_names_every_key() {
     let mut top = busy();
-    top.press(Press::Help);
+    top.press(KeyAction::Help);
     seen!("help", top);
 }
 
 #[test]
 fn without_colours_nothing_is_missing_and_nothing_is_coloured() {
     let mut lost = busy();
-    lost.told(0, Err(Failure::Unavailable("gone".to_owned())));
+    lost.apply(0, Err(Failure::Unavailable("gone".to_owned())));
     let mut asks = dead();
-    press(&mut asks, Press::Redrive, || Answer::Redriven(samples::outcome(37, 37)));
+    press(&mut asks, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(37, 37)));
     for top in [&mut busy(), &mut at(1), &mut at(2), &mut dead(), &mut held_robot(), &mut lost, &mut asks] {
         let (with, without) = (buffer(top, NARROW, true), buffer(top, NARROW, false));
         let symbols = |buffer: &Buffer| buffer.content.iter().map(|cell| cell.symbol().to_owned()).collect::<Vec<_>>();
@@ -237,7 +237,7 @@ fn a_letter_never_commands_the_terminal() {
     for _ in 0..40 {
         let buffer = buffer(&mut top, NARROW, true);
         assert!(buffer.content.iter().all(|cell| !cell.symbol().contains(char::is_control)));
-        top.press(Press::Down);
+        top.press(KeyAction::Down);
     }
 }
 
@@ -245,62 +245,62 @@ fn a_letter_never_commands_the_terminal() {
 fn a_text_is_scrolled_to_its_end_and_not_beyond() {
     let mut top = one_letter();
     let first = screen(&mut top, NARROW);
-    top.press(Press::Last);
+    top.press(KeyAction::Last);
     let last = screen(&mut top, NARROW);
     assert!(last.contains("took over") && !first.contains("took over"), "{last}");
-    let end = top.place().unwrap().at;
-    top.press(Press::Down);
+    let end = top.current_view().unwrap().at;
+    top.press(KeyAction::Down);
     assert_eq!(screen(&mut top, NARROW), last);
-    assert_eq!(top.place().unwrap().at, end, "so that the next key up is seen at once");
+    assert_eq!(top.current_view().unwrap().at, end, "so that the next key up is seen at once");
 }
 
 #[test]
 fn the_row_that_is_chosen_is_in_sight_however_many_there_are() {
     let mut top = busy();
-    top.press(Press::Tab(1));
-    let mut pulse = samples::pulse(6);
-    let robot = samples::robots().remove(0);
+    top.press(KeyAction::Tab(1));
+    let mut pulse = fixtures::pulse(6);
+    let robot = fixtures::robots().remove(0);
     let many =
         (0..500).map(|number| crate::admin::wire::RobotView { robot: format!("robot-{number}"), ..robot.clone() });
     pulse.robots = Some(many.collect());
-    top.told(0, Ok(Answer::Pulse(pulse)));
+    top.apply(0, Ok(ApiResponse::Pulse(pulse)));
     let _ = screen(&mut top, NARROW);
-    top.press(Press::PageDown);
-    top.press(Press::PageDown);
+    top.press(KeyAction::PageDown);
+    top.press(KeyAction::PageDown);
     assert!(screen(&mut top, NARROW).contains(&format!("▸ robot-{}", 2 * top.page)));
-    top.press(Press::Last);
+    top.press(KeyAction::Last);
     assert!(screen(&mut top, NARROW).contains("▸ robot-499"));
 }
 
 #[test]
 fn on_a_small_screen_the_help_is_scrolled_to_its_end_and_a_question_shows_its_answers() {
     let mut top = busy();
-    top.press(Press::Help);
+    top.press(KeyAction::Help);
     assert!(screen(&mut top, SMALL).contains("↑↓ scroll; any other key goes back"));
     for _ in 0..100 {
-        top.press(Press::Down);
+        top.press(KeyAction::Down);
     }
     let last = screen(&mut top, SMALL);
     assert!(last.contains("the last ten seconds."), "{last}");
-    top.press(Press::Up);
+    top.press(KeyAction::Up);
     assert_ne!(screen(&mut top, SMALL), last, "it scrolls back at once");
-    top.press(Press::Open);
+    top.press(KeyAction::Open);
     assert!(top.dialog.is_none());
     let mut asks = at(2);
-    asks.press(Press::Release);
+    asks.press(KeyAction::Release);
     assert!(screen(&mut asks, SMALL).contains("y yes, release    n no"));
 }
 
 #[test]
 fn wide_letters_of_others_are_cut_whole_and_shift_nothing() {
     let mut top = dead();
-    let wide = |says: &str| LetterView {
+    let wide = |says: &str| DeadLetterView {
         topic: "告警".repeat(40),
         code: "错误🚨".repeat(9),
-        ..samples::letter("letter-1", says)
+        ..fixtures::letter("letter-1", says)
     };
-    let letters = DeadPage { letters: vec![wide(&"磁盘满了".repeat(40)), wide("x")], ..samples::page() };
-    press(&mut top, Press::Open, || Answer::Letters(letters));
+    let letters = DeadPage { letters: vec![wide(&"磁盘满了".repeat(40)), wide("x")], ..fixtures::page() };
+    press(&mut top, KeyAction::Open, || ApiResponse::Letters(letters));
     for width in 40..200 {
         let buffer = buffer(&mut top, (width, 24), true);
         let row = |y| (0..width).map(move |x| (x, y));
@@ -318,7 +318,7 @@ fn wide_letters_of_others_are_cut_whole_and_shift_nothing() {
 fn no_screen_is_too_small_to_be_drawn() {
     for size in [(1, 1), (5, 3), (20, 6), (40, 10), (300, 100)] {
         let mut asks = dead();
-        press(&mut asks, Press::Redrive, || Answer::Redriven(samples::outcome(37, 37)));
+        press(&mut asks, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(37, 37)));
         for top in [
             &mut busy(),
             &mut at(1),

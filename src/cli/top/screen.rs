@@ -3,7 +3,7 @@
 //! Owns all access to the terminal. Reports of panics are kept until it is restored; otherwise they
 //! would disappear with the alternate screen, or be printed into it.
 //!
-//! Not here: the frame (`draw.rs`), and the output of other commands (`cli/screen.rs`).
+//! Not here: the frame (`draw.rs`), and the output of other commands (`cli/output.rs`).
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -27,17 +27,17 @@ use ratatui::{
 use tokio::sync::mpsc;
 
 use super::{
-    draw::{self, Drawn, Look},
-    state::Top,
+    draw::{self, FrameLayout, Theme},
+    state::TopState,
 };
-use crate::cli::screen::complain;
+use crate::cli::output::print_error;
 
 /// The reports of panics while the terminal is taken; `None` at other times. It is global because a
 /// process has one terminal.
 static TAKEN: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 /// An event of the terminal.
-pub(super) enum Happened {
+pub(super) enum TerminalEvent {
     Key(KeyEvent),
     Resized,
 }
@@ -47,7 +47,7 @@ pub(super) struct Screen {
     /// Never dropped: its `Drop` would show the cursor again, and would
     /// panic if the terminal is gone.
     terminal: ManuallyDrop<DefaultTerminal>,
-    happened: mpsc::Receiver<Happened>,
+    happened: mpsc::Receiver<TerminalEvent>,
 }
 
 impl Screen {
@@ -59,8 +59,8 @@ impl Screen {
         thread::spawn(move || {
             while let Ok(event) = event::read() {
                 let told = match event {
-                    Event::Key(key) => tell.blocking_send(Happened::Key(key)),
-                    Event::Resize(..) => tell.blocking_send(Happened::Resized),
+                    Event::Key(key) => tell.blocking_send(TerminalEvent::Key(key)),
+                    Event::Resize(..) => tell.blocking_send(TerminalEvent::Resized),
                     _ => Ok(()),
                 };
                 if told.is_err() {
@@ -72,9 +72,9 @@ impl Screen {
     }
 
     /// Draws the state; `None` if the terminal is gone. The size of the terminal is read each time.
-    pub(super) fn draw(&mut self, top: &Top, look: Look) -> io::Result<Option<Drawn>> {
-        let mut drawn = Drawn::default();
-        match self.terminal.draw(|frame| drawn = draw::draw(frame, top, look)) {
+    pub(super) fn draw(&mut self, top: &TopState, theme: Theme) -> io::Result<Option<FrameLayout>> {
+        let mut drawn = FrameLayout::default();
+        match self.terminal.draw(|frame| drawn = draw::draw(frame, top, theme)) {
             Ok(_) => Ok(Some(drawn)),
             Err(_) if !io::stdout().is_terminal() => Ok(None),
             Err(error) => Err(error),
@@ -82,7 +82,7 @@ impl Screen {
     }
 
     /// The next event; `None` if the terminal is gone.
-    pub(super) async fn next(&mut self) -> Option<Happened> {
+    pub(super) async fn next(&mut self) -> Option<TerminalEvent> {
         self.happened.recv().await
     }
 }
@@ -114,7 +114,7 @@ fn give_back() {
     let _ = disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     for report in reports {
-        complain(&report);
+        print_error(&report);
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use pty_process::{Size, blocking};
 use rustix::termios::tcgetattr;
 
-use super::{draw::Look, samples::NOW, screen::Screen, state::Top};
+use super::{draw::Theme, fixtures::NOW, screen::Screen, state::TopState};
 
 /// The environment variable that tells the child how to panic.
 const HOW: &str = "ROOMCAST_TEST_PANIC";
@@ -56,7 +56,7 @@ fn here() -> Option<String> {
 fn opened() -> Screen {
     println!("\n$ roomcast top");
     let mut screen = Screen::open().unwrap();
-    assert!(screen.draw(&Top::new(NOW, 1000), Look { colour: true }).unwrap().is_some());
+    assert!(screen.draw(&TopState::new(NOW, 1000), Theme { colour: true }).unwrap().is_some());
     screen
 }
 
@@ -93,9 +93,9 @@ fn a_panic_beside_the_drawing_is_said_when_the_terminal_is_given_back() {
         let mut screen = opened();
         std::thread::Builder::new().name("asks".to_owned()).spawn(|| panic!("it broke")).unwrap().join().unwrap_err();
         // The task that draws may not know of the panic yet.
-        screen.draw(&Top::new(NOW + 60_000, 1000), Look { colour: true }).unwrap();
+        screen.draw(&TopState::new(NOW + 60_000, 1000), Theme { colour: true }).unwrap();
         drop(screen);
-        crate::cli::screen::note("roomcast: a question failed");
+        crate::cli::output::print_status("roomcast: a question failed");
         return;
     }
     let (ended, lines) = after_a_panic(NAME, "in a thread beside");

@@ -6,12 +6,12 @@
 //! Not here: changes on the daemon (`act.rs`), and the loop that runs the requests (`cli/top.rs`).
 
 use super::{
-    ask::{Answer, Asked, Question},
-    dialog::{self, Acting, Dialog},
-    draw::Drawn,
-    live::Live,
-    place::{Found, Place, View, kind_name},
-    press::Press,
+    dialog::{self, Dialog, RunningAction},
+    draw::FrameLayout,
+    keymap::KeyAction,
+    live_data::LiveData,
+    navigation::{View, ViewData, ViewState, kind_name},
+    requests::{ApiQuery, ApiRequest, ApiResponse},
 };
 use crate::cli::exit::Failure;
 
@@ -28,19 +28,19 @@ pub(super) const TABS: [(&str, View); 5] = [
 const PULSE: u64 = 0;
 
 /// The whole state.
-pub(super) struct Top {
-    pub(super) live: Live,
+pub(super) struct TopState {
+    pub(super) live: LiveData,
     pub(super) dialog: Option<Dialog>,
-    pub(super) acting: Option<Acting>,
+    pub(super) acting: Option<RunningAction>,
     /// The result of the last action.
-    pub(super) said: Option<String>,
+    pub(super) status_line: Option<String>,
     /// The time of this machine, in milliseconds since 1970.
     pub(super) now: u64,
     /// The milliseconds between two snapshots.
     pub(super) every: u64,
     pub(super) tab: usize,
-    tabs: Vec<Place>,
-    deeper: Vec<Place>,
+    tabs: Vec<ViewState>,
+    deeper: Vec<ViewState>,
     /// How many rows are visible, from the last frame.
     pub(super) page: usize,
     pulse_awaited: bool,
@@ -48,17 +48,17 @@ pub(super) struct Top {
     over: bool,
 }
 
-impl Top {
+impl TopState {
     pub(super) fn new(now: u64, every: u64) -> Self {
         Self {
-            live: Live::default(),
+            live: LiveData::default(),
             dialog: None,
             acting: None,
-            said: None,
+            status_line: None,
             now,
             every,
             tab: 0,
-            tabs: TABS.into_iter().map(|(_, view)| Place::new(view)).collect(),
+            tabs: TABS.into_iter().map(|(_, view)| ViewState::new(view)).collect(),
             deeper: Vec::new(),
             page: 10,
             pulse_awaited: false,
@@ -68,12 +68,12 @@ impl Top {
     }
 
     /// Whether the user has left.
-    pub(super) const fn is_over(&self) -> bool {
+    pub(super) const fn should_quit(&self) -> bool {
         self.over
     }
 
     /// The current view.
-    pub(super) fn place(&self) -> Option<&Place> {
+    pub(super) fn current_view(&self) -> Option<&ViewState> {
         self.deeper.last().or_else(|| self.tabs.get(self.tab))
     }
 
@@ -82,12 +82,12 @@ impl Top {
         self.tabs.get(self.tab).into_iter().chain(&self.deeper).map(|place| &place.view)
     }
 
-    fn place_mut(&mut self) -> Option<&mut Place> {
+    fn current_view_mut(&mut self) -> Option<&mut ViewState> {
         self.deeper.last_mut().or_else(|| self.tabs.get_mut(self.tab))
     }
 
     /// The names of the rows of a view.
-    pub(super) fn rows(&self, place: &Place) -> Vec<String> {
+    pub(super) fn rows(&self, place: &ViewState) -> Vec<String> {
         let robots = |held: bool| {
             let all = self.live.robots().unwrap_or_default().iter();
             all.filter(|robot| !held || robot.cause.is_some()).map(|robot| robot.robot.clone()).collect()
@@ -107,23 +107,23 @@ impl Top {
     }
 
     /// The interval between two snapshots has passed.
-    pub(super) fn tick(&mut self) -> Vec<Asked> {
+    pub(super) fn tick(&mut self) -> Vec<ApiRequest> {
         // While an answer is missing, no second request is sent.
         if std::mem::replace(&mut self.pulse_awaited, true) {
             return Vec::new();
         }
-        let view = self.place().map(|place| &place.view);
+        let view = self.current_view().map(|place| &place.view);
         let robots = matches!(view, Some(View::Robots | View::Holds | View::Robot(_)));
         let groups = matches!(view, Some(View::Budgets));
-        vec![Asked { number: PULSE, question: Question::Pulse { robots, groups } }]
+        vec![ApiRequest { number: PULSE, question: ApiQuery::Pulse { robots, groups } }]
     }
 
     /// An answer has arrived.
-    pub(super) fn told(&mut self, number: u64, answer: Result<Answer, Failure>) -> Vec<Asked> {
+    pub(super) fn apply(&mut self, number: u64, answer: Result<ApiResponse, Failure>) -> Vec<ApiRequest> {
         if number == PULSE {
             self.pulse_awaited = false;
             match answer {
-                Ok(Answer::Pulse(pulse)) => self.live.told(pulse, self.now),
+                Ok(ApiResponse::Pulse(pulse)) => self.live.apply(pulse, self.now),
                 Ok(_) => (),
                 Err(failure) => self.live.lost(failure.to_string()),
             }
@@ -139,69 +139,69 @@ impl Top {
         // If the user has left the view meanwhile, the answer is discarded.
         let awaiting = self.deeper.iter_mut().chain(&mut self.tabs).find(|place| place.awaits == Some(number));
         if let Some(place) = awaiting {
-            place.told(answer.map_err(|failure| failure.to_string()), self.now);
+            place.apply(answer.map_err(|failure| failure.to_string()), self.now);
         }
         Vec::new()
     }
 
-    fn counted(&mut self, answer: Result<Answer, Failure>) {
+    fn counted(&mut self, answer: Result<ApiResponse, Failure>) {
         let Some(Dialog::Counting { what, request, .. }) = self.dialog.take() else {
             return;
         };
         match answer {
-            Ok(Answer::Redriven(would)) => match dialog::nothing_to_redrive(&would) {
-                Some(nothing) => self.said = Some(nothing),
+            Ok(ApiResponse::Redriven(would)) => match dialog::nothing_to_redrive(&would) {
+                Some(nothing) => self.status_line = Some(nothing),
                 None => self.dialog = Some(Dialog::Redrive { what, request, would }),
             },
             Ok(_) => (),
-            Err(failure) => self.said = Some(format!("nothing was redriven: {failure}")),
+            Err(failure) => self.status_line = Some(format!("nothing was redriven: {failure}")),
         }
     }
 
-    fn acted(&mut self, answer: Result<Answer, Failure>) -> Vec<Asked> {
+    fn acted(&mut self, answer: Result<ApiResponse, Failure>) -> Vec<ApiRequest> {
         let Some(acting) = self.acting.take() else {
             return Vec::new();
         };
-        self.said = Some(match answer {
-            Ok(Answer::Redriven(outcome)) => dialog::redriven(&outcome),
-            Ok(Answer::Released { was_held: true }) => {
+        self.status_line = Some(match answer {
+            Ok(ApiResponse::Redriven(outcome)) => dialog::redriven(&outcome),
+            Ok(ApiResponse::Released { was_held: true }) => {
                 "released: what comes now is sent at once, what waits in the broker comes back at its time".to_owned()
             }
-            Ok(Answer::Released { was_held: false }) => "the robot was not held any more".to_owned(),
+            Ok(ApiResponse::Released { was_held: false }) => "the robot was not held any more".to_owned(),
             Ok(_) => return Vec::new(),
             Err(failure) => format!("{} failed: {failure}", acting.doing),
         });
-        let mut asked = self.look();
+        let mut asked = self.refresh();
         asked.extend(self.tick());
         asked
     }
 
     /// A key was pressed.
-    pub(super) fn press(&mut self, press: Press) -> Vec<Asked> {
+    pub(super) fn press(&mut self, press: KeyAction) -> Vec<ApiRequest> {
         match press {
-            Press::Leave => self.over = true,
+            KeyAction::Leave => self.over = true,
             _ if self.dialog.is_some() => return self.answer(press),
-            Press::Quit => self.quit(),
-            Press::Help => self.dialog = Some(Dialog::Help(0)),
-            Press::Up => self.go(-1),
-            Press::Down => self.go(1),
-            Press::PageUp => self.go(-self.page_rows()),
-            Press::PageDown => self.go(self.page_rows()),
-            Press::First => self.go(isize::MIN / 2),
-            Press::Last => self.go(isize::MAX / 2),
-            Press::Open => return self.open(),
-            Press::Back | Press::No => self.back(),
-            Press::NextTab => return self.turn_to((self.tab + 1) % TABS.len()),
-            Press::LastTab => return self.turn_to((self.tab + TABS.len() - 1) % TABS.len()),
-            Press::Tab(tab) => return self.turn_to(tab),
-            Press::Look => {
-                self.said = None;
-                return self.look();
+            KeyAction::Quit => self.quit(),
+            KeyAction::Help => self.dialog = Some(Dialog::Help(0)),
+            KeyAction::Up => self.go(-1),
+            KeyAction::Down => self.go(1),
+            KeyAction::PageUp => self.go(-self.page_rows()),
+            KeyAction::PageDown => self.go(self.page_rows()),
+            KeyAction::First => self.go(isize::MIN / 2),
+            KeyAction::Last => self.go(isize::MAX / 2),
+            KeyAction::Open => return self.open(),
+            KeyAction::Back | KeyAction::No => self.back(),
+            KeyAction::NextTab => return self.select_tab((self.tab + 1) % TABS.len()),
+            KeyAction::LastTab => return self.select_tab((self.tab + TABS.len() - 1) % TABS.len()),
+            KeyAction::Tab(tab) => return self.select_tab(tab),
+            KeyAction::Refresh => {
+                self.status_line = None;
+                return self.refresh();
             }
-            Press::Redrive => return self.redrive(false),
-            Press::RedriveAll => return self.redrive(true),
-            Press::Release => self.release(),
-            Press::Yes => (),
+            KeyAction::Redrive => return self.redrive(false),
+            KeyAction::RedriveAll => return self.redrive(true),
+            KeyAction::Release => self.release(),
+            KeyAction::Yes => (),
         }
         Vec::new()
     }
@@ -216,7 +216,7 @@ impl Top {
         match &mut self.acting {
             Some(acting) if !acting.warned => {
                 acting.warned = true;
-                self.said = Some(format!(
+                self.status_line = Some(format!(
                     "{} is still under way: wait until it is said what happened, or press q again to break it off (nothing is lost)",
                     acting.doing
                 ));
@@ -226,12 +226,12 @@ impl Top {
     }
 
     fn go(&mut self, by: isize) {
-        let Some(place) = self.place() else {
+        let Some(place) = self.current_view() else {
             return;
         };
         let text = matches!(place.view, View::Letter(_));
         let rows = if text { Vec::new() } else { self.rows(place) };
-        if let Some(place) = self.place_mut() {
+        if let Some(place) = self.current_view_mut() {
             if text {
                 place.at = place.at.saturating_add_signed(by);
             } else {
@@ -241,53 +241,54 @@ impl Top {
     }
 
     fn back(&mut self) {
-        self.said = None;
+        self.status_line = None;
         self.deeper.pop();
     }
 
-    fn turn_to(&mut self, tab: usize) -> Vec<Asked> {
+    fn select_tab(&mut self, tab: usize) -> Vec<ApiRequest> {
         self.deeper.clear();
         self.tab = tab;
-        let unseen = self.place().is_some_and(|place| matches!(place.found, Found::Nothing));
-        let mut asked = if unseen { self.look() } else { Vec::new() };
+        let unseen = self.current_view().is_some_and(|place| matches!(place.found, ViewData::Nothing));
+        let mut asked = if unseen { self.refresh() } else { Vec::new() };
         asked.extend(self.tick());
         asked
     }
 
     /// Requests the data that is not fetched continuously.
-    fn look(&mut self) -> Vec<Asked> {
-        let Some(question) = self.place().filter(|place| place.awaits.is_none()).and_then(Place::question) else {
+    fn refresh(&mut self) -> Vec<ApiRequest> {
+        let Some(question) = self.current_view().filter(|place| place.awaits.is_none()).and_then(ViewState::question)
+        else {
             return Vec::new();
         };
         let asked = self.ask(question);
-        if let Some(place) = self.place_mut() {
+        if let Some(place) = self.current_view_mut() {
             place.awaits = Some(asked.number);
         }
         vec![asked]
     }
 
-    fn open(&mut self) -> Vec<Asked> {
+    fn open(&mut self) -> Vec<ApiRequest> {
         let Some(view) = self.chosen_view() else {
             return Vec::new();
         };
-        self.deeper.push(Place::new(view));
-        let mut asked = self.look();
+        self.deeper.push(ViewState::new(view));
+        let mut asked = self.refresh();
         asked.extend(self.tick());
         asked
     }
 
-    pub(super) fn ask(&mut self, question: Question) -> Asked {
+    pub(super) fn ask(&mut self, question: ApiQuery) -> ApiRequest {
         self.last_number += 1;
-        Asked { number: self.last_number, question }
+        ApiRequest { number: self.last_number, question }
     }
 
     /// The last frame limits how far the user can scroll.
-    pub(super) fn drawn(&mut self, drawn: Drawn) {
+    pub(super) fn drawn(&mut self, drawn: FrameLayout) {
         self.page = drawn.page;
         if let Some(Dialog::Help(from)) = &mut self.dialog {
             *from = (*from).min(drawn.help_last);
         }
-        if let Some(place) = self.place_mut().filter(|place| matches!(place.view, View::Letter(_))) {
+        if let Some(place) = self.current_view_mut().filter(|place| matches!(place.view, View::Letter(_))) {
             place.at = place.at.min(drawn.last_line);
         }
     }

@@ -4,8 +4,8 @@
 //!
 //! Not here: the engines (`placeholders.rs`, `jinja.rs`).
 
-use super::{Tags, Unwritten, jinja::Jinja, placeholders::Placeholders};
-use crate::domain::{Engine, Passage, Template};
+use super::{RenderError, Tags, jinja::Jinja, placeholders::Placeholders};
+use crate::domain::{Template, TemplateEngine, TextBody};
 
 /// SMN's limit for a template, in bytes.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -13,19 +13,19 @@ const TEXT_BYTES_MAX: usize = 256 * 1024;
 const SAID_BYTES_MAX: usize = 256 * 1024;
 
 /// A text with its compiled form, or with the reason why it has none.
-pub(super) struct Compiled {
+pub(super) struct CompiledTemplate {
     template: Template,
-    form: Result<Form, Unreadable>,
+    form: Result<CompiledBody, InvalidTemplate>,
 }
 
-enum Form {
+enum CompiledBody {
     Tags(Placeholders),
     Jinja(Box<Jinja>),
 }
 
 /// Why a text is not a valid template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum InvalidTemplate {
     /// It is empty.
     #[error("the text is empty")]
     Empty,
@@ -53,7 +53,7 @@ pub enum Unreadable {
     Jinja(String),
 }
 
-impl Compiled {
+impl CompiledTemplate {
     /// Compiles a text. An invalid one reports its mistake when it is rendered.
     pub(super) fn of(template: Template) -> Self {
         let form = read(&template);
@@ -65,17 +65,17 @@ impl Compiled {
     }
 
     /// The mistake in it, if any.
-    pub(super) fn broken(&self) -> Option<&Unreadable> {
+    pub(super) fn broken(&self) -> Option<&InvalidTemplate> {
         self.form.as_ref().err()
     }
 
     /// Renders it with these tags.
-    pub(super) fn write(&self, tags: &Tags) -> Result<Passage, Unwritten> {
+    pub(super) fn write(&self, tags: &Tags) -> Result<TextBody, RenderError> {
         let Template { name, audience, format, .. } = &self.template;
-        let failed = |why| Unwritten::Failed { name: name.clone(), audience: *audience, why };
+        let failed = |why| RenderError::Failed { name: name.clone(), audience: *audience, why };
         let said = match &self.form {
-            Ok(Form::Tags(placeholders)) => placeholders.fill(&self.template.text, tags),
-            Ok(Form::Jinja(jinja)) => jinja.fill(tags),
+            Ok(CompiledBody::Tags(placeholders)) => placeholders.fill(&self.template.text, tags),
+            Ok(CompiledBody::Jinja(jinja)) => jinja.fill(tags),
             Err(unreadable) => Err(unreadable.to_string()),
         };
         let text = said.map_err(failed)?;
@@ -85,16 +85,16 @@ impl Compiled {
         if text.trim().is_empty() {
             return Err(failed("it says nothing with these tags".to_owned()));
         }
-        Ok(Passage { format: *format, ..Passage::from(text.as_str()) })
+        Ok(TextBody { format: *format, ..TextBody::from(text.as_str()) })
     }
 }
 
-fn read(template: &Template) -> Result<Form, Unreadable> {
+fn read(template: &Template) -> Result<CompiledBody, InvalidTemplate> {
     let text = &template.text;
     match template.engine {
-        _ if text.trim().is_empty() => Err(Unreadable::Empty),
-        _ if text.len() > TEXT_BYTES_MAX => Err(Unreadable::TooLong(text.len())),
-        Engine::Tags => Placeholders::of(text).map(Form::Tags),
-        Engine::Jinja => Jinja::of(text).map(|jinja| Form::Jinja(Box::new(jinja))),
+        _ if text.trim().is_empty() => Err(InvalidTemplate::Empty),
+        _ if text.len() > TEXT_BYTES_MAX => Err(InvalidTemplate::TooLong(text.len())),
+        TemplateEngine::Tags => Placeholders::of(text).map(CompiledBody::Tags),
+        TemplateEngine::Jinja => Jinja::of(text).map(|jinja| CompiledBody::Jinja(Box::new(jinja))),
     }
 }

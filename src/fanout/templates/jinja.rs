@@ -17,7 +17,7 @@ use minijinja::{
     value::Serde,
 };
 
-use super::{compiled::Unreadable, tags::Tags};
+use super::{compiled::InvalidTemplate, tags::Tags};
 
 /// The budget of one rendering: one unit for each instruction, and for each 64 bytes of
 /// intermediate text. So a rendering takes at most some ten milliseconds and some megabytes.
@@ -39,7 +39,7 @@ pub(super) struct Jinja(Environment<'static>);
 
 impl Jinja {
     /// Compiles a text.
-    pub(super) fn of(text: &str) -> Result<Self, Unreadable> {
+    pub(super) fn of(text: &str) -> Result<Self, InvalidTemplate> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -49,7 +49,7 @@ impl Jinja {
         environment.remove_global("debug");
         environment.remove_global("namespace");
         environment.remove_filter("chain");
-        let unreadable = |error: Error| Unreadable::Jinja(sentence(&error));
+        let unreadable = |error: Error| InvalidTemplate::Jinja(sentence(&error));
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(unreadable)?;
         bounded(text, &syntax)?;
         environment.set_syntax(syntax);
@@ -68,7 +68,7 @@ impl Jinja {
 }
 
 /// Refuses constructs that fuel does not bound.
-fn bounded(text: &str, syntax: &SyntaxConfig) -> Result<(), Unreadable> {
+fn bounded(text: &str, syntax: &SyntaxConfig) -> Result<(), InvalidTemplate> {
     let (mut words, mut elifs, mut sums) = (0, 0, 0);
     // The parser gives a better message for an invalid token.
     for (token, place) in tokenize(text, false, syntax.clone()).map_while(Result::ok) {
@@ -85,7 +85,7 @@ fn bounded(text: &str, syntax: &SyntaxConfig) -> Result<(), Unreadable> {
             (sums, SUMS_MAX, "sums"),
         ];
         if let Some((_, max, what)) = counted.into_iter().find(|(count, max, _)| count > max) {
-            return Err(Unreadable::Jinja(format!("line {}: more than {max} {what}", place.start_line)));
+            return Err(InvalidTemplate::Jinja(format!("line {}: more than {max} {what}", place.start_line)));
         }
     }
     Ok(())

@@ -10,28 +10,28 @@
 mod compiled;
 mod jinja;
 mod placeholders;
-mod shelf;
+mod registry;
 mod tags;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use self::compiled::Compiled;
-use crate::domain::{Audience, Passage, Platform, Template, TemplateName, UnreadableName};
+use self::compiled::CompiledTemplate;
+use crate::domain::{Audience, InvalidTemplateName, Platform, Template, TemplateName, TextBody};
 
-pub use compiled::Unreadable as UnreadableTemplate;
-pub use shelf::Shelf;
-pub use tags::{BadTag, Tags};
+pub use compiled::InvalidTemplate;
+pub use registry::TemplateRegistry;
+pub use tags::{InvalidTag, Tags};
 
 /// The most templates. It is SMN's quota, and bounds their memory.
 pub const NAMES_MAX: usize = 100;
 
 /// All templates, compiled. A clone is cheap and shares the texts.
 #[derive(Clone, Default)]
-pub struct Templates(BTreeMap<TemplateName, BTreeMap<Audience, Arc<Compiled>>>);
+pub struct Templates(BTreeMap<TemplateName, BTreeMap<Audience, Arc<CompiledTemplate>>>);
 
 /// Why a change of templates is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateRefused {
+pub enum TemplateError {
     /// The text is not a valid template.
     #[error("template {name} for {audience}: {why}")]
     Unreadable {
@@ -40,7 +40,7 @@ pub enum TemplateRefused {
         /// The audience of the text.
         audience: Audience,
         /// The mistake.
-        why: UnreadableTemplate,
+        why: InvalidTemplate,
     },
     /// There is another text for this audience.
     #[error(
@@ -88,16 +88,16 @@ fn missing(name: &str, audience: Option<Audience>) -> String {
 
 /// Why a template cannot be rendered.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unwritten {
+pub enum RenderError {
     /// The name is invalid.
     #[error(transparent)]
-    NoName(#[from] UnreadableName),
+    InvalidName(#[from] InvalidTemplateName),
     /// There is no template of that name.
     #[error("there is no template {0}")]
     Unknown(TemplateName),
     /// A tag is invalid.
     #[error(transparent)]
-    BadTag(#[from] BadTag),
+    BadTag(#[from] InvalidTag),
     /// The rendering fails with these tags.
     #[error("template {name} for {audience}: {why}")]
     Failed {
@@ -115,7 +115,7 @@ impl Templates {
     #[must_use]
     pub fn kept(templates: impl IntoIterator<Item = Template>) -> Self {
         let mut all = Self::default();
-        templates.into_iter().for_each(|template| all.put(Compiled::of(template)));
+        templates.into_iter().for_each(|template| all.put(CompiledTemplate::of(template)));
         all
     }
 
@@ -125,24 +125,24 @@ impl Templates {
     /// # Errors
     ///
     /// The text is invalid, or the change is not allowed.
-    pub fn with(&self, template: Template, replace: bool) -> Result<Option<Self>, TemplateRefused> {
+    pub fn with(&self, template: Template, replace: bool) -> Result<Option<Self>, TemplateError> {
         let (name, audience) = (template.name.clone(), template.audience);
         let known = self.0.get(&name);
         match known.and_then(|texts| texts.get(&audience)) {
             Some(old) if Template { written_at: old.template().written_at, ..template.clone() } == *old.template() => {
                 return Ok(None);
             }
-            Some(_) if !replace => return Err(TemplateRefused::Exists { name, audience }),
+            Some(_) if !replace => return Err(TemplateError::Exists { name, audience }),
             _ => {}
         }
         match known {
-            None if self.0.len() >= NAMES_MAX => return Err(TemplateRefused::TooMany),
-            None if audience != Audience::Everybody => return Err(TemplateRefused::NoDefault { name }),
+            None if self.0.len() >= NAMES_MAX => return Err(TemplateError::TooMany),
+            None if audience != Audience::Everybody => return Err(TemplateError::NoDefault { name }),
             _ => {}
         }
-        let compiled = Compiled::of(template);
+        let compiled = CompiledTemplate::of(template);
         if let Some(why) = compiled.broken() {
-            return Err(TemplateRefused::Unreadable { name, audience, why: why.clone() });
+            return Err(TemplateError::Unreadable { name, audience, why: why.clone() });
         }
         let mut changed = self.clone();
         changed.put(compiled);
@@ -159,15 +159,15 @@ impl Templates {
         &self,
         name: &TemplateName,
         audience: Option<Audience>,
-    ) -> Result<(Self, Vec<Audience>), TemplateRefused> {
-        let texts = self.0.get(name).ok_or_else(|| TemplateRefused::Missing { name: name.clone(), audience: None })?;
+    ) -> Result<(Self, Vec<Audience>), TemplateError> {
+        let texts = self.0.get(name).ok_or_else(|| TemplateError::Missing { name: name.clone(), audience: None })?;
         let gone: Vec<_> = match audience {
             None => texts.keys().copied().collect(),
             Some(one) if !texts.contains_key(&one) => {
-                return Err(TemplateRefused::Missing { name: name.clone(), audience });
+                return Err(TemplateError::Missing { name: name.clone(), audience });
             }
             Some(Audience::Everybody) if texts.len() > 1 => {
-                return Err(TemplateRefused::DefaultNeeded { name: name.clone() });
+                return Err(TemplateError::DefaultNeeded { name: name.clone() });
             }
             Some(one) => vec![one],
         };
@@ -181,12 +181,12 @@ impl Templates {
     }
 
     /// All texts with their mistakes, if any: sorted by name, the text for all platforms first.
-    pub fn all(&self) -> impl Iterator<Item = (&Template, Option<&UnreadableTemplate>)> {
+    pub fn all(&self) -> impl Iterator<Item = (&Template, Option<&InvalidTemplate>)> {
         self.0.values().flat_map(BTreeMap::values).map(|one| (one.template(), one.broken()))
     }
 
     /// The texts of one template; empty if there is no such template.
-    pub fn texts(&self, name: &TemplateName) -> impl Iterator<Item = (&Template, Option<&UnreadableTemplate>)> {
+    pub fn texts(&self, name: &TemplateName) -> impl Iterator<Item = (&Template, Option<&InvalidTemplate>)> {
         self.0.get(name).into_iter().flat_map(BTreeMap::values).map(|one| (one.template(), one.broken()))
     }
 
@@ -195,7 +195,7 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or one of its texts fails.
-    pub fn write(&self, name: &str, tags: &Tags) -> Result<Vec<(Audience, Passage)>, Unwritten> {
+    pub fn write(&self, name: &str, tags: &Tags) -> Result<Vec<(Audience, TextBody)>, RenderError> {
         self.named(name)?.values().map(|text| Ok((text.template().audience, text.write(tags)?))).collect()
     }
 
@@ -205,7 +205,7 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or its text fails.
-    pub fn write_for(&self, platform: Platform, name: &str, tags: &Tags) -> Result<(Audience, Passage), Unwritten> {
+    pub fn write_for(&self, platform: Platform, name: &str, tags: &Tags) -> Result<(Audience, TextBody), RenderError> {
         let texts = self.named(name)?;
         let on = |platform| texts.get(&Audience::On(platform));
         let own = match platform {
@@ -220,24 +220,31 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or its text fails.
-    pub fn write_default(&self, name: &str, tags: &Tags) -> Result<(Audience, Passage), Unwritten> {
+    pub fn write_default(&self, name: &str, tags: &Tags) -> Result<(Audience, TextBody), RenderError> {
         self.written(self.named(name)?.get(&Audience::Everybody), name, tags)
     }
 
-    fn written(&self, text: Option<&Arc<Compiled>>, name: &str, tags: &Tags) -> Result<(Audience, Passage), Unwritten> {
+    fn written(
+        &self,
+        text: Option<&Arc<CompiledTemplate>>,
+        name: &str,
+        tags: &Tags,
+    ) -> Result<(Audience, TextBody), RenderError> {
         // A template without a text for all platforms cannot be added, so only the template itself
         // can be missing.
-        let text = text
-            .map_or_else(|| name.parse().map_err(Unwritten::from).and_then(|name| Err(Unwritten::Unknown(name))), Ok)?;
+        let text = text.map_or_else(
+            || name.parse().map_err(RenderError::from).and_then(|name| Err(RenderError::Unknown(name))),
+            Ok,
+        )?;
         Ok((text.template().audience, text.write(tags)?))
     }
 
-    fn named(&self, name: &str) -> Result<&BTreeMap<Audience, Arc<Compiled>>, Unwritten> {
+    fn named(&self, name: &str) -> Result<&BTreeMap<Audience, Arc<CompiledTemplate>>, RenderError> {
         let name: TemplateName = name.parse()?;
-        self.0.get(&name).ok_or(Unwritten::Unknown(name))
+        self.0.get(&name).ok_or(RenderError::Unknown(name))
     }
 
-    fn put(&mut self, compiled: Compiled) {
+    fn put(&mut self, compiled: CompiledTemplate) {
         let template = compiled.template();
         self.0.entry(template.name.clone()).or_default().insert(template.audience, Arc::new(compiled));
     }

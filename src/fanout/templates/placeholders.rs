@@ -14,7 +14,7 @@ use std::{collections::HashSet, ops::Range};
 use serde_json::Value;
 
 use super::{
-    compiled::Unreadable,
+    compiled::InvalidTemplate,
     tags::{NAME_MAX, Tags, is_name},
 };
 use crate::platforms::kind_of;
@@ -28,14 +28,14 @@ pub(super) struct Placeholders(Vec<Range<usize>>);
 
 impl Placeholders {
     /// Finds the placeholders.
-    pub(super) fn of(text: &str) -> Result<Self, Unreadable> {
+    pub(super) fn of(text: &str) -> Result<Self, InvalidTemplate> {
         let places: Vec<_> = text.match_indices('{').filter_map(|(at, _)| place(text, at)).collect();
         if places.len() > PLACES_MAX {
-            return Err(Unreadable::Placeholders { found: places.len(), max: PLACES_MAX });
+            return Err(InvalidTemplate::Placeholders { found: places.len(), max: PLACES_MAX });
         }
         let distinct: HashSet<_> = places.iter().map(|place| name(text, place)).collect();
         if distinct.len() > DISTINCT_MAX {
-            return Err(Unreadable::Tags { found: distinct.len(), max: DISTINCT_MAX });
+            return Err(InvalidTemplate::Tags { found: distinct.len(), max: DISTINCT_MAX });
         }
         Ok(Self(places))
     }

@@ -19,7 +19,7 @@ pub struct Tags(Map<String, Value>);
 
 /// A tag is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadTag {
+pub enum InvalidTag {
     /// The tags are not an object.
     #[error("tags is {0}: it must be an object, as in {{\"host\": \"db-1\"}}")]
     NoObject(&'static str),
@@ -39,18 +39,18 @@ impl Tags {
     /// # Errors
     ///
     /// They are not an object, or one of them is invalid.
-    pub fn read(tags: Value) -> Result<Self, BadTag> {
+    pub fn read(tags: Value) -> Result<Self, InvalidTag> {
         let tags = match tags {
             Value::Null => Map::new(),
             Value::Object(tags) => tags,
-            other => return Err(BadTag::NoObject(crate::platforms::kind_of(&other))),
+            other => return Err(InvalidTag::NoObject(crate::platforms::kind_of(&other))),
         };
         for (name, value) in &tags {
             if !is_name(name) {
-                return Err(BadTag::Name(name.chars().take(NAME_MAX + 1).collect()));
+                return Err(InvalidTag::Name(name.chars().take(NAME_MAX + 1).collect()));
             }
             if let Some(bytes) = longest(value).filter(|bytes| *bytes > TEXT_BYTES_MAX) {
-                return Err(BadTag::TooLong(name.clone(), bytes));
+                return Err(InvalidTag::TooLong(name.clone(), bytes));
             }
         }
         Ok(Self(tags))

@@ -10,21 +10,21 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{Engine, Format, Moment};
+use crate::domain::{Format, TemplateEngine, Timestamp};
 
-fn template(name: &str, audience: Audience, engine: Engine, text: &str) -> Template {
+fn template(name: &str, audience: Audience, engine: TemplateEngine, text: &str) -> Template {
     Template {
         name: name.parse().unwrap(),
         audience,
         engine,
         format: None,
         text: text.to_owned(),
-        written_at: Moment::from_unix_millis(1),
+        written_at: Timestamp::from_unix_millis(1),
     }
 }
 
 /// The result of this template with these tags, or the error.
-fn say(engine: Engine, text: &str, tags: Value) -> Result<String, String> {
+fn say(engine: TemplateEngine, text: &str, tags: Value) -> Result<String, String> {
     let templates = Templates::default().with(template("t", Audience::Everybody, engine, text), false);
     let templates = templates.map_err(|refused| refused.to_string())?.unwrap();
     let tags = Tags::read(tags).map_err(|mistake| mistake.to_string())?;
@@ -51,10 +51,10 @@ fn a_placeholder_is_a_possible_name_in_braces_and_everything_else_stays_as_it_is
         ("{主{host}机}", "{主db-1机}"),
         ("{{ host }} {% if %}", "{{ host }} {% if %}"),
     ] {
-        assert_eq!(say(Engine::Tags, text, tags.clone()), Ok(says.to_owned()), "{text}");
+        assert_eq!(say(TemplateEngine::Tags, text, tags.clone()), Ok(says.to_owned()), "{text}");
     }
     // The value of a tag is not expanded again.
-    assert_eq!(say(Engine::Tags, "{a}", json!({"a": "{b}", "b": "no"})), Ok("{b}".to_owned()));
+    assert_eq!(say(TemplateEngine::Tags, "{a}", json!({"a": "{b}", "b": "no"})), Ok("{b}".to_owned()));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn what_exceeds_the_limits_is_refused_and_the_limit_is_not() {
         ("x".repeat(256 * 1024 + 1), Some("the text has 262145 bytes: at most 262144 are possible")),
         (" \n".to_owned(), Some("the text is empty")),
     ] {
-        let said = say(Engine::Tags, &text, json!({}));
+        let said = say(TemplateEngine::Tags, &text, json!({}));
         assert_eq!(said.err(), refused.map(|why| format!("template t for default: {why}")));
     }
     for (tags, refused) in [
@@ -81,7 +81,7 @@ fn what_exceeds_the_limits_is_refused_and_the_limit_is_not() {
         (json!({"": "v"}), Some("has no possible name")),
         (json!(["a"]), Some("tags is a list: it must be an object")),
     ] {
-        let said = say(Engine::Tags, "x", tags.clone());
+        let said = say(TemplateEngine::Tags, "x", tags.clone());
         assert_eq!(said.is_err(), refused.is_some(), "{tags}");
         assert!(refused.is_none_or(|why| said.as_ref().unwrap_err().contains(why)), "{tags}: {said:?}");
     }
@@ -93,50 +93,53 @@ fn jinja_has_conditions_loops_filters_and_leaves_no_line_of_a_statement() {
                 ({{ host.load|round(1) }})\n{% endfor %}\n{{ owner|default('nobody') }} {{ tags['on-call'] }} {{ q|urlencode }}";
     let tags = json!({"level": "critical", "subject": "down", "on-call": "ann", "q": "a b&c",
                       "hosts": [{"name": "db-1", "load": 9.25}, {"name": "db-2", "load": 3}]});
-    assert_eq!(say(Engine::Jinja, text, tags).unwrap(), "# DOWN\n- db-1 (9.2)\n- db-2 (3)\nnobody ann a%20b%26c");
+    assert_eq!(
+        say(TemplateEngine::Jinja, text, tags).unwrap(),
+        "# DOWN\n- db-1 (9.2)\n- db-2 (3)\nnobody ann a%20b%26c"
+    );
     // The result is not escaped, and the value of a tag is not expanded again.
-    assert_eq!(say(Engine::Jinja, "{{ a }}", json!({"a": "<b>{{ a }}"})), Ok("<b>{{ a }}".to_owned()));
+    assert_eq!(say(TemplateEngine::Jinja, "{{ a }}", json!({"a": "<b>{{ a }}"})), Ok("<b>{{ a }}".to_owned()));
 }
 
 #[test]
 fn a_template_that_fails_says_which_tag_or_which_line() {
     for (engine, text, tags, says) in [
         (
-            Engine::Tags,
+            TemplateEngine::Tags,
             "{list}",
             json!({"list": [1]}),
             "template t for default: tag list is a list: only templates of the engine jinja take that",
         ),
-        (Engine::Tags, "{unset}", json!({}), "template t for default: it says nothing with these tags"),
-        (Engine::Jinja, "{% if false %}x{% endif %} ", json!({}), "it says nothing"),
+        (TemplateEngine::Tags, "{unset}", json!({}), "template t for default: it says nothing with these tags"),
+        (TemplateEngine::Jinja, "{% if false %}x{% endif %} ", json!({}), "it says nothing"),
         (
-            Engine::Jinja,
+            TemplateEngine::Jinja,
             "one\n{{ host }}",
             json!({}),
             "template t for default: line 2: undefined value: `host` is undefined",
         ),
         (
-            Engine::Jinja,
+            TemplateEngine::Jinja,
             "\n\n{{ host.name.first }}",
             json!({"host": {}}),
             "line 3: undefined value: `host.name` is undefined",
         ),
         (
-            Engine::Jinja,
+            TemplateEngine::Jinja,
             "{% for one in hosts %}{% endfor %}",
             json!({}),
             "line 1: undefined value: `hosts` is undefined",
         ),
-        (Engine::Jinja, "{{ 1 / 0 }}", json!({}), "line 1: invalid operation"),
-        (Engine::Jinja, "{{ 'a' * 99999999 }}", json!({}), "line 1: engine ran out of fuel"),
+        (TemplateEngine::Jinja, "{{ 1 / 0 }}", json!({}), "line 1: invalid operation"),
+        (TemplateEngine::Jinja, "{{ 'a' * 99999999 }}", json!({}), "line 1: engine ran out of fuel"),
         (
-            Engine::Jinja,
+            TemplateEngine::Jinja,
             "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
             json!({}),
             "engine ran out of fuel",
         ),
         (
-            Engine::Jinja,
+            TemplateEngine::Jinja,
             "{% for n in range(3000) %}{{ t }}{% endfor %}",
             json!({"t": "x".repeat(100)}),
             "it says 300000 bytes: at most 262144",
@@ -153,7 +156,7 @@ fn a_template_that_fails_says_which_tag_or_which_line() {
         ("{% extends 'x' %}", "line 1: syntax error"),
         ("{% macro m() %}{{ m() }}{% endmacro %}", "line 1: syntax error"),
     ] {
-        let said = say(Engine::Jinja, text, json!({"x": 1})).unwrap_err();
+        let said = say(TemplateEngine::Jinja, text, json!({"x": 1})).unwrap_err();
         assert!(said.contains(says), "{text}: {said}");
     }
 }
@@ -167,11 +170,12 @@ fn a_text_that_doubles_itself_runs_out_of_fuel_instead_of_memory() {
         ("[1]", "{% set x = x|chain(x) %}".repeat(60), "unknown filter"),
         ("namespace()", String::new(), "unknown function"),
     ] {
-        let said = say(Engine::Jinja, &format!("{{% set x = {first} %}}{again}{{{{ x }}}}"), json!({})).unwrap_err();
+        let said =
+            say(TemplateEngine::Jinja, &format!("{{% set x = {first} %}}{again}{{{{ x }}}}"), json!({})).unwrap_err();
         assert!(said.contains(says), "{said}");
     }
     let sums = "{% set x = x + x %}".repeat(16);
-    assert!(say(Engine::Jinja, &format!("{{% set x = [1] %}}{sums}{{{{ x|length }}}}"), json!({})).is_ok());
+    assert!(say(TemplateEngine::Jinja, &format!("{{% set x = [1] %}}{sums}{{{{ x|length }}}}"), json!({})).is_ok());
 }
 
 #[test]
@@ -196,7 +200,8 @@ fn a_text_that_is_nested_without_end_is_refused_on_the_stack_of_a_thread_of_the_
                 _ => format!("{{{{ {expression} }}}}"),
             };
             let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
-            let said = thread.spawn(move || say(Engine::Jinja, &text, json!({"x": 1}))).unwrap().join().unwrap();
+            let said =
+                thread.spawn(move || say(TemplateEngine::Jinja, &text, json!({"x": 1}))).unwrap().join().unwrap();
             let refused = said.as_ref().is_err_and(|said| said.contains("line 1: "));
             assert!(refused || times == 60, "{open}: {said:?}");
         }
@@ -206,11 +211,12 @@ fn a_text_that_is_nested_without_end_is_refused_on_the_stack_of_a_thread_of_the_
 #[test]
 fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
     let (ding, lark) = (Audience::On(Platform::DingTalk), Audience::On(Platform::Lark));
-    let markdown = Template { format: Some(Format::Markdown), ..template("t", lark, Engine::Jinja, "lark {{ a }}") };
+    let markdown =
+        Template { format: Some(Format::Markdown), ..template("t", lark, TemplateEngine::Jinja, "lark {{ a }}") };
     let mut templates = Templates::default();
     for one in [
-        template("t", Audience::Everybody, Engine::Tags, "all {a}"),
-        template("t", ding, Engine::Tags, "ding {a}"),
+        template("t", Audience::Everybody, TemplateEngine::Tags, "all {a}"),
+        template("t", ding, TemplateEngine::Tags, "ding {a}"),
         markdown.clone(),
     ] {
         templates = templates.with(one, false).unwrap().unwrap();
@@ -234,7 +240,7 @@ fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
     // A text that fails for one platform fails a rendering for all platforms, but not one for
     // another platform.
     let none = Tags::default();
-    assert!(matches!(templates.write("t", &none), Err(Unwritten::Failed { audience, .. }) if audience == lark));
+    assert!(matches!(templates.write("t", &none), Err(RenderError::Failed { audience, .. }) if audience == lark));
     assert!(templates.write_for(Platform::WeCom, "t", &none).is_ok());
     assert!(templates.write_for(Platform::Lark, "t", &none).is_err());
 }
@@ -244,14 +250,14 @@ fn a_template_always_has_a_text_for_everybody_and_is_not_replaced_by_accident() 
     let lark = Audience::On(Platform::Lark);
     let name: TemplateName = "t".parse().unwrap();
     let add = |templates: &Templates, audience, text, replace| {
-        templates.with(template("t", audience, Engine::Tags, text), replace)
+        templates.with(template("t", audience, TemplateEngine::Tags, text), replace)
     };
     let none = Templates::default();
-    assert!(matches!(add(&none, lark, "x", false), Err(TemplateRefused::NoDefault { .. })));
+    assert!(matches!(add(&none, lark, "x", false), Err(TemplateError::NoDefault { .. })));
     let one = add(&none, Audience::Everybody, "x", false).unwrap().unwrap();
     let two = add(&one, lark, "y", false).unwrap().unwrap();
     assert!(add(&two, lark, "y", false).unwrap().is_none(), "the same again changes nothing");
-    assert!(matches!(add(&two, lark, "z", false), Err(TemplateRefused::Exists { .. })));
+    assert!(matches!(add(&two, lark, "z", false), Err(TemplateError::Exists { .. })));
     let three = add(&two, lark, "z", true).unwrap().unwrap();
     let texts = |templates: &Templates| templates.all().map(|(one, _)| one.text.clone()).collect::<Vec<_>>();
     assert_eq!(
@@ -260,7 +266,7 @@ fn a_template_always_has_a_text_for_everybody_and_is_not_replaced_by_accident() 
     );
 
     let needed = three.without(&name, Some(Audience::Everybody)).err().unwrap();
-    assert!(matches!(needed, TemplateRefused::DefaultNeeded { .. }), "{needed}");
+    assert!(matches!(needed, TemplateError::DefaultNeeded { .. }), "{needed}");
     let (left, gone) = three.without(&name, Some(lark)).unwrap();
     assert_eq!((texts(&left), gone), (vec!["x".to_owned()], vec![lark]));
     let missing = left.without(&name, Some(lark)).err().unwrap().to_string();
@@ -271,18 +277,21 @@ fn a_template_always_has_a_text_for_everybody_and_is_not_replaced_by_accident() 
 
     let mut full = none;
     for number in 0..NAMES_MAX {
-        let one = template(&format!("t{number}"), Audience::Everybody, Engine::Tags, "x");
+        let one = template(&format!("t{number}"), Audience::Everybody, TemplateEngine::Tags, "x");
         full = full.with(one, false).unwrap().unwrap();
     }
-    assert!(matches!(add(&full, Audience::Everybody, "x", false), Err(TemplateRefused::TooMany)));
-    assert!(full.with(template("t0", lark, Engine::Tags, "x"), false).is_ok(), "a text for a platform is no template");
+    assert!(matches!(add(&full, Audience::Everybody, "x", false), Err(TemplateError::TooMany)));
+    assert!(
+        full.with(template("t0", lark, TemplateEngine::Tags, "x"), false).is_ok(),
+        "a text for a platform is no template"
+    );
 }
 
 #[test]
 fn a_kept_text_that_cannot_be_read_any_more_stays_and_says_so_when_it_is_used() {
     let templates = Templates::kept([
-        template("t", Audience::Everybody, Engine::Jinja, "{% nonsense %}"),
-        template("u", Audience::Everybody, Engine::Tags, "well"),
+        template("t", Audience::Everybody, TemplateEngine::Jinja, "{% nonsense %}"),
+        template("u", Audience::Everybody, TemplateEngine::Tags, "well"),
     ]);
     let broken: Vec<_> =
         templates.all().filter(|(_, broken)| broken.is_some()).map(|(one, _)| one.name.as_str()).collect();
@@ -329,7 +338,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
     fn rendering_never_panics_and_what_it_says_is_bounded(text in texts(), a in values(), jinja: bool) {
-        let engine = if jinja { Engine::Jinja } else { Engine::Tags };
+        let engine = if jinja { TemplateEngine::Jinja } else { TemplateEngine::Tags };
         if let Ok(said) = say(engine, &text, json!({"a": a})) {
             prop_assert!(!said.trim().is_empty() && said.len() <= 256 * 1024);
         }
@@ -338,7 +347,7 @@ proptest! {
     #[test]
     fn a_text_without_a_placeholder_says_itself(text in "[^{]{1,60}") {
         prop_assume!(!text.trim().is_empty());
-        prop_assert_eq!(say(Engine::Tags, &text, json!({})), Ok(text));
+        prop_assert_eq!(say(TemplateEngine::Tags, &text, json!({})), Ok(text));
     }
 
     #[test]
@@ -346,7 +355,7 @@ proptest! {
         let tags: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!(format!("<{name}>")))).collect();
         let text: String = names.iter().map(|name| format!("{{{name}}} {{}}")).collect();
         let says: String = names.iter().map(|name| format!("<{name}> {{}}")).collect();
-        prop_assert_eq!(say(Engine::Tags, &text, Value::Object(tags)), Ok(says));
+        prop_assert_eq!(say(TemplateEngine::Tags, &text, Value::Object(tags)), Ok(says));
         prop_assert!(names.iter().collect::<HashSet<_>>().len() <= 90);
     }
 }

@@ -14,15 +14,15 @@ use tokio::time::Instant;
 
 use super::{
     concurrency::{Answered, ConcurrencyLimit},
-    line::{Class, Line, Seat},
-    schedule::TokenSchedule,
+    token_schedule::TokenSchedule,
+    topic_queue::{HostWaitHandle, TopicQueue, TopicRoundRobin},
 };
 use crate::domain::TopicName;
 
 /// The longest wait that a platform without a free concurrency permit adds to a deferral.
 const PUT_OFF_MAX: Duration = Duration::from_secs(30);
 /// The shortest distance between two deferred messages, even if the host has no rate.
-const APART: Duration = Duration::from_millis(1);
+const SLOT_GAP: Duration = Duration::from_millis(1);
 
 /// The limits of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(in crate::pace) struct HostLimits {
 
 /// The request of a message.
 #[derive(Clone, Copy)]
-pub(in crate::pace) struct Entry<'a> {
+pub(in crate::pace) struct HostRequest<'a> {
     /// The index of its platform, in the order of `Platform::ALL`.
     pub(in crate::pace) platform: usize,
     pub(in crate::pace) urgent: bool,
@@ -47,47 +47,47 @@ pub(in crate::pace) struct Entry<'a> {
 }
 
 /// The decision about a new request.
-pub(super) enum Entered {
+pub(super) enum HostAdmission {
     /// Send now. The token and the concurrency permit are taken.
-    Go,
+    Granted,
     /// Wait in memory.
-    Wait(Ticket),
+    Queued(HostTicket),
     /// Come back after this time.
-    Later(Duration),
+    Deferred(Duration),
 }
 
 /// The decision about a waiting message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum HostPollResult {
     /// Send now. The token and the concurrency permit are taken.
-    Go,
+    Granted,
     /// Look again at this time, or when woken.
-    Until(Instant),
+    WaitUntil(Instant),
     /// Come back after this time. The message has left the queue.
-    Later(Duration),
+    Deferred(Duration),
 }
 
 /// A waiting message.
-pub(super) struct Ticket {
+pub(super) struct HostTicket {
     platform: usize,
     urgent: bool,
     topic: TopicName,
     /// Its sequence number, unique in the host.
-    place: u64,
+    position: u64,
     deadline: Instant,
     fresh: bool,
-    pub(super) seat: Arc<Seat>,
+    pub(super) handle: Arc<HostWaitHandle>,
 }
 
 /// The state of one platform at this host.
-struct Flow {
+struct PlatformQueue {
     limit: ConcurrencyLimit,
     in_flight: u32,
     /// The urgent class, then the other.
-    classes: [Class; 2],
+    classes: [TopicRoundRobin; 2],
 }
 
-impl Flow {
+impl PlatformQueue {
     fn has_room(&self, urgent: bool) -> bool {
         self.in_flight < self.limit.for_class(urgent)
     }
@@ -96,7 +96,7 @@ impl Flow {
 pub(super) struct HostQueue {
     limits: HostLimits,
     tokens: TokenSchedule,
-    flows: [Flow; 4],
+    flows: [PlatformQueue; 4],
     /// The platform at which the next round robin starts.
     turn: usize,
     sequence: u64,
@@ -106,8 +106,11 @@ pub(super) struct HostQueue {
 
 impl HostQueue {
     pub(super) fn new(limits: HostLimits) -> Self {
-        let flow =
-            |_| Flow { limit: ConcurrencyLimit::new(limits.in_flight_max), in_flight: 0, classes: Default::default() };
+        let flow = |_| PlatformQueue {
+            limit: ConcurrencyLimit::new(limits.in_flight_max),
+            in_flight: 0,
+            classes: Default::default(),
+        };
         Self {
             limits,
             tokens: TokenSchedule::new(limits.rate_per_second),
@@ -128,61 +131,61 @@ impl HostQueue {
     }
 
     /// Decides about a new request.
-    pub(super) fn enter(&mut self, now: Instant, entry: &Entry<'_>) -> Entered {
+    pub(super) fn acquire(&mut self, now: Instant, entry: &HostRequest<'_>) -> HostAdmission {
         self.dispatch(now);
-        let behind = entry.fresh && self.line(entry).and_then(Line::horizon).is_some_and(|at| at > now);
+        let behind = entry.fresh && self.line(entry).and_then(TopicQueue::horizon).is_some_and(|at| at > now);
         // `dispatch` has granted all it can. So the remaining messages wait for concurrency permits
         // that this message does not need.
         if !behind && self.tokens.free_at(now) <= now && self.flow(entry.platform).has_room(entry.urgent) {
             self.tokens.take(now);
             self.flow_mut(entry.platform).in_flight += 1;
-            return Entered::Go;
+            return HostAdmission::Granted;
         }
         if behind || self.estimate(now, entry) > self.limits.hold_max {
-            return Entered::Later(self.put_off(now, entry));
+            return HostAdmission::Deferred(self.put_off(now, entry));
         }
         self.sequence += 1;
-        let (place, seat) = (self.sequence, Arc::<Seat>::default());
-        self.class_mut(entry.platform, entry.urgent).wait(entry.topic, place, Arc::clone(&seat));
-        Entered::Wait(Ticket {
+        let (position, handle) = (self.sequence, Arc::<HostWaitHandle>::default());
+        self.class_mut(entry.platform, entry.urgent).wait(entry.topic, position, Arc::clone(&handle));
+        HostAdmission::Queued(HostTicket {
             platform: entry.platform,
             urgent: entry.urgent,
             topic: entry.topic.clone(),
-            place,
+            position,
             deadline: now + self.limits.hold_max,
             fresh: entry.fresh,
-            seat,
+            handle,
         })
     }
 
     /// Decides about a waiting message.
-    pub(super) fn look(&mut self, now: Instant, ticket: &Ticket) -> Look {
+    pub(super) fn poll(&mut self, now: Instant, ticket: &HostTicket) -> HostPollResult {
         self.dispatch(now);
-        if ticket.seat.is_granted() {
-            return Look::Go;
+        if ticket.handle.is_granted() {
+            return HostPollResult::Granted;
         }
         if ticket.deadline <= now {
             self.leave(now, ticket);
-            let Ticket { platform, urgent, ref topic, fresh, .. } = *ticket;
-            return Look::Later(self.put_off(now, &Entry { platform, urgent, topic, fresh }));
+            let HostTicket { platform, urgent, ref topic, fresh, .. } = *ticket;
+            return HostPollResult::Deferred(self.put_off(now, &HostRequest { platform, urgent, topic, fresh }));
         }
-        let (free, this) = (self.tokens.free_at(now), Some(ticket.place));
+        let (free, this) = (self.tokens.free_at(now), Some(ticket.position));
         if free <= now {
             // It waits for a concurrency permit, and a grant will wake it.
             self.timekeeper = self.timekeeper.filter(|keeper| Some(*keeper) != this);
-            return Look::Until(ticket.deadline);
+            return HostPollResult::WaitUntil(ticket.deadline);
         }
         self.timekeeper = self.timekeeper.or(this);
-        Look::Until(if self.timekeeper == this { free.min(ticket.deadline) } else { ticket.deadline })
+        HostPollResult::WaitUntil(if self.timekeeper == this { free.min(ticket.deadline) } else { ticket.deadline })
     }
 
     /// Removes a message that stopped waiting. A permit that was granted meanwhile is returned.
-    pub(super) fn leave(&mut self, now: Instant, ticket: &Ticket) {
-        if ticket.seat.is_granted() {
-            return self.give_back(now, ticket.platform);
+    pub(super) fn leave(&mut self, now: Instant, ticket: &HostTicket) {
+        if ticket.handle.is_granted() {
+            return self.refund(now, ticket.platform);
         }
-        self.class_mut(ticket.platform, ticket.urgent).leave(now, &ticket.topic, ticket.place);
-        if self.timekeeper == Some(ticket.place) {
+        self.class_mut(ticket.platform, ticket.urgent).leave(now, &ticket.topic, ticket.position);
+        if self.timekeeper == Some(ticket.position) {
             self.timekeeper = None;
         }
         self.dispatch(now);
@@ -199,15 +202,15 @@ impl HostQueue {
     }
 
     /// Returns a permit that was not used.
-    pub(super) fn give_back(&mut self, now: Instant, platform: usize) {
-        self.tokens.give_back();
+    pub(super) fn refund(&mut self, now: Instant, platform: usize) {
+        self.tokens.refund();
         self.finish(now, platform, None);
     }
 
     /// How long to defer a message. The messages of one topic come back one after the other, at the
     /// topic's share of the rate. If the platform has no free permit, the deferral grows as the
     /// limit in flight shrinks.
-    pub(super) fn put_off(&mut self, now: Instant, entry: &Entry<'_>) -> Duration {
+    pub(super) fn put_off(&mut self, now: Instant, entry: &HostRequest<'_>) -> Duration {
         let flow = self.flow(entry.platform);
         let pause = if flow.has_room(entry.urgent) {
             self.estimate(now, entry)
@@ -216,13 +219,13 @@ impl HostQueue {
         };
         let last = self.line(entry).and_then(|line| if entry.fresh { line.horizon() } else { line.again() });
         let from = last.map_or(now, |last| last.max(now)).max(now + pause.max(self.limits.hold_max));
-        let at = from + (self.tokens.interval() * self.sharing(entry, from)).max(APART);
+        let at = from + (self.tokens.interval() * self.sharing(entry, from)).max(SLOT_GAP);
         self.class_mut(entry.platform, entry.urgent).put_off(entry.topic, entry.fresh, at);
         at.duration_since(now)
     }
 
     /// Removes topics that have neither waiting nor deferred messages.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn evict_idle(&mut self, now: Instant) {
         self.flows.iter_mut().flat_map(|flow| &mut flow.classes).for_each(|class| class.forget(now));
     }
 
@@ -234,23 +237,23 @@ impl HostQueue {
     /// Grants permits in order, as long as there are tokens and free concurrency permits.
     fn dispatch(&mut self, now: Instant) {
         while self.tokens.free_at(now) <= now {
-            let Some((sequence, seat)) = self.next() else { break };
+            let Some((sequence, handle)) = self.next() else { break };
             self.tokens.take(now);
             if self.timekeeper == Some(sequence) {
                 self.timekeeper = None;
             }
-            seat.grant();
+            handle.grant();
         }
         if self.timekeeper.is_none() && self.tokens.free_at(now) > now {
             let mut waiting = self.flows.iter().flat_map(|flow| &flow.classes);
-            if let Some(seat) = waiting.find_map(Class::last) {
-                seat.call.notify_one();
+            if let Some(handle) = waiting.find_map(TopicRoundRobin::last) {
+                handle.call.notify_one();
             }
         }
     }
 
     /// Takes the next message of a platform with a free concurrency permit.
-    fn next(&mut self) -> Option<(u64, Arc<Seat>)> {
+    fn next(&mut self) -> Option<(u64, Arc<HostWaitHandle>)> {
         for urgent in [true, false] {
             for step in 0..self.flows.len() {
                 let platform = (self.turn + step) % self.flows.len();
@@ -268,9 +271,9 @@ impl HostQueue {
     }
 
     /// The estimated wait for a token, if the platform has a free concurrency permit.
-    fn estimate(&self, now: Instant, entry: &Entry<'_>) -> Duration {
+    fn estimate(&self, now: Instant, entry: &HostRequest<'_>) -> Duration {
         let counts = |urgent: bool| {
-            let of = |(number, flow): (usize, &Flow)| {
+            let of = |(number, flow): (usize, &PlatformQueue)| {
                 let class = flow.classes.get(usize::from(!urgent));
                 class
                     .filter(|_| number == entry.platform || flow.has_room(urgent))
@@ -287,7 +290,7 @@ impl HostQueue {
     }
 
     /// The number of topics that share the rate at a future time, at least 1.
-    fn sharing(&self, entry: &Entry<'_>, at: Instant) -> u32 {
+    fn sharing(&self, entry: &HostRequest<'_>, at: Instant) -> u32 {
         let others = self.flows.iter().enumerate().map(|(number, flow)| {
             let own = (number == entry.platform).then_some(entry.topic);
             flow.classes.get(usize::from(!entry.urgent)).map_or(0, |class| class.coming_after(at, own))
@@ -295,25 +298,25 @@ impl HostQueue {
         u32::try_from(others.sum::<usize>()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    fn line(&self, entry: &Entry<'_>) -> Option<&Line> {
+    fn line(&self, entry: &HostRequest<'_>) -> Option<&TopicQueue> {
         self.flow(entry.platform).classes.get(usize::from(!entry.urgent))?.line(entry.topic)
     }
 
-    fn class_mut(&mut self, platform: usize, urgent: bool) -> &mut Class {
+    fn class_mut(&mut self, platform: usize, urgent: bool) -> &mut TopicRoundRobin {
         class_of(&mut self.flow_mut(platform).classes, urgent)
     }
 
     #[expect(clippy::indexing_slicing, reason = "a platform's number is less than how many there are")]
-    fn flow(&self, platform: usize) -> &Flow {
+    fn flow(&self, platform: usize) -> &PlatformQueue {
         &self.flows[platform % 4]
     }
 
     #[expect(clippy::indexing_slicing, reason = "a platform's number is less than how many there are")]
-    fn flow_mut(&mut self, platform: usize) -> &mut Flow {
+    fn flow_mut(&mut self, platform: usize) -> &mut PlatformQueue {
         &mut self.flows[platform % 4]
     }
 }
 
-fn class_of([first, second]: &mut [Class; 2], urgent: bool) -> &mut Class {
+fn class_of([first, second]: &mut [TopicRoundRobin; 2], urgent: bool) -> &mut TopicRoundRobin {
     if urgent { first } else { second }
 }

@@ -17,41 +17,41 @@ const QUICK: Answered = Answered { took: Duration::from_millis(50), heard: true 
 struct Message(&'static str, usize);
 
 impl Message {
-    fn enter(&self, host: &Host, change: impl FnOnce(&mut Entry<'_>)) -> Departure {
+    fn acquire(&self, host: &Host, change: impl FnOnce(&mut HostRequest<'_>)) -> HostDecision {
         let topic: TopicName = self.0.parse().unwrap();
-        let mut entry = Entry { platform: self.1, urgent: false, topic: &topic, fresh: true };
+        let mut entry = HostRequest { platform: self.1, urgent: false, topic: &topic, fresh: true };
         change(&mut entry);
-        host.enter(&entry)
+        host.acquire(&entry)
     }
 
-    fn comes(&self, host: &Host) -> Departure {
-        self.enter(host, |_| ())
+    fn comes(&self, host: &Host) -> HostDecision {
+        self.acquire(host, |_| ())
     }
 }
 
 /// Sends with an immediate answer, so that only the rate limits.
-fn sends(departure: Departure) -> JoinHandle<Option<Duration>> {
+fn sends(departure: HostDecision) -> JoinHandle<Option<Duration>> {
     let start = Instant::now();
     tokio::spawn(async move {
         let departure = match departure {
-            Departure::Wait(wait) => wait.turn(&CancellationToken::new()).await.unwrap(),
+            HostDecision::Queued(wait) => wait.wait_for_permit(&CancellationToken::new()).await.unwrap(),
             other => other,
         };
-        let Departure::Go(mut permit) = departure else { return None };
-        permit.leaves();
+        let HostDecision::Granted(mut permit) = departure else { return None };
+        permit.mark_sent();
         permit.finish(QUICK);
         Some(start.elapsed())
     })
 }
 
-fn go(departure: Departure) -> HostPermit {
-    let Departure::Go(mut permit) = departure else { panic!("there is time and room") };
-    permit.leaves();
+fn go(departure: HostDecision) -> HostPermit {
+    let HostDecision::Granted(mut permit) = departure else { panic!("there is time and room") };
+    permit.mark_sent();
     permit
 }
 
-fn later(departure: Departure) -> Duration {
-    let Departure::Later(wait) = departure else { panic!("it is far away") };
+fn later(departure: HostDecision) -> Duration {
+    let HostDecision::Deferred(wait) = departure else { panic!("it is far away") };
     wait
 }
 
@@ -62,9 +62,9 @@ async fn the_event_of_another_topic_leaves_after_one_of_a_large_one() {
     let (mut now, mut waiting, mut waits) = (0, Vec::new(), Vec::new());
     for departure in large {
         match departure {
-            Departure::Go(_) => now += 1,
-            Departure::Wait(_) => waiting.push(sends(departure)),
-            Departure::Later(wait) => waits.push(wait.as_millis()),
+            HostDecision::Granted(_) => now += 1,
+            HostDecision::Queued(_) => waiting.push(sends(departure)),
+            HostDecision::Deferred(wait) => waits.push(wait.as_millis()),
         }
     }
     assert_eq!((now, waiting.len()), (10, 20), "a second's worth at once, and what leaves within hold_max");
@@ -95,8 +95,8 @@ async fn at_no_time_leaves_more_than_the_rate_allows_and_nothing_of_it_is_wasted
         coming.sort_unstable_by_key(|(at, _)| *at);
         while coming.first().is_some_and(|(at, _)| *at <= start.elapsed()) {
             let (_, fresh) = coming.remove(0);
-            match Message("large", 1).enter(&host, |entry| entry.fresh = fresh) {
-                Departure::Later(wait) => coming.push((start.elapsed() + wait, false)),
+            match Message("large", 1).acquire(&host, |entry| entry.fresh = fresh) {
+                HostDecision::Deferred(wait) => coming.push((start.elapsed() + wait, false)),
                 departure => running.push(sends(departure)),
             }
         }
@@ -122,7 +122,7 @@ async fn what_has_just_come_stays_behind_what_was_put_off_of_its_topic_alone() {
     let mut last = Duration::ZERO;
     for _ in 0..100 {
         match Message("large", 0).comes(&host) {
-            Departure::Later(wait) => last = wait,
+            HostDecision::Deferred(wait) => last = wait,
             departure => drop(sends(departure)),
         }
     }
@@ -130,11 +130,11 @@ async fn what_has_just_come_stays_behind_what_was_put_off_of_its_topic_alone() {
     // No message waits in memory by now.
     let behind = later(Message("large", 0).comes(&host));
     assert!(behind > last.saturating_sub(Duration::from_secs(4)), "{behind:?} where the last comes back in {last:?}");
-    go(Message("large", 0).enter(&host, |entry| entry.fresh = false)).finish(QUICK);
+    go(Message("large", 0).acquire(&host, |entry| entry.fresh = false)).finish(QUICK);
     go(Message("small", 0).comes(&host)).finish(QUICK);
     tokio::time::sleep(behind).await;
     go(Message("large", 0).comes(&host)).finish(QUICK);
-    host.sweep();
+    host.evict_idle();
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +144,7 @@ async fn a_platform_that_does_not_answer_takes_no_time_and_no_room_from_another_
     let waits: Vec<_> = (0..10).map(|_| sends(Message("a", 0).comes(&host))).collect();
     tokio::task::yield_now().await;
     // A share is reserved for urgent messages.
-    let urgent = go(Message("a", 0).enter(&host, |entry| entry.urgent = true));
+    let urgent = go(Message("a", 0).acquire(&host, |entry| entry.urgent = true));
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         go(Message("b", 3).comes(&host)).finish(QUICK);
@@ -166,13 +166,15 @@ async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_
     let host = Host::new(HostLimits { rate_per_second: None, ..LIMITS });
     let mut waits = Vec::new();
     for topic in ["a", "b", "c"] {
-        let hanging: Vec<_> = (0..8).map(|_| go(Message("x", 0).enter(&host, |entry| entry.urgent = true))).collect();
-        while let Departure::Go(mut permit) = Message("x", 0).enter(&host, |entry| entry.fresh = false) {
-            permit.leaves();
+        let hanging: Vec<_> = (0..8).map(|_| go(Message("x", 0).acquire(&host, |entry| entry.urgent = true))).collect();
+        while let HostDecision::Granted(mut permit) = Message("x", 0).acquire(&host, |entry| entry.fresh = false) {
+            permit.mark_sent();
             permit.finish(Answered { took: Duration::from_secs(15), heard: false });
         }
-        let Departure::Wait(wait) = Message(topic, 0).comes(&host) else { panic!("there is no room") };
-        let Some(Departure::Later(wait)) = wait.turn(&CancellationToken::new()).await else { panic!("it hangs") };
+        let HostDecision::Queued(wait) = Message(topic, 0).comes(&host) else { panic!("there is no room") };
+        let Some(HostDecision::Deferred(wait)) = wait.wait_for_permit(&CancellationToken::new()).await else {
+            panic!("it hangs")
+        };
         waits.push(wait.as_secs());
         hanging.into_iter().for_each(|permit| permit.finish(QUICK));
     }
@@ -183,7 +185,7 @@ async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_
 async fn what_is_not_used_comes_back() {
     let host = Host::new(HostLimits { in_flight_max: 1, ..LIMITS });
     for _ in 0..100 {
-        let Departure::Go(unused) = Message("a", 0).comes(&host) else { panic!("the one before is back") };
+        let HostDecision::Granted(unused) = Message("a", 0).comes(&host) else { panic!("the one before is back") };
         drop(unused);
     }
     let used = go(Message("a", 0).comes(&host));

@@ -2,7 +2,7 @@
 //!
 //! Owns the choice of a dialect for each platform, and of WeCom's kind.
 //!
-//! Not here: the limits and the parts of a message (`platforms/share.rs`).
+//! Not here: the limits and the parts of a message (`platforms/chunk.rs`).
 
 mod dialect;
 mod parse;
@@ -11,7 +11,7 @@ mod tests;
 mod tree;
 mod write;
 
-use super::text::Flow;
+use super::text::AnnotatedText;
 use dialect::Dialect;
 use parse::Escapes;
 use tree::{Block, Inline};
@@ -60,17 +60,17 @@ impl<'a> Markdown<'a> {
     }
 
     /// The text for a DingTalk message, after `head`.
-    pub(super) fn for_dingtalk(&self, head: &str) -> Flow {
+    pub(super) fn for_dingtalk(&self, head: &str) -> AnnotatedText {
         self.write(head, &dialect::DINGTALK)
     }
 
     /// The text for the markdown component of a Lark card, after `head`.
-    pub(super) fn for_lark(&self, head: &str) -> Flow {
+    pub(super) fn for_lark(&self, head: &str) -> AnnotatedText {
         self.write(head, &dialect::LARK)
     }
 
     /// The text for WeCom, after `head`.
-    pub(super) fn for_wecom(&self, head: &str, kind: WeComKind) -> Flow {
+    pub(super) fn for_wecom(&self, head: &str, kind: WeComKind) -> AnnotatedText {
         self.write(
             head,
             match kind {
@@ -92,13 +92,13 @@ impl<'a> Markdown<'a> {
         if newer && !colored { WeComKind::MarkdownV2 } else { WeComKind::Markdown }
     }
 
-    fn write(&self, head: &str, dialect: &Dialect) -> Flow {
+    fn write(&self, head: &str, dialect: &Dialect) -> AnnotatedText {
         let mut flow = write::write(head, &self.blocks, dialect);
         if write::is_full(&flow) {
             flow.unwritten = self.source.len().saturating_sub(flow.text.len());
         }
         // The source has only markup, such as an unused link definition. Its raw text is better
         // than an empty message.
-        if flow.text.len() == head.len() { Flow::from(format!("{head}{}", self.source)) } else { flow }
+        if flow.text.len() == head.len() { AnnotatedText::from(format!("{head}{}", self.source)) } else { flow }
     }
 }

@@ -28,7 +28,13 @@ pub(super) enum Escapes {
 /// Parses a text.
 pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut reading = Reading { source, escapes, document: Open::new(Kind::Document), stack: Vec::new(), text_end: 0 };
+    let mut reading = MarkdownParser {
+        source,
+        escapes,
+        document: OpenBlock::new(BlockKind::Document),
+        stack: Vec::new(),
+        text_end: 0,
+    };
     for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
         reading.take(event, range);
     }
@@ -39,8 +45,8 @@ pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
 }
 
 /// An open part, with the content found so far.
-struct Open {
-    kind: Kind,
+struct OpenBlock {
+    kind: BlockKind,
     blocks: Vec<Block>,
     inlines: Vec<Inline>,
     items: Vec<Vec<Block>>,
@@ -52,7 +58,7 @@ struct Open {
     deeper: usize,
 }
 
-enum Kind {
+enum BlockKind {
     Document,
     Heading(usize),
     Paragraph,
@@ -73,7 +79,7 @@ enum Kind {
     Mention(String),
 }
 
-impl Kind {
+impl BlockKind {
     const fn is_inline(&self) -> bool {
         matches!(
             self,
@@ -88,8 +94,8 @@ impl Kind {
     }
 }
 
-impl Open {
-    fn new(kind: Kind) -> Self {
+impl OpenBlock {
+    fn new(kind: BlockKind) -> Self {
         let (blocks, inlines, items, cells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { kind, blocks, inlines, items, table: Table::default(), cells, raw: String::new(), deeper: 0 }
     }
@@ -119,17 +125,17 @@ impl Open {
     }
 }
 
-struct Reading<'a> {
+struct MarkdownParser<'a> {
     source: &'a str,
     escapes: Escapes,
-    document: Open,
+    document: OpenBlock,
     /// The open parts inside the document, the innermost last.
-    stack: Vec<Open>,
+    stack: Vec<OpenBlock>,
     /// The end of the last text in the source.
     text_end: usize,
 }
 
-impl Reading<'_> {
+impl MarkdownParser<'_> {
     fn take(&mut self, event: Event<'_>, range: Range<usize>) {
         match event {
             Event::Start(tag) => {
@@ -164,24 +170,24 @@ impl Reading<'_> {
         }
     }
 
-    fn top(&mut self) -> &mut Open {
+    fn top(&mut self) -> &mut OpenBlock {
         self.stack.last_mut().unwrap_or(&mut self.document)
     }
 
-    fn open(&mut self, kind: Kind) {
+    fn open(&mut self, kind: BlockKind) {
         // An item belongs to its list and a cell to its row: they open whenever their parent is.
-        let bound = matches!(kind, Kind::Item | Kind::Row | Kind::Cell) && self.top().deeper == 0;
+        let bound = matches!(kind, BlockKind::Item | BlockKind::Row | BlockKind::Cell) && self.top().deeper == 0;
         if self.stack.len() >= DEPTH_MAX && !bound {
             self.top().deeper += 1;
         } else {
-            self.stack.push(Open::new(kind));
+            self.stack.push(OpenBlock::new(kind));
         }
     }
 
     /// Opens the part of an HTML tag. Beyond the maximum depth only its content is kept.
-    fn open_tag(&mut self, kind: Kind) {
+    fn open_tag(&mut self, kind: BlockKind) {
         if self.stack.len() < DEPTH_MAX {
-            self.stack.push(Open::new(kind));
+            self.stack.push(OpenBlock::new(kind));
         }
     }
 
@@ -194,7 +200,7 @@ impl Reading<'_> {
             && source.get(..range.start).is_some_and(|before| before.ends_with('\\'));
         self.text_end = range.end;
         let top = self.top();
-        if matches!(top.kind, Kind::Code(_)) {
+        if matches!(top.kind, BlockKind::Code(_)) {
             top.raw.push_str(text);
         } else if escapes == Escapes::Resolved {
             top.say(text);
@@ -208,7 +214,7 @@ impl Reading<'_> {
 
     /// An unclosed colour or mention ends with the lines that contain it.
     fn close_tags(&mut self) {
-        while matches!(self.top().kind, Kind::Colored(_) | Kind::Mention(_)) {
+        while matches!(self.top().kind, BlockKind::Colored(_) | BlockKind::Mention(_)) {
             self.close();
         }
     }
@@ -216,7 +222,7 @@ impl Reading<'_> {
     /// Closes the innermost part and adds it to its parent.
     fn close(&mut self) {
         let Some(mut part) = self.stack.pop() else { return };
-        if let Kind::Html = part.kind {
+        if let BlockKind::Html = part.kind {
             for piece in tags(part.raw.trim_end_matches('\n')) {
                 self.html(piece);
             }
@@ -228,33 +234,33 @@ impl Reading<'_> {
         while content.last() == Some(&Inline::Break) {
             content.pop();
         }
-        match std::mem::replace(&mut part.kind, Kind::Document) {
-            Kind::Heading(level) => around.push(Block::Heading(level, content)),
-            Kind::Paragraph => around.push(Block::Paragraph(content)),
-            Kind::Quote => {
+        match std::mem::replace(&mut part.kind, BlockKind::Document) {
+            BlockKind::Heading(level) => around.push(Block::Heading(level, content)),
+            BlockKind::Paragraph => around.push(Block::Paragraph(content)),
+            BlockKind::Quote => {
                 part.inlines = content;
                 around.push(Block::Quote(part.into_blocks()));
             }
-            Kind::List(start) => around.push(Block::List { start, items: part.items }),
-            Kind::Item => {
+            BlockKind::List(start) => around.push(Block::List { start, items: part.items }),
+            BlockKind::Item => {
                 part.inlines = content;
                 around.items.push(part.into_blocks());
             }
-            Kind::Code(language) => {
+            BlockKind::Code(language) => {
                 around.push(Block::Code { language, text: part.raw.trim_end_matches('\n').to_owned() })
             }
-            Kind::Table(sides) => around.push(Block::Table(Table { sides, rows: part.table.rows })),
-            Kind::Row => around.table.rows.push(part.cells),
-            Kind::Cell => around.cells.push(content),
-            Kind::Strong => around.inlines.push(Inline::Strong(content)),
-            Kind::Emphasis => around.inlines.push(Inline::Emphasis(content)),
-            Kind::Struck => around.inlines.push(Inline::Struck(content)),
-            Kind::Link(to) => around.inlines.push(Inline::Link { to, content }),
-            Kind::Image(from) => around.inlines.push(Inline::Image { from, content }),
-            Kind::Colored(color) => around.inlines.push(Inline::Colored { color, content }),
-            Kind::Mention(id) => around.inlines.push(Inline::Mention { id, content }),
+            BlockKind::Table(sides) => around.push(Block::Table(Table { sides, rows: part.table.rows })),
+            BlockKind::Row => around.table.rows.push(part.cells),
+            BlockKind::Cell => around.cells.push(content),
+            BlockKind::Strong => around.inlines.push(Inline::Strong(content)),
+            BlockKind::Emphasis => around.inlines.push(Inline::Emphasis(content)),
+            BlockKind::Struck => around.inlines.push(Inline::Struck(content)),
+            BlockKind::Link(to) => around.inlines.push(Inline::Link { to, content }),
+            BlockKind::Image(from) => around.inlines.push(Inline::Image { from, content }),
+            BlockKind::Colored(color) => around.inlines.push(Inline::Colored { color, content }),
+            BlockKind::Mention(id) => around.inlines.push(Inline::Mention { id, content }),
             // The document has no parent, and HTML was handled above.
-            Kind::Document | Kind::Html => (),
+            BlockKind::Document | BlockKind::Html => (),
         }
     }
 
@@ -267,18 +273,18 @@ impl Reading<'_> {
             "br" => self.top().inlines.push(Inline::Break),
             "font" if attribute(attributes, "color").is_some() => {
                 let color = attribute(attributes, "color").unwrap_or_default();
-                self.open_tag(Kind::Colored(color.to_ascii_lowercase()));
+                self.open_tag(BlockKind::Colored(color.to_ascii_lowercase()));
             }
             "at" if attribute(attributes, "id").is_some() => {
-                self.open_tag(Kind::Mention(attribute(attributes, "id").unwrap_or_default().to_owned()));
+                self.open_tag(BlockKind::Mention(attribute(attributes, "id").unwrap_or_default().to_owned()));
             }
             "/font" => {
-                if matches!(self.top().kind, Kind::Colored(_)) {
+                if matches!(self.top().kind, BlockKind::Colored(_)) {
                     self.close();
                 }
             }
             "/at" => {
-                if matches!(self.top().kind, Kind::Mention(_)) {
+                if matches!(self.top().kind, BlockKind::Mention(_)) {
                     self.close();
                 }
             }
@@ -297,27 +303,27 @@ impl Reading<'_> {
     }
 }
 
-fn kind_of(tag: Tag<'_>) -> Kind {
+fn kind_of(tag: Tag<'_>) -> BlockKind {
     match tag {
-        Tag::Heading { level, .. } => Kind::Heading(level as usize),
-        Tag::BlockQuote(_) => Kind::Quote,
-        Tag::List(start) => Kind::List(start),
-        Tag::Item => Kind::Item,
+        Tag::Heading { level, .. } => BlockKind::Heading(level as usize),
+        Tag::BlockQuote(_) => BlockKind::Quote,
+        Tag::List(start) => BlockKind::List(start),
+        Tag::Item => BlockKind::Item,
         Tag::CodeBlock(CodeBlockKind::Fenced(info)) => {
-            Kind::Code(info.split_whitespace().next().unwrap_or_default().replace('`', ""))
+            BlockKind::Code(info.split_whitespace().next().unwrap_or_default().replace('`', ""))
         }
-        Tag::CodeBlock(CodeBlockKind::Indented) => Kind::Code(String::new()),
-        Tag::HtmlBlock => Kind::Html,
-        Tag::Table(alignments) => Kind::Table(alignments.into_iter().map(side_of).collect()),
-        Tag::TableHead | Tag::TableRow => Kind::Row,
-        Tag::TableCell => Kind::Cell,
-        Tag::Strong => Kind::Strong,
-        Tag::Emphasis => Kind::Emphasis,
-        Tag::Strikethrough => Kind::Struck,
-        Tag::Link { dest_url, .. } => Kind::Link(dest_url.into_string()),
-        Tag::Image { dest_url, .. } => Kind::Image(dest_url.into_string()),
+        Tag::CodeBlock(CodeBlockKind::Indented) => BlockKind::Code(String::new()),
+        Tag::HtmlBlock => BlockKind::Html,
+        Tag::Table(alignments) => BlockKind::Table(alignments.into_iter().map(side_of).collect()),
+        Tag::TableHead | Tag::TableRow => BlockKind::Row,
+        Tag::TableCell => BlockKind::Cell,
+        Tag::Strong => BlockKind::Strong,
+        Tag::Emphasis => BlockKind::Emphasis,
+        Tag::Strikethrough => BlockKind::Struck,
+        Tag::Link { dest_url, .. } => BlockKind::Link(dest_url.into_string()),
+        Tag::Image { dest_url, .. } => BlockKind::Image(dest_url.into_string()),
         // The other extensions are not enabled.
-        _ => Kind::Paragraph,
+        _ => BlockKind::Paragraph,
     }
 }
 

@@ -3,24 +3,24 @@
 //! Owns the places where the result may be cut, which it records while it writes.
 //!
 //! Not here: the differences between the platforms (`dialect.rs`), and the cuts
-//! (`platforms/piece.rs`).
+//! (`platforms/split.rs`).
 
-use crate::platforms::share::PARTS_MAX;
+use crate::platforms::chunk::PARTS_MAX;
 
 use super::{
     dialect::{CodeBlocks, Dialect, Images},
     tree::{Block, Inline, Side, Table, plain},
 };
-use crate::platforms::text::{Fence, Flow};
+use crate::platforms::text::{AnnotatedText, Fence};
 
 /// The bound on the written text: a platform takes at most 20,000 bytes in a message. Text that is
 /// not in the source, such as missing cells of a wide table, has no other bound.
 const WRITTEN_BYTES_MAX: usize = PARTS_MAX as usize * 20_000;
 
 /// Writes the blocks after `head`, as far as they can be shown.
-pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Flow {
-    let flow = Flow::from(head.to_owned());
-    let mut writing = Writing { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
+pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> AnnotatedText {
+    let flow = AnnotatedText::from(head.to_owned());
+    let mut writing = MarkdownWriter { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
     for (at, block) in blocks.iter().enumerate() {
         if writing.is_full() {
             break;
@@ -38,12 +38,12 @@ pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Flow {
 }
 
 /// Whether no further text would be shown.
-pub(super) fn is_full(flow: &Flow) -> bool {
+pub(super) fn is_full(flow: &AnnotatedText) -> bool {
     flow.text.len() > WRITTEN_BYTES_MAX
 }
 
-struct Writing<'a> {
-    flow: Flow,
+struct MarkdownWriter<'a> {
+    flow: AnnotatedText,
     dialect: &'a Dialect,
     /// The prefix of every further line.
     prefix: String,
@@ -53,7 +53,7 @@ struct Writing<'a> {
     tables: usize,
 }
 
-impl Writing<'_> {
+impl MarkdownWriter<'_> {
     fn is_full(&self) -> bool {
         is_full(&self.flow)
     }

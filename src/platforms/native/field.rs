@@ -11,14 +11,14 @@ use url::Url;
 
 /// A body that its platform would refuse: the field and its mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NativeMistake {
+pub struct InvalidNativeMessage {
     /// The path of the field, such as `card.elements[0].tag`; empty for the body itself.
     pub field: String,
     /// The mistake, to be read after the path: `is missing`.
     pub why: String,
 }
 
-impl fmt::Display for NativeMistake {
+impl fmt::Display for InvalidNativeMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.field.as_str() {
             "" => f.write_str(&self.why),
@@ -33,7 +33,7 @@ pub(super) struct Field<'a> {
     value: &'a Value,
 }
 
-pub(super) type Checked<T = ()> = Result<T, NativeMistake>;
+pub(super) type Checked<T = ()> = Result<T, InvalidNativeMessage>;
 
 impl<'a> Field<'a> {
     /// The whole body.
@@ -46,8 +46,8 @@ impl<'a> Field<'a> {
     }
 
     /// An error about this field.
-    pub(super) fn wrong(&self, why: impl Into<String>) -> NativeMistake {
-        NativeMistake { field: self.path.clone(), why: why.into() }
+    pub(super) fn wrong(&self, why: impl Into<String>) -> InvalidNativeMessage {
+        InvalidNativeMessage { field: self.path.clone(), why: why.into() }
     }
 
     fn path_to(&self, name: &str) -> String {
@@ -62,7 +62,7 @@ impl<'a> Field<'a> {
 
     /// A required field.
     pub(super) fn need(&self, name: &str) -> Checked<Self> {
-        self.get(name).ok_or_else(|| NativeMistake { field: self.path_to(name), why: "is missing".to_owned() })
+        self.get(name).ok_or_else(|| InvalidNativeMessage { field: self.path_to(name), why: "is missing".to_owned() })
     }
 
     /// A required object.

@@ -17,12 +17,12 @@ mod wecom;
 
 use serde_json::Value;
 
-pub use field::{NativeMistake, kind_of};
+pub use field::{InvalidNativeMessage, kind_of};
 
 use crate::domain::Platform;
 
 /// Checks a message in the platform's own form.
-pub fn check_native(platform: Platform, body: &Value) -> Result<(), NativeMistake> {
+pub fn check_native(platform: Platform, body: &Value) -> Result<(), InvalidNativeMessage> {
     let body = field::Field::body(body).into_object()?;
     match platform {
         Platform::DingTalk | Platform::DingTalkInternal => dingtalk::check(&body),

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::telemetry::{labels::OnListener, lines::Kind, registry::Telemetry};
+use crate::telemetry::{labels::ListenerLabel, log_limit::LimitedLine, registry::Telemetry};
 
 /// A connection opened or closed.
 pub struct AdminConnectionsChanged {
@@ -20,7 +20,7 @@ impl AdminConnectionsChanged {
     /// Sets the gauge.
     pub fn emit(&self, telemetry: &Telemetry) {
         let open = i64::try_from(self.open).unwrap_or(i64::MAX);
-        telemetry.admin_connections.get_or_create(&OnListener { listener: self.listener }).set(open);
+        telemetry.admin_connections.get_or_create(&ListenerLabel { listener: self.listener }).set(open);
     }
 }
 
@@ -39,7 +39,7 @@ impl AdminConnectionRefused {
     /// Counts and logs the refusal.
     pub fn emit(&self, telemetry: &Telemetry) {
         let listener = self.listener;
-        telemetry.admin_connections_refused.get_or_create(&OnListener { listener }).inc();
+        telemetry.admin_connections_refused.get_or_create(&ListenerLabel { listener }).inc();
         if self.news {
             let limit = self.limit;
             tracing::warn!(
@@ -52,14 +52,14 @@ impl AdminConnectionRefused {
 }
 
 /// The system's limit of open files is lower than the settings may need.
-pub struct FewFiles {
+pub struct FileLimitTooLow {
     /// The limit.
     pub allowed: u64,
     /// The number of files that may be needed.
     pub wanted: u64,
 }
 
-impl FewFiles {
+impl FileLimitTooLow {
     /// Logs the limit.
     pub fn emit(&self) {
         let (allowed, wanted) = (self.allowed, self.wanted);
@@ -146,7 +146,7 @@ pub struct WrongToken {
 impl WrongToken {
     /// Logs the attempt.
     pub fn emit(&self, telemetry: &Telemetry) {
-        if telemetry.lines.allow(Kind::WrongToken) {
+        if telemetry.lines.allow(LimitedLine::WrongToken) {
             tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
         }
         if self.last {

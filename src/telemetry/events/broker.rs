@@ -5,8 +5,8 @@
 //! Not here: the sessions themselves (`app/sessions.rs`).
 
 use crate::{
-    domain::{DeadSeen, QueueSeen},
-    telemetry::{labels::InQueue, registry::Telemetry},
+    domain::{DeadQueueStats, QueueStats},
+    telemetry::{labels::QueueLabel, registry::Telemetry},
 };
 
 /// A session with the broker is open.
@@ -67,20 +67,20 @@ impl BrokerBlocked {
 }
 
 /// The broker's periodic report on its queues.
-pub struct QueuesSeen<'a> {
+pub struct QueuesSampled<'a> {
     /// Each queue of the topology; empty if the broker did not answer.
-    pub queues: &'a [QueueSeen],
+    pub queues: &'a [QueueStats],
 }
 
-impl QueuesSeen<'_> {
+impl QueuesSampled<'_> {
     /// Sets the gauges. Queues of unknown content are not shown.
     pub fn emit(&self, telemetry: &Telemetry) {
         if self.queues.is_empty() {
             telemetry.queue_messages.clear();
             telemetry.queue_consumers.clear();
         }
-        for QueueSeen { name, ready, consumers } in self.queues {
-            let in_queue = InQueue { queue: name.clone() };
+        for QueueStats { name, ready, consumers } in self.queues {
+            let in_queue = QueueLabel { queue: name.clone() };
             telemetry.queue_messages.get_or_create(&in_queue).set((*ready).into());
             if let Some(consumers) = consumers {
                 telemetry.queue_consumers.get_or_create(&in_queue).set((*consumers).into());
@@ -90,14 +90,14 @@ impl QueuesSeen<'_> {
 }
 
 /// The broker does not report on its queues.
-pub struct QueuesUnseen<'a> {
+pub struct QueueSampleFailed<'a> {
     /// The cause.
     pub cause: &'a str,
     /// Whether the last request succeeded.
     pub news: bool,
 }
 
-impl QueuesUnseen<'_> {
+impl QueueSampleFailed<'_> {
     /// Logs the failure.
     pub fn emit(&self) {
         if self.news {
@@ -112,12 +112,12 @@ impl QueuesUnseen<'_> {
 }
 
 /// The periodic counts of the dead queues.
-pub struct DeadLettersSeen<'a> {
+pub struct DeadLettersCounted<'a> {
     /// Each dead queue that was counted; empty if nothing is known.
-    pub queues: &'a [DeadSeen],
+    pub queues: &'a [DeadQueueStats],
 }
 
-impl DeadLettersSeen<'_> {
+impl DeadLettersCounted<'_> {
     /// Sets the gauges. Queues of unknown content are not shown.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.see_dead_letters(self.queues);
@@ -125,14 +125,14 @@ impl DeadLettersSeen<'_> {
 }
 
 /// Dead letters could not be counted. The previous counts stay.
-pub struct DeadLettersUnseen<'a> {
+pub struct DeadLetterCountFailed<'a> {
     /// The cause.
     pub cause: &'a str,
     /// Whether the last count succeeded.
     pub news: bool,
 }
 
-impl DeadLettersUnseen<'_> {
+impl DeadLetterCountFailed<'_> {
     /// Logs the failure.
     pub fn emit(&self) {
         if self.news {

@@ -5,11 +5,11 @@
 //! Not here: when a robot is held (`pace/hold.rs`).
 
 use crate::{
-    domain::{Answer, GroupName, Moment, Platform, RobotId},
-    pace::{Changes, GroupStatus, Hold, HoldCause, Swept},
+    domain::{AttemptOutcome, GroupName, Platform, RobotId, Timestamp},
+    pace::{GroupStatus, Hold, HoldCause, PaceChanges, PlatformSummary},
     telemetry::{
-        labels::{Held, OfGroup, OnPlatform, QUOTA},
-        lines::Kind,
+        labels::{GroupLabel, HoldLabels, PlatformLabel, QUOTA},
+        log_limit::LimitedLine,
         registry::Telemetry,
     },
 };
@@ -21,9 +21,9 @@ pub struct PaceChanged<'a> {
     /// The robot.
     pub robot: RobotId,
     /// The changes.
-    pub changes: &'a Changes,
+    pub changes: &'a PaceChanges,
     /// The platform's answer.
-    pub answer: &'a Answer,
+    pub answer: &'a AttemptOutcome,
 }
 
 impl PaceChanged<'_> {
@@ -33,7 +33,7 @@ impl PaceChanged<'_> {
             self.held(hold, telemetry);
         }
         if let Some(hold) = &self.changes.lifted {
-            RobotLifted { platform: self.platform, robot: self.robot, cause: hold.cause }.emit(telemetry);
+            RobotHoldEnded { platform: self.platform, robot: self.robot, cause: hold.cause }.emit(telemetry);
         }
         if let Some((group, used, monthly)) = &self.changes.budget_warning {
             tracing::warn!(group = %group, used, monthly, "most of an organisation's monthly quota is used");
@@ -45,13 +45,13 @@ impl PaceChanged<'_> {
 
     fn held(&self, hold: &Hold, telemetry: &Telemetry) {
         let (platform, cause) = (self.platform.as_str(), hold.cause.as_str());
-        telemetry.robot_holds.get_or_create(&Held { platform, cause }).inc();
+        telemetry.robot_holds.get_or_create(&HoldLabels { platform, cause }).inc();
         // A hold is reported once for a robot; failed probes during the hold are not.
         if self.changes.was_held {
             tracing::debug!(platform, robot.id = %self.robot, cause, seconds = hold.wait.as_secs(), "a robot stays held");
             return;
         }
-        if !telemetry.lines.allow(Kind::RobotHeld) {
+        if !telemetry.lines.allow(LimitedLine::RobotHeld) {
             return;
         }
         tracing::warn!(
@@ -72,14 +72,14 @@ impl PaceChanged<'_> {
     }
 }
 
-fn budget_spent(group: &GroupName, until: Moment) {
+fn budget_spent(group: &GroupName, until: Timestamp) {
     let until =
         i64::try_from(until.unix_millis()).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     tracing::warn!(group = %group, until = until.map(tracing::field::display), "an organisation's monthly quota is used up");
 }
 
 /// The hold of a robot ended: a message got through, or an operator released it.
-pub struct RobotLifted {
+pub struct RobotHoldEnded {
     /// The platform.
     pub platform: Platform,
     /// The robot.
@@ -88,10 +88,10 @@ pub struct RobotLifted {
     pub cause: HoldCause,
 }
 
-impl RobotLifted {
+impl RobotHoldEnded {
     /// Logs the end.
     pub fn emit(&self, telemetry: &Telemetry) {
-        if !telemetry.lines.allow(Kind::RobotLifted) {
+        if !telemetry.lines.allow(LimitedLine::RobotLifted) {
             return;
         }
         let cause = self.cause.as_str();
@@ -100,32 +100,32 @@ impl RobotLifted {
 }
 
 /// A periodic report: held robots, waiting deliveries, and the used quotas of organisations.
-pub struct PaceSeen<'a> {
+pub struct PaceSampled<'a> {
     /// The robots of each platform, in the order of [`Platform::ALL`].
-    pub robots: &'a [Swept; 4],
+    pub robots: &'a [PlatformSummary; 4],
     /// The organisations.
     pub groups: &'a [GroupStatus],
 }
 
-impl PaceSeen<'_> {
+impl PaceSampled<'_> {
     /// Sets the gauges.
     pub fn emit(&self, telemetry: &Telemetry) {
         for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
-            let waiting = |cause| telemetry.deliveries_waiting.get_or_create(&Held { platform, cause });
+            let waiting = |cause| telemetry.deliveries_waiting.get_or_create(&HoldLabels { platform, cause });
             let held = robots.held.into_iter().zip(robots.waiting_held);
             for (cause, (count, kept)) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(held) {
-                telemetry.robots_held.get_or_create(&Held { platform, cause }).set(count.into());
+                telemetry.robots_held.get_or_create(&HoldLabels { platform, cause }).set(count.into());
                 waiting(cause).set(whole(kept));
             }
             waiting(QUOTA).set(whole(robots.waiting));
-            let (on, seconds) = (OnPlatform { platform }, robots.drained_in.as_secs_f64());
+            let (on, seconds) = (PlatformLabel { platform }, robots.drained_in.as_secs_f64());
             telemetry.attempts_in_flight.get_or_create(&on).set(whole(robots.in_flight));
             telemetry.attempts_in_flight_limit.get_or_create(&on).set(robots.in_flight_limit.into());
             telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
         // Subscriptions may name any number of groups, so only configured ones become labels.
         for one in self.groups.iter().filter(|one| one.configured) {
-            let group = OfGroup { group: one.name.to_string() };
+            let group = GroupLabel { group: one.name.to_string() };
             telemetry.group_used.get_or_create(&group).set(whole(one.used));
             if let Some(monthly) = one.monthly {
                 telemetry.group_monthly.get_or_create(&group).set(whole(monthly));

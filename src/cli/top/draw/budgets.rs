@@ -7,14 +7,14 @@
 use ratatui::{Frame, layout::Rect};
 
 use super::{
-    Look, nothing,
+    Theme, nothing,
     table::{self, Column},
 };
 use crate::{
     admin::wire::GroupView,
     cli::top::{
-        state::Top,
-        words::{self, number},
+        format::{self, number},
+        state::TopState,
     },
 };
 
@@ -28,16 +28,16 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column::of("STATE", 19),
 ];
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
     match top.live.groups() {
-        None => nothing(frame, area, "asking for the budgets…", look),
+        None => nothing(frame, area, "asking for the budgets…", theme),
         Some([]) => nothing(
             frame,
             area,
             "no organisation is configured ([groups.NAME]) or named by a delivery (subscription --group)",
-            look,
+            theme,
         ),
-        Some(groups) => return table::draw(frame, area, &COLUMNS, groups.iter().map(row).collect(), chosen, look),
+        Some(groups) => return table::draw(frame, area, &COLUMNS, groups.iter().map(row).collect(), chosen, theme),
     }
     0
 }
@@ -46,7 +46,7 @@ fn row(group: &GroupView) -> Vec<String> {
     let none = || "-".to_owned();
     let percent = group.monthly.filter(|monthly| *monthly > 0).map(|monthly| group.used.saturating_mul(100) / monthly);
     vec![
-        words::line(&group.group),
+        format::line(&group.group),
         number(group.used),
         group.monthly.map_or_else(none, number),
         percent.map_or_else(none, |percent| percent.to_string()),

@@ -12,18 +12,18 @@ use ratatui::{
 };
 
 use super::{
-    Look, TALL, nothing,
+    TALL, Theme, nothing,
     table::{self, Column},
     text,
 };
 use crate::{
-    admin::wire::{DeadPage, LetterView, SummaryRow},
+    admin::wire::{DeadLetterView, DeadPage, SummaryRow},
     cli::{
         dead::told,
         top::{
-            place::{Found, Place},
-            state::Top,
-            words::{self, ago, number},
+            format::{self, ago, number},
+            navigation::{ViewData, ViewState},
+            state::TopState,
         },
     },
 };
@@ -52,13 +52,13 @@ pub(super) const LETTERS: [Column; 7] = [
 pub(super) fn kinds(
     frame: &mut Frame<'_>,
     area: Rect,
-    top: &Top,
-    place: &Place,
+    top: &TopState,
+    place: &ViewState,
     chosen: Option<usize>,
-    look: Look,
+    theme: Theme,
 ) -> usize {
-    let Found::Summary(summary) = &place.found else {
-        waiting(frame, area, place, look);
+    let ViewData::Summary(summary) = &place.found else {
+        waiting(frame, area, place, theme);
         return 0;
     };
     let head = 1 + u16::from(area.height >= TALL);
@@ -67,14 +67,14 @@ pub(super) fn kinds(
         0 => String::new(),
         missed => format!(", and {} that somebody else holds", number(missed)),
     };
-    let lie = format!("{} in the dead queues{held}", words::letters(summary.total));
+    let lie = format!("{} in the dead queues{held}", format::letters(summary.total));
     frame.render_widget(Paragraph::new(said(lie, looked(top, place), area.width)), head);
     if summary.rows.is_empty() {
-        nothing(frame, list, "there are no dead letters", look);
+        nothing(frame, list, "there are no dead letters", theme);
         return 0;
     }
     let row = |row: &SummaryRow| {
-        let value = |name| row.values.get(name).and_then(|value| value.as_str()).map(words::line);
+        let value = |name| row.values.get(name).and_then(|value| value.as_str()).map(format::line);
         vec![
             number(row.count),
             value("platform").unwrap_or_else(|| "event".to_owned()),
@@ -84,19 +84,19 @@ pub(super) fn kinds(
             ago(row.newest.as_deref(), top.now),
         ]
     };
-    table::draw(frame, list, &kind_columns(area.width), summary.rows.iter().map(row).collect(), chosen, look)
+    table::draw(frame, list, &kind_columns(area.width), summary.rows.iter().map(row).collect(), chosen, theme)
 }
 
 pub(super) fn list(
     frame: &mut Frame<'_>,
     area: Rect,
-    top: &Top,
-    place: &Place,
+    top: &TopState,
+    place: &ViewState,
     chosen: Option<usize>,
-    look: Look,
+    theme: Theme,
 ) -> usize {
-    let (Found::Letters(page) | Found::Robot { letters: page, .. }) = &place.found else {
-        waiting(frame, area, place, look);
+    let (ViewData::Letters(page) | ViewData::Robot { letters: page, .. }) = &place.found else {
+        waiting(frame, area, place, theme);
         return 0;
     };
     // On a low screen there is no space for the advice; the view of the letter shows it.
@@ -112,20 +112,20 @@ pub(super) fn list(
     if page.letters.is_empty() {
         return 0;
     }
-    let row = |letter: &LetterView| {
+    let row = |letter: &DeadLetterView| {
         vec![
             ago(letter.dead_at.as_deref(), top.now),
             letter.reason.clone(),
-            words::line(&letter.code),
+            format::line(&letter.code),
             letter.platform.clone().unwrap_or_else(|| "event".to_owned()),
-            words::line(&letter.topic),
+            format::line(&letter.topic),
             number(letter.attempts),
-            words::line(&letter.says),
+            format::line(&letter.says),
         ]
     };
-    let page_rows = table::draw(frame, list, &LETTERS, page.letters.iter().map(row).collect(), chosen, look);
+    let page_rows = table::draw(frame, list, &LETTERS, page.letters.iter().map(row).collect(), chosen, theme);
     if let Some(letter) = chosen.and_then(|at| page.letters.get(at)).filter(|_| advised) {
-        text(frame, below, "What to do", &format!("{}\n{}", letter.advice, letter.detail), look);
+        text(frame, below, "What to do", &format!("{}\n{}", letter.advice, letter.detail), theme);
     }
     page_rows
 }
@@ -150,38 +150,38 @@ fn dead(count: u64) -> String {
 }
 
 /// Draws a letter; returns the last line with which it can begin.
-pub(super) fn one(frame: &mut Frame<'_>, area: Rect, top: &Top, place: &Place, look: Look) -> usize {
-    let Found::Letter(letter) = &place.found else {
-        waiting(frame, area, place, look);
+pub(super) fn one(frame: &mut Frame<'_>, area: Rect, top: &TopState, place: &ViewState, theme: Theme) -> usize {
+    let ViewData::Letter(letter) = &place.found else {
+        waiting(frame, area, place, theme);
         return 0;
     };
     let now = i64::try_from(top.now).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     let said = told(letter, None, now.unwrap_or(jiff::Timestamp::MAX));
     let width = usize::from(area.width).saturating_sub(2);
-    let lines = words::lines(&said, width);
+    let lines = format::lines(&said, width);
     let last = lines.len().saturating_sub(usize::from(area.height));
     let shown = lines.into_iter().skip(place.at.min(last)).take(usize::from(area.height));
     frame.render_widget(Paragraph::new(shown.map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>()), area);
     last
 }
 
-fn waiting(frame: &mut Frame<'_>, area: Rect, place: &Place, look: Look) {
+fn waiting(frame: &mut Frame<'_>, area: Rect, place: &ViewState, theme: Theme) {
     match &place.found {
-        Found::Failed(why) if place.awaits.is_none() => nothing(frame, area, &format!("{why}\nr asks again"), look),
-        _ => nothing(frame, area, "looking through the dead queues…", look),
+        ViewData::Failed(why) if place.awaits.is_none() => nothing(frame, area, &format!("{why}\nr asks again"), theme),
+        _ => nothing(frame, area, "looking through the dead queues…", theme),
     }
 }
 
-fn looked(top: &Top, place: &Place) -> Option<String> {
+fn looked(top: &TopState, place: &ViewState) -> Option<String> {
     if place.awaits.is_some() {
         return Some("looking again…".to_owned());
     }
-    let seconds = top.now.saturating_sub(place.looked_at) / 1000;
-    (seconds >= 5).then(|| format!("as of {} ago, r looks again", words::span(seconds)))
+    let seconds = top.now.saturating_sub(place.fetched_at) / 1000;
+    (seconds >= 5).then(|| format!("as of {} ago, r looks again", format::span(seconds)))
 }
 
 /// The count, and its age if there is space for it.
 fn said(count: String, looked: Option<String>, width: u16) -> String {
     let parts: Vec<_> = std::iter::once(count).chain(looked).collect();
-    format!(" {}", words::fitting(&parts, "; ", 0, usize::from(width).saturating_sub(1)))
+    format!(" {}", format::fitting(&parts, "; ", 0, usize::from(width).saturating_sub(1)))
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns which parts a small screen leaves out.
 //!
-//! Not here: the rates (`cli/top/live.rs`), and the table of robots (`robots.rs`).
+//! Not here: the rates (`cli/top/live_data.rs`), and the table of robots (`robots.rs`).
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use ratatui::{
 };
 
 use super::{
-    Look, nothing, robots,
+    Theme, nothing, robots,
     table::{self, Column},
 };
 use crate::{
     admin::wire::Overview,
     cli::top::{
-        live::{Rates, reasons},
-        state::Top,
-        words::{self, number},
+        format::{self, number},
+        live_data::{Rates, reasons},
+        state::TopState,
     },
 };
 
@@ -45,15 +45,15 @@ pub(super) const PLATFORMS: [Column; 7] = [
 /// The least number of rows for the slowest robots, with their heading.
 const SLOWEST_MIN: u16 = 3;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
     let Some(overview) = top.live.overview() else {
-        nothing(frame, area, "nothing is known yet", look);
+        nothing(frame, area, "nothing is known yet", theme);
         return 0;
     };
     let rates = top.live.rates();
     let width = usize::from(area.width).saturating_sub(2);
     let (attempts, letters) = (attempts(rates.as_ref()), dead(overview, top.now));
-    let (attempts, letters) = (words::lines(&attempts, width), words::lines(&letters, width));
+    let (attempts, letters) = (format::lines(&attempts, width), format::lines(&letters, width));
     let height = |lines: &[String]| u16::try_from(lines.len()).unwrap_or(1);
     // A part is shown completely or not at all. The most important parts get their space first.
     let mut left = area.height.saturating_sub(1 + SLOWEST_MIN);
@@ -68,43 +68,43 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<
     let parts =
         Layout::vertical([Constraint::Length(head), flows, attempts_room, letters_room, titled, Constraint::Min(2)]);
     let [head, platforms, tries, dead_letters, title, slowest] = parts.areas(area);
-    frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), width, look)), head);
+    frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), width, theme)), head);
     let flows = overview.platforms.iter().enumerate().map(|(at, flow)| {
         let per_second = rates.as_ref().and_then(|rates| rates.platforms.get(at));
         let mut row = vec![flow.platform.clone()];
         row.extend((0..4).map(|column| {
             let rate = per_second.and_then(|of| of.get(column));
-            rate.map_or_else(|| UNKNOWN.to_owned(), |rate| words::rate(*rate))
+            rate.map_or_else(|| UNKNOWN.to_owned(), |rate| format::rate(*rate))
         }));
         row.extend([number(flow.done), number(flow.dead)]);
         row
     });
-    let _ = table::draw(frame, platforms, &PLATFORMS, flows.collect(), None, look);
+    let _ = table::draw(frame, platforms, &PLATFORMS, flows.collect(), None, theme);
     let lines = |lines: Vec<String>| {
         Paragraph::new(lines.into_iter().map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>())
     };
     frame.render_widget(lines(attempts), tries);
     frame.render_widget(lines(letters), dead_letters);
-    frame.render_widget(Paragraph::new(vec![Line::raw(""), Line::styled(" Slowest to drain", look.heading())]), title);
+    frame.render_widget(Paragraph::new(vec![Line::raw(""), Line::styled(" Slowest to drain", theme.heading())]), title);
     if overview.robots.slowest.is_empty() {
-        nothing(frame, slowest, "nothing waits", look);
+        nothing(frame, slowest, "nothing waits", theme);
         return 0;
     }
-    robots::rows(frame, slowest, &overview.robots.slowest.iter().collect::<Vec<_>>(), chosen, look)
+    robots::rows(frame, slowest, &overview.robots.slowest.iter().collect::<Vec<_>>(), chosen, theme)
 }
 
-fn events(overview: &Overview, rates: Option<&Rates>, width: usize, look: Look) -> Vec<Line<'static>> {
-    let of = |rate: fn(&Rates) -> f64| rates.map_or_else(|| UNKNOWN.to_owned(), |rates| words::rate(rate(rates)));
-    let since = words::span(overview.at.saturating_sub(overview.since) / 1000);
+fn events(overview: &Overview, rates: Option<&Rates>, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let of = |rate: fn(&Rates) -> f64| rates.map_or_else(|| UNKNOWN.to_owned(), |rates| format::rate(rate(rates)));
+    let since = format::span(overview.at.saturating_sub(overview.since) / 1000);
     let all = format!("Events {}/s  ", of(|rates| rates.events));
     let others = [
         format!("urgent {}/s", of(|rates| rates.urgent)),
         format!("unheard {}/s", of(|rates| rates.unheard)),
         format!("unreadable {}/s", of(|rates| rates.undecodable)),
     ];
-    let others = words::fitting(&others, "  ", 0, width.saturating_sub(all.len()));
+    let others = format::fitting(&others, "  ", 0, width.saturating_sub(all.len()));
     vec![
-        Line::from(vec![Span::styled(format!(" {all}"), look.strong()), Span::raw(others)]),
+        Line::from(vec![Span::styled(format!(" {all}"), theme.strong()), Span::raw(others)]),
         Line::raw(format!(" {} since the daemon's start, {since} ago", number(overview.events))),
     ]
 }
@@ -116,7 +116,7 @@ fn attempts(rates: Option<&Rates>) -> String {
     let verdicts = ["delivered", "throttled", "try_again", "refused", "robot_gone", "security", "budget_spent"];
     let said = verdicts.iter().filter_map(|verdict| {
         let (_, rate) = rates.attempts.iter().find(|(name, _)| name == verdict)?;
-        Some(format!("{verdict}{UNBROKEN}{}", words::rate(*rate)))
+        Some(format!("{verdict}{UNBROKEN}{}", format::rate(*rate)))
     });
     format!("Attempts/s  {}", said.collect::<Vec<_>>().join("  "))
 }
@@ -137,7 +137,7 @@ fn dead(overview: &Overview, now: u64) -> String {
     let mut reasons: Vec<(_, u64)> = reasons.into_iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let said: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count))).collect();
-    let oldest = dead.oldest.as_deref().map(|oldest| format!(", the oldest {} old", words::ago(Some(oldest), now)));
+    let oldest = dead.oldest.as_deref().map(|oldest| format!(", the oldest {} old", format::ago(Some(oldest), now)));
     let oldest = oldest.unwrap_or_default();
     format!("Dead letters: {}{oldest}: {}{unknown}; 5 lists them", number(dead.letters), said.join("  "))
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the columns of these lists.
 //!
-//! Not here: the advice (`cli/top/words.rs`), and the table (`table.rs`).
+//! Not here: the advice (`cli/top/format.rs`), and the table (`table.rs`).
 
 use ratatui::{
     Frame,
@@ -12,27 +12,27 @@ use ratatui::{
 };
 
 use super::{
-    Look, TALL, letters, nothing, short,
+    TALL, Theme, letters, nothing, short,
     table::{self, Column},
     text,
 };
 use crate::{
     admin::wire::{RobotView, SubscriptionView},
     cli::top::{
-        place::{Found, Place},
-        state::Top,
-        words::{self, number, span},
+        format::{self, number, span},
+        navigation::{ViewData, ViewState},
+        state::TopState,
     },
 };
 
 /// From this many columns on, ids are shown completely.
 pub(super) const WIDE: u16 = 120;
 
-pub(super) fn list(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+pub(super) fn list(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
     match top.live.robots() {
-        None => nothing(frame, area, "asking for the robots…", look),
-        Some([]) => nothing(frame, area, "no robot is busy or held: nothing waits", look),
-        Some(robots) => return rows(frame, area, &robots.iter().collect::<Vec<_>>(), chosen, look),
+        None => nothing(frame, area, "asking for the robots…", theme),
+        Some([]) => nothing(frame, area, "no robot is busy or held: nothing waits", theme),
+        Some(robots) => return rows(frame, area, &robots.iter().collect::<Vec<_>>(), chosen, theme),
     }
     0
 }
@@ -43,7 +43,7 @@ pub(super) fn rows(
     area: Rect,
     robots: &[&RobotView],
     chosen: Option<usize>,
-    look: Look,
+    theme: Theme,
 ) -> usize {
     let row = |robot: &&RobotView| {
         vec![
@@ -56,7 +56,7 @@ pub(super) fn rows(
             held(robot),
         ]
     };
-    table::draw(frame, area, &robot_columns(area.width), robots.iter().map(row).collect(), chosen, look)
+    table::draw(frame, area, &robot_columns(area.width), robots.iter().map(row).collect(), chosen, theme)
 }
 
 pub(super) fn robot_columns(width: u16) -> [Column; 7] {
@@ -82,14 +82,14 @@ pub(super) fn hold_columns(width: u16) -> [Column; 6] {
     ]
 }
 
-pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option<usize>, look: Look) -> usize {
+pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
     let Some(robots) = top.live.robots() else {
-        nothing(frame, area, "asking for the robots…", look);
+        nothing(frame, area, "asking for the robots…", theme);
         return 0;
     };
     let held: Vec<_> = robots.iter().filter(|robot| robot.cause.is_some()).collect();
     if held.is_empty() {
-        nothing(frame, area, "no robot is held", look);
+        nothing(frame, area, "no robot is held", theme);
         return 0;
     }
     let blank = u16::from(area.height >= TALL);
@@ -99,15 +99,15 @@ pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option
         vec![
             short(&robot.robot, WIDE, area.width),
             robot.platform.clone(),
-            words::cause(robot.cause.as_deref().unwrap_or_default()).to_owned(),
+            format::cause(robot.cause.as_deref().unwrap_or_default()).to_owned(),
             span(robot.held_for_seconds.unwrap_or(0)),
             number(robot.waiting),
             robot.penalty_seconds.map_or_else(|| "-".to_owned(), span),
         ]
     };
-    let page = table::draw(frame, list, &hold_columns(area.width), held.iter().map(row).collect(), chosen, look);
+    let page = table::draw(frame, list, &hold_columns(area.width), held.iter().map(row).collect(), chosen, theme);
     if let Some(cause) = chosen.and_then(|at| held.get(at)).and_then(|robot| robot.cause.as_deref()) {
-        text(frame, below, "What to do", words::advice(cause), look);
+        text(frame, below, "What to do", format::advice(cause), theme);
     }
     page
 }
@@ -115,21 +115,21 @@ pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &Top, chosen: Option
 pub(super) fn one(
     frame: &mut Frame<'_>,
     area: Rect,
-    top: &Top,
-    place: &Place,
+    top: &TopState,
+    place: &ViewState,
     id: &str,
     chosen: Option<usize>,
-    look: Look,
+    theme: Theme,
 ) -> usize {
     let width = usize::from(area.width).saturating_sub(2);
     let tall = area.height >= TALL;
     // On a low screen the path above names the robot already, and the list needs the space.
-    let mut facts = if tall { vec![Line::raw(format!(" robot {}", words::line(id)))] } else { Vec::new() };
+    let mut facts = if tall { vec![Line::raw(format!(" robot {}", format::line(id)))] } else { Vec::new() };
     match top.live.robot(id) {
         None => facts.push(Line::raw(" neither busy nor held: nothing waits for it")),
-        Some(robot) => facts.extend(known(robot, width, tall, look)),
+        Some(robot) => facts.extend(known(robot, width, tall, theme)),
     }
-    if let (true, Found::Robot { subscriptions, .. }) = (tall, &place.found) {
+    if let (true, ViewData::Robot { subscriptions, .. }) = (tall, &place.found) {
         facts.extend(subscriptions.iter().take(4).map(|one| Line::raw(subscribed(one))));
         match subscriptions.len() {
             0 => facts.push(Line::raw(" no subscription: what is redriven for it is dropped")),
@@ -140,34 +140,34 @@ pub(super) fn one(
     let height = u16::try_from(facts.len()).unwrap_or(1) + u16::from(tall);
     let [head, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(3)]).areas(area);
     frame.render_widget(Paragraph::new(facts), head);
-    letters::list(frame, below, top, place, chosen, look)
+    letters::list(frame, below, top, place, chosen, theme)
 }
 
-fn known(robot: &RobotView, width: usize, tall: bool, look: Look) -> Vec<Line<'static>> {
+fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<'static>> {
     let facts = [
         robot.platform.clone(),
         format!("{} waiting, drained in {}", number(robot.waiting), drained_in(robot)),
         format!("{} in the air", number(robot.in_flight)),
         format!("quota used {}", used(robot)),
     ];
-    let mut lines = vec![Line::raw(format!(" {}", words::fitting(&facts, "  ", 0, width)))];
+    let mut lines = vec![Line::raw(format!(" {}", format::fitting(&facts, "  ", 0, width)))];
     let Some(cause) = robot.cause.as_deref() else {
         lines.push(Line::raw(" not held"));
         return lines;
     };
-    lines.push(Line::styled(format!(" HELD: {}", held(robot)), look.warning()));
+    lines.push(Line::styled(format!(" HELD: {}", held(robot)), theme.warning()));
     if !tall {
         return lines;
     }
-    let advice = words::lines(&format!("what to do: {}", words::advice(cause)), width);
+    let advice = format::lines(&format!("what to do: {}", format::advice(cause)), width);
     lines.extend(advice.into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
     lines
 }
 
 fn subscribed(one: &SubscriptionView) -> String {
-    let name = one.name.as_deref().map_or_else(String::new, |name| format!(" ({})", words::line(name)));
+    let name = one.name.as_deref().map_or_else(String::new, |name| format!(" ({})", format::line(name)));
     let paused = if one.state == "active" { String::new() } else { format!(", {}", one.state) };
-    format!(" hears {}{name}{paused}  subscription {}", words::line(&one.topic), one.id)
+    format!(" hears {}{name}{paused}  subscription {}", format::line(&one.topic), one.id)
 }
 
 fn drained_in(robot: &RobotView) -> String {
@@ -185,7 +185,7 @@ fn held(robot: &RobotView) -> String {
         return "-".to_owned();
     };
     match robot.held_for_seconds {
-        Some(seconds) if seconds > 0 => format!("{}, {}", words::cause(cause), span(seconds)),
-        _ => format!("{}, next tries", words::cause(cause)),
+        Some(seconds) if seconds > 0 => format!("{}, {}", format::cause(cause), span(seconds)),
+        _ => format!("{}, next tries", format::cause(cause)),
     }
 }

@@ -11,7 +11,7 @@ use ratatui::{
     widgets::{Cell, Row, Table, TableState},
 };
 
-use super::Look;
+use super::Theme;
 
 /// A column.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ pub(super) fn draw(
     columns: &[Column],
     rows: Vec<Vec<String>>,
     chosen: Option<usize>,
-    look: Look,
+    theme: Theme,
 ) -> usize {
     let shown: Vec<_> = columns.iter().map(|column| area.width >= column.from).collect();
     let seen = |cells: Vec<Cell<'static>>| -> Vec<Cell<'static>> {
@@ -82,8 +82,8 @@ pub(super) fn draw(
     });
     let widths = columns.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(column, _)| column.constraint());
     let table = Table::new(rows, widths)
-        .header(Row::new(header).style(look.heading()))
-        .row_highlight_style(look.chosen())
+        .header(Row::new(header).style(theme.heading()))
+        .row_highlight_style(theme.chosen())
         .highlight_symbol("▸ ")
         .highlight_spacing(ratatui::widgets::HighlightSpacing::Always);
     frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(chosen));

@@ -1,0 +1,198 @@
+//! The live data of the console, sent once a second as server-sent events.
+//!
+//! Owns what watching costs: one snapshot a second for all windows, and none while no window
+//! watches. The counters are always recorded, so a new window shows the last five minutes.
+//!
+//! Not here: which robots a window gets (`robots.rs`), and the numbers of the overview
+//! (`admin/overview.rs`).
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::response::sse::Event;
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Console,
+    robot_filter::{RobotFilter, robots_json},
+};
+use crate::{
+    admin::{Admin, ApiError, overview::overview, routes::group_view, wire::RobotsQuery},
+    pace::RobotStatus,
+};
+
+/// The interval between two snapshots.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Five minutes of history, one entry a second.
+const TICKS_KEPT: usize = 300;
+
+/// How many windows may watch at once. Each costs a connection and up to some 10 kB a second.
+const WATCHERS_MAX: usize = 32;
+
+/// One entry of the history: time, events, and deliveries done on each platform.
+type Sample = (u64, u64, [u64; 4]);
+
+/// One snapshot: the JSON of each view, and the robots for windows with a filter.
+#[derive(Default)]
+struct Snapshot {
+    at: u64,
+    overview: String,
+    robots: String,
+    budgets: String,
+    all: Vec<RobotStatus>,
+}
+
+/// The view that a window watches.
+#[derive(Clone)]
+pub(super) enum StreamKind {
+    Overview,
+    Robots(Arc<RobotFilter>),
+    Budgets,
+}
+
+impl StreamKind {
+    pub(super) fn of(view: &str, query: RobotsQuery) -> Result<Self, ApiError> {
+        match view {
+            "overview" => Ok(Self::Overview),
+            "robots" => Ok(Self::Robots(Arc::new(RobotFilter::read(query)?))),
+            "budgets" => Ok(Self::Budgets),
+            _ => Err(ApiError::NotFound("nothing of this name is told".to_owned())),
+        }
+    }
+}
+
+pub(super) struct EventStream {
+    history: Mutex<VecDeque<Sample>>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    stream_slots: Arc<Semaphore>,
+}
+
+impl EventStream {
+    pub(super) fn new() -> Self {
+        Self {
+            history: Mutex::default(),
+            snapshots: watch::Sender::default(),
+            stream_slots: Arc::new(Semaphore::new(WATCHERS_MAX)),
+        }
+    }
+
+    /// A permit to watch; dropping it frees the place.
+    ///
+    /// # Errors
+    ///
+    /// If `WATCHERS_MAX` windows watch already.
+    pub(super) fn reserve_stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let full = |_| ApiError::Unavailable(format!("{WATCHERS_MAX} windows watch already: close one of them"));
+        Arc::clone(&self.stream_slots).try_acquire_owned().map_err(full)
+    }
+
+    /// Reads the counters once a second until `stop`.
+    pub(super) async fn record(&self, admin: &Admin, stop: CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let counts = admin.telemetry.counts();
+            let tick = (wall(admin), counts.events, counts.platforms.map(|platform| platform.done));
+            self.remember(tick);
+            if self.snapshots.receiver_count() > 0 {
+                self.snapshots.send_replace(self.frame(admin).await);
+            }
+        }
+    }
+
+    fn remember(&self, tick: Sample) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if history.len() == TICKS_KEPT {
+            history.pop_front();
+        }
+        history.push_back(tick);
+    }
+
+    /// A snapshot. With many robots it takes a while, so it runs on a blocking thread.
+    async fn frame(&self, admin: &Admin) -> Arc<Snapshot> {
+        let admin = admin.clone();
+        let made = tokio::task::spawn_blocking(move || frame(&admin)).await;
+        made.map(Arc::new).unwrap_or_else(|_| Arc::clone(&self.snapshots.borrow()))
+    }
+
+    fn history(&self) -> String {
+        json(&*self.history.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn wall(admin: &Admin) -> u64 {
+    admin.pace.timeline().wall_now().unix_millis()
+}
+
+fn frame(admin: &Admin) -> Snapshot {
+    let robots = admin.pace.robots();
+    let groups: Vec<_> = admin.pace.groups().into_iter().map(group_view).collect();
+    let at = wall(admin);
+    Snapshot {
+        at,
+        overview: json(&overview(admin, &robots)),
+        robots: json(&robots_json(at, &robots, &RobotFilter::default())),
+        budgets: json(&groups),
+        all: robots,
+    }
+}
+
+/// The events for one window: the history, the present, then one snapshot a second. The stream ends
+/// with the session or with the daemon.
+pub(super) async fn stream(
+    console: Arc<Console>,
+    session: String,
+    watched: StreamKind,
+    reserve_stream: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let frames = console.live.snapshots.subscribe();
+    let first = console.live.frame(&console.admin).await;
+    let mut begin = VecDeque::from([now(first, &watched).await]);
+    if matches!(watched, StreamKind::Overview) {
+        begin.push_front(Event::default().event("history").data(console.live.history()));
+    }
+    stream::unfold((console, frames, begin, reserve_stream), move |(console, mut frames, mut begin, reserve_stream)| {
+        let (session, watched) = (session.clone(), watched.clone());
+        async move {
+            if let Some(event) = begin.pop_front() {
+                return Some((Ok(event), (console, frames, begin, reserve_stream)));
+            }
+            console.stop.run_until_cancelled(frames.changed()).await?.ok()?;
+            console.sessions.csrf(&session, Instant::now())?;
+            let frame = Arc::clone(&frames.borrow_and_update());
+            let event = now(frame, &watched).await;
+            Some((Ok(event), (console, frames, begin, reserve_stream)))
+        }
+    })
+}
+
+async fn now(frame: Arc<Snapshot>, watched: &StreamKind) -> Event {
+    let event = Event::default().event("now");
+    match watched {
+        StreamKind::Overview => event.data(&frame.overview),
+        StreamKind::Budgets => event.data(&frame.budgets),
+        StreamKind::Robots(wanted) if wanted.matches_all() => event.data(&frame.robots),
+        StreamKind::Robots(wanted) => {
+            // Filtering looks at each robot, so it runs on a blocking thread.
+            let (wanted, all) = (Arc::clone(wanted), Arc::clone(&frame));
+            let some = tokio::task::spawn_blocking(move || json(&robots_json(all.at, &all.all, &wanted))).await;
+            event.data(some.unwrap_or_else(|_| frame.robots.clone()))
+        }
+    }
+}
+
+fn json(what: &impl Serialize) -> String {
+    // These types always serialize.
+    serde_json::to_string(what).unwrap_or_default()
+}

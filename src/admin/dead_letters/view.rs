@@ -1,0 +1,151 @@
+//! The views of a dead letter: in a listing, and with all its details.
+//!
+//! Owns which parts of a message the API and the command line show.
+//!
+//! Not here: the fields' meaning (`admin/wire/dead.rs`), and the rendered message (`render.rs`).
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Map, Value};
+
+use crate::{
+    admin::wire::{DeadLetterDetail, DeadLetterView},
+    broker::DeadLetter,
+    domain::{DeadReason, HeaderValue, Timestamp},
+    platforms,
+};
+
+/// How many characters of an event a listing shows.
+const EXCERPT_BYTES_MAX: usize = 120;
+
+/// A letter as a listing shows it.
+#[must_use]
+pub fn view(letter: &DeadLetter) -> DeadLetterView {
+    DeadLetterView {
+        id: letter.id.clone(),
+        platform: letter.platform.map(|platform| platform.to_string()),
+        reason: letter.reason.to_string(),
+        code: letter.code.clone(),
+        detail: letter.detail.clone(),
+        advice: advice(letter).to_owned(),
+        topic: letter.topic.clone(),
+        event: letter.event.clone(),
+        says: excerpt(&letter.published.body),
+        subscription: letter.subscription.map(|id| id.to_string()),
+        robot: letter.robot.map(|id| id.to_string()),
+        attempts: letter.attempts,
+        received_at: letter.received_at.map(rfc3339),
+        first_attempt_at: letter.first_attempt_at.map(rfc3339),
+        dead_at: letter.dead_at.map(rfc3339),
+        generation: letter.generation,
+        part: letter.part.total.map(|of| format!("{}/{of}", letter.part.index + 1)),
+        urgent: letter.urgent,
+    }
+}
+
+/// A letter with everything that was published, not rendered.
+#[must_use]
+pub fn whole(letter: &DeadLetter) -> DeadLetterDetail {
+    let published = &letter.published;
+    let (body, body_base64) = match String::from_utf8(published.body.clone()) {
+        Ok(text) => (Some(text), None),
+        Err(bytes) => (None, Some(BASE64_STANDARD.encode(bytes.as_bytes()))),
+    };
+    DeadLetterDetail {
+        letter: view(letter),
+        headers: headers(&published.headers),
+        content_type: published.content_type.clone(),
+        published_at: published.timestamp.map(|sent| rfc3339(Timestamp::from_unix_millis(sent.saturating_mul(1000)))),
+        hops: letter.hops,
+        body,
+        body_base64,
+        rendered: None,
+        rendered_note: None,
+    }
+}
+
+/// What an operator can do about a letter, in a sentence.
+fn advice(letter: &DeadLetter) -> &'static str {
+    match (letter.platform, letter.reason) {
+        (Some(platform), reason) => platforms::advice(platform, reason, &letter.code),
+        (None, DeadReason::Poison) => {
+            "the broker handed the event over too often without an outcome: look for crashes in the log, then redrive"
+        }
+        (None, DeadReason::Expired) => {
+            "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
+        }
+        (None, DeadReason::Evicted) => {
+            "a limit or policy of the broker put it out of its queue: the code says which; mend that, then redrive"
+        }
+        (None, _) if letter.code == "template" => platforms::TEMPLATE_ADVICE,
+        (None, _) if letter.code == "headers_too_large" => {
+            "the headers are larger than what can go along with a message: let the publisher send less in them, and more in the body; redriven, it lacks those that the header x-roomcast-left-out names"
+        }
+        (None, _) if letter.code == "size" => {
+            "the event is larger than event.size_max: publish a smaller one and discard this, or allow more and redrive"
+        }
+        (None, _) => {
+            "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"
+        }
+    }
+}
+
+/// The start of an event: its subject, else its message, else the first characters of its body.
+fn excerpt(body: &[u8]) -> String {
+    let fields: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
+    let field = |name| fields.as_ref().and_then(|fields| fields.get(name)).and_then(Value::as_str);
+    let text = match ["subject", "message"].into_iter().find_map(|name| field(name).filter(|text| !text.is_empty())) {
+        Some(text) => text.to_owned(),
+        None => String::from_utf8_lossy(body.get(..EXCERPT_BYTES_MAX * 4).unwrap_or(body)).into_owned(),
+    };
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > EXCERPT_BYTES_MAX {
+        line.chars().take(EXCERPT_BYTES_MAX - 1).chain(['…']).collect()
+    } else {
+        line
+    }
+}
+
+fn headers(headers: &[(String, HeaderValue)]) -> Map<String, Value> {
+    headers.iter().map(|(name, value)| (name.clone(), header(value))).collect()
+}
+
+fn header(value: &HeaderValue) -> Value {
+    match value {
+        HeaderValue::Void => Value::Null,
+        HeaderValue::Bool(truth) => (*truth).into(),
+        HeaderValue::Int(number) => (*number).into(),
+        HeaderValue::Float(number) => (*number).into(),
+        HeaderValue::Decimal(scale, value) => format!("{value}e-{scale}").into(),
+        HeaderValue::Text(bytes) | HeaderValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
+        HeaderValue::Timestamp(seconds) => rfc3339(Timestamp::from_unix_millis(seconds.saturating_mul(1000))).into(),
+        HeaderValue::List(list) => list.iter().map(header).collect(),
+        HeaderValue::Table(table) => Value::Object(headers(table)),
+    }
+}
+
+/// A moment in RFC 3339.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.unix_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_says_its_subject_or_how_it_begins() {
+        let long = format!(r#"{{"message": "{}"}}"#, "長".repeat(200));
+        for (body, expected) in [
+            (r#"{"subject": "db-1 is down", "message": "m"}"#, "db-1 is down".to_owned()),
+            ("{\"subject\": \"\", \"message\": \"two\\n lines\"}", "two lines".to_owned()),
+            ("no event\nat all", "no event at all".to_owned()),
+            (&long, format!("{}…", "長".repeat(119))),
+            ("", String::new()),
+        ] {
+            assert_eq!(excerpt(body.as_bytes()), expected);
+        }
+        assert_eq!(excerpt(&[0xff; 3000]).chars().count(), EXCERPT_BYTES_MAX);
+    }
+}

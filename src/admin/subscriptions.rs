@@ -1,0 +1,372 @@
+//! The commands on subscriptions, keys and the store.
+//!
+//! Owns the checks and the answers: the admin API and the command line without a daemon both call
+//! it, so both behave alike.
+//!
+//! Not here: commands on templates (`templates.rs`), HTTP (`routes.rs`), storage (`store`).
+
+use std::sync::Arc;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::{
+    admin::{
+        error::ApiError,
+        wire::{
+            AddRequest, AddResponse, BackupRequest, BackupView, BatchRemoved, ExportPage, ExportRequest, ImportRequest,
+            ImportResult, KeyView, ListQuery, MentionsWire, ProgressView, RotateRequest, SubscriptionPage,
+            SubscriptionView, UpdateRequest, VerifyView,
+        },
+    },
+    crypto::{MasterKey, TransferKey, UnsealError},
+    domain::{
+        FilterPolicy, Platform, QuietHours, Secret, Subscription, SubscriptionId, SubscriptionOptions,
+        SubscriptionState, TopicName, check_printable,
+    },
+    fanout::{read_policy, write_policy},
+    platforms,
+    store::{ListFilter, NewSubscription, Store, SubscriptionChange, SubscriptionSummary},
+};
+
+/// The default size of a page.
+const PAGE: usize = 100;
+/// The largest size of a page.
+const PAGE_MAX: usize = 1000;
+/// In bytes. SMN limits a remark to this length; roomcast limits a name to it.
+const NAME_BYTES_MAX: usize = 128;
+/// In bytes. The platforms' own secrets have less than 100 bytes.
+const SECRET_BYTES_MAX: usize = 1024;
+
+/// A subscription with its webhook has fewer bytes than this as JSON,
+/// unless its filter is very long.
+const SEALED_BYTES: usize = 64 * 1024;
+
+/// Performs commands on subscriptions. Its calls block on the disk.
+#[derive(Clone)]
+pub struct SubscriptionService {
+    pub(super) store: Store,
+}
+
+impl SubscriptionService {
+    /// A desk on this store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Adds a subscription. Adding the same robot to the same topic again
+    /// succeeds and changes nothing.
+    pub fn add(&self, request: AddRequest) -> Result<AddResponse, ApiError> {
+        let added = self.store.add(checked(request)?)?;
+        Ok(AddResponse { id: added.id.to_string(), existed: added.duplicate })
+    }
+
+    /// Adds subscriptions, each completely or not at all. A refused one does not stop the others.
+    pub fn import(&self, request: ImportRequest) -> Result<Vec<ImportResult>, ApiError> {
+        let checked: Vec<_> = request.subscriptions.into_iter().map(checked).collect();
+        let (mut good, mut refused) = (Vec::new(), Vec::new());
+        for one in checked {
+            refused.push(one.map(|one| good.push(one)).err().map(|refusal| refusal.to_string()));
+        }
+        let mut added = self.store.add_all(good)?.into_iter();
+        let outcome = |refused: Option<String>| {
+            let added = if refused.is_none() { added.next() } else { None };
+            let existed = added.is_some_and(|added| added.duplicate);
+            ImportResult { id: added.map(|added| added.id.to_string()), existed, refused }
+        };
+        Ok(refused.into_iter().map(outcome).collect())
+    }
+
+    /// One page of subscriptions, each sealed under a key file that both machines have.
+    pub fn export(&self, request: &ExportRequest) -> Result<ExportPage, ApiError> {
+        let key = TransferKey::derive(&master_key(&request.key)?);
+        let limit = request.query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let (found, next) =
+            self.store.list_decrypted(&filter(&request.query)?, parsed(request.query.after.as_deref())?, limit)?;
+        let sealed = found.into_iter().map(|one| sealed(one, &key)).collect::<Result<_, _>>()?;
+        Ok(ExportPage { sealed, next: next.map(|place| place.to_string()) })
+    }
+
+    /// Removes some of a topic's subscriptions for good. A result of 0 means that none are left.
+    pub fn remove_batch(&self, topic: &str) -> Result<BatchRemoved, ApiError> {
+        Ok(BatchRemoved { removed: self.store.remove_batch(&topic.parse().map_err(invalid)?)? })
+    }
+
+    /// The state of the keys.
+    #[must_use]
+    pub fn key(&self) -> KeyView {
+        let status = self.store.key_status();
+        let progress = |(done, total)| ProgressView { done, total };
+        KeyView {
+            current: status.current.to_string(),
+            old: status.old.map(|old| old.to_string()),
+            in_place: status.in_place,
+            data_keys: status.data_keys,
+            wrapping: status.wrapping.map(progress),
+            sealing: status.sealing.map(progress),
+        }
+    }
+
+    /// Accepts a new master key and starts to wrap every data key under it.
+    pub fn rotate(&self, request: &RotateRequest) -> Result<KeyView, ApiError> {
+        self.store.begin_rotation(&master_key(&request.new_key)?)?;
+        self.store.rotate_in_background();
+        Ok(self.key())
+    }
+
+    /// Records that the new master key is stored where the daemon looks for it at its start.
+    pub fn replace_key_in_place(&self) -> Result<KeyView, ApiError> {
+        self.store.replace_key_in_place()?;
+        Ok(self.key())
+    }
+
+    /// Continues a rotation that an earlier process began.
+    pub fn resume_rotation(&self) {
+        self.store.rotate_in_background();
+    }
+
+    /// Starts to seal every subscription again under a new data key.
+    #[must_use]
+    pub fn reseal(&self) -> KeyView {
+        self.store.reseal_in_background();
+        self.key()
+    }
+
+    /// Writes a backup into a new folder, while the store is in use.
+    pub fn backup(&self, request: &BackupRequest) -> Result<BackupView, ApiError> {
+        if !request.dir.is_absolute() {
+            return Err(ApiError::Invalid("dir must be an absolute path on the daemon's machine".to_owned()));
+        }
+        let manifest = self.store.backup(&request.dir)?;
+        Ok(BackupView { subscriptions: manifest.subscriptions, templates: manifest.templates, key: manifest.key })
+    }
+
+    /// Opens every record and counts the broken references.
+    pub fn verify(&self) -> Result<VerifyView, ApiError> {
+        let found = self.store.verify()?;
+        Ok(VerifyView {
+            ok: found.is_sound(),
+            sound: found.sound,
+            broken: found.broken.iter().map(ToString::to_string).collect(),
+            without_key: found.without_key,
+            keys_without_subscription: found.without_subscription,
+            lost_entries: found.lost_entries,
+            unindexed: found.unindexed,
+            templates: found.templates,
+            broken_templates: found.broken_templates,
+        })
+    }
+
+    /// One page of the subscriptions, masked.
+    pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, ApiError> {
+        let after = parsed(query.after.as_deref())?;
+        let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let page = self.store.list(&filter(query)?, after, limit)?;
+        Ok(SubscriptionPage {
+            subscriptions: page.summaries.into_iter().map(view).collect(),
+            next: page.next.map(|place| place.to_string()),
+        })
+    }
+
+    /// One subscription, masked.
+    pub fn show(&self, id: &str) -> Result<SubscriptionView, ApiError> {
+        Ok(view(self.store.show(parse_id(id)?)?))
+    }
+
+    /// Changes the named fields and keeps the others. On return, the key of
+    /// the old version is destroyed.
+    pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, ApiError> {
+        let id = parse_id(id)?;
+        let platform = self.store.platform_of(id)?;
+        check_words(request.name.as_deref(), request.keyword.as_deref(), request.mentions.as_ref())?;
+        check_secret(platform, request.secret.as_ref())?;
+        let endpoint = request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));
+        let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+        let group = |text: String| parsed(Some(text.as_str()).filter(|text| !text.is_empty()));
+        let change = SubscriptionChange {
+            endpoint: endpoint.transpose().map_err(invalid)?,
+            secret: request.secret.map(|secret| Some(secret).filter(|secret| !secret.expose().is_empty())),
+            keyword: request.keyword.map(filled),
+            name: request.name.map(filled),
+            mentions: request.mentions.map(Into::into),
+            overflow: parsed(request.overflow.as_deref())?,
+            group: request.group.map(group).transpose()?,
+            filter: request.filter.map(policy).transpose()?,
+            quiet: request.quiet.as_deref().map(quiet).transpose()?,
+            too_long: parsed(request.too_long.as_deref())?,
+        };
+        self.store.update(id, change)?;
+        Ok(view(self.store.show(id)?))
+    }
+
+    /// Removes a subscription for good. On return, no key exists that opens its endpoint.
+    pub fn remove(&self, id: &str) -> Result<(), ApiError> {
+        Ok(self.store.remove(parse_id(id)?)?)
+    }
+
+    /// Activates or pauses a subscription.
+    pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), ApiError> {
+        Ok(self.store.set_state(parse_id(id)?, state)?)
+    }
+}
+
+/// Checks an addition without the store: whether it would be refused for its own values.
+pub fn check(request: AddRequest) -> Result<(), ApiError> {
+    checked(request).map(|_| ())
+}
+
+/// Checks that webhook and signing secret are not too long for any robot.
+///
+/// The command line calls it before it sends them to a daemon, which refuses large requests. So the
+/// error is the same with and without a daemon.
+pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Result<(), ApiError> {
+    if let Some(endpoint) = endpoint {
+        platforms::check_endpoint_length(endpoint.expose()).map_err(invalid)?;
+    }
+    match secret.map(|secret| secret.expose().len()) {
+        Some(bytes) if bytes > SECRET_BYTES_MAX => Err(ApiError::Invalid(format!(
+            "the signing secret has {bytes} bytes, and no robot's has more than {SECRET_BYTES_MAX}: copy it from the robot's settings"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A checked addition, with the endpoint normalised.
+fn checked(request: AddRequest) -> Result<NewSubscription, ApiError> {
+    let topic: TopicName = request.topic.parse().map_err(invalid)?;
+    let platform: Platform = request.platform.parse().map_err(invalid)?;
+    let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
+    check_words(request.name.as_deref(), request.keyword.as_deref(), Some(&request.mentions))?;
+    check_secret(platform, request.secret.as_ref())?;
+    let options = SubscriptionOptions {
+        overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
+        group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
+        filter: request.filter.map(policy).transpose()?.flatten(),
+        quiet: request.quiet.as_deref().map(quiet).transpose()?.flatten(),
+        too_long: parsed(request.too_long.as_deref())?.unwrap_or_default(),
+    };
+    Ok(NewSubscription {
+        topic,
+        platform,
+        endpoint,
+        secret: request.secret.filter(|secret| !secret.expose().is_empty()),
+        keyword: request.keyword.filter(|keyword| !keyword.is_empty()),
+        name: request.name.filter(|name| !name.is_empty()),
+        mentions: request.mentions.into(),
+        options,
+        state: parsed(request.state.as_deref())?.unwrap_or(SubscriptionState::Active),
+    })
+}
+
+/// A subscription in the form that an import reads, sealed.
+fn sealed(one: Subscription, key: &TransferKey) -> Result<String, ApiError> {
+    let request = AddRequest {
+        topic: one.topic.to_string(),
+        platform: one.platform.to_string(),
+        endpoint: Secret::new(one.endpoint.expose().to_owned()),
+        secret: one.secret,
+        keyword: one.keyword,
+        name: one.name,
+        mentions: one.mentions.into(),
+        overflow: Some(one.options.overflow.as_str().to_owned()),
+        group: one.options.group.map(|group| group.to_string()),
+        filter: one.options.filter.as_deref().map(write_policy),
+        quiet: one.options.quiet.map(|quiet| quiet.to_string()),
+        too_long: Some(one.options.too_long.as_str().to_owned()),
+        state: Some(one.state.as_str().to_owned()),
+    };
+    let failed = |_| ApiError::Internal("a subscription could not be sealed".to_owned());
+    // The buffer has its full size at once, because a growing buffer would leave copies of
+    // credentials behind.
+    let mut plain = Zeroizing::new(Vec::with_capacity(SEALED_BYTES));
+    serde_json::to_writer(&mut *plain, &request).map_err(|_| failed(UnsealError))?;
+    key.seal(&plain).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(failed)
+}
+
+fn master_key(text: &Secret) -> Result<MasterKey, ApiError> {
+    MasterKey::from_hex(text.expose())
+        .ok_or_else(|| ApiError::Invalid("the key is none: it must have 64 hexadecimal digits".to_owned()))
+}
+
+fn filter(query: &ListQuery) -> Result<ListFilter, ApiError> {
+    Ok(ListFilter {
+        topic: parsed(query.topic.as_deref())?,
+        platform: parsed(query.platform.as_deref())?,
+        robot: parsed(query.robot.as_deref())?,
+        state: parsed(query.state.as_deref())?,
+        group: parsed(query.group.as_deref())?,
+        name: query.name.clone(),
+    })
+}
+
+/// A filter; `None` if it accepts all events.
+fn policy(filter: Value) -> Result<Option<Arc<FilterPolicy>>, ApiError> {
+    if filter.is_null() {
+        return Ok(None);
+    }
+    read_policy(&filter).map(|policy| Some(Arc::new(policy))).map_err(invalid)
+}
+
+/// Quiet hours; `None` if the text is empty.
+fn quiet(text: &str) -> Result<Option<Arc<QuietHours>>, ApiError> {
+    Ok(parsed(Some(text).filter(|text| !text.is_empty()))?.map(Arc::new))
+}
+
+/// Checks texts that users write and others read. Older stores may hold texts that break this rule;
+/// they are cleaned where they are shown.
+fn check_words(name: Option<&str>, keyword: Option<&str>, mentions: Option<&MentionsWire>) -> Result<(), ApiError> {
+    let mentioned = mentions.into_iter().flat_map(|who| who.mobiles.iter().chain(&who.users));
+    let words = name.map(|name| ("name", name)).into_iter();
+    let words = words.chain(keyword.map(|keyword| ("keyword", keyword)));
+    for (what, text) in words.chain(mentioned.map(|who| ("name of who is mentioned", who.as_str()))) {
+        check_printable(what, text).map_err(invalid)?;
+    }
+    if name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(ApiError::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), ApiError> {
+    check_lengths(None, secret)?;
+    if platform == Platform::WeCom && secret.is_some_and(|secret| !secret.expose().is_empty()) {
+        return Err(ApiError::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
+    }
+    Ok(())
+}
+
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, ApiError> {
+    text.map(str::parse).transpose().map_err(invalid)
+}
+
+fn parse_id(id: &str) -> Result<SubscriptionId, ApiError> {
+    id.parse().map_err(invalid)
+}
+
+pub(super) fn invalid(mistake: impl std::fmt::Display) -> ApiError {
+    ApiError::Invalid(mistake.to_string())
+}
+
+fn view(summary: SubscriptionSummary) -> SubscriptionView {
+    let created = i64::try_from(summary.created_at.unix_millis()).unwrap_or(i64::MAX);
+    SubscriptionView {
+        id: summary.id.to_string(),
+        topic: summary.topic.to_string(),
+        platform: summary.platform.to_string(),
+        robot: summary.robot.to_string(),
+        endpoint: summary.masked_endpoint,
+        signed: summary.has_secret,
+        keyword: summary.keyword,
+        name: summary.name,
+        mentions: summary.mentions.into(),
+        state: summary.state.as_str().to_owned(),
+        overflow: summary.options.overflow.as_str().to_owned(),
+        filter: summary.options.filter.as_deref().map(write_policy),
+        quiet: summary.options.quiet.map(|quiet| quiet.to_string()),
+        too_long: summary.options.too_long.as_str().to_owned(),
+        group: summary.options.group.map(|group| group.to_string()),
+        created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
+    }
+}

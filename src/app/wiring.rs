@@ -1,0 +1,299 @@
+//! The settings of each module, derived from the configuration, and the parts that all sessions
+//! share.
+//!
+//! Owns which configuration key reaches which module, and which keys take effect on a reload.
+//!
+//! Not here: the values and their defaults (`config/sections.rs`), and the order of start and stop
+//! (`app.rs`).
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{AppError, open_files::OpenFiles};
+use crate::{
+    admin::{self, DeadLetterServiceSettings},
+    broker::{Address, SessionSettings, Topology, TopologySettings},
+    clock::Clock,
+    config::Config,
+    domain::{Platform, ReceiptPolicy, Secret},
+    fanout::{Decoder, DecoderSettings, Subscriptions, TemplateRegistry},
+    pace::{Pace, PaceLog, PaceSettings, PlatformQuota},
+    pipeline::{EarlyBudget, MemoryBudget, PipelineContext, Recovery},
+    platforms::main_host,
+    private_file,
+    send::{HttpTransport, HttpTransportSettings, Sender, Transport},
+    settle::RetryPolicy,
+    store::{Journal, JournalSettings, Ledger, LedgerSettings, StoreSettings},
+    telemetry::{Telemetry, TraceSettings},
+};
+
+/// The smallest length of an admin token, in bytes. A shorter token could be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
+
+/// Where the broker is, and how to connect to it.
+#[must_use]
+pub fn address(config: &Config) -> Address {
+    let broker = &config.broker;
+    Address {
+        url: broker.url.clone(),
+        ca_file: broker.ca_file.clone(),
+        heartbeat: broker.heartbeat,
+        connect_timeout: broker.connect_timeout,
+    }
+}
+
+/// The settings from which the topology is built.
+#[must_use]
+pub fn topology_settings(config: &Config) -> TopologySettings {
+    TopologySettings {
+        prefix: config.broker.prefix.clone(),
+        tiers: config.delay.tiers.clone(),
+        delivery_limit: config.broker.delivery_limit,
+        receipts: config.outcome.receipts != ReceiptPolicy::Off,
+    }
+}
+
+/// The settings for queries of dead letters.
+pub(super) fn letters_settings(
+    config: &Config,
+    templates: TemplateRegistry,
+    stop: CancellationToken,
+) -> DeadLetterServiceSettings {
+    DeadLetterServiceSettings {
+        address: address(config),
+        topology: Arc::new(Topology::new(topology_settings(config))),
+        confirm_timeout: config.broker.confirm_timeout,
+        decoder: decoder(config, templates),
+        clock: Clock::System,
+        stop,
+    }
+}
+
+/// Where the store is.
+#[must_use]
+pub fn store_settings(config: &Config) -> StoreSettings {
+    StoreSettings { dir: config.store.dir.clone() }
+}
+
+pub(super) fn session_settings(config: &Config) -> SessionSettings {
+    SessionSettings {
+        address: address(config),
+        declare: config.broker.declare,
+        prefetch: config.broker.prefetch,
+        prefetch_delivery: config.broker.prefetch_delivery,
+        prefetch_size: config.broker.prefetch_size,
+        body_max: config.event.size_max,
+        confirm_timeout: config.broker.confirm_timeout,
+    }
+}
+
+pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<admin::ServerSettings, AppError> {
+    let tcp = config.admin.listen.clone().zip(admin_token(config)?);
+    Ok(admin::ServerSettings {
+        socket: config.admin.socket.clone(),
+        tcp,
+        hosts: config.admin.hosts.clone(),
+        console: config.admin.console,
+        socket_limits: open_files.admin_socket(),
+        tcp_limits: open_files.admin_tcp(),
+    })
+}
+
+/// The token that callers over TCP must send; `None` if no token file is configured.
+///
+/// # Errors
+///
+/// The file is not private, cannot be read, or holds fewer than 16 bytes.
+pub fn admin_token(config: &Config) -> Result<Option<Secret>, AppError> {
+    let Some(path) = &config.admin.token_file else { return Ok(None) };
+    let text = private_file::read("the admin token", path)?;
+    match text.trim() {
+        token if token.len() >= TOKEN_BYTES_MIN => Ok(Some(Secret::new(token.to_owned()))),
+        _ => Err(AppError::Setting(format!(
+            "the admin token in {} has fewer than {TOKEN_BYTES_MIN} characters",
+            path.display()
+        ))),
+    }
+}
+
+/// Where traces are exported; `None` if they are switched off.
+pub(super) fn trace_settings(config: &Config) -> Option<TraceSettings> {
+    let trace = &config.trace;
+    trace.otlp_endpoint.clone().map(|endpoint| TraceSettings {
+        endpoint,
+        sample_ratio: trace.sample_ratio,
+        service_name: trace.service_name.clone(),
+    })
+}
+
+/// The implementations behind the pipeline's seams to subscriptions and network, with clock and
+/// telemetry.
+pub struct Dependencies {
+    /// Finds the subscriptions of a topic.
+    pub subscriptions: Arc<dyn Subscriptions>,
+    /// The compiled templates.
+    pub templates: TemplateRegistry,
+    /// Sends HTTP requests.
+    pub transport: Arc<dyn Transport>,
+    /// The source of time.
+    pub clock: Clock,
+    /// Counts and logs.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// Builds the parts that all sessions share. Opens the ledger and the journal, and restores the
+/// state of the last process.
+///
+/// # Errors
+///
+/// The ledger or the journal cannot be opened.
+pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContext>, AppError> {
+    let Dependencies { subscriptions, templates, transport, clock, telemetry } = beyond;
+    let now = clock.now();
+    let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
+    let ledger = Ledger::open(ledger, now)?;
+    let journal = JournalSettings { dir: config.store.dir.join("journal"), window: remembered(config) };
+    let (journal, restored) = Journal::open(journal, clock.clone())?;
+    let journal = Arc::new(journal);
+    let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn PaceLog>, restored.timeline);
+    pace.restore(restored.records);
+    let recovery = (!restored.complete).then(|| Recovery::since(pace.now()));
+    Ok(Arc::new(PipelineContext {
+        decoder: decoder(config, templates),
+        subscriptions,
+        pace,
+        sender: Sender::new(transport, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
+        ledger: Arc::new(ledger),
+        journal,
+        recovery,
+        retry: RetryPolicy {
+            delays: config.retry.delays.clone(),
+            jitter: config.retry.jitter,
+            age_max: config.retry.age_max,
+            wait_max: config.retry.wait_max,
+        },
+        receipts: config.outcome.receipts,
+        clock,
+        telemetry,
+        hold_max: config.pace.hold_max,
+        early_max: config.pace.early_max,
+        // The broker's queue accepts one event of the largest size, whatever `prefetch_size` is.
+        early: EarlyBudget::new(
+            config.broker.prefetch_delivery.into(),
+            config.broker.prefetch_size.max(config.event.size_max),
+        ),
+        memory: MemoryBudget::new(config.pace.held_max),
+    }))
+}
+
+/// The decoder of events, with the given templates.
+#[must_use]
+pub fn decoder(config: &Config, templates: TemplateRegistry) -> Decoder {
+    let settings = DecoderSettings {
+        size_max: config.event.size_max,
+        time_to_live: config.event.time_to_live,
+        time_to_live_max: config.event.time_to_live_max,
+        not_before_max: config.event.not_before_max,
+        timestamp_age_max: config.event.timestamp_age_max,
+    };
+    Decoder::new(settings, templates)
+}
+
+/// How long the journal must remember a sent message: the robot's longest window, plus the time
+/// that an answer may take.
+pub(super) fn remembered(config: &Config) -> Duration {
+    let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
+    let longest = spans.max().unwrap_or_default();
+    longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
+}
+
+/// Whether a reload applies a setting: the limits of robots, hosts and waits, and the log level.
+pub(super) fn counts_at_once(name: &str) -> bool {
+    let (section, key) = name.rsplit_once('.').unwrap_or(("", name));
+    match section {
+        "health" => true,
+        "log" => key == "level",
+        "pace" => ["hold_max", "early_max", "order_gap", "margin"].contains(&key),
+        section if section.starts_with("platforms.") => {
+            ["windows", "rate_per_second", "penalty_min", "penalty_max"].contains(&key)
+        }
+        section => section.starts_with("groups."),
+    }
+}
+
+pub(super) fn pace_settings(config: &Config) -> PaceSettings {
+    let quotas = config
+        .platforms
+        .each_ref()
+        .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
+    // The host that the messages finally reach. The address of a robot is sealed, so all addresses
+    // of one platform count as one host.
+    let mut platforms = Platform::ALL.into_iter();
+    let hosts = config.platforms.each_ref().map(|section| {
+        let own = platforms.next().map(main_host).unwrap_or_default();
+        section.base_url.as_ref().and_then(|url| url.host_str()).unwrap_or(own).to_owned()
+    });
+    PaceSettings {
+        hold_max: config.pace.hold_max,
+        early_max: config.pace.early_max,
+        order_gap: config.pace.order_gap,
+        quotas,
+        hosts,
+        in_flight_max: u32::try_from(config.pace.in_flight_max).unwrap_or(u32::MAX),
+        health: config.health,
+        groups: config.groups.clone(),
+    }
+}
+
+/// The HTTP client.
+///
+/// # Errors
+///
+/// The TLS backend or the resolver cannot be initialised.
+pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError> {
+    let gateways = config.platforms.iter().filter_map(|platform| platform.base_url.as_ref());
+    let hosts: HashSet<_> = gateways.filter_map(|url| url.host_str()).map(str::to_owned).collect();
+    let http_transport = HttpTransport::new(HttpTransportSettings {
+        connect_timeout: config.send.connect_timeout,
+        deadline: config.send.deadline,
+        pool_idle_per_host: config.send.pool_idle_per_host,
+        gateways: hosts,
+    });
+    http_transport.map_err(|error| AppError::Client(error.without_url().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EnvironmentSource;
+
+    struct NoEnvironment;
+
+    impl EnvironmentSource for NoEnvironment {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn names(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    fn hosts(text: &str) -> [String; 4] {
+        let config = Config::read("a test", text, &NoEnvironment).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        pace_settings(&config).hosts
+    }
+
+    #[test]
+    fn platforms_that_are_called_at_one_host_are_known_to_be() {
+        let own = hosts("");
+        assert_eq!(own[0], own[1], "both kinds of DingTalk robot have one address");
+        assert!(own[0] != own[2] && own[2] != own[3] && own[0] != own[3]);
+        let gateway = hosts(
+            "[platforms.lark]\nbase_url = \"http://Gateway.example:8080\"\n[platforms.wecom]\nbase_url = \"https://gateway.example\"\n",
+        );
+        assert_eq!((gateway[2].as_str(), &gateway[2]), ("gateway.example", &gateway[3]));
+        assert_eq!(gateway[0], own[0]);
+    }
+}

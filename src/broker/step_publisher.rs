@@ -1,0 +1,173 @@
+//! The outgoing side of a session: next steps, receipts and acks.
+//!
+//! Owns the choice of the connection for each of them, and the tracking of blocked publishers.
+//!
+//! Not here: batches and confirms (`publisher.rs`), grouping acks (`consumed.rs`, `acks.rs`).
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, future::join_all};
+use lapin::{Connection, Event as ConnectionEvent};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    BrokerError, SessionEnd, SessionSettings,
+    confirm_deadline::ConfirmDeadline,
+    consumer_channel::ConsumerChannel,
+    declare,
+    publisher::{PublishRequest, Publisher, Purpose, ReceiptsConnection},
+    topology::Topology,
+};
+use crate::{
+    clock::Clock,
+    settle::{AckTag, NextStep, SessionEnded, StepPublishError, StepPublisher},
+};
+
+/// Stores next steps and acks settled messages.
+pub struct BrokerStepPublisher {
+    pub(super) session: u64,
+    pub(super) steps: mpsc::Sender<PublishRequest>,
+    /// `None` if receipts are disabled.
+    pub(super) receipts: Option<mpsc::Sender<PublishRequest>>,
+    pub(super) channels: Vec<Arc<ConsumerChannel>>,
+    pub(super) ended: SessionEnd,
+    pub(super) acked: AtomicBool,
+}
+
+impl BrokerStepPublisher {
+    /// Whether the session acked any message, so that it counts as useful.
+    #[must_use]
+    pub fn has_acked(&self) -> bool {
+        self.acked.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl StepPublisher for BrokerStepPublisher {
+    async fn store(&self, step: Arc<NextStep>) -> Result<(), StepPublishError> {
+        let (stored, outcome) = oneshot::channel();
+        let over = || StepPublishError::SessionOver(self.ended.cause());
+        let receipts = self.receipts.as_ref().filter(|_| matches!(*step, NextStep::Receipt(_)));
+        let orders = receipts.unwrap_or(&self.steps);
+        tokio::select! {
+            biased;
+            () = self.ended.wait() => return Err(over()),
+            sent = orders.send(PublishRequest { step, stored }) => sent.map_err(|_| over())?,
+        }
+        outcome.await.map_err(|_| over())?
+    }
+
+    async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded> {
+        if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.session) {
+            return Err(SessionEnded);
+        }
+        let frames = self.channels.iter().enumerate().map(|(place, consumed)| {
+            let tags = ack_tags.iter().filter(|ack_tag| ack_tag.channel == place).map(|ack_tag| ack_tag.tag);
+            consumed.ack(tags.collect())
+        });
+        // At the end of the session, it is unknown which acks reached the broker. So this method
+        // promises nothing about them.
+        tokio::select! {
+            sent = join_all(frames) => {
+                if let Some(error) = sent.into_iter().find_map(Result::err) {
+                    self.ended.end(super::error::describe(&error));
+                }
+            }
+            () = self.ended.wait() => (),
+        }
+        if !ack_tags.is_empty() {
+            self.acked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// The publishing side of a session.
+pub(super) struct PublisherHandles {
+    pub(super) steps: mpsc::Sender<PublishRequest>,
+    /// `None` if receipts are disabled.
+    pub(super) receipts: Option<mpsc::Sender<PublishRequest>>,
+    pub(super) blocked: watch::Receiver<bool>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) storing_receipts: Option<JoinHandle<()>>,
+}
+
+impl PublisherHandles {
+    /// Opens the connection for publishing. It is not the consuming one, because the broker still
+    /// accepts acks on that one while it blocks publishers.
+    ///
+    /// Receipts have a third connection. The broker stops reading from a connection that sent some
+    /// hundreds of messages to a queue that does not answer. No next step may wait for the queue of
+    /// another application.
+    pub(super) async fn open(
+        settings: &SessionSettings,
+        topology: &Arc<Topology>,
+        clock: &Clock,
+        at: &str,
+        ended: &SessionEnd,
+    ) -> Result<Self, BrokerError> {
+        let (tell, blocked) = watch::channel(false);
+        let deadline = ConfirmDeadline {
+            confirm_timeout: settings.confirm_timeout,
+            blocked: blocked.clone(),
+            ended: ended.clone(),
+        };
+        let publisher = |channel, purpose| Publisher {
+            channel,
+            topology: Arc::clone(topology),
+            clock: clock.clone(),
+            deadline: deadline.clone(),
+            purpose,
+            renewed: None,
+        };
+        let connection = Arc::new(settings.address.connect("roomcast publishing").await?);
+        watch_blocked(&connection, tell.clone(), ended.clone(), true);
+        let channel = declare::confirming(&connection, at).await?;
+        let (steps, _) = publisher(channel, Purpose::Steps(Arc::clone(&connection))).start();
+        let (mut receipts, mut storing_receipts) = (None, None);
+        if topology.has_receipts() {
+            let (line, channel) = ReceiptsConnection::open(settings.address.clone(), tell, ended.clone()).await?;
+            let (orders, storing) = publisher(channel, Purpose::Receipts(Box::new(line))).start();
+            (receipts, storing_receipts) = (Some(orders), Some(storing));
+        }
+        Ok(Self { steps, receipts, blocked, connection, storing_receipts })
+    }
+}
+
+/// Tracks whether the broker blocks publishers. The end of a `vital` connection ends the session.
+///
+/// The broker notifies a connection only when it publishes. An alarm concerns the whole broker, so
+/// one notification counts for all connections.
+pub(super) fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: SessionEnd, vital: bool) {
+    let mut events = connection.events_listener().boxed();
+    tokio::spawn(async move {
+        let mut told = false;
+        loop {
+            let event = tokio::select! {
+                () = ended.wait() => return,
+                event = events.next() => event,
+            };
+            let blocked = match event {
+                Some(ConnectionEvent::ConnectionBlocked(_)) => true,
+                Some(ConnectionEvent::ConnectionUnblocked) => false,
+                Some(ConnectionEvent::Error(error)) if vital => {
+                    ended.end(super::error::describe(&error));
+                    return;
+                }
+                // A closed connection is never notified of the end of the alarm.
+                Some(ConnectionEvent::Error(_)) | None if told => false,
+                Some(ConnectionEvent::Error(_)) | None => return,
+                Some(_) => continue,
+            };
+            told = blocked;
+            tell.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
+        }
+    });
+}

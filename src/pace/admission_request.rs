@@ -1,0 +1,104 @@
+//! The request of a delivery for a permit, and the decisions about it.
+//!
+//! Owns the types that the pacer exchanges with the pipeline.
+//!
+//! Not here: how the decisions are made (`lane/admission.rs`, `host/queue.rs`).
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Permit;
+use crate::domain::{AttemptOutcome, Event, GroupName, OverflowPolicy, Platform, RobotId, SubscriptionId, Timestamp};
+
+/// The request of a delivery for a permit.
+#[derive(Clone, Copy)]
+pub struct AdmissionRequest<'a> {
+    /// The robot of the delivery.
+    pub robot: RobotId,
+    /// The platform of the robot.
+    pub platform: Platform,
+    /// The subscription of the delivery.
+    pub subscription: SubscriptionId,
+    /// The policy for the subscription's deliveries that the quota delays.
+    pub overflow: OverflowPolicy,
+    /// The organisation whose monthly quota the delivery uses.
+    pub group: Option<&'a GroupName>,
+    /// The event to deliver.
+    pub event: &'a Arc<Event>,
+    /// The position that the delivery asks for.
+    pub position: QueuePosition,
+    /// Whether it has a memory permit. With one it waits in memory up to
+    /// [`super::PaceSettings::early_max`], else up to `hold_max`.
+    pub early: bool,
+}
+
+/// The position of a delivery in its robot's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueuePosition {
+    /// It is new: behind all waiting deliveries.
+    Tail,
+    /// It was deferred with this slot, and has come back.
+    AtSlot(Timestamp),
+    /// It was deferred until this time for another reason than its robot's quota. It is ordered as
+    /// if this time were its slot, and does not leave earlier.
+    NotBefore(Timestamp),
+    /// It is the next part of a message. The part before had this position, and this part follows
+    /// it directly.
+    After(Timestamp),
+    /// It is a retry: before all waiting deliveries.
+    Head,
+}
+
+/// The decision about a delivery.
+pub enum PaceDecision {
+    /// It may be sent now. Its message also covers the given coalesced deliveries.
+    Granted(Permit, Vec<CoalescedDelivery>),
+    /// It is deferred, because its wait is too long for memory.
+    Deferred(Deferral),
+    /// It is coalesced into another delivery's message. The receiver gets the result; a receive
+    /// error means that nothing was sent.
+    Coalesced(oneshot::Receiver<CoalescedOutcome>),
+    /// A newer message of its subscription replaces it.
+    Superseded,
+    /// The organisation's monthly quota is used up, and `at_end = "dead"` forbids a wait for the
+    /// next month.
+    BudgetExhausted,
+    /// The wait was cancelled.
+    Cancelled,
+}
+
+/// When a deferred delivery is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deferral {
+    /// When it is due, in the pacer's time.
+    pub due: Timestamp,
+    /// The slot that defines its position in the order; `None` if it has no slot.
+    pub slot: Option<Timestamp>,
+}
+
+/// The result of the message that covered a coalesced delivery.
+#[derive(Clone, Debug)]
+pub struct SendOutcome {
+    /// The platform's answer.
+    pub answer: AttemptOutcome,
+    /// When the robot may be sent to again.
+    pub resume: Timestamp,
+}
+
+/// The result for a coalesced delivery.
+#[derive(Clone, Debug)]
+pub enum CoalescedOutcome {
+    /// The message was sent.
+    Sent(SendOutcome),
+    /// The message is deferred. All deliveries that it covers share one slot.
+    Deferred(Deferral),
+}
+
+/// A delivery that another delivery's message covers.
+pub struct CoalescedDelivery {
+    /// The event of the delivery.
+    pub event: Arc<Event>,
+    /// The channel for the result.
+    pub notify: oneshot::Sender<CoalescedOutcome>,
+}

@@ -1,0 +1,365 @@
+//! Organisations with a monthly quota that all their robots share. DingTalk counts webhook calls in
+//! this way.
+//!
+//! Owns the count of calls in each calendar month, and the decision whether one more is allowed.
+//!
+//! Not here: the windows of one robot (`window.rs`), and how the count survives a restart
+//! (`recall.rs`).
+
+use std::collections::HashMap;
+
+use jiff::{Unit, Zoned, tz::TimeZone};
+
+use crate::domain::{GroupName, Timestamp, Verdict};
+
+/// The policy for deliveries once the monthly quota is used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They wait for the next month, as long as their time to live allows.
+    #[default]
+    Hold,
+    /// They become dead letters.
+    Dead,
+    /// They are sent, and the platform decides.
+    Ignore,
+}
+
+/// An organisation and its quota.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// Its name, as subscriptions give it.
+    pub name: GroupName,
+    /// The allowed calls a month; `None` means that calls are only counted.
+    pub monthly: Option<u64>,
+    /// The policy once the quota is used up.
+    pub at_end: AtEnd,
+    /// The used share of the monthly quota that triggers a warning, 0 to 1.
+    pub warn_at: f64,
+    /// The time zone in which its months begin.
+    pub zone: TimeZone,
+}
+
+/// The state of an organisation, for operators.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: GroupName,
+    /// Whether the configuration contains it. Otherwise only subscriptions name it.
+    pub configured: bool,
+    /// The calls counted this month.
+    pub used: u64,
+    /// The allowed calls a month; `None` if not configured.
+    pub monthly: Option<u64>,
+    /// The expected calls at the end of the month, at the average rate of the month so far.
+    pub forecast: u64,
+    /// When the month ends, by the wall clock.
+    pub month_ends: Timestamp,
+    /// Until when nothing is sent because the quota is used up, by the wall clock.
+    pub spent_until: Option<Timestamp>,
+}
+
+/// How long an organisation is held after its platform reports a used-up quota. Then one message
+/// probes, because the organisation may have bought more calls.
+const PROBE: std::time::Duration = std::time::Duration::from_secs(3600);
+/// How soon the other deliveries ask again while a probe is in flight.
+const PROBE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Whether a call is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowance {
+    Open,
+    Until(Timestamp),
+    Dead,
+}
+
+#[derive(Debug)]
+struct GroupUsage {
+    month: (Timestamp, Timestamp),
+    used: u64,
+    in_flight: u64,
+    warned: bool,
+    /// The platform reported a used-up quota. Nothing is sent before this time.
+    refused_until: Option<Timestamp>,
+}
+
+/// All organisations that are configured, or that a delivery has named.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    settings: HashMap<GroupName, GroupSettings>,
+    groups: HashMap<GroupName, GroupUsage>,
+}
+
+/// The changes that one counted call causes.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct UsageChange {
+    pub(super) warning: Option<(u64, u64)>,
+    pub(super) spent_until: Option<Timestamp>,
+}
+
+impl Groups {
+    pub(super) fn new(settings: Vec<GroupSettings>) -> Self {
+        let mut groups = Self::default();
+        groups.configure(settings);
+        groups
+    }
+
+    pub(super) fn configure(&mut self, settings: Vec<GroupSettings>) {
+        self.settings = settings.into_iter().map(|one| (one.name.clone(), one)).collect();
+    }
+
+    /// Whether a call is allowed now. Reserves nothing.
+    pub(super) fn peek(&mut self, name: &GroupName, now: Timestamp) -> Allowance {
+        let (at_end, monthly) =
+            self.settings.get(name).map_or((AtEnd::Hold, None), |settings| (settings.at_end, settings.monthly));
+        let group = self.group(name, now);
+        let end = group.month.1;
+        let refused = match group.refused_until {
+            Some(until) if until > now => Some(until),
+            // One call in flight probes whether the platform accepts calls again.
+            Some(_) if group.in_flight > 0 => Some(now.after(PROBE_TIMEOUT)),
+            _ => None,
+        };
+        let spent = monthly.is_some_and(|monthly| group.used + group.in_flight >= monthly).then_some(end);
+        match (at_end, refused, spent) {
+            (_, None, None) | (AtEnd::Ignore, None, Some(_)) => Allowance::Open,
+            (AtEnd::Dead, _, _) => Allowance::Dead,
+            (AtEnd::Hold, _, Some(end)) => Allowance::Until(end),
+            (_, Some(until), _) => Allowance::Until(until.min(end)),
+        }
+    }
+
+    /// Reserves a call from the quota, if one is left.
+    pub(super) fn take(&mut self, name: &GroupName, now: Timestamp) -> Allowance {
+        let allowance = self.peek(name, now);
+        if allowance == Allowance::Open {
+            self.group(name, now).in_flight += 1;
+        }
+        allowance
+    }
+
+    /// Returns a reserved call that was not made.
+    pub(super) fn refund(&mut self, name: &GroupName) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.in_flight = group.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// Counts a call that was made. Calls that were throttled or never reached the platform do not
+    /// count, because the platform does not count them either.
+    pub(super) fn finish(&mut self, name: &GroupName, now: Timestamp, verdict: Option<Verdict>) -> UsageChange {
+        self.refund(name);
+        let settings = self.settings.get(name).map(|one| (one.monthly, one.warn_at));
+        let group = self.group(name, now);
+        let mut counted = UsageChange::default();
+        match verdict {
+            Some(Verdict::BudgetSpent { .. }) => {
+                let until = now.after(PROBE).min(group.month.1);
+                // Reported once, not for each of the calls that were in flight.
+                counted.spent_until = group.refused_until.is_none_or(|known| known <= now).then_some(until);
+                group.refused_until = Some(until);
+            }
+            Some(Verdict::Delivered | Verdict::Refused | Verdict::Security | Verdict::RobotGone) => {
+                group.used += 1;
+                group.refused_until = None;
+                if let Some((Some(monthly), warn_at)) = settings {
+                    let share = group.used as f64 / monthly.max(1) as f64;
+                    if share >= warn_at && !group.warned {
+                        group.warned = true;
+                        counted.warning = Some((group.used, monthly));
+                    }
+                    if group.used == monthly {
+                        counted.spent_until = Some(group.month.1);
+                    }
+                }
+            }
+            Some(Verdict::Throttled { .. } | Verdict::TryAgain { .. }) | None => (),
+        }
+        counted
+    }
+
+    /// Restores the count of an earlier process.
+    pub(super) fn restore(
+        &mut self,
+        name: &GroupName,
+        month: Timestamp,
+        used: u64,
+        refused: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let warn_at = self.settings.get(name).and_then(|one| Some((one.monthly?, one.warn_at)));
+        let group = self.group(name, now);
+        if group.month.0 == month {
+            // The last record wins: it may take back a call that never reached the platform.
+            group.used = used;
+            group.refused_until = refused;
+            // The earlier process has already reported the warning.
+            group.warned = warn_at.is_some_and(|(monthly, at)| group.used as f64 >= at * monthly as f64);
+        }
+    }
+
+    /// The start of its month, the calls used including those in flight, and until when the
+    /// platform refuses.
+    pub(super) fn spent(&mut self, name: &GroupName, now: Timestamp) -> (Timestamp, u64, Option<Timestamp>) {
+        let group = self.group(name, now);
+        (group.month.0, group.used + group.in_flight, group.refused_until)
+    }
+
+    /// All known organisations, sorted by name.
+    pub(super) fn names(&self) -> Vec<GroupName> {
+        let mut names: Vec<_> = self.settings.keys().chain(self.groups.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The state of all known organisations, sorted by name.
+    pub(super) fn status(&mut self, now: Timestamp) -> Vec<GroupStatus> {
+        let all = self.names().into_iter().map(|name| {
+            let monthly = self.settings.get(&name).and_then(|settings| settings.monthly);
+            let (allowance, configured) = (self.peek(&name, now), self.settings.contains_key(&name));
+            let group = self.group(&name, now);
+            let (began, ends) = group.month;
+            let spent_until = match allowance {
+                Allowance::Open => None,
+                Allowance::Until(until) => Some(until),
+                Allowance::Dead => Some(group.refused_until.unwrap_or(ends)),
+            };
+            let elapsed = now.since(began).as_secs_f64().max(1.0);
+            let forecast = group.used as f64 * ends.since(began).as_secs_f64() / elapsed;
+            GroupStatus {
+                configured,
+                used: group.used,
+                monthly,
+                forecast: forecast as u64,
+                month_ends: ends,
+                spent_until,
+                name,
+            }
+        });
+        all.collect()
+    }
+
+    fn group(&mut self, name: &GroupName, now: Timestamp) -> &mut GroupUsage {
+        let zone = self.settings.get(name).map_or(TimeZone::UTC, |settings| settings.zone.clone());
+        let group = self.groups.entry(name.clone()).or_insert_with(|| GroupUsage {
+            month: (now, now),
+            used: 0,
+            in_flight: 0,
+            warned: false,
+            refused_until: None,
+        });
+        if now >= group.month.1 {
+            *group = GroupUsage {
+                month: month_of(now, zone),
+                used: 0,
+                in_flight: group.in_flight,
+                warned: false,
+                refused_until: None,
+            };
+        }
+        group
+    }
+}
+
+/// The start of the month that contains `now`, and the start of the next month.
+fn month_of(now: Timestamp, zone: TimeZone) -> (Timestamp, Timestamp) {
+    let millis = i64::try_from(now.unix_millis()).unwrap_or(i64::MAX);
+    let here = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(zone);
+    let bounds = || {
+        let began = here.first_of_month().ok()?.start_of_day().ok()?;
+        let ends = here.last_of_month().ok()?.tomorrow().ok()?.start_of_day().ok()?;
+        Some((began, ends))
+    };
+    // The calendar ends in the year 9999.
+    let (began, ends) = bounds().unwrap_or_else(|| (here.clone(), here.clone()));
+    let moment = |at: Zoned| {
+        let whole = at.round(Unit::Second).unwrap_or(at);
+        Timestamp::from_unix_millis(u64::try_from(whole.timestamp().as_millisecond()).unwrap_or(0))
+    };
+    (moment(began), moment(ends).max(now.after(std::time::Duration::from_millis(1))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        let at: jiff::Timestamp = text.parse().unwrap();
+        Timestamp::from_unix_millis(u64::try_from(at.as_millisecond()).unwrap())
+    }
+
+    fn groups(monthly: Option<u64>, at_end: AtEnd) -> (Groups, GroupName) {
+        let name: GroupName = "acme".parse().unwrap();
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        (Groups::new(vec![GroupSettings { name: name.clone(), monthly, at_end, warn_at: 0.5, zone }]), name)
+    }
+
+    fn call(groups: &mut Groups, name: &GroupName, now: Timestamp, verdict: Verdict) -> UsageChange {
+        assert_eq!(groups.take(name, now), Allowance::Open);
+        groups.finish(name, now, Some(verdict))
+    }
+
+    #[test]
+    fn a_month_begins_where_its_organisation_is() {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let (began, ends) = month_of(at("2026-11-30T15:59:59Z"), zone.clone());
+        assert_eq!((began, ends), (at("2026-10-31T16:00:00Z"), at("2026-11-30T16:00:00Z")));
+        assert_eq!(month_of(at("2026-11-30T16:00:00Z"), zone).0, at("2026-11-30T16:00:00Z"));
+        assert_eq!(month_of(at("2028-02-29T12:00:00Z"), TimeZone::UTC).1, at("2028-03-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn the_last_call_of_a_month_is_the_last_and_the_next_month_begins_anew() {
+        let (now, end) = (at("2026-11-20T00:00:00Z"), at("2026-11-30T16:00:00Z"));
+        for (at_end, then) in
+            [(AtEnd::Hold, Allowance::Until(end)), (AtEnd::Dead, Allowance::Dead), (AtEnd::Ignore, Allowance::Open)]
+        {
+            let (mut groups, name) = groups(Some(3), at_end);
+            assert_eq!(call(&mut groups, &name, now, Verdict::Delivered), UsageChange::default());
+            let second = call(&mut groups, &name, now, Verdict::Delivered);
+            assert_eq!(second, UsageChange { warning: Some((2, 3)), spent_until: None });
+            let third = call(&mut groups, &name, now, Verdict::Delivered);
+            assert_eq!(third, UsageChange { warning: None, spent_until: Some(end) });
+            assert_eq!(groups.peek(&name, now), then);
+            assert_eq!(groups.peek(&name, end), Allowance::Open);
+        }
+    }
+
+    #[test]
+    fn a_call_in_the_air_counts_and_one_that_reached_nobody_does_not() {
+        let (mut groups, name) = groups(Some(1), AtEnd::Dead);
+        let now = at("2026-11-20T00:00:00Z");
+        assert_eq!(groups.take(&name, now), Allowance::Open);
+        assert_eq!(groups.take(&name, now), Allowance::Dead);
+        groups.finish(&name, now, Some(Verdict::TryAgain { wait: None }));
+        assert_eq!(call(&mut groups, &name, now, Verdict::Throttled { wait: None }), UsageChange::default());
+        assert_eq!(groups.peek(&name, now), Allowance::Open);
+    }
+
+    #[test]
+    fn what_the_platform_says_counts_more_than_what_we_have_counted_and_one_call_tries_again_later() {
+        let (mut groups, name) = groups(None, AtEnd::Hold);
+        let now = at("2026-11-20T00:00:00Z");
+        let spent = call(&mut groups, &name, now, Verdict::BudgetSpent { wait: PROBE });
+        assert_eq!(spent.spent_until, Some(now.after(PROBE)));
+        assert_eq!(groups.peek(&name, now), Allowance::Until(now.after(PROBE)));
+        let later = now.after(PROBE);
+        assert_eq!(groups.take(&name, later), Allowance::Open);
+        assert_eq!(groups.take(&name, later), Allowance::Until(later.after(PROBE_TIMEOUT)));
+        groups.finish(&name, later, Some(Verdict::Delivered));
+        assert_eq!(groups.peek(&name, later), Allowance::Open);
+    }
+
+    #[test]
+    fn a_forecast_goes_on_at_the_pace_of_the_month_so_far() {
+        let (mut groups, name) = groups(Some(3000), AtEnd::Hold);
+        let began = at("2026-10-31T16:00:00Z");
+        groups.restore(&name, began, 1000, None, at("2026-11-10T16:00:00Z"));
+        let status = groups.status(at("2026-11-10T16:00:00Z"));
+        assert_eq!((status[0].used, status[0].forecast, status[0].monthly), (1000, 3000, Some(3000)));
+        assert_eq!(status[0].month_ends.since(began), Duration::from_secs(30 * 86_400));
+        assert_eq!(groups.status(status[0].month_ends)[0].used, 0);
+    }
+}

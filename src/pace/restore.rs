@@ -1,0 +1,145 @@
+//! Restore and checkpoint: from an earlier process's records to the pacer's state, and back to the
+//! records still needed.
+//!
+//! Owns the rule that an unanswered message of an earlier process counts as sent at the start of
+//! this one.
+//!
+//! Not here: the records (`notebook.rs`), and their files (`store/journal.rs`).
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{AppendFailed, Hold, Pace, PaceRecord};
+use crate::domain::{Platform, RobotId, Timestamp};
+
+/// The messages sent to a robot, as far as the records say.
+struct RestoredRobot {
+    platform: Platform,
+    /// The messages of this segment that are not answered.
+    open: usize,
+    /// The unanswered messages of earlier segments, until a checkpoint replaces them.
+    open_before: usize,
+    answered: Vec<Timestamp>,
+}
+
+impl RestoredRobot {
+    const fn nothing(platform: Platform) -> Self {
+        Self { platform, open: 0, open_before: 0, answered: Vec::new() }
+    }
+
+    const fn answer(&mut self) {
+        match self.open.checked_sub(1) {
+            Some(left) => self.open = left,
+            None => self.open_before = self.open_before.saturating_sub(1),
+        }
+    }
+}
+
+impl Pace {
+    /// Restores the state of an earlier process. An unanswered message may have arrived at any time
+    /// until now.
+    pub fn restore(&self, records: impl IntoIterator<Item = PaceRecord>) {
+        let now = self.now();
+        let (mut sent, mut holds) = (HashMap::<RobotId, RestoredRobot>::new(), HashMap::new());
+        // A slot may be recorded twice, and urgent slots are not in order with the others.
+        let mut slots = BTreeSet::new();
+        for record in records {
+            match record {
+                PaceRecord::SegmentStart => {
+                    sent.values_mut().for_each(|sent| sent.open_before += std::mem::take(&mut sent.open))
+                }
+                PaceRecord::Checkpoint => sent.values_mut().for_each(|sent| sent.open_before = 0),
+                PaceRecord::AttemptStarted { robot, platform, .. } => {
+                    sent.entry(robot).or_insert(RestoredRobot::nothing(platform)).open += 1;
+                }
+                PaceRecord::AttemptEnded { robot, platform, at } => {
+                    let sent = sent.entry(robot).or_insert(RestoredRobot::nothing(platform));
+                    sent.answer();
+                    if self.is_in_window(platform, at) {
+                        sent.answered.push(at);
+                    }
+                }
+                PaceRecord::SlotReserved { robot, platform, slot } if slot > now => {
+                    slots.insert((robot, slot, platform));
+                }
+                PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
+                    newest(&mut holds, robot, (platform, at, Some(Hold { cause, until, wait })));
+                }
+                PaceRecord::HoldEnded { robot, platform, at } => newest(&mut holds, robot, (platform, at, None)),
+                PaceRecord::QuotaUsed { group, month, used, refused_until } => {
+                    self.0.groups().restore(&group, month, used, refused_until, self.0.timeline.wall_now());
+                }
+                PaceRecord::SlotReserved { .. } => (),
+            }
+        }
+        for (robot, slot, platform) in slots {
+            self.0.with_queue(robot, platform, |queue, _, rules| queue.restore_slot(slot, rules));
+        }
+        for (robot, RestoredRobot { platform, open, open_before, answered }) in sent {
+            answered.into_iter().for_each(|at| self.charge(robot, platform, at.min(now)));
+            for _ in 0..open + open_before {
+                self.charge(robot, platform, now);
+                // If this process also dies soon, the next one needs the same record.
+                self.0.append(&PaceRecord::AttemptEnded { robot, platform, at: now });
+            }
+        }
+        for (robot, (platform, _, hold)) in holds {
+            if let Some(hold) = hold {
+                self.0.with_queue(robot, platform, |queue, now, rules| queue.restore_hold(hold, now, rules));
+            }
+        }
+    }
+
+    /// Writes a checkpoint: the records that are still needed when old segments are deleted. Each
+    /// is written under the lock of the object that it describes, so that the last record is always
+    /// the valid one.
+    ///
+    /// # Errors
+    ///
+    /// A record could not be written.
+    pub fn checkpoint(&self) -> Result<(), AppendFailed> {
+        let now = self.now();
+        let mut noted = Ok(());
+        self.0.retain(|robot, queue, _| {
+            let platform = queue.platform();
+            let (in_flight, slots, hold) = queue.snapshot(now);
+            let begun = (0..in_flight).map(|_| PaceRecord::AttemptStarted { robot, platform, at: now });
+            let booked = slots.into_iter().map(|slot| PaceRecord::SlotReserved { robot, platform, slot });
+            let held = hold.map(|Hold { cause, until, wait }| PaceRecord::HoldStarted {
+                robot,
+                platform,
+                at: now,
+                cause,
+                until,
+                wait,
+            });
+            let mut records = begun.chain(booked).chain(held);
+            if noted.is_ok() {
+                noted = records.try_for_each(|record| self.0.pace_log.append(&record));
+            }
+            true
+        });
+        noted?;
+        let mut groups = self.0.groups();
+        for group in groups.names() {
+            let (month, used, refused_until) = groups.spent(&group, self.0.timeline.wall_now());
+            self.0.pace_log.append(&PaceRecord::QuotaUsed { group, month, used, refused_until })?;
+        }
+        self.0.pace_log.append(&PaceRecord::Checkpoint)
+    }
+
+    /// Whether a message sent at `at` still counts in one of the current windows.
+    #[must_use]
+    pub fn is_in_window(&self, platform: Platform, at: Timestamp) -> bool {
+        self.0.remembers(platform).is_some_and(|span| at.after(span) > self.now())
+    }
+}
+
+/// The platform of a robot, when its hold was recorded, and the hold.
+type KnownHold = (Platform, Timestamp, Option<Hold>);
+
+/// Keeps the newest record: a checkpoint may repeat an older one.
+fn newest(holds: &mut HashMap<RobotId, KnownHold>, robot: RobotId, known: KnownHold) {
+    if holds.get(&robot).is_none_or(|(_, since, _)| *since <= known.1) {
+        holds.insert(robot, known);
+    }
+}

@@ -1,0 +1,258 @@
+//! The end of an attempt, holds, and the queue's state for checkpoints and operators.
+//!
+//! Owns when a robot is put on hold, when the hold ends, and when a queue may be evicted.
+//!
+//! Not here: the length of a hold (`pace/hold.rs`), and the permit that reports the end
+//! (`pace/permit.rs`).
+
+use std::time::Duration;
+
+use super::{PacingLimits, RobotQueue};
+use crate::{
+    domain::{Platform, RobotId, Timestamp, Verdict},
+    pace::{Deferral, EndedHold, Hold, HoldCause, QueuePosition, RobotStatus, hold::WaitBounds},
+};
+
+/// The longest answer time that the plan expects. A longer one is a fault.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long an expired hold or a count of refusals keeps an idle queue from eviction.
+const REMEMBERED: Duration = Duration::from_secs(86_400);
+
+/// How an attempt ended.
+pub(in crate::pace) struct Finish {
+    /// `None` if it was cut off.
+    pub(in crate::pace) verdict: Option<Verdict>,
+    /// How long the answer took.
+    pub(in crate::pace) took: Option<Duration>,
+    /// Whether another part of the same message follows.
+    pub(in crate::pace) next_part_pending: bool,
+}
+
+/// The changes that the end of an attempt causes for the robot.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::pace) struct Finished {
+    pub(in crate::pace) held: Option<Hold>,
+    pub(in crate::pace) was_held: bool,
+    pub(in crate::pace) lifted: Option<Hold>,
+    pub(in crate::pace) resume: Option<Timestamp>,
+}
+
+/// The bounds of a hold; `None` for a used-up month, where the platform decides the wait.
+const fn bounds(cause: HoldCause, rules: &PacingLimits<'_>) -> Option<WaitBounds> {
+    match cause {
+        HoldCause::Throttled => Some(WaitBounds { least: rules.quota.penalty_min, most: rules.quota.penalty_max }),
+        HoldCause::Security | HoldCause::RobotGone => {
+            Some(WaitBounds { least: rules.health.probe_min, most: rules.health.probe_max })
+        }
+        HoldCause::Budget => None,
+    }
+}
+
+impl RobotQueue {
+    /// Records that the message with the permit leaves.
+    pub(in crate::pace) fn mark_sent(&mut self, now: Timestamp, next_part_pending: bool) {
+        self.permit_outstanding = false;
+        self.next_part_pending |= next_part_pending;
+        self.left_at = now;
+        self.wake_first();
+    }
+
+    /// Returns the permit of a message that does not leave.
+    pub(in crate::pace) fn refund(&mut self) {
+        self.permit_outstanding = false;
+        self.window.refund();
+        self.wake_first();
+    }
+
+    /// Defers a delivery that got the robot's permit but found no rate, concurrency permit or
+    /// memory. A new delivery gets its due time as slot. A delivery with a slot keeps it, and the
+    /// slots behind it move along, so the order stays. A retry has no slot.
+    pub(in crate::pace) fn put_off(
+        &mut self,
+        now: Timestamp,
+        (asked, position): (QueuePosition, Timestamp),
+        due: Timestamp,
+    ) -> Deferral {
+        let planned = position.after(self.hold_offset).max(now);
+        let due = due.max(planned);
+        let slot = match asked {
+            QueuePosition::Head => None,
+            QueuePosition::Tail | QueuePosition::NotBefore(_) => Some(due.before(self.hold_offset)),
+            QueuePosition::AtSlot(_) | QueuePosition::After(_) => {
+                self.delay(due.since(planned), now);
+                Some(position)
+            }
+        };
+        self.waiting_in_broker = self.waiting_in_broker.saturating_add(u32::from(slot.is_some()));
+        Deferral { due, slot }
+    }
+
+    /// Returns the permit of a message that left. `in_group` says that the organisation is known. A
+    /// used-up monthly quota then holds the organisation instead of the robot.
+    pub(in crate::pace) fn finish(
+        &mut self,
+        now: Timestamp,
+        end: &Finish,
+        in_group: bool,
+        rules: &PacingLimits<'_>,
+    ) -> Finished {
+        self.window.finish(now, rules.quota);
+        self.next_part_pending &= !end.next_part_pending;
+        if let Some(took) = end.took {
+            self.answer_time = took.min(ANSWER_TIME_MAX).max(self.answer_time * 7 / 8);
+        }
+        let was_held = self.hold.is_some();
+        let mut finished = Finished { was_held, ..Finished::default() };
+        if let Some(verdict) = end.verdict {
+            match HoldCause::of(verdict) {
+                None if matches!(verdict, Verdict::TryAgain { .. }) => (),
+                None => {
+                    self.consecutive_refusals = 0;
+                    finished.lifted = self.hold.take();
+                }
+                Some(HoldCause::Budget) if in_group => (),
+                Some(cause) => finished.held = self.refused(now, cause, verdict, rules),
+            }
+        }
+        self.wake_first();
+        finished.resume = self.hold.map(|hold| hold.until).filter(|until| *until > now);
+        finished
+    }
+
+    /// Counts a refusal. Refusals for speed hold the robot at once, others after several in a row.
+    fn refused(
+        &mut self,
+        now: Timestamp,
+        cause: HoldCause,
+        verdict: Verdict,
+        rules: &PacingLimits<'_>,
+    ) -> Option<Hold> {
+        let (asked, bounds) = match verdict {
+            Verdict::Throttled { wait } => {
+                self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
+                (wait, bounds(cause, rules))
+            }
+            Verdict::BudgetSpent { wait } => (None, Some(WaitBounds { least: wait, most: wait })),
+            _ => {
+                self.consecutive_refusals = self.consecutive_refusals.saturating_add(1);
+                if self.consecutive_refusals < rules.health.after && self.hold.is_none() {
+                    return None;
+                }
+                (None, bounds(cause, rules))
+            }
+        };
+        // Answers of attempts that were in flight when the hold began do not lengthen it.
+        if self.hold.is_some_and(|hold| hold.until > now) {
+            return None;
+        }
+        let hold = Hold::after(self.hold.as_ref(), cause, asked, bounds?, now);
+        self.hold = Some(hold);
+        self.delay(hold.wait, now);
+        self.waiters.values().for_each(|waiter| waiter.handle.call.notify_one());
+        Some(hold)
+    }
+
+    /// Ends the hold. Returns that hold, and the deliveries that still wait in the broker.
+    pub(in crate::pace) fn release(&mut self, now: Timestamp) -> Option<EndedHold> {
+        let hold = self.hold.take()?;
+        // Deliveries were deferred until the end of the hold, or until their slot.
+        let last = [self.others.last_slot(now), self.urgent.last_slot(now)]
+            .into_iter()
+            .flatten()
+            .fold(hold.until, Timestamp::max);
+        let waiting_in_broker = if last > now { self.waiting_in_broker } else { 0 };
+        let back_within = if waiting_in_broker > 0 { last.since(now) } else { Duration::ZERO };
+        let left = hold.until.since(now);
+        self.hold_offset = self.hold_offset.saturating_sub(left);
+        self.urgent.shift_earlier(left, now);
+        self.others.shift_earlier(left, now);
+        self.consecutive_refusals = 0;
+        self.waiters.values().for_each(|waiter| waiter.handle.call.notify_one());
+        Some(EndedHold { platform: self.platform, hold, waiting_in_broker, back_within })
+    }
+
+    /// Counts a message that was sent at `at`, or may have been.
+    pub(in crate::pace) fn charge(&mut self, at: Timestamp, rules: &PacingLimits<'_>) {
+        self.window.charge(at, rules.quota);
+    }
+
+    /// Restores a slot that an earlier process reserved.
+    pub(in crate::pace) fn restore_slot(&mut self, slot: Timestamp, rules: &PacingLimits<'_>) {
+        self.others.reserve(slot, rules.quota);
+        self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
+    }
+
+    /// Restores a hold of an earlier process. If the current bounds shorten it, the plan moves with
+    /// its end.
+    pub(in crate::pace) fn restore_hold(&mut self, hold: Hold, now: Timestamp, rules: &PacingLimits<'_>) {
+        let today = bounds(hold.cause, rules).map_or(hold, |bounds| hold.restored(bounds, now));
+        let earlier = hold.until.since(today.until);
+        if !earlier.is_zero() {
+            self.urgent.shift_earlier(earlier, now);
+            self.others.shift_earlier(earlier, now);
+        }
+        self.hold = Some(today);
+    }
+
+    /// The state for a checkpoint: the messages in flight, the future slots, and the hold.
+    pub(in crate::pace) fn snapshot(&self, now: Timestamp) -> (u32, Vec<Timestamp>, Option<Hold>) {
+        (self.window.in_flight(), self.others.slots().filter(|slot| *slot > now).collect(), self.hold)
+    }
+
+    /// The hold, if there is one.
+    pub(in crate::pace) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
+    pub(in crate::pace) const fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    /// Whether the queue may be evicted without loss.
+    pub(in crate::pace) fn is_idle(&mut self, now: Timestamp, rules: &PacingLimits<'_>) -> bool {
+        self.window.forget(now, rules.quota);
+        let long_ago = |at: Timestamp| at.after(REMEMBERED) < now;
+        self.window.used() == 0
+            && self.waiters.is_empty()
+            && self.urgent.last_slot(now).is_none()
+            && self.others.last_slot(now).is_none()
+            && self.hold.is_none_or(|hold| long_ago(hold.until))
+            && (self.consecutive_refusals == 0 || long_ago(self.left_at))
+    }
+
+    /// When the first and the last of `messages` new messages would leave. Reserves nothing.
+    pub(in crate::pace) fn send_estimate(
+        &self,
+        now: Timestamp,
+        urgent: bool,
+        messages: u32,
+        rules: &PacingLimits<'_>,
+    ) -> (Timestamp, Timestamp) {
+        let (mut plan, mut window) = (if urgent { &self.urgent } else { &self.others }.clone(), self.window.clone());
+        let held_until = self.hold.map_or(now, |hold| hold.until);
+        let mut slots = (0..messages.max(1)).map(|_| {
+            let (free, _) = plan.next(now, &mut window, rules.quota, self.answer_time);
+            let slot = free.max(held_until);
+            plan.reserve(slot, rules.quota);
+            slot
+        });
+        let first = slots.next().unwrap_or(now);
+        (first, slots.last().unwrap_or(first))
+    }
+
+    pub(in crate::pace) fn status(&self, robot: RobotId, now: Timestamp, rules: &PacingLimits<'_>) -> RobotStatus {
+        let last = self.others.last_slot(now).max(self.urgent.last_slot(now));
+        let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
+        RobotStatus {
+            robot,
+            platform: self.platform,
+            used: self.window.used(),
+            allowed: rules.quota.windows.iter().max_by_key(|window| window.span).map(|window| window.max),
+            in_flight: self.window.in_flight(),
+            waiting: in_memory.saturating_add(if last.is_some() { self.waiting_in_broker } else { 0 }),
+            drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),
+            hold: self.hold,
+            held_for: self.hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! One delivery from its robot's queue to its settlement: wait for a permit, attempt, decide.
+//!
+//! Owns when a delivery waits in memory and when on the broker, and how it continues after its
+//! recipient changed.
+//!
+//! Not here: the permit (`pace/`), the HTTP request (`send/`), and the decision about an answer
+//! (`settle/decide.rs`).
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use super::{Pipeline, Unsettled, early::EarlyPermit, recipient::CurrentRecipient};
+use crate::{
+    domain::{AttemptOutcome, Delivery, OverflowPolicy, Settlement, Timestamp, Verdict},
+    fanout::Recipient,
+    pace::{
+        AdmissionRequest, CoalescedDelivery, CoalescedOutcome, PaceDecision, Permit, QueuePosition, SendOutcome, Ticket,
+    },
+    platforms,
+    send::AttemptResult,
+    settle::{self, AckTracker, ProgressMark},
+    telemetry::events,
+};
+
+/// Both clocks count whole milliseconds. A time that has come on one clock has certainly come on
+/// the other this much later.
+const CLOCK_GRANULARITY: Duration = Duration::from_millis(5);
+
+/// How a delivery starts. Messages are decided one after the other, so the order of arrival is
+/// kept.
+pub(super) enum DeliveryStart {
+    /// It is settled without a wait.
+    Settled(Settlement),
+    /// It is due after this time, and has no position in the queue before that.
+    Sleeping(Duration, MemoryPermit),
+    /// It is enqueued at its robot.
+    Enqueued(QueuePosition, Ticket, MemoryPermit),
+}
+
+/// The result of an attempt.
+enum AttemptStep {
+    /// The delivery is settled.
+    Settled(Settlement),
+    /// A part was delivered, and the next one is enqueued.
+    NextPart(QueuePosition, Ticket),
+    /// The recipient changed so that the permit was not valid for it. The permit was returned; the
+    /// value is its position in the order.
+    Readdressed(Recipient, Timestamp),
+}
+
+/// The memory permit of a delivery that came back. Without it, the delivery waits no longer than a
+/// new one.
+type MemoryPermit = Option<EarlyPermit>;
+
+impl Pipeline {
+    /// Decides how a delivery starts, and enqueues it if it may wait in memory.
+    ///
+    /// A delivery comes back from a tier a little before its time. With a memory permit for itself
+    /// and its body it waits here, so that it is ready at its slot; otherwise it takes a shorter
+    /// tier. A delivery with a slot waits in its robot's queue, any other waits for its due time
+    /// first.
+    ///
+    /// A delivery of a new event keeps that event unacknowledged, so it waits here only for a short
+    /// time. During quiet hours it waits here only if they end soon, so that it does not block
+    /// other deliveries.
+    pub(super) fn start(&self, delivery: &Delivery, recipient: &Recipient) -> DeliveryStart {
+        self.start_at(delivery, recipient, queue_position(delivery))
+    }
+
+    /// Starts a delivery whose subscription has another robot now, as if it were new there. It no
+    /// longer counts as the newest of its subscription.
+    pub(super) fn start_at_new_robot(&self, delivery: &Delivery, recipient: &Recipient) -> DeliveryStart {
+        let position = match recipient.options.overflow {
+            OverflowPolicy::Latest => QueuePosition::NotBefore(self.parts.pace.now()),
+            OverflowPolicy::Queue | OverflowPolicy::Digest => QueuePosition::Tail,
+        };
+        self.start_at(delivery, recipient, position)
+    }
+
+    fn start_at(&self, delivery: &Delivery, recipient: &Recipient, position: QueuePosition) -> DeliveryStart {
+        let parts = &self.parts;
+        let quiet = self.quiet_until(delivery, recipient);
+        // A delivery that is due may still have to wait for its robot.
+        let room = (delivery.hops > 0 && quiet.is_none()).then(|| parts.early.reserve(delivery)).flatten();
+        let Some(due) = delivery.due_at.max(quiet) else { return self.enqueue(delivery, recipient, position, room) };
+        let left = due.since(parts.clock.now());
+        if left > if room.is_some() { parts.early_max } else { parts.hold_max } {
+            return DeliveryStart::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
+        }
+        if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
+            return DeliveryStart::Sleeping(left, room);
+        }
+        self.enqueue(delivery, recipient, position, room)
+    }
+
+    /// Decides how a delivery without memory starts: it is deferred, and keeps its position.
+    pub(super) fn without_room(
+        &self,
+        delivery: &Delivery,
+        recipient: &Recipient,
+        start: DeliveryStart,
+    ) -> DeliveryStart {
+        match start {
+            DeliveryStart::Settled(settlement) => DeliveryStart::Settled(settlement),
+            DeliveryStart::Sleeping(left, _) => {
+                DeliveryStart::Settled(settle::defer(delivery, self.parts.clock.now().after(left), delivery.slot))
+            }
+            DeliveryStart::Enqueued(position, ticket, room) => {
+                let ticket = self.parts.pace.put_off(&admission_request(delivery, recipient, position), ticket);
+                DeliveryStart::Enqueued(position, ticket, room)
+            }
+        }
+    }
+
+    fn enqueue(
+        &self,
+        delivery: &Delivery,
+        recipient: &Recipient,
+        position: QueuePosition,
+        room: MemoryPermit,
+    ) -> DeliveryStart {
+        if let Some(expired) = settle::expire(delivery, self.parts.clock.now()) {
+            return DeliveryStart::Settled(expired);
+        }
+        let quiet = self.quiet_until(delivery, recipient);
+        let position = match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
+            Some(due) => QueuePosition::NotBefore(self.parts.pace.timeline().at_wall(due.after(CLOCK_GRANULARITY))),
+            None => position,
+        };
+        let early = delivery.hops == 0 || room.is_some();
+        let ticket =
+            self.parts.pace.enqueue(&AdmissionRequest { early, ..admission_request(delivery, recipient, position) });
+        DeliveryStart::Enqueued(position, ticket, room)
+    }
+
+    /// Waits for a permit, makes the attempt, decides. Repeats that for the new recipient whenever
+    /// the recipient has changed.
+    pub(super) async fn run_delivery(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &mut Recipient,
+        mut start: DeliveryStart,
+        tracker: &Arc<AckTracker>,
+    ) -> Result<Settlement, Unsettled> {
+        loop {
+            match self.attempts(delivery, recipient, start, tracker).await? {
+                ControlFlow::Break(settlement) => return Ok(settlement),
+                ControlFlow::Continue(next) => start = next,
+            }
+        }
+    }
+
+    /// Makes an attempt, and one for each further part of a long text. The result may be a new
+    /// start.
+    async fn attempts(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &mut Recipient,
+        start: DeliveryStart,
+        tracker: &Arc<AckTracker>,
+    ) -> Result<ControlFlow<Settlement, DeliveryStart>, Unsettled> {
+        let start = match start {
+            DeliveryStart::Sleeping(left, room) => {
+                if self.stop_waiting.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
+                    let due = delivery.due_at.unwrap_or_else(|| self.parts.clock.now());
+                    return Ok(ControlFlow::Break(settle::defer(delivery, due, None)));
+                }
+                self.enqueue(delivery, recipient, queue_position(delivery), room)
+            }
+            start => start,
+        };
+        let (mut position, mut ticket, _room) = match start {
+            DeliveryStart::Enqueued(position, ticket, room) => (position, ticket, room),
+            DeliveryStart::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
+            // A delivery waits for its due time only once, so this case does not occur.
+            DeliveryStart::Sleeping(..) => return Ok(ControlFlow::Break(self.requeue_unchanged(delivery))),
+        };
+        loop {
+            let asked_at = ticket.at();
+            let turn = {
+                let ask = admission_request(delivery, recipient, position);
+                self.parts.pace.wait_for_permit(&ask, ticket, &self.stop_waiting).await
+            };
+            let PaceDecision::Granted(permit, coalesced) = turn else {
+                return self.resolve_denied(delivery, turn).await.map(ControlFlow::Break);
+            };
+            match self.attempt(delivery, recipient, asked_at, (permit, coalesced)).await? {
+                AttemptStep::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
+                AttemptStep::NextPart(next, asked_next) => {
+                    let (subscription, robot) = (delivery.subscription, delivery.robot);
+                    tracker.record_mark(ProgressMark::Part { subscription, robot, index: delivery.part.index - 1 });
+                    self.commit_progress(tracker);
+                    (position, ticket) = (next, asked_next);
+                }
+                AttemptStep::Readdressed(fresh, position) => {
+                    *recipient = fresh;
+                    return Ok(ControlFlow::Continue(self.start_again(delivery, recipient, position)));
+                }
+            }
+        }
+    }
+
+    /// The new start of a delivery whose permit was not valid for its changed recipient. With the
+    /// same robot it keeps its position.
+    fn start_again(&self, delivery: &mut Delivery, recipient: &Recipient, position: Timestamp) -> DeliveryStart {
+        if (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot) {
+            delivery.slot = Some(position);
+            return self.start(delivery, recipient);
+        }
+        delivery.readdress(recipient.platform, recipient.robot);
+        self.start_at_new_robot(delivery, recipient)
+    }
+
+    /// The settlement of a delivery that got no permit.
+    async fn resolve_denied(&self, delivery: &mut Delivery, turn: PaceDecision) -> Result<Settlement, Unsettled> {
+        match turn {
+            PaceDecision::Deferred(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
+            PaceDecision::Coalesced(hear) => Ok(match hear.await {
+                Ok(CoalescedOutcome::Sent(outcome)) => {
+                    self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot)
+                }
+                Ok(CoalescedOutcome::Deferred(later)) => settle::defer(delivery, self.wall(later.due), later.slot),
+                // The covering message was not sent. The delivery asks again after the tiers.
+                Err(_) => self.requeue_unchanged(delivery),
+            }),
+            PaceDecision::Superseded => Ok(settle::supersede()),
+            PaceDecision::BudgetExhausted => Ok(settle::out_of_budget()),
+            // An unused permit is returned on drop.
+            PaceDecision::Granted(..) | PaceDecision::Cancelled => Ok(self.requeue_unchanged(delivery)),
+        }
+    }
+
+    /// Makes one attempt for this delivery and those coalesced into it.
+    async fn attempt(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &mut Recipient,
+        asked_at: Timestamp,
+        (mut permit, coalesced): (Permit, Vec<CoalescedDelivery>),
+    ) -> Result<AttemptStep, Unsettled> {
+        let parts = &self.parts;
+        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
+            return Ok(AttemptStep::Settled(expired));
+        }
+        let subscription = match self.resolve_recipient(delivery, recipient).await? {
+            CurrentRecipient::Open(subscription) => subscription,
+            CurrentRecipient::Readdressed(fresh) => return Ok(AttemptStep::Readdressed(fresh, permit.position())),
+            CurrentRecipient::Settled(settlement) => return Ok(AttemptStep::Settled(settlement)),
+        };
+        // A message whose first part is sent is completed, even in quiet hours.
+        if delivery.part.index == 0
+            && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
+        {
+            return Ok(AttemptStep::Settled(settle::defer(delivery, end, None)));
+        }
+        let said = (!coalesced.is_empty()).then(|| coalesced_delivery(delivery, &coalesced));
+        let (part, (AttemptResult { answer, skew }, took)) = {
+            let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock).await;
+            // The next session would have to wait for any attempt that starts now.
+            if self.stop_waiting.is_cancelled() {
+                return Ok(AttemptStep::Settled(self.requeue_unchanged(delivery)));
+            }
+            let now = parts.clock.now();
+            let first = delivery.first_attempt_at.is_none();
+            delivery.first_attempt_at.get_or_insert(now);
+            match ready {
+                Ok(ready) => {
+                    let part = ready.part;
+                    permit.mark_sent(part.has_next())?;
+                    let waited = parts.pace.now().since(asked_at);
+                    let after = first.then(|| now.since(delivery.event.received_at));
+                    events::AttemptStarted { delivery, waited, after, now }.emit(&parts.telemetry);
+                    let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
+                    (part, (attempted, parts.clock.now().since(now)))
+                }
+                // No message is sent. Dropping the permit returns it.
+                Err(answer) => return Ok(AttemptStep::Settled(self.unsendable(delivery, coalesced, answer))),
+            }
+        };
+        if let Some(seconds) = skew {
+            events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
+        }
+        let now = parts.clock.now();
+        events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }.emit(&parts.telemetry);
+        let position = permit.position();
+        if coalesced.is_empty() {
+            delivery.part = part;
+        }
+        // The next part is enqueued before the permit is returned, so that no other message comes
+        // between.
+        let followed = answer.verdict == Verdict::Delivered && coalesced.is_empty() && part.has_next();
+        let next = followed.then(|| {
+            delivery.part.index += 1;
+            (delivery.attempts, delivery.slot) = (0, Some(position));
+            let position = QueuePosition::After(position);
+            (position, parts.pace.enqueue(&admission_request(delivery, recipient, position)))
+        });
+        let changes = permit.finish(answer.verdict, took);
+        events::PaceChanged { platform: delivery.platform, robot: delivery.robot, changes: &changes, answer: &answer }
+            .emit(&parts.telemetry);
+        let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
+        for one in coalesced {
+            // If the receiver is gone, its message is redelivered by the broker.
+            let _ = one.notify.send(CoalescedOutcome::Sent(SendOutcome { answer: answer.clone(), resume }));
+        }
+        Ok(match next {
+            Some((position, ticket)) => AttemptStep::NextPart(position, ticket),
+            None => AttemptStep::Settled(self.decide(delivery, &answer, resume, Some(position))),
+        })
+    }
+
+    /// Refuses a message that cannot be rendered for its platform.
+    fn unsendable(
+        &self,
+        delivery: &mut Delivery,
+        coalesced: Vec<CoalescedDelivery>,
+        answer: AttemptOutcome,
+    ) -> Settlement {
+        let parts = &self.parts;
+        let (took, now) = (Duration::ZERO, parts.clock.now());
+        events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }.emit(&parts.telemetry);
+        for one in coalesced {
+            let _ = one.notify.send(CoalescedOutcome::Sent(SendOutcome { answer: answer.clone(), resume: now }));
+        }
+        self.decide(delivery, &answer, now, None)
+    }
+
+    /// The settlement of one delivery after this answer.
+    fn decide(
+        &self,
+        delivery: &mut Delivery,
+        answer: &AttemptOutcome,
+        resume: Timestamp,
+        slot: Option<Timestamp>,
+    ) -> Settlement {
+        if settle::counts_as_attempt(answer.verdict) {
+            delivery.attempts += 1;
+        }
+        let now = self.parts.clock.now();
+        settle::decide(delivery, answer, &self.parts.retry, now, (resume, slot), rand::random())
+    }
+
+    /// Returns a delivery to the broker unchanged. It keeps its position.
+    pub(super) fn requeue_unchanged(&self, delivery: &Delivery) -> Settlement {
+        let received = || self.parts.pace.timeline().at_wall(delivery.event.received_at);
+        let slot = delivery.slot.or_else(|| (queue_position(delivery) == QueuePosition::Tail).then(received));
+        settle::defer(delivery, self.parts.clock.now(), slot)
+    }
+
+    /// The settlement of a delivery whose task panicked.
+    pub(super) fn panicked(&self, delivery: &mut Delivery) -> Settlement {
+        let answer = AttemptOutcome {
+            verdict: Verdict::TryAgain { wait: None },
+            code: "internal".to_owned(),
+            detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
+        };
+        self.decide(delivery, &answer, self.parts.clock.now(), None)
+    }
+
+    /// The end of the quiet hours for which a delivery waits; `None` if there are none, or if it
+    /// leaves after them anyway.
+    fn quiet_until(&self, delivery: &Delivery, recipient: &Recipient) -> Option<Timestamp> {
+        if delivery.part.index > 0 {
+            return None;
+        }
+        let end = recipient.options.quiet_until(&delivery.event, self.parts.clock.now())?;
+        (delivery.slot.is_none() || delivery.due_at < Some(end)).then_some(end)
+    }
+
+    /// Converts the pacer's time to the wall clock.
+    fn wall(&self, at: Timestamp) -> Timestamp {
+        self.parts.pace.timeline().wall_at(at)
+    }
+}
+
+/// The request of a delivery for a permit.
+fn admission_request<'a>(
+    delivery: &'a Delivery,
+    recipient: &'a Recipient,
+    position: QueuePosition,
+) -> AdmissionRequest<'a> {
+    AdmissionRequest {
+        robot: delivery.robot,
+        platform: delivery.platform,
+        subscription: delivery.subscription,
+        // A message with parts already sent is neither coalesced nor superseded.
+        overflow: if delivery.part.index > 0 { OverflowPolicy::Queue } else { recipient.options.overflow },
+        group: recipient.options.group.as_ref(),
+        event: &delivery.event,
+        position,
+        early: true,
+    }
+}
+
+/// The position of a delivery in its robot's queue. A delivery that waited for its event's time
+/// counts as new.
+fn queue_position(delivery: &Delivery) -> QueuePosition {
+    match (delivery.slot, delivery.hops) {
+        (Some(slot), _) if delivery.part.index > 0 => QueuePosition::After(slot),
+        (Some(slot), _) => QueuePosition::AtSlot(slot),
+        (None, 0) => QueuePosition::Tail,
+        (None, _) if delivery.due_at == Some(delivery.event.received_at) => QueuePosition::Tail,
+        (None, _) => QueuePosition::Head,
+    }
+}
+
+/// The delivery of the digest that covers all of these.
+fn coalesced_delivery(delivery: &Delivery, coalesced: &[CoalescedDelivery]) -> Delivery {
+    let others: Vec<_> = coalesced.iter().map(|one| &one.event).collect();
+    Delivery { event: Arc::new(platforms::digest(delivery.platform, &delivery.event, &others)), ..delivery.clone() }
+}

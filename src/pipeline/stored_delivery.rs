@@ -1,0 +1,123 @@
+//! A delivery that was stored on the broker: it comes back from a delay tier, or is redriven.
+//!
+//! Owns the check whether such a delivery is already settled, and whether its subscription still
+//! exists with the same robot.
+//!
+//! Not here: its start and its attempts (`turn.rs`), and the shape of its message
+//! (`broker/message.rs`).
+
+use std::sync::Arc;
+
+use super::{Pipeline, Unsettled, delivery::DeliveryStart};
+use crate::{
+    broker::{Message, Payload, StoredDelivery},
+    domain::Settlement,
+    fanout::{self, DecodeContext},
+    settle::{self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, InFlightDelivery, ProgressMark},
+};
+
+impl Pipeline {
+    /// Starts a delivery that was stored on the broker, or settles it.
+    pub(super) async fn resume_stored_delivery(
+        self: &Arc<Self>,
+        mut stored: Box<StoredDelivery>,
+        redelivered: bool,
+        ack_tag: AckTag,
+    ) -> Result<(), Unsettled> {
+        let parts = &self.parts;
+        let overtakes = fanout::is_urgent(&stored.published, stored.urgent);
+        let said = settle::content_digest(&stored.published, stored.event.as_str(), overtakes);
+        let line = DeliveryLineage::new(&said, stored.subscription, stored.generation);
+        let in_flight_guard = match self.in_flight.register(line.key()) {
+            Ok(in_flight_guard) => in_flight_guard,
+            Err(taken) => {
+                let payload = Payload::Delivery(stored);
+                self.dispatch_when_released(taken, Message { ack_tag, redelivered, payload });
+                return Ok(());
+            }
+        };
+        let known = DecodeContext {
+            id: stored.event.clone(),
+            received_at: stored.received_at.unwrap_or_else(|| parts.clock.now()),
+            expires_at: stored.expires_at,
+            redriven: stored.generation > 0,
+            urgent: stored.urgent,
+            platform: Some(stored.platform),
+        };
+        stored.due_at = stored.due(parts.clock.now());
+        let (subscription, urgent, mut unread) = (stored.subscription, stored.urgent, None);
+        let is_addressed = stored.robot.is_some();
+        let delivery = stored.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
+            Ok(event) => Ok(event),
+            Err(refused) => {
+                let (published, why) = *refused;
+                unread = Some(why.clone());
+                known.placeholder_event(published).map_err(|published| (published, why))
+            }
+        });
+        let mut delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err((published, why)) => {
+                let identity = DedupIdentity::of_event(&published, overtakes, 0, redelivered, &parts.ledger);
+                self.dead_letter_event(*published, urgent, identity, why, ack_tag);
+                return Ok(());
+            }
+        };
+        let identity = DedupIdentity::of_delivery(&delivery, &line, redelivered, &parts.ledger);
+        // Applies to first deliveries too, because an interrupted tier may have sent a message
+        // twice.
+        let next = line.step(delivery.hops.saturating_add(1));
+        if parts.ledger.is_closed(identity.key) {
+            self.log_duplicate(&identity.event, Some(subscription), "the ledger knows it as settled");
+            return self.finish_empty(identity, ack_tag);
+        }
+        if parts.ledger.knows(next.key()) {
+            self.log_duplicate(&identity.event, Some(subscription), "its next step is stored");
+            return self.finish_empty(identity, ack_tag);
+        }
+        let may_be_stored = redelivered || !identity.done.is_empty();
+        let tracker = Arc::new(AckTracker::new(identity, ack_tag));
+        tracker
+            .track_in_flight(subscription, InFlightDelivery { in_flight_guard, next: may_be_stored.then_some(next) });
+        tracker.add_pending();
+        tracker.complete();
+        let found = self.find_recipient(subscription, &delivery.event.id, &tracker).await?;
+        let is_delivered = tracker.completed_before().contains(ProgressMark::Delivered(subscription));
+        let mut moved = false;
+        if let Ok(Some(recipient)) = &found
+            && !(is_addressed && is_delivered)
+        {
+            moved = is_addressed && (delivery.platform, delivery.robot) != (recipient.platform, recipient.robot);
+            if moved {
+                delivery.readdress(recipient.platform, recipient.robot);
+            }
+            (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
+        }
+        // The ledger's progress belongs to one robot.
+        let resumed = self.resume(&mut delivery, tracker.completed_before());
+        let (recipient, begun) = match found {
+            Ok(recipient) => (recipient, resumed),
+            Err(settlement) => (None, Some(DeliveryStart::Settled(settlement))),
+        };
+        let settlement = match (begun, recipient, unread) {
+            (Some(DeliveryStart::Settled(settlement)), ..) => settlement,
+            (_, Some(recipient), None) => {
+                self.recover(&delivery, redelivered);
+                let start = self.start_delivery(&delivery, &recipient, moved, &tracker);
+                // It needs no memory permit, because `broker.prefetch_delivery` bounds these
+                // messages.
+                self.spawn_delivery(delivery, recipient, start, &tracker, None);
+                return Ok(());
+            }
+            // It was readable when it was stored, so only this delivery becomes a dead letter. A
+            // redrive must not repeat the others.
+            (_, Some(_), Some(why)) => {
+                Settlement::Dead { reason: why.reason(), code: why.code.to_owned(), detail: why.detail }
+            }
+            (_, None, _) => Settlement::Dropped,
+        };
+        let job = Arc::clone(self);
+        self.spawn(async move { job.settle(delivery, settlement, &tracker).await });
+        Ok(())
+    }
+}

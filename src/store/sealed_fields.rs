@@ -1,0 +1,82 @@
+//! The sealed part of a subscription, which only its data key opens.
+//!
+//! Owns the JSON under the seal, by version.
+//!
+//! Not here: the clear part of a row (`row.rs`), the sealing (`crypto/`).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::domain::{Endpoint, Mentions, Secret};
+
+/// The sealed fields.
+pub(super) struct SealedFields {
+    pub(super) endpoint: Endpoint,
+    pub(super) secret: Option<Secret>,
+    pub(super) keyword: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) mentions: Mentions,
+}
+
+/// Version 1 as JSON. Fields have names instead of positions, so a later version can add some.
+#[derive(Serialize, Deserialize)]
+struct WireV1<'a> {
+    #[serde(borrow)]
+    endpoint: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    secret: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyword: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    all: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mobiles: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    users: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl SealedFields {
+    /// A record with a webhook only.
+    pub(super) fn of(endpoint: Endpoint) -> Self {
+        Self { endpoint, secret: None, keyword: None, name: None, mentions: Mentions::default() }
+    }
+
+    /// Encodes the record for sealing. The full capacity is allocated at once, because a buffer
+    /// that grows leaves unwiped copies of the secrets behind.
+    pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+        let wire = WireV1 {
+            endpoint: self.endpoint.expose().into(),
+            secret: self.secret.as_ref().map(|secret| secret.expose().into()),
+            keyword: self.keyword.clone(),
+            name: self.name.clone(),
+            all: self.mentions.all,
+            mobiles: self.mentions.mobiles.clone(),
+            users: self.mentions.users.clone(),
+        };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        serde_json::to_writer(&mut *bytes, &wire)?;
+        Ok(bytes)
+    }
+
+    /// Decodes a record. A text without JSON escapes, such as every webhook, is borrowed, so no
+    /// further copy of it exists.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let wire: WireV1<'_> = serde_json::from_slice(bytes)?;
+        Ok(Self {
+            endpoint: Endpoint::new(wire.endpoint.into_owned()),
+            secret: wire.secret.map(|secret| Secret::new(secret.into_owned())),
+            keyword: wire.keyword,
+            name: wire.name,
+            mentions: Mentions { all: wire.all, mobiles: wire.mobiles, users: wire.users },
+        })
+    }
+}
