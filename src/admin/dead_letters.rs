@@ -4,7 +4,7 @@
 //! opens a connection of its own. The command line uses the same parts without a daemon.
 //!
 //! Not here: reading letters, and the guarantee that none is lost (`broker`); HTTP
-//! (`letter_routes.rs`).
+//! (`dead_letter_routes.rs`).
 
 mod filter;
 mod render;

@@ -2,7 +2,7 @@
 //!
 //! Owns which routes need the Unix socket, which need the token, and which need neither.
 //!
-//! Not here: dead letters (`letter_routes.rs`), templates
+//! Not here: dead letters (`dead_letter_routes.rs`), templates
 //! (`template_routes.rs`), the console (`console/`).
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Owns the checks and the answers for templates.
 //!
-//! Not here: commands on subscriptions (`desk.rs`), and the rendering of tags (`fanout`).
+//! Not here: commands on subscriptions (`subscriptions.rs`), and the rendering of tags (`fanout`).
 
 use super::{
     ApiError, SubscriptionService,

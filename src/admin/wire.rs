@@ -3,7 +3,7 @@
 //! Owns the names and forms that clients rely on. They are separate types, so a change in the
 //! domain does not change the API.
 //!
-//! Not here: checks of the values (`desk.rs`), and the routes (`routes.rs`).
+//! Not here: checks of the values (`subscriptions.rs`), and the routes (`routes.rs`).
 
 mod console;
 mod credential;

@@ -2,7 +2,7 @@
 //!
 //! Owns the rule that a cumulative ack never includes an unsettled message.
 //!
-//! Not here: sending the frames (`consumed.rs`), when a message is settled (`settle/`).
+//! Not here: sending the frames (`consumer_channel.rs`), when a message is settled (`settle/`).
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 //! Owns the rule that a message whose body was left out is delivered again once there is room, in
 //! the order of due times.
 //!
-//! Not here: leaving out a body (`frame_guard/bodies.rs`), grouping acks (`acks.rs`).
+//! Not here: leaving out a body (`frame_guard/bodies.rs`), grouping acks (`ack_coalescer.rs`).
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,10 +1,10 @@
 //! The numbers of dead letters by reason.
 //!
 //! Owns the decision when a queue is counted. A count takes all letters out for a moment
-//! (`dead_walk.rs`). So it is made only if something may have changed and no other walk runs, and
+//! (`dead_queue_scan.rs`). So it is made only if something may have changed and no other walk runs, and
 //! it uses a small share of the time.
 //!
-//! Not here: the lengths of all queues (`depths.rs`).
+//! Not here: the lengths of all queues (`queue_lengths.rs`).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the meaning of each criterion.
 //!
-//! Not here: reading a letter (`dead_letter.rs`), walking a queue (`dead_walk.rs`).
+//! Not here: reading a letter (`dead_letter.rs`), walking a queue (`dead_queue_scan.rs`).
 
 use std::{fmt, str::FromStr};
 

@@ -9,7 +9,7 @@
 //!
 //! Owns the rule that a letter leaves its queue only after its action is complete.
 //!
-//! Not here: the selection of letters (`dead_selection.rs`), the walk (`dead_walk.rs`).
+//! Not here: the selection of letters (`dead_selection.rs`), the walk (`dead_queue_scan.rs`).
 
 use std::{mem, time::Duration};
 

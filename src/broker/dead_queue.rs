@@ -4,8 +4,8 @@
 //!
 //! Owns the promise that a listing shows each letter once and leaves it in its queue.
 //!
-//! Not here: redriving and discarding (`dead_act.rs`), the order of letters in a walk
-//! (`dead_walk.rs`).
+//! Not here: redriving and discarding (`dead_letter_action.rs`), the order of letters in a walk
+//! (`dead_queue_scan.rs`).
 
 use std::{sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns two rules: urgent events come first, and the end of any consumer ends the session.
 //!
-//! Not here: acks and bodies of one consumer (`consumed.rs`), the headers of a delivery
+//! Not here: acks and bodies of one consumer (`consumer_channel.rs`), the headers of a delivery
 //! (`envelope.rs`).
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! this one can reach it.
 //!
 //! Not here: building one session after the other (`app/sessions.rs`), the consumers (`intake.rs`),
-//! next steps and acks (`outbox.rs`).
+//! next steps and acks (`step_publisher.rs`).
 
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},

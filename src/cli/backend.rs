@@ -2,7 +2,7 @@
 //!
 //! Owns that choice, so a command gives the same answer with and without a daemon.
 //!
-//! Not here: HTTP (`client.rs`), and opening the store (`offline.rs`).
+//! Not here: HTTP (`client.rs`), and opening the store (`local_store.rs`).
 
 use std::{fmt::Display, str::FromStr};
 

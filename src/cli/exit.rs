@@ -3,8 +3,8 @@
 //!
 //! Owns the meaning of each code.
 //!
-//! Not here: which error leads to which failure (`access.rs`,
-//! `check.rs`, `client.rs`, `offline.rs`).
+//! Not here: which error leads to which failure (`backend.rs`,
+//! `check.rs`, `client.rs`, `local_store.rs`).
 //!
 //! | code | meaning |
 //! | --- | --- |

@@ -2,7 +2,7 @@
 //!
 //! Owns the exit codes of a key or a store that does not open.
 //!
-//! Not here: the choice between daemon and store (`access.rs`).
+//! Not here: the choice between daemon and store (`backend.rs`).
 
 use super::exit::Failure;
 use crate::{

@@ -4,7 +4,7 @@
 //! Owns the count of calls in each calendar month, and the decision whether one more is allowed.
 //!
 //! Not here: the windows of one robot (`window.rs`), and how the count survives a restart
-//! (`recall.rs`).
+//! (`restore.rs`).
 
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns which facts of the pacer survive the process.
 //!
-//! Not here: their file format (`store/pace_record_codec.rs`), and the restore (`recall.rs`).
+//! Not here: their file format (`store/pace_record_codec.rs`), and the restore (`restore.rs`).
 
 use std::time::Duration;
 

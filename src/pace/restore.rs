@@ -4,7 +4,7 @@
 //! Owns the rule that an unanswered message of an earlier process counts as sent at the start of
 //! this one.
 //!
-//! Not here: the records (`notebook.rs`), and their files (`store/journal.rs`).
+//! Not here: the records (`pace_log.rs`), and their files (`store/journal.rs`).
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the position in the list of subscriptions, also across a panic.
 //!
-//! Not here: the order among events (`intake.rs`), and the start of one delivery (`lines.rs`).
+//! Not here: the order among events (`intake.rs`), and the start of one delivery (`in_flight.rs`).
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 

@@ -3,7 +3,7 @@
 //! Owns the check whether such a delivery is already settled, and whether its subscription still
 //! exists with the same robot.
 //!
-//! Not here: its start and its attempts (`turn.rs`), and the shape of its message
+//! Not here: its start and its attempts (`delivery.rs`), and the shape of its message
 //! (`broker/message.rs`).
 
 use std::sync::Arc;

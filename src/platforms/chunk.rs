@@ -3,7 +3,7 @@
 //! Owns the number of parts, and what each part repeats: number, keyword, the mentions in the first
 //! one.
 //!
-//! Not here: where a text is cut (`piece.rs`).
+//! Not here: where a text is cut (`split.rs`).
 
 use super::{
     split::{FollowedBy, TextSlice},

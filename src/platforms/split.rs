@@ -4,7 +4,7 @@
 //! other markup that fit elsewhere. A code block is closed before the cut and opened again after
 //! it.
 //!
-//! Not here: how many pieces a text has, and their numbers (`share.rs`).
+//! Not here: how many pieces a text has, and their numbers (`chunk.rs`).
 
 use std::{borrow::Cow, ops::Range};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns how a text is cut to a limit: with a notice, and without losing its mentions and keyword.
 //!
-//! Not here: where a text may be cut (`piece.rs`), and its split into parts (`share.rs`).
+//! Not here: where a text may be cut (`split.rs`), and its split into parts (`chunk.rs`).
 
 use std::ops::Range;
 

@@ -4,7 +4,7 @@
 //!
 //! Owns the order of the last two steps: the ledger entry is durable before the ack is sent.
 //!
-//! Not here: when a message counts as settled (`tally.rs`), and the files of the ledger
+//! Not here: when a message counts as settled (`ack_tracker.rs`), and the files of the ledger
 //! (`store/ledger.rs`).
 
 use std::{sync::Arc, time::Duration};

@@ -4,7 +4,7 @@
 //! in simulations.
 //!
 //! Not here: the implementation (`broker/session.rs`), and the group commit that acknowledges
-//! (`committer.rs`).
+//! (`group_commit.rs`).
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@
 //! Owns the format of these files, and that a restored store contains no subscription that was
 //! removed after the backup.
 //!
-//! Not here: the format of rows, slots and templates (`row.rs`, `slot.rs`, `templates.rs`).
+//! Not here: the format of rows, slots and templates (`row.rs`, `key_slot.rs`, `templates.rs`).
 
 use std::{
     collections::HashSet,

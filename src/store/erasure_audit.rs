@@ -5,7 +5,7 @@
 //! Owns the rule when a missing key is a proof. The store must be whole, and its own list must name
 //! the id as removed. A link, a missing file or the wrong folder contain no key either.
 //!
-//! Not here: the erasure itself (`change.rs`, `slots.rs`).
+//! Not here: the erasure itself (`write.rs`, `key_slots.rs`).
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -4,7 +4,7 @@
 //! Owns the promise that nothing on the disk changes. So it does not open the database: sled cannot
 //! open it without writing.
 //!
-//! Not here: the check of every record of an open store (`verify.rs`), the opening (`opening.rs`).
+//! Not here: the check of every record of an open store (`verify.rs`), the opening (`open.rs`).
 
 use std::path::Path;
 

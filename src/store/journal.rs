@@ -6,7 +6,7 @@
 //! machine before the message concerned is acked. A page is deleted once a later page repeats the
 //! records that still matter.
 //!
-//! Not here: the meaning of the records (`pace/`), their format (`note.rs`), the frames
+//! Not here: the meaning of the records (`pace/`), their format (`pace_record_codec.rs`), the frames
 //! (`segment.rs`).
 
 use std::{

@@ -7,7 +7,7 @@
 //!
 //! Owns this format, and the rule that an erased slot contains nothing of the key.
 //!
-//! Not here: the file (`slots.rs`), the wrapping of keys (`crypto/`).
+//! Not here: the file (`key_slots.rs`), the wrapping of keys (`crypto/`).
 
 use crate::crypto::{Binding, KeyId, WRAPPED_BYTES, WrappedKey};
 

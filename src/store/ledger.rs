@@ -7,7 +7,7 @@
 //! Owns two rules: an entry is synced before the call returns, and the files together are bounded
 //! by [`BYTES_MAX`] plus the unfinished messages.
 //!
-//! Not here: the lookup in memory (`index.rs`), the format of an entry (`entry.rs`), when a
+//! Not here: the lookup in memory (`index.rs`), the format of an entry (`ledger_record.rs`), when a
 //! delivery counts as settled (`settle/ack_tracker.rs`).
 
 use std::{

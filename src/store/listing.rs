@@ -2,7 +2,7 @@
 //!
 //! Owns which fields of a subscription a listing shows.
 //!
-//! Not here: how a webhook is masked (`mask.rs`), how fan-out reads recipients
+//! Not here: how a webhook is masked (`redact.rs`), how fan-out reads recipients
 //! (`subscriptions.rs`).
 
 use super::{

@@ -2,7 +2,7 @@
 //!
 //! Owns the tags and fields on the disk.
 //!
-//! Not here: the meaning of a record (`pace/pace_log.rs`), readings of the clocks (`readings.rs`).
+//! Not here: the meaning of a record (`pace/pace_log.rs`), readings of the clocks (`clock_readings.rs`).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const BOOKED: u8 = 3;
 const HELD: u8 = 4;
 const LIFTED: u8 = 5;
 const SPENT: u8 = 6;
-// 7 is the tag of a reading of the clocks: `readings.rs`.
+// 7 is the tag of a reading of the clocks: `clock_readings.rs`.
 
 /// Encodes a record: the tag, then the fields in their order.
 pub(super) fn encode(record: &PaceRecord) -> Vec<u8> {

@@ -9,7 +9,7 @@
 //!
 //! Owns the rule when the old key is dropped: no slot needs it, and the new key is in its place.
 //!
-//! Not here: the file with the keys (`keyring.rs`), replacing a row and its key (`change.rs`).
+//! Not here: the file with the keys (`keyring.rs`), replacing a row and its key (`write.rs`).
 
 use std::sync::{
     Arc, Weak,

@@ -2,7 +2,7 @@
 //!
 //! Owns the distinction between a replaced, a removed and a damaged subscription.
 //!
-//! Not here: opening the store (`opening.rs`), changes (`change.rs`), listings (`listing.rs`).
+//! Not here: opening the store (`open.rs`), changes (`write.rs`), listings (`listing.rs`).
 
 use std::{
     io,

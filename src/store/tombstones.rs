@@ -5,7 +5,7 @@
 //!
 //! Owns the format. A partial entry at the end was never acknowledged and is dropped.
 //!
-//! Not here: when an id is appended (`change.rs`), how a restoration uses the list (`backup.rs`).
+//! Not here: when an id is appended (`write.rs`), how a restoration uses the list (`backup.rs`).
 
 use std::{
     collections::HashSet,

@@ -2,7 +2,7 @@
 //!
 //! Owns the definition of a sound store. Changes may go on meanwhile and must not count as damage.
 //!
-//! Not here: the inspection of a store that is not open (`look.rs`).
+//! Not here: the inspection of a store that is not open (`inspect.rs`).
 
 use std::collections::HashSet;
 

@@ -9,7 +9,7 @@
 //! or not done. Each step is synced before the next one begins, once for all subscriptions of a
 //! batch.
 //!
-//! Not here: how rows become durable (`db.rs`), how a start finishes these steps (`opening.rs`).
+//! Not here: how rows become durable (`db.rs`), how a start finishes these steps (`open.rs`).
 
 use std::collections::HashMap;
 

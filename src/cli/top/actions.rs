@@ -2,7 +2,7 @@
 //!
 //! Owns that each change is confirmed first, and that only one change runs at a time.
 //!
-//! Not here: the requests (`ask.rs`), and the words of a question (`dialog.rs`).
+//! Not here: the requests (`requests.rs`), and the words of a question (`dialog.rs`).
 
 use super::{
     dialog::{self, Dialog, RunningAction},

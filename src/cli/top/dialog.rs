@@ -2,7 +2,7 @@
 //!
 //! Owns that a redrive covers no more letters than the question counted.
 //!
-//! Not here: drawing a dialog (`draw/over.rs`), and the keys that answer it (`act.rs`).
+//! Not here: drawing a dialog (`draw/overlay.rs`), and the keys that answer it (`act.rs`).
 
 use super::format;
 use crate::admin::wire::{DeadOutcome, DeadQuery, DeadRequest};

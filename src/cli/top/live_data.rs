@@ -2,7 +2,7 @@
 //!
 //! Owns how a rate is computed, and when a connection counts as lost.
 //!
-//! Not here: fetching the snapshots (`ask.rs`, `state.rs`).
+//! Not here: fetching the snapshots (`requests.rs`, `state.rs`).
 
 use std::collections::VecDeque;
 

@@ -6,7 +6,7 @@
 //! Owns the order among waiting messages: urgent ones first, then round robin over platforms, then
 //! over topics.
 //!
-//! Not here: the waiting itself (`host.rs`), and the queues of the topics (`line.rs`).
+//! Not here: the waiting itself (`host.rs`), and the queues of the topics (`topic_queue.rs`).
 
 use std::{sync::Arc, time::Duration};
 

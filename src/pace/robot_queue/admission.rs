@@ -3,7 +3,7 @@
 //! Owns how the wanted position becomes a slot.
 //!
 //! Not here: the decision about a delivery that already waits (`RobotQueue::look`), and coalescing
-//! (`folding.rs`).
+//! (`coalescing.rs`).
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the rule that every reader loses an erased key at once, even if the disk fails.
 //!
-//! Not here: which slots are free (`slots.rs`), the format of a slot (`slot.rs`).
+//! Not here: which slots are free (`key_slots.rs`), the format of a slot (`key_slot.rs`).
 
 use std::{
     fs::File,
