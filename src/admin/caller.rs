@@ -2,7 +2,8 @@
 //!
 //! Owns how addresses are grouped: an IPv6 network of 64 bits counts as one address.
 //!
-//! Not here: authentication (`authenticator.rs`), and the credential that a caller used (`audit.rs`).
+//! Not here: authentication (`authenticator.rs`), and the credential that a caller used
+//! (`audit.rs`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns that a preview never opens the sealed part of a subscription.
 //!
-//! Not here: the rendering (`explain.rs`, `letters/render.rs`).
+//! Not here: the rendering (`explain.rs`, `dead_letters/render.rs`).
 
 use crate::{
     domain::{

@@ -1,8 +1,8 @@
 //! The numbers of dead letters by reason.
 //!
 //! Owns the decision when a queue is counted. A count takes all letters out for a moment
-//! (`dead_queue_scan.rs`). So it is made only if something may have changed and no other walk runs, and
-//! it uses a small share of the time.
+//! (`dead_queue_scan.rs`). So it is made only if something may have changed and no other walk runs,
+//! and it uses a small share of the time.
 //!
 //! Not here: the lengths of all queues (`queue_lengths.rs`).
 

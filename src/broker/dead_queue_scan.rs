@@ -15,7 +15,8 @@
 //! Owns the promise that a walk leaves each remaining letter at its place, and holds none
 //! afterwards.
 //!
-//! Not here: the action on letters (`dead_letter_action.rs`), when a queue is counted (`dead_count.rs`).
+//! Not here: the action on letters (`dead_letter_action.rs`), when a queue is counted
+//! (`dead_count.rs`).
 
 use std::{pin::pin, time::Duration};
 

@@ -6,7 +6,8 @@
 //!
 //! Owns the rule when a step counts as stored: the broker confirmed it and did not return it.
 //!
-//! Not here: the time limit of confirms (`confirm_deadline.rs`), the headers (`envelope.rs`, `outcome.rs`).
+//! Not here: the time limit of confirms (`confirm_deadline.rs`), the headers (`envelope.rs`,
+//! `outcome.rs`).
 
 use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the choice of the connection for each of them, and the tracking of blocked publishers.
 //!
-//! Not here: batches and confirms (`publisher.rs`), grouping acks (`consumer_channel.rs`, `ack_coalescer.rs`).
+//! Not here: batches and confirms (`publisher.rs`), grouping acks (`consumer_channel.rs`,
+//! `ack_coalescer.rs`).
 
 use std::sync::{
     Arc,

@@ -2,7 +2,8 @@
 //!
 //! Owns the HTTP of the command line, and how an HTTP status becomes an exit code.
 //!
-//! Not here: the choice between daemon and store (`backend.rs`), and the routes (`admin/routes.rs`).
+//! Not here: the choice between daemon and store (`backend.rs`), and the routes
+//! (`admin/routes.rs`).
 
 use std::path::{Path, PathBuf};
 

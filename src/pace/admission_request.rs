@@ -2,7 +2,7 @@
 //!
 //! Owns the types that the pacer exchanges with the pipeline.
 //!
-//! Not here: how the decisions are made (`lane/admission.rs`, `host/queue.rs`).
+//! Not here: how the decisions are made (`robot_queue/admission.rs`, `host/queue.rs`).
 
 use std::sync::Arc;
 

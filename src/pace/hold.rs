@@ -2,7 +2,7 @@
 //!
 //! Owns how long a hold lasts, and which verdict can cause one. Pure.
 //!
-//! Not here: when a hold begins and ends (`lane/finish.rs`).
+//! Not here: when a hold begins and ends (`robot_queue/finish.rs`).
 
 use std::time::Duration;
 

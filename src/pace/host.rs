@@ -3,8 +3,8 @@
 //! Owns the rule that platforms at one address share one rate, the smallest configured. Each
 //! platform has its own limit of attempts in flight.
 //!
-//! Not here: the decisions (`host/queue.rs`), the rate (`host/token_schedule.rs`), the limit in flight
-//! (`host/concurrency.rs`).
+//! Not here: the decisions (`host/queue.rs`), the rate (`host/token_schedule.rs`), the limit in
+//! flight (`host/concurrency.rs`).
 
 mod concurrency;
 mod queue;

@@ -7,8 +7,8 @@
 //! Owns the order of one robot's messages, and the invariant that none leaves without a permit of
 //! the window.
 //!
-//! Not here: waiting (`mod.rs`), new requests (`lane/admission.rs`), results and holds
-//! (`lane/finish.rs`), the window itself (`window.rs`).
+//! Not here: waiting (`mod.rs`), new requests (`robot_queue/admission.rs`), results and holds
+//! (`robot_queue/finish.rs`), the window itself (`window.rs`).
 
 mod admission;
 mod coalescing;

@@ -3,8 +3,8 @@
 //! Owns which lock protects which robot, and that the pacer's records are written under the lock of
 //! what they describe.
 //!
-//! Not here: the decisions about one robot (`robot_queue.rs`), one host (`host.rs`) and one organisation
-//! (`monthly_quota.rs`).
+//! Not here: the decisions about one robot (`robot_queue.rs`), one host (`host.rs`) and one
+//! organisation (`monthly_quota.rs`).
 
 use std::{
     collections::HashMap,

@@ -3,8 +3,8 @@
 //! Owns the rule that a message is tried once more after a panic, and then becomes a dead letter.
 //! Other messages are not affected.
 //!
-//! Not here: a panic during an attempt, which counts as a failed attempt (`delivery.rs`), and the count
-//! itself (`settle/ack_tracker.rs`).
+//! Not here: a panic during an attempt, which counts as a failed attempt (`delivery.rs`), and the
+//! count itself (`settle/ack_tracker.rs`).
 
 use std::{
     any::Any,

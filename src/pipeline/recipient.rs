@@ -3,7 +3,8 @@
 //! Owns the rule that a delivery is dropped only if a fresh lookup finds its subscription removed
 //! or paused.
 //!
-//! Not here: how the result is handled (`delivery.rs`), and the subscriptions themselves (`store/`).
+//! Not here: how the result is handled (`delivery.rs`), and the subscriptions themselves
+//! (`store/`).
 
 use super::{Pipeline, Unsettled};
 use crate::{

@@ -3,7 +3,7 @@
 //! Owns the content of a digest: the number of events, one line for each, the union of their
 //! mentions.
 //!
-//! Not here: which deliveries are coalesced (`pace/robot_queue/folding.rs`).
+//! Not here: which deliveries are coalesced (`pace/robot_queue/coalescing.rs`).
 
 use std::{borrow::Cow, sync::Arc};
 

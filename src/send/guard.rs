@@ -3,8 +3,8 @@
 //!
 //! Owns which addresses are public, and the exception for the operator's gateways.
 //!
-//! Not here: addresses written in place of a name (`http_transport.rs`), and the rules for webhook URLs
-//! (`platforms/endpoint.rs`).
+//! Not here: addresses written in place of a name (`http_transport.rs`), and the rules for webhook
+//! URLs (`platforms/endpoint.rs`).
 
 use std::{
     collections::HashSet,

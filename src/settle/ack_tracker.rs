@@ -2,7 +2,8 @@
 //!
 //! Owns when a message may be acknowledged, and which ledger entries its progress needs.
 //!
-//! Not here: the write and the ack (`group_commit.rs`), and the meaning of marks (`progress_mark.rs`).
+//! Not here: the write and the ack (`group_commit.rs`), and the meaning of marks
+//! (`progress_mark.rs`).
 
 use std::{
     collections::HashMap,

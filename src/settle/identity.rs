@@ -2,8 +2,8 @@
 //!
 //! Owns the rule that distinguishes a repeated message from another message with the same content.
 //!
-//! Not here: which properties of a message count as content (`content_digest.rs`), and the progress recorded
-//! under a key (`progress_mark.rs`).
+//! Not here: which properties of a message count as content (`content_digest.rs`), and the progress
+//! recorded under a key (`progress_mark.rs`).
 
 use sha2::{Digest, Sha256};
 

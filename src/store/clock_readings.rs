@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use crate::{clock::Clock, domain::Timestamp, pace::MonotonicWallClock};
 
-/// The tag of a reading among the tags of `pace_record_codec.rs`. A version that does not know it skips it.
+/// The tag of a reading among the tags of `pace_record_codec.rs`. A version that does not know it
+/// skips it.
 const READING: u8 = 7;
 /// A smaller correction of the wall clock needs no new reading.
 const CORRECTION_MIN: Duration = Duration::from_millis(100);

@@ -3,7 +3,8 @@
 //! Owns the workarounds for sled: a snapshot that a crash left incomplete, a database that does not
 //! open, an error of the disk, a panic, and a flush that does not sync the file.
 //!
-//! Not here: what the trees contain (`db.rs`, `templates.rs`), the size of the file (`compaction.rs`).
+//! Not here: what the trees contain (`db.rs`, `templates.rs`), the size of the file
+//! (`compaction.rs`).
 
 use std::{
     fs::{self, File},

@@ -6,8 +6,8 @@
 //! machine before the message concerned is acked. A page is deleted once a later page repeats the
 //! records that still matter.
 //!
-//! Not here: the meaning of the records (`pace/`), their format (`pace_record_codec.rs`), the frames
-//! (`segment.rs`).
+//! Not here: the meaning of the records (`pace/`), their format (`pace_record_codec.rs`), the
+//! frames (`segment.rs`).
 
 use std::{
     fs::{self, File},

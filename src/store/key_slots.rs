@@ -7,8 +7,8 @@
 //!
 //! Owns which slots are free, the epochs, and how many damaged slots a store may have.
 //!
-//! Not here: the format of a slot (`key_slot.rs`), reading keys (`slots/table.rs`), when slots are
-//! written and erased (`write.rs`).
+//! Not here: the format of a slot (`key_slot.rs`), reading keys (`key_slots/table.rs`), when slots
+//! are written and erased (`write.rs`).
 
 mod table;
 

@@ -8,8 +8,8 @@
 //! Owns the decision whether a store is whole, damaged or too new. The next start repeats an
 //! interrupted step. An unknown format is refused.
 //!
-//! Not here: the versions of rows and records (`row.rs`, `sealed_fields.rs`), which stay until they are
-//! resealed.
+//! Not here: the versions of rows and records (`row.rs`, `sealed_fields.rs`), which stay until they
+//! are resealed.
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the tags and fields on the disk.
 //!
-//! Not here: the meaning of a record (`pace/pace_log.rs`), readings of the clocks (`clock_readings.rs`).
+//! Not here: the meaning of a record (`pace/pace_log.rs`), readings of the clocks
+//! (`clock_readings.rs`).
 
 use std::time::Duration;
 

@@ -5,7 +5,8 @@
 //!
 //! Owns this format, and which fields of the head the seal protects.
 //!
-//! Not here: the format of the options (`options.rs`) and of the sealed record (`sealed_fields.rs`).
+//! Not here: the format of the options (`options.rs`) and of the sealed record
+//! (`sealed_fields.rs`).
 
 use super::options;
 use crate::{

@@ -3,8 +3,8 @@
 //! Owns the bound of the bodies in memory, in bytes. A body without room is left out, and its
 //! message says so; or the connection is not read further until there is room.
 //!
-//! Not here: requesting a body that was left out (`consumer_channel.rs`), the stream itself (`filter.rs`,
-//! `transport.rs`).
+//! Not here: requesting a body that was left out (`consumer_channel.rs`), the stream itself
+//! (`filter.rs`, `transport.rs`).
 
 use std::{
     collections::HashMap,
