@@ -72,10 +72,6 @@ pub struct PipelineContext {
     pub clock: Clock,
     /// Counts and logs.
     pub telemetry: Arc<Telemetry>,
-    /// The longest wait in memory of a new delivery.
-    pub hold_max: Duration,
-    /// The longest wait in memory of a delivery that comes back from a tier, if it gets memory.
-    pub early_max: Duration,
     /// The memory for deliveries that wait for their slots.
     pub early: EarlyBudget,
     /// The memory for deliveries of new events.

@@ -2,7 +2,7 @@
 //!
 //! Owns the report of each changed setting: it takes effect now, or only at the next start.
 //!
-//! Not here: which settings take effect now (`parts::counts_at_once`), and the signal that triggers
+//! Not here: which settings take effect now (`wiring::counts_at_once`), and the signal that triggers
 //! a reload (`signals.rs`).
 
 use std::{path::PathBuf, sync::Arc};
@@ -10,6 +10,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::wiring;
 use crate::{
     config::{Config, ProcessEnvironment},
+    pace::PaceSettings,
     pipeline::PipelineContext,
     telemetry::LogHandle,
 };
@@ -42,7 +43,10 @@ impl Reload {
         };
         // The journal's retention grows first, because a longer window relies on it.
         self.parts.journal.remember(wiring::remembered(&config));
-        self.parts.pace.configure(wiring::pace_settings(&config));
+        let started = wiring::pace_settings(&self.started);
+        let PaceSettings { hosts, in_flight_max, .. } = started;
+        // The transport keeps its hosts, and the process its limit of open files.
+        self.parts.pace.configure(PaceSettings { hosts, in_flight_max, ..wiring::pace_settings(&config) });
         let changed = named(config.differing(&self.last), true);
         match self.logs.set_level(&config.log.level) {
             Ok(()) => tracing::info!(level = config.log.level, changed, "limits and log level were read anew"),

@@ -176,8 +176,6 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
         receipts: config.outcome.receipts,
         clock,
         telemetry,
-        hold_max: config.pace.hold_max,
-        early_max: config.pace.early_max,
         // The broker's queue accepts one event of the largest size, whatever `prefetch_size` is.
         early: EarlyBudget::new(
             config.broker.prefetch_delivery.into(),

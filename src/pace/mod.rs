@@ -288,6 +288,13 @@ impl Pace {
         self.0.configure(settings);
     }
 
+    /// How long a delivery may wait in memory: `pace.early_max` with a permit for that, else
+    /// `pace.hold_max`.
+    #[must_use]
+    pub fn wait_max(&self, platform: Platform, early: bool) -> Duration {
+        self.0.with_limits(platform, |limits| limits.wait_max(early))
+    }
+
     /// The pacer's time.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -910,3 +910,13 @@ async fn an_outlook_says_when_messages_would_leave_and_plans_nothing() {
     let held = pace.send_estimate(RobotId::from_bytes([2; 16]), Platform::DingTalk, None, false, 1);
     assert_eq!((held.first_in.as_secs(), held.hold.map(|hold| hold.cause)), (60, Some(HoldCause::Throttled)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_changes_how_long_deliveries_wait_in_memory() {
+    let pace = with(settings(&[(2, 60)], (60, 600)));
+    let waits = |pace: &Pace| [false, true].map(|early| pace.wait_max(Platform::Lark, early).as_secs());
+    assert_eq!(waits(&pace), [2, 90]);
+    let seconds = Duration::from_secs;
+    pace.configure(PaceSettings { hold_max: seconds(5), early_max: seconds(7), ..settings(&[(2, 60)], (60, 600)) });
+    assert_eq!(waits(&pace), [5, 7]);
+}

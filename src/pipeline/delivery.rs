@@ -83,7 +83,7 @@ impl Pipeline {
         let room = (delivery.hops > 0 && quiet.is_none()).then(|| parts.early.reserve(delivery)).flatten();
         let Some(due) = delivery.due_at.max(quiet) else { return self.enqueue(delivery, recipient, position, room) };
         let left = due.since(parts.clock.now());
-        if left > if room.is_some() { parts.early_max } else { parts.hold_max } {
+        if left > parts.pace.wait_max(delivery.platform, room.is_some()) {
             return DeliveryStart::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
         }
         if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
