@@ -117,7 +117,7 @@ impl DeadLetterService {
             return Err(match report.missed {
                 0 => ApiError::NotFound(format!("there is no dead letter {id}")),
                 missed => ApiError::Unavailable(format!(
-                    "no dead letter {id} was found, but somebody else holds {missed} at this moment: try again"
+                    "no dead letter {id} was found, but another reader holds {missed} at this moment: try again"
                 )),
             });
         };

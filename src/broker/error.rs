@@ -129,7 +129,7 @@ fn distrust(error: &lapin::Error) -> Option<String> {
     let ErrorKind::IOError(io) = error.kind() else { return None };
     Some(match io.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "nobody whom we trust has signed its certificate: set broker.ca_file to the certificate of who has"
+            "no trusted authority has signed its certificate: set broker.ca_file to the certificate of its authority"
                 .to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {

@@ -96,7 +96,7 @@ impl DeadLetterReader {
         let queues = DeadQueues::open(&app::address(config), topology, config.broker.confirm_timeout).await;
         let mut queues = queues.map_err(|error| broker_failure(&error))?;
         queues.on_waiting(|| {
-            print_status("somebody else is at the dead letters: waiting until they are done, half a minute at most")
+            print_status("another reader works on the dead letters: waiting until it is done, half a minute at most")
         });
         Ok(Self { queues, filter, interrupt: Interrupt::watch()? })
     }
@@ -122,7 +122,7 @@ impl DeadLetterReader {
         }
         if looked.missed > 0 {
             print_status(&format!(
-                "somebody else looks at the dead letters as well and holds {} of them: try again",
+                "another reader of the dead letters holds {} of them: try again",
                 looked.missed
             ));
         }

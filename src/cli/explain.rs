@@ -70,7 +70,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
         }
     }
     if all == 0 {
-        return Err(Failure::No(format!("nobody subscribed to {}", request.topic)));
+        return Err(Failure::No(format!("there is no subscription to {}", request.topic)));
     }
     if !explain.json {
         table.print("");
@@ -83,7 +83,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
         }
     }
     if hearing == 0 {
-        return Err(Failure::No(format!("nobody would hear it, of {all} who subscribed")));
+        return Err(Failure::No(format!("none of the {all} subscriptions would receive it")));
     }
     Ok(())
 }

@@ -93,9 +93,9 @@ pub(super) fn print_json(value: &impl Serialize) {
 
 /// Asks for confirmation before data is destroyed or restored.
 pub(super) fn confirm(what_it_means: &str, question: &str) -> Result<bool, Failure> {
-    let failed = |error: io::Error| Failure::Usage(format!("nobody could be asked: {error}"));
+    let failed = |error: io::Error| Failure::Usage(format!("the question could not be asked: {error}"));
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!("{what_it_means}; this asks first: say --yes where nobody can answer")));
+        return Err(Failure::Usage(format!("{what_it_means}; this asks first: use --yes where no terminal can answer")));
     }
     print_status(what_it_means);
     let mut out = io::stderr().lock();

@@ -84,7 +84,7 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
     }
     if traces.proof() == Proof::Erased {
         print(
-            "erased: no key that opens it is in any of these files. What remains of its record can be opened by nobody.",
+            "erased: no key that opens it is in any of these files. What remains of its record cannot be opened.",
         );
     }
     if let Some(kind) = traces.keeps_old {

@@ -195,7 +195,7 @@ impl Backend {
     async fn remove_topic(&self, topic: &TopicName, yes: bool) -> Result<(), Failure> {
         let query = ListQuery { topic: Some(topic.to_string()), limit: Some(1), ..ListQuery::default() };
         if self.page(&query).await?.subscriptions.is_empty() {
-            return Err(Failure::No(format!("nobody is subscribed to {topic}")));
+            return Err(Failure::No(format!("there is no subscription to {topic}")));
         }
         if !yes
             && !confirm(&format!("every subscription of {topic} is removed, and its key destroyed"), "remove them?")?

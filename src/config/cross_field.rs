@@ -34,7 +34,7 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
         }
     }
     if config.admin.listen.is_some() && config.admin.token_file.is_none() {
-        r.cross_field("admin", "listen", "a TCP address needs admin.token_file, or anybody could subscribe and listen");
+        r.cross_field("admin", "listen", "a TCP address needs admin.token_file, because the API gives access to every subscription");
     }
     if config.admin.console && config.admin.listen.is_none() {
         r.cross_field(

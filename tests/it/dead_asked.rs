@@ -92,7 +92,7 @@ async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_t
         let answer = call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await;
         let listed = listing.wait_with_output().unwrap();
         let said = String::from_utf8(listed.stderr).unwrap();
-        assert!(listed.status.success() && said.contains("somebody else is at the dead letters: waiting"), "{said}");
+        assert!(listed.status.success() && said.contains("another reader works on the dead letters: waiting"), "{said}");
         answer
     };
     // The letters are held for 20 s at a time; all of them take a minute and a half.

@@ -236,7 +236,7 @@ async fn dead_letters_can_be_listed_while_the_daemon_writes_them_and_while_other
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             // On a busy machine one command reports that it waits for the other. A missing letter
             // would be a failure.
-            let waits = |line: &str| line.starts_with("somebody else is at the dead letters: waiting");
+            let waits = |line: &str| line.starts_with("another reader works on the dead letters: waiting");
             assert!(output.status.success() && said.lines().all(waits), "{said}");
             events_of(&String::from_utf8(output.stdout).unwrap())
         });

@@ -91,7 +91,7 @@ async fn it_says_when_a_robot_with_a_backlog_would_be_sent_to_and_what_would_be_
     let again = explained(&home, &["another"])[0]["first_in_seconds"].as_f64().unwrap();
     assert!(again <= wait, "asking plans nothing");
     let late = home.fails(&["explain", "--topic", "ops", "--time-to-live", "5", "late"], "", 1);
-    assert!(late.contains("nobody would hear it"), "{late}");
+    assert!(late.contains("subscriptions would receive it"), "{late}");
     let table = home.cli(&["explain", "--topic", "ops", "--time-to-live", "5", "late"], "");
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(table.contains("expired") && table.contains("its time to live ends before"), "{table}");

@@ -65,7 +65,7 @@ async fn a_broker_with_tls_is_spoken_to_if_its_certificate_is_trusted_and_names_
     assert!(daemon.terminate().success());
 
     let stranger = home(&broker, "localhost", &emulator.url(), &others.certificate);
-    all_refuse(&stranger, 69, "nobody whom we trust has signed its certificate: set broker.ca_file");
+    all_refuse(&stranger, 69, "no trusted authority has signed its certificate: set broker.ca_file");
     let elsewhere = home(&broker, "127.0.0.1", &emulator.url(), &ours.certificate);
     all_refuse(&elsewhere, 69, "its certificate is not for 127.0.0.1, as broker.url calls it, but for");
     let plain = home(&broker, "localhost", &emulator.url(), &ours.certificate)

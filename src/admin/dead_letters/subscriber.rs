@@ -46,7 +46,7 @@ impl Subscriber {
     pub(super) const fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Removed => {
-                Some("its subscription was removed, so nobody would get it, and redriving drops it: discard")
+                Some("its subscription was removed: a redrive drops it, so discard it")
             }
             Self::Known(_) | Self::Unknown(_) | Self::Nobody => None,
         }

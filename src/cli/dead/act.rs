@@ -92,7 +92,7 @@ pub(super) async fn run(
             "interrupted: {count} of {chosen} {done}, the others are as they were; the same command goes on"
         ))),
         Ok(_) => {
-            print_status(&format!("{} are gone meanwhile, or somebody else holds them", chosen - count));
+            print_status(&format!("{} are gone meanwhile, or another reader holds them", chosen - count));
             (count == 0).then(|| Failure::No(format!("nothing was {done}")))
         }
         Err(error) => {

@@ -45,7 +45,7 @@ pub(super) fn nothing_to_redrive(would: &DeadOutcome) -> Option<String> {
     match (would.done, would.missed) {
         (0, 0) => Some("nothing to redrive: no dead letter matches any more".to_owned()),
         (0, missed) => {
-            Some(format!("nothing to redrive now: somebody else holds {missed} dead letters at this moment; try again"))
+            Some(format!("nothing to redrive now: another reader holds {missed} dead letters at this moment; try again"))
         }
         _ => None,
     }
@@ -55,7 +55,7 @@ pub(super) fn nothing_to_redrive(would: &DeadOutcome) -> Option<String> {
 pub(super) fn redriven(outcome: &DeadOutcome) -> String {
     let missed = match outcome.missed {
         0 => String::new(),
-        missed => format!("; {missed} were left alone, as somebody else held them"),
+        missed => format!("; {missed} were left alone, as another reader held them"),
     };
     let left = match outcome.matched.saturating_sub(outcome.done) {
         0 => String::new(),

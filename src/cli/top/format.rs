@@ -61,7 +61,7 @@ pub(super) fn cause(name: &str) -> &str {
 pub(super) fn advice(name: &str) -> &'static str {
     match known(name) {
         Some(HoldCause::Throttled) => {
-            "its platform refuses for speed, so somebody else sends through the same robot: find them; the hold ends by itself with the first message that gets through"
+            "its platform refuses for speed, so another program sends through the same robot: find it; the hold ends by itself with the first message that gets through"
         }
         Some(HoldCause::Budget) => {
             "its organisation's monthly quota is used up: buy more, or wait for the next month; give its subscriptions a group (`roomcast subscription update ID --group NAME`) to see the use"

@@ -167,7 +167,7 @@ export function view({ listen }) {
 }
 
 function held(missed) {
-  return missed > 0 ? ` ${several(missed, "more is", "more are")} held by somebody else who looks at the moment.` : "";
+  return missed > 0 ? ` ${several(missed, "more is", "more are")} held by another reader at the moment.` : "";
 }
 
 function address(query) {

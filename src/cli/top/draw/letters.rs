@@ -65,7 +65,7 @@ pub(super) fn kinds(
     let [head, list] = Layout::vertical([Constraint::Length(head), Constraint::Min(2)]).areas(area);
     let held = match summary.missed {
         0 => String::new(),
-        missed => format!(", and {} that somebody else holds", number(missed)),
+        missed => format!(", and {} that another reader holds", number(missed)),
     };
     let lie = format!("{} in the dead queues{held}", format::letters(summary.total));
     frame.render_widget(Paragraph::new(said(lie, looked(top, place), area.width)), head);
@@ -133,7 +133,7 @@ pub(super) fn list(
 fn counted(page: &DeadPage) -> String {
     let held = match page.missed {
         0 => String::new(),
-        missed => format!(", and {} that somebody else holds", number(missed)),
+        missed => format!(", and {} that another reader holds", number(missed)),
     };
     let shown = page.letters.len() as u64;
     match page.matched {

@@ -114,7 +114,7 @@ fn question(what: &str, would: &DeadOutcome) -> String {
         text.push_str(&format!("{} more match: do it again for those.\n", format::number(beyond)));
     }
     if would.missed > 0 {
-        text.push_str(&format!("{} are held by somebody else, and are left alone.\n", format::number(would.missed)));
+        text.push_str(&format!("{} are held by another reader, and are left alone.\n", format::number(would.missed)));
     }
     text.push_str("\nEach is sent again to its one robot, within the robot's quota.");
     text
