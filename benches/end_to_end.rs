@@ -40,8 +40,8 @@ use futures_util::{StreamExt, future::join_all};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+        ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable},
 };
@@ -55,30 +55,40 @@ use tokio::{
 const ROUNDS: usize = 3;
 const PREFETCH: u16 = 500;
 const IN_FLIGHT: usize = 256;
-const EVENT: &str =
-    r#"{"subject": "db-1 is down", "message": "replica db-2 took over after 1.2 s; writes were refused meanwhile"}"#;
+const EVENT: &str = r#"{"subject": "db-1 is down", "message": "replica db-2 took over after 1.2 s; writes were refused meanwhile"}"#;
 const POST: &str = r#"{"msgtype":"text","text":{"content":"db-1 is down\nreplica db-2 took over after 1.2 s; writes were refused meanwhile"}}"#;
 
 #[tokio::main]
 async fn main() {
     let broker = broker::Broker::start().await;
     let sink = Sink::start().await;
-    println!("{:>8} {:>7} {:>12} {:>12} {:>7}", "fan-out", "events", "bare/s", "roomcast/s", "ratio");
+    println!(
+        "{:>8} {:>7} {:>12} {:>12} {:>7}",
+        "fan-out", "events", "bare/s", "roomcast/s", "ratio"
+    );
     for (fan_out, count) in [(1, 15_000), (100, 300)] {
-        let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n";
-        let home = daemon::Home::new(&broker, &sink.url(), more).with("level = \"debug\"", "level = \"warn\"");
+        let more =
+            "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n";
+        let home = daemon::Home::new(&broker, &sink.url(), more)
+            .with("level = \"debug\"", "level = \"warn\"");
         for number in 0..fan_out {
             home.subscribe("bench", "wecom", &format!("bench-{number:05}"), &[]);
         }
         let daemon = home.start().await;
-        let bare = Bare::start(&broker.url(), &format!("bare{fan_out}"), &sink.url(), fan_out).await;
+        let bare =
+            Bare::start(&broker.url(), &format!("bare{fan_out}"), &sink.url(), fan_out).await;
         let mut ratios = Vec::new();
         // The first round warms up both and is not counted.
         for round in 0..=ROUNDS {
             let theirs = carry(&broker.url(), &bare.exchange, count, fan_out, &sink).await;
-            let ours = carry(&broker.url(), &format!("{}.publish", home.prefix), count, fan_out, &sink).await;
+            let ours =
+                carry(&broker.url(), &format!("{}.publish", home.prefix), count, fan_out, &sink)
+                    .await;
             if round > 0 {
-                println!("{fan_out:>8} {count:>7} {theirs:>12.0} {ours:>12.0} {:>7.2}", ours / theirs);
+                println!(
+                    "{fan_out:>8} {count:>7} {theirs:>12.0} {ours:>12.0} {:>7.2}",
+                    ours / theirs
+                );
                 ratios.push(ours / theirs);
             }
         }
@@ -103,17 +113,27 @@ async fn carry(url: &str, exchange: &str, count: usize, fan_out: usize, sink: &S
         assert!(join_all(confirms).await.into_iter().all(|confirm| confirm.unwrap().is_ack()));
     }
     let wanted = before + count * fan_out;
-    until("all deliveries arrive", Duration::from_secs(120), || async { sink.received() >= wanted }).await;
+    until("all deliveries arrive", Duration::from_secs(120), || async {
+        sink.received() >= wanted
+    })
+    .await;
     let speed = (count * fan_out) as f64 / began.elapsed().as_secs_f64();
     connection.close(200, "done".into()).await.unwrap();
     speed
 }
 
-async fn publish(channel: &Channel, exchange: &str) -> impl Future<Output = lapin::Result<lapin::Confirmation>> {
+async fn publish(
+    channel: &Channel,
+    exchange: &str,
+) -> impl Future<Output = lapin::Result<lapin::Confirmation>> {
     let id = uuid::Uuid::new_v4().to_string();
-    let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.as_str().into());
+    let properties =
+        BasicProperties::default().with_delivery_mode(2).with_message_id(id.as_str().into());
     let options = BasicPublishOptions::default();
-    channel.basic_publish(exchange.into(), "bench".into(), options, EVENT.as_bytes(), properties).await.unwrap()
+    channel
+        .basic_publish(exchange.into(), "bench".into(), options, EVENT.as_bytes(), properties)
+        .await
+        .unwrap()
 }
 
 /// The minimum: consume, post, acknowledge.
@@ -128,7 +148,12 @@ impl Bare {
         let channel = connection.create_channel().await.unwrap();
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel
-            .exchange_declare(name.into(), lapin::ExchangeKind::Topic, durable, FieldTable::default())
+            .exchange_declare(
+                name.into(),
+                lapin::ExchangeKind::Topic,
+                durable,
+                FieldTable::default(),
+            )
             .await
             .unwrap();
         let mut arguments = FieldTable::default();
@@ -136,16 +161,31 @@ impl Bare {
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(name.into(), durable, arguments).await.unwrap();
         channel
-            .queue_bind(name.into(), name.into(), "#".into(), QueueBindOptions::default(), FieldTable::default())
+            .queue_bind(
+                name.into(),
+                name.into(),
+                "#".into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
             .await
             .unwrap();
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.unwrap();
         let consumer = channel
-            .basic_consume(name.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+            .basic_consume(
+                name.into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
             .await
             .unwrap();
         roomcast::send::install_crypto_provider();
-        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(IN_FLIGHT).build().unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(IN_FLIGHT)
+            .build()
+            .unwrap();
         let target = format!("{sink}/cgi-bin/webhook/send?key=bare");
         let task = tokio::spawn(async move {
             let _connection = connection;
@@ -230,6 +270,7 @@ async fn answer_all(mut stream: tokio::net::TcpStream, count: Arc<AtomicUsize>) 
 fn whole_request(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&buffer[..head]).ok()?.to_ascii_lowercase();
-    let length: usize = text.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
+    let length: usize =
+        text.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
     (buffer.len() >= head + length).then_some(head + length)
 }

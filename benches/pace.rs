@@ -28,12 +28,12 @@ use std::{
 use roomcast::{
     clock::Clock,
     domain::{
-        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp,
-        Verdict,
+        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId,
+        SubscriptionId, Timestamp, Verdict,
     },
     pace::{
-        AdmissionRequest, AppendFailed, HealthPolicy, MonotonicWallClock, Pace, PaceDecision, PaceLog, PaceRecord,
-        PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
+        AdmissionRequest, AppendFailed, HealthPolicy, MonotonicWallClock, Pace, PaceDecision,
+        PaceLog, PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
     store::{Journal, JournalSettings},
 };
@@ -55,16 +55,37 @@ const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 fn main() {
     println!(
         "{:>9} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} {:>8} | {:>8}",
-        "robots", "new ns", "go ns", "later ns", "noted ns", "B first", "B full", "B queued", "B idle", "MB held"
+        "robots",
+        "new ns",
+        "go ns",
+        "later ns",
+        "noted ns",
+        "B first",
+        "B full",
+        "B queued",
+        "B idle",
+        "MB held"
     );
     for count in [1, 1_000, 1_000_000] {
         // The clock is paused, so the bench controls when windows fill and empty. Reading it costs
         // no less than reading the real one.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         let row = runtime.block_on(measure(count));
         println!(
             "{count:>9} | {:>8.0} {:>8.0} {:>8.0} {:>8.0} | {:>8.0} {:>8.0} {:>8.0} {:>8.2} | {:>8}",
-            row.new, row.go, row.later, row.noted, row.first, row.full, row.queued, row.idle, row.held
+            row.new,
+            row.go,
+            row.later,
+            row.noted,
+            row.first,
+            row.full,
+            row.queued,
+            row.idle,
+            row.held
         );
     }
 }
@@ -107,7 +128,8 @@ async fn measure(count: usize) -> Row {
         let bytes = |now: usize| now.saturating_sub(before) as f64 / count as f64;
         row.new += timed(lanes.send(&robots, 1)).await / count as f64;
         row.first = bytes(allocated());
-        row.go += timed(lanes.send(&robots, QUOTA - 1)).await / (count as f64 * f64::from(QUOTA - 1));
+        row.go +=
+            timed(lanes.send(&robots, QUOTA - 1)).await / (count as f64 * f64::from(QUOTA - 1));
         row.full = bytes(allocated());
         row.later += timed(lanes.wait(&robots)).await / (count as f64 * f64::from(BACKLOG));
         row.queued = bytes(allocated());
@@ -128,7 +150,8 @@ async fn measure(count: usize) -> Row {
 /// otherwise on the disk.
 async fn noted(robots: &[RobotId]) -> f64 {
     let memory = std::path::Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let folder =
+        if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let settings = JournalSettings { dir: folder.path().join("journal"), window: SPAN };
     let (journal, _) = Journal::open(settings, Clock::from(NOW)).unwrap();
     let lanes = Lanes::new(Arc::new(journal));
@@ -179,7 +202,8 @@ impl Lanes {
     async fn send(&self, robots: &[RobotId], each: u32) {
         for _ in 0..each {
             for robot in robots {
-                let PaceDecision::Granted(mut permit, _) = self.wait_for_permit(*robot).await else {
+                let PaceDecision::Granted(mut permit, _) = self.wait_for_permit(*robot).await
+                else {
                     panic!("the window is open")
                 };
                 permit.mark_sent(false).unwrap();

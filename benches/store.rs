@@ -27,11 +27,14 @@ use std::{
 
 use roomcast::{
     crypto::MasterKey,
-    domain::{Endpoint, Mentions, Platform, Secret, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
+    domain::{
+        Endpoint, Mentions, Platform, Secret, SubscriptionId, SubscriptionOptions,
+        SubscriptionState, TopicName,
+    },
     fanout::{OpenedRecipient, Subscriptions},
     store::{
-        Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerSettings, NewSubscription, Store, StoreSettings,
-        SubscriptionChange,
+        Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerSettings, NewSubscription, Store,
+        StoreSettings, SubscriptionChange,
     },
 };
 
@@ -40,7 +43,8 @@ const BATCH: usize = 512;
 const SAMPLES: usize = 500;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [mode, dir] = arguments.as_slice()
         && mode == "open"
     {
@@ -69,7 +73,9 @@ fn subscription(topic: TopicName, number: usize) -> NewSubscription {
     NewSubscription {
         topic,
         platform: Platform::DingTalk,
-        endpoint: Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={number:064x}")),
+        endpoint: Endpoint::new(format!(
+            "https://oapi.dingtalk.com/robot/send?access_token={number:064x}"
+        )),
         secret: Some(Secret::new(format!("SEC{number:064x}"))),
         keyword: None,
         name: Some(format!("team {number}")),
@@ -82,8 +88,10 @@ fn subscription(topic: TopicName, number: usize) -> NewSubscription {
 /// The bytes of a subscription in one line of an import.
 fn payload(one: &NewSubscription) -> usize {
     let secret = one.secret.as_ref().map_or(0, |secret| secret.expose().len());
-    let texts =
-        one.topic.as_str().len() + one.endpoint.expose().len() + secret + one.name.as_ref().map_or(0, String::len);
+    let texts = one.topic.as_str().len()
+        + one.endpoint.expose().len()
+        + secret
+        + one.name.as_ref().map_or(0, String::len);
     texts + r#"{"topic":"","platform":"dingtalk","endpoint":"","secret":"","name":""}"#.len() + 1
 }
 
@@ -104,15 +112,18 @@ fn measure(size: usize) {
             let mut times = Vec::new();
             while importing.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                runtime.block_on(store.page(&topic(rand::random_range(0..size / ON_TOPIC)), None)).unwrap();
+                runtime
+                    .block_on(store.page(&topic(rand::random_range(0..size / ON_TOPIC)), None))
+                    .unwrap();
                 times.push(began.elapsed());
                 std::thread::sleep(Duration::from_millis(2));
             }
             times
         });
         for first in (0..size).step_by(BATCH) {
-            let batch: Vec<_> =
-                (first..(first + BATCH).min(size)).map(|n| subscription(topic(n / ON_TOPIC), n)).collect();
+            let batch: Vec<_> = (first..(first + BATCH).min(size))
+                .map(|n| subscription(topic(n / ON_TOPIC), n))
+                .collect();
             bytes += batch.iter().map(payload).sum::<usize>();
             store.add_all(batch).unwrap();
         }
@@ -120,10 +131,18 @@ fn measure(size: usize) {
         looking.join().unwrap()
     });
     let took = began.elapsed();
-    println!("import            {:>9.1} s   {:>8.0} a second", took.as_secs_f64(), size as f64 / took.as_secs_f64());
+    println!(
+        "import            {:>9.1} s   {:>8.0} a second",
+        took.as_secs_f64(),
+        size as f64 / took.as_secs_f64()
+    );
     report("page, while importing", beside);
     let used = disk(dir.path());
-    println!("disk              {:>9.1} MB  {:>8.2} times the payload", used as f64 / 1e6, used as f64 / bytes as f64);
+    println!(
+        "disk              {:>9.1} MB  {:>8.2} times the payload",
+        used as f64 / 1e6,
+        used as f64 / bytes as f64
+    );
 
     let samples = SAMPLES.min(size / ON_TOPIC);
     let pick = || topic(rand::random_range(0..size / ON_TOPIC));
@@ -144,18 +163,36 @@ fn measure(size: usize) {
     );
     let ids: Vec<SubscriptionId> = (0..samples)
         .map(|_| {
-            runtime.block_on(store.page(&pick(), None)).unwrap().recipients[rand::random_range(0..ON_TOPIC)]
-                .subscription
+            runtime.block_on(store.page(&pick(), None)).unwrap().recipients
+                [rand::random_range(0..ON_TOPIC)]
+            .subscription
         })
         .collect();
-    report("find by id", ids.iter().map(|id| time(|| runtime.block_on(store.find(*id)).unwrap())).collect());
-    let found: Vec<_> = ids.iter().filter_map(|id| runtime.block_on(store.find(*id)).unwrap()).collect();
-    report("open for an attempt", found.iter().map(|one| time(|| store.open_recipient(one))).collect());
+    report(
+        "find by id",
+        ids.iter().map(|id| time(|| runtime.block_on(store.find(*id)).unwrap())).collect(),
+    );
+    let found: Vec<_> =
+        ids.iter().filter_map(|id| runtime.block_on(store.find(*id)).unwrap()).collect();
+    report(
+        "open for an attempt",
+        found.iter().map(|one| time(|| store.open_recipient(one))).collect(),
+    );
     let fresh = "fresh".parse::<TopicName>().unwrap();
-    report("add", (0..samples).map(|n| time(|| store.add(subscription(fresh.clone(), size + n)).unwrap())).collect());
-    let rename =
-        |n: usize| SubscriptionChange { name: Some(Some(format!("renamed {n}"))), ..SubscriptionChange::default() };
-    report("update", ids.iter().zip(0..).map(|(id, n)| time(|| store.update(*id, rename(n)).unwrap())).collect());
+    report(
+        "add",
+        (0..samples)
+            .map(|n| time(|| store.add(subscription(fresh.clone(), size + n)).unwrap()))
+            .collect(),
+    );
+    let rename = |n: usize| SubscriptionChange {
+        name: Some(Some(format!("renamed {n}"))),
+        ..SubscriptionChange::default()
+    };
+    report(
+        "update",
+        ids.iter().zip(0..).map(|(id, n)| time(|| store.update(*id, rename(n)).unwrap())).collect(),
+    );
     let mut gone = ids.clone();
     gone.sort();
     gone.dedup();
@@ -167,19 +204,28 @@ fn measure(size: usize) {
         store.rotate().unwrap();
     });
     assert!(store.key_status().old.is_none());
-    println!("rotate master key {:>9.1} s   {:>8.0} a second", took.as_secs_f64(), size as f64 / took.as_secs_f64());
+    println!(
+        "rotate master key {:>9.1} s   {:>8.0} a second",
+        took.as_secs_f64(),
+        size as f64 / took.as_secs_f64()
+    );
     // A copy of the open store equals the files that a kill leaves behind.
     let killed = tempfile::tempdir().unwrap();
     copy(dir.path(), killed.path());
     let took = time(|| store.reseal().unwrap());
-    println!("seal anew         {:>9.1} s   {:>8.0} a second", took.as_secs_f64(), size as f64 / took.as_secs_f64());
+    println!(
+        "seal anew         {:>9.1} s   {:>8.0} a second",
+        took.as_secs_f64(),
+        size as f64 / took.as_secs_f64()
+    );
     println!(
         "disk after        {:>9.1} MB  {:>8.2} times the payload",
         disk(dir.path()) as f64 / 1e6,
         disk(dir.path()) as f64 / bytes as f64
     );
     println!("memory of all     {:>9.0} MB", resident());
-    let (backup, verified) = (dir.path().join("backup"), time(|| assert!(store.verify().unwrap().is_sound())));
+    let (backup, verified) =
+        (dir.path().join("backup"), time(|| assert!(store.verify().unwrap().is_sound())));
     let took = time(|| store.backup(&backup).unwrap());
     let kept = disk(&backup);
     fs::remove_dir_all(&backup).unwrap();
@@ -192,8 +238,10 @@ fn measure(size: usize) {
     println!("verify            {:>9.1} s", verified.as_secs_f64());
     drop(store);
     for (what, dir) in [("open, after a kill", killed.path()), ("open, after a stop", dir.path())] {
-        let output =
-            Command::new(std::env::current_exe().unwrap()).args(["open", &dir.display().to_string()]).output().unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["open", &dir.display().to_string()])
+            .output()
+            .unwrap();
         print!("{what:<22}{}", String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -205,7 +253,11 @@ fn one_topic(size: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = open(dir.path(), 1);
     for first in (0..size).step_by(BATCH) {
-        store.add_all((first..(first + BATCH).min(size)).map(|n| subscription(topic(0), n)).collect()).unwrap();
+        store
+            .add_all(
+                (first..(first + BATCH).min(size)).map(|n| subscription(topic(0), n)).collect(),
+            )
+            .unwrap();
     }
     println!("== {size} subscriptions on one topic");
     let (mut after, mut times, mut heard) = (None, Vec::new(), 0);
@@ -229,7 +281,8 @@ fn one_topic(size: usize) {
 fn ledger() {
     const EVENTS: u64 = 100_000;
     let dir = tempfile::tempdir().unwrap();
-    let settings = LedgerSettings { dir: dir.path().join("ledger"), window: Duration::from_secs(600) };
+    let settings =
+        LedgerSettings { dir: dir.path().join("ledger"), window: Duration::from_secs(600) };
     let clock = roomcast::clock::Clock::System;
     let ledger = Ledger::open(settings.clone(), clock.now()).unwrap();
     let (began, mut largest) = (Instant::now(), 0);
@@ -244,10 +297,17 @@ fn ledger() {
         };
         // One commit settles half of an event's deliveries, the next commit the other half and the
         // event.
-        ledger.append(&(first..first + 50).map(|number| partial(number, 0)).collect::<Vec<_>>(), clock.now()).unwrap();
         ledger
             .append(
-                &(first..first + 50).map(|number| LedgerRecord::Closed { key: key(number) }).collect::<Vec<_>>(),
+                &(first..first + 50).map(|number| partial(number, 0)).collect::<Vec<_>>(),
+                clock.now(),
+            )
+            .unwrap();
+        ledger
+            .append(
+                &(first..first + 50)
+                    .map(|number| LedgerRecord::Closed { key: key(number) })
+                    .collect::<Vec<_>>(),
                 clock.now(),
             )
             .unwrap();
@@ -287,7 +347,10 @@ trait OpenRecipient {
 
 impl OpenRecipient for Store {
     fn open_recipient(&self, recipient: &roomcast::fanout::Recipient) {
-        assert!(matches!(Subscriptions::open(self, recipient).unwrap(), OpenedRecipient::Subscription(_)));
+        assert!(matches!(
+            Subscriptions::open(self, recipient).unwrap(),
+            OpenedRecipient::Subscription(_)
+        ));
     }
 }
 
@@ -300,7 +363,12 @@ fn time<T>(act: impl FnOnce() -> T) -> Duration {
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6;
-    println!("{what:<22}{:>9.1} us  median, {:>9.1} us at 99 %   ({} samples)", at(0.5), at(0.99), times.len());
+    println!(
+        "{what:<22}{:>9.1} us  median, {:>9.1} us at 99 %   ({} samples)",
+        at(0.5),
+        at(0.99),
+        times.len()
+    );
 }
 
 fn resident() -> f64 {
@@ -325,6 +393,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(|_| ()).unwrap() }
+        if path.is_dir() {
+            copy(&path, &target)
+        } else {
+            fs::copy(&path, &target).map(|_| ()).unwrap()
+        }
     }
 }

@@ -8,7 +8,12 @@
 //! Owns that comparison.
 //!
 //! Not here: whole deliveries (`end_to_end.rs`).
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a bench that meets the unexpected stops")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench that meets the unexpected stops"
+)]
 
 use std::{
     alloc::System,
@@ -24,8 +29,8 @@ use prometheus_client::metrics::{
 };
 use roomcast::{
     domain::{
-        AttemptOutcome, Delivery, Event, EventContent, EventId, HeaderValue, Platform, PublishedMessage, RobotId,
-        Settlement, SubscriptionId, Timestamp, Verdict,
+        AttemptOutcome, Delivery, Event, EventContent, EventId, HeaderValue, Platform,
+        PublishedMessage, RobotId, Settlement, SubscriptionId, Timestamp, Verdict,
     },
     telemetry::{Telemetry, TraceSettings, events},
 };
@@ -60,7 +65,10 @@ async fn main() {
         ("with traces, none kept", told(|| traced(0.0))),
         ("with traces, all kept", told(|| traced(1.0))),
     ] {
-        println!("{what:>28} | {nanoseconds:>9.0} {:>7.2} {allocations:>12.2}", nanoseconds / raw.0);
+        println!(
+            "{what:>28} | {nanoseconds:>9.0} {:>7.2} {allocations:>12.2}",
+            nanoseconds / raw.0
+        );
     }
 }
 
@@ -107,18 +115,30 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
     });
     let (subscription, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([2; 16]));
     let delivery = Delivery::fresh(&event, subscription, Platform::WeCom, robot);
-    let answer = AttemptOutcome { verdict: Verdict::Delivered, code: "0".to_owned(), detail: String::new() };
+    let answer =
+        AttemptOutcome { verdict: Verdict::Delivered, code: "0".to_owned(), detail: String::new() };
     let (waited, took) = (Duration::from_millis(1), Duration::from_millis(20));
     best(|| {
         let telemetry = telemetry();
         let (region, began) = (Region::new(ALLOCATOR), Instant::now());
         for _ in 0..DELIVERIES {
-            events::AttemptStarted { delivery: &delivery, waited, after: Some(waited), now: NOW.after(waited) }
-                .emit(&telemetry);
+            events::AttemptStarted {
+                delivery: &delivery,
+                waited,
+                after: Some(waited),
+                now: NOW.after(waited),
+            }
+            .emit(&telemetry);
             let now = NOW.after(waited + took);
-            events::AttemptMade { delivery: &delivery, answer: &answer, took, folded: 0, now }.emit(&telemetry);
-            events::DeliverySettled { delivery: &delivery, settlement: &Settlement::Done, now, stored: now }
+            events::AttemptMade { delivery: &delivery, answer: &answer, took, folded: 0, now }
                 .emit(&telemetry);
+            events::DeliverySettled {
+                delivery: &delivery,
+                settlement: &Settlement::Done,
+                now,
+                stored: now,
+            }
+            .emit(&telemetry);
         }
         let spent = (began.elapsed(), region.change().allocations);
         telemetry.finish();

@@ -31,7 +31,9 @@ use crate::{
     telemetry::{LogHandle, Telemetry, TraceError, events},
 };
 
-pub use wiring::{Dependencies, address, admin_token, build, decoder, store_settings, topology_settings};
+pub use wiring::{
+    Dependencies, address, admin_token, build, decoder, store_settings, topology_settings,
+};
 
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -104,9 +106,19 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         pace: Some(parts.pace.clone()),
         clock: parts.clock.clone(),
     };
-    let letters = DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
-    let (subscriptions, pace, since) = (SubscriptionService::new(store), parts.pace.clone(), parts.clock.now());
-    let admin = Admin { subscriptions, explainer, letters, pace, telemetry: Arc::clone(&telemetry), ready, since };
+    let letters =
+        DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
+    let (subscriptions, pace, since) =
+        (SubscriptionService::new(store), parts.pace.clone(), parts.clock.now());
+    let admin = Admin {
+        subscriptions,
+        explainer,
+        letters,
+        pace,
+        telemetry: Arc::clone(&telemetry),
+        ready,
+        since,
+    };
     let serving = tokio::spawn(bound.serve(admin, stop.clone()));
     let sweeping = tokio::spawn(run_maintenance(Arc::clone(&parts), stop.clone()));
     let reload = Reload::new(file.map(Path::to_owned), config.clone(), logs, Arc::clone(&parts));
@@ -130,10 +142,16 @@ async fn run_maintenance(parts: Arc<PipelineContext>, stop: CancellationToken) {
         match tokio::task::spawn_blocking(turn).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the journal's page was not turned")
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the journal's page was not turned"
+                )
             }
             Err(panicked) => {
-                tracing::error!(error = &panicked as &dyn std::error::Error, "the journal's page was not turned")
+                tracing::error!(
+                    error = &panicked as &dyn std::error::Error,
+                    "the journal's page was not turned"
+                )
             }
         }
     }

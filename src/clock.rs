@@ -75,7 +75,9 @@ impl Clock {
             }
             Self::Tokio(clock) => {
                 let millis = clock.base.after(clock.started.elapsed()).unix_millis();
-                Timestamp::from_unix_millis(millis.saturating_add_signed(clock.set_ahead.load(Ordering::Relaxed)))
+                Timestamp::from_unix_millis(
+                    millis.saturating_add_signed(clock.set_ahead.load(Ordering::Relaxed)),
+                )
             }
         }
     }

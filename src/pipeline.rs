@@ -5,9 +5,10 @@
 //! Owns the order of these steps, and the invariant on every exit: a message is settled, stored and
 //! recorded, or it stays unacknowledged and the broker redelivers it.
 //!
-//! Not here: the waits and attempts of one delivery (`pipeline/delivery.rs`), and the sessions
-//! (`app/sessions.rs`).
+//! Not here: the waits and attempts of one delivery (`pipeline/delivery.rs`, `attempt.rs`), and the
+//! sessions (`app/sessions.rs`).
 
+mod attempt;
 mod dead_events;
 mod delivery;
 mod early;
@@ -21,7 +22,7 @@ mod recipient;
 mod recovery;
 mod stored_delivery;
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,12 +37,15 @@ pub use self::{
 use crate::{
     broker::{Message, Payload},
     clock::Clock,
-    domain::{Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, panic_message},
+    domain::{
+        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, panic_message,
+    },
     fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
     pace::Pace,
     send::Sender,
     settle::{
-        self, AckTag, AckTracker, CommitQueue, DedupIdentity, InFlightRegistry, NextStep, RetryPolicy, StepPublisher,
+        self, AckTag, AckTracker, CommitQueue, DedupIdentity, InFlightRegistry, NextStep,
+        RetryPolicy, StepPublisher,
     },
     store::{Journal, Ledger},
     telemetry::{Telemetry, events},
@@ -121,8 +125,9 @@ impl Pipeline {
         // for another kind.
         let mut workers = HashMap::new();
         while let Some(Some(message)) = self.stop_waiting.run_until_cancelled(next()).await {
-            let worker =
-                workers.entry(MessageKind::of(&message.payload)).or_insert_with(|| self.start_sequential_worker());
+            let worker = workers
+                .entry(MessageKind::of(&message.payload))
+                .or_insert_with(|| self.start_sequential_worker());
             // The worker lives until this loop ends.
             let _ = worker.send(message);
         }
@@ -134,7 +139,10 @@ impl Pipeline {
     /// Runs a task. A failure of broker or store ends the session, so the message stays
     /// unacknowledged and is redelivered. A panic ends nothing else, because it is a fault of one
     /// message.
-    async fn supervise<T: Default>(self: Arc<Self>, job: impl Future<Output = Result<T, Unsettled>>) -> T {
+    async fn supervise<T: Default>(
+        self: Arc<Self>,
+        job: impl Future<Output = Result<T, Unsettled>>,
+    ) -> T {
         match AssertUnwindSafe(job).catch_unwind().await {
             Ok(Ok(done)) => return done,
             // A step that a queue refuses while the daemon drains: its message is redelivered, and
@@ -148,29 +156,43 @@ impl Pipeline {
 
     /// Starts to handle a message. Returns an event that must be expanded, in turn with other
     /// events.
-    async fn dispatch_message(self: &Arc<Self>, message: Message) -> Result<Option<Expansion>, Unsettled> {
+    async fn dispatch_message(
+        self: &Arc<Self>,
+        message: Message,
+    ) -> Result<Option<Expansion>, Unsettled> {
         let Message { ack_tag, redelivered, payload } = message;
         match payload {
             Payload::Event { published, urgent, generation } => {
                 let published = fanout::ensure_message_id(published);
                 let overtakes = fanout::is_urgent(&published, urgent);
-                let mut identity =
-                    DedupIdentity::of_event(&published, overtakes, generation, redelivered, &self.parts.ledger);
+                let mut identity = DedupIdentity::of_event(
+                    &published,
+                    overtakes,
+                    generation,
+                    redelivered,
+                    &self.parts.ledger,
+                );
                 if identity.generated.is_none() {
                     identity = match self.in_flight.register(identity.key) {
                         Ok(in_flight_guard) => identity.with_guard(in_flight_guard),
                         Err(taken) => {
                             let payload = Payload::Event { published, urgent, generation };
-                            self.dispatch_when_released(taken, Message { ack_tag, redelivered, payload });
+                            self.dispatch_when_released(
+                                taken,
+                                Message { ack_tag, redelivered, payload },
+                            );
                             return Ok(None);
                         }
                     };
                 }
                 self.dispatch_event(published, urgent, identity, redelivered, ack_tag).await
             }
-            Payload::Delivery(stored) => self.resume_stored_delivery(stored, redelivered, ack_tag).await.map(|()| None),
+            Payload::Delivery(stored) => {
+                self.resume_stored_delivery(stored, redelivered, ack_tag).await.map(|()| None)
+            }
             Payload::Unreadable { published, why } => {
-                let identity = DedupIdentity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
+                let identity =
+                    DedupIdentity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
                 self.dead_letter_event(
                     published,
                     false,
@@ -200,7 +222,14 @@ impl Pipeline {
         }
         let now = parts.clock.now();
         let (id, redriven) = (identity.event.clone(), identity.generation > 0);
-        let known = DecodeContext { id, received_at: now, expires_at: None, redriven, urgent, platform: None };
+        let known = DecodeContext {
+            id,
+            received_at: now,
+            expires_at: None,
+            redriven,
+            urgent,
+            platform: None,
+        };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {
@@ -221,7 +250,9 @@ impl Pipeline {
         tracker: Arc<AckTracker>,
     ) -> Result<(), Unsettled> {
         let outcome =
-            AssertUnwindSafe(self.run_delivery(&mut delivery, &mut recipient, start, &tracker)).catch_unwind().await;
+            AssertUnwindSafe(self.run_delivery(&mut delivery, &mut recipient, start, &tracker))
+                .catch_unwind()
+                .await;
         let settlement = match outcome {
             Ok(settlement) => settlement?,
             Err(_) => self.panicked(&mut delivery),
@@ -231,16 +262,24 @@ impl Pipeline {
 
     /// Stores the next step and the receipt, if there are any. After that the delivery may be
     /// recorded as settled.
-    async fn store_outcome(&self, delivery: Delivery, settlement: Settlement) -> Result<(), Unsettled> {
+    async fn store_outcome(
+        &self,
+        delivery: Delivery,
+        settlement: Settlement,
+    ) -> Result<(), Unsettled> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until, slot } => Some(deferred_step(delivery, until, slot)),
             Settlement::Retried { until } => Some(deferred_step(delivery, until, None)),
-            Settlement::Dead { reason, code, detail } => {
-                Some(NextStep::DeadDelivery { delivery: Box::new(delivery), reason, code, detail, at: now })
-            }
+            Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
+                delivery: Box::new(delivery),
+                reason,
+                code,
+                detail,
+                at: now,
+            }),
         };
         self.store(step, receipt).await?;
         let stored = self.parts.clock.now();
@@ -280,7 +319,8 @@ impl Pipeline {
     ) {
         // Boxed, because thousands of these futures wait, and each wrapper would copy an unboxed
         // one.
-        let job = Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tracker)));
+        let job =
+            Box::pin(Arc::clone(self).delivery(delivery, recipient, start, Arc::clone(tracker)));
         self.spawn(async move {
             let _room = room;
             job.await

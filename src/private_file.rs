@@ -49,7 +49,9 @@ pub enum PrivateFileError {
         wanted: &'static str,
     },
     /// It belongs to another user, who could change it.
-    #[error("{what} {path} belongs to user {owner}, not to the user of this process or to root: chown it")]
+    #[error(
+        "{what} {path} belongs to user {owner}, not to the user of this process or to root: chown it"
+    )]
     Foreign {
         /// What the file is for, in words.
         what: &'static str,
@@ -94,7 +96,11 @@ pub fn open(what: &'static str, path: &Path) -> Result<File, PrivateFileError> {
 pub fn read(what: &'static str, path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
     let mut text = Zeroizing::new(String::new());
     let read = open(what, path)?.take(BYTES_MAX).read_to_string(&mut text);
-    read.map(|_| text).map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })
+    read.map(|_| text).map_err(|source| PrivateFileError::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Checks that an open file is private. `what` names it in the error.
@@ -118,7 +124,8 @@ pub fn check(what: &'static str, path: &Path, metadata: &Metadata) -> Result<(),
 /// users.
 pub fn check_folder(what: &'static str, path: &Path) -> Result<(), PrivateFileError> {
     let found = std::fs::metadata(path);
-    let metadata = found.map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })?;
+    let metadata =
+        found.map_err(|source| PrivateFileError::Io { what, path: path.to_owned(), source })?;
     if !metadata.is_dir() {
         return Err(of_kind(what, path, metadata.file_type(), "a folder"));
     }
@@ -136,7 +143,10 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if kind.is_file() {
         return Ok(file);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}: it must be a regular file", called(kind))))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("it is {}: it must be a regular file", called(kind)),
+    ))
 }
 
 fn open_at_once(path: &Path) -> io::Result<File> {
@@ -144,7 +154,12 @@ fn open_at_once(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-fn private(what: &'static str, path: &Path, metadata: &Metadata, wanted: &'static str) -> Result<(), PrivateFileError> {
+fn private(
+    what: &'static str,
+    path: &Path,
+    metadata: &Metadata,
+    wanted: &'static str,
+) -> Result<(), PrivateFileError> {
     // systemd grants access to the service's user by an access list, and that shows as rights of
     // the group.
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
@@ -161,7 +176,12 @@ fn private(what: &'static str, path: &Path, metadata: &Metadata, wanted: &'stati
     Ok(())
 }
 
-fn of_kind(what: &'static str, path: &Path, kind: FileType, wanted: &'static str) -> PrivateFileError {
+fn of_kind(
+    what: &'static str,
+    path: &Path,
+    kind: FileType,
+    wanted: &'static str,
+) -> PrivateFileError {
     PrivateFileError::Kind { what, path: path.to_owned(), kind: called(kind), wanted }
 }
 
@@ -193,14 +213,17 @@ mod tests {
         fs::write(&path, "secret").unwrap();
         for mode in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let says = format!("the token /token can be read by others (mode {mode:04o}): chmod 600 /token");
+            let says = format!(
+                "the token /token can be read by others (mode {mode:04o}): chmod 600 /token"
+            );
             assert_eq!(outcome(&path), says);
         }
         fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
         assert_eq!(outcome(&path), "secret");
         assert_eq!(outcome(dir.path()), "the token  is a folder: it must be a regular file");
         let pipe = dir.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600))
+            .unwrap();
         assert_eq!(outcome(&pipe), "the token /pipe is a pipe: it must be a regular file");
         assert!(open_regular(&pipe).unwrap_err().to_string().contains("a pipe"));
         if rustix::process::geteuid().is_root() {

@@ -17,8 +17,8 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use roomcast::{
     domain::{
-        Delivery, Endpoint, EventId, Mentions, Platform, PublishedMessage, RobotId, Secret, Subscription,
-        SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
+        Delivery, Endpoint, EventId, Mentions, Platform, PublishedMessage, RobotId, Secret,
+        Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
     platforms::{RenderInput, prepare},
@@ -40,7 +40,8 @@ fn recorded() -> Vec<Recorded> {
     let folder = std::env::var_os("ROOMCAST_CLIENTS").map_or(golden, Into::into);
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
-        let file: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let file: Value =
+            serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
         for request in file["requests"].as_array().unwrap() {
             all.push(Recorded {
                 client: file["client"].as_str().unwrap().to_owned(),
@@ -70,7 +71,11 @@ impl Recorded {
         match self.platform() {
             Platform::Lark => {
                 let seconds: u64 = text(self.body.get("timestamp")?).parse().unwrap();
-                Some((Timestamp::from_unix_millis(seconds * 1000), "testsecret", text(&self.body["sign"])))
+                Some((
+                    Timestamp::from_unix_millis(seconds * 1000),
+                    "testsecret",
+                    text(&self.body["sign"]),
+                ))
             }
             _ => {
                 let millis = self.query.get("timestamp")?.parse().unwrap();
@@ -108,9 +113,13 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) ->
         .map_err(|refused| refused.1)
         .unwrap();
     let endpoint = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            "https://oapi.dingtalk.com/robot/send?access_token=TOKEN"
+        }
         Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
-        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7aaa-4bc4-97a0-0ec2afa5aaa1",
+        Platform::WeCom => {
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7aaa-4bc4-97a0-0ec2afa5aaa1"
+        }
     };
     let (id, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([1; 16]));
     let subscription = Subscription {
@@ -134,13 +143,18 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) ->
 }
 
 #[test]
-fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_the_same_address_with_the_same_signature() {
+fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_the_same_address_with_the_same_signature()
+ {
     for one in recorded() {
         let (platform, signature) = (one.platform(), one.signature());
         let event = json!({"message_structure": {"default": "d", platform.as_str(): one.body}});
-        let (url, mut body) = sent(platform, &event, signature.as_ref().map(|(at, secret, _)| (*at, *secret)));
+        let (url, mut body) =
+            sent(platform, &event, signature.as_ref().map(|(at, secret, _)| (*at, *secret)));
         // The id by which DingTalk recognises repeats. The clients do not send it.
-        assert_eq!(body.as_object_mut().unwrap().shift_remove("msgUuid").is_some(), platform == Platform::DingTalk);
+        assert_eq!(
+            body.as_object_mut().unwrap().shift_remove("msgUuid").is_some(),
+            platform == Platform::DingTalk
+        );
         assert_eq!(body, one.body, "{} {}", one.client, one.name);
         assert_eq!(url.path(), one.path, "{} {}", one.client, one.name);
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
@@ -162,7 +176,9 @@ struct Same {
 
 fn same() -> Vec<Same> {
     // Roomcast always sends all three kinds of mentions; the clients omit empty ones.
-    let at = |mobiles: &[&str], all: bool| ("/at", json!({"atMobiles": mobiles, "atUserIds": [], "isAtAll": all}));
+    let at = |mobiles: &[&str], all: bool| {
+        ("/at", json!({"atMobiles": mobiles, "atUserIds": [], "isAtAll": all}))
+    };
     let number = "13800000000";
     vec![
         Same {
@@ -195,7 +211,12 @@ fn same() -> Vec<Same> {
             event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"all": true}}),
             differences: vec![at(&[], true)],
         },
-        Same { client: "pylgb", name: "signed text", event: json!({"message": "db-1 告警"}), differences: vec![] },
+        Same {
+            client: "pylgb",
+            name: "signed text",
+            event: json!({"message": "db-1 告警"}),
+            differences: vec![],
+        },
         Same {
             client: "pylgb",
             name: "text to all",
@@ -212,7 +233,10 @@ fn same() -> Vec<Same> {
             differences: vec![
                 ("/card/config", Value::Null),
                 ("/card/header", json!({"title": {"tag": "plain_text", "content": "db-1"}})),
-                ("/card/body", json!({"elements": [{"tag": "markdown", "content": "is **down**"}]})),
+                (
+                    "/card/body",
+                    json!({"elements": [{"tag": "markdown", "content": "is **down**"}]}),
+                ),
             ],
         },
         Same {
@@ -240,7 +264,10 @@ fn same() -> Vec<Same> {
 fn our_own_text_and_markdown_are_what_the_clients_send_for_the_same_content() {
     let recorded = recorded();
     for one in same() {
-        let theirs = recorded.iter().find(|other| other.client == one.client && other.name == one.name).unwrap();
+        let theirs = recorded
+            .iter()
+            .find(|other| other.client == one.client && other.name == one.name)
+            .unwrap();
         let signature = theirs.signature();
         let signed = signature.as_ref().map(|(at, secret, _)| (*at, *secret));
         let (url, mut body) = sent(theirs.platform(), &one.event, signed);
@@ -249,7 +276,12 @@ fn our_own_text_and_markdown_are_what_the_clients_send_for_the_same_content() {
         for (pointer, ours) in one.differences {
             let (parent, field) = pointer.rsplit_once('/').unwrap();
             let parent = expected.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-            assert!(parent.contains_key(field), "{} {}: {pointer} is in the client's request", one.client, one.name);
+            assert!(
+                parent.contains_key(field),
+                "{} {}: {pointer} is in the client's request",
+                one.client,
+                one.name
+            );
             if ours.is_null() {
                 parent.shift_remove(field);
             } else {

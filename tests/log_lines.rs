@@ -38,7 +38,8 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
 
 /// The arguments of a call whose text begins here, separated.
 fn arguments(text: &str) -> Vec<&str> {
-    let (mut parts, mut begin, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0, false, false);
+    let (mut parts, mut begin, mut depth, mut quoted, mut escaped) =
+        (Vec::new(), 0, 0, false, false);
     for (at, letter) in text.char_indices() {
         match letter {
             _ if escaped => escaped = false,
@@ -72,8 +73,9 @@ fn logged() -> BTreeSet<Line> {
                 let said = parts.iter().position(|part| part.starts_with('"')).unwrap();
                 // Values that are formatted into the message are omitted.
                 let message = parts[said].trim_matches('"').split('{').next().unwrap().to_owned();
-                let name =
-                    |part: &&str| part.split('=').next().unwrap().trim().trim_start_matches(['%', '?']).to_owned();
+                let name = |part: &&str| {
+                    part.split('=').next().unwrap().trim().trim_start_matches(['%', '?']).to_owned()
+                };
                 let fields = parts[..said].iter().map(name).collect();
                 lines.insert(Line { level: level.to_uppercase(), message, fields });
             }
@@ -83,13 +85,22 @@ fn logged() -> BTreeSet<Line> {
 }
 
 fn listed() -> BTreeSet<Line> {
-    let list = include_str!("../docs/EVENTS.md").split("\n## ").filter(|part| part.starts_with("Log lines"));
+    let list = include_str!("../docs/EVENTS.md")
+        .split("\n## ")
+        .filter(|part| part.starts_with("Log lines"));
     let rows = list.flat_map(str::lines).filter_map(|row| {
         let cells: Vec<_> = row.strip_prefix('|')?.split('|').map(str::trim).collect();
-        let [level @ ("ERROR" | "WARN" | "INFO"), message, fields, ..] = cells[..] else { return None };
-        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let [level @ ("ERROR" | "WARN" | "INFO"), message, fields, ..] = cells[..] else {
+            return None;
+        };
+        let quoted =
+            |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
         let message = quoted(message).first()?.trim_end_matches('…').to_owned();
-        Some(Line { level: level.to_owned(), message, fields: quoted(fields).into_iter().collect() })
+        Some(Line {
+            level: level.to_owned(),
+            message,
+            fields: quoted(fields).into_iter().collect(),
+        })
     });
     rows.collect()
 }
@@ -99,9 +110,16 @@ fn every_line_that_is_logged_is_in_the_operators_list_with_its_fields_and_no_oth
     let (logged, listed) = (logged(), listed());
     assert!(logged.len() > 30, "the lines were found");
     let fits = |code: &Line, list: &Line| {
-        code.level == list.level && code.fields == list.fields && code.message.starts_with(&list.message)
+        code.level == list.level
+            && code.fields == list.fields
+            && code.message.starts_with(&list.message)
     };
-    let missing: Vec<_> = logged.iter().filter(|code| !listed.iter().any(|list| fits(code, list))).collect();
-    let stale: Vec<_> = listed.iter().filter(|list| !logged.iter().any(|code| fits(code, list))).collect();
-    assert!(missing.is_empty() && stale.is_empty(), "not listed: {missing:#?}\nlisted, but not logged so: {stale:#?}");
+    let missing: Vec<_> =
+        logged.iter().filter(|code| !listed.iter().any(|list| fits(code, list))).collect();
+    let stale: Vec<_> =
+        listed.iter().filter(|list| !logged.iter().any(|code| fits(code, list))).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "not listed: {missing:#?}\nlisted, but not logged so: {stale:#?}"
+    );
 }

@@ -28,7 +28,8 @@ struct Comment<'a> {
 
 fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (mut folders, mut found) = (["src", "tests", "benches"].map(|name| root.join(name)).to_vec(), Vec::new());
+    let (mut folders, mut found) =
+        (["src", "tests", "benches"].map(|name| root.join(name)).to_vec(), Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
@@ -101,13 +102,17 @@ fn comments_name_things_and_say_one_thing_a_sentence() {
     for (name, text) in files().iter().filter(|(name, _)| name != "tests/prose.rs") {
         let comments = comments(text);
         for comment in &comments {
-            let mut words = comment.text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+            let mut words =
+                comment.text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
             if let Some(word) = words.find(|word| AVOIDED.contains(&word.as_str())) {
                 broken.push(format!("{name}:{} says {word}", comment.line));
             }
         }
         for (line, sentence) in sentences(&comments) {
-            let words = sentence.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+            let words = sentence
+                .split_whitespace()
+                .filter(|word| word.chars().any(char::is_alphanumeric))
+                .count();
             if words > WORDS_MAX {
                 broken.push(format!("{name}:{line} has a sentence of {words} words: {sentence}"));
             }

@@ -87,9 +87,9 @@ fn an_outside_library_is_named_by_its_room_alone() {
     let mut broken = Vec::new();
     for source in sources().iter().filter(|source| source.room() != "bin") {
         for (library, rooms) in owners {
-            let names = source
-                .code()
-                .any(|line| line.contains(&format!("use {library}")) || line.contains(&format!(" {library}")));
+            let names = source.code().any(|line| {
+                line.contains(&format!("use {library}")) || line.contains(&format!(" {library}"))
+            });
             if names && !rooms.contains(&source.room()) {
                 broken.push(format!("src/{} names {library}", source.path));
             }
@@ -141,7 +141,8 @@ fn rooms_know_only_the_rooms_below_them() {
             let one = format!("crate::{other}::");
             let many = code.split("use crate::{").skip(1).any(|rest| {
                 let list = rest.split("};").next().unwrap();
-                list.split([',', '{', '\n']).any(|part| part.trim().starts_with(&format!("{other}::")))
+                list.split([',', '{', '\n'])
+                    .any(|part| part.trim().starts_with(&format!("{other}::")))
             });
             if code.contains(&one) || many {
                 broken.push(format!("src/{} names the room {other}", source.path));
@@ -155,7 +156,9 @@ fn rooms_know_only_the_rooms_below_them() {
 fn the_emulator_shares_no_code_with_the_sender() {
     let broken: Vec<_> = sources()
         .iter()
-        .filter(|source| source.path.starts_with("bin/roomcast-emulator") && source.text.contains("roomcast::"))
+        .filter(|source| {
+            source.path.starts_with("bin/roomcast-emulator") && source.text.contains("roomcast::")
+        })
         .map(|source| format!("src/{} names the library", source.path))
         .collect();
     fail(&broken);
@@ -184,7 +187,11 @@ fn every_file_says_what_it_owns_and_can_be_read_in_one_sitting() {
 #[test]
 fn credentials_have_no_debug_and_no_display() {
     let secret = sources().into_iter().find(|source| source.path == "domain/secret.rs").unwrap();
-    for forbidden in ["derive(Debug", "Debug,", "impl fmt::Display", "impl fmt::Debug", "Serialize"] {
-        assert!(!secret.code().any(|line| line.contains(forbidden)), "domain/secret.rs says {forbidden}");
+    for forbidden in ["derive(Debug", "Debug,", "impl fmt::Display", "impl fmt::Debug", "Serialize"]
+    {
+        assert!(
+            !secret.code().any(|line| line.contains(forbidden)),
+            "domain/secret.rs says {forbidden}"
+        );
     }
 }

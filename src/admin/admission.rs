@@ -53,7 +53,11 @@ struct Connection {
 }
 
 impl ConnectionAdmission {
-    pub(super) fn new(listener: &'static str, limits: ConnectionLimits, telemetry: Arc<Telemetry>) -> Arc<Self> {
+    pub(super) fn new(
+        listener: &'static str,
+        limits: ConnectionLimits,
+        telemetry: Arc<Telemetry>,
+    ) -> Arc<Self> {
         events::AdminConnectionsChanged { listener, open: 0 }.emit(&telemetry);
         Arc::new(Self { listener, limits, telemetry, table: Mutex::default() })
     }
@@ -62,7 +66,8 @@ impl ConnectionAdmission {
     /// socket have none.
     pub(super) fn admit(self: &Arc<Self>, from: Option<IpAddr>, now: Instant) -> Option<Admitted> {
         let mut table = self.lock();
-        let of_one = table.connections.values().filter(|one| from.is_some() && one.from == from).count();
+        let of_one =
+            table.connections.values().filter(|one| from.is_some() && one.from == from).count();
         let full = match () {
             () if of_one >= self.limits.of_one => Some(from),
             () if table.connections.len() >= self.limits.all => Some(None),
@@ -74,7 +79,8 @@ impl ConnectionAdmission {
         }
         table.last_id += 1;
         let (id, evicted) = (table.last_id, CancellationToken::new());
-        let connection = Connection { from, idle_since: Some(now), was_used: false, evicted: evicted.clone() };
+        let connection =
+            Connection { from, idle_since: Some(now), was_used: false, evicted: evicted.clone() };
         table.connections.insert(id, connection);
         self.changed(&table);
         drop(table);
@@ -86,7 +92,8 @@ impl ConnectionAdmission {
         if news {
             table.said_at = Some(now);
         }
-        events::AdminConnectionRefused { listener: self.listener, limit: self.limits.all, news }.emit(&self.telemetry);
+        events::AdminConnectionRefused { listener: self.listener, limit: self.limits.all, news }
+            .emit(&self.telemetry);
     }
 
     fn changed(&self, table: &ConnectionTable) {
@@ -195,10 +202,14 @@ mod tests {
     #[test]
     fn a_connection_with_a_request_in_hand_keeps_its_place_and_the_newcomer_is_refused() {
         let (admission, now) = admission();
-        let taken: Vec<_> = (0..2).map(|_| Arc::new(admission.admit(address(1), now).unwrap())).collect();
+        let taken: Vec<_> =
+            (0..2).map(|_| Arc::new(admission.admit(address(1), now).unwrap())).collect();
         let in_hand: Vec<_> = taken.iter().map(Admitted::begin_request).collect();
         assert!(admission.admit(address(1), now).is_none());
-        assert!(admission.admit(address(2), now).is_some(), "another address has places of its own");
+        assert!(
+            admission.admit(address(2), now).is_some(),
+            "another address has places of its own"
+        );
         drop(in_hand);
         assert!(admission.admit(address(1), now).is_some());
     }
@@ -206,7 +217,8 @@ mod tests {
     #[test]
     fn there_are_never_more_than_the_limit_whatever_addresses_they_come_from() {
         let (admission, now) = admission();
-        let taken: Vec<_> = (0..100).map(|last| admission.admit(address(last), now).unwrap()).collect();
+        let taken: Vec<_> =
+            (0..100).map(|last| admission.admit(address(last), now).unwrap()).collect();
         assert_eq!(taken.iter().filter(|one| !one.evicted.is_cancelled()).count(), LIMITS.all);
         assert_eq!(admission.lock().connections.len(), LIMITS.all);
         drop(taken);
@@ -216,7 +228,8 @@ mod tests {
     #[test]
     fn callers_without_an_address_share_the_whole_limit() {
         let (admission, now) = admission();
-        let taken: Vec<_> = (0..LIMITS.all).map(|_| Arc::new(admission.admit(None, now).unwrap())).collect();
+        let taken: Vec<_> =
+            (0..LIMITS.all).map(|_| Arc::new(admission.admit(None, now).unwrap())).collect();
         let in_hand: Vec<_> = taken.iter().map(Admitted::begin_request).collect();
         assert!(admission.admit(None, now).is_none());
         drop(in_hand);

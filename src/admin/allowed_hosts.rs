@@ -32,7 +32,9 @@ impl AllowedHosts {
             Host::Domain(name) => Some(name),
             _ => None,
         });
-        Self(Arc::new(configured.iter().cloned().chain(of_listen).map(|name| normal(&name)).collect()))
+        Self(Arc::new(
+            configured.iter().cloned().chain(of_listen).map(|name| normal(&name)).collect(),
+        ))
     }
 
     fn allows(&self, named: &str) -> bool {
@@ -50,7 +52,8 @@ impl AllowedHosts {
     /// request without one comes from a program.
     fn refused(&self, request: &Request) -> Option<String> {
         let in_headers = request.headers().get_all(header::HOST).iter();
-        let in_headers = in_headers.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+        let in_headers =
+            in_headers.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
         let in_line = request.uri().authority().map(ToString::to_string);
         in_headers.chain(in_line).find(|named| !self.allows(named))
     }
@@ -67,12 +70,19 @@ fn normal(name: &str) -> String {
 }
 
 /// Passes requests that name an allowed host.
-pub(super) async fn allowed_only(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {
+pub(super) async fn allowed_only(
+    State(hosts): State<AllowedHosts>,
+    request: Request,
+    next: Next,
+) -> Response {
     match hosts.refused(&request) {
         None => next.run(request).await,
         Some(name) => {
             let name: String = name.chars().take(NAME_SHOWN_MAX).collect();
-            tracing::debug!(host = name, "a request for a host name that admin.hosts does not have");
+            tracing::debug!(
+                host = name,
+                "a request for a host name that admin.hosts does not have"
+            );
             ApiError::UnknownHost(name).into_response()
         }
     }
@@ -84,7 +94,8 @@ mod tests {
 
     #[test]
     fn addresses_localhost_and_configured_names_are_allowed_and_no_other_name_is() {
-        let hosts = AllowedHosts::new(&["roomcast.example".to_owned()], Some("Admin.Internal:9321"));
+        let hosts =
+            AllowedHosts::new(&["roomcast.example".to_owned()], Some("Admin.Internal:9321"));
         for allowed in [
             "127.0.0.1:9321",
             "127.0.0.1",
@@ -118,7 +129,9 @@ mod tests {
     fn every_place_in_which_a_request_names_a_host_is_looked_at() {
         let hosts = AllowedHosts::default();
         let request = |uri: &str, named: &[&str]| {
-            let builder = named.iter().fold(Request::builder().uri(uri), |one, name| one.header("host", *name));
+            let builder = named
+                .iter()
+                .fold(Request::builder().uri(uri), |one, name| one.header("host", *name));
             builder.body(axum::body::Body::empty()).unwrap()
         };
         assert_eq!(hosts.refused(&request("/", &["localhost"])), None);
@@ -128,7 +141,11 @@ mod tests {
             ("/", &["localhost", "evil.example"]),
             ("http://evil.example/", &["localhost"]),
         ] {
-            assert_eq!(hosts.refused(&request(uri, named)).as_deref(), Some("evil.example"), "{uri} {named:?}");
+            assert_eq!(
+                hosts.refused(&request(uri, named)).as_deref(),
+                Some("evil.example"),
+                "{uri} {named:?}"
+            );
         }
     }
 }

@@ -73,7 +73,9 @@ pub(super) async fn log_changes(
     let mut line = AuditRecord {
         actor: actor(&request),
         action: format!("{} {}", request.method(), path.as_str()),
-        object: parameters.ok().and_then(|all| all.iter().find_map(|(name, value)| object(name, value))),
+        object: parameters
+            .ok()
+            .and_then(|all| all.iter().find_map(|(name, value)| object(name, value))),
         count: None,
         outcome: "unknown: the caller hung up, or the daemon failed",
         is_change: true,
@@ -98,7 +100,13 @@ fn actor(request: &Request) -> AdminActor {
         Some(Credential::Token) => ("token", None),
         Some(Credential::Session(tag)) => ("session", Some(tag.clone())),
     };
-    AdminActor { kind, uid: process.map(|(uid, _)| uid), pid: process.and_then(|(_, pid)| pid), from, session }
+    AdminActor {
+        kind,
+        uid: process.map(|(uid, _)| uid),
+        pid: process.and_then(|(_, pid)| pid),
+        from,
+        session,
+    }
 }
 
 /// The object that a path names. Only a valid name is logged: a user may have
@@ -143,8 +151,14 @@ impl Drop for AuditRecord {
     fn drop(&mut self) {
         if self.is_change {
             let (action, outcome) = (self.action.as_str(), self.outcome);
-            AdminChange { actor: &self.actor, action, object: self.object.as_deref(), count: self.count, outcome }
-                .emit();
+            AdminChange {
+                actor: &self.actor,
+                action,
+                object: self.object.as_deref(),
+                count: self.count,
+                outcome,
+            }
+            .emit();
         }
     }
 }
@@ -175,7 +189,11 @@ mod tests {
         assert_eq!(object("topic", "alerts.db").as_deref(), Some("alerts.db"));
         assert_eq!(object("name", "welcome").as_deref(), Some("welcome"));
         for name in ["id", "topic", "name", "other"] {
-            assert_eq!(object(name, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1"), None, "{name}");
+            assert_eq!(
+                object(name, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1"),
+                None,
+                "{name}"
+            );
         }
     }
 

@@ -141,14 +141,19 @@ impl FailedAttempts {
     /// until the oldest one is forgotten.
     fn left(&self, from: IpAddr, now: Instant) -> (usize, Duration) {
         let within = |limit: usize, counted: Vec<&FailedAttempt>| {
-            let wait = counted.first().map_or(COUNTED, |first| COUNTED.saturating_sub(now.duration_since(first.at)));
+            let wait = counted
+                .first()
+                .map_or(COUNTED, |first| COUNTED.saturating_sub(now.duration_since(first.at)));
             (limit.saturating_sub(counted.len()), wait)
         };
         let of_one = within(OF_ONE, self.wrong.iter().filter(|wrong| wrong.from == from).collect());
         if self.is_known(from) {
             return of_one;
         }
-        of_one.min(within(OF_ALL, self.wrong.iter().filter(|wrong| !self.is_known(wrong.from)).collect()))
+        of_one.min(within(
+            OF_ALL,
+            self.wrong.iter().filter(|wrong| !self.is_known(wrong.from)).collect(),
+        ))
     }
 
     /// Whether the right token came from this address within `KNOWN`.
@@ -180,8 +185,12 @@ mod tests {
     /// Shows `count` different wrong tokens.
     fn guess(authenticator: &TokenAuthenticator, from: IpAddr, count: usize, at: Instant) {
         for number in 0..count {
-            let outcome = authenticator.outcome(from, format!("wrong {from} {number} {at:?}").as_bytes(), at);
-            assert!(matches!(outcome, AuthOutcome::Rejected { news: true, .. }), "{number}: {outcome:?}");
+            let outcome =
+                authenticator.outcome(from, format!("wrong {from} {number} {at:?}").as_bytes(), at);
+            assert!(
+                matches!(outcome, AuthOutcome::Rejected { news: true, .. }),
+                "{number}: {outcome:?}"
+            );
         }
     }
 
@@ -200,7 +209,10 @@ mod tests {
                 AuthOutcome::Throttled(Duration::from_secs(40))
             );
         }
-        assert_eq!(authenticator.outcome(address(1), b"right", now + COUNTED), AuthOutcome::Accepted);
+        assert_eq!(
+            authenticator.outcome(address(1), b"right", now + COUNTED),
+            AuthOutcome::Accepted
+        );
     }
 
     #[test]
@@ -213,13 +225,20 @@ mod tests {
         assert_eq!(authenticator.outcome(address(1), b"right", now), AuthOutcome::Accepted);
         guess(&authenticator, address(1), OF_ONE - 1, now);
         let outcome = authenticator.outcome(address(1), b"of last year", now);
-        assert_eq!(outcome, AuthOutcome::Rejected { news: false, left: 0 }, "it is known to be wrong");
+        assert_eq!(
+            outcome,
+            AuthOutcome::Rejected { news: false, left: 0 },
+            "it is known to be wrong"
+        );
     }
 
     #[test]
     fn the_right_token_is_never_counted() {
         let (authenticator, now) = door();
-        assert!((0..1000).all(|_| authenticator.outcome(address(1), b"right", now) == AuthOutcome::Accepted));
+        assert!(
+            (0..1000)
+                .all(|_| authenticator.outcome(address(1), b"right", now) == AuthOutcome::Accepted)
+        );
         guess(&authenticator, address(1), OF_ONE, now);
     }
 
@@ -230,7 +249,10 @@ mod tests {
         guess(&authenticator, address(1), OF_ONE, now);
         for number in 0..1000 {
             let guess = format!("and more {number}");
-            assert_eq!(authenticator.outcome(address(1), guess.as_bytes(), now), AuthOutcome::Throttled(COUNTED));
+            assert_eq!(
+                authenticator.outcome(address(1), guess.as_bytes(), now),
+                AuthOutcome::Throttled(COUNTED)
+            );
             assert_eq!(authenticator.outcome(address(1), b"right", now), AuthOutcome::Accepted);
         }
     }
@@ -241,7 +263,10 @@ mod tests {
         assert_eq!(authenticator.outcome(address(200), b"right", now), AuthOutcome::Accepted);
         for last in 1..=6 {
             guess(&authenticator, address(last), OF_ONE, now);
-            assert!(matches!(authenticator.outcome(address(last), b"right", now), AuthOutcome::Throttled(_)));
+            assert!(matches!(
+                authenticator.outcome(address(last), b"right", now),
+                AuthOutcome::Throttled(_)
+            ));
             assert_eq!(authenticator.outcome(address(200), b"right", now), AuthOutcome::Accepted);
         }
         assert_eq!(
@@ -268,6 +293,9 @@ mod tests {
             authenticator.outcome(address(last), format!("{last} {number}").as_bytes(), now);
         }
         let attempts = authenticator.attempts.lock().unwrap();
-        assert_eq!((attempts.known.len(), attempts.wrong.len()), (KNOWN_MAX, KNOWN_MAX * OF_ONE + OF_ALL));
+        assert_eq!(
+            (attempts.known.len(), attempts.wrong.len()),
+            (KNOWN_MAX, KNOWN_MAX * OF_ONE + OF_ALL)
+        );
     }
 }

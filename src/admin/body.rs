@@ -40,13 +40,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         if !is_json(&request) {
             return Err(ApiError::Invalid("the content type must be application/json".to_owned()));
         }
-        let length =
-            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let read = timeout(WAIT_MAX, collect(request.into_limited_body(), length.unwrap_or(BYTES_FIRST)));
+        let length = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let read =
+            timeout(WAIT_MAX, collect(request.into_limited_body(), length.unwrap_or(BYTES_FIRST)));
         let bytes = read.await.map_err(|_| ApiError::TooSlow(WAIT_MAX))??;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|_| ApiError::Invalid("the body is not the JSON that this route takes".to_owned()))
+        serde_json::from_slice(&bytes).map(Self).map_err(|_| {
+            ApiError::Invalid("the body is not the JSON that this route takes".to_owned())
+        })
     }
 }
 
@@ -94,13 +97,17 @@ mod tests {
     }
 
     fn pieces(count: usize) -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
-        let one = |at| Ok(Bytes::from(if at == 0 { "[1".to_owned() } else { format!(",{}", "1".repeat(9)) }));
+        let one = |at| {
+            Ok(Bytes::from(if at == 0 { "[1".to_owned() } else { format!(",{}", "1".repeat(9)) }))
+        };
         stream::iter((0..count).map(one)).chain(stream::iter([Ok(Bytes::from("]"))]))
     }
 
     #[tokio::test]
     async fn a_body_that_comes_in_pieces_is_read_whole() {
-        let read = read(HttpBody::from_stream(pieces(5000)), "application/json; charset=utf-8").await.unwrap();
+        let read = read(HttpBody::from_stream(pieces(5000)), "application/json; charset=utf-8")
+            .await
+            .unwrap();
         assert_eq!((read.len(), read[4999]), (5000, 111_111_111));
     }
 

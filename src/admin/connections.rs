@@ -104,7 +104,9 @@ pub(super) async fn serve(
             match listener.accept().await {
                 Ok((stream, caller)) => {
                     failing = false;
-                    let Some(admitted) = admission.admit(caller.network(), Instant::now()) else { continue };
+                    let Some(admitted) = admission.admit(caller.network(), Instant::now()) else {
+                        continue;
+                    };
                     let (routes, stop) = (routes.clone(), stop.clone());
                     connections.spawn(async move {
                         serve_connection(stream, caller, routes, Arc::new(admitted), stop).await;
@@ -116,7 +118,10 @@ pub(super) async fn serve(
                 Err(error) => {
                     if !failing {
                         let error = &error as &dyn std::error::Error;
-                        tracing::error!(error, "the admin API cannot accept connections; it tries again");
+                        tracing::error!(
+                            error,
+                            "the admin API cannot accept connections; it tries again"
+                        );
                     }
                     failing = true;
                     sleep(ACCEPT_AGAIN).await;
@@ -151,7 +156,9 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
         let in_hand = of_requests.begin_request();
         let answering = routes.call(request);
         async move {
-            answering.await.map(|answer: Response<Body>| answer.map(|body| TrackedBody { body, _in_hand: in_hand }))
+            answering.await.map(|answer: Response<Body>| {
+                answer.map(|body| TrackedBody { body, _in_hand: in_hand })
+            })
         }
     });
     let mut connection = std::pin::pin!(
@@ -239,7 +246,9 @@ mod tests {
             "done"
         };
         let (mut ours, _served, _stop) = connect(Router::new().route("/slow", get(slow)));
-        ours.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        ours.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         ours.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
@@ -247,8 +256,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_the_end_a_connection_without_a_request_ends_at_once_and_one_with_a_request_within_the_grace() {
-        for (sent, grace) in [("", Duration::ZERO), ("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n", GRACE)] {
+    async fn at_the_end_a_connection_without_a_request_ends_at_once_and_one_with_a_request_within_the_grace()
+     {
+        for (sent, grace) in
+            [("", Duration::ZERO), ("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n", GRACE)]
+        {
             let slow = || async { sleep(Duration::from_secs(600)).await };
             let (mut ours, served, stop) = connect(Router::new().route("/slow", get(slow)));
             ours.write_all(sent.as_bytes()).await.unwrap();

@@ -30,15 +30,24 @@ pub(super) fn routes(under: &str) -> Router<Admin> {
 
 type DeadQueryResult = Result<Query<DeadQuery>, QueryRejection>;
 
-async fn list(State(admin): State<Admin>, query: DeadQueryResult) -> Result<Json<DeadPage>, ApiError> {
+async fn list(
+    State(admin): State<Admin>,
+    query: DeadQueryResult,
+) -> Result<Json<DeadPage>, ApiError> {
     Ok(Json(admin.letters.list(&read(query)?).await?))
 }
 
-async fn summary(State(admin): State<Admin>, query: DeadQueryResult) -> Result<Json<DeadSummary>, ApiError> {
+async fn summary(
+    State(admin): State<Admin>,
+    query: DeadQueryResult,
+) -> Result<Json<DeadSummary>, ApiError> {
     Ok(Json(admin.letters.summary(&read(query)?).await?))
 }
 
-async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<DeadLetterDetail>, ApiError> {
+async fn show(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<Json<DeadLetterDetail>, ApiError> {
     Ok(Json(admin.letters.show(&id, &admin.subscriptions).await?))
 }
 
@@ -58,7 +67,11 @@ async fn discard(
     act(&admin, DeadLetterAction::Discard, &request).await
 }
 
-async fn act(admin: &Admin, act: DeadLetterAction, request: &DeadRequest) -> Result<ActionResponse, ApiError> {
+async fn act(
+    admin: &Admin,
+    act: DeadLetterAction,
+    request: &DeadRequest,
+) -> Result<ActionResponse, ApiError> {
     let outcome = admin.letters.act(act, request).await?;
     let changed = AuditedChange {
         is_dry_run: request.dry_run,
@@ -72,10 +85,11 @@ async fn act(admin: &Admin, act: DeadLetterAction, request: &DeadRequest) -> Res
 fn describe_request(request: &DeadRequest) -> String {
     let which = DeadQuery { text: None, ..request.which.clone() };
     let named = serde_json::to_value(which).unwrap_or_default();
-    let filters = named.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
-        Some(text) => format!("{name}={text}"),
-        None => format!("{name}={value}"),
-    });
+    let filters =
+        named.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}={text}"),
+            None => format!("{name}={value}"),
+        });
     let ids = (!request.ids.is_empty()).then(|| format!("{} ids", request.ids.len()));
     let all: Vec<_> = filters.chain(ids).collect();
     if all.is_empty() { "all letters".to_owned() } else { all.join(" ") }

@@ -26,12 +26,14 @@ pub use self::{
 };
 use super::{
     ApiError, SubscriptionService,
-    wire::{DeadLetterDetail, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, SummaryRow},
+    wire::{
+        DeadLetterDetail, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, SummaryRow,
+    },
 };
 use crate::{
     broker::{
-        ActionOptions, Address, BrokerError, DeadLetter, DeadLetterAction, DeadLetterFilter, DeadLetterSelection,
-        DeadQueue, DeadQueues, ScanReport, Topology,
+        ActionOptions, Address, BrokerError, DeadLetter, DeadLetterAction, DeadLetterFilter,
+        DeadLetterSelection, DeadQueue, DeadQueues, ScanReport, Topology,
     },
     clock::Clock,
     fanout::Decoder,
@@ -98,10 +100,10 @@ impl DeadLetterService {
     pub async fn summary(&self, query: &DeadQuery) -> Result<DeadSummary, ApiError> {
         refuse("after", query.after.is_some())?;
         let filter = self.filter(query, &[])?;
-        let mut summary = query
-            .by
-            .as_deref()
-            .map_or_else(|| Ok(DeadLetterSummary::usual()), |by| GroupBy::list(by).map(DeadLetterSummary::new))?;
+        let mut summary = query.by.as_deref().map_or_else(
+            || Ok(DeadLetterSummary::usual()),
+            |by| GroupBy::list(by).map(DeadLetterSummary::new),
+        )?;
         let report = self.scan(&filter, |letter| summary.add(&letter)).await?;
         let (by, matched) = (summary.by(), summary.count());
         let (rows, rest) = summary.rows(limit(query));
@@ -109,7 +111,11 @@ impl DeadLetterService {
     }
 
     /// One letter with all its details.
-    pub async fn show(&self, id: &str, subscriptions: &SubscriptionService) -> Result<DeadLetterDetail, ApiError> {
+    pub async fn show(
+        &self,
+        id: &str,
+        subscriptions: &SubscriptionService,
+    ) -> Result<DeadLetterDetail, ApiError> {
         let filter = DeadLetterFilter { ids: vec![letter_id(id)?], ..DeadLetterFilter::default() };
         let mut found = None;
         let report = self.scan(&filter, |letter| found = Some(letter)).await?;
@@ -127,13 +133,19 @@ impl DeadLetterService {
             let subscriber = Subscriber::of(&letter, &subscriptions.store);
             shown(&letter, render(&letter, &decoder, subscriber.known(), clock.now()), &subscriber)
         });
-        detail
-            .await
-            .map_err(|_| ApiError::Internal("the letter could not be shown; the daemon's log says why".to_owned()))
+        detail.await.map_err(|_| {
+            ApiError::Internal(
+                "the letter could not be shown; the daemon's log says why".to_owned(),
+            )
+        })
     }
 
     /// Redrives or discards letters.
-    pub async fn act(&self, act: DeadLetterAction, request: &DeadRequest) -> Result<DeadOutcome, ApiError> {
+    pub async fn act(
+        &self,
+        act: DeadLetterAction,
+        request: &DeadRequest,
+    ) -> Result<DeadOutcome, ApiError> {
         for (name, there) in [
             ("which.limit", request.which.limit.is_some()),
             ("which.after", request.which.after.is_some()),
@@ -156,7 +168,8 @@ impl DeadLetterService {
         let filter = self.filter(&request.which, &request.ids)?;
         let turn = self.0.turn.lock().await;
         let queues = self.open().await?;
-        let (mut selection, mut matched, mut chosen) = (DeadLetterSelection::default(), 0, DeadLetterSummary::usual());
+        let (mut selection, mut matched, mut chosen) =
+            (DeadLetterSelection::default(), 0, DeadLetterSummary::usual());
         let look = |letter: DeadLetter| {
             if filter.matches(&letter) {
                 matched += 1;
@@ -186,7 +199,11 @@ impl DeadLetterService {
         Ok(DeadOutcome { matched, done, rows: acted.rows(PAGE_MAX).0, missed: report.missed })
     }
 
-    async fn scan(&self, filter: &DeadLetterFilter, mut seen: impl FnMut(DeadLetter)) -> Result<ScanReport, ApiError> {
+    async fn scan(
+        &self,
+        filter: &DeadLetterFilter,
+        mut seen: impl FnMut(DeadLetter),
+    ) -> Result<ScanReport, ApiError> {
         let _turn = self.0.turn.lock().await;
         let queues = self.open().await?;
         let pick = |letter: DeadLetter| {
@@ -201,7 +218,12 @@ impl DeadLetterService {
 
     async fn open(&self) -> Result<DeadQueues, BrokerError> {
         let settings = &self.0.settings;
-        DeadQueues::open(&settings.address, Arc::clone(&settings.topology), settings.confirm_timeout).await
+        DeadQueues::open(
+            &settings.address,
+            Arc::clone(&settings.topology),
+            settings.confirm_timeout,
+        )
+        .await
     }
 
     fn filter(&self, query: &DeadQuery, ids: &[String]) -> Result<DeadLetterFilter, ApiError> {
@@ -220,7 +242,11 @@ pub fn shown(
         Ok(rendered) => (Some(rendered), None),
         Err(why) => (None, Some(why)),
     };
-    let mut detail = DeadLetterDetail { rendered, rendered_note: why.or_else(|| subscriber.note()), ..whole(letter) };
+    let mut detail = DeadLetterDetail {
+        rendered,
+        rendered_note: why.or_else(|| subscriber.note()),
+        ..whole(letter)
+    };
     if let Some(advice) = subscriber.advice() {
         advice.clone_into(&mut detail.letter.advice);
     }
@@ -236,7 +262,8 @@ pub fn counted(row: &SummaryRow) -> String {
 /// The common values of a row, as text.
 #[must_use]
 pub fn common_values(row: &SummaryRow) -> Vec<&str> {
-    let none = |of: &str| if of == GroupBy::Platform.as_str() { DeadQueue::Event.as_str() } else { "-" };
+    let none =
+        |of: &str| if of == GroupBy::Platform.as_str() { DeadQueue::Event.as_str() } else { "-" };
     row.values.iter().map(|(of, value)| value.as_str().unwrap_or_else(|| none(of))).collect()
 }
 
@@ -264,7 +291,10 @@ fn rate(per_second: Option<f64>, letters: u64) -> Result<Option<f64>, ApiError> 
 
 impl From<BrokerError> for ApiError {
     fn from(error: BrokerError) -> Self {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the broker failed a request for dead letters");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the broker failed a request for dead letters"
+        );
         Self::Unavailable(error.to_string())
     }
 }
@@ -275,9 +305,14 @@ mod tests {
 
     #[test]
     fn where_letters_have_nothing_of_a_kind_in_common_that_is_said_as_the_filters_have_it() {
-        let row = |values: &str| serde_json::from_str(&format!(r#"{{"values": {values}, "count": 7}}"#)).unwrap();
+        let row = |values: &str| {
+            serde_json::from_str(&format!(r#"{{"values": {values}, "count": 7}}"#)).unwrap()
+        };
         for (values, said) in [
-            (r#"{"platform": "lark", "reason": "refused", "code": "9499"}"#, "      7  lark refused 9499"),
+            (
+                r#"{"platform": "lark", "reason": "refused", "code": "9499"}"#,
+                "      7  lark refused 9499",
+            ),
             (r#"{"platform": null, "reason": "poison", "code": null}"#, "      7  event poison -"),
         ] {
             assert_eq!(counted(&row(values)), said);

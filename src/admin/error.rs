@@ -42,10 +42,14 @@ pub enum ApiError {
     #[error("the request does not come from the console: load the page again")]
     CrossOrigin,
     /// Only callers on the Unix socket may do this.
-    #[error("this is done on the Unix socket alone: run roomcast on the daemon's machine, as its user or root")]
+    #[error(
+        "this is done on the Unix socket alone: run roomcast on the daemon's machine, as its user or root"
+    )]
     SocketOnly,
     /// The request names a host that the daemon does not know as its own.
-    #[error("{0:?} is not a host name of this daemon: ask by its address, or add the name to admin.hosts")]
+    #[error(
+        "{0:?} is not a host name of this daemon: ask by its address, or add the name to admin.hosts"
+    )]
     UnknownHost(String),
     /// The path exists, but not for this method.
     #[error("this path does not take this method")]
@@ -65,16 +69,24 @@ pub enum ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoSuchSubscription { .. } | StoreError::Template(TemplateError::Missing { .. }) => {
+            StoreError::NoSuchSubscription { .. }
+            | StoreError::Template(TemplateError::Missing { .. }) => {
                 Self::NotFound(error.to_string())
             }
-            StoreError::RobotTaken { .. } | StoreError::Rotation { .. } | StoreError::Template(_) => {
-                Self::Invalid(error.to_string())
-            }
+            StoreError::RobotTaken { .. }
+            | StoreError::Rotation { .. }
+            | StoreError::Template(_) => Self::Invalid(error.to_string()),
             error => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store failed a request"
+                );
                 let message = with_causes(&error);
-                if error.is_refused_by_disk() { Self::Unavailable(message) } else { Self::Internal(message) }
+                if error.is_refused_by_disk() {
+                    Self::Unavailable(message)
+                } else {
+                    Self::Internal(message)
+                }
             }
         }
     }
@@ -110,7 +122,8 @@ impl IntoResponse for ApiError {
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let mut response =
-            (status, Json(ApiErrorBody { error: word.to_owned(), message: self.to_string() })).into_response();
+            (status, Json(ApiErrorBody { error: word.to_owned(), message: self.to_string() }))
+                .into_response();
         if let Self::TooManyAttempts(wait) = self {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
         }

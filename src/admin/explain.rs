@@ -16,8 +16,8 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage, Subscription,
-        SubscriptionState, Timestamp,
+        DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage,
+        Subscription, SubscriptionState, Timestamp,
     },
     fanout::{self, DecodeContext, Decoder},
     pace::{Pace, SendEstimate},
@@ -46,32 +46,55 @@ impl Explainer {
     pub fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, ApiError> {
         let invalid = |mistake: &dyn std::fmt::Display| ApiError::Invalid(mistake.to_string());
         let topic = request.topic.parse().map_err(|mistake| invalid(&mistake))?;
-        let after = request.after.as_deref().map(str::parse).transpose().map_err(|mistake| invalid(&mistake))?;
+        let after = request
+            .after
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|mistake| invalid(&mistake))?;
         let event = match self.event(request) {
             Ok(event) => Arc::new(event),
             Err(mistake) => {
-                return Ok(ExplainResponse { undecodable: Some(mistake), subscriptions: Vec::new(), next: None });
+                return Ok(ExplainResponse {
+                    undecodable: Some(mistake),
+                    subscriptions: Vec::new(),
+                    next: None,
+                });
             }
         };
         let (summaries, next) = match &request.subscription {
             Some(id) => {
                 let one = self.store.show(id.parse().map_err(|mistake| invalid(&mistake))?)?;
                 if one.topic != topic {
-                    return Err(ApiError::Invalid(format!("the subscription hears {}, not {topic}", one.topic)));
+                    return Err(ApiError::Invalid(format!(
+                        "the subscription hears {}, not {topic}",
+                        one.topic
+                    )));
                 }
                 (vec![one], None)
             }
             None => {
-                let page = self.store.list(&ListFilter { topic: Some(topic), ..ListFilter::default() }, after, PAGE)?;
+                let page = self.store.list(
+                    &ListFilter { topic: Some(topic), ..ListFilter::default() },
+                    after,
+                    PAGE,
+                )?;
                 (page.summaries, page.next)
             }
         };
         let subscriptions = summaries.into_iter().map(|one| self.explained(&event, one)).collect();
-        Ok(ExplainResponse { undecodable: None, subscriptions, next: next.map(|place| place.to_string()) })
+        Ok(ExplainResponse {
+            undecodable: None,
+            subscriptions,
+            next: next.map(|place| place.to_string()),
+        })
     }
 
     fn event(&self, request: &ExplainRequest) -> Result<Event, UndecodableView> {
-        let headers = request.headers.iter().map(|(name, value)| (name.clone(), HeaderValue::text(value.clone())));
+        let headers = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::text(value.clone())));
         let published = fanout::ensure_message_id(PublishedMessage {
             routing_key: request.topic.clone(),
             body: request.body.clone().into_bytes(),
@@ -87,9 +110,10 @@ impl Explainer {
             urgent: request.urgent,
             platform: None,
         };
-        self.decoder
-            .decode(published, known)
-            .map_err(|refused| UndecodableView { code: refused.1.code.to_owned(), detail: refused.1.detail })
+        self.decoder.decode(published, known).map_err(|refused| UndecodableView {
+            code: refused.1.code.to_owned(),
+            detail: refused.1.detail,
+        })
     }
 
     fn explained(&self, event: &Arc<Event>, one: SubscriptionSummary) -> Explanation {
@@ -130,16 +154,24 @@ impl Explainer {
         }
         let options = one.options.clone();
         let mut delivery = Delivery::fresh(event, one.id, one.platform, one.robot);
-        let subscription = render_target(one.id, one.topic.clone(), one.platform, one.robot, Some(&one));
+        let subscription =
+            render_target(one.id, one.topic.clone(), one.platform, one.robot, Some(&one));
         explanation.parts = parts(&mut delivery, &subscription, self.clock.now())?;
         let now = self.clock.now();
         let messages = u32::try_from(explanation.parts.len()).unwrap_or(u32::MAX);
         let send_estimate = self.pace.as_ref().map(|pace| {
-            pace.send_estimate(delivery.robot, delivery.platform, options.group.as_ref(), event.urgent, messages)
+            pace.send_estimate(
+                delivery.robot,
+                delivery.platform,
+                options.group.as_ref(),
+                event.urgent,
+                messages,
+            )
         });
         if send_estimate.is_some_and(|send_estimate| send_estimate.out_of_budget) {
             let group = options.group.as_ref().map(ToString::to_string).unwrap_or_default();
-            let why = format!("the monthly quota of {group} is used up, and its setting is not to wait");
+            let why =
+                format!("the monthly quota of {group} is used up, and its setting is not to wait");
             return Err(ExplainedOutcome { outcome: DeadReason::Exhausted.as_str(), why });
         }
         let begins = event.received_at.since(now);
@@ -148,8 +180,10 @@ impl Explainer {
         let first = begins.max(quiet.unwrap_or_default()).max(quota);
         if now.after(first) >= event.expires_at {
             explanation.parts = Vec::new();
-            let why =
-                format!("{}; its time to live ends before", reason(begins, quiet, send_estimate, options.overflow));
+            let why = format!(
+                "{}; its time to live ends before",
+                reason(begins, quiet, send_estimate, options.overflow)
+            );
             return Err(ExplainedOutcome { outcome: DeadReason::Expired.as_str(), why });
         }
         if !first.is_zero() {
@@ -188,11 +222,16 @@ fn reason(
     match send_estimate.and_then(|send_estimate| send_estimate.hold) {
         Some(hold) => format!("the robot is held: {}", hold.cause.as_str()),
         None => match overflow {
-            OverflowPolicy::Queue => "the robot's quota is used up; it waits for its turn".to_owned(),
-            OverflowPolicy::Digest => {
-                "the robot's quota is used up; it is folded into a digest with what waits".to_owned()
+            OverflowPolicy::Queue => {
+                "the robot's quota is used up; it waits for its turn".to_owned()
             }
-            OverflowPolicy::Latest => "the robot's quota is used up; it takes the place of what waits".to_owned(),
+            OverflowPolicy::Digest => {
+                "the robot's quota is used up; it is folded into a digest with what waits"
+                    .to_owned()
+            }
+            OverflowPolicy::Latest => {
+                "the robot's quota is used up; it takes the place of what waits".to_owned()
+            }
         },
     }
 }
@@ -205,10 +244,15 @@ fn parts(
 ) -> Result<Vec<PartView>, ExplainedOutcome> {
     let mut parts = Vec::new();
     loop {
-        let prepared = platforms::prepare(&RenderInput { delivery, subscription, now }).map_err(|unsendable| {
-            let Unsendable { code, detail } = unsendable;
-            ExplainedOutcome { outcome: DeadReason::Refused.as_str(), why: format!("{code}: {detail}") }
-        })?;
+        let prepared = platforms::prepare(&RenderInput { delivery, subscription, now }).map_err(
+            |unsendable| {
+                let Unsendable { code, detail } = unsendable;
+                ExplainedOutcome {
+                    outcome: DeadReason::Refused.as_str(),
+                    why: format!("{code}: {detail}"),
+                }
+            },
+        )?;
         let body = serde_json::from_slice(&prepared.body).unwrap_or_default();
         parts.push(PartView { bytes: prepared.body.len(), body });
         if !prepared.part.has_next() {

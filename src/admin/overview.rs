@@ -51,7 +51,8 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
     if seen.is_empty() {
         return None;
     }
-    let counts = || seen.iter().flat_map(|queue| queue.counts.iter().map(|count| (queue.platform, count)));
+    let counts =
+        || seen.iter().flat_map(|queue| queue.counts.iter().map(|count| (queue.platform, count)));
     let mut rows: Vec<_> = counts()
         .map(|(platform, count)| DeadRow {
             platform: platform.map(|platform| platform.to_string()),
@@ -78,7 +79,8 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
 }
 
 fn busy(robots: &[RobotStatus]) -> RobotActivity {
-    let mut slowest: Vec<_> = robots.iter().filter(|robot| robot.waiting > 0 || robot.held_for.is_some()).collect();
+    let mut slowest: Vec<_> =
+        robots.iter().filter(|robot| robot.waiting > 0 || robot.held_for.is_some()).collect();
     slowest.sort_by_key(|robot| std::cmp::Reverse((robot.drained_in, robot.held_for)));
     RobotActivity {
         known: robots.len(),
@@ -102,24 +104,43 @@ mod tests {
     fn dead_letters_are_told_by_platform_and_reason_the_most_first_with_the_oldest_of_all() {
         assert!(dead(&[]).is_none(), "nothing was counted");
         let at = |seconds: u64| Timestamp::from_unix_millis(seconds * 1000);
-        let (mut wecom, mut event) =
-            (DeadQueueStats::nothing(Some(Platform::WeCom), at(99)), DeadQueueStats::nothing(None, at(99)));
+        let (mut wecom, mut event) = (
+            DeadQueueStats::nothing(Some(Platform::WeCom), at(99)),
+            DeadQueueStats::nothing(None, at(99)),
+        );
         wecom.add(DeadReason::Expired, Some(at(7)));
         wecom.add(DeadReason::RobotGone, Some(at(60)));
         wecom.add(DeadReason::RobotGone, Some(at(61)));
         event.add(DeadReason::Undecodable, None);
         let told = dead(&[wecom, event]).unwrap();
-        let rows: Vec<_> =
-            told.rows.iter().map(|row| (row.platform.as_deref(), row.reason.as_str(), row.count)).collect();
-        let expected = [(Some("wecom"), "robot_gone", 2), (Some("wecom"), "expired", 1), (None, "undecodable", 1)];
+        let rows: Vec<_> = told
+            .rows
+            .iter()
+            .map(|row| (row.platform.as_deref(), row.reason.as_str(), row.count))
+            .collect();
+        let expected = [
+            (Some("wecom"), "robot_gone", 2),
+            (Some("wecom"), "expired", 1),
+            (None, "undecodable", 1),
+        ];
         assert_eq!((told.letters, rows.as_slice()), (4, expected.as_slice()));
         assert_eq!(told.oldest.as_deref(), Some("1970-01-01T00:00:07Z"));
-        let queues: Vec<_> = told.queues.iter().map(|one| (one.queue.as_str(), one.letters, one.counted_at)).collect();
+        let queues: Vec<_> = told
+            .queues
+            .iter()
+            .map(|one| (one.queue.as_str(), one.letters, one.counted_at))
+            .collect();
         let not = |queue| (queue, None, None);
         let counted = |queue, letters| (queue, Some(letters), Some(99_000));
         assert_eq!(
             queues,
-            [not("dingtalk"), not("dingtalk_internal"), not("lark"), counted("wecom", 3), counted("event", 1)]
+            [
+                not("dingtalk"),
+                not("dingtalk_internal"),
+                not("lark"),
+                counted("wecom", 3),
+                counted("event", 1)
+            ]
         );
     }
 }

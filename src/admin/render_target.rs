@@ -6,8 +6,8 @@
 
 use crate::{
     domain::{
-        Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
-        Timestamp, TopicName,
+        Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions,
+        SubscriptionState, Timestamp, TopicName,
     },
     store::SubscriptionSummary,
 };

@@ -29,8 +29,8 @@ use super::{
     subscriptions::invalid,
     template_routes,
     wire::{
-        AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest, KeyView, ListQuery,
-        Released, RobotView, RotateRequest, UpdateRequest,
+        AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest,
+        KeyView, ListQuery, Released, RobotView, RotateRequest, UpdateRequest,
     },
 };
 use crate::{
@@ -72,18 +72,21 @@ impl Admin {
     /// The API for callers on the Unix socket.
     pub(super) fn routes(self) -> Router {
         let all = shared_routes().merge(socket_routes());
-        all.route_layer(middleware::from_fn(log_changes)).with_state(self.clone()).merge(open_routes(self))
+        all.route_layer(middleware::from_fn(log_changes))
+            .with_state(self.clone())
+            .merge(open_routes(self))
     }
 
     /// The API for callers that must show the token. A path that does not exist answers the same
     /// with and without one.
     pub(super) fn routes_with_token(self, authenticator: Arc<TokenAuthenticator>) -> Router {
         let telemetry = Arc::clone(&self.telemetry);
-        let guard =
-            middleware::from_fn(move |Extension(caller): Extension<Caller>, mut request: Request, next: Next| {
+        let guard = middleware::from_fn(
+            move |Extension(caller): Extension<Caller>, mut request: Request, next: Next| {
                 let entered = shown(&request).ok_or(ApiError::Unauthorized);
-                let entered =
-                    entered.and_then(|token| authenticator.authenticate("the API", caller, token, &telemetry));
+                let entered = entered.and_then(|token| {
+                    authenticator.authenticate("the API", caller, token, &telemetry)
+                });
                 async move {
                     match entered {
                         Ok(()) => {
@@ -93,9 +96,13 @@ impl Admin {
                         Err(refusal) => refusal.into_response(),
                     }
                 }
-            });
+            },
+        );
         let elsewhere = socket_routes().route_layer(middleware::from_fn(socket_only));
-        let all = shared_routes().merge(elsewhere).route_layer(middleware::from_fn(log_changes)).route_layer(guard);
+        let all = shared_routes()
+            .merge(elsewhere)
+            .route_layer(middleware::from_fn(log_changes))
+            .route_layer(guard);
         all.with_state(self.clone()).merge(open_routes(self))
     }
 }
@@ -117,7 +124,10 @@ fn shared_routes() -> Router<Admin> {
         .route("/v1/key", get(key))
         .merge(dead_letter_routes::routes("/v1"))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .route("/v1/subscriptions/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
+        .route(
+            "/v1/subscriptions/import",
+            post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)),
+        )
         .merge(template_routes::routes())
 }
 
@@ -171,30 +181,45 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], admin.telemetry.render())
 }
 
-async fn add(State(admin): State<Admin>, JsonBody(request): JsonBody<AddRequest>) -> Result<Response, ApiError> {
+async fn add(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<AddRequest>,
+) -> Result<Response, ApiError> {
     let added = blocking(move || admin.subscriptions.add(request)).await?;
     let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
     let changed = AuditedChange::count(!added.existed).of(&added.id);
     Ok((status, Extension(changed), Json(added)).into_response())
 }
 
-async fn import(State(admin): State<Admin>, JsonBody(request): JsonBody<ImportRequest>) -> Result<Response, ApiError> {
+async fn import(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<ImportRequest>,
+) -> Result<Response, ApiError> {
     let imported = blocking(move || admin.subscriptions.import(request)).await?;
     let added = imported.iter().filter(|one| one.refused.is_none() && !one.existed).count();
     Ok((Extension(AuditedChange::count(added)), Json(imported)).into_response())
 }
 
-async fn export(State(admin): State<Admin>, JsonBody(request): JsonBody<ExportRequest>) -> Result<Response, ApiError> {
+async fn export(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<ExportRequest>,
+) -> Result<Response, ApiError> {
     let page = blocking(move || admin.subscriptions.export(&request)).await?;
     Ok((Extension(AuditedChange::count(page.sealed.len())), Json(page)).into_response())
 }
 
-async fn remove_batch(State(admin): State<Admin>, Path(topic): Path<String>) -> Result<Response, ApiError> {
+async fn remove_batch(
+    State(admin): State<Admin>,
+    Path(topic): Path<String>,
+) -> Result<Response, ApiError> {
     let some = blocking(move || admin.subscriptions.remove_batch(&topic)).await?;
     Ok((Extension(AuditedChange::count(some.removed)), Json(some)).into_response())
 }
 
-async fn backup(State(admin): State<Admin>, JsonBody(request): JsonBody<BackupRequest>) -> Result<Response, ApiError> {
+async fn backup(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<BackupRequest>,
+) -> Result<Response, ApiError> {
     let dir = request.dir.display().to_string();
     let made = blocking(move || admin.subscriptions.backup(&request)).await?;
     Ok((Extension(AuditedChange::count(made.subscriptions).of(dir)), Json(made)).into_response())
@@ -208,7 +233,10 @@ async fn key(State(admin): State<Admin>) -> Json<KeyView> {
     Json(admin.subscriptions.key())
 }
 
-async fn rotate(State(admin): State<Admin>, JsonBody(request): JsonBody<RotateRequest>) -> Result<Response, ApiError> {
+async fn rotate(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<RotateRequest>,
+) -> Result<Response, ApiError> {
     Ok(key_changed(blocking(move || admin.subscriptions.rotate(&request)).await?))
 }
 
@@ -226,11 +254,17 @@ fn key_changed(view: KeyView) -> Response {
     (Extension(changed), Json(view)).into_response()
 }
 
-pub(super) async fn list(State(admin): State<Admin>, Query(query): Query<ListQuery>) -> Result<Response, ApiError> {
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
     Ok(Json(blocking(move || admin.subscriptions.list(&query)).await?).into_response())
 }
 
-pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     Ok(Json(blocking(move || admin.subscriptions.show(&id)).await?).into_response())
 }
 
@@ -242,17 +276,26 @@ async fn update(
     Ok(Json(blocking(move || admin.subscriptions.update(&id, request)).await?).into_response())
 }
 
-async fn remove(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+async fn remove(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
     blocking(move || admin.subscriptions.remove(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn pause(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+pub(super) async fn pause(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
     blocking(move || admin.subscriptions.set_state(&id, SubscriptionState::Paused)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+pub(super) async fn resume(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
     blocking(move || admin.subscriptions.set_state(&id, SubscriptionState::Active)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -266,9 +309,14 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
     Json(admin.pace.robots().into_iter().map(robot_view).collect())
 }
 
-pub(super) async fn release(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn release(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let robot: RobotId = id.parse().map_err(invalid)?;
-    let Some(EndedHold { platform, hold, waiting_in_broker, back_within }) = admin.pace.release(robot) else {
+    let Some(EndedHold { platform, hold, waiting_in_broker, back_within }) =
+        admin.pace.release(robot)
+    else {
         let none = Released { was_held: false, waiting: 0, back_within_seconds: 0 };
         return Ok((Extension(AuditedChange::count(false)), Json(none)).into_response());
     };

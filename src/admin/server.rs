@@ -48,7 +48,9 @@ pub enum AdminError {
     #[error("another daemon answers on the admin socket {0}: stop it, or set admin.socket")]
     Taken(PathBuf),
     /// The file at the socket's path is not a socket.
-    #[error("admin.socket {path} is {found} and not a socket: move it away, or set admin.socket to another path")]
+    #[error(
+        "admin.socket {path} is {found} and not a socket: move it away, or set admin.socket to another path"
+    )]
     NotASocket {
         /// The path.
         path: PathBuf,
@@ -100,7 +102,8 @@ pub async fn bind(settings: ServerSettings) -> Result<BoundServer, AdminError> {
             Some((listener, Arc::new(TokenAuthenticator::new(token))))
         }
     };
-    let (console, socket_limits, tcp_limits) = (settings.console, settings.socket_limits, settings.tcp_limits);
+    let (console, socket_limits, tcp_limits) =
+        (settings.console, settings.socket_limits, settings.tcp_limits);
     Ok(BoundServer { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
 }
 
@@ -119,8 +122,10 @@ impl BoundServer {
     /// Serves until `stop`. Each listener has its own limits, so neither
     /// uses up the other's connections.
     pub async fn serve(self, admin: Admin, stop: CancellationToken) {
-        let admission = |name, limits| ConnectionAdmission::new(name, limits, Arc::clone(&admin.telemetry));
-        let (of_socket, of_tcp) = (admission("unix", self.socket_limits), admission("tcp", self.tcp_limits));
+        let admission =
+            |name, limits| ConnectionAdmission::new(name, limits, Arc::clone(&admin.telemetry));
+        let (of_socket, of_tcp) =
+            (admission("unix", self.socket_limits), admission("tcp", self.tcp_limits));
         let (routes, all) = (routes::answering_all(admin.clone().routes()), self.socket_limits.all);
         let unix = connections::serve(self.unix, routes, of_socket, all, stop.clone());
         let tcp = async {
@@ -129,9 +134,11 @@ impl BoundServer {
                 if self.console {
                     routes = routes.merge(console::routes(admin.clone(), authenticator, &stop));
                 }
-                let known_hosts = middleware::from_fn_with_state(self.hosts, allowed_hosts::allowed_only);
+                let known_hosts =
+                    middleware::from_fn_with_state(self.hosts, allowed_hosts::allowed_only);
                 let routes = routes::answering_all(routes).layer(known_hosts);
-                connections::serve(listener, routes, of_tcp, self.tcp_limits.all, stop.clone()).await;
+                connections::serve(listener, routes, of_tcp, self.tcp_limits.all, stop.clone())
+                    .await;
             }
         };
         tokio::join!(unix, tcp);

@@ -55,7 +55,10 @@ pub(super) fn could_bind(path: &Path) -> Result<(), AdminError> {
     std::os::unix::net::SocketAddr::from_pathname(path).map_err(failed)?;
     socket_there(path)?;
     // A missing folder would be created in its nearest existing parent.
-    let mut above = path.ancestors().skip(1).map(|one| if one.as_os_str().is_empty() { Path::new(".") } else { one });
+    let mut above = path
+        .ancestors()
+        .skip(1)
+        .map(|one| if one.as_os_str().is_empty() { Path::new(".") } else { one });
     let folder = above.find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
 }
@@ -77,7 +80,9 @@ async fn make_room(path: &Path) -> Result<(), AdminError> {
         return Ok(());
     }
     match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
         // Its backlog is full, so a process listens on it.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(failed(error)),
         _ => Err(AdminError::Taken(path.to_owned())),

@@ -15,15 +15,16 @@ use crate::{
     admin::{
         error::ApiError,
         wire::{
-            AddRequest, AddResponse, BackupRequest, BackupView, BatchRemoved, ExportPage, ExportRequest, ImportRequest,
-            ImportResult, KeyView, ListQuery, MentionsWire, ProgressView, RotateRequest, SubscriptionPage,
-            SubscriptionView, UpdateRequest, VerifyView,
+            AddRequest, AddResponse, BackupRequest, BackupView, BatchRemoved, ExportPage,
+            ExportRequest, ImportRequest, ImportResult, KeyView, ListQuery, MentionsWire,
+            ProgressView, RotateRequest, SubscriptionPage, SubscriptionView, UpdateRequest,
+            VerifyView,
         },
     },
     crypto::{MasterKey, TransferKey, UnsealError},
     domain::{
-        FilterPolicy, Platform, QuietHours, Secret, Subscription, SubscriptionId, SubscriptionOptions,
-        SubscriptionState, TopicName, check_printable,
+        FilterPolicy, Platform, QuietHours, Secret, Subscription, SubscriptionId,
+        SubscriptionOptions, SubscriptionState, TopicName, check_printable,
     },
     fanout::{read_policy, write_policy},
     platforms,
@@ -83,8 +84,11 @@ impl SubscriptionService {
     pub fn export(&self, request: &ExportRequest) -> Result<ExportPage, ApiError> {
         let key = TransferKey::derive(&master_key(&request.key)?);
         let limit = request.query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        let (found, next) =
-            self.store.list_decrypted(&filter(&request.query)?, parsed(request.query.after.as_deref())?, limit)?;
+        let (found, next) = self.store.list_decrypted(
+            &filter(&request.query)?,
+            parsed(request.query.after.as_deref())?,
+            limit,
+        )?;
         let sealed = found.into_iter().map(|one| sealed(one, &key)).collect::<Result<_, _>>()?;
         Ok(ExportPage { sealed, next: next.map(|place| place.to_string()) })
     }
@@ -137,10 +141,16 @@ impl SubscriptionService {
     /// Writes a backup into a new folder, while the store is in use.
     pub fn backup(&self, request: &BackupRequest) -> Result<BackupView, ApiError> {
         if !request.dir.is_absolute() {
-            return Err(ApiError::Invalid("dir must be an absolute path on the daemon's machine".to_owned()));
+            return Err(ApiError::Invalid(
+                "dir must be an absolute path on the daemon's machine".to_owned(),
+            ));
         }
         let manifest = self.store.backup(&request.dir)?;
-        Ok(BackupView { subscriptions: manifest.subscriptions, templates: manifest.templates, key: manifest.key })
+        Ok(BackupView {
+            subscriptions: manifest.subscriptions,
+            templates: manifest.templates,
+            key: manifest.key,
+        })
     }
 
     /// Opens every record and counts the broken references.
@@ -180,14 +190,21 @@ impl SubscriptionService {
     pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, ApiError> {
         let id = parse_id(id)?;
         let platform = self.store.platform_of(id)?;
-        check_words(request.name.as_deref(), request.keyword.as_deref(), request.mentions.as_ref())?;
+        check_words(
+            request.name.as_deref(),
+            request.keyword.as_deref(),
+            request.mentions.as_ref(),
+        )?;
         check_secret(platform, request.secret.as_ref())?;
-        let endpoint = request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));
+        let endpoint =
+            request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));
         let filled = |text: String| Some(text).filter(|text| !text.is_empty());
         let group = |text: String| parsed(Some(text.as_str()).filter(|text| !text.is_empty()));
         let change = SubscriptionChange {
             endpoint: endpoint.transpose().map_err(invalid)?,
-            secret: request.secret.map(|secret| Some(secret).filter(|secret| !secret.expose().is_empty())),
+            secret: request
+                .secret
+                .map(|secret| Some(secret).filter(|secret| !secret.expose().is_empty())),
             keyword: request.keyword.map(filled),
             name: request.name.map(filled),
             mentions: request.mentions.map(Into::into),
@@ -237,7 +254,8 @@ pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Resu
 fn checked(request: AddRequest) -> Result<NewSubscription, ApiError> {
     let topic: TopicName = request.topic.parse().map_err(invalid)?;
     let platform: Platform = request.platform.parse().map_err(invalid)?;
-    let endpoint = platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
+    let endpoint =
+        platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
     check_words(request.name.as_deref(), request.keyword.as_deref(), Some(&request.mentions))?;
     check_secret(platform, request.secret.as_ref())?;
     let options = SubscriptionOptions {
@@ -286,8 +304,9 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, ApiError> {
 }
 
 fn master_key(text: &Secret) -> Result<MasterKey, ApiError> {
-    MasterKey::from_hex(text.expose())
-        .ok_or_else(|| ApiError::Invalid("the key is none: it must have 64 hexadecimal digits".to_owned()))
+    MasterKey::from_hex(text.expose()).ok_or_else(|| {
+        ApiError::Invalid("the key is none: it must have 64 hexadecimal digits".to_owned())
+    })
 }
 
 fn filter(query: &ListQuery) -> Result<ListFilter, ApiError> {
@@ -316,11 +335,16 @@ fn quiet(text: &str) -> Result<Option<Arc<QuietHours>>, ApiError> {
 
 /// Checks texts that users write and others read. Older stores may hold texts that break this rule;
 /// they are cleaned where they are shown.
-fn check_words(name: Option<&str>, keyword: Option<&str>, mentions: Option<&MentionsWire>) -> Result<(), ApiError> {
+fn check_words(
+    name: Option<&str>,
+    keyword: Option<&str>,
+    mentions: Option<&MentionsWire>,
+) -> Result<(), ApiError> {
     let mentioned = mentions.into_iter().flat_map(|who| who.mobiles.iter().chain(&who.users));
     let words = name.map(|name| ("name", name)).into_iter();
     let words = words.chain(keyword.map(|keyword| ("keyword", keyword)));
-    for (what, text) in words.chain(mentioned.map(|who| ("name of who is mentioned", who.as_str()))) {
+    for (what, text) in words.chain(mentioned.map(|who| ("name of who is mentioned", who.as_str())))
+    {
         check_printable(what, text).map_err(invalid)?;
     }
     if name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
@@ -332,12 +356,16 @@ fn check_words(name: Option<&str>, keyword: Option<&str>, mentions: Option<&Ment
 fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), ApiError> {
     check_lengths(None, secret)?;
     if platform == Platform::WeCom && secret.is_some_and(|secret| !secret.expose().is_empty()) {
-        return Err(ApiError::Invalid("wecom robots have no signing secret: leave it out".to_owned()));
+        return Err(ApiError::Invalid(
+            "wecom robots have no signing secret: leave it out".to_owned(),
+        ));
     }
     Ok(())
 }
 
-pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, ApiError> {
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    text: Option<&str>,
+) -> Result<Option<T>, ApiError> {
     text.map(str::parse).transpose().map_err(invalid)
 }
 
@@ -367,6 +395,8 @@ fn view(summary: SubscriptionSummary) -> SubscriptionView {
         quiet: summary.options.quiet.map(|quiet| quiet.to_string()),
         too_long: summary.options.too_long.as_str().to_owned(),
         group: summary.options.group.map(|group| group.to_string()),
-        created_at: jiff::Timestamp::from_millisecond(created).unwrap_or(jiff::Timestamp::MAX).to_string(),
+        created_at: jiff::Timestamp::from_millisecond(created)
+            .unwrap_or(jiff::Timestamp::MAX)
+            .to_string(),
     }
 }

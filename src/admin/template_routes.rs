@@ -40,7 +40,10 @@ struct PlatformQuery {
     platform: Option<String>,
 }
 
-async fn add(State(admin): State<Admin>, JsonBody(request): JsonBody<AddTemplate>) -> Result<Response, ApiError> {
+async fn add(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<AddTemplate>,
+) -> Result<Response, ApiError> {
     let name = request.name.parse::<TemplateName>().map(|name| name.to_string());
     let added = blocking(move || admin.subscriptions.add_template(request)).await?;
     let status = if added.changed { StatusCode::CREATED } else { StatusCode::OK };
@@ -61,7 +64,9 @@ async fn remove(
     Path(name): Path<String>,
     Query(which): Query<PlatformQuery>,
 ) -> Result<Response, ApiError> {
-    let removed = blocking(move || admin.subscriptions.remove_template(&name, which.platform.as_deref())).await?;
+    let removed =
+        blocking(move || admin.subscriptions.remove_template(&name, which.platform.as_deref()))
+            .await?;
     Ok((Extension(AuditedChange::count(removed.removed)), Json(removed)).into_response())
 }
 
@@ -70,5 +75,6 @@ async fn render(
     Path(name): Path<String>,
     JsonBody(request): JsonBody<RenderRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.render_template(&name, request)).await?).into_response())
+    Ok(Json(blocking(move || admin.subscriptions.render_template(&name, request)).await?)
+        .into_response())
 }

@@ -7,7 +7,9 @@
 use super::{
     ApiError, SubscriptionService,
     subscriptions::{invalid, parsed},
-    wire::{AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView},
+    wire::{
+        AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
+    },
 };
 use crate::{
     domain::{Audience, Format, Template, TemplateName, Timestamp},
@@ -35,13 +37,16 @@ impl SubscriptionService {
     #[must_use]
     pub fn list_templates(&self) -> Vec<TemplateView> {
         let all = self.store.templates().now();
-        all.all().map(|(template, broken)| TemplateView { text: None, ..view(template, broken) }).collect()
+        all.all()
+            .map(|(template, broken)| TemplateView { text: None, ..view(template, broken) })
+            .collect()
     }
 
     /// The texts of one template.
     pub fn show_template(&self, name: &str) -> Result<Vec<TemplateView>, ApiError> {
         let (name, all) = (parse_name(name)?, self.store.templates().now());
-        let texts: Vec<_> = all.texts(&name).map(|(template, broken)| view(template, broken)).collect();
+        let texts: Vec<_> =
+            all.texts(&name).map(|(template, broken)| view(template, broken)).collect();
         match texts.is_empty() {
             true => Err(StoreError::from(TemplateError::Missing { name, audience: None }).into()),
             false => Ok(texts),
@@ -49,13 +54,21 @@ impl SubscriptionService {
     }
 
     /// Removes a template, or one of its texts.
-    pub fn remove_template(&self, name: &str, platform: Option<&str>) -> Result<RemovedTexts, ApiError> {
+    pub fn remove_template(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+    ) -> Result<RemovedTexts, ApiError> {
         let removed = self.store.remove_template(&parse_name(name)?, parsed(platform)?)?;
         Ok(RemovedTexts { removed })
     }
 
     /// Renders a template with these tags, as for an event that names it.
-    pub fn render_template(&self, name: &str, request: RenderRequest) -> Result<RenderedTemplate, ApiError> {
+    pub fn render_template(
+        &self,
+        name: &str,
+        request: RenderRequest,
+    ) -> Result<RenderedTemplate, ApiError> {
         let tags = Tags::read(request.tags).map_err(invalid)?;
         let templates = self.store.templates().now();
         let said = match parsed(request.platform.as_deref())?.unwrap_or_default() {
@@ -101,7 +114,9 @@ fn view(template: &Template, broken: Option<&InvalidTemplate>) -> TemplateView {
         engine: template.engine.as_str().to_owned(),
         format: template.format.map(|format| word(format).to_owned()),
         bytes: template.text.len(),
-        written_at: jiff::Timestamp::from_millisecond(written).unwrap_or(jiff::Timestamp::MAX).to_string(),
+        written_at: jiff::Timestamp::from_millisecond(written)
+            .unwrap_or(jiff::Timestamp::MAX)
+            .to_string(),
         broken: broken.map(ToString::to_string),
         text: Some(template.text.clone()),
     }

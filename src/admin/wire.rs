@@ -20,15 +20,21 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     console::{RobotsPage, RobotsQuery, SessionView, SignIn},
-    dead::{DeadLetterDetail, DeadLetterView, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, SummaryRow},
+    dead::{
+        DeadLetterDetail, DeadLetterView, DeadOutcome, DeadPage, DeadQuery, DeadRequest,
+        DeadSummary, SummaryRow,
+    },
     explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
     overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, ProgressView, RotateRequest, VerifyView},
     subscription::{
-        AddRequest, AddResponse, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView, UpdateRequest,
+        AddRequest, AddResponse, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView,
+        UpdateRequest,
     },
-    template::{AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView},
+    template::{
+        AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
+    },
     transfer::{BatchRemoved, ExportPage, ExportRequest, ImportRequest, ImportResult},
 };
 

@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn a_session_that_was_good_for_something_begins_the_waits_anew() {
-        for (has_acked, lasted, next) in [(true, MIN, MIN), (false, MAX * 2, MIN), (false, MIN, MAX)] {
+        for (has_acked, lasted, next) in
+            [(true, MIN, MIN), (false, MAX * 2, MIN), (false, MIN, MAX)]
+        {
             let mut backoff = Backoff::new(MIN, MAX);
             for _ in 0..9 {
                 let _ = backoff.next(1.0);

@@ -67,12 +67,20 @@ mod tests {
 
     #[test]
     fn the_admin_api_has_a_small_part_of_what_may_be_open() {
-        for (allowed, tcp, of_one, socket) in
-            [(u64::MAX, 256, 128, 64), (20_000, 256, 128, 64), (1024, 128, 64, 64), (256, 32, 16, 16), (8, 1, 1, 1)]
-        {
+        for (allowed, tcp, of_one, socket) in [
+            (u64::MAX, 256, 128, 64),
+            (20_000, 256, 128, 64),
+            (1024, 128, 64, 64),
+            (256, 32, 16, 16),
+            (8, 1, 1, 1),
+        ] {
             let files = OpenFiles(allowed);
             assert_eq!(files.admin_tcp(), ConnectionLimits { all: tcp, of_one }, "{allowed}");
-            assert_eq!(files.admin_socket(), ConnectionLimits { all: socket, of_one: socket }, "{allowed}");
+            assert_eq!(
+                files.admin_socket(),
+                ConnectionLimits { all: socket, of_one: socket },
+                "{allowed}"
+            );
         }
         assert_eq!(OpenFiles(1024).wanted(256), 256 + 128 + 128 + 64);
     }

@@ -155,7 +155,8 @@ async fn count_letters(
                 }
             }
             Err(error) => {
-                events::DeadLetterCountFailed { cause: &with_causes(&error), news: !failing }.emit();
+                events::DeadLetterCountFailed { cause: &with_causes(&error), news: !failing }
+                    .emit();
                 failing = true;
             }
         }
@@ -169,7 +170,8 @@ mod tests {
     use super::*;
 
     fn look(publish: (u32, u32), lark: (u32, u32)) -> Vec<QueueStats> {
-        let queue = |name: &str, ready, consumers| QueueStats { name: name.to_owned(), ready, consumers };
+        let queue =
+            |name: &str, ready, consumers| QueueStats { name: name.to_owned(), ready, consumers };
         vec![
             queue("publish", publish.0, Some(publish.1)),
             queue("delivery.lark", lark.0, Some(lark.1)),
@@ -182,7 +184,9 @@ mod tests {
         let (tell, seen) = watch::channel(look((1, 0), (1, 0)));
         let mut found = Box::pin(without_consumer(seen));
         // Once is no proof, and neither is a queue that did not answer.
-        for looks in [look((1, 0), (1, 1)), look((1, 1), (0, 0)), look((0, 0), (1, 0)), look((9, 1), (0, 1))] {
+        for looks in
+            [look((1, 0), (1, 1)), look((1, 1), (0, 0)), look((0, 0), (1, 0)), look((9, 1), (0, 1))]
+        {
             assert!(found.as_mut().now_or_never().is_none());
             tell.send_replace(looks);
         }

@@ -2,8 +2,8 @@
 //!
 //! Owns the report of each changed setting: it takes effect now, or only at the next start.
 //!
-//! Not here: which settings take effect now (`wiring::counts_at_once`), and the signal that triggers
-//! a reload (`signals.rs`).
+//! Not here: which settings take effect now (`wiring::counts_at_once`), and the signal that
+//! triggers a reload (`signals.rs`).
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -27,7 +27,12 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    pub(super) fn new(file: Option<PathBuf>, config: Config, logs: LogHandle, parts: Arc<PipelineContext>) -> Self {
+    pub(super) fn new(
+        file: Option<PathBuf>,
+        config: Config,
+        logs: LogHandle,
+        parts: Arc<PipelineContext>,
+    ) -> Self {
         Self { file, started: config.clone(), last: config, logs, parts }
     }
 
@@ -46,10 +51,18 @@ impl Reload {
         let started = wiring::pace_settings(&self.started);
         let PaceSettings { hosts, in_flight_max, .. } = started;
         // The transport keeps its hosts, and the process its limit of open files.
-        self.parts.pace.configure(PaceSettings { hosts, in_flight_max, ..wiring::pace_settings(&config) });
+        self.parts.pace.configure(PaceSettings {
+            hosts,
+            in_flight_max,
+            ..wiring::pace_settings(&config)
+        });
         let changed = named(config.differing(&self.last), true);
         match self.logs.set_level(&config.log.level) {
-            Ok(()) => tracing::info!(level = config.log.level, changed, "limits and log level were read anew"),
+            Ok(()) => tracing::info!(
+                level = config.log.level,
+                changed,
+                "limits and log level were read anew"
+            ),
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "limits were read anew; the log level stays as it was"
@@ -57,7 +70,10 @@ impl Reload {
         }
         let waiting = named(config.differing(&self.started), false);
         if !waiting.is_empty() {
-            tracing::warn!(settings = waiting, "some settings that changed count from the next start only");
+            tracing::warn!(
+                settings = waiting,
+                "some settings that changed count from the next start only"
+            );
         }
         self.last = config;
     }
@@ -75,10 +91,14 @@ mod tests {
 
     #[test]
     fn of_what_changed_each_setting_is_named_on_one_side() {
-        let names = || ["groups.a.monthly", "log.format", "log.level", "pace.held_max", "pace.hold_max"];
+        let names =
+            || ["groups.a.monthly", "log.format", "log.level", "pace.held_max", "pace.hold_max"];
         let platforms = ["platforms.wecom.base_url", "platforms.wecom.windows"];
         let all: Vec<_> = names().into_iter().chain(platforms).map(str::to_owned).collect();
-        assert_eq!(named(all.clone(), true), "groups.a.monthly log.level pace.hold_max platforms.wecom.windows");
+        assert_eq!(
+            named(all.clone(), true),
+            "groups.a.monthly log.level pace.hold_max platforms.wecom.windows"
+        );
         assert_eq!(named(all, false), "log.format pace.held_max platforms.wecom.base_url");
     }
 }

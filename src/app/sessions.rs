@@ -69,7 +69,8 @@ pub(super) async fn run(
                 standing.begin(id);
                 first = false;
                 let (began, step_publisher) = (Instant::now(), Arc::clone(&session.step_publisher));
-                serve(session, &parts, &mut standing, config.shutdown.drain, seen.clone(), &stop).await;
+                serve(session, &parts, &mut standing, config.shutdown.drain, seen.clone(), &stop)
+                    .await;
                 let lost_at = standing.lost_at.unwrap_or(began);
                 backoff.after_session(step_publisher.has_acked(), lost_at.duration_since(began));
                 lost_at
@@ -82,7 +83,10 @@ pub(super) async fn run(
                 Instant::now()
             }
         };
-        stop.run_until_cancelled(tokio::time::sleep_until(failed_at + backoff.next(rand::random()))).await;
+        stop.run_until_cancelled(tokio::time::sleep_until(
+            failed_at + backoff.next(rand::random()),
+        ))
+        .await;
     }
     // A panic in it was logged when it happened.
     let _ = watching.await;
@@ -152,7 +156,8 @@ async fn serve(
         finish: finish.clone(),
     };
     let (commits, committed) = committer.start();
-    let mut recording = tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
+    let mut recording =
+        tokio::spawn(watch_committer(committed, ended.clone(), Arc::clone(&parts.telemetry)));
     let blocked = tokio::spawn(watch_blocked(blocked, Arc::clone(&parts.telemetry)));
     let stop_waiting = CancellationToken::new();
     let pipeline = pipeline(parts, step_publisher, commits, stop_waiting.clone(), ended.clone());
@@ -219,7 +224,11 @@ fn pipeline(
     })
 }
 
-async fn watch_committer(committed: JoinHandle<Result<(), RecordError>>, ended: SessionEnd, telemetry: Arc<Telemetry>) {
+async fn watch_committer(
+    committed: JoinHandle<Result<(), RecordError>>,
+    ended: SessionEnd,
+    telemetry: Arc<Telemetry>,
+) {
     let failed = match committed.await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => with_causes(&error),

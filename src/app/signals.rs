@@ -12,7 +12,8 @@ use super::{reload::Reload, systemd::Systemd};
 /// Watches for signals until one ends the daemon. A second SIGTERM or SIGINT ends the process at
 /// once.
 pub(super) fn watch(stop: CancellationToken, mut reload: Reload, systemd: Systemd) {
-    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let signals =
+        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
         tracing::error!("signals cannot be watched; the daemon ends without draining");
         return;

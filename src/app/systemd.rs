@@ -45,7 +45,11 @@ pub(super) struct Systemd {
 impl Systemd {
     /// Sends notifications from the start of the daemon until `stop`. `ready` is true while there
     /// is a session with the broker.
-    pub(super) async fn notify_until_stopped(self, ready: watch::Receiver<bool>, stop: CancellationToken) {
+    pub(super) async fn notify_until_stopped(
+        self,
+        ready: watch::Receiver<bool>,
+        stop: CancellationToken,
+    ) {
         let watchdog = sd_notify::watchdog_enabled();
         if std::env::var_os("NOTIFY_SOCKET").is_some() {
             self.notify_all(ready, stop, watchdog, notify_systemd).await;
@@ -62,7 +66,8 @@ impl Systemd {
         let began = Instant::now();
         let mut ask = interval(POLL_INTERVAL);
         // Half of the watchdog's limit, as `sd_watchdog_enabled(3)` advises.
-        let mut alive = interval(watchdog.map_or(Duration::from_secs(3600), |limit| limit / 2).max(SHORTEST));
+        let mut alive =
+            interval(watchdog.map_or(Duration::from_secs(3600), |limit| limit / 2).max(SHORTEST));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         notify(&[NotifyState::Status(WAITING)]);
         loop {
@@ -150,10 +155,15 @@ mod tests {
         let heard = Arc::clone(&said);
         let notify = move |states: &[NotifyState<'_>]| {
             let states: Vec<_> = states.iter().map(ToString::to_string).collect();
-            heard.lock().unwrap().push(format!("{} {}", began.elapsed().as_secs(), states.join(" ")));
+            heard.lock().unwrap().push(format!(
+                "{} {}",
+                began.elapsed().as_secs(),
+                states.join(" ")
+            ));
         };
         let watchdog = Some(Duration::from_secs(40));
-        let telling = tokio::spawn(Systemd::default().notify_all(ready, stop.clone(), watchdog, notify));
+        let telling =
+            tokio::spawn(Systemd::default().notify_all(ready, stop.clone(), watchdog, notify));
         for (second, in_session) in changes {
             tokio::time::sleep_until(began + Duration::from_secs(*second)).await;
             tell_ready.send_replace(*in_session);

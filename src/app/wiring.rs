@@ -88,7 +88,10 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
     }
 }
 
-pub(super) fn admin_settings(config: &Config, open_files: OpenFiles) -> Result<admin::ServerSettings, AppError> {
+pub(super) fn admin_settings(
+    config: &Config,
+    open_files: OpenFiles,
+) -> Result<admin::ServerSettings, AppError> {
     let tcp = config.admin.listen.clone().zip(admin_token(config)?);
     Ok(admin::ServerSettings {
         socket: config.admin.socket.clone(),
@@ -151,19 +154,28 @@ pub struct Dependencies {
 pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContext>, AppError> {
     let Dependencies { subscriptions, templates, transport, clock, telemetry } = beyond;
     let now = clock.now();
-    let ledger = LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
+    let ledger =
+        LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
     let ledger = Ledger::open(ledger, now)?;
-    let journal = JournalSettings { dir: config.store.dir.join("journal"), window: remembered(config) };
+    let journal =
+        JournalSettings { dir: config.store.dir.join("journal"), window: remembered(config) };
     let (journal, restored) = Journal::open(journal, clock.clone())?;
     let journal = Arc::new(journal);
-    let pace = Pace::new(pace_settings(config), Arc::clone(&journal) as Arc<dyn PaceLog>, restored.timeline);
+    let pace = Pace::new(
+        pace_settings(config),
+        Arc::clone(&journal) as Arc<dyn PaceLog>,
+        restored.timeline,
+    );
     pace.restore(restored.records);
     let recovery = (!restored.complete).then(|| Recovery::since(pace.now()));
     Ok(Arc::new(PipelineContext {
         decoder: decoder(config, templates),
         subscriptions,
         pace,
-        sender: Sender::new(transport, config.platforms.each_ref().map(|platform| platform.base_url.clone())),
+        sender: Sender::new(
+            transport,
+            config.platforms.each_ref().map(|platform| platform.base_url.clone()),
+        ),
         ledger: Arc::new(ledger),
         journal,
         recovery,
@@ -201,7 +213,11 @@ pub fn decoder(config: &Config, templates: TemplateRegistry) -> Decoder {
 /// How long the journal must remember a sent message: the robot's longest window, plus the time
 /// that an answer may take.
 pub(super) fn remembered(config: &Config) -> Duration {
-    let spans = config.platforms.iter().flat_map(|platform| &platform.quota.windows).map(|window| window.span);
+    let spans = config
+        .platforms
+        .iter()
+        .flat_map(|platform| &platform.quota.windows)
+        .map(|window| window.span);
     let longest = spans.max().unwrap_or_default();
     longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
 }
@@ -279,7 +295,8 @@ mod tests {
     }
 
     fn hosts(text: &str) -> [String; 4] {
-        let config = Config::read("a test", text, &NoEnvironment).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let config = Config::read("a test", text, &NoEnvironment)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         pace_settings(&config).hosts
     }
 

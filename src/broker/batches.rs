@@ -10,7 +10,11 @@ pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
 /// Splits `items` into batches of at most `count_max` items and [`BYTES_MAX`] bytes. No batch is
 /// empty.
-pub(super) fn batches<T>(items: &[T], count_max: usize, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+pub(super) fn batches<T>(
+    items: &[T],
+    count_max: usize,
+    bytes: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = &[T]> {
     let mut rest = items;
     std::iter::from_fn(move || {
         let mut weight = 0_usize;

@@ -33,7 +33,10 @@ pub(super) struct ConfirmDeadline {
 impl ConfirmDeadline {
     /// Waits for confirms. The time limit does not run while the broker blocks publishers, and
     /// starts again afterwards.
-    pub(super) async fn in_time<T>(&self, confirms: impl Future<Output = T>) -> Result<T, ConfirmError> {
+    pub(super) async fn in_time<T>(
+        &self,
+        confirms: impl Future<Output = T>,
+    ) -> Result<T, ConfirmError> {
         let mut blocked = self.blocked.clone();
         tokio::pin!(confirms);
         loop {
@@ -80,7 +83,8 @@ mod tests {
     /// s.
     async fn outcome(confirms_after: u32, blocks: (u32, u32)) -> (Result<(), ConfirmError>, u64) {
         let (tell, blocked) = watch::channel(false);
-        let deadline = ConfirmDeadline { confirm_timeout: 3 * SECOND, blocked, ended: SessionEnd::default() };
+        let deadline =
+            ConfirmDeadline { confirm_timeout: 3 * SECOND, blocked, ended: SessionEnd::default() };
         let began = Instant::now();
         tokio::spawn(async move {
             sleep(blocks.0 * SECOND).await;
@@ -105,14 +109,19 @@ mod tests {
             (12, (1, 9), (late(), 12)),
             (30, (2, 31), (Ok(()), 30)),
         ] {
-            assert_eq!(outcome(confirms_after, blocks).await, expected, "{confirms_after} s, blocked in {blocks:?}");
+            assert_eq!(
+                outcome(confirms_after, blocks).await,
+                expected,
+                "{confirms_after} s, blocked in {blocks:?}"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_the_session_lasts() {
         let (_tell, blocked) = watch::channel(true);
-        let deadline = ConfirmDeadline { confirm_timeout: SECOND, blocked, ended: SessionEnd::default() };
+        let deadline =
+            ConfirmDeadline { confirm_timeout: SECOND, blocked, ended: SessionEnd::default() };
         let ended = deadline.ended.clone();
         tokio::spawn(async move {
             sleep(20 * SECOND).await;

@@ -65,8 +65,12 @@ impl Address {
         let at = self.shown()?;
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let cert_chain = self.ca_file.as_deref().map(certificates).transpose()?;
-        let connecting =
-            frame_guard::connect(self.uri()?, properties, OwnedTLSConfig { identity: None, cert_chain }, bodies);
+        let connecting = frame_guard::connect(
+            self.uri()?,
+            properties,
+            OwnedTLSConfig { identity: None, cert_chain },
+            bodies,
+        );
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| while_connecting(&at, &error)),
             Err(_) => Err(BrokerError::Unreachable { at, why: "no answer in time".to_owned() }),
@@ -74,7 +78,8 @@ impl Address {
     }
 
     fn uri(&self) -> Result<AMQPUri, BrokerError> {
-        let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(|_| BrokerError::Address)?;
+        let mut uri: AMQPUri =
+            self.url.expose_secret().parse().map_err(|_| BrokerError::Address)?;
         // lapin gives up a peer after twice the agreed interval, and checks that twice in this
         // time.
         let seconds = u16::try_from(self.heartbeat.as_secs() * 2 / 5).unwrap_or(u16::MAX).max(1);
@@ -93,7 +98,13 @@ fn certificates(path: &Path) -> Result<String, BrokerError> {
     let mut trusted = RootCertStore::empty();
     for found in CertificateDer::pem_slice_iter(text.as_bytes()) {
         let certificate = found.map_err(|error| wrong(format!("it is no PEM: {error}")))?;
-        trusted.add(certificate).map_err(|error| wrong(format!("a certificate in it cannot be read: {error}")))?;
+        trusted
+            .add(certificate)
+            .map_err(|error| wrong(format!("a certificate in it cannot be read: {error}")))?;
     }
-    if trusted.is_empty() { Err(wrong("there is no certificate in it, as PEM".to_owned())) } else { Ok(text) }
+    if trusted.is_empty() {
+        Err(wrong("there is no certificate in it, as PEM".to_owned()))
+    } else {
+        Ok(text)
+    }
 }

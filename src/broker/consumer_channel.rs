@@ -118,7 +118,8 @@ impl ConsumerChannel {
         let acks = locked(&self.book).settle(tags);
         let up_to = acks.up_to.map(|tag| (tag, true)).into_iter();
         let frames = up_to.chain(acks.single.into_iter().map(|tag| (tag, false)));
-        let sent = frames.map(|(tag, multiple)| self.channel.basic_ack(tag, BasicAckOptions { multiple }));
+        let sent =
+            frames.map(|(tag, multiple)| self.channel.basic_ack(tag, BasicAckOptions { multiple }));
         try_join_all(sent).await.map(|_| ())
     }
 
@@ -172,7 +173,9 @@ impl ConsumerChannel {
         let early = one.due.since(self.clock.now()).saturating_sub(SOON);
         if !early.is_zero() {
             self.bodies.reserve_nothing(channel);
-            if let Ok(admitted) = tokio::time::timeout(early, self.bodies.spare_room(channel, one.size)).await {
+            if let Ok(admitted) =
+                tokio::time::timeout(early, self.bodies.spare_room(channel, one.size)).await
+            {
                 return admitted;
             }
         }

@@ -50,7 +50,12 @@ impl DeadCounter {
     /// A counter without results. A queue is counted at most once in `every`; zero turns counting
     /// off.
     #[must_use]
-    pub const fn new(address: Address, topology: Arc<Topology>, clock: Clock, every: Duration) -> Self {
+    pub const fn new(
+        address: Address,
+        topology: Arc<Topology>,
+        clock: Clock,
+        every: Duration,
+    ) -> Self {
         Self { address, topology, clock, every, queues: BTreeMap::new() }
     }
 
@@ -61,18 +66,24 @@ impl DeadCounter {
         if self.every.is_zero() {
             return Ok(Vec::new());
         }
-        let due: Vec<_> = DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, seen)).collect();
+        let due: Vec<_> =
+            DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, seen)).collect();
         for queue in DeadQueue::ALL {
             if self.depth(queue, seen) == Some(0) {
                 let empty = DeadQueueStats::nothing(queue.platform(), self.clock.now());
-                self.queues.entry(queue).or_insert_with(|| QueueCount::of(Some(empty), Duration::ZERO));
+                self.queues
+                    .entry(queue)
+                    .or_insert_with(|| QueueCount::of(Some(empty), Duration::ZERO));
             }
         }
         if !due.is_empty() {
             let counted = self.count_all(&due).await;
             // After an error too, the next attempt waits.
             for queue in due {
-                let counted = self.queues.entry(queue).or_insert_with(|| QueueCount::of(None, Duration::ZERO));
+                let counted = self
+                    .queues
+                    .entry(queue)
+                    .or_insert_with(|| QueueCount::of(None, Duration::ZERO));
                 counted.tried = Instant::now();
             }
             counted?;
@@ -81,10 +92,14 @@ impl DeadCounter {
     }
 
     async fn count_all(&mut self, due: &[DeadQueue]) -> Result<(), BrokerError> {
-        let queues = DeadQueues::open_without_bodies(&self.address, Arc::clone(&self.topology)).await?;
+        let queues =
+            DeadQueues::open_without_bodies(&self.address, Arc::clone(&self.topology)).await?;
         for queue in due {
-            let (began, mut seen) = (Instant::now(), DeadQueueStats::nothing(queue.platform(), self.clock.now()));
-            let report = queues.scan_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at)).await?;
+            let (began, mut seen) =
+                (Instant::now(), DeadQueueStats::nothing(queue.platform(), self.clock.now()));
+            let report = queues
+                .scan_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at))
+                .await?;
             // The letters held by other consumers are unknown, so the previous count stays.
             if report.is_some_and(|report| report.missed == 0) {
                 self.queues.insert(*queue, QueueCount::of(Some(seen), began.elapsed()));
@@ -116,7 +131,13 @@ impl DeadCounter {
 
 /// Whether a queue is worth counting: it has `depth` letters ready, and had `known` at the count
 /// `ago`, which `took` that long.
-fn is_worth_counting(ago: Duration, took: Duration, known: Option<u64>, depth: u64, every: Duration) -> bool {
+fn is_worth_counting(
+    ago: Duration,
+    took: Duration,
+    known: Option<u64>,
+    depth: u64,
+    every: Duration,
+) -> bool {
     let rested = ago >= every.max(took * REST);
     let stale = ago >= RECOUNT.max(every) && depth > 0;
     rested && (known != Some(depth) || stale)

@@ -130,7 +130,10 @@ impl DeadLetterFilter {
     /// The dead queues that may contain matching letters.
     #[must_use]
     pub fn queues(&self) -> Vec<DeadQueue> {
-        DeadQueue::ALL.into_iter().filter(|one| self.queue.is_none_or(|queue| queue == *one)).collect()
+        DeadQueue::ALL
+            .into_iter()
+            .filter(|one| self.queue.is_none_or(|queue| queue == *one))
+            .collect()
     }
 }
 
@@ -141,16 +144,17 @@ fn says(letter: &DeadLetter, lower: &str) -> bool {
     let plain = String::from_utf8_lossy(body).to_lowercase();
     letter.detail.to_lowercase().contains(lower)
         || plain.contains(lower)
-        || (body.contains(&b'\\') && serde_json::from_slice(body).is_ok_and(|value| value_says(&value, lower)))
+        || (body.contains(&b'\\')
+            && serde_json::from_slice(body).is_ok_and(|value| value_says(&value, lower)))
 }
 
 fn value_says(value: &Value, lower: &str) -> bool {
     match value {
         Value::String(text) => text.to_lowercase().contains(lower),
         Value::Array(list) => list.iter().any(|one| value_says(one, lower)),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, one)| name.to_lowercase().contains(lower) || value_says(one, lower))
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, one)| name.to_lowercase().contains(lower) || value_says(one, lower)),
         _ => false,
     }
 }
@@ -181,7 +185,8 @@ mod tests {
             part: crate::domain::Part::default(),
             urgent: false,
             published: PublishedMessage {
-                body: br#"{"message": "\u6570\u636e\u5e93 DB-1", "a": ["plain \"words\""]}"#.to_vec(),
+                body: br#"{"message": "\u6570\u636e\u5e93 DB-1", "a": ["plain \"words\""]}"#
+                    .to_vec(),
                 ..PublishedMessage::default()
             },
         }
@@ -190,14 +195,23 @@ mod tests {
     #[test]
     fn a_filter_picks_what_agrees_in_everything_it_names() {
         let at = |seconds: u64| Some(Timestamp::from_unix_millis(seconds * 1000));
-        let text = |text: &str| DeadLetterFilter { text: Some(text.into()), ..DeadLetterFilter::default() };
+        let text = |text: &str| DeadLetterFilter {
+            text: Some(text.into()),
+            ..DeadLetterFilter::default()
+        };
         for (filter, matches) in [
             (DeadLetterFilter::default(), true),
             (
-                DeadLetterFilter { queue: Some(DeadQueue::Platform(Platform::WeCom)), ..DeadLetterFilter::default() },
+                DeadLetterFilter {
+                    queue: Some(DeadQueue::Platform(Platform::WeCom)),
+                    ..DeadLetterFilter::default()
+                },
                 true,
             ),
-            (DeadLetterFilter { queue: Some(DeadQueue::Event), ..DeadLetterFilter::default() }, false),
+            (
+                DeadLetterFilter { queue: Some(DeadQueue::Event), ..DeadLetterFilter::default() },
+                false,
+            ),
             (
                 DeadLetterFilter {
                     ids: vec!["l0".into(), "l1".into()],
@@ -223,8 +237,20 @@ mod tests {
                 },
                 false,
             ),
-            (DeadLetterFilter { robot: Some(RobotId::from_bytes([2; 16])), ..DeadLetterFilter::default() }, true),
-            (DeadLetterFilter { robot: Some(RobotId::from_bytes([3; 16])), ..DeadLetterFilter::default() }, false),
+            (
+                DeadLetterFilter {
+                    robot: Some(RobotId::from_bytes([2; 16])),
+                    ..DeadLetterFilter::default()
+                },
+                true,
+            ),
+            (
+                DeadLetterFilter {
+                    robot: Some(RobotId::from_bytes([3; 16])),
+                    ..DeadLetterFilter::default()
+                },
+                false,
+            ),
             (
                 DeadLetterFilter {
                     subscription: Some(SubscriptionId::from_bytes([3; 16])),
@@ -235,7 +261,10 @@ mod tests {
             (DeadLetterFilter { event: Some("e2".into()), ..DeadLetterFilter::default() }, false),
             (DeadLetterFilter { generation: Some(2), ..DeadLetterFilter::default() }, true),
             (DeadLetterFilter { generation: Some(0), ..DeadLetterFilter::default() }, false),
-            (DeadLetterFilter { until: at(60), since: at(60), ..DeadLetterFilter::default() }, true),
+            (
+                DeadLetterFilter { until: at(60), since: at(60), ..DeadLetterFilter::default() },
+                true,
+            ),
             (DeadLetterFilter { until: at(59), ..DeadLetterFilter::default() }, false),
             (DeadLetterFilter { since: at(61), ..DeadLetterFilter::default() }, false),
             (text("missing FIELD"), true),

@@ -13,15 +13,16 @@ use sha2::{Digest, Sha256};
 use super::{
     dead_filter::DeadQueue,
     envelope::{
-        self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, HOPS, PLATFORM, REASON,
-        RECEIVED_AT, ROBOT, SUBSCRIPTION, TOPIC, URGENT, find,
+        self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, HOPS, PLATFORM,
+        REASON, RECEIVED_AT, ROBOT, SUBSCRIPTION, TOPIC, URGENT, find,
     },
     message::StoredDelivery,
     properties,
     topology::Topology,
 };
 use crate::domain::{
-    DeadReason, EventId, HeaderValue, Headers, Part, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp,
+    DeadReason, EventId, HeaderValue, Headers, Part, Platform, PublishedMessage, RobotId,
+    SubscriptionId, Timestamp,
 };
 
 /// A delivery or an event that was given up.
@@ -88,12 +89,19 @@ impl DeadLetter {
 
     /// Reads a dead letter. If the broker itself dead-lettered the message, our headers are
     /// missing. Then its last entry in `x-death` tells the reason and whether it was urgent.
-    pub(super) fn read(topology: &Topology, queue: DeadQueue, body: Vec<u8>, properties: &BasicProperties) -> Self {
+    pub(super) fn read(
+        topology: &Topology,
+        queue: DeadQueue,
+        body: Vec<u8>,
+        properties: &BasicProperties,
+    ) -> Self {
         let (mut published, ours) = properties::decode_properties(String::new(), body, properties);
-        let text = |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
+        let text =
+            |name| find(&ours, name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
         let by_broker = find(&ours, REASON).is_none();
         let death = XDeath::of(properties.headers());
-        let died_urgent = by_broker && death.last_queue.as_ref().is_some_and(|queue| *queue == topology.urgent());
+        let died_urgent =
+            by_broker && death.last_queue.as_ref().is_some_and(|queue| *queue == topology.urgent());
         let (reason, code, detail) = match text(REASON).parse() {
             Ok(reason) => (reason, text(CODE), text(DETAIL)),
             Err(_) if by_broker => death.why(),
@@ -127,7 +135,9 @@ impl DeadLetter {
             hops: envelope::count(&ours, HOPS).unwrap_or_default(),
             received_at: envelope::moment(&ours, RECEIVED_AT).unwrap_or_default(),
             first_attempt_at: envelope::moment(&ours, FIRST_ATTEMPT_AT).unwrap_or_default(),
-            dead_at: envelope::moment(&ours, DEAD_AT).unwrap_or_default().or(death.last_at.filter(|_| by_broker)),
+            dead_at: envelope::moment(&ours, DEAD_AT)
+                .unwrap_or_default()
+                .or(death.last_at.filter(|_| by_broker)),
             generation: envelope::count(&ours, GENERATION).unwrap_or_default(),
             part: envelope::part(&ours).unwrap_or_default(),
             urgent: died_urgent || matches!(find(&ours, URGENT), Some(HeaderValue::Bool(true))),
@@ -145,7 +155,10 @@ impl DeadLetter {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
             let unread = self.reason == DeadReason::Undecodable;
             let generation = if unread { self.generation + 1 } else { self.generation };
-            return Redriven::Event { urgent: self.urgent, headers: envelope::of_redriven_event(generation) };
+            return Redriven::Event {
+                urgent: self.urgent,
+                headers: envelope::of_redriven_event(generation),
+            };
         };
         let stored = StoredDelivery {
             robot: self.robot,
@@ -153,7 +166,12 @@ impl DeadLetter {
             generation: self.generation,
             part: self.part,
             urgent: self.urgent,
-            ..StoredDelivery::new(self.published.clone(), EventId::new(&self.event), subscription, platform)
+            ..StoredDelivery::new(
+                self.published.clone(),
+                EventId::new(&self.event),
+                subscription,
+                platform,
+            )
         };
         Redriven::Delivery(platform, envelope::of_redriven(&stored))
     }
@@ -198,7 +216,9 @@ impl XDeath {
             Some("expired") => (
                 DeadReason::Expired,
                 "broker_expiration".to_owned(),
-                format!("its expiration, set by its publisher or by a policy of the broker, ended in {queue}"),
+                format!(
+                    "its expiration, set by its publisher or by a policy of the broker, ended in {queue}"
+                ),
             ),
             Some(other) => (
                 DeadReason::Evicted,
@@ -213,11 +233,18 @@ impl XDeath {
             AMQPValue::FieldTable(death) => Some(death.clone()),
             _ => None,
         };
-        let deaths = headers.as_ref().and_then(|headers| headers.inner().get("x-death")?.as_array());
+        let deaths =
+            headers.as_ref().and_then(|headers| headers.inner().get("x-death")?.as_array());
         let Some(deaths) = deaths.map(lapin::types::FieldArray::as_slice) else {
             return Self::default();
         };
-        let key = |death: FieldTable| match death.inner().get("routing-keys")?.as_array()?.as_slice().first()? {
+        let key = |death: FieldTable| match death
+            .inner()
+            .get("routing-keys")?
+            .as_array()?
+            .as_slice()
+            .first()?
+        {
             AMQPValue::LongString(key) => Some(key.to_string()),
             _ => None,
         };
@@ -226,7 +253,9 @@ impl XDeath {
             _ => None,
         };
         let at = |death: FieldTable| match death.inner().get("time")? {
-            AMQPValue::Timestamp(seconds) => Some(Timestamp::from_unix_millis(seconds.saturating_mul(1000))),
+            AMQPValue::Timestamp(seconds) => {
+                Some(Timestamp::from_unix_millis(seconds.saturating_mul(1000)))
+            }
             _ => None,
         };
         Self {
@@ -245,7 +274,8 @@ mod tests {
 
     fn read(body: &[u8], properties: &BasicProperties) -> DeadLetter {
         let (prefix, tiers) = ("r".to_owned(), Vec::new());
-        let topology = Topology::new(TopologySettings { prefix, tiers, delivery_limit: 1, receipts: false });
+        let topology =
+            Topology::new(TopologySettings { prefix, tiers, delivery_limit: 1, receipts: false });
         DeadLetter::read(&topology, DeadQueue::Event, body.to_vec(), properties)
     }
 
@@ -265,8 +295,13 @@ mod tests {
         assert!(letter.id.starts_with("content-") && letter.id.len() == 40, "{}", letter.id);
         assert_eq!(letter.id, read(b"{}", &properties).id);
         assert_ne!(letter.id, read(b"[]", &properties).id);
-        let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
-        assert!(headers.is_empty(), "some of its deliveries may be made: it is known under its own name");
+        let Redriven::Event { headers, .. } = letter.redriven() else {
+            panic!("it is no delivery")
+        };
+        assert!(
+            headers.is_empty(),
+            "some of its deliveries may be made: it is known under its own name"
+        );
     }
 
     #[test]
@@ -291,7 +326,9 @@ mod tests {
             headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.to_vec().into()));
             let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
             assert_eq!((letter.reason, letter.code.as_str()), (reason, code), "{word:?}");
-            let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
+            let Redriven::Event { headers, .. } = letter.redriven() else {
+                panic!("it is no delivery")
+            };
             assert!(headers.is_empty(), "some of its deliveries may be made");
         }
     }
@@ -319,7 +356,8 @@ mod tests {
                 AMQPValue::FieldTable(death)
             });
             let mut headers = FieldTable::default();
-            headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.collect::<Vec<_>>().into()));
+            headers
+                .insert("x-death".into(), AMQPValue::FieldArray(deaths.collect::<Vec<_>>().into()));
             let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
             assert_eq!(letter.topic, format!("to.{}", queues[0]), "{queues:?}");
             assert_eq!(is_urgent(letter), urgent, "{queues:?}");
@@ -332,7 +370,8 @@ mod tests {
                 (DeadReason::Undecodable, "size", "too large"),
                 Timestamp::default(),
             );
-            let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
+            let stored =
+                properties::encode_properties(&PublishedMessage::default(), why, "own-name");
             assert_eq!(is_urgent(read(b"", &stored)), urgent);
         }
     }
@@ -348,8 +387,13 @@ mod tests {
         );
         let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
         let letter = read(b"", &stored);
-        assert_eq!((letter.id.as_str(), letter.event.as_str(), letter.generation), ("own-name", "e1", 4));
-        let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
+        assert_eq!(
+            (letter.id.as_str(), letter.event.as_str(), letter.generation),
+            ("own-name", "e1", 4)
+        );
+        let Redriven::Event { headers, .. } = letter.redriven() else {
+            panic!("it is no delivery")
+        };
         assert_eq!(envelope::count(&headers, GENERATION), Ok(5));
     }
 

@@ -126,7 +126,8 @@ impl DeadQueues {
             DeadLetterAction::Discard => None,
         };
         let how = How { acting, copies: copies.as_ref() };
-        let mut rate_limiter = RateLimiter { per_second: acting.per_second, began: Instant::now(), done: 0 };
+        let mut rate_limiter =
+            RateLimiter { per_second: acting.per_second, began: Instant::now(), done: 0 };
         // Walks are repeated until none meets a processed letter, because the broker may lose an
         // ack.
         for (queue, chosen) in &mut selection.chosen {
@@ -140,13 +141,20 @@ impl DeadQueues {
                 if pass.acked == 0 && !pass.early {
                     // A selected letter that no walk meets is gone, unless another consumer holds
                     // it.
-                    vain = if pass.missed == 0 && !given_back { FRUITLESS_PASSES_MAX } else { vain + 1 };
+                    vain = if pass.missed == 0 && !given_back {
+                        FRUITLESS_PASSES_MAX
+                    } else {
+                        vain + 1
+                    };
                 }
                 given_back = pass.early;
             }
         }
         if let Some(Copies { connection, .. }) = copies {
-            connection.close(200, "done".into()).await.map_err(|error| while_connecting(&self.at, &error))?;
+            connection
+                .close(200, "done".into())
+                .await
+                .map_err(|error| while_connecting(&self.at, &error))?;
         }
         Ok(rate_limiter.done)
     }
@@ -170,7 +178,8 @@ impl DeadQueues {
         let (began, done_before) = (Instant::now(), rate_limiter.done);
         let mut scan = DeadQueueScan::begin(self.connected(), &name, &lock, &*self.waiting).await?;
         let (batch, acted) = (Vec::new(), Vec::new());
-        let mut pass = ActionPass { queues: self, how, began, done_before, batch, acted, early: false };
+        let mut pass =
+            ActionPass { queues: self, how, began, done_before, batch, acted, early: false };
         let mut acked = 0;
         while !pass.early && scan.fetch(PORTION).await? {
             let mut again = Vec::new();
@@ -201,8 +210,13 @@ impl DeadQueues {
         Ok(Passed { acked, early, missed })
     }
 
-    async fn ack(&self, channel: &Channel, tags: impl Iterator<Item = u64>) -> Result<u64, BrokerError> {
-        let acks = join_all(tags.map(|tag| channel.basic_ack(tag, BasicAckOptions::default()))).await;
+    async fn ack(
+        &self,
+        channel: &Channel,
+        tags: impl Iterator<Item = u64>,
+    ) -> Result<u64, BrokerError> {
+        let acks =
+            join_all(tags.map(|tag| channel.basic_ack(tag, BasicAckOptions::default()))).await;
         let count = u64::try_from(acks.len()).unwrap_or(u64::MAX);
         let sent: Result<(), _> = acks.into_iter().collect();
         sent.map(|()| count).map_err(|error| while_connecting(&self.at, &error))
@@ -219,7 +233,9 @@ impl DeadQueues {
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
-        let confirmations = confirmed_in_time(&copies.connection, &self.at, self.confirm_timeout, redriving).await?;
+        let confirmations =
+            confirmed_in_time(&copies.connection, &self.at, self.confirm_timeout, redriving)
+                .await?;
         for confirmation in confirmations.map_err(lost)? {
             let confirmation = confirmation.map_err(lost)?;
             // One refused or returned copy fails the whole batch: no letter of it is acked, and all
@@ -231,7 +247,11 @@ impl DeadQueues {
         Ok(())
     }
 
-    async fn republish(&self, channel: &Channel, letter: &DeadLetter) -> Result<PublisherConfirm, lapin::Error> {
+    async fn republish(
+        &self,
+        channel: &Channel,
+        letter: &DeadLetter,
+    ) -> Result<PublisherConfirm, lapin::Error> {
         let published = &letter.published;
         let (exchange, key, properties) = match letter.redriven() {
             Redriven::Delivery(platform, headers) => (
@@ -247,7 +267,13 @@ impl DeadQueues {
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         channel
-            .basic_publish(properties::short(&exchange), properties::short(&key), options, &published.body, properties)
+            .basic_publish(
+                properties::short(&exchange),
+                properties::short(&key),
+                options,
+                &published.body,
+                properties,
+            )
             .await
     }
 }
@@ -333,14 +359,21 @@ struct RateLimiter {
 impl RateLimiter {
     /// The size of a batch: half a second's worth if there is a rate.
     fn batch(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
-        self.per_second.map_or(PORTION.into(), |rate| (rate / 2.0).clamp(1.0, PORTION.into()) as usize)
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to what fits"
+        )]
+        self.per_second
+            .map_or(PORTION.into(), |rate| (rate / 2.0).clamp(1.0, PORTION.into()) as usize)
     }
 
     /// The wait before the next batch.
     fn wait(&self) -> Duration {
         #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 letters")]
-        let due = self.per_second.and_then(|rate| Duration::try_from_secs_f64(self.done as f64 / rate).ok());
+        let due = self
+            .per_second
+            .and_then(|rate| Duration::try_from_secs_f64(self.done as f64 / rate).ok());
         due.unwrap_or_default().saturating_sub(self.began.elapsed())
     }
 

@@ -55,7 +55,10 @@ impl DeadQueues {
 
     /// Connects for listing letters without their bodies. Such a value redrives nothing and awaits
     /// no confirm.
-    pub(super) async fn open_without_bodies(address: &Address, topology: Arc<Topology>) -> Result<Self, BrokerError> {
+    pub(super) async fn open_without_bodies(
+        address: &Address,
+        topology: Arc<Topology>,
+    ) -> Result<Self, BrokerError> {
         Self::connect(address, topology, Duration::MAX, BodyBudget::none()).await
     }
 
@@ -67,7 +70,15 @@ impl DeadQueues {
     ) -> Result<Self, BrokerError> {
         let connection = address.connect_with_room(Arc::clone(&bodies), "roomcast dead").await?;
         let (address, at) = (address.clone(), address.shown()?);
-        Ok(Self { address, connection, bodies, topology, at, confirm_timeout, waiting: Box::new(|| ()) })
+        Ok(Self {
+            address,
+            connection,
+            bodies,
+            topology,
+            at,
+            confirm_timeout,
+            waiting: Box::new(|| ()),
+        })
     }
 
     /// Sets a callback for a long wait for another walk.
@@ -85,8 +96,11 @@ impl DeadQueues {
     pub async fn depth(&self, queues: &[DeadQueue]) -> Result<u64, BrokerError> {
         let mut depth = 0;
         for queue in queues {
-            depth +=
-                u64::from(dead_queue_scan::depth(&self.connection, &self.at, &queue.name(&self.topology)).await?.0);
+            depth += u64::from(
+                dead_queue_scan::depth(&self.connection, &self.at, &queue.name(&self.topology))
+                    .await?
+                    .0,
+            );
         }
         Ok(depth)
     }

@@ -25,8 +25,8 @@ use lapin::{
     Channel, Connection,
     message::Delivery,
     options::{
-        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
+        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
     },
     types::FieldTable,
 };
@@ -144,12 +144,29 @@ impl<'a> DeadQueueScan<'a> {
         }
     }
 
-    async fn of(connected: Connected<'a>, queue: &'a str, lock: &'a str, ready: u32) -> Result<Self, BrokerError> {
+    async fn of(
+        connected: Connected<'a>,
+        queue: &'a str,
+        lock: &'a str,
+        ready: u32,
+    ) -> Result<Self, BrokerError> {
         let Connected { connection, bodies, at } = connected;
         let channel = declare::open(connection, at).await?;
         bodies.read_on_below(channel.id(), IN_MEMORY);
         let (taken, bytes, held, consumers, portion, quiet) = (0, 0, 0, 0, None, false);
-        Ok(Self { channel, connected, queue, lock, ready: ready.into(), taken, bytes, held, consumers, portion, quiet })
+        Ok(Self {
+            channel,
+            connected,
+            queue,
+            lock,
+            ready: ready.into(),
+            taken,
+            bytes,
+            held,
+            consumers,
+            portion,
+            quiet,
+        })
     }
 
     /// Requests the next letters, at most `max`; returns whether there are any.
@@ -165,11 +182,15 @@ impl<'a> DeadQueueScan<'a> {
         let lost = |error: lapin::Error| while_connecting(self.connected.at, &error);
         self.channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost)?;
         let consuming = BasicConsumeOptions::default();
-        let consumer =
-            self.channel.basic_consume(self.queue.into(), name.as_str().into(), consuming, FieldTable::default());
-        let letters = consumer
-            .await
-            .map_err(|error| while_declaring(self.connected.at, &format!("queue {}", self.queue), &error))?;
+        let consumer = self.channel.basic_consume(
+            self.queue.into(),
+            name.as_str().into(),
+            consuming,
+            FieldTable::default(),
+        );
+        let letters = consumer.await.map_err(|error| {
+            while_declaring(self.connected.at, &format!("queue {}", self.queue), &error)
+        })?;
         self.portion = Some(Portion { letters, name, left: left.min(prefetch.into()) });
         Ok(true)
     }
@@ -190,14 +211,18 @@ impl<'a> DeadQueueScan<'a> {
             };
             match next {
                 Ok(Some(letter)) => {
-                    let letter = letter.map_err(|error| while_connecting(self.connected.at, &error))?;
+                    let letter =
+                        letter.map_err(|error| while_connecting(self.connected.at, &error))?;
                     self.taken += 1;
                     self.held += size(&letter);
                     self.bytes += OVERHEAD + size(&letter);
                     return Ok(Some(letter));
                 }
                 Ok(None) => {
-                    let why = format!("it cancelled the consumer of {}: was the queue deleted?", self.queue);
+                    let why = format!(
+                        "it cancelled the consumer of {}: was the queue deleted?",
+                        self.queue
+                    );
                     return Err(BrokerError::Unreachable { at: self.connected.at.to_owned(), why });
                 }
                 Err(_) => self.quiet = true,
@@ -210,7 +235,8 @@ impl<'a> DeadQueueScan<'a> {
     /// not block the answer.
     async fn cancel(&mut self) -> Result<(), BrokerError> {
         let Some(Portion { mut letters, name, .. }) = self.portion.take() else { return Ok(()) };
-        let mut cancelled = pin!(self.channel.basic_cancel(name.as_str().into(), BasicCancelOptions::default()));
+        let mut cancelled =
+            pin!(self.channel.basic_cancel(name.as_str().into(), BasicCancelOptions::default()));
         loop {
             tokio::select! {
                 biased;
@@ -267,7 +293,9 @@ impl<'a> DeadQueueScan<'a> {
     /// The number of letters with about [`BYTES`] bytes, estimated from the letters so far.
     fn prefetch(&self) -> u16 {
         let average = self.bytes.checked_div(self.taken);
-        average.map_or(FIRST, |average| u16::try_from(BYTES / average.max(OVERHEAD)).unwrap_or(u16::MAX).max(1))
+        average.map_or(FIRST, |average| {
+            u16::try_from(BYTES / average.max(OVERHEAD)).unwrap_or(u16::MAX).max(1)
+        })
     }
 }
 
@@ -319,13 +347,21 @@ pub(super) async fn close(channel: &Channel, at: &str) -> Result<(), BrokerError
 /// RabbitMQ 3.10 reports zero for both if the queue is too busy to answer, as after the return of a
 /// hundred thousand letters. So an empty queue is asked for a letter. If it has one, the letter
 /// goes back, and the queue is asked again.
-pub(super) async fn depth(connection: &Connection, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
+pub(super) async fn depth(
+    connection: &Connection,
+    at: &str,
+    queue: &str,
+) -> Result<(u32, u32), BrokerError> {
     let failed = |error: lapin::Error| unanswered(at, queue, &error);
     loop {
         let channel = declare::open(connection, at).await?;
         let found = lengths(&channel, at, queue).await?;
         let busy = found == (0, 0)
-            && channel.basic_get(queue.into(), BasicGetOptions::default()).await.map_err(failed)?.is_some();
+            && channel
+                .basic_get(queue.into(), BasicGetOptions::default())
+                .await
+                .map_err(failed)?
+                .is_some();
         close(&channel, at).await?;
         if !busy {
             return Ok(found);
@@ -335,7 +371,8 @@ pub(super) async fn depth(connection: &Connection, at: &str, queue: &str) -> Res
 
 /// The numbers of ready letters and of consumers as reported; both zero if the queue is too busy.
 async fn lengths(channel: &Channel, at: &str, queue: &str) -> Result<(u32, u32), BrokerError> {
-    let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+    let passive =
+        QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
     let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
     let found = found.map_err(|error| unanswered(at, queue, &error))?;
     Ok((found.message_count(), found.consumer_count()))

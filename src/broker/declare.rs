@@ -6,7 +6,9 @@
 
 use lapin::{
     Channel, Connection, ExchangeKind,
-    options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{
+        ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    },
     types::{AMQPValue, FieldTable},
 };
 
@@ -74,7 +76,11 @@ pub(super) async fn declare(
 
 /// Takes a lock: an exclusive queue that exists until the connection ends or the queue is deleted.
 pub(super) async fn lock(channel: &Channel, at: &str, name: &str) -> Result<(), BrokerError> {
-    let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let options = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..QueueDeclareOptions::default()
+    };
     channel
         .queue_declare(name.into(), options, FieldTable::default())
         .await
@@ -109,7 +115,8 @@ impl<'a> Declarer<'a> {
                 )
                 .await
                 .map_err(|error| {
-                    let what = format!("the binding of queue {} to {}", binding.queue, binding.exchange);
+                    let what =
+                        format!("the binding of queue {} to {}", binding.queue, binding.exchange);
                     while_declaring(self.at, &what, &error)
                 })?;
         }
@@ -127,7 +134,11 @@ impl<'a> Declarer<'a> {
     /// Checks that an item exists as planned. A passive declaration checks the name only. So a
     /// second, active declaration follows, at which the broker compares type and arguments. Under
     /// [`Declare::Verify`] a user without `configure` permission gets the name checked only.
-    pub(super) async fn compare(&mut self, item: &TopologyItem<'_>, mode: Declare) -> Result<(), BrokerError> {
+    pub(super) async fn compare(
+        &mut self,
+        item: &TopologyItem<'_>,
+        mode: Declare,
+    ) -> Result<(), BrokerError> {
         self.item(item, true).await?;
         if mode == Declare::None {
             return Ok(());
@@ -147,9 +158,15 @@ impl<'a> Declarer<'a> {
     }
 
     async fn exchange(&self, plan: &ExchangePlan, passive: bool) -> Result<(), lapin::Error> {
-        let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
+        let options =
+            ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
         self.channel
-            .exchange_declare(plan.name.as_str().into(), plan.lapin_kind(), options, table(&plan.arguments))
+            .exchange_declare(
+                plan.name.as_str().into(),
+                plan.lapin_kind(),
+                options,
+                table(&plan.arguments),
+            )
             .await
     }
 
@@ -159,7 +176,8 @@ impl<'a> Declarer<'a> {
         arguments: &[(&'static str, Argument)],
         passive: bool,
     ) -> Result<(), lapin::Error> {
-        let options = QueueDeclareOptions { durable: true, passive, ..QueueDeclareOptions::default() };
+        let options =
+            QueueDeclareOptions { durable: true, passive, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(name.into(), options, table(arguments)).await.map(|_| ())
     }
 }

@@ -8,7 +8,9 @@
 use std::{str::FromStr, time::Duration};
 
 use super::message::StoredDelivery;
-use crate::domain::{DeadReason, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp};
+use crate::domain::{
+    DeadReason, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp,
+};
 
 pub(super) const REASON: &str = "x-roomcast-reason";
 pub(super) const CODE: &str = "x-roomcast-code";
@@ -101,7 +103,11 @@ pub(super) fn of_redriven(stored: &StoredDelivery) -> Headers {
 /// The headers of a redriven event: the generation only, by which the ledger tells it from earlier
 /// ones.
 pub(super) fn of_redriven_event(generation: u32) -> Headers {
-    if generation == 0 { Vec::new() } else { vec![(GENERATION.into(), HeaderValue::Int(generation.into()))] }
+    if generation == 0 {
+        Vec::new()
+    } else {
+        vec![(GENERATION.into(), HeaderValue::Int(generation.into()))]
+    }
 }
 
 /// Reads a delivery from a message and its headers, or returns the message and the error.
@@ -185,7 +191,9 @@ pub(super) fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a HeaderVal
 }
 
 pub(super) fn text<'a>(headers: &'a Headers, name: &str) -> Result<&'a str, String> {
-    find(headers, name).and_then(HeaderValue::as_text).ok_or_else(|| format!("header {name} is missing or no text"))
+    find(headers, name)
+        .and_then(HeaderValue::as_text)
+        .ok_or_else(|| format!("header {name} is missing or no text"))
 }
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(headers: &Headers, name: &str) -> Result<T, String> {
@@ -225,7 +233,8 @@ pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Timestamp>,
         return Ok(None);
     }
     let at: jiff::Timestamp = parsed(headers, name)?;
-    let millis = u64::try_from(at.as_millisecond()).map_err(|_| format!("header {name} is before 1970"))?;
+    let millis =
+        u64::try_from(at.as_millisecond()).map_err(|_| format!("header {name} is before 1970"))?;
     Ok(Some(Timestamp::from_unix_millis(millis)))
 }
 
@@ -284,7 +293,8 @@ mod tests {
         let until = Timestamp::from_unix_millis(1_700_000_030_000);
         let mut published = delivery.event.published.clone();
         published.routing_key = "5s.dingtalk_internal".into();
-        let stored = read(published, &of_delivery(&delivery, until, Duration::from_millis(1500))).unwrap();
+        let stored =
+            read(published, &of_delivery(&delivery, until, Duration::from_millis(1500))).unwrap();
         assert_eq!(stored.published, delivery.event.published);
         assert_eq!((stored.attempts, stored.hops, stored.generation), (2, 3, 1));
         assert_eq!((stored.part, stored.robot), (delivery.part, Some(delivery.robot)));
@@ -299,11 +309,20 @@ mod tests {
     #[test]
     fn a_redriven_delivery_is_a_generation_later_and_begins_anew() {
         let delivery = delivery();
-        let dead = of_dead_delivery(&delivery, DeadReason::Exhausted, "c", "d", Timestamp::from_unix_millis(5));
+        let dead = of_dead_delivery(
+            &delivery,
+            DeadReason::Exhausted,
+            "c",
+            "d",
+            Timestamp::from_unix_millis(5),
+        );
         let first = read(PublishedMessage::default(), &dead).unwrap();
         let again = read(PublishedMessage::default(), &of_redriven(&first)).unwrap();
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
-        assert_eq!((again.received_at, again.expires_at, again.first_attempt_at), (None, None, None));
+        assert_eq!(
+            (again.received_at, again.expires_at, again.first_attempt_at),
+            (None, None, None)
+        );
         assert_eq!((again.subscription, again.part), (delivery.subscription, delivery.part));
         assert_eq!(again.robot, Some(delivery.robot), "another robot begins with the first part");
     }
@@ -322,7 +341,9 @@ mod tests {
             (PART, HeaderValue::text("0/3"), "x-roomcast-part is no part"),
         ] {
             let mut bad = good.clone();
-            bad.iter_mut().filter(|(known, _)| known == name).for_each(|(_, old)| *old = value.clone());
+            bad.iter_mut()
+                .filter(|(known, _)| known == name)
+                .for_each(|(_, old)| *old = value.clone());
             let (_, why) = *read(PublishedMessage::default(), &bad).unwrap_err();
             assert!(why.contains(says), "{name}: {why}");
         }

@@ -30,7 +30,9 @@ pub enum BrokerError {
         why: String,
     },
     /// The broker blocks publishers.
-    #[error("the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing for {seconds} s")]
+    #[error(
+        "the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing for {seconds} s"
+    )]
     Blocked {
         /// Host and port.
         at: String,
@@ -62,7 +64,9 @@ pub enum BrokerError {
         why: String,
     },
     /// An exchange or queue exists with arguments that differ from the plan.
-    #[error("{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix")]
+    #[error(
+        "{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix"
+    )]
     Mismatch {
         /// The exchange or queue.
         what: String,
@@ -70,7 +74,9 @@ pub enum BrokerError {
         why: String,
     },
     /// An item is missing, and `broker.declare` is not `create`.
-    #[error("{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`")]
+    #[error(
+        "{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`"
+    )]
     Missing {
         /// The exchange or queue.
         what: String,
@@ -110,7 +116,13 @@ impl BrokerError {
     /// Whether the error may go away without a change by the operator.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Locked { .. } | Self::Blocked { .. } | Self::Unconfirmed { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Locked { .. }
+                | Self::Blocked { .. }
+                | Self::Unconfirmed { .. }
+        )
     }
 }
 
@@ -152,9 +164,8 @@ pub(super) fn while_connecting(at: &str, error: &lapin::Error) -> BrokerError {
     let (at, why) = (at.to_owned(), describe(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
-                BrokerError::Refused { at, why }
-            }
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => BrokerError::Refused { at, why },
             _ => BrokerError::Unreachable { at, why },
         },
         _ => BrokerError::Unreachable { at, why },
@@ -166,10 +177,16 @@ pub(super) fn while_declaring(at: &str, what: &str, error: &lapin::Error) -> Bro
     let (what, why) = (what.to_owned(), describe(error));
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => BrokerError::Permission { what, why },
-            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => BrokerError::Mismatch { what, why },
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
+                BrokerError::Permission { what, why }
+            }
+            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
+                BrokerError::Mismatch { what, why }
+            }
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => BrokerError::Missing { what },
-            AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => BrokerError::Locked { queue: what },
+            AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => {
+                BrokerError::Locked { queue: what }
+            }
             _ => BrokerError::Unreachable { at: at.to_owned(), why },
         },
         _ => BrokerError::Unreachable { at: at.to_owned(), why },

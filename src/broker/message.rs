@@ -7,7 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    domain::{Delivery, Event, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp},
+    domain::{
+        Delivery, Event, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
+        Timestamp,
+    },
     settle::AckTag,
 };
 
@@ -129,7 +132,10 @@ impl StoredDelivery {
 
     /// The delivery, with the event read by `decode`. Its robot is updated when the subscription is
     /// found.
-    pub fn into_delivery<E>(self, decode: impl FnOnce(PublishedMessage) -> Result<Event, E>) -> Result<Delivery, E> {
+    pub fn into_delivery<E>(
+        self,
+        decode: impl FnOnce(PublishedMessage) -> Result<Event, E>,
+    ) -> Result<Delivery, E> {
         Ok(Delivery {
             event: Arc::new(decode(self.published)?),
             subscription: self.subscription,
@@ -155,7 +161,8 @@ mod tests {
         let at = |second: u64| Timestamp::from_unix_millis(1_700_000_000_000 + second * 1000);
         let seconds = Duration::from_secs;
         let (event, subscription) = (EventId::new("e"), SubscriptionId::from_bytes([1; 16]));
-        let nothing = StoredDelivery::new(PublishedMessage::default(), event, subscription, Platform::WeCom);
+        let nothing =
+            StoredDelivery::new(PublishedMessage::default(), event, subscription, Platform::WeCom);
         for (what, due, left, received, now, expected) in [
             ("nothing is left", at(65), Some(seconds(5)), at(0), at(61), at(65)),
             ("it came back late", at(65), Some(seconds(5)), at(0), at(300), at(65)),
@@ -163,7 +170,12 @@ mod tests {
             ("it is the event's own time", at(3665), Some(seconds(5)), at(3665), at(60), at(3665)),
             ("an earlier version stored it", at(3665), None, at(0), at(60), at(3665)),
         ] {
-            let stored = StoredDelivery { due_at: Some(due), left, received_at: Some(received), ..nothing.clone() };
+            let stored = StoredDelivery {
+                due_at: Some(due),
+                left,
+                received_at: Some(received),
+                ..nothing.clone()
+            };
             assert_eq!(stored.due(now), Some(expected), "{what}");
         }
     }

@@ -51,7 +51,10 @@ pub(super) struct ConsumerSetup<'a> {
 impl ConsumerSetup<'_> {
     /// Starts a consumer for each queue, on a channel of its own. Also returns the channels for
     /// acks, at the positions that [`AckTag`] names.
-    pub(super) async fn start(self, lock: Channel) -> Result<(MessageStream, Vec<Arc<ConsumerChannel>>), BrokerError> {
+    pub(super) async fn start(
+        self,
+        lock: Channel,
+    ) -> Result<(MessageStream, Vec<Arc<ConsumerChannel>>), BrokerError> {
         let Self { session, connection, at, settings, topology, bodies, clock, ended } = self;
         let room = u64::try_from(settings.prefetch_size).unwrap_or(u64::MAX);
         let mut sources = vec![(topology.urgent(), ConsumerKind::Events { urgent: true })];
@@ -62,7 +65,8 @@ impl ConsumerSetup<'_> {
         let (mut channels, mut streams) = (Vec::new(), Vec::new());
         for (place, (queue, source)) in sources.into_iter().enumerate() {
             let channel = declare::open(connection, at).await?;
-            let (consumed, left_out) = ConsumerChannel::new(channel.clone(), Arc::clone(bodies), room, clock.clone());
+            let (consumed, left_out) =
+                ConsumerChannel::new(channel.clone(), Arc::clone(bodies), room, clock.clone());
             let deliveries = consume(&channel, &queue, source.prefetch(settings), at).await?;
             let ack_tag = AckTag { session, channel: place, tag: 0 };
             let (taken, clock) = (Arc::clone(&consumed), clock.clone());
@@ -78,7 +82,10 @@ impl ConsumerSetup<'_> {
             channels.push(consumed);
         }
         let urgent = streams.remove(0);
-        Ok((MessageStream { urgent, others: select_all(streams), ended: ended.clone(), lock }, channels))
+        Ok((
+            MessageStream { urgent, others: select_all(streams), ended: ended.clone(), lock },
+            channels,
+        ))
     }
 }
 
@@ -110,8 +117,9 @@ fn incoming(
     queue: String,
 ) -> ConsumerStream {
     let end = format!("the broker cancelled the consumer of queue {queue}: was the queue deleted?");
-    let messages = deliveries
-        .filter_map(move |one| ready(one.map(&taking).map_err(|error| super::error::describe(&error)).transpose()));
+    let messages = deliveries.filter_map(move |one| {
+        ready(one.map(&taking).map_err(|error| super::error::describe(&error)).transpose())
+    });
     messages.chain(once(ready(Err(end)))).boxed()
 }
 
@@ -146,11 +154,24 @@ impl MessageStream {
     }
 }
 
-async fn consume(channel: &Channel, queue: &str, prefetch: u16, at: &str) -> Result<lapin::Consumer, BrokerError> {
+async fn consume(
+    channel: &Channel,
+    queue: &str,
+    prefetch: u16,
+    at: &str,
+) -> Result<lapin::Consumer, BrokerError> {
     let what = format!("queue {queue}");
-    channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(|error| while_connecting(at, &error))?;
     channel
-        .basic_consume(queue.into(), "roomcast".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .basic_qos(prefetch, BasicQosOptions::default())
+        .await
+        .map_err(|error| while_connecting(at, &error))?;
+    channel
+        .basic_consume(
+            queue.into(),
+            "roomcast".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
         .await
         .map_err(|error| while_declaring(at, &what, &error))
 }

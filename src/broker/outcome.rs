@@ -6,8 +6,12 @@
 
 use serde::Serialize;
 
-use super::envelope::{ATTEMPTS, CODE, EVENT, GENERATION, PLATFORM, REASON, ROBOT, SUBSCRIPTION, TOPIC, words};
-use crate::domain::{DeadReason, DeliveryOutcome, DeliveryReceipt, HeaderValue, Headers, PublishedMessage};
+use super::envelope::{
+    ATTEMPTS, CODE, EVENT, GENERATION, PLATFORM, REASON, ROBOT, SUBSCRIPTION, TOPIC, words,
+};
+use crate::domain::{
+    DeadReason, DeliveryOutcome, DeliveryReceipt, HeaderValue, Headers, PublishedMessage,
+};
 
 /// The outcome of the delivery, which the routing key contains as well.
 const OUTCOME: &str = "x-roomcast-outcome";
@@ -45,7 +49,9 @@ struct ReceiptBody<'a> {
 /// is the event id.
 pub(super) fn message(receipt: &DeliveryReceipt) -> (PublishedMessage, Headers) {
     let (reason, code, detail) = match &receipt.ending {
-        DeliveryOutcome::Dead { reason, code, detail } => (Some(*reason), Some(code.as_str()), Some(detail.as_str())),
+        DeliveryOutcome::Dead { reason, code, detail } => {
+            (Some(*reason), Some(code.as_str()), Some(detail.as_str()))
+        }
         DeliveryOutcome::Delivered | DeliveryOutcome::Dropped => (None, None, None),
     };
     let body = ReceiptBody {
@@ -91,8 +97,10 @@ fn headers(body: &ReceiptBody<'_>) -> Headers {
         (SUBSCRIPTION, body.subscription.as_deref()),
         (ROBOT, body.robot.as_deref()),
     ];
-    let mut headers: Headers =
-        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), HeaderValue::text(text?)))).collect();
+    let mut headers: Headers = texts
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), HeaderValue::text(text?))))
+        .collect();
     headers.push((ATTEMPTS.to_owned(), HeaderValue::Int(body.attempts.into())));
     headers.push((GENERATION.to_owned(), HeaderValue::Int(body.generation.into())));
     headers
@@ -151,8 +159,14 @@ mod tests {
             })
         );
         let text = |name: &str| envelope::text(&headers, name).unwrap().to_owned();
-        assert_eq!((text(OUTCOME), text(REASON), text(CODE)), ("dead".into(), "refused".into(), "40058".into()));
-        assert_eq!((text(PLATFORM), text(TOPIC), text(SUBSCRIPTION)), ("wecom".into(), "ops.db".into(), id));
+        assert_eq!(
+            (text(OUTCOME), text(REASON), text(CODE)),
+            ("dead".into(), "refused".into(), "40058".into())
+        );
+        assert_eq!(
+            (text(PLATFORM), text(TOPIC), text(SUBSCRIPTION)),
+            ("wecom".into(), "ops.db".into(), id)
+        );
         assert_eq!(published.correlation_id.as_deref(), Some("e-1"));
         assert_eq!((published.timestamp, published.message_id), (Some(1_700_000_060), None));
         assert_eq!(published.headers, [("traceparent".to_owned(), HeaderValue::text("00-abc"))]);

@@ -13,7 +13,8 @@ use lapin::{
 };
 
 use crate::domain::{
-    DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, PublishedMessage, RECEIPT, bytes_of,
+    DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, PublishedMessage, RECEIPT,
+    bytes_of,
 };
 
 /// Headers that the broker adds or interprets. On a republished message they would have an effect.
@@ -91,7 +92,11 @@ pub(super) fn decode_properties(
 
 /// The properties of a message to store: those of the publisher, our headers, and a message id of
 /// its own, by which a returned message is matched.
-pub(super) fn encode_properties(published: &PublishedMessage, ours: Headers, message_id: &str) -> BasicProperties {
+pub(super) fn encode_properties(
+    published: &PublishedMessage,
+    ours: Headers,
+    message_id: &str,
+) -> BasicProperties {
     let mut table = FieldTable::default();
     let (fitting, left_out) = fitting(&published.headers);
     for (name, value) in fitting {
@@ -107,12 +112,15 @@ pub(super) fn encode_properties(published: &PublishedMessage, ours: Headers, mes
     if !left_out.is_empty() {
         table.insert(short(LEFT_OUT), AMQPValue::LongString(left_out.into()));
     }
-    let mut properties =
-        BasicProperties::default().with_delivery_mode(2).with_message_id(short(message_id)).with_headers(table);
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_message_id(short(message_id))
+        .with_headers(table);
     for (value, set) in [
         (
             &published.content_type,
-            BasicProperties::with_content_type as fn(BasicProperties, ShortString) -> BasicProperties,
+            BasicProperties::with_content_type
+                as fn(BasicProperties, ShortString) -> BasicProperties,
         ),
         (&published.content_encoding, BasicProperties::with_content_encoding),
         (&published.correlation_id, BasicProperties::with_correlation_id),
@@ -148,7 +156,8 @@ fn fitting(headers: &Headers) -> (Vec<&(String, HeaderValue)>, String) {
         left -= name.len() + value.bytes();
         out.push((place, name, value.bytes()));
     }
-    let named = out.iter().take(NAMED_MAX).map(|(_, name, bytes)| format!("{name} ({bytes} bytes)"));
+    let named =
+        out.iter().take(NAMED_MAX).map(|(_, name, bytes)| format!("{name} ({bytes} bytes)"));
     let mut words = named.collect::<Vec<_>>().join(", ");
     if out.len() > NAMED_MAX {
         words.push_str(&format!(" and {} more", out.len() - NAMED_MAX));
@@ -200,11 +209,17 @@ fn from_amqp(value: &AMQPValue) -> HeaderValue {
         AMQPValue::DecimalValue(decimal) => HeaderValue::Decimal(decimal.scale, decimal.value),
         AMQPValue::ShortString(text) => HeaderValue::Text(text.as_str().as_bytes().to_vec()),
         AMQPValue::LongString(text) => HeaderValue::Text(text.as_bytes().to_vec()),
-        AMQPValue::FieldArray(list) => HeaderValue::List(list.as_slice().iter().map(from_amqp).collect()),
-        AMQPValue::Timestamp(seconds) => HeaderValue::Timestamp(*seconds),
-        AMQPValue::FieldTable(table) => {
-            HeaderValue::Table(table.inner().iter().map(|(name, value)| (name.to_string(), from_amqp(value))).collect())
+        AMQPValue::FieldArray(list) => {
+            HeaderValue::List(list.as_slice().iter().map(from_amqp).collect())
         }
+        AMQPValue::Timestamp(seconds) => HeaderValue::Timestamp(*seconds),
+        AMQPValue::FieldTable(table) => HeaderValue::Table(
+            table
+                .inner()
+                .iter()
+                .map(|(name, value)| (name.to_string(), from_amqp(value)))
+                .collect(),
+        ),
         AMQPValue::ByteArray(bytes) => HeaderValue::Bytes(bytes.as_slice().to_vec()),
         AMQPValue::Void => HeaderValue::Void,
     }
@@ -216,7 +231,9 @@ fn to_amqp(value: &HeaderValue) -> AMQPValue {
         HeaderValue::Bool(truth) => AMQPValue::Boolean(*truth),
         HeaderValue::Int(number) => AMQPValue::LongLongInt(*number),
         HeaderValue::Float(number) => AMQPValue::Double(*number),
-        HeaderValue::Decimal(scale, value) => AMQPValue::DecimalValue(DecimalValue { scale: *scale, value: *value }),
+        HeaderValue::Decimal(scale, value) => {
+            AMQPValue::DecimalValue(DecimalValue { scale: *scale, value: *value })
+        }
         HeaderValue::Text(bytes) => AMQPValue::LongString(LongString::from(bytes.as_slice())),
         HeaderValue::Bytes(bytes) => AMQPValue::ByteArray(bytes.as_slice().into()),
         HeaderValue::Timestamp(seconds) => AMQPValue::Timestamp(*seconds),
@@ -257,7 +274,11 @@ mod tests {
             user_id: Some("ci".into()),
             ..PublishedMessage::default()
         };
-        let mut properties = encode_properties(&published, vec![("x-roomcast-hops".into(), HeaderValue::Int(1))], "m");
+        let mut properties = encode_properties(
+            &published,
+            vec![("x-roomcast-hops".into(), HeaderValue::Int(1))],
+            "m",
+        );
         assert_eq!(*properties.delivery_mode(), Some(2));
         let mut table = properties.headers().clone().unwrap();
         table.insert("x-death".into(), AMQPValue::Void);
@@ -277,7 +298,10 @@ mod tests {
             (PublishedMessage { message_id: Some("m".into()), ..published }, vec![])
         );
         let as_older_versions_did = BasicProperties::default().with_priority(4);
-        assert_eq!(decode_properties(String::new(), Vec::new(), &as_older_versions_did).0.priority, Some(4));
+        assert_eq!(
+            decode_properties(String::new(), Vec::new(), &as_older_versions_did).0.priority,
+            Some(4)
+        );
     }
 
     #[test]
@@ -299,8 +323,11 @@ mod tests {
         assert_eq!(*left_out, words);
 
         let many = (0..3000).map(|number| (format!("h{number}"), bytes(100))).collect();
-        let stored =
-            encode_properties(&PublishedMessage { headers: many, ..PublishedMessage::default() }, Headers::new(), "m");
+        let stored = encode_properties(
+            &PublishedMessage { headers: many, ..PublishedMessage::default() },
+            Headers::new(),
+            "m",
+        );
         let (again, ours) = decode_properties(String::new(), Vec::new(), &stored);
         assert!(bytes_of(&again.headers) <= HEADERS_BYTES_MAX && again.headers.len() > 800);
         let words = ours[0].1.as_text().unwrap();

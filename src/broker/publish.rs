@@ -63,13 +63,22 @@ pub async fn publish(
         .with_headers(properties::table(event.headers));
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let publishing = async {
-        let confirm =
-            channel.basic_publish(short(&exchange), short(event.topic.as_str()), options, event.body, properties);
+        let confirm = channel.basic_publish(
+            short(&exchange),
+            short(event.topic.as_str()),
+            options,
+            event.body,
+            properties,
+        );
         let confirmed = confirm.await.map_err(lost)?.await;
         confirmed.map_err(|error| while_declaring(&at, &format!("exchange {exchange}"), &error))
     };
     let confirmation = confirmed_in_time(&connection, &at, confirm_timeout, publishing).await??;
     let stored = confirmation.is_ack() && confirmation.take_message().is_none();
     connection.close(200, "published".into()).await.map_err(lost)?;
-    if stored { Ok(()) } else { Err(BrokerError::Missing { what: format!("a queue behind exchange {exchange}") }) }
+    if stored {
+        Ok(())
+    } else {
+        Err(BrokerError::Missing { what: format!("a queue behind exchange {exchange}") })
+    }
 }

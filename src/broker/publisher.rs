@@ -122,7 +122,9 @@ impl Publisher {
                     break;
                 }
             }
-            let size = batches(&waiting, BATCH_MAX, |order| body_size(&order.step)).next().map_or(0, <[_]>::len);
+            let size = batches(&waiting, BATCH_MAX, |order| body_size(&order.step))
+                .next()
+                .map_or(0, <[_]>::len);
             let batch: Vec<PublishRequest> = waiting.drain(..size).collect();
             let outcome = self.stored(&batch).await;
             if let Err(cause) = &outcome {
@@ -167,12 +169,19 @@ impl Publisher {
         loop {
             match self.store(batch).await {
                 Err(cause) if !self.is_mandatory() && !self.deadline.ended.has_ended() => {
-                    tracing::warn!(cause, "the connection for delivery receipts was lost; it is opened again");
+                    tracing::warn!(
+                        cause,
+                        "the connection for delivery receipts was lost; it is opened again"
+                    );
                     if !self.reopened(began).await {
                         // At the end of the session no queue has refused these receipts, so their
                         // messages are delivered again.
                         let ended = &self.deadline.ended;
-                        return if ended.has_ended() { Err(ended.cause()) } else { Ok((0..batch.len()).collect()) };
+                        return if ended.has_ended() {
+                            Err(ended.cause())
+                        } else {
+                            Ok((0..batch.len()).collect())
+                        };
                     }
                 }
                 outcome => return outcome,
@@ -226,7 +235,9 @@ impl Publisher {
             return StepPublishError::Refused("it is full, or did not answer in time".to_owned());
         }
         let (exchange, key, ..) = self.address(step, self.clock.now());
-        StepPublishError::Refused(format!("the broker refused it, exchange {exchange}, routing key {key}"))
+        StepPublishError::Refused(format!(
+            "the broker refused it, exchange {exchange}, routing key {key}"
+        ))
     }
 
     /// Publishes a batch once and waits for all its confirms; returns the places that were not
@@ -243,8 +254,12 @@ impl Publisher {
         let confirmations = match self.deadline.in_time(published).await {
             Ok(confirmations) => confirmations.map_err(|error| super::error::describe(&error))?,
             // It is unknown which receipts the broker took.
-            Err(ConfirmError::TimedOut(_)) if !self.is_mandatory() => return Ok((0..batch.len()).collect()),
-            Err(ConfirmError::TimedOut(cause) | ConfirmError::SessionEnded(cause)) => return Err(cause),
+            Err(ConfirmError::TimedOut(_)) if !self.is_mandatory() => {
+                return Ok((0..batch.len()).collect());
+            }
+            Err(ConfirmError::TimedOut(cause) | ConfirmError::SessionEnded(cause)) => {
+                return Err(cause);
+            }
         };
         let mut refused = HashSet::new();
         for (place, confirmation) in confirmations.into_iter().enumerate() {
@@ -253,7 +268,8 @@ impl Publisher {
                 refused.insert(place);
             }
             if let Some(returned) = confirmation.take_message() {
-                let id = returned.delivery.properties.message_id().as_ref().map(ToString::to_string);
+                let id =
+                    returned.delivery.properties.message_id().as_ref().map(ToString::to_string);
                 let step = ids
                     .iter()
                     .zip(batch)
@@ -261,7 +277,9 @@ impl Publisher {
                 return Err(match step {
                     Some(step) => {
                         let (exchange, key, ..) = self.address(step, self.clock.now());
-                        format!("no queue is bound to exchange {exchange} for the routing key {key}")
+                        format!(
+                            "no queue is bound to exchange {exchange} for the routing key {key}"
+                        )
                     }
                     None => "the broker returned a message that was not published".to_owned(),
                 });
@@ -272,7 +290,10 @@ impl Publisher {
 
     async fn publish(&self, step: &NextStep, id: &str) -> Result<PublisherConfirm, lapin::Error> {
         let (exchange, key, headers, published) = self.address(step, self.clock.now());
-        let options = BasicPublishOptions { mandatory: self.is_mandatory(), ..BasicPublishOptions::default() };
+        let options = BasicPublishOptions {
+            mandatory: self.is_mandatory(),
+            ..BasicPublishOptions::default()
+        };
         self.channel
             .basic_publish(
                 properties::short(&exchange),
@@ -284,7 +305,11 @@ impl Publisher {
             .await
     }
 
-    fn address<'a>(&self, step: &'a NextStep, now: Timestamp) -> (String, String, Headers, Cow<'a, PublishedMessage>) {
+    fn address<'a>(
+        &self,
+        step: &'a NextStep,
+        now: Timestamp,
+    ) -> (String, String, Headers, Cow<'a, PublishedMessage>) {
         match step {
             NextStep::Defer { delivery, until } => {
                 let wait = until.since(now);
@@ -302,15 +327,35 @@ impl Publisher {
                 envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
                 Cow::Borrowed(&delivery.event.published),
             ),
-            NextStep::DeadEvent { published, urgent, event, generation, reason, code, detail, at } => (
+            NextStep::DeadEvent {
+                published,
+                urgent,
+                event,
+                generation,
+                reason,
+                code,
+                detail,
+                at,
+            } => (
                 self.topology.dead(),
                 Topology::dead_event_key(*reason),
-                envelope::of_dead_event(published, *urgent, (event, *generation), (*reason, code, detail), *at),
+                envelope::of_dead_event(
+                    published,
+                    *urgent,
+                    (event, *generation),
+                    (*reason, code, detail),
+                    *at,
+                ),
                 Cow::Borrowed(published),
             ),
             NextStep::Receipt(receipt) => {
                 let (published, headers) = outcome::message(receipt);
-                (self.topology.outcome(), Topology::outcome_key(receipt), headers, Cow::Owned(published))
+                (
+                    self.topology.outcome(),
+                    Topology::outcome_key(receipt),
+                    headers,
+                    Cow::Owned(published),
+                )
             }
         }
     }

@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::{Connection, options::QueueDeclareOptions, types::FieldTable};
 
-use super::{Address, BrokerError, dead_queue_scan::close, declare, error::while_declaring, topology::Topology};
+use super::{
+    Address, BrokerError, dead_queue_scan::close, declare, error::while_declaring,
+    topology::Topology,
+};
 use crate::domain::QueueStats;
 
 /// The maximum time for all queues together.
@@ -34,14 +37,20 @@ impl QueueLengths {
     pub async fn ask(&mut self) -> Result<Vec<QueueStats>, BrokerError> {
         let at = self.address.shown()?;
         // After a fault, dropping the old connection closes it.
-        let connection = match self.connection.take().filter(|connection| connection.status().connected()) {
-            Some(connection) => connection,
-            None => self.address.connect("roomcast watching").await?,
-        };
-        let seen = match tokio::time::timeout(ANSWER_TIMEOUT, ask(&connection, &at, &self.topology)).await {
+        let connection =
+            match self.connection.take().filter(|connection| connection.status().connected()) {
+                Some(connection) => connection,
+                None => self.address.connect("roomcast watching").await?,
+            };
+        let seen = match tokio::time::timeout(ANSWER_TIMEOUT, ask(&connection, &at, &self.topology))
+            .await
+        {
             Ok(seen) => seen?,
             Err(_) => {
-                return Err(BrokerError::Unreachable { at, why: "it does not say what its queues hold".to_owned() });
+                return Err(BrokerError::Unreachable {
+                    at,
+                    why: "it does not say what its queues hold".to_owned(),
+                });
             }
         };
         self.connection = Some(connection);
@@ -52,17 +61,24 @@ impl QueueLengths {
     pub async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
             // A broker that is gone does not answer a close.
-            let _ = tokio::time::timeout(ANSWER_TIMEOUT, connection.close(200, "goodbye".into())).await;
+            let _ =
+                tokio::time::timeout(ANSWER_TIMEOUT, connection.close(200, "goodbye".into())).await;
         }
     }
 }
 
-async fn ask(connection: &Connection, at: &str, topology: &Topology) -> Result<Vec<QueueStats>, BrokerError> {
+async fn ask(
+    connection: &Connection,
+    at: &str,
+    topology: &Topology,
+) -> Result<Vec<QueueStats>, BrokerError> {
     let (mut channel, mut seen, consumed) =
         (declare::open(connection, at).await?, Vec::new(), topology.consumed_queues());
     for queue in topology.queues() {
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let found = channel.queue_declare(queue.name.as_str().into(), passive, FieldTable::default()).await;
+        let passive =
+            QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let found =
+            channel.queue_declare(queue.name.as_str().into(), passive, FieldTable::default()).await;
         match found.map_err(|error| while_declaring(at, &format!("queue {}", queue.name), &error)) {
             Ok(found) => seen.push(QueueStats {
                 name: topology.without_prefix(&queue.name).to_owned(),

@@ -110,7 +110,8 @@ impl BrokerSession {
     ) -> Result<Self, BrokerError> {
         let at = settings.address.shown()?;
         let bodies = BodyBudget::up_to(u64::try_from(settings.body_max).unwrap_or(u64::MAX));
-        let consuming = settings.address.connect_with_room(Arc::clone(&bodies), "roomcast consuming").await?;
+        let consuming =
+            settings.address.connect_with_room(Arc::clone(&bodies), "roomcast consuming").await?;
         let lock = declare::open(&consuming, &at).await?;
         declare::lock(&lock, &at, &topology.lock_queue()).await?;
         declare::declare(&consuming, &at, topology, settings.declare).await?;
@@ -129,7 +130,8 @@ impl BrokerSession {
             ended: &ended,
         };
         let (intake, channels) = from.start(lock).await?;
-        let PublisherHandles { steps, receipts, blocked, connection: publishing, storing_receipts } = publishing;
+        let PublisherHandles { steps, receipts, blocked, connection: publishing, storing_receipts } =
+            publishing;
         let step_publisher = Arc::new(BrokerStepPublisher {
             session: id,
             steps,
@@ -138,7 +140,8 @@ impl BrokerSession {
             ended: ended.clone(),
             acked: AtomicBool::new(false),
         });
-        let connections = Connections { consuming, publishing, storing_receipts, ended: ended.clone() };
+        let connections =
+            Connections { consuming, publishing, storing_receipts, ended: ended.clone() };
         Ok(Self { intake, step_publisher, ended, blocked, connections })
     }
 }
@@ -165,6 +168,7 @@ impl Connections {
             }
         };
         // A broker that is gone does not answer a close.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(closing, receipts) }).await;
+        let _ =
+            tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(closing, receipts) }).await;
     }
 }

@@ -66,11 +66,15 @@ impl StepPublisher for BrokerStepPublisher {
     }
 
     async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded> {
-        if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.session) {
+        if self.ended.has_ended() || ack_tags.iter().any(|ack_tag| ack_tag.session != self.session)
+        {
             return Err(SessionEnded);
         }
         let frames = self.channels.iter().enumerate().map(|(place, consumed)| {
-            let tags = ack_tags.iter().filter(|ack_tag| ack_tag.channel == place).map(|ack_tag| ack_tag.tag);
+            let tags = ack_tags
+                .iter()
+                .filter(|ack_tag| ack_tag.channel == place)
+                .map(|ack_tag| ack_tag.tag);
             consumed.ack(tags.collect())
         });
         // At the end of the session, it is unknown which acks reached the broker. So this method
@@ -134,7 +138,8 @@ impl PublisherHandles {
         let (steps, _) = publisher(channel, Purpose::Steps(Arc::clone(&connection))).start();
         let (mut receipts, mut storing_receipts) = (None, None);
         if topology.has_receipts() {
-            let (line, channel) = ReceiptsConnection::open(settings.address.clone(), tell, ended.clone()).await?;
+            let (line, channel) =
+                ReceiptsConnection::open(settings.address.clone(), tell, ended.clone()).await?;
             let (orders, storing) = publisher(channel, Purpose::Receipts(Box::new(line))).start();
             (receipts, storing_receipts) = (Some(orders), Some(storing));
         }
@@ -146,7 +151,12 @@ impl PublisherHandles {
 ///
 /// The broker notifies a connection only when it publishes. An alarm concerns the whole broker, so
 /// one notification counts for all connections.
-pub(super) fn watch_blocked(connection: &Connection, tell: watch::Sender<bool>, ended: SessionEnd, vital: bool) {
+pub(super) fn watch_blocked(
+    connection: &Connection,
+    tell: watch::Sender<bool>,
+    ended: SessionEnd,
+    vital: bool,
+) {
     let mut events = connection.events_listener().boxed();
     tokio::spawn(async move {
         let mut told = false;

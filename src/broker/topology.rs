@@ -49,7 +49,9 @@ impl Topology {
     /// A name without the prefix.
     #[must_use]
     pub fn without_prefix<'a>(&self, name: &'a str) -> &'a str {
-        name.strip_prefix(&self.settings.prefix).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
+        name.strip_prefix(&self.settings.prefix)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(name)
     }
 
     /// The exchange of normal events, whose routing key is the topic; also the name of its queue.
@@ -209,9 +211,15 @@ mod tests {
 
     #[test]
     fn a_delay_goes_to_the_longest_tier_that_does_not_overshoot() {
-        for (millis, key) in
-            [(0, "1s"), (999, "1s"), (1000, "1s"), (4999, "1s"), (5000, "5s"), (61_000, "1m"), (90_000_000, "2h")]
-        {
+        for (millis, key) in [
+            (0, "1s"),
+            (999, "1s"),
+            (1000, "1s"),
+            (4999, "1s"),
+            (5000, "5s"),
+            (61_000, "1m"),
+            (90_000_000, "2h"),
+        ] {
             let wait = Duration::from_millis(millis);
             let tier = topology().tier_for(wait, None);
             assert_eq!(Topology::delay_key(tier, Platform::Lark), format!("{key}.lark"));
@@ -220,9 +228,14 @@ mod tests {
 
     #[test]
     fn a_delivery_with_a_slot_is_back_before_it_comes() {
-        for (millis, key) in [(0, "1s"), (5000, "1s"), (5499, "1s"), (5500, "5s"), (60_499, "5s"), (60_500, "1m")] {
+        for (millis, key) in
+            [(0, "1s"), (5000, "1s"), (5499, "1s"), (5500, "5s"), (60_499, "5s"), (60_500, "1m")]
+        {
             let (wait, slot) = (Duration::from_millis(millis), Some(Timestamp::default()));
-            assert_eq!(Topology::delay_key(topology().tier_for(wait, slot), Platform::Lark), format!("{key}.lark"));
+            assert_eq!(
+                Topology::delay_key(topology().tier_for(wait, slot), Platform::Lark),
+                format!("{key}.lark")
+            );
         }
     }
 }

@@ -39,7 +39,12 @@ impl Backend {
             None if dir.join("db").exists() => {
                 Self::LocalStore(SubscriptionService::new(local_store::open_store(config)?))
             }
-            None => return Err(Failure::No(format!("there is no store in {}; set store.dir", dir.display()))),
+            None => {
+                return Err(Failure::No(format!(
+                    "there is no store in {}; set store.dir",
+                    dir.display()
+                )));
+            }
         };
         Ok(access)
     }

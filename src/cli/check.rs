@@ -36,7 +36,14 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     report("master key", no_key.map_or(Ok("ok".to_owned()), Err));
     let daemon = Client::find(&config.admin.socket).await.is_some();
     report("admin", admin(config, daemon).await);
-    report("store", if daemon { Ok("open in the running daemon".to_owned()) } else { store(config, key.as_ref()) });
+    report(
+        "store",
+        if daemon {
+            Ok("open in the running daemon".to_owned())
+        } else {
+            store(config, key.as_ref())
+        },
+    );
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
     let checked = broker::check(&app::address(config), &topology, config.broker.declare).await;
     report("broker", checked.map_err(|error| super::broker_failure(&error)));
@@ -62,14 +69,21 @@ async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
 /// The store's files. The store is not opened, because opening it would change it.
 fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
-    let inspection =
-        store::inspect(&app::store_settings(config), key).map_err(|error| local_store::store_failure(&error))?;
+    let inspection = store::inspect(&app::store_settings(config), key)
+        .map_err(|error| local_store::store_failure(&error))?;
     Ok(match inspection {
-        Inspection::Nothing => format!("not there yet; the daemon makes it in {}", config.store.dir.display()),
-        Inspection::Fits => "key ring and slots ok; `roomcast store verify` looks into its database".to_owned(),
-        Inspection::Begun => "begun, and nothing was ever added; the daemon makes it whole".to_owned(),
+        Inspection::Nothing => {
+            format!("not there yet; the daemon makes it in {}", config.store.dir.display())
+        }
+        Inspection::Fits => {
+            "key ring and slots ok; `roomcast store verify` looks into its database".to_owned()
+        }
+        Inspection::Begun => {
+            "begun, and nothing was ever added; the daemon makes it whole".to_owned()
+        }
         Inspection::NoKeyring => {
-            "has no key ring yet; the daemon makes it, if the master key is the right one".to_owned()
+            "has no key ring yet; the daemon makes it, if the master key is the right one"
+                .to_owned()
         }
     })
 }
@@ -83,11 +97,11 @@ pub(super) fn daemon_failure(error: &app::AppError) -> Failure {
         app::AppError::Broker(error) => super::broker_failure(error),
         app::AppError::Admin(admin::AdminError::NotASocket { .. }) => Failure::Usage(message),
         app::AppError::Admin(_) => Failure::Unavailable(message),
-        app::AppError::Setting(_) | app::AppError::PrivateFile(_) | app::AppError::Trace(TraceError::Exporter(_)) => {
-            Failure::Usage(message)
-        }
-        app::AppError::Ledger(_) | app::AppError::Client(_) | app::AppError::Trace(TraceError::Client(_)) => {
-            Failure::Internal(message)
-        }
+        app::AppError::Setting(_)
+        | app::AppError::PrivateFile(_)
+        | app::AppError::Trace(TraceError::Exporter(_)) => Failure::Usage(message),
+        app::AppError::Ledger(_)
+        | app::AppError::Client(_)
+        | app::AppError::Trace(TraceError::Client(_)) => Failure::Internal(message),
     }
 }

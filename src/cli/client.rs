@@ -32,7 +32,11 @@ impl Client {
         read(&body)
     }
 
-    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
         self.ask(Method::POST, path, body).await
     }
 
@@ -42,7 +46,8 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
+        let body =
+            serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
         let answer = self.call(method, path, body.into()).await?;
         read(&answer)
     }
@@ -53,11 +58,15 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
         let lost = |error: &dyn std::error::Error| {
-            Failure::Unavailable(format!("the daemon on {} does not answer: {error}", self.socket.display()))
+            Failure::Unavailable(format!(
+                "the daemon on {} does not answer: {error}",
+                self.socket.display()
+            ))
         };
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| lost(&error))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| lost(&error))?;
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -79,13 +88,16 @@ pub(super) fn in_path(text: &str) -> String {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body)
-        .map_err(|error| Failure::Internal(format!("the daemon's answer cannot be read (another version?): {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::Internal(format!("the daemon's answer cannot be read (another version?): {error}"))
+    })
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
-    let message = serde_json::from_slice::<ApiErrorBody>(body)
-        .map_or_else(|_| format!("the daemon refused with status {status}"), |problem| problem.message);
+    let message = serde_json::from_slice::<ApiErrorBody>(body).map_or_else(
+        |_| format!("the daemon refused with status {status}"),
+        |problem| problem.message,
+    );
     match status {
         StatusCode::NOT_FOUND => Failure::No(message),
         StatusCode::SERVICE_UNAVAILABLE => Failure::Unavailable(message),

@@ -27,7 +27,9 @@ use crate::{
 pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
     let (endpoint, mut secret) = match &add.endpoint_file {
         Some(path) => two_lines(&read_file(path)?),
-        None if io::stdin().is_terminal() => (ask("webhook URL: ")?, Some(ask("signing secret (empty for none): ")?)),
+        None if io::stdin().is_terminal() => {
+            (ask("webhook URL: ")?, Some(ask("signing secret (empty for none): ")?))
+        }
         None => two_lines(&read_file(Path::new("-"))?),
     };
     if let Some(path) = &add.secret_file {
@@ -39,7 +41,8 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
         ));
     }
     let wishes = &add.wishes;
-    let (endpoint, secret) = (Secret::new(endpoint), secret.filter(|secret| !secret.is_empty()).map(Secret::new));
+    let (endpoint, secret) =
+        (Secret::new(endpoint), secret.filter(|secret| !secret.is_empty()).map(Secret::new));
     admin::check_lengths(Some(&endpoint), secret.as_ref()).map_err(failure)?;
     Ok(AddRequest {
         topic: add.topic.clone(),
@@ -84,7 +87,11 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     }
     admin::check_lengths(request.endpoint.as_ref(), request.secret.as_ref()).map_err(failure)?;
     let mentions = mentions(wishes);
-    if update.no_mentions || mentions.all || !mentions.mobiles.is_empty() || !mentions.users.is_empty() {
+    if update.no_mentions
+        || mentions.all
+        || !mentions.mobiles.is_empty()
+        || !mentions.users.is_empty()
+    {
         request.mentions = Some(mentions);
     }
     if is_empty_update(&request) {
@@ -97,8 +104,18 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
 
 fn is_empty_update(request: &UpdateRequest) -> bool {
     let credentials = request.endpoint.is_some() || request.secret.is_some();
-    let texts = [&request.keyword, &request.name, &request.overflow, &request.group, &request.quiet, &request.too_long];
-    !credentials && request.mentions.is_none() && request.filter.is_none() && texts.iter().all(|text| text.is_none())
+    let texts = [
+        &request.keyword,
+        &request.name,
+        &request.overflow,
+        &request.group,
+        &request.quiet,
+        &request.too_long,
+    ];
+    !credentials
+        && request.mentions.is_none()
+        && request.filter.is_none()
+        && texts.iter().all(|text| text.is_none())
 }
 
 /// Parses a filter; an empty text is no filter.
@@ -106,17 +123,27 @@ fn filter(text: &str) -> Result<Value, Failure> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_str(text).map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
+    serde_json::from_str(text)
+        .map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
 }
 
 fn mentions(wishes: &args::OptionArgs) -> MentionsWire {
-    MentionsWire { all: wishes.mention_all, mobiles: wishes.mention_mobile.clone(), users: wishes.mention_user.clone() }
+    MentionsWire {
+        all: wishes.mention_all,
+        mobiles: wishes.mention_mobile.clone(),
+        users: wishes.mention_user.clone(),
+    }
 }
 
 /// The quiet hours and their zone as one text.
 fn quiet(wishes: &args::OptionArgs) -> Option<String> {
     let spans = wishes.quiet.as_deref()?.trim();
-    Some(wishes.quiet_zone.as_deref().map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
+    Some(
+        wishes
+            .quiet_zone
+            .as_deref()
+            .map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())),
+    )
 }
 
 fn two_lines(text: &str) -> (String, Option<String>) {
@@ -132,11 +159,12 @@ pub(super) fn read_file(path: &Path) -> Result<String, Failure> {
             .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
         return Ok(text);
     }
-    fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+    fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
 }
 
 fn ask(prompt: &str) -> Result<String, Failure> {
-    rpassword::prompt_password(prompt)
-        .map(|text| text.trim().to_owned())
-        .map_err(|error| Failure::Usage(format!("nothing could be read from the terminal: {error}")))
+    rpassword::prompt_password(prompt).map(|text| text.trim().to_owned()).map_err(|error| {
+        Failure::Usage(format!("nothing could be read from the terminal: {error}"))
+    })
 }

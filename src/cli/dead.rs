@@ -44,7 +44,14 @@ pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Fail
             named(&which, all)?;
             let rate = rate.as_deref().map(act::rate).transpose()?;
             let looking = DeadLetterReader::begin(config, &which).await?;
-            act::run(looking, DeadLetterAction::Redrive, limit, rate, act::ConfirmMode::just(dry_run)).await
+            act::run(
+                looking,
+                DeadLetterAction::Redrive,
+                limit,
+                rate,
+                act::ConfirmMode::just(dry_run),
+            )
+            .await
         }
         args::Dead::Discard { which, all, limit, yes } => {
             named(&which, all)?;
@@ -52,7 +59,9 @@ pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Fail
             let asking = if yes { act::ConfirmMode::Never } else { act::ConfirmMode::BeforeActing };
             act::run(looking, DeadLetterAction::Discard, limit, None, asking).await
         }
-        args::Dead::Export { which } => export::run(DeadLetterReader::begin(config, &which).await?).await,
+        args::Dead::Export { which } => {
+            export::run(DeadLetterReader::begin(config, &which).await?).await
+        }
     }
 }
 
@@ -61,7 +70,9 @@ fn named(which: &DeadFilterArgs, all: bool) -> Result<(), Failure> {
     if all || !which.id.is_empty() || !query(which).is_everything() {
         return Ok(());
     }
-    Err(Failure::Usage("which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned()))
+    Err(Failure::Usage(
+        "which dead letters? name some (--id, --reason, --platform, …) or say --all".to_owned(),
+    ))
 }
 
 fn query(which: &DeadFilterArgs) -> DeadQuery {
@@ -91,9 +102,11 @@ struct DeadLetterReader {
 
 impl DeadLetterReader {
     async fn begin(config: &Config, which: &DeadFilterArgs) -> Result<Self, Failure> {
-        let filter = dead_filter(&query(which), &which.id, Clock::System.now()).map_err(backend::failure)?;
+        let filter =
+            dead_filter(&query(which), &which.id, Clock::System.now()).map_err(backend::failure)?;
         let topology = Arc::new(Topology::new(app::topology_settings(config)));
-        let queues = DeadQueues::open(&app::address(config), topology, config.broker.confirm_timeout).await;
+        let queues =
+            DeadQueues::open(&app::address(config), topology, config.broker.confirm_timeout).await;
         let mut queues = queues.map_err(|error| broker_failure(&error))?;
         queues.on_waiting(|| {
             print_status("another reader works on the dead letters: waiting until it is done, half a minute at most")

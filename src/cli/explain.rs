@@ -39,7 +39,16 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
             Some(Explainer { store, decoder, pace: None, clock: Clock::System })
         }
     };
-    let mut table = Table::new(&["subscription", "name", "platform", "outcome", "first", "last", "parts", "bytes"]);
+    let mut table = Table::new(&[
+        "subscription",
+        "name",
+        "platform",
+        "outcome",
+        "first",
+        "last",
+        "parts",
+        "bytes",
+    ]);
     let (mut all, mut hearing, mut notes) = (0_usize, 0_usize, Vec::new());
     loop {
         let explained: ExplainResponse = match (&client, &direct) {
@@ -48,7 +57,8 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
             (None, None) => break,
         };
         if let Some(mistake) = explained.undecodable {
-            let says = format!("the event would be a dead letter: {}: {}", mistake.code, mistake.detail);
+            let says =
+                format!("the event would be a dead letter: {}: {}", mistake.code, mistake.detail);
             return Err(Failure::No(says));
         }
         for one in explained.subscriptions {
@@ -58,7 +68,9 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
                 print_json(&one);
                 continue;
             }
-            notes.extend(one.why.as_ref().map(|why| format!("{}  {}: {why}", one.subscription, one.outcome)));
+            notes.extend(
+                one.why.as_ref().map(|why| format!("{}  {}: {why}", one.subscription, one.outcome)),
+            );
             if explain.bodies {
                 bodies(&one);
             }
@@ -98,7 +110,8 @@ fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
         headers.insert(name, value.as_text().unwrap_or_default().to_owned());
     }
     for header in &explain.header {
-        let Some((name, value)) = header.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        let Some((name, value)) = header.split_once('=').filter(|(name, _)| !name.is_empty())
+        else {
             return Err(Failure::Usage(format!("--header {header:?}: use NAME=VALUE")));
         };
         headers.insert(name.to_owned(), value.to_owned());
@@ -132,8 +145,11 @@ fn row(table: &mut Table, one: Explanation) {
 /// The messages that one subscription would get.
 fn bodies(one: &Explanation) {
     for (at, part) in one.parts.iter().enumerate() {
-        let number =
-            if one.parts.len() > 1 { format!(", part {} of {}", at + 1, one.parts.len()) } else { String::new() };
+        let number = if one.parts.len() > 1 {
+            format!(", part {} of {}", at + 1, one.parts.len())
+        } else {
+            String::new()
+        };
         print(&format!("# {} on {}{number}, {} bytes", one.subscription, one.platform, part.bytes));
         print_text(&serde_json::to_string_pretty(&part.body).unwrap_or_default());
         print("");

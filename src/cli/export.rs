@@ -42,10 +42,14 @@ async fn sealed(access: &Backend, mut query: ListQuery, key: &Path) -> Result<()
     loop {
         let request = ExportRequest { query: query.clone(), key: key.to_hex() };
         let page: ExportPage = access
-            .ask(Method::POST, "/v1/subscriptions/export", request, |service, request| service.export(&request))
+            .ask(Method::POST, "/v1/subscriptions/export", request, |service, request| {
+                service.export(&request)
+            })
             .await?;
         count += page.sealed.len();
-        page.sealed.into_iter().for_each(|sealed| print_json(&serde_json::json!({ "sealed": sealed })));
+        page.sealed
+            .into_iter()
+            .for_each(|sealed| print_json(&serde_json::json!({ "sealed": sealed })));
         query.after = page.next;
         if query.after.is_none() {
             print_status(&format!("{count} subscriptions, sealed"));
@@ -77,7 +81,8 @@ async fn masked(access: &Backend, mut query: ListQuery, format: ListFormat) -> R
 
 fn line(one: SubscriptionView) -> Result<String, Failure> {
     let failed = |error: csv::Error| Failure::Internal(error.to_string());
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
     let flag = |value: bool| value.to_string();
     writer
         .write_record([

@@ -50,8 +50,12 @@ impl ImportReport {
 }
 
 pub(super) async fn run(access: &Backend, import: &args::Import) -> Result<(), Failure> {
-    let key =
-        import.key.as_deref().map(MasterKey::load).transpose().map_err(|error| local_store::key_failure(&error))?;
+    let key = import
+        .key
+        .as_deref()
+        .map(MasterKey::load)
+        .transpose()
+        .map_err(|error| local_store::key_failure(&error))?;
     let key = key.as_ref().map(TransferKey::derive);
     let path = import.file.as_deref().filter(|path| *path != Path::new("-"));
     let (input, length): (Box<dyn io::Read>, _) = match path {
@@ -83,7 +87,10 @@ pub(super) async fn run(access: &Backend, import: &args::Import) -> Result<(), F
 
 fn dry_run(lines: impl Iterator<Item = ImportLine>, report: &mut ImportReport) {
     for line in lines {
-        match line.content.and_then(|request| admin::check(request).map_err(|refusal| refusal.to_string())) {
+        match line
+            .content
+            .and_then(|request| admin::check(request).map_err(|refusal| refusal.to_string()))
+        {
             Ok(()) => report.added += 1,
             Err(why) => report.refuse(line.number, &why),
         }
@@ -117,15 +124,25 @@ async fn send(
             return Ok(());
         }
         let request = ImportRequest { subscriptions };
-        let outcome: Result<Vec<ImportResult>, _> =
-            access.ask(Method::POST, "/v1/subscriptions/import", request, admin::SubscriptionService::import).await;
+        let outcome: Result<Vec<ImportResult>, _> = access
+            .ask(
+                Method::POST,
+                "/v1/subscriptions/import",
+                request,
+                admin::SubscriptionService::import,
+            )
+            .await;
         let outcomes = outcome.inspect_err(|_| {
             let done = report.added + report.existed;
-            print_status(&format!("{done} lines were imported before this; import the file again to go on"));
+            print_status(&format!(
+                "{done} lines were imported before this; import the file again to go on"
+            ));
         })?;
         for (number, outcome) in numbers.into_iter().zip(outcomes) {
             match outcome {
-                ImportResult { refused: Some(why), .. } => bar.suspend(|| report.refuse(number, &why)),
+                ImportResult { refused: Some(why), .. } => {
+                    bar.suspend(|| report.refuse(number, &why))
+                }
                 ImportResult { existed: true, .. } => report.existed += 1,
                 ImportResult { .. } => report.added += 1,
             }

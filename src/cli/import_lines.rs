@@ -70,9 +70,14 @@ pub(super) fn read<'a>(
         (None, Some("csv")) => ListFormat::Csv,
         (None, Some("json" | "jsonl" | "ndjson")) => ListFormat::Jsonl,
         _ => {
-            let start =
-                input.fill_buf().map_err(|error| Failure::Usage(format!("the input cannot be read: {error}")))?;
-            if start.trim_ascii_start().first() == Some(&b'{') { ListFormat::Jsonl } else { ListFormat::Csv }
+            let start = input
+                .fill_buf()
+                .map_err(|error| Failure::Usage(format!("the input cannot be read: {error}")))?;
+            if start.trim_ascii_start().first() == Some(&b'{') {
+                ListFormat::Jsonl
+            } else {
+                ListFormat::Csv
+            }
         }
     };
     match format {
@@ -86,7 +91,9 @@ fn json_lines(input: impl BufRead, key: Option<TransferKey>) -> impl Iterator<It
     numbered.filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty())).map(
         move |(number, line)| {
             let (bytes, content) = match line {
-                Ok(line) => (line.len(), short(line.len()).and_then(|()| json(&line, key.as_ref()))),
+                Ok(line) => {
+                    (line.len(), short(line.len()).and_then(|()| json(&line, key.as_ref())))
+                }
                 Err(error) => (0, Err(format!("it cannot be read: {error}"))),
             };
             ImportLine { number, bytes, content }
@@ -95,7 +102,11 @@ fn json_lines(input: impl BufRead, key: Option<TransferKey>) -> impl Iterator<It
 }
 
 fn short(bytes: usize) -> Result<(), String> {
-    if bytes <= BYTES_MAX { Ok(()) } else { Err(format!("it has {bytes} bytes: at most {BYTES_MAX} are possible")) }
+    if bytes <= BYTES_MAX {
+        Ok(())
+    } else {
+        Err(format!("it has {bytes} bytes: at most {BYTES_MAX} are possible"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,19 +129,30 @@ fn json(line: &str, key: Option<&TransferKey>) -> Result<AddRequest, String> {
     })
 }
 
-fn csv_lines<'a>(input: impl Read + 'a) -> Result<Box<dyn Iterator<Item = ImportLine> + 'a>, Failure> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(input);
-    let names = reader.headers().map_err(|_| Failure::Usage("the first line is not CSV in UTF-8".to_owned()))?.clone();
+fn csv_lines<'a>(
+    input: impl Read + 'a,
+) -> Result<Box<dyn Iterator<Item = ImportLine> + 'a>, Failure> {
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(input);
+    let names = reader
+        .headers()
+        .map_err(|_| Failure::Usage("the first line is not CSV in UTF-8".to_owned()))?
+        .clone();
     if let Some(unknown) = names.iter().find(|name| !COLUMNS.contains(name)) {
         let known = COLUMNS.join(", ");
-        return Err(Failure::Usage(format!("the first line must name the columns; {unknown:?} is none of {known}")));
+        return Err(Failure::Usage(format!(
+            "the first line must name the columns; {unknown:?} is none of {known}"
+        )));
     }
-    if let Some(missing) = COLUMNS.iter().take(3).find(|needed| !names.iter().any(|name| name == **needed)) {
+    if let Some(missing) =
+        COLUMNS.iter().take(3).find(|needed| !names.iter().any(|name| name == **needed))
+    {
         return Err(Failure::Usage(format!("the column {missing} is missing in the first line")));
     }
     Ok(Box::new(reader.into_records().map(move |record| match record {
         Ok(record) => {
-            let (number, bytes) = (record.position().map_or(0, csv::Position::line), record.as_slice().len());
+            let (number, bytes) =
+                (record.position().map_or(0, csv::Position::line), record.as_slice().len());
             ImportLine { number, bytes, content: short(bytes).and_then(|()| row(&names, &record)) }
         }
         Err(error) => {
@@ -142,14 +164,20 @@ fn csv_lines<'a>(input: impl Read + 'a) -> Result<Box<dyn Iterator<Item = Import
 
 fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddRequest, String> {
     if record.len() != names.len() {
-        return Err(format!("it has {} columns, and the first line names {}", record.len(), names.len()));
+        return Err(format!(
+            "it has {} columns, and the first line names {}",
+            record.len(),
+            names.len()
+        ));
     }
     let get = |column: &str| {
         let place = names.iter().position(|name| name == column)?;
         record.get(place).filter(|value| !value.is_empty())
     };
     let text = |column: &str| get(column).map(str::to_owned);
-    let many = |column: &str| get(column).map(|all| all.split(';').map(|one| one.trim().to_owned()).collect());
+    let many = |column: &str| {
+        get(column).map(|all| all.split(';').map(|one| one.trim().to_owned()).collect())
+    };
     let all = match get("mention_all") {
         None | Some("false" | "no" | "0") => false,
         Some("true" | "yes" | "1") => true,
@@ -195,8 +223,7 @@ mod tests {
 
     #[test]
     fn both_forms_are_read_and_bad_lines_are_numbered_without_what_they_hold() {
-        let csv =
-            "platform,topic,endpoint,mention_users\nlark,ops,\"https://a/SECRET\",a; b\nlark,ops\nlark,db,https://b,\n";
+        let csv = "platform,topic,endpoint,mention_users\nlark,ops,\"https://a/SECRET\",a; b\nlark,ops\nlark,db,https://b,\n";
         let json = "{\"topic\":\"ops\",\"platform\":\"lark\",\"endpoint\":\"https://a/SECRET\"}\n\n{\"endpoint\":[\"SECRET\"]}\n{\"topic\":\"db\",\"platform\":\"lark\",\"endpoint\":\"https://b\"}\n";
         for text in [csv, json] {
             let found = lines(text, None);
@@ -209,15 +236,20 @@ mod tests {
 
     #[test]
     fn a_table_without_names_or_with_unknown_ones_is_refused() {
-        for text in ["ops,lark,https://a\n", "topic,platform\n", "topic,platform,endpoint,colour\n"] {
-            assert!(matches!(read(text.as_bytes(), None, None, None), Err(Failure::Usage(_))), "{text}");
+        for text in ["ops,lark,https://a\n", "topic,platform\n", "topic,platform,endpoint,colour\n"]
+        {
+            assert!(
+                matches!(read(text.as_bytes(), None, None, None), Err(Failure::Usage(_))),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_sealed_line_opens_with_its_key_file_only() {
         let plain = r#"{"topic":"ops","platform":"lark","endpoint":"https://a"}"#;
-        let sealed = TransferKey::derive(&MasterKey::from_bytes([1; 32])).seal(plain.as_bytes()).unwrap();
+        let sealed =
+            TransferKey::derive(&MasterKey::from_bytes([1; 32])).seal(plain.as_bytes()).unwrap();
         let line = format!("{{\"sealed\":\"{}\"}}", BASE64_STANDARD.encode(sealed));
         assert_eq!(lines(&line, Some(1))[0].as_ref().unwrap().0, "ops");
         assert!(lines(&line, Some(2))[0].is_err() && lines(&line, None)[0].is_err());

@@ -39,13 +39,20 @@ pub(super) async fn run(config: &Config, command: args::Key) -> Result<(), Failu
         args::Key::Init { path } => {
             let path = path.unwrap_or_else(|| config.key.file.clone());
             MasterKey::generate_file(&path).map_err(|error| local_store::key_failure(&error))?;
-            print(&format!("{}: a new master key; back it up where the data is not", path.display()));
+            print(&format!(
+                "{}: a new master key; back it up where the data is not",
+                path.display()
+            ));
             Ok(())
         }
         args::Key::Rotate { data: true, .. } => {
             let access = Backend::open(config).await?;
-            let _: KeyView = access.ask(Method::POST, "/v1/key/data", (), |service, ()| Ok(service.reseal())).await?;
-            let view = wait(&access, "sealing anew", |view| view.sealing.map(|one| (one.done, one.total))).await?;
+            let _: KeyView = access
+                .ask(Method::POST, "/v1/key/data", (), |service, ()| Ok(service.reseal()))
+                .await?;
+            let view =
+                wait(&access, "sealing anew", |view| view.sealing.map(|one| (one.done, one.total)))
+                    .await?;
             print(&format!(
                 "{} subscriptions are sealed under new data keys; the old ones are destroyed",
                 view.data_keys
@@ -73,25 +80,31 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
     let path = given.unwrap_or_else(|| beside(file, "new"));
     if ours && !path.exists() {
         if rotating {
-            let why =
-                format!("the store is being rotated to the key {}: put that into {}", before.current, path.display());
+            let why = format!(
+                "the store is being rotated to the key {}: put that into {}",
+                before.current,
+                path.display()
+            );
             return Err(Failure::Usage(why));
         }
         MasterKey::generate_file(&path).map_err(|error| local_store::key_failure(&error))?;
     }
     let new = load(&path)?;
     let request = RotateRequest { new_key: new.to_hex() };
-    let begun: KeyView =
-        access.ask(Method::POST, "/v1/key/rotation", request, |service, request| service.rotate(&request)).await?;
+    let begun: KeyView = access
+        .ask(Method::POST, "/v1/key/rotation", request, |service, request| service.rotate(&request))
+        .await?;
     if ours {
         let old = begun.old.unwrap_or(before.current);
         put_in_place(&path, file, &beside(file, &format!("{old}.old"))).map_err(|error| {
-            let what = format!("{} could not be put in the place of {}", path.display(), file.display());
+            let what =
+                format!("{} could not be put in the place of {}", path.display(), file.display());
             Failure::Unavailable(format!("{what}: {error}; both open the store until that is done"))
         })?;
         return in_place(&access).await;
     }
-    wait(&access, "wrapping data keys", |view| view.wrapping.map(|one| (one.done, one.total))).await?;
+    wait(&access, "wrapping data keys", |view| view.wrapping.map(|one| (one.done, one.total)))
+        .await?;
     print(&format!(
         "every data key is wrapped under {}; put it where the daemon looks for its key ({}), then restart the daemon or say `roomcast key rotate --in-place`; until then both keys open the store",
         path.display(),
@@ -102,8 +115,11 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
 
 /// Confirms that the new key is in its place, and waits until the old one is no longer accepted.
 async fn in_place(access: &Backend) -> Result<(), Failure> {
-    let told: KeyView =
-        access.ask(Method::POST, "/v1/key/rotation/in-place", (), |service, ()| service.replace_key_in_place()).await?;
+    let told: KeyView = access
+        .ask(Method::POST, "/v1/key/rotation/in-place", (), |service, ()| {
+            service.replace_key_in_place()
+        })
+        .await?;
     let old = told.old.clone();
     if let (Backend::LocalStore(service), Some(_)) = (access, &old) {
         service.resume_rotation();
@@ -134,10 +150,17 @@ async fn status(access: &Backend, json: bool) -> Result<(), Failure> {
     print(&format!("{:<12} {}", "master key", view.current));
     print(&format!("{:<12} {}", "data keys", view.data_keys));
     let progress = |one: Option<crate::admin::wire::ProgressView>| {
-        one.map_or_else(|| "not under way".to_owned(), |one| format!("{} of {}", one.done, one.total))
+        one.map_or_else(
+            || "not under way".to_owned(),
+            |one| format!("{} of {}", one.done, one.total),
+        )
     };
     if let Some(old) = &view.old {
-        let place = if view.in_place { "the new key is in its place" } else { "the new key is not in its place yet" };
+        let place = if view.in_place {
+            "the new key is in its place"
+        } else {
+            "the new key is not in its place yet"
+        };
         print(&format!("{:<12} from {old}; {place}; both open the store", "rotation"));
         print(&format!("{:<12} {}", "wrapping", progress(view.wrapping)));
     }
@@ -160,7 +183,8 @@ async fn wait(
         still = if last == progress(&view) { still + 1 } else { 0 };
         last = progress(&view);
         if still > STALLED_MAX {
-            let why = "it does not go on; the daemon's log says why, and the same command tries again";
+            let why =
+                "it does not go on; the daemon's log says why, and the same command tries again";
             return Err(Failure::Internal(format!("{what}: {why}")));
         }
         let Some((done, total)) = progress(&view) else {
@@ -181,7 +205,8 @@ fn put_in_place(new: &Path, file: &Path, old: &Path) -> io::Result<()> {
         _ => {}
     }
     fs::rename(new, file)?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()?;
     print_status(&format!("{} is the new key; the old one is {}", file.display(), old.display()));
     Ok(())

@@ -32,7 +32,9 @@ pub(super) fn key_failure(error: &KeyError) -> Failure {
 pub(super) fn store_failure(error: &StoreError) -> Failure {
     let message = with_causes(error);
     match error {
-        StoreError::WrongKey { .. } | StoreError::Newer { .. } | StoreError::Exposed(_) => Failure::Usage(message),
+        StoreError::WrongKey { .. } | StoreError::Newer { .. } | StoreError::Exposed(_) => {
+            Failure::Usage(message)
+        }
         StoreError::Locked { .. } => Failure::Unavailable(message),
         error if error.is_refused_by_disk() => Failure::Unavailable(message),
         _ => Failure::Internal(message),

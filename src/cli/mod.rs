@@ -56,7 +56,8 @@ pub fn main() -> ExitCode {
             // Help and version are answers, not errors.
             let wrong = message.use_stderr();
             // The message quotes the arguments, which may contain control characters.
-            let words = std::env::args_os().map(|word| word.to_string_lossy().chars().map(output::shown).collect());
+            let words = std::env::args_os()
+                .map(|word| word.to_string_lossy().chars().map(output::shown).collect());
             let _ = Cli::try_parse_from::<_, String>(words).err().unwrap_or(message).print();
             return if wrong { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
@@ -77,7 +78,8 @@ pub fn main() -> ExitCode {
 fn keep_memory_private() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let outcome = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    let outcome = setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = outcome {
         print_error(&Failure::Internal(format!("core dumps could not be switched off: {error}")));
     }
@@ -100,7 +102,10 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         .map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
     let internal = |error: &dyn std::error::Error| Failure::Internal(telemetry::with_causes(error));
     send::install_crypto_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| internal(&error))?;
     runtime.block_on(dispatch(config, cli.command, cli.config.as_deref()))
 }
 
@@ -137,7 +142,9 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
 fn broker_failure(error: &BrokerError) -> Failure {
     let message = telemetry::with_causes(error);
     match error {
-        BrokerError::Address | BrokerError::CaFile { .. } | BrokerError::Mismatch { .. } => Failure::Usage(message),
+        BrokerError::Address | BrokerError::CaFile { .. } | BrokerError::Mismatch { .. } => {
+            Failure::Usage(message)
+        }
         BrokerError::Unreachable { .. }
         | BrokerError::Tls { .. }
         | BrokerError::Blocked { .. }

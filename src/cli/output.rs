@@ -44,12 +44,16 @@ fn write(text: &str) {
 
 /// Whether everything was printed: a reader must not take half a list for all of it.
 pub(super) fn printed() -> Result<(), Failure> {
-    LOST.get().map_or(Ok(()), |why| Err(Failure::Unavailable(format!("not everything could be printed: {why}"))))
+    LOST.get().map_or(Ok(()), |why| {
+        Err(Failure::Unavailable(format!("not everything could be printed: {why}")))
+    })
 }
 
 /// A foreign text without control characters; line breaks and tabs stay.
 fn escape_control(text: &str) -> String {
-    text.chars().map(|letter| if matches!(letter, '\n' | '\t') { letter } else { shown(letter) }).collect()
+    text.chars()
+        .map(|letter| if matches!(letter, '\n' | '\t') { letter } else { shown(letter) })
+        .collect()
 }
 
 /// A foreign text on one line.
@@ -74,7 +78,9 @@ pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut safe = String::with_capacity(text.len() + 64);
     for letter in text.chars() {
         match letter {
-            letter if is_unprintable(letter) => safe.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter if is_unprintable(letter) => {
+                safe.push_str(&format!("\\u{:04x}", u32::from(letter)))
+            }
             letter => safe.push(letter),
         }
     }
@@ -86,16 +92,22 @@ pub(super) fn print_json(value: &impl Serialize) {
     match json(value) {
         Ok(text) => write(&text),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON")
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "an answer could not be written as JSON"
+            )
         }
     }
 }
 
 /// Asks for confirmation before data is destroyed or restored.
 pub(super) fn confirm(what_it_means: &str, question: &str) -> Result<bool, Failure> {
-    let failed = |error: io::Error| Failure::Usage(format!("the question could not be asked: {error}"));
+    let failed =
+        |error: io::Error| Failure::Usage(format!("the question could not be asked: {error}"));
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!("{what_it_means}; this asks first: use --yes where no terminal can answer")));
+        return Err(Failure::Usage(format!(
+            "{what_it_means}; this asks first: use --yes where no terminal can answer"
+        )));
     }
     print_status(what_it_means);
     let mut out = io::stderr().lock();
@@ -112,7 +124,8 @@ pub(super) fn bar(what: &'static str, total: Option<u64>, bytes: bool) -> Progre
         Some(total) => (ProgressBar::new(total), format!("{{msg}} {{wide_bar}} {amount} {{eta}}")),
         None => (ProgressBar::new_spinner(), "{msg} {spinner} {human_pos}".to_owned()),
     };
-    let styled = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let styled =
+        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(styled).with_message(what)
 }
 
@@ -172,6 +185,10 @@ mod tests {
         assert_eq!(one_line(hostile), "a·b··[2J···c ·告警");
         let json = json(&hostile).unwrap();
         assert!(!json.chars().any(is_unprintable), "{json}");
-        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), hostile, "a program reads it as it is");
+        assert_eq!(
+            serde_json::from_str::<String>(&json).unwrap(),
+            hostile,
+            "a program reads it as it is"
+        );
     }
 }

@@ -24,10 +24,19 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
         headers.push((RECEIPT.to_owned(), HeaderValue::Bool(true)));
     }
     let body = body(&publish.said)?;
-    let id = publish.message_id.map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
+    let id = publish
+        .message_id
+        .map_or_else(|| EventId::from_bytes(EventId::random_bytes()), |id| EventId::new(&id));
     let topology = Topology::new(app::topology_settings(config));
     let (urgent, at) = (publish.said.urgent, Clock::System.now());
-    let event = OutgoingEvent { topic: &topic, id: &id, body: body.as_bytes(), headers: &headers, urgent, at };
+    let event = OutgoingEvent {
+        topic: &topic,
+        id: &id,
+        body: body.as_bytes(),
+        headers: &headers,
+        urgent,
+        at,
+    };
     broker::publish(&app::address(config), &topology, &event, config.broker.confirm_timeout)
         .await
         .map_err(|error| failure(&error, &id))?;
@@ -39,10 +48,12 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
 /// id is safe: it is sent once.
 fn failure(error: &BrokerError, id: &EventId) -> Failure {
     match error {
-        BrokerError::Blocked { .. } | BrokerError::Unconfirmed { .. } => Failure::Unavailable(format!(
-            "{error}; it may still take the event: publish it again with --message-id {}, so that it is sent once",
-            id.as_str()
-        )),
+        BrokerError::Blocked { .. } | BrokerError::Unconfirmed { .. } => {
+            Failure::Unavailable(format!(
+                "{error}; it may still take the event: publish it again with --message-id {}, so that it is sent once",
+                id.as_str()
+            ))
+        }
         error => super::broker_failure(error),
     }
 }

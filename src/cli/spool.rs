@@ -36,7 +36,8 @@ impl Spool {
         let begin = self.length;
         if self.failed.is_none() {
             let line = json(value).map_err(io::Error::from);
-            let written = line.and_then(|line| writeln!(self.lines, "{line}").map(|()| line.len() as u64 + 1));
+            let written = line
+                .and_then(|line| writeln!(self.lines, "{line}").map(|()| line.len() as u64 + 1));
             match written {
                 Ok(bytes) => self.length += bytes,
                 Err(error) => self.failed = Some(error),

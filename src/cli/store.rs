@@ -35,11 +35,15 @@ pub(super) async fn run(config: &Config, command: args::Store) -> Result<(), Fai
 }
 
 fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
-    let id: SubscriptionId =
-        id.parse().map_err(|error: crate::domain::InvalidSubscriptionId| Failure::Usage(error.to_string()))?;
+    let id: SubscriptionId = id
+        .parse()
+        .map_err(|error: crate::domain::InvalidSubscriptionId| Failure::Usage(error.to_string()))?;
     let dir = &config.store.dir;
     let traces = store::traces(dir, id).map_err(|error| {
-        Failure::Unavailable(format!("the files of the store {} cannot be read: {error}", dir.display()))
+        Failure::Unavailable(format!(
+            "the files of the store {} cannot be read: {error}",
+            dir.display()
+        ))
     })?;
     explain(dir, id, &traces);
     match traces.proof() {
@@ -76,7 +80,9 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
     for (file, count) in &traces.named {
         let what = match short(file).as_str() {
             "removed" => "the list of what was removed, which holds ids and nothing else",
-            name if name.starts_with("db") => "its id; what lies there of its record is sealed under its key",
+            name if name.starts_with("db") => {
+                "its id; what lies there of its record is sealed under its key"
+            }
             name if name.starts_with("ledger") => "its id, among what was delivered lately",
             _ => "its id",
         };
@@ -95,11 +101,13 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
 }
 
 async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
-    let dir = std::path::absolute(dir).map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;
+    let dir = std::path::absolute(dir)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;
     let request = BackupRequest { dir: dir.clone() };
     let access = Backend::open_existing(config).await?;
-    let made: BackupView =
-        access.ask(Method::POST, "/v1/store/backup", request, |service, request| service.backup(&request)).await?;
+    let made: BackupView = access
+        .ask(Method::POST, "/v1/store/backup", request, |service, request| service.backup(&request))
+        .await?;
     print(&format!(
         "{}: {} subscriptions, opened by the master key {}, and {} texts of templates; keep its file keys apart from records",
         dir.display(),
@@ -110,7 +118,12 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes: bool) -> Result<(), Failure> {
+async fn restore(
+    config: &Config,
+    dir: &Path,
+    lists: &[std::path::PathBuf],
+    yes: bool,
+) -> Result<(), Failure> {
     // The store's lock cannot show it: a daemon whose folder was moved away still uses that folder.
     if Client::find(&config.admin.socket).await.is_some() {
         let socket = config.admin.socket.display();
@@ -131,7 +144,9 @@ async fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes:
     }
     let restored = store::restore(dir, &settings, lists).map_err(|error| backup_failure(&error))?;
     // Verifying opens every record, which also proves that the master key is the right one.
-    let found = local_store::open_store(config)?.verify().map_err(|error| local_store::store_failure(&error))?;
+    let found = local_store::open_store(config)?
+        .verify()
+        .map_err(|error| local_store::store_failure(&error))?;
     if !found.is_sound() {
         return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));
     }
@@ -148,7 +163,9 @@ async fn restore(config: &Config, dir: &Path, lists: &[std::path::PathBuf], yes:
 fn backup_failure(error: &BackupError) -> Failure {
     let message = with_causes(error);
     match error {
-        BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => Failure::Usage(message),
+        BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => {
+            Failure::Usage(message)
+        }
         BackupError::File { .. } => Failure::Unavailable(message),
         BackupError::Store(error) => local_store::store_failure(error),
     }
@@ -156,7 +173,8 @@ fn backup_failure(error: &BackupError) -> Failure {
 
 async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
     let access = Backend::open_existing(config).await?;
-    let found: VerifyView = access.ask(Method::POST, "/v1/store/verify", (), |service, ()| service.verify()).await?;
+    let found: VerifyView =
+        access.ask(Method::POST, "/v1/store/verify", (), |service, ()| service.verify()).await?;
     if json {
         print_json(&found);
     } else {
@@ -173,7 +191,14 @@ async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
             print(&format!("{what:<36} {count}"));
         }
         found.broken.iter().for_each(|id| print(&format!("does not open: {id}")));
-        found.broken_templates.iter().for_each(|one| print(&format!("template cannot be read: {one}")));
+        found
+            .broken_templates
+            .iter()
+            .for_each(|one| print(&format!("template cannot be read: {one}")));
     }
-    if found.ok { Ok(()) } else { Err(Failure::Internal("the store is not as it should be".to_owned())) }
+    if found.ok {
+        Ok(())
+    } else {
+        Err(Failure::Internal("the store is not as it should be".to_owned()))
+    }
 }

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     admin::wire::{
-        AddRequest, AddResponse, BatchRemoved, ListQuery, SubscriptionPage, SubscriptionView, UpdateRequest,
+        AddRequest, AddResponse, BatchRemoved, ListQuery, SubscriptionPage, SubscriptionView,
+        UpdateRequest,
     },
     config::Config,
     domain::{SubscriptionId, SubscriptionState, TopicName},
@@ -30,9 +31,11 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     // take a long time to type them.
     let command = match command {
         args::Subscription::Add(add) => PreparedCommand::Add(credentials::add(&add)?, add.json),
-        args::Subscription::Update(update) => {
-            PreparedCommand::Update(parse_arg(&update.id)?, credentials::update(&update)?, update.json)
-        }
+        args::Subscription::Update(update) => PreparedCommand::Update(
+            parse_arg(&update.id)?,
+            credentials::update(&update)?,
+            update.json,
+        ),
         other => PreparedCommand::Other(other),
     };
     let access = Backend::open(config).await?;
@@ -53,7 +56,17 @@ enum PreparedCommand {
 impl Backend {
     async fn perform(&self, command: args::Subscription) -> Result<(), Failure> {
         match command {
-            args::Subscription::List { topic, platform, robot, state, group, name, limit, after, json } => {
+            args::Subscription::List {
+                topic,
+                platform,
+                robot,
+                state,
+                group,
+                name,
+                limit,
+                after,
+                json,
+            } => {
                 let query = ListQuery { topic, platform, robot, state, group, name, after, limit };
                 self.list(query, json).await
             }
@@ -64,8 +77,12 @@ impl Backend {
             }
             args::Subscription::Export(export) => export::run(self, &export).await,
             args::Subscription::Import(import) => import::run(self, &import).await,
-            args::Subscription::Pause { id } => self.set_state(parse_arg(&id)?, SubscriptionState::Paused).await,
-            args::Subscription::Resume { id } => self.set_state(parse_arg(&id)?, SubscriptionState::Active).await,
+            args::Subscription::Pause { id } => {
+                self.set_state(parse_arg(&id)?, SubscriptionState::Paused).await
+            }
+            args::Subscription::Resume { id } => {
+                self.set_state(parse_arg(&id)?, SubscriptionState::Active).await
+            }
             args::Subscription::Add(_) | args::Subscription::Update(_) => {
                 Err(Failure::Internal("the request was not made".to_owned()))
             }
@@ -89,11 +106,20 @@ impl Backend {
         Ok(())
     }
 
-    async fn update(&self, id: SubscriptionId, request: UpdateRequest, json: bool) -> Result<(), Failure> {
+    async fn update(
+        &self,
+        id: SubscriptionId,
+        request: UpdateRequest,
+        json: bool,
+    ) -> Result<(), Failure> {
         let other_hours = request.quiet.is_some();
         let view: SubscriptionView = match self {
-            Self::Daemon(client) => client.ask(Method::PATCH, &format!("/v1/subscriptions/{id}"), &request).await?,
-            Self::LocalStore(service) => service.update(&id.to_string(), request).map_err(failure)?,
+            Self::Daemon(client) => {
+                client.ask(Method::PATCH, &format!("/v1/subscriptions/{id}"), &request).await?
+            }
+            Self::LocalStore(service) => {
+                service.update(&id.to_string(), request).map_err(failure)?
+            }
         };
         if json {
             print_json(&view);
@@ -107,7 +133,8 @@ impl Backend {
     }
 
     async fn list(&self, mut query: ListQuery, json: bool) -> Result<(), Failure> {
-        let mut table = Table::new(&["id", "topic", "platform", "robot", "name", "state", "endpoint"]);
+        let mut table =
+            Table::new(&["id", "topic", "platform", "robot", "name", "state", "endpoint"]);
         let mut left = query.limit.unwrap_or(usize::MAX);
         while left > 0 {
             query.limit = Some(left.min(PAGE));
@@ -118,7 +145,15 @@ impl Backend {
                     print_json(&one);
                 } else {
                     let name = one.name.unwrap_or_default();
-                    table.row([one.id, one.topic, one.platform, one.robot, name, one.state, one.endpoint]);
+                    table.row([
+                        one.id,
+                        one.topic,
+                        one.platform,
+                        one.robot,
+                        name,
+                        one.state,
+                        one.endpoint,
+                    ]);
                 }
             }
             query.after = page.next;
@@ -137,7 +172,9 @@ impl Backend {
 
     pub(super) async fn page(&self, query: &ListQuery) -> Result<SubscriptionPage, Failure> {
         match self {
-            Self::Daemon(client) => client.get(&format!("/v1/subscriptions?{}", query_text(query)?)).await,
+            Self::Daemon(client) => {
+                client.get(&format!("/v1/subscriptions?{}", query_text(query)?)).await
+            }
             Self::LocalStore(service) => service.list(query).map_err(failure),
         }
     }
@@ -183,7 +220,9 @@ impl Backend {
 
     async fn remove(&self, id: SubscriptionId) -> Result<(), Failure> {
         match self {
-            Self::Daemon(client) => client.order(Method::DELETE, &format!("/v1/subscriptions/{id}")).await?,
+            Self::Daemon(client) => {
+                client.order(Method::DELETE, &format!("/v1/subscriptions/{id}")).await?
+            }
             Self::LocalStore(service) => service.remove(&id.to_string()).map_err(failure)?,
         }
         print("removed; the key of its webhook is destroyed");
@@ -193,25 +232,32 @@ impl Backend {
     /// Removes all subscriptions of a topic, some at a time. After an interruption, the removed
     /// ones stay removed.
     async fn remove_topic(&self, topic: &TopicName, yes: bool) -> Result<(), Failure> {
-        let query = ListQuery { topic: Some(topic.to_string()), limit: Some(1), ..ListQuery::default() };
+        let query =
+            ListQuery { topic: Some(topic.to_string()), limit: Some(1), ..ListQuery::default() };
         if self.page(&query).await?.subscriptions.is_empty() {
             return Err(Failure::No(format!("there is no subscription to {topic}")));
         }
         if !yes
-            && !confirm(&format!("every subscription of {topic} is removed, and its key destroyed"), "remove them?")?
+            && !confirm(
+                &format!("every subscription of {topic} is removed, and its key destroyed"),
+                "remove them?",
+            )?
         {
             return Err(Failure::No("nothing was removed".to_owned()));
         }
         let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);
         loop {
-            let some: BatchRemoved =
-                self.ask(Method::DELETE, &path, (), |service, ()| service.remove_batch(topic.as_str())).await?;
+            let some: BatchRemoved = self
+                .ask(Method::DELETE, &path, (), |service, ()| service.remove_batch(topic.as_str()))
+                .await?;
             removed += some.removed;
             if some.removed == 0 {
                 break;
             }
         }
-        print(&format!("removed {removed} subscriptions; the keys of their webhooks are destroyed"));
+        print(&format!(
+            "removed {removed} subscriptions; the keys of their webhooks are destroyed"
+        ));
         Ok(())
     }
 
@@ -221,7 +267,9 @@ impl Backend {
             Self::Daemon(client) => {
                 client.order(Method::POST, &format!("/v1/subscriptions/{id}/{verb}")).await?;
             }
-            Self::LocalStore(service) => service.set_state(&id.to_string(), state).map_err(failure)?,
+            Self::LocalStore(service) => {
+                service.set_state(&id.to_string(), state).map_err(failure)?
+            }
         }
         print(state.as_str());
         Ok(())
@@ -229,7 +277,8 @@ impl Backend {
 }
 
 fn query_text(query: &ListQuery) -> Result<String, Failure> {
-    let fields = serde_json::to_value(query).map_err(|error| Failure::Internal(error.to_string()))?;
+    let fields =
+        serde_json::to_value(query).map_err(|error| Failure::Internal(error.to_string()))?;
     let mut text = url::form_urlencoded::Serializer::new(String::new());
     for (key, value) in fields.as_object().into_iter().flatten() {
         text.append_pair(key, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));

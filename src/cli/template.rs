@@ -18,7 +18,9 @@ use super::{
     output::{Table, print, print_json, print_text},
 };
 use crate::{
-    admin::wire::{AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView},
+    admin::wire::{
+        AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
+    },
     config::Config,
     domain::TemplateName,
 };
@@ -41,7 +43,10 @@ pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failur
         }
         Template::Render { name, platform, tags, json } => {
             let (name, tags) = (checked(&name)?, Value::Object(read_tags(&tags)?));
-            Backend::open(config).await?.render_template(&name, RenderRequest { platform, tags }, json).await
+            Backend::open(config)
+                .await?
+                .render_template(&name, RenderRequest { platform, tags }, json)
+                .await
         }
     }
 }
@@ -49,8 +54,11 @@ pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failur
 impl Backend {
     async fn add_template(&self, request: AddTemplate) -> Result<(), Failure> {
         let (name, platform) = (request.name.clone(), request.platform.clone());
-        let added: TemplateAdded =
-            self.ask(Method::POST, "/v1/templates", request, |service, request| service.add_template(request)).await?;
+        let added: TemplateAdded = self
+            .ask(Method::POST, "/v1/templates", request, |service, request| {
+                service.add_template(request)
+            })
+            .await?;
         let whom = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
         print(&match added.changed {
             true => format!("{name}{whom}"),
@@ -64,14 +72,24 @@ impl Backend {
             Self::Daemon(client) => client.get("/v1/templates").await?,
             Self::LocalStore(service) => service.list_templates(),
         };
-        let mut table = Table::new(&["name", "platform", "engine", "format", "bytes", "written", "broken"]);
+        let mut table =
+            Table::new(&["name", "platform", "engine", "format", "bytes", "written", "broken"]);
         for one in all {
             if json {
                 print_json(&one);
                 continue;
             }
-            let (format, broken) = (one.format.unwrap_or_else(none), one.broken.unwrap_or_else(none));
-            table.row([one.name, one.platform, one.engine, format, one.bytes.to_string(), one.written_at, broken]);
+            let (format, broken) =
+                (one.format.unwrap_or_else(none), one.broken.unwrap_or_else(none));
+            table.row([
+                one.name,
+                one.platform,
+                one.engine,
+                format,
+                one.bytes.to_string(),
+                one.written_at,
+                broken,
+            ]);
         }
         if !json {
             table.print("no templates");
@@ -93,21 +111,32 @@ impl Backend {
                 print("");
             }
             let format = one.format.map(|format| format!(", {format}")).unwrap_or_default();
-            let broken = one.broken.map(|why| format!(", cannot be read: {why}")).unwrap_or_default();
-            print(&format!("for {} ({}{format}, {}{broken}):", one.platform, one.engine, one.written_at));
+            let broken =
+                one.broken.map(|why| format!(", cannot be read: {why}")).unwrap_or_default();
+            print(&format!(
+                "for {} ({}{format}, {}{broken}):",
+                one.platform, one.engine, one.written_at
+            ));
             print_text(&one.text.unwrap_or_default());
         }
         Ok(())
     }
 
-    async fn remove_template(&self, name: &TemplateName, platform: Option<&str>) -> Result<(), Failure> {
+    async fn remove_template(
+        &self,
+        name: &TemplateName,
+        platform: Option<&str>,
+    ) -> Result<(), Failure> {
         let mut path = format!("/v1/templates/{name}");
         if let Some(platform) = platform {
-            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("platform", platform).finish();
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("platform", platform)
+                .finish();
             path = format!("{path}?{query}");
         }
-        let service =
-            |service: &crate::admin::SubscriptionService, ()| service.remove_template(name.as_str(), platform);
+        let service = |service: &crate::admin::SubscriptionService, ()| {
+            service.remove_template(name.as_str(), platform)
+        };
         let gone: RemovedTexts = self.ask(Method::DELETE, &path, (), service).await?;
         print(&match (platform, gone.removed) {
             (Some(platform), _) => format!("removed the text of {name} for {platform}"),
@@ -117,10 +146,16 @@ impl Backend {
         Ok(())
     }
 
-    async fn render_template(&self, name: &TemplateName, request: RenderRequest, json: bool) -> Result<(), Failure> {
+    async fn render_template(
+        &self,
+        name: &TemplateName,
+        request: RenderRequest,
+        json: bool,
+    ) -> Result<(), Failure> {
         let path = format!("/v1/templates/{name}/render");
-        let service =
-            |service: &crate::admin::SubscriptionService, request| service.render_template(name.as_str(), request);
+        let service = |service: &crate::admin::SubscriptionService, request| {
+            service.render_template(name.as_str(), request)
+        };
         let said: RenderedTemplate = self.ask(Method::POST, &path, request, service).await?;
         if json {
             print_json(&said);
@@ -162,19 +197,22 @@ fn request(add: Add) -> Result<AddTemplate, Failure> {
 pub(super) fn read_tags(tags: &Tags) -> Result<Map<String, Value>, Failure> {
     let mut all = match &tags.tags {
         None => Map::new(),
-        Some(path) => serde_json::from_str(&read_file(path)?)
-            .map_err(|mistake| Failure::Usage(format!("--tags {}: it is no JSON object: {mistake}", path.display())))?,
+        Some(path) => serde_json::from_str(&read_file(path)?).map_err(|mistake| {
+            Failure::Usage(format!("--tags {}: it is no JSON object: {mistake}", path.display()))
+        })?,
     };
     for one in &tags.tag {
-        let (name, value) =
-            one.split_once('=').ok_or_else(|| Failure::Usage(format!("--tag {one:?} has no value: say NAME=VALUE")))?;
+        let (name, value) = one
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--tag {one:?} has no value: say NAME=VALUE")))?;
         all.insert(name.to_owned(), Value::String(value.to_owned()));
     }
     Ok(all)
 }
 
 fn checked(name: &str) -> Result<TemplateName, Failure> {
-    name.parse().map_err(|mistake: crate::domain::InvalidTemplateName| Failure::Usage(mistake.to_string()))
+    name.parse()
+        .map_err(|mistake: crate::domain::InvalidTemplateName| Failure::Usage(mistake.to_string()))
 }
 
 fn none() -> String {

@@ -80,7 +80,11 @@ struct StopSignals([Signal; 3]);
 
 impl StopSignals {
     fn new() -> io::Result<Self> {
-        Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?]))
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        ]))
     }
 
     async fn came(&mut self) {
@@ -101,7 +105,10 @@ async fn watch(
     every: Duration,
 ) -> Result<(), Failure> {
     let (clock, mut answers) = (Clock::System, ApiResponses::new());
-    let mut top = TopState::new(clock.now().unix_millis(), u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
+    let mut top = TopState::new(
+        clock.now().unix_millis(),
+        u64::try_from(every.as_millis()).unwrap_or(u64::MAX),
+    );
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !top.should_quit() {

@@ -12,9 +12,27 @@ use crate::domain::Platform;
 pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     tiers(config, r);
     let limits = [
-        ("broker", "reconnect_min", config.broker.reconnect_min, "broker.reconnect_max", config.broker.reconnect_max),
-        ("event", "time_to_live", config.event.time_to_live, "event.time_to_live_max", config.event.time_to_live_max),
-        ("send", "connect_timeout", config.send.connect_timeout, "send.deadline", config.send.deadline),
+        (
+            "broker",
+            "reconnect_min",
+            config.broker.reconnect_min,
+            "broker.reconnect_max",
+            config.broker.reconnect_max,
+        ),
+        (
+            "event",
+            "time_to_live",
+            config.event.time_to_live,
+            "event.time_to_live_max",
+            config.event.time_to_live_max,
+        ),
+        (
+            "send",
+            "connect_timeout",
+            config.send.connect_timeout,
+            "send.deadline",
+            config.send.deadline,
+        ),
     ];
     for (section, key, value, other, limit) in limits {
         if value > limit {

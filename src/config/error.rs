@@ -53,6 +53,8 @@ impl fmt::Display for ConfigErrors {
             return write!(f, "{place}: {message}");
         }
         write!(f, "the configuration has {} mistakes", self.0.len())?;
-        self.0.iter().try_for_each(|ConfigError { place, message }| write!(f, "\n  {place}: {message}"))
+        self.0
+            .iter()
+            .try_for_each(|ConfigError { place, message }| write!(f, "\n  {place}: {message}"))
     }
 }

@@ -13,11 +13,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, OutcomeSection,
-    PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
+    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection,
+    OutcomeSection, PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection,
+    StoreSection,
     parse::{
-        duration, host_name, number, one_of, origin, path, prefix, ratio, receiver, some_duration, text, time_zone,
-        window,
+        duration, host_name, number, one_of, origin, path, prefix, ratio, receiver, some_duration,
+        text, time_zone, window,
     },
     reader::Reader,
     sections::TraceSection,
@@ -49,7 +50,8 @@ const TIERS: [u64; 15] = [1, 5, 15, 60, 120, 240, 300, 360, 480, 600, 1200, 1800
 
 /// `[groups.<name>]`, one section for each organisation.
 fn groups(r: &mut Reader<'_>) -> Vec<GroupSettings> {
-    const AT_END: [(&str, AtEnd); 3] = [("hold", AtEnd::Hold), ("dead", AtEnd::Dead), ("ignore", AtEnd::Ignore)];
+    const AT_END: [(&str, AtEnd); 3] =
+        [("hold", AtEnd::Hold), ("dead", AtEnd::Dead), ("ignore", AtEnd::Ignore)];
     let mut groups = Vec::new();
     for name in r.sections_of("groups") {
         let section = format!("groups.{name}");
@@ -57,7 +59,8 @@ fn groups(r: &mut Reader<'_>) -> Vec<GroupSettings> {
         let at_end = r.one(&section, "at_end", AtEnd::Hold, one_of(&AT_END));
         let warn_at = r.one(&section, "warn_at", 0.8, ratio);
         // DingTalk counts by the months of China, where its users are.
-        let zone = r.one(&section, "time_zone", jiff::tz::Offset::constant(8).to_time_zone(), time_zone);
+        let zone =
+            r.one(&section, "time_zone", jiff::tz::Offset::constant(8).to_time_zone(), time_zone);
         match name.parse::<GroupName>() {
             Ok(name) => groups.push(GroupSettings { name, monthly, at_end, warn_at, zone }),
             Err(mistake) => r.across_section(&section, &mistake.to_string()),
@@ -70,15 +73,34 @@ impl Config {
     pub(super) fn of(r: &mut Reader<'_>) -> Self {
         Self {
             broker: BrokerSection::of(r),
-            delay: DelaySection { tiers: r.many("delay", "tiers", TIERS.map(seconds).to_vec(), some_duration) },
+            delay: DelaySection {
+                tiers: r.many("delay", "tiers", TIERS.map(seconds).to_vec(), some_duration),
+            },
             event: EventSection {
                 size_max: r.one("event", "size_max", 262_144, number(1..=16_777_216)),
                 time_to_live: r.one("event", "time_to_live", seconds(24 * HOUR), some_duration),
-                time_to_live_max: r.one("event", "time_to_live_max", seconds(7 * 24 * HOUR), some_duration),
-                not_before_max: r.one("event", "not_before_max", seconds(7 * 24 * HOUR), some_duration),
-                timestamp_age_max: r.one("event", "timestamp_age_max", seconds(12 * HOUR), duration),
+                time_to_live_max: r.one(
+                    "event",
+                    "time_to_live_max",
+                    seconds(7 * 24 * HOUR),
+                    some_duration,
+                ),
+                not_before_max: r.one(
+                    "event",
+                    "not_before_max",
+                    seconds(7 * 24 * HOUR),
+                    some_duration,
+                ),
+                timestamp_age_max: r.one(
+                    "event",
+                    "timestamp_age_max",
+                    seconds(12 * HOUR),
+                    duration,
+                ),
             },
-            outcome: OutcomeSection { receipts: r.one("outcome", "receipts", ReceiptPolicy::Off, one_of(&RECEIPTS)) },
+            outcome: OutcomeSection {
+                receipts: r.one("outcome", "receipts", ReceiptPolicy::Off, one_of(&RECEIPTS)),
+            },
             pace: PaceSection::of(r),
             platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
             health: HealthPolicy {
@@ -88,7 +110,12 @@ impl Config {
             },
             groups: groups(r),
             retry: RetrySection {
-                delays: r.many("retry", "delays", [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(), some_duration),
+                delays: r.many(
+                    "retry",
+                    "delays",
+                    [5, 15, 60, 300, 900, 1800].map(seconds).to_vec(),
+                    some_duration,
+                ),
                 jitter: r.one("retry", "jitter", 0.2, ratio),
                 age_max: r.one("retry", "age_max", seconds(24 * HOUR), some_duration),
                 wait_max: r.one("retry", "wait_max", seconds(2 * HOUR), some_duration),
@@ -108,7 +135,12 @@ impl Config {
                 listen: r.optional("admin", "listen", text),
                 token_file: r.optional("admin", "token_file", path),
                 hosts: r.many("admin", "hosts", Vec::new(), host_name),
-                console: r.one("admin", "console", false, one_of(&[("true", true), ("false", false)])),
+                console: r.one(
+                    "admin",
+                    "console",
+                    false,
+                    one_of(&[("true", true), ("false", false)]),
+                ),
             },
             log: LogSection {
                 format: r.one(
@@ -133,7 +165,8 @@ impl Config {
 /// The default key file: systemd's credential `master.key` if there is one, else the file in
 /// `/etc/roomcast`.
 fn key_file() -> PathBuf {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join("master.key"));
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|folder| PathBuf::from(folder).join("master.key"));
     credential.filter(|file| file.exists()).unwrap_or_else(|| "/etc/roomcast/master.key".into())
 }
 
@@ -157,11 +190,21 @@ impl BrokerSection {
             declare: r.one("broker", "declare", Declare::Create, one_of(&DECLARE)),
             prefetch: r.one("broker", "prefetch", 500, number(1..=u16::MAX)),
             prefetch_delivery: r.one("broker", "prefetch_delivery", 4000, number(4..=u16::MAX)),
-            prefetch_size: r.one("broker", "prefetch_size", 33_554_432, number(1_048_576..=1_073_741_824)),
+            prefetch_size: r.one(
+                "broker",
+                "prefetch_size",
+                33_554_432,
+                number(1_048_576..=1_073_741_824),
+            ),
             heartbeat: r.one("broker", "heartbeat", seconds(10), some_duration),
             connect_timeout: r.one("broker", "connect_timeout", seconds(10), some_duration),
             confirm_timeout: r.one("broker", "confirm_timeout", seconds(30), some_duration),
-            reconnect_min: r.one("broker", "reconnect_min", Duration::from_millis(500), some_duration),
+            reconnect_min: r.one(
+                "broker",
+                "reconnect_min",
+                Duration::from_millis(500),
+                some_duration,
+            ),
             reconnect_max: r.one("broker", "reconnect_max", seconds(5), some_duration),
             delivery_limit: r.one("broker", "delivery_limit", 1000, number(1..=1_000_000)),
             dead_count_every: r.one("broker", "dead_count_every", seconds(60), duration),
@@ -172,7 +215,8 @@ impl BrokerSection {
 /// Parses the broker's address. The error does not repeat the value, because it holds a password.
 fn amqp_url(text: &str) -> Result<SecretString, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "amqp" | "amqps"));
-    url.map(|_| SecretString::from(text)).ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
+    url.map(|_| SecretString::from(text))
+        .ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
 }
 
 impl PaceSection {

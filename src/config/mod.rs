@@ -24,8 +24,9 @@ use std::{
 
 pub use error::{ConfigError, ConfigErrors, SourceLocation};
 pub use sections::{
-    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection, OutcomeSection,
-    PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection, StoreSection,
+    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection,
+    OutcomeSection, PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection,
+    StoreSection,
 };
 
 use crate::private_file::{self, PrivateFileError};
@@ -61,8 +62,13 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes together, or the error of a file that cannot be read.
-    pub fn load(file: Option<&Path>, environment: &dyn EnvironmentSource) -> Result<Self, ConfigErrors> {
-        let path = file.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    pub fn load(
+        file: Option<&Path>,
+        environment: &dyn EnvironmentSource,
+    ) -> Result<Self, ConfigErrors> {
+        let path = file
+            .map(Path::to_owned)
+            .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let Some(path) = path else { return Self::read("the configuration", "", environment) };
         let name = path.display().to_string();
         let (text, exposed) = text_of(&path).map_err(|error| {
@@ -77,7 +83,11 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes together.
-    pub fn read(name: &str, text: &str, environment: &dyn EnvironmentSource) -> Result<Self, ConfigErrors> {
+    pub fn read(
+        name: &str,
+        text: &str,
+        environment: &dyn EnvironmentSource,
+    ) -> Result<Self, ConfigErrors> {
         Self::read_exposed(name, text, None, environment)
     }
 
@@ -94,7 +104,9 @@ impl Config {
         cross_field::cross_field(&config, &mut reader);
         config.values = reader.values();
         if let Some(exposed) = exposed.filter(|_| reader.holds_password()) {
-            reader.whole(&format!("{exposed}; or put the address into a file of its own, broker.url_file"));
+            reader.whole(&format!(
+                "{exposed}; or put the address into a file of its own, broker.url_file"
+            ));
         }
         reader.finish().map(|()| config)
     }
@@ -112,7 +124,8 @@ fn text_of(path: &Path) -> std::io::Result<(String, Option<PrivateFileError>)> {
     let (mut file, mut text) = (File::open(path)?, String::new());
     file.read_to_string(&mut text)?;
     let metadata = file.metadata()?;
-    let exposed = || private_file::check("the configuration, which holds a password,", path, &metadata).err();
+    let exposed =
+        || private_file::check("the configuration, which holds a password,", path, &metadata).err();
     Ok((text, if metadata.is_file() { exposed() } else { None }))
 }
 

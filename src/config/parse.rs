@@ -15,11 +15,9 @@ pub(super) type Parsed<T> = Result<T, String>;
 
 /// A span of time above zero.
 pub(super) fn some_duration(text: &str) -> Parsed<Duration> {
-    duration(text).and_then(
-        |length| {
-            if length.is_zero() { Err("it must be longer than 0".to_owned()) } else { Ok(length) }
-        },
-    )
+    duration(text).and_then(|length| {
+        if length.is_zero() { Err("it must be longer than 0".to_owned()) } else { Ok(length) }
+    })
 }
 
 /// A whole number within a range.
@@ -35,7 +33,8 @@ where
 
 /// A time zone such as `Asia/Shanghai` or `UTC`.
 pub(super) fn time_zone(text: &str) -> Parsed<jiff::tz::TimeZone> {
-    jiff::tz::TimeZone::get(text).map_err(|_| format!("{text:?} is no time zone: write it like Asia/Shanghai or UTC"))
+    jiff::tz::TimeZone::get(text)
+        .map_err(|_| format!("{text:?} is no time zone: write it like Asia/Shanghai or UTC"))
 }
 
 /// A ratio from 0 to 1.
@@ -60,20 +59,29 @@ pub(super) fn text(text: &str) -> Parsed<String> {
 pub(super) fn host_name(text: &str) -> Parsed<String> {
     match url::Host::parse(text) {
         Ok(url::Host::Domain(name)) => Ok(name),
-        Ok(_) => Err(format!("{text:?} is an address, and addresses are always allowed: leave it out")),
+        Ok(_) => {
+            Err(format!("{text:?} is an address, and addresses are always allowed: leave it out"))
+        }
         Err(_) => Err(format!("{text:?} is not a host name: write it without scheme and port")),
     }
 }
 
 /// The prefix of the broker's names: 1 to 64 characters of `A-Z a-z 0-9 - _ .`.
 pub(super) fn prefix(text: &str) -> Parsed<String> {
-    let good = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is no prefix: 1 to 64 of A-Z a-z 0-9 - _ .")) }
+    let good = (1..=64).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is no prefix: 1 to 64 of A-Z a-z 0-9 - _ ."))
+    }
 }
 
 /// A window such as `20/60s`: at most 10,000 messages in a span.
 pub(super) fn window(text: &str) -> Parsed<WindowQuota> {
-    let expected = || format!("{text:?} is no window: write it like 20/60s, which is 20 messages in 60 seconds");
+    let expected = || {
+        format!("{text:?} is no window: write it like 20/60s, which is 20 messages in 60 seconds")
+    };
     let (max, span) = text.split_once('/').ok_or_else(expected)?;
     let max: NonZeroU32 = max.trim().parse().map_err(|_| expected())?;
     let span = some_duration(span.trim()).map_err(|_| expected())?;
@@ -87,21 +95,31 @@ pub(super) fn window(text: &str) -> Parsed<WindowQuota> {
 
 /// The scheme, host and port of a gateway.
 pub(super) fn origin(text: &str) -> Parsed<Url> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     if !bare || !url.username().is_empty() || url.password().is_some() {
-        return Err("only scheme, host and port belong here: path and query are those of the webhook".to_owned());
+        return Err(
+            "only scheme, host and port belong here: path and query are those of the webhook"
+                .to_owned(),
+        );
     }
     Ok(url)
 }
 
 /// The address of an OTLP receiver, without user and password.
 pub(super) fn receiver(text: &str) -> Parsed<Url> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment".to_owned());
+        return Err(
+            "no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment"
+                .to_owned(),
+        );
     }
     Ok(url)
 }

@@ -11,7 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, parse::Parsed, values::Values};
+use super::{
+    ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, parse::Parsed, values::Values,
+};
 
 /// Names, or beginnings of names, of variables that are not settings: one is the command line's,
 /// the others are set by Kubernetes for a service called roomcast.
@@ -36,7 +38,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(name: &'a str, text: &'a str, environment: &'a dyn EnvironmentSource) -> Self {
+    pub(super) fn new(
+        name: &'a str,
+        text: &'a str,
+        environment: &'a dyn EnvironmentSource,
+    ) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut reader = Self {
             name,
@@ -91,12 +97,20 @@ impl<'a> Reader<'a> {
         value
     }
 
-    fn read<T>(&mut self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+    fn read<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<T> {
         let given = self.given(section, key)?;
         match (given.is_list, given.members.into_iter().next()) {
             (false, Some((place, text))) => self.parsed(section, key, place, &text, parse),
             _ => {
-                self.mistake(given.place, &format!("{section}.{key}: one value is expected, not a list"));
+                self.mistake(
+                    given.place,
+                    &format!("{section}.{key}: one value is expected, not a list"),
+                );
                 None
             }
         }
@@ -115,21 +129,35 @@ impl<'a> Reader<'a> {
         values
     }
 
-    fn read_many<T>(&mut self, section: &str, key: &str, default: Vec<T>, parse: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
+    fn read_many<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        default: Vec<T>,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Vec<T> {
         let Some(given) = self.given(section, key) else {
             return default;
         };
         if !given.is_list {
-            self.mistake(given.place, &format!("{section}.{key}: a list is expected, such as [\"…\"]"));
+            self.mistake(
+                given.place,
+                &format!("{section}.{key}: a list is expected, such as [\"…\"]"),
+            );
             return default;
         }
-        given.members.into_iter().filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse)).collect()
+        given
+            .members
+            .into_iter()
+            .filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse))
+            .collect()
     }
 
     /// The names of the subsections of a section, such as `a` for `[groups.a]`.
     pub(super) fn sections_of(&mut self, section: &str) -> Vec<String> {
         let table = self.table.get(section).and_then(|value| value.get_ref().as_table());
-        let inner = table.into_iter().flatten().filter(|(_, value)| value.get_ref().as_table().is_some());
+        let inner =
+            table.into_iter().flatten().filter(|(_, value)| value.get_ref().as_table().is_some());
         inner.map(|(name, _)| name.get_ref().to_string()).collect()
     }
 
@@ -137,15 +165,17 @@ impl<'a> Reader<'a> {
     pub(super) fn across_section(&mut self, section: &str, message: &str) {
         let mut found = Vec::new();
         collect(&self.table, "", &mut found);
-        let start = found.iter().find(|(name, ..)| name == section).map_or(0, |(_, start, _)| *start);
+        let start =
+            found.iter().find(|(name, ..)| name == section).map_or(0, |(_, start, _)| *start);
         let place = self.place(start);
         self.mistake(place, &format!("[{section}]: {message}"));
     }
 
     /// Adds a mistake about a combination of keys.
     pub(super) fn cross_field(&mut self, section: &str, key: &str, message: &str) {
-        let place =
-            self.given(section, key).map_or_else(|| SourceLocation::Whole(self.name.to_owned()), |given| given.place);
+        let place = self
+            .given(section, key)
+            .map_or_else(|| SourceLocation::Whole(self.name.to_owned()), |given| given.place);
         self.mistake(place, &format!("{section}.{key}: {message}"));
     }
 
@@ -163,7 +193,9 @@ impl<'a> Reader<'a> {
     pub(super) fn holds_password(&self) -> bool {
         fn holds(value: &DeValue<'_>) -> bool {
             match value {
-                DeValue::String(text) => url::Url::parse(text).is_ok_and(|url| url.password().is_some()),
+                DeValue::String(text) => {
+                    url::Url::parse(text).is_ok_and(|url| url.password().is_some())
+                }
                 DeValue::Array(all) => all.iter().any(|one| holds(one.get_ref())),
                 DeValue::Table(table) => table.values().any(|one| holds(one.get_ref())),
                 _ => false,
@@ -205,7 +237,9 @@ impl<'a> Reader<'a> {
         text: &str,
         parse: impl Fn(&str) -> Parsed<T>,
     ) -> Option<T> {
-        parse(text).map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}"))).ok()
+        parse(text)
+            .map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}")))
+            .ok()
     }
 
     fn given(&mut self, section: &str, key: &str) -> Option<RawValue> {
@@ -233,7 +267,9 @@ impl<'a> Reader<'a> {
     fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> RawValue {
         let place = SourceLocation::Variable(variable);
         // A variable does not show whether it is a list, so the key decides.
-        let is_list = super::keys::LISTS.iter().any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
+        let is_list = super::keys::LISTS
+            .iter()
+            .any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
         let members = if is_list {
             text.split(',')
                 .map(str::trim)
@@ -246,8 +282,13 @@ impl<'a> Reader<'a> {
         RawValue { place, members, is_list }
     }
 
-    fn members(&self, value: &Spanned<DeValue<'a>>) -> Option<(Vec<(SourceLocation, String)>, bool)> {
-        let one = |value: &Spanned<DeValue<'a>>| Some((self.place(value.span().start), scalar(value.get_ref())?));
+    fn members(
+        &self,
+        value: &Spanned<DeValue<'a>>,
+    ) -> Option<(Vec<(SourceLocation, String)>, bool)> {
+        let one = |value: &Spanned<DeValue<'a>>| {
+            Some((self.place(value.span().start), scalar(value.get_ref())?))
+        };
         match value.get_ref() {
             DeValue::Array(list) => Some((list.iter().map(one).collect::<Option<_>>()?, true)),
             _ => Some((vec![one(value)?], false)),
@@ -264,12 +305,16 @@ impl<'a> Reader<'a> {
         let mut found = Vec::new();
         collect(&self.table, "", &mut found);
         for (name, start, is_table) in found {
-            let opens = sections.iter().any(|section| *section == name || section.starts_with(&format!("{name}.")));
+            let opens = sections
+                .iter()
+                .any(|section| *section == name || section.starts_with(&format!("{name}.")));
             if self.requested_keys.contains(&name) || (is_table && opens) {
                 continue;
             }
             let parent_known = name.rsplit_once('.').is_none_or(|(parent, _)| {
-                sections.iter().any(|section| section == parent || section.starts_with(&format!("{parent}.")))
+                sections
+                    .iter()
+                    .any(|section| section == parent || section.starts_with(&format!("{parent}.")))
             });
             // The unknown section itself was already reported.
             if !parent_known {
@@ -277,8 +322,12 @@ impl<'a> Reader<'a> {
             }
             let message = match (opens, is_table) {
                 (true, false) => format!("{name} is a section: write it as [{name}]"),
-                (_, true) => format!("unknown section [{name}]{}", did_you_mean(&name, sections.iter())),
-                _ => format!("unknown key {name}{}", did_you_mean(&name, self.requested_keys.iter())),
+                (_, true) => {
+                    format!("unknown section [{name}]{}", did_you_mean(&name, sections.iter()))
+                }
+                _ => {
+                    format!("unknown key {name}{}", did_you_mean(&name, self.requested_keys.iter()))
+                }
             };
             let place = self.place(start);
             self.mistake(place, &message);
@@ -295,10 +344,11 @@ impl<'a> Reader<'a> {
         let mut names = self.environment.names();
         names.sort();
         for name in names {
-            let ours =
-                name.starts_with("ROOMCAST_") && !FOREIGN_VARIABLES.iter().any(|foreign| name.starts_with(foreign));
+            let ours = name.starts_with("ROOMCAST_")
+                && !FOREIGN_VARIABLES.iter().any(|foreign| name.starts_with(foreign));
             if ours && !known.contains(&name) {
-                let message = format!("no setting has this name{}", did_you_mean(&name, known.iter()));
+                let message =
+                    format!("no setting has this name{}", did_you_mean(&name, known.iter()));
                 self.mistake(SourceLocation::Variable(name), &message);
             }
         }
@@ -316,7 +366,9 @@ impl<'a> Reader<'a> {
 
     fn mistake(&mut self, place: SourceLocation, message: &str) {
         // Only the first mistake at a position is reported; later ones follow from it.
-        if matches!(place, SourceLocation::File { .. }) && self.mistakes.iter().any(|known| known.place == place) {
+        if matches!(place, SourceLocation::File { .. })
+            && self.mistakes.iter().any(|known| known.place == place)
+        {
             return;
         }
         self.mistakes.push(ConfigError { place, message: message.to_owned() });
@@ -336,7 +388,11 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 /// Every key and table, with its offset in the text.
 fn collect(table: &DeTable<'_>, path: &str, found: &mut Vec<(String, usize, bool)>) {
     for (key, value) in table {
-        let name = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
+        let name = if path.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{path}.{}", key.get_ref())
+        };
         let inner = value.get_ref().as_table();
         found.push((name.clone(), key.span().start, inner.is_some()));
         if let Some(inner) = inner {
@@ -350,7 +406,8 @@ fn variable(section: &str, key: &str) -> String {
 }
 
 fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
-    let closest = known.map(|one| (strsim::jaro_winkler(name, one), one)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let closest =
+        known.map(|one| (strsim::jaro_winkler(name, one), one)).max_by(|a, b| a.0.total_cmp(&b.0));
     match closest {
         Some((likeness, one)) if likeness > 0.85 => format!("; did you mean {one}?"),
         _ => String::new(),

@@ -35,7 +35,9 @@ fn mistakes(text: &str, variables: &[(&'static str, &'static str)]) -> String {
 
 #[test]
 fn the_commented_example_is_the_defaults_and_names_every_key() {
-    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roomcast.toml")).unwrap();
+    let example =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roomcast.toml"))
+            .unwrap();
     // In the example, keys without a default are commented out.
     let from_example = with(&example, &[]).unwrap();
     assert_eq!(format!("{from_example:#?}"), format!("{:#?}", with("", &[]).unwrap()));
@@ -44,9 +46,13 @@ fn the_commented_example_is_the_defaults_and_names_every_key() {
     let _ = Config::of(&mut reader);
     for name in reader.asked() {
         let (section, key) = name.rsplit_once('.').unwrap();
-        let after = example.split(&format!("\n[{section}]\n")).nth(1).unwrap_or_else(|| panic!("no section {section}"));
+        let after = example
+            .split(&format!("\n[{section}]\n"))
+            .nth(1)
+            .unwrap_or_else(|| panic!("no section {section}"));
         let body = after.split("\n[").next().unwrap();
-        let says = body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
+        let says =
+            body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
         assert!(says, "deploy/roomcast.toml does not show {name}");
     }
 }
@@ -133,18 +139,28 @@ fn a_variable_wins_over_the_file_and_a_list_is_separated_by_commas() {
 
 #[test]
 fn each_organisation_has_a_section_of_its_own() {
-    let config =
-        with("[groups.acme]\nmonthly = 3000\nat_end = \"dead\"\n[groups.beta]\ntime_zone = \"UTC\"", &[]).unwrap();
-    let mut groups: Vec<_> = config.groups.iter().map(|one| (one.name.as_str(), one.monthly, one.at_end)).collect();
+    let config = with(
+        "[groups.acme]\nmonthly = 3000\nat_end = \"dead\"\n[groups.beta]\ntime_zone = \"UTC\"",
+        &[],
+    )
+    .unwrap();
+    let mut groups: Vec<_> =
+        config.groups.iter().map(|one| (one.name.as_str(), one.monthly, one.at_end)).collect();
     groups.sort_unstable_by_key(|one| one.0);
-    assert_eq!(groups, [("acme", Some(3000), crate::pace::AtEnd::Dead), ("beta", None, crate::pace::AtEnd::Hold)]);
+    assert_eq!(
+        groups,
+        [("acme", Some(3000), crate::pace::AtEnd::Dead), ("beta", None, crate::pace::AtEnd::Hold)]
+    );
 }
 
 #[test]
 fn keys_that_do_not_go_together_are_mistakes() {
     for (text, expected) in [
         ("[delay]\ntiers = []", "at least one tier"),
-        ("[delay]\ntiers = [\"5s\", \"1s\"]\n[pace]\nhold_max = \"9s\"", "each tier must be longer"),
+        (
+            "[delay]\ntiers = [\"5s\", \"1s\"]\n[pace]\nhold_max = \"9s\"",
+            "each tier must be longer",
+        ),
         ("[delay]\ntiers = [\"5s\"]", "longer than pace.hold_max"),
         ("[delay]\ntiers = [\"1s\", \"25h\"]", "24h long at the most"),
         ("[broker]\nreconnect_min = \"1m\"", "longer than broker.reconnect_max"),
@@ -175,8 +191,7 @@ fn keys_that_do_not_go_together_are_mistakes() {
 
 #[test]
 fn what_differs_between_two_configurations_is_named_without_its_value() {
-    let before =
-        "[broker]\nurl = \"amqp://u:hunter2@h\"\n[pace]\nheld_max = 5\nhold_max = \"1s\"\n[groups.a]\nmonthly = 9\n";
+    let before = "[broker]\nurl = \"amqp://u:hunter2@h\"\n[pace]\nheld_max = 5\nhold_max = \"1s\"\n[groups.a]\nmonthly = 9\n";
     let after = "[broker]\nurl = \"amqp://u:hunter3@h\"\n[pace]\nhold_max = \"1000ms\"\norder_gap = \"50ms\"\n[retry]\ndelays = [\"1s\"]\n";
     let [before, after] = [before, after].map(|text| with(text, &[]).unwrap());
     let names = after.differing(&before);

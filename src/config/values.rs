@@ -25,7 +25,8 @@ impl Values {
     /// The names of the settings whose values differ, or which only one of the two has.
     pub(super) fn differing(&self, other: &Self) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
-        let mut names: Vec<_> = names.filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect();
+        let mut names: Vec<_> =
+            names.filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect();
         names.sort_unstable();
         names
     }

@@ -31,13 +31,17 @@ pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file does not exist.
-    #[error("the master key {0} does not exist: make one with `roomcast key init`, or set key.file")]
+    #[error(
+        "the master key {0} does not exist: make one with `roomcast key init`, or set key.file"
+    )]
     Missing(PathBuf),
     /// The file is not private, or cannot be read.
     #[error(transparent)]
     File(#[from] PrivateFileError),
     /// Its content is not a key.
-    #[error("{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them")]
+    #[error(
+        "{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them"
+    )]
     Malformed(PathBuf),
     /// The file exists already; a key must never be overwritten.
     #[error("{0} exists already and is left as it is: without it, what was sealed with it is lost")]
@@ -74,9 +78,15 @@ impl MasterKey {
             io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
             _ => KeyError::Unwritten { path: path.to_owned(), source },
         };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         let key = Zeroizing::new(<[u8; KEY_BYTES]>::generate());
         let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(*key))));
         let written = file
@@ -140,7 +150,10 @@ mod tests {
         MasterKey::generate_file(&path).unwrap();
         for mode in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let exposed = matches!(MasterKey::load(&path), Err(KeyError::File(PrivateFileError::Exposed { .. })));
+            let exposed = matches!(
+                MasterKey::load(&path),
+                Err(KeyError::File(PrivateFileError::Exposed { .. }))
+            );
             assert!(exposed, "{mode:o}");
         }
         for mode in [0o600, 0o400] {
@@ -152,7 +165,8 @@ mod tests {
     #[test]
     fn a_file_that_is_no_key_is_refused_without_repeating_what_it_holds() {
         let dir = tempfile::tempdir().unwrap();
-        for content in [&b""[..], b"hunter2", &[b'a'; 63], &[b'a'; 66], &[0xff; 64], &[b'a'; 5000]] {
+        for content in [&b""[..], b"hunter2", &[b'a'; 63], &[b'a'; 66], &[0xff; 64], &[b'a'; 5000]]
+        {
             let path = dir.path().join("key");
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();

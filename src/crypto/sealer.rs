@@ -56,7 +56,8 @@ pub struct UnsealError;
 
 impl Binding {
     fn bytes(&self, label: &[u8], more: &[u8]) -> Vec<u8> {
-        let parts: [&[u8]; 5] = [label, &self.record, &self.slot.to_be_bytes(), &self.generation.to_be_bytes(), more];
+        let parts: [&[u8]; 5] =
+            [label, &self.record, &self.slot.to_be_bytes(), &self.generation.to_be_bytes(), more];
         parts.concat()
     }
 }
@@ -70,7 +71,12 @@ impl DataKey {
 
     /// Encrypts a record. `head` is the plain text stored beside it, which is authenticated as
     /// well.
-    pub fn seal(&self, binding: &Binding, head: &[u8], plain: &[u8]) -> Result<SealedRecord, UnsealError> {
+    pub fn seal(
+        &self,
+        binding: &Binding,
+        head: &[u8],
+        plain: &[u8],
+    ) -> Result<SealedRecord, UnsealError> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         seal(&cipher, &binding.bytes(b"roomcast/1/record", head), plain).map(SealedRecord)
     }
@@ -95,7 +101,11 @@ impl Keys {
     }
 
     /// Decrypts the data key of a slot.
-    pub fn unwrap_key(&self, binding: &Binding, wrapped: &WrappedKey) -> Result<DataKey, UnsealError> {
+    pub fn unwrap_key(
+        &self,
+        binding: &Binding,
+        wrapped: &WrappedKey,
+    ) -> Result<DataKey, UnsealError> {
         let bytes = open(&self.wrap, &self.wrap_binding(binding), &wrapped.0)?;
         let key = <[u8; DATA_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| UnsealError)?;
         Ok(DataKey(Zeroizing::new(key)))
@@ -108,22 +118,33 @@ impl Keys {
     }
 
     /// Decrypts the key of the robot ids.
-    pub fn unwrap_robot_key(&self, wrapped: &[u8; WRAPPED_ROBOT_BYTES]) -> Result<RobotKey, UnsealError> {
+    pub fn unwrap_robot_key(
+        &self,
+        wrapped: &[u8; WRAPPED_ROBOT_BYTES],
+    ) -> Result<RobotKey, UnsealError> {
         let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/robots"), wrapped)?;
         let key = <[u8; ROBOT_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| UnsealError)?;
         Ok(RobotKey(Zeroizing::new(key)))
     }
 
     /// Encrypts another master key, for the period in which both open the store.
-    pub fn wrap_master(&self, other: &MasterKey) -> Result<[u8; WRAPPED_MASTER_BYTES], UnsealError> {
+    pub fn wrap_master(
+        &self,
+        other: &MasterKey,
+    ) -> Result<[u8; WRAPPED_MASTER_BYTES], UnsealError> {
         let bytes = seal(&self.wrap, &self.own_binding(b"roomcast/2/master"), other.bytes())?;
         bytes.try_into().map_err(|_| UnsealError)
     }
 
     /// Decrypts the other master key.
-    pub fn unwrap_master(&self, wrapped: &[u8; WRAPPED_MASTER_BYTES]) -> Result<MasterKey, UnsealError> {
+    pub fn unwrap_master(
+        &self,
+        wrapped: &[u8; WRAPPED_MASTER_BYTES],
+    ) -> Result<MasterKey, UnsealError> {
         let bytes = open(&self.wrap, &self.own_binding(b"roomcast/2/master"), wrapped)?;
-        <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map(MasterKey::from_bytes).map_err(|_| UnsealError)
+        <[u8; KEY_BYTES]>::try_from(bytes.as_slice())
+            .map(MasterKey::from_bytes)
+            .map_err(|_| UnsealError)
     }
 
     fn own_binding(&self, label: &[u8]) -> Vec<u8> {
@@ -137,7 +158,11 @@ impl Keys {
     }
 }
 
-pub(super) fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, UnsealError> {
+pub(super) fn seal(
+    cipher: &XChaCha20Poly1305,
+    aad: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, UnsealError> {
     let nonce = XNonce::generate();
     let mut sealed = nonce.to_vec();
     // It fails only for a record of more than 256 GiB.
@@ -145,10 +170,17 @@ pub(super) fn seal(cipher: &XChaCha20Poly1305, aad: &[u8], plain: &[u8]) -> Resu
     Ok(sealed)
 }
 
-pub(super) fn open(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+pub(super) fn open(
+    cipher: &XChaCha20Poly1305,
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(UnsealError)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| UnsealError)?;
-    cipher.decrypt(&nonce, Payload { msg: ciphertext, aad }).map(Zeroizing::new).map_err(|_| UnsealError)
+    cipher
+        .decrypt(&nonce, Payload { msg: ciphertext, aad })
+        .map(Zeroizing::new)
+        .map_err(|_| UnsealError)
 }
 
 #[cfg(test)]
@@ -165,10 +197,15 @@ mod tests {
     fn a_record_opens_with_its_key_in_its_place_and_nowhere_else() {
         let key = DataKey::generate();
         let sealed = key.seal(&HERE, b"head", b"https://example/secret").unwrap();
-        assert_eq!(key.open(&HERE, b"head", &sealed).unwrap().as_slice(), b"https://example/secret");
-        for elsewhere in
-            [Binding { record: [2; 16], ..HERE }, Binding { slot: 8, ..HERE }, Binding { generation: 4, ..HERE }]
-        {
+        assert_eq!(
+            key.open(&HERE, b"head", &sealed).unwrap().as_slice(),
+            b"https://example/secret"
+        );
+        for elsewhere in [
+            Binding { record: [2; 16], ..HERE },
+            Binding { slot: 8, ..HERE },
+            Binding { generation: 4, ..HERE },
+        ] {
             assert!(key.open(&elsewhere, b"head", &sealed).is_err(), "{elsewhere:?}");
         }
         assert!(key.open(&HERE, b"other", &sealed).is_err());
@@ -183,8 +220,10 @@ mod tests {
     #[test]
     fn the_plain_text_is_not_in_the_sealed_record_and_no_two_are_alike() {
         let key = DataKey::generate();
-        let (one, two) =
-            (key.seal(&HERE, b"", b"marker-marker").unwrap(), key.seal(&HERE, b"", b"marker-marker").unwrap());
+        let (one, two) = (
+            key.seal(&HERE, b"", b"marker-marker").unwrap(),
+            key.seal(&HERE, b"", b"marker-marker").unwrap(),
+        );
         assert!(one.0 != two.0);
         assert!(!one.0.windows(6).any(|window| window == b"marker"));
     }

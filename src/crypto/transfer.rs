@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens_with_the_same_key_file_only() {
-        let [one, other] = [1, 2].map(|byte| TransferKey::derive(&MasterKey::from_bytes([byte; 32])));
+        let [one, other] =
+            [1, 2].map(|byte| TransferKey::derive(&MasterKey::from_bytes([byte; 32])));
         let sealed = one.seal(b"marker-marker").unwrap();
         assert_eq!(one.open(&sealed).unwrap().as_slice(), b"marker-marker");
         assert!(other.open(&sealed).is_err() && one.open(&sealed[1..]).is_err());

@@ -38,7 +38,8 @@ impl Attributes {
     pub fn are_for(&self, platform: Platform) -> bool {
         self.platforms.as_ref().is_none_or(|platforms| {
             platforms.contains(&platform)
-                || (platform == Platform::DingTalkInternal && platforms.contains(&Platform::DingTalk))
+                || (platform == Platform::DingTalkInternal
+                    && platforms.contains(&Platform::DingTalk))
         })
     }
 }

@@ -46,7 +46,9 @@ impl DeadQueueStats {
                     count.oldest = count.oldest.into_iter().chain(dead_at).min();
                 }
             }
-            Err(place) => self.counts.insert(place, DeadCount { reason, letters: 1, oldest: dead_at }),
+            Err(place) => {
+                self.counts.insert(place, DeadCount { reason, letters: 1, oldest: dead_at })
+            }
         }
     }
 
@@ -64,13 +66,17 @@ mod tests {
     #[test]
     fn letters_are_counted_by_reason_and_the_oldest_that_says_so_is_known() {
         let at = |millis| Some(Timestamp::from_unix_millis(millis));
-        let mut seen = DeadQueueStats::nothing(Some(Platform::WeCom), Timestamp::from_unix_millis(9));
+        let mut seen =
+            DeadQueueStats::nothing(Some(Platform::WeCom), Timestamp::from_unix_millis(9));
         seen.add(DeadReason::Poison, None);
         seen.add(DeadReason::Expired, at(5));
         seen.add(DeadReason::Expired, None);
         seen.add(DeadReason::Expired, at(4));
         let count = |reason, letters, oldest| DeadCount { reason, letters, oldest };
-        assert_eq!(seen.counts, [count(DeadReason::Expired, 3, at(4)), count(DeadReason::Poison, 1, None)]);
+        assert_eq!(
+            seen.counts,
+            [count(DeadReason::Expired, 3, at(4)), count(DeadReason::Poison, 1, None)]
+        );
         assert_eq!(seen.letters(), 4);
     }
 }

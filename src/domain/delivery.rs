@@ -58,7 +58,12 @@ pub struct Delivery {
 impl Delivery {
     /// A delivery that was never tried.
     #[must_use]
-    pub fn fresh(event: &Arc<Event>, subscription: SubscriptionId, platform: Platform, robot: RobotId) -> Self {
+    pub fn fresh(
+        event: &Arc<Event>,
+        subscription: SubscriptionId,
+        platform: Platform,
+        robot: RobotId,
+    ) -> Self {
         Self {
             event: Arc::clone(event),
             subscription,

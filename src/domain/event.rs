@@ -153,7 +153,9 @@ impl Mentions {
     pub fn and(&self, other: &Self) -> Self {
         let mut union = self.clone();
         union.all |= other.all;
-        for (mine, theirs) in [(&mut union.mobiles, &other.mobiles), (&mut union.users, &other.users)] {
+        for (mine, theirs) in
+            [(&mut union.mobiles, &other.mobiles), (&mut union.users, &other.users)]
+        {
             for one in theirs {
                 if !mine.contains(one) {
                     mine.push(one.clone());
@@ -171,7 +173,8 @@ impl EventContent {
     /// have the same wire form, and publishers of SMN know only one name for both.
     #[must_use]
     pub fn piece_for(&self, platform: Platform) -> Option<PlatformContent<'_>> {
-        let entry = |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
+        let entry =
+            |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
         let found = match platform {
             Platform::DingTalkInternal => entry(platform).or_else(|| entry(Platform::DingTalk)),
             _ => entry(platform),
@@ -195,8 +198,14 @@ mod tests {
             entries: vec![(Platform::DingTalk, PlatformOverride::Text("ding".into()))],
             ..EventContent::default()
         };
-        assert_eq!(content.piece_for(Platform::DingTalk), Some(PlatformContent::Text(&"ding".into())));
-        assert_eq!(content.piece_for(Platform::DingTalkInternal), Some(PlatformContent::Text(&"ding".into())));
+        assert_eq!(
+            content.piece_for(Platform::DingTalk),
+            Some(PlatformContent::Text(&"ding".into()))
+        );
+        assert_eq!(
+            content.piece_for(Platform::DingTalkInternal),
+            Some(PlatformContent::Text(&"ding".into()))
+        );
         assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"all".into())));
         assert_eq!(EventContent::default().piece_for(Platform::Lark), None);
     }
@@ -206,7 +215,10 @@ mod tests {
         let one = Mentions { all: false, mobiles: vec!["1".into()], users: vec!["a".into()] };
         let two = Mentions { all: true, mobiles: vec!["1".into(), "2".into()], users: vec![] };
         let both = one.and(&two);
-        assert_eq!(both, Mentions { all: true, mobiles: vec!["1".into(), "2".into()], users: vec!["a".into()] });
+        assert_eq!(
+            both,
+            Mentions { all: true, mobiles: vec!["1".into(), "2".into()], users: vec!["a".into()] }
+        );
         assert!(Mentions::default().is_empty() && !both.is_empty());
     }
 }

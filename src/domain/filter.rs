@@ -67,8 +67,13 @@ pub enum Comparison {
 
 impl Comparison {
     /// Every comparison with its sign.
-    pub const SIGNS: [(&'static str, Self); 5] =
-        [("=", Self::Equal), ("<", Self::Less), ("<=", Self::AtMost), (">", Self::More), (">=", Self::AtLeast)];
+    pub const SIGNS: [(&'static str, Self); 5] = [
+        ("=", Self::Equal),
+        ("<", Self::Less),
+        ("<=", Self::AtMost),
+        (">", Self::More),
+        (">=", Self::AtLeast),
+    ];
 
     /// Its sign.
     #[must_use]
@@ -140,7 +145,9 @@ impl FilterPolicy {
             let holds = match (found, self.absent) {
                 (None, Absent::Ignored) => true,
                 (None, Absent::Refused) => rule.any_of.contains(&AttributeTest::Exists(false)),
-                (Some(values), _) => values.iter().any(|value| rule.any_of.iter().any(|test| test.passes(value))),
+                (Some(values), _) => {
+                    values.iter().any(|value| rule.any_of.iter().any(|test| test.passes(value)))
+                }
             };
             (!holds).then_some(FilterRejection::Rule { rule, found })
         })
@@ -153,8 +160,9 @@ impl AttributeTest {
             Self::Equals(text) => value == text,
             Self::Prefix(beginning) => value.starts_with(beginning),
             Self::AnythingBut(texts) => !texts.iter().any(|text| text == value),
-            Self::Numeric(bounds) => Number::read(value)
-                .is_some_and(|number| bounds.iter().all(|(comparison, bound)| comparison.holds(number.0, bound.0))),
+            Self::Numeric(bounds) => Number::read(value).is_some_and(|number| {
+                bounds.iter().all(|(comparison, bound)| comparison.holds(number.0, bound.0))
+            }),
             Self::Exists(there) => *there,
         }
     }
@@ -168,7 +176,9 @@ impl fmt::Display for AttributeTest {
             Self::AnythingBut(texts) => write!(f, "anything but {texts:?}"),
             Self::Numeric(bounds) => {
                 f.write_str("a number")?;
-                bounds.iter().try_for_each(|(comparison, bound)| write!(f, " {} {}", comparison.sign(), bound.0))
+                bounds.iter().try_for_each(|(comparison, bound)| {
+                    write!(f, " {} {}", comparison.sign(), bound.0)
+                })
             }
             Self::Exists(true) => f.write_str("any value"),
             Self::Exists(false) => f.write_str("no such attribute"),
@@ -217,8 +227,10 @@ mod tests {
 
     #[test]
     fn in_smns_way_rules_hold_all_values_hold_one_and_what_is_absent_is_ignored() {
-        let rules =
-            vec![rule("week", vec![equals("saturday"), equals("sunday")]), rule("time", vec![equals("morning")])];
+        let rules = vec![
+            rule("week", vec![equals("saturday"), equals("sunday")]),
+            rule("time", vec![equals("morning")]),
+        ];
         let policy = FilterPolicy { absent: Absent::Ignored, rules };
         for (named, wanted) in [
             (&[("week", &["sunday"][..]), ("time", &["morning"][..])][..], true),
@@ -237,9 +249,12 @@ mod tests {
 
     #[test]
     fn in_the_way_of_sns_what_is_absent_does_not_match_unless_its_absence_is_asked_for() {
-        let with = |test| FilterPolicy { absent: Absent::Refused, rules: vec![rule("a", vec![test])] };
+        let with =
+            |test| FilterPolicy { absent: Absent::Refused, rules: vec![rule("a", vec![test])] };
         let number = |bounds: &[(Comparison, f64)]| {
-            AttributeTest::Numeric(bounds.iter().map(|(one, bound)| (*one, Number::new(*bound).unwrap())).collect())
+            AttributeTest::Numeric(
+                bounds.iter().map(|(one, bound)| (*one, Number::new(*bound).unwrap())).collect(),
+            )
         };
         let between = || number(&[(Comparison::AtLeast, 1.0), (Comparison::Less, 10.0)]);
         for (test, values, wanted) in [
@@ -264,7 +279,11 @@ mod tests {
             (AttributeTest::Exists(false), None, true),
         ] {
             let named: Vec<_> = values.iter().map(|values| ("a", *values)).collect();
-            assert_eq!(with(test.clone()).rejection(&attributes(&named)).is_none(), wanted, "{test:?} {values:?}");
+            assert_eq!(
+                with(test.clone()).rejection(&attributes(&named)).is_none(),
+                wanted,
+                "{test:?} {values:?}"
+            );
         }
     }
 
@@ -272,14 +291,25 @@ mod tests {
     fn why_an_event_is_unwanted_is_a_sentence() {
         let policy = FilterPolicy {
             absent: Absent::Refused,
-            rules: vec![rule("severity", vec![equals("critical"), AttributeTest::Prefix("high".into())])],
+            rules: vec![rule(
+                "severity",
+                vec![equals("critical"), AttributeTest::Prefix("high".into())],
+            )],
         };
-        let why = |named: &[(&str, &[&str])]| policy.rejection(&attributes(named)).map(|why| why.to_string());
+        let why = |named: &[(&str, &[&str])]| {
+            policy.rejection(&attributes(named)).map(|why| why.to_string())
+        };
         let wants = "the filter wants \"critical\" or a text beginning with \"high\"";
-        assert_eq!(why(&[("severity", &["info"])]), Some(format!("attribute \"severity\" is \"info\": {wants}")));
+        assert_eq!(
+            why(&[("severity", &["info"])]),
+            Some(format!("attribute \"severity\" is \"info\": {wants}"))
+        );
         assert_eq!(why(&[]), Some(format!("the event has no attribute \"severity\": {wants}")));
         assert_eq!(why(&[("severity", &["highest"])]), None);
-        assert_eq!(FilterRejection::Platform(Platform::Lark).to_string(), "the event is not meant for lark");
+        assert_eq!(
+            FilterRejection::Platform(Platform::Lark).to_string(),
+            "the event is not meant for lark"
+        );
     }
 
     #[test]
@@ -287,7 +317,8 @@ mod tests {
         let mut attributes = Attributes::default();
         assert!(Platform::ALL.into_iter().all(|platform| attributes.are_for(platform)));
         attributes.platforms = Some(vec![Platform::DingTalk]);
-        let heard: Vec<_> = Platform::ALL.into_iter().filter(|platform| attributes.are_for(*platform)).collect();
+        let heard: Vec<_> =
+            Platform::ALL.into_iter().filter(|platform| attributes.are_for(*platform)).collect();
         assert_eq!(heard, [Platform::DingTalk, Platform::DingTalkInternal]);
         attributes.platforms = Some(vec![]);
         assert!(!Platform::ALL.into_iter().any(|platform| attributes.are_for(platform)));

@@ -34,7 +34,9 @@ pub use attribute::{Attribute, Attributes};
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use delivery::{Delivery, Part};
 pub use duration::duration;
-pub use event::{Event, EventContent, EventId, Format, Mentions, PlatformContent, PlatformOverride, TextBody};
+pub use event::{
+    Event, EventContent, EventId, Format, Mentions, PlatformContent, PlatformOverride, TextBody,
+};
 pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, Number, Rule};
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
 pub use id::InvalidLetterId;
@@ -44,16 +46,20 @@ pub use printable::{Unprintable, check_printable, is_unprintable};
 pub use published_message::{DAMAGED, NOT_BEFORE, PublishedMessage};
 pub use queue_stats::QueueStats;
 pub use quiet::{InvalidQuietHours, QuietHours};
-pub use receipt::{DeliveryOutcome, DeliveryReceipt, InvalidReceipt, RECEIPT, ReceiptPolicy, receipt_requested};
+pub use receipt::{
+    DeliveryOutcome, DeliveryReceipt, InvalidReceipt, RECEIPT, ReceiptPolicy, receipt_requested,
+};
 pub use robot::{InvalidRobotId, RobotId};
 pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
 pub use subscription::{
-    GroupName, InvalidGroupName, InvalidSubscriptionId, LongTextPolicy, OverflowPolicy, Subscription, SubscriptionId,
-    SubscriptionOptions, SubscriptionState, UnknownLongTextPolicy, UnknownOverflowPolicy, UnknownState,
+    GroupName, InvalidGroupName, InvalidSubscriptionId, LongTextPolicy, OverflowPolicy,
+    Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, UnknownLongTextPolicy,
+    UnknownOverflowPolicy, UnknownState,
 };
 pub use template::{
-    Audience, InvalidTemplateName, Template, TemplateEngine, TemplateName, UnknownAudience, UnknownTemplateEngine,
+    Audience, InvalidTemplateName, Template, TemplateEngine, TemplateName, UnknownAudience,
+    UnknownTemplateEngine,
 };
 pub use timestamp::Timestamp;
 pub use topic::{InvalidTopicName, TopicName};

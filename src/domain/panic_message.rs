@@ -13,8 +13,13 @@ const WORDS_MAX: usize = 300;
 #[must_use]
 pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
-    let words = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words");
-    let end = (0..=words.len().min(WORDS_MAX)).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
+    let words = text
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without words");
+    let end = (0..=words.len().min(WORDS_MAX))
+        .rev()
+        .find(|end| words.is_char_boundary(*end))
+        .unwrap_or(0);
     words.get(..end).unwrap_or_default().to_owned()
 }
 

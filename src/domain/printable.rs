@@ -25,7 +25,9 @@ pub fn is_unprintable(letter: char) -> bool {
 
 /// Checks that a text can be shown unchanged on one line.
 pub fn check_printable(what: &'static str, text: &str) -> Result<(), Unprintable> {
-    text.chars().find(|letter| is_unprintable(*letter)).map_or(Ok(()), |letter| Err(Unprintable { what, letter }))
+    text.chars()
+        .find(|letter| is_unprintable(*letter))
+        .map_or(Ok(()), |letter| Err(Unprintable { what, letter }))
 }
 
 #[cfg(test)]
@@ -34,12 +36,18 @@ mod tests {
 
     #[test]
     fn a_word_of_any_script_can_be_shown_and_a_control_character_cannot() {
-        for good in ["", "team a", "告警组 🚨👩‍🚒", "é\u{301}", "فريق", "צוות"] {
+        for good in ["", "team a", "告警组 🚨👩‍🚒", "é\u{301}", "فريق", "צוות"]
+        {
             assert_eq!(check_printable("name", good), Ok(()));
         }
-        for letter in ['\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', '\u{9d}', '\u{61c}', '\u{200f}']
-        {
-            assert_eq!(check_printable("name", &format!("a{letter}b")), Err(Unprintable { what: "name", letter }));
+        for letter in [
+            '\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', '\u{9d}', '\u{61c}',
+            '\u{200f}',
+        ] {
+            assert_eq!(
+                check_printable("name", &format!("a{letter}b")),
+                Err(Unprintable { what: "name", letter })
+            );
         }
         for letter in ['\u{2028}', '\u{2029}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
             let says = Unprintable { what: "name", letter }.to_string();

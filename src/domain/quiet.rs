@@ -67,19 +67,23 @@ impl QuietHours {
 
     fn end_of_span(&self, now: Timestamp) -> Option<Timestamp> {
         let millis = i64::try_from(now.unix_millis()).ok()?;
-        let today = jiff::Timestamp::from_millisecond(millis).ok()?.to_zoned(self.zone.clone()).date();
+        let today =
+            jiff::Timestamp::from_millisecond(millis).ok()?.to_zoned(self.zone.clone()).date();
         let begins = [today.yesterday().ok()?, today];
         let spans = begins.iter().flat_map(|date| self.spans.iter().map(move |span| (*date, span)));
-        let found = spans.filter(|(date, span)| span.begins_on(*date)).filter_map(|(date, span)| {
-            let end_date = if span.to <= span.from { date.tomorrow().ok()? } else { date };
-            let (from, to) = (self.moment(date, span.from)?, self.moment(end_date, span.to)?);
-            (from <= now && now < to).then_some(to)
-        });
+        let found =
+            spans.filter(|(date, span)| span.begins_on(*date)).filter_map(|(date, span)| {
+                let end_date = if span.to <= span.from { date.tomorrow().ok()? } else { date };
+                let (from, to) = (self.moment(date, span.from)?, self.moment(end_date, span.to)?);
+                (from <= now && now < to).then_some(to)
+            });
         found.max()
     }
 
     fn moment(&self, date: Date, minute: u16) -> Option<Timestamp> {
-        let at = DateTime::from_parts(date, Time::midnight()).checked_add(i64::from(minute).minutes()).ok()?;
+        let at = DateTime::from_parts(date, Time::midnight())
+            .checked_add(i64::from(minute).minutes())
+            .ok()?;
         let millis = self.zone.to_timestamp(at).ok()?.as_millisecond();
         Some(Timestamp::from_unix_millis(u64::try_from(millis).ok()?))
     }
@@ -93,7 +97,10 @@ impl QuietHours {
                 let over = if span.to <= span.from { DAY_MINUTES } else { 0 };
                 let length = usize::from(span.to + over - span.from);
                 for minute in begin..begin + length {
-                    quiet.get_mut(minute % WEEK_MINUTES).into_iter().for_each(|minute| *minute = true);
+                    quiet
+                        .get_mut(minute % WEEK_MINUTES)
+                        .into_iter()
+                        .for_each(|minute| *minute = true);
                 }
             }
         }
@@ -131,21 +138,27 @@ fn read(text: &str) -> Result<QuietHours, String> {
         Some((spans, zone)) if !zone.contains(':') => (spans, zone),
         _ => (text, DEFAULT_ZONE),
     };
-    let zone =
-        TimeZone::get(zone_name).map_err(|_| format!("{zone_name} is no time zone: write it like {DEFAULT_ZONE}"))?;
+    let zone = TimeZone::get(zone_name)
+        .map_err(|_| format!("{zone_name} is no time zone: write it like {DEFAULT_ZONE}"))?;
     let spans: Vec<_> = spans.split(',').map(|one| span(one.trim())).collect::<Result<_, _>>()?;
     let quiet = QuietHours { spans, zone, zone_name: zone_name.to_owned() };
     if quiet.fill_the_week() {
-        return Err("they leave no time in which anything could be sent; pause the subscription instead".to_owned());
+        return Err(
+            "they leave no time in which anything could be sent; pause the subscription instead"
+                .to_owned(),
+        );
     }
     Ok(quiet)
 }
 
 fn span(text: &str) -> Result<QuietSpan, String> {
-    let expected = || format!("{text:?} is no span: write it like 22:00-07:00 or mon-fri 20:00-08:00");
+    let expected =
+        || format!("{text:?} is no span: write it like 22:00-07:00 or mon-fri 20:00-08:00");
     let (days, times) = text.rsplit_once(char::is_whitespace).unwrap_or(("mon-sun", text));
     let (first, last) = days.trim().split_once('-').unwrap_or((days.trim(), days.trim()));
-    let day = |name: &str| DAYS.iter().position(|day| day.eq_ignore_ascii_case(name)).ok_or_else(expected);
+    let day = |name: &str| {
+        DAYS.iter().position(|day| day.eq_ignore_ascii_case(name)).ok_or_else(expected)
+    };
     let (from, to) = times.split_once('-').ok_or_else(expected)?;
     let (from, to) = (minute(from).ok_or_else(expected)?, minute(to).ok_or_else(expected)?);
     if from == to || from == DAY_MINUTES {
@@ -157,8 +170,10 @@ fn span(text: &str) -> Result<QuietSpan, String> {
 /// The minute of the day; 24:00 is the end of the day.
 fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
-    let digits =
-        |text: &str| (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok());
+    let digits = |text: &str| {
+        (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.parse().ok())
+    };
     let (hour, minute): (u16, u16) = (digits(hour)??, digits(minute)??);
     let at = hour * 60 + minute;
     (minute < 60 && at <= DAY_MINUTES).then_some(at)
@@ -206,7 +221,11 @@ mod tests {
             ("fri-mon 20:00-21:00 UTC", "2026-03-08T20:30:00Z", Some("2026-03-08T21:00:00Z")),
             ("fri-mon 20:00-21:00 UTC", "2026-03-04T20:30:00Z", None),
             // Adjacent spans count as one.
-            ("mon-fri 20:00-08:00, sat-sun 00:00-24:00 UTC", "2026-03-06T20:30:00Z", Some("2026-03-09T00:00:00Z")),
+            (
+                "mon-fri 20:00-08:00, sat-sun 00:00-24:00 UTC",
+                "2026-03-06T20:30:00Z",
+                Some("2026-03-09T00:00:00Z"),
+            ),
             // Clocks in Berlin go forward on 2026-03-29 at 01:00Z, from 02:00 to 03:00: the night
             // is an hour shorter.
             ("22:00-07:00 Europe/Berlin", "2026-03-28T21:00:00Z", Some("2026-03-29T05:00:00Z")),
@@ -228,7 +247,10 @@ mod tests {
     fn quiet_hours_are_read_back_as_they_are_written() {
         for (text, written) in [
             ("22:00-07:00", "22:00-07:00 Asia/Shanghai"),
-            (" Mon-Fri 20:00-08:00,SAT 00:00-24:00  UTC ", "mon-fri 20:00-08:00, sat 00:00-24:00 UTC"),
+            (
+                " Mon-Fri 20:00-08:00,SAT 00:00-24:00  UTC ",
+                "mon-fri 20:00-08:00, sat 00:00-24:00 UTC",
+            ),
             ("sun-mon 09:30-10:00 America/New_York", "sun-mon 09:30-10:00 America/New_York"),
         ] {
             let quiet: QuietHours = text.parse().unwrap();

@@ -5,8 +5,8 @@
 //! Not here: the wire form of a receipt (`broker/outcome.rs`).
 
 use super::{
-    DeadReason, Delivery, EventId, HeaderValue, Headers, Platform, PublishedMessage, RobotId, Settlement,
-    SubscriptionId, Timestamp,
+    DeadReason, Delivery, EventId, HeaderValue, Headers, Platform, PublishedMessage, RobotId,
+    Settlement, SubscriptionId, Timestamp,
 };
 
 /// The header with which a publisher requests or declines receipts of one event. Every republish
@@ -50,7 +50,9 @@ pub struct InvalidReceipt;
 /// The value of the header [`RECEIPT`]: a truth value, as such, as 0 or 1, or as text. `None` if it
 /// is absent.
 pub fn receipt_requested(headers: &Headers) -> Result<Option<bool>, InvalidReceipt> {
-    let Some((_, value)) = headers.iter().find(|(name, _)| name == RECEIPT) else { return Ok(None) };
+    let Some((_, value)) = headers.iter().find(|(name, _)| name == RECEIPT) else {
+        return Ok(None);
+    };
     match (value, value.as_text().map(str::trim)) {
         (HeaderValue::Bool(truth), _) => Ok(Some(*truth)),
         (HeaderValue::Int(1), _) | (_, Some("true")) => Ok(Some(true)),
@@ -130,9 +132,11 @@ impl DeliveryReceipt {
     pub fn of(delivery: &Delivery, settlement: &Settlement, at: Timestamp) -> Option<Self> {
         let ending = match settlement {
             Settlement::Done => DeliveryOutcome::Delivered,
-            Settlement::Dead { reason, code, detail } => {
-                DeliveryOutcome::Dead { reason: *reason, code: code.clone(), detail: detail.clone() }
-            }
+            Settlement::Dead { reason, code, detail } => DeliveryOutcome::Dead {
+                reason: *reason,
+                code: code.clone(),
+                detail: detail.clone(),
+            },
             Settlement::Dropped => DeliveryOutcome::Dropped,
             Settlement::Deferred { .. } | Settlement::Retried { .. } => return None,
         };
@@ -147,7 +151,11 @@ impl DeliveryReceipt {
             robot: (ending != DeliveryOutcome::Dropped).then_some(delivery.robot),
             attempts: delivery.attempts,
             parts: part.total.unwrap_or(1).max(part.index + 1),
-            parts_delivered: if ending == DeliveryOutcome::Delivered { part.index + 1 } else { part.index },
+            parts_delivered: if ending == DeliveryOutcome::Delivered {
+                part.index + 1
+            } else {
+                part.index
+            },
             generation: delivery.generation,
             received_at: Some(event.received_at),
             settled_at: at,
@@ -217,7 +225,12 @@ mod tests {
             published,
         };
         let robot = RobotId::from_bytes([2; 16]);
-        let fresh = Delivery::fresh(&Arc::new(event), SubscriptionId::from_bytes([1; 16]), Platform::Lark, robot);
+        let fresh = Delivery::fresh(
+            &Arc::new(event),
+            SubscriptionId::from_bytes([1; 16]),
+            Platform::Lark,
+            robot,
+        );
         Delivery { attempts: 3, generation: 1, part, ..fresh }
     }
 
@@ -260,7 +273,11 @@ mod tests {
 
     #[test]
     fn there_is_a_receipt_of_each_end_and_of_nothing_else() {
-        let dead = Settlement::Dead { reason: DeadReason::Refused, code: "c".to_owned(), detail: "d".to_owned() };
+        let dead = Settlement::Dead {
+            reason: DeadReason::Refused,
+            code: "c".to_owned(),
+            detail: "d".to_owned(),
+        };
         for (settlement, told) in [
             (Settlement::Done, Some("delivered")),
             (dead, Some("dead")),
@@ -269,7 +286,11 @@ mod tests {
             (Settlement::Retried { until: AT }, None),
         ] {
             let receipt = DeliveryReceipt::of(&delivery(Part::default()), &settlement, AT);
-            assert_eq!(receipt.as_ref().map(|receipt| receipt.ending.as_str()), told, "{settlement:?}");
+            assert_eq!(
+                receipt.as_ref().map(|receipt| receipt.ending.as_str()),
+                told,
+                "{settlement:?}"
+            );
             let Some(receipt) = receipt else { continue };
             assert_eq!((receipt.attempts, receipt.generation, receipt.settled_at), (3, 1, AT));
             assert_eq!(receipt.correlation_id.as_deref(), Some("mine"));
@@ -282,10 +303,16 @@ mod tests {
     #[test]
     fn parts_are_counted_as_people_do() {
         let counted = |at, of, settlement: &Settlement| {
-            let receipt = DeliveryReceipt::of(&delivery(Part { index: at, total: of }), settlement, AT).unwrap();
+            let receipt =
+                DeliveryReceipt::of(&delivery(Part { index: at, total: of }), settlement, AT)
+                    .unwrap();
             (receipt.parts, receipt.parts_delivered)
         };
-        let dead = Settlement::Dead { reason: DeadReason::Refused, code: "c".to_owned(), detail: "d".to_owned() };
+        let dead = Settlement::Dead {
+            reason: DeadReason::Refused,
+            code: "c".to_owned(),
+            detail: "d".to_owned(),
+        };
         assert_eq!(counted(0, None, &Settlement::Done), (1, 1));
         assert_eq!(counted(2, Some(3), &Settlement::Done), (3, 3));
         assert_eq!(counted(2, None, &Settlement::Done), (3, 3));

@@ -44,7 +44,8 @@ impl FromStr for RobotId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| InvalidRobotId(text.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut bytes)
+            .map_err(|_| InvalidRobotId(text.to_owned()))?;
         Ok(Self(bytes))
     }
 }

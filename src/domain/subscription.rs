@@ -7,8 +7,8 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{
-    Attributes, Endpoint, Event, FilterPolicy, FilterRejection, Mentions, Platform, QuietHours, RobotId, Secret,
-    Timestamp, TopicName, id::quoted,
+    Attributes, Endpoint, Event, FilterPolicy, FilterRejection, Mentions, Platform, QuietHours,
+    RobotId, Secret, Timestamp, TopicName, id::quoted,
 };
 
 /// The id of a subscription: 32 lower-case hexadecimal digits, a time prefix followed by random
@@ -52,7 +52,8 @@ impl FromStr for SubscriptionId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| InvalidSubscriptionId(text.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut bytes)
+            .map_err(|_| InvalidSubscriptionId(text.to_owned()))?;
         Ok(Self(bytes))
     }
 }
@@ -87,7 +88,9 @@ impl FromStr for SubscriptionState {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let all = [Self::Active, Self::Paused];
-        all.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+        all.into_iter()
+            .find(|one| one.as_str() == text)
+            .ok_or_else(|| UnknownState(text.to_owned()))
     }
 }
 
@@ -127,7 +130,10 @@ impl FromStr for OverflowPolicy {
     type Err = UnknownOverflowPolicy;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownOverflowPolicy(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|one| one.as_str() == text)
+            .ok_or_else(|| UnknownOverflowPolicy(text.to_owned()))
     }
 }
 
@@ -164,7 +170,10 @@ impl FromStr for LongTextPolicy {
     type Err = UnknownLongTextPolicy;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownLongTextPolicy(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|one| one.as_str() == text)
+            .ok_or_else(|| UnknownLongTextPolicy(text.to_owned()))
     }
 }
 
@@ -175,7 +184,9 @@ pub struct GroupName(Arc<str>);
 
 /// The text is not a valid name of a group.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit")]
+#[error(
+    "{0:?} is no name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit"
+)]
 pub struct InvalidGroupName(pub String);
 
 impl GroupName {
@@ -191,7 +202,8 @@ impl FromStr for GroupName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let fits = text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let fits = text.len() <= 64
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
         if begins && fits { Ok(Self(text.into())) } else { Err(InvalidGroupName(text.to_owned())) }
     }
 }
@@ -241,7 +253,8 @@ impl SubscriptionOptions {
     pub fn quiet_until(&self, event: &Event, now: Timestamp) -> Option<Timestamp> {
         let quiet = self.quiet.as_ref()?;
         let severity = event.content.attributes.values("severity").unwrap_or_default();
-        let urgent = event.urgent || severity.iter().any(|value| value.eq_ignore_ascii_case(URGENT_SEVERITY));
+        let urgent = event.urgent
+            || severity.iter().any(|value| value.eq_ignore_ascii_case(URGENT_SEVERITY));
         if urgent { None } else { quiet.end_after(now) }
     }
 }
@@ -289,14 +302,20 @@ mod tests {
         for too_long in LongTextPolicy::ALL {
             assert_eq!(too_long.as_str().parse(), Ok(too_long));
         }
-        assert_eq!("Queue".parse::<OverflowPolicy>(), Err(UnknownOverflowPolicy("Queue".to_owned())));
+        assert_eq!(
+            "Queue".parse::<OverflowPolicy>(),
+            Err(UnknownOverflowPolicy("Queue".to_owned()))
+        );
         assert_eq!(OverflowPolicy::default(), OverflowPolicy::Queue);
     }
 
     #[test]
     fn a_group_begins_with_a_letter_or_digit_and_holds_only_the_allowed_characters() {
         for good in ["a", "0", "Team_a-1", &"x".repeat(64)] {
-            assert_eq!(good.parse::<GroupName>().map(|group| group.to_string()), Ok(good.to_owned()));
+            assert_eq!(
+                good.parse::<GroupName>().map(|group| group.to_string()),
+                Ok(good.to_owned())
+            );
         }
         for bad in ["", "-a", "_a", "a b", "a.b", "组", &"x".repeat(65)] {
             assert_eq!(bad.parse::<GroupName>(), Err(InvalidGroupName(bad.to_owned())));

@@ -14,7 +14,9 @@ pub struct TemplateName(Arc<str>);
 
 /// The text is not a valid name of a template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name of a template: use 1 to 64 of A-Z a-z 0-9 - _ ., beginning with a letter or digit")]
+#[error(
+    "{0:?} is no name of a template: use 1 to 64 of A-Z a-z 0-9 - _ ., beginning with a letter or digit"
+)]
 pub struct InvalidTemplateName(pub String);
 
 impl TemplateName {
@@ -29,7 +31,8 @@ impl FromStr for TemplateName {
     type Err = InvalidTemplateName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let possible = name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.'));
+        let possible =
+            name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.'));
         let begins = name.starts_with(|first: char| first.is_ascii_alphanumeric());
         if possible && begins && name.len() <= 64 {
             return Ok(Self(name.into()));
@@ -74,7 +77,9 @@ impl fmt::Display for Audience {
 
 /// The text is not a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a template has no text for {0:?}: use default, dingtalk, dingtalk_internal, lark or wecom")]
+#[error(
+    "a template has no text for {0:?}: use default, dingtalk, dingtalk_internal, lark or wecom"
+)]
 pub struct UnknownAudience(pub String);
 
 impl FromStr for Audience {
@@ -150,10 +155,16 @@ mod tests {
     #[test]
     fn a_name_has_the_characters_of_a_topic_and_at_most_64_of_them() {
         for good in ["a", "0", "disk.full-2_x", &"x".repeat(64)] {
-            assert_eq!(good.parse::<TemplateName>().map(|name| name.to_string()), Ok(good.to_owned()));
+            assert_eq!(
+                good.parse::<TemplateName>().map(|name| name.to_string()),
+                Ok(good.to_owned())
+            );
         }
         for bad in ["", ".a", "a b", "a/b", "磁盘", &"x".repeat(65)] {
-            assert!(bad.parse::<TemplateName>().unwrap_err().to_string().contains("1 to 64"), "{bad}");
+            assert!(
+                bad.parse::<TemplateName>().unwrap_err().to_string().contains("1 to 64"),
+                "{bad}"
+            );
         }
     }
 
@@ -163,7 +174,9 @@ mod tests {
             assert_eq!(audience.as_str().parse(), Ok(audience));
         }
         assert_eq!("feishu".parse(), Ok(Audience::On(Platform::Lark)));
-        assert!("sms".parse::<Audience>().unwrap_err().to_string().contains("use default, dingtalk"));
+        assert!(
+            "sms".parse::<Audience>().unwrap_err().to_string().contains("use default, dingtalk")
+        );
         for engine in [TemplateEngine::Tags, TemplateEngine::Jinja] {
             assert_eq!(engine.as_str().parse(), Ok(engine));
         }

@@ -47,8 +47,9 @@ impl FromStr for TopicName {
         if name.len() > 255 {
             return Err(InvalidTopicName::TooLong(name.len()));
         }
-        if let Some((at, other)) =
-            name.char_indices().find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        if let Some((at, other)) = name
+            .char_indices()
+            .find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
         {
             return Err(InvalidTopicName::Character(other, at));
         }

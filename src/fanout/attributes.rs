@@ -37,7 +37,8 @@ pub(super) fn attributes_of(
         let values = values_of(&place, one)?;
         if one.kind == AttributeKind::Protocol {
             // Other protocols of SMN (email, sms, …) have no platform here.
-            attributes.platforms = Some(values.iter().filter_map(|name| name.parse().ok()).collect());
+            attributes.platforms =
+                Some(values.iter().filter_map(|name| name.parse().ok()).collect());
             continue;
         }
         if one.name.is_empty() || one.name.len() > NAME_BYTES_MAX {
@@ -65,7 +66,9 @@ pub(super) fn attributes_of(
 fn values_of(place: &str, one: &AttributeWire) -> Result<Vec<String>, Undecodable> {
     let wrong = |why: &str| mistake(format!("{place}.value {why}"));
     let values = match (one.kind, &one.value) {
-        (AttributeKind::String, value) => vec![text_of(value).ok_or_else(|| wrong("must be text"))?],
+        (AttributeKind::String, value) => {
+            vec![text_of(value).ok_or_else(|| wrong("must be text"))?]
+        }
         (_, Value::Array(values)) if (1..=VALUES_MAX).contains(&values.len()) => {
             let values: Option<Vec<_>> = values.iter().map(text_of).collect();
             values.ok_or_else(|| wrong("must be a list of texts"))?
@@ -108,8 +111,10 @@ mod tests {
     use crate::domain::Platform;
 
     fn read(own: Value, headers: &[(&str, HeaderValue)]) -> Result<Attributes, String> {
-        let own: Vec<AttributeWire> = serde_json::from_value(own).map_err(|mistake| mistake.to_string())?;
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let own: Vec<AttributeWire> =
+            serde_json::from_value(own).map_err(|mistake| mistake.to_string())?;
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         attributes_of(&own, Vec::new(), &headers).map_err(|undecodable| undecodable.detail)
     }
 
@@ -123,7 +128,14 @@ mod tests {
         let headers = [
             ("severity", HeaderValue::text("info")),
             ("x-team", HeaderValue::Int(7)),
-            ("flags", HeaderValue::List(vec![HeaderValue::Bool(true), HeaderValue::text("a"), HeaderValue::Void])),
+            (
+                "flags",
+                HeaderValue::List(vec![
+                    HeaderValue::Bool(true),
+                    HeaderValue::text("a"),
+                    HeaderValue::Void,
+                ]),
+            ),
             ("table", HeaderValue::Table(vec![])),
         ];
         let attributes = read(own, &headers).unwrap();
@@ -147,15 +159,21 @@ mod tests {
             ("c", HeaderValue::Int(3)),
             ("a", HeaderValue::Int(4)),
         ];
-        let read: Vec<_> = read(own, &headers).unwrap().named.into_iter().map(|one| (one.name, one.values)).collect();
-        let expected =
-            [("b", "own"), ("c", "2"), ("a", "4")].map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));
+        let read: Vec<_> = read(own, &headers)
+            .unwrap()
+            .named
+            .into_iter()
+            .map(|one| (one.name, one.values))
+            .collect();
+        let expected = [("b", "own"), ("c", "2"), ("a", "4")]
+            .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));
         assert_eq!(read, expected);
     }
 
     #[test]
     fn sixty_thousand_headers_are_read_in_a_moment() {
-        let headers = (0..60_000).map(|number| (format!("h{number}"), HeaderValue::Int(number))).collect();
+        let headers =
+            (0..60_000).map(|number| (format!("h{number}"), HeaderValue::Int(number))).collect();
         let began = Instant::now();
         let attributes = attributes_of(&[], Vec::new(), &headers).unwrap();
         assert_eq!(attributes.named.len(), 60_000);
@@ -179,7 +197,10 @@ mod tests {
                 json!([{"name": "", "type": "STRING", "value": "x"}]),
                 "message_attributes[0].name must have 1 to 128 bytes",
             ),
-            (json!([{"name": "a", "type": "STRING", "value": ["x"]}]), "message_attributes[0].value must be text"),
+            (
+                json!([{"name": "a", "type": "STRING", "value": ["x"]}]),
+                "message_attributes[0].value must be text",
+            ),
             (
                 json!([{"name": "a", "type": "STRING", "value": ""}]),
                 "message_attributes[0].value must have 1 to 1024 bytes",

@@ -52,8 +52,11 @@ pub fn ensure_message_id(mut published: PublishedMessage) -> PublishedMessage {
     let name = context.and_then(|own| Some(format!("{}#{}", own.get("source")?, own.get("id")?)));
     if let Some(name) = name {
         let short = name.len() <= NAME_BYTES_MAX;
-        published.message_id =
-            Some(if short { name } else { Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string() });
+        published.message_id = Some(if short {
+            name
+        } else {
+            Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+        });
     }
     published
 }
@@ -73,7 +76,10 @@ impl Context {
 }
 
 fn is_structured(published: &PublishedMessage) -> bool {
-    published.content_type.as_ref().is_some_and(|kind| kind.to_ascii_lowercase().starts_with(STRUCTURED))
+    published
+        .content_type
+        .as_ref()
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with(STRUCTURED))
 }
 
 fn context_of(published: &PublishedMessage) -> Option<Context> {
@@ -81,8 +87,11 @@ fn context_of(published: &PublishedMessage) -> Option<Context> {
         let body: Map<String, Value> = serde_json::from_slice(&published.body).ok()?;
         return Some(context_in(&body));
     }
-    let attributes: Vec<_> =
-        published.headers.iter().filter_map(|(name, value)| Some((bare(name)?, said(value)?))).collect();
+    let attributes: Vec<_> = published
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((bare(name)?, said(value)?)))
+        .collect();
     (!attributes.is_empty()).then_some(Context(attributes))
 }
 
@@ -93,7 +102,8 @@ fn context_in(body: &Map<String, Value>) -> Context {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let own = body.iter().filter(|(name, _)| !name.starts_with("data") || *name == "datacontenttype");
+    let own =
+        body.iter().filter(|(name, _)| !name.starts_with("data") || *name == "datacontenttype");
     Context(own.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect())
 }
 
@@ -139,14 +149,22 @@ fn structured(published: &PublishedMessage) -> Result<CloudEvent<'_>, Undecodabl
     let kind = context.get("datacontenttype");
     let data = match (body.get("data"), body.get("data_base64")) {
         (None | Some(Value::Null), Some(Value::String(encoded))) => {
-            let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| wrong(&format!("data_base64: {error}")))?;
+            let bytes = BASE64_STANDARD
+                .decode(encoded)
+                .map_err(|error| wrong(&format!("data_base64: {error}")))?;
             data_of(kind, Cow::Owned(bytes))?
         }
-        (Some(Value::String(text)), _) => data_of(kind.or(Some("text/plain")), Cow::Owned(text.clone().into_bytes()))?,
+        (Some(Value::String(text)), _) => {
+            data_of(kind.or(Some("text/plain")), Cow::Owned(text.clone().into_bytes()))?
+        }
         (Some(json @ Value::Object(_)), _) => Data::Json(Cow::Owned(json.to_string().into_bytes())),
         _ => return Err(wrong("it has no data: an event, or text")),
     };
-    Ok(CloudEvent { subject: context.get("subject").map(str::to_owned), attributes: attributes_of(context), data })
+    Ok(CloudEvent {
+        subject: context.get("subject").map(str::to_owned),
+        attributes: attributes_of(context),
+        data,
+    })
 }
 
 fn check(context: &Context) -> Result<(), Undecodable> {
@@ -162,7 +180,13 @@ fn check(context: &Context) -> Result<(), Undecodable> {
 }
 
 fn data_of<'a>(kind: Option<&str>, bytes: Cow<'a, [u8]>) -> Result<Data<'a>, Undecodable> {
-    let kind = kind.unwrap_or("application/json").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = kind
+        .unwrap_or("application/json")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let format = match kind.as_str() {
         "text/plain" => Format::Text,
         "text/markdown" => Format::Markdown,
@@ -180,7 +204,9 @@ fn data_of<'a>(kind: Option<&str>, bytes: Cow<'a, [u8]>) -> Result<Data<'a>, Und
 /// The attributes that filters may use: all except those that describe the envelope or the single
 /// event.
 fn attributes_of(context: Context) -> Vec<Attribute> {
-    let told = |name: &str| !matches!(name, "specversion" | "id" | "time" | "datacontenttype" | "dataschema");
+    let told = |name: &str| {
+        !matches!(name, "specversion" | "id" | "time" | "datacontenttype" | "dataschema")
+    };
     let named = context.0.into_iter().filter(|(name, value)| told(name) && !value.is_empty());
     named.map(|(name, value)| Attribute { name, values: vec![value] }).collect()
 }
@@ -197,7 +223,10 @@ mod tests {
 
     fn binary(headers: &[(&str, &str)], content_type: &str, body: &str) -> PublishedMessage {
         PublishedMessage {
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), HeaderValue::text(*value))).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), HeaderValue::text(*value)))
+                .collect(),
             content_type: Some(content_type.to_owned()).filter(|kind| !kind.is_empty()),
             body: body.as_bytes().to_vec(),
             ..PublishedMessage::default()
@@ -230,9 +259,13 @@ mod tests {
     #[test]
     fn both_modes_say_the_same() {
         let attributes = [("source", "/db"), ("type", "db.down"), ("subject", "db-1")];
-        let attributes: Vec<_> = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let attributes: Vec<_> =
+            attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let expected = (Some("db-1".to_owned()), attributes, r#"json {"message":"x"}"#.to_owned());
-        assert_eq!(unwrapped(&binary(&HEADERS, "application/json", r#"{"message":"x"}"#)), expected);
+        assert_eq!(
+            unwrapped(&binary(&HEADERS, "application/json", r#"{"message":"x"}"#)),
+            expected
+        );
         assert_eq!(unwrapped(&binary(&HEADERS, "", r#"{"message":"x"}"#)), expected);
         let body = json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "db.down", "subject": "db-1",
                           "time": "2026-01-01T00:00:00Z", "data": {"message": "x"}});
@@ -245,7 +278,10 @@ mod tests {
         for (more, data) in [
             (json!({"data": "hello"}), "Text hello"),
             (json!({"data": "*x*", "datacontenttype": "text/markdown"}), "Markdown *x*"),
-            (json!({"data_base64": "aGVsbG8=", "datacontenttype": "text/plain; charset=utf-8"}), "Text hello"),
+            (
+                json!({"data_base64": "aGVsbG8=", "datacontenttype": "text/plain; charset=utf-8"}),
+                "Text hello",
+            ),
             (json!({"data_base64": "e30="}), "json {}"),
             (json!({"data": "{}", "datacontenttype": "application/vnd.x+json"}), "json {}"),
         ] {
@@ -259,12 +295,16 @@ mod tests {
     #[test]
     fn what_is_no_good_cloudevent_says_why() {
         let body = |more: Value| {
-            let mut body = json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "t", "data": "x"});
+            let mut body =
+                json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "t", "data": "x"});
             body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             whole(&body)
         };
         for (published, says) in [
-            (body(json!({"specversion": "0.3"})), "CloudEvent: specversion is 0.3: only 1.0 is taken"),
+            (
+                body(json!({"specversion": "0.3"})),
+                "CloudEvent: specversion is 0.3: only 1.0 is taken",
+            ),
             (body(json!({"id": ""})), "CloudEvent: id is missing"),
             (body(json!({"data": [1]})), "CloudEvent: it has no data: an event, or text"),
             (
@@ -282,9 +322,14 @@ mod tests {
                 "CloudEvent: a batch is not taken: publish each event as a message of its own",
             ),
         ] {
-            assert_eq!(unwrap(&published).err().map(|undecodable| undecodable.detail).as_deref(), Some(says));
+            assert_eq!(
+                unwrap(&published).err().map(|undecodable| undecodable.detail).as_deref(),
+                Some(says)
+            );
         }
-        assert!(unwrap(&binary(&[("traceparent", "x")], "application/json", "{}")).unwrap().is_none());
+        assert!(
+            unwrap(&binary(&[("traceparent", "x")], "application/json", "{}")).unwrap().is_none()
+        );
     }
 
     #[test]
@@ -293,7 +338,10 @@ mod tests {
         assert_eq!(name(binary(&HEADERS, "", "{}")).as_deref(), Some("/db#7"));
         let body = json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "t"});
         assert_eq!(name(whole(&body)).as_deref(), Some("/db#7"));
-        assert_eq!(name(PublishedMessage { message_id: Some("own".into()), ..whole(&body) }).as_deref(), Some("own"));
+        assert_eq!(
+            name(PublishedMessage { message_id: Some("own".into()), ..whole(&body) }).as_deref(),
+            Some("own")
+        );
         assert_eq!(name(binary(&HEADERS[..2], "", "{}")), None);
         assert_eq!(name(binary(&[], "application/json", "{}")), None);
         let long = json!({"id": "x".repeat(300), "source": "/db"});

@@ -18,8 +18,9 @@ use super::{
     wire::EventWire,
 };
 use crate::domain::{
-    Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions, Platform,
-    PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName, bytes_of, receipt_requested,
+    Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions,
+    Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName, bytes_of,
+    receipt_requested,
 };
 
 /// The limits of an event.
@@ -64,7 +65,10 @@ impl DecodeContext {
     /// # Errors
     ///
     /// The topic is invalid too. The message is returned.
-    pub fn placeholder_event(self, published: PublishedMessage) -> Result<Event, Box<PublishedMessage>> {
+    pub fn placeholder_event(
+        self,
+        published: PublishedMessage,
+    ) -> Result<Event, Box<PublishedMessage>> {
         let Ok(topic) = published.routing_key.parse() else { return Err(Box::new(published)) };
         Ok(Event {
             id: self.id,
@@ -113,14 +117,24 @@ impl Decoder {
     ) -> Result<Event, Box<(PublishedMessage, Undecodable)>> {
         match catch_panic(|| self.content(&published, known.platform)) {
             Ok((topic, content, asked)) => {
-                let life = asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
+                let life =
+                    asked.unwrap_or(self.settings.time_to_live).min(self.settings.time_to_live_max);
                 let (received_at, expires_at) = match known.expires_at {
                     Some(expires_at) => (known.received_at, expires_at),
-                    None => match not_before(&published.headers, known.received_at, self.settings.not_before_max) {
+                    None => match not_before(
+                        &published.headers,
+                        known.received_at,
+                        self.settings.not_before_max,
+                    ) {
                         Ok(not_before) => {
                             let timestamp = published.timestamp.filter(|_| !known.redriven);
-                            let since = alive_since(timestamp, known.received_at, self.settings.timestamp_age_max);
-                            let later = |than: Timestamp| not_before.map_or(than, |at| at.max(than));
+                            let since = alive_since(
+                                timestamp,
+                                known.received_at,
+                                self.settings.timestamp_age_max,
+                            );
+                            let later =
+                                |than: Timestamp| not_before.map_or(than, |at| at.max(than));
                             (later(known.received_at), later(since).after(life))
                         }
                         Err(mistake) => return Err(Box::new((published, mistake))),
@@ -153,13 +167,17 @@ impl Decoder {
         if size > self.settings.size_max {
             return Err(Undecodable {
                 code: "size",
-                detail: format!("the body has {size} bytes: at most {} are possible", self.settings.size_max),
+                detail: format!(
+                    "the body has {size} bytes: at most {} are possible",
+                    self.settings.size_max
+                ),
             });
         }
         let size = bytes_of(&published.headers);
         if size > HEADERS_BYTES_MAX {
             let largest = published.headers.iter().max_by_key(|(_, value)| value.bytes());
-            let (name, bytes) = largest.map_or(("", 0), |(name, value)| (name.as_str(), value.bytes()));
+            let (name, bytes) =
+                largest.map_or(("", 0), |(name, value)| (name.as_str(), value.bytes()));
             return Err(Undecodable {
                 code: "headers_too_large",
                 detail: format!(
@@ -167,10 +185,10 @@ impl Decoder {
                 ),
             });
         }
-        let topic = published
-            .routing_key
-            .parse()
-            .map_err(|mistake| Undecodable { code: "topic", detail: format!("routing key: {mistake}") })?;
+        let topic = published.routing_key.parse().map_err(|mistake| Undecodable {
+            code: "topic",
+            detail: format!("routing key: {mistake}"),
+        })?;
         receipt_requested(&published.headers)
             .map_err(|mistake| Undecodable { code: "receipt", detail: mistake.to_string() })?;
         let (wire, around) = match unwrap(published)? {
@@ -185,7 +203,11 @@ impl Decoder {
         };
         let asked = wire.time_to_live.map(Duration::from_secs);
         let attributes = attributes_of(&wire.message_attributes, around, &published.headers)?;
-        Ok((topic, EventContent { attributes, ..content_of(wire, &self.registry, platform)? }, asked))
+        Ok((
+            topic,
+            EventContent { attributes, ..content_of(wire, &self.registry, platform)? },
+            asked,
+        ))
     }
 }
 
@@ -220,7 +242,10 @@ fn content_of(
     let mut content = EventContent {
         subject: wire.subject.filter(|subject| !subject.is_empty()),
         format: wire.format.unwrap_or_default().into(),
-        message: wire.message.filter(|message| !message.is_empty()).map(|text| TextBody::from(text.as_str())),
+        message: wire
+            .message
+            .filter(|message| !message.is_empty())
+            .map(|text| TextBody::from(text.as_str())),
         entries: Vec::new(),
         mentions: wire.at.map(Mentions::from).unwrap_or_default(),
         attributes: Attributes::default(),
@@ -229,23 +254,31 @@ fn content_of(
     match (wire.message_structure, template) {
         (Some(structure), _) => read_structure(structure, &mut content)?,
         (None, Some(name)) => {
-            let failed = |why: RenderError| Undecodable { code: "template", detail: why.to_string() };
-            let tags = Tags::read(wire.tags.unwrap_or_default()).map_err(|mistake| failed(mistake.into()))?;
+            let failed =
+                |why: RenderError| Undecodable { code: "template", detail: why.to_string() };
+            let tags = Tags::read(wire.tags.unwrap_or_default())
+                .map_err(|mistake| failed(mistake.into()))?;
             let templates = registry.now();
             let said = match platform {
                 // Only one platform is read, so its text serves as the message.
-                Some(one) => templates.write_for(one, &name, &tags).map(|said| vec![(Audience::Everybody, said.1)]),
+                Some(one) => templates
+                    .write_for(one, &name, &tags)
+                    .map(|said| vec![(Audience::Everybody, said.1)]),
                 None => templates.write(&name, &tags),
             };
             for (audience, passage) in said.map_err(failed)? {
                 match audience {
                     Audience::Everybody => content.message = Some(passage),
-                    Audience::On(platform) => content.entries.push((platform, PlatformOverride::Text(passage))),
+                    Audience::On(platform) => {
+                        content.entries.push((platform, PlatformOverride::Text(passage)))
+                    }
                 }
             }
         }
         (None, None) if content.message.is_none() => {
-            return Err(mistake("neither message nor message_structure nor a template says anything"));
+            return Err(mistake(
+                "neither message nor message_structure nor a template says anything",
+            ));
         }
         (None, None) => {}
     }
@@ -282,7 +315,12 @@ mod tests {
         };
         let kept = [
             text("down", Audience::Everybody, TemplateEngine::Tags, "{host} is down"),
-            text("down", Audience::On(Platform::Lark), TemplateEngine::Jinja, "# {{ host }}\n{{ why }}"),
+            text(
+                "down",
+                Audience::On(Platform::Lark),
+                TemplateEngine::Jinja,
+                "# {{ host }}\n{{ why }}",
+            ),
         ];
         Decoder::new(settings, TemplateRegistry::new(Templates::kept(kept)))
     }
@@ -298,13 +336,19 @@ mod tests {
         }
     }
 
-    fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
+    fn decode_for(
+        platform: Option<Platform>,
+        topic: &str,
+        body: &str,
+    ) -> Result<Event, Undecodable> {
         let published = PublishedMessage {
             routing_key: topic.into(),
             body: body.as_bytes().to_vec(),
             ..PublishedMessage::default()
         };
-        decoder().decode(published, DecodeContext { platform, ..known() }).map_err(|refused| refused.1)
+        decoder()
+            .decode(published, DecodeContext { platform, ..known() })
+            .map_err(|refused| refused.1)
     }
 
     fn decode(body: &str) -> Result<Event, Undecodable> {
@@ -321,7 +365,10 @@ mod tests {
         assert_eq!(event.topic.as_str(), "ops.db");
         assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
         assert_eq!(event.content.format, Format::Markdown);
-        assert_eq!(event.content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&"**help**".into())));
+        assert_eq!(
+            event.content.piece_for(Platform::WeCom),
+            Some(PlatformContent::Text(&"**help**".into()))
+        );
         assert!(event.content.mentions.all);
         assert_eq!(event.expires_at.since(event.received_at), Duration::from_secs(120));
     }
@@ -332,14 +379,26 @@ mod tests {
             ("{", "json", "line 1 column 1"),
             ("[]", "json", "expected"),
             (r#"{"message":"x"} x"#, "json", "trailing characters at line 1 column 17"),
-            (r#"{"message":7}"#, "json", "at message: invalid type: integer `7`, expected a string"),
+            (
+                r#"{"message":7}"#,
+                "json",
+                "at message: invalid type: integer `7`, expected a string",
+            ),
             (r#"{"message":"x","at":{"mobiles":[1]}}"#, "json", "at at.mobiles[0]"),
             (r#"{"message":"x","format":"html"}"#, "json", "unknown variant `html`"),
             (r#"{"message":"x","time_to_live":-1}"#, "json", "time_to_live"),
             (r#"{"message":"x","time_to_live":"soon"}"#, "json", "time_to_live"),
             ("{}", "content", "neither message nor message_structure nor a template"),
-            (r#"{"message":"","message_template_name":""}"#, "content", "neither message nor message_structure"),
-            (r#"{"message":"m","message_template_name":"t"}"#, "template", "there is no template t"),
+            (
+                r#"{"message":"","message_template_name":""}"#,
+                "content",
+                "neither message nor message_structure",
+            ),
+            (
+                r#"{"message":"m","message_template_name":"t"}"#,
+                "template",
+                "there is no template t",
+            ),
             (r#"{"message_template_name":"a b"}"#, "template", "\"a b\" is no name of a template"),
             (
                 r#"{"message_template_name":"down","tags":{"host":7}}"#,
@@ -347,8 +406,16 @@ mod tests {
                 "template down for lark: line 2: undefined value: `why`",
             ),
             (r#"{"message_template_name":"down","tags":[]}"#, "template", "tags is a list"),
-            (r#"{"message_template_name":"down","tags":{"a b":"c"}}"#, "template", "tag \"a b\" has no possible name"),
-            (r#"{"message_structure":{"lark":7,"default":"d"}}"#, "content", "message_structure.lark is a number"),
+            (
+                r#"{"message_template_name":"down","tags":{"a b":"c"}}"#,
+                "template",
+                "tag \"a b\" has no possible name",
+            ),
+            (
+                r#"{"message_structure":{"lark":7,"default":"d"}}"#,
+                "content",
+                "message_structure.lark is a number",
+            ),
             (r#"{"message_structure":"nonsense"}"#, "json", "message_structure"),
         ] {
             let undecodable = decode(body).unwrap_err();
@@ -356,7 +423,10 @@ mod tests {
             assert!(undecodable.detail.contains(says), "{body}: {undecodable:?}");
             assert!(!undecodable.detail.contains('?'), "{body}: {undecodable:?}");
         }
-        assert_eq!(decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000))).unwrap_err().code, "size");
+        assert_eq!(
+            decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000))).unwrap_err().code,
+            "size"
+        );
         assert_eq!(decode_from("", r#"{"message":"x"}"#).unwrap_err().code, "topic");
     }
 
@@ -370,7 +440,8 @@ mod tests {
         let event = decode(&format!("{{{templated}}}")).unwrap();
         assert_eq!(said(&event, Platform::WeCom), ("db-1 is down".to_owned(), None));
         assert_eq!(said(&event, Platform::Lark), ("# db-1\nw".to_owned(), Some(Format::Markdown)));
-        let event = decode(&format!(r#"{{{templated},"message_structure":{{"default":"d"}}}}"#)).unwrap();
+        let event =
+            decode(&format!(r#"{{{templated},"message_structure":{{"default":"d"}}}}"#)).unwrap();
         assert_eq!(said(&event, Platform::Lark), ("d".to_owned(), None));
         // Tags without a template are not read.
         assert!(decode(r#"{"message":"m","tags":7}"#).is_ok());
@@ -380,11 +451,21 @@ mod tests {
     fn a_life_begins_when_the_event_was_published_or_may_be_sent_and_anew_when_it_is_redriven() {
         let received_at = Timestamp::from_unix_millis(1_000_000_000);
         let left = |timestamp, not_before: Option<i64>, redriven| {
-            let headers = not_before.map(|at| (NOT_BEFORE.to_owned(), HeaderValue::Int(at))).into_iter().collect();
+            let headers = not_before
+                .map(|at| (NOT_BEFORE.to_owned(), HeaderValue::Int(at)))
+                .into_iter()
+                .collect();
             let body = br#"{"message":"m","time_to_live":2}"#.to_vec();
-            let published =
-                PublishedMessage { routing_key: "t".into(), body, headers, timestamp, ..PublishedMessage::default() };
-            let event = decoder().decode(published, DecodeContext { received_at, redriven, ..known() }).unwrap();
+            let published = PublishedMessage {
+                routing_key: "t".into(),
+                body,
+                headers,
+                timestamp,
+                ..PublishedMessage::default()
+            };
+            let event = decoder()
+                .decode(published, DecodeContext { received_at, redriven, ..known() })
+                .unwrap();
             let signed = |at: Timestamp| i64::try_from(at.unix_millis()).unwrap() - 1_000_000_000;
             (signed(event.received_at), signed(event.expires_at))
         };
@@ -401,7 +482,10 @@ mod tests {
         let body = r#"{"message_template_name":"down","tags":{"host":"db-1"}}"#;
         assert_eq!(decode(body).unwrap_err().code, "template");
         let event = decode_for(Some(Platform::WeCom), "ops", body).unwrap();
-        assert_eq!(event.content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&"db-1 is down".into())));
+        assert_eq!(
+            event.content.piece_for(Platform::WeCom),
+            Some(PlatformContent::Text(&"db-1 is down".into()))
+        );
         assert!(decode_for(Some(Platform::Lark), "ops", body).is_err());
         let whole = r#"{"message_template_name":"down","tags":{"host":"db-1","why":"w"}}"#;
         let event = decode_for(Some(Platform::Lark), "ops", whole).unwrap();

@@ -16,7 +16,11 @@ const PRECISION: Duration = Duration::from_secs(1);
 /// When the life of an event received at `received_at` began. `timestamp` is the publisher's, in
 /// seconds since 1970. It does not count if it is later, or earlier by more than `age_max`. Then
 /// the publisher's clock is wrong, and a wrong clock must not cost an alert.
-pub(super) fn alive_since(timestamp: Option<u64>, received_at: Timestamp, age_max: Duration) -> Timestamp {
+pub(super) fn alive_since(
+    timestamp: Option<u64>,
+    received_at: Timestamp,
+    age_max: Duration,
+) -> Timestamp {
     let Some(seconds) = timestamp else { return received_at };
     let published = Timestamp::from_unix_millis(seconds.saturating_mul(1000));
     if received_at.since(published) > age_max {
@@ -52,7 +56,11 @@ mod tests {
             (Some(NOW - 10), Duration::ZERO, 0),
         ] {
             let since = alive_since(timestamp, now, age_max);
-            assert_eq!(now.since(since), Duration::from_millis(alive_for), "{timestamp:?} {age_max:?}");
+            assert_eq!(
+                now.since(since),
+                Duration::from_millis(alive_for),
+                "{timestamp:?} {age_max:?}"
+            );
         }
     }
 }

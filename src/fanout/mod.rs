@@ -21,8 +21,11 @@ mod wire;
 pub use cloudevent::ensure_message_id;
 pub use decode::{DecodeContext, Decoder, DecoderSettings, is_urgent};
 pub use policy::{InvalidPolicy, read_policy, write_policy};
-pub use subscriptions::{OpenedRecipient, Recipient, RecipientPage, Subscriptions, SubscriptionsUnavailable};
+pub use subscriptions::{
+    OpenedRecipient, Recipient, RecipientPage, Subscriptions, SubscriptionsUnavailable,
+};
 pub use templates::{
-    InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, Tags, TemplateError, TemplateRegistry, Templates,
+    InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, Tags, TemplateError, TemplateRegistry,
+    Templates,
 };
 pub use undecodable::Undecodable;

@@ -20,14 +20,19 @@ pub(super) fn not_before(
     received_at: Timestamp,
     max: Duration,
 ) -> Result<Option<Timestamp>, Undecodable> {
-    let Some((_, value)) = headers.iter().find(|(name, _)| name == NOT_BEFORE) else { return Ok(None) };
+    let Some((_, value)) = headers.iter().find(|(name, _)| name == NOT_BEFORE) else {
+        return Ok(None);
+    };
     let Some(at) = moment(value) else {
         return Err(mistake(
             "is no time: write it like 2026-03-01T08:00:00+08:00 (RFC 3339), or as a timestamp or whole number of seconds since 1970",
         ));
     };
     if at.since(received_at) > max {
-        return Err(mistake(&format!("is more than {} s ahead (event.not_before_max)", max.as_secs())));
+        return Err(mistake(&format!(
+            "is more than {} s ahead (event.not_before_max)",
+            max.as_secs()
+        )));
     }
     Ok(Some(at))
 }
@@ -56,7 +61,8 @@ mod tests {
 
     fn read(value: HeaderValue) -> Result<Option<u64>, String> {
         let headers = vec![("a".to_owned(), HeaderValue::Void), (NOT_BEFORE.to_owned(), value)];
-        let at = not_before(&headers, NOW, Duration::from_secs(3600)).map_err(|undecodable| undecodable.detail)?;
+        let at = not_before(&headers, NOW, Duration::from_secs(3600))
+            .map_err(|undecodable| undecodable.detail)?;
         Ok(at.map(Timestamp::unix_millis))
     }
 
@@ -82,7 +88,10 @@ mod tests {
             (HeaderValue::Int(-1), "is no time"),
             (HeaderValue::Bool(true), "is no time"),
             (HeaderValue::Float(1.7e9), "is no time"),
-            (HeaderValue::Timestamp(1_700_003_601), "is more than 3600 s ahead (event.not_before_max)"),
+            (
+                HeaderValue::Timestamp(1_700_003_601),
+                "is more than 3600 s ahead (event.not_before_max)",
+            ),
             (HeaderValue::Int(i64::MAX), "is more than 3600 s ahead"),
         ] {
             let mistake = read(value.clone()).unwrap_err();

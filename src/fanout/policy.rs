@@ -35,7 +35,9 @@ pub struct InvalidPolicy(pub String);
 pub fn read_policy(filter: &Value) -> Result<FilterPolicy, InvalidPolicy> {
     let bytes = filter.to_string().len();
     if bytes > FILTER_BYTES_MAX {
-        return Err(mistake(format!("it has {bytes} bytes: at most {FILTER_BYTES_MAX} are possible")));
+        return Err(mistake(format!(
+            "it has {bytes} bytes: at most {FILTER_BYTES_MAX} are possible"
+        )));
     }
     let policy = match filter {
         Value::Array(policies) => {
@@ -46,7 +48,9 @@ pub fn read_policy(filter: &Value) -> Result<FilterPolicy, InvalidPolicy> {
             let rules = rules.iter().map(|(name, tests)| rule_of_sns(name, tests));
             FilterPolicy { absent: Absent::Refused, rules: rules.collect::<Result<_, _>>()? }
         }
-        _ => return Err(mistake("it must be a list of SMN's policies, or an object of attributes")),
+        _ => {
+            return Err(mistake("it must be a list of SMN's policies, or an object of attributes"));
+        }
     };
     match policy.rules.len() {
         0 => Err(mistake("it has no rule")),
@@ -60,12 +64,14 @@ pub fn read_policy(filter: &Value) -> Result<FilterPolicy, InvalidPolicy> {
 pub fn write_policy(policy: &FilterPolicy) -> Value {
     let tests = |rule: &Rule| rule.any_of.iter().map(test_in_json).collect::<Vec<_>>();
     match policy.absent {
-        Absent::Ignored => {
-            policy.rules.iter().map(|rule| json!({"name": rule.attribute, "string_equals": tests(rule)})).collect()
-        }
-        Absent::Refused => {
-            Value::Object(policy.rules.iter().map(|rule| (rule.attribute.clone(), tests(rule).into())).collect())
-        }
+        Absent::Ignored => policy
+            .rules
+            .iter()
+            .map(|rule| json!({"name": rule.attribute, "string_equals": tests(rule)}))
+            .collect(),
+        Absent::Refused => Value::Object(
+            policy.rules.iter().map(|rule| (rule.attribute.clone(), tests(rule).into())).collect(),
+        ),
     }
 }
 
@@ -76,7 +82,8 @@ fn rule_of_smn(at: usize, policy: &Value) -> Result<Rule, InvalidPolicy> {
         return Err(mistake(format!("[{at}].name must not begin with smn_")));
     }
     let values = policy.get("string_equals").and_then(Value::as_array);
-    let values = values.ok_or_else(|| mistake(format!("[{at}].string_equals must be a list of texts")))?;
+    let values =
+        values.ok_or_else(|| mistake(format!("[{at}].string_equals must be a list of texts")))?;
     let place = format!("[{at}].string_equals");
     let tests = values.iter().map(|value| match value {
         Value::String(text) => Ok(AttributeTest::Equals(text_of(&place, text)?)),
@@ -95,22 +102,34 @@ fn rule(name: &str, place: &str, any_of: Vec<AttributeTest>) -> Result<Rule, Inv
     match any_of.len() {
         0 => Err(mistake(format!("{place} is empty"))),
         1..=VALUES_MAX => Ok(Rule { attribute: text_of("name", name)?, any_of }),
-        many => Err(mistake(format!("{place} has {many} values: at most {VALUES_MAX} are possible"))),
+        many => {
+            Err(mistake(format!("{place} has {many} values: at most {VALUES_MAX} are possible")))
+        }
     }
 }
 
 fn test_of_sns(name: &str, test: &Value) -> Result<AttributeTest, InvalidPolicy> {
-    let unknown = || mistake(format!("{name}: use texts, numbers, prefix, anything-but, numeric or exists"));
+    let unknown =
+        || mistake(format!("{name}: use texts, numbers, prefix, anything-but, numeric or exists"));
     match test {
         Value::String(text) => Ok(AttributeTest::Equals(text_of(name, text)?)),
-        Value::Number(_) => Ok(AttributeTest::Numeric(vec![(Comparison::Equal, number(name, test)?)])),
+        Value::Number(_) => {
+            Ok(AttributeTest::Numeric(vec![(Comparison::Equal, number(name, test)?)]))
+        }
         Value::Object(operator) => {
-            let (1, Some((operator, value))) = (operator.len(), operator.iter().next()) else { return Err(unknown()) };
+            let (1, Some((operator, value))) = (operator.len(), operator.iter().next()) else {
+                return Err(unknown());
+            };
             match (operator.as_str(), value) {
                 ("prefix", Value::String(text)) => Ok(AttributeTest::Prefix(text_of(name, text)?)),
-                ("anything-but", Value::String(text)) => Ok(AttributeTest::AnythingBut(vec![text_of(name, text)?])),
-                ("anything-but", Value::Array(texts)) if (1..=VALUES_MAX).contains(&texts.len()) => {
-                    let texts = texts.iter().map(|text| text_of(name, text.as_str().ok_or_else(unknown)?));
+                ("anything-but", Value::String(text)) => {
+                    Ok(AttributeTest::AnythingBut(vec![text_of(name, text)?]))
+                }
+                ("anything-but", Value::Array(texts))
+                    if (1..=VALUES_MAX).contains(&texts.len()) =>
+                {
+                    let texts =
+                        texts.iter().map(|text| text_of(name, text.as_str().ok_or_else(unknown)?));
                     Ok(AttributeTest::AnythingBut(texts.collect::<Result<_, _>>()?))
                 }
                 ("numeric", Value::Array(bounds)) => numeric(name, bounds),
@@ -124,10 +143,12 @@ fn test_of_sns(name: &str, test: &Value) -> Result<AttributeTest, InvalidPolicy>
 
 /// `["=", 1]`, or a range such as `[">", 1, "<=", 10]`.
 fn numeric(name: &str, bounds: &[Value]) -> Result<AttributeTest, InvalidPolicy> {
-    let wrong = || mistake(format!("{name}: numeric needs one or two of = < <= > >=, each with a number"));
+    let wrong =
+        || mistake(format!("{name}: numeric needs one or two of = < <= > >=, each with a number"));
     let pairs = bounds.chunks(2).map(|pair| match pair {
         [Value::String(sign), bound] => {
-            let comparison = Comparison::SIGNS.iter().find(|(known, _)| known == sign).ok_or_else(wrong)?;
+            let comparison =
+                Comparison::SIGNS.iter().find(|(known, _)| known == sign).ok_or_else(wrong)?;
             Ok((comparison.1, number(name, bound)?))
         }
         _ => Err(wrong()),
@@ -137,13 +158,18 @@ fn numeric(name: &str, bounds: &[Value]) -> Result<AttributeTest, InvalidPolicy>
 }
 
 fn number(name: &str, value: &Value) -> Result<Number, InvalidPolicy> {
-    value.as_f64().and_then(Number::new).ok_or_else(|| mistake(format!("{name}: {value} is no number")))
+    value
+        .as_f64()
+        .and_then(Number::new)
+        .ok_or_else(|| mistake(format!("{name}: {value} is no number")))
 }
 
 fn text_of(place: &str, text: &str) -> Result<String, InvalidPolicy> {
     match text.len() {
         1..=TEXT_BYTES_MAX => Ok(text.to_owned()),
-        bytes => Err(mistake(format!("{place} holds a text of {bytes} bytes: 1 to {TEXT_BYTES_MAX} are possible"))),
+        bytes => Err(mistake(format!(
+            "{place} holds a text of {bytes} bytes: 1 to {TEXT_BYTES_MAX} are possible"
+        ))),
     }
 }
 
@@ -153,8 +179,10 @@ fn test_in_json(test: &AttributeTest) -> Value {
         AttributeTest::Prefix(text) => json!({"prefix": text}),
         AttributeTest::AnythingBut(texts) => json!({"anything-but": texts}),
         AttributeTest::Numeric(bounds) => {
-            let bounds: Vec<Value> =
-                bounds.iter().flat_map(|(sign, bound)| [json!(sign.sign()), json!(bound.get())]).collect();
+            let bounds: Vec<Value> = bounds
+                .iter()
+                .flat_map(|(sign, bound)| [json!(sign.sign()), json!(bound.get())])
+                .collect();
             json!({"numeric": bounds})
         }
         AttributeTest::Exists(there) => json!({"exists": there}),
@@ -181,7 +209,10 @@ mod tests {
             assert_eq!(write_policy(&read_policy(&filter).unwrap()), filter);
         }
         let short = read_policy(&json!({"a": [7, {"anything-but": "x"}]})).unwrap();
-        assert_eq!(write_policy(&short), json!({"a": [{"numeric": ["=", 7.0]}, {"anything-but": ["x"]}]}));
+        assert_eq!(
+            write_policy(&short),
+            json!({"a": [{"numeric": ["=", 7.0]}, {"anything-but": ["x"]}]})
+        );
     }
 
     #[test]
@@ -191,19 +222,31 @@ mod tests {
             (json!([]), "filter: it has no rule"),
             (json!({}), "filter: it has no rule"),
             (json!([{"string_equals": ["x"]}]), "filter: [0].name must be text"),
-            (json!([{"name": "smn_x", "string_equals": ["x"]}]), "filter: [0].name must not begin with smn_"),
+            (
+                json!([{"name": "smn_x", "string_equals": ["x"]}]),
+                "filter: [0].name must not begin with smn_",
+            ),
             (json!([{"name": "x"}]), "filter: [0].string_equals must be a list of texts"),
-            (json!([{"name": "x", "string_equals": [1]}]), "filter: [0].string_equals must be a list of texts"),
+            (
+                json!([{"name": "x", "string_equals": [1]}]),
+                "filter: [0].string_equals must be a list of texts",
+            ),
             (json!([{"name": "x", "string_equals": []}]), "filter: [0].string_equals is empty"),
             (json!({"x": "y"}), "filter: x must be a list"),
             (json!({"x": []}), "filter: x is empty"),
             (json!({"x": [""]}), "filter: x holds a text of 0 bytes: 1 to 256 are possible"),
-            (json!({"x": [true]}), "filter: x: use texts, numbers, prefix, anything-but, numeric or exists"),
+            (
+                json!({"x": [true]}),
+                "filter: x: use texts, numbers, prefix, anything-but, numeric or exists",
+            ),
             (
                 json!({"x": [{"prefix": "a", "exists": true}]}),
                 "filter: x: use texts, numbers, prefix, anything-but, numeric or exists",
             ),
-            (json!({"x": [{"suffix": "a"}]}), "filter: x: use texts, numbers, prefix, anything-but, numeric or exists"),
+            (
+                json!({"x": [{"suffix": "a"}]}),
+                "filter: x: use texts, numbers, prefix, anything-but, numeric or exists",
+            ),
             (
                 json!({"x": [{"numeric": [">"]}]}),
                 "filter: x: numeric needs one or two of = < <= > >=, each with a number",

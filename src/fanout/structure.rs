@@ -17,7 +17,10 @@ use crate::{
 };
 
 /// Reads the entries. The `default` entry replaces the event's `message`.
-pub(super) fn read_structure(structure: StructureWire, content: &mut EventContent) -> Result<(), Undecodable> {
+pub(super) fn read_structure(
+    structure: StructureWire,
+    content: &mut EventContent,
+) -> Result<(), Undecodable> {
     for (name, entry) in structure.0 {
         let place = format!("message_structure.{name}");
         let platform = match name.parse::<Platform>() {
@@ -29,7 +32,9 @@ pub(super) fn read_structure(structure: StructureWire, content: &mut EventConten
         match (platform, entry_of(&place, platform, entry)?) {
             (None, PlatformOverride::Text(passage)) => content.message = Some(passage),
             (None, PlatformOverride::Native(_)) => {
-                return Err(mistake(format!("{place} is an object: it must be text, or have a msgType")));
+                return Err(mistake(format!(
+                    "{place} is an object: it must be text, or have a msgType"
+                )));
             }
             (Some(platform), entry) => {
                 if content.entries.iter().any(|(known, _)| *known == platform) {
@@ -47,7 +52,11 @@ pub(super) fn read_structure(structure: StructureWire, content: &mut EventConten
     }
 }
 
-fn entry_of(place: &str, platform: Option<Platform>, entry: Value) -> Result<PlatformOverride, Undecodable> {
+fn entry_of(
+    place: &str,
+    platform: Option<Platform>,
+    entry: Value,
+) -> Result<PlatformOverride, Undecodable> {
     match entry {
         Value::String(text) if text.is_empty() => Err(mistake(format!("{place} is empty"))),
         Value::String(text) => match message_in(&text) {
@@ -66,7 +75,10 @@ fn entry_of(place: &str, platform: Option<Platform>, entry: Value) -> Result<Pla
 /// such text.
 fn message_in(text: &str) -> Option<Map<String, Value>> {
     let message: Map<String, Value> = serde_json::from_str(text).ok()?;
-    ["msgType", "msgtype", "msg_type"].iter().any(|name| message.contains_key(*name)).then_some(message)
+    ["msgType", "msgtype", "msg_type"]
+        .iter()
+        .any(|name| message.contains_key(*name))
+        .then_some(message)
 }
 
 fn message_of(
@@ -137,12 +149,21 @@ mod tests {
     fn a_structure_may_be_an_object_or_json_in_text_and_its_names_may_be_those_of_smn() {
         let ding = json!({"msgtype": "text", "text": {"content": "x"}});
         let structure = json!({"default": "d", "feishu": "f", "dingding": ding, "email": 7});
-        let inside = json!({"default": "d", "feishu": "f", "dingding": ding.to_string(), "email": 7});
-        for structure in [structure.clone(), json!(structure.to_string()), json!(inside.to_string())] {
+        let inside =
+            json!({"default": "d", "feishu": "f", "dingding": ding.to_string(), "email": 7});
+        for structure in
+            [structure.clone(), json!(structure.to_string()), json!(inside.to_string())]
+        {
             let content = read(structure).unwrap();
-            assert_eq!(content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&"d".into())));
+            assert_eq!(
+                content.piece_for(Platform::WeCom),
+                Some(PlatformContent::Text(&"d".into()))
+            );
             assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"f".into())));
-            assert_eq!(content.piece_for(Platform::DingTalk), Some(PlatformContent::Native(&ding.to_string())));
+            assert_eq!(
+                content.piece_for(Platform::DingTalk),
+                Some(PlatformContent::Native(&ding.to_string()))
+            );
         }
     }
 
@@ -152,7 +173,11 @@ mod tests {
             text: "**x**".into(),
             title: Some("t".into()),
             format: Some(Format::Markdown),
-            mentions: Mentions { all: true, mobiles: vec!["138".into()], users: vec!["ann".into()] },
+            mentions: Mentions {
+                all: true,
+                mobiles: vec!["138".into()],
+                users: vec!["ann".into()],
+            },
             color: Some("red".into()),
         };
         let at = json!({"isAtAll": true, "atMobiles": ["138"], "atUserIds": ["ann"]});
@@ -162,10 +187,16 @@ mod tests {
             json!({"msgType": "markdown", "subject": "t", "markdown": "**x**", "color": "red", "at": at}),
         ] {
             let content = read(json!({"default": "d", "lark": entry})).unwrap();
-            assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&passage)), "{entry}");
+            assert_eq!(
+                content.piece_for(Platform::Lark),
+                Some(PlatformContent::Text(&passage)),
+                "{entry}"
+            );
         }
-        let content = read(json!({"default": {"msgType": "text", "text": {"content": "d"}}})).unwrap();
-        let plain = TextBody { text: "d".into(), format: Some(Format::Text), ..TextBody::default() };
+        let content =
+            read(json!({"default": {"msgType": "text", "text": {"content": "d"}}})).unwrap();
+        let plain =
+            TextBody { text: "d".into(), format: Some(Format::Text), ..TextBody::default() };
         assert_eq!(content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&plain)));
     }
 
@@ -177,7 +208,10 @@ mod tests {
                 "message_structure says nothing for dingtalk and there is neither a default nor a message",
             ),
             (json!({"default": ""}), "message_structure.default is empty"),
-            (json!({"default": {}}), "message_structure.default is an object: it must be text, or have a msgType"),
+            (
+                json!({"default": {}}),
+                "message_structure.default is an object: it must be text, or have a msgType",
+            ),
             (
                 json!({"default": "d", "wecom": "a", "wechat": "b"}),
                 "message_structure.wechat is the second entry for wecom",
@@ -186,7 +220,10 @@ mod tests {
                 json!({"default": "d", "lark": {"msg_type": "interactive", "card": {"elements": [{}]}}}),
                 "message_structure.lark.card.elements[0].tag is missing",
             ),
-            (json!({"default": "d", "feishu": {"text": "x"}}), "message_structure.feishu.msg_type is missing"),
+            (
+                json!({"default": "d", "feishu": {"text": "x"}}),
+                "message_structure.feishu.msg_type is missing",
+            ),
             (
                 json!({"default": "d", "dingtalk_internal": {"msgtype": "link", "link": {"title": "t", "text": "x"}}}),
                 "message_structure.dingtalk_internal.link.messageUrl is missing",
@@ -199,21 +236,35 @@ mod tests {
                 json!({"default": "d", "lark": {"msgType": "card"}}),
                 "message_structure.lark.msgType must be text or markdown",
             ),
-            (json!({"default": "d", "lark": {"msgType": "text"}}), "message_structure.lark.content is missing"),
+            (
+                json!({"default": "d", "lark": {"msgType": "text"}}),
+                "message_structure.lark.content is missing",
+            ),
         ] {
             assert_eq!(read(structure.clone()).unwrap_err(), says, "{structure}");
         }
-        let color =
-            read(json!({"default": "d", "lark": {"msgType": "text", "text": "x", "color": "pink"}})).unwrap_err();
-        assert!(color.starts_with("message_structure.lark.color is \"pink\": use blue, "), "{color}");
+        let color = read(
+            json!({"default": "d", "lark": {"msgType": "text", "text": "x", "color": "pink"}}),
+        )
+        .unwrap_err();
+        assert!(
+            color.starts_with("message_structure.lark.color is \"pink\": use blue, "),
+            "{color}"
+        );
         let at = read(json!({"default": "d", "lark": {"msgType": "text", "text": "x", "at": {"atMobiles": 7}}}))
             .unwrap_err();
-        assert!(at.starts_with("message_structure.lark.at cannot be read: invalid type: integer `7`"), "{at}");
+        assert!(
+            at.starts_with("message_structure.lark.at cannot be read: invalid type: integer `7`"),
+            "{at}"
+        );
     }
 
     #[test]
     fn text_that_looks_like_json_and_is_no_message_stays_text() {
         let content = read(json!({"default": "{\"a\": 1}"})).unwrap();
-        assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"{\"a\": 1}".into())));
+        assert_eq!(
+            content.piece_for(Platform::Lark),
+            Some(PlatformContent::Text(&"{\"a\": 1}".into()))
+        );
     }
 }

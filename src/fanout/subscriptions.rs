@@ -10,7 +10,9 @@ use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::domain::{Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, TopicName};
+use crate::domain::{
+    Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, TopicName,
+};
 
 /// One subscription that may get an event: everything that pacing needs, with the rest still
 /// sealed.
@@ -67,7 +69,8 @@ pub trait Subscriptions: Send + Sync {
     ) -> Result<RecipientPage, SubscriptionsUnavailable>;
 
     /// The current subscription with this id. `None` means that it is removed or paused.
-    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, SubscriptionsUnavailable>;
+    async fn find(&self, id: SubscriptionId)
+    -> Result<Option<Recipient>, SubscriptionsUnavailable>;
 
     /// Opens a recipient for one attempt. It is called on the async threads, so it must be quick
     /// and never wait.

@@ -33,7 +33,10 @@ pub(super) fn catch_panic<T>(read: impl Fn() -> Result<T, Undecodable>) -> Resul
     let once = || catch_unwind(AssertUnwindSafe(&read));
     once().or_else(|_| once()).unwrap_or_else(|panic| {
         let words = panic_message(&*panic);
-        Err(Undecodable { code: PANIC, detail: format!("roomcast failed twice in reading it: {words}") })
+        Err(Undecodable {
+            code: PANIC,
+            detail: format!("roomcast failed twice in reading it: {words}"),
+        })
     })
 }
 

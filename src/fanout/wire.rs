@@ -96,9 +96,9 @@ impl<'de> Deserialize<'de> for StructureWire {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Object(map) => Ok(Self(map)),
-            Value::String(text) => serde_json::from_str(&text)
-                .map(Self)
-                .map_err(|mistake| de::Error::custom(format!("the text is not a JSON object: {mistake}"))),
+            Value::String(text) => serde_json::from_str(&text).map(Self).map_err(|mistake| {
+                de::Error::custom(format!("the text is not a JSON object: {mistake}"))
+            }),
             _ => Err(de::Error::custom("it is neither an object nor JSON in text")),
         }
     }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Permit;
-use crate::domain::{AttemptOutcome, Event, GroupName, OverflowPolicy, Platform, RobotId, SubscriptionId, Timestamp};
+use crate::domain::{
+    AttemptOutcome, Event, GroupName, OverflowPolicy, Platform, RobotId, SubscriptionId, Timestamp,
+};
 
 /// The request of a delivery for a permit.
 #[derive(Clone, Copy)]

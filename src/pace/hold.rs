@@ -71,7 +71,8 @@ impl Hold {
         bounds: WaitBounds,
         now: Timestamp,
     ) -> Self {
-        let last = before.filter(|hold| hold.cause == cause).map_or(Duration::ZERO, |hold| hold.wait);
+        let last =
+            before.filter(|hold| hold.cause == cause).map_or(Duration::ZERO, |hold| hold.wait);
         let wait = bounds.clamp(last.saturating_mul(2).max(asked.unwrap_or_default()));
         Self { cause, until: now.after(wait), wait }
     }
@@ -101,7 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_further_refusal_doubles_the_wait_and_what_the_platform_asks_for_is_kept_within_bounds() {
+    fn each_further_refusal_doubles_the_wait_and_what_the_platform_asks_for_is_kept_within_bounds()
+    {
         let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
         let now = Timestamp::from_unix_millis(0);
         for (refusals, expected) in [
@@ -114,7 +116,11 @@ mod tests {
             for (asked, expected) in refusals.into_iter().zip(expected) {
                 let asked = asked.map(Duration::from_secs);
                 let next = Hold::after(hold.as_ref(), HoldCause::Throttled, asked, bounds, now);
-                assert_eq!((next.wait.as_secs(), next.until.since(now)), (expected, next.wait), "{refusals:?}");
+                assert_eq!(
+                    (next.wait.as_secs(), next.until.since(now)),
+                    (expected, next.wait),
+                    "{refusals:?}"
+                );
                 hold = Some(next);
             }
             let other = Hold::after(hold.as_ref(), HoldCause::Security, None, bounds, now);
@@ -126,9 +132,12 @@ mod tests {
     fn a_hold_of_an_earlier_process_is_cut_to_the_bounds_and_never_lengthened() {
         let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
         let now = Timestamp::from_unix_millis(1_000_000);
-        for (left, wait, expected) in
-            [(864_000, 864_000, (600, 600)), (30, 120, (30, 120)), (1, 1, (1, 60)), (0, 600, (0, 600))]
-        {
+        for (left, wait, expected) in [
+            (864_000, 864_000, (600, 600)),
+            (30, 120, (30, 120)),
+            (1, 1, (1, 60)),
+            (0, 600, (0, 600)),
+        ] {
             let until = now.after(Duration::from_secs(left));
             let hold = Hold { cause: HoldCause::Throttled, until, wait: Duration::from_secs(wait) };
             let hold = hold.restored(bounds, now);

@@ -53,9 +53,11 @@ impl Host {
         let entered = self.queue().acquire(Instant::now(), entry);
         match entered {
             HostAdmission::Granted => HostDecision::Granted(self.permit(entry.platform)),
-            HostAdmission::Queued(ticket) => {
-                HostDecision::Queued(HostWait { host: self.clone(), platform: entry.platform, ticket: Some(ticket) })
-            }
+            HostAdmission::Queued(ticket) => HostDecision::Queued(HostWait {
+                host: self.clone(),
+                platform: entry.platform,
+                ticket: Some(ticket),
+            }),
             HostAdmission::Deferred(wait) => HostDecision::Deferred(wait),
         }
     }
@@ -129,7 +131,10 @@ pub(super) struct HostWait {
 
 impl HostWait {
     /// Waits for a permit, at most `pace.hold_max`. `None` if `stop_waiting` is cancelled first.
-    pub(super) async fn wait_for_permit(mut self, stop_waiting: &CancellationToken) -> Option<HostDecision> {
+    pub(super) async fn wait_for_permit(
+        mut self,
+        stop_waiting: &CancellationToken,
+    ) -> Option<HostDecision> {
         loop {
             let ticket = self.ticket.as_ref()?;
             let handle = Arc::clone(&ticket.handle);

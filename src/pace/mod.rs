@@ -35,7 +35,8 @@ use self::{
 use crate::domain::{Platform, RobotId, Timestamp};
 
 pub use admission_request::{
-    AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition, SendOutcome,
+    AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition,
+    SendOutcome,
 };
 pub use hold::{Hold, HoldCause};
 pub use monotonic_clock::MonotonicWallClock;
@@ -76,7 +77,11 @@ impl Pace {
     /// A pacer without any sent message, on the clock of `timeline`. It writes its records to
     /// `pace_log`.
     #[must_use]
-    pub fn new(settings: PaceSettings, pace_log: Arc<dyn PaceLog>, timeline: MonotonicWallClock) -> Self {
+    pub fn new(
+        settings: PaceSettings,
+        pace_log: Arc<dyn PaceLog>,
+        timeline: MonotonicWallClock,
+    ) -> Self {
         Self(Arc::new(RobotQueues::new(settings, pace_log, timeline)))
     }
 
@@ -91,24 +96,32 @@ impl Pace {
             None | Some(Allowance::Open) => Timestamp::default(),
             Some(Allowance::Until(due)) => due,
             Some(Allowance::Dead) => {
-                return Ticket { first: TicketState::Decided(PaceDecision::BudgetExhausted), at: self.now() };
+                return Ticket {
+                    first: TicketState::Decided(PaceDecision::BudgetExhausted),
+                    at: self.now(),
+                };
             }
         };
-        let limits = AdmissionBounds { floor, expires: self.0.timeline.at_wall(request.event.expires_at) };
+        let limits =
+            AdmissionBounds { floor, expires: self.0.timeline.at_wall(request.event.expires_at) };
         let (mut handle, mut at) = (None, Timestamp::default());
-        let act = |queue: &mut robot_queue::RobotQueue, now, rules: &robot_queue::PacingLimits<'_>| {
-            at = now;
-            queue.admit(now, limits, request, &mut handle, rules)
-        };
+        let act =
+            |queue: &mut robot_queue::RobotQueue, now, rules: &robot_queue::PacingLimits<'_>| {
+                at = now;
+                queue.admit(now, limits, request, &mut handle, rules)
+            };
         let admission = self.0.with_queue(request.robot, request.platform, act);
         let first = match (admission, handle) {
             (Admission::Granted(position), _) => {
                 self.enter_host_queue(request, self.permit(request, position), Vec::new())
             }
-            (Admission::Queued(key), Some(handle)) => {
-                TicketState::InRobotQueue(WaitGuard { pace: Arc::clone(&self.0), robot: request.robot, key }, handle)
+            (Admission::Queued(key), Some(handle)) => TicketState::InRobotQueue(
+                WaitGuard { pace: Arc::clone(&self.0), robot: request.robot, key },
+                handle,
+            ),
+            (Admission::Deferred(later, booked), _) => {
+                TicketState::Decided(self.defer(request, later, booked))
             }
-            (Admission::Deferred(later, booked), _) => TicketState::Decided(self.defer(request, later, booked)),
             (Admission::Superseded, _) => TicketState::Decided(PaceDecision::Superseded),
             // `admit` sets the wake-up handle of every delivery that waits, so this case does not
             // occur.
@@ -128,7 +141,9 @@ impl Pace {
         stop_waiting: &CancellationToken,
     ) -> PaceDecision {
         match asked.first {
-            TicketState::InRobotQueue(waiting, handle) => self.wait(request, &waiting, &handle, stop_waiting).await,
+            TicketState::InRobotQueue(waiting, handle) => {
+                self.wait(request, &waiting, &handle, stop_waiting).await
+            }
             first => self.wait_for_host(request, first, stop_waiting).await,
         }
     }
@@ -142,7 +157,9 @@ impl Pace {
                 self.release_and_defer(request, permit, coalesced, wait())
             }
             TicketState::InRobotQueue(waiting, handle) => match waiting.cancel_wait() {
-                true => PaceDecision::Deferred(self.requeue(request, waiting.key.position(), wait())),
+                true => {
+                    PaceDecision::Deferred(self.requeue(request, waiting.key.position(), wait()))
+                }
                 false => resolve_wake(&handle),
             },
             TicketState::Decided(turn) => turn,
@@ -159,11 +176,13 @@ impl Pace {
     ) -> PaceDecision {
         let key = waiting.key;
         loop {
-            let poll =
-                self.0.with_queue(request.robot, request.platform, |queue, now, rules| queue.poll(now, key, rules));
+            let poll = self.0.with_queue(request.robot, request.platform, |queue, now, rules| {
+                queue.poll(now, key, rules)
+            });
             let until = match poll {
                 PollResult::Granted(position, coalesced) => {
-                    let first = self.enter_host_queue(request, self.permit(request, position), coalesced);
+                    let first =
+                        self.enter_host_queue(request, self.permit(request, position), coalesced);
                     return self.wait_for_host(request, first, stop_waiting).await;
                 }
                 PollResult::Deferred(later, booked) => return self.defer(request, later, booked),
@@ -213,11 +232,17 @@ impl Pace {
     ) -> PaceDecision {
         match first {
             TicketState::Granted(permit, coalesced) => PaceDecision::Granted(permit, coalesced),
-            TicketState::AtHost(permit, coalesced, wait) => match wait.wait_for_permit(stop_waiting).await {
-                Some(HostDecision::Granted(host)) => PaceDecision::Granted(permit.with_host(host), coalesced),
-                Some(HostDecision::Deferred(wait)) => self.release_and_defer(request, permit, coalesced, wait),
-                Some(HostDecision::Queued(_)) | None => PaceDecision::Cancelled,
-            },
+            TicketState::AtHost(permit, coalesced, wait) => {
+                match wait.wait_for_permit(stop_waiting).await {
+                    Some(HostDecision::Granted(host)) => {
+                        PaceDecision::Granted(permit.with_host(host), coalesced)
+                    }
+                    Some(HostDecision::Deferred(wait)) => {
+                        self.release_and_defer(request, permit, coalesced, wait)
+                    }
+                    Some(HostDecision::Queued(_)) | None => PaceDecision::Cancelled,
+                }
+            }
             TicketState::Decided(turn) => turn,
             // `wait_for_permit` handles this case before.
             TicketState::InRobotQueue(..) => PaceDecision::Cancelled,
@@ -238,16 +263,30 @@ impl Pace {
         PaceDecision::Deferred(later)
     }
 
-    fn requeue(&self, request: &AdmissionRequest<'_>, position: Timestamp, wait: Duration) -> Deferral {
+    fn requeue(
+        &self,
+        request: &AdmissionRequest<'_>,
+        position: Timestamp,
+        wait: Duration,
+    ) -> Deferral {
         self.0.with_queue(request.robot, request.platform, |queue, now, _| {
             queue.put_off(now, (request.position, position), now.after(wait))
         })
     }
 
     /// Defers a delivery. A reserved slot is recorded, so that the next process knows it.
-    fn defer(&self, request: &AdmissionRequest<'_>, later: Deferral, booked: Option<Timestamp>) -> PaceDecision {
+    fn defer(
+        &self,
+        request: &AdmissionRequest<'_>,
+        later: Deferral,
+        booked: Option<Timestamp>,
+    ) -> PaceDecision {
         if let Some(slot) = booked {
-            self.0.append(&PaceRecord::SlotReserved { robot: request.robot, platform: request.platform, slot });
+            self.0.append(&PaceRecord::SlotReserved {
+                robot: request.robot,
+                platform: request.platform,
+                slot,
+            });
         }
         PaceDecision::Deferred(later)
     }
@@ -259,10 +298,16 @@ impl Pace {
 
     /// Reserves a call of the monthly quota; `None` if that succeeds. Otherwise the delivery keeps
     /// its position.
-    fn out_of_budget(&self, request: &AdmissionRequest<'_>, position: Timestamp) -> Option<PaceDecision> {
+    fn out_of_budget(
+        &self,
+        request: &AdmissionRequest<'_>,
+        position: Timestamp,
+    ) -> Option<PaceDecision> {
         match self.0.allowance(request.group?, true) {
             Allowance::Open => None,
-            Allowance::Until(due) => Some(PaceDecision::Deferred(Deferral { due, slot: Some(position) })),
+            Allowance::Until(due) => {
+                Some(PaceDecision::Deferred(Deferral { due, slot: Some(position) }))
+            }
             Allowance::Dead => Some(PaceDecision::BudgetExhausted),
         }
     }
@@ -364,7 +409,9 @@ struct WaitGuard {
 
 impl WaitGuard {
     fn cancel_wait(&self) -> bool {
-        self.pace.with_existing(self.robot, |queue, _, _| queue.cancel_wait(self.key)).unwrap_or(false)
+        self.pace
+            .with_existing(self.robot, |queue, _, _| queue.cancel_wait(self.key))
+            .unwrap_or(false)
     }
 }
 

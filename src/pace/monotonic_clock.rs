@@ -95,7 +95,10 @@ mod tests {
             clock.set_ahead(millis);
             assert_eq!(timeline.now(), began);
             let (wall, soon) = (clock.now(), began.after(second));
-            assert_eq!((timeline.wall_at(soon), timeline.at_wall(wall.after(second))), (wall.after(second), soon));
+            assert_eq!(
+                (timeline.wall_at(soon), timeline.at_wall(wall.after(second))),
+                (wall.after(second), soon)
+            );
             assert_eq!(timeline.at_wall(wall.before(hour)), began.before(hour));
             assert_eq!(timeline.instant(soon), Instant::now() + second);
         }

@@ -109,8 +109,10 @@ impl Groups {
 
     /// Whether a call is allowed now. Reserves nothing.
     pub(super) fn peek(&mut self, name: &GroupName, now: Timestamp) -> Allowance {
-        let (at_end, monthly) =
-            self.settings.get(name).map_or((AtEnd::Hold, None), |settings| (settings.at_end, settings.monthly));
+        let (at_end, monthly) = self
+            .settings
+            .get(name)
+            .map_or((AtEnd::Hold, None), |settings| (settings.at_end, settings.monthly));
         let group = self.group(name, now);
         let end = group.month.1;
         let refused = match group.refused_until {
@@ -119,7 +121,8 @@ impl Groups {
             Some(_) if group.in_flight > 0 => Some(now.after(PROBE_TIMEOUT)),
             _ => None,
         };
-        let spent = monthly.is_some_and(|monthly| group.used + group.in_flight >= monthly).then_some(end);
+        let spent =
+            monthly.is_some_and(|monthly| group.used + group.in_flight >= monthly).then_some(end);
         match (at_end, refused, spent) {
             (_, None, None) | (AtEnd::Ignore, None, Some(_)) => Allowance::Open,
             (AtEnd::Dead, _, _) => Allowance::Dead,
@@ -146,7 +149,12 @@ impl Groups {
 
     /// Counts a call that was made. Calls that were throttled or never reached the platform do not
     /// count, because the platform does not count them either.
-    pub(super) fn finish(&mut self, name: &GroupName, now: Timestamp, verdict: Option<Verdict>) -> UsageChange {
+    pub(super) fn finish(
+        &mut self,
+        name: &GroupName,
+        now: Timestamp,
+        verdict: Option<Verdict>,
+    ) -> UsageChange {
         self.refund(name);
         let settings = self.settings.get(name).map(|one| (one.monthly, one.warn_at));
         let group = self.group(name, now);
@@ -155,10 +163,13 @@ impl Groups {
             Some(Verdict::BudgetSpent { .. }) => {
                 let until = now.after(PROBE).min(group.month.1);
                 // Reported once, not for each of the calls that were in flight.
-                counted.spent_until = group.refused_until.is_none_or(|known| known <= now).then_some(until);
+                counted.spent_until =
+                    group.refused_until.is_none_or(|known| known <= now).then_some(until);
                 group.refused_until = Some(until);
             }
-            Some(Verdict::Delivered | Verdict::Refused | Verdict::Security | Verdict::RobotGone) => {
+            Some(
+                Verdict::Delivered | Verdict::Refused | Verdict::Security | Verdict::RobotGone,
+            ) => {
                 group.used += 1;
                 group.refused_until = None;
                 if let Some((Some(monthly), warn_at)) = settings {
@@ -193,13 +204,18 @@ impl Groups {
             group.used = used;
             group.refused_until = refused;
             // The earlier process has already reported the warning.
-            group.warned = warn_at.is_some_and(|(monthly, at)| group.used as f64 >= at * monthly as f64);
+            group.warned =
+                warn_at.is_some_and(|(monthly, at)| group.used as f64 >= at * monthly as f64);
         }
     }
 
     /// The start of its month, the calls used including those in flight, and until when the
     /// platform refuses.
-    pub(super) fn spent(&mut self, name: &GroupName, now: Timestamp) -> (Timestamp, u64, Option<Timestamp>) {
+    pub(super) fn spent(
+        &mut self,
+        name: &GroupName,
+        now: Timestamp,
+    ) -> (Timestamp, u64, Option<Timestamp>) {
         let group = self.group(name, now);
         (group.month.0, group.used + group.in_flight, group.refused_until)
     }
@@ -216,7 +232,8 @@ impl Groups {
     pub(super) fn status(&mut self, now: Timestamp) -> Vec<GroupStatus> {
         let all = self.names().into_iter().map(|name| {
             let monthly = self.settings.get(&name).and_then(|settings| settings.monthly);
-            let (allowance, configured) = (self.peek(&name, now), self.settings.contains_key(&name));
+            let (allowance, configured) =
+                (self.peek(&name, now), self.settings.contains_key(&name));
             let group = self.group(&name, now);
             let (began, ends) = group.month;
             let spent_until = match allowance {
@@ -264,7 +281,9 @@ impl Groups {
 /// The start of the month that contains `now`, and the start of the next month.
 fn month_of(now: Timestamp, zone: TimeZone) -> (Timestamp, Timestamp) {
     let millis = i64::try_from(now.unix_millis()).unwrap_or(i64::MAX);
-    let here = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(zone);
+    let here = jiff::Timestamp::from_millisecond(millis)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_zoned(zone);
     let bounds = || {
         let began = here.first_of_month().ok()?.start_of_day().ok()?;
         let ends = here.last_of_month().ok()?.tomorrow().ok()?.start_of_day().ok()?;
@@ -293,10 +312,24 @@ mod tests {
     fn groups(monthly: Option<u64>, at_end: AtEnd) -> (Groups, GroupName) {
         let name: GroupName = "acme".parse().unwrap();
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        (Groups::new(vec![GroupSettings { name: name.clone(), monthly, at_end, warn_at: 0.5, zone }]), name)
+        (
+            Groups::new(vec![GroupSettings {
+                name: name.clone(),
+                monthly,
+                at_end,
+                warn_at: 0.5,
+                zone,
+            }]),
+            name,
+        )
     }
 
-    fn call(groups: &mut Groups, name: &GroupName, now: Timestamp, verdict: Verdict) -> UsageChange {
+    fn call(
+        groups: &mut Groups,
+        name: &GroupName,
+        now: Timestamp,
+        verdict: Verdict,
+    ) -> UsageChange {
         assert_eq!(groups.take(name, now), Allowance::Open);
         groups.finish(name, now, Some(verdict))
     }
@@ -307,15 +340,20 @@ mod tests {
         let (began, ends) = month_of(at("2026-11-30T15:59:59Z"), zone.clone());
         assert_eq!((began, ends), (at("2026-10-31T16:00:00Z"), at("2026-11-30T16:00:00Z")));
         assert_eq!(month_of(at("2026-11-30T16:00:00Z"), zone).0, at("2026-11-30T16:00:00Z"));
-        assert_eq!(month_of(at("2028-02-29T12:00:00Z"), TimeZone::UTC).1, at("2028-03-01T00:00:00Z"));
+        assert_eq!(
+            month_of(at("2028-02-29T12:00:00Z"), TimeZone::UTC).1,
+            at("2028-03-01T00:00:00Z")
+        );
     }
 
     #[test]
     fn the_last_call_of_a_month_is_the_last_and_the_next_month_begins_anew() {
         let (now, end) = (at("2026-11-20T00:00:00Z"), at("2026-11-30T16:00:00Z"));
-        for (at_end, then) in
-            [(AtEnd::Hold, Allowance::Until(end)), (AtEnd::Dead, Allowance::Dead), (AtEnd::Ignore, Allowance::Open)]
-        {
+        for (at_end, then) in [
+            (AtEnd::Hold, Allowance::Until(end)),
+            (AtEnd::Dead, Allowance::Dead),
+            (AtEnd::Ignore, Allowance::Open),
+        ] {
             let (mut groups, name) = groups(Some(3), at_end);
             assert_eq!(call(&mut groups, &name, now, Verdict::Delivered), UsageChange::default());
             let second = call(&mut groups, &name, now, Verdict::Delivered);
@@ -334,12 +372,16 @@ mod tests {
         assert_eq!(groups.take(&name, now), Allowance::Open);
         assert_eq!(groups.take(&name, now), Allowance::Dead);
         groups.finish(&name, now, Some(Verdict::TryAgain { wait: None }));
-        assert_eq!(call(&mut groups, &name, now, Verdict::Throttled { wait: None }), UsageChange::default());
+        assert_eq!(
+            call(&mut groups, &name, now, Verdict::Throttled { wait: None }),
+            UsageChange::default()
+        );
         assert_eq!(groups.peek(&name, now), Allowance::Open);
     }
 
     #[test]
-    fn what_the_platform_says_counts_more_than_what_we_have_counted_and_one_call_tries_again_later() {
+    fn what_the_platform_says_counts_more_than_what_we_have_counted_and_one_call_tries_again_later()
+    {
         let (mut groups, name) = groups(None, AtEnd::Hold);
         let now = at("2026-11-20T00:00:00Z");
         let spent = call(&mut groups, &name, now, Verdict::BudgetSpent { wait: PROBE });
@@ -358,7 +400,10 @@ mod tests {
         let began = at("2026-10-31T16:00:00Z");
         groups.restore(&name, began, 1000, None, at("2026-11-10T16:00:00Z"));
         let status = groups.status(at("2026-11-10T16:00:00Z"));
-        assert_eq!((status[0].used, status[0].forecast, status[0].monthly), (1000, 3000, Some(3000)));
+        assert_eq!(
+            (status[0].used, status[0].forecast, status[0].monthly),
+            (1000, 3000, Some(3000))
+        );
         assert_eq!(status[0].month_ends.since(began), Duration::from_secs(30 * 86_400));
         assert_eq!(groups.status(status[0].month_ends)[0].used, 0);
     }

@@ -53,7 +53,12 @@ pub struct PaceChanges {
 }
 
 impl Permit {
-    pub(super) fn new(pace: Arc<RobotQueues>, robot: RobotId, platform: Platform, position: Timestamp) -> Self {
+    pub(super) fn new(
+        pace: Arc<RobotQueues>,
+        robot: RobotId,
+        platform: Platform,
+        position: Timestamp,
+    ) -> Self {
         Self {
             pace,
             robot,
@@ -107,7 +112,11 @@ impl Permit {
         if let Some(host) = self.host.take() {
             host.finish(Answered { took, heard: !matches!(verdict, Verdict::TryAgain { .. }) });
         }
-        let end = Finish { verdict: Some(verdict), took: Some(took), next_part_pending: self.next_part_pending };
+        let end = Finish {
+            verdict: Some(verdict),
+            took: Some(took),
+            next_part_pending: self.next_part_pending,
+        };
         self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end)
     }
 }
@@ -117,7 +126,8 @@ impl Drop for Permit {
         match self.stage {
             PermitStage::Granted => self.pace.refund(self.robot, self.group.as_ref()),
             PermitStage::Left => {
-                let end = Finish { verdict: None, took: None, next_part_pending: self.next_part_pending };
+                let end =
+                    Finish { verdict: None, took: None, next_part_pending: self.next_part_pending };
                 let _ = self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end);
             }
             PermitStage::Returned => (),

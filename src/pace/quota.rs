@@ -66,7 +66,10 @@ pub struct HealthPolicy {
 pub(super) fn quota(windows: &[(u32, u64)]) -> PlatformQuota {
     let span = Duration::from_millis;
     PlatformQuota {
-        windows: windows.iter().map(|(max, millis)| WindowQuota { max: *max, span: span(*millis) }).collect(),
+        windows: windows
+            .iter()
+            .map(|(max, millis)| WindowQuota { max: *max, span: span(*millis) })
+            .collect(),
         margin: Duration::ZERO,
         rate_per_second: None,
         penalty_min: Duration::ZERO,

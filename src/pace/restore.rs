@@ -44,9 +44,9 @@ impl Pace {
         let mut slots = BTreeSet::new();
         for record in records {
             match record {
-                PaceRecord::SegmentStart => {
-                    sent.values_mut().for_each(|sent| sent.open_before += std::mem::take(&mut sent.open))
-                }
+                PaceRecord::SegmentStart => sent
+                    .values_mut()
+                    .for_each(|sent| sent.open_before += std::mem::take(&mut sent.open)),
                 PaceRecord::Checkpoint => sent.values_mut().for_each(|sent| sent.open_before = 0),
                 PaceRecord::AttemptStarted { robot, platform, .. } => {
                     sent.entry(robot).or_insert(RestoredRobot::nothing(platform)).open += 1;
@@ -64,9 +64,17 @@ impl Pace {
                 PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
                     newest(&mut holds, robot, (platform, at, Some(Hold { cause, until, wait })));
                 }
-                PaceRecord::HoldEnded { robot, platform, at } => newest(&mut holds, robot, (platform, at, None)),
+                PaceRecord::HoldEnded { robot, platform, at } => {
+                    newest(&mut holds, robot, (platform, at, None))
+                }
                 PaceRecord::QuotaUsed { group, month, used, refused_until } => {
-                    self.0.groups().restore(&group, month, used, refused_until, self.0.timeline.wall_now());
+                    self.0.groups().restore(
+                        &group,
+                        month,
+                        used,
+                        refused_until,
+                        self.0.timeline.wall_now(),
+                    );
                 }
                 PaceRecord::SlotReserved { .. } => (),
             }
@@ -84,7 +92,9 @@ impl Pace {
         }
         for (robot, (platform, _, hold)) in holds {
             if let Some(hold) = hold {
-                self.0.with_queue(robot, platform, |queue, now, rules| queue.restore_hold(hold, now, rules));
+                self.0.with_queue(robot, platform, |queue, now, rules| {
+                    queue.restore_hold(hold, now, rules)
+                });
             }
         }
     }
@@ -102,8 +112,10 @@ impl Pace {
         self.0.retain(|robot, queue, _| {
             let platform = queue.platform();
             let (in_flight, slots, hold) = queue.snapshot(now);
-            let begun = (0..in_flight).map(|_| PaceRecord::AttemptStarted { robot, platform, at: now });
-            let booked = slots.into_iter().map(|slot| PaceRecord::SlotReserved { robot, platform, slot });
+            let begun =
+                (0..in_flight).map(|_| PaceRecord::AttemptStarted { robot, platform, at: now });
+            let booked =
+                slots.into_iter().map(|slot| PaceRecord::SlotReserved { robot, platform, slot });
             let held = hold.map(|Hold { cause, until, wait }| PaceRecord::HoldStarted {
                 robot,
                 platform,

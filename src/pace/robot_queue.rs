@@ -28,8 +28,8 @@ pub(super) use self::{
     finish::Finish,
 };
 use super::{
-    CoalescedDelivery, CoalescedOutcome, Deferral, HealthPolicy, Hold, PlatformQuota, slot_schedule::SlotSchedule,
-    window::Window,
+    CoalescedDelivery, CoalescedOutcome, Deferral, HealthPolicy, Hold, PlatformQuota,
+    slot_schedule::SlotSchedule, window::Window,
 };
 use crate::domain::{Event, OverflowPolicy, Platform, SubscriptionId, Timestamp};
 
@@ -176,8 +176,15 @@ impl RobotQueue {
     }
 
     /// Decides about a delivery that waits in memory.
-    pub(super) fn poll(&mut self, now: Timestamp, key: QueueKey, rules: &PacingLimits<'_>) -> PollResult {
-        let Some((floor, early)) = self.waiters.get(&key).map(|waiter| (waiter.floor, waiter.early)) else {
+    pub(super) fn poll(
+        &mut self,
+        now: Timestamp,
+        key: QueueKey,
+        rules: &PacingLimits<'_>,
+    ) -> PollResult {
+        let Some((floor, early)) =
+            self.waiters.get(&key).map(|waiter| (waiter.floor, waiter.early))
+        else {
             return PollResult::Woken;
         };
         if let Some(hold) = self.hold
@@ -274,7 +281,8 @@ impl RobotQueue {
         let Some(longest) = rules.quota.longest() else { return base };
         let (mut ahead, mut bundle) = (0_u32, None);
         for (before, waiter) in self.waiters.range(..key) {
-            let of = (waiter.overflow == OverflowPolicy::Digest).then_some((before.slot, waiter.subscription));
+            let of = (waiter.overflow == OverflowPolicy::Digest)
+                .then_some((before.slot, waiter.subscription));
             if of.is_none() || of != bundle {
                 ahead = ahead.saturating_add(1);
             }

@@ -40,7 +40,11 @@ pub(super) struct RobotQueues {
 }
 
 impl RobotQueues {
-    pub(super) fn new(settings: PaceSettings, pace_log: Arc<dyn PaceLog>, timeline: MonotonicWallClock) -> Self {
+    pub(super) fn new(
+        settings: PaceSettings,
+        pace_log: Arc<dyn PaceLog>,
+        timeline: MonotonicWallClock,
+    ) -> Self {
         Self {
             timeline,
             hosts: ArcSwap::from_pointee(hosts(&settings)),
@@ -91,13 +95,20 @@ impl RobotQueues {
     }
 
     /// Calls `request` with the limits for a robot that has no queue.
-    pub(super) fn with_limits<T>(&self, platform: Platform, request: impl FnOnce(&PacingLimits<'_>) -> T) -> T {
+    pub(super) fn with_limits<T>(
+        &self,
+        platform: Platform,
+        request: impl FnOnce(&PacingLimits<'_>) -> T,
+    ) -> T {
         request(&rules(&self.settings.load(), platform))
     }
 
     /// Calls `act` with each queue, one lock at a time, and removes those for which it returns
     /// `false`.
-    pub(super) fn retain(&self, mut act: impl FnMut(RobotId, &mut RobotQueue, &PacingLimits<'_>) -> bool) {
+    pub(super) fn retain(
+        &self,
+        mut act: impl FnMut(RobotId, &mut RobotQueue, &PacingLimits<'_>) -> bool,
+    ) {
         let settings = self.settings.load();
         for shard in &self.shards {
             let mut lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +170,10 @@ impl RobotQueues {
     /// fails on it.
     pub(super) fn append(&self, record: &PaceRecord) {
         if let Err(error) = self.pace_log.append(record) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a note of the pace was not written");
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "a note of the pace was not written"
+            );
         }
     }
 
@@ -174,10 +188,19 @@ impl RobotQueues {
             // Written under the lock, because the last record wins.
             let mut groups = self.groups();
             let (month, used, refused_until) = groups.spent(group, self.timeline.wall_now());
-            self.pace_log.append(&PaceRecord::QuotaUsed { group: group.clone(), month, used, refused_until })?;
+            self.pace_log.append(&PaceRecord::QuotaUsed {
+                group: group.clone(),
+                month,
+                used,
+                refused_until,
+            })?;
         }
         if self.is_limited(platform) {
-            self.pace_log.append(&PaceRecord::AttemptStarted { robot, platform, at: self.timeline.now() })?;
+            self.pace_log.append(&PaceRecord::AttemptStarted {
+                robot,
+                platform,
+                at: self.timeline.now(),
+            })?;
         }
         self.with_existing(robot, |queue, now, _| queue.mark_sent(now, next_part_pending));
         Ok(())
@@ -201,7 +224,9 @@ impl RobotQueues {
         if self.is_limited(platform) {
             self.append(&PaceRecord::AttemptEnded { robot, platform, at: now });
         }
-        let finished = self.with_existing(robot, |queue, now, rules| queue.finish(now, end, group.is_some(), rules));
+        let finished = self.with_existing(robot, |queue, now, rules| {
+            queue.finish(now, end, group.is_some(), rules)
+        });
         let finished = finished.unwrap_or_default();
         self.append_hold(robot, platform, finished.held.as_ref(), finished.lifted.is_some(), now);
         let mut changes = PaceChanges {
@@ -218,7 +243,8 @@ impl RobotQueues {
     }
 
     pub(super) fn release(&self, robot: RobotId) -> Option<EndedHold> {
-        let (ended, platform) = self.with_existing(robot, |queue, now, _| (queue.release(now), queue.platform()))?;
+        let (ended, platform) =
+            self.with_existing(robot, |queue, now, _| (queue.release(now), queue.platform()))?;
         self.append_hold(robot, platform, None, ended.is_some(), self.timeline.now());
         ended
     }
@@ -229,7 +255,12 @@ impl RobotQueues {
             let mut groups = self.groups();
             let counted = groups.finish(group, now, verdict);
             let (month, used, refused_until) = groups.spent(group, now);
-            self.append(&PaceRecord::QuotaUsed { group: group.clone(), month, used, refused_until });
+            self.append(&PaceRecord::QuotaUsed {
+                group: group.clone(),
+                month,
+                used,
+                refused_until,
+            });
             (counted, refused_until)
         };
         changes.budget_warning = warning.map(|(used, monthly)| (group.clone(), used, monthly));
@@ -239,7 +270,14 @@ impl RobotQueues {
         }
     }
 
-    fn append_hold(&self, robot: RobotId, platform: Platform, held: Option<&Hold>, lifted: bool, at: Timestamp) {
+    fn append_hold(
+        &self,
+        robot: RobotId,
+        platform: Platform,
+        held: Option<&Hold>,
+        lifted: bool,
+        at: Timestamp,
+    ) {
         if let Some(Hold { cause, until, wait }) = held.copied() {
             self.append(&PaceRecord::HoldStarted { robot, platform, at, cause, until, wait });
         } else if lifted {
@@ -259,7 +297,10 @@ impl RobotQueues {
         quota(&self.settings.load(), platform).is_limited()
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the index is taken modulo the length, and the length is SHARDS")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the index is taken modulo the length, and the length is SHARDS"
+    )]
     fn shard(&self, robot: RobotId) -> MutexGuard<'_, HashMap<RobotId, RobotQueue>> {
         // The id is a keyed hash, so each of its bytes is evenly distributed.
         let shard = &self.shards[usize::from(robot.as_bytes()[0]) % self.shards.len()];
@@ -271,7 +312,8 @@ impl RobotQueues {
 fn hosts(settings: &PaceSettings) -> [Host; 4] {
     let mut known = HashMap::new();
     settings.hosts.each_ref().map(|name| {
-        let host: &mut Host = known.entry(name).or_insert_with(|| Host::new(limits(settings, name)));
+        let host: &mut Host =
+            known.entry(name).or_insert_with(|| Host::new(limits(settings, name)));
         host.clone()
     })
 }

@@ -43,7 +43,12 @@ impl SlotSchedule {
             // The message `max` places before the planned one. It is planned, in flight, or
             // answered.
             let blocking = match back.checked_sub(self.slots.len()).filter(|left| *left > 0) {
-                None => self.slots.len().checked_sub(back).and_then(|position| self.slots.get(position)).copied(),
+                None => self
+                    .slots
+                    .len()
+                    .checked_sub(back)
+                    .and_then(|position| self.slots.get(position))
+                    .copied(),
                 Some(left) if left <= in_flight => Some(now),
                 Some(left) => window.back(left.saturating_sub(in_flight)),
             };
@@ -126,7 +131,10 @@ mod tests {
     fn slots_fill_the_quota_of_each_window_in_turn_and_no_two_are_the_same() {
         assert_eq!(planned(&quota(&[(2, 1000)]), 6, 0), [0, 1, 1000, 1001, 2000, 2001]);
         assert_eq!(planned(&quota(&[(2, 1000)]), 4, 30), [0, 1, 1030, 1031]);
-        assert_eq!(planned(&quota(&[(2, 100), (3, 1000)]), 7, 0), [0, 1, 100, 1000, 1001, 1100, 2000]);
+        assert_eq!(
+            planned(&quota(&[(2, 100), (3, 1000)]), 7, 0),
+            [0, 1, 100, 1000, 1001, 1100, 2000]
+        );
         assert_eq!(planned(&quota(&[]), 3, 0), [0, 1, 2]);
     }
 

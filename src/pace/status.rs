@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use super::{GroupStatus, Hold, HoldCause, Pace, monthly_quota::Allowance, robot_queue::RobotQueue};
+use super::{
+    GroupStatus, Hold, HoldCause, Pace, monthly_quota::Allowance, robot_queue::RobotQueue,
+};
 use crate::domain::{GroupName, Platform, RobotId};
 
 /// The state of one robot.
@@ -81,8 +83,12 @@ pub struct SendEstimate {
 
 impl PlatformSummary {
     fn add(&mut self, robot: &RobotStatus) {
-        let causes = HoldCause::ALL.into_iter().zip(self.held.iter_mut().zip(&mut self.waiting_held));
-        match causes.into_iter().find(|(cause, _)| robot.hold.is_some_and(|hold| hold.cause == *cause)) {
+        let causes =
+            HoldCause::ALL.into_iter().zip(self.held.iter_mut().zip(&mut self.waiting_held));
+        match causes
+            .into_iter()
+            .find(|(cause, _)| robot.hold.is_some_and(|hold| hold.cause == *cause))
+        {
             Some((_, (held, waiting))) => {
                 *held += 1;
                 *waiting += u64::from(robot.waiting);
@@ -125,7 +131,12 @@ impl Pace {
             Some(Allowance::Until(due)) => (due, false),
             Some(Allowance::Dead) => (now, true),
         };
-        SendEstimate { first_in: first.max(floor).since(now), last_in: last.max(floor).since(now), hold, out_of_budget }
+        SendEstimate {
+            first_in: first.max(floor).since(now),
+            last_in: last.max(floor).since(now),
+            hold,
+            out_of_budget,
+        }
     }
 
     /// The robots with any state, the busiest first.
@@ -154,7 +165,10 @@ impl Pace {
             if queue.is_idle(now, rules) {
                 return false;
             }
-            let of = Platform::ALL.into_iter().zip(&mut summary).find(|(platform, _)| *platform == queue.platform());
+            let of = Platform::ALL
+                .into_iter()
+                .zip(&mut summary)
+                .find(|(platform, _)| *platform == queue.platform());
             if let Some((_, summary)) = of {
                 summary.add(&queue.status(robot, now, rules));
             }

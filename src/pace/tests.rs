@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::clock::Clock;
 use crate::domain::{
-    AttemptOutcome, Event, EventContent, EventId, GroupName, OverflowPolicy, PublishedMessage, RobotId, SubscriptionId,
-    Verdict,
+    AttemptOutcome, Event, EventContent, EventId, GroupName, OverflowPolicy, PublishedMessage,
+    RobotId, SubscriptionId, Verdict,
 };
 
 const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
@@ -40,7 +40,10 @@ fn timeline(now: Timestamp) -> MonotonicWallClock {
 fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> PaceSettings {
     let seconds = Duration::from_secs;
     let quota = PlatformQuota {
-        windows: windows.iter().map(|(max, span)| WindowQuota { max: *max, span: seconds(*span) }).collect(),
+        windows: windows
+            .iter()
+            .map(|(max, span)| WindowQuota { max: *max, span: seconds(*span) })
+            .collect(),
         margin: Duration::ZERO,
         rate_per_second: None,
         penalty_min: seconds(penalty.0),
@@ -222,13 +225,19 @@ async fn what_has_waited_goes_before_what_has_just_come_and_in_the_order_of_its_
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
     until(&pace, first.due.before(Duration::from_millis(1))).await;
-    assert!(wait(&pace, asking(1).later(&pace).await) > 60, "it may not take the slot of the first");
+    assert!(
+        wait(&pace, asking(1).later(&pace).await) > 60,
+        "it may not take the slot of the first"
+    );
     // The second came back too early. The first came back after it, and still leaves first.
     let order = Arc::new(Mutex::new(Vec::new()));
     for (name, later) in [("second", second), ("first", first)] {
         let (pace, order) = (pace.clone(), Arc::clone(&order));
         tokio::spawn(async move {
-            let _ = asking(1).at(QueuePosition::AtSlot(later.slot.unwrap())).sent(&pace, Verdict::Delivered).await;
+            let _ = asking(1)
+                .at(QueuePosition::AtSlot(later.slot.unwrap()))
+                .sent(&pace, Verdict::Delivered)
+                .await;
             order.lock().unwrap().push(name);
         });
         settle().await;
@@ -253,7 +262,11 @@ async fn what_comes_back_for_its_slot_goes_straight_out() {
         until(&pace, early).await;
         let (began, slot) = (pace.now(), later.slot.unwrap());
         let _ = asking(1).at(QueuePosition::AtSlot(slot)).sent(&pace, Verdict::Delivered).await;
-        assert!(pace.now().since(later.due) < Duration::from_secs(1), "{:?} late", pace.now().since(later.due));
+        assert!(
+            pace.now().since(later.due) < Duration::from_secs(1),
+            "{:?} late",
+            pace.now().since(later.due)
+        );
         assert!(pace.now() >= began);
     }
 }
@@ -297,18 +310,28 @@ async fn an_urgent_delivery_overtakes_what_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_one_robot_leave_one_after_the_other_so_that_they_arrive_in_order() {
-    let pace = with(PaceSettings { order_gap: Duration::from_millis(50), ..settings(&[(20, 60)], (60, 600)) });
+    let pace = with(PaceSettings {
+        order_gap: Duration::from_millis(50),
+        ..settings(&[(20, 60)], (60, 600))
+    });
     let start = Instant::now();
     let first = asking(1).go(&pace).await;
     let second = asking(1).go(&pace).await;
-    assert_eq!(start.elapsed().as_millis(), 50, "the first was not answered: the second leaves a little later");
+    assert_eq!(
+        start.elapsed().as_millis(),
+        50,
+        "the first was not answered: the second leaves a little later"
+    );
     let third = tokio::spawn({
         let pace = pace.clone();
         async move { asking(1).go(&pace).await }
     });
     settle().await;
     assert!(!third.is_finished());
-    let _ = (first.finish(Verdict::Delivered, Duration::ZERO), second.finish(Verdict::Delivered, Duration::ZERO));
+    let _ = (
+        first.finish(Verdict::Delivered, Duration::ZERO),
+        second.finish(Verdict::Delivered, Duration::ZERO),
+    );
     let _ = third.await.unwrap();
     assert_eq!(start.elapsed().as_millis(), 50, "both were answered: the third leaves at once");
 }
@@ -327,10 +350,12 @@ async fn a_refusal_for_speed_holds_the_robot_and_each_further_one_twice_as_long(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_platform_asks_for_holds_no_robot_longer_or_shorter_than_the_settings_over_restarts_too() {
+async fn what_a_platform_asks_for_holds_no_robot_longer_or_shorter_than_the_settings_over_restarts_too()
+ {
     for (asked, expected) in [(864_000, 600), (0, 60), (90, 90)] {
         let records = Notes::default();
-        let before = Pace::new(settings(&[(20, 60)], (60, 600)), Arc::new(records.clone()), timeline(T0));
+        let before =
+            Pace::new(settings(&[(20, 60)], (60, 600)), Arc::new(records.clone()), timeline(T0));
         let wait = Some(Duration::from_secs(asked));
         let changes = asking(1).sent(&before, Verdict::Throttled { wait }).await;
         assert_eq!(changes.held.map(|hold| hold.wait.as_secs()), Some(expected));
@@ -339,16 +364,27 @@ async fn what_a_platform_asks_for_holds_no_robot_longer_or_shorter_than_the_sett
         assert_eq!(after.robots()[0].held_for.map(|left| left.as_secs()), Some(expected));
     }
     // The records of an earlier version.
-    let (robot, platform, until) = (asking(1).robot, Platform::DingTalk, T0.after(Duration::from_secs(864_000)));
+    let (robot, platform, until) =
+        (asking(1).robot, Platform::DingTalk, T0.after(Duration::from_secs(864_000)));
     let after = pace(&[(20, 60)], (60, 600));
     let wait = Duration::from_secs(864_000);
     after.restore([
-        PaceRecord::HoldStarted { robot, platform, at: T0, cause: HoldCause::Throttled, until, wait },
+        PaceRecord::HoldStarted {
+            robot,
+            platform,
+            at: T0,
+            cause: HoldCause::Throttled,
+            until,
+            wait,
+        },
         PaceRecord::SlotReserved { robot, platform, slot: until },
     ]);
     assert_eq!(after.robots()[0].held_for.map(|left| left.as_secs()), Some(600));
     let next = asking(1).later(&after).await;
-    assert!(next.due.since(T0) <= Duration::from_secs(700), "behind what waits, which leaves when the hold ends");
+    assert!(
+        next.due.since(T0) <= Duration::from_secs(700),
+        "behind what waits, which leaves when the hold ends"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -421,7 +457,11 @@ async fn whoever_releases_a_robot_hears_what_waits_in_the_broker_all_the_same_an
     let _ = asking(2).sent(&pace, THROTTLED).await;
     tokio::time::advance(Duration::from_secs(300)).await;
     let ended = pace.release(asking(2).robot).unwrap();
-    assert_eq!((ended.waiting_in_broker, ended.back_within), (0, Duration::ZERO), "what was to come back is back");
+    assert_eq!(
+        (ended.waiting_in_broker, ended.back_within),
+        (0, Duration::ZERO),
+        "what was to come back is back"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -435,12 +475,18 @@ async fn refusals_for_another_reason_hold_the_robot_after_a_few_in_a_row_and_a_p
         assert_eq!(asking(1).sent(&pace, Verdict::Security).await.held, None);
     }
     for expected in [60, 120, 240, 240] {
-        let held = asking(1).at(QueuePosition::Head).sent(&pace, Verdict::Security).await.held.unwrap();
+        let held =
+            asking(1).at(QueuePosition::Head).sent(&pace, Verdict::Security).await.held.unwrap();
         assert_eq!((held.cause, held.wait.as_secs()), (HoldCause::Security, expected));
-        assert!(wait(&pace, asking(1).later(&pace).await) >= expected, "deliveries park instead of burning attempts");
+        assert!(
+            wait(&pace, asking(1).later(&pace).await) >= expected,
+            "deliveries park instead of burning attempts"
+        );
         tokio::time::advance(held.wait).await;
     }
-    assert!(asking(1).at(QueuePosition::Head).sent(&pace, Verdict::Delivered).await.lifted.is_some());
+    assert!(
+        asking(1).at(QueuePosition::Head).sent(&pace, Verdict::Delivered).await.lifted.is_some()
+    );
     assert_eq!(pace.robots()[0].hold, None);
 }
 
@@ -463,7 +509,10 @@ async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_on
         bundle.push(digesting().later(&pace).await);
     }
     assert!(bundle.iter().all(|later| *later == bundle[0]), "one slot for all");
-    assert!(wait(&pace, asking(1).later(&pace).await) >= 120, "another subscription has a slot of its own");
+    assert!(
+        wait(&pace, asking(1).later(&pace).await) >= 120,
+        "another subscription has a slot of its own"
+    );
     let mut back: Vec<_> = Vec::new();
     for later in &bundle {
         let (pace, slot) = (pace.clone(), later.slot.unwrap());
@@ -478,13 +527,20 @@ async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_on
                 coalesced += spoken.len();
                 leaders.push(permit);
                 for one in spoken {
-                    let answer =
-                        AttemptOutcome { verdict: Verdict::Delivered, code: "0".into(), detail: String::new() };
-                    one.notify.send(CoalescedOutcome::Sent(SendOutcome { answer, resume: T0 })).unwrap();
+                    let answer = AttemptOutcome {
+                        verdict: Verdict::Delivered,
+                        code: "0".into(),
+                        detail: String::new(),
+                    };
+                    one.notify
+                        .send(CoalescedOutcome::Sent(SendOutcome { answer, resume: T0 }))
+                        .unwrap();
                 }
             }
             PaceDecision::Coalesced(hear) => {
-                let Ok(CoalescedOutcome::Sent(outcome)) = hear.await else { panic!("nothing was sent") };
+                let Ok(CoalescedOutcome::Sent(outcome)) = hear.await else {
+                    panic!("nothing was sent")
+                };
                 assert_eq!(outcome.answer.verdict, Verdict::Delivered);
                 heard += 1;
             }
@@ -510,13 +566,19 @@ async fn a_digest_speaks_for_younger_ones_that_only_wait_for_the_message_before_
         async move { younger.wait_for_permit(&pace).await }
     });
     settle().await;
-    let PaceDecision::Granted(_, spoken) = digesting_turn(T0, &pace).await else { panic!("its slot has come") };
+    let PaceDecision::Granted(_, spoken) = digesting_turn(T0, &pace).await else {
+        panic!("its slot has come")
+    };
     assert_eq!(spoken.len(), 1);
     assert!(matches!(younger.await.unwrap(), PaceDecision::Coalesced(_)));
 }
 
 async fn digesting_turn(slot: Timestamp, pace: &Pace) -> PaceDecision {
-    asking(1).overflowing(OverflowPolicy::Digest).at(QueuePosition::AtSlot(slot)).wait_for_permit(pace).await
+    asking(1)
+        .overflowing(OverflowPolicy::Digest)
+        .at(QueuePosition::AtSlot(slot))
+        .wait_for_permit(pace)
+        .await
 }
 
 #[tokio::test(start_paused = true)]
@@ -534,10 +596,18 @@ async fn of_a_subscription_that_wants_the_latest_only_the_newest_waits() {
     assert_eq!(waiting_in_broker.slot, newest.slot, "it takes over the slot");
     until(&pace, waiting_in_broker.due).await;
     assert!(matches!(
-        older.clone().at(QueuePosition::AtSlot(waiting_in_broker.slot.unwrap())).wait_for_permit(&pace).await,
+        older
+            .clone()
+            .at(QueuePosition::AtSlot(waiting_in_broker.slot.unwrap()))
+            .wait_for_permit(&pace)
+            .await,
         PaceDecision::Superseded
     ));
-    let _ = newer.clone().at(QueuePosition::AtSlot(newest.slot.unwrap())).sent(&pace, Verdict::Delivered).await;
+    let _ = newer
+        .clone()
+        .at(QueuePosition::AtSlot(newest.slot.unwrap()))
+        .sent(&pace, Verdict::Delivered)
+        .await;
     // The same in memory.
     until(&pace, pace.now().after(Duration::from_millis(59_000))).await;
     let waiting = tokio::spawn({
@@ -550,7 +620,8 @@ async fn of_a_subscription_that_wants_the_latest_only_the_newest_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_another_reason_than_the_quota_leaves_at_its_time_and_holds_up_nobody_before() {
+async fn what_waits_for_another_reason_than_the_quota_leaves_at_its_time_and_holds_up_nobody_before()
+ {
     let pace = pace(&[(20, 60)], (60, 600));
     let due = T0.after(Duration::from_secs(2));
     let waiting = |overflow: OverflowPolicy, subscription: u8, received: u64| {
@@ -592,7 +663,8 @@ async fn what_waits_for_another_reason_than_the_quota_leaves_at_its_time_and_hol
 #[tokio::test(start_paused = true)]
 async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
     let records = Notes::default();
-    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(records.clone()), timeline(T0));
+    let before =
+        Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(records.clone()), timeline(T0));
     let _ = asking(1).sent(&before, Verdict::Delivered).await;
     tokio::time::advance(Duration::from_secs(10)).await;
     std::mem::forget((asking(1).go(&before).await, asking(1).go(&before).await));
@@ -603,7 +675,8 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
     tokio::time::advance(Duration::from_secs(5)).await;
     let crash = before.now();
 
-    let after = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(Notes::default()), timeline(crash));
+    let after =
+        Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(Notes::default()), timeline(crash));
     after.restore(records.0.lock().unwrap().clone());
     let next = asking(1).later(&after).await;
     assert!(next.slot > waiting_in_broker.slot, "behind what waits in the broker");
@@ -621,8 +694,10 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
 #[tokio::test(start_paused = true)]
 async fn what_is_written_down_again_says_the_same() {
     let records = Notes::default();
-    let before = Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(records.clone()), timeline(T0));
-    let _in_the_air = [asking(1).go(&before).await, asking(1).go(&before).await, asking(1).go(&before).await];
+    let before =
+        Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(records.clone()), timeline(T0));
+    let _in_the_air =
+        [asking(1).go(&before).await, asking(1).go(&before).await, asking(1).go(&before).await];
     let waiting_in_broker = asking(1).later(&before).await;
     let _ = asking(2).sent(&before, THROTTLED).await;
     let after = pace(&[(3, 60)], (600, 600));
@@ -650,7 +725,11 @@ async fn a_used_up_month_stops_every_robot_of_its_organisation_and_no_other() {
     assert_eq!(last.budget_warning, Some((name.clone(), 2, 2)));
     let month_ends = pace.groups()[0].month_ends;
     assert_eq!(
-        of_group(3).event(|event| event.expires_at = month_ends.after(Duration::from_secs(1))).later(&pace).await.due,
+        of_group(3)
+            .event(|event| event.expires_at = month_ends.after(Duration::from_secs(1)))
+            .later(&pace)
+            .await
+            .due,
         month_ends
     );
     let _ = asking(4).go(&pace).await;
@@ -659,7 +738,9 @@ async fn a_used_up_month_stops_every_robot_of_its_organisation_and_no_other() {
 #[tokio::test(start_paused = true)]
 async fn a_permit_dropped_without_an_outcome_counts_as_sent_only_if_its_message_left() {
     let pace = pace(&[(1, 60)], (60, 600));
-    let PaceDecision::Granted(permit, _) = asking(1).wait_for_permit(&pace).await else { panic!("later") };
+    let PaceDecision::Granted(permit, _) = asking(1).wait_for_permit(&pace).await else {
+        panic!("later")
+    };
     drop(permit);
     drop(asking(1).go(&pace).await);
     assert_eq!(wait(&pace, asking(1).later(&pace).await), 60);
@@ -737,7 +818,10 @@ async fn what_waits_for_a_robot_that_is_held_is_told_apart() {
     assert!(matches!(free.wait_for_permit(&pace).await, PaceDecision::Deferred(_)));
     let [dingtalk, ..] = pace.evict_idle_and_summarise();
     // The refused delivery waits as well.
-    assert_eq!((dingtalk.held, dingtalk.waiting_held, dingtalk.waiting), ([1, 0, 0, 0], [4, 0, 0, 0], 1));
+    assert_eq!(
+        (dingtalk.held, dingtalk.waiting_held, dingtalk.waiting),
+        ([1, 0, 0, 0], [4, 0, 0, 0], 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -780,8 +864,15 @@ async fn a_platforms_budget_is_shared_fairly_between_its_robots() {
     for robot in 2..5 {
         send(robot).await.unwrap();
     }
-    assert!(start.elapsed() <= Duration::from_secs(1), "behind one message of the other: {:?}", start.elapsed());
-    assert!(!greedy.iter().all(tokio::task::JoinHandle::is_finished), "the other robot still has much to send");
+    assert!(
+        start.elapsed() <= Duration::from_secs(1),
+        "behind one message of the other: {:?}",
+        start.elapsed()
+    );
+    assert!(
+        !greedy.iter().all(tokio::task::JoinHandle::is_finished),
+        "the other robot still has much to send"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -791,10 +882,14 @@ async fn after_a_restart_the_newer_of_two_that_came_in_one_millisecond_is_still_
         let _ = asking(1).sent(&pace, Verdict::Delivered).await;
         // Created one after the other, so their ids sort. The pacer knows only what their messages
         // carry.
-        let (older, newer) =
-            (asking(1).overflowing(OverflowPolicy::Latest), asking(1).overflowing(OverflowPolicy::Latest));
-        let back = |one: &Asking| one.clone().at(QueuePosition::AtSlot(T0.after(Duration::from_secs(60))));
-        let (first, second) = if newer_first { (back(&newer), back(&older)) } else { (back(&older), back(&newer)) };
+        let (older, newer) = (
+            asking(1).overflowing(OverflowPolicy::Latest),
+            asking(1).overflowing(OverflowPolicy::Latest),
+        );
+        let back =
+            |one: &Asking| one.clone().at(QueuePosition::AtSlot(T0.after(Duration::from_secs(60))));
+        let (first, second) =
+            if newer_first { (back(&newer), back(&older)) } else { (back(&older), back(&newer)) };
         let sits = tokio::spawn({
             let pace = pace.clone();
             async move { first.wait_for_permit(&pace).await }
@@ -817,7 +912,13 @@ async fn a_process_that_dies_while_it_recalls_leaves_the_next_one_as_wise() {
     let first = Pace::new(settings(&[(1, 60)], (60, 600)), Arc::new(records.clone()), timeline(T0));
     std::mem::forget(asking(1).go(&first).await);
     let noted = |more: &[PaceRecord]| {
-        [&[PaceRecord::SegmentStart], records.0.lock().unwrap().as_slice(), &[PaceRecord::SegmentStart], more].concat()
+        [
+            &[PaceRecord::SegmentStart],
+            records.0.lock().unwrap().as_slice(),
+            &[PaceRecord::SegmentStart],
+            more,
+        ]
+        .concat()
     };
     // The second process has begun its segment without any record.
     let third = pace(&[(1, 60)], (60, 600));
@@ -838,12 +939,19 @@ async fn slots_that_were_noted_twice_or_out_of_order_count_once() {
         slot: T0.after(Duration::from_secs(seconds)),
     };
     after.restore([booked(90), booked(30), booked(30), booked(90)]);
-    assert_eq!(wait(&after, asking(1).later(&after).await), 90, "two in 60 s: the next is a window behind the first");
+    assert_eq!(
+        wait(&after, asking(1).later(&after).await),
+        90,
+        "two in 60 s: the next is a window behind the first"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
-    let pace = with(PaceSettings { order_gap: Duration::from_millis(50), ..settings(&[(5, 60)], (60, 600)) });
+    let pace = with(PaceSettings {
+        order_gap: Duration::from_millis(50),
+        ..settings(&[(5, 60)], (60, 600))
+    });
     let (message, other) = (asking(1), asking(1));
     let PaceDecision::Granted(mut first, _) = message.wait_for_permit(&pace).await else {
         panic!("nobody is before it")
@@ -882,7 +990,8 @@ async fn a_part_that_has_to_wait_keeps_its_place_before_what_was_planned_meanwhi
     let other = asking(1).later(&pace).await;
     until(&pace, part.due.before(Duration::from_millis(500))).await;
     let waits = tokio::spawn({
-        let (pace, other) = (pace.clone(), asking(1).at(QueuePosition::AtSlot(other.slot.unwrap())));
+        let (pace, other) =
+            (pace.clone(), asking(1).at(QueuePosition::AtSlot(other.slot.unwrap())));
         async move { other.go(&pace).await.position() }
     });
     settle().await;
@@ -901,22 +1010,37 @@ async fn an_outlook_says_when_messages_would_leave_and_plans_nothing() {
         let send_estimate = pace.send_estimate(robot, Platform::DingTalk, None, false, messages);
         (send_estimate.first_in.as_secs(), send_estimate.last_in.as_secs())
     };
-    assert_eq!((send_estimate(1), send_estimate(3)), ((0, 0), (0, 60)), "nobody knows this robot yet");
+    assert_eq!(
+        (send_estimate(1), send_estimate(3)),
+        ((0, 0), (0, 60)),
+        "nobody knows this robot yet"
+    );
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
-    assert_eq!((send_estimate(1), send_estimate(5), send_estimate(1)), ((60, 60), (60, 180), (60, 60)));
+    assert_eq!(
+        (send_estimate(1), send_estimate(5), send_estimate(1)),
+        ((60, 60), (60, 180), (60, 60))
+    );
     assert_eq!(wait(&pace, asking(1).later(&pace).await), 60);
     let _ = asking(2).sent(&pace, THROTTLED).await;
     let held = pace.send_estimate(RobotId::from_bytes([2; 16]), Platform::DingTalk, None, false, 1);
-    assert_eq!((held.first_in.as_secs(), held.hold.map(|hold| hold.cause)), (60, Some(HoldCause::Throttled)));
+    assert_eq!(
+        (held.first_in.as_secs(), held.hold.map(|hold| hold.cause)),
+        (60, Some(HoldCause::Throttled))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_changes_how_long_deliveries_wait_in_memory() {
     let pace = with(settings(&[(2, 60)], (60, 600)));
-    let waits = |pace: &Pace| [false, true].map(|early| pace.wait_max(Platform::Lark, early).as_secs());
+    let waits =
+        |pace: &Pace| [false, true].map(|early| pace.wait_max(Platform::Lark, early).as_secs());
     assert_eq!(waits(&pace), [2, 90]);
     let seconds = Duration::from_secs;
-    pace.configure(PaceSettings { hold_max: seconds(5), early_max: seconds(7), ..settings(&[(2, 60)], (60, 600)) });
+    pace.configure(PaceSettings {
+        hold_max: seconds(5),
+        early_max: seconds(7),
+        ..settings(&[(2, 60)], (60, 600))
+    });
     assert_eq!(waits(&pace), [5, 7]);
 }

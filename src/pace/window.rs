@@ -74,7 +74,11 @@ impl Window {
 
     /// The time of the answered message at this place, where 1 is the newest.
     pub(super) fn back(&self, places: usize) -> Option<Timestamp> {
-        self.finished.len().checked_sub(places).and_then(|position| self.finished.get(position)).copied()
+        self.finished
+            .len()
+            .checked_sub(places)
+            .and_then(|position| self.finished.get(position))
+            .copied()
     }
 
     pub(super) fn forget(&mut self, now: Timestamp, quota: &PlatformQuota) {
@@ -110,7 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_robots_whole_quota_leaves_at_once_and_the_next_waits_for_the_first_to_leave_the_window() {
+    fn a_fresh_robots_whole_quota_leaves_at_once_and_the_next_waits_for_the_first_to_leave_the_window()
+     {
         let (mut window, quota) = (Window::default(), quota(&[(3, 1000)]));
         assert!((0..3).all(|_| take(&mut window, T0, &quota)));
         assert!(!take(&mut window, T0, &quota));

@@ -27,11 +27,23 @@ impl Pipeline {
         ack_tag: AckTag,
     ) {
         let (event, at) = (&identity.event, self.parts.clock.now());
-        events::EventUndecodable { published: &published, event, at, code: why.code, detail: &why.detail }
-            .emit(&self.parts.telemetry);
+        events::EventUndecodable {
+            published: &published,
+            event,
+            at,
+            code: why.code,
+            detail: &why.detail,
+        }
+        .emit(&self.parts.telemetry);
         let generation = identity.generation;
         let told = self.wants_receipt(&published).then(|| {
-            DeliveryReceipt::of_unread(&published, event, generation, (why.reason(), why.code, &why.detail), at)
+            DeliveryReceipt::of_unread(
+                &published,
+                event,
+                generation,
+                (why.reason(), why.code, &why.detail),
+                at,
+            )
         });
         let step = NextStep::DeadEvent {
             published: Box::new(published),
@@ -47,9 +59,10 @@ impl Pipeline {
         // because templates change.
         let named = identity.generated.is_none();
         let identity = match named {
-            true => {
-                DedupIdentity { in_flight_guard: identity.in_flight_guard, ..DedupIdentity::unrecorded(identity.event) }
-            }
+            true => DedupIdentity {
+                in_flight_guard: identity.in_flight_guard,
+                ..DedupIdentity::unrecorded(identity.event)
+            },
             false => identity,
         };
         let job = Arc::clone(self);
@@ -70,9 +83,9 @@ impl Pipeline {
     ) {
         let (at, reason, code) = (self.parts.clock.now(), DeadReason::Poison, "panic");
         let (published, name) = (&event.published, &event.id);
-        let told = self
-            .wants_receipt(published)
-            .then(|| DeliveryReceipt::of_unread(published, name, generation, (reason, code, &detail), at));
+        let told = self.wants_receipt(published).then(|| {
+            DeliveryReceipt::of_unread(published, name, generation, (reason, code, &detail), at)
+        });
         let step = NextStep::DeadEvent {
             published: Box::new(published.clone()),
             urgent: event.urgent,

@@ -1,24 +1,18 @@
-//! One delivery from its robot's queue to its settlement: wait for a permit, attempt, decide.
+//! One delivery from its robot's queue to its settlement: enqueue, wait for a permit, continue.
 //!
 //! Owns when a delivery waits in memory and when on the broker, and how it continues after its
 //! recipient changed.
 //!
-//! Not here: the permit (`pace/`), the HTTP request (`send/`), and the decision about an answer
-//! (`settle/decide.rs`).
+//! Not here: the permit (`pace/`), and the attempt once there is a permit (`attempt.rs`).
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use super::{Pipeline, Unsettled, early::EarlyPermit, recipient::CurrentRecipient};
+use super::{Pipeline, Unsettled, attempt::AttemptStep, early::EarlyPermit};
 use crate::{
-    domain::{AttemptOutcome, Delivery, OverflowPolicy, Settlement, Timestamp, Verdict},
+    domain::{Delivery, OverflowPolicy, Settlement, Timestamp},
     fanout::Recipient,
-    pace::{
-        AdmissionRequest, CoalescedDelivery, CoalescedOutcome, PaceDecision, Permit, QueuePosition, SendOutcome, Ticket,
-    },
-    platforms,
-    send::AttemptResult,
+    pace::{AdmissionRequest, CoalescedOutcome, PaceDecision, QueuePosition, Ticket},
     settle::{self, AckTracker, ProgressMark},
-    telemetry::events,
 };
 
 /// Both clocks count whole milliseconds. A time that has come on one clock has certainly come on
@@ -34,17 +28,6 @@ pub(super) enum DeliveryStart {
     Sleeping(Duration, MemoryPermit),
     /// It is enqueued at its robot.
     Enqueued(QueuePosition, Ticket, MemoryPermit),
-}
-
-/// The result of an attempt.
-enum AttemptStep {
-    /// The delivery is settled.
-    Settled(Settlement),
-    /// A part was delivered, and the next one is enqueued.
-    NextPart(QueuePosition, Ticket),
-    /// The recipient changed so that the permit was not valid for it. The permit was returned; the
-    /// value is its position in the order.
-    Readdressed(Recipient, Timestamp),
 }
 
 /// The memory permit of a delivery that came back. Without it, the delivery waits no longer than a
@@ -68,7 +51,11 @@ impl Pipeline {
 
     /// Starts a delivery whose subscription has another robot now, as if it were new there. It no
     /// longer counts as the newest of its subscription.
-    pub(super) fn start_at_new_robot(&self, delivery: &Delivery, recipient: &Recipient) -> DeliveryStart {
+    pub(super) fn start_at_new_robot(
+        &self,
+        delivery: &Delivery,
+        recipient: &Recipient,
+    ) -> DeliveryStart {
         let position = match recipient.options.overflow {
             OverflowPolicy::Latest => QueuePosition::NotBefore(self.parts.pace.now()),
             OverflowPolicy::Queue | OverflowPolicy::Digest => QueuePosition::Tail,
@@ -76,15 +63,27 @@ impl Pipeline {
         self.start_at(delivery, recipient, position)
     }
 
-    fn start_at(&self, delivery: &Delivery, recipient: &Recipient, position: QueuePosition) -> DeliveryStart {
+    fn start_at(
+        &self,
+        delivery: &Delivery,
+        recipient: &Recipient,
+        position: QueuePosition,
+    ) -> DeliveryStart {
         let parts = &self.parts;
         let quiet = self.quiet_until(delivery, recipient);
         // A delivery that is due may still have to wait for its robot.
-        let room = (delivery.hops > 0 && quiet.is_none()).then(|| parts.early.reserve(delivery)).flatten();
-        let Some(due) = delivery.due_at.max(quiet) else { return self.enqueue(delivery, recipient, position, room) };
+        let room =
+            (delivery.hops > 0 && quiet.is_none()).then(|| parts.early.reserve(delivery)).flatten();
+        let Some(due) = delivery.due_at.max(quiet) else {
+            return self.enqueue(delivery, recipient, position, room);
+        };
         let left = due.since(parts.clock.now());
         if left > parts.pace.wait_max(delivery.platform, room.is_some()) {
-            return DeliveryStart::Settled(settle::defer(delivery, due, delivery.slot.filter(|_| quiet.is_none())));
+            return DeliveryStart::Settled(settle::defer(
+                delivery,
+                due,
+                delivery.slot.filter(|_| quiet.is_none()),
+            ));
         }
         if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
             return DeliveryStart::Sleeping(left, room);
@@ -101,11 +100,16 @@ impl Pipeline {
     ) -> DeliveryStart {
         match start {
             DeliveryStart::Settled(settlement) => DeliveryStart::Settled(settlement),
-            DeliveryStart::Sleeping(left, _) => {
-                DeliveryStart::Settled(settle::defer(delivery, self.parts.clock.now().after(left), delivery.slot))
-            }
+            DeliveryStart::Sleeping(left, _) => DeliveryStart::Settled(settle::defer(
+                delivery,
+                self.parts.clock.now().after(left),
+                delivery.slot,
+            )),
             DeliveryStart::Enqueued(position, ticket, room) => {
-                let ticket = self.parts.pace.put_off(&admission_request(delivery, recipient, position), ticket);
+                let ticket = self
+                    .parts
+                    .pace
+                    .put_off(&admission_request(delivery, recipient, position), ticket);
                 DeliveryStart::Enqueued(position, ticket, room)
             }
         }
@@ -123,12 +127,16 @@ impl Pipeline {
         }
         let quiet = self.quiet_until(delivery, recipient);
         let position = match quiet.max(delivery.due_at).filter(|_| quiet.is_some()) {
-            Some(due) => QueuePosition::NotBefore(self.parts.pace.timeline().at_wall(due.after(CLOCK_GRANULARITY))),
+            Some(due) => QueuePosition::NotBefore(
+                self.parts.pace.timeline().at_wall(due.after(CLOCK_GRANULARITY)),
+            ),
             None => position,
         };
         let early = delivery.hops == 0 || room.is_some();
-        let ticket =
-            self.parts.pace.enqueue(&AdmissionRequest { early, ..admission_request(delivery, recipient, position) });
+        let ticket = self.parts.pace.enqueue(&AdmissionRequest {
+            early,
+            ..admission_request(delivery, recipient, position)
+        });
         DeliveryStart::Enqueued(position, ticket, room)
     }
 
@@ -172,7 +180,9 @@ impl Pipeline {
             DeliveryStart::Enqueued(position, ticket, room) => (position, ticket, room),
             DeliveryStart::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
             // A delivery waits for its due time only once, so this case does not occur.
-            DeliveryStart::Sleeping(..) => return Ok(ControlFlow::Break(self.requeue_unchanged(delivery))),
+            DeliveryStart::Sleeping(..) => {
+                return Ok(ControlFlow::Break(self.requeue_unchanged(delivery)));
+            }
         };
         loop {
             let asked_at = ticket.at();
@@ -187,13 +197,19 @@ impl Pipeline {
                 AttemptStep::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
                 AttemptStep::NextPart(next, asked_next) => {
                     let (subscription, robot) = (delivery.subscription, delivery.robot);
-                    tracker.record_mark(ProgressMark::Part { subscription, robot, index: delivery.part.index - 1 });
+                    tracker.record_mark(ProgressMark::Part {
+                        subscription,
+                        robot,
+                        index: delivery.part.index - 1,
+                    });
                     self.commit_progress(tracker);
                     (position, ticket) = (next, asked_next);
                 }
                 AttemptStep::Readdressed(fresh, position) => {
                     *recipient = fresh;
-                    return Ok(ControlFlow::Continue(self.start_again(delivery, recipient, position)));
+                    return Ok(ControlFlow::Continue(
+                        self.start_again(delivery, recipient, position),
+                    ));
                 }
             }
         }
@@ -201,7 +217,12 @@ impl Pipeline {
 
     /// The new start of a delivery whose permit was not valid for its changed recipient. With the
     /// same robot it keeps its position.
-    fn start_again(&self, delivery: &mut Delivery, recipient: &Recipient, position: Timestamp) -> DeliveryStart {
+    fn start_again(
+        &self,
+        delivery: &mut Delivery,
+        recipient: &Recipient,
+        position: Timestamp,
+    ) -> DeliveryStart {
         if (delivery.platform, delivery.robot) == (recipient.platform, recipient.robot) {
             delivery.slot = Some(position);
             return self.start(delivery, recipient);
@@ -211,149 +232,41 @@ impl Pipeline {
     }
 
     /// The settlement of a delivery that got no permit.
-    async fn resolve_denied(&self, delivery: &mut Delivery, turn: PaceDecision) -> Result<Settlement, Unsettled> {
+    async fn resolve_denied(
+        &self,
+        delivery: &mut Delivery,
+        turn: PaceDecision,
+    ) -> Result<Settlement, Unsettled> {
         match turn {
-            PaceDecision::Deferred(later) => Ok(settle::defer(delivery, self.wall(later.due), later.slot)),
+            PaceDecision::Deferred(later) => {
+                Ok(settle::defer(delivery, self.wall(later.due), later.slot))
+            }
             PaceDecision::Coalesced(hear) => Ok(match hear.await {
                 Ok(CoalescedOutcome::Sent(outcome)) => {
                     self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot)
                 }
-                Ok(CoalescedOutcome::Deferred(later)) => settle::defer(delivery, self.wall(later.due), later.slot),
+                Ok(CoalescedOutcome::Deferred(later)) => {
+                    settle::defer(delivery, self.wall(later.due), later.slot)
+                }
                 // The covering message was not sent. The delivery asks again after the tiers.
                 Err(_) => self.requeue_unchanged(delivery),
             }),
             PaceDecision::Superseded => Ok(settle::supersede()),
             PaceDecision::BudgetExhausted => Ok(settle::out_of_budget()),
             // An unused permit is returned on drop.
-            PaceDecision::Granted(..) | PaceDecision::Cancelled => Ok(self.requeue_unchanged(delivery)),
-        }
-    }
-
-    /// Makes one attempt for this delivery and those coalesced into it.
-    async fn attempt(
-        &self,
-        delivery: &mut Delivery,
-        recipient: &mut Recipient,
-        asked_at: Timestamp,
-        (mut permit, coalesced): (Permit, Vec<CoalescedDelivery>),
-    ) -> Result<AttemptStep, Unsettled> {
-        let parts = &self.parts;
-        if let Some(expired) = settle::expire(delivery, parts.clock.now()) {
-            return Ok(AttemptStep::Settled(expired));
-        }
-        let subscription = match self.resolve_recipient(delivery, recipient).await? {
-            CurrentRecipient::Open(subscription) => subscription,
-            CurrentRecipient::Readdressed(fresh) => return Ok(AttemptStep::Readdressed(fresh, permit.position())),
-            CurrentRecipient::Settled(settlement) => return Ok(AttemptStep::Settled(settlement)),
-        };
-        // A message whose first part is sent is completed, even in quiet hours.
-        if delivery.part.index == 0
-            && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
-        {
-            return Ok(AttemptStep::Settled(settle::defer(delivery, end, None)));
-        }
-        let said = (!coalesced.is_empty()).then(|| coalesced_delivery(delivery, &coalesced));
-        let (part, (AttemptResult { answer, skew }, took)) = {
-            let ready = parts.sender.prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock).await;
-            // The next session would have to wait for any attempt that starts now.
-            if self.stop_waiting.is_cancelled() {
-                return Ok(AttemptStep::Settled(self.requeue_unchanged(delivery)));
+            PaceDecision::Granted(..) | PaceDecision::Cancelled => {
+                Ok(self.requeue_unchanged(delivery))
             }
-            let now = parts.clock.now();
-            let first = delivery.first_attempt_at.is_none();
-            delivery.first_attempt_at.get_or_insert(now);
-            match ready {
-                Ok(ready) => {
-                    let part = ready.part;
-                    permit.mark_sent(part.has_next())?;
-                    let waited = parts.pace.now().since(asked_at);
-                    let after = first.then(|| now.since(delivery.event.received_at));
-                    events::AttemptStarted { delivery, waited, after, now }.emit(&parts.telemetry);
-                    let attempted = Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
-                    (part, (attempted, parts.clock.now().since(now)))
-                }
-                // No message is sent. Dropping the permit returns it.
-                Err(answer) => return Ok(AttemptStep::Settled(self.unsendable(delivery, coalesced, answer))),
-            }
-        };
-        if let Some(seconds) = skew {
-            events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
         }
-        let now = parts.clock.now();
-        events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }.emit(&parts.telemetry);
-        let position = permit.position();
-        if coalesced.is_empty() {
-            delivery.part = part;
-        }
-        // The next part is enqueued before the permit is returned, so that no other message comes
-        // between.
-        let followed = answer.verdict == Verdict::Delivered && coalesced.is_empty() && part.has_next();
-        let next = followed.then(|| {
-            delivery.part.index += 1;
-            (delivery.attempts, delivery.slot) = (0, Some(position));
-            let position = QueuePosition::After(position);
-            (position, parts.pace.enqueue(&admission_request(delivery, recipient, position)))
-        });
-        let changes = permit.finish(answer.verdict, took);
-        events::PaceChanged { platform: delivery.platform, robot: delivery.robot, changes: &changes, answer: &answer }
-            .emit(&parts.telemetry);
-        let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
-        for one in coalesced {
-            // If the receiver is gone, its message is redelivered by the broker.
-            let _ = one.notify.send(CoalescedOutcome::Sent(SendOutcome { answer: answer.clone(), resume }));
-        }
-        Ok(match next {
-            Some((position, ticket)) => AttemptStep::NextPart(position, ticket),
-            None => AttemptStep::Settled(self.decide(delivery, &answer, resume, Some(position))),
-        })
-    }
-
-    /// Refuses a message that cannot be rendered for its platform.
-    fn unsendable(
-        &self,
-        delivery: &mut Delivery,
-        coalesced: Vec<CoalescedDelivery>,
-        answer: AttemptOutcome,
-    ) -> Settlement {
-        let parts = &self.parts;
-        let (took, now) = (Duration::ZERO, parts.clock.now());
-        events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }.emit(&parts.telemetry);
-        for one in coalesced {
-            let _ = one.notify.send(CoalescedOutcome::Sent(SendOutcome { answer: answer.clone(), resume: now }));
-        }
-        self.decide(delivery, &answer, now, None)
-    }
-
-    /// The settlement of one delivery after this answer.
-    fn decide(
-        &self,
-        delivery: &mut Delivery,
-        answer: &AttemptOutcome,
-        resume: Timestamp,
-        slot: Option<Timestamp>,
-    ) -> Settlement {
-        if settle::counts_as_attempt(answer.verdict) {
-            delivery.attempts += 1;
-        }
-        let now = self.parts.clock.now();
-        settle::decide(delivery, answer, &self.parts.retry, now, (resume, slot), rand::random())
     }
 
     /// Returns a delivery to the broker unchanged. It keeps its position.
     pub(super) fn requeue_unchanged(&self, delivery: &Delivery) -> Settlement {
         let received = || self.parts.pace.timeline().at_wall(delivery.event.received_at);
-        let slot = delivery.slot.or_else(|| (queue_position(delivery) == QueuePosition::Tail).then(received));
+        let slot = delivery
+            .slot
+            .or_else(|| (queue_position(delivery) == QueuePosition::Tail).then(received));
         settle::defer(delivery, self.parts.clock.now(), slot)
-    }
-
-    /// The settlement of a delivery whose task panicked.
-    pub(super) fn panicked(&self, delivery: &mut Delivery) -> Settlement {
-        let answer = AttemptOutcome {
-            verdict: Verdict::TryAgain { wait: None },
-            code: "internal".to_owned(),
-            detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
-        };
-        self.decide(delivery, &answer, self.parts.clock.now(), None)
     }
 
     /// The end of the quiet hours for which a delivery waits; `None` if there are none, or if it
@@ -367,13 +280,13 @@ impl Pipeline {
     }
 
     /// Converts the pacer's time to the wall clock.
-    fn wall(&self, at: Timestamp) -> Timestamp {
+    pub(super) fn wall(&self, at: Timestamp) -> Timestamp {
         self.parts.pace.timeline().wall_at(at)
     }
 }
 
 /// The request of a delivery for a permit.
-fn admission_request<'a>(
+pub(super) fn admission_request<'a>(
     delivery: &'a Delivery,
     recipient: &'a Recipient,
     position: QueuePosition,
@@ -383,7 +296,11 @@ fn admission_request<'a>(
         platform: delivery.platform,
         subscription: delivery.subscription,
         // A message with parts already sent is neither coalesced nor superseded.
-        overflow: if delivery.part.index > 0 { OverflowPolicy::Queue } else { recipient.options.overflow },
+        overflow: if delivery.part.index > 0 {
+            OverflowPolicy::Queue
+        } else {
+            recipient.options.overflow
+        },
         group: recipient.options.group.as_ref(),
         event: &delivery.event,
         position,
@@ -401,10 +318,4 @@ fn queue_position(delivery: &Delivery) -> QueuePosition {
         (None, _) if delivery.due_at == Some(delivery.event.received_at) => QueuePosition::Tail,
         (None, _) => QueuePosition::Head,
     }
-}
-
-/// The delivery of the digest that covers all of these.
-fn coalesced_delivery(delivery: &Delivery, coalesced: &[CoalescedDelivery]) -> Delivery {
-    let others: Vec<_> = coalesced.iter().map(|one| &one.event).collect();
-    Delivery { event: Arc::new(platforms::digest(delivery.platform, &delivery.event, &others)), ..delivery.clone() }
 }

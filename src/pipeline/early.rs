@@ -37,15 +37,19 @@ impl EarlyBudget {
     /// The permits for the prefetch of each platform, in deliveries and in bytes of bodies.
     #[must_use]
     pub fn new(deliveries_max: usize, bytes_max: usize) -> Self {
-        let share = |of: usize| Arc::new(Semaphore::new((of / SHARE.1 * SHARE.0).min(Semaphore::MAX_PERMITS)));
-        let room = |_| PlatformPermits { deliveries: share(deliveries_max), bytes: share(bytes_max) };
+        let share = |of: usize| {
+            Arc::new(Semaphore::new((of / SHARE.1 * SHARE.0).min(Semaphore::MAX_PERMITS)))
+        };
+        let room =
+            |_| PlatformPermits { deliveries: share(deliveries_max), bytes: share(bytes_max) };
         Self { rooms: std::array::from_fn(room) }
     }
 
     /// Takes permits for a delivery that was stored on the broker, and so has a body of its own.
     /// `None` if there are not enough.
     pub(super) fn reserve(&self, delivery: &Delivery) -> Option<EarlyPermit> {
-        let (_, room) = Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == delivery.platform)?;
+        let (_, room) =
+            Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == delivery.platform)?;
         let bytes = u32::try_from(delivery.event.published.body.len()).ok()?;
         Some(EarlyPermit {
             _delivery: Arc::clone(&room.deliveries).try_acquire_owned().ok()?,
@@ -57,7 +61,9 @@ impl EarlyBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Event, EventContent, EventId, Part, PublishedMessage, RobotId, SubscriptionId, Timestamp};
+    use crate::domain::{
+        Event, EventContent, EventId, Part, PublishedMessage, RobotId, SubscriptionId, Timestamp,
+    };
 
     fn delivery(platform: Platform, bytes: usize) -> Delivery {
         let event = Event {
@@ -86,15 +92,27 @@ mod tests {
 
     #[test]
     fn what_waits_for_its_slot_has_three_quarters_of_its_platforms_room_by_count_and_by_bytes() {
-        for (deliveries_max, bytes_max, size, have_room) in
-            [(8, 1000, 0, 6), (8, 1000, 100, 6), (100, 1000, 100, 7), (100, 1000, 750, 1), (100, 1000, 751, 0)]
-        {
+        for (deliveries_max, bytes_max, size, have_room) in [
+            (8, 1000, 0, 6),
+            (8, 1000, 100, 6),
+            (100, 1000, 100, 7),
+            (100, 1000, 750, 1),
+            (100, 1000, 751, 0),
+        ] {
             let early = EarlyBudget::new(deliveries_max, bytes_max);
-            let taken: Vec<_> = (0..10).map_while(|_| early.reserve(&delivery(Platform::Lark, size))).collect();
+            let taken: Vec<_> =
+                (0..10).map_while(|_| early.reserve(&delivery(Platform::Lark, size))).collect();
             assert_eq!(taken.len(), have_room, "{deliveries_max}, {bytes_max}, {size}");
-            assert!(early.reserve(&delivery(Platform::WeCom, 1)).is_some(), "another platform has its own");
+            assert!(
+                early.reserve(&delivery(Platform::WeCom, 1)).is_some(),
+                "another platform has its own"
+            );
             drop(taken);
-            assert_eq!(early.reserve(&delivery(Platform::Lark, size)).is_some(), have_room > 0, "it is given back");
+            assert_eq!(
+                early.reserve(&delivery(Platform::Lark, size)).is_some(),
+                have_room > 0,
+                "it is given back"
+            );
         }
     }
 }

@@ -49,7 +49,8 @@ impl Expansion {
         let returns = redelivered || !tracker.completed_before().is_empty();
         Self {
             due_at: (event.received_at > since.0).then_some(event.received_at),
-            content_digest: returns.then(|| settle::content_digest(&event.published, event.id.as_str(), event.urgent)),
+            content_digest: returns
+                .then(|| settle::content_digest(&event.published, event.id.as_str(), event.urgent)),
             event,
             redelivered,
             generation,
@@ -76,17 +77,24 @@ impl Pipeline {
     /// Starts a delivery for each matching subscription of the next page. Returns the event if
     /// there are more pages. After a panic it continues behind the last started delivery, or gives
     /// the event up.
-    pub(super) async fn expand(self: &Arc<Self>, mut event: Expansion) -> Result<Option<Expansion>, Unsettled> {
+    pub(super) async fn expand(
+        self: &Arc<Self>,
+        mut event: Expansion,
+    ) -> Result<Option<Expansion>, Unsettled> {
         match AssertUnwindSafe(self.page(&mut event)).catch_unwind().await {
             Ok(more) => {
                 if more? {
                     return Ok(Some(event));
                 }
             }
-            Err(panic) => match self.record_fault("fanout", &event.event.id, &event.tracker, &*panic) {
-                None => return Ok(Some(event)),
-                Some(detail) => self.give_up(&event.event, event.generation, &event.tracker, detail),
-            },
+            Err(panic) => {
+                match self.record_fault("fanout", &event.event.id, &event.tracker, &*panic) {
+                    None => return Ok(Some(event)),
+                    Some(detail) => {
+                        self.give_up(&event.event, event.generation, &event.tracker, detail)
+                    }
+                }
+            }
         }
         let Expansion { event, tracker, deliveries, since: (received, decoded), .. } = event;
         tracker.complete();
@@ -94,7 +102,8 @@ impl Pipeline {
             self.commit_progress(&tracker);
         }
         let expanded = self.parts.clock.now();
-        events::EventExpanded { event: &event, received, decoded, expanded, deliveries }.emit(&self.parts.telemetry);
+        events::EventExpanded { event: &event, received, decoded, expanded, deliveries }
+            .emit(&self.parts.telemetry);
         Ok(None)
     }
 
@@ -106,7 +115,8 @@ impl Pipeline {
         }
         event.after = page.next;
         if event.after.is_none() && event.matched == 0 {
-            events::EventWithoutSubscribers { topic: event.event.topic.as_str() }.emit(&self.parts.telemetry);
+            events::EventWithoutSubscribers { topic: event.event.topic.as_str() }
+                .emit(&self.parts.telemetry);
         }
         Ok(event.after.is_some())
     }
@@ -118,14 +128,19 @@ impl Pipeline {
             self.log_duplicate(&event.id, Some(subscription), "the ledger knows it as settled");
             return from.advance(subscription);
         }
-        if let Some(why) = recipient.options.filter_rejection(recipient.platform, &event.content.attributes) {
-            events::DeliveryFiltered { event: &event.id, subscription, why }.emit(&self.parts.telemetry);
+        if let Some(why) =
+            recipient.options.filter_rejection(recipient.platform, &event.content.attributes)
+        {
+            events::DeliveryFiltered { event: &event.id, subscription, why }
+                .emit(&self.parts.telemetry);
             return from.advance(subscription);
         }
         let fresh = Delivery::fresh(event, subscription, recipient.platform, recipient.robot);
         let delivery = Delivery { due_at: from.due_at, ..fresh };
-        let line =
-            from.content_digest.as_ref().map(|said| DeliveryLineage::new(said, subscription, delivery.generation));
+        let line = from
+            .content_digest
+            .as_ref()
+            .map(|said| DeliveryLineage::new(said, subscription, delivery.generation));
         self.recover(&delivery, from.redelivered);
         // From here on the delivery is settled by its own task.
         from.tracker.add_pending();

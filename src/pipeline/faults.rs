@@ -3,7 +3,7 @@
 //! Owns the rule that a message is tried once more after a panic, and then becomes a dead letter.
 //! Other messages are not affected.
 //!
-//! Not here: a panic during an attempt, which counts as a failed attempt (`delivery.rs`), and the
+//! Not here: a panic during an attempt, which counts as a failed attempt (`attempt.rs`), and the
 //! count itself (`settle/ack_tracker.rs`).
 
 use std::{
@@ -38,7 +38,9 @@ impl Pipeline {
         let (cause, times) = (panic_message(panic), tracker.record_fault());
         self.commit_progress(tracker);
         events::HandlingFailed { event, room, times, cause: &cause }.emit();
-        (times >= FAULTS_MAX).then(|| format!("roomcast failed {times} times in handling it, last in {room}: {cause}"))
+        (times >= FAULTS_MAX).then(|| {
+            format!("roomcast failed {times} times in handling it, last in {room}: {cause}")
+        })
     }
 
     /// Finds the recipient of a delivery that was stored on the broker, or its settlement if the
@@ -50,7 +52,8 @@ impl Pipeline {
         tracker: &Arc<AckTracker>,
     ) -> Result<Result<Option<Recipient>, Settlement>, Unsettled> {
         loop {
-            match AssertUnwindSafe(self.parts.subscriptions.find(subscription)).catch_unwind().await {
+            match AssertUnwindSafe(self.parts.subscriptions.find(subscription)).catch_unwind().await
+            {
                 Ok(found) => return Ok(Ok(found?)),
                 Err(panic) => {
                     if let Some(detail) = self.record_fault("store", event, tracker, &*panic) {
@@ -78,7 +81,9 @@ impl Pipeline {
             match catch_unwind(AssertUnwindSafe(start)) {
                 Ok(start) => return start,
                 Err(panic) => {
-                    if let Some(detail) = self.record_fault("pace", &delivery.event.id, tracker, &*panic) {
+                    if let Some(detail) =
+                        self.record_fault("pace", &delivery.event.id, tracker, &*panic)
+                    {
                         return DeliveryStart::Settled(settle::poison(detail));
                     }
                 }

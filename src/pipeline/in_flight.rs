@@ -19,7 +19,10 @@ use crate::{
     broker::Message,
     domain::{Delivery, EventId, Settlement, SubscriptionId},
     fanout::Recipient,
-    settle::{self, AckTracker, AlreadyInFlight, CompletedMarks, DeliveryLineage, InFlightDelivery, ProgressMark},
+    settle::{
+        self, AckTracker, AlreadyInFlight, CompletedMarks, DeliveryLineage, InFlightDelivery,
+        ProgressMark,
+    },
     telemetry::events,
 };
 
@@ -36,7 +39,11 @@ enum StepState {
 impl Pipeline {
     /// Handles a message once the other message with its key is finished. No other message waits
     /// for that.
-    pub(super) fn dispatch_when_released(self: &Arc<Self>, taken: AlreadyInFlight, message: Message) {
+    pub(super) fn dispatch_when_released(
+        self: &Arc<Self>,
+        taken: AlreadyInFlight,
+        message: Message,
+    ) {
         let job = Arc::clone(self);
         self.spawn(async move {
             match job.stop_waiting.run_until_cancelled(taken.released()).await {
@@ -67,12 +74,17 @@ impl Pipeline {
         match line.map_or(StepState::Free, |line| self.check_in_flight(line, &delivery, tracker)) {
             StepState::Free => {
                 let begun = self.resume(&mut delivery, tracker.completed_before());
-                let start = begun.unwrap_or_else(|| self.start_delivery(&delivery, &recipient, false, tracker));
+                let start = begun
+                    .unwrap_or_else(|| self.start_delivery(&delivery, &recipient, false, tracker));
                 let (start, room) = self.reserve_memory(&delivery, &recipient, start).await;
                 self.spawn_delivery(delivery, recipient, start, tracker, room);
             }
             StepState::NextStepStored => {
-                self.log_duplicate(&delivery.event.id, Some(delivery.subscription), "its next step is stored");
+                self.log_duplicate(
+                    &delivery.event.id,
+                    Some(delivery.subscription),
+                    "its next step is stored",
+                );
                 tracker.settled(delivery.subscription, false);
                 self.commit_progress(tracker);
             }
@@ -118,7 +130,12 @@ impl Pipeline {
         (start, self.stop_waiting.run_until_cancelled(memory.requeue_slot()).await.flatten())
     }
 
-    fn check_in_flight(&self, line: DeliveryLineage, delivery: &Delivery, tracker: &AckTracker) -> StepState {
+    fn check_in_flight(
+        &self,
+        line: DeliveryLineage,
+        delivery: &Delivery,
+        tracker: &AckTracker,
+    ) -> StepState {
         let in_flight_guard = match self.in_flight.register(line.key()) {
             Ok(in_flight_guard) => in_flight_guard,
             Err(taken) => return StepState::InFlight(taken),
@@ -127,32 +144,46 @@ impl Pipeline {
         if self.parts.ledger.knows(next.key()) {
             return StepState::NextStepStored;
         }
-        tracker.track_in_flight(delivery.subscription, InFlightDelivery { in_flight_guard, next: Some(next) });
+        tracker.track_in_flight(
+            delivery.subscription,
+            InFlightDelivery { in_flight_guard, next: Some(next) },
+        );
         StepState::Free
     }
 
     /// Restores the recorded progress of a delivery at its robot. Returns its start if that is
     /// certain: only its receipt is missing, or all its attempts are used.
-    pub(super) fn resume(&self, delivery: &mut Delivery, done: &CompletedMarks) -> Option<DeliveryStart> {
+    pub(super) fn resume(
+        &self,
+        delivery: &mut Delivery,
+        done: &CompletedMarks,
+    ) -> Option<DeliveryStart> {
         if done.is_empty() {
             return None;
         }
         let (subscription, said) = (delivery.subscription, delivery.attempts);
         let one = (subscription, delivery.robot);
         let at = done.next_part(one, delivery.part.index);
-        delivery.attempts = done.attempts(one, at, if at == delivery.part.index { said } else { 0 });
+        delivery.attempts =
+            done.attempts(one, at, if at == delivery.part.index { said } else { 0 });
         delivery.part.index = at;
         if done.contains(ProgressMark::Delivered(subscription)) {
             // The attempt that delivered it was not recorded.
             delivery.attempts += 1;
             return Some(DeliveryStart::Settled(Settlement::Done));
         }
-        let spent = delivery.attempts > said && self.parts.retry.wait_after(delivery.attempts, None, 0.0).is_none();
+        let spent = delivery.attempts > said
+            && self.parts.retry.wait_after(delivery.attempts, None, 0.0).is_none();
         spent.then(|| DeliveryStart::Settled(settle::out_of_attempts()))
     }
 
     /// Reports a duplicate that is skipped.
-    pub(super) fn log_duplicate(&self, event: &EventId, subscription: Option<SubscriptionId>, why: &'static str) {
+    pub(super) fn log_duplicate(
+        &self,
+        event: &EventId,
+        subscription: Option<SubscriptionId>,
+        why: &'static str,
+    ) {
         events::DuplicateSkipped { event, subscription, why }.emit(&self.parts.telemetry);
     }
 }

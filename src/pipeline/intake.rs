@@ -81,7 +81,9 @@ impl Pipeline {
             };
             if let Some(message) = message {
                 let job = Arc::clone(&self);
-                let event = Arc::clone(&self).supervise(async move { job.dispatch_message(message).await }).await;
+                let event = Arc::clone(&self)
+                    .supervise(async move { job.dispatch_message(message).await })
+                    .await;
                 if let Some((topic, event)) = event.map(|event| (event.topic().clone(), event))
                     && let Some(event) = turns.begin(&topic, event)
                 {
@@ -95,7 +97,12 @@ impl Pipeline {
     }
 
     /// Expands one page of an event.
-    async fn expand_page(self: &Arc<Self>, topic: TopicName, event: Expansion, turns: &mut FairQueue<Expansion>) {
+    async fn expand_page(
+        self: &Arc<Self>,
+        topic: TopicName,
+        event: Expansion,
+        turns: &mut FairQueue<Expansion>,
+    ) {
         let job = Arc::clone(self);
         let rest = Arc::clone(self).supervise(async move { job.expand(event).await }).await;
         turns.requeue(topic, rest);
@@ -114,8 +121,13 @@ mod tests {
     #[test]
     fn large_events_take_turns_with_others_and_those_of_one_topic_come_one_after_the_other() {
         let (mut turns, mut pages) = (FairQueue::default(), Vec::new());
-        let coming =
-            [("large", "l1", 4), ("large", "l2", 2), ("small", "s1", 1), ("other", "o1", 2), ("small", "s2", 1)];
+        let coming = [
+            ("large", "l1", 4),
+            ("large", "l2", 2),
+            ("small", "s1", 1),
+            ("other", "o1", 2),
+            ("small", "s2", 1),
+        ];
         for (topic, name, count) in coming {
             let topic: TopicName = topic.parse().unwrap();
             if let Some(event) = turns.begin(&topic, (name, count)) {

@@ -46,7 +46,10 @@ impl MemoryBudget {
     /// `held_max` permits for each platform, and as many again for its urgent deliveries.
     #[must_use]
     pub fn new(held_max: usize) -> Self {
-        let room = |_| PlatformBudget { free: Arc::new(Semaphore::new(held_max)), crowded_until: Mutex::default() };
+        let room = |_| PlatformBudget {
+            free: Arc::new(Semaphore::new(held_max)),
+            crowded_until: Mutex::default(),
+        };
         Self {
             rooms: std::array::from_fn(|_| std::array::from_fn(room)),
             parting: Arc::new(Semaphore::new(REQUEUES_MAX)),
@@ -55,8 +58,13 @@ impl MemoryBudget {
 
     /// Takes a permit for a delivery; `None` if none is free and none becomes free within
     /// [`RESERVE_TIMEOUT`].
-    pub(super) async fn reserve(&self, platform: Platform, urgent: bool) -> Option<OwnedSemaphorePermit> {
-        let (_, [first, second]) = Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == platform)?;
+    pub(super) async fn reserve(
+        &self,
+        platform: Platform,
+        urgent: bool,
+    ) -> Option<OwnedSemaphorePermit> {
+        let (_, [first, second]) =
+            Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == platform)?;
         if urgent { first.take().await } else { second.take().await }
     }
 
@@ -100,7 +108,10 @@ mod tests {
             assert!(memory.reserve(Platform::DingTalk, false).await.is_none());
         }
         assert_eq!(start.elapsed(), RESERVE_TIMEOUT, "it waited once for all of them");
-        assert!(memory.reserve(Platform::DingTalk, true).await.is_some(), "urgent ones have room of their own");
+        assert!(
+            memory.reserve(Platform::DingTalk, true).await.is_some(),
+            "urgent ones have room of their own"
+        );
         assert!(memory.reserve(Platform::WeCom, false).await.is_some());
         assert_eq!(start.elapsed(), RESERVE_TIMEOUT);
         drop(held);

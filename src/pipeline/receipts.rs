@@ -36,14 +36,17 @@ impl Pipeline {
             tracker.record_mark(ProgressMark::Delivered(subscription));
             self.commit_progress(tracker);
         }
-        if delivery.attempts > 0 && matches!(settlement, Settlement::Retried { .. } | Settlement::Dead { .. }) {
+        if delivery.attempts > 0
+            && matches!(settlement, Settlement::Retried { .. } | Settlement::Dead { .. })
+        {
             // If the next step cannot be stored, the redelivered message still counts these
             // attempts.
             let (robot, part, number) = (delivery.robot, delivery.part.index, delivery.attempts);
             tracker.record_mark(ProgressMark::Attempt { subscription, robot, part, number });
             self.commit_progress(tracker);
         }
-        let is_end = !matches!(settlement, Settlement::Deferred { .. } | Settlement::Retried { .. });
+        let is_end =
+            !matches!(settlement, Settlement::Deferred { .. } | Settlement::Retried { .. });
         self.store_outcome(delivery, settlement).await?;
         tracker.settled(subscription, is_end);
         self.commit_progress(tracker);
@@ -57,7 +60,9 @@ impl Pipeline {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Option<DeliveryReceipt> {
-        self.wants_receipt(&delivery.event.published).then(|| DeliveryReceipt::of(delivery, settlement, now)).flatten()
+        self.wants_receipt(&delivery.event.published)
+            .then(|| DeliveryReceipt::of(delivery, settlement, now))
+            .flatten()
     }
 
     pub(super) fn wants_receipt(&self, published: &PublishedMessage) -> bool {
@@ -78,7 +83,8 @@ impl Pipeline {
         };
         let Some(receipt) = receipt else { return Ok(storing.await?) };
         // On the heap, so that the futures of deliveries without a receipt stay small.
-        let (stored, told) = Box::pin(async { tokio::join!(storing, self.publish_receipt(receipt)) }).await;
+        let (stored, told) =
+            Box::pin(async { tokio::join!(storing, self.publish_receipt(receipt)) }).await;
         Ok(stored.and(told)?)
     }
 
@@ -105,7 +111,9 @@ impl Pipeline {
     async fn publish_receipt(&self, receipt: DeliveryReceipt) -> Result<(), StepPublishError> {
         match self.step_publisher.store(Arc::new(NextStep::Receipt(Box::new(receipt)))).await {
             Ok(()) => events::ReceiptStored.emit(&self.parts.telemetry),
-            Err(StepPublishError::Refused(why)) => events::ReceiptRefused { why: &why }.emit(&self.parts.telemetry),
+            Err(StepPublishError::Refused(why)) => {
+                events::ReceiptRefused { why: &why }.emit(&self.parts.telemetry)
+            }
             Err(over @ StepPublishError::SessionOver(_)) => return Err(over),
         }
         Ok(())

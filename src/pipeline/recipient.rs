@@ -38,8 +38,12 @@ impl Pipeline {
         let subscriptions = &self.parts.subscriptions;
         for _ in 0..RESOLVE_TRIES_MAX {
             match subscriptions.open(recipient)? {
-                OpenedRecipient::Subscription(subscription) => return Ok(CurrentRecipient::Open(subscription)),
-                OpenedRecipient::Damaged(what) => return Ok(CurrentRecipient::Settled(settle::unreadable(&what))),
+                OpenedRecipient::Subscription(subscription) => {
+                    return Ok(CurrentRecipient::Open(subscription));
+                }
+                OpenedRecipient::Damaged(what) => {
+                    return Ok(CurrentRecipient::Settled(settle::unreadable(&what)));
+                }
                 OpenedRecipient::Replaced => {
                     let Some(fresh) = subscriptions.find(recipient.subscription).await? else {
                         return Ok(CurrentRecipient::Settled(Settlement::Dropped));

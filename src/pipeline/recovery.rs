@@ -45,7 +45,12 @@ impl Recovery {
             return self.forget(returned);
         }
         let event = &delivery.event;
-        let what = (event.topic.as_str(), &event.published.body, delivery.subscription, delivery.generation);
+        let what = (
+            event.topic.as_str(),
+            &event.published.body,
+            delivery.subscription,
+            delivery.generation,
+        );
         let key = self.hashes.hash_one(what);
         let here = {
             let mut returned = returned.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,9 @@ use crate::{
     broker::{Message, Payload, StoredDelivery},
     domain::Settlement,
     fanout::{self, DecodeContext},
-    settle::{self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, InFlightDelivery, ProgressMark},
+    settle::{
+        self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, InFlightDelivery, ProgressMark,
+    },
 };
 
 impl Pipeline {
@@ -47,18 +49,21 @@ impl Pipeline {
         stored.due_at = stored.due(parts.clock.now());
         let (subscription, urgent, mut unread) = (stored.subscription, stored.urgent, None);
         let is_addressed = stored.robot.is_some();
-        let delivery = stored.into_delivery(|published| match parts.decoder.decode(published, known.clone()) {
-            Ok(event) => Ok(event),
-            Err(refused) => {
-                let (published, why) = *refused;
-                unread = Some(why.clone());
-                known.placeholder_event(published).map_err(|published| (published, why))
+        let delivery = stored.into_delivery(|published| {
+            match parts.decoder.decode(published, known.clone()) {
+                Ok(event) => Ok(event),
+                Err(refused) => {
+                    let (published, why) = *refused;
+                    unread = Some(why.clone());
+                    known.placeholder_event(published).map_err(|published| (published, why))
+                }
             }
         });
         let mut delivery = match delivery {
             Ok(delivery) => delivery,
             Err((published, why)) => {
-                let identity = DedupIdentity::of_event(&published, overtakes, 0, redelivered, &parts.ledger);
+                let identity =
+                    DedupIdentity::of_event(&published, overtakes, 0, redelivered, &parts.ledger);
                 self.dead_letter_event(*published, urgent, identity, why, ack_tag);
                 return Ok(());
             }
@@ -68,7 +73,11 @@ impl Pipeline {
         // twice.
         let next = line.step(delivery.hops.saturating_add(1));
         if parts.ledger.is_closed(identity.key) {
-            self.log_duplicate(&identity.event, Some(subscription), "the ledger knows it as settled");
+            self.log_duplicate(
+                &identity.event,
+                Some(subscription),
+                "the ledger knows it as settled",
+            );
             return self.finish_empty(identity, ack_tag);
         }
         if parts.ledger.knows(next.key()) {
@@ -77,17 +86,21 @@ impl Pipeline {
         }
         let may_be_stored = redelivered || !identity.done.is_empty();
         let tracker = Arc::new(AckTracker::new(identity, ack_tag));
-        tracker
-            .track_in_flight(subscription, InFlightDelivery { in_flight_guard, next: may_be_stored.then_some(next) });
+        tracker.track_in_flight(
+            subscription,
+            InFlightDelivery { in_flight_guard, next: may_be_stored.then_some(next) },
+        );
         tracker.add_pending();
         tracker.complete();
         let found = self.find_recipient(subscription, &delivery.event.id, &tracker).await?;
-        let is_delivered = tracker.completed_before().contains(ProgressMark::Delivered(subscription));
+        let is_delivered =
+            tracker.completed_before().contains(ProgressMark::Delivered(subscription));
         let mut moved = false;
         if let Ok(Some(recipient)) = &found
             && !(is_addressed && is_delivered)
         {
-            moved = is_addressed && (delivery.platform, delivery.robot) != (recipient.platform, recipient.robot);
+            moved = is_addressed
+                && (delivery.platform, delivery.robot) != (recipient.platform, recipient.robot);
             if moved {
                 delivery.readdress(recipient.platform, recipient.robot);
             }
@@ -111,9 +124,11 @@ impl Pipeline {
             }
             // It was readable when it was stored, so only this delivery becomes a dead letter. A
             // redrive must not repeat the others.
-            (_, Some(_), Some(why)) => {
-                Settlement::Dead { reason: why.reason(), code: why.code.to_owned(), detail: why.detail }
-            }
+            (_, Some(_), Some(why)) => Settlement::Dead {
+                reason: why.reason(),
+                code: why.code.to_owned(),
+                detail: why.detail,
+            },
             (_, None, _) => Settlement::Dropped,
         };
         let job = Arc::clone(self);

@@ -53,7 +53,9 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::Exhausted, _, "timeout" | "connect" | "dns" | "broken") => {
             "the platform could not be reached: check this machine's way to it, redrive"
         }
-        (DeadReason::Exhausted, ..) => "the platform failed again and again: when it is well again, redrive",
+        (DeadReason::Exhausted, ..) => {
+            "the platform failed again and again: when it is well again, redrive"
+        }
         (DeadReason::Expired, _, "broker_expiration") => {
             "a policy of the broker gave it a time to live, which ended in its queue: end that policy, redrive it if it still matters"
         }

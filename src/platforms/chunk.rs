@@ -68,9 +68,13 @@ impl AnnotatedText {
         let total = |text: &str| text.chars().map(cost).sum::<usize>();
         let room = |at: u32| {
             let number = numbering.before(Part { index: at, total: Some(PARTS_MAX) }, "", cost);
-            max.saturating_sub(total(&number) + total(&self.apart_from(tail(ChunkPosition(at == 0), ""))))
+            max.saturating_sub(
+                total(&number) + total(&self.apart_from(tail(ChunkPosition(at == 0), ""))),
+            )
         };
-        let fits = total(&self.text) + total(&self.apart_from(tail(ChunkPosition(true), &self.text))) <= max;
+        let fits = total(&self.text)
+            + total(&self.apart_from(tail(ChunkPosition(true), &self.text)))
+            <= max;
         if fits || wanted.too_long == LongTextPolicy::Cut || room(0).min(room(1)) < max / 2 {
             let text = self.fit(|text| tail(ChunkPosition(true), text), max, cost);
             return Chunk { text, part: Part { index: 0, total: Some(1) } };
@@ -128,7 +132,9 @@ impl Numbering<'_> {
         let Self::InText { mark, subject, gap } = self else { return text.to_owned() };
         let number = number(part);
         match subject {
-            Some(_) if part.index == 0 => format!("{mark}{number} {}", text.strip_prefix(mark).unwrap_or(text)),
+            Some(_) if part.index == 0 => {
+                format!("{mark}{number} {}", text.strip_prefix(mark).unwrap_or(text))
+            }
             Some(subject) => {
                 let line = cut(subject.lines().next().unwrap_or_default(), SUBJECT_BYTES_MAX, cost);
                 format!("{mark}{number} {line}{gap}{text}")
@@ -156,11 +162,20 @@ mod tests {
 
     const ALL: Numbering<'_> = Numbering::InText { mark: "", subject: None, gap: "\n" };
 
-    fn parts(flow: &AnnotatedText, numbering: &Numbering<'_>, max: usize, cost: Cost) -> Vec<String> {
+    fn parts(
+        flow: &AnnotatedText,
+        numbering: &Numbering<'_>,
+        max: usize,
+        cost: Cost,
+    ) -> Vec<String> {
         let say = |at| {
-            let wanted = ChunkRequest { too_long: LongTextPolicy::Split, part: Part { index: at, total: None } };
+            let wanted = ChunkRequest {
+                too_long: LongTextPolicy::Split,
+                part: Part { index: at, total: None },
+            };
             let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
-                keyword::tail(Some("ops"), &[VisibleText::Text(text)]) + if first { "\n@138" } else { "" }
+                keyword::tail(Some("ops"), &[VisibleText::Text(text)])
+                    + if first { "\n@138" } else { "" }
             };
             flow.share(wanted, numbering, tail, max, cost)
         };
@@ -169,7 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_split_at_its_paragraphs_numbered_and_mentions_once_but_says_the_keyword_in_each_part() {
+    fn a_long_text_is_split_at_its_paragraphs_numbered_and_mentions_once_but_says_the_keyword_in_each_part()
+     {
         let text = format!("db-1 is down\n{}\n\n{}", "alpha ".repeat(14), "beta ".repeat(14));
         let numbering = Numbering::InText { mark: "", subject: Some("db-1 is down"), gap: "\n" };
         let parts = parts(&AnnotatedText::from(text), &numbering, 140, RAW);
@@ -183,8 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_code_goes_to_the_next_part_whole_and_one_that_fits_nowhere_is_closed_and_opened_again() {
-        let code = |lines: usize| format!("```rust\n{}\n```", "let x = 1;\n".repeat(lines).trim_end());
+    fn a_block_of_code_goes_to_the_next_part_whole_and_one_that_fits_nowhere_is_closed_and_opened_again()
+     {
+        let code =
+            |lines: usize| format!("```rust\n{}\n```", "let x = 1;\n".repeat(lines).trim_end());
         let short = format!("{}\n\n{}", "word ".repeat(20), code(6));
         let said = parts(&Markdown::read(&short).for_lark(""), &ALL, 180, RAW);
         assert_eq!(said.len(), 2, "{said:?}");
@@ -202,12 +220,16 @@ mod tests {
     #[test]
     fn a_table_says_its_head_again_in_each_part() {
         let table = format!("| host | state |\n|---|---|\n{}", "| db | down |\n".repeat(40));
-        let said = parts(&Markdown::read(&table).for_wecom("", WeComKind::MarkdownV2), &ALL, 200, RAW);
+        let said =
+            parts(&Markdown::read(&table).for_wecom("", WeComKind::MarkdownV2), &ALL, 200, RAW);
         assert!(said.len() > 2);
         for part in &said {
             assert!(part.contains("| host | state |\n| --- | --- |\n| db | down |"), "{part}");
         }
-        assert_eq!(said.iter().map(|part| part.matches("| db | down |").count()).sum::<usize>(), 40);
+        assert_eq!(
+            said.iter().map(|part| part.matches("| db | down |").count()).sum::<usize>(),
+            40
+        );
     }
 
     #[test]
@@ -228,19 +250,32 @@ mod tests {
     fn what_is_still_left_after_the_last_part_is_cut_and_said() {
         let said = parts(&AnnotatedText::from("告警 ".repeat(3_000)), &ALL, 200, RAW);
         assert_eq!(said.len(), 10);
-        assert!(said[9].starts_with("(10/10)\n") && said[9].ends_with(" bytes left out)\nops"), "{}", said[9]);
+        assert!(
+            said[9].starts_with("(10/10)\n") && said[9].ends_with(" bytes left out)\nops"),
+            "{}",
+            said[9]
+        );
     }
 
     #[test]
-    fn a_subscription_that_has_texts_cut_gets_one_message_and_changed_parts_are_said_from_the_beginning() {
+    fn a_subscription_that_has_texts_cut_gets_one_message_and_changed_parts_are_said_from_the_beginning()
+     {
         let flow = AnnotatedText::from("word ".repeat(100));
-        let say = |too_long, part| flow.share(ChunkRequest { too_long, part }, &ALL, |_, _| String::new(), 200, RAW);
+        let say = |too_long, part| {
+            flow.share(ChunkRequest { too_long, part }, &ALL, |_, _| String::new(), 200, RAW)
+        };
         let cut = say(LongTextPolicy::Cut, Part { index: 2, total: Some(3) });
         assert_eq!(cut.part, Part { index: 0, total: Some(1) });
         assert!(cut.text.ends_with(" bytes left out)"));
         let parts = say(LongTextPolicy::Split, Part::default()).part.total;
-        assert_eq!(say(LongTextPolicy::Split, Part { index: 1, total: parts }).part, Part { index: 1, total: parts });
-        assert_eq!(say(LongTextPolicy::Split, Part { index: 1, total: Some(9) }).part, Part { index: 0, total: parts });
+        assert_eq!(
+            say(LongTextPolicy::Split, Part { index: 1, total: parts }).part,
+            Part { index: 1, total: parts }
+        );
+        assert_eq!(
+            say(LongTextPolicy::Split, Part { index: 1, total: Some(9) }).part,
+            Part { index: 0, total: parts }
+        );
     }
 
     proptest! {

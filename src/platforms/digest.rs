@@ -12,7 +12,8 @@ use super::{
     text::{RAW, cut},
 };
 use crate::domain::{
-    Event, EventContent, EventId, Format, Mentions, Platform, PlatformContent, PublishedMessage, TextBody, Timestamp,
+    Event, EventContent, EventId, Format, Mentions, Platform, PlatformContent, PublishedMessage,
+    TextBody, Timestamp,
 };
 
 /// The most bytes of one line: about what a phone shows.
@@ -36,8 +37,12 @@ const fn text_bytes_max(platform: Platform) -> usize {
 pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> Event {
     let mut events = [&[one], others].concat();
     events.sort_by_key(|event| event.received_at);
-    let mentions = events.iter().fold(Mentions::default(), |all, event| all.and(&mentions_of(platform, event)));
-    let latest = |of: fn(&Event) -> Timestamp| events.iter().map(|event| of(event)).max().unwrap_or_default();
+    let mentions = events
+        .iter()
+        .fold(Mentions::default(), |all, event| all.and(&mentions_of(platform, event)));
+    let latest = |of: fn(&Event) -> Timestamp| {
+        events.iter().map(|event| of(event)).max().unwrap_or_default()
+    };
     let name = events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>().join("\n");
     Event {
         id: EventId::new(&name),
@@ -70,7 +75,8 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
     let max = text_bytes_max(platform);
     let (mut text, mut left) = (String::new(), events.len());
     for (line, count) in counted {
-        let line = if count > 1 { format!("• {line} (×{count})\n") } else { format!("• {line}\n") };
+        let line =
+            if count > 1 { format!("• {line} (×{count})\n") } else { format!("• {line}\n") };
         if text.len() + line.len() > max {
             break;
         }
@@ -104,7 +110,8 @@ fn line(platform: Platform, event: &Event) -> String {
             content.message.as_ref().map_or(Cow::from("a message of its own form"), words)
         }
     };
-    let first = about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an empty message");
+    let first =
+        about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an empty message");
     let shown = cut(first, LINE_BYTES_MAX, RAW);
     if shown.len() < first.len() { format!("{}…", shown.trim_end()) } else { shown.to_owned() }
 }
@@ -129,7 +136,11 @@ mod tests {
             content: EventContent {
                 subject: subject.map(str::to_owned),
                 message: Some(message.into()),
-                mentions: Mentions { all: false, mobiles: vec![], users: vec![format!("u{}", number % 2)] },
+                mentions: Mentions {
+                    all: false,
+                    mobiles: vec![],
+                    users: vec![format!("u{}", number % 2)],
+                },
                 ..EventContent::default()
             },
             urgent: number == 2,
@@ -171,13 +182,19 @@ mod tests {
             event.content.format = Format::Markdown;
             assert_eq!(line(Platform::WeCom, &Arc::new(event.clone())), says, "{message}");
             event.content.message.as_mut().unwrap().format = Some(Format::Text);
-            assert_eq!(line(Platform::WeCom, &Arc::new(event)), message.lines().next().unwrap().trim(), "plain text");
+            assert_eq!(
+                line(Platform::WeCom, &Arc::new(event)),
+                message.lines().next().unwrap().trim(),
+                "plain text"
+            );
         }
     }
 
     #[test]
     fn what_does_not_fit_a_platform_is_counted() {
-        let events: Vec<_> = (0..1000).map(|n| event(n, Some(&format!("告警 {n} {}", "x".repeat(300))), "m")).collect();
+        let events: Vec<_> = (0..1000)
+            .map(|n| event(n, Some(&format!("告警 {n} {}", "x".repeat(300))), "m"))
+            .collect();
         let events: Vec<_> = events.iter().collect();
         for platform in Platform::ALL {
             let text = digest(platform, events[0], &events[1..]).content.message.unwrap().text;

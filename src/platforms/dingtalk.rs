@@ -75,9 +75,12 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             ("text", json!({"content": share.text}), share.part)
         }
         Format::Markdown => {
-            let head = words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
+            let head =
+                words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
             let (title, flow) = (title(words), Markdown::read(words.text).for_dingtalk(&head));
-            let tail = |first, text: &str| tail(first, text, &[VisibleText::Text(&title), VisibleText::Markdown(text)]);
+            let tail = |first, text: &str| {
+                tail(first, text, &[VisibleText::Text(&title), VisibleText::Markdown(text)])
+            };
             let share = flow.share(words.wanted, &numbering("### ", "\n\n"), tail, room, IN_JSON);
             let title = match share.part.total {
                 Some(1) | None => title,
@@ -93,9 +96,10 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
 /// The line for the list of conversations: the subject, or else the first non-empty line.
 fn title(words: &TextMessage<'_>) -> String {
     // The list of conversations does not render markdown.
-    let plain = words
-        .subject
-        .map_or_else(|| Cow::from(markdown::plain_lines(cut(words.text, TITLE_READ_BYTES_MAX, RAW))), Cow::from);
+    let plain = words.subject.map_or_else(
+        || Cow::from(markdown::plain_lines(cut(words.text, TITLE_READ_BYTES_MAX, RAW))),
+        Cow::from,
+    );
     let first = plain.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("…");
     cut(first, TITLE_BYTES_MAX, IN_JSON).to_owned()
 }
@@ -134,7 +138,8 @@ pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
         return response.without_json();
     };
     if json.get("status").and_then(Value::as_i64) == Some(1111) || json.get("punish").is_some() {
-        let detail = "this machine's address called DingTalk too often and is banned for some minutes";
+        let detail =
+            "this machine's address called DingTalk too often and is banned for some minutes";
         return PlatformReply::new(Verdict::Throttled { wait: Some(BANNED_WAIT) }, "1111", detail);
     }
     let Some(code) = HttpReply::number(&json, "errcode") else {
@@ -155,9 +160,16 @@ fn verdict(code: i64, words: &str) -> Verdict {
         // Caused by our clock or a slow network. The next attempt has a new signature.
         310_000 if says("timestamp") => Verdict::TryAgain { wait: None },
         310_000 => Verdict::Security,
-        40_035 | 43_002 | 43_004 | 44_002 | 47_001 | 300_001 | 400_105 | 400_403 | 430_101..=430_104 | 460_101 => {
-            Verdict::Refused
-        }
+        40_035
+        | 43_002
+        | 43_004
+        | 44_002
+        | 47_001
+        | 300_001
+        | 400_105
+        | 400_403
+        | 430_101..=430_104
+        | 460_101 => Verdict::Refused,
         130_101 | 410_100 => Verdict::Throttled { wait: None },
         90_020 | 90_030 => Verdict::BudgetSpent { wait: MONTHLY_WAIT },
         90_001..=90_019 => Verdict::Throttled { wait: Some(BUSY_WAIT) },
@@ -174,14 +186,23 @@ mod tests {
         platforms::chunk::ChunkRequest,
     };
 
-    const CUT: ChunkRequest = ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
+    const CUT: ChunkRequest =
+        ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
 
     fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
-        TextMessage { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
+        TextMessage {
+            subject,
+            text,
+            format,
+            mentions: Mentions::default(),
+            keyword: None,
+            color: None,
+            wanted: CUT,
+        }
     }
 
     #[test]
@@ -203,11 +224,12 @@ mod tests {
 
     #[test]
     fn a_signature_is_url_encoded_once() {
-        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let endpoint =
+            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         let secret = Secret::new("SECtest".to_owned());
         let now = Timestamp::from_unix_millis(1_700_000_000_001);
-        let prepared =
-            sign_request(Map::new(), &endpoint, Some(&secret), now, Uuid::nil()).unwrap_or_else(|_| panic!());
+        let prepared = sign_request(Map::new(), &endpoint, Some(&secret), now, Uuid::nil())
+            .unwrap_or_else(|_| panic!());
         assert_eq!(
             prepared.0.expose(),
             "https://oapi.dingtalk.com/robot/send?access_token=T&timestamp=1700000000001\
@@ -238,11 +260,18 @@ mod tests {
     #[test]
     fn whom_a_message_mentions_stands_in_its_text_once() {
         let mut words = words(None, "ask @1380", Format::Text);
-        words.mentions = Mentions { all: true, mobiles: vec!["1380".into(), "1390".into()], users: vec!["u1".into()] };
+        words.mentions = Mentions {
+            all: true,
+            mobiles: vec!["1380".into(), "1390".into()],
+            users: vec!["u1".into()],
+        };
         words.keyword = Some("告警");
         let body = Value::Object(write(&words));
         assert_eq!(body["text"]["content"], "ask @1380\n告警 @1390 @u1");
-        assert_eq!(body["at"], json!({"atMobiles": ["1380", "1390"], "atUserIds": ["u1"], "isAtAll": true}));
+        assert_eq!(
+            body["at"],
+            json!({"atMobiles": ["1380", "1390"], "atUserIds": ["u1"], "isAtAll": true})
+        );
     }
 
     #[test]
@@ -253,33 +282,59 @@ mod tests {
         let body = Value::Object(write(&words));
         assert_eq!(body["at"]["atMobiles"].as_array().unwrap().len(), 49);
         assert_eq!(body["at"]["atUserIds"], json!(["ann"]));
-        assert!(body["text"]["content"].as_str().unwrap().ends_with("@ann\n(cannot be mentioned here: bob, cy)"));
+        assert!(
+            body["text"]["content"]
+                .as_str()
+                .unwrap()
+                .ends_with("@ann\n(cannot be mentioned here: bob, cy)")
+        );
     }
 
     #[test]
     fn mentions_that_alone_are_too_long_are_refused() {
-        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let endpoint =
+            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         let mut words = words(None, "x", Format::Text);
         words.mentions.users = vec!["u".repeat(25_000)];
-        let sealed = sign_request(write(&words), &endpoint, None, Timestamp::from_unix_millis(0), Uuid::nil());
+        let sealed = sign_request(
+            write(&words),
+            &endpoint,
+            None,
+            Timestamp::from_unix_millis(0),
+            Uuid::nil(),
+        );
         assert_eq!(sealed.err().map(|unsendable| unsendable.code), Some("too_large"));
     }
 
     #[test]
     fn each_part_of_a_long_text_fits_whatever_it_is_made_of_and_the_first_alone_mentions() {
-        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let endpoint =
+            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let mut words = words(Some(&subject), &text, format);
-                words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
+                words.mentions.mobiles =
+                    (0..60).map(|number| format!("138000000{number:02}")).collect();
                 let mut part = Part::default();
                 loop {
                     words.wanted = ChunkRequest { too_long: LongTextPolicy::Split, part };
                     let (body, said) = super::write(&words);
-                    assert_eq!((said.index, body["at"]["atMobiles"].is_array()), (part.index, part.index == 0));
-                    let sealed = sign_request(body, &endpoint, None, Timestamp::from_unix_millis(0), Uuid::nil());
-                    assert!(sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000), "{unit:?} {said:?}");
+                    assert_eq!(
+                        (said.index, body["at"]["atMobiles"].is_array()),
+                        (part.index, part.index == 0)
+                    );
+                    let sealed = sign_request(
+                        body,
+                        &endpoint,
+                        None,
+                        Timestamp::from_unix_millis(0),
+                        Uuid::nil(),
+                    );
+                    assert!(
+                        sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000),
+                        "{unit:?} {said:?}"
+                    );
                     part = Part { index: said.index + 1, total: said.total };
                     if !said.has_next() {
                         break;
@@ -292,13 +347,21 @@ mod tests {
 
     #[test]
     fn the_longest_text_fits_whatever_it_is_made_of() {
-        let endpoint = Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
+        let endpoint =
+            Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
         for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let mut words = words(Some(&subject), &text, format);
-                words.mentions.mobiles = (0..60).map(|number| format!("138000000{number:02}")).collect();
-                let sealed = sign_request(write(&words), &endpoint, None, Timestamp::from_unix_millis(0), Uuid::nil());
+                words.mentions.mobiles =
+                    (0..60).map(|number| format!("138000000{number:02}")).collect();
+                let sealed = sign_request(
+                    write(&words),
+                    &endpoint,
+                    None,
+                    Timestamp::from_unix_millis(0),
+                    Uuid::nil(),
+                );
                 let body = sealed.map(|sealed| sealed.1.len()).unwrap();
                 assert!((18_000..=20_000).contains(&body), "{unit:?}: {body}");
             }
@@ -307,7 +370,8 @@ mod tests {
 
     #[test]
     fn every_documented_code_has_its_verdict() {
-        let (gone, again, refused) = (Verdict::RobotGone, Verdict::TryAgain { wait: None }, Verdict::Refused);
+        let (gone, again, refused) =
+            (Verdict::RobotGone, Verdict::TryAgain { wait: None }, Verdict::Refused);
         let throttled = |wait| Verdict::Throttled { wait };
         for (code, words, expected) in [
             (0, "ok", Verdict::Delivered),
@@ -344,7 +408,11 @@ mod tests {
             (90_002, "", throttled(Some(BUSY_WAIT))),
             (90_018, "", throttled(Some(BUSY_WAIT))),
             (90_020, "", Verdict::BudgetSpent { wait: MONTHLY_WAIT }),
-            (90_030, "您的企业本月webhook调用量已超过限制", Verdict::BudgetSpent { wait: MONTHLY_WAIT }),
+            (
+                90_030,
+                "您的企业本月webhook调用量已超过限制",
+                Verdict::BudgetSpent { wait: MONTHLY_WAIT },
+            ),
             (130_103, "", again),
             (999_999, "send too fast", throttled(None)),
         ] {
@@ -355,7 +423,12 @@ mod tests {
     #[test]
     fn a_code_may_be_a_number_or_text_and_a_ban_has_none() {
         let read = |body: &str| {
-            super::read(&HttpReply { status: 200, retry_after: None, rate_reset: None, body: body.as_bytes() })
+            super::read(&HttpReply {
+                status: 200,
+                retry_after: None,
+                rate_reset: None,
+                body: body.as_bytes(),
+            })
         };
         assert_eq!(read(r#"{"errcode":"0","errmsg":"ok"}"#).verdict, Verdict::Delivered);
         assert_eq!(read(r#"{"errmsg":"ok","errcode":0}"#).verdict, Verdict::Delivered);

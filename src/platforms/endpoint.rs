@@ -122,7 +122,9 @@ fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, InvalidEndpoin
         return Err(InvalidEndpoint::Extra("fragment (#)"));
     }
     let (base, token) = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => ("/robot/send?access_token=", dingtalk(url)?),
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            ("/robot/send?access_token=", dingtalk(url)?)
+        }
         Platform::Lark => ("/open-apis/bot/v2/hook/", lark(url)?),
         Platform::WeCom => ("/cgi-bin/webhook/send?key=", wecom(url)?),
     };
@@ -131,11 +133,16 @@ fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, InvalidEndpoin
 }
 
 fn foreign(platform: Platform, host: &str) -> InvalidEndpoint {
-    let owner =
-        [Platform::DingTalk, Platform::Lark, Platform::WeCom].into_iter().find(|one| hosts(*one).contains(&host));
+    let owner = [Platform::DingTalk, Platform::Lark, Platform::WeCom]
+        .into_iter()
+        .find(|one| hosts(*one).contains(&host));
     match owner {
         Some(owner) => InvalidEndpoint::OtherPlatform(owner),
-        None => InvalidEndpoint::Host { platform, found: host.to_owned(), expected: hosts(platform).join(" or ") },
+        None => InvalidEndpoint::Host {
+            platform,
+            found: host.to_owned(),
+            expected: hosts(platform).join(" or "),
+        },
     }
 }
 
@@ -159,8 +166,10 @@ fn lark(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
             "the webhook is one of the old kind (V1), which takes other messages: add a new custom bot to the group",
         ));
     }
-    let token =
-        url.path().strip_prefix("/open-apis/bot/v2/hook/").ok_or(InvalidEndpoint::Path("/open-apis/bot/v2/hook/…"))?;
+    let token = url
+        .path()
+        .strip_prefix("/open-apis/bot/v2/hook/")
+        .ok_or(InvalidEndpoint::Path("/open-apis/bot/v2/hook/…"))?;
     let token = well_formed(token.strip_suffix('/').unwrap_or(token), "token")?;
     if url.query().is_some_and(|query| !query.is_empty()) {
         return Err(InvalidEndpoint::Parameter("the token"));
@@ -183,7 +192,11 @@ fn wecom(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
 
 /// The only parameter with that name. Other parameters are errors, unless they are among the
 /// `dropped`.
-fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<Zeroizing<String>, InvalidEndpoint> {
+fn parameter(
+    url: &Url,
+    name: &'static str,
+    dropped: &[&str],
+) -> Result<Zeroizing<String>, InvalidEndpoint> {
     let (mine, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(found, _)| found == name);
     if others.iter().any(|(found, _)| !dropped.contains(&found.as_ref())) {
         return Err(InvalidEndpoint::Parameter(name));
@@ -195,8 +208,8 @@ fn parameter(url: &Url, name: &'static str, dropped: &[&str]) -> Result<Zeroizin
 }
 
 fn well_formed<'a>(token: &'a str, name: &'static str) -> Result<&'a str, InvalidEndpoint> {
-    let good =
-        (8..=256).contains(&token.len()) && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let good = (8..=256).contains(&token.len())
+        && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if good { Ok(token) } else { Err(InvalidEndpoint::TokenForm(name)) }
 }
 
@@ -225,9 +238,15 @@ mod tests {
         let wecom = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7xxx";
         assert_eq!(check(Platform::WeCom, wecom).as_deref(), Ok(wecom));
         for host in LARK_HOSTS {
-            assert!(check(Platform::Lark, &format!("https://{host}/open-apis/bot/v2/hook/12345678")).is_ok());
+            assert!(
+                check(Platform::Lark, &format!("https://{host}/open-apis/bot/v2/hook/12345678"))
+                    .is_ok()
+            );
         }
-        assert!(check(Platform::DingTalk, "https://oapi.dingtalk.io/robot/send?access_token=12345678").is_ok());
+        assert!(
+            check(Platform::DingTalk, "https://oapi.dingtalk.io/robot/send?access_token=12345678")
+                .is_ok()
+        );
     }
 
     #[test]
@@ -242,32 +261,84 @@ mod tests {
         for (platform, text, mistake) in [
             (ding, "", M::NotUrl),
             (ding, "oapi.dingtalk.com/robot/send?access_token=12345678", M::NotUrl),
-            (ding, "http://oapi.dingtalk.com/robot/send?access_token=12345678", M::NotHttps("http".to_owned())),
+            (
+                ding,
+                "http://oapi.dingtalk.com/robot/send?access_token=12345678",
+                M::NotHttps("http".to_owned()),
+            ),
             (ding, "file:///etc/passwd", M::NotHttps("file".to_owned())),
-            (ding, "https://evil.example/robot/send?access_token=12345678", foreign("evil.example")),
+            (
+                ding,
+                "https://evil.example/robot/send?access_token=12345678",
+                foreign("evil.example"),
+            ),
             (
                 ding,
                 "https://oapi.dingtalk.com.evil.example/robot/send?access_token=12345678",
                 foreign("oapi.dingtalk.com.evil.example"),
             ),
             (ding, "https://127.0.0.1/robot/send?access_token=12345678", foreign("127.0.0.1")),
-            (ding, "https://open.feishu.cn/open-apis/bot/v2/hook/12345678", M::OtherPlatform(Platform::Lark)),
-            (ding, "https://user@oapi.dingtalk.com/robot/send?access_token=12345678", M::Extra("user or password")),
-            (ding, "https://oapi.dingtalk.com:8443/robot/send?access_token=12345678", M::Extra("port")),
-            (ding, "https://oapi.dingtalk.com/robot/send?access_token=12345678#x", M::Extra("fragment (#)")),
-            (ding, "https://oapi.dingtalk.com/robot/other?access_token=12345678", M::Path("/robot/send")),
+            (
+                ding,
+                "https://open.feishu.cn/open-apis/bot/v2/hook/12345678",
+                M::OtherPlatform(Platform::Lark),
+            ),
+            (
+                ding,
+                "https://user@oapi.dingtalk.com/robot/send?access_token=12345678",
+                M::Extra("user or password"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com:8443/robot/send?access_token=12345678",
+                M::Extra("port"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678#x",
+                M::Extra("fragment (#)"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/other?access_token=12345678",
+                M::Path("/robot/send"),
+            ),
             (ding, "https://oapi.dingtalk.com/robot/send", M::Token("access_token")),
             (
                 ding,
                 "https://oapi.dingtalk.com/robot/send?access_token=12345678&access_token=12345678",
                 M::Token("access_token"),
             ),
-            (ding, "https://oapi.dingtalk.com/robot/send?access_token=123", M::TokenForm("access_token")),
-            (ding, "https://oapi.dingtalk.com/robot/send?access_token=12345678%20x", M::TokenForm("access_token")),
-            (ding, "https://oapi.dingtalk.com/robot/send?access_token=12345678&x=1", M::Parameter("access_token")),
-            (Platform::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/", M::TokenForm("token")),
-            (Platform::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/12345678/x", M::TokenForm("token")),
-            (Platform::Lark, "https://open.feishu.cn/other/12345678", M::Path("/open-apis/bot/v2/hook/…")),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=123",
+                M::TokenForm("access_token"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678%20x",
+                M::TokenForm("access_token"),
+            ),
+            (
+                ding,
+                "https://oapi.dingtalk.com/robot/send?access_token=12345678&x=1",
+                M::Parameter("access_token"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/open-apis/bot/v2/hook/",
+                M::TokenForm("token"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/open-apis/bot/v2/hook/12345678/x",
+                M::TokenForm("token"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.feishu.cn/other/12345678",
+                M::Path("/open-apis/bot/v2/hook/…"),
+            ),
             (
                 Platform::WeCom,
                 "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678&debug=1",
@@ -276,12 +347,16 @@ mod tests {
         ] {
             assert_eq!(check(platform, text), Err(mistake), "{text}");
         }
-        let long = format!("{}12345678", "https://oapi.dingtalk.com/robot/send?access_token=".repeat(50));
+        let long =
+            format!("{}12345678", "https://oapi.dingtalk.com/robot/send?access_token=".repeat(50));
         assert_eq!(check(ding, &long), Err(M::TooLong(50 * 50 + 8)));
         for (platform, text) in [
             (ding, "https://oapi.dingtalk.com/robot/sendBySession?session=12345678"),
             (Platform::Lark, "https://open.feishu.cn/open-apis/bot/hook/12345678"),
-            (Platform::WeCom, "https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key=12345678&type=file"),
+            (
+                Platform::WeCom,
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key=12345678&type=file",
+            ),
         ] {
             assert!(matches!(check(platform, text), Err(M::Unusable(_))), "{text}");
         }

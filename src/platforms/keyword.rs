@@ -119,7 +119,11 @@ mod tests {
             ("<font color='red'>ops</font>", true),
             ("# o**p**s", false),
         ] {
-            assert_eq!(tail(Some("ops"), &[VisibleText::Markdown(text)]).is_empty(), is_said, "{text}");
+            assert_eq!(
+                tail(Some("ops"), &[VisibleText::Markdown(text)]).is_empty(),
+                is_said,
+                "{text}"
+            );
         }
     }
 
@@ -128,8 +132,16 @@ mod tests {
         let post = |node| json!({"msg_type": "post", "content": {"post": {"zh_cn": {"content": [[node]]}}}});
         let card = |text: &str| json!({"msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}});
         for (platform, body, lacks) in [
-            (Platform::Lark, post(json!({"tag": "a", "text": "it", "href": "https://ops.test"})), true),
-            (Platform::Lark, post(json!({"tag": "a", "text": "ops", "href": "https://x.test"})), false),
+            (
+                Platform::Lark,
+                post(json!({"tag": "a", "text": "it", "href": "https://ops.test"})),
+                true,
+            ),
+            (
+                Platform::Lark,
+                post(json!({"tag": "a", "text": "ops", "href": "https://x.test"})),
+                false,
+            ),
             (Platform::Lark, card("see [it](https://ops.test)"), true),
             (Platform::Lark, card("see [ops](https://x.test)"), false),
             (Platform::Lark, json!({"msg_type": "text", "content": {"text": "x"}, "ops": 1}), true),
@@ -138,7 +150,11 @@ mod tests {
                 json!({"msgtype": "link", "link": {"title": "t", "messageUrl": "https://ops.test"}}),
                 false,
             ),
-            (Platform::DingTalk, json!({"msgtype": "link", "link": {"title": "t"}, "ops": 1}), true),
+            (
+                Platform::DingTalk,
+                json!({"msgtype": "link", "link": {"title": "t"}, "ops": 1}),
+                true,
+            ),
             (
                 Platform::DingTalk,
                 json!({"msgtype": "link", "link": {"title": "ops", "messageUrl": "https://x.test"}}),

@@ -48,10 +48,14 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 room,
                 IN_JSON,
             );
-            (object([("msg_type", "text".into()), ("content", json!({"text": share.text}))]), share.part)
+            (
+                object([("msg_type", "text".into()), ("content", json!({"text": share.text}))]),
+                share.part,
+            )
         }
         Format::Markdown => {
-            let first_line = words.subject.map(|subject| subject.lines().next().unwrap_or_default());
+            let first_line =
+                words.subject.map(|subject| subject.lines().next().unwrap_or_default());
             let title = first_line.map(|line| cut(line, TITLE_BYTES_MAX, IN_JSON));
             let flow = Markdown::read(words.text).for_lark("");
             let numbering = match title {
@@ -59,7 +63,9 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 None => Numbering::InText { mark: "", subject: None, gap: "\n\n" },
             };
             let title_said = title.unwrap_or_default();
-            let tail = |first, text: &str| tail(first, &[VisibleText::Text(title_said), VisibleText::Markdown(text)]);
+            let tail = |first, text: &str| {
+                tail(first, &[VisibleText::Text(title_said), VisibleText::Markdown(text)])
+            };
             let share = flow.share(words.wanted, &numbering, tail, room, IN_JSON);
             let mut card = object([("schema", "2.0".into())]);
             if let Some(title) = title {
@@ -67,13 +73,17 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                     Some(1) | None => title.to_owned(),
                     Some(_) => format!("{} {title}", number(share.part)),
                 };
-                let mut header = object([("title", json!({"tag": "plain_text", "content": title}))]);
+                let mut header =
+                    object([("title", json!({"tag": "plain_text", "content": title}))]);
                 if let Some(color) = words.color {
                     header.insert("template".to_owned(), color.into());
                 }
                 card.insert("header".to_owned(), header.into());
             }
-            card.insert("body".to_owned(), json!({"elements": [{"tag": "markdown", "content": share.text}]}));
+            card.insert(
+                "body".to_owned(),
+                json!({"elements": [{"tag": "markdown", "content": share.text}]}),
+            );
             (object([("msg_type", "interactive".into()), ("card", card.into())]), share.part)
         }
     }
@@ -109,7 +119,10 @@ pub(super) fn sign_request(
     let mut signed = Map::new();
     if let Some(secret) = secret {
         let seconds = now.unix_seconds();
-        signed = object([("timestamp", seconds.to_string().into()), ("sign", sign(seconds, secret.expose()).into())]);
+        signed = object([
+            ("timestamp", seconds.to_string().into()),
+            ("sign", sign(seconds, secret.expose()).into()),
+        ]);
     }
     let body = body.into_iter().filter(|(name, _)| !signed.contains_key(name)).collect::<Vec<_>>();
     signed.extend(body);
@@ -176,14 +189,23 @@ mod tests {
 
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
-    const CUT: ChunkRequest = ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
+    const CUT: ChunkRequest =
+        ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
 
     fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
-        TextMessage { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
+        TextMessage {
+            subject,
+            text,
+            format,
+            mentions: Mentions::default(),
+            keyword: None,
+            color: None,
+            wanted: CUT,
+        }
     }
 
     fn response(status: u16, body: &str) -> HttpReply<'_> {
@@ -194,7 +216,11 @@ mod tests {
     fn signatures_are_those_of_the_documents() {
         for (seconds, secret, signature) in [
             (1_599_360_473, "demo", "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="),
-            (1_664_944_271, "zJlvvSoQWuukwGnCzBVtve", "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U="),
+            (
+                1_664_944_271,
+                "zJlvvSoQWuukwGnCzBVtve",
+                "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U=",
+            ),
             (1_760_000_000, "testsecret", "pHiti/pOqeEdnVpsqZDqL8amxzEdoxNH1f9ZgJwtpTo="),
             (1_710_000_000, "secret", "jWsBkWnzlRKtaP+iZgwraSojMWik4cJR7aysApQZuoA="),
             (1_700_000_000, "testsecret", "AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8="),
@@ -205,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_signed_body_carries_seconds_as_text_at_its_top() {
-        let (endpoint, secret) = (Endpoint::new(HOOK.to_owned()), Secret::new("testsecret".to_owned()));
+        let (endpoint, secret) =
+            (Endpoint::new(HOOK.to_owned()), Secret::new("testsecret".to_owned()));
         let now = Timestamp::from_unix_millis(1_700_000_000_999);
         let body = write(&words(None, "告警", Format::Text));
         let sealed = sign_request(body, &endpoint, Some(&secret), now).unwrap_or_else(|_| panic!());
@@ -219,7 +246,11 @@ mod tests {
     #[test]
     fn markdown_is_a_card_of_schema_2_and_mentions_are_tags() {
         let mut words = words(Some("db-1"), "# down", Format::Markdown);
-        words.mentions = Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ou_1".into(), "x><".into()] };
+        words.mentions = Mentions {
+            all: true,
+            mobiles: vec!["1380".into()],
+            users: vec!["ou_1".into(), "x><".into()],
+        };
         words.color = Some("red");
         let card = Value::Object(write(&words));
         assert_eq!(
@@ -252,8 +283,16 @@ mod tests {
                         let title = body["card"]["header"]["title"]["content"].as_str().unwrap();
                         assert!(title.starts_with(&number(said)), "{title}");
                     }
-                    let sealed = sign_request(body, &endpoint, Some(&secret), Timestamp::from_unix_millis(0));
-                    assert!(sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000), "{unit:?} {said:?}");
+                    let sealed = sign_request(
+                        body,
+                        &endpoint,
+                        Some(&secret),
+                        Timestamp::from_unix_millis(0),
+                    );
+                    assert!(
+                        sealed.is_ok_and(|sealed| sealed.1.len() <= 20_000),
+                        "{unit:?} {said:?}"
+                    );
                     part = Part { index: said.index + 1, total: said.total };
                     if !said.has_next() {
                         break;
@@ -271,7 +310,8 @@ mod tests {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
                 let body = write(&words(Some(&subject), &text, format));
-                let sealed = sign_request(body, &endpoint, Some(&secret), Timestamp::from_unix_millis(0));
+                let sealed =
+                    sign_request(body, &endpoint, Some(&secret), Timestamp::from_unix_millis(0));
                 let length = sealed.map(|sealed| sealed.1.len()).unwrap();
                 assert!((18_000..=20_000).contains(&length), "{unit:?}: {length}");
             }
@@ -282,16 +322,28 @@ mod tests {
     fn every_documented_code_has_its_verdict() {
         let (again, slow) = (Verdict::TryAgain { wait: None }, Verdict::Throttled { wait: None });
         for (body, expected) in [
-            (r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#, Verdict::Delivered),
+            (
+                r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
+                Verdict::Delivered,
+            ),
             (r#"{"Extra":null,"StatusCode":0,"StatusMessage":"success"}"#, Verdict::Delivered),
-            (r#"{"StatusCode":0,"StatusMessage":"","code":9499,"msg":"Bad Request"}"#, Verdict::Refused),
+            (
+                r#"{"StatusCode":0,"StatusMessage":"","code":9499,"msg":"Bad Request"}"#,
+                Verdict::Refused,
+            ),
             (r#"{"code":9499,"msg":"Bad Request: fail to parse content"}"#, Verdict::Refused),
             (r#"{"code":9499,"msg":"too many request"}"#, slow),
-            (r#"{"code":11232,"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#, slow),
+            (
+                r#"{"code":11232,"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#,
+                slow,
+            ),
             (r#"{"code":11247,"msg":""}"#, slow),
             (r#"{"code":11220,"msg":"too many requests"}"#, slow),
             (r#"{"code":2200,"msg":"internal error"}"#, again),
-            (r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#, Verdict::RobotGone),
+            (
+                r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#,
+                Verdict::RobotGone,
+            ),
             (r#"{"code":19002,"msg":"params error, msg_type need"}"#, Verdict::Refused),
             (r#"{"code":19007,"msg":"Bot Not Enabled"}"#, Verdict::RobotGone),
             (
@@ -316,7 +368,10 @@ mod tests {
     fn the_gateway_says_how_long_to_wait() {
         let body = r#"{"code":99991400,"msg":"request trigger frequency limit"}"#;
         let answer = HttpReply { rate_reset: Some(Duration::from_secs(7)), ..response(429, body) };
-        assert_eq!(read(&answer).verdict, Verdict::Throttled { wait: Some(Duration::from_secs(7)) });
+        assert_eq!(
+            read(&answer).verdict,
+            Verdict::Throttled { wait: Some(Duration::from_secs(7)) }
+        );
         assert_eq!(read(&response(429, "slow down")).verdict, Verdict::Throttled { wait: None });
         assert_eq!(read(&response(502, "<html>")).verdict, Verdict::TryAgain { wait: None });
     }

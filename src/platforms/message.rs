@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{chunk::ChunkRequest, dingtalk, keyword, lark, wecom};
 use crate::domain::{
-    Delivery, EventContent, Format, LongTextPolicy, Mentions, Part, Platform, PlatformContent, Secret, Subscription,
-    Timestamp,
+    Delivery, EventContent, Format, LongTextPolicy, Mentions, Part, Platform, PlatformContent,
+    Secret, Subscription, Timestamp,
 };
 
 /// The input of a message.
@@ -95,7 +95,8 @@ pub struct UnsignedBody(RenderedBody);
 
 /// Renders and signs the message.
 pub fn prepare(draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
-    let unsigned = write(&draft.delivery.event.content, &Variant::of(draft.delivery, draft.subscription))?;
+    let unsigned =
+        write(&draft.delivery.event.content, &Variant::of(draft.delivery, draft.subscription))?;
     sign(unsigned, draft)
 }
 
@@ -130,7 +131,10 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
 }
 
 /// Signs the message.
-pub fn sign(UnsignedBody((body, part)): UnsignedBody, draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
+pub fn sign(
+    UnsignedBody((body, part)): UnsignedBody,
+    draft: &RenderInput<'_>,
+) -> Result<SignedRequest, Unsendable> {
     let RenderInput { delivery, subscription, now } = draft;
     let (endpoint, secret) = (&subscription.endpoint, subscription.secret.as_ref());
     let (url, body) = match subscription.platform {
@@ -146,7 +150,11 @@ pub fn sign(UnsignedBody((body, part)): UnsignedBody, draft: &RenderInput<'_>) -
 /// A message in the platform's own form; it was checked when the event was decoded. Only the
 /// subscription's keyword remains to be checked. Without it the platform would report a breach of
 /// the robot's security setting.
-fn native(platform: Platform, json: &str, keyword: Option<&str>) -> Result<Map<String, Value>, Unsendable> {
+fn native(
+    platform: Platform,
+    json: &str,
+    keyword: Option<&str>,
+) -> Result<Map<String, Value>, Unsendable> {
     let body = serde_json::from_str(json).map_err(|_| Unsendable {
         code: "no_content",
         detail: "the event's entry for this platform is no JSON object".to_owned(),
@@ -194,7 +202,10 @@ pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec
     if bytes.len() > bytes_max {
         return Err(Unsendable {
             code: "too_large",
-            detail: format!("the message has {} bytes; the platform takes {bytes_max}", bytes.len()),
+            detail: format!(
+                "the message has {} bytes; the platform takes {bytes_max}",
+                bytes.len()
+            ),
         });
     }
     Ok(bytes)

@@ -25,6 +25,8 @@ pub use advice::{TEMPLATE_ADVICE, advice};
 pub use chunk::PARTS_MAX;
 pub use digest::digest;
 pub use endpoint::{InvalidEndpoint, check_endpoint, check_endpoint_length, main_host};
-pub use message::{RenderInput, SignedRequest, Unsendable, UnsignedBody, Variant, prepare, sign, write};
+pub use message::{
+    RenderInput, SignedRequest, Unsendable, UnsignedBody, Variant, prepare, sign, write,
+};
 pub use native::{InvalidNativeMessage, check_native, header_colors, kind_of};
 pub use reply::{HttpReply, read_answer};

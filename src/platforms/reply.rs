@@ -89,7 +89,8 @@ impl HttpReply<'_> {
 fn detail(words: &str, subscription: &Subscription) -> String {
     let endpoint = subscription.endpoint.expose();
     let credential = endpoint.rsplit(['/', '=']).next().filter(|one| !one.is_empty());
-    let secret = subscription.secret.as_ref().map(|secret| secret.expose()).filter(|one| !one.is_empty());
+    let secret =
+        subscription.secret.as_ref().map(|secret| secret.expose()).filter(|one| !one.is_empty());
     let mut words = words.replace(endpoint, "****");
     for known in [credential, secret].into_iter().flatten() {
         words = words.replace(known, "****");
@@ -102,7 +103,8 @@ fn detail(words: &str, subscription: &Subscription) -> String {
 mod tests {
     use super::*;
     use crate::domain::{
-        Endpoint, Mentions, RobotId, Secret, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
+        Endpoint, Mentions, RobotId, Secret, SubscriptionId, SubscriptionOptions,
+        SubscriptionState, Timestamp,
     };
 
     fn subscription(platform: Platform) -> Subscription {
@@ -111,7 +113,9 @@ mod tests {
             topic: "t".parse().unwrap(),
             platform,
             robot: RobotId::from_bytes([1; 16]),
-            endpoint: Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=TOKEN123".to_owned()),
+            endpoint: Endpoint::new(
+                "https://oapi.dingtalk.com/robot/send?access_token=TOKEN123".to_owned(),
+            ),
             secret: Some(Secret::new("SECxyz".to_owned())),
             keyword: None,
             name: None,
@@ -123,8 +127,12 @@ mod tests {
     }
 
     fn read(platform: Platform, status: u16, body: &str) -> AttemptOutcome {
-        let response =
-            HttpReply { status, retry_after: Some(Duration::from_secs(9)), rate_reset: None, body: body.as_bytes() };
+        let response = HttpReply {
+            status,
+            retry_after: Some(Duration::from_secs(9)),
+            rate_reset: None,
+            body: body.as_bytes(),
+        };
         read_answer(&subscription(platform), &response)
     }
 

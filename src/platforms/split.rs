@@ -43,7 +43,13 @@ pub(super) struct TextSlice<'a> {
 impl AnnotatedText {
     /// The piece from `from` that costs at most `max` together with its opening and closing. It is
     /// never empty while text remains.
-    pub(super) fn piece(&self, from: usize, max: usize, cost: Cost, after: FollowedBy) -> TextSlice<'_> {
+    pub(super) fn piece(
+        &self,
+        from: usize,
+        max: usize,
+        cost: Cost,
+        after: FollowedBy,
+    ) -> TextSlice<'_> {
         let opening = self
             .fences
             .iter()
@@ -88,7 +94,8 @@ impl<'a> Splitter<'a> {
         if most >= self.flow.text.len() {
             return (self.flow.text.len(), "");
         }
-        let torn = self.flow.fences.iter().find(|fence| fence.all.start < most && most < fence.all.end);
+        let torn =
+            self.flow.fences.iter().find(|fence| fence.all.start < most && most < fence.all.end);
         let (end, closing) = match torn {
             Some(fence) => self.in_fence(fence, most),
             None => (self.in_line(most), ""),
@@ -115,7 +122,11 @@ impl<'a> Splitter<'a> {
             return (fence.all.end.min(most), "");
         }
         let line = self.at_line(room);
-        let at = if line > fence.inner.start && self.is_near(line, room, GIVEN_AWAY) { line } else { room };
+        let at = if line > fence.inner.start && self.is_near(line, room, GIVEN_AWAY) {
+            line
+        } else {
+            room
+        };
         match () {
             () if at > fence.inner.start.max(self.from) => (at, &fence.closing),
             () if begins => (fence.all.start, ""),
@@ -125,7 +136,8 @@ impl<'a> Splitter<'a> {
 
     /// The best cut up to `most`, for a place outside of all fenced blocks.
     fn in_line(&self, most: usize) -> usize {
-        let block = self.flow.ends.iter().copied().take_while(|end| *end <= most).last().unwrap_or(0);
+        let block =
+            self.flow.ends.iter().copied().take_while(|end| *end <= most).last().unwrap_or(0);
         if self.is_near(block, most, GIVEN_AWAY) {
             return block;
         }
@@ -133,11 +145,13 @@ impl<'a> Splitter<'a> {
         if self.is_near(line, most, GIVEN_AWAY) {
             return line;
         }
-        let at = self.flow.solid.iter().find(|solid| solid.start < most && most < solid.end).cloned();
+        let at =
+            self.flow.solid.iter().find(|solid| solid.start < most && most < solid.end).cloned();
         if let Some(torn) = at.or_else(|| self.link_at(most)) {
             return if self.goes_elsewhere(&torn, most) { torn.start } else { most };
         }
-        let word = self.flow.text.get(self.from..most).and_then(|text| text.rfind(char::is_whitespace));
+        let word =
+            self.flow.text.get(self.from..most).and_then(|text| text.rfind(char::is_whitespace));
         let word = word.map_or(0, |at| self.from + at);
         // The last blank may be inside a link that ends before the place. Then the word ends with
         // that link.

@@ -95,7 +95,11 @@ impl AnnotatedText {
         let (kept, closing) = (self.shown(&piece), piece.closing);
         let notice = notice(self.text.len() + self.unwritten - from - kept.len());
         let closed = format!("{}{kept}{closing}{notice}", piece.opening);
-        if total(&closed) <= left { format!("{closed}{tail}") } else { format!("{}{tail}", cut(&kept, left, cost)) }
+        if total(&closed) <= left {
+            format!("{closed}{tail}")
+        } else {
+            format!("{}{tail}", cut(&kept, left, cost))
+        }
     }
 }
 
@@ -119,8 +123,11 @@ pub(super) fn unmentioned_tail(names: &[&str]) -> String {
         return String::new();
     }
     // A member's name comes from the publisher, so characters that could be markup are replaced.
-    let harmless =
-        |name: &&str| name.chars().map(|c| if c.is_alphanumeric() || "_-.@+".contains(c) { c } else { '?' }).collect();
+    let harmless = |name: &&str| {
+        name.chars()
+            .map(|c| if c.is_alphanumeric() || "_-.@+".contains(c) { c } else { '?' })
+            .collect()
+    };
     let listed: Vec<String> = names.iter().take(NAMES_MAX).map(harmless).collect();
     let more = match names.len().saturating_sub(NAMES_MAX) {
         0 => String::new(),
@@ -165,7 +172,10 @@ mod tests {
     #[test]
     fn who_cannot_be_mentioned_is_named_without_markup() {
         assert_eq!(unmentioned_tail(&[]), "");
-        assert_eq!(unmentioned_tail(&["138", "<at id=all>"]), "\n(cannot be mentioned here: 138, ?at?id?all?)");
+        assert_eq!(
+            unmentioned_tail(&["138", "<at id=all>"]),
+            "\n(cannot be mentioned here: 138, ?at?id?all?)"
+        );
         let tail = unmentioned_tail(&["1"; 12]);
         assert!(tail.ends_with("1, 1 and 2 more)"), "{tail}");
     }

@@ -57,7 +57,8 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             let head = words.subject.map(|subject| format!("### {subject}\n")).unwrap_or_default();
             let is_id = |user: &&String| !user.contains(['<', '>']);
             let (named, others): (Vec<_>, Vec<_>) = words.mentions.users.iter().partition(is_id);
-            let mut others: Vec<_> = others.into_iter().chain(&words.mentions.mobiles).map(String::as_str).collect();
+            let mut others: Vec<_> =
+                others.into_iter().chain(&words.mentions.mobiles).map(String::as_str).collect();
             if words.mentions.all {
                 others.push("@all");
             }
@@ -69,7 +70,8 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 if !first {
                     return keyword;
                 }
-                let tags = named.iter().map(|user| format!("<@{user}>")).filter(|tag| !text.contains(tag));
+                let tags =
+                    named.iter().map(|user| format!("<@{user}>")).filter(|tag| !text.contains(tag));
                 let tags = tags.collect::<Vec<_>>().join(" ");
                 let line = if tags.is_empty() { "" } else { "\n" };
                 format!("{keyword}{line}{tags}{note}")
@@ -88,7 +90,10 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
 }
 
 /// WeCom has no signature: the URL is the only secret.
-pub(super) fn sign_request(body: Map<String, Value>, endpoint: &Endpoint) -> Result<(Secret, Vec<u8>), Unsendable> {
+pub(super) fn sign_request(
+    body: Map<String, Value>,
+    endpoint: &Endpoint,
+) -> Result<(Secret, Vec<u8>), Unsendable> {
     Ok((Secret::new(endpoint.expose().to_owned()), bounded(&body, BODY_BYTES_MAX)?))
 }
 
@@ -111,8 +116,8 @@ fn verdict(code: i64, words: &str) -> Verdict {
         45_009 => Verdict::Throttled { wait: None },
         45_033 => Verdict::Throttled { wait: Some(CONCURRENCY_WAIT) },
         49_008 | 93_000 | 93_004 | 93_008 => Verdict::RobotGone,
-        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001 | 45_002 | 45_007
-        | 45_008 | 45_034 => Verdict::Refused,
+        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001
+        | 45_002 | 45_007 | 45_008 | 45_034 => Verdict::Refused,
         60_020 => Verdict::Security,
         _ if words.contains("freq out of limit") => Verdict::Throttled { wait: None },
         _ => Verdict::TryAgain { wait: None },
@@ -127,20 +132,30 @@ mod tests {
         platforms::chunk::ChunkRequest,
     };
 
-    const CUT: ChunkRequest = ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
+    const CUT: ChunkRequest =
+        ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
 
     fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
     fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
-        TextMessage { subject, text, format, mentions: Mentions::default(), keyword: None, color: None, wanted: CUT }
+        TextMessage {
+            subject,
+            text,
+            format,
+            mentions: Mentions::default(),
+            keyword: None,
+            color: None,
+            wanted: CUT,
+        }
     }
 
     #[test]
     fn text_mentions_by_list_and_markdown_by_tag() {
         let mut words = words(Some("db-1"), "down", Format::Text);
-        words.mentions = Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ann".into()] };
+        words.mentions =
+            Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ann".into()] };
         assert_eq!(
             Value::Object(write(&words)),
             json!({"msgtype": "text", "text": {
@@ -176,7 +191,9 @@ mod tests {
     #[test]
     fn content_is_cut_to_the_bytes_of_its_type_and_keeps_keyword_and_mentions() {
         let text = "告警".repeat(5_000);
-        for (format, kind, max) in [(Format::Text, "text", 2_048), (Format::Markdown, "markdown", 4_096)] {
+        for (format, kind, max) in
+            [(Format::Text, "text", 2_048), (Format::Markdown, "markdown", 4_096)]
+        {
             let mut words = words(Some("s"), &text, format);
             words.keyword = Some("钥");
             let body = Value::Object(write(&words));

@@ -49,14 +49,19 @@ impl ClockSkews {
 
     /// Records the date of an answer that was received at `now`. Returns the new correction in
     /// seconds, if it changes. A single answer changes nothing, because it may come from a proxy.
-    pub(super) fn observe(&self, platform: Platform, date: Timestamp, now: Timestamp) -> Option<i64> {
+    pub(super) fn observe(
+        &self,
+        platform: Platform,
+        date: Timestamp,
+        now: Timestamp,
+    ) -> Option<i64> {
         let ahead = ahead(date, now);
         self.with(platform, |skew| {
             let agrees = skew.seen.saturating_sub(ahead).abs() <= USUAL_SECONDS;
             skew.seen = ahead;
             let wanted = if ahead.abs() <= USUAL_SECONDS { 0 } else { ahead };
-            let differs =
-                skew.applied.saturating_sub(wanted).abs() > USUAL_SECONDS || (wanted == 0) != (skew.applied == 0);
+            let differs = skew.applied.saturating_sub(wanted).abs() > USUAL_SECONDS
+                || (wanted == 0) != (skew.applied == 0);
             (agrees && differs).then(|| {
                 skew.applied = wanted;
                 wanted
@@ -92,9 +97,14 @@ mod tests {
         let off = |seconds| Some(signed.after(Duration::from_secs(seconds)));
         assert!(
             ClockSkews::accounts_for(off(3_700), signed)
-                && ClockSkews::accounts_for(Some(signed.before(Duration::from_secs(7_200))), signed)
+                && ClockSkews::accounts_for(
+                    Some(signed.before(Duration::from_secs(7_200))),
+                    signed
+                )
         );
-        assert!(!ClockSkews::accounts_for(off(600), signed) && !ClockSkews::accounts_for(None, signed));
+        assert!(
+            !ClockSkews::accounts_for(off(600), signed) && !ClockSkews::accounts_for(None, signed)
+        );
     }
 
     #[test]
@@ -106,11 +116,19 @@ mod tests {
         assert_eq!(skews.platform_time(lark, now), now);
         assert_eq!(skews.observe(lark, ahead(7203), now), Some(7203));
         assert_eq!(skews.platform_time(lark, now), ahead(7203));
-        assert_eq!(skews.platform_time(Platform::WeCom, now), now, "each platform has a clock of its own");
+        assert_eq!(
+            skews.platform_time(Platform::WeCom, now),
+            now,
+            "each platform has a clock of its own"
+        );
         assert_eq!(skews.observe(lark, ahead(7199), now), None, "about the same is no news");
         assert_eq!(skews.observe(lark, now.before(Duration::from_secs(90)), now), None);
         assert_eq!(skews.observe(lark, now.before(Duration::from_secs(90)), now), Some(-90));
-        assert_eq!(skews.observe(lark, now, now), None, "it differs from the last answer by more than usual");
+        assert_eq!(
+            skews.observe(lark, now, now),
+            None,
+            "it differs from the last answer by more than usual"
+        );
         assert_eq!(skews.observe(lark, ahead(2), now), Some(0));
         assert_eq!(skews.platform_time(lark, now), now);
     }

@@ -35,7 +35,9 @@ impl Resolve for GuardedResolver {
             // The caller sets the port.
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+                return Err(
+                    io::Error::new(io::ErrorKind::NotFound, "the name has no address").into()
+                );
             }
             let allowed: Vec<SocketAddr> = if gateways.contains(name.as_str()) {
                 found
@@ -84,7 +86,8 @@ fn v6_is_global(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     // Only global unicast is public, except documentation, and except tunnels and translations that
     // contain an IPv4 address.
-    let hides_v4 = first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
+    let hides_v4 =
+        first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
     (first & 0xe000) == 0x2000 && !(first == 0x2001 && second == 0xdb8) && !hides_v4
 }
 
@@ -122,7 +125,14 @@ mod tests {
         ] {
             assert!(!is_global(inside.parse().unwrap()), "{inside}");
         }
-        for outside in ["203.119.204.1", "8.8.8.8", "::ffff:8.8.8.8", "2408:4001:f00::1", "100.128.0.1", "172.32.0.1"] {
+        for outside in [
+            "203.119.204.1",
+            "8.8.8.8",
+            "::ffff:8.8.8.8",
+            "2408:4001:f00::1",
+            "100.128.0.1",
+            "172.32.0.1",
+        ] {
             assert!(is_global(outside.parse().unwrap()), "{outside}");
         }
     }

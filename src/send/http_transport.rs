@@ -94,11 +94,16 @@ impl HttpTransport {
         if !gateway && literal.is_some_and(|address| !is_global(address)) {
             return Err(transport_error("dns", &PrivateAddressError.to_string()));
         }
-        let sent =
-            self.client.post(url).header(CONTENT_TYPE, "application/json; charset=utf-8").body(request.body).send();
+        let sent = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .body(request.body)
+            .send();
         let mut response = sent.await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers());
-        let (retry_after, rate_reset, date) = (retry_after(headers), seconds(headers, &RATE_RESET), date(headers));
+        let (retry_after, rate_reset, date) =
+            (retry_after(headers), seconds(headers, &RATE_RESET), date(headers));
         let mut body = BytesMut::new();
         while body.len() < BODY_BYTES_MAX {
             match response.chunk().await {
@@ -108,7 +113,13 @@ impl HttpTransport {
             }
         }
         body.truncate(BODY_BYTES_MAX);
-        Ok(HttpResponse { status: StatusCode::as_u16(&status), retry_after, rate_reset, date, body: Bytes::from(body) })
+        Ok(HttpResponse {
+            status: StatusCode::as_u16(&status),
+            retry_after,
+            rate_reset,
+            date,
+            body: Bytes::from(body),
+        })
     }
 }
 
@@ -117,7 +128,10 @@ impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Result<HttpResponse, TransportError> {
         match tokio::time::timeout(self.deadline, self.exchange(request)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(transport_error("timeout", &format!("no whole answer within {} s", self.deadline.as_secs()))),
+            Err(_) => Err(transport_error(
+                "timeout",
+                &format!("no whole answer within {} s", self.deadline.as_secs()),
+            )),
         }
     }
 }
@@ -197,15 +211,22 @@ mod tests {
         port
     }
 
-    async fn send(http_transport: &HttpTransport, url: String) -> Result<HttpResponse, TransportError> {
-        http_transport.send(Request { url: Secret::new(url), body: Bytes::from_static(b"{}") }).await
+    async fn send(
+        http_transport: &HttpTransport,
+        url: String,
+    ) -> Result<HttpResponse, TransportError> {
+        http_transport
+            .send(Request { url: Secret::new(url), body: Bytes::from_static(b"{}") })
+            .await
     }
 
     #[tokio::test]
     async fn an_address_inside_is_not_called_whether_written_or_resolved() {
         let port = server(Vec::new()).await;
         for host in ["127.0.0.1", "[::1]", "localhost"] {
-            let refused = send(&http_transport(&[]), format!("http://{host}:{port}/?t=MARKER")).await.unwrap_err();
+            let refused = send(&http_transport(&[]), format!("http://{host}:{port}/?t=MARKER"))
+                .await
+                .unwrap_err();
             assert_eq!(refused.code, "dns", "{host}: {}", refused.detail);
             assert!(refused.detail.contains("private address"), "{}", refused.detail);
         }
@@ -213,9 +234,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_is_not_followed() {
-        let answer = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_vec();
+        let answer =
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
+                .to_vec();
         let port = server(answer).await;
-        let reply = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/")).await.unwrap();
+        let reply = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/"))
+            .await
+            .unwrap();
         assert_eq!(reply.status, 302);
     }
 
@@ -223,7 +248,9 @@ mod tests {
     async fn the_deadline_covers_head_and_body() {
         for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"] {
             let port = server(answer.to_vec()).await;
-            let late = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+            let late = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/"))
+                .await
+                .unwrap_err();
             assert_eq!(late.code, "timeout");
         }
     }
@@ -233,7 +260,9 @@ mod tests {
         let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n".to_vec();
         answer.resize(answer.len() + 200_000, b'x');
         let port = server(answer).await;
-        let reply = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/")).await.unwrap();
+        let reply = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/"))
+            .await
+            .unwrap();
         assert_eq!(reply.body.len(), BODY_BYTES_MAX);
     }
 
@@ -254,18 +283,27 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let refused = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/?access_token=MARKER"))
-            .await
-            .unwrap_err();
+        let refused = send(
+            &http_transport(&["127.0.0.1"]),
+            format!("http://127.0.0.1:{port}/?access_token=MARKER"),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(refused.code, "connect");
-        let unknown = send(&http_transport(&[]), "http://no-such-host.invalid/?access_token=MARKER".to_owned())
-            .await
-            .unwrap_err();
+        let unknown = send(
+            &http_transport(&[]),
+            "http://no-such-host.invalid/?access_token=MARKER".to_owned(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(unknown.code, "dns");
         let port = server(b"garbage\r\n\r\n".to_vec()).await;
-        let broken = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/?access_token=MARKER"))
-            .await
-            .unwrap_err();
+        let broken = send(
+            &http_transport(&["127.0.0.1"]),
+            format!("http://127.0.0.1:{port}/?access_token=MARKER"),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(broken.code, "broken");
         for failure in [refused, unknown, broken] {
             assert!(!format!("{failure:?}").contains("MARKER"), "{failure:?}");

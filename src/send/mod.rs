@@ -122,7 +122,11 @@ impl Sender {
         match written.and_then(|written| platforms::sign(written, &draft)) {
             Ok(prepared) => {
                 let part = prepared.part;
-                Ok(Box::new(PreparedAttempt { part, request: self.directed(subscription.platform, prepared), now }))
+                Ok(Box::new(PreparedAttempt {
+                    part,
+                    request: self.directed(subscription.platform, prepared),
+                    now,
+                }))
             }
             Err(Unsendable { code, detail }) => {
                 Err(AttemptOutcome { verdict: Verdict::Refused, code: code.to_owned(), detail })
@@ -146,11 +150,17 @@ impl Sender {
                     // The next attempt is signed with the platform's clock.
                     answer.verdict = Verdict::TryAgain { wait: None };
                 }
-                AttemptResult { answer, skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())) }
+                AttemptResult {
+                    answer,
+                    skew: date.and_then(|date| self.skews.observe(platform, date, clock.now())),
+                }
             }
             Err(TransportError { code, detail }) => {
-                let answer =
-                    AttemptOutcome { verdict: Verdict::TryAgain { wait: None }, code: code.to_owned(), detail };
+                let answer = AttemptOutcome {
+                    verdict: Verdict::TryAgain { wait: None },
+                    code: code.to_owned(),
+                    detail,
+                };
                 AttemptResult { answer, skew: None }
             }
         }
@@ -172,7 +182,10 @@ impl Sender {
 
 /// The URL with the gateway's scheme, host and port, and the same path and query.
 fn through(gateway: &Url, url: &Secret) -> Secret {
-    let rest = url.expose().split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+    let rest = url
+        .expose()
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
     Secret::concat(&[gateway.as_str().trim_end_matches('/'), rest.unwrap_or_default()])
 }
 
@@ -182,7 +195,9 @@ mod tests {
 
     #[test]
     fn a_gateway_takes_the_place_of_scheme_host_and_port_only() {
-        let url = Secret::new("https://oapi.dingtalk.com/robot/send?access_token=T&sign=a%2Fb".to_owned());
+        let url = Secret::new(
+            "https://oapi.dingtalk.com/robot/send?access_token=T&sign=a%2Fb".to_owned(),
+        );
         for gateway in ["http://127.0.0.1:80", "http://127.0.0.1/"] {
             let directed = through(&gateway.parse().unwrap(), &url);
             assert_eq!(directed.expose(), "http://127.0.0.1/robot/send?access_token=T&sign=a%2Fb");

@@ -47,14 +47,18 @@ impl RenderCache {
             return platforms::write(&event.content, &variant);
         }
         let rendering = self.cell(event, &variant);
-        rendering.get_or_init(|| write(Arc::clone(event), variant, bytes > INLINE_BYTES_MAX)).await.clone()
+        rendering
+            .get_or_init(|| write(Arc::clone(event), variant, bytes > INLINE_BYTES_MAX))
+            .await
+            .clone()
     }
 
     fn cell(&self, event: &Arc<Event>, variant: &Variant) -> Arc<OnceCell<Rendering>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // The weak reference keeps the address reserved, so no other event can have the same one.
-        let same =
-            |one: &&CachedRendering| std::ptr::eq(one.event.as_ptr(), Arc::as_ptr(event)) && one.variant == *variant;
+        let same = |one: &&CachedRendering| {
+            std::ptr::eq(one.event.as_ptr(), Arc::as_ptr(event)) && one.variant == *variant
+        };
         if let Some(known) = kept.iter().rev().find(same) {
             return Arc::clone(&known.rendering);
         }
@@ -64,7 +68,11 @@ impl RenderCache {
         }
         let rendering = Arc::<OnceCell<Rendering>>::default();
         let event = Arc::downgrade(event);
-        kept.push_back(CachedRendering { event, variant: variant.clone(), rendering: Arc::clone(&rendering) });
+        kept.push_back(CachedRendering {
+            event,
+            variant: variant.clone(),
+            rendering: Arc::clone(&rendering),
+        });
         rendering
     }
 }
@@ -93,10 +101,16 @@ fn size(event: &Event, platform: Platform) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{EventContent, EventId, Format, LongTextPolicy, Mentions, Part, PublishedMessage, Timestamp};
+    use crate::domain::{
+        EventContent, EventId, Format, LongTextPolicy, Mentions, Part, PublishedMessage, Timestamp,
+    };
 
     fn event(text: &str) -> Arc<Event> {
-        let content = EventContent { message: Some(text.into()), format: Format::Markdown, ..EventContent::default() };
+        let content = EventContent {
+            message: Some(text.into()),
+            format: Format::Markdown,
+            ..EventContent::default()
+        };
         Arc::new(Event {
             id: EventId::new("e"),
             topic: "ops".parse().unwrap(),
@@ -120,7 +134,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_is_written_once_for_all_who_hear_the_same_and_again_for_others() {
-        let (rendered, one, other) = (RenderCache::default(), event(&"a ".repeat(2_000)), event(&"b ".repeat(2_000)));
+        let (rendered, one, other) =
+            (RenderCache::default(), event(&"a ".repeat(2_000)), event(&"b ".repeat(2_000)));
         for _ in 0..3 {
             for event in [&one, &other] {
                 for keyword in [None, Some("ops")] {
@@ -135,13 +150,18 @@ mod tests {
         assert_eq!(rendered.kept.lock().unwrap().len(), 4);
         drop(one);
         let _ = rendered.get(&event(&"c ".repeat(2_000)), variant(None)).await;
-        assert_eq!(rendered.kept.lock().unwrap().len(), 3, "nothing is kept of an event that is gone");
+        assert_eq!(
+            rendered.kept.lock().unwrap().len(),
+            3,
+            "nothing is kept of an event that is gone"
+        );
     }
 
     #[tokio::test]
     async fn little_is_kept_however_many_events_there_are() {
         let rendered = RenderCache::default();
-        let events: Vec<_> = (0..KEPT_MAX * 2).map(|number| event(&format!("{number} ").repeat(1_000))).collect();
+        let events: Vec<_> =
+            (0..KEPT_MAX * 2).map(|number| event(&format!("{number} ").repeat(1_000))).collect();
         for event in &events {
             let _ = rendered.get(event, variant(None)).await;
         }

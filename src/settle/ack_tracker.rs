@@ -13,7 +13,10 @@ use std::{
     },
 };
 
-use super::{AckTag, CompletedMarks, DedupIdentity, InFlightGuard, LineageStep, ProgressMark, identity::GeneratedId};
+use super::{
+    AckTag, CompletedMarks, DedupIdentity, InFlightGuard, LineageStep, ProgressMark,
+    identity::GeneratedId,
+};
 use crate::{
     domain::{EventId, SubscriptionId},
     store::{LedgerKey, LedgerMark, LedgerRecord},
@@ -123,7 +126,9 @@ impl AckTracker {
         count.settled += 1;
         if let Some(InFlightDelivery { in_flight_guard, next }) = count.held.remove(&subscription) {
             count.guards_to_release.push(in_flight_guard);
-            count.next_step_records.extend(next.filter(|_| end).map(|next| LedgerRecord::Closed { key: next.key() }));
+            count
+                .next_step_records
+                .extend(next.filter(|_| end).map(|next| LedgerRecord::Closed { key: next.key() }));
         }
         count.done.push(ProgressMark::Settled(subscription).into());
     }
@@ -155,7 +160,12 @@ impl AckTracker {
         let next = mark.subscription().and_then(|subscription| count.held.get(&subscription)?.next);
         if let Some(next) = next {
             let (key, done) = (next.progress_key(), vec![mark.into()]);
-            count.next_step_records.push(LedgerRecord::Partial { key, fingerprint: [0; 16], event: [0; 16], done });
+            count.next_step_records.push(LedgerRecord::Partial {
+                key,
+                fingerprint: [0; 16],
+                event: [0; 16],
+                done,
+            });
         }
         count.done.push(mark.into());
     }
@@ -185,13 +195,15 @@ impl AckTracker {
             // A message without a `message_id` is not recognised by its closing entry. The entry is
             // needed only to close an unfinished one.
             let known = self.generated.is_none() || count.recorded > 0 || !self.earlier.is_empty();
-            let progress = CommitProgress::Closed(known.then_some(LedgerRecord::Closed { key: self.key }));
+            let progress =
+                CommitProgress::Closed(known.then_some(LedgerRecord::Closed { key: self.key }));
             return CommitReport { progress, next_step_records, guards_to_release };
         }
         let fresh: Vec<_> = count.done.iter().skip(count.recorded).copied().collect();
         count.recorded = count.done.len();
         let partial = (!fresh.is_empty()).then(|| self.partial(self.key, fresh));
-        let progress = if closed { CommitProgress::Closed(partial) } else { CommitProgress::Partial(partial) };
+        let progress =
+            if closed { CommitProgress::Closed(partial) } else { CommitProgress::Partial(partial) };
         CommitReport { progress, next_step_records, guards_to_release }
     }
 
@@ -212,7 +224,9 @@ impl AckTracker {
     #[must_use]
     pub fn returning_record(&self) -> Option<LedgerRecord> {
         let done: Vec<_> = self.earlier.iter().chain(self.count().done.iter().copied()).collect();
-        self.generated.filter(|_| !done.is_empty()).map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
+        self.generated
+            .filter(|_| !done.is_empty())
+            .map(|_| self.partial(LedgerKey(EventId::random_bytes()), done))
     }
 
     fn partial(&self, key: LedgerKey, done: Vec<LedgerMark>) -> LedgerRecord {
@@ -238,12 +252,22 @@ mod tests {
     fn nothing_is_recorded_of_a_message_of_which_nothing_is_settled_yet() {
         let event = EventId::new("e");
         let (key, done) = (LedgerKey([1; 16]), CompletedMarks::default());
-        let identity = DedupIdentity { key, event, generation: 0, generated: None, done, in_flight_guard: None };
+        let identity = DedupIdentity {
+            key,
+            event,
+            generation: 0,
+            generated: None,
+            done,
+            in_flight_guard: None,
+        };
         let tracker = AckTracker::new(identity, AckTag { session: 1, channel: 0, tag: 1 });
         tracker.add_pending();
         tracker.complete();
         assert!(matches!(tracker.report().progress, CommitProgress::Partial(None)));
         tracker.settled(SubscriptionId::from_bytes([2; 16]), true);
-        assert!(matches!(tracker.report().progress, CommitProgress::Closed(Some(LedgerRecord::Closed { .. }))));
+        assert!(matches!(
+            tracker.report().progress,
+            CommitProgress::Closed(Some(LedgerRecord::Closed { .. }))
+        ));
     }
 }

@@ -25,8 +25,15 @@ const BROKERS: [&str; 9] = [
 const BROKERS_BEGIN: [&str; 3] = ["x-first-death-", "x-last-death-", "x-opt-"];
 
 /// Headers that name the trace in which a message was published. A repeat has another trace.
-const TRACES: [&str; 7] =
-    ["traceparent", "tracestate", "baggage", "b3", "uber-trace-id", "x-amzn-trace-id", "x-cloud-trace-context"];
+const TRACES: [&str; 7] = [
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "b3",
+    "uber-trace-id",
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+];
 /// The prefixes of such headers.
 const TRACES_BEGIN: [&str; 2] = ["x-b3-", "x-datadog-"];
 
@@ -39,7 +46,9 @@ pub fn content_digest(published: &PublishedMessage, id: &str, urgent: bool) -> [
     hash.bytes(id.as_bytes());
     hash.bytes(&published.body);
     hash.bytes(&[u8::from(urgent)]);
-    for text in [&published.content_type, &published.content_encoding, &published.kind, &published.user_id] {
+    for text in
+        [&published.content_type, &published.content_encoding, &published.kind, &published.user_id]
+    {
         hash.bytes(&[u8::from(text.is_some())]);
         hash.bytes(text.as_deref().unwrap_or_default().as_bytes());
     }
@@ -54,9 +63,15 @@ pub fn content_digest(published: &PublishedMessage, id: &str, urgent: bool) -> [
 fn is_said(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     // CloudEvents carry their trace in attributes, whose names have a prefix.
-    let own = name.strip_prefix("cloudevents:").or_else(|| name.strip_prefix("cloudevents_")).unwrap_or(&name);
+    let own = name
+        .strip_prefix("cloudevents:")
+        .or_else(|| name.strip_prefix("cloudevents_"))
+        .unwrap_or(&name);
     let begins = |those: &[&str]| those.iter().any(|one| name.starts_with(one));
-    !(BROKERS.contains(&name.as_str()) || TRACES.contains(&own) || begins(&BROKERS_BEGIN) || begins(&TRACES_BEGIN))
+    !(BROKERS.contains(&name.as_str())
+        || TRACES.contains(&own)
+        || begins(&BROKERS_BEGIN)
+        || begins(&TRACES_BEGIN))
 }
 
 struct Hash(Sha256);
@@ -113,8 +128,14 @@ mod tests {
     use super::*;
 
     fn published(headers: &[(&str, HeaderValue)]) -> PublishedMessage {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        PublishedMessage { routing_key: "ops".into(), body: b"m".to_vec(), headers, ..PublishedMessage::default() }
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        PublishedMessage {
+            routing_key: "ops".into(),
+            body: b"m".to_vec(),
+            headers,
+            ..PublishedMessage::default()
+        }
     }
 
     fn said(headers: &[(&str, HeaderValue)]) -> [u8; 16] {
@@ -123,22 +144,43 @@ mod tests {
 
     #[test]
     fn what_a_publisher_says_is_said_in_whatever_order_and_its_way_is_not() {
-        let (warning, host) = (("severity", HeaderValue::text("warning")), ("host", HeaderValue::text("a")));
+        let (warning, host) =
+            (("severity", HeaderValue::text("warning")), ("host", HeaderValue::text("a")));
         let first = said(&[warning.clone(), host.clone()]);
         assert_eq!(said(&[host.clone(), warning.clone()]), first);
-        let inner =
-            |names: [&str; 2]| HeaderValue::Table(names.map(|name| (name.to_owned(), HeaderValue::Int(1))).to_vec());
+        let inner = |names: [&str; 2]| {
+            HeaderValue::Table(names.map(|name| (name.to_owned(), HeaderValue::Int(1))).to_vec())
+        };
         assert_eq!(said(&[("t", inner(["a", "b"]))]), said(&[("t", inner(["b", "a"]))]));
-        for way in ["x-death", "x-delivery-count", "x-acquired-count", "x-first-death-queue", "traceparent"]
-            .into_iter()
-            .chain(["Tracestate", "cloudEvents:traceparent", "cloudEvents_tracestate", "X-B3-TraceId", "x-opt-any"])
-        {
-            assert_eq!(said(&[warning.clone(), host.clone(), (way, HeaderValue::Int(1))]), first, "{way}");
+        for way in [
+            "x-death",
+            "x-delivery-count",
+            "x-acquired-count",
+            "x-first-death-queue",
+            "traceparent",
+        ]
+        .into_iter()
+        .chain([
+            "Tracestate",
+            "cloudEvents:traceparent",
+            "cloudEvents_tracestate",
+            "X-B3-TraceId",
+            "x-opt-any",
+        ]) {
+            assert_eq!(
+                said(&[warning.clone(), host.clone(), (way, HeaderValue::Int(1))]),
+                first,
+                "{way}"
+            );
         }
         for other in [
             vec![warning.clone()],
             vec![("severity", HeaderValue::text("critical")), host.clone()],
-            vec![warning.clone(), host.clone(), ("x-roomcast-not-before", HeaderValue::text("2026-12-06T00:00:00Z"))],
+            vec![
+                warning.clone(),
+                host.clone(),
+                ("x-roomcast-not-before", HeaderValue::text("2026-12-06T00:00:00Z")),
+            ],
             vec![warning.clone(), host.clone(), ("x-roomcast-receipt", HeaderValue::Bool(true))],
             vec![warning.clone(), ("hos", HeaderValue::text("ta"))],
             vec![warning.clone(), ("host", HeaderValue::Bytes(b"a".to_vec()))],

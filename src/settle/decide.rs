@@ -21,7 +21,11 @@ pub fn decide(
     (resume, slot): (Timestamp, Option<Timestamp>),
     dice: f64,
 ) -> Settlement {
-    let dead = |reason| Settlement::Dead { reason, code: answer.code.clone(), detail: answer.detail.clone() };
+    let dead = |reason| Settlement::Dead {
+        reason,
+        code: answer.code.clone(),
+        detail: answer.detail.clone(),
+    };
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
         Verdict::Throttled { .. } | Verdict::BudgetSpent { .. } => defer(delivery, resume, slot),
@@ -49,7 +53,11 @@ pub fn decide(
 /// ends before.
 #[must_use]
 pub fn defer(delivery: &Delivery, until: Timestamp, slot: Option<Timestamp>) -> Settlement {
-    if until >= delivery.event.expires_at { expired(until, delivery) } else { Settlement::Deferred { until, slot } }
+    if until >= delivery.event.expires_at {
+        expired(until, delivery)
+    } else {
+        Settlement::Deferred { until, slot }
+    }
 }
 
 /// The settlement of a delivery that a newer one of its subscription replaces.
@@ -80,7 +88,8 @@ pub fn out_of_attempts() -> Settlement {
     Settlement::Dead {
         reason: DeadReason::Exhausted,
         code: "attempts".to_owned(),
-        detail: "all attempts failed; what the platform answered last was lost with the session".to_owned(),
+        detail: "all attempts failed; what the platform answered last was lost with the session"
+            .to_owned(),
     }
 }
 
@@ -117,7 +126,9 @@ fn expired(at: Timestamp, delivery: &Delivery) -> Settlement {
     let late = at.since(event.expires_at).as_secs();
     let detail = if event.expires_at < event.received_at {
         let ago = event.received_at.since(event.expires_at).as_secs();
-        format!("it was received {ago} s after its time to live had ended, which counts from its publisher's timestamp")
+        format!(
+            "it was received {ago} s after its time to live had ended, which counts from its publisher's timestamp"
+        )
     } else {
         format!("it could leave {late} s after its time to live ends at the earliest")
     };
@@ -129,7 +140,9 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::domain::{Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId};
+    use crate::domain::{
+        Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
+    };
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
 
@@ -186,7 +199,12 @@ mod tests {
             (Verdict::Refused, 1, 900, dead(DeadReason::Refused)),
             (Verdict::RobotGone, 1, 900, dead(DeadReason::RobotGone)),
             (Verdict::Security, 1, 900, dead(DeadReason::Security)),
-            (Verdict::Throttled { wait: None }, 0, 900, Settlement::Deferred { until: at(60), slot: Some(at(1)) }),
+            (
+                Verdict::Throttled { wait: None },
+                0,
+                900,
+                Settlement::Deferred { until: at(60), slot: Some(at(1)) },
+            ),
             (spent, 0, 900, Settlement::Deferred { until: at(60), slot: Some(at(1)) }),
             (again(None), 1, 900, Settlement::Retried { until: at(5) }),
             (again(None), 2, 900, Settlement::Retried { until: at(15) }),
@@ -205,7 +223,10 @@ mod tests {
             _ => None,
         };
         assert_eq!(reason(defer(&delivery(0, 60), at(60), None)), Some(DeadReason::Expired));
-        assert_eq!(reason(settle(Verdict::Throttled { wait: None }, 0, 60)), Some(DeadReason::Expired));
+        assert_eq!(
+            reason(settle(Verdict::Throttled { wait: None }, 0, 60)),
+            Some(DeadReason::Expired)
+        );
         let deferred = Settlement::Deferred { until: at(60), slot: Some(at(3)) };
         assert_eq!(defer(&delivery(0, 61), at(60), Some(at(3))), deferred);
         assert_eq!(expire(&delivery(0, 1), NOW), None);

@@ -74,7 +74,10 @@ impl GroupCommitter {
         (CommitQueue { trackers }, tokio::spawn(self.run(handed_in)))
     }
 
-    async fn run(self, mut trackers: mpsc::UnboundedReceiver<Arc<AckTracker>>) -> Result<(), RecordError> {
+    async fn run(
+        self,
+        mut trackers: mpsc::UnboundedReceiver<Arc<AckTracker>>,
+    ) -> Result<(), RecordError> {
         let mut group = Vec::new();
         loop {
             tokio::select! {
@@ -120,13 +123,15 @@ impl GroupCommitter {
         if self.step_publisher.acknowledge(&ack_tags).await.is_err() {
             // These messages are certainly redelivered. One with a `message_id` is recognised by
             // its key; the others need a new entry.
-            self.record(closed.iter().filter_map(|tracker| tracker.returning_record()).collect()).await?;
+            self.record(closed.iter().filter_map(|tracker| tracker.returning_record()).collect())
+                .await?;
         }
         Ok(())
     }
 
     async fn record(&self, entries: Vec<LedgerRecord>) -> Result<(), RecordError> {
-        let (ledger, journal, now) = (Arc::clone(&self.ledger), Arc::clone(&self.journal), self.clock.now());
+        let (ledger, journal, now) =
+            (Arc::clone(&self.ledger), Arc::clone(&self.journal), self.clock.now());
         let write = move || {
             journal.sync()?;
             if entries.is_empty() { Ok(()) } else { ledger.append(&entries, now) }

@@ -65,10 +65,14 @@ impl DedupIdentity {
             let said = content_digest(published, id, urgent);
             let today = LedgerKey(digest(b"event.2", &[&said, &generation.to_be_bytes()]));
             let key = known(ledger, redelivered, today, || {
-                let parts: [&[u8]; 4] = [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
+                let parts: [&[u8]; 4] =
+                    [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
                 // Earlier versions that did not know redrives computed the key without the
                 // generation.
-                digest(b"event", if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() })
+                digest(
+                    b"event",
+                    if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() },
+                )
             });
             let (event, done) = (EventId::new(id), ledger.done(key).into());
             return Self { key, event, generation, generated: None, done, in_flight_guard: None };
@@ -76,7 +80,8 @@ impl DedupIdentity {
         let fingerprint = digest(b"content.2", &[&content_digest(published, "", urgent)]);
         let before = || digest(b"content", &[topic, &published.body]);
         if redelivered
-            && let Some(claimed) = ledger.claim_unfinished(fingerprint).or_else(|| ledger.claim_unfinished(before()))
+            && let Some(claimed) =
+                ledger.claim_unfinished(fingerprint).or_else(|| ledger.claim_unfinished(before()))
         {
             let generated = GeneratedId { fingerprint, name: claimed.event };
             let event = EventId::from_bytes(generated.name);
@@ -119,13 +124,21 @@ impl DedupIdentity {
 
     /// The identity of a delivery that was stored on the broker, on this line.
     #[must_use]
-    pub fn of_delivery(delivery: &Delivery, line: &DeliveryLineage, redelivered: bool, ledger: &Ledger) -> Self {
+    pub fn of_delivery(
+        delivery: &Delivery,
+        line: &DeliveryLineage,
+        redelivered: bool,
+        ledger: &Ledger,
+    ) -> Self {
         let step = line.step(delivery.hops);
         let key = known(ledger, redelivered, step.key(), || {
             let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
             let event = &delivery.event;
             let (topic, id) = (event.topic.as_str().as_bytes(), event.id.as_str().as_bytes());
-            digest(b"delivery", &[topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts])
+            digest(
+                b"delivery",
+                &[topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts],
+            )
         });
         let (event, generation) = (delivery.event.id.clone(), delivery.generation);
         let mut done = ledger.done(key);
@@ -195,7 +208,12 @@ impl LineageStep {
 
 /// The key of a message. For a redelivered message it is an earlier version's key, if the ledger
 /// knows only that.
-fn known(ledger: &Ledger, redelivered: bool, today: LedgerKey, before: impl FnOnce() -> [u8; 16]) -> LedgerKey {
+fn known(
+    ledger: &Ledger,
+    redelivered: bool,
+    today: LedgerKey,
+    before: impl FnOnce() -> [u8; 16],
+) -> LedgerKey {
     if !redelivered || ledger.knows(today) {
         return today;
     }
@@ -225,7 +243,8 @@ mod tests {
     const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
     fn ledger(dir: &std::path::Path) -> Ledger {
-        let settings = LedgerSettings { dir: dir.join("ledger"), window: std::time::Duration::from_secs(600) };
+        let settings =
+            LedgerSettings { dir: dir.join("ledger"), window: std::time::Duration::from_secs(600) };
         Ledger::open(settings, T0).unwrap()
     }
 
@@ -233,7 +252,10 @@ mod tests {
         PublishedMessage {
             routing_key: "ops".into(),
             body: b"{\"message\":\"m\"}".to_vec(),
-            headers: headers.iter().map(|(name, value)| ((*name).into(), HeaderValue::text(*value))).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).into(), HeaderValue::text(*value)))
+                .collect(),
             message_id: Some(id.into()).filter(|id: &String| !id.is_empty()),
             ..PublishedMessage::default()
         }
@@ -250,30 +272,47 @@ mod tests {
     fn an_event_repeated_with_other_attributes_is_another_event() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
-        let key =
-            |published: &PublishedMessage, urgent| DedupIdentity::of_event(published, urgent, 0, false, &ledger).key;
+        let key = |published: &PublishedMessage, urgent| {
+            DedupIdentity::of_event(published, urgent, 0, false, &ledger).key
+        };
         let first = event("1", &[("severity", "warning"), ("host", "a")]);
         ledger.append(&[LedgerRecord::Closed { key: key(&first, false) }], T0).unwrap();
-        let is_known = |published: &PublishedMessage, urgent| ledger.is_closed(key(published, urgent));
+        let is_known =
+            |published: &PublishedMessage, urgent| ledger.is_closed(key(published, urgent));
         assert!(is_known(&first, false));
-        assert!(is_known(&event("1", &[("host", "a"), ("severity", "warning")]), false), "in whatever order");
+        assert!(
+            is_known(&event("1", &[("host", "a"), ("severity", "warning")]), false),
+            "in whatever order"
+        );
         assert!(!is_known(&event("1", &[("severity", "critical"), ("host", "a")]), false));
         assert!(!is_known(&first, true), "or urgent");
-        assert!(!is_known(&PublishedMessage { user_id: Some("other".into()), ..first.clone() }, false));
+        assert!(!is_known(
+            &PublishedMessage { user_id: Some("other".into()), ..first.clone() },
+            false
+        ));
     }
 
     #[test]
-    fn what_an_earlier_version_recorded_is_known_when_the_broker_hands_it_over_again_and_hides_no_other() {
+    fn what_an_earlier_version_recorded_is_known_when_the_broker_hands_it_over_again_and_hides_no_other()
+     {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
         let published = event("1", &[("severity", "warning")]);
         let before = LedgerKey(digest(b"event", &[b"ops", b"1", &published.body]));
         let fingerprint = digest(b"content", &[b"ops", &published.body]);
-        let unnamed = LedgerRecord::Partial { key: LedgerKey([7; 16]), fingerprint, event: [7; 16], done: Vec::new() };
+        let unnamed = LedgerRecord::Partial {
+            key: LedgerKey([7; 16]),
+            fingerprint,
+            event: [7; 16],
+            done: Vec::new(),
+        };
         ledger.append(&[LedgerRecord::Closed { key: before }, unnamed], T0).unwrap();
         ledger.begin_session(T0).unwrap();
         assert_eq!(DedupIdentity::of_event(&published, false, 0, true, &ledger).key, before);
         assert_ne!(DedupIdentity::of_event(&published, false, 0, false, &ledger).key, before);
-        assert_eq!(DedupIdentity::of_event(&event("", &[]), false, 0, true, &ledger).key, LedgerKey([7; 16]));
+        assert_eq!(
+            DedupIdentity::of_event(&event("", &[]), false, 0, true, &ledger).key,
+            LedgerKey([7; 16])
+        );
     }
 }

@@ -40,7 +40,9 @@ impl InFlightRegistry {
                 free.insert(None);
                 Ok(InFlightGuard { in_flight: self.clone(), key })
             }
-            Entry::Occupied(mut taken) => Err(AlreadyInFlight(taken.get_mut().get_or_insert_default().clone())),
+            Entry::Occupied(mut taken) => {
+                Err(AlreadyInFlight(taken.get_mut().get_or_insert_default().clone()))
+            }
         }
     }
 

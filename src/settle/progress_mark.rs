@@ -64,7 +64,8 @@ impl ProgressMark {
                 Some(LedgerMark(digest(b"part", &[subscription.as_bytes(), &at.to_be_bytes()])))
             }
             Self::Attempt { subscription, part, number, .. } => {
-                let parts: [&[u8]; 3] = [subscription.as_bytes(), &part.to_be_bytes(), &number.to_be_bytes()];
+                let parts: [&[u8]; 3] =
+                    [subscription.as_bytes(), &part.to_be_bytes(), &number.to_be_bytes()];
                 Some(LedgerMark(digest(b"attempt", &parts)))
             }
             Self::Settled(_) | Self::Delivered(_) | Self::HandlingFault(_) => None,
@@ -76,14 +77,20 @@ impl From<ProgressMark> for LedgerMark {
     fn from(mark: ProgressMark) -> Self {
         match mark {
             ProgressMark::Settled(subscription) => Self(*subscription.as_bytes()),
-            ProgressMark::Part { subscription, robot, index: at } => {
-                Self(digest(b"part.2", &[subscription.as_bytes(), robot.as_bytes(), &at.to_be_bytes()]))
+            ProgressMark::Part { subscription, robot, index: at } => Self(digest(
+                b"part.2",
+                &[subscription.as_bytes(), robot.as_bytes(), &at.to_be_bytes()],
+            )),
+            ProgressMark::Delivered(subscription) => {
+                Self(digest(b"receipt", &[subscription.as_bytes()]))
             }
-            ProgressMark::Delivered(subscription) => Self(digest(b"receipt", &[subscription.as_bytes()])),
             ProgressMark::HandlingFault(number) => Self(digest(b"fault", &[&number.to_be_bytes()])),
             ProgressMark::Attempt { subscription, robot, part, number } => {
                 let (part, number) = (part.to_be_bytes(), number.to_be_bytes());
-                Self(digest(b"attempt.2", &[subscription.as_bytes(), robot.as_bytes(), &part, &number]))
+                Self(digest(
+                    b"attempt.2",
+                    &[subscription.as_bytes(), robot.as_bytes(), &part, &number],
+                ))
             }
         }
     }
@@ -98,7 +105,8 @@ impl CompletedMarks {
     #[must_use]
     pub fn contains(&self, mark: ProgressMark) -> bool {
         !self.0.is_empty()
-            && (self.0.contains(&mark.into()) || mark.of_any_robot().is_some_and(|mark| self.0.contains(&mark)))
+            && (self.0.contains(&mark.into())
+                || mark.of_any_robot().is_some_and(|mark| self.0.contains(&mark)))
     }
 
     /// Whether no mark is recorded.
@@ -110,13 +118,20 @@ impl CompletedMarks {
     /// The next part of a delivery for its robot. The message carries part `from`.
     #[must_use]
     pub fn next_part(&self, (subscription, robot): (SubscriptionId, RobotId), from: u32) -> u32 {
-        (from..).find(|at| !self.contains(ProgressMark::Part { subscription, robot, index: *at })).unwrap_or(from)
+        (from..)
+            .find(|at| !self.contains(ProgressMark::Part { subscription, robot, index: *at }))
+            .unwrap_or(from)
     }
 
     /// The number of failed attempts of a part with its robot, if its message carries the number
     /// `said`.
     #[must_use]
-    pub fn attempts(&self, (subscription, robot): (SubscriptionId, RobotId), part: u32, said: u32) -> u32 {
+    pub fn attempts(
+        &self,
+        (subscription, robot): (SubscriptionId, RobotId),
+        part: u32,
+        said: u32,
+    ) -> u32 {
         let is_made = |made: &u32| {
             let attempt = |number| ProgressMark::Attempt { subscription, robot, part, number };
             made.checked_add(1).is_some_and(|number| self.contains(attempt(number)))
@@ -128,7 +143,9 @@ impl CompletedMarks {
     #[must_use]
     pub fn faults(&self) -> u32 {
         (0..)
-            .find(|known: &u32| !self.contains(ProgressMark::HandlingFault(known.saturating_add(1))))
+            .find(|known: &u32| {
+                !self.contains(ProgressMark::HandlingFault(known.saturating_add(1)))
+            })
             .unwrap_or_default()
     }
 
@@ -171,7 +188,10 @@ mod tests {
         assert_eq!(known.attempts(OURS, 0, 0), 0);
         assert!(known.contains(part(0)) && !known.contains(ProgressMark::Settled(SUBSCRIPTION)));
         assert_eq!(
-            (known.faults(), done([ProgressMark::HandlingFault(1), ProgressMark::HandlingFault(2)]).faults()),
+            (
+                known.faults(),
+                done([ProgressMark::HandlingFault(1), ProgressMark::HandlingFault(2)]).faults()
+            ),
             (0, 2)
         );
         assert_eq!(CompletedMarks::default().attempts(OURS, 0, 3), 3);
@@ -181,8 +201,15 @@ mod tests {
     fn what_one_robot_heard_no_other_robot_and_no_other_subscription_has_heard() {
         let known = done([part(0), attempt(1, 1)]);
         assert_eq!((known.next_part(OURS, 0), known.attempts(OURS, 1, 0)), (1, 1));
-        for other in [(SUBSCRIPTION, RobotId::from_bytes([9; 16])), (SubscriptionId::from_bytes([2; 16]), ROBOT)] {
-            assert_eq!((known.next_part(other, 0), known.attempts(other, 1, 0)), (0, 0), "{other:?}");
+        for other in [
+            (SUBSCRIPTION, RobotId::from_bytes([9; 16])),
+            (SubscriptionId::from_bytes([2; 16]), ROBOT),
+        ] {
+            assert_eq!(
+                (known.next_part(other, 0), known.attempts(other, 1, 0)),
+                (0, 0),
+                "{other:?}"
+            );
         }
     }
 
@@ -190,10 +217,16 @@ mod tests {
     fn marks_stay_what_they_were_for_the_ledgers_of_earlier_versions() {
         let form = |mark: ProgressMark| hex::encode(LedgerMark::from(mark).0);
         assert_eq!(form(ProgressMark::Settled(SUBSCRIPTION)), "01".repeat(16));
-        assert_eq!(form(part(3)), hex::encode(digest(b"part.2", &[&[1; 16], &[8; 16], &[0, 0, 0, 3]])));
+        assert_eq!(
+            form(part(3)),
+            hex::encode(digest(b"part.2", &[&[1; 16], &[8; 16], &[0, 0, 0, 3]]))
+        );
         let attempted = digest(b"attempt.2", &[&[1; 16], &[8; 16], &[0, 0, 0, 3], &[0, 0, 0, 2]]);
         assert_eq!(form(attempt(3, 2)), hex::encode(attempted));
-        assert_eq!(form(ProgressMark::Delivered(SUBSCRIPTION)), hex::encode(digest(b"receipt", &[&[1; 16]])));
+        assert_eq!(
+            form(ProgressMark::Delivered(SUBSCRIPTION)),
+            hex::encode(digest(b"receipt", &[&[1; 16]]))
+        );
         // The marks of earlier versions name no robot.
         let before = [
             digest(b"part", &[&[1; 16], &[0, 0, 0, 0]]),
@@ -201,6 +234,10 @@ mod tests {
         ];
         let known = CompletedMarks(before.map(LedgerMark).into());
         assert_eq!((known.next_part(OURS, 0), known.attempts(OURS, 1, 0)), (1, 1));
-        assert!(!known.contains(part(1)) && !known.contains(attempt(1, 2)) && !known.contains(attempt(0, 1)));
+        assert!(
+            !known.contains(part(1))
+                && !known.contains(attempt(1, 2))
+                && !known.contains(attempt(0, 1))
+        );
     }
 }

@@ -28,7 +28,12 @@ impl RetryPolicy {
     /// `asked` is the wait that the platform asked for. It can lengthen the wait up to `wait_max`,
     /// and never shortens it. `dice` is a random number from 0 to 1.
     #[must_use]
-    pub fn wait_after(&self, attempts: u32, asked: Option<Duration>, dice: f64) -> Option<Duration> {
+    pub fn wait_after(
+        &self,
+        attempts: u32,
+        asked: Option<Duration>,
+        dice: f64,
+    ) -> Option<Duration> {
         let place = usize::try_from(attempts.checked_sub(1)?).ok()?;
         let scheduled = *self.delays.get(place)?;
         let jittered = scheduled.mul_f64(1.0 + self.jitter.clamp(0.0, 1.0) * dice.clamp(0.0, 1.0));
@@ -53,8 +58,9 @@ mod tests {
 
     #[test]
     fn the_waits_follow_the_list_and_end_with_it() {
-        let waits: Vec<_> =
-            (0..6).map(|attempts| policy(0.0).wait_after(attempts, None, 0.5).map(|wait| wait.as_secs())).collect();
+        let waits: Vec<_> = (0..6)
+            .map(|attempts| policy(0.0).wait_after(attempts, None, 0.5).map(|wait| wait.as_secs()))
+            .collect();
         assert_eq!(waits, [None, Some(5), Some(15), Some(60), None, None]);
     }
 

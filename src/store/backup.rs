@@ -86,7 +86,9 @@ pub enum BackupError {
         why: String,
     },
     /// A rotation of the master key is in progress.
-    #[error("the master key is being rotated: make the backup when `roomcast key status` says that it is done")]
+    #[error(
+        "the master key is being rotated: make the backup when `roomcast key status` says that it is done"
+    )]
     Rotating,
     /// A file cannot be read or written.
     #[error("{path} cannot be {verb}")]
@@ -133,9 +135,11 @@ impl Store {
             for (row, slot) in &pairs {
                 let Some(slot) = slot else { continue };
                 subscriptions += 1;
-                frame(&mut records, &[row.id.as_bytes(), row.encode().as_slice()].concat()).map_err(written)?;
+                frame(&mut records, &[row.id.as_bytes(), row.encode().as_slice()].concat())
+                    .map_err(written)?;
                 let number = slot.binding.slot.to_be_bytes();
-                frame(&mut keys, &[number.as_slice(), &key_slot::encode(slot)].concat()).map_err(written)?;
+                frame(&mut keys, &[number.as_slice(), &key_slot::encode(slot)].concat())
+                    .map_err(written)?;
             }
         }
         if self.one_key()? != key {
@@ -148,28 +152,41 @@ impl Store {
         }
         end(records).and_then(|()| end(keys)).and_then(|()| end(texts)).map_err(written)?;
         fs::copy(self.dir().join("removed"), to.join("removed")).map_err(written)?;
-        let manifest = Manifest { format: BACKUP_FORMAT, subscriptions, templates: templates.len(), key };
+        let manifest =
+            Manifest { format: BACKUP_FORMAT, subscriptions, templates: templates.len(), key };
         let text = serde_json::to_vec_pretty(&manifest).map_err(|error| written(error.into()))?;
         let mut file = create(&to.join("backup.json")).map_err(written)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| sync_folder(to)).map_err(written)?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder(to))
+            .map_err(written)?;
         Ok(manifest)
     }
 
     /// The id of the only valid master key; an error during a rotation.
     fn one_key(&self) -> Result<String, BackupError> {
         let status = self.key_status();
-        if status.old.is_some() { Err(BackupError::Rotating) } else { Ok(status.current.to_string()) }
+        if status.old.is_some() {
+            Err(BackupError::Rotating)
+        } else {
+            Ok(status.current.to_string())
+        }
     }
 }
 
 impl super::subscriptions::StoreInner {
     /// Up to [`RUN`] rows with their slots, read while no change runs.
-    fn pairs(&self, after: Option<&ListCursor>) -> Result<Vec<(SubscriptionRow, Option<KeySlot>)>, StoreError> {
+    fn pairs(
+        &self,
+        after: Option<&ListCursor>,
+    ) -> Result<Vec<(SubscriptionRow, Option<KeySlot>)>, StoreError> {
         let _nobody_changes_them = self.writer();
         let rows = self.db.all(after, RUN)?;
         let pair = |row: SubscriptionRow| {
             let slot = self.table.find(&row.binding()).map_err(|source| match source.kind() {
-                io::ErrorKind::Other => StoreError::DamagedRecord { id: row.id, what: source.to_string() },
+                io::ErrorKind::Other => {
+                    StoreError::DamagedRecord { id: row.id, what: source.to_string() }
+                }
                 _ => self.unread(source),
             })?;
             Ok((row, slot))
@@ -192,13 +209,21 @@ pub fn restorable(from: &Path, settings: &StoreSettings) -> Result<Manifest, Bac
 ///
 /// `lists` are files `removed` of stores or backups; a subscription that one of them names is left
 /// out. The store's folder must be missing or empty. The next start checks every row and slot.
-pub fn restore(from: &Path, settings: &StoreSettings, lists: &[PathBuf]) -> Result<Restored, BackupError> {
+pub fn restore(
+    from: &Path,
+    settings: &StoreSettings,
+    lists: &[PathBuf],
+) -> Result<Restored, BackupError> {
     let manifest = restorable(from, settings)?;
     let dir = &settings.dir;
     let mut gone = HashSet::new();
     for list in lists.iter().chain([&from.join("removed")]) {
         let read = tombstones::read(list);
-        gone.extend(read.map_err(|source| BackupError::File { path: list.clone(), verb: "read", source })?);
+        gone.extend(read.map_err(|source| BackupError::File {
+            path: list.clone(),
+            verb: "read",
+            source,
+        })?);
     }
     // The folder gets its final name only when it is whole, so a crash leaves no partial store
     // behind.
@@ -219,7 +244,8 @@ pub fn restore(from: &Path, settings: &StoreSettings, lists: &[PathBuf]) -> Resu
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(written(error)),
         _ => {}
     }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::rename(&new.dir, dir).and_then(|()| sync_folder(parent)).map_err(written)?;
     Ok(restored)
 }
@@ -227,22 +253,35 @@ pub fn restore(from: &Path, settings: &StoreSettings, lists: &[PathBuf]) -> Resu
 /// Reads and checks `backup.json`.
 fn manifest(from: &Path) -> Result<Manifest, BackupError> {
     let none = |why: String| BackupError::NoBackup { path: from.to_owned(), why };
-    let text =
-        fs::read(from.join("backup.json")).map_err(|error| none(format!("backup.json cannot be read: {error}")))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|_| none("backup.json is not as one of this version".to_owned()))?;
+    let text = fs::read(from.join("backup.json"))
+        .map_err(|error| none(format!("backup.json cannot be read: {error}")))?;
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .map_err(|_| none("backup.json is not as one of this version".to_owned()))?;
     if !(1..=BACKUP_FORMAT).contains(&manifest.format) {
-        let why = format!("it is of format {}, and this roomcast knows formats up to {BACKUP_FORMAT}", manifest.format);
+        let why = format!(
+            "it is of format {}, and this roomcast knows formats up to {BACKUP_FORMAT}",
+            manifest.format
+        );
         return Err(none(why));
     }
     Ok(manifest)
 }
 
-fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<SubscriptionId>) -> Result<Restored, BackupError> {
+fn fill(
+    from: &Path,
+    dir: &Path,
+    manifest: &Manifest,
+    gone: &HashSet<SubscriptionId>,
+) -> Result<Restored, BackupError> {
     let none = |why: String| BackupError::NoBackup { path: from.to_owned(), why };
-    let read = |name: &'static str| move |source| BackupError::File { path: from.join(name), verb: "read", source };
+    let read = |name: &'static str| {
+        move |source| BackupError::File { path: from.join(name), verb: "read", source }
+    };
     let mut keys = Frames::open(&from.join("keys"), KEYS_MAGIC).map_err(read("keys"))?;
-    let ring = keys.next().map_err(read("keys"))?.ok_or_else(|| none("keys has no key ring".to_owned()))?;
+    let ring = keys
+        .next()
+        .map_err(read("keys"))?
+        .ok_or_else(|| none("keys has no key ring".to_owned()))?;
     let written = |source| BackupError::File { path: dir.join("keyring"), verb: "written", source };
     let mut file = create(&dir.join("keyring")).map_err(written)?;
     file.write_all(&ring).and_then(|()| file.sync_all()).map_err(written)?;
@@ -269,13 +308,16 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
         }
     }
     slots.put_back(&held).map_err(written)?;
-    let mut records = Frames::open(&from.join("records"), RECORDS_MAGIC).map_err(read("records"))?;
-    let (mut rows, mut seen, mut restored) = (Vec::new(), 0, Restored { subscriptions: 0, removed: 0, templates: 0 });
+    let mut records =
+        Frames::open(&from.join("records"), RECORDS_MAGIC).map_err(read("records"))?;
+    let (mut rows, mut seen, mut restored) =
+        (Vec::new(), 0, Restored { subscriptions: 0, removed: 0, templates: 0 });
     while let Some(bytes) = records.next().map_err(read("records"))? {
         let row = bytes
             .split_first_chunk::<16>()
             .and_then(|(id, row)| SubscriptionRow::decode(SubscriptionId::from_bytes(*id), row));
-        let row = row.ok_or_else(|| none("records holds something that is no subscription".to_owned()))?;
+        let row =
+            row.ok_or_else(|| none("records holds something that is no subscription".to_owned()))?;
         seen += 1;
         if gone.contains(&row.id) {
             restored.removed += 1;
@@ -289,8 +331,10 @@ fn fill(from: &Path, dir: &Path, manifest: &Manifest, gone: &HashSet<Subscriptio
     }
     db.insert(&rows)?;
     if (seen, count) != (manifest.subscriptions, manifest.subscriptions) {
-        let why =
-            format!("it should hold {} subscriptions; it has {seen} records and {count} keys", manifest.subscriptions);
+        let why = format!(
+            "it should hold {} subscriptions; it has {seen} records and {count} keys",
+            manifest.subscriptions
+        );
         return Err(none(why));
     }
     restored.templates = fill_templates(from, &db, manifest)?;
@@ -310,7 +354,9 @@ fn fill_templates(from: &Path, db: &Db, manifest: &Manifest) -> Result<usize, Ba
     let mut count = 0;
     while let Some(bytes) = frames.next().map_err(read)? {
         let template = templates::from_backup(&bytes);
-        db.put_template(&template.ok_or_else(|| none("templates holds something that is none".to_owned()))?)?;
+        db.put_template(
+            &template.ok_or_else(|| none("templates holds something that is none".to_owned()))?,
+        )?;
         count += 1;
     }
     if count == manifest.templates {
@@ -365,7 +411,10 @@ impl Frames {
         let mut found = [0; 16];
         reader.read_exact(&mut found)?;
         if found != *magic {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not begin as such a file does"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it does not begin as such a file does",
+            ));
         }
         Ok(Self { reader })
     }
@@ -385,6 +434,10 @@ impl Frames {
         }
         let mut content = vec![0; length];
         self.reader.read_exact(&mut content)?;
-        if crc32fast::hash(&content).to_be_bytes() == check { Ok(Some(content)) } else { Err(broken()) }
+        if crc32fast::hash(&content).to_be_bytes() == check {
+            Ok(Some(content))
+        } else {
+            Err(broken())
+        }
     }
 }

@@ -54,7 +54,8 @@ impl ClockReading {
 
     /// Whether the wall clock was corrected between two readings.
     pub(super) fn is_corrected(&self, before: &Self) -> bool {
-        let ahead = |one: &Self| i128::from(one.wall.unix_millis()) - i128::from(one.pace.unix_millis());
+        let ahead =
+            |one: &Self| i128::from(one.wall.unix_millis()) - i128::from(one.pace.unix_millis());
         ahead(self).abs_diff(ahead(before)) >= CORRECTION_MIN.as_millis()
     }
 
@@ -65,7 +66,10 @@ impl ClockReading {
             return ResumedClock { now: self.pace.after(passed), ages_unknown: false };
         }
         let (passed, set_back) = (clock.now().since(self.wall), clock.now() < self.wall);
-        ResumedClock { now: self.pace.after(passed), ages_unknown: set_back || passed > AGE_BELIEVED }
+        ResumedClock {
+            now: self.pace.after(passed),
+            ages_unknown: set_back || passed > AGE_BELIEVED,
+        }
     }
 
     /// The format: tag 1 byte, pacer's time 8 and wall clock 8 in milliseconds, time since the boot
@@ -115,7 +119,10 @@ mod tests {
             assert_eq!(ClockReading::decode(&reading.encode()), Some(reading));
             tokio::time::advance(ten).await;
             clock.set_ahead(set_ahead);
-            assert_eq!(ClockReading::take(&clock, &timeline).is_corrected(&reading), set_ahead != 0);
+            assert_eq!(
+                ClockReading::take(&clock, &timeline).is_corrected(&reading),
+                set_ahead != 0
+            );
             if reboot {
                 clock = clock.after_reboot();
             }

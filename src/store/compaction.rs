@@ -46,7 +46,11 @@ struct CompactionState {
 impl Compaction {
     /// Begins with the current length of the file.
     pub(super) fn new(tree: Tree, file: &File) -> io::Result<Self> {
-        let state = Mutex::new(CompactionState { length: file.metadata()?.len(), owed: 0, count: rand::random() });
+        let state = Mutex::new(CompactionState {
+            length: file.metadata()?.len(),
+            owed: 0,
+            count: rand::random(),
+        });
         Ok(Self { tree, state })
     }
 
@@ -68,7 +72,10 @@ impl Compaction {
 
 /// The number of pages to move, and the debt in bytes that is left then.
 fn due(owed: i64, grown: i64, changed: usize, put: i64) -> (u64, i64) {
-    let owed = owed.saturating_add(grown).saturating_sub(put.saturating_mul(DUE_PERCENT) / 100).max(-SLACK_BYTES);
+    let owed = owed
+        .saturating_add(grown)
+        .saturating_sub(put.saturating_mul(DUE_PERCENT) / 100)
+        .max(-SLACK_BYTES);
     let most = PAGES_MAX.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
     let pages = (owed / BYTES_FOR_A_PAGE).clamp(0, most);
     (pages.unsigned_abs(), owed - pages * BYTES_FOR_A_PAGE)

@@ -62,14 +62,19 @@ impl Db {
                 trees.rows.insert(by_topic(&row.topic, row.id.as_bytes()), row.encode())?;
             }
             for row in rows {
-                trees.robots.insert(by_topic(&row.topic, row.robot.as_bytes()), row.id.as_bytes())?;
+                trees
+                    .robots
+                    .insert(by_topic(&row.topic, row.robot.as_bytes()), row.id.as_bytes())?;
             }
             Ok(())
         })
     }
 
     /// Replaces rows of the same id and topic, each whole or not at all; durable when it returns.
-    pub(super) fn replace(&self, rows: &[(SubscriptionRow, SubscriptionRow)]) -> Result<(), StoreError> {
+    pub(super) fn replace(
+        &self,
+        rows: &[(SubscriptionRow, SubscriptionRow)],
+    ) -> Result<(), StoreError> {
         let put = rows.iter().map(|(old, new)| size(new) - size(old)).sum();
         self.change(rows, put, |trees, rows| {
             rows.iter().try_for_each(|(old, new)| {
@@ -107,7 +112,9 @@ impl Db {
     pub(super) fn finish(&self, row: &SubscriptionRow) -> Result<(), StoreError> {
         let robot = by_topic(&row.topic, row.robot.as_bytes());
         let found = self.engine.read(|trees| trees.robots.get(&robot))?;
-        if found.is_some_and(|found| found == row.id.as_bytes()) || self.of_robot(&row.topic, row.robot)?.is_some() {
+        if found.is_some_and(|found| found == row.id.as_bytes())
+            || self.of_robot(&row.topic, row.robot)?.is_some()
+        {
             return Ok(());
         }
         self.engine.write(|trees| trees.robots.insert(&robot, row.id.as_bytes()).map(|_| ()))
@@ -115,7 +122,9 @@ impl Db {
 
     /// Removes the id of an interrupted addition or removal that has no row.
     pub(super) fn forget(&self, id: SubscriptionId) -> Result<(), StoreError> {
-        if self.get(id)?.is_some() || !self.engine.read(|trees| trees.ids.contains_key(id.as_bytes()))? {
+        if self.get(id)?.is_some()
+            || !self.engine.read(|trees| trees.ids.contains_key(id.as_bytes()))?
+        {
             return Ok(());
         }
         self.engine.write(|trees| trees.ids.remove(id.as_bytes()).map(|_| ()))
@@ -140,8 +149,13 @@ impl Db {
     }
 
     /// The subscription of that robot to that topic.
-    pub(super) fn of_robot(&self, topic: &TopicName, robot: RobotId) -> Result<Option<SubscriptionRow>, StoreError> {
-        let found = self.engine.read(|trees| trees.robots.get(by_topic(topic, robot.as_bytes())))?;
+    pub(super) fn of_robot(
+        &self,
+        topic: &TopicName,
+        robot: RobotId,
+    ) -> Result<Option<SubscriptionRow>, StoreError> {
+        let found =
+            self.engine.read(|trees| trees.robots.get(by_topic(topic, robot.as_bytes())))?;
         match found.and_then(|id| <[u8; 16]>::try_from(&*id).ok()) {
             Some(id) => self.get(SubscriptionId::from_bytes(id)),
             None => Ok(None),
@@ -177,7 +191,11 @@ impl Db {
 
     /// Up to `limit` rows of all topics in the order of topic and id, starting after `after`. An
     /// unreadable row is an error.
-    pub(super) fn all(&self, after: Option<&ListCursor>, limit: usize) -> Result<Vec<SubscriptionRow>, StoreError> {
+    pub(super) fn all(
+        &self,
+        after: Option<&ListCursor>,
+        limit: usize,
+    ) -> Result<Vec<SubscriptionRow>, StoreError> {
         self.readable(self.each(after, limit)?)
     }
 
@@ -187,7 +205,9 @@ impl Db {
         after: Option<&ListCursor>,
         limit: usize,
     ) -> Result<Vec<Result<SubscriptionRow, DamagedRow>>, StoreError> {
-        let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(by_topic(&place.topic, place.id.as_bytes())));
+        let from = after.map_or(Bound::Unbounded, |place| {
+            Bound::Excluded(by_topic(&place.topic, place.id.as_bytes()))
+        });
         self.stretch((from, Bound::Unbounded), limit)
     }
 
@@ -233,22 +253,33 @@ impl Db {
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
         limit: usize,
     ) -> Result<Vec<Result<SubscriptionRow, DamagedRow>>, StoreError> {
-        let found: Vec<_> =
-            self.engine.read(|trees| trees.rows.range(range.clone()).take(limit).collect::<Result<_, _>>())?;
+        let found: Vec<_> = self
+            .engine
+            .read(|trees| trees.rows.range(range.clone()).take(limit).collect::<Result<_, _>>())?;
         let rows = found.into_iter().map(|(key, bytes)| {
-            let (topic, id) = key.split_last_chunk::<16>().ok_or_else(|| self.damaged("a row has no id"))?;
-            self.decode(topic.strip_suffix(&[0]).unwrap_or(topic), SubscriptionId::from_bytes(*id), &bytes)
+            let (topic, id) =
+                key.split_last_chunk::<16>().ok_or_else(|| self.damaged("a row has no id"))?;
+            self.decode(
+                topic.strip_suffix(&[0]).unwrap_or(topic),
+                SubscriptionId::from_bytes(*id),
+                &bytes,
+            )
         });
         rows.collect()
     }
 
-    fn readable(&self, rows: Vec<Result<SubscriptionRow, DamagedRow>>) -> Result<Vec<SubscriptionRow>, StoreError> {
+    fn readable(
+        &self,
+        rows: Vec<Result<SubscriptionRow, DamagedRow>>,
+    ) -> Result<Vec<SubscriptionRow>, StoreError> {
         rows.into_iter().collect::<Result<_, _>>().map_err(|damaged| self.unreadable(damaged.id))
     }
 
     /// Converts up to `limit` rows of store format 1; returns their number.
     pub(super) fn migrate(&self, limit: usize) -> Result<usize, StoreError> {
-        let found: Vec<_> = self.engine.read(|trees| trees.old_rows.iter().take(limit).collect::<Result<_, _>>())?;
+        let found: Vec<_> = self
+            .engine
+            .read(|trees| trees.old_rows.iter().take(limit).collect::<Result<_, _>>())?;
         let mut rows = Vec::new();
         for (id, bytes) in &found {
             let id = <[u8; 16]>::try_from(&**id).map_err(|_| self.damaged("a row has no id"))?;
@@ -328,7 +359,11 @@ fn robot_is_lost(trees: &Trees, key: &[u8]) -> Result<bool, sled::Error> {
 
 /// Replaces a row by one with another robot. This is the only change in a transaction, and of one
 /// row only: after a crash in the middle, a start could not tell which robot is the right one.
-fn exchange(trees: &Trees, old: &SubscriptionRow, new: &SubscriptionRow) -> Result<(), sled::Error> {
+fn exchange(
+    trees: &Trees,
+    old: &SubscriptionRow,
+    new: &SubscriptionRow,
+) -> Result<(), sled::Error> {
     let changed = (&trees.rows, &trees.robots).transaction(|(rows, robots)| {
         robots.remove(by_topic(&old.topic, old.robot.as_bytes()))?;
         robots.insert(by_topic(&new.topic, new.robot.as_bytes()), new.id.as_bytes())?;

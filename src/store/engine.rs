@@ -64,23 +64,36 @@ pub(super) struct SledEngine {
 impl SledEngine {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         let trees = open_trees(dir)?;
-        Ok(Self { dir: dir.to_owned(), trees: RwLock::new(Some(trees)), opening: AtomicU64::new(0) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            trees: RwLock::new(Some(trees)),
+            opening: AtomicU64::new(0),
+        })
     }
 
     /// Reads from the trees.
-    pub(super) fn read<T>(&self, act: impl Fn(&Trees) -> Result<T, sled::Error>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        act: impl Fn(&Trees) -> Result<T, sled::Error>,
+    ) -> Result<T, StoreError> {
         self.with("read", |trees| act(trees).map_err(Into::into))
     }
 
     /// Writes; durable when it returns.
-    pub(super) fn write(&self, act: impl Fn(&Trees) -> Result<(), sled::Error>) -> Result<(), StoreError> {
+    pub(super) fn write(
+        &self,
+        act: impl Fn(&Trees) -> Result<(), sled::Error>,
+    ) -> Result<(), StoreError> {
         self.begin(act)?;
         self.with("written", Trees::sync)
     }
 
     /// Writes; durable after [`SledEngine::sync`]. After a crash sled contains a prefix of the
     /// writes, in their order.
-    pub(super) fn begin(&self, act: impl Fn(&Trees) -> Result<(), sled::Error>) -> Result<(), StoreError> {
+    pub(super) fn begin(
+        &self,
+        act: impl Fn(&Trees) -> Result<(), sled::Error>,
+    ) -> Result<(), StoreError> {
         self.has_room()?;
         self.with("written", |trees| act(trees).map_err(Into::into))
     }
@@ -88,7 +101,9 @@ impl SledEngine {
     /// Cleans up after a change of `changed` subscriptions that made the content `put` bytes
     /// larger.
     pub(super) fn sweep(&self, changed: usize, put: i64) -> Result<(), StoreError> {
-        self.with("written", |trees| trees.sweep.after(&trees.file, changed, put).map_err(Into::into))
+        self.with("written", |trees| {
+            trees.sweep.after(&trees.file, changed, put).map_err(Into::into)
+        })
     }
 
     /// The number of the current opening.
@@ -122,14 +137,19 @@ impl SledEngine {
     }
 
     fn has_room(&self) -> Result<(), StoreError> {
-        let room = rustix::fs::statvfs(&self.dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let room =
+            rustix::fs::statvfs(&self.dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         match room {
             Ok(bytes) if bytes < FREE_BYTES_MIN => Err(StoreError::Full { dir: self.dir.clone() }),
             _ => Ok(()),
         }
     }
 
-    fn with<T>(&self, verb: &'static str, act: impl Fn(&Trees) -> Result<T, EngineOpenError>) -> Result<T, StoreError> {
+    fn with<T>(
+        &self,
+        verb: &'static str,
+        act: impl Fn(&Trees) -> Result<T, EngineOpenError>,
+    ) -> Result<T, StoreError> {
         let error = {
             let opened = self.trees.read().unwrap_or_else(PoisonError::into_inner);
             let Some(trees) = opened.as_ref() else {
@@ -182,9 +202,12 @@ fn open_trees(dir: &Path) -> Result<Trees, StoreError> {
         opened => opened,
     };
     let db = opened.map_err(|error| error.into_store_error(dir, "opened"))?;
-    let tree =
-        |name: &str| db.open_tree(name).map_err(|error| EngineOpenError::from(error).into_store_error(dir, "opened"));
-    let (rows, ids, robots, templates) = (tree("rows")?, tree("ids")?, tree("robots")?, tree("templates")?);
+    let tree = |name: &str| {
+        db.open_tree(name)
+            .map_err(|error| EngineOpenError::from(error).into_store_error(dir, "opened"))
+    };
+    let (rows, ids, robots, templates) =
+        (tree("rows")?, tree("ids")?, tree("robots")?, tree("templates")?);
     let (old_rows, old_topics) = (tree("subscriptions")?, tree("topics")?);
     let file = File::open(folder.join("db")).map_err(failed)?;
     let sweep = Compaction::new(tree("sweep")?, &file).map_err(failed)?;
@@ -222,7 +245,8 @@ fn open_sled(folder: &Path) -> Result<sled::Db, EngineOpenError> {
     loop {
         match open_sled_once(folder) {
             Err(EngineOpenError::Disk(error))
-                if error.to_string().contains("could not acquire lock") && began.elapsed() < LOCK_TIMEOUT =>
+                if error.to_string().contains("could not acquire lock")
+                    && began.elapsed() < LOCK_TIMEOUT =>
             {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -271,7 +295,11 @@ fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("snap.")) {
+        if path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("snap."))
+        {
             found.push(path);
         }
     }

@@ -138,10 +138,14 @@ fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<RecordSt
     let because = |why: String| Ok(Some(RecordState::NotWhole(why)));
     if let Some(path) = elsewhere {
         // A link may lead to another disk or to another store.
-        return because(format!("{} is a symbolic link, and what it leads to was not looked at", path.display()));
+        return because(format!(
+            "{} is a symbolic link, and what it leads to was not looked at",
+            path.display()
+        ));
     }
     let parts = ["keyring", "slots", "removed", "db"];
-    let missing: Vec<_> = parts.into_iter().filter(|name| fs::symlink_metadata(dir.join(name)).is_err()).collect();
+    let missing: Vec<_> =
+        parts.into_iter().filter(|name| fs::symlink_metadata(dir.join(name)).is_err()).collect();
     if missing.len() == parts.len() {
         return Ok(Some(RecordState::NoStore));
     }
@@ -159,7 +163,10 @@ fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<RecordSt
 /// Opens a file without following a link and without blocking on a pipe.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    OpenOptions::new().read(true).custom_flags(i32::try_from(flags).map_err(io::Error::other)?).open(path)
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(i32::try_from(flags).map_err(io::Error::other)?)
+        .open(path)
 }
 
 fn look(path: &Path, id: SubscriptionId, traces: &mut Residue) -> io::Result<()> {
@@ -201,7 +208,8 @@ fn slot_around(file: &File, found: u64, length: u64) -> Option<(u64, KeySlotCont
     use std::os::unix::fs::FileExt;
     let offset = found.checked_sub(ID_AT as u64)?;
     let mut bytes = [0; SLOT_BYTES];
-    (offset + SLOT_BYTES as u64 <= length).then(|| file.read_exact_at(&mut bytes, offset).ok())??;
+    (offset + SLOT_BYTES as u64 <= length)
+        .then(|| file.read_exact_at(&mut bytes, offset).ok())??;
     match decode(0, &bytes) {
         Ok(KeySlotContent::Empty) | Err(_) => None,
         Ok(content) => Some((offset, content)),
@@ -210,7 +218,8 @@ fn slot_around(file: &File, found: u64, length: u64) -> Option<(u64, KeySlotCont
 
 fn find<'a>(window: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     let first = needle.first().copied().unwrap_or_default();
-    let starts = window.iter().enumerate().filter(move |(_, byte)| **byte == first).map(|(at, _)| at);
+    let starts =
+        window.iter().enumerate().filter(move |(_, byte)| **byte == first).map(|(at, _)| at);
     starts.filter(move |at| window.get(*at..).is_some_and(|rest| rest.starts_with(needle)))
 }
 

@@ -34,10 +34,14 @@ fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
     let mut keys: Vec<DataKey> = Vec::new();
     for (_, bytes) in &all {
         for at in (0..bytes.len().saturating_sub(key_slot::SLOT_BYTES)).step_by(4) {
-            if let Ok(KeySlotContent::Key(found)) = key_slot::decode(0, &bytes[at..at + key_slot::SLOT_BYTES]) {
+            if let Ok(KeySlotContent::Key(found)) =
+                key_slot::decode(0, &bytes[at..at + key_slot::SLOT_BYTES])
+            {
                 for number in 0..64 {
                     let binding = crate::crypto::Binding { slot: number, ..found.binding };
-                    let opened = ring.of(found.key).and_then(|keys| keys.unwrap_key(&binding, &found.wrapped).ok());
+                    let opened = ring
+                        .of(found.key)
+                        .and_then(|keys| keys.unwrap_key(&binding, &found.wrapped).ok());
                     keys.extend(opened);
                 }
             }
@@ -46,7 +50,9 @@ fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
     let rows: Vec<SubscriptionRow> = all
         .iter()
         .filter(|(name, _)| name.contains("/db/"))
-        .flat_map(|(_, bytes)| (0..bytes.len()).filter_map(|at| SubscriptionRow::decode(id, &bytes[at..])))
+        .flat_map(|(_, bytes)| {
+            (0..bytes.len()).filter_map(|at| SubscriptionRow::decode(id, &bytes[at..]))
+        })
         .filter(|row| row.topic.as_str() == "attacked")
         .collect();
     assert!(!rows.is_empty(), "the sealed record lingers in sled's files");
@@ -55,7 +61,9 @@ fn recovered(dir: &Path, key: u8, id: SubscriptionId) -> bool {
         (40..longest).any(|length| {
             let sealed = SealedRecord(row.sealed.0[..length].to_vec());
             let plain = |key: &DataKey| key.open(&row.binding(), &row.head(), &sealed).ok();
-            keys.iter().filter_map(plain).any(|plain| plain.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()))
+            keys.iter()
+                .filter_map(plain)
+                .any(|plain| plain.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()))
         })
     })
 }
@@ -65,7 +73,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(|_| ()).unwrap() }
+        if path.is_dir() {
+            copy(&path, &target)
+        } else {
+            fs::copy(&path, &target).map(|_| ()).unwrap()
+        }
     }
 }
 
@@ -81,7 +93,10 @@ fn who_has_folder_and_master_key_recovers_a_subscription_before_its_removal_and_
     let (dir, stolen) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (store, id) = with_some(dir.path());
     copy(&dir.path().join("data"), &stolen.path().join("before"));
-    assert!(recovered(&stolen.path().join("before"), 1, id), "the attack works on what is not removed");
+    assert!(
+        recovered(&stolen.path().join("before"), 1, id),
+        "the attack works on what is not removed"
+    );
     assert_eq!(traces(store.dir(), id).unwrap().keys.len(), 1);
     store.remove(id).unwrap();
     copy(&dir.path().join("data"), &stolen.path().join("after"));
@@ -115,15 +130,22 @@ fn a_crash_at_any_step_of_a_removal_leaves_it_whole_or_gone_for_good() {
     db.remove(&[row]).unwrap();
     step("4 row removed");
     drop((db, slots));
-    for (name, gone) in
-        [("0 nothing", false), ("1 epoch", false), ("2 erased", true), ("3 listed", true), ("4 row removed", true)]
-    {
+    for (name, gone) in [
+        ("0 nothing", false),
+        ("1 epoch", false),
+        ("2 erased", true),
+        ("3 listed", true),
+        ("4 row removed", true),
+    ] {
         let home = dir.path().join(name);
         assert_eq!(recovered(&home.join("data"), 1, id), !gone, "{name}, as it was found");
         let store = open_with(&home, 1).unwrap();
         assert_eq!(store.show(id).is_err(), gone, "{name}");
         let verified = store.verify().unwrap();
-        assert!(verified.is_sound() && verified.sound == if gone { 1 } else { 2 }, "{name}: {verified:?}");
+        assert!(
+            verified.is_sound() && verified.sound == if gone { 1 } else { 2 },
+            "{name}: {verified:?}"
+        );
         drop(store);
         assert_eq!(recovered(&home.join("data"), 1, id), !gone, "{name}, after the next start");
     }
@@ -136,24 +158,38 @@ fn a_crash_at_any_step_of_an_update_leaves_one_version_and_erases_the_other() {
     let before = copy_of(&store, dir.path(), "before");
     let old = store.0.db.get(id).unwrap().unwrap();
     store
-        .update(id, SubscriptionChange { name: Some(Some("new".to_owned())), ..SubscriptionChange::default() })
+        .update(
+            id,
+            SubscriptionChange {
+                name: Some(Some("new".to_owned())),
+                ..SubscriptionChange::default()
+            },
+        )
         .unwrap();
     let new = store.0.db.get(id).unwrap().unwrap();
     drop(store);
     // A crash after the new slot was written and before the row was. The slots are those of the new
     // state with the old key put back; the database is the old one.
-    let (slots_before, slots_after) =
-        (fs::read(before.join("data/slots")).unwrap(), fs::read(dir.path().join("data/slots")).unwrap());
+    let (slots_before, slots_after) = (
+        fs::read(before.join("data/slots")).unwrap(),
+        fs::read(dir.path().join("data/slots")).unwrap(),
+    );
     let place = 512 + usize::try_from(old.slot).unwrap() * key_slot::SLOT_BYTES;
     let mut both = slots_after;
-    both[place..place + key_slot::SLOT_BYTES].copy_from_slice(&slots_before[place..place + key_slot::SLOT_BYTES]);
+    both[place..place + key_slot::SLOT_BYTES]
+        .copy_from_slice(&slots_before[place..place + key_slot::SLOT_BYTES]);
     fs::write(before.join("data/slots"), &both).unwrap();
     // A crash after the row was written and before the old slot was erased.
     fs::write(dir.path().join("data/slots"), &both).unwrap();
-    for (home, name, kept, erased) in [(before.as_path(), "markername", &old, &new), (dir.path(), "new", &new, &old)] {
+    for (home, name, kept, erased) in
+        [(before.as_path(), "markername", &old, &new), (dir.path(), "new", &new, &old)]
+    {
         let store = open_with(home, 1).unwrap();
         assert_eq!(store.show(id).unwrap().name.as_deref(), Some(name));
-        assert!(store.0.table.holds(&kept.binding()) && !store.0.table.holds(&erased.binding()), "{name}");
+        assert!(
+            store.0.table.holds(&kept.binding()) && !store.0.table.holds(&erased.binding()),
+            "{name}"
+        );
         assert!(store.verify().unwrap().is_sound());
     }
 }
@@ -168,7 +204,8 @@ fn a_backup_restores_everything_but_what_was_removed_since() {
     let dir = tempfile::tempdir().unwrap();
     let (store, id) = with_some(dir.path());
     let tokens: Vec<_> = (0..1500).map(|number| format!("token-{number}-0123456789")).collect();
-    let more = store.add_all(tokens.iter().map(|token| subscription("many", token)).collect()).unwrap();
+    let more =
+        store.add_all(tokens.iter().map(|token| subscription("many", token)).collect()).unwrap();
     let backup = dir.path().join("backup");
     assert_eq!(store.backup(&backup).unwrap().subscriptions, 1502);
     assert!(store.backup(&backup).is_err(), "a backup overwrites nothing");
@@ -203,7 +240,13 @@ fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_
     let kept = store.add(subscription("ops", "kept-token-0123456789")).unwrap().id;
     // An update leaves an erased slot that names an existing subscription.
     store
-        .update(kept, SubscriptionChange { name: Some(Some("new".to_owned())), ..SubscriptionChange::default() })
+        .update(
+            kept,
+            SubscriptionChange {
+                name: Some(Some("new".to_owned())),
+                ..SubscriptionChange::default()
+            },
+        )
         .unwrap();
     store.remove(gone).unwrap();
     let never = SubscriptionId::make();

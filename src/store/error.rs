@@ -26,7 +26,9 @@ pub enum StoreError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// The robot of the new webhook is subscribed to the topic already.
-    #[error("the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one")]
+    #[error(
+        "the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one"
+    )]
     RobotTaken {
         /// The topic.
         topic: TopicName,
@@ -34,7 +36,9 @@ pub enum StoreError {
         by: SubscriptionId,
     },
     /// The store was sealed with another master key.
-    #[error("the store {dir} was sealed with another master key: set key.file to the one it was made with")]
+    #[error(
+        "the store {dir} was sealed with another master key: set key.file to the one it was made with"
+    )]
     WrongKey {
         /// The store.
         dir: PathBuf,
@@ -110,13 +114,19 @@ impl StoreError {
     /// missing.
     #[must_use]
     pub fn is_refused_by_disk(&self) -> bool {
-        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        use io::ErrorKind::{
+            FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
         match self {
             Self::Full { .. } => true,
             Self::Disk { source, .. } => {
                 matches!(
                     source.kind(),
-                    FileTooLarge | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+                    FileTooLarge
+                        | PermissionDenied
+                        | QuotaExceeded
+                        | ReadOnlyFilesystem
+                        | StorageFull
                 )
             }
             _ => false,

@@ -110,7 +110,9 @@ impl Index {
     /// Claims an unfinished message of that content. Each one is claimed at most once in a session.
     pub(super) fn claim_unfinished(&mut self, fingerprint: [u8; 16]) -> Option<ClaimedMessage> {
         let candidates = self.by_fingerprint.get(&fingerprint)?;
-        let may_return = |key: &LedgerKey| self.unfinished.get(key).is_some_and(|one| one.may_return(self.session));
+        let may_return = |key: &LedgerKey| {
+            self.unfinished.get(key).is_some_and(|one| one.may_return(self.session))
+        };
         let key = *candidates.iter().find(|key| !self.in_hand.contains(key) && may_return(key))?;
         self.in_hand.insert(key);
         let found = self.unfinished.get_mut(&key)?;
@@ -137,14 +139,18 @@ impl Index {
     /// All unfinished messages, as entries for the beginning of a segment. Messages that are too
     /// old are forgotten.
     pub(super) fn unfinished(&mut self, now: Timestamp) -> Vec<LedgerRecord> {
-        let is_over = |one: &Unfinished| now.since(one.at) > UNFINISHED_MAX || !one.may_return(self.session);
-        let over: Vec<_> = self.unfinished.iter().filter(|(_, one)| is_over(one)).map(|(key, _)| *key).collect();
+        let is_over =
+            |one: &Unfinished| now.since(one.at) > UNFINISHED_MAX || !one.may_return(self.session);
+        let over: Vec<_> =
+            self.unfinished.iter().filter(|(_, one)| is_over(one)).map(|(key, _)| *key).collect();
         over.into_iter().for_each(|key| self.drop_unfinished(key));
         let mut all: Vec<_> = self.unfinished.iter().collect();
         all.sort_unstable_by_key(|(_, one)| one.session);
         let mut entries = Vec::new();
         for sessions in all.chunk_by(|(_, one), (_, next)| one.session == next.session) {
-            entries.extend(sessions.first().map(|(_, one)| LedgerRecord::Session { number: one.session }));
+            entries.extend(
+                sessions.first().map(|(_, one)| LedgerRecord::Session { number: one.session }),
+            );
             entries.extend(sessions.iter().map(|(key, one)| LedgerRecord::Partial {
                 key: **key,
                 fingerprint: one.fingerprint,
@@ -196,7 +202,8 @@ mod tests {
             let began = on_the_processor();
             for done in marks.chunks(together) {
                 let (key, done) = (LedgerKey([1; 16]), done.to_vec());
-                let entry = LedgerRecord::Partial { key, fingerprint: [0; 16], event: [0; 16], done };
+                let entry =
+                    LedgerRecord::Partial { key, fingerprint: [0; 16], event: [0; 16], done };
                 index.apply(&entry, 1, Timestamp::from_unix_millis(0));
             }
             on_the_processor() - began

@@ -33,8 +33,13 @@ pub enum Inspection {
 /// Those of opening the store, for example [`StoreError::Locked`] if another process has it open.
 pub fn inspect(settings: &StoreSettings, master: &MasterKey) -> Result<Inspection, StoreError> {
     let dir = &settings.dir;
-    let there =
-        |path: &Path| path.try_exists().map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source });
+    let there = |path: &Path| {
+        path.try_exists().map_err(|source| StoreError::Disk {
+            dir: dir.clone(),
+            verb: "opened",
+            source,
+        })
+    };
     if !there(dir)? {
         return Ok(Inspection::Nothing);
     }
@@ -102,7 +107,10 @@ mod tests {
         fs::write(settings.dir.join("slots"), [7; 1024]).unwrap();
         assert!(matches!(inspect(&settings, &master(1)), Err(StoreError::Damaged { .. })));
         fs::remove_file(settings.dir.join("slots")).unwrap();
-        assert!(matches!(inspect(&settings, &master(1)), Err(StoreError::Damaged { .. })), "slots were there once");
+        assert!(
+            matches!(inspect(&settings, &master(1)), Err(StoreError::Damaged { .. })),
+            "slots were there once"
+        );
         fs::remove_file(settings.dir.join("removed")).unwrap();
         assert_eq!(inspect(&settings, &master(1)).unwrap(), Inspection::Begun);
         fs::remove_file(keyring).unwrap();

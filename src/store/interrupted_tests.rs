@@ -50,7 +50,10 @@ fn cut(db: &Db, row: &SubscriptionRow, left: Written) {
 
 fn with_two(dir: &Path) -> (SubscriptionId, SubscriptionId) {
     let store = open_with(dir, 1).unwrap();
-    let added = store.add_all(vec![subscription("ops", "one-0123456789abc"), subscription("ops", "two-0123456789abc")]);
+    let added = store.add_all(vec![
+        subscription("ops", "one-0123456789abc"),
+        subscription("ops", "two-0123456789abc"),
+    ]);
     let ids: Vec<_> = added.unwrap().iter().map(|added| added.id).collect();
     (ids[0], ids[1])
 }
@@ -63,9 +66,12 @@ fn assert_sound(store: &Store, count: usize, what: &str) {
 
 #[test]
 fn an_addition_that_was_interrupted_anywhere_is_whole_or_gone_and_can_be_made_again() {
-    for (what, left, whole) in
-        [("nothing", NOTHING, false), ("the id", ID, false), ("the row", ROW, true), ("all", ALL, true)]
-    {
+    for (what, left, whole) in [
+        ("nothing", NOTHING, false),
+        ("the id", ID, false),
+        ("the row", ROW, true),
+        ("all", ALL, true),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let (kept, id) = with_two(dir.path());
         let db = Db::open(&dir.path().join("data")).unwrap();
@@ -87,7 +93,8 @@ fn a_removal_that_was_interrupted_anywhere_is_finished() {
         let dir = tempfile::tempdir().unwrap();
         let (kept, id) = with_two(dir.path());
         let data = dir.path().join("data");
-        let (db, mut slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
+        let (db, mut slots) =
+            (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
         let epoch = slots.epoch() + 1;
         db.engine().set_word(EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
         slots.begin_epoch(epoch).unwrap();

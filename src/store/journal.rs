@@ -86,7 +86,10 @@ struct JournalSegments {
 
 impl Journal {
     /// Opens the journal, or creates it. Blocks on the disk.
-    pub fn open(settings: JournalSettings, clock: Clock) -> Result<(Self, RestoredJournal), LedgerError> {
+    pub fn open(
+        settings: JournalSettings,
+        clock: Clock,
+    ) -> Result<(Self, RestoredJournal), LedgerError> {
         Self::open_on(FileSync::default(), settings, clock)
     }
 
@@ -148,7 +151,8 @@ impl Journal {
     /// Makes all records so far survive the end of the machine. Blocks on the disk.
     pub fn sync(&self) -> Result<(), LedgerError> {
         let _one_at_a_time = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut files = self.pages().take_unsynced(&self.reading()).map_err(|source| self.unwritten(source))?;
+        let mut files =
+            self.pages().take_unsynced(&self.reading()).map_err(|source| self.unwritten(source))?;
         while let Some(file) = files.pop() {
             if let Err(source) = self.disk.sync(&file) {
                 files.push(file);
@@ -164,7 +168,10 @@ impl Journal {
     ///
     /// `checkpoint` writes the records that still matter to the new page. This is called every few
     /// seconds and also makes the next page ahead.
-    pub fn rotate(&self, checkpoint: impl FnOnce() -> Result<(), AppendFailed>) -> Result<(), LedgerError> {
+    pub fn rotate(
+        &self,
+        checkpoint: impl FnOnce() -> Result<(), AppendFailed>,
+    ) -> Result<(), LedgerError> {
         let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| self.unwritten(source);
         self.prepare().map_err(failed)?;
@@ -246,7 +253,11 @@ impl PaceLog for Journal {
 }
 
 /// The pacer's time now, after all records on the pages.
-fn resume(last: Option<(bool, ClockReading)>, records: &mut [PaceRecord], clock: &Clock) -> Timestamp {
+fn resume(
+    last: Option<(bool, ClockReading)>,
+    records: &mut [PaceRecord],
+    clock: &Clock,
+) -> Timestamp {
     // A version without readings wrote the time of the wall clock when its process began.
     let wall = ResumedClock { now: clock.now(), ages_unknown: false };
     let resumed = last.map_or(wall, |(same_boot, reading)| reading.resumed(same_boot, clock));
@@ -285,7 +296,10 @@ impl JournalSegments {
 
     /// Continues on the page made ahead.
     fn turn(&mut self, reading: &ClockReading) -> io::Result<()> {
-        let page = self.next.take().ok_or_else(|| io::Error::other("the journal has no page to write on"))?;
+        let page = self
+            .next
+            .take()
+            .ok_or_else(|| io::Error::other("the journal has no page to write on"))?;
         if let Some(full) = self.current.replace(page) {
             self.set_aside(full, reading.pace());
         }
@@ -312,7 +326,11 @@ impl JournalSegments {
 
     /// Writes a reading of the clocks if the wall clock was corrected.
     fn read(&mut self, reading: &ClockReading) -> io::Result<()> {
-        if reading.is_corrected(&self.read) && self.current.is_some() { self.write_reading(reading) } else { Ok(()) }
+        if reading.is_corrected(&self.read) && self.current.is_some() {
+            self.write_reading(reading)
+        } else {
+            Ok(())
+        }
     }
 
     fn write_reading(&mut self, reading: &ClockReading) -> io::Result<()> {

@@ -23,12 +23,12 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId, SubscriptionId, Timestamp,
-        Verdict,
+        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId,
+        SubscriptionId, Timestamp, Verdict,
     },
     pace::{
-        AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLog, PaceRecord, PaceSettings,
-        PlatformQuota, QueuePosition, WindowQuota,
+        AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLog, PaceRecord,
+        PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
 };
 
@@ -43,7 +43,11 @@ fn open(dir: &Path, clock: &Clock) -> (Journal, RestoredJournal) {
 }
 
 fn begun(robot: u8) -> PaceRecord {
-    PaceRecord::AttemptStarted { robot: RobotId::from_bytes([robot; 16]), platform: Platform::WeCom, at: T0 }
+    PaceRecord::AttemptStarted {
+        robot: RobotId::from_bytes([robot; 16]),
+        platform: Platform::WeCom,
+        at: T0,
+    }
 }
 
 /// The records without the marks of a page's beginning.
@@ -65,7 +69,10 @@ async fn seconds(count: u64) {
 async fn notes_are_there_after_a_process_that_never_synced_them() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, restored) = open(dir.path(), &clock);
-    assert!(restored.records.is_empty() && !restored.complete, "who has no journal knows nothing for certain");
+    assert!(
+        restored.records.is_empty() && !restored.complete,
+        "who has no journal knows nothing for certain"
+    );
     journal.append(&begun(1)).unwrap();
     journal.append(&begun(2)).unwrap();
     let (_, restored) = open(dir.path(), &clock);
@@ -92,7 +99,11 @@ async fn a_note_cut_short_hides_only_itself() {
     assert_eq!(written(restored), [begun(1)]);
     journal.append(&begun(3)).unwrap();
     let (_, restored) = open(dir.path(), &clock);
-    assert_eq!(restored.records.iter().position(|record| *record == begun(3)), Some(4), "behind two more pages");
+    assert_eq!(
+        restored.records.iter().position(|record| *record == begun(3)),
+        Some(4),
+        "behind two more pages"
+    );
     assert_eq!(written(restored), [begun(1), begun(3)]);
 }
 
@@ -103,7 +114,8 @@ async fn old_pages_are_deleted_only_when_what_matters_of_them_is_on_a_new_one() 
     journal.append(&begun(1)).unwrap();
     seconds(50).await;
     journal.rotate(|| panic!("the page is not old")).unwrap();
-    let restate = || journal.append(&begun(7)).and_then(|()| journal.append(&PaceRecord::Checkpoint));
+    let restate =
+        || journal.append(&begun(7)).and_then(|()| journal.append(&PaceRecord::Checkpoint));
     seconds(51).await;
     journal.rotate(restate).unwrap();
     assert_eq!(used_pages(dir.path()), 2);
@@ -170,7 +182,11 @@ async fn after_the_end_of_the_machine_the_wall_clock_counts_from_its_last_correc
 #[tokio::test(start_paused = true)]
 async fn what_was_answered_has_just_been_answered_if_the_clock_was_set_back_with_the_machine() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
-    let answered = |at| PaceRecord::AttemptEnded { robot: RobotId::from_bytes([1; 16]), platform: Platform::WeCom, at };
+    let answered = |at| PaceRecord::AttemptEnded {
+        robot: RobotId::from_bytes([1; 16]),
+        platform: Platform::WeCom,
+        at,
+    };
     let (journal, restored) = open(dir.path(), &clock);
     journal.append(&answered(restored.timeline.now())).unwrap();
     seconds(30).await;
@@ -192,7 +208,10 @@ async fn a_page_of_a_version_without_readings_is_read_by_the_wall_clock() {
     page.append(&super::pace_record_codec::encode(&begun(1))).unwrap();
     seconds(9).await;
     let (_, restored) = open(dir.path(), &clock);
-    assert_eq!((restored.timeline.now(), restored.complete), (T0.after(Duration::from_secs(9)), true));
+    assert_eq!(
+        (restored.timeline.now(), restored.complete),
+        (T0.after(Duration::from_secs(9)), true)
+    );
     assert_eq!(restored.records, [PaceRecord::SegmentStart, begun(1)]);
 }
 
@@ -213,7 +232,11 @@ fn pace(journal: &Arc<Journal>, restored: RestoredJournal) -> Pace {
         quotas: std::array::from_fn(|_| quota.clone()),
         hosts: Platform::ALL.map(|platform| platform.to_string()),
         in_flight_max: 256,
-        health: HealthPolicy { after: 3, probe_min: Duration::from_secs(60), probe_max: Duration::from_secs(240) },
+        health: HealthPolicy {
+            after: 3,
+            probe_min: Duration::from_secs(60),
+            probe_max: Duration::from_secs(240),
+        },
         groups: Vec::new(),
     };
     let pace = Pace::new(settings, Arc::clone(journal) as _, restored.timeline);
@@ -255,7 +278,9 @@ async fn send(pace: &Pace) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn no_step_of_the_wall_clock_before_a_restart_gives_a_robot_a_second_quota() {
-    for (before, after) in [(3_600_000, 0), (0, 3_600_000), (-3_600_000, 0), (3_600_000, -7_200_000), (0, 0)] {
+    for (before, after) in
+        [(3_600_000, 0), (0, 3_600_000), (-3_600_000, 0), (3_600_000, -7_200_000), (0, 0)]
+    {
         let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
         let open = || {
             let (journal, restored) = open(dir.path(), &clock);
@@ -300,7 +325,11 @@ async fn a_note_waits_for_no_sync() {
     assert_eq!(syncs.swap(0, Ordering::Relaxed), 1);
     seconds(101).await;
     journal.rotate(|| journal.append(&begun(2))).unwrap();
-    assert_eq!(syncs.load(Ordering::Relaxed), 4, "the full page, the new one, and two for the next one");
+    assert_eq!(
+        syncs.load(Ordering::Relaxed),
+        4,
+        "the full page, the new one, and two for the next one"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,7 +349,8 @@ async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit(
     let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock).unwrap();
     journal.sync().unwrap();
     journal.append(&begun(1)).unwrap();
-    let full = fs::metadata(&segment::find(&settings(dir.path()).dir).unwrap()[0].path).unwrap().len();
+    let full =
+        fs::metadata(&segment::find(&settings(dir.path()).dir).unwrap()[0].path).unwrap().len();
     seconds(101).await;
     // It fails between the change of the page and its sync.
     assert!(journal.rotate(|| Err(AppendFailed(io::Error::other("no room")))).is_err());
@@ -340,7 +370,10 @@ async fn a_page_that_breaks_is_followed_by_the_one_made_ahead() {
     journal.break_segment();
     journal.append(&begun(2)).unwrap();
     journal.break_segment();
-    assert!(journal.append(&begun(3)).is_err(), "the next one is made on a thread that may wait for the disk");
+    assert!(
+        journal.append(&begun(3)).is_err(),
+        "the next one is made on a thread that may wait for the disk"
+    );
     journal.rotate(|| journal.append(&PaceRecord::Checkpoint)).unwrap();
     journal.append(&begun(4)).unwrap();
     let (_, restored) = open(dir.path(), &clock);

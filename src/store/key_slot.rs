@@ -66,7 +66,8 @@ pub(super) fn encode(slot: &KeySlot) -> [u8; SLOT_BYTES] {
 }
 
 pub(super) fn erased(record: [u8; 16], epoch: u32) -> [u8; SLOT_BYTES] {
-    let parts: [&[u8]; 5] = [&[0; 8], &record, &[0; 8 + WRAPPED_BYTES], &[ERASED], &epoch.to_be_bytes()];
+    let parts: [&[u8]; 5] =
+        [&[0; 8], &record, &[0; 8 + WRAPPED_BYTES], &[ERASED], &epoch.to_be_bytes()];
     checked(&parts.concat())
 }
 
@@ -83,7 +84,8 @@ pub(super) fn decode(at: u32, bytes: &[u8]) -> Result<KeySlotContent, String> {
     if bytes.iter().all(|byte| *byte == 0) {
         return Ok(KeySlotContent::Empty);
     }
-    read(at, bytes).ok_or_else(|| format!("slot {at} in the file slots does not pass its check sum"))
+    read(at, bytes)
+        .ok_or_else(|| format!("slot {at} in the file slots does not pass its check sum"))
 }
 
 fn read(at: u32, bytes: &[u8]) -> Option<KeySlotContent> {
@@ -111,9 +113,11 @@ fn read(at: u32, bytes: &[u8]) -> Option<KeySlotContent> {
     let (replaced, _) = rest.split_first_chunk::<4>()?;
     let epoch = u32::from_be_bytes(*epoch);
     match kind {
-        KEY => {
-            Some(KeySlotContent::Key(KeySlot { epoch, replaced: u32::from_be_bytes(*replaced).checked_sub(1), ..slot }))
-        }
+        KEY => Some(KeySlotContent::Key(KeySlot {
+            epoch,
+            replaced: u32::from_be_bytes(*replaced).checked_sub(1),
+            ..slot
+        })),
         ERASED => Some(KeySlotContent::Erased { record: *record, epoch }),
         _ => None,
     }

@@ -88,7 +88,8 @@ impl KeySlots {
     }
 
     pub(super) fn missing(dir: &Path) -> StoreError {
-        let what = "the file slots, which holds the keys of its subscriptions, is missing".to_owned();
+        let what =
+            "the file slots, which holds the keys of its subscriptions, is missing".to_owned();
         StoreError::Damaged { dir: dir.to_owned(), what }
     }
 
@@ -133,13 +134,17 @@ impl KeySlots {
         let mut magic = [0; 16];
         file.read_exact_at(&mut magic, 0).map_err(failed)?;
         let Some(version) = MAGICS.iter().position(|one| **one == magic) else {
-            return Err(damaged("the file slots does not begin as one of this version does".to_owned()));
+            return Err(damaged(
+                "the file slots does not begin as one of this version does".to_owned(),
+            ));
         };
         let count = (length.max(HEADER_BYTES) - HEADER_BYTES) / SLOT_BYTES as u64;
         let mut named = [0; 4];
         file.read_exact_at(&mut named, magic.len() as u64).map_err(failed)?;
         if count < u64::from(u32::from_be_bytes(named)) {
-            return Err(damaged("the file slots is shorter than its subscriptions need".to_owned()));
+            return Err(damaged(
+                "the file slots is shorter than its subscriptions need".to_owned(),
+            ));
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let table = KeySlotTable::new(file, count);
@@ -147,14 +152,21 @@ impl KeySlots {
         let mut damages = Vec::new();
         let recent = slots.read_all(count, &mut damages).map_err(failed)?;
         if let Some(first) = damages.first().filter(|_| damages.len() > DAMAGED_MAX) {
-            return Err(damaged(format!("{first}, and {} others do not either", damages.len() - 1)));
+            return Err(damaged(format!(
+                "{first}, and {} others do not either",
+                damages.len() - 1
+            )));
         }
         Ok(OpenedKeySlots { slots, recent, damaged: damages.len(), first_version: version == 0 })
     }
 
     /// Reads every slot and returns those of the last epoch. Appends a text to `damages` for each
     /// damaged one.
-    fn read_all(&mut self, count: usize, damages: &mut Vec<String>) -> io::Result<Vec<(u32, KeySlotContent)>> {
+    fn read_all(
+        &mut self,
+        count: usize,
+        damages: &mut Vec<String>,
+    ) -> io::Result<Vec<(u32, KeySlotContent)>> {
         let mut recent = Vec::new();
         for first in (0..count).step_by(RUN) {
             for (at, content) in self.table.run(first)? {
@@ -354,7 +366,8 @@ mod tests {
             }
         }
         drop(slots);
-        let recent: Vec<_> = KeySlots::open(dir.path(), true).unwrap().recent.iter().map(|(at, _)| *at).collect();
+        let recent: Vec<_> =
+            KeySlots::open(dir.path(), true).unwrap().recent.iter().map(|(at, _)| *at).collect();
         assert_eq!(recent, [1, 2]);
     }
 
@@ -362,7 +375,8 @@ mod tests {
     fn the_file_grows_when_it_is_full() {
         let dir = tempfile::tempdir().unwrap();
         let mut slots = open(dir.path());
-        let taken: std::collections::HashSet<_> = slots.take(GROWTH_MIN * 2 + 1).unwrap().into_iter().collect();
+        let taken: std::collections::HashSet<_> =
+            slots.take(GROWTH_MIN * 2 + 1).unwrap().into_iter().collect();
         assert_eq!(taken.len(), GROWTH_MIN * 2 + 1);
         assert_eq!(slots.table().len(), GROWTH_MIN * 3);
     }
@@ -384,7 +398,11 @@ mod tests {
         let found = KeySlots::open(dir.path(), true).unwrap();
         assert_eq!(found.damaged, 1);
         let table = found.slots.table();
-        assert!(table.find(&slot(taken[0], 0xaa).binding).is_err_and(|error| error.kind() == io::ErrorKind::Other));
+        assert!(
+            table
+                .find(&slot(taken[0], 0xaa).binding)
+                .is_err_and(|error| error.kind() == io::ErrorKind::Other)
+        );
         assert!(table.find(&slot(taken[1], 0xaa).binding).unwrap().is_some());
         assert!(!found.slots.free.contains(&taken[0]), "it is not used again before it is erased");
         taken.iter().skip(1).for_each(|at| change(*at));

@@ -19,7 +19,8 @@ use std::{
 
 use super::{StoreError, lock::sync_folder};
 use crate::crypto::{
-    KeyCheck, KeyId, Keys, MasterKey, UnsealError, WRAPPED_BYTES, WRAPPED_MASTER_BYTES, WRAPPED_ROBOT_BYTES,
+    KeyCheck, KeyId, Keys, MasterKey, UnsealError, WRAPPED_BYTES, WRAPPED_MASTER_BYTES,
+    WRAPPED_ROBOT_BYTES,
 };
 
 const MAGIC: &[u8; 16] = b"roomcast keys 02";
@@ -72,9 +73,20 @@ impl Keyring {
         let path = dir.join("keyring");
         let new = dir.join("keyring.new");
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "written", source };
-        let made = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&new);
+        let made = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new);
         let keys = Keys::derive(master);
-        let mut ring = Self { file: made.map_err(failed)?, dir: dir.to_owned(), sequence: 0, master: master.clone() };
+        let mut ring = Self {
+            file: made.map_err(failed)?,
+            dir: dir.to_owned(),
+            sequence: 0,
+            master: master.clone(),
+        };
         ring.write(&entry(&keys).map_err(|_| ring.damaged())?, &[])?;
         std::fs::rename(&new, &path).and_then(|()| sync_folder(dir)).map_err(failed)?;
         Ok(OpenedKeyring { file: ring, ring: Ring { current: keys, old: None }, by_new: false })
@@ -94,8 +106,9 @@ impl Keyring {
     pub(super) fn is_whole(dir: &Path) -> Result<(), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
         let file = super::erasure_audit::open(&dir.join("keyring")).map_err(failed)?;
-        let whole =
-            [0, 1].into_iter().any(|at| copy(&file, at).is_some_and(|(_, copy)| KeyringEntries::of(&copy).is_some()));
+        let whole = [0, 1]
+            .into_iter()
+            .any(|at| copy(&file, at).is_some_and(|(_, copy)| KeyringEntries::of(&copy).is_some()));
         if whole { Ok(()) } else { Err(damaged(dir)) }
     }
 
@@ -105,9 +118,13 @@ impl Keyring {
     }
 
     /// The open key ring, and its newer copy if the two copies differ.
-    fn read_open(dir: &Path, master: &MasterKey) -> Result<(OpenedKeyring, Option<[u8; COPY_BYTES]>), StoreError> {
+    fn read_open(
+        dir: &Path,
+        master: &MasterKey,
+    ) -> Result<(OpenedKeyring, Option<[u8; COPY_BYTES]>), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
-        let file = OpenOptions::new().read(true).write(true).open(dir.join("keyring")).map_err(failed)?;
+        let file =
+            OpenOptions::new().read(true).write(true).open(dir.join("keyring")).map_err(failed)?;
         let mut ring = Self { file, dir: dir.to_owned(), sequence: 0, master: master.clone() };
         let mut whole: Vec<_> = [0, 1].into_iter().filter_map(|at| copy(&ring.file, at)).collect();
         whole.sort_by_key(|(sequence, _)| *sequence);
@@ -119,29 +136,44 @@ impl Keyring {
         let parts = KeyringEntries::of(&copy).ok_or_else(|| ring.damaged())?;
         let wrong = || StoreError::WrongKey { dir: dir.to_owned() };
         let opened = match parts.other {
-            None if matches(parts.first, &keys) => named(&keys, parts.first).map(|keys| (keys, None, false)),
-            Some((second, new_under_old, _)) if matches(parts.first, &keys) => open_both(&keys, new_under_old)
-                .and_then(|new| Ok((named(&new, second)?, Some(named(&keys, parts.first)?), false))),
-            Some((second, _, old_under_new)) if matches(second, &keys) => open_both(&keys, old_under_new)
-                .and_then(|old| Ok((named(&keys, second)?, Some(named(&old, parts.first)?), true))),
+            None if matches(parts.first, &keys) => {
+                named(&keys, parts.first).map(|keys| (keys, None, false))
+            }
+            Some((second, new_under_old, _)) if matches(parts.first, &keys) => {
+                open_both(&keys, new_under_old).and_then(|new| {
+                    Ok((named(&new, second)?, Some(named(&keys, parts.first)?), false))
+                })
+            }
+            Some((second, _, old_under_new)) if matches(second, &keys) => {
+                open_both(&keys, old_under_new).and_then(|old| {
+                    Ok((named(&keys, second)?, Some(named(&old, parts.first)?), true))
+                })
+            }
             _ => return Err(wrong()),
         };
         let (current, old, by_new) = opened.map_err(|_| ring.damaged())?;
         if old.is_some() && !by_new {
             // The newest key is the one wrapped under this key.
             let wrapped = parts.other.map(|(_, new_under_old, _)| new_under_old);
-            let new = wrapped.and_then(|wrapped| keys.unwrap_master(wrapped).ok()).ok_or_else(|| ring.damaged())?;
+            let new = wrapped
+                .and_then(|wrapped| keys.unwrap_master(wrapped).ok())
+                .ok_or_else(|| ring.damaged())?;
             ring.master = new;
         }
         Ok((OpenedKeyring { file: ring, ring: Ring { current, old }, by_new }, torn))
     }
 
     /// Adds a second valid key; durable when it returns.
-    pub(super) fn begin_rotation(&mut self, ring: &Ring, new: &MasterKey) -> Result<Ring, StoreError> {
+    pub(super) fn begin_rotation(
+        &mut self,
+        ring: &Ring,
+        new: &MasterKey,
+    ) -> Result<Ring, StoreError> {
         let old_keys = ring.current.clone();
         let new_keys = Keys::derive(new).with_robot_key(old_keys.robot_key());
         let both = || {
-            let wrapped = [old_keys.wrap_master(new)?, new_keys.wrap_master(&self.master)?].concat();
+            let wrapped =
+                [old_keys.wrap_master(new)?, new_keys.wrap_master(&self.master)?].concat();
             Ok::<_, UnsealError>((entry(&old_keys)?, [entry(&new_keys)?, wrapped].concat()))
         };
         let (first, more) = both().map_err(|_| self.damaged())?;
@@ -160,11 +192,17 @@ impl Keyring {
     fn write(&mut self, first: &[u8], more: &[u8]) -> Result<(), StoreError> {
         self.sequence += 1;
         let state = u8::from(!more.is_empty());
-        let content = [MAGIC.as_slice(), &self.sequence.to_be_bytes(), &[state], first, more].concat();
+        let content =
+            [MAGIC.as_slice(), &self.sequence.to_be_bytes(), &[state], first, more].concat();
         let mut bytes = [0; COPY_BYTES];
         bytes.iter_mut().take(CHECKED_BYTES).zip(&content).for_each(|(to, from)| *to = *from);
-        let check = bytes.first_chunk::<CHECKED_BYTES>().map_or(0, |content| crc32fast::hash(content));
-        bytes.iter_mut().skip(CHECKED_BYTES).zip(check.to_be_bytes()).for_each(|(to, from)| *to = from);
+        let check =
+            bytes.first_chunk::<CHECKED_BYTES>().map_or(0, |content| crc32fast::hash(content));
+        bytes
+            .iter_mut()
+            .skip(CHECKED_BYTES)
+            .zip(check.to_be_bytes())
+            .for_each(|(to, from)| *to = from);
         self.write_copies(&bytes)
     }
 
@@ -197,7 +235,10 @@ fn copy(file: &File, at: u64) -> Option<(u64, [u8; COPY_BYTES])> {
 }
 
 fn damaged(dir: &Path) -> StoreError {
-    StoreError::Damaged { dir: dir.to_owned(), what: "the file keyring cannot be read by this version".to_owned() }
+    StoreError::Damaged {
+        dir: dir.to_owned(),
+        what: "the file keyring cannot be read by this version".to_owned(),
+    }
 }
 
 /// The part of a copy that describes one master key.
@@ -205,7 +246,8 @@ type KeyringEntry = [u8; ENTRY_BYTES];
 
 struct KeyringEntries<'a> {
     first: &'a KeyringEntry,
-    other: Option<(&'a KeyringEntry, &'a [u8; WRAPPED_MASTER_BYTES], &'a [u8; WRAPPED_MASTER_BYTES])>,
+    other:
+        Option<(&'a KeyringEntry, &'a [u8; WRAPPED_MASTER_BYTES], &'a [u8; WRAPPED_MASTER_BYTES])>,
 }
 
 impl<'a> KeyringEntries<'a> {
@@ -281,7 +323,10 @@ mod tests {
         assert_eq!(tries(dir.path()), [false, true, false]);
         let after = Keyring::open(dir.path(), &master(2)).unwrap();
         assert_eq!(after.ring.current.robot_id(&endpoint), robot);
-        assert_eq!(std::fs::metadata(dir.path().join("keyring")).unwrap().len(), 2 * COPY_BYTES as u64);
+        assert_eq!(
+            std::fs::metadata(dir.path().join("keyring")).unwrap().len(),
+            2 * COPY_BYTES as u64
+        );
     }
 
     #[test]

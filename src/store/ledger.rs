@@ -81,7 +81,12 @@ impl Ledger {
                 newest = newest.max(at);
                 entries.iter().for_each(|entry| index.apply(entry, found.number, at));
             }
-            old.push_back(OldSegment { number: found.number, path: found.path, bytes: found.bytes, newest });
+            old.push_back(OldSegment {
+                number: found.number,
+                path: found.path,
+                bytes: found.bytes,
+                newest,
+            });
         }
         index.begin_session();
         let number = old.back().map_or(0, |last| last.number);
@@ -157,7 +162,12 @@ impl LedgerWriter {
 
     fn rotate(&mut self, first: &[u8], now: Timestamp) -> Result<(), LedgerError> {
         if let Some(full) = self.current.take() {
-            self.old.push_back(OldSegment { number: self.number, path: full.path, bytes: full.bytes, newest: now });
+            self.old.push_back(OldSegment {
+                number: self.number,
+                path: full.path,
+                bytes: full.bytes,
+                newest: now,
+            });
         }
         self.number += 1;
         self.began = now;
@@ -274,7 +284,10 @@ mod tests {
         assert_eq!(ledger.claim_unfinished([7; 16]), None, "both are in hand in this session");
         for _ in 0..2 {
             ledger.begin_session(T0).unwrap();
-            let (one, two) = (ledger.claim_unfinished([7; 16]).unwrap(), ledger.claim_unfinished([7; 16]).unwrap());
+            let (one, two) = (
+                ledger.claim_unfinished([7; 16]).unwrap(),
+                ledger.claim_unfinished([7; 16]).unwrap(),
+            );
             assert_ne!(one.key, two.key);
             assert_eq!(ledger.claim_unfinished([7; 16]), None);
         }
@@ -282,7 +295,11 @@ mod tests {
         ledger.begin_session(T0).unwrap();
         assert_eq!(ledger.claim_unfinished([7; 16]).unwrap().key, key(2));
         assert_eq!(ledger.claim_unfinished([7; 16]), None);
-        assert_eq!(ledger.claim_unfinished([0; 16]), None, "a message with a name is not found by its content");
+        assert_eq!(
+            ledger.claim_unfinished([0; 16]),
+            None,
+            "a message with a name is not found by its content"
+        );
     }
 
     #[test]
@@ -325,7 +342,9 @@ mod tests {
     fn an_unfinished_message_is_not_adopted_by_an_equal_text_of_many_sessions_later() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[partial(1, 7, &[1]), partial(2, 8, &[1]), partial(3, 0, &[1])], T0).unwrap();
+        ledger
+            .append(&[partial(1, 7, &[1]), partial(2, 8, &[1]), partial(3, 0, &[1])], T0)
+            .unwrap();
         let mut now = T0;
         for session in 0..24 {
             now = now.after(Duration::from_secs(60));
@@ -372,7 +391,11 @@ mod tests {
                 ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
             }
             let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-            assert_eq!(ledger.claim_unfinished([7; 16]).is_some(), comes_back, "after {processes} processes");
+            assert_eq!(
+                ledger.claim_unfinished([7; 16]).is_some(),
+                comes_back,
+                "after {processes} processes"
+            );
         }
     }
 
@@ -390,7 +413,8 @@ mod tests {
         for _ in 0..20 {
             ledger.append(&many, T0).unwrap();
         }
-        let bytes: u64 = segment::find(&settings(dir.path()).dir).unwrap().iter().map(|one| one.bytes).sum();
+        let bytes: u64 =
+            segment::find(&settings(dir.path()).dir).unwrap().iter().map(|one| one.bytes).sum();
         assert!(bytes <= BYTES_MAX + 2 * SEGMENT_BYTES, "{bytes}");
     }
 

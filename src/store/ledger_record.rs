@@ -154,6 +154,10 @@ mod tests {
         }
         assert!(rest.is_empty());
         let cut = [SESSION + 1, 0, 0, 0, 9, 1];
-        assert_eq!(LedgerRecord::decode(LedgerRecord::pass_over(&cut)), None, "it says that it is longer than it is");
+        assert_eq!(
+            LedgerRecord::decode(LedgerRecord::pass_over(&cut)),
+            None,
+            "it says that it is longer than it is"
+        );
     }
 }

@@ -48,7 +48,9 @@ impl Store {
                     Err(StoreError::DamagedRecord { .. }) => Some(unreadable(row)),
                     summary => summary?,
                 };
-                if let Some(summary) = summary.filter(|one| filter.matches_name(one.name.as_deref())) {
+                if let Some(summary) =
+                    summary.filter(|one| filter.matches_name(one.name.as_deref()))
+                {
                     summaries.push(summary);
                     if summaries.len() == limit {
                         return Ok(SummaryPage { summaries, next: after });
@@ -73,7 +75,9 @@ impl Store {
         let next = (rows.len() == limit).then(|| rows.last().map(ListCursor::of)).flatten();
         let mut found = Vec::new();
         for row in rows.into_iter().filter(|row| filter.matches_filter(row)) {
-            if let Some(record) = self.0.unseal(&row)?.filter(|one| filter.matches_name(one.name.as_deref())) {
+            if let Some(record) =
+                self.0.unseal(&row)?.filter(|one| filter.matches_name(one.name.as_deref()))
+            {
                 found.push(opened(&row, record));
             }
         }
@@ -81,7 +85,11 @@ impl Store {
     }
 
     /// The number of subscriptions of a topic, counted up to `limit`. Blocks on the disk.
-    pub fn count(&self, topic: &crate::domain::TopicName, limit: usize) -> Result<usize, StoreError> {
+    pub fn count(
+        &self,
+        topic: &crate::domain::TopicName,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
         self.0.db.of_topic(topic, None, limit).map(|rows| rows.len())
     }
 }
@@ -141,7 +149,9 @@ impl StoreInner {
     ) -> Result<Vec<SubscriptionRow>, StoreError> {
         match (&filter.topic, after) {
             (Some(topic), Some(place)) if place.topic > *topic => Ok(Vec::new()),
-            (Some(topic), Some(place)) if place.topic == *topic => self.db.of_topic(topic, Some(place.id), limit),
+            (Some(topic), Some(place)) if place.topic == *topic => {
+                self.db.of_topic(topic, Some(place.id), limit)
+            }
             (Some(topic), _) => self.db.of_topic(topic, None, limit),
             (None, after) => self.db.all(after, limit),
         }

@@ -27,7 +27,12 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     }
     private(dir)?;
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("lock"))
+        .map_err(failed)?;
     locked(file, dir)
 }
 
@@ -55,7 +60,9 @@ fn locked(file: File, dir: &Path) -> Result<Lock, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
-        Err(fs::TryLockError::Error(source)) => Err(StoreError::Disk { dir: dir.to_owned(), verb: "opened", source }),
+        Err(fs::TryLockError::Error(source)) => {
+            Err(StoreError::Disk { dir: dir.to_owned(), verb: "opened", source })
+        }
     }
 }
 

@@ -84,7 +84,10 @@ impl World {
                 let added = self.store().add_all(new).unwrap();
                 for (added, of) in added.iter().zip(tokens) {
                     let known = self.find(*at, *of);
-                    assert_eq!((added.duplicate, known.unwrap_or(added.id)), (known.is_some(), added.id));
+                    assert_eq!(
+                        (added.duplicate, known.unwrap_or(added.id)),
+                        (known.is_some(), added.id)
+                    );
                     let held = Held { topic: *at, token: *of, name: None, paused: false };
                     self.model.entry(added.id).or_insert(held);
                 }
@@ -151,11 +154,17 @@ impl World {
                     None,
                     1000,
                 );
-                let opened = opened.unwrap().0.into_iter().find(|other| other.id == one.id).unwrap();
-                let token = opened.endpoint.expose().rsplit_once("token-").unwrap().1[..3].parse().unwrap();
-                let name = one.name.as_deref().and_then(|name| name.strip_prefix("name ")?.parse().ok());
+                let opened =
+                    opened.unwrap().0.into_iter().find(|other| other.id == one.id).unwrap();
+                let token =
+                    opened.endpoint.expose().rsplit_once("token-").unwrap().1[..3].parse().unwrap();
+                let name =
+                    one.name.as_deref().and_then(|name| name.strip_prefix("name ")?.parse().ok());
                 let topic = one.topic.as_str()[1..].parse().unwrap();
-                (one.id, Held { topic, token, name, paused: one.state == SubscriptionState::Paused })
+                (
+                    one.id,
+                    Held { topic, token, name, paused: one.state == SubscriptionState::Paused },
+                )
             })
             .collect();
         assert_eq!(found, self.model);

@@ -59,7 +59,8 @@ impl Store {
         let dir = &settings.dir;
         let lock = lock::take(dir)?;
         let db = Db::open(dir)?;
-        let format = db.engine().word(FORMAT_WORD)?.map(|word| word.first().copied().unwrap_or_default());
+        let format =
+            db.engine().word(FORMAT_WORD)?.map(|word| word.first().copied().unwrap_or_default());
         if let Some(found) = format.filter(|found| *found > FORMAT) {
             return Err(StoreError::Newer { dir: dir.clone(), found, known: FORMAT });
         }
@@ -72,16 +73,25 @@ impl Store {
                 "keys of the store are damaged; what is for their subscriptions becomes dead letters"
             );
         }
-        let epoch = db.engine().word(EPOCH_WORD)?.and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let epoch = db
+            .engine()
+            .word(EPOCH_WORD)?
+            .and_then(|word| word.try_into().ok())
+            .map_or(0, u32::from_be_bytes);
         let keys = found.slots.table().keys();
         if found.slots.epoch() > epoch || (format.is_none() && keys > 0) {
             // If sled cannot read its last writes, it opens as if they had never happened.
             return Err(db.damaged("its database has lost what was written last"));
         }
-        let thorough =
-            found.first_version || format.is_none_or(|found| found < EPOCHS) || dir.join(UNVERIFIED).exists();
+        let thorough = found.first_version
+            || format.is_none_or(|found| found < EPOCHS)
+            || dir.join(UNVERIFIED).exists();
         let removed = Tombstones::open(&dir.join("removed"));
-        let removed = removed.map_err(|source| StoreError::Disk { dir: dir.clone(), verb: "opened", source })?;
+        let removed = removed.map_err(|source| StoreError::Disk {
+            dir: dir.clone(),
+            verb: "opened",
+            source,
+        })?;
         let registry = templates::registry(&db)?;
         let open = assemble(
             dir,
@@ -168,7 +178,8 @@ impl StoreInner {
         for (at, content) in recent {
             let (KeySlotContent::Erased { record, .. }
             | KeySlotContent::Key(super::key_slot::KeySlot {
-                binding: crate::crypto::Binding { record, .. }, ..
+                binding: crate::crypto::Binding { record, .. },
+                ..
             })) = &content
             else {
                 continue;
@@ -209,7 +220,11 @@ impl StoreInner {
             after = Some(ListCursor::of(last));
             for row in rows {
                 match named.get_mut(usize::try_from(row.slot).unwrap_or(usize::MAX)) {
-                    None => return Err(self.db.damaged("the file slots is shorter than its subscriptions need")),
+                    None => {
+                        return Err(self
+                            .db
+                            .damaged("the file slots is shorter than its subscriptions need"));
+                    }
                     Some(place) if self.table.holds(&row.binding()) => *place = true,
                     Some(_) => self.remove_without_key(&mut writer, Some(row))?,
                 }
@@ -217,7 +232,10 @@ impl StoreInner {
         }
         for first in (0..named.len()).step_by(key_slots::RUN) {
             for (at, content) in self.table.run(first).map_err(|source| self.unread(source))? {
-                let is_named = named.get(usize::try_from(at).unwrap_or(usize::MAX)).copied().unwrap_or_default();
+                let is_named = named
+                    .get(usize::try_from(at).unwrap_or(usize::MAX))
+                    .copied()
+                    .unwrap_or_default();
                 if let KeySlotContent::Key(slot) = content
                     && !is_named
                 {
@@ -228,26 +246,45 @@ impl StoreInner {
         self.erase_unnamed(&mut writer, &unnamed)
     }
 
-    fn remove_without_key(&self, writer: &mut StoreWriter, row: Option<SubscriptionRow>) -> Result<(), StoreError> {
+    fn remove_without_key(
+        &self,
+        writer: &mut StoreWriter,
+        row: Option<SubscriptionRow>,
+    ) -> Result<(), StoreError> {
         let Some(row) = row.filter(|row| !self.table.holds(&row.binding())) else { return Ok(()) };
         tracing::info!(subscription = %row.id, "finishing a removal that was interrupted");
         self.remove_rows(writer, &[row])
     }
 
     /// The slot of the record's previous key, if it still contains that key.
-    fn replaced(&self, at: Option<u32>, record: [u8; 16]) -> Result<Option<(u32, [u8; 16])>, StoreError> {
+    fn replaced(
+        &self,
+        at: Option<u32>,
+        record: [u8; 16],
+    ) -> Result<Option<(u32, [u8; 16])>, StoreError> {
         let Some(at) = at else { return Ok(None) };
-        let found = self.table.run(usize::try_from(at).unwrap_or(usize::MAX)).map_err(|source| self.unread(source))?;
+        let found = self
+            .table
+            .run(usize::try_from(at).unwrap_or(usize::MAX))
+            .map_err(|source| self.unread(source))?;
         Ok(match found.into_iter().next() {
-            Some((_, KeySlotContent::Key(old))) if old.binding.record == record => Some((at, record)),
+            Some((_, KeySlotContent::Key(old))) if old.binding.record == record => {
+                Some((at, record))
+            }
             _ => None,
         })
     }
 
-    fn erase_unnamed(&self, writer: &mut StoreWriter, unnamed: &[(u32, [u8; 16])]) -> Result<(), StoreError> {
+    fn erase_unnamed(
+        &self,
+        writer: &mut StoreWriter,
+        unnamed: &[(u32, [u8; 16])],
+    ) -> Result<(), StoreError> {
         if unnamed.len() > UNNAMED_MAX {
             // An erased key cannot be restored, and one crash cannot leave this many.
-            return Err(self.db.damaged("its database has lost subscriptions whose keys are still there"));
+            return Err(self
+                .db
+                .damaged("its database has lost subscriptions whose keys are still there"));
         }
         if !unnamed.is_empty() {
             tracing::info!(count = unnamed.len(), "erasing keys that no subscription names");

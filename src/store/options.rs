@@ -71,7 +71,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(SubscriptionOptions, &[u8])> {
             (OVERFLOW, [2]) => options.overflow = OverflowPolicy::Latest,
             (GROUP, name) => options.group = Some(std::str::from_utf8(name).ok()?.parse().ok()?),
             (FILTER, part) => filter.extend(part),
-            (QUIET, text) => options.quiet = Some(Arc::new(std::str::from_utf8(text).ok()?.parse().ok()?)),
+            (QUIET, text) => {
+                options.quiet = Some(Arc::new(std::str::from_utf8(text).ok()?.parse().ok()?))
+            }
             (TOO_LONG, [1]) => options.too_long = LongTextPolicy::Cut,
             _ => return None,
         }
@@ -89,7 +91,10 @@ mod tests {
 
     fn filter(values: usize) -> Arc<FilterPolicy> {
         let values: Vec<_> = (0..values).map(|number| format!("告警 {number}")).collect();
-        Arc::new(read_policy(&serde_json::json!({"severity": values, "team": [{"exists": true}]})).unwrap())
+        Arc::new(
+            read_policy(&serde_json::json!({"severity": values, "team": [{"exists": true}]}))
+                .unwrap(),
+        )
     }
 
     #[test]
@@ -97,9 +102,14 @@ mod tests {
         for overflow in OverflowPolicy::ALL {
             for group in [None, Some("g".repeat(64).parse().unwrap())] {
                 for filter in [None, Some(filter(1)), Some(filter(50))] {
-                    for quiet in [None, Some("mon-fri 22:00-07:00, sun 00:00-24:00 Europe/Berlin")] {
+                    for quiet in [None, Some("mon-fri 22:00-07:00, sun 00:00-24:00 Europe/Berlin")]
+                    {
                         let quiet = quiet.map(|text| Arc::new(text.parse().unwrap()));
-                        let too_long = if quiet.is_some() { LongTextPolicy::Cut } else { LongTextPolicy::Split };
+                        let too_long = if quiet.is_some() {
+                            LongTextPolicy::Cut
+                        } else {
+                            LongTextPolicy::Split
+                        };
                         let options = SubscriptionOptions {
                             overflow,
                             group: group.clone(),

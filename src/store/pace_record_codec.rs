@@ -25,21 +25,33 @@ const SPENT: u8 = 6;
 /// Encodes a record: the tag, then the fields in their order.
 pub(super) fn encode(record: &PaceRecord) -> Vec<u8> {
     let robots = |tag: u8, robot: &RobotId, platform: Platform, at: Timestamp, more: &[u8]| {
-        let parts: [&[u8]; 5] =
-            [&[tag], robot.as_bytes(), &[row::code(platform)], &at.unix_millis().to_be_bytes(), more];
+        let parts: [&[u8]; 5] = [
+            &[tag],
+            robot.as_bytes(),
+            &[row::code(platform)],
+            &at.unix_millis().to_be_bytes(),
+            more,
+        ];
         parts.concat()
     };
     match record {
         // The file itself marks the beginning of a page.
         PaceRecord::SegmentStart => Vec::new(),
         PaceRecord::Checkpoint => vec![RESTATED],
-        PaceRecord::AttemptStarted { robot, platform, at } => robots(BEGUN, robot, *platform, *at, &[]),
-        PaceRecord::AttemptEnded { robot, platform, at } => robots(ANSWERED, robot, *platform, *at, &[]),
-        PaceRecord::SlotReserved { robot, platform, slot } => robots(BOOKED, robot, *platform, *slot, &[]),
+        PaceRecord::AttemptStarted { robot, platform, at } => {
+            robots(BEGUN, robot, *platform, *at, &[])
+        }
+        PaceRecord::AttemptEnded { robot, platform, at } => {
+            robots(ANSWERED, robot, *platform, *at, &[])
+        }
+        PaceRecord::SlotReserved { robot, platform, slot } => {
+            robots(BOOKED, robot, *platform, *slot, &[])
+        }
         PaceRecord::HoldEnded { robot, platform, at } => robots(LIFTED, robot, *platform, *at, &[]),
         PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let more: [&[u8]; 3] = [&[code(*cause)], &until.unix_millis().to_be_bytes(), &wait.to_be_bytes()];
+            let more: [&[u8]; 3] =
+                [&[code(*cause)], &until.unix_millis().to_be_bytes(), &wait.to_be_bytes()];
             robots(HELD, robot, *platform, *at, &more.concat())
         }
         PaceRecord::QuotaUsed { group, month, used, refused_until } => {
@@ -68,7 +80,12 @@ pub(super) fn decode(bytes: &[u8]) -> Option<PaceRecord> {
         let (refused, name) = moment(rest)?;
         let group = std::str::from_utf8(name).ok()?.parse().ok()?;
         let refused_until = Some(refused).filter(|at| *at != Timestamp::default());
-        return Some(PaceRecord::QuotaUsed { group, month, used: u64::from_be_bytes(*used), refused_until });
+        return Some(PaceRecord::QuotaUsed {
+            group,
+            month,
+            used: u64::from_be_bytes(*used),
+            refused_until,
+        });
     }
     let (robot, rest) = rest.split_first_chunk::<16>()?;
     let (&platform, rest) = rest.split_first()?;
@@ -119,7 +136,8 @@ mod tests {
 
     #[test]
     fn every_note_is_read_back_as_it_was_written() {
-        let (robot, platform, at) = (RobotId::from_bytes([7; 16]), Platform::Lark, Timestamp::from_unix_millis(1_700));
+        let (robot, platform, at) =
+            (RobotId::from_bytes([7; 16]), Platform::Lark, Timestamp::from_unix_millis(1_700));
         let group: crate::domain::GroupName = "acme".parse().unwrap();
         let mut records = vec![
             PaceRecord::Checkpoint,

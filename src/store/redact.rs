@@ -17,10 +17,15 @@ const LENGTH_MIN: usize = 16;
 pub(super) fn redact(endpoint: &Endpoint) -> String {
     let url = endpoint.expose();
     let parts = match url.split_once('?') {
-        Some((path, query)) => query.split_once('=').map(|(name, value)| (format!("{path}?{name}="), value)),
+        Some((path, query)) => {
+            query.split_once('=').map(|(name, value)| (format!("{path}?{name}="), value))
+        }
         None => url.rsplit_once('/').map(|(path, last)| (format!("{path}/"), last)),
     };
-    parts.map_or_else(|| "****".to_owned(), |(open, credential)| open + &redact_credential(credential))
+    parts.map_or_else(
+        || "****".to_owned(),
+        |(open, credential)| open + &redact_credential(credential),
+    )
 }
 
 fn redact_credential(credential: &str) -> String {

@@ -62,7 +62,11 @@ pub struct KeyStatus {
 
 impl Rotation {
     pub(super) fn new(in_place: bool) -> Self {
-        Self { in_place: in_place.into(), wrapping: RotationProgress::default(), sealing: RotationProgress::default() }
+        Self {
+            in_place: in_place.into(),
+            wrapping: RotationProgress::default(),
+            sealing: RotationProgress::default(),
+        }
     }
 }
 
@@ -123,11 +127,14 @@ impl Store {
         match &ring.old {
             Some(_) if ring.current.id() == new_id => return Ok(()),
             Some(_) => {
-                let why = "it is being rotated to another key; finish that first (`roomcast key status`)";
+                let why =
+                    "it is being rotated to another key; finish that first (`roomcast key status`)";
                 return Err(StoreError::Rotation { why });
             }
             None if ring.current.id() == new_id => {
-                return Err(StoreError::Rotation { why: "the store is sealed with that key already" });
+                return Err(StoreError::Rotation {
+                    why: "the store is sealed with that key already",
+                });
             }
             None => {}
         }
@@ -188,7 +195,9 @@ fn background(work: impl FnOnce() -> Result<(), StoreError> + Send + 'static) {
 }
 
 fn rotate(store: &Weak<StoreInner>) -> Result<(), StoreError> {
-    let Some(open) = store.upgrade().filter(|open| open.ring.load().old.is_some()) else { return Ok(()) };
+    let Some(open) = store.upgrade().filter(|open| open.ring.load().old.is_some()) else {
+        return Ok(());
+    };
     if !open.rotation.wrapping.begin(open.table.len()) {
         return Ok(());
     }
@@ -263,7 +272,11 @@ impl StoreInner {
         let mut writer = self.writer();
         let ring = self.ring.load_full();
         let in_place = self.rotation.in_place.load(Ordering::Acquire);
-        if ring.old.is_none() || !in_place || self.rotation.wrapping.get().is_some() || self.has_unsealed(&ring)? {
+        if ring.old.is_none()
+            || !in_place
+            || self.rotation.wrapping.get().is_some()
+            || self.has_unsealed(&ring)?
+        {
             return Ok(());
         }
         let one = writer.keyring.end_rotation(&ring)?;
@@ -273,8 +286,7 @@ impl StoreInner {
     }
 
     fn has_unsealed(&self, ring: &Ring) -> Result<bool, StoreError> {
-        let old =
-            |content: &KeySlotContent| matches!(content, KeySlotContent::Key(slot) if slot.key != ring.current.id());
+        let old = |content: &KeySlotContent| matches!(content, KeySlotContent::Key(slot) if slot.key != ring.current.id());
         for first in (0..self.table.len()).step_by(RUN) {
             let run = self.table.run(first).map_err(|source| self.unread(source))?;
             if run.iter().any(|(_, content)| old(content)) {
@@ -299,8 +311,10 @@ impl StoreInner {
             }
             record => Ok(record?.map(|record| (row.clone(), row, record))),
         };
-        let changes: Vec<_> =
-            rows.into_iter().filter_map(|row| open(row).transpose()).collect::<Result<_, StoreError>>()?;
+        let changes: Vec<_> = rows
+            .into_iter()
+            .filter_map(|row| open(row).transpose())
+            .collect::<Result<_, StoreError>>()?;
         self.update_rows(&mut writer, changes)?;
         self.rotation.sealing.advance(count);
         Ok(next)

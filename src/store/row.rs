@@ -11,7 +11,10 @@
 use super::options;
 use crate::{
     crypto::{Binding, SealedRecord},
-    domain::{Platform, RobotId, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp, TopicName},
+    domain::{
+        Platform, RobotId, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
+        TopicName,
+    },
 };
 
 /// The version of a row. The seal covers it, so a row keeps its version until it is resealed.
@@ -182,8 +185,9 @@ mod tests {
 
     #[test]
     fn a_row_is_read_back_as_it_was_written() {
-        for (platform, state) in
-            Platform::ALL.into_iter().zip([SubscriptionState::Active, SubscriptionState::Paused].into_iter().cycle())
+        for (platform, state) in Platform::ALL
+            .into_iter()
+            .zip([SubscriptionState::Active, SubscriptionState::Paused].into_iter().cycle())
         {
             for version in [RowVersion::V1, RowVersion::V2] {
                 let options = match version {

@@ -62,9 +62,15 @@ impl Segment {
     }
 
     /// The same, with the caller's implementation of syncing.
-    pub(super) fn create_with(dir: &Path, number: u64, first: &[u8], sync: &FileSync) -> io::Result<Self> {
+    pub(super) fn create_with(
+        dir: &Path,
+        number: u64,
+        first: &[u8],
+        sync: &FileSync,
+    ) -> io::Result<Self> {
         let path = dir.join(format!("{number:016}.ledger"));
-        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+        let file =
+            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
         let mut segment = Self { file, path, bytes: 0, dirty: AtomicBool::new(false) };
         segment.write(MAGIC)?;
         segment.append_unsynced(first)?;

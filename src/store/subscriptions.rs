@@ -26,8 +26,12 @@ use super::{
     tombstones::Tombstones,
 };
 use crate::{
-    domain::{Platform, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
-    fanout::{self, OpenedRecipient, Recipient, Subscriptions, SubscriptionsUnavailable, TemplateRegistry},
+    domain::{
+        Platform, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName,
+    },
+    fanout::{
+        self, OpenedRecipient, Recipient, Subscriptions, SubscriptionsUnavailable, TemplateRegistry,
+    },
 };
 
 /// The number of recipients in a page of fan-out.
@@ -94,7 +98,10 @@ impl StoreInner {
     ) -> Result<fanout::RecipientPage, StoreError> {
         let rows = self.db.each_of_topic(topic, after, PAGE)?;
         let next = (rows.len() == PAGE).then(|| rows.last().map(id_of)).flatten();
-        Ok(fanout::RecipientPage { recipients: rows.into_iter().filter_map(recipient).collect(), next })
+        Ok(fanout::RecipientPage {
+            recipients: rows.into_iter().filter_map(recipient).collect(),
+            next,
+        })
     }
 
     /// The subscription of that id, if it is active.
@@ -188,12 +195,16 @@ impl Subscriptions for Store {
             Err(version) => version,
         };
         let open = Arc::clone(&self.0);
-        let (page, place) = blocking(move || open.recipients(&place.0, place.1).map(|page| (page, place))).await?;
+        let (page, place) =
+            blocking(move || open.recipients(&place.0, place.1).map(|page| (page, place))).await?;
         self.0.cache.keep(place, &page, version);
         Ok(page)
     }
 
-    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
+    async fn find(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
         let open = Arc::clone(&self.0);
         blocking(move || open.active(id)).await
     }
@@ -201,9 +212,9 @@ impl Subscriptions for Store {
     fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
         let Some(row) = recipient.sealed.downcast_ref::<SubscriptionRow>() else {
             let damaged = recipient.sealed.downcast_ref::<DamagedRow>();
-            return Ok(
-                damaged.map_or(OpenedRecipient::Replaced, |damaged| OpenedRecipient::Damaged(damaged.to_string()))
-            );
+            return Ok(damaged.map_or(OpenedRecipient::Replaced, |damaged| {
+                OpenedRecipient::Damaged(damaged.to_string())
+            }));
         };
         match self.0.unseal(row) {
             Ok(Some(record)) => Ok(OpenedRecipient::Subscription(Box::new(opened(row, record)))),

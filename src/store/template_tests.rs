@@ -53,7 +53,8 @@ fn said(store: &Store) -> Vec<(String, Audience, String)> {
     let said = |(one, broken): (&Template, Option<_>)| {
         assert!(broken.is_none() && one.written_at > Timestamp::from_unix_millis(0));
         let texts = all.write(one.name.as_str(), &tags).unwrap();
-        let (_, passage) = texts.into_iter().find(|(audience, _)| *audience == one.audience).unwrap();
+        let (_, passage) =
+            texts.into_iter().find(|(audience, _)| *audience == one.audience).unwrap();
         assert_eq!(passage.format, one.format);
         (one.name.to_string(), one.audience, passage.text)
     };
@@ -61,9 +62,13 @@ fn said(store: &Store) -> Vec<(String, Audience, String)> {
 }
 
 fn golden_texts() -> Vec<(String, Audience, String)> {
-    [("down", Audience::Everybody, "db-1 is down"), ("down", LARK, "# db-1"), ("up", Audience::Everybody, "up again")]
-        .map(|(name, audience, text)| (name.to_owned(), audience, text.to_owned()))
-        .to_vec()
+    [
+        ("down", Audience::Everybody, "db-1 is down"),
+        ("down", LARK, "# db-1"),
+        ("up", Audience::Everybody, "up again"),
+    ]
+    .map(|(name, audience, text)| (name.to_owned(), audience, text.to_owned()))
+    .to_vec()
 }
 
 #[test]
@@ -86,14 +91,23 @@ fn a_change_is_on_the_shelf_at_once_and_on_the_disk_when_it_is_reported() {
     let store = open(dir.path());
     let (registry, before) = (store.templates(), store.templates().now());
     golden(&store);
-    assert_eq!((before.all().count(), registry.now().all().count()), (0, 3), "who took the old ones keeps them");
-    assert!(!store.add_template(text("up", Audience::Everybody, TemplateEngine::Tags, "up again"), false).unwrap());
+    assert_eq!(
+        (before.all().count(), registry.now().all().count()),
+        (0, 3),
+        "who took the old ones keeps them"
+    );
+    assert!(
+        !store
+            .add_template(text("up", Audience::Everybody, TemplateEngine::Tags, "up again"), false)
+            .unwrap()
+    );
     let other = text("up", Audience::Everybody, TemplateEngine::Tags, "well again");
     let refused = store.add_template(other.clone(), false);
     assert!(matches!(refused, Err(StoreError::Template(TemplateError::Exists { .. }))));
     assert!(store.add_template(other, true).unwrap());
     assert_eq!(store.remove_template(&"down".parse().unwrap(), Some(LARK)).unwrap(), 1);
-    let refused = store.add_template(text("bad", Audience::Everybody, TemplateEngine::Jinja, "{% if %}"), false);
+    let refused = store
+        .add_template(text("bad", Audience::Everybody, TemplateEngine::Jinja, "{% if %}"), false);
     assert!(matches!(refused, Err(StoreError::Template(TemplateError::Unreadable { .. }))));
     let now = said(&store);
     assert_eq!(now.len(), 2);
@@ -106,14 +120,18 @@ fn a_change_is_on_the_shelf_at_once_and_on_the_disk_when_it_is_reported() {
 }
 
 #[test]
-fn long_texts_are_kept_whole_in_the_file_that_is_synced_and_leave_nothing_behind_when_they_become_short() {
+fn long_texts_are_kept_whole_in_the_file_that_is_synced_and_leave_nothing_behind_when_they_become_short()
+ {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let long = |name: &str| text(name, Audience::Everybody, TemplateEngine::Tags, &"长x".repeat(65_536));
+    let long =
+        |name: &str| text(name, Audience::Everybody, TemplateEngine::Tags, &"长x".repeat(65_536));
     for number in 0..20 {
         store.add_template(long(&format!("t{number}")), false).unwrap();
     }
-    store.add_template(text("t7", Audience::Everybody, TemplateEngine::Tags, "short"), true).unwrap();
+    store
+        .add_template(text("t7", Audience::Everybody, TemplateEngine::Tags, "short"), true)
+        .unwrap();
     store.remove_template(&"t8".parse().unwrap(), None).unwrap();
     let now = said(&store);
     assert_eq!((now.len(), now[0].2.len()), (19, 262_144));
@@ -136,9 +154,15 @@ fn a_text_that_is_not_what_it_was_is_found_by_a_look_at_everything() {
     drop(store);
     let store = open(dir.path());
     let verified = store.verify().unwrap();
-    assert_eq!((verified.templates, &verified.broken_templates[..]), (2, &["up for default".to_owned()][..]));
+    assert_eq!(
+        (verified.templates, &verified.broken_templates[..]),
+        (2, &["up for default".to_owned()][..])
+    );
     assert!(!verified.is_sound());
-    assert!(store.templates().now().write("up", &Tags::default()).is_err(), "and the store opens all the same");
+    assert!(
+        store.templates().now().write("up", &Tags::default()).is_err(),
+        "and the store opens all the same"
+    );
 }
 
 #[test]
@@ -162,7 +186,9 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let bytes = fs::read(&file).unwrap();
     let first = usize::try_from(u32::from_be_bytes(bytes[16..20].try_into().unwrap())).unwrap();
     fs::write(&file, [&bytes[..16], &bytes[24 + first..]].concat()).unwrap();
-    let refused = restore(&to, &StoreSettings { dir: dir.path().join("short/data") }, &[]).unwrap_err().to_string();
+    let refused = restore(&to, &StoreSettings { dir: dir.path().join("short/data") }, &[])
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("it should hold 4 texts of templates, and has 3"), "{refused}");
 
     // The backup as an earlier version wrote it.

@@ -46,7 +46,9 @@ impl Store {
         let open = &self.0;
         let _one_at_a_time = open.writer();
         let template = Template { written_at: Clock::System.now(), ..template };
-        let Some(changed) = open.registry.now().with(template.clone(), replace)? else { return Ok(false) };
+        let Some(changed) = open.registry.now().with(template.clone(), replace)? else {
+            return Ok(false);
+        };
         open.db.put_template(&template)?;
         open.registry.put(changed);
         Ok(true)
@@ -55,7 +57,11 @@ impl Store {
     /// Removes a template, or one of its texts; durable when it returns. Blocks on the disk.
     ///
     /// Returns the number of removed texts.
-    pub fn remove_template(&self, name: &TemplateName, audience: Option<Audience>) -> Result<usize, StoreError> {
+    pub fn remove_template(
+        &self,
+        name: &TemplateName,
+        audience: Option<Audience>,
+    ) -> Result<usize, StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
         let (changed, gone) = open.registry.now().without(name, audience)?;
@@ -86,7 +92,8 @@ pub(super) fn registry(db: &Db) -> Result<TemplateRegistry, StoreError> {
 
 impl Db {
     fn templates(&self) -> Result<Vec<Template>, StoreError> {
-        let found: Vec<_> = self.engine().read(|trees| trees.templates.iter().collect::<Result<_, _>>())?;
+        let found: Vec<_> =
+            self.engine().read(|trees| trees.templates.iter().collect::<Result<_, _>>())?;
         let unreadable = || self.damaged("a template cannot be read by this version");
         let mut texts: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
         for (key, piece) in &found {
@@ -95,7 +102,10 @@ impl Db {
             let (text, _) = key.split_last_chunk::<2>().ok_or_else(unreadable)?;
             texts.entry(text).or_default().push(piece);
         }
-        texts.into_iter().map(|(key, pieces)| decode(key, &pieces.concat()).ok_or_else(unreadable)).collect()
+        texts
+            .into_iter()
+            .map(|(key, pieces)| decode(key, &pieces.concat()).ok_or_else(unreadable))
+            .collect()
     }
 
     /// Writes a text in place of the old one; durable when it returns.
@@ -115,7 +125,11 @@ impl Db {
         })
     }
 
-    fn remove_templates(&self, name: &TemplateName, audiences: &[Audience]) -> Result<(), StoreError> {
+    fn remove_templates(
+        &self,
+        name: &TemplateName,
+        audiences: &[Audience],
+    ) -> Result<(), StoreError> {
         self.engine().write(|trees| {
             let mut batch = sled::Batch::default();
             for audience in audiences {
@@ -221,7 +235,10 @@ mod tests {
                     text: "{磁盘}\0\n".to_owned(),
                     written_at: Timestamp::from_unix_millis(7),
                 };
-                assert_eq!(decode(&key(&template.name, audience), &encode(&template)), Some(template.clone()));
+                assert_eq!(
+                    decode(&key(&template.name, audience), &encode(&template)),
+                    Some(template.clone())
+                );
                 let kept = to_backup(&template);
                 assert_eq!(from_backup(&kept), Some(template.clone()));
                 for bytes in [&[][..], &kept[..40], &[255; 20]] {

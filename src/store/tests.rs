@@ -9,14 +9,14 @@
 use std::{fs, path::Path};
 
 use super::{
-    ListFilter, NewSubscription, Store, StoreError, StoreSettings, SubscriptionChange, db::Db, key_slot::KeySlot,
-    key_slots::KeySlots, row::SubscriptionRow,
+    ListFilter, NewSubscription, Store, StoreError, StoreSettings, SubscriptionChange, db::Db,
+    key_slot::KeySlot, key_slots::KeySlots, row::SubscriptionRow,
 };
 use crate::{
     crypto::{Binding, KeyId, MasterKey, SealedRecord, WRAPPED_BYTES, WrappedKey},
     domain::{
-        Endpoint, Mentions, OverflowPolicy, Platform, Secret, Subscription, SubscriptionId, SubscriptionOptions,
-        SubscriptionState,
+        Endpoint, Mentions, OverflowPolicy, Platform, Secret, Subscription, SubscriptionId,
+        SubscriptionOptions, SubscriptionState,
     },
     fanout::{OpenedRecipient, Recipient, Subscriptions},
 };
@@ -45,11 +45,17 @@ pub(super) fn subscription(topic: &str, token: &str) -> NewSubscription {
     NewSubscription {
         topic: topic.parse().unwrap(),
         platform: Platform::DingTalk,
-        endpoint: Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={token}")),
+        endpoint: Endpoint::new(format!(
+            "https://oapi.dingtalk.com/robot/send?access_token={token}"
+        )),
         secret: Some(Secret::new(SECRET.to_owned())),
         keyword: Some("告警".to_owned()),
         name: Some("markername".to_owned()),
-        mentions: Mentions { all: false, mobiles: vec!["13800000000".to_owned()], users: Vec::new() },
+        mentions: Mentions {
+            all: false,
+            mobiles: vec!["13800000000".to_owned()],
+            users: Vec::new(),
+        },
         options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     }
@@ -125,7 +131,12 @@ fn people_see_a_masked_endpoint() {
     let store = open(dir.path());
     let id = add(&store, "ops", TOKEN);
     let shown = format!("{:?}", store.show(id).unwrap());
-    assert!(shown.contains("****4567") && !shown.contains("MARKERTOKEN") && !shown.contains("SECmarker"), "{shown}");
+    assert!(
+        shown.contains("****4567")
+            && !shown.contains("MARKERTOKEN")
+            && !shown.contains("SECmarker"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -133,7 +144,11 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for number in 0..7 {
-        add(&store, if number % 2 == 0 { "even" } else { "odd" }, &format!("token-{number}-0123456789"));
+        add(
+            &store,
+            if number % 2 == 0 { "even" } else { "odd" },
+            &format!("token-{number}-0123456789"),
+        );
     }
     for (topic, count) in [(None, 7), (Some("even"), 4), (Some("odd"), 3), (Some("none"), 0)] {
         let filter = ListFilter {
@@ -173,11 +188,16 @@ async fn a_paused_subscription_hears_nothing_until_it_is_resumed() {
 async fn a_topic_of_many_pages_is_read_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let mut added: Vec<_> = (0..600).map(|number| add(&store, "ops", &format!("token-{number}-0123456789"))).collect();
+    let mut added: Vec<_> =
+        (0..600).map(|number| add(&store, "ops", &format!("token-{number}-0123456789"))).collect();
     added.sort();
     assert_eq!(heard_by(&store, "ops").await, added);
     store.set_state(added[255], SubscriptionState::Paused).unwrap();
-    assert_eq!(heard_by(&store, "ops").await.len(), 599, "a page that ends with a paused one is not the last");
+    assert_eq!(
+        heard_by(&store, "ops").await.len(),
+        599,
+        "a page that ends with a paused one is not the last"
+    );
 }
 
 #[tokio::test]
@@ -191,7 +211,9 @@ async fn after_a_removal_nothing_on_the_disk_opens_the_endpoint() {
     assert!(opened(&store, &recipient).is_none(), "not even a recipient already in hand opens");
     assert!(matches!(store.remove(id), Err(StoreError::NoSuchSubscription { .. })));
     let after = fs::read(dir.path().join("data/slots")).unwrap();
-    let held = |bytes: &[u8]| bytes.chunks(128).skip(4).filter(|slot| slot[..8].iter().any(|byte| *byte != 0)).count();
+    let held = |bytes: &[u8]| {
+        bytes.chunks(128).skip(4).filter(|slot| slot[..8].iter().any(|byte| *byte != 0)).count()
+    };
     assert_eq!((held(&before), held(&after)), (1, 0));
 }
 
@@ -207,9 +229,12 @@ fn no_file_of_the_store_holds_an_endpoint_or_secret_in_any_spelling() {
     let found = files(dir.path());
     assert!(found.len() > 3, "the files were looked at");
     for marker in ["MARKERTOKEN", "SECmarker", "markername", "13800000000"] {
-        for spelling in [marker.to_owned(), hex::encode(marker), BASE64_STANDARD.encode(&marker[..9])] {
+        for spelling in
+            [marker.to_owned(), hex::encode(marker), BASE64_STANDARD.encode(&marker[..9])]
+        {
             for (name, bytes) in &found {
-                let holds = bytes.windows(spelling.len()).any(|window| window == spelling.as_bytes());
+                let holds =
+                    bytes.windows(spelling.len()).any(|window| window == spelling.as_bytes());
                 assert!(!holds, "{name} holds {spelling}");
             }
         }
@@ -247,11 +272,13 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let store = open(dir.path());
-    let (removed, kept) = (add(&store, "ops", TOKEN), add(&store, "ops", "another-token-0123456789"));
+    let (removed, kept) =
+        (add(&store, "ops", TOKEN), add(&store, "ops", "another-token-0123456789"));
     drop(store);
     {
         // A removal that only erased its slot, and an addition that only wrote its slot.
-        let (db, mut slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
+        let (db, mut slots) =
+            (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
         let epoch = slots.epoch() + 1;
         db.engine().set_word(super::engine::EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
         slots.begin_epoch(epoch).unwrap();
@@ -259,7 +286,9 @@ async fn a_crash_between_slot_and_row_leaves_a_subscription_whole_or_gone() {
         let at = slots.take(1).unwrap()[0];
         let binding = Binding { record: [8; 16], slot: at, generation: 8 };
         let wrapped = WrappedKey([8; WRAPPED_BYTES]);
-        slots.write(&[KeySlot { binding, key: KeyId([8; 8]), wrapped, epoch: 0, replaced: None }]).unwrap();
+        slots
+            .write(&[KeySlot { binding, key: KeyId([8; 8]), wrapped, epoch: 0, replaced: None }])
+            .unwrap();
     }
     let store = open(dir.path());
     assert!(matches!(store.show(removed), Err(StoreError::NoSuchSubscription { .. })));
@@ -329,18 +358,28 @@ async fn a_record_that_does_not_open_is_found_like_any_other_and_written_anew_wi
         _ => String::new(),
     };
     let page = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
-    let damaged: Vec<_> = page.iter().filter(|one| !says(one).is_empty()).map(|one| one.subscription).collect();
+    let damaged: Vec<_> =
+        page.iter().filter(|one| !says(one).is_empty()).map(|one| one.subscription).collect();
     assert_eq!((page.len(), damaged), (2, vec![id]));
-    assert_eq!(says(&store.find(id).await.unwrap().unwrap()), "its record does not open with its key");
+    assert_eq!(
+        says(&store.find(id).await.unwrap().unwrap()),
+        "its record does not open with its key"
+    );
     assert_eq!(store.verify().unwrap().broken, [id]);
     let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
-    assert_eq!(listed.iter().filter(|one| one.masked_endpoint == "the record is damaged").count(), 1);
+    assert_eq!(
+        listed.iter().filter(|one| one.masked_endpoint == "the record is damaged").count(),
+        1
+    );
     assert_eq!(listed.len(), 2, "one damaged record hides no other");
     store.reseal().unwrap();
-    let name = SubscriptionChange { name: Some(Some("x".to_owned())), ..SubscriptionChange::default() };
+    let name =
+        SubscriptionChange { name: Some(Some("x".to_owned())), ..SubscriptionChange::default() };
     assert!(matches!(store.update(id, name), Err(StoreError::DamagedRecord { .. })));
     let again = Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"));
-    store.update(id, SubscriptionChange { endpoint: Some(again), ..SubscriptionChange::default() }).unwrap();
+    store
+        .update(id, SubscriptionChange { endpoint: Some(again), ..SubscriptionChange::default() })
+        .unwrap();
     let mended = opened(&store, &store.find(id).await.unwrap().unwrap()).unwrap();
     assert!(mended.endpoint.expose().ends_with(TOKEN));
     assert!(mended.secret.is_none() && mended.name.is_none(), "what could not be read is gone");
@@ -358,7 +397,10 @@ async fn a_row_that_does_not_decode_fails_no_page_and_opens_for_nobody() {
     assert_eq!(heard_by(&store, "ops").await.len(), 2);
     let recipient = store.find(id).await.unwrap().unwrap();
     assert_eq!(recipient.platform, Platform::DingTalk, "what can be read of it is kept");
-    assert!(matches!(Subscriptions::open(&store, &recipient).unwrap(), OpenedRecipient::Damaged(_)));
+    assert!(matches!(
+        Subscriptions::open(&store, &recipient).unwrap(),
+        OpenedRecipient::Damaged(_)
+    ));
     assert_eq!(store.verify().unwrap().broken, [id]);
     let (_dir, store, id) = with_one_of_two_changed(|_| Vec::new()).await;
     assert_eq!(heard_by(&store, "ops").await.len(), 2);
@@ -395,7 +437,10 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
         group: Some("org-1".parse().unwrap()),
         ..SubscriptionOptions::default()
     };
-    let id = store.add(NewSubscription { options: options.clone(), ..subscription("ops", TOKEN) }).unwrap().id;
+    let id = store
+        .add(NewSubscription { options: options.clone(), ..subscription("ops", TOKEN) })
+        .unwrap()
+        .id;
     drop(store);
     let store = open(dir.path());
     let recipient = store.find(id).await.unwrap().unwrap();
@@ -406,7 +451,11 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&[(row.clone(), SubscriptionRow { options: SubscriptionOptions::default(), ..row })]).unwrap();
+        db.replace(&[(
+            row.clone(),
+            SubscriptionRow { options: SubscriptionOptions::default(), ..row },
+        )])
+        .unwrap();
     }
     assert!(matches!(open(dir.path()).show(id), Err(StoreError::DamagedRecord { .. })));
 }
@@ -418,7 +467,9 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     let id = add(&store, "ops", TOKEN);
     let before = store.find(id).await.unwrap().unwrap();
     let change = SubscriptionChange {
-        endpoint: Some(Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=newtoken-0123456789".into())),
+        endpoint: Some(Endpoint::new(
+            "https://oapi.dingtalk.com/robot/send?access_token=newtoken-0123456789".into(),
+        )),
         name: Some(None),
         overflow: Some(OverflowPolicy::Latest),
         ..SubscriptionChange::default()
@@ -437,7 +488,9 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     assert_eq!(heard_by(&store, "ops").await, [id]);
     assert_ne!(add(&store, "ops", TOKEN), id, "the old webhook is free again");
     let taken = SubscriptionChange {
-        endpoint: Some(Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"))),
+        endpoint: Some(Endpoint::new(format!(
+            "https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"
+        ))),
         ..SubscriptionChange::default()
     };
     assert!(matches!(store.update(id, taken), Err(StoreError::RobotTaken { .. })));
@@ -471,7 +524,8 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
     for _ in 0..2 {
         let store = open(dir.path());
         let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
-        let found: Vec<_> = listed.iter().map(|one| (one.topic.as_str(), one.state, one.has_secret)).collect();
+        let found: Vec<_> =
+            listed.iter().map(|one| (one.topic.as_str(), one.state, one.has_secret)).collect();
         assert_eq!(
             found,
             [
@@ -484,7 +538,10 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();
         let opened = opened(&store, &recipient).unwrap();
         assert!(opened.endpoint.expose().ends_with(TOKEN));
-        let change = SubscriptionChange { overflow: Some(OverflowPolicy::Queue), ..SubscriptionChange::default() };
+        let change = SubscriptionChange {
+            overflow: Some(OverflowPolicy::Queue),
+            ..SubscriptionChange::default()
+        };
         store.update(listed[2].id, change).unwrap();
     }
 }
@@ -516,7 +573,10 @@ async fn a_rotation_goes_on_while_the_store_is_used_and_ends_when_the_new_key_is
     assert_eq!(store.key_status().old, None);
     assert_eq!(store.show(late).unwrap().name.as_deref(), Some("markername"));
     assert_eq!(store.show(ids[0].id).unwrap().robot, robot);
-    assert!(store.add(subscription("ops", "token-0-0123456789")).unwrap().duplicate, "robots keep their names");
+    assert!(
+        store.add(subscription("ops", "token-0-0123456789")).unwrap().duplicate,
+        "robots keep their names"
+    );
     drop(store);
     assert!(matches!(try_open(dir.path(), 1), Err(StoreError::WrongKey { .. })));
     assert!(matches!(try_open(dir.path(), 3), Err(StoreError::WrongKey { .. })));
@@ -530,7 +590,12 @@ async fn sealing_anew_destroys_every_old_data_key_and_loses_nothing() {
     store.add_all(tokens.iter().map(|token| subscription("ops", token)).collect()).unwrap();
     let before = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
     store.reseal().unwrap();
-    assert!(before.iter().all(|one| matches!(Subscriptions::open(&store, one).unwrap(), OpenedRecipient::Replaced)));
+    assert!(
+        before.iter().all(|one| matches!(
+            Subscriptions::open(&store, one).unwrap(),
+            OpenedRecipient::Replaced
+        ))
+    );
     let after = store.page(&"ops".parse().unwrap(), None).await.unwrap().recipients;
     assert_eq!(before.len(), after.len());
     assert!(after.iter().all(|one| opened(&store, one).is_some()));
@@ -558,13 +623,19 @@ fn a_database_that_lost_what_it_knew_is_damage_and_no_key_is_erased_for_it() {
     drop(store);
     let (db, aside) = (dir.path().join("data/db"), dir.path().join("aside"));
     fs::rename(&db, &aside).unwrap();
-    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Damaged { .. })), "an empty database");
+    assert!(
+        matches!(try_open(dir.path(), 1), Err(StoreError::Damaged { .. })),
+        "an empty database"
+    );
     fs::remove_dir_all(&db).unwrap();
     fs::create_dir(&db).unwrap();
     for (path, bytes) in &earlier {
         fs::write(db.join(Path::new(path).file_name().unwrap()), bytes).unwrap();
     }
-    assert!(matches!(try_open(dir.path(), 1), Err(StoreError::Damaged { .. })), "an older database");
+    assert!(
+        matches!(try_open(dir.path(), 1), Err(StoreError::Damaged { .. })),
+        "an older database"
+    );
     fs::remove_dir_all(&db).unwrap();
     fs::rename(&aside, &db).unwrap();
     assert!(open(dir.path()).show(id).is_ok(), "nothing was lost");
@@ -623,7 +694,10 @@ async fn opens_with_everything(dir: tempfile::TempDir) {
             ]
         );
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();
-        assert_eq!(recipient.options.group.as_ref().map(ToString::to_string).as_deref(), Some("org-1"));
+        assert_eq!(
+            recipient.options.group.as_ref().map(ToString::to_string).as_deref(),
+            Some("org-1")
+        );
         assert!(opened(&store, &recipient).unwrap().endpoint.expose().ends_with(TOKEN));
         assert!(store.verify().unwrap().is_sound());
         assert_eq!(store.key_status().old.is_none(), key == 2);

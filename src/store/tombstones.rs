@@ -30,7 +30,8 @@ impl Tombstones {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let length = file.metadata()?.len();
-        let whole = length.saturating_sub(MAGIC.len() as u64) / ENTRY_BYTES as u64 * ENTRY_BYTES as u64;
+        let whole =
+            length.saturating_sub(MAGIC.len() as u64) / ENTRY_BYTES as u64 * ENTRY_BYTES as u64;
         if length < MAGIC.len() as u64 {
             file.set_len(0)?;
             file.write_all(MAGIC)?;
@@ -42,7 +43,11 @@ impl Tombstones {
     }
 
     /// Appends ids; durable when it returns.
-    pub(super) fn append(&mut self, ids: impl Iterator<Item = SubscriptionId>, at: Timestamp) -> io::Result<()> {
+    pub(super) fn append(
+        &mut self,
+        ids: impl Iterator<Item = SubscriptionId>,
+        at: Timestamp,
+    ) -> io::Result<()> {
         let at = at.unix_millis().to_be_bytes();
         let bytes: Vec<u8> = ids.flat_map(|id| [id.as_bytes().as_slice(), &at].concat()).collect();
         let before = self.file.metadata()?.len();
@@ -59,7 +64,10 @@ impl Tombstones {
 pub(super) fn read(path: &Path) -> io::Result<HashSet<SubscriptionId>> {
     let bytes = fs::read(path)?;
     let entries = bytes.strip_prefix(MAGIC).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "it is no list of removed subscriptions, as store.dir holds one")
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is no list of removed subscriptions, as store.dir holds one",
+        )
     })?;
     let ids = entries.chunks_exact(ENTRY_BYTES).filter_map(|entry| entry.first_chunk::<16>());
     Ok(ids.map(|id| SubscriptionId::from_bytes(*id)).collect())
@@ -74,11 +82,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("removed");
         let ids = [1, 2, 3].map(|byte| SubscriptionId::from_bytes([byte; 16]));
-        Tombstones::open(&path).unwrap().append(ids[..2].iter().copied(), Timestamp::from_unix_millis(1)).unwrap();
+        Tombstones::open(&path)
+            .unwrap()
+            .append(ids[..2].iter().copied(), Timestamp::from_unix_millis(1))
+            .unwrap();
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, [bytes.as_slice(), &[9; 10]].concat()).unwrap();
         assert_eq!(read(&path).unwrap().len(), 2);
-        Tombstones::open(&path).unwrap().append(ids[2..].iter().copied(), Timestamp::from_unix_millis(2)).unwrap();
+        Tombstones::open(&path)
+            .unwrap()
+            .append(ids[2..].iter().copied(), Timestamp::from_unix_millis(2))
+            .unwrap();
         assert_eq!(read(&path).unwrap(), ids.into_iter().collect());
         fs::write(&path, b"something else").unwrap();
         assert!(read(&path).is_err());

@@ -8,8 +8,9 @@
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use crate::domain::{
-    Endpoint, FilterPolicy, GroupName, LongTextPolicy, Mentions, OverflowPolicy, Platform, QuietHours, RobotId, Secret,
-    SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp, TopicName,
+    Endpoint, FilterPolicy, GroupName, LongTextPolicy, Mentions, OverflowPolicy, Platform,
+    QuietHours, RobotId, Secret, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
+    TopicName,
 };
 
 /// The settings of the store.

@@ -96,7 +96,8 @@ impl Store {
         verified.lost_entries = open.db.lost(&indexes)?;
         drop(writer);
         (verified.templates, verified.broken_templates) = open.check_templates()?;
-        verified.unindexed = 2_usize.saturating_mul(rows_seen).saturating_sub(indexes.ids + indexes.robots);
+        verified.unindexed =
+            2_usize.saturating_mul(rows_seen).saturating_sub(indexes.ids + indexes.robots);
         Ok(verified)
     }
 }
@@ -106,8 +107,9 @@ impl StoreInner {
     fn check_templates(&self) -> Result<(usize, Vec<String>), StoreError> {
         let _nobody_changes_them = self.writer();
         let (kept, registry) = (self.kept_templates()?, self.registry.now());
-        let whole =
-            |one: &Template| registry.texts(&one.name).any(|(on_shelf, broken)| on_shelf == one && broken.is_none());
+        let whole = |one: &Template| {
+            registry.texts(&one.name).any(|(on_shelf, broken)| on_shelf == one && broken.is_none())
+        };
         let broken: Vec<_> = kept.iter().filter(|one| !whole(one)).map(shown).collect();
         let lost = registry.all().filter(|(one, _)| !kept.contains(one)).map(|(one, _)| shown(one));
         Ok((kept.len() - broken.len(), broken.iter().cloned().chain(lost).collect()))
@@ -125,7 +127,8 @@ impl StoreInner {
                     // A row may have been added since that pass.
                     let row = self.db.look_up(SubscriptionId::from_bytes(slot.binding.record))?;
                     // It is unknown which key an unreadable row names.
-                    let is_named = row.is_some_and(|row| row.map_or(true, |row| row.binding() == slot.binding));
+                    let is_named = row
+                        .is_some_and(|row| row.map_or(true, |row| row.binding() == slot.binding));
                     count += usize::from(!is_named);
                 }
             }

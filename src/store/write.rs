@@ -24,7 +24,9 @@ use super::{
 use crate::{
     clock::Clock,
     crypto::{DataKey, SealedRecord},
-    domain::{Platform, RobotId, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
+    domain::{
+        Platform, RobotId, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName,
+    },
 };
 
 /// The number of subscriptions that are removed or resealed in one batch.
@@ -46,7 +48,10 @@ impl Store {
     ///
     /// The results are in the order of the subscriptions. A batch has at most 1,024 subscriptions,
     /// because other changes wait for it; more of them are added in several batches.
-    pub fn add_all(&self, mut new: Vec<NewSubscription>) -> Result<Vec<AddedSubscription>, StoreError> {
+    pub fn add_all(
+        &self,
+        mut new: Vec<NewSubscription>,
+    ) -> Result<Vec<AddedSubscription>, StoreError> {
         let mut outcomes = Vec::new();
         while !new.is_empty() {
             let rest = new.split_off(new.len().min(BATCH_SIZE_MAX));
@@ -56,7 +61,10 @@ impl Store {
         Ok(outcomes)
     }
 
-    fn add_together(&self, new: Vec<NewSubscription>) -> Result<Vec<AddedSubscription>, StoreError> {
+    fn add_together(
+        &self,
+        new: Vec<NewSubscription>,
+    ) -> Result<Vec<AddedSubscription>, StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
         let (mut rows, mut outcomes, mut first) = (Vec::new(), Vec::new(), HashMap::new());
@@ -90,13 +98,17 @@ impl Store {
         let record = match (open.unseal(&old), &change.endpoint) {
             // The damaged record is written anew. The fields that the change does not name are
             // lost.
-            (Err(StoreError::DamagedRecord { .. }), Some(endpoint)) => SealedFields::of(endpoint.clone()),
+            (Err(StoreError::DamagedRecord { .. }), Some(endpoint)) => {
+                SealedFields::of(endpoint.clone())
+            }
             (found, _) => found?.ok_or_else(missing)?,
         };
         let ring = open.ring.load();
-        let robot = change.endpoint.as_ref().map_or(old.robot, |endpoint| ring.current.robot_id(endpoint));
+        let robot =
+            change.endpoint.as_ref().map_or(old.robot, |endpoint| ring.current.robot_id(endpoint));
         if robot != old.robot
-            && let Some(by) = open.subscribed(&mut writer, &old.topic, robot)?.filter(|by| *by != id)
+            && let Some(by) =
+                open.subscribed(&mut writer, &old.topic, robot)?.filter(|by| *by != id)
         {
             return Err(StoreError::RobotTaken { topic: old.topic, by });
         }
@@ -145,7 +157,11 @@ impl Store {
     }
 
     /// Pauses or resumes a subscription. Blocks on the disk.
-    pub fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), StoreError> {
+    pub fn set_state(
+        &self,
+        id: SubscriptionId,
+        state: SubscriptionState,
+    ) -> Result<(), StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
         let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
@@ -159,8 +175,22 @@ impl Store {
     }
 }
 
-fn new_row(id: SubscriptionId, robot: RobotId, new: NewSubscription) -> (SubscriptionRow, SealedFields) {
-    let NewSubscription { topic, platform, endpoint, secret, keyword, name, mentions, options, state } = new;
+fn new_row(
+    id: SubscriptionId,
+    robot: RobotId,
+    new: NewSubscription,
+) -> (SubscriptionRow, SealedFields) {
+    let NewSubscription {
+        topic,
+        platform,
+        endpoint,
+        secret,
+        keyword,
+        name,
+        mentions,
+        options,
+        state,
+    } = new;
     let row = SubscriptionRow {
         version: RowVersion::V2,
         id,
@@ -194,13 +224,19 @@ impl StoreInner {
         Ok(None)
     }
 
-    fn add_rows(&self, writer: &mut StoreWriter, rows: Vec<(SubscriptionRow, SealedFields)>) -> Result<(), StoreError> {
+    fn add_rows(
+        &self,
+        writer: &mut StoreWriter,
+        rows: Vec<(SubscriptionRow, SealedFields)>,
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
         let taken = writer.slots.take(rows.len()).map_err(|source| self.unwritten(source))?;
-        let sealed = taken.iter().zip(&rows).map(|(at, (row, record))| self.seal(row, *at, None, record));
-        let (rows, slots): (Vec<_>, Vec<_>) = sealed.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let sealed =
+            taken.iter().zip(&rows).map(|(at, (row, record))| self.seal(row, *at, None, record));
+        let (rows, slots): (Vec<_>, Vec<_>) =
+            sealed.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let written = writer.slots.write(&slots).map_err(|source| self.unwritten(source));
         let added = written.and_then(|()| self.db.insert(&rows));
         rows.iter().for_each(|row| self.cache.forget(&row.topic));
@@ -210,7 +246,10 @@ impl StoreInner {
             writer.slots.mark_uncertain();
             if let Err(error) = writer.slots.erase(&named(&rows)) {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "the keys of a failed addition could not be erased; the next start does");
+                tracing::error!(
+                    error,
+                    "the keys of a failed addition could not be erased; the next start does"
+                );
             }
             return added;
         }
@@ -236,7 +275,8 @@ impl StoreInner {
         rows.iter().for_each(|(old, _)| self.cache.forget(&old.topic));
         // After a failure it is unknown which rows are on the disk, so both versions keep their
         // keys. The next start erases the keys that no row names.
-        let erased = replaced.and_then(|()| writer.slots.erase(&old_keys).map_err(|source| self.unwritten(source)));
+        let erased = replaced
+            .and_then(|()| writer.slots.erase(&old_keys).map_err(|source| self.unwritten(source)));
         match erased {
             Ok(()) => {
                 writer.slots.release(old_keys.iter().map(|(at, _)| *at));
@@ -249,14 +289,22 @@ impl StoreInner {
         }
     }
 
-    pub(super) fn remove_rows(&self, writer: &mut StoreWriter, rows: &[SubscriptionRow]) -> Result<(), StoreError> {
+    pub(super) fn remove_rows(
+        &self,
+        writer: &mut StoreWriter,
+        rows: &[SubscriptionRow],
+    ) -> Result<(), StoreError> {
         // If the removal of a row was interrupted earlier, its slot may hold the key of another row
         // now.
-        let held: Vec<_> = rows.iter().filter(|row| self.table.holds(&row.binding())).cloned().collect();
+        let held: Vec<_> =
+            rows.iter().filter(|row| self.table.holds(&row.binding())).cloned().collect();
         let erased = writer.slots.erase(&named(&held)).map_err(|source| self.unwritten(source));
         let now = Clock::System.now();
         let listed = erased.and_then(|()| {
-            writer.removed.append(rows.iter().map(|row| row.id), now).map_err(|source| self.unwritten(source))
+            writer
+                .removed
+                .append(rows.iter().map(|row| row.id), now)
+                .map_err(|source| self.unwritten(source))
         });
         let removed = listed.and_then(|()| self.db.remove(rows));
         rows.iter().for_each(|row| self.cache.forget(&row.topic));
@@ -282,7 +330,11 @@ impl StoreInner {
 
     /// Begins an epoch, in the database before any slot. So a database with a smaller epoch than
     /// the slots has lost its last writes.
-    pub(super) fn begin_epoch(&self, writer: &mut StoreWriter, epoch: u32) -> Result<(), StoreError> {
+    pub(super) fn begin_epoch(
+        &self,
+        writer: &mut StoreWriter,
+        epoch: u32,
+    ) -> Result<(), StoreError> {
         self.db.engine().set_word(EPOCH_WORD, &epoch.to_be_bytes())?;
         writer.slots.begin_epoch(epoch).map_err(|source| self.unwritten(source))
     }
@@ -296,9 +348,12 @@ impl StoreInner {
         record: &SealedFields,
     ) -> Result<(SubscriptionRow, KeySlot), StoreError> {
         let sealing = |_| self.db.damaged("a subscription could not be sealed");
-        let plain = record.encode().map_err(|_| self.db.damaged("a subscription could not be written as JSON"))?;
+        let plain = record
+            .encode()
+            .map_err(|_| self.db.damaged("a subscription could not be written as JSON"))?;
         let generation = rand::random::<u64>().max(1);
-        let mut row = SubscriptionRow { version: RowVersion::V2, slot: at, generation, ..row.clone() };
+        let mut row =
+            SubscriptionRow { version: RowVersion::V2, slot: at, generation, ..row.clone() };
         let (binding, key) = (row.binding(), DataKey::generate());
         row.sealed = key.seal(&binding, &row.head(), &plain).map_err(sealing)?;
         let keys = &self.ring.load().current;

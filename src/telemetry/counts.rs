@@ -66,17 +66,20 @@ impl Telemetry {
 
     fn counts_of(&self, platform: Platform) -> PlatformCounts {
         let platform = platform.as_str();
-        let settled = |outcome| self.deliveries.get_or_create(&SettledLabels { platform, outcome }).get();
+        let settled =
+            |outcome| self.deliveries.get_or_create(&SettledLabels { platform, outcome }).get();
         PlatformCounts {
             done: settled("done"),
             deferred: settled("deferred"),
             retried: settled("retried"),
             dead: settled("dead"),
             dropped: settled("dropped"),
-            attempts: VERDICTS
-                .map(|verdict| (verdict, self.attempts.get_or_create(&AttemptLabels { platform, verdict }).get())),
+            attempts: VERDICTS.map(|verdict| {
+                (verdict, self.attempts.get_or_create(&AttemptLabels { platform, verdict }).get())
+            }),
             reasons: DeadReason::ALL.map(DeadReason::as_str).map(|reason| {
-                let counted = self.dead_letters.get_or_create(&DeadLabels { platform, reason }).get();
+                let counted =
+                    self.dead_letters.get_or_create(&DeadLabels { platform, reason }).get();
                 (reason, counted)
             }),
         }
@@ -93,19 +96,36 @@ mod tests {
         let telemetry = Telemetry::new();
         let none = telemetry.counts();
         assert_eq!((none.events, none.broker_up), (0, false));
-        assert!(none.platforms.iter().all(|of| of.attempts.iter().chain(&of.reasons).all(|(_, count)| *count == 0)));
+        assert!(
+            none.platforms.iter().all(|of| of
+                .attempts
+                .iter()
+                .chain(&of.reasons)
+                .all(|(_, count)| *count == 0))
+        );
         EventReceived { urgent: false }.emit(&telemetry);
         EventReceived { urgent: true }.emit(&telemetry);
         BrokerConnected { session: 1, outage_seconds: None }.emit(&telemetry);
-        telemetry.deliveries.get_or_create(&SettledLabels { platform: "wecom", outcome: "retried" }).inc();
-        telemetry.attempts.get_or_create(&AttemptLabels { platform: "lark", verdict: "throttled" }).inc();
-        telemetry.dead_letters.get_or_create(&DeadLabels { platform: "lark", reason: "expired" }).inc();
+        telemetry
+            .deliveries
+            .get_or_create(&SettledLabels { platform: "wecom", outcome: "retried" })
+            .inc();
+        telemetry
+            .attempts
+            .get_or_create(&AttemptLabels { platform: "lark", verdict: "throttled" })
+            .inc();
+        telemetry
+            .dead_letters
+            .get_or_create(&DeadLabels { platform: "lark", reason: "expired" })
+            .inc();
         let counts = telemetry.counts();
         assert_eq!((counts.events, counts.events_urgent, counts.broker_up), (2, 1, true));
         let retried: Vec<_> = counts.platforms.iter().map(|platform| platform.retried).collect();
         assert_eq!(retried, [0, 0, 0, 1], "wecom is the last");
         let [.., lark, _] = counts.platforms;
-        assert!(lark.attempts.contains(&("throttled", 1)) && lark.attempts.contains(&("delivered", 0)));
+        assert!(
+            lark.attempts.contains(&("throttled", 1)) && lark.attempts.contains(&("delivered", 0))
+        );
         assert!(lark.reasons.contains(&("expired", 1)) && lark.reasons.contains(&("poison", 0)));
     }
 }

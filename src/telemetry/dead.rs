@@ -27,7 +27,11 @@ pub(super) struct DeadLetters {
 
 impl DeadLetters {
     pub(super) fn register(&self, to: &mut Registry) {
-        to.register("dead_letters_present", "Letters in the dead queues, by reason", self.present.clone());
+        to.register(
+            "dead_letters_present",
+            "Letters in the dead queues, by reason",
+            self.present.clone(),
+        );
         to.register(
             "dead_letters_oldest_timestamp_seconds",
             "When the oldest letter in the dead queues was given up, by reason",
@@ -38,7 +42,8 @@ impl DeadLetters {
     /// Takes over these counts. A queue that is missing from them is not shown.
     fn see(&self, queues: &[DeadQueueStats]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = seen.iter().any(|known| queues.iter().all(|queue| queue.platform != known.platform));
+        let gone =
+            seen.iter().any(|known| queues.iter().all(|queue| queue.platform != known.platform));
         if gone {
             self.present.clear();
             self.oldest.clear();
@@ -57,8 +62,13 @@ impl DeadLetters {
             let letters = count.map_or(0, |count| count.letters);
             self.present.get_or_create(&of).set(i64::try_from(letters).unwrap_or(i64::MAX));
             match count.and_then(|count| count.oldest) {
-                #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
-                Some(oldest) => drop(self.oldest.get_or_create(&of).set(oldest.unix_millis() as f64 / 1000.0)),
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "milliseconds since 1970 are far below 2^52"
+                )]
+                Some(oldest) => {
+                    self.oldest.get_or_create(&of).set(oldest.unix_millis() as f64 / 1000.0);
+                }
                 None => drop(self.oldest.remove(&of)),
             }
         }
@@ -90,24 +100,36 @@ mod tests {
         let (telemetry, now) = (Telemetry::new(), Timestamp::from_unix_millis(90_000));
         let shown = |name: &str| {
             let text = telemetry.render();
-            let line = text.lines().find_map(|line| line.strip_prefix(&format!("roomcast_dead_letters_{name} ")));
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("roomcast_dead_letters_{name} ")));
             line.map(str::to_owned)
         };
         let gone = "{platform=\"wecom\",reason=\"robot_gone\"}";
         assert_eq!(shown(&format!("present{gone}")), None, "nothing was counted yet");
-        let (mut wecom, mut event) =
-            (DeadQueueStats::nothing(Some(Platform::WeCom), now), DeadQueueStats::nothing(None, now));
+        let (mut wecom, mut event) = (
+            DeadQueueStats::nothing(Some(Platform::WeCom), now),
+            DeadQueueStats::nothing(None, now),
+        );
         wecom.add(DeadReason::RobotGone, Some(Timestamp::from_unix_millis(12_500)));
         event.add(DeadReason::Undecodable, None);
         DeadLettersCounted { queues: &[wecom.clone(), event] }.emit(&telemetry);
         assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("1"));
         assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")).as_deref(), Some("12.5"));
         assert_eq!(shown("present{platform=\"wecom\",reason=\"expired\"}").as_deref(), Some("0"));
-        assert_eq!(shown("present{platform=\"event\",reason=\"undecodable\"}").as_deref(), Some("1"));
+        assert_eq!(
+            shown("present{platform=\"event\",reason=\"undecodable\"}").as_deref(),
+            Some("1")
+        );
         assert_eq!(telemetry.dead_letters().len(), 2);
-        DeadLettersCounted { queues: &[DeadQueueStats::nothing(Some(Platform::WeCom), now)] }.emit(&telemetry);
+        DeadLettersCounted { queues: &[DeadQueueStats::nothing(Some(Platform::WeCom), now)] }
+            .emit(&telemetry);
         assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("0"));
         assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")), None);
-        assert_eq!(shown("present{platform=\"event\",reason=\"undecodable\"}"), None, "it is not known any more");
+        assert_eq!(
+            shown("present{platform=\"event\",reason=\"undecodable\"}"),
+            None,
+            "it is not known any more"
+        );
     }
 }

@@ -19,11 +19,12 @@ pub use super::log_limit::LogLinesSuppressed;
 
 pub use self::{
     admin::{
-        AdminActor, AdminChange, AdminConnectionRefused, AdminConnectionsChanged, FileLimitTooLow, SignedIn, WrongToken,
+        AdminActor, AdminChange, AdminConnectionRefused, AdminConnectionsChanged, FileLimitTooLow,
+        SignedIn, WrongToken,
     },
     broker::{
-        BrokerBlocked, BrokerConnected, BrokerLost, DeadLetterCountFailed, DeadLettersCounted, QueueSampleFailed,
-        QueuesSampled,
+        BrokerBlocked, BrokerConnected, BrokerLost, DeadLetterCountFailed, DeadLettersCounted,
+        QueueSampleFailed, QueuesSampled,
     },
     handling::{DuplicateSkipped, HandlingFailed, TaskFailed},
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
@@ -34,8 +35,8 @@ use super::{
     registry::Telemetry,
 };
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, Platform, PublishedMessage, Settlement,
-    SubscriptionId, Timestamp,
+    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, Platform,
+    PublishedMessage, Settlement, SubscriptionId, Timestamp,
 };
 
 /// An event was received.
@@ -76,7 +77,11 @@ impl EventUndecodable<'_> {
         telemetry.trace(|traces| traces.undecodable(self));
         let topic = &self.published.routing_key;
         if telemetry.lines.allow(LimitedLine::Undecodable) {
-            tracing::warn!(event.topic = topic, code = self.code, "an event cannot be read and becomes a dead letter");
+            tracing::warn!(
+                event.topic = topic,
+                code = self.code,
+                "an event cannot be read and becomes a dead letter"
+            );
         }
         tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
     }
@@ -165,10 +170,16 @@ impl DeliverySettled<'_> {
                 let after = self.now.since(self.delivery.event.received_at).as_secs_f64();
                 let on = PlatformLabel { platform };
                 telemetry.delivered_after_seconds.get_or_create(&on).observe(after);
-                telemetry.delivered_after_hops.get_or_create(&on).observe(f64::from(self.delivery.hops));
+                telemetry
+                    .delivered_after_hops
+                    .get_or_create(&on)
+                    .observe(f64::from(self.delivery.hops));
             }
             Settlement::Dead { reason, code, detail } => {
-                telemetry.dead_letters.get_or_create(&DeadLabels { platform, reason: reason.as_str() }).inc();
+                telemetry
+                    .dead_letters
+                    .get_or_create(&DeadLabels { platform, reason: reason.as_str() })
+                    .inc();
                 if telemetry.lines.allow(LimitedLine::GivenUp) {
                     self.log_dead(*reason, code, detail);
                 }
@@ -252,7 +263,10 @@ impl AttemptMade<'_> {
         let platform = self.delivery.platform.as_str();
         let verdict = self.answer.verdict.as_str();
         telemetry.attempts.get_or_create(&AttemptLabels { platform, verdict }).inc();
-        telemetry.attempt_seconds.get_or_create(&PlatformLabel { platform }).observe(self.took.as_secs_f64());
+        telemetry
+            .attempt_seconds
+            .get_or_create(&PlatformLabel { platform })
+            .observe(self.took.as_secs_f64());
         if self.folded > 0 {
             telemetry.digests.get_or_create(&PlatformLabel { platform }).inc();
         }
@@ -316,7 +330,10 @@ impl StepRefused<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.steps_refused.inc();
         if telemetry.lines.allow(LimitedLine::StepRefused) {
-            tracing::warn!(why = self.why, "a queue does not take a delivery's next step; it is asked again");
+            tracing::warn!(
+                why = self.why,
+                "a queue does not take a delivery's next step; it is asked again"
+            );
         }
     }
 }
@@ -369,7 +386,10 @@ impl LedgerFailed<'_> {
     /// Counts and logs the failure.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.ledger_failures.inc();
-        tracing::error!(cause = self.cause, "the ledger cannot be written: nothing is acked until it can");
+        tracing::error!(
+            cause = self.cause,
+            "the ledger cannot be written: nothing is acked until it can"
+        );
     }
 }
 

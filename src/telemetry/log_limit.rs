@@ -42,7 +42,9 @@ impl LimitedLine {
             Self::Undecodable => "an event cannot be read and becomes a dead letter",
             Self::GivenUp => "a delivery is given up",
             Self::Dropped => "a delivery was dropped",
-            Self::ReceiptRefused => "a queue that somebody has bound to the exchange for receipts does not take them",
+            Self::ReceiptRefused => {
+                "a queue that somebody has bound to the exchange for receipts does not take them"
+            }
             Self::StepRefused => "a queue does not take a delivery's next step",
             Self::RobotHeld => "a robot is held",
             Self::RobotLifted => "a robot is not held any longer",
@@ -69,7 +71,12 @@ impl LogLimiter {
     pub(super) fn allow(&self, kind: LimitedLine) -> bool {
         let now = Instant::now();
         let mut kinds = self.kinds();
-        let lately = kinds.entry(kind).or_insert(LineCounter { since: now, lines: 0, left_out: 0, silent_since: now });
+        let lately = kinds.entry(kind).or_insert(LineCounter {
+            since: now,
+            lines: 0,
+            left_out: 0,
+            silent_since: now,
+        });
         if now - lately.since >= SPAN {
             (lately.since, lately.lines) = (now, 0);
         }
@@ -89,7 +96,9 @@ impl LogLimiter {
     pub(super) fn left_out(&self, all: bool) -> Vec<(LimitedLine, u64)> {
         let now = Instant::now();
         let mut kinds = self.kinds();
-        let due = kinds.iter_mut().filter(|(_, one)| one.left_out > 0 && (all || now - one.silent_since >= SPAN));
+        let due = kinds
+            .iter_mut()
+            .filter(|(_, one)| one.left_out > 0 && (all || now - one.silent_since >= SPAN));
         due.map(|(kind, one)| (*kind, std::mem::take(&mut one.left_out))).collect()
     }
 
@@ -109,7 +118,11 @@ impl LogLinesSuppressed {
     pub fn emit(&self, telemetry: &Telemetry) {
         for (kind, left_out) in telemetry.lines.left_out(self.all) {
             let kind = kind.message();
-            tracing::warn!(kind, left_out, "lines of one kind were left out of the log; the metrics count all of it");
+            tracing::warn!(
+                kind,
+                left_out,
+                "lines of one kind were left out of the log; the metrics count all of it"
+            );
         }
     }
 }
@@ -121,7 +134,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_one_kind_is_cut_and_counted_and_leaves_the_others_alone() {
         let lines = LogLimiter::default();
-        let written = |count: u32| (0..count).filter(|_| lines.allow(LimitedLine::Undecodable)).count();
+        let written =
+            |count: u32| (0..count).filter(|_| lines.allow(LimitedLine::Undecodable)).count();
         assert_eq!(written(1_000), 20);
         assert!(lines.allow(LimitedLine::GivenUp), "another kind");
         assert_eq!(lines.left_out(false), [], "not yet");
@@ -138,7 +152,10 @@ mod tests {
         }
         assert!((2..=3).contains(&said.len()), "{said:?}");
         said.extend(lines.left_out(true).into_iter().map(|(_, count)| count));
-        assert!((1_740..=1_760).contains(&said.iter().sum::<u64>()), "1800 less 20 a minute: {said:?}");
+        assert!(
+            (1_740..=1_760).contains(&said.iter().sum::<u64>()),
+            "1800 less 20 a minute: {said:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,7 +23,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The level is invalid.
-    #[error("log.level {level:?} is no level: write it like \"info\" or \"info,roomcast::pace=debug\"")]
+    #[error(
+        "log.level {level:?} is no level: write it like \"info\" or \"info,roomcast::pace=debug\""
+    )]
     Level {
         /// The given level.
         level: String,
@@ -66,8 +68,10 @@ pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogErro
 /// their payload. At `error` it repeats errors that roomcast logs itself: refused permissions, lost
 /// connections.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    let directives = if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=off") };
-    EnvFilter::try_new(directives).map_err(|source| LogError::Level { level: level.to_owned(), source })
+    let directives =
+        if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=off") };
+    EnvFilter::try_new(directives)
+        .map_err(|source| LogError::Level { level: level.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -101,16 +105,24 @@ mod tests {
     fn the_name_of_an_event_begins_no_line_of_the_log_and_commands_no_terminal() {
         let written = Written::default();
         let writer = written.clone();
-        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        let lines =
+            tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
         let event = EventId::new("e-1\nWARN a delivery is given up\u{1b}[2J");
         let subscription = SubscriptionId::from_bytes([1; 16]);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
-            DeliveryFiltered { event: &event, subscription, why: FilterRejection::Platform(Platform::Lark) }
-                .emit(&Telemetry::new());
+            DeliveryFiltered {
+                event: &event,
+                subscription,
+                why: FilterRejection::Platform(Platform::Lark),
+            }
+            .emit(&Telemetry::new());
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!include_str!("events.rs").contains("event.id = %"), "none of the lines has the name as it is");
+        assert!(
+            !include_str!("events.rs").contains("event.id = %"),
+            "none of the lines has the name as it is"
+        );
         assert!(text.contains("event.id=\"e-1\\nWARN") && !text.contains('\u{1b}'), "{text}");
     }
 }

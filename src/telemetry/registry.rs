@@ -22,8 +22,8 @@ use super::{
     dead::DeadLetters,
     events::LogLinesSuppressed,
     labels::{
-        AttemptLabels, DeadLabels, GroupLabel, HoldLabels, Hops, LISTENERS, ListenerLabel, PlatformLabel, QUOTA,
-        QueueLabel, Seconds, SettledLabels, VERDICTS,
+        AttemptLabels, DeadLabels, GroupLabel, HoldLabels, Hops, LISTENERS, ListenerLabel,
+        PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels, VERDICTS,
     },
     log_limit::LogLimiter,
     traces::{TraceError, TraceSettings, Traces},
@@ -184,13 +184,21 @@ impl Telemetry {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         to.register("build", "Which version runs", version);
         to.register("events", "Events received, repeats included", self.events.clone());
-        to.register("events_urgent", "Events received through the urgent exchange", self.events_urgent.clone());
+        to.register(
+            "events_urgent",
+            "Events received through the urgent exchange",
+            self.events_urgent.clone(),
+        );
         to.register(
             "events_undecodable",
             "Messages that were no readable event and became dead letters",
             self.events_undecodable.clone(),
         );
-        to.register("events_unheard", "Events for a topic without subscriptions", self.events_unheard.clone());
+        to.register(
+            "events_unheard",
+            "Events for a topic without subscriptions",
+            self.events_unheard.clone(),
+        );
         to.register(
             "event_decode_seconds",
             "Time from receiving an event to having read it",
@@ -224,7 +232,11 @@ impl Telemetry {
             "Time from sending a request to having its answer",
             self.attempt_seconds.clone(),
         );
-        to.register("attempts_in_flight", "Attempts that are not answered yet", self.attempts_in_flight.clone());
+        to.register(
+            "attempts_in_flight",
+            "Attempts that are not answered yet",
+            self.attempts_in_flight.clone(),
+        );
         to.register(
             "attempts_in_flight_limit",
             "Attempts that may be unanswered at once, as the platform answers now",
@@ -263,11 +275,27 @@ impl Telemetry {
             "How long until the last of the deliveries that wait can leave",
             self.deliveries_waiting_seconds.clone(),
         );
-        to.register("queue_messages", "Messages that lie ready in a queue of the broker", self.queue_messages.clone());
-        to.register("queue_consumers", "Consumers of a queue that the daemon consumes", self.queue_consumers.clone());
+        to.register(
+            "queue_messages",
+            "Messages that lie ready in a queue of the broker",
+            self.queue_messages.clone(),
+        );
+        to.register(
+            "queue_consumers",
+            "Consumers of a queue that the daemon consumes",
+            self.queue_consumers.clone(),
+        );
         self.dead_letters_now.register(to);
-        to.register("group_used", "Calls that an organisation has made this month", self.group_used.clone());
-        to.register("group_monthly", "Calls that an organisation may make in a month", self.group_monthly.clone());
+        to.register(
+            "group_used",
+            "Calls that an organisation has made this month",
+            self.group_used.clone(),
+        );
+        to.register(
+            "group_monthly",
+            "Calls that an organisation may make in a month",
+            self.group_monthly.clone(),
+        );
         to.register(
             "clock_skew_seconds",
             "By how much a platform's clock is ahead of this machine's, if that is much",
@@ -289,8 +317,16 @@ impl Telemetry {
             "Next steps of deliveries that a queue did not take; each is tried again",
             self.steps_refused.clone(),
         );
-        to.register("broker_sessions", "Sessions opened with the broker", self.broker_sessions.clone());
-        to.register("broker_up", "Whether a session with the broker is open", self.broker_up.clone());
+        to.register(
+            "broker_sessions",
+            "Sessions opened with the broker",
+            self.broker_sessions.clone(),
+        );
+        to.register(
+            "broker_up",
+            "Whether a session with the broker is open",
+            self.broker_up.clone(),
+        );
         to.register(
             "broker_blocked",
             "Whether the broker has asked publishers to stop for a while",
@@ -301,8 +337,16 @@ impl Telemetry {
             "Times the ledger could not be written, each of which ended a session",
             self.ledger_failures.clone(),
         );
-        to.register("trace_failures", "Times the receiver of traces did not take spans", self.trace_failures.clone());
-        to.register("admin_connections", "Connections to the admin API that are open", self.admin_connections.clone());
+        to.register(
+            "trace_failures",
+            "Times the receiver of traces did not take spans",
+            self.trace_failures.clone(),
+        );
+        to.register(
+            "admin_connections",
+            "Connections to the admin API that are open",
+            self.admin_connections.clone(),
+        );
         to.register(
             "admin_connections_refused",
             "Connections to the admin API that were not taken, or ended, for want of room",
@@ -313,7 +357,10 @@ impl Telemetry {
     fn begin_at_zero(&self) {
         for listener in LISTENERS {
             let on = ListenerLabel { listener };
-            let _ = (self.admin_connections.get_or_create(&on), self.admin_connections_refused.get_or_create(&on));
+            let _ = (
+                self.admin_connections.get_or_create(&on),
+                self.admin_connections_refused.get_or_create(&on),
+            );
         }
         for platform in Platform::ALL.map(Platform::as_str) {
             for outcome in ["done", "deferred", "retried", "dead", "dropped"] {
@@ -326,16 +373,26 @@ impl Telemetry {
                 let _ = self.attempts.get_or_create(&AttemptLabels { platform, verdict });
             }
             let on = PlatformLabel { platform };
-            let _ = (self.pace_wait_seconds.get_or_create(&on), self.first_attempt_after_seconds.get_or_create(&on));
+            let _ = (
+                self.pace_wait_seconds.get_or_create(&on),
+                self.first_attempt_after_seconds.get_or_create(&on),
+            );
             let _ = self.deliveries_waiting_seconds.get_or_create(&on);
             let _ = self.deliveries_waiting.get_or_create(&HoldLabels { platform, cause: QUOTA });
-            let _ = (self.attempts_in_flight.get_or_create(&on), self.attempts_in_flight_limit.get_or_create(&on));
-            let _ = (self.attempt_seconds.get_or_create(&on), self.delivered_after_seconds.get_or_create(&on));
+            let _ = (
+                self.attempts_in_flight.get_or_create(&on),
+                self.attempts_in_flight_limit.get_or_create(&on),
+            );
+            let _ = (
+                self.attempt_seconds.get_or_create(&on),
+                self.delivered_after_seconds.get_or_create(&on),
+            );
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
             for cause in HoldCause::ALL.map(HoldCause::as_str) {
                 let held = HoldLabels { platform, cause };
-                let _ = (self.robot_holds.get_or_create(&held), self.robots_held.get_or_create(&held));
+                let _ =
+                    (self.robot_holds.get_or_create(&held), self.robots_held.get_or_create(&held));
                 let _ = self.deliveries_waiting.get_or_create(&held);
             }
         }
@@ -352,15 +409,23 @@ mod tests {
         let telemetry = Telemetry::new();
         // A family without members is not rendered, and groups and queues are unknown at start.
         let group = GroupLabel { group: "acme".to_owned() };
-        let _ = (telemetry.group_used.get_or_create(&group), telemetry.group_monthly.get_or_create(&group));
+        let _ = (
+            telemetry.group_used.get_or_create(&group),
+            telemetry.group_monthly.get_or_create(&group),
+        );
         let queue = QueueLabel { queue: "publish".to_owned() };
-        let _ = (telemetry.queue_messages.get_or_create(&queue), telemetry.queue_consumers.get_or_create(&queue));
+        let _ = (
+            telemetry.queue_messages.get_or_create(&queue),
+            telemetry.queue_consumers.get_or_create(&queue),
+        );
         let mut dead = DeadQueueStats::nothing(None, Timestamp::default());
         dead.add(DeadReason::Poison, Some(Timestamp::default()));
         telemetry.see_dead_letters(&[dead]);
         let text = telemetry.render();
-        let mut known: Vec<_> =
-            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let mut known: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
         let list = include_str!("../../docs/EVENTS.md");
         let mut listed: Vec<_> = list
             .lines()
@@ -375,20 +440,25 @@ mod tests {
 
     #[test]
     fn every_metric_that_an_alert_asks_for_is_in_the_operators_list() {
-        let (rules, list) = (include_str!("../../deploy/alerts.yaml"), include_str!("../../docs/EVENTS.md"));
+        let (rules, list) =
+            (include_str!("../../deploy/alerts.yaml"), include_str!("../../docs/EVENTS.md"));
         let asked: std::collections::BTreeSet<_> = rules
             .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
             .filter(|word| word.starts_with("roomcast_"))
             .map(|word| word.trim_end_matches("_bucket"))
             .collect();
         assert!(asked.len() > 10, "{asked:?}");
-        let unknown: Vec<_> = asked.iter().filter(|name| !list.contains(&format!("| `{name}` |"))).collect();
+        let unknown: Vec<_> =
+            asked.iter().filter(|name| !list.contains(&format!("| `{name}` |"))).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]
     fn a_rate_is_known_before_the_first_thing_happens() {
         let text = Telemetry::new().render();
-        assert!(text.contains("roomcast_dead_letters_total{platform=\"wecom\",reason=\"exhausted\"} 0"), "{text}");
+        assert!(
+            text.contains("roomcast_dead_letters_total{platform=\"wecom\",reason=\"exhausted\"} 0"),
+            "{text}"
+        );
     }
 }

@@ -27,8 +27,15 @@ pub(super) enum SpanName {
 
 impl SpanName {
     #[cfg(test)]
-    const ALL: [Self; 7] =
-        [Self::Event, Self::Decode, Self::Expand, Self::Delivery, Self::Wait, Self::Attempt, Self::Settle];
+    const ALL: [Self; 7] = [
+        Self::Event,
+        Self::Decode,
+        Self::Expand,
+        Self::Delivery,
+        Self::Wait,
+        Self::Attempt,
+        Self::Settle,
+    ];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -101,7 +108,14 @@ impl Traces {
     /// `wait`: in memory, in the robot's queue.
     pub(super) fn left(&self, one: &AttemptStarted<'_>) {
         let from = one.now.before(one.waited);
-        self.within(one.delivery, SpanName::Wait, SpanKind::Internal, (from, one.now), Vec::new(), None);
+        self.within(
+            one.delivery,
+            SpanName::Wait,
+            SpanKind::Internal,
+            (from, one.now),
+            Vec::new(),
+            None,
+        );
     }
 
     /// `attempt`: from the request to its answer.
@@ -117,7 +131,14 @@ impl Traces {
         }
         let failure = (verdict != Verdict::Delivered).then(|| verdict.as_str().to_owned());
         let (from, until) = (one.now.before(one.took), one.now);
-        self.within(one.delivery, SpanName::Attempt, SpanKind::Client, (from, until), attributes, failure);
+        self.within(
+            one.delivery,
+            SpanName::Attempt,
+            SpanKind::Client,
+            (from, until),
+            attributes,
+            failure,
+        );
     }
 
     /// `settle`: until the next step is stored. The last settlement also ends `delivery`, which
@@ -127,7 +148,10 @@ impl Traces {
         let mut attributes = vec![KeyValue::new("roomcast.outcome", outcome)];
         match one.settlement {
             Settlement::Deferred { until, .. } | Settlement::Retried { until } => {
-                attributes.push(KeyValue::new("roomcast.wait_seconds", until.since(one.now).as_secs_f64()));
+                attributes.push(KeyValue::new(
+                    "roomcast.wait_seconds",
+                    until.since(one.now).as_secs_f64(),
+                ));
             }
             Settlement::Dead { reason, code, .. } => {
                 attributes.push(KeyValue::new("roomcast.reason", reason.as_str()));
@@ -182,7 +206,10 @@ impl Traces {
         let Some(trace) = self.of(&delivery.event.published, &delivery.event.id) else { return };
         attributes.extend(of_delivery(delivery));
         let parent = Parent::Span(trace.delivery(delivery));
-        self.end(&trace, Span { station, kind, id: None, parent, from, until, attributes, failure });
+        self.end(
+            &trace,
+            Span { station, kind, id: None, parent, from, until, attributes, failure },
+        );
     }
 }
 
@@ -215,7 +242,8 @@ mod tests {
     #[test]
     fn every_span_is_in_the_operators_list_and_the_list_has_no_others() {
         let list = include_str!("../../docs/EVENTS.md").split("## Traces").nth(1).unwrap();
-        let listed: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let listed: Vec<_> =
+            list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
         assert_eq!(SpanName::ALL.map(SpanName::as_str).to_vec(), listed);
     }
 }

@@ -13,13 +13,15 @@ use opentelemetry::{
     propagation::{Extractor, TextMapPropagator},
     trace::{SpanContext, SpanKind, Status, TraceContextExt},
 };
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
+};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
     trace::{
-        BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, Sampler, SamplingDecision,
-        ShouldSample, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+        BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, Sampler,
+        SamplingDecision, ShouldSample, SpanData, SpanEvents, SpanLinks, SpanProcessor,
     },
 };
 use prometheus_client::metrics::counter::Counter;
@@ -109,33 +111,52 @@ impl Traces {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(endpoint)
             .build()?;
-        let batches =
-            BatchConfigBuilder::default().with_max_queue_size(WAITING_MAX).with_scheduled_delay(EVERY).build();
-        let mut processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+        let batches = BatchConfigBuilder::default()
+            .with_max_queue_size(WAITING_MAX)
+            .with_scheduled_delay(EVERY)
+            .build();
+        let mut processor =
+            BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-        let service = Resource::builder().with_service_name(settings.service_name.clone()).with_attribute(version);
+        let service = Resource::builder()
+            .with_service_name(settings.service_name.clone())
+            .with_attribute(version);
         processor.set_resource(&service.build());
         Ok(Self {
             processor,
-            sampler: Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))),
-            scope: InstrumentationScope::builder("roomcast").with_version(env!("CARGO_PKG_VERSION")).build(),
+            sampler: Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                settings.sample_ratio,
+            ))),
+            scope: InstrumentationScope::builder("roomcast")
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .build(),
         })
     }
 
     /// The trace of an event; `None` if it is not sampled. Without a trace of its publisher, the
     /// event starts a trace whose id is derived from the event's id.
     pub(super) fn of(&self, published: &PublishedMessage, event: &EventId) -> Option<Trace> {
-        let context =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(&published.headers));
+        let context = TraceContextPropagator::new()
+            .extract_with_context(&Context::new(), &HeaderExtractor(&published.headers));
         let publisher = context.span().span_context().clone();
         let id = if publisher.is_valid() {
             publisher.trace_id()
         } else {
-            TraceId::from_bytes(named(&[b"trace", published.routing_key.as_bytes(), event.as_str().as_bytes()]))
+            TraceId::from_bytes(named(&[
+                b"trace",
+                published.routing_key.as_bytes(),
+                event.as_str().as_bytes(),
+            ]))
         };
-        let sampled = self.sampler.should_sample(Some(&context), id, "event", &SpanKind::Consumer, &[], &[]);
-        let event = SpanId::from_bytes(named(&[b"event", &id.to_bytes(), event.as_str().as_bytes()]));
-        matches!(sampled.decision, SamplingDecision::RecordAndSample).then_some(Trace { id, publisher, event })
+        let sampled =
+            self.sampler.should_sample(Some(&context), id, "event", &SpanKind::Consumer, &[], &[]);
+        let event =
+            SpanId::from_bytes(named(&[b"event", &id.to_bytes(), event.as_str().as_bytes()]));
+        matches!(sampled.decision, SamplingDecision::RecordAndSample).then_some(Trace {
+            id,
+            publisher,
+            event,
+        })
     }
 
     /// Queues a finished span, without waiting.
@@ -179,7 +200,8 @@ impl Trace {
 
     /// The id of a delivery's span. A redriven delivery has another one.
     pub(super) fn delivery(&self, delivery: &Delivery) -> SpanId {
-        let (subscription, generation) = (delivery.subscription.as_bytes(), delivery.generation.to_be_bytes());
+        let (subscription, generation) =
+            (delivery.subscription.as_bytes(), delivery.generation.to_be_bytes());
         SpanId::from_bytes(named(&[
             b"delivery",
             &self.id.to_bytes(),

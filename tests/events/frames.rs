@@ -58,26 +58,34 @@ fn guarding_a_stream() {
 /// The same with well-formed frames, whose content the fuzzer chooses.
 #[test]
 fn guarding_frames() {
-    check!().with_test_time(MOMENT).with_type::<(Vec<(u8, u8, Vec<u8>)>, u8)>().for_each(|(frames, size)| {
-        let stream: Vec<u8> = frames
-            .iter()
-            .flat_map(|(kind, channel, content)| match kind % 5 {
-                0 => frame(
-                    1,
-                    *channel,
-                    &[b"\x00\x3c\x00\x3c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00", &content[..]].concat(),
-                ),
-                1 => frame(2, *channel, &[&[0; 12][..], content].concat()),
-                2 => {
-                    let table = [&u32::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat();
-                    frame(2, *channel, &[&[0; 12][..], b"\x20\x00", &table].concat())
-                }
-                3 => frame(3, *channel, content),
-                _ => frame(1, *channel, content),
-            })
-            .collect();
-        holds(&stream, usize::from(*size));
-    });
+    check!().with_test_time(MOMENT).with_type::<(Vec<(u8, u8, Vec<u8>)>, u8)>().for_each(
+        |(frames, size)| {
+            let stream: Vec<u8> = frames
+                .iter()
+                .flat_map(|(kind, channel, content)| match kind % 5 {
+                    0 => frame(
+                        1,
+                        *channel,
+                        &[
+                            b"\x00\x3c\x00\x3c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00",
+                            &content[..],
+                        ]
+                        .concat(),
+                    ),
+                    1 => frame(2, *channel, &[&[0; 12][..], content].concat()),
+                    2 => {
+                        let table =
+                            [&u32::try_from(content.len()).unwrap().to_be_bytes()[..], content]
+                                .concat();
+                        frame(2, *channel, &[&[0; 12][..], b"\x20\x00", &table].concat())
+                    }
+                    3 => frame(3, *channel, content),
+                    _ => frame(1, *channel, content),
+                })
+                .collect();
+            holds(&stream, usize::from(*size));
+        },
+    );
 }
 
 /// A value as a client library encodes it, built from the fuzzer's choices. It is never deeper than
@@ -91,7 +99,9 @@ fn value(choices: &[(u8, i64, String)], depth: u8) -> AMQPValue {
         3 => AMQPValue::ByteArray(text.as_bytes().into()),
         4 => AMQPValue::Double(f64::from_bits(number.cast_unsigned())),
         5 => AMQPValue::Timestamp(number.cast_unsigned()),
-        6 if depth < 32 => AMQPValue::FieldArray(FieldArray::from(vec![value(rest, depth + 1), AMQPValue::Void])),
+        6 if depth < 32 => {
+            AMQPValue::FieldArray(FieldArray::from(vec![value(rest, depth + 1), AMQPValue::Void]))
+        }
         _ if depth < 32 => {
             let mut table = FieldTable::default();
             table.insert(ensure_message_id(text), value(rest, depth + 1));
@@ -108,7 +118,9 @@ fn ensure_message_id(text: &str) -> amq_protocol::types::ShortString {
 
 #[test]
 fn passing_what_is_valid() {
-    let choices = check!().with_test_time(MOMENT).with_type::<(Vec<(u8, i64, String)>, String, Vec<u8>, u8)>();
+    let choices = check!()
+        .with_test_time(MOMENT)
+        .with_type::<(Vec<(u8, i64, String)>, String, Vec<u8>, u8)>();
     choices.for_each(|(choices, text, body, size)| {
         let mut headers = FieldTable::default();
         for (place, (_, _, text)) in choices.iter().enumerate() {
@@ -134,7 +146,8 @@ fn passing_what_is_valid() {
             AMQPFrame::Body(1, body.clone()),
             AMQPFrame::Heartbeat,
         ] {
-            let written: (Vec<u8>, u64) = gen_frame(&frame)(Vec::new().into()).unwrap().into_inner();
+            let written: (Vec<u8>, u64) =
+                gen_frame(&frame)(Vec::new().into()).unwrap().into_inner();
             stream.extend(written.0);
         }
         assert_eq!(passed(&stream, usize::from(*size)), (stream.clone(), Ok(())));

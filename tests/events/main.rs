@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use roomcast::{
     domain::{
-        Endpoint, Event, EventId, Mentions, Platform, PlatformContent, RobotId, Secret, Subscription, SubscriptionId,
-        SubscriptionOptions, SubscriptionState, Timestamp,
+        Endpoint, Event, EventId, Mentions, Platform, PlatformContent, RobotId, Secret,
+        Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
 };
@@ -52,7 +52,9 @@ fn known() -> DecodeContext {
 
 fn subscription(platform: Platform) -> Subscription {
     let endpoint = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            "https://oapi.dingtalk.com/robot/send?access_token=TOKEN"
+        }
         Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
         Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
     };
@@ -65,7 +67,11 @@ fn subscription(platform: Platform) -> Subscription {
         secret: Some(Secret::new("SECtest".to_owned())),
         keyword: Some("钥匙".to_owned()),
         name: None,
-        mentions: Mentions { all: true, mobiles: vec!["13800000000".to_owned()], users: vec!["ann".to_owned()] },
+        mentions: Mentions {
+            all: true,
+            mobiles: vec!["13800000000".to_owned()],
+            users: vec!["ann".to_owned()],
+        },
         state: SubscriptionState::Active,
         options: SubscriptionOptions::default(),
         created_at: Timestamp::from_unix_millis(0),

@@ -57,7 +57,10 @@ fn any_event() -> impl Strategy<Value = Value> {
         prop::option::of(prop_oneof![Just("text"), Just("markdown")]),
         prop::option::of((any::<bool>(), any_list(), any_list())),
         prop::collection::vec(
-            (prop_oneof![Just("default"), Just("dingding"), Just("lark"), Just("wecom")], any_entry()),
+            (
+                prop_oneof![Just("default"), Just("dingding"), Just("lark"), Just("wecom")],
+                any_entry(),
+            ),
             0..4,
         ),
     );
@@ -67,8 +70,11 @@ fn any_event() -> impl Strategy<Value = Value> {
             event["at"] = json!({"all": all, "mobiles": mobiles, "users": users});
         }
         if !entries.is_empty() {
-            event["message_structure"] =
-                entries.into_iter().map(|(name, entry)| (name.to_owned(), entry)).collect::<Map<_, _>>().into();
+            event["message_structure"] = entries
+                .into_iter()
+                .map(|(name, entry)| (name.to_owned(), entry))
+                .collect::<Map<_, _>>()
+                .into();
         }
         event
     })

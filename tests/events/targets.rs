@@ -12,8 +12,8 @@ use std::{sync::Arc, time::Duration};
 use bolero::check;
 use roomcast::{
     domain::{
-        Audience, Delivery, Event, EventContent, EventId, Format, HeaderValue, Part, Platform, PublishedMessage,
-        Template, TemplateEngine, Timestamp,
+        Audience, Delivery, Event, EventContent, EventId, Format, HeaderValue, Part, Platform,
+        PublishedMessage, Template, TemplateEngine, Timestamp,
     },
     fanout::{Tags, Templates, ensure_message_id, read_policy},
     platforms::{PARTS_MAX, RenderInput, prepare},
@@ -24,7 +24,11 @@ use crate::{counted, decoder, known, says_the_keyword, subscription, work::grows
 /// The longest run of one target within `cargo test`.
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
 
-fn decode(content_type: Option<String>, headers: Vec<(String, HeaderValue)>, body: &[u8]) -> Option<Event> {
+fn decode(
+    content_type: Option<String>,
+    headers: Vec<(String, HeaderValue)>,
+    body: &[u8],
+) -> Option<Event> {
     let published = PublishedMessage {
         routing_key: "ops".to_owned(),
         body: body.to_vec(),
@@ -43,8 +47,11 @@ fn everything_said(event: &Arc<Event>) {
         let mut delivery = Delivery::fresh(event, subscription.id, platform, subscription.robot);
         for at in 0.. {
             delivery.part = Part { index: at, ..delivery.part };
-            let draft =
-                RenderInput { delivery: &delivery, subscription: &subscription, now: Timestamp::from_unix_millis(1) };
+            let draft = RenderInput {
+                delivery: &delivery,
+                subscription: &subscription,
+                now: Timestamp::from_unix_millis(1),
+            };
             let Ok(prepared) = prepare(&draft) else { break };
             let (bytes, max) = counted(platform, &prepared.body);
             assert!(bytes <= max, "{platform}: {bytes}");
@@ -91,7 +98,9 @@ fn decoding_a_cloudevent() {
             ("cloudEvents:source".to_owned(), text("/s")),
             ("cloudEvents:type".to_owned(), text("t")),
         ];
-        for (kind, headers) in [("application/cloudevents+json", Vec::new()), ("text/markdown", head)] {
+        for (kind, headers) in
+            [("application/cloudevents+json", Vec::new()), ("text/markdown", head)]
+        {
             if let Some(event) = decode(Some(kind.to_owned()), headers, body) {
                 everything_said(&Arc::new(event));
             }
@@ -102,14 +111,20 @@ fn decoding_a_cloudevent() {
 #[test]
 fn splitting_text() {
     check!().with_test_time(MOMENT).with_type::<(String, u16)>().for_each(|(unit, times)| {
-        everything_said(&saying(&format!("x{}", unit.repeat(usize::from(*times % 2_000))), Format::Text));
+        everything_said(&saying(
+            &format!("x{}", unit.repeat(usize::from(*times % 2_000))),
+            Format::Text,
+        ));
     });
 }
 
 #[test]
 fn rendering_markdown() {
     check!().with_test_time(MOMENT).with_type::<(String, u16)>().for_each(|(unit, times)| {
-        everything_said(&saying(&format!("x{}", unit.repeat(usize::from(*times % 300))), Format::Markdown));
+        everything_said(&saying(
+            &format!("x{}", unit.repeat(usize::from(*times % 300))),
+            Format::Markdown,
+        ));
     });
 }
 
@@ -144,7 +159,8 @@ fn writing_by_a_template() {
             };
             let tags = tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
             let tags = Tags::read(serde_json::Value::Object(tags.collect()));
-            if let (Ok(Some(templates)), Ok(tags)) = (Templates::default().with(template, false), tags)
+            if let (Ok(Some(templates)), Ok(tags)) =
+                (Templates::default().with(template, false), tags)
                 && let Ok(said) = templates.write("t", &tags)
             {
                 assert!(said.iter().all(|(_, passage)| passage.text.len() <= 256 * 1024));

@@ -33,7 +33,11 @@ fn on_the_processor() -> Duration {
 fn work(event: &Arc<Event>, platform: Platform, tries: u32) -> Duration {
     let subscription = subscription(platform);
     let delivery = Delivery::fresh(event, subscription.id, platform, subscription.robot);
-    let draft = RenderInput { delivery: &delivery, subscription: &subscription, now: Timestamp::from_unix_millis(1) };
+    let draft = RenderInput {
+        delivery: &delivery,
+        subscription: &subscription,
+        now: Timestamp::from_unix_millis(1),
+    };
     let once = || {
         let began = on_the_processor();
         let _ = std::hint::black_box(prepare(&draft));
@@ -44,8 +48,10 @@ fn work(event: &Arc<Event>, platform: Platform, tries: u32) -> Duration {
 
 /// A text of eight times the length takes about eight times the work.
 pub(crate) fn grows_with_its_length(name: &str, text: impl Fn(usize) -> String, bytes: usize) {
-    let (short, long) =
-        (saying(&text(bytes), Format::Markdown), saying(&text(bytes * LONGER as usize), Format::Markdown));
+    let (short, long) = (
+        saying(&text(bytes), Format::Markdown),
+        saying(&text(bytes * LONGER as usize), Format::Markdown),
+    );
     for platform in [Platform::DingTalk, Platform::Lark, Platform::WeCom] {
         let most = work(&short, platform, 3).max(WORK_MIN) * MORE_MAX;
         // Other load only adds to the measurement, so one measurement within the bound is enough.
@@ -101,16 +107,27 @@ fn no_kind_of_markdown_takes_more_than_its_length() {
     }
     // The longer table is just as long as the shown part, because omitted text takes no work.
     // Shorter rows make more rows.
-    for (row, bytes) in [("| **b** `c` |\n", 16 * 1024), ("|\n", 4 * 1024), ("b\n", 4 * 1024), ("|[d](e)|", 16 * 1024)]
-    {
-        let table = |bytes: usize| format!("| a | b |\n|---|---|\n{}", row.repeat(bytes / row.len()));
+    for (row, bytes) in [
+        ("| **b** `c` |\n", 16 * 1024),
+        ("|\n", 4 * 1024),
+        ("b\n", 4 * 1024),
+        ("|[d](e)|", 16 * 1024),
+    ] {
+        let table =
+            |bytes: usize| format!("| a | b |\n|---|---|\n{}", row.repeat(bytes / row.len()));
         grows_with_its_length(row, table, bytes);
     }
     // Every row is as wide as the head.
     let wide = |bytes: usize| {
-        format!("{}|\n{}|\n{}", "|a".repeat(bytes / 8), "|-".repeat(bytes / 8), "|b\n".repeat(bytes / 6))
+        format!(
+            "{}|\n{}|\n{}",
+            "|a".repeat(bytes / 8),
+            "|-".repeat(bytes / 8),
+            "|b\n".repeat(bytes / 6)
+        )
     };
     grows_with_its_length("a wide table", wide, 4 * 1024);
-    let nested = |bytes: usize| format!("{}a{}", "*b **".repeat(bytes / 10), "** *".repeat(bytes / 8));
+    let nested =
+        |bytes: usize| format!("{}a{}", "*b **".repeat(bytes / 10), "** *".repeat(bytes / 8));
     grows_with_its_length("emphasis within emphasis", nested, 4 * 1024);
 }

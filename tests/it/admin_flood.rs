@@ -35,13 +35,15 @@ fn raise_own_limit() {
 
 /// Begins a request and never finishes it.
 async fn half_open(host: &str) -> Option<TcpStream> {
-    let mut stream = timeout(Duration::from_millis(200), TcpStream::connect(host)).await.ok()?.ok()?;
+    let mut stream =
+        timeout(Duration::from_millis(200), TcpStream::connect(host)).await.ok()?.ok()?;
     let _ = stream.write_all(b"GET /v1/subscriptions HTTP/1.1\r\nhost: 127").await;
     Some(stream)
 }
 
 #[tokio::test]
-async fn eleven_hundred_half_open_connections_stop_neither_deliveries_nor_the_socket_nor_another_caller() {
+async fn eleven_hundred_half_open_connections_stop_neither_deliveries_nor_the_socket_nor_another_caller()
+ {
     raise_own_limit();
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
@@ -56,7 +58,8 @@ async fn eleven_hundred_half_open_connections_stop_neither_deliveries_nor_the_so
         flood.extend(half_open(&host).await);
     }
     publisher.publish("ops", &json!({"message": "in the flood"})).await;
-    until("all deliveries are made", SOON, || async { emulator.count("accepted").await == 40 }).await;
+    until("all deliveries are made", SOON, || async { emulator.count("accepted").await == 40 })
+        .await;
     assert_eq!(home.ok(&["subscription", "list", "--limit", "1", "--json"], "").lines().count(), 1);
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str())];
@@ -65,13 +68,20 @@ async fn eleven_hundred_half_open_connections_stop_neither_deliveries_nor_the_so
     assert_eq!(answer.status, 200, "{}", answer.body);
     let metrics = get(&home.path("admin.sock"), "/metrics").await;
     let value = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}"));
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_else(|| panic!("{name}"));
         line.trim().parse::<f64>().unwrap()
     };
     let open = value("roomcast_admin_connections{listener=\"tcp\"}");
     assert!(open <= 128.0, "an eighth of 1,024 descriptors at most: {open}");
     assert!(value("roomcast_admin_connections_refused_total{listener=\"tcp\"}") >= 900.0);
-    assert_eq!(home.log().matches("more connections to the admin API than it takes").count(), 1, "said once");
+    assert_eq!(
+        home.log().matches("more connections to the admin API than it takes").count(),
+        1,
+        "said once"
+    );
     drop(flood);
     assert!(daemon.terminate().success());
 }
@@ -83,12 +93,21 @@ async fn a_caller_who_does_not_end_its_request_is_hung_up_on() {
     let host = address.trim_start_matches("http://").to_owned();
     let mut stream = half_open(&host).await.unwrap();
     let mut answer = Vec::new();
-    timeout(Duration::from_secs(40), stream.read_to_end(&mut answer)).await.expect("it is hung up on").unwrap();
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    timeout(Duration::from_secs(40), stream.read_to_end(&mut answer))
+        .await
+        .expect("it is hung up on")
+        .unwrap();
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     // A connection in the middle of its request does not keep the daemon from stopping.
     let _stream = half_open(&host).await.unwrap();
     until("it is there", SOON, || async {
-        get(&home.path("admin.sock"), "/metrics").await.contains("roomcast_admin_connections{listener=\"tcp\"} 1\n")
+        get(&home.path("admin.sock"), "/metrics")
+            .await
+            .contains("roomcast_admin_connections{listener=\"tcp\"} 1\n")
     })
     .await;
     let begun = std::time::Instant::now();

@@ -20,8 +20,13 @@ const LINE: &str = "a change through the admin API";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Routes that change nothing, or that have a log line of their own.
-const NOT_LOGGED: [&str; 5] =
-    ["/v1/explain", "/v1/store/verify", "/v1/templates/{name}/render", "/console/api/explain", "/console/api/session"];
+const NOT_LOGGED: [&str; 5] = [
+    "/v1/explain",
+    "/v1/store/verify",
+    "/v1/templates/{name}/render",
+    "/console/api/explain",
+    "/console/api/session",
+];
 
 /// The texts of all source files of the admin API, without their tests.
 fn sources() -> Vec<String> {
@@ -53,14 +58,12 @@ fn changing_routes() -> Vec<(String, String)> {
                 None => vec![path.to_owned()],
             };
             for method in ["post", "put", "patch", "delete"] {
-                let is_there =
-                    [format!(" {method}("), format!(".{method}(")].iter().any(|call| handlers.contains(call));
-                routes.extend(
-                    paths
-                        .iter()
-                        .filter(|_| is_there)
-                        .map(|path| (method.to_uppercase(), path.replace("{{", "{").replace("}}", "}"))),
-                );
+                let is_there = [format!(" {method}("), format!(".{method}(")]
+                    .iter()
+                    .any(|call| handlers.contains(call));
+                routes.extend(paths.iter().filter(|_| is_there).map(|path| {
+                    (method.to_uppercase(), path.replace("{{", "{").replace("}}", "}"))
+                }));
             }
         }
     }
@@ -77,7 +80,8 @@ async fn session(address: &str) -> (String, String) {
     let body = json!({"token": TOKEN}).to_string();
     let answer = http(address, "POST", "/console/api/session", &[JSON], &body).await;
     let cookie = answer.headers["set-cookie"].split(';').next().unwrap().to_owned();
-    let csrf = serde_json::from_str::<Value>(&answer.body).unwrap()["csrf"].as_str().unwrap().to_owned();
+    let csrf =
+        serde_json::from_str::<Value>(&answer.body).unwrap()["csrf"].as_str().unwrap().to_owned();
     (cookie, csrf)
 }
 
@@ -91,7 +95,10 @@ async fn every_route_that_may_change_something_leaves_a_line_however_it_is_asked
         if NOT_LOGGED.contains(&path.as_str()) {
             continue;
         }
-        let asked = path.replace("{id}", &"0".repeat(32)).replace("{topic}", "ops").replace("{name}", "welcome");
+        let asked = path
+            .replace("{id}", &"0".repeat(32))
+            .replace("{topic}", "ops")
+            .replace("{name}", "welcome");
         let action = format!("action=\"{method} {path}\"");
         let actors = if path.starts_with("/v1") { &["socket", "token"][..] } else { &["session"] };
         for actor in actors {
@@ -103,14 +110,18 @@ async fn every_route_that_may_change_something_leaves_a_line_however_it_is_asked
                     http(&address, &method, &asked, &headers, "{}").await;
                 }
                 _ => {
-                    let headers = [("cookie", cookie.as_str()), ("x-roomcast-csrf", csrf.as_str()), JSON];
+                    let headers =
+                        [("cookie", cookie.as_str()), ("x-roomcast-csrf", csrf.as_str()), JSON];
                     http(&address, &method, &asked, &headers, "{}").await;
                 }
             }
             let all = lines(&home);
             assert_eq!(all.len(), before + 1, "{method} {path} by {actor}: {all:#?}");
             let line = &all[before];
-            assert!(line.contains(&action) && line.contains(&format!("actor=\"{actor}\"")), "{line}");
+            assert!(
+                line.contains(&action) && line.contains(&format!("actor=\"{actor}\"")),
+                "{line}"
+            );
             let from = if *actor == "socket" { "uid=" } else { "from=127.0.0.1" };
             assert!(line.contains(from), "{line}");
         }
@@ -128,18 +139,37 @@ async fn a_line_says_who_changed_what_and_how_much_and_holds_no_credential() {
         parts.iter().for_each(|part| assert!(line.contains(part), "{part} is not in {line}"));
     };
     let object = format!("object=\"{id}\"");
-    says(&["actor=\"socket\"", "uid=", "pid=", "POST /v1/subscriptions", &object, "count=1", "outcome=\"done\""]);
-    home.fails(&["subscription", "add", "--topic", "ops", "--platform", "lark"], &endpoint("wecom", "AUDITMARK-2"), 64);
+    says(&[
+        "actor=\"socket\"",
+        "uid=",
+        "pid=",
+        "POST /v1/subscriptions",
+        &object,
+        "count=1",
+        "outcome=\"done\"",
+    ]);
+    home.fails(
+        &["subscription", "add", "--topic", "ops", "--platform", "lark"],
+        &endpoint("wecom", "AUDITMARK-2"),
+        64,
+    );
     says(&["POST /v1/subscriptions", "outcome=\"refused\""]);
-    let lines_of_csv: Vec<_> =
-        (0..3).map(|one| format!("ops,wecom,{}", endpoint("wecom", &format!("AUDITMARK-01{one}")))).collect();
-    home.ok(&["subscription", "import"], &format!("topic,platform,endpoint\n{}\n", lines_of_csv.join("\n")));
+    let lines_of_csv: Vec<_> = (0..3)
+        .map(|one| format!("ops,wecom,{}", endpoint("wecom", &format!("AUDITMARK-01{one}"))))
+        .collect();
+    home.ok(
+        &["subscription", "import"],
+        &format!("topic,platform,endpoint\n{}\n", lines_of_csv.join("\n")),
+    );
     says(&["POST /v1/subscriptions/import", "count=3", "outcome=\"done\""]);
     let backup = home.path("backup");
     home.ok(&["store", "backup", backup.to_str().unwrap()], "");
     says(&["POST /v1/store/backup", &format!("object={backup:?}"), "count=4"]);
     home.ok(&["key", "init", home.path("transfer.key").to_str().unwrap()], "");
-    home.ok(&["subscription", "export", "--sealed", home.path("transfer.key").to_str().unwrap()], "");
+    home.ok(
+        &["subscription", "export", "--sealed", home.path("transfer.key").to_str().unwrap()],
+        "",
+    );
     says(&["POST /v1/subscriptions/export", "count=4", "outcome=\"done\""]);
     // A user pastes a webhook in place of an id.
     let pasted = "/v1/subscriptions/https%3A%2F%2Fqyapi.weixin.qq.com%2F%3Fkey%3DAUDITMARK-001";
@@ -150,12 +180,22 @@ async fn a_line_says_who_changed_what_and_how_much_and_holds_no_credential() {
     let pause = format!("/console/api/subscriptions/{id}/pause");
     assert_eq!(http(&address, "POST", &pause, &headers, "").await.status, 204);
     says(&["actor=\"session\"", "from=127.0.0.1", "session=", &object, "outcome=\"done\""]);
-    let signed_in = home.log().lines().find(|line| line.contains("signed in to the console")).unwrap().to_owned();
-    let tag = signed_in.split("session=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let signed_in = home
+        .log()
+        .lines()
+        .find(|line| line.contains("signed in to the console"))
+        .unwrap()
+        .to_owned();
+    let tag =
+        signed_in.split("session=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
     assert!(last().contains(&tag), "{} has not the tag of {signed_in}", last());
     let log = home.log();
     assert!(!log.contains("AUDITMARK"), "a webhook is in the log");
-    assert!(!log.contains(cookie.split('=').nth(1).unwrap()) && !log.contains(&csrf) && !log.contains(TOKEN));
+    assert!(
+        !log.contains(cookie.split('=').nth(1).unwrap())
+            && !log.contains(&csrf)
+            && !log.contains(TOKEN)
+    );
 }
 
 #[tokio::test]
@@ -202,12 +242,18 @@ async fn what_gives_webhooks_away_or_changes_keys_is_done_on_the_socket_alone() 
         let answer = http(&address, "POST", path, &headers, &body.to_string()).await;
         assert_eq!(answer.status, 403, "{path}: {}", answer.body);
         assert!(answer.body.contains("on the Unix socket alone"), "{}", answer.body);
-        assert_eq!(http(&address, "POST", path, &[JSON], &body.to_string()).await.status, 401, "{path}");
+        assert_eq!(
+            http(&address, "POST", path, &[JSON], &body.to_string()).await.status,
+            401,
+            "{path}"
+        );
     }
     assert!(!dir.exists());
     let status: Value = serde_json::from_str(&home.ok(&["key", "status", "--json"], "")).unwrap();
     assert!(status["old"].is_null(), "{status}");
-    let (status, body) = call(&home.path("admin.sock"), "POST", "/v1/store/backup", &json!({"dir": "relative"})).await;
+    let (status, body) =
+        call(&home.path("admin.sock"), "POST", "/v1/store/backup", &json!({"dir": "relative"}))
+            .await;
     assert!(status == 400 && body.contains("absolute path"), "{status} {body}");
 }
 
@@ -218,7 +264,10 @@ async fn a_path_that_is_not_there_is_not_there_over_tcp_as_on_the_socket() {
     let bearer = format!("Bearer {TOKEN}");
     for path in ["/v1/none", "/v1/subscriptions/", "/none", "/v1"] {
         let (status, said) = call(&home.path("admin.sock"), "GET", path, &Value::Null).await;
-        assert!(status == 404 && said.contains("the API has nothing at this path"), "{path}: {status} {said}");
+        assert!(
+            status == 404 && said.contains("the API has nothing at this path"),
+            "{path}: {status} {said}"
+        );
         for headers in [&[][..], &[("authorization", bearer.as_str())]] {
             let answer = http(&address, "GET", path, headers, "").await;
             assert_eq!((answer.status, answer.body.as_str()), (404, said.as_str()), "{path}");
@@ -235,14 +284,21 @@ async fn a_host_name_that_is_not_the_daemons_is_answered_nothing() {
     let home = home.with("[admin]\n", "[admin]\nhosts = [\"roomcast.example\"]\n");
     let _daemon = home.start().await;
     let bearer = format!("Bearer {TOKEN}");
-    for path in ["/metrics", "/healthz", "/console", "/console/api/session", "/v1/subscriptions", "/none"] {
+    for path in
+        ["/metrics", "/healthz", "/console", "/console/api/session", "/v1/subscriptions", "/none"]
+    {
         let ask = async |host: &str| {
-            let answer =
-                raw(&address, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {bearer}\r\n")).await;
+            let answer = raw(
+                &address,
+                &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {bearer}\r\n"),
+            )
+            .await;
             answer.split(' ').nth(1).unwrap().to_owned()
         };
         assert_eq!(ask("rebound.example").await, "421", "{path}");
-        for host in ["127.0.0.1:1", "localhost", "[::1]:9321", "roomcast.example", "ROOMCAST.example:443"] {
+        for host in
+            ["127.0.0.1:1", "localhost", "[::1]:9321", "roomcast.example", "ROOMCAST.example:443"]
+        {
             assert_ne!(ask(host).await, "421", "{path} {host}");
         }
     }
@@ -253,7 +309,8 @@ async fn a_host_name_that_is_not_the_daemons_is_answered_nothing() {
 /// Sends a request with a given head; returns the whole answer.
 async fn raw(address: &str, head: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
+    let mut stream =
+        tokio::net::TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
     stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();

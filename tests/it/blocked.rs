@@ -40,11 +40,16 @@ fn home(broker: &Broker, emulator: &Emulator) -> Home {
 }
 
 fn events(topic: &str, count: usize) -> Vec<(String, serde_json::Value)> {
-    (0..count).map(|number| (format!("{topic}-{number}"), json!({"message": format!("{topic}-{number}")}))).collect()
+    (0..count)
+        .map(|number| {
+            (format!("{topic}-{number}"), json!({"message": format!("{topic}-{number}")}))
+        })
+        .collect()
 }
 
 async fn settled(daemon: &Daemon<'_>, platform: &str, outcome: &str) -> f64 {
-    let line = format!("roomcast_deliveries_total{{platform=\"{platform}\",outcome=\"{outcome}\"}}");
+    let line =
+        format!("roomcast_deliveries_total{{platform=\"{platform}\",outcome=\"{outcome}\"}}");
     daemon.metric(&line).await.unwrap_or_default()
 }
 
@@ -56,7 +61,10 @@ async fn is_blocked(daemon: &Daemon<'_>) -> bool {
 async fn gives_up(home: &Home, arguments: &[&str]) -> String {
     let mut command = home.begin(arguments);
     let ended = Mutex::new(&mut command);
-    until("the command gives up", SOON, || async { ended.lock().unwrap().try_wait().unwrap().is_some() }).await;
+    until("the command gives up", SOON, || async {
+        ended.lock().unwrap().try_wait().unwrap().is_some()
+    })
+    .await;
     let output = command.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(69), "{said}");
@@ -92,11 +100,14 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
     }
     emulator.fault(json!({"kind": "status", "status": 500, "token": "lark-0001"})).await;
     let refusal = json!({"errcode": 400105, "errmsg": "unsupported"});
-    emulator.fault(json!({"kind": "answer", "status": 200, "body": refusal, "token": "ding-0001"})).await;
+    emulator
+        .fault(json!({"kind": "answer", "status": 200, "body": refusal, "token": "ding-0001"}))
+        .await;
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.try_publish_all("refused", &events("letter", 1)).await.unwrap();
-    until("there is a letter", LATER, || async { publisher.depth("dead.dingtalk").await == 1 }).await;
+    until("there is a letter", LATER, || async { publisher.depth("dead.dingtalk").await == 1 })
+        .await;
     assert!(daemon.terminate().success());
     for topic in ["refused", "fails", "fine"] {
         publisher.try_publish_all(topic, &events(topic, COUNT)).await.unwrap();
@@ -116,7 +127,8 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
     .await;
     let queue = format!("{}.publish", home.prefix);
     until("that is acked", LATER, || async { broker.messages(&queue) == 2 * COUNT + 1 }).await;
-    let said = gives_up(&home, &["publish", "--topic", "fine", "--message-id", "late", "late"]).await;
+    let said =
+        gives_up(&home, &["publish", "--topic", "fine", "--message-id", "late", "late"]).await;
     assert!(said.contains("blocks publishers") && said.contains("--message-id late"), "{said}");
     let said = gives_up(&home, &["dead", "redrive", "--event", "letter-0"]).await;
     assert!(said.contains("blocks publishers"), "{said}");
@@ -135,21 +147,33 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
 
     broker.ctl(&["set_vm_memory_high_watermark", "0.6"]);
     until("the daemon says so", LATER, || async { !is_blocked(&daemon).await }).await;
-    until("retries are stored", LATER, || async { settled(&daemon, "lark", "retried").await >= COUNT as f64 }).await;
+    until("retries are stored", LATER, || async {
+        settled(&daemon, "lark", "retried").await >= COUNT as f64
+    })
+    .await;
     // The broker may have accepted the copy of the letter after all.
-    until("dead letters are stored", LATER, || async { settled(&daemon, "dingtalk", "dead").await >= COUNT as f64 })
-        .await;
+    until("dead letters are stored", LATER, || async {
+        settled(&daemon, "dingtalk", "dead").await >= COUNT as f64
+    })
+    .await;
     until("the receipt comes", LATER, || async { receipts.of("told").len() == 1 }).await;
     assert_eq!(daemon.metric("roomcast_receipts_refused_total").await, Some(0.0));
     emulator.no_faults().await;
-    until("what failed is delivered", LATER, || async { settled(&daemon, "lark", "done").await == COUNT as f64 }).await;
+    until("what failed is delivered", LATER, || async {
+        settled(&daemon, "lark", "done").await == COUNT as f64
+    })
+    .await;
     home.ok(&["publish", "--topic", "fine", "--message-id", "late", "late"], "");
     until("what was published twice arrives", LATER, || async {
         emulator.shown().await["wecom-001"].contains(&"late".to_owned())
     })
     .await;
     let log = home.log();
-    assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "the session went on:\n{log}");
+    assert_eq!(
+        daemon.metric("roomcast_broker_sessions_total").await,
+        Some(1.0),
+        "the session went on:\n{log}"
+    );
     assert_eq!(log.matches("the broker blocks publishers").count(), 1, "said once");
     assert_eq!(log.matches("the broker takes messages again").count(), 1, "said once");
     assert!(daemon.terminate().success());
@@ -160,7 +184,8 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
 }
 
 #[tokio::test]
-async fn an_alarm_that_comes_and_goes_under_load_ends_no_session_and_no_end_of_a_daemon_in_it_loses_anything() {
+async fn an_alarm_that_comes_and_goes_under_load_ends_no_session_and_no_end_of_a_daemon_in_it_loses_anything()
+ {
     const COUNT: usize = 100;
     let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
     let home = home(&broker, &emulator);
@@ -195,8 +220,10 @@ async fn an_alarm_that_comes_and_goes_under_load_ends_no_session_and_no_end_of_a
         shown
     };
     until("all are delivered", LATER, || async { shown().await.len() == COUNT }).await;
-    let all = ["publish", "delivery.lark", "delay.1s"].map(|queue| format!("{}.{queue}", home.prefix));
-    until("and acked", LATER, || async { all.iter().all(|queue| broker.messages(queue) == 0) }).await;
+    let all =
+        ["publish", "delivery.lark", "delay.1s"].map(|queue| format!("{}.{queue}", home.prefix));
+    until("and acked", LATER, || async { all.iter().all(|queue| broker.messages(queue) == 0) })
+        .await;
     assert!(daemon.terminate().success());
     // A retry on its way to the broker when the daemon ended may be accepted after the alarm, in
     // addition to the event that returned.

@@ -81,10 +81,14 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
     until("an event arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
     let before = peak(&daemon);
     for number in 0..count() {
-        let properties = BasicProperties::default().with_message_id(format!("large-{number}").as_str().into());
+        let properties =
+            BasicProperties::default().with_message_id(format!("large-{number}").as_str().into());
         publisher.publish_bytes("ops", &vec![number; 16 * MIB], properties).await;
     }
-    until("all are dead letters", SOON, || async { publisher.depth("dead.event").await == u32::from(count()) }).await;
+    until("all are dead letters", SOON, || async {
+        publisher.depth("dead.event").await == u32::from(count())
+    })
+    .await;
     publisher.publish("ops", &json!({"message": "after"})).await;
     until("an event arrives", SOON, || async { emulator.count("accepted").await == 2 }).await;
     let after = peak(&daemon);
@@ -96,7 +100,10 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
     assert_eq!(listed.lines().count(), usize::from(count()));
     for line in listed.lines() {
         let letter: Value = serde_json::from_str(line).unwrap();
-        assert_eq!((letter["reason"].as_str(), letter["code"].as_str()), (Some("undecodable"), Some("size")));
+        assert_eq!(
+            (letter["reason"].as_str(), letter["code"].as_str()),
+            (Some("undecodable"), Some("size"))
+        );
         assert_eq!(letter["topic"], "ops");
         assert!(letter["detail"].as_str().unwrap().contains("16777216 bytes"), "{letter}");
     }
@@ -104,8 +111,10 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
     // A redriven letter is as large as before, and becomes a dead letter again.
     let first: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     home.ok(&["dead", "redrive", "--id", first["id"].as_str().unwrap()], "");
-    until("it is a dead letter again", SOON, || async { publisher.depth("dead.event").await == u32::from(count()) })
-        .await;
+    until("it is a dead letter again", SOON, || async {
+        publisher.depth("dead.event").await == u32::from(count())
+    })
+    .await;
     let mut numbers = Vec::new();
     for _ in 0..count() {
         let letter = publisher.get("dead.event").await.unwrap().delivery;
@@ -121,8 +130,10 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
 
 #[tokio::test]
 async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_arrive() {
-    let (of_each, prefetch_size, more) = if is_long() { (1000, 32 * MIB, 100) } else { (40, 2 * MIB, 40) };
-    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let (of_each, prefetch_size, more) =
+        if is_long() { (1000, 32 * MIB, 100) } else { (40, 2 * MIB, 40) };
+    let (broker, emulator) =
+        (Broker::start().await, Emulator::start(&["--window-seconds", "3"]).await);
     let home = Home::new(&broker, &emulator.url(), SHORT_WINDOWS)
         .with("dead_count_every", &format!("prefetch_size = {prefetch_size}\ndead_count_every"));
     for (number, topic) in TOPICS.iter().enumerate() {
@@ -141,7 +152,12 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
     for number in 0..of_each {
         let body = format!("{{\"message\": \"m\"{}}}", " ".repeat(MIB / 4 - 50 - number));
         let properties = BasicProperties::default().with_headers(headers.clone());
-        join_all(TOPICS.iter().map(|topic| publisher.publish_bytes(topic, body.as_bytes(), properties.clone()))).await;
+        join_all(
+            TOPICS
+                .iter()
+                .map(|topic| publisher.publish_bytes(topic, body.as_bytes(), properties.clone())),
+        )
+        .await;
     }
     let daemon = home.start().await;
     let all = u64::try_from(TOPICS.len() * of_each).unwrap() + 1;
@@ -160,7 +176,8 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
 #[tokio::test]
 async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that_may_leave_now() {
     const IDLE: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
-    let (broker, emulator) = (Broker::start().await, Emulator::start(&["--window-seconds", "20"]).await);
+    let (broker, emulator) =
+        (Broker::start().await, Emulator::start(&["--window-seconds", "20"]).await);
     // A delivery with a slot returns long before its slot.
     let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n[delay]\ntiers = [\"1s\"]\n\
         [retry]\ndelays = [\"1s\"]\njitter = 0.0\n";
@@ -174,7 +191,13 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let body = |text: &str| format!("{{\"message\": \"{text}\"{}}}", " ".repeat(100 * 1024));
     for number in 0..40 {
-        publisher.publish_bytes("busy", body(&format!("m{number}")).as_bytes(), BasicProperties::default()).await;
+        publisher
+            .publish_bytes(
+                "busy",
+                body(&format!("m{number}")).as_bytes(),
+                BasicProperties::default(),
+            )
+            .await;
     }
     // They exceed the memory for bodies three times.
     let deferred = "roomcast_deliveries_total{platform=\"wecom\",outcome=\"deferred\"}";
@@ -184,7 +207,8 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
         let token = format!("wecom-{idle}");
         emulator.fault(json!({"kind": "status", "status": 500, "token": token, "times": 1})).await;
         publisher.publish_bytes(idle, body(idle).as_bytes(), BasicProperties::default()).await;
-        until("it is tried again", SOON, || async { tries(&emulator, &token).await.len() == 2 }).await;
+        until("it is tried again", SOON, || async { tries(&emulator, &token).await.len() == 2 })
+            .await;
         let tried = tries(&emulator, &token).await;
         waits.push(tried[1] - tried[0]);
     }
@@ -197,7 +221,11 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
 /// The times at which a robot got messages.
 async fn tries(emulator: &Emulator, token: &str) -> Vec<u64> {
     let received = emulator.received().await;
-    received.iter().filter(|one| one["token"] == *token).map(|one| one["at_ms"].as_u64().unwrap()).collect()
+    received
+        .iter()
+        .filter(|one| one["token"] == *token)
+        .map(|one| one["at_ms"].as_u64().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -225,10 +253,15 @@ async fn dead_letters_with_large_bodies_are_looked_at_and_redriven_few_at_a_time
     }
     let listed = peak_of_command(&list).await;
     let redriven = peak_of_command(&["dead", "redrive", "--all"]).await;
-    println!("{large} of 8 to 16 MiB: {before} MiB before; listed {listed}, redriven {redriven} MiB");
+    println!(
+        "{large} of 8 to 16 MiB: {before} MiB before; listed {listed}, redriven {redriven} MiB"
+    );
     // One is there as it came, as it goes, and in frames; the commands look at its text besides.
     for peak in [listed, redriven] {
-        assert!(peak < before + 100, "{before} MiB before; listed {listed}, redriven {redriven} MiB");
+        assert!(
+            peak < before + 100,
+            "{before} MiB before; listed {listed}, redriven {redriven} MiB"
+        );
     }
     assert_eq!(publisher.depth("dead.wecom").await, 0);
     for letter in &small {
@@ -245,15 +278,21 @@ async fn dead_letters_with_large_bodies_are_looked_at_and_redriven_few_at_a_time
 #[tokio::test]
 async fn a_slow_redrive_of_large_letters_is_not_taken_for_a_broker_that_is_silent() {
     let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
-    let home = Home::new(&broker, &emulator.url(), "").with("dead_count_every", "heartbeat = \"3s\"\ndead_count_every");
+    let home = Home::new(&broker, &emulator.url(), "")
+        .with("dead_count_every", "heartbeat = \"3s\"\ndead_count_every");
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for number in 0..4 {
-        publisher.bury(&[Letter { body: vec![b'a'; 8 * MIB], ..Letter::number(number, &subscription) }]).await;
+        publisher
+            .bury(&[Letter { body: vec![b'a'; 8 * MIB], ..Letter::number(number, &subscription) }])
+            .await;
     }
     // While one waits for its turn the next is not read, for longer than the broker may be silent.
     let said = home.ok(&["dead", "redrive", "--all", "--rate", "15/m"], "");
     assert!(said.starts_with("4 redriven"), "{said}");
-    assert_eq!((publisher.depth("dead.wecom").await, publisher.depth("delivery.wecom").await), (0, 4));
+    assert_eq!(
+        (publisher.depth("dead.wecom").await, publisher.depth("delivery.wecom").await),
+        (0, 4)
+    );
 }

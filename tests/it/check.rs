@@ -39,7 +39,8 @@ fn names(broker: &Broker, prefix: &str) -> Vec<String> {
 }
 
 async fn channel(broker: &Broker) -> (Connection, lapin::Channel) {
-    let connection = Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
+    let connection =
+        Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
 }
@@ -50,7 +51,8 @@ async fn a_check_finds_a_topology_that_differs_behind_what_is_missing_and_makes_
     let home = Home::new(broker, NOWHERE, "");
     let fine = home.ok(&["check"], "");
     assert!(
-        fine.contains("not there yet, the daemon makes them") && fine.contains("bindings cannot be seen"),
+        fine.contains("not there yet, the daemon makes them")
+            && fine.contains("bindings cannot be seen"),
         "{fine}"
     );
     assert_eq!(names(broker, &home.prefix), Vec::<String>::new(), "nothing was made");
@@ -58,8 +60,12 @@ async fn a_check_finds_a_topology_that_differs_behind_what_is_missing_and_makes_
     // An exchange of another type, which a passive declaration does not detect.
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     let dead = format!("{}.dead", home.prefix);
-    let exchange =
-        declaring.exchange_declare(dead.as_str().into(), ExchangeKind::Direct, options, FieldTable::default());
+    let exchange = declaring.exchange_declare(
+        dead.as_str().into(),
+        ExchangeKind::Direct,
+        options,
+        FieldTable::default(),
+    );
     exchange.await.unwrap();
     both_refuse(&home, 64, &format!("exchange {dead} exists with other arguments"));
     declaring.exchange_delete(dead.as_str().into(), Default::default()).await.unwrap();
@@ -120,7 +126,8 @@ async fn a_check_finds_a_token_socket_or_address_that_cannot_be_used() {
     let address = taken.local_addr().unwrap().to_string();
     private(&home.path("token"), "short");
     let token = home.path("token").display().to_string();
-    let home = home.with("[admin]\n", &format!("[admin]\nlisten = \"{address}\"\ntoken_file = \"{token}\"\n"));
+    let home = home
+        .with("[admin]\n", &format!("[admin]\nlisten = \"{address}\"\ntoken_file = \"{token}\"\n"));
     both_refuse(&home, 64, "has fewer than 16 characters");
     fs::write(home.path("token"), "a-token-of-the-tests").unwrap();
     both_refuse(&home, 69, &format!("the admin address {address} cannot be listened on"));
@@ -137,6 +144,9 @@ async fn a_check_finds_a_token_socket_or_address_that_cannot_be_used() {
     // With a running daemon the check finds no problem.
     let daemon = home.start().await;
     let said = home.ok(&["check"], "");
-    assert!(said.contains("the running daemon answers") && said.contains("the topology is there"), "{said}");
+    assert!(
+        said.contains("the running daemon answers") && said.contains("the topology is there"),
+        "{said}"
+    );
     assert!(daemon.terminate().success());
 }

@@ -43,7 +43,11 @@ async fn people_sign_in_with_the_token_and_no_script_can_read_what_the_browser_k
     let browser = Browser::start().await;
     browser.open(&format!("{address}/console/subscriptions")).await;
     browser.find("#token").await.send_keys("not the token at all").await.unwrap();
-    assert_eq!(browser.evaluate("return document.activeElement.id").await, "token", "one can type at once");
+    assert_eq!(
+        browser.evaluate("return document.activeElement.id").await,
+        "token",
+        "one can type at once"
+    );
     browser.pictures("sign-in").await;
     sound(&browser).await;
     browser.press(key::ENTER).await;
@@ -54,7 +58,11 @@ async fn people_sign_in_with_the_token_and_no_script_can_read_what_the_browser_k
     browser.press(key::ENTER).await;
     browser.says("h1", "Subscriptions").await;
     assert_eq!(
-        browser.evaluate("return document.cookie + JSON.stringify({...localStorage, ...sessionStorage})").await,
+        browser
+            .evaluate(
+                "return document.cookie + JSON.stringify({...localStorage, ...sessionStorage})"
+            )
+            .await,
         "{}"
     );
     let cookie = format!("roomcast_session_{}", address.rsplit(':').next().unwrap());
@@ -73,8 +81,11 @@ async fn people_sign_in_with_the_token_and_no_script_can_read_what_the_browser_k
 #[tokio::test]
 async fn the_overview_shows_what_flows_and_says_when_it_does_not() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let (home, address) = with_console(Home::new(broker, &emulator.url(), "[groups.acme]\nmonthly = 40\n"));
-    for (platform, token) in [("wecom", "wecom-001"), ("lark", "lark-0001"), ("dingtalk_internal", "internal-1")] {
+    let (home, address) =
+        with_console(Home::new(broker, &emulator.url(), "[groups.acme]\nmonthly = 40\n"));
+    for (platform, token) in
+        [("wecom", "wecom-001"), ("lark", "lark-0001"), ("dingtalk_internal", "internal-1")]
+    {
         home.subscribe("ops", platform, token, &[]);
     }
     home.subscribe("ops", "dingtalk", "dingtalk-1", &["--group", "acme"]);
@@ -128,10 +139,14 @@ async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
     }
     let _daemon = home.start().await;
     let throttled = json!({"errcode": 45009, "errmsg": "api freq out of limit"});
-    emulator.fault(json!({"token": "wecom-003", "kind": "answer", "status": 200, "body": throttled})).await;
+    emulator
+        .fault(json!({"token": "wecom-003", "kind": "answer", "status": 200, "body": throttled}))
+        .await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "x"})).await;
-    let held = |all: &[Value]| all.iter().find(|robot| robot["cause"] == "throttled").map(|one| one["robot"].clone());
+    let held = |all: &[Value]| {
+        all.iter().find(|robot| robot["cause"] == "throttled").map(|one| one["robot"].clone())
+    };
     until("it is held", SOON, || async { held(&robots(&home).await).is_some() }).await;
     let robot = held(&robots(&home).await).unwrap().as_str().unwrap().to_owned();
 
@@ -144,17 +159,26 @@ async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
     browser.says(".table", "On hold: its platform refuses for speed; tries again in").await;
     browser.pictures("robots").await;
     sound(&browser).await;
-    let places = "return [...document.querySelectorAll('tbody th')].map(one => one.textContent).join()";
+    let places =
+        "return [...document.querySelectorAll('tbody th')].map(one => one.textContent).join()";
     let before = browser.evaluate(places).await;
 
     // Cancelling the confirmation changes nothing.
     browser.click("tbody", "End hold").await;
     browser.says("dialog", "End the hold of this robot?").await;
     browser.pictures("robots-question").await;
-    assert_eq!(browser.evaluate("return document.activeElement.textContent").await, "Cancel", "the safe answer");
+    assert_eq!(
+        browser.evaluate("return document.activeElement.textContent").await,
+        "Cancel",
+        "the safe answer"
+    );
     browser.press(key::ESCAPE).await;
     browser.counts("dialog", 0).await;
-    assert_eq!(browser.evaluate("return document.activeElement.textContent").await, "End hold", "back where one was");
+    assert_eq!(
+        browser.evaluate("return document.activeElement.textContent").await,
+        "End hold",
+        "back where one was"
+    );
     assert!(held(&robots(&home).await).is_some());
 
     emulator.no_faults().await;
@@ -168,7 +192,10 @@ async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
     for _ in 0..30 {
         publisher.publish("ops", &json!({"message": "more"})).await;
     }
-    until("there is a backlog", SOON, || async { robots(&home).await.iter().all(|one| one["waiting"] != 0) }).await;
+    until("there is a backlog", SOON, || async {
+        robots(&home).await.iter().all(|one| one["waiting"] != 0)
+    })
+    .await;
     browser.says("tbody tr:last-of-type td[data-head=Waiting]", "1").await;
     assert_eq!(browser.evaluate(places).await, before);
     browser.click(".head", "Sort by backlog").await;
@@ -215,7 +242,12 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
     browser.click(".pages", "Next page").await;
     browser.counts("tbody tr", 21).await;
     assert!(
-        !browser.evaluate("return document.documentElement.outerHTML").await.as_str().unwrap().contains("LEAKMARKER")
+        !browser
+            .evaluate("return document.documentElement.outerHTML")
+            .await
+            .as_str()
+            .unwrap()
+            .contains("LEAKMARKER")
     );
     browser.click(".pages", "First page").await;
     browser.counts("tbody tr", 50).await;
@@ -229,7 +261,15 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
     browser.find("details summary").await.click().await.unwrap();
     browser.says("details pre", "critical").await;
     browser.pictures("subscriptions").await;
-    assert!(browser.page.current_url().await.unwrap().as_str().ends_with("/console/subscriptions?platform=lark"));
+    assert!(
+        browser
+            .page
+            .current_url()
+            .await
+            .unwrap()
+            .as_str()
+            .ends_with("/console/subscriptions?platform=lark")
+    );
     sound(&browser).await;
     browser.page.back().await.unwrap();
     browser.counts("tbody tr", 50).await;
@@ -250,10 +290,15 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
     browser.complaints().await;
 
     browser.click("tbody tr:first-of-type", "Pause").await;
-    browser.says("dialog", "1 subscription, billing on invoices, hears nothing until it is resumed.").await;
+    browser
+        .says("dialog", "1 subscription, billing on invoices, hears nothing until it is resumed.")
+        .await;
     browser.click("dialog", "Pause").await;
     browser.says(".notice.good", "billing on invoices is paused.").await;
-    let show = || serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &billing, "--json"], "")).unwrap();
+    let show = || {
+        serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &billing, "--json"], ""))
+            .unwrap()
+    };
     assert_eq!(show()["state"], "paused");
     browser.click("tbody tr:first-of-type", "Resume").await;
     browser.click("dialog", "Resume").await;
@@ -287,9 +332,15 @@ async fn text_does_not_become_markup_and_no_other_page_shows_the_console_in_a_fr
          frame.src = '{address}/console'; document.body.append(frame)"
     );
     browser.evaluate(&frame).await;
-    until("the frame is loaded", SOON, || async { browser.page.title().await.unwrap() == "loaded" }).await;
+    until("the frame is loaded", SOON, || async {
+        browser.page.title().await.unwrap() == "loaded"
+    })
+    .await;
     let complaints = browser.complaints().await;
-    assert!(complaints.iter().any(|line| line.contains("frame-ancestors 'none'")), "{complaints:?}");
+    assert!(
+        complaints.iter().any(|line| line.contains("frame-ancestors 'none'")),
+        "{complaints:?}"
+    );
     browser.page.enter_frame(0).await.unwrap();
     assert!(!browser.shown(".bar").await);
 }
@@ -312,7 +363,8 @@ async fn everything_is_reached_with_the_keyboard_alone() {
     while passed.last().is_none_or(|last| last != "Pause team a on ops") {
         browser.press(key::TAB).await;
         let at = browser.evaluate(focus).await.as_str().unwrap().to_owned();
-        let outline = browser.evaluate("return getComputedStyle(document.activeElement).outlineStyle").await;
+        let outline =
+            browser.evaluate("return getComputedStyle(document.activeElement).outlineStyle").await;
         assert_eq!(outline, "solid", "where the focus is, {at}, can be seen");
         passed.push(at);
         assert!(passed.len() < 40, "{passed:?}");
@@ -344,14 +396,20 @@ async fn everything_is_reached_with_the_keyboard_alone() {
 
 /// Dead letters of three kinds: a robot that is gone, a failing platform, an event that cannot be
 /// decoded.
-async fn with_dead_letters<'a>(home: &'a Home, emulator: &Emulator, publisher: &Publisher) -> Daemon<'a> {
+async fn with_dead_letters<'a>(
+    home: &'a Home,
+    emulator: &Emulator,
+    publisher: &Publisher,
+) -> Daemon<'a> {
     emulator.robot("dingtalk", "ding-gone", json!({"state": "gone"})).await;
     home.subscribe("ops", "dingtalk", "ding-gone", &[]);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     emulator.fault(json!({"platform": "wecom", "kind": "status", "status": 503})).await;
     let daemon = home.start().await;
     for text in ["one", "\u{202e}two", "<img src=x onerror=alert(1)>"] {
-        publisher.publish("ops", &json!({"subject": text, "message": format!("message {text}")})).await;
+        publisher
+            .publish("ops", &json!({"subject": text, "message": format!("message {text}")}))
+            .await;
     }
     publisher.publish_bytes("ops", b"{\"message\": oops}", lapin::BasicProperties::default()).await;
     until("all are given up", SOON, || async {
@@ -366,8 +424,11 @@ async fn with_dead_letters<'a>(home: &'a Home, emulator: &Emulator, publisher: &
 #[tokio::test]
 async fn the_overview_tells_dead_letters_by_reason_and_their_list_says_when_others_have_come() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let (home, address) =
-        with_console(Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n[health]\nafter = 100\n"));
+    let (home, address) = with_console(Home::new(
+        broker,
+        &emulator.url(),
+        "[retry]\ndelays = []\n[health]\nafter = 100\n",
+    ));
     let home = home.with("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
     // The daemon declares the topology.
     assert!(home.start().await.terminate().success());
@@ -394,8 +455,11 @@ async fn the_overview_tells_dead_letters_by_reason_and_their_list_says_when_othe
 #[tokio::test]
 async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let (home, address) =
-        with_console(Home::new(broker, &emulator.url(), "[retry]\ndelays = []\n[health]\nafter = 100\n"));
+    let (home, address) = with_console(Home::new(
+        broker,
+        &emulator.url(),
+        "[retry]\ndelays = []\n[health]\nafter = 100\n",
+    ));
     // The daemon declares the topology.
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
@@ -465,7 +529,10 @@ async fn dead_letters_are_filtered_looked_at_redriven_and_discarded() {
     browser.says("dialog", "They are deleted for good, and nothing is sent.").await;
     browser.click("dialog", "Discard 3").await;
     browser.says(".notice.good", "3 dead letters were discarded.").await;
-    assert_eq!((publisher.depth("dead.dingtalk").await, publisher.depth("dead.event").await), (0, 1));
+    assert_eq!(
+        (publisher.depth("dead.dingtalk").await, publisher.depth("dead.event").await),
+        (0, 1)
+    );
     assert_eq!(emulator.count("accepted").await, 3, "nothing was sent for them");
 
     // An error in a filter is one sentence.
@@ -480,7 +547,12 @@ async fn an_event_is_explained_and_not_sent() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
     home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a"]);
-    home.subscribe("ops", "lark", "lark-0001", &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#]);
+    home.subscribe(
+        "ops",
+        "lark",
+        "lark-0001",
+        &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#],
+    );
     let paused = home.subscribe("ops", "dingtalk", "dingtalk-1", &["--name", "team c"]);
     home.ok(&["subscription", "pause", &paused], "");
     let _daemon = home.start().await;
@@ -500,9 +572,18 @@ async fn an_event_is_explained_and_not_sent() {
     }
     browser.press(key::ENTER).await;
     browser.says(".count", "3 subscriptions of the topic; 1 of them would hear it.").await;
-    for (name, says) in [("team a", "would be sent"), ("team b", "does not want it"), ("team c", "is paused")] {
-        let row = format!("[...document.querySelectorAll('tbody tr')].find(row => row.textContent.includes('{name}'))");
-        let row = browser.evaluate(&format!("return {row}.textContent")).await.as_str().unwrap().to_owned();
+    for (name, says) in
+        [("team a", "would be sent"), ("team b", "does not want it"), ("team c", "is paused")]
+    {
+        let row = format!(
+            "[...document.querySelectorAll('tbody tr')].find(row => row.textContent.includes('{name}'))"
+        );
+        let row = browser
+            .evaluate(&format!("return {row}.textContent"))
+            .await
+            .as_str()
+            .unwrap()
+            .to_owned();
         assert!(row.contains(says), "{name}: {row}");
     }
     browser.find("details summary").await.click().await.unwrap();
@@ -519,8 +600,12 @@ async fn an_event_is_explained_and_not_sent() {
 async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard_alone() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
-    let wanted =
-        home.subscribe("ops", "lark", "lark-0001", &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#]);
+    let wanted = home.subscribe(
+        "ops",
+        "lark",
+        "lark-0001",
+        &["--name", "team b", "--filter", r#"{"severity":["critical"]}"#],
+    );
     home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a"]);
     let _daemon = home.start().await;
     let browser = Browser::start().await;
@@ -573,7 +658,12 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     tab_to("Explain").await;
     browser.press(key::ENTER).await;
     browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
-    browser.find("#explain-content-type").await.send_keys("application/cloudevents+json").await.unwrap();
+    browser
+        .find("#explain-content-type")
+        .await
+        .send_keys("application/cloudevents+json")
+        .await
+        .unwrap();
     tab_to("Only for one subscription").await;
     browser.press(&wanted).await;
     browser.press(key::ENTER).await;
@@ -586,13 +676,15 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
 }
 
 #[tokio::test]
-async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_those_that_are_not_shown() {
+async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_those_that_are_not_shown()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     // One message leaves, all others wait.
     let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/3600s\"]\n";
     let (home, address) = with_console(Home::new(broker, &emulator.url(), more));
     let line = |number: usize| {
-        let endpoint = format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=come-and-go-{number:03}");
+        let endpoint =
+            format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=come-and-go-{number:03}");
         json!({"topic": if number < 230 { "first" } else { "then" }, "platform": "wecom", "endpoint": endpoint})
     };
     let lines: String = (0..460).map(|number| format!("{}\n", line(number))).collect();
@@ -605,7 +697,8 @@ async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_
             publisher.publish(topic, &json!({"message": format!("number {number}")})).await;
         }
         until("all of the topic wait", SOON, || async {
-            let waiting = |robot: &Value| robot["waiting"].as_u64() == u64::try_from(times - 1).ok();
+            let waiting =
+                |robot: &Value| robot["waiting"].as_u64() == u64::try_from(times - 1).ok();
             robots(&home).await.iter().filter(|robot| waiting(robot)).count() == 230
         })
         .await;

@@ -26,7 +26,8 @@ async fn session(address: &str) -> (String, String) {
     let answer = http(address, "POST", "/console/api/session", &[JSON], &body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let cookie = answer.headers["set-cookie"].split(';').next().unwrap().to_owned();
-    let csrf = serde_json::from_str::<Value>(&answer.body).unwrap()["csrf"].as_str().unwrap().to_owned();
+    let csrf =
+        serde_json::from_str::<Value>(&answer.body).unwrap()["csrf"].as_str().unwrap().to_owned();
     (cookie, csrf)
 }
 
@@ -57,16 +58,26 @@ async fn the_console_is_served_only_where_it_is_switched_on() {
 
 #[tokio::test]
 async fn a_console_without_an_address_is_one_sentence() {
-    let home = Home::new(broker::shared().await, NOWHERE, "").with("[admin]\n", "[admin]\nconsole = true\n");
+    let home = Home::new(broker::shared().await, NOWHERE, "")
+        .with("[admin]\n", "[admin]\nconsole = true\n");
     let said = home.fails(&["check"], "", 64);
-    assert!(said.contains("admin.console: a browser cannot open the Unix socket: set admin.listen"), "{said}");
+    assert!(
+        said.contains("admin.console: a browser cannot open the Unix socket: set admin.listen"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
 async fn every_answer_keeps_other_pages_and_other_peoples_scripts_out() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     let _daemon = home.start().await;
-    for path in ["/console", "/console/robots", "/console/assets/console.js", "/console/api/robots", "/console/none"] {
+    for path in [
+        "/console",
+        "/console/robots",
+        "/console/assets/console.js",
+        "/console/api/robots",
+        "/console/none",
+    ] {
         let headers = http(&address, "GET", path, &[], "").await.headers;
         let policy = &headers["content-security-policy"];
         for part in [
@@ -78,7 +89,10 @@ async fn every_answer_keeps_other_pages_and_other_peoples_scripts_out() {
             "base-uri 'none'",
             "require-trusted-types-for 'script'",
         ] {
-            assert!(policy.split(';').any(|one| one.trim() == part), "{path}: {part} is not in {policy}");
+            assert!(
+                policy.split(';').any(|one| one.trim() == part),
+                "{path}: {part} is not in {policy}"
+            );
         }
         assert!(!policy.contains("unsafe"), "{policy}");
         for (name, value) in [
@@ -109,7 +123,9 @@ async fn only_the_token_opens_a_session_and_the_cookie_is_not_the_token() {
     let body = json!({"token": TOKEN}).to_string();
     let sites = [("http://127.0.0.1", false), ("https://console.example", true)];
     for (origin, over_tls) in sites {
-        let answer = http(&address, "POST", "/console/api/session", &[JSON, ("origin", origin)], &body).await;
+        let answer =
+            http(&address, "POST", "/console/api/session", &[JSON, ("origin", origin)], &body)
+                .await;
         let cookie = &answer.headers["set-cookie"];
         for part in ["HttpOnly", "SameSite=Strict", "Path=/console"] {
             assert!(cookie.contains(part), "{cookie}");
@@ -128,7 +144,8 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
     let sign_in = |token: &str| json!({"token": token}).to_string();
     let api = |token: &str| format!("Bearer {token}");
     let shown = async |from: &str, token: &str| {
-        http_from(from, &address, "GET", "/v1/subscriptions", &[("authorization", &api(token))], "").await
+        http_from(from, &address, "GET", "/v1/subscriptions", &[("authorization", &api(token))], "")
+            .await
     };
     // A program repeats an old token all the time, which counts as one attempt.
     for _ in 0..50 {
@@ -138,7 +155,11 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
         let guess = format!("guess {number}");
         let status = match number % 2 {
             0 => shown(HERE, &guess).await.status,
-            _ => http(&address, "POST", "/console/api/session", &[JSON], &sign_in(&guess)).await.status,
+            _ => {
+                http(&address, "POST", "/console/api/session", &[JSON], &sign_in(&guess))
+                    .await
+                    .status
+            }
         };
         assert_eq!(status, 401, "{guess}");
     }
@@ -147,10 +168,19 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
         http(&address, "POST", "/console/api/session", &[JSON], &sign_in("one more")).await,
     ];
     for answer in answers {
-        assert_eq!((answer.status, word(&answer).as_str()), (429, "too_many_tries"), "{}", answer.body);
+        assert_eq!(
+            (answer.status, word(&answer).as_str()),
+            (429, "too_many_tries"),
+            "{}",
+            answer.body
+        );
         let wait: u64 = answer.headers["retry-after"].parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
-        assert!(answer.body.contains(&format!("none is looked at for {wait} s")), "{}", answer.body);
+        assert!(
+            answer.body.contains(&format!("none is looked at for {wait} s")),
+            "{}",
+            answer.body
+        );
     }
     // The valid token is accepted from an address where it was used recently, even if that address
     // floods wrong ones.
@@ -161,7 +191,8 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
     let again = http(&address, "POST", "/console/api/session", &[JSON], &sign_in(TOKEN)).await;
     assert_eq!(again.status, 200, "{}", again.body);
     // Not affected: a session, guesses from another address, and the Unix socket.
-    let live = http(&address, "GET", "/console/api/subscriptions", &[("cookie", &signed_in.0)], "").await;
+    let live =
+        http(&address, "GET", "/console/api/subscriptions", &[("cookie", &signed_in.0)], "").await;
     assert_eq!(live.status, 200, "{}", live.body);
     assert_eq!(shown(ELSEWHERE, "guess from elsewhere").await.status, 401);
     for number in 0..9 {
@@ -170,7 +201,11 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
     assert_eq!(shown(ELSEWHERE, TOKEN).await.status, 429, "the right token never came from there");
     assert_eq!(home.ok(&["subscription", "list", "--json"], ""), "");
     let log = home.log();
-    assert_eq!(log.matches("somebody showed a wrong token to the API").count(), 16, "the repeated one once");
+    assert_eq!(
+        log.matches("somebody showed a wrong token to the API").count(),
+        16,
+        "the repeated one once"
+    );
     assert_eq!(log.matches("somebody showed a wrong token to the console").count(), 4);
     assert_eq!(log.matches("none from there is looked at").count(), 2);
     assert!(!log.contains("last year") && !log.contains("guess "), "no token is in the log");
@@ -192,11 +227,19 @@ async fn without_a_session_the_console_tells_nothing_and_does_nothing() {
         let name = format!("roomcast_session_{}", address.rsplit(':').next().unwrap());
         for cookie in [String::new(), format!("{name}="), format!("{name}=00")] {
             let answer = http(&address, method, path, &[("cookie", &cookie)], "").await;
-            assert_eq!((answer.status, word(&answer).as_str()), (401, "no_session"), "{method} {path} {cookie}");
+            assert_eq!(
+                (answer.status, word(&answer).as_str()),
+                (401, "no_session"),
+                "{method} {path} {cookie}"
+            );
         }
         // The token itself is for programs, and opens only the API.
         let bearer = format!("Bearer {TOKEN}");
-        assert_eq!(http(&address, method, path, &[("authorization", &bearer)], "").await.status, 401, "{path}");
+        assert_eq!(
+            http(&address, method, path, &[("authorization", &bearer)], "").await.status,
+            401,
+            "{path}"
+        );
     }
     let (cookie, _) = session(&address).await;
     let through = http(&address, "GET", "/v1/subscriptions", &[("cookie", &cookie)], "").await;
@@ -211,7 +254,10 @@ async fn what_changes_something_has_to_come_from_the_page_itself() {
     let _daemon = home.start().await;
     let (cookie, csrf) = session(&address).await;
     let (_, of_another) = session(&address).await;
-    let state = || serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &id, "--json"], "")).unwrap();
+    let state = || {
+        serde_json::from_str::<Value>(&home.ok(&["subscription", "show", &id, "--json"], ""))
+            .unwrap()
+    };
     let pause = format!("/console/api/subscriptions/{id}/pause");
     let cookie = ("cookie", cookie.as_str());
     let refused = [
@@ -232,7 +278,11 @@ async fn what_changes_something_has_to_come_from_the_page_itself() {
     assert_eq!(state()["state"], "paused");
     let body = json!({"token": TOKEN}).to_string();
     let foreign = [JSON, ("sec-fetch-site", "cross-site")];
-    assert_eq!(http(&address, "POST", "/console/api/session", &foreign, &body).await.status, 403, "signing in too");
+    assert_eq!(
+        http(&address, "POST", "/console/api/session", &foreign, &body).await.status,
+        403,
+        "signing in too"
+    );
 
     assert_eq!(http(&address, "DELETE", "/console/api/session", &[cookie], "").await.status, 403);
     assert_eq!(http(&address, "DELETE", "/console/api/session", &right, "").await.status, 204);
@@ -258,7 +308,8 @@ async fn a_session_cannot_do_what_the_console_has_no_use_for() {
         ("POST", "key/rotation"),
         ("POST", "store/backup"),
     ] {
-        let status = http(&address, method, &format!("/console/api/{path}"), &headers, "{}").await.status;
+        let status =
+            http(&address, method, &format!("/console/api/{path}"), &headers, "{}").await.status;
         assert!([404, 405].contains(&status), "{method} {path}: {status}");
     }
     assert!(home.ok(&["subscription", "list"], "").contains("active"));
@@ -273,13 +324,16 @@ async fn no_more_than_a_few_watch_and_a_daemon_that_stops_lets_them_go() {
     let mut watchers = Vec::new();
     for _ in 0..32 {
         let stream = tokio::net::TcpStream::connect(&host).await.unwrap();
-        let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n");
+        let request = format!(
+            "GET /console/api/live/robots HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n"
+        );
         let mut stream = tokio::io::BufReader::new(stream);
         tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
         read_until(&mut stream, "event: now").await;
         watchers.push(stream);
     }
-    let answer = http(&address, "GET", "/console/api/live/robots", &[("cookie", &cookie)], "").await;
+    let answer =
+        http(&address, "GET", "/console/api/live/robots", &[("cookie", &cookie)], "").await;
     assert_eq!((answer.status, word(&answer).as_str()), (503, "unavailable"));
     assert!(answer.body.contains("32 windows watch already"), "{}", answer.body);
     let headers = [("cookie", cookie.as_str()), ("x-roomcast-csrf", csrf.as_str())];
@@ -291,7 +345,9 @@ async fn no_more_than_a_few_watch_and_a_daemon_that_stops_lets_them_go() {
     let (cookie, _) = session(&address).await;
     let stream = tokio::net::TcpStream::connect(&host).await.unwrap();
     let mut stream = tokio::io::BufReader::new(stream);
-    let request = format!("GET /console/api/live/robots HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n");
+    let request = format!(
+        "GET /console/api/live/robots HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n"
+    );
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
     read_until(&mut stream, "event: now").await;
     assert!(daemon.terminate().success(), "who watches does not keep the daemon from stopping");
@@ -304,7 +360,10 @@ async fn read_until(stream: &mut Stream, text: &str) {
     while !line.contains(text) {
         line.clear();
         let reading = tokio::io::AsyncBufReadExt::read_line(stream, &mut line);
-        let read = tokio::time::timeout(Duration::from_secs(10), reading).await.expect("something is told").unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(10), reading)
+            .await
+            .expect("something is told")
+            .unwrap();
         assert!(read > 0, "the stream ended before {text}");
     }
 }

@@ -20,10 +20,13 @@ const LONG: Duration = Duration::from_secs(180);
 const UNLIMITED: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
-const ROBOTS: [(&str, &str); 3] = [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
+const ROBOTS: [(&str, &str); 3] =
+    [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
 
 fn events(count: usize) -> Vec<(String, Value)> {
-    (0..count).map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")}))).collect()
+    (0..count)
+        .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")})))
+        .collect()
 }
 
 /// Waits until every robot was shown every event; returns the number of repeats.
@@ -61,17 +64,21 @@ async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_li
     publisher.try_publish_all("ops", &events(COUNT)).await.unwrap();
     for kill in 1..=KILLS {
         let enough = kill * (COUNT as u64 * 3) / (KILLS + 2);
-        until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough }).await;
+        until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough })
+            .await;
         daemon.kill();
         daemon = home.start().await;
     }
-    let repeated = repeated(&emulator, COUNT).await + usize::try_from(emulator.count("duplicate").await).unwrap();
+    let repeated = repeated(&emulator, COUNT).await
+        + usize::try_from(emulator.count("duplicate").await).unwrap();
     // At most the requests in flight and those settled in the last group commits are repeated,
     // which is far less than the whole fan-out. The room of each platform is `pace.in_flight_max`,
     // three quarters of it for deliveries that are not urgent.
     let bound = usize::try_from(KILLS).unwrap() * ROBOTS.len() * 256;
     assert!(repeated <= bound, "{repeated} repeats");
-    println!("{repeated} repeats after {KILLS} kills with up to 256 posts in the air for each platform");
+    println!(
+        "{repeated} repeats after {KILLS} kills with up to 256 posts in the air for each platform"
+    );
     until("everything is settled", LONG, || async { broker.is_settled(&home.prefix) }).await;
     assert!(daemon.terminate().success());
     // Messages that the daemon had not acknowledged are back in their queue now.
@@ -92,7 +99,10 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
     let daemon = home.start().await;
     let publishing = Publisher::insist(broker.url(), home.prefix.clone(), "ops", events(COUNT));
     for part in [1, 2] {
-        until("some more arrive", LONG, || async { emulator.count("accepted").await >= part * COUNT as u64 }).await;
+        until("some more arrive", LONG, || async {
+            emulator.count("accepted").await >= part * COUNT as u64
+        })
+        .await;
         broker.kill();
         // An outage long enough for many reconnects.
         until("the daemon has noticed", LONG, || async {

@@ -25,7 +25,8 @@ const SOON: Duration = Duration::from_secs(30);
 const QUICK: &str = "[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n";
 
 fn letters(home: &Home, more: &[&str]) -> Vec<Value> {
-    let arguments: Vec<&str> = ["dead", "list", "--json"].into_iter().chain(more.iter().copied()).collect();
+    let arguments: Vec<&str> =
+        ["dead", "list", "--json"].into_iter().chain(more.iter().copied()).collect();
     home.ok(&arguments, "").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -40,7 +41,10 @@ async fn a_failure_that_passes_is_retried_and_delivered() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "in the end"})).await;
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
-    assert_eq!(daemon.metric("roomcast_attempts_total{platform=\"wecom\",verdict=\"try_again\"}").await, Some(2.0));
+    assert_eq!(
+        daemon.metric("roomcast_attempts_total{platform=\"wecom\",verdict=\"try_again\"}").await,
+        Some(2.0)
+    );
     assert_eq!(emulator.shown().await["wecom-001"], ["in the end"]);
 }
 
@@ -54,9 +58,11 @@ async fn a_dead_letter_carries_its_whole_history_and_the_publishers_own_message(
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let body = br#"{ "message" : "byte for byte" , "unknown": 1 }"#;
     let mut headers = lapin::types::FieldTable::default();
-    headers.insert("traceparent".into(), lapin::types::AMQPValue::LongString("00-abc-def-01".into()));
+    headers
+        .insert("traceparent".into(), lapin::types::AMQPValue::LongString("00-abc-def-01".into()));
     headers.insert("x-team".into(), lapin::types::AMQPValue::LongInt(7));
-    let properties = BasicProperties::default().with_message_id("event-7".into()).with_headers(headers);
+    let properties =
+        BasicProperties::default().with_message_id("event-7".into()).with_headers(headers);
     publisher.publish_bytes("ops", body, properties).await;
     until("it is given up", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
     let message = publisher.get("dead.wecom").await.unwrap();
@@ -97,11 +103,17 @@ async fn each_refusal_has_its_reason_and_its_advice() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "to nobody"})).await;
     until("all three are given up", SOON, || async { letters(&home, &[]).len() == 3 }).await;
-    for (platform, reason, code) in
-        [("dingtalk", "robot_gone", "300005"), ("lark", "security", "19021"), ("wecom", "refused", "40058")]
-    {
+    for (platform, reason, code) in [
+        ("dingtalk", "robot_gone", "300005"),
+        ("lark", "security", "19021"),
+        ("wecom", "refused", "40058"),
+    ] {
         let [letter] = &letters(&home, &["--platform", platform])[..] else { panic!("{platform}") };
-        assert_eq!((letter["reason"].as_str(), letter["code"].as_str()), (Some(reason), Some(code)), "{letter}");
+        assert_eq!(
+            (letter["reason"].as_str(), letter["code"].as_str()),
+            (Some(reason), Some(code)),
+            "{letter}"
+        );
         assert_eq!(letters(&home, &["--reason", reason]).len(), 1);
         let shown = home.ok(&["dead", "show", letter["id"].as_str().unwrap()], "");
         assert!(shown.contains("what to do") && shown.contains("to nobody"), "{shown}");
@@ -123,17 +135,30 @@ async fn a_dead_letter_is_redriven_alone_and_delivered_once() {
     }
     until("both are given up", SOON, || async { letters(&home, &[]).len() == 2 }).await;
     emulator.no_faults().await;
-    assert_eq!(home.cli(&["dead", "redrive"], "").status.code(), Some(64), "all of them have to be named");
+    assert_eq!(
+        home.cli(&["dead", "redrive"], "").status.code(),
+        Some(64),
+        "all of them have to be named"
+    );
     home.ok(&["dead", "redrive", "--all", "--dry-run"], "");
     assert_eq!(letters(&home, &[]).len(), 2);
     let first = letters(&home, &[])[0]["id"].as_str().unwrap().to_owned();
     home.ok(&["dead", "redrive", "--id", &first], "");
     until("one arrives", SOON, || async { emulator.shown().await.contains_key("wecom-001") }).await;
     home.ok(&["dead", "redrive", "--reason", "exhausted"], "");
-    until("the other arrives", SOON, || async { emulator.shown().await["wecom-001"].len() == 2 }).await;
+    until("the other arrives", SOON, || async { emulator.shown().await["wecom-001"].len() == 2 })
+        .await;
     assert!(letters(&home, &[]).is_empty());
-    assert_eq!(home.cli(&["dead", "redrive", "--all"], "").status.code(), Some(1), "nothing matches");
-    assert_eq!(emulator.shown().await["lark-0001"].len(), 2, "whom it reached is not sent to again");
+    assert_eq!(
+        home.cli(&["dead", "redrive", "--all"], "").status.code(),
+        Some(1),
+        "nothing matches"
+    );
+    assert_eq!(
+        emulator.shown().await["lark-0001"].len(),
+        2,
+        "whom it reached is not sent to again"
+    );
 }
 
 #[tokio::test]
@@ -146,7 +171,11 @@ async fn discarding_asks_and_deletes() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "x"})).await;
     until("it is given up", SOON, || async { letters(&home, &[]).len() == 1 }).await;
-    assert_eq!(home.cli(&["dead", "discard", "--all"], "").status.code(), Some(64), "nobody can answer");
+    assert_eq!(
+        home.cli(&["dead", "discard", "--all"], "").status.code(),
+        Some(64),
+        "nobody can answer"
+    );
     assert_eq!(letters(&home, &[]).len(), 1);
     home.ok(&["dead", "discard", "--all", "--yes"], "");
     assert!(letters(&home, &[]).is_empty());
@@ -170,7 +199,8 @@ async fn a_letter_looked_at_a_hundred_times_is_still_there() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_the_daemon_goes_on() {
+async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_the_daemon_goes_on()
+{
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "[event]\nsize_max = 2000\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -186,12 +216,22 @@ async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_
         (".bad topic", br#"{"message": "x"}"#, "topic", "topic"),
     ] {
         publisher.publish_bytes(topic, body, BasicProperties::default()).await;
-        until("it is a dead letter", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+        until("it is a dead letter", SOON, || async { publisher.depth("dead.event").await == 1 })
+            .await;
         let message = publisher.get("dead.event").await.unwrap();
         assert_eq!(message.delivery.data, body);
         assert_eq!(header(&message, "x-roomcast-reason"), "undecodable");
-        assert_eq!(header(&message, "x-roomcast-code"), code, "{}", header(&message, "x-roomcast-detail"));
-        assert!(header(&message, "x-roomcast-detail").contains(place), "{}", header(&message, "x-roomcast-detail"));
+        assert_eq!(
+            header(&message, "x-roomcast-code"),
+            code,
+            "{}",
+            header(&message, "x-roomcast-detail")
+        );
+        assert!(
+            header(&message, "x-roomcast-detail").contains(place),
+            "{}",
+            header(&message, "x-roomcast-detail")
+        );
     }
     publisher.publish("ops", &json!({"message": "goes on"})).await;
     until("the next arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
@@ -200,7 +240,8 @@ async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_
 #[tokio::test]
 async fn an_urgent_event_that_was_given_up_is_redriven_through_the_exchange_for_what_is_urgent() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndelivery_limit = 1\n");
+    let home =
+        Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndelivery_limit = 1\n");
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let urgent = format!("{}.publish.urgent", home.prefix);
     let publish = async |body: &[u8]| {
@@ -208,22 +249,33 @@ async fn an_urgent_event_that_was_given_up_is_redriven_through_the_exchange_for_
     };
     let daemon = home.start().await;
     publish(b"no event").await;
-    until("nobody could read it", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    until("nobody could read it", SOON, || async { publisher.depth("dead.event").await == 1 })
+        .await;
     assert!(daemon.terminate().success());
     publish(b"{}").await;
     until("the broker gave it up, which came back too often", SOON, || async {
         let queue = urgent.as_str().into();
-        if let Some(message) = publisher.channel().basic_get(queue, BasicGetOptions::default()).await.unwrap() {
-            message.delivery.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await.unwrap();
+        if let Some(message) =
+            publisher.channel().basic_get(queue, BasicGetOptions::default()).await.unwrap()
+        {
+            message
+                .delivery
+                .nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() })
+                .await
+                .unwrap();
         }
         publisher.depth("dead.event").await == 2
     })
     .await;
-    let mut reasons: Vec<_> = letters(&home, &[]).iter().map(|letter| letter["reason"].clone()).collect();
+    let mut reasons: Vec<_> =
+        letters(&home, &[]).iter().map(|letter| letter["reason"].clone()).collect();
     reasons.sort_by_key(ToString::to_string);
     assert_eq!(reasons, ["poison", "undecodable"]);
     home.ok(&["dead", "redrive", "--all"], "");
-    until("both are where they came from", SOON, || async { publisher.depth("publish.urgent").await == 2 }).await;
+    until("both are where they came from", SOON, || async {
+        publisher.depth("publish.urgent").await == 2
+    })
+    .await;
     assert_eq!((publisher.depth("publish").await, publisher.depth("dead.event").await), (0, 0));
 }
 
@@ -246,9 +298,12 @@ async fn misbehaving_platforms_hold_nobody_up() {
         emulator.shown().await.contains_key("wecom-well")
     })
     .await;
-    until("the others are given up", SOON, || async { letters(&home, &[]).len() == faults.len() }).await;
-    let mut codes: Vec<_> =
-        letters(&home, &[]).iter().map(|letter| letter["code"].as_str().unwrap().to_owned()).collect();
+    until("the others are given up", SOON, || async { letters(&home, &[]).len() == faults.len() })
+        .await;
+    let mut codes: Vec<_> = letters(&home, &[])
+        .iter()
+        .map(|letter| letter["code"].as_str().unwrap().to_owned())
+        .collect();
     codes.sort();
     assert_eq!(codes, ["broken", "http_200", "http_200", "http_302", "timeout", "timeout"]);
 }

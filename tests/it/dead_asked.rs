@@ -37,11 +37,15 @@ async fn who_names_no_letters_and_does_not_say_all_acts_on_none() {
     let letters: Vec<_> = (0..3).map(|number| Letter::number(number, &"07".repeat(16))).collect();
     publisher.bury(&letters).await;
     // Like a script with an empty variable.
-    for act in [&["dead", "discard", "--yes", "--text", ""][..], &["dead", "redrive", "--text", ""]] {
+    for act in [&["dead", "discard", "--yes", "--text", ""][..], &["dead", "redrive", "--text", ""]]
+    {
         let says = home.fails(act, "", 64);
         assert!(says.contains("which dead letters?") && says.contains("--all"), "{says}");
     }
-    for act in [&["dead", "discard", "--yes", "--all", "--limit", "0"][..], &["dead", "list", "--limit", "0"]] {
+    for act in [
+        &["dead", "discard", "--yes", "--all", "--limit", "0"][..],
+        &["dead", "list", "--limit", "0"],
+    ] {
         let says = home.fails(act, "", 64);
         assert!(says.contains("--limit"), "{says}");
     }
@@ -69,7 +73,10 @@ async fn a_letter_whose_subscription_was_removed_is_not_advised_to_be_redriven()
     assert!(advised(&show()).ends_with("redrive"), "{}", show());
     home.ok(&["subscription", "remove", &subscription], "");
     let with_daemon = advised(&show());
-    assert!(with_daemon.contains("was removed") && with_daemon.ends_with("discard"), "{with_daemon}");
+    assert!(
+        with_daemon.contains("was removed") && with_daemon.ends_with("discard"),
+        "{with_daemon}"
+    );
     daemon.terminate();
     assert_eq!(advised(&show()), with_daemon, "the store says the same");
 }
@@ -84,15 +91,21 @@ async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_t
     publisher.bury(&letters).await;
     let redriving = post(&home, "/v1/dead/redrive", json!({"all": true, "per_second": 1}));
     let looking = async {
-        until("the redrive is under way", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 > 0 })
-            .await;
+        until("the redrive is under way", SOON, || async {
+            publisher.ready_and_consumers("dead.wecom").await.1 > 0
+        })
+        .await;
         // The wait for another reader is reported at the terminal. The runtime needs a second
         // thread for that.
         let listing = home.begin(&["dead", "list"]);
         let answer = call(&home.path("admin.sock"), "GET", "/v1/dead", &Value::Null).await;
         let listed = listing.wait_with_output().unwrap();
         let said = String::from_utf8(listed.stderr).unwrap();
-        assert!(listed.status.success() && said.contains("another reader works on the dead letters: waiting"), "{said}");
+        assert!(
+            listed.status.success()
+                && said.contains("another reader works on the dead letters: waiting"),
+            "{said}"
+        );
         answer
     };
     // The letters are held for 20 s at a time; all of them take a minute and a half.
@@ -113,10 +126,17 @@ async fn who_looks_before_there_was_a_daemon_is_told_so() {
         &["dead", "export"],
     ] {
         let says = home.fails(looking, "", 69);
-        assert!(says.contains(&format!("{}.dead.dingtalk", home.prefix)) && says.contains("first start"), "{says}");
+        assert!(
+            says.contains(&format!("{}.dead.dingtalk", home.prefix))
+                && says.contains("first start"),
+            "{says}"
+        );
         assert!(says.contains("broker.prefix") && !says.contains("broker.declare"), "{says}");
     }
-    assert!(home.fails(&["dead", "list", "--robot", "team-a"], "", 64).contains("\"team-a\" is not a robot id"));
+    assert!(
+        home.fails(&["dead", "list", "--robot", "team-a"], "", 64)
+            .contains("\"team-a\" is not a robot id")
+    );
 }
 
 #[tokio::test]
@@ -125,7 +145,12 @@ async fn what_cannot_be_written_is_no_answer_and_a_reader_who_leaves_is_no_fault
     let home = Home::new(broker, "http://127.0.0.1:9", "");
     let command = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
-        command.args(arguments).arg("--config").arg(home.path("roomcast.toml")).env_clear().stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(home.path("roomcast.toml"))
+            .env_clear()
+            .stderr(Stdio::piped());
         command
     };
     let gone = || {
@@ -133,13 +158,21 @@ async fn what_cannot_be_written_is_no_answer_and_a_reader_who_leaves_is_no_fault
         drop(reader);
         writer
     };
-    let full = command(&["topology"]).stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+    let full = command(&["topology"])
+        .stdout(File::options().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
     let says = String::from_utf8_lossy(&full.stderr);
     assert!(full.status.code() == Some(69) && says.contains("No space left"), "{full:?}");
     for arguments in [&["completions", "bash"][..], &["topology"]] {
         let left = command(arguments).stdout(gone()).output().unwrap();
         assert!(left.status.success() && left.stderr.is_empty(), "{arguments:?}: {left:?}");
     }
-    let unheard = command(&["dead", "redrive"]).stdout(Stdio::null()).stderr(gone()).status().unwrap();
-    assert_eq!(unheard.code(), Some(64), "it is said to nobody, and the exit code is what it would be");
+    let unheard =
+        command(&["dead", "redrive"]).stdout(Stdio::null()).stderr(gone()).status().unwrap();
+    assert_eq!(
+        unheard.code(),
+        Some(64),
+        "it is said to nobody, and the exit code is what it would be"
+    );
 }

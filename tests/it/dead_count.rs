@@ -21,7 +21,9 @@ const LONG: Duration = Duration::from_secs(120);
 const COUNTED: (&str, &str) = ("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
 
 async fn of_wecom(daemon: &Daemon<'_>, name: &str, reason: &str) -> Option<f64> {
-    daemon.metric(&format!("roomcast_dead_letters_{name}{{platform=\"wecom\",reason=\"{reason}\"}}")).await
+    daemon
+        .metric(&format!("roomcast_dead_letters_{name}{{platform=\"wecom\",reason=\"{reason}\"}}"))
+        .await
 }
 
 /// A home whose dead queue has this many letters; each is a second older than the next.
@@ -30,7 +32,8 @@ async fn with_letters(home: &Home, url: &str, count: usize) -> (Publisher, Vec<L
     // The daemon declares the topology.
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(url, &home.prefix).await;
-    let mut letters: Vec<_> = (0..count).map(|number| Letter::number(number, &subscription)).collect();
+    let mut letters: Vec<_> =
+        (0..count).map(|number| Letter::number(number, &subscription)).collect();
     let newest = jiff::Timestamp::now();
     for (age, letter) in letters.iter_mut().rev().enumerate() {
         letter.dead_at = newest - jiff::SignedDuration::from_secs(i64::try_from(age).unwrap());
@@ -45,23 +48,35 @@ async fn what_lies_in_the_dead_queues_is_known_by_reason_and_age_until_it_is_gon
     let home = Home::new(broker, &emulator.url(), "").with(COUNTED.0, COUNTED.1);
     let (publisher, letters) = with_letters(&home, &broker.url(), 7).await;
     let daemon = home.start().await;
-    until("they are counted", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(4.0) }).await;
+    until("they are counted", LONG, || async {
+        of_wecom(&daemon, "present", "expired").await == Some(4.0)
+    })
+    .await;
     assert_eq!(of_wecom(&daemon, "present", "exhausted").await, Some(3.0));
     assert_eq!(of_wecom(&daemon, "present", "refused").await, Some(0.0));
     let age = of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await.unwrap();
     assert!((age - letters[0].dead_at.as_second() as f64).abs() < 1.0, "{age}");
     let overview = || async {
-        let overview: Value = serde_json::from_str(&get(&home.path("admin.sock"), "/v1/overview").await).unwrap();
+        let overview: Value =
+            serde_json::from_str(&get(&home.path("admin.sock"), "/v1/overview").await).unwrap();
         overview["dead"].clone()
     };
     let dead = overview().await;
     assert_eq!((&dead["letters"], &dead["rows"][0]["count"]), (&json!(7), &json!(4)), "{dead}");
-    assert_eq!(dead["oldest"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second(), age as i64);
-    let counted = |dead: &Value| dead["queues"].as_array().unwrap().iter().all(|queue| queue["letters"].is_u64());
+    assert_eq!(
+        dead["oldest"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second(),
+        age as i64
+    );
+    let counted = |dead: &Value| {
+        dead["queues"].as_array().unwrap().iter().all(|queue| queue["letters"].is_u64())
+    };
     assert!(counted(&dead), "empty queues are known to be empty: {dead}");
 
     home.ok(&["dead", "discard", "--reason", "expired", "--yes"], "");
-    until("they are gone", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(0.0) }).await;
+    until("they are gone", LONG, || async {
+        of_wecom(&daemon, "present", "expired").await == Some(0.0)
+    })
+    .await;
     assert_eq!(of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await, None);
     home.ok(&["dead", "redrive", "--all"], "");
     until("nothing is left", LONG, || async { overview().await["letters"] == 0 }).await;
@@ -80,9 +95,14 @@ async fn counting_leaves_every_letter_at_its_place_and_holds_nobody_up_who_looks
         let daemon = home.start().await;
         // An export is in the order of the queues.
         let listed = lines(&home.ok(&["dead", "export"], ""));
-        assert!(listed.iter().map(|one| one["id"].as_str().unwrap()).eq(ids.iter().copied()), "all, in their order");
-        until("they are counted", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(2500.0) })
-            .await;
+        assert!(
+            listed.iter().map(|one| one["id"].as_str().unwrap()).eq(ids.iter().copied()),
+            "all, in their order"
+        );
+        until("they are counted", LONG, || async {
+            of_wecom(&daemon, "present", "expired").await == Some(2500.0)
+        })
+        .await;
         assert!(daemon.terminate().success());
     }
     let drained = publisher.drain("dead.wecom").await;
@@ -104,9 +124,13 @@ async fn a_daemon_killed_while_it_counts_loses_no_letter() {
         })
         .await;
         daemon.kill();
-        until("they are back", LONG, || async { publisher.ready_and_consumers("dead.wecom").await == (all, 0) }).await;
+        until("they are back", LONG, || async {
+            publisher.ready_and_consumers("dead.wecom").await == (all, 0)
+        })
+        .await;
     }
-    let mut drained: Vec<_> = publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
+    let mut drained: Vec<_> =
+        publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
     let mut ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();
     drained.sort_unstable();
     ids.sort_unstable();
@@ -114,13 +138,22 @@ async fn a_daemon_killed_while_it_counts_loses_no_letter() {
 }
 
 /// Each event arrives within a second, in the first session of the daemon.
-async fn deliveries_go_on(daemon: &Daemon<'_>, emulator: &Emulator, publisher: &Publisher, name: &str) {
+async fn deliveries_go_on(
+    daemon: &Daemon<'_>,
+    emulator: &Emulator,
+    publisher: &Publisher,
+    name: &str,
+) {
     for number in 0..3 {
         let text = format!("{name} {number}");
         publisher.publish("fine", &json!({"message": text})).await;
         until("it arrives", Duration::from_secs(1), || emulator.shows("lark-0001", &text)).await;
     }
-    assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "the session goes on");
+    assert_eq!(
+        daemon.metric("roomcast_broker_sessions_total").await,
+        Some(1.0),
+        "the session goes on"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,19 +172,32 @@ async fn counting_that_is_cut_off_or_hangs_ends_no_session_and_holds_up_no_deliv
             [C | _] -> rabbit_networking:close_connection(C, <<\"a test\">>) end end, F() end).";
     broker.ctl(&["eval", cut]);
     let daemon = home.start().await;
-    until("it cannot count", LONG, || async { home.log().contains("WARN dead letters cannot be counted") }).await;
+    until("it cannot count", LONG, || async {
+        home.log().contains("WARN dead letters cannot be counted")
+    })
+    .await;
     deliveries_go_on(&daemon, &emulator, &publisher, "cut off").await;
-    until("they are counted later", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(3.0) })
-        .await;
+    until("they are counted later", LONG, || async {
+        of_wecom(&daemon, "present", "expired").await == Some(3.0)
+    })
+    .await;
 
-    let (queue, seen) = (format!("{}.dead.wecom", home.prefix), "roomcast_queue_messages{queue=\"dead.wecom\"}");
-    until("it is known what lies there", LONG, || async { daemon.metric(seen).await == Some(6.0) }).await;
+    let (queue, seen) =
+        (format!("{}.dead.wecom", home.prefix), "roomcast_queue_messages{queue=\"dead.wecom\"}");
+    until("it is known what lies there", LONG, || async { daemon.metric(seen).await == Some(6.0) })
+        .await;
     broker.stand_still(&queue, true);
-    until("the queue does not say any more", LONG, || async { daemon.metric(seen).await != Some(6.0) }).await;
+    until("the queue does not say any more", LONG, || async {
+        daemon.metric(seen).await != Some(6.0)
+    })
+    .await;
     deliveries_go_on(&daemon, &emulator, &publisher, "standing still").await;
     broker.stand_still(&queue, false);
     until("it says again", LONG, || async { daemon.metric(seen).await == Some(6.0) }).await;
-    until("it is counted again", LONG, || async { of_wecom(&daemon, "present", "expired").await == Some(3.0) }).await;
+    until("it is counted again", LONG, || async {
+        of_wecom(&daemon, "present", "expired").await == Some(3.0)
+    })
+    .await;
     deliveries_go_on(&daemon, &emulator, &publisher, "afterwards").await;
     assert_eq!(publisher.depth("dead.wecom").await, 6, "every letter is at its place");
     assert!(daemon.terminate().success());

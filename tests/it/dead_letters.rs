@@ -34,14 +34,24 @@ async fn get(home: &Home, path: &str) -> Value {
 }
 
 fn ids(page: &Value) -> Vec<String> {
-    page["letters"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    page["letters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
 async fn the_admin_api_lists_counts_and_shows_dead_letters() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), AT_ONCE);
-    let subscription = home.subscribe("ops", "wecom", "wecom-001", &["--name", "team a", "--mention-user", "zhang"]);
+    let subscription = home.subscribe(
+        "ops",
+        "wecom",
+        "wecom-001",
+        &["--name", "team a", "--mention-user", "zhang"],
+    );
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let mut letters: Vec<_> = (0..5).map(|number| Letter::number(number, &subscription)).collect();
@@ -50,7 +60,8 @@ async fn the_admin_api_lists_counts_and_shows_dead_letters() {
     }
     publisher.bury(&letters).await;
     publisher.publish_bytes("ops", b"no event", BasicProperties::default()).await;
-    until("the other is dead as well", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    until("the other is dead as well", SOON, || async { publisher.depth("dead.event").await == 1 })
+        .await;
 
     let page = get(&home, "/v1/dead?platform=wecom&limit=2").await;
     assert_eq!((page["matched"].as_u64(), page["total"].as_u64()), (Some(5), Some(5)));
@@ -88,24 +99,48 @@ async fn the_admin_api_lists_counts_and_shows_dead_letters() {
         ("by=reason", "by is not taken here"),
     ] {
         let (status, answer) = ask(&home, "GET", &format!("/v1/dead?{query}"), Value::Null).await;
-        assert_eq!((status, answer["message"].as_str().unwrap().contains(says)), (400, true), "{query}: {answer}");
+        assert_eq!(
+            (status, answer["message"].as_str().unwrap().contains(says)),
+            (400, true),
+            "{query}: {answer}"
+        );
     }
 
     let summary = get(&home, "/v1/dead/summary?by=reason,robot").await;
-    assert_eq!((summary["matched"].as_u64(), summary["rows"].as_array().unwrap().len()), (Some(6), 3));
-    assert_eq!(summary["rows"][0]["values"], json!({"reason": "expired", "robot": "ab".repeat(16)}));
+    assert_eq!(
+        (summary["matched"].as_u64(), summary["rows"].as_array().unwrap().len()),
+        (Some(6), 3)
+    );
+    assert_eq!(
+        summary["rows"][0]["values"],
+        json!({"reason": "expired", "robot": "ab".repeat(16)})
+    );
     assert_eq!(summary["rows"][0]["count"], 3);
-    assert_eq!(summary["rows"][0]["oldest"].as_str().unwrap()[..19], letters[0].dead_at.to_string()[..19]);
+    assert_eq!(
+        summary["rows"][0]["oldest"].as_str().unwrap()[..19],
+        letters[0].dead_at.to_string()[..19]
+    );
 
     let shown = get(&home, &format!("/v1/dead/{}", letters[1].id)).await;
-    assert_eq!((shown["body"].as_str(), shown["says"].as_str()), (Some("{\"message\":\"m1\"}"), Some("m1")));
+    assert_eq!(
+        (shown["body"].as_str(), shown["says"].as_str()),
+        (Some("{\"message\":\"m1\"}"), Some("m1"))
+    );
     assert!(shown["advice"].as_str().unwrap().contains("redrive"));
     assert_eq!(shown["rendered"]["text"]["content"], "m1", "{shown}");
-    assert_eq!(shown["rendered"]["text"]["mentioned_list"], json!(["zhang"]), "whom the subscription mentions");
-    let (status, answer) = ask(&home, "GET", "/v1/dead/00000000-0000-0000-0000-000000000000", Value::Null).await;
+    assert_eq!(
+        shown["rendered"]["text"]["mentioned_list"],
+        json!(["zhang"]),
+        "whom the subscription mentions"
+    );
+    let (status, answer) =
+        ask(&home, "GET", "/v1/dead/00000000-0000-0000-0000-000000000000", Value::Null).await;
     assert_eq!((status, answer["error"].as_str()), (404, Some("not_found")));
     // So far the letters were only read.
-    until("nobody holds them", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 == 0 }).await;
+    until("nobody holds them", SOON, || async {
+        publisher.ready_and_consumers("dead.wecom").await.1 == 0
+    })
+    .await;
     assert_eq!(
         publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
         letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>()
@@ -115,7 +150,11 @@ async fn the_admin_api_lists_counts_and_shows_dead_letters() {
 #[tokio::test]
 async fn the_admin_api_redrives_and_discards_what_is_named_and_nothing_else() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let home = Home::new(broker, &emulator.url(), "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n");
+    let home = Home::new(
+        broker,
+        &emulator.url(),
+        "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n",
+    );
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     home.subscribe("ops", "lark", "lark-0001", &[]);
     let _daemon = home.start().await;
@@ -129,25 +168,47 @@ async fn the_admin_api_redrives_and_discards_what_is_named_and_nothing_else() {
         (json!({"all": true, "per_second": 0.001}), "longer than"),
     ] {
         let (status, answer) = ask(&home, "POST", "/v1/dead/redrive", body).await;
-        assert_eq!((status, answer["message"].as_str().unwrap().contains(says)), (400, true), "{answer}");
+        assert_eq!(
+            (status, answer["message"].as_str().unwrap().contains(says)),
+            (400, true),
+            "{answer}"
+        );
     }
-    let (_, dry) =
-        ask(&home, "POST", "/v1/dead/redrive", json!({"which": {"reason": "expired"}, "dry_run": true, "limit": 4}))
-            .await;
+    let (_, dry) = ask(
+        &home,
+        "POST",
+        "/v1/dead/redrive",
+        json!({"which": {"reason": "expired"}, "dry_run": true, "limit": 4}),
+    )
+    .await;
     assert_eq!((dry["matched"].as_u64(), dry["done"].as_u64()), (Some(10), Some(4)));
     let named = [&letters[3].id, &letters[8].id];
     let (status, done) = ask(&home, "POST", "/v1/dead/redrive", json!({"ids": named})).await;
     assert_eq!((status, done["done"].as_u64()), (200, Some(2)), "{done}");
-    assert_eq!(done["rows"][0]["values"], json!({"platform": "wecom", "reason": "exhausted", "code": "made_up"}));
-    let (_, done) = ask(&home, "POST", "/v1/dead/redrive", json!({"which": {"reason": "expired"}, "limit": 2})).await;
+    assert_eq!(
+        done["rows"][0]["values"],
+        json!({"platform": "wecom", "reason": "exhausted", "code": "made_up"})
+    );
+    let (_, done) =
+        ask(&home, "POST", "/v1/dead/redrive", json!({"which": {"reason": "expired"}, "limit": 2}))
+            .await;
     assert_eq!((done["matched"].as_u64(), done["done"].as_u64()), (Some(9), Some(2)));
     until("four arrive", SOON, || async { emulator.count("accepted").await == 4 }).await;
-    assert_eq!(numbers(&emulator.shown().await["wecom-001"]), [0, 2, 3, 8], "the oldest of each queue first");
-    let (_, gone) = ask(&home, "POST", "/v1/dead/discard", json!({"which": {"reason": "expired"}})).await;
+    assert_eq!(
+        numbers(&emulator.shown().await["wecom-001"]),
+        [0, 2, 3, 8],
+        "the oldest of each queue first"
+    );
+    let (_, gone) =
+        ask(&home, "POST", "/v1/dead/discard", json!({"which": {"reason": "expired"}})).await;
     assert_eq!(gone["done"].as_u64(), Some(7));
-    until("nobody holds them", SOON, || async { publisher.ready_and_consumers("dead.wecom").await.1 == 0 }).await;
+    until("nobody holds them", SOON, || async {
+        publisher.ready_and_consumers("dead.wecom").await.1 == 0
+    })
+    .await;
     let left: Vec<_> = publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
-    let expected: Vec<_> = [1, 5, 7, 9, 11, 13, 15, 17, 19].map(|number: usize| letters[number].id.clone()).to_vec();
+    let expected: Vec<_> =
+        [1, 5, 7, 9, 11, 13, 15, 17, 19].map(|number: usize| letters[number].id.clone()).to_vec();
     assert_eq!(left, expected);
     assert_eq!(emulator.shown().await.len(), 1, "nobody else heard anything");
 }
@@ -159,8 +220,10 @@ async fn a_letter_whose_redriving_was_interrupted_is_delivered_once() {
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let letters =
-        [Letter::number(1, &subscription), Letter { event: "event-1".into(), ..Letter::number(2, &subscription) }];
+    let letters = [
+        Letter::number(1, &subscription),
+        Letter { event: "event-1".into(), ..Letter::number(2, &subscription) },
+    ];
     // The second letter has other content with the same `message_id`, as some publishers do.
     publisher.bury(&letters).await;
     home.ok(&["dead", "redrive", "--all"], "");
@@ -213,13 +276,16 @@ async fn an_undecodable_event_is_redriven_as_soon_as_it_can_be_read() {
 
 #[tokio::test]
 async fn what_is_redriven_respects_its_robots_window() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher.bury(&(0..70).map(|number| Letter::number(number, &subscription)).collect::<Vec<_>>()).await;
+    publisher
+        .bury(&(0..70).map(|number| Letter::number(number, &subscription)).collect::<Vec<_>>())
+        .await;
     home.ok(&["dead", "redrive", "--all"], "");
     until("all arrive", SOON, || async { emulator.count("accepted").await == 70 }).await;
     assert_eq!(numbers(&emulator.shown().await["wecom-001"]), (0..70).collect::<Vec<_>>());
@@ -237,11 +303,17 @@ async fn an_export_has_every_event_byte_for_byte() {
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher
-        .bury(&[Letter { body: b"{ \"message\" : \"\\u6570\" }".to_vec(), ..Letter::number(1, &subscription) }])
+        .bury(&[Letter {
+            body: b"{ \"message\" : \"\\u6570\" }".to_vec(),
+            ..Letter::number(1, &subscription)
+        }])
         .await;
     let mut headers = FieldTable::default();
-    headers.insert("traceparent".into(), lapin::types::AMQPValue::LongString("00-abc-def-01".into()));
-    publisher.publish_bytes("ops", b"\xff\xfe\x00", BasicProperties::default().with_headers(headers)).await;
+    headers
+        .insert("traceparent".into(), lapin::types::AMQPValue::LongString("00-abc-def-01".into()));
+    publisher
+        .publish_bytes("ops", b"\xff\xfe\x00", BasicProperties::default().with_headers(headers))
+        .await;
     until("both are dead", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
     let exported = lines(&home.ok(&["dead", "export"], ""));
     assert_eq!(exported[0]["body"], "{ \"message\" : \"\\u6570\" }");
@@ -249,13 +321,20 @@ async fn an_export_has_every_event_byte_for_byte() {
     assert_eq!(exported[1]["headers"], json!({"traceparent": "00-abc-def-01"}));
     assert!(exported[1].get("body").is_none());
     let full = std::process::Command::new("sh")
-        .args(["-c", "exec \"$0\" dead export --config \"$1\" > /dev/full", env!("CARGO_BIN_EXE_roomcast")])
+        .args([
+            "-c",
+            "exec \"$0\" dead export --config \"$1\" > /dev/full",
+            env!("CARGO_BIN_EXE_roomcast"),
+        ])
         .arg(home.path("roomcast.toml"))
         .env_clear()
         .output()
         .unwrap();
     assert_eq!(full.status.code(), Some(69), "what could not be written is no export");
     for queue in ["dead.wecom", "dead.event"] {
-        until("it is where it was", SOON, || async { publisher.ready_and_consumers(queue).await == (1, 0) }).await;
+        until("it is where it was", SOON, || async {
+            publisher.ready_and_consumers(queue).await == (1, 0)
+        })
+        .await;
     }
 }

@@ -27,8 +27,7 @@ use crate::support::{
 };
 
 const LONG: Duration = Duration::from_secs(240);
-const UNLIMITED: &str =
-    "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\ndelays = []\n";
+const UNLIMITED: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\ndelays = []\n";
 
 /// The number of letters: `ROOMCAST_LETTERS`, or a number for regular runs.
 fn many() -> usize {
@@ -80,10 +79,16 @@ async fn looking_and_acting_on_some_leaves_the_others_in_their_order() {
         assert!(ids.iter().eq(letters.iter().map(|letter| &letter.id)), "round {round}");
         home.ok(&["dead", "list", "--limit", "1"], "");
         home.ok(&["dead", "list", "--json", "--limit", "7"], "");
-        assert!(home.ok(&["dead", "show", &letters[round * 999].id], "").contains(&format!("m{}", round * 999)));
+        assert!(
+            home.ok(&["dead", "show", &letters[round * 999].id], "")
+                .contains(&format!("m{}", round * 999))
+        );
     }
     let counted = lines(&home.ok(&["dead", "list", "--by", "reason", "--json"], ""));
-    assert_eq!(counted.iter().map(|row| row["count"].as_u64().unwrap()).collect::<Vec<_>>(), [1500, 1500]);
+    assert_eq!(
+        counted.iter().map(|row| row["count"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1500, 1500]
+    );
     home.ok(&["dead", "redrive", "--text", "m7"], "");
     home.ok(&["dead", "discard", "--reason", "expired", "--limit", "1000", "--yes"], "");
     let mut discarded = 0;
@@ -113,20 +118,30 @@ async fn a_redrive_killed_again_and_again_loses_nothing_and_delivers_everything_
     for part in 1..=3 {
         let redriving = home.begin(&["dead", "redrive", "--all"]);
         let enough = (part * count / 10) as u64;
-        until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough }).await;
+        until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough })
+            .await;
         kill(redriving);
         let left = returned(&publisher).await;
         assert!(left > 0 && left < count, "{left} of {count} are left");
     }
     home.ok(&["dead", "redrive", "--all"], "");
     assert!(publisher.get("dead.wecom").await.is_none(), "no letter is left");
-    until("every letter arrives", LONG, || async { emulator.count("accepted").await >= count as u64 }).await;
-    until("nothing is under way", LONG, || async { publisher.ready_and_consumers("delivery.wecom").await.0 == 0 })
-        .await;
+    until("every letter arrives", LONG, || async {
+        emulator.count("accepted").await >= count as u64
+    })
+    .await;
+    until("nothing is under way", LONG, || async {
+        publisher.ready_and_consumers("delivery.wecom").await.0 == 0
+    })
+    .await;
     let skipped = daemon.metric("roomcast_duplicates_skipped_total").await.unwrap();
     // The daemon settles its messages before it ends.
     assert!(daemon.terminate().success());
-    assert_eq!(numbers(&emulator.shown().await["wecom-001"]), (0..count).collect::<Vec<_>>(), "each once");
+    assert_eq!(
+        numbers(&emulator.shown().await["wecom-001"]),
+        (0..count).collect::<Vec<_>>(),
+        "each once"
+    );
     println!("{skipped} copies of letters whose redriving was interrupted were recognised");
     assert!(skipped <= 3.0 * 256.0, "at most a batch for each kill: {skipped}");
 }
@@ -153,9 +168,13 @@ async fn a_discard_killed_in_the_middle_deletes_nothing_but_what_it_was_told() {
     println!("{} of {} letters were deleted when it was killed", count - left, count / 2);
     home.ok(&["dead", "discard", "--reason", "expired", "--yes"], "");
     assert_eq!(returned(&publisher).await, count / 2);
-    let found: BTreeSet<_> = publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
-    let kept: BTreeSet<_> =
-        letters.into_iter().filter(|letter| letter.reason != "expired").map(|letter| letter.id).collect();
+    let found: BTreeSet<_> =
+        publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
+    let kept: BTreeSet<_> = letters
+        .into_iter()
+        .filter(|letter| letter.reason != "expired")
+        .map(|letter| letter.id)
+        .collect();
     assert_eq!(found.len(), kept.len());
     assert_eq!(found, kept);
 }
@@ -177,10 +196,16 @@ async fn an_interrupted_redrive_ends_after_its_batch_and_says_how_far_it_came() 
     let left = returned(&publisher).await;
     let redriven = letters.len() - left;
     assert!(said.contains(&format!("interrupted: {redriven} of 1000 redriven")), "{said}");
-    until("what was redriven arrives", LONG, || async { emulator.count("accepted").await == redriven as u64 }).await;
+    until("what was redriven arrives", LONG, || async {
+        emulator.count("accepted").await == redriven as u64
+    })
+    .await;
     assert!((20..500).contains(&redriven), "{redriven} at 20 a second");
     let ids: Vec<_> = publisher.drain("dead.wecom").await.into_iter().map(|(id, _)| id).collect();
-    assert!(ids.iter().eq(letters[redriven..].iter().map(|letter| &letter.id)), "the others are at their places");
+    assert!(
+        ids.iter().eq(letters[redriven..].iter().map(|letter| &letter.id)),
+        "the others are at their places"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -218,12 +243,14 @@ async fn dead_letters_can_be_listed_while_the_daemon_writes_them_and_while_other
     emulator.fault(json!({"kind": "status", "status": 500})).await;
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let events: Vec<_> =
-        (0..EVENTS).map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")}))).collect();
+    let events: Vec<_> = (0..EVENTS)
+        .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")})))
+        .collect();
     publisher.try_publish_all("ops", &events).await.unwrap();
     let events_of = |text: &str| -> HashSet<String> {
         let events: Vec<Value> = lines(text);
-        let names: HashSet<_> = events.iter().map(|one| one["event"].as_str().unwrap().to_owned()).collect();
+        let names: HashSet<_> =
+            events.iter().map(|one| one["event"].as_str().unwrap().to_owned()).collect();
         assert_eq!(names.len(), events.len(), "nothing is listed twice");
         names
     };
@@ -236,7 +263,8 @@ async fn dead_letters_can_be_listed_while_the_daemon_writes_them_and_while_other
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             // On a busy machine one command reports that it waits for the other. A missing letter
             // would be a failure.
-            let waits = |line: &str| line.starts_with("another reader works on the dead letters: waiting");
+            let waits =
+                |line: &str| line.starts_with("another reader works on the dead letters: waiting");
             assert!(output.status.success() && said.lines().all(waits), "{said}");
             events_of(&String::from_utf8(output.stdout).unwrap())
         });

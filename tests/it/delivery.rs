@@ -25,14 +25,26 @@ async fn one_publish_reaches_all_four_platforms() {
     home.subscribe("ops", "dingtalk", "ding-0001", &["--secret-file", secret.to_str().unwrap()]);
     home.subscribe("ops", "dingtalk_internal", "intern-01", &[]);
     std::fs::write(&secret, "larksecret\n").unwrap();
-    home.subscribe("ops", "lark", "lark-0001", &["--secret-file", secret.to_str().unwrap(), "--keyword", "告警"]);
+    home.subscribe(
+        "ops",
+        "lark",
+        "lark-0001",
+        &["--secret-file", secret.to_str().unwrap(), "--keyword", "告警"],
+    );
     let daemon = home.start().await;
     // This command goes through the running daemon.
     home.subscribe("ops", "wecom", "wecom-001", &[]);
 
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    publisher.publish("ops", &json!({"subject": "db-1", "message": "is *down*", "at": {"users": ["ann"]}})).await;
-    publisher.publish("ops", &json!({"subject": "db-1", "message": "is **up**", "format": "markdown"})).await;
+    publisher
+        .publish(
+            "ops",
+            &json!({"subject": "db-1", "message": "is *down*", "at": {"users": ["ann"]}}),
+        )
+        .await;
+    publisher
+        .publish("ops", &json!({"subject": "db-1", "message": "is **up**", "format": "markdown"}))
+        .await;
 
     until("all eight arrive", SOON, || async { emulator.count("accepted").await == 8 }).await;
     let shown = emulator.shown().await;
@@ -55,7 +67,9 @@ async fn one_publish_reaches_all_four_platforms() {
 async fn an_event_says_what_each_platform_hears() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
-    for (platform, token) in [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")] {
+    for (platform, token) in
+        [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")]
+    {
         home.subscribe("ops", platform, token, &[]);
     }
     let _daemon = home.start().await;
@@ -80,13 +94,17 @@ async fn an_event_that_nobody_hears_is_acked_and_counted() {
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("nobody", &json!({"message": "hello?"})).await;
-    until("it is counted", SOON, || async { daemon.metric("roomcast_events_unheard_total").await == Some(1.0) }).await;
+    until("it is counted", SOON, || async {
+        daemon.metric("roomcast_events_unheard_total").await == Some(1.0)
+    })
+    .await;
     assert!(daemon.terminate().success());
     assert_eq!(publisher.depth("publish").await, 0, "it was acked");
 }
 
 #[tokio::test]
-async fn an_event_published_again_under_its_name_is_delivered_once_and_another_body_is_another_event() {
+async fn an_event_published_again_under_its_name_is_delivered_once_and_another_body_is_another_event()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -96,7 +114,8 @@ async fn an_event_published_again_under_its_name_is_delivered_once_and_another_b
     publisher.try_publish_all("ops", &named("first")).await.unwrap();
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
     until("it is acked", SOON, || async {
-        daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await == Some(1.0)
+        daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await
+            == Some(1.0)
     })
     .await;
     until("the repeat is recognised", SOON, || async {
@@ -145,13 +164,20 @@ async fn a_paused_subscription_is_passed_by_and_a_removed_one_is_never_sent_to_a
     assert_eq!(shown["wecom-001"], ["two"]);
     assert!(!shown.contains_key("wecom-002"));
     let listed = home.ok(&["subscription", "list"], "");
-    assert!(!listed.contains(&removed) && listed.contains(&paused) && listed.contains("****"), "{listed}");
+    assert!(
+        !listed.contains(&removed) && listed.contains(&paused) && listed.contains("****"),
+        "{listed}"
+    );
 }
 
 #[tokio::test]
 async fn signatures_follow_the_platforms_clock_where_ours_is_wrong() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\", \"1s\"]\njitter = 0.0\n");
+    let home = Home::new(
+        broker,
+        &emulator.url(),
+        "[retry]\ndelays = [\"1s\", \"1s\", \"1s\"]\njitter = 0.0\n",
+    );
     let secret = home.path("secret");
     std::fs::write(&secret, "SECRETSECRET\n").unwrap();
     for (platform, token) in [("dingtalk", "ding-0001"), ("lark", "lark-0001")] {
@@ -162,9 +188,13 @@ async fn signatures_follow_the_platforms_clock_where_ours_is_wrong() {
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "in their time"})).await;
-    until("both arrive", Duration::from_secs(30), || async { emulator.count("accepted").await == 2 }).await;
+    until("both arrive", Duration::from_secs(30), || async {
+        emulator.count("accepted").await == 2
+    })
+    .await;
     for platform in ["dingtalk", "lark"] {
-        let skew = daemon.metric(&format!("roomcast_clock_skew_seconds{{platform=\"{platform}\"}}")).await;
+        let skew =
+            daemon.metric(&format!("roomcast_clock_skew_seconds{{platform=\"{platform}\"}}")).await;
         assert!(skew.is_some_and(|seconds| (8_990.0..9_010.0).contains(&seconds)), "{skew:?}");
     }
     assert!(home.log().contains("this machine's clock differs from the platform's"));

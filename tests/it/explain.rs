@@ -19,7 +19,9 @@ fn explained(home: &Home, more: &[&str]) -> Vec<Value> {
 }
 
 fn of<'a>(all: &'a [Value], name: &str) -> &'a Value {
-    all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{name} is explained: {all:?}"))
+    all.iter()
+        .find(|one| one["name"] == name)
+        .unwrap_or_else(|| panic!("{name} is explained: {all:?}"))
 }
 
 #[tokio::test]
@@ -28,10 +30,22 @@ async fn each_subscription_is_explained_and_what_it_would_read_is_what_it_reads(
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &["--name", "long", "--mention-user", "ann"]);
     home.subscribe("ops", "lark", "lark-0001", &["--name", "card", "--keyword", "ops"]);
-    home.subscribe("ops", "dingtalk", "ding-0001", &["--name", "picky", "--filter", r#"{"severity": ["critical"]}"#]);
+    home.subscribe(
+        "ops",
+        "dingtalk",
+        "ding-0001",
+        &["--name", "picky", "--filter", r#"{"severity": ["critical"]}"#],
+    );
     let paused = home.subscribe("ops", "dingtalk", "ding-0002", &["--name", "paused"]);
     home.ok(&["subscription", "pause", &paused], "");
-    let quiet = ["--name", "asleep", "--quiet", "mon-sat 00:00-24:00, sun 00:00-23:59", "--quiet-zone", "UTC"];
+    let quiet = [
+        "--name",
+        "asleep",
+        "--quiet",
+        "mon-sat 00:00-24:00, sun 00:00-23:59",
+        "--quiet-zone",
+        "UTC",
+    ];
     home.subscribe("ops", "wecom", "wecom-002", &quiet);
     let event = json!({"subject": "nightly", "message": "line of a report\n".repeat(200), "time_to_live": 86_400});
     let file = home.path("event.json");
@@ -39,14 +53,21 @@ async fn each_subscription_is_explained_and_what_it_would_read_is_what_it_reads(
     let asked = ["--event", file.to_str().unwrap(), "--header", "severity=info"];
 
     let without = explained(&home, &asked);
-    assert_eq!(of(&without, "long")["first_in_seconds"], Value::Null, "without a daemon nothing is known of quotas");
+    assert_eq!(
+        of(&without, "long")["first_in_seconds"],
+        Value::Null,
+        "without a daemon nothing is known of quotas"
+    );
     let daemon = home.start().await;
     let with = explained(&home, &asked);
     assert_eq!(with.len(), 5);
     for all in [&without, &with] {
         assert_eq!(of(all, "picky")["outcome"], "filtered");
         let why = of(all, "picky")["why"].as_str().unwrap();
-        assert!(why.contains("attribute \"severity\" is \"info\"") && why.contains("\"critical\""), "{why}");
+        assert!(
+            why.contains("attribute \"severity\" is \"info\"") && why.contains("\"critical\""),
+            "{why}"
+        );
         assert_eq!(of(all, "paused")["outcome"], "paused");
         assert!(of(all, "asleep")["why"].as_str().unwrap().contains("quiet hours"), "{all:?}");
         assert_eq!(
@@ -65,8 +86,10 @@ async fn each_subscription_is_explained_and_what_it_would_read_is_what_it_reads(
     until("the others hear it", LATER, || async { emulator.count("accepted").await == 3 }).await;
     let received = emulator.received().await;
     for (name, token) in [("long", "wecom-001"), ("card", "lark-0001")] {
-        let bodies: Vec<_> = received.iter().filter(|one| one["token"] == token).map(|one| &one["body"]).collect();
-        let parts: Vec<_> = of(&with, name)["parts"].as_array().unwrap().iter().map(|part| &part["body"]).collect();
+        let bodies: Vec<_> =
+            received.iter().filter(|one| one["token"] == token).map(|one| &one["body"]).collect();
+        let parts: Vec<_> =
+            of(&with, name)["parts"].as_array().unwrap().iter().map(|part| &part["body"]).collect();
         assert_eq!(bodies, parts, "{name}");
     }
     drop(daemon);
@@ -97,7 +120,8 @@ async fn it_says_when_a_robot_with_a_backlog_would_be_sent_to_and_what_would_be_
     assert!(table.contains("expired") && table.contains("its time to live ends before"), "{table}");
     let mistake = home.fails(&["explain", "--topic", "ops", "--event", "-"], "{\"message\": 7}", 1);
     assert!(mistake.contains("json: at message"), "{mistake}");
-    let bodies = home.ok(&["explain", "--topic", "ops", "--subscription", &id, "--bodies", "hello"], "");
+    let bodies =
+        home.ok(&["explain", "--topic", "ops", "--subscription", &id, "--bodies", "hello"], "");
     assert!(bodies.contains("\"content\": \"hello\""), "{bodies}");
     home.fails(&["explain", "--topic", "other", "--subscription", &id, "hello"], "", 64);
     home.fails(&["explain", "--topic", "nobody", "hello"], "", 1);

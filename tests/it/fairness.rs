@@ -48,16 +48,27 @@ impl Beside {
         let exchange = format!("{}.publish{}", home.prefix, if urgent { ".urgent" } else { "" });
         self.0.insert(text.clone(), now());
         let body = json!({ "message": text }).to_string();
-        publisher.publish_to(&exchange, topic, body.as_bytes(), BasicProperties::default()).await.unwrap();
+        publisher
+            .publish_to(&exchange, topic, body.as_bytes(), BasicProperties::default())
+            .await
+            .unwrap();
     }
 
     /// The latency of each, at robots whose token lacks this prefix.
     async fn latencies(&self, emulator: &Emulator, without: &str) -> BTreeMap<String, u64> {
         let mut latencies = BTreeMap::new();
         for one in emulator.received().await {
-            let (text, token) = (one["text"].as_str().unwrap_or_default(), one["token"].as_str().unwrap_or_default());
-            if let Some(at) = self.0.get(text).filter(|_| one["outcome"] == "accepted" && !token.contains(without)) {
-                latencies.insert(text.to_owned(), one["at_ms"].as_u64().unwrap().saturating_sub(*at));
+            let (text, token) = (
+                one["text"].as_str().unwrap_or_default(),
+                one["token"].as_str().unwrap_or_default(),
+            );
+            if let Some(at) = self
+                .0
+                .get(text)
+                .filter(|_| one["outcome"] == "accepted" && !token.contains(without))
+            {
+                latencies
+                    .insert(text.to_owned(), one["at_ms"].as_u64().unwrap().saturating_sub(*at));
             }
         }
         latencies
@@ -73,18 +84,23 @@ impl Beside {
         let mut latencies: Vec<_> = self.latencies(emulator, without).await.into_values().collect();
         latencies.sort_unstable();
         let (median, slowest) = (latencies[latencies.len() / 2], latencies[latencies.len() - 1]);
-        println!("{} events, half of them within {median} ms, the slowest after {slowest} ms", latencies.len());
+        println!(
+            "{} events, half of them within {median} ms, the slowest after {slowest} ms",
+            latencies.len()
+        );
         assert!(median < 1000 && slowest < 4000, "{latencies:?}");
     }
 }
 
 #[tokio::test]
 async fn a_platform_that_hangs_delays_no_other_platform() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "1"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "1"]).await);
     let settings = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
         [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\n\
         [pace]\nheld_max = 300\n[send]\ndeadline = \"6s\"\n[retry]\njitter = 0.0\n";
-    let home = Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
+    let home =
+        Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
     // One of the topics also has robots of the hanging platform.
     subscribe(&home, &[("ding", "dingtalk", 300), ("wecom", "wecom", 1), ("lark", "lark", 1)]);
     subscribe(&home, &[("both", "wecom", 1), ("both", "dingtalk", 1)]);
@@ -111,10 +127,17 @@ async fn a_platform_that_hangs_delays_no_other_platform() {
     emulator.no_faults().await;
     until("everything arrives", LATER, || async {
         let shown = emulator.shown().await;
-        let of =
-            |text: &str| shown.iter().filter(|(token, texts)| token.starts_with(text) && !texts.is_empty()).count();
+        let of = |text: &str| {
+            shown
+                .iter()
+                .filter(|(token, texts)| token.starts_with(text) && !texts.is_empty())
+                .count()
+        };
         of("ding-dingtalk") == 300
-            && shown.iter().filter(|(token, _)| token.starts_with("ding-")).all(|(_, texts)| texts.len() >= 4)
+            && shown
+                .iter()
+                .filter(|(token, _)| token.starts_with("ding-"))
+                .all(|(_, texts)| texts.len() >= 4)
     })
     .await;
     assert_eq!(publisher.depth("dead.dingtalk").await, 0, "no attempt was wasted on waiting");
@@ -126,8 +149,12 @@ async fn a_topic_with_many_robots_delays_no_other_topic_and_keeps_the_rate() {
     const RATE: usize = 75;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nrate_per_second = 75\n";
-    let home = Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
-    subscribe(&home, &[("all", "wecom", ROBOTS), ("one", "wecom", 1), ("lark", "lark", 1), ("few", "wecom", 20)]);
+    let home =
+        Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
+    subscribe(
+        &home,
+        &[("all", "wecom", ROBOTS), ("one", "wecom", 1), ("lark", "lark", 1), ("few", "wecom", 20)],
+    );
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let began = now();
@@ -144,7 +171,8 @@ async fn a_topic_with_many_robots_delays_no_other_topic_and_keeps_the_rate() {
         emulator.count("accepted").await >= u64::try_from(ROBOTS + beside.0.len()).unwrap()
     })
     .await;
-    let mut times: Vec<_> = emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
+    let mut times: Vec<_> =
+        emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
     assert_eq!(times.len(), ROBOTS + beside.0.len(), "each arrives once");
     times.sort_unstable();
     // In any five seconds: the rate, and one second's worth in addition.
@@ -165,15 +193,18 @@ async fn both_kinds_of_dingtalk_robots_together_keep_the_rate_of_their_one_addre
     // The smaller of the two rates applies to the shared host.
     let settings = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nrate_per_second = 40\n\
         [platforms.dingtalk_internal]\nbase_url = \"BASE_URL\"\nrate_per_second = 80\n";
-    let home = Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
+    let home =
+        Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");
     subscribe(&home, &[("custom", "dingtalk", ROBOTS), ("internal", "dingtalk_internal", ROBOTS)]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for topic in ["custom", "internal"] {
         publisher.publish(topic, &json!({"message": "to all"})).await;
     }
-    until("everything arrives", LATER, || async { emulator.received().await.len() == 2 * ROBOTS }).await;
-    let mut times: Vec<_> = emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
+    until("everything arrives", LATER, || async { emulator.received().await.len() == 2 * ROBOTS })
+        .await;
+    let mut times: Vec<_> =
+        emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
     times.sort_unstable();
     for (place, from) in times.iter().enumerate() {
         let count = times[place..].iter().take_while(|at| **at < from + 5000).count();

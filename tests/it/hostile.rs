@@ -33,7 +33,12 @@ struct Hostile {
 
 /// One message for each way to break the parser, or the limits of a frame.
 fn all_kinds() -> Vec<Hostile> {
-    let mut all = vec![Hostile { what: "the routing key", key: b"ops\xff", flags: 0, properties: Vec::new() }];
+    let mut all = vec![Hostile {
+        what: "the routing key",
+        key: b"ops\xff",
+        flags: 0,
+        properties: Vec::new(),
+    }];
     for (what, place) in [
         ("content_type", 0),
         ("content_encoding", 1),
@@ -44,9 +49,15 @@ fn all_kinds() -> Vec<Hostile> {
         ("app_id", 12),
         ("cluster_id", 13),
     ] {
-        all.push(Hostile { what, key: b"ops", flags: 0x8000 >> place, properties: short(b"a\xff") });
+        all.push(Hostile {
+            what,
+            key: b"ops",
+            flags: 0x8000 >> place,
+            properties: short(b"a\xff"),
+        });
     }
-    let deep_name = [&short(b"outer")[..], b"F", &long(&[&short(b"\xff")[..], b"V"].concat())].concat();
+    let deep_name =
+        [&short(b"outer")[..], b"F", &long(&[&short(b"\xff")[..], b"V"].concat())].concat();
     for (what, content) in [
         ("the name of a header", [&short(b"\xff")[..], b"V"].concat()),
         ("the name of a header", deep_name),
@@ -59,7 +70,10 @@ fn all_kinds() -> Vec<Hostile> {
 }
 
 fn letters(home: &Home) -> Vec<Value> {
-    home.ok(&["dead", "list", "--json"], "").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    home.ok(&["dead", "list", "--json"], "")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 async fn delivered(emulator: &Emulator) -> usize {
@@ -76,8 +90,10 @@ async fn attack(broker: &Broker, home: &Home, emulator: &Emulator) {
         let body = format!("{{ \"message\" : \"{what} {place}\"}}");
         raw.publish(&exchange, key, (flags, &properties), body.as_bytes());
         publisher.publish("ops", &json!({"message": "good", "subject": place.to_string()})).await;
-        until(&format!("an event arrives after: {what}"), SOON, || async { delivered(emulator).await == place + 1 })
-            .await;
+        until(&format!("an event arrives after: {what}"), SOON, || async {
+            delivered(emulator).await == place + 1
+        })
+        .await;
     }
     println!("{} hostile messages took {:?}", all_kinds().len(), began.elapsed());
     until("all are dead letters", SOON, || async {
@@ -99,9 +115,14 @@ async fn a_message_that_the_parser_refuses_is_a_dead_letter_and_stops_nothing() 
     let found = letters(&home);
     for (place, Hostile { what, .. }) in all_kinds().into_iter().enumerate() {
         let body = format!("{{ \"message\" : \"{what} {place}\"}}");
-        let is_it = |letter: &&Value| home.ok(&["dead", "show", letter["id"].as_str().unwrap()], "").contains(&body);
+        let is_it = |letter: &&Value| {
+            home.ok(&["dead", "show", letter["id"].as_str().unwrap()], "").contains(&body)
+        };
         let letter = found.iter().find(is_it).unwrap_or_else(|| panic!("{what} {place} is kept"));
-        assert_eq!((letter["reason"].as_str(), letter["code"].as_str()), (Some("undecodable"), Some("damaged")));
+        assert_eq!(
+            (letter["reason"].as_str(), letter["code"].as_str()),
+            (Some("undecodable"), Some("damaged"))
+        );
         let detail = letter["detail"].as_str().unwrap();
         assert!(detail.contains(what), "{what}: {detail}");
     }
@@ -110,12 +131,15 @@ async fn a_message_that_the_parser_refuses_is_a_dead_letter_and_stops_nothing() 
     // again, once.
     let first = found[0]["id"].as_str().unwrap();
     home.ok(&["dead", "redrive", "--id", first], "");
-    until("it is a dead letter again", SOON, || async { letters(&home).len() == found.len() }).await;
+    until("it is a dead letter again", SOON, || async { letters(&home).len() == found.len() })
+        .await;
     let again = letters(&home);
-    let again = again.iter().find(|letter| !found.iter().any(|known| known["id"] == letter["id"])).unwrap();
+    let again =
+        again.iter().find(|letter| !found.iter().any(|known| known["id"] == letter["id"])).unwrap();
     assert_eq!((&again["detail"], &again["code"]), (&found[0]["detail"], &found[0]["code"]));
     home.ok(&["dead", "redrive", "--all"], "");
-    until("all are dead letters again", SOON, || async { letters(&home).len() == found.len() }).await;
+    until("all are dead letters again", SOON, || async { letters(&home).len() == found.len() })
+        .await;
     assert_eq!(delivered(&emulator).await, all_kinds().len());
     home.ok(&["dead", "discard", "--all", "--yes"], "");
     assert!(letters(&home).is_empty());
@@ -130,7 +154,8 @@ async fn the_guard_is_behind_tls_too() {
     let home = Home::new(&broker, &emulator.url(), "");
     let file = home.path("ca.pem");
     std::fs::write(&file, &authority.certificate).unwrap();
-    let with = format!("url = \"{}\"\nca_file = \"{}\"\n", broker.tls_url("localhost"), file.display());
+    let with =
+        format!("url = \"{}\"\nca_file = \"{}\"\n", broker.tls_url("localhost"), file.display());
     let home = home.with(&format!("url = \"{}\"\n", broker.url()), &with);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
@@ -143,18 +168,27 @@ async fn the_guard_is_behind_tls_too() {
 #[tokio::test]
 async fn what_lies_in_a_dead_queue_as_it_came_is_counted_listed_shown_and_discarded() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "").with("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
+    let home = Home::new(broker, &emulator.url(), "")
+        .with("dead_count_every = \"0s\"", "dead_count_every = \"1s\"");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let mut raw = RawPublisher::connect(&broker.url());
     for Hostile { flags, properties, what, .. } in all_kinds() {
-        raw.publish(&format!("{}.dead", home.prefix), b"event.poison", (flags, &properties), what.as_bytes());
+        raw.publish(
+            &format!("{}.dead", home.prefix),
+            b"event.poison",
+            (flags, &properties),
+            what.as_bytes(),
+        );
     }
     let count = u32::try_from(all_kinds().len()).unwrap();
     assert_eq!(publisher.depth("dead.event").await, count);
     let counted = "roomcast_dead_letters_present{platform=\"event\",reason=\"poison\"}";
-    until("they are counted", SOON, || async { daemon.metric(counted).await == Some(count.into()) }).await;
+    until("they are counted", SOON, || async {
+        daemon.metric(counted).await == Some(count.into())
+    })
+    .await;
     let found = letters(&home);
     assert_eq!(found.len(), all_kinds().len());
     for letter in &found {
@@ -180,18 +214,33 @@ async fn a_message_whose_headers_fill_a_frame_is_taken_with_what_the_broker_adds
     // header's name and type 10.
     let text = vec![b'x'; 131_072 - 14 - 8 - 4 - 10];
     let content = [&short(b"full")[..], b"S", &long(&text)].concat();
-    raw.publish(&format!("{}.publish", home.prefix), b"ops", (HEADERS, &long(&content)), GOOD.as_bytes());
+    raw.publish(
+        &format!("{}.publish", home.prefix),
+        b"ops",
+        (HEADERS, &long(&content)),
+        GOOD.as_bytes(),
+    );
     // After one delivery and return, the message carries the number of deliveries.
     raw.give_back(&format!("{}.publish", home.prefix));
     until("it is back", SOON, || async { publisher.depth("publish").await == 1 }).await;
     let _daemon = home.start().await;
     publisher.publish("ops", &json!({"message": "after"})).await;
     until("the next event arrives", SOON, || async {
-        emulator.shown().await.get("wecom-001").is_some_and(|shown| shown.iter().any(|text| text == "after"))
+        emulator
+            .shown()
+            .await
+            .get("wecom-001")
+            .is_some_and(|shown| shown.iter().any(|text| text == "after"))
     })
     .await;
-    until("the large one is a dead letter", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
+    until("the large one is a dead letter", SOON, || async {
+        publisher.depth("dead.event").await == 1
+    })
+    .await;
     let [letter] = &letters(&home)[..] else { panic!("one letter") };
     assert_eq!(letter["code"], "damaged");
-    assert!(letter["detail"].as_str().unwrap().contains("more than the 131064 of a frame"), "{letter}");
+    assert!(
+        letter["detail"].as_str().unwrap().contains("more than the 131064 of a frame"),
+        "{letter}"
+    );
 }

@@ -28,7 +28,9 @@ const MARKERS: [&str; 3] = ["LEAKMARKER", "SECLEAK", "leakbot"];
 
 fn assert_clean(what: &str, bytes: &[u8]) {
     for marker in MARKERS {
-        let found = bytes.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker.as_bytes()));
+        let found = bytes
+            .windows(marker.len())
+            .any(|window| window.eq_ignore_ascii_case(marker.as_bytes()));
         assert!(
             !found,
             "{what} holds {marker}: {}",
@@ -60,8 +62,8 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let more = "[outcome]\nreceipts = \"all\"\n[retry]\ndelays = [\"1s\"]\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
     // Everything is logged, including the libraries' lines.
-    let home =
-        Home::new(broker, &emulator.url(), more).with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
+    let home = Home::new(broker, &emulator.url(), more)
+        .with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
     let secret = home.path("secret-file");
     std::fs::write(&secret, "SECLEAKMARKER\n").unwrap();
     let secret = secret.to_str().unwrap();
@@ -73,13 +75,19 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
         ("wecom", "LEAKMARKER-wecom-redirect", "redirect"),
         ("wecom", "LEAKMARKER-wecom-huge", "huge"),
     ] {
-        let with_secret: &[&str] = if platform == "wecom" { &[] } else { &["--secret-file", secret] };
+        let with_secret: &[&str] =
+            if platform == "wecom" { &[] } else { &["--secret-file", secret] };
         home.subscribe("ops", platform, token, with_secret);
         emulator
             .fault(json!({"platform": platform, "token": token, "kind": kind, "status": 500, "location": "/x"}))
             .await;
     }
-    home.subscribe("ops", "dingtalk", "LEAKMARKER-ding-echo", &["--secret-file", secret, "--name", "leakbot"]);
+    home.subscribe(
+        "ops",
+        "dingtalk",
+        "LEAKMARKER-ding-echo",
+        &["--secret-file", secret, "--name", "leakbot"],
+    );
     emulator
         .fault(json!({"token": "LEAKMARKER-ding-echo", "kind": "answer", "status": 200,
         "body": {"errcode": 310000, "errmsg": "sign not match for LEAKMARKER-ding-echo with SECLEAKMARKER"}}))
@@ -107,13 +115,16 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     assert!(receipts >= 8, "each delivery has a receipt: {receipts}");
     messages.iter().for_each(|message| assert_clean("a broker message", message.as_bytes()));
     let socket = home.path("admin.sock");
-    for path in ["/v1/subscriptions", "/v1/robots", "/metrics", "/v1/subscriptions/zz", "/healthz"] {
+    for path in ["/v1/subscriptions", "/v1/robots", "/metrics", "/v1/subscriptions/zz", "/healthz"]
+    {
         let answer = get(&socket, path).await;
         assert!(!answer.is_empty(), "{path}");
         // The name is not a credential. Users of the socket may see it.
         assert_clean(path, answer.replace("leakbot", "").as_bytes());
     }
-    for arguments in [&["subscription", "list"][..], &["dead", "list"], &["dead", "list", "--json"], &["check"]] {
+    for arguments in
+        [&["subscription", "list"][..], &["dead", "list"], &["dead", "list", "--json"], &["check"]]
+    {
         let output = home.cli(arguments, "");
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_clean(&format!("{arguments:?}"), said.replace("leakbot", "").as_bytes());
@@ -123,7 +134,8 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
         "LEAKMARKER",
         "https://oapi.dingtalk.com/robot/send?access_token=LEAKMARKER!!",
     ] {
-        let output = home.cli(&["subscription", "add", "--topic", "t", "--platform", "dingtalk"], endpoint);
+        let output =
+            home.cli(&["subscription", "add", "--topic", "t", "--platform", "dingtalk"], endpoint);
         assert_eq!(output.status.code(), Some(64));
         assert_clean("a refusal", &output.stderr);
     }
@@ -159,14 +171,17 @@ impl Tap {
                 .unwrap();
         }
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        let mut consumer =
-            channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default()).await.unwrap();
+        let mut consumer = channel
+            .basic_consume(queue.name().clone(), "".into(), options, FieldTable::default())
+            .await
+            .unwrap();
         let seen = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
         let sink = std::sync::Arc::clone(&seen);
         tokio::spawn(async move {
             let _channel = channel;
             while let Some(Ok(message)) = consumer.next().await {
-                let text = format!("{:?} {}", message.properties, String::from_utf8_lossy(&message.data));
+                let text =
+                    format!("{:?} {}", message.properties, String::from_utf8_lossy(&message.data));
                 sink.lock().unwrap().push(text);
             }
         });

@@ -27,10 +27,12 @@ async fn a_robot_gets_its_whole_quota_at_once_and_the_rest_later_without_a_refus
     home.subscribe("quiet", "dingtalk", "ding-quiet", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let events: Vec<_> =
-        (0..70).map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")}))).collect();
+    let events: Vec<_> = (0..70)
+        .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")})))
+        .collect();
     publisher.try_publish_all("busy", &events).await.unwrap();
-    until("the first twenty arrive", LATER, || async { emulator.count("accepted").await >= 20 }).await;
+    until("the first twenty arrive", LATER, || async { emulator.count("accepted").await >= 20 })
+        .await;
     publisher.publish("quiet", &json!({"message": "not held up"})).await;
     until("the quiet robot is not held up", Duration::from_secs(3), || async {
         emulator.shown().await.contains_key("ding-quiet")
@@ -38,10 +40,16 @@ async fn a_robot_gets_its_whole_quota_at_once_and_the_rest_later_without_a_refus
     .await;
     until("all seventy arrive", LATER, || async { emulator.count("accepted").await == 71 }).await;
     assert_eq!(emulator.count("refused").await, 0);
-    let deferred = daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await;
+    let deferred = daemon
+        .metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}")
+        .await;
     assert!(deferred >= Some(40.0), "they waited in the broker: {deferred:?}");
-    assert!(daemon.metric("roomcast_attempts_total{platform=\"dingtalk\",verdict=\"delivered\"}").await == Some(71.0));
-    let arrivals: Vec<_> = emulator.received().await.into_iter().filter(|one| one["token"] == "ding-busy").collect();
+    assert!(
+        daemon.metric("roomcast_attempts_total{platform=\"dingtalk\",verdict=\"delivered\"}").await
+            == Some(71.0)
+    );
+    let arrivals: Vec<_> =
+        emulator.received().await.into_iter().filter(|one| one["token"] == "ding-busy").collect();
     let at = |place: usize| arrivals[place]["at_ms"].as_u64().unwrap();
     assert!(at(19) - at(0) < 1500, "the whole quota leaves at once");
     assert!(at(69) - at(0) >= 9000, "the fourth window begins three windows later");
@@ -65,7 +73,8 @@ async fn two_topics_with_one_webhook_share_one_quota() {
 
 #[tokio::test]
 async fn a_restart_does_not_forget_what_was_sent() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
     let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/10s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -78,7 +87,8 @@ async fn a_restart_does_not_forget_what_was_sent() {
         }
         until("eighteen arrive", LATER, || async { emulator.count("accepted").await == 18 }).await;
         until("they are recorded and acked", LATER, || async {
-            daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await == Some(18.0)
+            daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await
+                == Some(18.0)
         })
         .await;
         daemon.kill();
@@ -88,7 +98,8 @@ async fn a_restart_does_not_forget_what_was_sent() {
         publisher.publish("ops", &json!({"message": format!("after {number}")})).await;
     }
     until("everything arrives", LATER, || async {
-        emulator.shown().await["wecom-001"].iter().filter(|text| text.starts_with("after")).count() == 10
+        emulator.shown().await["wecom-001"].iter().filter(|text| text.starts_with("after")).count()
+            == 10
     })
     .await;
     assert_eq!(emulator.count("refused").await, 0);
@@ -109,7 +120,10 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
     }
     until("all eight arrive", LATER, || async { emulator.count("accepted").await == 8 }).await;
     assert!(emulator.count("throttled").await > 0, "the platform did refuse");
-    assert!(daemon.metric("roomcast_robot_holds_total{platform=\"lark\",cause=\"throttled\"}").await > Some(0.0));
+    assert!(
+        daemon.metric("roomcast_robot_holds_total{platform=\"lark\",cause=\"throttled\"}").await
+            > Some(0.0)
+    );
     // Retries are disabled, so a throttled attempt that counted would have become a dead letter.
     assert_eq!(publisher.depth("dead.lark").await, 0);
     assert_eq!(home.cli(&["dead", "list"], "").status.code(), Some(0));
@@ -117,13 +131,16 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
 
 #[tokio::test]
 async fn what_cannot_leave_before_its_time_to_live_ends_is_a_dead_letter_at_once() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "60"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "60"]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let events: Vec<_> = (0..22)
-        .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}"), "time_to_live": 20})))
+        .map(|number| {
+            (format!("id-{number}"), json!({"message": format!("m{number}"), "time_to_live": 20}))
+        })
         .collect();
     publisher.try_publish_all("ops", &events).await.unwrap();
     until("two are given up", LATER, || async { publisher.depth("dead.wecom").await == 2 }).await;
@@ -131,7 +148,10 @@ async fn what_cannot_leave_before_its_time_to_live_ends_is_a_dead_letter_at_once
     let letters = home.ok(&["dead", "list", "--json"], "");
     for line in letters.lines() {
         let letter: Value = serde_json::from_str(line).unwrap();
-        assert_eq!((letter["reason"].as_str(), letter["attempts"].as_u64()), (Some("expired"), Some(0)));
+        assert_eq!(
+            (letter["reason"].as_str(), letter["attempts"].as_u64()),
+            (Some("expired"), Some(0))
+        );
     }
 }
 
@@ -147,19 +167,29 @@ async fn an_operator_sees_the_learned_penalty_and_can_end_it() {
     for number in 0..2 {
         publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
     }
-    let robot = || serde_json::from_str::<Value>(&home.ok(&["robot", "list", "--json"], "")).unwrap();
+    let robot =
+        || serde_json::from_str::<Value>(&home.ok(&["robot", "list", "--json"], "")).unwrap();
     until("the robot is held", LATER, || async { robot()["cause"] == "throttled" }).await;
     assert_eq!(robot()["penalty_seconds"], 300);
-    assert!(robot()["held_for_seconds"].as_u64().is_some_and(|left| (200..=300).contains(&left)), "{}", robot());
+    assert!(
+        robot()["held_for_seconds"].as_u64().is_some_and(|left| (200..=300).contains(&left)),
+        "{}",
+        robot()
+    );
     publisher.publish("ops", &json!({"message": "waits"})).await;
     emulator.robot("wecom", "wecom-001", json!({"quota": 0})).await;
     let id = robot()["robot"].as_str().unwrap().to_owned();
     until("two wait in the broker", LATER, || async { robot()["waiting"] == 2 }).await;
     let released = home.ok(&["robot", "release", &id], "");
     let said = "released; about 2 deliveries that wait in the broker come back within ";
-    let within = released.strip_prefix(said).and_then(|rest| rest.strip_suffix(" s")?.parse::<u64>().ok());
+    let within =
+        released.strip_prefix(said).and_then(|rest| rest.strip_suffix(" s")?.parse::<u64>().ok());
     assert!(within.is_some_and(|within| (200..=303).contains(&within)), "{released}");
-    assert_eq!(home.cli(&["robot", "release", &id], "").status.code(), Some(1), "it is not held any longer");
+    assert_eq!(
+        home.cli(&["robot", "release", &id], "").status.code(),
+        Some(1),
+        "it is not held any longer"
+    );
     publisher.publish("ops", &json!({"message": "at once"})).await;
     until("what comes then leaves at once", Duration::from_secs(10), || async {
         emulator.shown().await["wecom-001"].iter().any(|text| text.contains("at once"))

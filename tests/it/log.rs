@@ -19,12 +19,21 @@ async fn a_flood_of_events_that_cannot_be_read_leaves_a_few_lines_and_the_number
     for _ in 0..100 {
         publisher.publish_bytes("ops", b"{", BasicProperties::default()).await;
     }
-    until("all are dead letters", Duration::from_secs(30), || async { publisher.depth("dead.event").await == 100 })
-        .await;
-    assert_eq!(daemon.metric("roomcast_events_undecodable_total").await, Some(100.0), "the metric counts all");
+    until("all are dead letters", Duration::from_secs(30), || async {
+        publisher.depth("dead.event").await == 100
+    })
+    .await;
+    assert_eq!(
+        daemon.metric("roomcast_events_undecodable_total").await,
+        Some(100.0),
+        "the metric counts all"
+    );
     assert!(daemon.terminate().success());
     let log = home.log();
     let lines = log.matches("WARN an event cannot be read and becomes a dead letter").count();
     assert_eq!(lines, 20, "{log}");
-    assert!(log.contains("lines of one kind were left out of the log") && log.contains("left_out=80"), "{log}");
+    assert!(
+        log.contains("lines of one kind were left out of the log") && log.contains("left_out=80"),
+        "{log}"
+    );
 }

@@ -80,7 +80,8 @@ async fn every_type_of_every_platform_passes_and_the_platform_takes_it() {
             expected += 1;
             // Alternately as an object, and as JSON in a string, as publishers of SMN send it.
             let structure = json!({"default": "unheard", platform: body});
-            let structure = if expected % 2 == 0 { json!(structure.to_string()) } else { structure };
+            let structure =
+                if expected % 2 == 0 { json!(structure.to_string()) } else { structure };
             events.push((platform, token, json!({"message_structure": structure}), body));
         }
     }
@@ -106,7 +107,9 @@ async fn every_type_of_every_platform_passes_and_the_platform_takes_it() {
 async fn one_markdown_reaches_each_platform_in_its_own_dialect() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
-    for (platform, token) in [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")] {
+    for (platform, token) in
+        [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")]
+    {
         home.subscribe("ops", platform, token, &[]);
     }
     let _daemon = home.start().await;
@@ -122,14 +125,18 @@ async fn one_markdown_reaches_each_platform_in_its_own_dialect() {
     let table = "| host | state |\n| --- | --- |\n| db-1 | *down* |";
     assert_eq!(shown["lark-0001"], [table, "<font color='red'>down</font>"]);
     assert_eq!(shown["wecom-001"], [table, "<font color=\"warning\">down</font>"]);
-    let mut kinds: Vec<_> =
-        received.iter().filter(|one| one["token"] == "wecom-001").map(|one| one["msgtype"].as_str().unwrap()).collect();
+    let mut kinds: Vec<_> = received
+        .iter()
+        .filter(|one| one["token"] == "wecom-001")
+        .map(|one| one["msgtype"].as_str().unwrap())
+        .collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["markdown", "markdown_v2"]);
 }
 
 #[tokio::test]
-async fn a_message_that_its_platform_would_refuse_is_a_dead_letter_that_names_the_field_and_nothing_is_sent() {
+async fn a_message_that_its_platform_would_refuse_is_a_dead_letter_that_names_the_field_and_nothing_is_sent()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "lark", "lark-0001", &[]);
@@ -140,13 +147,17 @@ async fn a_message_that_its_platform_would_refuse_is_a_dead_letter_that_names_th
     publisher.publish_bytes("ops", body.to_string().as_bytes(), BasicProperties::default()).await;
     until("it is given up", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
     let letter = publisher.get("dead.event").await.unwrap();
-    assert_eq!(header(&letter, "x-roomcast-detail"), "message_structure.lark.card.body.elements[0].tag is missing");
+    assert_eq!(
+        header(&letter, "x-roomcast-detail"),
+        "message_structure.lark.card.body.elements[0].tag is missing"
+    );
     assert_eq!(letter.delivery.data, body.to_string().as_bytes());
     assert_eq!(emulator.count("accepted").await + emulator.count("refused").await, 0);
 }
 
 #[tokio::test]
-async fn a_message_in_the_platforms_own_form_without_the_robots_keyword_is_refused_before_it_is_sent() {
+async fn a_message_in_the_platforms_own_form_without_the_robots_keyword_is_refused_before_it_is_sent()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -178,7 +189,11 @@ async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() 
         ("hot", severity("critical"), 9),
         ("cool", severity("critical"), 2),
         ("calm", severity("info"), 9),
-        ("for lark alone", json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["feishu"]}]), 9),
+        (
+            "for lark alone",
+            json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["feishu"]}]),
+            9,
+        ),
     ] {
         let body = json!({"message": text, "message_attributes": attributes}).to_string();
         let mut headers = lapin::types::FieldTable::default();
@@ -186,7 +201,8 @@ async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() 
         let properties = BasicProperties::default().with_headers(headers);
         publisher.publish_bytes("ops", body.as_bytes(), properties).await;
     }
-    until("who wants them has them", SOON, || async { emulator.count("accepted").await == 6 }).await;
+    until("who wants them has them", SOON, || async { emulator.count("accepted").await == 6 })
+        .await;
     until("the others are counted", SOON, || async {
         daemon.metric("roomcast_deliveries_filtered_total").await == Some(6.0)
     })
@@ -199,14 +215,23 @@ async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() 
     until("all are acked", SOON, || async { publisher.depth("publish").await == 0 }).await;
 
     // A filter is shown, changed and removed. An error in a filter is named.
-    let updated = home.ok(&["subscription", "update", &all, "--filter", r#"{"severity": ["none"]}"#, "--json"], "");
+    let updated = home.ok(
+        &["subscription", "update", &all, "--filter", r#"{"severity": ["none"]}"#, "--json"],
+        "",
+    );
     assert!(updated.contains(r#""filter":{"severity":["none"]}"#), "{updated}");
-    publisher.publish("ops", &json!({"message": "unwanted", "message_attributes": severity("info")})).await;
-    until("it is passed by", SOON, || async { daemon.metric("roomcast_deliveries_filtered_total").await == Some(8.0) })
+    publisher
+        .publish("ops", &json!({"message": "unwanted", "message_attributes": severity("info")}))
         .await;
+    until("it is passed by", SOON, || async {
+        daemon.metric("roomcast_deliveries_filtered_total").await == Some(8.0)
+    })
+    .await;
     home.ok(&["subscription", "update", &all, "--filter", ""], "");
     assert!(home.ok(&["subscription", "show", &all], "").contains("filter     none"));
-    for (filter, says) in [("{", "--filter is no JSON"), (r#"{"a": [{"suffix": "x"}]}"#, "filter: a: use texts")] {
+    for (filter, says) in
+        [("{", "--filter is no JSON"), (r#"{"a": [{"suffix": "x"}]}"#, "filter: a: use texts")]
+    {
         let refused = home.cli(&["subscription", "update", &all, "--filter", filter], "");
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(refused.status.code() == Some(64) && error.contains(says), "{error}");
@@ -238,7 +263,8 @@ async fn cloudevents_of_both_modes_are_heard_filtered_by_type_and_recognised_by_
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let structured = json!({"specversion": "1.0", "id": "8", "source": "/db", "type": "db.up", "subject": "db-1",
                             "datacontenttype": "text/markdown", "data": "**up**"});
-    let properties = BasicProperties::default().with_content_type("application/cloudevents+json".into());
+    let properties =
+        BasicProperties::default().with_content_type("application/cloudevents+json".into());
     publisher.publish_bytes("ops", structured.to_string().as_bytes(), properties.clone()).await;
     publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
     until("both arrive", SOON, || async { emulator.count("accepted").await == 2 }).await;
@@ -253,27 +279,38 @@ async fn cloudevents_of_both_modes_are_heard_filtered_by_type_and_recognised_by_
     })
     .await;
     publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("9")).await;
-    until("another id is another event", SOON, || async { emulator.count("accepted").await == 3 }).await;
+    until("another id is another event", SOON, || async { emulator.count("accepted").await == 3 })
+        .await;
 
     let bad = json!({"specversion": "0.3", "id": "1", "source": "/", "type": "t"}).to_string();
     publisher.publish_bytes("ops", bad.as_bytes(), properties).await;
     until("it is given up", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
     let letter = publisher.get("dead.event").await.unwrap();
-    assert_eq!(header(&letter, "x-roomcast-detail"), "CloudEvent: specversion is 0.3: only 1.0 is taken");
+    assert_eq!(
+        header(&letter, "x-roomcast-detail"),
+        "CloudEvent: specversion is 0.3: only 1.0 is taken"
+    );
 }
 
 #[tokio::test]
 async fn the_trace_of_an_event_survives_every_delay_and_its_death() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n");
+    let home =
+        Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     emulator.fault(json!({"kind": "status", "status": 503})).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish_bytes("ops", br#"{"message": "down"}"#, cloudevent("7")).await;
-    until("it is given up after two delays", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    until("it is given up after two delays", SOON, || async {
+        publisher.depth("dead.wecom").await == 1
+    })
+    .await;
     let letter = publisher.get("dead.wecom").await.unwrap();
-    assert_eq!(header(&letter, "traceparent"), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_eq!(
+        header(&letter, "traceparent"),
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    );
     assert_eq!(header(&letter, "cloudEvents:type"), "db.down");
     assert_eq!(header(&letter, "x-roomcast-event"), "/db#7");
     assert!(header(&letter, "x-roomcast-attempts").contains('3'), "it was delayed twice");

@@ -24,7 +24,11 @@ async fn of_dingtalk(daemon: &Daemon<'_>, name: &str) -> f64 {
 }
 
 async fn waiting(daemon: &Daemon<'_>, platform: &str, cause: &str) -> Option<f64> {
-    daemon.metric(&format!("roomcast_deliveries_waiting{{platform=\"{platform}\",cause=\"{cause}\"}}")).await
+    daemon
+        .metric(&format!(
+            "roomcast_deliveries_waiting{{platform=\"{platform}\",cause=\"{cause}\"}}"
+        ))
+        .await
 }
 
 async fn in_queue(daemon: &Daemon<'_>, queue: &str) -> Option<f64> {
@@ -33,7 +37,8 @@ async fn in_queue(daemon: &Daemon<'_>, queue: &str) -> Option<f64> {
 
 #[tokio::test]
 async fn what_was_waited_for_in_memory_is_told_from_the_wait_in_the_broker() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n[pace]\nhold_max = \"4s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     home.subscribe("ops", "dingtalk", "ding-001", &[]);
@@ -60,7 +65,9 @@ async fn what_was_waited_for_in_memory_is_told_from_the_wait_in_the_broker() {
     let count = async |name: &str| daemon.metric(&format!("roomcast_{name}")).await.unwrap();
     assert_eq!(count("event_decode_seconds_count").await, 6.0);
     assert_eq!(count("event_expand_seconds_count").await, 6.0);
-    let put_off = daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await;
+    let put_off = daemon
+        .metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}")
+        .await;
     assert!(put_off >= Some(2.0), "{put_off:?}");
     assert_eq!(Some(count("step_stored_seconds_count").await), put_off);
     until("it is recorded", SOON, || async { count("recorded_seconds_count").await > 0.0 }).await;
@@ -71,8 +78,11 @@ async fn what_was_waited_for_in_memory_is_told_from_the_wait_in_the_broker() {
 #[tokio::test]
 async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a_broker() {
     let (mut broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
-    let home =
-        Home::new(&broker, &emulator.url(), "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/60s\"]\n");
+    let home = Home::new(
+        &broker,
+        &emulator.url(),
+        "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/60s\"]\n",
+    );
     home.subscribe("ops", "dingtalk", "ding-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
@@ -80,9 +90,15 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
         publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
     }
     publisher.publish_bytes("ops", b"no event", BasicProperties::default()).await;
-    until("five deliveries wait", SOON, || async { waiting(&daemon, "dingtalk", "quota").await == Some(5.0) }).await;
+    until("five deliveries wait", SOON, || async {
+        waiting(&daemon, "dingtalk", "quota").await == Some(5.0)
+    })
+    .await;
     let seconds = of_dingtalk(&daemon, "deliveries_waiting_seconds").await;
-    assert!((100.0..185.0).contains(&seconds), "the last of them leaves in the fourth window: {seconds} s");
+    assert!(
+        (100.0..185.0).contains(&seconds),
+        "the last of them leaves in the fourth window: {seconds} s"
+    );
     until("they are seen in the tiers", SOON, || async {
         let mut tiers = 0.0;
         for tier in ["1s", "5s", "15s", "1m", "2m"] {
@@ -99,5 +115,8 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
     assert_eq!(waiting(&daemon, "dingtalk", "throttled").await, Some(0.0));
 
     broker.kill();
-    until("nothing is said of the queues", SOON, || async { in_queue(&daemon, "dead.event").await.is_none() }).await;
+    until("nothing is said of the queues", SOON, || async {
+        in_queue(&daemon, "dead.event").await.is_none()
+    })
+    .await;
 }

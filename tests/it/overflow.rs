@@ -17,7 +17,12 @@ const SHORT_WINDOWS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwind
 
 async fn publish(publisher: &Publisher, topic: &str, numbers: std::ops::Range<usize>) {
     let events: Vec<_> = numbers
-        .map(|number| (format!("id-{number}"), json!({"subject": format!("subject-{number:03}"), "message": "m"})))
+        .map(|number| {
+            (
+                format!("id-{number}"),
+                json!({"subject": format!("subject-{number:03}"), "message": "m"}),
+            )
+        })
         .collect();
     publisher.try_publish_all(topic, &events).await.unwrap();
 }
@@ -35,16 +40,28 @@ async fn what_exceeds_the_quota_of_a_digesting_subscription_is_folded_and_nothin
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publish(&publisher, "ops", 0..60).await;
     until("all are settled", LATER, || async {
-        daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await == Some(60.0)
+        daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await
+            == Some(60.0)
     })
     .await;
     let shown = emulator.shown().await.remove("wecom-001").unwrap();
     for number in 0..60 {
         let subject = format!("subject-{number:03}");
-        assert_eq!(shown.iter().filter(|text| text.contains(&subject)).count(), 1, "{subject}: {shown:?}");
+        assert_eq!(
+            shown.iter().filter(|text| text.contains(&subject)).count(),
+            1,
+            "{subject}: {shown:?}"
+        );
     }
-    assert!(shown.len() >= 21 && shown.len() <= 30, "twenty alone, the rest in few: {}", shown.len());
-    assert!(shown.iter().any(|text| text.contains(" messages") && text.contains("• subject-")), "{shown:?}");
+    assert!(
+        shown.len() >= 21 && shown.len() <= 30,
+        "twenty alone, the rest in few: {}",
+        shown.len()
+    );
+    assert!(
+        shown.iter().any(|text| text.contains(" messages") && text.contains("• subject-")),
+        "{shown:?}"
+    );
     assert!(daemon.metric("roomcast_digests_total{platform=\"wecom\"}").await >= Some(1.0));
     assert_eq!(emulator.count("refused").await, 0);
 }
@@ -67,8 +84,11 @@ async fn of_what_exceeds_the_quota_of_a_subscription_that_wants_the_latest_the_n
             .is_some_and(|shown| shown.iter().any(|text| text.contains("subject-034")))
     })
     .await;
-    let done = || daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"done\"}");
-    let dead = || daemon.metric("roomcast_dead_letters_total{platform=\"dingtalk\",reason=\"superseded\"}");
+    let done =
+        || daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"done\"}");
+    let dead = || {
+        daemon.metric("roomcast_dead_letters_total{platform=\"dingtalk\",reason=\"superseded\"}")
+    };
     until("every other is superseded", LATER, || async {
         done().await.unwrap_or_default() + dead().await.unwrap_or_default() >= 35.0
     })
@@ -78,11 +98,16 @@ async fn of_what_exceeds_the_quota_of_a_subscription_that_wants_the_latest_the_n
     assert!((21..=25).contains(&shown.len()), "{shown:?}");
     let letters = lines(&home.ok(&["dead", "list", "--json"], ""));
     assert_eq!(letters.len(), 35 - shown.len());
-    assert!(letters.iter().all(|one| one["reason"] == "superseded" && one["subscription"] == id.as_str()));
+    assert!(
+        letters
+            .iter()
+            .all(|one| one["reason"] == "superseded" && one["subscription"] == id.as_str())
+    );
 }
 
 #[tokio::test]
-async fn a_used_up_month_is_known_after_a_kill_and_the_rest_becomes_dead_letters_where_that_is_set() {
+async fn a_used_up_month_is_known_after_a_kill_and_the_rest_becomes_dead_letters_where_that_is_set()
+{
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     let group = "[groups.acme]\nmonthly = 5\nat_end = \"dead\"\n[groups.beta]\nmonthly = 100\n";
     let home = Home::new(broker, &emulator.url(), &format!("{SHORT_WINDOWS}{group}"));
@@ -93,8 +118,12 @@ async fn a_used_up_month_is_known_after_a_kill_and_the_rest_becomes_dead_letters
         let daemon = home.start().await;
         publisher = Publisher::connect(&broker.url(), &home.prefix).await;
         publish(&publisher, "ops", 0..7).await;
-        until("two are given up", LATER, || async { publisher.depth("dead.dingtalk").await == 2 }).await;
-        until("the other organisation is not", LATER, || async { emulator.count("accepted").await == 12 }).await;
+        until("two are given up", LATER, || async { publisher.depth("dead.dingtalk").await == 2 })
+            .await;
+        until("the other organisation is not", LATER, || async {
+            emulator.count("accepted").await == 12
+        })
+        .await;
         daemon.kill();
     }
     let _daemon = home.start().await;
@@ -106,9 +135,16 @@ async fn a_used_up_month_is_known_after_a_kill_and_the_rest_becomes_dead_letters
     })
     .await;
     let letters = lines(&home.ok(&["dead", "list", "--json"], ""));
-    assert!(letters.iter().all(|one| one["reason"] == "exhausted" && one["code"] == "monthly_budget"), "{letters:?}");
+    assert!(
+        letters.iter().all(|one| one["reason"] == "exhausted" && one["code"] == "monthly_budget"),
+        "{letters:?}"
+    );
     let groups = lines(&home.ok(&["group", "list", "--json"], ""));
-    assert_eq!((groups[0]["group"].as_str(), groups[0]["used"].as_u64()), (Some("acme"), Some(5)), "{groups:?}");
+    assert_eq!(
+        (groups[0]["group"].as_str(), groups[0]["used"].as_u64()),
+        (Some("acme"), Some(5)),
+        "{groups:?}"
+    );
     assert_eq!(groups[1]["group"], "beta");
     assert!(groups[1]["used"].as_u64() >= Some(7), "{groups:?}");
     assert!(groups[0]["spent_until"].is_string() && groups[1]["spent_until"].is_null());
@@ -137,7 +173,8 @@ async fn a_robot_that_is_gone_is_left_alone_and_what_is_for_it_arrives_when_it_i
     let held = "roomcast_robots_held{platform=\"dingtalk\",cause=\"robot_gone\"}";
     until("a metric shows it", LATER, || async { daemon.metric(held).await == Some(1.0) }).await;
     until("the rest waits", LATER, || async {
-        daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await >= Some(10.0)
+        daemon.metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}").await
+            >= Some(10.0)
     })
     .await;
     emulator.robot("dingtalk", "ding-0001", json!({"state": "ok"})).await;
@@ -146,7 +183,10 @@ async fn a_robot_that_is_gone_is_left_alone_and_what_is_for_it_arrives_when_it_i
         emulator.count("accepted").await + u64::from(given_up) == 13
     })
     .await;
-    assert!(publisher.depth("dead.dingtalk").await <= 4, "at most one probe was given up: attempts were not burnt");
+    assert!(
+        publisher.depth("dead.dingtalk").await <= 4,
+        "at most one probe was given up: attempts were not burnt"
+    );
     until("the hold is lifted", LATER, || async { robots()[0]["cause"].is_null() }).await;
     let log = home.log();
     assert_eq!(log.matches("a robot is held").count(), 1, "one line says what to do: {log}");

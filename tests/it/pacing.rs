@@ -58,7 +58,8 @@ async fn subscribe_all(home: &Home, emulator: &Emulator) {
         let (platform, token) = (PLATFORMS[robot % 3], token(robot));
         emulator.robot(platform, &token, json!({"quota": QUOTA})).await;
         let wish = json!({"topic": topic(robot), "platform": platform, "endpoint": endpoint(platform, &token)});
-        let (status, answer) = call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &wish).await;
+        let (status, answer) =
+            call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &wish).await;
         assert!((200..300).contains(&status), "{status} {answer}");
     }
 }
@@ -71,7 +72,9 @@ async fn publish_all(publisher: &Publisher) -> BTreeMap<String, u64> {
         if seen.insert(topic.clone()) {
             bursts.push(async move {
                 let events: Vec<_> = (0..BURST)
-                    .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")})))
+                    .map(|number| {
+                        (format!("id-{number}"), json!({"message": format!("m{number}")}))
+                    })
                     .collect();
                 tokio::time::sleep(wait).await;
                 let began = now();
@@ -89,7 +92,10 @@ async fn arrivals(emulator: &Emulator) -> BTreeMap<(String, String), Vec<u64>> {
     for one in emulator.received().await {
         assert_eq!(one["outcome"], "accepted", "a robot was refused: {one}");
         let text = |key: &str| one[key].as_str().unwrap().to_owned();
-        arrivals.entry((text("token"), text("text"))).or_default().push(one["at_ms"].as_u64().unwrap());
+        arrivals
+            .entry((text("token"), text("text")))
+            .or_default()
+            .push(one["at_ms"].as_u64().unwrap());
     }
     arrivals
 }
@@ -132,10 +138,13 @@ fn overtakers(arrivals: &BTreeMap<(String, String), Vec<u64>>) -> usize {
 }
 
 #[tokio::test]
-async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_daemon_is_killed_twice() {
+async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_daemon_is_killed_twice()
+ {
     let window = format!("{}", WINDOW / 1000);
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", &window]).await);
-    let home = Home::new(broker, &emulator.url(), SETTINGS).with("level = \"debug\"", "level = \"info\"");
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", &window]).await);
+    let home =
+        Home::new(broker, &emulator.url(), SETTINGS).with("level = \"debug\"", "level = \"info\"");
     let mut daemon = home.start().await;
     subscribe_all(&home, &emulator).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
@@ -143,7 +152,10 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
     let killing = async {
         for part in [20, 55] {
             let enough = u64::try_from(ROBOTS * BURST * part / 100).unwrap();
-            until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough }).await;
+            until("some more arrive", LONG, || async {
+                emulator.count("accepted").await >= enough
+            })
+            .await;
             daemon.kill();
             let killed = now();
             daemon = home.start().await;
@@ -157,16 +169,24 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
         emulator.count("accepted").await >= u64::try_from(ROBOTS * BURST).unwrap()
     })
     .await;
-    until("everything arrives", LONG, || async { arrivals(&emulator).await.len() == ROBOTS * BURST }).await;
+    until("everything arrives", LONG, || async {
+        arrivals(&emulator).await.len() == ROBOTS * BURST
+    })
+    .await;
     assert_eq!((emulator.count("refused").await, emulator.count("throttled").await), (0, 0));
 
     let arrivals = arrivals(&emulator).await;
     let repeats: Vec<_> = arrivals.iter().filter(|(_, times)| times.len() > 1).collect();
     for (delivery, times) in &repeats {
         let accounted = times[..times.len() - 1].iter().all(|first| {
-            outages.iter().any(|(killed, _)| first.saturating_sub(50) <= *killed && *killed < first + RECORDED_WITHIN)
+            outages.iter().any(|(killed, _)| {
+                first.saturating_sub(50) <= *killed && *killed < first + RECORDED_WITHIN
+            })
         });
-        assert!(accounted, "{delivery:?} arrived at {times:?}, and there was no daemon {outages:?}");
+        assert!(
+            accounted,
+            "{delivery:?} arrived at {times:?}, and there was no daemon {outages:?}"
+        );
     }
 
     let times: Vec<u64> = arrivals.values().flatten().copied().collect();
@@ -174,14 +194,29 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
     let ends = (0..ROBOTS).map(|robot| allowed_end(began[&topic(robot)], &outages));
     let allowed = ends.max().unwrap() - began.values().min().unwrap();
     println!("arrivals in each second: {:?}", each_second(&times));
-    println!("{} of {} arrived before one that was published earlier", overtakers(&arrivals), times.len());
-    println!("{} ms, of which the quota needs {allowed} ms; {} repeats", last - first, repeats.len());
+    println!(
+        "{} of {} arrived before one that was published earlier",
+        overtakers(&arrivals),
+        times.len()
+    );
+    println!(
+        "{} ms, of which the quota needs {allowed} ms; {} repeats",
+        last - first,
+        repeats.len()
+    );
     assert!(last - first >= WINDOW * (BURST / QUOTA) as u64, "the windows were not kept");
-    assert!((last - first) * 100 <= allowed * 105, "{} ms, where the quota allows {allowed} ms", last - first);
+    assert!(
+        (last - first) * 100 <= allowed * 105,
+        "{} ms, where the quota allows {allowed} ms",
+        last - first
+    );
     // Each message leaves after the answer to the one before, or 50 ms after it. A loaded machine
     // sometimes needs longer to receive it.
     let overtakers = overtakers(&arrivals);
-    assert!(overtakers * 50 <= times.len(), "{overtakers} arrived before one that was published earlier");
+    assert!(
+        overtakers * 50 <= times.len(),
+        "{overtakers} arrived before one that was published earlier"
+    );
     for platform in PLATFORMS {
         assert_eq!(publisher.depth(&format!("dead.{platform}")).await, 0, "nothing is given up");
     }

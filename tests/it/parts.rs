@@ -11,14 +11,18 @@ use serde_json::{Value, json};
 use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publisher, until};
 
 const LATER: Duration = Duration::from_secs(60);
-const ROBOTS: [(&str, &str); 3] = [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
+const ROBOTS: [(&str, &str); 3] =
+    [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
 /// Fewer messages than the platform accepts, so that wrong planning costs time instead of a
 /// refusal.
-const NARROW: &str =
-    "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"3/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"100ms\"\n";
+const NARROW: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"3/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"100ms\"\n";
 
 fn lines(count: usize) -> String {
-    (0..count).map(|number| format!("line {number} of the report\n")).collect::<String>().trim_end().to_owned()
+    (0..count)
+        .map(|number| format!("line {number} of the report\n"))
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
 }
 
 /// The text and number of a part. A part begins with `(2/3)`, followed by its subject, if any.
@@ -36,17 +40,30 @@ fn ledger(home: &Home) -> u64 {
 
 /// The numbers of the parts that one robot was shown.
 async fn numbers(emulator: &Emulator) -> Vec<usize> {
-    emulator.shown().await.get("wecom-001").into_iter().flatten().map(|part| numbered(part).0).collect()
+    emulator
+        .shown()
+        .await
+        .get("wecom-001")
+        .into_iter()
+        .flatten()
+        .map(|part| numbered(part).0)
+        .collect()
 }
 
 /// The number of parts.
 async fn of(emulator: &Emulator) -> Option<usize> {
-    emulator.shown().await.get("wecom-001").and_then(|parts| parts.first()).map(|part| numbered(part).1)
+    emulator
+        .shown()
+        .await
+        .get("wecom-001")
+        .and_then(|parts| parts.first())
+        .map(|part| numbered(part).1)
 }
 
 #[tokio::test]
 async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_between_them() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
         [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\", \"5/50ms\"]\n\
         [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\norder_gap = \"10s\"\n";
@@ -64,8 +81,11 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
     }
     until("everything arrives", LATER, || async {
         let shown = emulator.shown().await;
-        let last = |token: &str| shown.get(token).and_then(|all| all.last()).cloned().unwrap_or_default();
-        ["ding-0001", "lark-0001", "wecom-001", "wecom-cut"].iter().all(|token| last(token).contains("afterwards"))
+        let last =
+            |token: &str| shown.get(token).and_then(|all| all.last()).cloned().unwrap_or_default();
+        ["ding-0001", "lark-0001", "wecom-001", "wecom-cut"]
+            .iter()
+            .all(|token| last(token).contains("afterwards"))
     })
     .await;
     let (shown, received) = (emulator.shown().await, emulator.received().await);
@@ -79,11 +99,19 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
             assert_eq!((at, of), (place + 1, parts.len()), "{platform}");
             said.extend(text.lines().filter(|line| line.starts_with("line ")).map(str::to_owned));
         }
-        assert_eq!(said.join("\n"), lines(if platform == "wecom" { 400 } else { 2_000 }), "{platform}");
+        assert_eq!(
+            said.join("\n"),
+            lines(if platform == "wecom" { 400 } else { 2_000 }),
+            "{platform}"
+        );
         let mention = |body: &Value| body.to_string().contains("ann");
-        let bodies: Vec<_> = received.iter().filter(|one| one["token"] == token).map(|one| &one["body"]).collect();
+        let bodies: Vec<_> =
+            received.iter().filter(|one| one["token"] == token).map(|one| &one["body"]).collect();
         let mentions: Vec<_> = bodies.iter().map(|body| mention(body)).collect();
-        assert!(mentions[0] && mentions[1..parts.len()].iter().all(|mentions| !mentions), "{platform}: {mentions:?}");
+        assert!(
+            mentions[0] && mentions[1..parts.len()].iter().all(|mentions| !mentions),
+            "{platform}: {mentions:?}"
+        );
     }
     assert_eq!(shown["wecom-cut"].len(), 2);
     assert!(shown["wecom-cut"][0].contains("bytes left out)"));
@@ -96,18 +124,23 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
 }
 
 #[tokio::test]
-async fn parts_wait_for_the_quota_in_the_broker_and_each_arrives_once_and_in_order_across_a_restart() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+async fn parts_wait_for_the_quota_in_the_broker_and_each_arrives_once_and_in_order_across_a_restart()
+ {
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let home = Home::new(broker, &emulator.url(), NARROW);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": lines(600)})).await;
-    until("the first window is used up", LATER, || async { numbers(&emulator).await.len() == 3 }).await;
+    until("the first window is used up", LATER, || async { numbers(&emulator).await.len() == 3 })
+        .await;
     assert!(daemon.terminate().success());
     let _daemon = home.start().await;
-    until("the last part arrives", LATER, || async { of(&emulator).await == numbers(&emulator).await.last().copied() })
-        .await;
+    until("the last part arrives", LATER, || async {
+        of(&emulator).await == numbers(&emulator).await.last().copied()
+    })
+    .await;
     let (numbers, of) = (numbers(&emulator).await, of(&emulator).await.unwrap());
     assert!(of >= 6);
     assert_eq!(numbers, (1..=of).collect::<Vec<_>>());
@@ -117,10 +150,15 @@ async fn parts_wait_for_the_quota_in_the_broker_and_each_arrives_once_and_in_ord
 #[tokio::test]
 async fn a_part_that_was_recorded_is_not_said_again_after_a_kill() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let home = Home::new(broker, &emulator.url(), "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n");
+    let home = Home::new(
+        broker,
+        &emulator.url(),
+        "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n",
+    );
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
-    let (publisher, before) = (Publisher::connect(&broker.url(), &home.prefix).await, ledger(&home));
+    let (publisher, before) =
+        (Publisher::connect(&broker.url(), &home.prefix).await, ledger(&home));
     emulator.fault(json!({"kind": "slow", "milliseconds": 300})).await;
     publisher.publish("ops", &json!({"message": lines(600)})).await;
     until("the second part is in the air, so the first was answered", LATER, || async {
@@ -131,8 +169,10 @@ async fn a_part_that_was_recorded_is_not_said_again_after_a_kill() {
     daemon.kill();
     emulator.no_faults().await;
     let _daemon = home.start().await;
-    until("the last part arrives", LATER, || async { of(&emulator).await == numbers(&emulator).await.last().copied() })
-        .await;
+    until("the last part arrives", LATER, || async {
+        of(&emulator).await == numbers(&emulator).await.last().copied()
+    })
+    .await;
     let numbers = numbers(&emulator).await;
     assert_eq!(numbers.iter().filter(|number| **number == 1).count(), 1, "{numbers:?}");
 }
@@ -140,7 +180,11 @@ async fn a_part_that_was_recorded_is_not_said_again_after_a_kill() {
 #[tokio::test]
 async fn a_part_that_is_refused_is_a_dead_letter_that_names_it_and_is_redriven_from_there() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let home = Home::new(broker, &emulator.url(), "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n");
+    let home = Home::new(
+        broker,
+        &emulator.url(),
+        "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n",
+    );
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
@@ -148,12 +192,17 @@ async fn a_part_that_is_refused_is_a_dead_letter_that_names_it_and_is_redriven_f
     let refusal = json!({"errcode": 40058, "errmsg": "invalid request parameter"});
     emulator.fault(json!({"kind": "answer", "status": 200, "every": 2, "body": refusal})).await;
     publisher.publish("ops", &json!({"message": lines(300)})).await;
-    until("the second part is given up", LATER, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    until("the second part is given up", LATER, || async {
+        publisher.depth("dead.wecom").await == 1
+    })
+    .await;
     assert_eq!(numbers(&emulator).await, [1]);
     emulator.no_faults().await;
     home.ok(&["dead", "redrive", "--reason", "refused"], "");
-    until("the rest arrives", LATER, || async { of(&emulator).await == numbers(&emulator).await.last().copied() })
-        .await;
+    until("the rest arrives", LATER, || async {
+        of(&emulator).await == numbers(&emulator).await.last().copied()
+    })
+    .await;
     let (numbers, of) = (numbers(&emulator).await, of(&emulator).await.unwrap());
     assert_eq!(numbers, (1..=of).collect::<Vec<_>>());
 }

@@ -44,14 +44,21 @@ async fn each_file_with_a_secret_is_refused_where_others_can_read_it_or_it_is_no
     let refused = |home: &Home, name: &str, wanted: &str| {
         for command in ["check", "run"] {
             let said = home.fails(&[command], "", 64);
-            assert!(said.contains(wanted) && said.contains(name) && !said.contains("hunter2"), "{command}: {said}");
+            assert!(
+                said.contains(wanted) && said.contains(name) && !said.contains("hunter2"),
+                "{command}: {said}"
+            );
         }
     };
     let others_read = |home: &Home, name: &str, mode: u32| {
         let before = fs::metadata(home.path(name)).unwrap().permissions();
         for exposed in [mode | 0o040, mode | 0o004, mode | 0o020] {
             home.set_mode(name, exposed);
-            refused(home, name, &format!("can be read by others (mode {exposed:04o}): chmod {mode:o}"));
+            refused(
+                home,
+                name,
+                &format!("can be read by others (mode {exposed:04o}): chmod {mode:o}"),
+            );
         }
         fs::set_permissions(home.path(name), before).unwrap();
     };
@@ -146,7 +153,10 @@ async fn a_webhook_may_come_through_a_pipe() {
     .enumerate()
     {
         let mut shell = Command::new("bash");
-        shell.args(["-c", script]).env("ROOMCAST", env!("CARGO_BIN_EXE_roomcast")).env("WEBHOOK", robot(number));
+        shell
+            .args(["-c", script])
+            .env("ROOMCAST", env!("CARGO_BIN_EXE_roomcast"))
+            .env("WEBHOOK", robot(number));
         shell.env("CONFIG", home.path("roomcast.toml")).stdin(Stdio::null());
         let output = shell.output().unwrap();
         assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));

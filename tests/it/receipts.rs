@@ -23,7 +23,8 @@ use crate::support::{
 };
 
 const LATER: Duration = Duration::from_secs(60);
-const ASKED: &str = "[outcome]\nreceipts = \"asked\"\n[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n";
+const ASKED: &str =
+    "[outcome]\nreceipts = \"asked\"\n[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n";
 const ALL_SHORT: &str = "[outcome]\nreceipts = \"all\"\n[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
@@ -42,7 +43,9 @@ fn asking(id: &str) -> BasicProperties {
 }
 
 async fn publish(publisher: &Publisher, topic: &str, message: &str, properties: BasicProperties) {
-    publisher.publish_bytes(topic, json!({"message": message}).to_string().as_bytes(), properties).await;
+    publisher
+        .publish_bytes(topic, json!({"message": message}).to_string().as_bytes(), properties)
+        .await;
 }
 
 /// A new event is settled after all earlier ones, so its receipt is the last.
@@ -52,31 +55,47 @@ async fn nothing_more_comes(publisher: &Publisher, receipts: &Receipts, topic: &
 }
 
 async fn settled(daemon: &Daemon<'_>, platform: &str, outcome: &str) -> f64 {
-    let line = format!("roomcast_deliveries_total{{platform=\"{platform}\",outcome=\"{outcome}\"}}");
+    let line =
+        format!("roomcast_deliveries_total{{platform=\"{platform}\",outcome=\"{outcome}\"}}");
     daemon.metric(&line).await.unwrap_or_default()
 }
 
 #[tokio::test]
-async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does_not_is_told_nothing() {
+async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does_not_is_told_nothing()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), ASKED);
     let taken = home.subscribe("ops.db", "wecom", "wecom-001", &[]);
     let refused = home.subscribe("ops.db", "lark", "lark-0001", &[]);
-    home.subscribe("ops.db", "dingtalk", "ding-0001", &["--filter", r#"{"team": [{"exists": true}]}"#]);
+    home.subscribe(
+        "ops.db",
+        "dingtalk",
+        "ding-0001",
+        &["--filter", r#"{"team": [{"exists": true}]}"#],
+    );
     home.subscribe("end", "wecom", "wecom-002", &[]);
     let refusal = json!({"code": 9499, "msg": "Bad Request"});
-    emulator.fault(json!({"token": "lark-0001", "kind": "answer", "status": 200, "body": refusal})).await;
+    emulator
+        .fault(json!({"token": "lark-0001", "kind": "answer", "status": 200, "body": refusal}))
+        .await;
     let daemon = home.start().await;
     let receipts = Receipts::bound(&broker.url(), &home.prefix, "#").await;
     let of_the_topic = Receipts::bound(&broker.url(), &home.prefix, "*.*.ops.db").await;
     let of_the_dead = Receipts::bound(&broker.url(), &home.prefix, "*.dead.#").await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publish(&publisher, "ops.db", "x", named("silent", None)).await;
-    publish(&publisher, "ops.db", "x", named("without", Some(AMQPValue::LongString("false".into())))).await;
+    publish(
+        &publisher,
+        "ops.db",
+        "x",
+        named("without", Some(AMQPValue::LongString("false".into()))),
+    )
+    .await;
     publish(&publisher, "ops.db", "x", asking("event-7").with_correlation_id("mine".into())).await;
     until("both are told", LATER, || async { receipts.of("event-7").len() == 2 }).await;
     until("the others are settled", LATER, || async {
-        settled(&daemon, "wecom", "done").await == 3.0 && settled(&daemon, "lark", "dead").await == 3.0
+        settled(&daemon, "wecom", "done").await == 3.0
+            && settled(&daemon, "lark", "dead").await == 3.0
     })
     .await;
     // Settlements before an orderly stop are recorded.
@@ -93,18 +112,48 @@ async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does
     assert_eq!(all.len(), 3, "{:?}", all.iter().map(|one| &one.body).collect::<Vec<_>>());
     assert!(all.iter().all(|one| one.is_persistent() && one.correlation_id() == one.body["event"]));
     assert!(all.iter().all(|one| one.header("traceparent") == "00-abc-def-01"));
-    let find =
-        |platform: &str| receipts.of("event-7").into_iter().find(|one| one.body["platform"] == platform).unwrap();
+    let find = |platform: &str| {
+        receipts.of("event-7").into_iter().find(|one| one.body["platform"] == platform).unwrap()
+    };
     let (delivered, dead) = (find("wecom"), find("lark"));
-    assert_eq!((delivered.key.as_str(), dead.key.as_str()), ("wecom.delivered.ops.db", "lark.dead.ops.db"));
-    let told = |body: &Value, names: &[&str]| names.iter().map(|name| body[name].clone()).collect::<Vec<_>>();
-    let what =
-        ["topic", "subscription", "outcome", "attempts", "parts", "parts_delivered", "generation", "correlation_id"];
-    let expected =
-        [json!("ops.db"), json!(taken), json!("delivered"), json!(1), json!(1), json!(1), json!(0), json!("mine")];
+    assert_eq!(
+        (delivered.key.as_str(), dead.key.as_str()),
+        ("wecom.delivered.ops.db", "lark.dead.ops.db")
+    );
+    let told = |body: &Value, names: &[&str]| {
+        names.iter().map(|name| body[name].clone()).collect::<Vec<_>>()
+    };
+    let what = [
+        "topic",
+        "subscription",
+        "outcome",
+        "attempts",
+        "parts",
+        "parts_delivered",
+        "generation",
+        "correlation_id",
+    ];
+    let expected = [
+        json!("ops.db"),
+        json!(taken),
+        json!("delivered"),
+        json!(1),
+        json!(1),
+        json!(1),
+        json!(0),
+        json!("mine"),
+    ];
     assert_eq!(told(&delivered.body, &what), expected);
-    let expected =
-        [json!("ops.db"), json!(refused), json!("dead"), json!(1), json!(1), json!(0), json!(0), json!("mine")];
+    let expected = [
+        json!("ops.db"),
+        json!(refused),
+        json!("dead"),
+        json!(1),
+        json!(1),
+        json!(0),
+        json!(0),
+        json!("mine"),
+    ];
     assert_eq!(told(&dead.body, &what), expected);
     assert_eq!(told(&dead.body, &["reason", "code"]), [json!("refused"), json!("9499")]);
     assert!(dead.body["detail"].as_str().unwrap().contains("Bad Request"), "{}", dead.body);
@@ -112,7 +161,8 @@ async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does
         (dead.header("x-roomcast-outcome"), dead.header("x-roomcast-reason")),
         ("dead".into(), "refused".into())
     );
-    let at = |field: &str| delivered.body[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let at =
+        |field: &str| delivered.body[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     assert!(at("received_at") <= at("settled_at"));
     assert_eq!((of_the_topic.all().len(), of_the_dead.all().len()), (2, 1));
 }
@@ -128,11 +178,16 @@ async fn the_wish_survives_a_deferral_and_a_redrive_and_what_is_dropped_is_told_
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     emulator.fault(json!({"kind": "status", "status": 503})).await;
     publish(&publisher, "ops", "x", asking("event-7")).await;
-    until("both have failed once", LATER, || async { settled(&daemon, "wecom", "retried").await >= 2.0 }).await;
+    until("both have failed once", LATER, || async {
+        settled(&daemon, "wecom", "retried").await >= 2.0
+    })
+    .await;
     home.ok(&["subscription", "remove", &removed], "");
-    until("one is dropped and the other given up", LATER, || async { receipts.all().len() == 2 }).await;
+    until("one is dropped and the other given up", LATER, || async { receipts.all().len() == 2 })
+        .await;
     let of = |id: &str, place: usize| {
-        let found = receipts.all().into_iter().filter(|one| one.body["subscription"] == id).nth(place);
+        let found =
+            receipts.all().into_iter().filter(|one| one.body["subscription"] == id).nth(place);
         found.map(|one| one.body).unwrap_or_default()
     };
     assert_eq!(of(&removed, 0)["outcome"], "dropped");
@@ -158,7 +213,8 @@ async fn an_event_that_cannot_be_read_is_told_and_so_is_a_header_that_cannot() {
     let receipts = Receipts::bound(&broker.url(), &home.prefix, "event.dead.#").await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish_bytes("ops", b"{", asking("broken")).await;
-    publish(&publisher, "ops", "x", named("unclear", Some(AMQPValue::LongString("maybe".into())))).await;
+    publish(&publisher, "ops", "x", named("unclear", Some(AMQPValue::LongString("maybe".into()))))
+        .await;
     until("both are told", LATER, || async { receipts.all().len() == 2 }).await;
     for (event, code, says) in [
         ("broken", "json", "line 1 column 1"),
@@ -174,7 +230,8 @@ async fn an_event_that_cannot_be_read_is_told_and_so_is_a_header_that_cannot() {
 
 #[tokio::test]
 async fn each_of_those_that_are_folded_or_superseded_is_told_its_own_end() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let (broker, emulator) =
+        (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let home = Home::new(broker, &emulator.url(), ALL_SHORT);
     home.subscribe("fold", "wecom", "wecom-001", &["--overflow", "digest"]);
     home.subscribe("newest", "dingtalk", "ding-0001", &["--overflow", "latest"]);
@@ -183,16 +240,22 @@ async fn each_of_those_that_are_folded_or_superseded_is_told_its_own_end() {
     let newest = Receipts::bound(&broker.url(), &home.prefix, "dingtalk.#").await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for topic in ["fold", "newest"] {
-        let events: Vec<_> = (0..50).map(|number| (format!("{topic}-{number}"), json!({"message": "m"}))).collect();
+        let events: Vec<_> =
+            (0..50).map(|number| (format!("{topic}-{number}"), json!({"message": "m"}))).collect();
         publisher.try_publish_all(topic, &events).await.unwrap();
     }
-    until("all are told", LATER, || async { folded.all().len() == 50 && newest.all().len() == 50 }).await;
+    until("all are told", LATER, || async { folded.all().len() == 50 && newest.all().len() == 50 })
+        .await;
     for (receipts, topic) in [(&folded, "fold"), (&newest, "newest")] {
-        assert!((0..50).all(|number| receipts.of(&format!("{topic}-{number}")).len() == 1), "each once");
+        assert!(
+            (0..50).all(|number| receipts.of(&format!("{topic}-{number}")).len() == 1),
+            "each once"
+        );
     }
     assert!(folded.all().iter().all(|one| one.body["outcome"] == "delivered"));
     assert!(emulator.shown().await["wecom-001"].len() < 50, "some were folded");
-    let superseded = newest.all().into_iter().filter(|one| one.body["reason"] == "superseded").count();
+    let superseded =
+        newest.all().into_iter().filter(|one| one.body["reason"] == "superseded").count();
     assert_eq!(superseded, 50 - emulator.shown().await["ding-0001"].len());
     assert!(superseded > 0);
 }
@@ -212,16 +275,22 @@ async fn a_daemon_killed_again_and_again_tells_every_end_at_least_once() {
     let mut daemon = home.start().await;
     let receipts = Receipts::bound(&broker.url(), &home.prefix, "#").await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let events: Vec<_> = (0..COUNT).map(|number| (format!("id-{number}"), json!({"message": "m"}))).collect();
+    let events: Vec<_> =
+        (0..COUNT).map(|number| (format!("id-{number}"), json!({"message": "m"}))).collect();
     publisher.try_publish_all("ops", &events).await.unwrap();
     for kill in 1..=3 {
-        until("some more are told", LATER, || async { receipts.all().len() >= kill * COUNT / 2 }).await;
+        until("some more are told", LATER, || async { receipts.all().len() >= kill * COUNT / 2 })
+            .await;
         daemon.kill();
         daemon = home.start().await;
     }
     let told = || -> BTreeSet<(String, String)> {
         let text = |one: &Value| one.as_str().unwrap().to_owned();
-        receipts.all().iter().map(|one| (text(&one.body["event"]), text(&one.body["platform"]))).collect()
+        receipts
+            .all()
+            .iter()
+            .map(|one| (text(&one.body["event"]), text(&one.body["platform"])))
+            .collect()
     };
     until("every end is told", LATER, || async { told().len() == 2 * COUNT }).await;
     let all = receipts.all();
@@ -233,26 +302,34 @@ async fn a_daemon_killed_again_and_again_tells_every_end_at_least_once() {
 #[tokio::test]
 async fn a_queue_that_takes_no_receipts_keeps_nothing_from_being_delivered_and_settled() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let unlimited = "[outcome]\nreceipts = \"all\"\n[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n";
+    let unlimited =
+        "[outcome]\nreceipts = \"all\"\n[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n";
     let home = Home::new(broker, &emulator.url(), unlimited);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     // Without a bound queue the broker confirms receipts and keeps none.
     publish(&publisher, "ops", "m0", named("id-0", None)).await;
-    until("it is settled", LATER, || async { settled(&daemon, "wecom", "done").await == 1.0 }).await;
+    until("it is settled", LATER, || async { settled(&daemon, "wecom", "done").await == 1.0 })
+        .await;
     assert_eq!(daemon.metric("roomcast_receipts_total").await, Some(1.0));
     bind_a_full_queue(publisher.channel(), &home.prefix).await;
     for number in 1..=20 {
-        publish(&publisher, "ops", &format!("m{number}"), named(&format!("id-{number}"), None)).await;
+        publish(&publisher, "ops", &format!("m{number}"), named(&format!("id-{number}"), None))
+            .await;
     }
-    until("all are settled", LATER, || async { settled(&daemon, "wecom", "done").await == 21.0 }).await;
+    until("all are settled", LATER, || async { settled(&daemon, "wecom", "done").await == 21.0 })
+        .await;
     assert_eq!(emulator.shown().await["wecom-001"].len(), 21, "nothing is repeated");
     let refused = daemon.metric("roomcast_receipts_refused_total").await.unwrap();
     assert!(refused >= 18.0, "{refused}");
     let log = home.log();
     assert_eq!(log.matches("WARN a queue that somebody has bound").count(), 1, "said once: {log}");
-    assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "the session goes on");
+    assert_eq!(
+        daemon.metric("roomcast_broker_sessions_total").await,
+        Some(1.0),
+        "the session goes on"
+    );
     assert!(daemon.terminate().success());
     assert_eq!(publisher.depth("publish").await, 0, "everything was acked");
 }
@@ -270,6 +347,7 @@ async fn the_command_line_asks_for_receipts_and_with_receipts_off_nobody_is_told
     let home = home.with("receipts = \"asked\"", "receipts = \"off\"");
     let daemon = home.start().await;
     home.ok(&["publish", "--topic", "ops", "--receipt", "asked in vain"], "");
-    until("it is settled", LATER, || async { settled(&daemon, "wecom", "done").await == 1.0 }).await;
+    until("it is settled", LATER, || async { settled(&daemon, "wecom", "done").await == 1.0 })
+        .await;
     assert_eq!(daemon.metric("roomcast_receipts_total").await, Some(0.0));
 }

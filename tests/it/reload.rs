@@ -49,7 +49,8 @@ async fn each_setting_that_changed_is_named_as_counting_now_or_from_the_next_sta
     assert!(home.log().contains("changed=\"pace.hold_max platforms.wecom.windows\""));
     // Repeated as long as the setting differs, and not after it is restored.
     hang_up(&daemon, &home, 3).await;
-    until("they are named again", SOON, || async { home.log().matches(waiting).count() == 2 }).await;
+    until("they are named again", SOON, || async { home.log().matches(waiting).count() == 2 })
+        .await;
     fs::write(&home_file, config).unwrap();
     hang_up(&daemon, &home, 4).await;
     assert!(daemon.terminate().success());

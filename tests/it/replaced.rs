@@ -68,7 +68,10 @@ async fn what_waits_arrives_though_every_subscription_is_sealed_anew_again_and_a
 #[tokio::test]
 async fn what_waits_arrives_though_its_subscription_is_imported_again() {
     arrives_though(Where::Memory, &[], async |home, _| {
-        let list = format!("topic,platform,endpoint,name\nops,wecom,{},other\n", endpoint("wecom", "wecom-001"));
+        let list = format!(
+            "topic,platform,endpoint,name\nops,wecom,{},other\n",
+            endpoint("wecom", "wecom-001")
+        );
         home.ok(&["subscription", "import", "-"], &list);
     })
     .await;
@@ -95,7 +98,11 @@ async fn arrives_at_the_new_robot(wait: Where) {
     fixture.each_arrived_once(0..40).await;
     fixture.each_arrived_once(100..115).await;
     let (old, new) = (fixture.shown("wecom-old").await, fixture.shown("wecom-new").await);
-    assert_eq!((old.len(), new.len()), (20, 35), "what waited is for the new robot: {old:?}, {new:?}");
+    assert_eq!(
+        (old.len(), new.len()),
+        (20, 35),
+        "what waited is for the new robot: {old:?}, {new:?}"
+    );
     running.nothing_is_lost().await;
     assert!(running.daemon.terminate().success());
 }
@@ -119,9 +126,15 @@ fn report() -> String {
 /// The parts contain the whole report, each part once and in order.
 fn is_the_report(parts: &[String]) {
     for (at, part) in parts.iter().enumerate() {
-        assert!(part.starts_with(&format!("({}/{})", at + 1, parts.len())), "each part once, and in order: {parts:?}");
+        assert!(
+            part.starts_with(&format!("({}/{})", at + 1, parts.len())),
+            "each part once, and in order: {parts:?}"
+        );
     }
-    assert!(report().lines().all(|line| parts.iter().any(|part| part.lines().any(|one| one == line))), "{parts:?}");
+    assert!(
+        report().lines().all(|line| parts.iter().any(|part| part.lines().any(|one| one == line))),
+        "{parts:?}"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +143,8 @@ async fn a_long_text_begins_anew_at_the_new_robot_when_the_webhook_is_changed_be
     let id = fixture.home.subscribe("ops", "wecom", "wecom-old", &[]);
     let running = fixture.start().await;
     running.publisher.publish("ops", &json!({"message": report()})).await;
-    until("two parts arrive", SOON, || async { fixture.emulator.count("accepted").await >= 2 }).await;
+    until("two parts arrive", SOON, || async { fixture.emulator.count("accepted").await >= 2 })
+        .await;
     lead_to(&fixture.home, &id, "wecom-new");
     running.until_deliveries("done", 1).await;
     is_the_report(&fixture.shown("wecom-new").await);
@@ -184,7 +198,11 @@ async fn what_waits_for_a_removed_subscription_is_dropped_and_the_log_says_so() 
 
 /// Changes a byte in the slot with this number, like a failing disk.
 fn damage_slot(home: &Home, number: u64) {
-    let slots = std::fs::File::options().read(true).write(true).open(home.path("data").join("slots")).unwrap();
+    let slots = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(home.path("data").join("slots"))
+        .unwrap();
     let (mut byte, at) = ([0], 512 + 128 * number + 40);
     slots.read_exact_at(&mut byte, at).unwrap();
     slots.write_all_at(&[byte[0] ^ 1], at).unwrap();
@@ -194,18 +212,23 @@ fn damage_slot(home: &Home, number: u64) {
 async fn a_damaged_record_costs_its_own_subscription_until_it_is_given_its_webhook_again() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
-    let [_, damaged, _] =
-        ["wecom-001", "wecom-002", "wecom-003"].map(|token| home.subscribe("ops", "wecom", token, &["--name", token]));
+    let [_, damaged, _] = ["wecom-001", "wecom-002", "wecom-003"]
+        .map(|token| home.subscribe("ops", "wecom", token, &["--name", token]));
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     damage_slot(&home, 1);
     publisher.publish("ops", &json!({"message": "first"})).await;
     until("it is settled for all", SOON, || async {
-        let dead = "roomcast_dead_letters_total{platform=\"wecom\",reason=\"unreadable_subscription\"}";
+        let dead =
+            "roomcast_dead_letters_total{platform=\"wecom\",reason=\"unreadable_subscription\"}";
         emulator.count("accepted").await == 2 && daemon.metric(dead).await == Some(1.0)
     })
     .await;
-    assert_eq!(daemon.metric("roomcast_broker_sessions_total").await, Some(1.0), "the session goes on");
+    assert_eq!(
+        daemon.metric("roomcast_broker_sessions_total").await,
+        Some(1.0),
+        "the session goes on"
+    );
     // A start detects the damage too, and continues.
     assert!(daemon.terminate().success());
     let daemon = home.start().await;
@@ -214,7 +237,8 @@ async fn a_damaged_record_costs_its_own_subscription_until_it_is_given_its_webho
 
     let listed = home.fails(&["store", "verify"], "", 70);
     assert!(listed.contains(&damaged), "{listed}");
-    until("both letters are there", SOON, || async { publisher.depth("dead.wecom").await == 2 }).await;
+    until("both letters are there", SOON, || async { publisher.depth("dead.wecom").await == 2 })
+        .await;
     let letters = lines(&home.ok(&["dead", "list", "--json"], ""));
     for letter in &letters {
         assert_eq!(letter["reason"], "unreadable_subscription", "{letter}");
@@ -226,7 +250,10 @@ async fn a_damaged_record_costs_its_own_subscription_until_it_is_given_its_webho
     // Without the webhook the record cannot be repaired. With it, the record is written again.
     let refused = home.fails(&["subscription", "update", &damaged, "--name", "x"], "", 70);
     assert!(refused.contains(&damaged) && refused.contains("--endpoint-file"), "{refused}");
-    home.ok(&["subscription", "update", &damaged, "--endpoint-file", "-"], &endpoint("wecom", "wecom-002"));
+    home.ok(
+        &["subscription", "update", &damaged, "--endpoint-file", "-"],
+        &endpoint("wecom", "wecom-002"),
+    );
     home.ok(&["dead", "redrive", "--reason", "unreadable_subscription"], "");
     until("it hears both", SOON, || async {
         emulator.shown().await.get("wecom-002").is_some_and(|shown| shown.len() == 2)

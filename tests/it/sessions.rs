@@ -39,7 +39,13 @@ async fn sessions(daemon: &Daemon<'_>) -> Option<f64> {
 /// The daemon's topology, reduced to one queue and its bindings.
 fn only(definitions: &Value, queue: &str) -> Value {
     let those = |what: &str, key: &str| -> Vec<Value> {
-        definitions[what].as_array().unwrap().iter().filter(|one| one[key] == queue).cloned().collect()
+        definitions[what]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| one[key] == queue)
+            .cloned()
+            .collect()
     };
     json!({"exchanges": [], "queues": those("queues", "name"), "bindings": those("bindings", "destination")})
 }
@@ -52,9 +58,15 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
-    for (letters, queue) in (1..).zip(["publish", "publish.urgent", "delivery.wecom", "delivery.lark"]) {
+    for (letters, queue) in
+        (1..).zip(["publish", "publish.urgent", "delivery.wecom", "delivery.lark"])
+    {
         let name = format!("{}.{queue}", home.prefix);
-        publisher.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        publisher
+            .channel()
+            .queue_delete(name.as_str().into(), QueueDeleteOptions::default())
+            .await
+            .unwrap();
         declare(&broker.url(), &only(&definitions, &name)).await;
         // A message that cannot be read is a dead letter once it is consumed.
         publisher.publish_to("", &name, b"?", BasicProperties::default()).await.unwrap();
@@ -64,16 +76,26 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
         .await;
         // The broker tells of it, or, seldom, the daemon sees that a message waits without a
         // consumer.
-        let causes = [format!("cancelled the consumer of queue {name}"), format!("messages wait in queue {queue}")];
+        let causes = [
+            format!("cancelled the consumer of queue {name}"),
+            format!("messages wait in queue {queue}"),
+        ];
         assert!(causes.iter().any(|cause| home.log().contains(cause)), "{}", home.log());
     }
     publisher.publish("ops", &json!({"message": "heard"})).await;
     until("an event arrives", LATER, || async { emulator.count("accepted").await == 1 }).await;
     for queue in ["publish", "publish.urgent", "delivery.dingtalk", "delivery.lark"] {
         let line = format!("roomcast_queue_consumers{{queue=\"{queue}\"}}");
-        until("the consumers are counted", LATER, || async { daemon.metric(&line).await == Some(1.0) }).await;
+        until("the consumers are counted", LATER, || async {
+            daemon.metric(&line).await == Some(1.0)
+        })
+        .await;
     }
-    assert_eq!(daemon.metric("roomcast_queue_consumers{queue=\"dead.wecom\"}").await, None, "nobody has to consume it");
+    assert_eq!(
+        daemon.metric("roomcast_queue_consumers{queue=\"dead.wecom\"}").await,
+        None,
+        "nobody has to consume it"
+    );
 }
 
 /// Publishes events for two robots of a platform that never answers, and waits until the daemon has
@@ -81,7 +103,9 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
 async fn with_a_hanging_platform(home: &Home, emulator: &Emulator, publisher: &Publisher) {
     const COUNT: usize = 500;
     emulator.fault(json!({"kind": "hang", "platform": "wecom"})).await;
-    let events: Vec<_> = (0..COUNT).map(|n| (format!("slow-{n}"), json!({"message": format!("slow {n}")}))).collect();
+    let events: Vec<_> = (0..COUNT)
+        .map(|n| (format!("slow-{n}"), json!({"message": format!("slow {n}")})))
+        .collect();
     publisher.try_publish_all("slow", &events).await.unwrap();
     until("all are in hand", LATER, || async { publisher.depth("publish").await == 0 }).await;
     until("many are in the air", LATER, || async { emulator.received().await.len() >= 64 }).await;
@@ -122,7 +146,9 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
     publisher.publish("fine", &json!({"message": "fine"})).await;
     until("nothing is lost", LATER, || async {
         let shown = emulator.shown().await;
-        ["wecom-001", "wecom-002"].iter().all(|token| shown.get(*token).is_some_and(|texts| texts.len() == 500))
+        ["wecom-001", "wecom-002"]
+            .iter()
+            .all(|token| shown.get(*token).is_some_and(|texts| texts.len() == 500))
             && shown.contains_key("lark-0001")
     })
     .await;
@@ -133,7 +159,8 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
 async fn a_daemon_that_is_told_to_stop_ends_in_time_though_a_platform_hangs() {
     const DRAIN: Duration = Duration::from_secs(7);
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let more = format!("{UNLIMITED}{PATIENT}[send]\ndeadline = \"60s\"\n[shutdown]\ndrain = \"7s\"\n");
+    let more =
+        format!("{UNLIMITED}{PATIENT}[send]\ndeadline = \"60s\"\n[shutdown]\ndrain = \"7s\"\n");
     let home = Home::new(broker, &emulator.url(), &more);
     for token in ["wecom-001", "wecom-002"] {
         home.subscribe("slow", "wecom", token, &[]);
@@ -150,7 +177,9 @@ async fn a_daemon_that_is_told_to_stop_ends_in_time_though_a_platform_hangs() {
     let daemon = home.start().await;
     until("nothing is lost", LATER, || async {
         let shown = emulator.shown().await;
-        ["wecom-001", "wecom-002"].iter().all(|token| shown.get(*token).is_some_and(|texts| texts.len() == 500))
+        ["wecom-001", "wecom-002"]
+            .iter()
+            .all(|token| shown.get(*token).is_some_and(|texts| texts.len() == 500))
     })
     .await;
     assert!(daemon.terminate().success());
@@ -160,11 +189,15 @@ async fn a_daemon_that_is_told_to_stop_ends_in_time_though_a_platform_hangs() {
 async fn a_daemon_is_not_ready_within_a_heartbeat_of_a_broker_that_falls_silent() {
     const HEARTBEAT: Duration = Duration::from_secs(3);
     let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
-    let home = Home::new(&broker, &emulator.url(), "").with("[broker]\n", "[broker]\nheartbeat = \"3s\"\n");
+    let home = Home::new(&broker, &emulator.url(), "")
+        .with("[broker]\n", "[broker]\nheartbeat = \"3s\"\n");
     let daemon = home.start().await;
     broker.fall_silent(true);
     // A moment more than the heartbeat, because the check itself takes a moment.
-    until("it is not ready", HEARTBEAT + Duration::from_secs(1), || async { !is_ready(&daemon).await }).await;
+    until("it is not ready", HEARTBEAT + Duration::from_secs(1), || async {
+        !is_ready(&daemon).await
+    })
+    .await;
     broker.fall_silent(false);
     until("it is ready again", LATER, || async { is_ready(&daemon).await }).await;
     assert!(daemon.terminate().success());
@@ -183,30 +216,47 @@ async fn a_dead_queue_that_takes_no_more_holds_up_its_own_letters_alone_and_lose
     home.subscribe("bad", "wecom", "wecom-001", &[]);
     home.subscribe("fine", "lark", "lark-0001", &[]);
     let refusal = json!({"errcode": 40058, "errmsg": "missing field"});
-    emulator.fault(json!({"platform": "wecom", "kind": "answer", "status": 200, "body": refusal})).await;
+    emulator
+        .fault(json!({"platform": "wecom", "kind": "answer", "status": 200, "body": refusal}))
+        .await;
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     limit(&broker, &format!("{}.dead.wecom", home.prefix));
     const LETTERS: usize = 20;
-    let events: Vec<_> = (0..LETTERS).map(|n| (format!("bad-{n}"), json!({"message": format!("bad {n}")}))).collect();
+    let events: Vec<_> = (0..LETTERS)
+        .map(|n| (format!("bad-{n}"), json!({"message": format!("bad {n}")})))
+        .collect();
     publisher.try_publish_all("bad", &events).await.unwrap();
-    until("the queue refuses", LATER, || async { daemon.metric("roomcast_steps_refused_total").await > Some(0.0) })
-        .await;
+    until("the queue refuses", LATER, || async {
+        daemon.metric("roomcast_steps_refused_total").await > Some(0.0)
+    })
+    .await;
     publisher.publish("fine", &json!({"message": "fine"})).await;
-    until("another delivery arrives", LATER, || async { emulator.shows("lark-0001", "fine").await }).await;
+    until("another delivery arrives", LATER, || async {
+        emulator.shows("lark-0001", "fine").await
+    })
+    .await;
     assert_eq!(sessions(&daemon).await, Some(1.0), "the session goes on:\n{}", home.log());
     let names_the_queue = format!("exchange {}.dead, routing key wecom.", home.prefix);
     assert!(home.log().contains(&names_the_queue), "{}", home.log());
 
     let began = Instant::now();
     assert!(daemon.terminate().success());
-    assert!(began.elapsed() < Duration::from_secs(15), "it does not wait for the queue: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "it does not wait for the queue: {:?}",
+        began.elapsed()
+    );
     let _daemon = home.start().await;
     broker.ctl(&["clear_policy", "limit"]);
-    until("each letter is there", LATER, || async { broker.held(&home.prefix)["dead.wecom"] == LETTERS }).await;
+    until("each letter is there", LATER, || async {
+        broker.held(&home.prefix)["dead.wecom"] == LETTERS
+    })
+    .await;
     until("nothing is left", LATER, || async {
         let held = broker.held(&home.prefix);
-        held.iter().all(|(queue, count)| *count == 0 || queue == "dead.wecom" || queue == "dead.lock")
+        held.iter()
+            .all(|(queue, count)| *count == 0 || queue == "dead.wecom" || queue == "dead.lock")
     })
     .await;
 }

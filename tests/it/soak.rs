@@ -59,10 +59,16 @@ struct Form {
 impl Form {
     fn chosen() -> Self {
         match std::env::var("ROOMCAST_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()) {
-            Some(seconds) => {
-                Self { lasts: Duration::from_secs(seconds), robots: 20_000, crowd_every: Duration::from_secs(300) }
-            }
-            None => Self { lasts: Duration::from_secs(40), robots: 1_500, crowd_every: Duration::from_secs(30) },
+            Some(seconds) => Self {
+                lasts: Duration::from_secs(seconds),
+                robots: 20_000,
+                crowd_every: Duration::from_secs(300),
+            },
+            None => Self {
+                lasts: Duration::from_secs(40),
+                robots: 1_500,
+                crowd_every: Duration::from_secs(30),
+            },
         }
     }
 }
@@ -100,7 +106,10 @@ impl Scene {
         for number in 0..WATCHED {
             for platform in ["dingtalk", "lark", "wecom"] {
                 let token = format!("watched-{platform}-{number:03}");
-                table.push_str(&format!("w{number},{platform},{},{token}\n", endpoint(platform, &token)));
+                table.push_str(&format!(
+                    "w{number},{platform},{},{token}\n",
+                    endpoint(platform, &token)
+                ));
             }
         }
         for number in 0..form.robots {
@@ -109,7 +118,10 @@ impl Scene {
         }
         home.ok(&["subscription", "import", "--format", "csv"], &table);
         let busy = home.subscribe(BUSY, "wecom", "busy-00001", &["--name", "busy"]);
-        let listed = home.ok(&["subscription", "list", "--json", "--platform", "wecom", "--limit", "100000"], "");
+        let listed = home.ok(
+            &["subscription", "list", "--json", "--platform", "wecom", "--limit", "100000"],
+            "",
+        );
         let watched = listed
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap())
@@ -135,7 +147,8 @@ impl Scene {
         let text = format!("{topic} {number}");
         let at_ms = now_ms();
         let body = json!({"message": text, "time_to_live": 86400}).to_string();
-        let exchange = format!("{}.publish{}", self.home.prefix, if urgent { ".urgent" } else { "" });
+        let exchange =
+            format!("{}.publish{}", self.home.prefix, if urgent { ".urgent" } else { "" });
         let properties = BasicProperties::default().with_message_id(text.as_str().into());
         publisher.publish_to(&exchange, topic, body.as_bytes(), properties).await.unwrap();
         self.published.lock().unwrap().push(Event { topic: topic.to_owned(), text, at_ms });
@@ -213,7 +226,8 @@ impl Judgement {
         for one in seen.iter().filter(|one| one.outcome == "accepted" && !one.duplicate) {
             shown.entry((&one.token, &one.text)).or_default().push(one);
         }
-        let (mut missing, mut slow, mut repeats, mut latencies) = (BTreeSet::new(), Vec::new(), 0, Vec::new());
+        let (mut missing, mut slow, mut repeats, mut latencies) =
+            (BTreeSet::new(), Vec::new(), 0, Vec::new());
         for event in scene.published.lock().unwrap().iter() {
             for token in tokens(&event.topic, form) {
                 let Some(found) = shown.get(&(token.as_str(), event.text.as_str())) else {
@@ -232,7 +246,8 @@ impl Judgement {
         }
         latencies.sort_unstable();
         let at = |index: usize| latencies.get(index).copied().unwrap_or_default();
-        let (median_ms, slowest_ms) = (at(latencies.len() / 2), at(latencies.len().saturating_sub(1)));
+        let (median_ms, slowest_ms) =
+            (at(latencies.len() / 2), at(latencies.len().saturating_sub(1)));
         Self { missing, repeats, slow, median_ms, slowest_ms }
     }
 }
@@ -244,7 +259,9 @@ fn tokens(topic: &str, form: &Form) -> Vec<String> {
         CROWD => (0..form.robots).map(|number| format!("crowd-{number:05}")).collect(),
         watched => {
             let number: usize = watched.trim_start_matches('w').parse().unwrap();
-            ["dingtalk", "lark", "wecom"].map(|platform| format!("watched-{platform}-{number:03}")).into()
+            ["dingtalk", "lark", "wecom"]
+                .map(|platform| format!("watched-{platform}-{number:03}"))
+                .into()
         }
     }
 }
@@ -269,7 +286,8 @@ async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_
     scene.emulator.no_faults().await;
 
     let judged = async || {
-        let seen: Vec<Seen> = serde_json::from_value(Value::Array(scene.emulator.received().await)).unwrap();
+        let seen: Vec<Seen> =
+            serde_json::from_value(Value::Array(scene.emulator.received().await)).unwrap();
         let judgement = Judgement::of(&scene, &form, &seen);
         (seen, judgement)
     };
@@ -285,13 +303,24 @@ async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_
         "{} events; repeats {repeats}; healthy latency: median {median_ms} ms, slowest {slowest_ms} ms",
         scene.published.lock().unwrap().len()
     );
-    let throttled = seen.iter().filter(|one| one.outcome == "refused").map(|one| &one.code).collect::<BTreeSet<_>>();
+    let throttled = seen
+        .iter()
+        .filter(|one| one.outcome == "refused")
+        .map(|one| &one.code)
+        .collect::<BTreeSet<_>>();
     let first: Vec<_> = missing.iter().take(10).collect();
-    assert!(missing.is_empty(), "{} are missing, such as {first:?}; letters: {letters}", missing.len());
+    assert!(
+        missing.is_empty(),
+        "{} are missing, such as {first:?}; letters: {letters}",
+        missing.len()
+    );
     assert!(throttled.is_empty(), "a window was exceeded: {throttled:?}");
     let late: Vec<_> = slow.iter().take(10).collect();
     assert!(slow.is_empty(), "{} healthy messages were late, such as {late:?}", slow.len());
     let hostile = "every letter is one of the hostile messages";
-    assert!(letters.lines().all(|line| line.contains("\"reason\":\"undecodable\"")), "{hostile}: {letters}");
+    assert!(
+        letters.lines().all(|line| line.contains("\"reason\":\"undecodable\"")),
+        "{hostile}: {letters}"
+    );
     drop(running);
 }

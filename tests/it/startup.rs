@@ -35,7 +35,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// The only sentence on standard error, apart from log lines.
 fn sentence(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
-    let text: String = text.lines().filter(|line| !line.starts_with("20")).collect::<Vec<_>>().join("\n");
+    let text: String =
+        text.lines().filter(|line| !line.starts_with("20")).collect::<Vec<_>>().join("\n");
     assert_eq!(text.trim_end().lines().count(), 1, "one sentence: {text}");
     text
 }
@@ -102,14 +103,31 @@ async fn a_bad_subscription_is_refused_by_the_daemon_and_without_it_alike() {
             "access_token is malformed",
         ),
         ("ops", "dingtalk", "", "no webhook URL was given"),
-        ("ops", "wecom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678\nsecret", "no signing secret"),
+        (
+            "ops",
+            "wecom",
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=12345678\nsecret",
+            "no signing secret",
+        ),
     ];
     let check = |home: &Home| {
         for (topic, platform, endpoint, says) in bad {
-            refused(home, &["subscription", "add", "--topic", topic, "--platform", platform], endpoint, 64, says);
+            refused(
+                home,
+                &["subscription", "add", "--topic", topic, "--platform", platform],
+                endpoint,
+                64,
+                says,
+            );
         }
         refused(home, &["subscription", "show", "xyz"], "", 64, "is not a subscription id");
-        refused(home, &["subscription", "remove", &"0".repeat(32)], "", 1, "there is no subscription");
+        refused(
+            home,
+            &["subscription", "remove", &"0".repeat(32)],
+            "",
+            1,
+            "there is no subscription",
+        );
         assert_eq!(home.ok(&["subscription", "list"], ""), "no subscriptions");
     };
     check(&home);
@@ -154,7 +172,8 @@ async fn what_is_not_an_id_is_one_sentence_that_names_it_with_the_daemon_and_wit
         let (status, body) = call(&socket, "GET", path, &Value::Null).await;
         assert!(status == 400 && body.contains("\\\"a/b\\\" is not"), "{path}: {status} {body}");
     }
-    let (status, body) = call(&socket, "POST", "/v1/robots/%2E%2E%2Frobots/release", &Value::Null).await;
+    let (status, body) =
+        call(&socket, "POST", "/v1/robots/%2E%2E%2Frobots/release", &Value::Null).await;
     assert!(status == 400 && body.contains("is not a robot id"), "{status} {body}");
 }
 
@@ -162,8 +181,11 @@ async fn what_is_not_an_id_is_one_sentence_that_names_it_with_the_daemon_and_wit
 async fn broken_configuration_is_reported_at_once_with_lines() {
     let broker = broker::shared().await;
     let home = Home::new(broker, NOWHERE, "");
-    fs::write(home.path("roomcast.toml"), "[broker]\nprefix = 1 2\nprefetsh = 3\n[sedn]\n[pace]\nmargin = \"x\"\n")
-        .unwrap();
+    fs::write(
+        home.path("roomcast.toml"),
+        "[broker]\nprefix = 1 2\nprefetsh = 3\n[sedn]\n[pace]\nmargin = \"x\"\n",
+    )
+    .unwrap();
     let output = home.cli(&["run"], "");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64));
@@ -205,7 +227,9 @@ async fn a_socket_path_at_which_another_file_is_leaves_that_file_alone() {
     let home = home.with("master.key\"\n[log]", "link.sock\"\n[log]");
     std::os::unix::fs::symlink(home.path("master.key"), home.path("link.sock")).unwrap();
     refused(&home, &["run"], "", 64, "is a symbolic link and not a socket");
-    assert!(fs::symlink_metadata(home.path("link.sock")).is_ok() && home.path("master.key").exists());
+    assert!(
+        fs::symlink_metadata(home.path("link.sock")).is_ok() && home.path("master.key").exists()
+    );
     let home = home.with("link.sock\"\n[log]", "admin.sock\"\n[log]");
     home.start().await.kill();
     assert!(home.path("admin.sock").exists(), "a daemon that was killed leaves its socket behind");
@@ -223,10 +247,14 @@ async fn an_unreachable_broker_is_waited_for_and_check_says_so() {
     assert_eq!(sentence(&output), "roomcast: not ready: broker", "the list has said why");
     assert!(String::from_utf8(output.stdout).unwrap().contains("cannot be reached"));
     let mut daemon = home.spawn();
-    until("it keeps trying", SOON, || async { home.log().matches("still no session").count() > 3 }).await;
+    until("it keeps trying", SOON, || async { home.log().matches("still no session").count() > 3 })
+        .await;
     assert!(daemon.ended().is_none(), "{}", home.log());
     assert_eq!(home.log().matches("WARN no session with the broker").count(), 1, "said once");
-    assert!(home.ok(&["subscription", "list"], "").contains("no subscriptions"), "its socket answers");
+    assert!(
+        home.ok(&["subscription", "list"], "").contains("no subscriptions"),
+        "its socket answers"
+    );
     assert!(daemon.terminate().success());
 }
 
@@ -256,7 +284,9 @@ async fn check_changes_nothing_on_the_disk_and_says_what_it_finds_once() {
     assert!(home.ok(&["check"], "").contains("key ring and slots ok"));
     assert!(files(&store) == before, "something was changed");
     fs::remove_file(home.path("master.key")).unwrap();
-    for (says, failed) in [("roomcast key init", "master key"), ("sealed with another master key", "store")] {
+    for (says, failed) in
+        [("roomcast key init", "master key"), ("sealed with another master key", "store")]
+    {
         let output = home.cli(&["check"], "");
         assert_eq!(output.status.code(), Some(64));
         assert_eq!(sentence(&output), format!("roomcast: not ready: {failed}"));
@@ -290,7 +320,8 @@ async fn a_wrong_password_or_missing_permissions_are_named() {
 #[tokio::test]
 async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
+    let home = Home::new(broker, &emulator.url(), "")
+        .with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
     refused(&home, &["run"], "", 69, &format!("{}.unrouted", home.prefix));
     // An administrator declares the output of `roomcast topology`.
     let definitions: Value = serde_json::from_str(&home.ok(&["topology"], "")).unwrap();
@@ -309,11 +340,17 @@ async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
 #[tokio::test]
 async fn an_exchange_for_receipts_is_asked_for_only_when_they_are_switched_on() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
-    let topology = |home: &Home| serde_json::from_str::<Value>(&home.ok(&["topology"], "")).unwrap();
+    let home = Home::new(broker, &emulator.url(), "")
+        .with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");
+    let topology =
+        |home: &Home| serde_json::from_str::<Value>(&home.ok(&["topology"], "")).unwrap();
     let outcome = format!("{}.outcome", home.prefix);
     let named = |definitions: &Value| {
-        definitions["exchanges"].as_array().unwrap().iter().any(|one| one["name"] == outcome.as_str())
+        definitions["exchanges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["name"] == outcome.as_str())
     };
     let before = topology(&home);
     assert!(!named(&before));
@@ -353,8 +390,14 @@ async fn a_second_daemon_on_the_same_prefix_is_refused_and_takes_over_when_the_f
     let running = first.start().await;
     let second = Home::with_prefix(&broker.url(), &first.prefix, NOWHERE, "");
     let mut waiting = second.spawn();
-    until("it says why it waits", SOON, || async { second.log().contains("another roomcast daemon") }).await;
-    assert!(waiting.ended().is_none(), "a process that has just died may still seem to hold the lock");
+    until("it says why it waits", SOON, || async {
+        second.log().contains("another roomcast daemon")
+    })
+    .await;
+    assert!(
+        waiting.ended().is_none(),
+        "a process that has just died may still seem to hold the lock"
+    );
     assert!(running.terminate().success());
     waiting.ready().await;
 }
@@ -364,18 +407,26 @@ pub(crate) async fn declare(url: &str, definitions: &Value) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     for exchange in definitions["exchanges"].as_array().unwrap() {
-        let options = lapin::options::ExchangeDeclareOptions { durable: true, ..Default::default() };
+        let options =
+            lapin::options::ExchangeDeclareOptions { durable: true, ..Default::default() };
         let kind = match exchange["type"].as_str().unwrap() {
             "fanout" => lapin::ExchangeKind::Fanout,
             _ => lapin::ExchangeKind::Topic,
         };
         let name = exchange["name"].as_str().unwrap();
-        channel.exchange_declare(name.into(), kind, options, table(&exchange["arguments"])).await.unwrap();
+        channel
+            .exchange_declare(name.into(), kind, options, table(&exchange["arguments"]))
+            .await
+            .unwrap();
     }
     for queue in definitions["queues"].as_array().unwrap() {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel
-            .queue_declare(queue["name"].as_str().unwrap().into(), options, table(&queue["arguments"]))
+            .queue_declare(
+                queue["name"].as_str().unwrap().into(),
+                options,
+                table(&queue["arguments"]),
+            )
             .await
             .unwrap();
     }

@@ -35,7 +35,10 @@ fn home_without_broker() -> Home {
 async fn start_without_broker(home: &Home) -> Daemon<'_> {
     let daemon = home.spawn();
     let socket = home.path("admin.sock");
-    until("the daemon answers", SOON, || async { tokio::net::UnixStream::connect(&socket).await.is_ok() }).await;
+    until("the daemon answers", SOON, || async {
+        tokio::net::UnixStream::connect(&socket).await.is_ok()
+    })
+    .await;
     daemon
 }
 
@@ -44,7 +47,9 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 fn csv(topic: &str, numbers: std::ops::Range<usize>) -> String {
-    let line = |n| format!("{topic},wecom,{},n{n}\n", endpoint("wecom", &format!("token-{n:05}-0123456789")));
+    let line = |n| {
+        format!("{topic},wecom,{},n{n}\n", endpoint("wecom", &format!("token-{n:05}-0123456789")))
+    };
     format!("topic,platform,endpoint,name\n{}", numbers.map(line).collect::<String>())
 }
 
@@ -55,10 +60,16 @@ async fn a_removed_subscription_is_proven_erased_with_a_daemon_and_without() {
         let daemon = if with_daemon { Some(start_without_broker(&home).await) } else { None };
         let id = home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
         let before = home.fails(&["store", "prove-erased", &id], "", 1);
-        assert!(before.contains("a key that opens it") && before.contains("is not erased"), "{before}");
+        assert!(
+            before.contains("a key that opens it") && before.contains("is not erased"),
+            "{before}"
+        );
         home.ok(&["subscription", "remove", &id], "");
         let after = home.ok(&["store", "prove-erased", &id], "");
-        assert!(after.contains("erased: no key") && after.contains("overwritten when it was removed"), "{after}");
+        assert!(
+            after.contains("erased: no key") && after.contains("overwritten when it was removed"),
+            "{after}"
+        );
         drop(daemon);
     }
 }
@@ -92,10 +103,14 @@ async fn erasure_is_proven_by_evidence_and_never_by_a_folder_that_has_nothing() 
 async fn an_import_of_long_lines_is_sent_in_requests_that_the_daemon_takes() {
     let home = home_without_broker();
     let _daemon = start_without_broker(&home).await;
-    let filter: serde_json::Map<_, _> = (0..5).map(|n| (format!("a{n}"), json!(vec!["x".repeat(250); 10]))).collect();
+    let filter: serde_json::Map<_, _> =
+        (0..5).map(|n| (format!("a{n}"), json!(vec!["x".repeat(250); 10]))).collect();
     let line = |n: usize| {
         let endpoint = endpoint("wecom", &format!("token-{n:05}-0123456789"));
-        format!("{}\n", json!({"topic": "ops", "platform": "wecom", "endpoint": endpoint, "filter": filter}))
+        format!(
+            "{}\n",
+            json!({"topic": "ops", "platform": "wecom", "endpoint": endpoint, "filter": filter})
+        )
     };
     let long = json!({"topic": "ops", "platform": "wecom", "endpoint": "x".repeat(70_000)});
     let table: String = (0..400).map(line).chain([long.to_string()]).collect();
@@ -113,11 +128,15 @@ async fn many_are_imported_listed_moved_and_removed_with_their_topic() {
     table.push_str(
         "no spaces,wecom,https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=SECRETSECRETSECRET,x\nops,slack,y,z\n",
     );
-    assert!(home.fails(&["subscription", "import", "--dry-run"], &table, 64).contains("1200 would be added"));
+    assert!(
+        home.fails(&["subscription", "import", "--dry-run"], &table, 64)
+            .contains("1200 would be added")
+    );
     let report = home.fails(&["subscription", "import"], &table, 64);
     assert!(report.contains("1200 added, 0 there already, 2 refused"), "{report}");
     assert!(
-        report.contains("line 1202: the topic's name") && report.contains("line 1203: unknown platform"),
+        report.contains("line 1202: the topic's name")
+            && report.contains("line 1203: unknown platform"),
         "{report}"
     );
     assert!(!report.contains("SECRETSECRET"));
@@ -127,9 +146,15 @@ async fn many_are_imported_listed_moved_and_removed_with_their_topic() {
     assert_eq!(lines(&home.ok(&["subscription", "list", "--json"], "")).len(), 1300);
     let page = home.ok(&["subscription", "list", "--limit", "3"], "");
     let place = page.lines().last().unwrap().strip_prefix("more: --after ").unwrap();
-    let next = lines(&home.ok(&["subscription", "list", "--json", "--limit", "2", "--after", place], ""));
-    assert_eq!(next.iter().map(|one| one["name"].as_str().unwrap()).collect::<Vec<_>>(), ["n3", "n4"]);
-    let named = lines(&home.ok(&["subscription", "list", "--json", "--name", "n129", "--state", "active"], ""));
+    let next =
+        lines(&home.ok(&["subscription", "list", "--json", "--limit", "2", "--after", place], ""));
+    assert_eq!(
+        next.iter().map(|one| one["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["n3", "n4"]
+    );
+    let named = lines(
+        &home.ok(&["subscription", "list", "--json", "--name", "n129", "--state", "active"], ""),
+    );
     assert_eq!(named.len(), 11, "n129 and n1290 to n1299");
     let robot = named[0]["robot"].as_str().unwrap();
     assert_eq!(lines(&home.ok(&["subscription", "list", "--json", "--robot", robot], "")).len(), 1);
@@ -148,7 +173,10 @@ async fn many_are_imported_listed_moved_and_removed_with_their_topic() {
     let refused = home.fails(&["subscription", "remove", "--topic", "ops"], "", 64);
     assert!(refused.contains("say --yes"), "{refused}");
     let id = named[0]["id"].as_str().unwrap();
-    assert!(home.ok(&["subscription", "remove", "--topic", "ops", "--yes"], "").contains("removed 1300"));
+    assert!(
+        home.ok(&["subscription", "remove", "--topic", "ops", "--yes"], "")
+            .contains("removed 1300")
+    );
     assert!(home.ok(&["store", "prove-erased", id], "").contains("erased: no key"));
     home.fails(&["subscription", "remove", "--topic", "ops", "--yes"], "", 1);
 }
@@ -158,14 +186,39 @@ async fn an_update_changes_what_it_names_through_the_daemon_and_without_it_alike
     let home = home_without_broker();
     for with_daemon in [true, false] {
         let daemon = if with_daemon { Some(start_without_broker(&home).await) } else { None };
-        let id =
-            home.subscribe("ops", "lark", &format!("hook-{with_daemon}-0123456789"), &["--name", "a", "--group", "g1"]);
-        home.ok(&["subscription", "update", &id, "--overflow", "latest", "--group", "", "--mention-user", "u1"], "");
-        let new = format!("{}\nSECnew", endpoint("lark", &format!("other-{with_daemon}-0123456789")));
+        let id = home.subscribe(
+            "ops",
+            "lark",
+            &format!("hook-{with_daemon}-0123456789"),
+            &["--name", "a", "--group", "g1"],
+        );
+        home.ok(
+            &[
+                "subscription",
+                "update",
+                &id,
+                "--overflow",
+                "latest",
+                "--group",
+                "",
+                "--mention-user",
+                "u1",
+            ],
+            "",
+        );
+        let new =
+            format!("{}\nSECnew", endpoint("lark", &format!("other-{with_daemon}-0123456789")));
         home.ok(&["subscription", "update", &id, "--endpoint-file", "-"], &new);
-        let shown: Value = serde_json::from_str(&home.ok(&["subscription", "show", &id, "--json"], "")).unwrap();
+        let shown: Value =
+            serde_json::from_str(&home.ok(&["subscription", "show", &id, "--json"], "")).unwrap();
         assert_eq!(
-            (&shown["name"], &shown["overflow"], &shown["group"], &shown["signed"], &shown["mentions"]["users"][0]),
+            (
+                &shown["name"],
+                &shown["overflow"],
+                &shown["group"],
+                &shown["signed"],
+                &shown["mentions"]["users"][0]
+            ),
             (&json!("a"), &json!("latest"), &Value::Null, &json!(true), &json!("u1"))
         );
         assert!(home.fails(&["subscription", "update", &id], "", 64).contains("nothing to change"));
@@ -193,7 +246,10 @@ async fn the_master_key_is_rotated_while_messages_are_delivered_and_across_a_kil
         .spawn()
         .unwrap();
     publisher.publish("ops", &json!({"message": "meanwhile"})).await;
-    until("the new key is let in", SOON, || async { fs::read(home.path("master.key")).unwrap() != old }).await;
+    until("the new key is let in", SOON, || async {
+        fs::read(home.path("master.key")).unwrap() != old
+    })
+    .await;
     daemon.kill();
     rotating.wait().unwrap();
     let daemon = home.start().await;
@@ -205,12 +261,18 @@ async fn the_master_key_is_rotated_while_messages_are_delivered_and_across_a_kil
     assert_eq!((&status["old"], &status["data_keys"]), (&Value::Null, &json!(3001)));
     publisher.publish("ops", &json!({"message": "after"})).await;
     until("all three arrive", SOON, || async { emulator.received().await.len() >= 3 }).await;
-    assert!(home.ok(&["key", "rotate", "--data"], "").contains("3001 subscriptions are sealed under new data keys"));
+    assert!(
+        home.ok(&["key", "rotate", "--data"], "")
+            .contains("3001 subscriptions are sealed under new data keys")
+    );
     assert!(home.ok(&["store", "verify"], "").contains("3001"));
     daemon.terminate();
     let new = fs::read(home.path("master.key")).unwrap();
     fs::write(home.path("master.key"), old).unwrap();
-    assert!(home.fails(&["subscription", "list"], "", 64).contains("another master key"), "the old key is refused");
+    assert!(
+        home.fails(&["subscription", "list"], "", 64).contains("another master key"),
+        "the old key is refused"
+    );
     fs::write(home.path("master.key"), new).unwrap();
     home.ok(&["subscription", "list", "--limit", "1"], "");
 }
@@ -232,7 +294,10 @@ async fn a_backup_made_while_the_daemon_runs_restores_what_was_not_removed_since
     );
     fs::rename(home.path("data"), home.path("old")).unwrap();
     let asked = home.fails(&["store", "restore", &backup], "", 64);
-    assert!(asked.contains("come back") && asked.contains("--removed") && asked.contains("--yes"), "{asked}");
+    assert!(
+        asked.contains("come back") && asked.contains("--removed") && asked.contains("--yes"),
+        "{asked}"
+    );
     assert!(!home.path("data").exists(), "nothing was restored");
     let list = home.path("old/removed").display().to_string();
     let restored = home.ok(&["store", "restore", &backup, "--removed", &list], "");
@@ -254,7 +319,8 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
     // possibly halfway.
     let daemon = home.start_ignoring_size_signal().await;
     let room = |limit: Option<u64>| {
-        prlimit(Some(daemon.pid()), Resource::Fsize, Rlimit { current: limit, maximum: None }).unwrap()
+        prlimit(Some(daemon.pid()), Resource::Fsize, Rlimit { current: limit, maximum: None })
+            .unwrap()
     };
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "before"})).await;
@@ -268,13 +334,22 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
     for number in 0..5 {
         publisher.publish("ops", &json!({"message": format!("full {number}")})).await;
     }
-    until("the session ends", SOON, || async { daemon.metric("roomcast_broker_up").await == Some(0.0) }).await;
-    until("all is back in the queue", SOON, || async { publisher.depth("publish").await == 5 }).await;
+    until("the session ends", SOON, || async {
+        daemon.metric("roomcast_broker_up").await == Some(0.0)
+    })
+    .await;
+    until("all is back in the queue", SOON, || async { publisher.depth("publish").await == 5 })
+        .await;
     room(None);
     daemon.ready().await;
     until("all is acked", SOON, || async {
-        let texts: std::collections::HashSet<String> =
-            emulator.received().await.iter().map(|one| one.to_string()).filter(|text| text.contains("full ")).collect();
+        let texts: std::collections::HashSet<String> = emulator
+            .received()
+            .await
+            .iter()
+            .map(|one| one.to_string())
+            .filter(|text| text.contains("full "))
+            .collect();
         texts.len() >= 5 && publisher.depth("publish").await == 0
     })
     .await;
@@ -301,7 +376,8 @@ async fn on_a_full_disk_nothing_is_acked_or_damaged_and_everything_goes_on_when_
 async fn a_store_that_is_damaged_or_may_not_be_read_is_said_so_and_left_as_it_is() {
     let home = home_without_broker();
     let id = home.subscribe("ops", "wecom", "token-aaaaa-0123456789", &[]);
-    for (file, code, says) in [("slots", 70, "is damaged"), ("keyring", 70, "is damaged"), ("db/db", 70, "is damaged")]
+    for (file, code, says) in
+        [("slots", 70, "is damaged"), ("keyring", 70, "is damaged"), ("db/db", 70, "is damaged")]
     {
         let path = home.path("data").join(file);
         let good = fs::read(&path).unwrap();
@@ -333,7 +409,8 @@ async fn a_store_that_does_not_let_us_write_or_in_is_said_so() {
     fs::copy(env!("CARGO_BIN_EXE_roomcast"), &program).unwrap();
     let root = rustix::process::geteuid().is_root();
     if root {
-        let chown = Command::new("chown").arg("-R").arg("65534:65534").arg(home.dir()).status().unwrap();
+        let chown =
+            Command::new("chown").arg("-R").arg("65534:65534").arg(home.dir()).status().unwrap();
         assert!(chown.success());
     }
     let try_to = |arguments: &[&str]| {
@@ -355,7 +432,10 @@ async fn a_store_that_does_not_let_us_write_or_in_is_said_so() {
         fs::set_permissions(home.path(name), PermissionsExt::from_mode(mode)).unwrap();
         let (code, said) = try_to(&["subscription", "list"]);
         if name != "data/db" {
-            assert!(code == Some(69) && said.contains("cannot be") && said.contains(says), "{name}: {code:?} {said}");
+            assert!(
+                code == Some(69) && said.contains("cannot be") && said.contains(says),
+                "{name}: {code:?} {said}"
+            );
         }
         fs::set_permissions(home.path(name), mode_before).unwrap();
         assert_eq!(try_to(&["subscription", "list"]).0, Some(0), "{name}: nothing was lost");
@@ -369,9 +449,12 @@ async fn a_store_on_a_read_only_file_system_is_said_so_and_left_as_it_is() {
     // The command sees the store mounted read-only, in a mount namespace of its own. Root of a user
     // namespace may mount it.
     let read_only = |command: &[&str]| {
-        let mounted = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 99; exec "$@""#;
+        let mounted =
+            r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 99; exec "$@""#;
         let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounted]).arg(home.path("data"));
+        unshare
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", mounted])
+            .arg(home.path("data"));
         unshare.args(command).output()
     };
     if !read_only(&["true"]).is_ok_and(|output| output.status.success()) {
@@ -379,8 +462,14 @@ async fn a_store_on_a_read_only_file_system_is_said_so_and_left_as_it_is() {
         return;
     }
     let config = home.path("roomcast.toml").display().to_string();
-    for command in [&["subscription", "list"][..], &["subscription", "remove", &id], &["store", "verify"], &["run"]] {
-        let arguments = [&[env!("CARGO_BIN_EXE_roomcast")][..], command, &["--config", &config]].concat();
+    for command in [
+        &["subscription", "list"][..],
+        &["subscription", "remove", &id],
+        &["store", "verify"],
+        &["run"],
+    ] {
+        let arguments =
+            [&[env!("CARGO_BIN_EXE_roomcast")][..], command, &["--config", &config]].concat();
         let output = read_only(&arguments).unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("cannot be opened: Read-only file system"), "{command:?}: {said}");
@@ -394,7 +483,8 @@ async fn a_store_on_a_read_only_file_system_is_said_so_and_left_as_it_is() {
 async fn a_daemon_that_dies_leaves_no_image_of_its_memory() {
     let home = home_without_broker();
     let mut daemon = start_without_broker(&home).await;
-    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid().as_raw_nonzero())).unwrap();
+    let limits =
+        fs::read_to_string(format!("/proc/{}/limits", daemon.pid().as_raw_nonzero())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     rustix::process::kill_process(daemon.pid(), Signal::ABORT).unwrap();
@@ -408,7 +498,10 @@ async fn an_oversized_webhook_has_one_answer_whoever_is_asked() {
     let home = home_without_broker();
     let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let refused = |bytes: usize| {
-        let endpoint = format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={}", "x".repeat(bytes - 53));
+        let endpoint = format!(
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={}",
+            "x".repeat(bytes - 53)
+        );
         assert_eq!(endpoint.len(), bytes);
         let answer = format!("the webhook has {bytes} bytes, and no robot's has more than 2048");
         for arguments in [
@@ -418,9 +511,18 @@ async fn an_oversized_webhook_has_one_answer_whoever_is_asked() {
             let says = home.fails(arguments, &endpoint, 64);
             assert!(says.contains(&answer) && !says.contains("xxxx"), "{arguments:?}: {says}");
         }
-        let secret = format!("https://open.feishu.cn/open-apis/bot/v2/hook/12345678\n{}", "x".repeat(bytes));
-        let says = home.fails(&["subscription", "add", "--topic", "ops", "--platform", "lark"], &secret, 64);
-        assert!(says.contains(&format!("the signing secret has {bytes} bytes")) && !says.contains("xxxx"), "{says}");
+        let secret =
+            format!("https://open.feishu.cn/open-apis/bot/v2/hook/12345678\n{}", "x".repeat(bytes));
+        let says = home.fails(
+            &["subscription", "add", "--topic", "ops", "--platform", "lark"],
+            &secret,
+            64,
+        );
+        assert!(
+            says.contains(&format!("the signing secret has {bytes} bytes"))
+                && !says.contains("xxxx"),
+            "{says}"
+        );
     };
     let sizes = [3_000, 70_000, 5_000_000];
     sizes.into_iter().for_each(&refused);
@@ -440,7 +542,9 @@ async fn a_restoration_without_a_list_of_what_was_removed_asks_and_says_what_it_
     home.ok(&["subscription", "remove", &gone], "");
     fs::remove_dir_all(home.path("data")).unwrap();
     for command in ["verify", "backup"] {
-        let arguments = [&["store", command][..], if command == "backup" { &["elsewhere"][..] } else { &[] }].concat();
+        let arguments =
+            [&["store", command][..], if command == "backup" { &["elsewhere"][..] } else { &[] }]
+                .concat();
         assert!(home.fails(&arguments, "", 1).contains("there is no store in"), "{command}");
         assert!(!home.path("data").exists(), "{command} made a store");
     }

@@ -63,7 +63,8 @@ fn act(home: &Home, model: &Mutex<Model>, next: &mut usize, random: &mut impl Rn
         (0..=3, _) | (_, None) => {
             let name = name(*next);
             set(&name, Known::Unknown);
-            let arguments = ["subscription", "add", "--topic", "ops", "--platform", "wecom", "--name", &name];
+            let arguments =
+                ["subscription", "add", "--topic", "ops", "--platform", "wecom", "--name", &name];
             let output = home.cli(&arguments, &webhook(*next));
             *next += 1;
             if output.status.success() {
@@ -82,7 +83,9 @@ fn act(home: &Home, model: &Mutex<Model>, next: &mut usize, random: &mut impl Rn
             if home.cli(&["subscription", "import"], &table).status.success() {
                 // The ids become known with the next listing. Until then only their existence is
                 // known.
-                numbers.for_each(|number| set(&name(number), Known::There { id: String::new(), paused: false }));
+                numbers.for_each(|number| {
+                    set(&name(number), Known::There { id: String::new(), paused: false })
+                });
             }
         }
         (5..=7, Some((name, id))) if !id.is_empty() => {
@@ -98,7 +101,8 @@ fn act(home: &Home, model: &Mutex<Model>, next: &mut usize, random: &mut impl Rn
             }
         }
         _ => {
-            let what = if random.random() { &["key", "rotate", "--data"][..] } else { &["key", "rotate"] };
+            let what =
+                if random.random() { &["key", "rotate", "--data"][..] } else { &["key", "rotate"] };
             let _ = home.cli(what, "");
         }
     }
@@ -119,7 +123,10 @@ fn check(home: &Home, model: &mut Model) {
         let is = found.remove(name);
         match (&*known, is) {
             (Known::There { id, paused }, Some(Known::There { id: found, paused: now })) => {
-                assert!((id.is_empty() || *id == found) && *paused == now, "{name} is another than was acknowledged");
+                assert!(
+                    (id.is_empty() || *id == found) && *paused == now,
+                    "{name} is another than was acknowledged"
+                );
                 *known = Known::There { id: found, paused: now };
             }
             (Known::There { .. }, None) => panic!("{name} was added and is lost"),
@@ -134,17 +141,27 @@ fn check(home: &Home, model: &mut Model) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_daemon_was_doing_when_it_was_killed_the_store_holds_what_was_acknowledged() {
-    let rounds = std::env::var("ROOMCAST_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    let seed = std::env::var("ROOMCAST_CRASH_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    let rounds =
+        std::env::var("ROOMCAST_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed = std::env::var("ROOMCAST_CRASH_SEED")
+        .map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("ROOMCAST_CRASH_SEED={seed}");
     let mut random = SmallRng::seed_from_u64(seed);
-    let home = Arc::new(Home::with_prefix("amqp://guest:guest@127.0.0.1:9/%2f", "none", "http://127.0.0.1:9", ""));
+    let home = Arc::new(Home::with_prefix(
+        "amqp://guest:guest@127.0.0.1:9/%2f",
+        "none",
+        "http://127.0.0.1:9",
+        "",
+    ));
     let model = Arc::new(Mutex::new(Model::new()));
     let mut next = 0;
     for round in 1..=rounds {
         let daemon = home.spawn();
         let socket = home.path("admin.sock");
-        until("the daemon answers", SOON, || async { tokio::net::UnixStream::connect(&socket).await.is_ok() }).await;
+        until("the daemon answers", SOON, || async {
+            tokio::net::UnixStream::connect(&socket).await.is_ok()
+        })
+        .await;
         let stop = Arc::new(AtomicBool::new(false));
         let worker = {
             let (home, model, stop) = (Arc::clone(&home), Arc::clone(&model), Arc::clone(&stop));

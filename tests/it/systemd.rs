@@ -34,7 +34,9 @@ impl Manager {
         let mut heard = self.heard.lock().unwrap();
         let mut message = [0; 4096];
         while let Ok(length) = self.socket.try_recv(&mut message) {
-            heard.extend(std::str::from_utf8(&message[..length]).unwrap().lines().map(str::to_owned));
+            heard.extend(
+                std::str::from_utf8(&message[..length]).unwrap().lines().map(str::to_owned),
+            );
         }
         heard.clone()
     }
@@ -45,7 +47,10 @@ impl Manager {
 
     fn place(&self, line: &str) -> usize {
         let heard = self.heard();
-        heard.iter().position(|one| one == line).unwrap_or_else(|| panic!("{line} is not in {heard:?}"))
+        heard
+            .iter()
+            .position(|one| one == line)
+            .unwrap_or_else(|| panic!("{line} is not in {heard:?}"))
     }
 }
 
@@ -59,12 +64,17 @@ async fn systemd_is_told_of_start_reload_and_stop() {
     assert!(manager.place("STATUS=waiting for the broker") < manager.place("READY=1"));
     manager.hears("STATUS=in session with the broker").await;
     kill_process(daemon.pid(), Signal::HUP).unwrap();
-    until("it has reloaded", SOON, || async { manager.heard().iter().filter(|one| *one == "READY=1").count() == 2 })
-        .await;
+    until("it has reloaded", SOON, || async {
+        manager.heard().iter().filter(|one| *one == "READY=1").count() == 2
+    })
+    .await;
     let heard = manager.heard();
     let reloading = manager.place("RELOADING=1");
     assert!(heard[reloading + 1].starts_with("MONOTONIC_USEC="), "{heard:?}");
-    assert_eq!(heard.iter().skip(reloading + 2).find(|line| !line.starts_with("STATUS")).unwrap(), "READY=1");
+    assert_eq!(
+        heard.iter().skip(reloading + 2).find(|line| !line.starts_with("STATUS")).unwrap(),
+        "READY=1"
+    );
     assert!(daemon.terminate().success());
     manager.hears("STOPPING=1").await;
     assert!(!manager.heard().iter().any(|line| line == "WATCHDOG=1"), "nobody asked for that");
@@ -72,7 +82,8 @@ async fn systemd_is_told_of_start_reload_and_stop() {
 
 #[tokio::test]
 async fn a_daemon_that_waits_for_its_broker_asks_for_time_and_shows_that_it_lives() {
-    let home = Home::with_prefix("amqp://guest:guest@127.0.0.1:9/%2f", "none", "http://127.0.0.1:9", "");
+    let home =
+        Home::with_prefix("amqp://guest:guest@127.0.0.1:9/%2f", "none", "http://127.0.0.1:9", "");
     let manager = Manager::beside(&home);
     let daemon = home.spawn_with(&[("NOTIFY_SOCKET", &manager.path), ("WATCHDOG_USEC", "400000")]);
     let began = Instant::now();
@@ -82,7 +93,10 @@ async fn a_daemon_that_waits_for_its_broker_asks_for_time_and_shows_that_it_live
     assert!(heard.contains(&"STATUS=waiting for the broker".to_owned()), "{heard:?}");
     assert!(heard.iter().any(|line| line.starts_with("EXTEND_TIMEOUT_USEC=")), "{heard:?}");
     // A start is reported as done after half a minute at the latest.
-    assert!(began.elapsed() > Duration::from_secs(29) || !heard.contains(&"READY=1".to_owned()), "{heard:?}");
+    assert!(
+        began.elapsed() > Duration::from_secs(29) || !heard.contains(&"READY=1".to_owned()),
+        "{heard:?}"
+    );
     assert!(daemon.terminate().success());
     manager.hears("STOPPING=1").await;
 }

@@ -28,7 +28,10 @@ fn home_without_broker() -> Home {
 async fn start_without_broker(home: &Home) -> Daemon<'_> {
     let daemon = home.spawn();
     let socket = home.path("admin.sock");
-    until("the daemon answers", SOON, || async { tokio::net::UnixStream::connect(&socket).await.is_ok() }).await;
+    until("the daemon answers", SOON, || async {
+        tokio::net::UnixStream::connect(&socket).await.is_ok()
+    })
+    .await;
     daemon
 }
 
@@ -43,37 +46,68 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
         let daemon = if with_daemon { Some(start_without_broker(&home).await) } else { None };
         assert_eq!(home.ok(&["template", "list"], ""), "no templates");
         let early = home.fails(&["template", "add", "down", "--platform", "lark"], "x", 64);
-        assert!(early.contains("template down has no text for everybody: add that first"), "{early}");
+        assert!(
+            early.contains("template down has no text for everybody: add that first"),
+            "{early}"
+        );
         assert_eq!(home.ok(&["template", "add", "down"], "{host} is down\n"), "down");
-        assert!(home.ok(&["template", "add", "down"], "{host} is down\n").contains("nothing was changed"));
+        assert!(
+            home.ok(&["template", "add", "down"], "{host} is down\n")
+                .contains("nothing was changed")
+        );
         let other = home.fails(&["template", "add", "down"], "{host} fell", 64);
         assert!(other.contains("another text for default already: say --replace"), "{other}");
         home.ok(&["template", "add", "down", "--replace"], "{host} fell");
-        std::fs::write(home.path("lark.j2"), "# {{ host|upper }}\n{% for one in why %}\n- {{ one }}\n{% endfor %}\n")
-            .unwrap();
+        std::fs::write(
+            home.path("lark.j2"),
+            "# {{ host|upper }}\n{% for one in why %}\n- {{ one }}\n{% endfor %}\n",
+        )
+        .unwrap();
         let file = home.path("lark.j2").display().to_string();
-        let add = ["template", "add", "down", "--platform", "feishu", "--engine", "jinja", "--format", "markdown"];
+        let add = [
+            "template",
+            "add",
+            "down",
+            "--platform",
+            "feishu",
+            "--engine",
+            "jinja",
+            "--format",
+            "markdown",
+        ];
         home.ok(&[&add[..], &["--file", &file]].concat(), "");
 
         let listed = texts(&home, &["template", "list", "--json"]);
-        let kinds: Vec<_> =
-            listed.iter().map(|one| (one["platform"].as_str().unwrap(), one["engine"].as_str().unwrap())).collect();
+        let kinds: Vec<_> = listed
+            .iter()
+            .map(|one| (one["platform"].as_str().unwrap(), one["engine"].as_str().unwrap()))
+            .collect();
         assert_eq!(kinds, [("default", "tags"), ("lark", "jinja")]);
         assert!(listed.iter().all(|one| one.get("text").is_none() && one["broken"].is_null()));
         let table = home.ok(&["template", "list"], "");
         assert!(table.trim_start().starts_with("NAME") && table.contains("markdown"), "{table}");
         let shown = texts(&home, &["template", "show", "down", "--json"]);
-        assert_eq!((&shown[0]["text"], &shown[1]["format"]), (&json!("{host} fell"), &json!("markdown")));
-        assert!(home.ok(&["template", "show", "down"], "").contains("\n\nfor lark (jinja, markdown, "));
+        assert_eq!(
+            (&shown[0]["text"], &shown[1]["format"]),
+            (&json!("{host} fell"), &json!("markdown"))
+        );
+        assert!(
+            home.ok(&["template", "show", "down"], "").contains("\n\nfor lark (jinja, markdown, ")
+        );
 
-        std::fs::write(home.path("tags.json"), r#"{"host": "db-0", "why": ["disk", "load"]}"#).unwrap();
+        std::fs::write(home.path("tags.json"), r#"{"host": "db-0", "why": ["disk", "load"]}"#)
+            .unwrap();
         let tags = home.path("tags.json").display().to_string();
-        let render = |more: &[&str]| home.ok(&[&["template", "render", "down"][..], more].concat(), "");
+        let render =
+            |more: &[&str]| home.ok(&[&["template", "render", "down"][..], more].concat(), "");
         assert_eq!(render(&["--tag", "host=db-1", "--tag", "unused=x"]), "db-1 fell");
         assert_eq!(render(&["--platform", "wecom", "--tags", &tags]), "db-0 fell");
         let lark = render(&["--platform", "lark", "--tags", &tags, "--tag", "host=db-1", "--json"]);
         let lark: Value = serde_json::from_str(&lark).unwrap();
-        assert_eq!(lark, json!({"platform": "lark", "format": "markdown", "text": "# DB-1\n- disk\n- load\n"}));
+        assert_eq!(
+            lark,
+            json!({"platform": "lark", "format": "markdown", "text": "# DB-1\n- disk\n- load\n"})
+        );
 
         for (arguments, input, code, says) in [
             (
@@ -82,18 +116,38 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
                 64,
                 "template down for lark: line 2: undefined value: `why` is undefined",
             ),
-            (&["template", "render", "down", "--tag", "host"], "", 64, "--tag \"host\" has no value"),
-            (&["template", "render", "down", "--tag", "a b=c"], "", 64, "tag \"a b\" has no possible name"),
+            (
+                &["template", "render", "down", "--tag", "host"],
+                "",
+                64,
+                "--tag \"host\" has no value",
+            ),
+            (
+                &["template", "render", "down", "--tag", "a b=c"],
+                "",
+                64,
+                "tag \"a b\" has no possible name",
+            ),
             (&["template", "render", "up"], "", 1, "there is no template up"),
             (&["template", "show", "up"], "", 1, "there is no template up"),
             (&["template", "show", "a b"], "", 64, "is no name of a template"),
             (&["template", "add", "a b"], "x", 64, "is no name of a template"),
             (&["template", "add", "x", "--platform", "sms"], "x", 64, "use default, dingtalk"),
-            (&["template", "add", "x", "--engine", "jinja"], "one\n{% if %}", 64, "line 2: syntax error"),
+            (
+                &["template", "add", "x", "--engine", "jinja"],
+                "one\n{% if %}",
+                64,
+                "line 2: syntax error",
+            ),
             (&["template", "add", "x"], &"{a}".repeat(257), 64, "257 placeholders: at most 256"),
             (&["template", "add", "x"], &"x".repeat(262_145), 64, "262145 bytes: at most 262144"),
             (&["template", "remove", "up"], "", 1, "there is no template up"),
-            (&["template", "remove", "down", "--platform", "wecom"], "", 1, "template down has no text for wecom"),
+            (
+                &["template", "remove", "down", "--platform", "wecom"],
+                "",
+                1,
+                "template down has no text for wecom",
+            ),
             (
                 &["template", "remove", "down", "--platform", "default"],
                 "",
@@ -118,7 +172,9 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
         assert_eq!(home.ok(&["template", "remove", "down"], ""), "removed down");
         drop(daemon);
         std::fs::rename(home.path("data"), home.path("old")).unwrap();
-        assert!(home.ok(&["store", "restore", &backup, "--yes"], "").contains("3 texts of templates"));
+        assert!(
+            home.ok(&["store", "restore", &backup, "--yes"], "").contains("3 texts of templates")
+        );
         assert_eq!(texts(&home, &["template", "list", "--json"]).len(), 3);
         assert!(!home.log().contains("fell"), "what templates say is not logged");
     }
@@ -128,19 +184,40 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
 async fn a_templated_event_says_on_each_platform_what_its_template_says_there() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
-    for (platform, token) in
-        [("dingtalk", "ding-0001"), ("dingtalk_internal", "intern-01"), ("lark", "lark-0001"), ("wecom", "wecom-001")]
-    {
+    for (platform, token) in [
+        ("dingtalk", "ding-0001"),
+        ("dingtalk_internal", "intern-01"),
+        ("lark", "lark-0001"),
+        ("wecom", "wecom-001"),
+    ] {
         home.subscribe("ops", platform, token, &[]);
     }
     home.ok(&["template", "add", "down"], "{host} is down{unset}");
     home.ok(&["template", "add", "down", "--platform", "dingtalk"], "ding: {host}");
     let daemon = home.start().await;
     let jinja = "{% for one in why %}{{ loop.index }}. {{ one }}\n{% endfor %}";
-    home.ok(&["template", "add", "down", "--platform", "lark", "--engine", "jinja", "--format", "markdown"], jinja);
+    home.ok(
+        &[
+            "template",
+            "add",
+            "down",
+            "--platform",
+            "lark",
+            "--engine",
+            "jinja",
+            "--format",
+            "markdown",
+        ],
+        jinja,
+    );
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let tags = json!({"host": "db-1", "why": ["disk", "load"]});
-    publisher.publish("ops", &json!({"message_template_name": "down", "tags": tags, "message": "unheard"})).await;
+    publisher
+        .publish(
+            "ops",
+            &json!({"message_template_name": "down", "tags": tags, "message": "unheard"}),
+        )
+        .await;
     until("all four hear it", SOON, || async { emulator.count("accepted").await == 4 }).await;
     let shown = emulator.shown().await;
     for (token, says) in [
@@ -151,8 +228,12 @@ async fn a_templated_event_says_on_each_platform_what_its_template_says_there() 
     ] {
         assert_eq!(shown[token], [says], "{token}");
     }
-    let kinds: Vec<_> =
-        emulator.received().await.iter().map(|one| one["msgtype"].as_str().map(str::to_owned)).collect();
+    let kinds: Vec<_> = emulator
+        .received()
+        .await
+        .iter()
+        .map(|one| one["msgtype"].as_str().map(str::to_owned))
+        .collect();
     assert_eq!(kinds.iter().flatten().filter(|kind| *kind == "text").count(), 3, "{kinds:?}");
 
     // A change applies at once, in the daemon as well as on the command line.
@@ -161,12 +242,16 @@ async fn a_templated_event_says_on_each_platform_what_its_template_says_there() 
     home.ok(&["publish", "--topic", "ops", "--template", "down", "--tag", "host=db-2"], "");
     until("all four hear it", SOON, || async { emulator.count("accepted").await == 8 }).await;
     let shown = emulator.shown().await;
-    assert_eq!((&shown["lark-0001"][1], &shown["wecom-001"][1]), (&"db-2 fell".to_owned(), &"db-2 fell".to_owned()));
+    assert_eq!(
+        (&shown["lark-0001"][1], &shown["wecom-001"][1]),
+        (&"db-2 fell".to_owned(), &"db-2 fell".to_owned())
+    );
     drop(daemon);
 }
 
 #[tokio::test]
-async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_and_is_delivered_when_that_is_mended() {
+async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_and_is_delivered_when_that_is_mended()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -208,7 +293,8 @@ async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_and_is_del
 }
 
 #[tokio::test]
-async fn a_delivery_that_comes_back_to_a_template_that_is_gone_is_given_up_alone_and_redriven_alone() {
+async fn a_delivery_that_comes_back_to_a_template_that_is_gone_is_given_up_alone_and_redriven_alone()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"2s\"]\njitter = 0.0\n");
     let wecom = home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -220,11 +306,15 @@ async fn a_delivery_that_comes_back_to_a_template_that_is_gone_is_given_up_alone
     let body = json!({"message_template_name": "down", "tags": {"host": "db-1"}});
     publisher.publish("ops", &body).await;
     until("one waits in a tier", SOON, || async {
-        daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"retried\"}").await == Some(1.0)
+        daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"retried\"}").await
+            == Some(1.0)
     })
     .await;
     home.ok(&["template", "remove", "down"], "");
-    until("it is given up when it comes back", SOON, || async { publisher.depth("dead.wecom").await == 1 }).await;
+    until("it is given up when it comes back", SOON, || async {
+        publisher.depth("dead.wecom").await == 1
+    })
+    .await;
     until("the event is acked", SOON, || async { publisher.depth("publish").await == 0 }).await;
     assert_eq!(publisher.depth("dead.event").await, 0);
     assert_eq!(emulator.shown().await["lark-0001"], ["db-1 is down"]);

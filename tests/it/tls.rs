@@ -8,7 +8,9 @@ use std::{fs, process::Output, time::Duration};
 
 use serde_json::json;
 
-use crate::support::{broker::Broker, certificates::Authority, daemon::Home, emulator::Emulator, until};
+use crate::support::{
+    broker::Broker, certificates::Authority, daemon::Home, emulator::Emulator, until,
+};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -53,28 +55,49 @@ async fn a_broker_with_tls_is_spoken_to_if_its_certificate_is_trusted_and_names_
     let broker = Broker::start_with_tls(&server.certificate, &server.key).await;
     let emulator = Emulator::start(&[]).await;
 
-    let right = home(&broker, "localhost", &emulator.url(), &format!("{}{}", others.certificate, ours.certificate));
+    let right = home(
+        &broker,
+        "localhost",
+        &emulator.url(),
+        &format!("{}{}", others.certificate, ours.certificate),
+    );
     right.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = right.start().await;
     assert!(right.ok(&["check"], "").contains("the topology is there"));
     right.ok(&["publish", "--topic", "ops", "over TLS"], "");
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;
-    emulator.fault(json!({"kind": "answer", "status": 200, "body": {"errcode": 40058, "errmsg": "bad"}})).await;
+    emulator
+        .fault(
+            json!({"kind": "answer", "status": 200, "body": {"errcode": 40058, "errmsg": "bad"}}),
+        )
+        .await;
     right.ok(&["publish", "--topic", "ops", "refused"], "");
-    until("it is given up", SOON, || async { right.ok(&["dead", "list"], "").contains("40058") }).await;
+    until("it is given up", SOON, || async { right.ok(&["dead", "list"], "").contains("40058") })
+        .await;
     assert!(daemon.terminate().success());
 
     let stranger = home(&broker, "localhost", &emulator.url(), &others.certificate);
-    all_refuse(&stranger, 69, "no trusted authority has signed its certificate: set broker.ca_file");
+    all_refuse(
+        &stranger,
+        69,
+        "no trusted authority has signed its certificate: set broker.ca_file",
+    );
     let elsewhere = home(&broker, "127.0.0.1", &emulator.url(), &ours.certificate);
-    all_refuse(&elsewhere, 69, "its certificate is not for 127.0.0.1, as broker.url calls it, but for");
+    all_refuse(
+        &elsewhere,
+        69,
+        "its certificate is not for 127.0.0.1, as broker.url calls it, but for",
+    );
     let plain = home(&broker, "localhost", &emulator.url(), &ours.certificate)
         .with(&broker.tls_url("localhost"), &broker.url().replace("amqp:", "amqps:"));
     all_refuse(&plain, 69, "does not speak TLS");
     for (content, says) in [
         ("rubbish\n", "there is no certificate in it"),
         ("-----BEGIN CERTIFICATE-----\nrubbish\n", "it is no PEM"),
-        ("-----BEGIN CERTIFICATE-----\ncnViYmlzaA==\n-----END CERTIFICATE-----\n", "cannot be read"),
+        (
+            "-----BEGIN CERTIFICATE-----\ncnViYmlzaA==\n-----END CERTIFICATE-----\n",
+            "cannot be read",
+        ),
     ] {
         all_refuse(&home(&broker, "localhost", &emulator.url(), content), 64, says);
     }

@@ -25,10 +25,16 @@ async fn without_a_daemon_or_a_terminal_it_says_so_in_one_sentence() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let says = home.fails(&["top"], "", 69);
-    assert!(says.starts_with("roomcast: no daemon answers on ") && says.lines().count() == 1, "{says}");
+    assert!(
+        says.starts_with("roomcast: no daemon answers on ") && says.lines().count() == 1,
+        "{says}"
+    );
     let _daemon = home.start().await;
     let says = home.fails(&["top"], "", 64);
-    assert!(says.starts_with("roomcast: top needs a terminal") && says.lines().count() == 1, "{says}");
+    assert!(
+        says.starts_with("roomcast: top needs a terminal") && says.lines().count() == 1,
+        "{says}"
+    );
 }
 
 #[tokio::test]
@@ -42,7 +48,9 @@ async fn the_overview_counts_what_happened() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": "hello"})).await;
     let socket = home.path("admin.sock");
-    let overview = || async { serde_json::from_str::<Value>(&get(&socket, "/v1/overview").await).unwrap_or_default() };
+    let overview = || async {
+        serde_json::from_str::<Value>(&get(&socket, "/v1/overview").await).unwrap_or_default()
+    };
     let flow = |overview: &Value, name: &str| -> Value {
         let platforms = overview["platforms"].as_array().cloned().unwrap_or_default();
         platforms.into_iter().find(|flow| flow["platform"] == name).unwrap_or_default()
@@ -53,7 +61,11 @@ async fn the_overview_counts_what_happened() {
     })
     .await;
     let overview = overview().await;
-    assert_eq!((&overview["events"], &overview["broker_up"]), (&json!(1), &json!(true)), "{overview}");
+    assert_eq!(
+        (&overview["events"], &overview["broker_up"]),
+        (&json!(1), &json!(true)),
+        "{overview}"
+    );
     assert!(overview["since"].as_u64() <= overview["at"].as_u64(), "{overview}");
     assert_eq!(flow(&overview, "lark")["attempts"]["delivered"], 1, "{overview}");
     let wecom = flow(&overview, "wecom");
@@ -81,7 +93,9 @@ async fn with_a_backlog<'a>(home: &'a Home, emulator: &Emulator) -> Daemon<'a> {
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for number in 0..25 {
-        publisher.publish("ops", &json!({"subject": "磁盘满了", "message": format!("第 {number} 条")})).await;
+        publisher
+            .publish("ops", &json!({"subject": "磁盘满了", "message": format!("第 {number} 条")}))
+            .await;
     }
     until("there is a backlog, and letters", SOON, || async {
         publisher.depth("dead.wecom").await >= 3
@@ -112,7 +126,9 @@ async fn keys_lead_down_to_one_letter_and_back_to_the_shell() {
     // The list shows the subject too, but not the raw body.
     terminal.shows("\"subject\":").await;
     terminal.press("\u{1b}");
-    terminal.becomes("back in the list", |rows| rows.iter().all(|row| !row.contains("› letter "))).await;
+    terminal
+        .becomes("back in the list", |rows| rows.iter().all(|row| !row.contains("› letter ")))
+        .await;
     terminal.shows("磁盘满了").await;
     terminal.press("q");
     let (ended, rows) = terminal.given_back().await;
@@ -151,7 +167,8 @@ async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
     let terminal = top(&home, (40, 10));
     terminal.shows("q quit").await;
     // Each size follows a smaller and a larger one.
-    for (columns, rows) in [(40, 10), (80, 24), (200, 60), (80, 24), (40, 10), (200, 60), (40, 10)] {
+    for (columns, rows) in [(40, 10), (80, 24), (200, 60), (80, 24), (40, 10), (200, 60), (40, 10)]
+    {
         terminal.resize((columns, rows));
         for (key, what) in [("1", "[1"), ("2", "[2"), ("3", "[3"), ("4", "[4"), ("5", "[5")] {
             terminal.press(key);
@@ -169,14 +186,16 @@ async fn every_window_is_filled_and_none_is_left_half_drawn_by_another_size() {
     }
     // A key that is pressed during a resize is not lost.
     for round in 0..50 {
-        let (size, key, what) = if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
+        let (size, key, what) =
+            if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
         terminal.resize(size);
         terminal.press(key);
         terminal.becomes(&format!("{what} in round {round}"), |seen| seen[1].contains(what)).await;
     }
     // A key that is pressed during a resize is not lost.
     for round in 0..50 {
-        let (size, key, what) = if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
+        let (size, key, what) =
+            if round % 2 == 0 { ((80, 24), "1", "[1") } else { ((90, 30), "2", "[2") };
         terminal.resize(size);
         terminal.press(key);
         terminal.becomes(&format!("{what} in round {round}"), |seen| seen[1].contains(what)).await;

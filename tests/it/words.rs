@@ -113,15 +113,29 @@ async fn no_name_keyword_or_mention_takes_a_character_that_cannot_be_shown() {
         }
         for word in [HOSTILE, "a\nb", "a\u{85}b", "a\u{2028}b", "a\u{2066}b"] {
             for option in ["--name", "--keyword", "--mention-user"] {
-                let add = ["subscription", "add", "--topic", "other", "--platform", "wecom", option, word];
+                let add = [
+                    "subscription",
+                    "add",
+                    "--topic",
+                    "other",
+                    "--platform",
+                    "wecom",
+                    option,
+                    word,
+                ];
                 let update = ["subscription", "update", &id, option, word];
                 for (command, input) in [(&add[..], url.as_str()), (&update[..], "")] {
                     let said = home.fails(command, input, 64);
-                    assert!(said.contains("holds '\\") && said.contains("leave out line breaks"), "{said}");
+                    assert!(
+                        said.contains("holds '\\") && said.contains("leave out line breaks"),
+                        "{said}"
+                    );
                     assert_eq!(said.trim_end().lines().count(), 1, "one sentence: {said}");
                 }
             }
-            let line = json!({"topic": "other", "platform": "wecom", "endpoint": url, "name": word}).to_string();
+            let line =
+                json!({"topic": "other", "platform": "wecom", "endpoint": url, "name": word})
+                    .to_string();
             let said = home.fails(&["subscription", "import"], &line, 64);
             assert!(said.contains("line 1: the name holds"), "{said}");
             for option in ["--group", "--quiet"] {
@@ -130,12 +144,21 @@ async fn no_name_keyword_or_mention_takes_a_character_that_cannot_be_shown() {
             home.fails(&["template", "add", word], "text", 64);
         }
         if with_daemon {
-            let body = json!({"topic": "other", "platform": "wecom", "endpoint": url, "name": HOSTILE});
-            let (status, answer) = call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &body).await;
+            let body =
+                json!({"topic": "other", "platform": "wecom", "endpoint": url, "name": HOSTILE});
+            let (status, answer) =
+                call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &body).await;
             assert!(status == 400 && answer.contains("the name holds"), "{status} {answer}");
         }
-        assert_eq!(home.ok(&["subscription", "list", "--json"], "").lines().count(), 1, "nothing was added");
-        assert!(home.ok(&["subscription", "list"], "").contains("告警组 🚨"), "nothing was changed");
+        assert_eq!(
+            home.ok(&["subscription", "list", "--json"], "").lines().count(),
+            1,
+            "nothing was added"
+        );
+        assert!(
+            home.ok(&["subscription", "list"], "").contains("告警组 🚨"),
+            "nothing was changed"
+        );
     }
 }
 
@@ -157,14 +180,20 @@ async fn dead_letters_are_listed_as_json_in_the_order_of_the_table() {
         .into();
     publisher.bury(&letters).await;
     let ids = |text: &str| {
-        let place = |line: &str| line.find("given-up-").map(|at| line[at..].chars().take(22).collect::<String>());
+        let place = |line: &str| {
+            line.find("given-up-").map(|at| line[at..].chars().take(22).collect::<String>())
+        };
         text.lines().filter_map(place).collect::<Vec<_>>()
     };
     for limit in ["1", "2", "3", "5", "9"] {
         let table = ids(&home.ok(&["dead", "list", "--limit", limit], ""));
         let json = ids(&home.ok(&["dead", "list", "--limit", limit, "--json"], ""));
         assert_eq!(json, table, "--limit {limit}");
-        assert_eq!(json.first().map(String::as_str), Some("given-up-1-minutes-ago"), "the newest first");
+        assert_eq!(
+            json.first().map(String::as_str),
+            Some("given-up-1-minutes-ago"),
+            "the newest first"
+        );
     }
     assert_eq!(ids(&home.ok(&["dead", "list", "--json"], "")).len(), 5);
 }

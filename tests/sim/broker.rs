@@ -13,7 +13,8 @@ use std::{
 use roomcast::{
     broker::{Argument, Message, Payload, StoredDelivery, Topology},
     domain::{
-        DeadReason, Delivery, DeliveryOutcome, DeliveryReceipt, Platform, PublishedMessage, SubscriptionId, Timestamp,
+        DeadReason, Delivery, DeliveryOutcome, DeliveryReceipt, Platform, PublishedMessage,
+        SubscriptionId, Timestamp,
     },
     settle::{AckTag, NextStep},
 };
@@ -163,12 +164,17 @@ impl Broker {
     /// Applies everything that is due by `now`.
     pub fn settle(&mut self, now: Micros) {
         while self.publications.front().is_some_and(|next| next.at <= now) {
-            let Publication { published, urgent_exchange: urgent, .. } = self.publications.pop_front().unwrap();
+            let Publication { published, urgent_exchange: urgent, .. } =
+                self.publications.pop_front().unwrap();
             let place = if urgent { URGENT } else { PUBLISH };
-            self.channels[place].ready.push_back(Stored { cargo: Cargo::Event { published, urgent }, returned: 0 });
+            self.channels[place]
+                .ready
+                .push_back(Stored { cargo: Cargo::Event { published, urgent }, returned: 0 });
         }
         // Within a tier in order; between tiers by the time of expiry.
-        while let Some(tier) = self.tiers.iter_mut().filter(|tier| tier.due() <= now).min_by_key(|tier| tier.due()) {
+        while let Some(tier) =
+            self.tiers.iter_mut().filter(|tier| tier.due() <= now).min_by_key(|tier| tier.due())
+        {
             let (_, platform, stored) = tier.waiting.pop_front().unwrap();
             self.channels[place_of(platform)].ready.push_back(stored);
         }
@@ -181,25 +187,31 @@ impl Broker {
     /// When something is due next.
     pub fn due(&self) -> Micros {
         let tiers = self.tiers.iter().map(Tier::due);
-        let others = [self.publications.front().map(|next| next.at), self.acks.front().map(|(due, ..)| *due)];
+        let others = [
+            self.publications.front().map(|next| next.at),
+            self.acks.front().map(|(due, ..)| *due),
+        ];
         tiers.chain(others.into_iter().flatten()).min().unwrap_or(Micros::MAX)
     }
 
     /// Whether all queues except the dead queues are empty.
     pub fn is_empty(&self) -> bool {
         self.publications.is_empty()
-            && self.channels.iter().all(|channel| channel.ready.is_empty() && channel.unacked.is_empty())
+            && self
+                .channels
+                .iter()
+                .all(|channel| channel.ready.is_empty() && channel.unacked.is_empty())
             && self.tiers.iter().all(|tier| tier.waiting.is_empty())
     }
 
     /// The unsettled messages, in flight or in a queue: the event's number, and the subscription of
     /// a stored delivery.
     pub fn waiting(&self) -> impl Iterator<Item = (u32, Option<SubscriptionId>)> {
-        let queued = self
-            .channels
-            .iter()
-            .flat_map(|channel| channel.ready.iter().chain(channel.unacked.values().map(|(stored, _)| stored)));
-        let delayed = self.tiers.iter().flat_map(|tier| tier.waiting.iter().map(|(.., stored)| stored));
+        let queued = self.channels.iter().flat_map(|channel| {
+            channel.ready.iter().chain(channel.unacked.values().map(|(stored, _)| stored))
+        });
+        let delayed =
+            self.tiers.iter().flat_map(|tier| tier.waiting.iter().map(|(.., stored)| stored));
         queued.chain(delayed).map(|stored| match &stored.cargo {
             Cargo::Event { .. } => (stored.event(), None),
             Cargo::Delivery(travelling) => (stored.event(), Some(travelling.subscription)),
@@ -242,7 +254,9 @@ impl Broker {
 
     /// The process dies. Its last confirms were not recorded.
     pub fn crash(&mut self, now: Micros, acks_arrive: bool) {
-        let last = std::mem::take(&mut self.told).into_iter().filter(|(at, _)| at + RECORDED_WITHIN >= now);
+        let last = std::mem::take(&mut self.told)
+            .into_iter()
+            .filter(|(at, _)| at + RECORDED_WITHIN >= now);
         self.stored_unknown.extend(last.map(|(_, name)| name));
         self.end_session(acks_arrive);
     }
@@ -271,11 +285,15 @@ impl Broker {
         channel.tag += 1;
         let ack_tag = AckTag { session, channel: place, tag: channel.tag };
         let payload = match stored.cargo.clone() {
-            Cargo::Event { published, urgent } => Payload::Event { published, urgent, generation: 0 },
+            Cargo::Event { published, urgent } => {
+                Payload::Event { published, urgent, generation: 0 }
+            }
             Cargo::Delivery(travelling) => Payload::Delivery(Box::new(travelling)),
         };
         let redelivered = stored.returned > 0;
-        trace(stored.event(), now, || format!("is handed over: {ack_tag:?}, redelivered {redelivered}"));
+        trace(stored.event(), now, || {
+            format!("is handed over: {ack_tag:?}, redelivered {redelivered}")
+        });
         channel.unacked.insert(ack_tag.tag, (stored, false));
         self.unacked_most = self.unacked_most.max(self.unacked());
         Some(Message { ack_tag, redelivered, payload })
@@ -306,22 +324,35 @@ impl Broker {
                 let due = now + self.tiers[tier].ttl;
                 let (event, subscription) = name_of(delivery);
                 trace(event, now, || {
-                    format!("for {subscription} waits for {until:?} in a tier until {due}: {delivery:?}")
+                    format!(
+                        "for {subscription} waits for {until:?} in a tier until {due}: {delivery:?}"
+                    )
                 });
                 *self.returns.entry(name_of(delivery)).or_default() += 1;
-                let stored = Stored { cargo: Cargo::Delivery(travelling(delivery, *until, left)), returned: 0 };
+                let stored = Stored {
+                    cargo: Cargo::Delivery(travelling(delivery, *until, left)),
+                    returned: 0,
+                };
                 self.tiers[tier].waiting.push_back((due, delivery.platform, stored));
             }
             NextStep::DeadDelivery { delivery, reason, .. } => {
                 let (event, subscription) = name_of(delivery);
-                self.letters.push(Letter { event, subscription: Some(subscription), reason: *reason, at: now });
+                self.letters.push(Letter {
+                    event,
+                    subscription: Some(subscription),
+                    reason: *reason,
+                    at: now,
+                });
             }
             NextStep::DeadEvent { published, reason, .. } => {
                 let event = names_in(&published.body)[0];
                 self.letters.push(Letter { event, subscription: None, reason: *reason, at: now });
             }
             NextStep::Receipt(receipt) => {
-                self.receipts.entry(name_of_receipt(receipt)).or_default().push(receipt.ending.clone());
+                self.receipts
+                    .entry(name_of_receipt(receipt))
+                    .or_default()
+                    .push(receipt.ending.clone());
             }
         }
     }
@@ -339,9 +370,12 @@ impl Broker {
                 && pattern.zip(words).all(|(wanted, word)| wanted == "*" || wanted == word)
         });
         let binding = binding.unwrap_or_else(|| panic!("{key} is not routed to any tier"));
-        let plan = self.topology.queues().into_iter().find(|queue| queue.name == binding.queue).unwrap();
+        let plan =
+            self.topology.queues().into_iter().find(|queue| queue.name == binding.queue).unwrap();
         let ttl = plan.arguments.iter().find_map(|(name, value)| match (*name, value) {
-            ("x-message-ttl", Argument::Int(millis)) => Some(u64::try_from(*millis).unwrap() * MILLI),
+            ("x-message-ttl", Argument::Int(millis)) => {
+                Some(u64::try_from(*millis).unwrap() * MILLI)
+            }
             _ => None,
         });
         let ttl = ttl.unwrap_or_else(|| panic!("{} has no time to live", plan.name));

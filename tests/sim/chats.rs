@@ -76,7 +76,8 @@ pub struct Request {
 impl Request {
     /// Whether it uses the quota. Every arrived request does, unless it was refused.
     pub fn counts(&self) -> bool {
-        self.arrived_at.is_some() && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed | Outcome::Ill)
+        self.arrived_at.is_some()
+            && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed | Outcome::Ill)
     }
 
     /// Whether the sender got the platform's answer.
@@ -125,23 +126,32 @@ impl Chats {
 
     /// Sends a request; returns its number. Its fate depends on its event and on the number of
     /// earlier attempts.
-    fn depart(&mut self, now: Micros, request: &send::Request, fate: impl FnOnce(u64, u64) -> Fate) -> usize {
+    fn depart(
+        &mut self,
+        now: Micros,
+        request: &send::Request,
+        fate: impl FnOnce(u64, u64) -> Fate,
+    ) -> usize {
         let url = request.url.expose();
-        let token = url.rsplit(['=', '/']).find(|part| part.starts_with("robot-")).unwrap_or_default();
+        let token =
+            url.rsplit(['=', '/']).find(|part| part.starts_with("robot-")).unwrap_or_default();
         let token = token.split('&').next().unwrap_or_default();
-        let chat = *self.by_token.get(token).unwrap_or_else(|| panic!("a request to nobody: {url}"));
+        let chat =
+            *self.by_token.get(token).unwrap_or_else(|| panic!("a request to nobody: {url}"));
         let names = names_in(&request.body);
         assert!(!names.is_empty(), "a message without an event: {:?}", request.body);
         let departures = self.departures.entry((chat, names[0])).or_default();
         *departures += 1;
         let fate = fate(chat as u64, u64::from(names[0]) << 16 | *departures);
-        let unwelcome = request.body.windows(UNWELCOME.len()).any(|part| part == UNWELCOME.as_bytes());
+        let unwelcome =
+            request.body.windows(UNWELCOME.len()).any(|part| part == UNWELCOME.as_bytes());
         let number = self.requests.len();
         trace(names[0], now, || format!("leaves for robot {chat}: {fate:?}"));
         if let Some(arrives_in) = fate.arrives_in {
             self.on_the_way.push(Reverse((now + arrives_in, number)));
         }
-        let outcome = if fate.arrives_in.is_some() { Outcome::InTheAir } else { Outcome::NeverArrived };
+        let outcome =
+            if fate.arrives_in.is_some() { Outcome::InTheAir } else { Outcome::NeverArrived };
         self.requests.push(Request {
             chat,
             names,
@@ -176,7 +186,8 @@ impl Chats {
         self.settle(now);
         for Reverse((at, number)) in std::mem::take(&mut self.on_the_way) {
             if dice.random_bool(0.5) {
-                self.on_the_way.push(Reverse((at.min(now + dice.random_range(0..300 * MILLI)), number)));
+                self.on_the_way
+                    .push(Reverse((at.min(now + dice.random_range(0..300 * MILLI)), number)));
             } else {
                 self.requests[number].outcome = Outcome::NeverArrived;
             }
@@ -191,7 +202,10 @@ impl Chats {
         let platform = self.chats[request.chat].platform;
         let (status, body) = match (request.fate.answer, request.outcome) {
             (Reply::None(code), _) => {
-                return Err(TransportError { code, detail: "as the dice would have it".to_owned() });
+                return Err(TransportError {
+                    code,
+                    detail: "as the dice would have it".to_owned(),
+                });
             }
             (_, Outcome::TooFast | Outcome::Closed) => (200, too_fast(platform)),
             (Reply::Error, _) => (500, "<html>busy</html>"),
@@ -199,21 +213,31 @@ impl Chats {
             (_, Outcome::Unwelcome) => (200, unwelcome(platform)),
             _ => (200, welcome(platform)),
         };
-        Ok(send::HttpResponse { status, body: body.as_bytes().into(), ..send::HttpResponse::default() })
+        Ok(send::HttpResponse {
+            status,
+            body: body.as_bytes().into(),
+            ..send::HttpResponse::default()
+        })
     }
 }
 
 impl Chat {
     /// Accepts an arrival, or returns why not.
     fn admit(&mut self, at: Micros) -> Option<Outcome> {
-        if at < self.blocked_until || self.closed.iter().any(|(from, to)| (*from..*to).contains(&at)) {
+        if at < self.blocked_until
+            || self.closed.iter().any(|(from, to)| (*from..*to).contains(&at))
+        {
             return Some(Outcome::Closed);
         }
         if self.ill.iter().any(|(from, to)| (*from..*to).contains(&at)) {
             return Some(Outcome::Ill);
         }
         let full = |limit: &Limit| {
-            let oldest = self.arrivals.len().checked_sub(limit.most).and_then(|place| self.arrivals.get(place));
+            let oldest = self
+                .arrivals
+                .len()
+                .checked_sub(limit.most)
+                .and_then(|place| self.arrivals.get(place));
             oldest.is_some_and(|oldest| at - oldest < limit.span)
         };
         if self.limits.iter().any(full) {
@@ -232,7 +256,9 @@ impl Chat {
 
 const fn welcome(platform: Platform) -> &'static str {
     match platform {
-        Platform::Lark => r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
+        Platform::Lark => {
+            r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#
+        }
         _ => r#"{"errcode":0,"errmsg":"ok"}"#,
     }
 }
@@ -251,7 +277,9 @@ const fn too_fast(platform: Platform) -> &'static str {
 
 const fn insecure(platform: Platform) -> &'static str {
     match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => r#"{"errcode":310000,"errmsg":"keywords not in content"}"#,
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            r#"{"errcode":310000,"errmsg":"keywords not in content"}"#
+        }
         Platform::Lark => r#"{"code":19024,"data":{},"msg":"Key Words Not Found"}"#,
         Platform::WeCom => r#"{"errcode":60020,"errmsg":"not allow to access from your ip"}"#,
     }
@@ -259,7 +287,9 @@ const fn insecure(platform: Platform) -> &'static str {
 
 const fn unwelcome(platform: Platform) -> &'static str {
     match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => r#"{"errcode":430102,"errmsg":"bad text"}"#,
+        Platform::DingTalk | Platform::DingTalkInternal => {
+            r#"{"errcode":430102,"errmsg":"bad text"}"#
+        }
         Platform::Lark => r#"{"code":11246,"data":{},"msg":"content parse failed"}"#,
         Platform::WeCom => r#"{"errcode":40008,"errmsg":"invalid message type"}"#,
     }
@@ -281,7 +311,8 @@ impl Transport for Network {
         let now = self.time.now();
         let (number, known_at) = {
             let mut chats = self.chats.lock().unwrap();
-            let fate = |one, two| self.faults.post(self.seed.dice("post", one, two), now, self.latency);
+            let fate =
+                |one, two| self.faults.post(self.seed.dice("post", one, two), now, self.latency);
             let number = chats.depart(now, &request, fate);
             (number, now + chats.requests[number].fate.known_in)
         };

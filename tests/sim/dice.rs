@@ -31,15 +31,17 @@ impl Seed {
 /// Runs a scenario once for each seed: `runs` seeds from 1, unless the environment sets others.
 pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
     let number = |name| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+        std::env::var(name).ok().map(|text| {
+            text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+        })
     };
     let first = number("ROOMCAST_SIM_SEED");
     let runs = number("ROOMCAST_SIM_RUNS").unwrap_or(if first.is_some() { 1 } else { runs });
     for seed in first.unwrap_or(1)..first.unwrap_or(1) + runs {
         if let Err(failure) = catch_unwind(AssertUnwindSafe(|| run(Seed(seed)))) {
-            println!("seed {seed} failed; repeat it with\n  ROOMCAST_SIM_SEED={seed} cargo test --test sim {scenario}");
+            println!(
+                "seed {seed} failed; repeat it with\n  ROOMCAST_SIM_SEED={seed} cargo test --test sim {scenario}"
+            );
             resume_unwind(failure);
         }
     }
@@ -47,8 +49,9 @@ pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
 
 /// Prints the history of the event whose number is in `ROOMCAST_SIM_TRACE`.
 pub fn trace(event: u32, at: Micros, what: impl FnOnce() -> String) {
-    static WANTED: LazyLock<Option<u32>> =
-        LazyLock::new(|| std::env::var("ROOMCAST_SIM_TRACE").ok().and_then(|text| text.parse().ok()));
+    static WANTED: LazyLock<Option<u32>> = LazyLock::new(|| {
+        std::env::var("ROOMCAST_SIM_TRACE").ok().and_then(|text| text.parse().ok())
+    });
     if *WANTED == Some(event) {
         println!("{:>12.6} event {event} {}", at as f64 / SECOND as f64, what());
     }

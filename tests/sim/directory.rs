@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use rand::{RngExt, rngs::SmallRng};
 use roomcast::{
     domain::{
-        Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
-        Timestamp, TopicName,
+        Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions,
+        SubscriptionState, Timestamp, TopicName,
     },
     fanout::{OpenedRecipient, Recipient, RecipientPage, Subscriptions, SubscriptionsUnavailable},
 };
@@ -40,7 +40,9 @@ impl Robot {
                 format!("https://oapi.dingtalk.com/robot/send?access_token={token}")
             }
             Platform::Lark => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
-            Platform::WeCom => format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}"),
+            Platform::WeCom => {
+                format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}")
+            }
         };
         // A robot id is a keyed hash, whose bytes are evenly distributed. This multiplication
         // distributes them as well.
@@ -152,7 +154,10 @@ impl Subscriptions for Directory {
         Ok(RecipientPage { recipients: page.map(|listed| self.recipient(listed)).collect(), next })
     }
 
-    async fn find(&self, id: SubscriptionId) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
+    async fn find(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
         self.hesitate().await;
         assert!(!self.panics.1.contains(&self.listed(id).robot), "a subscription that panics");
         let found = self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number]));
@@ -165,7 +170,8 @@ impl Subscriptions for Directory {
     }
 
     fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
-        let is_replaced = self.changes.as_ref().is_some_and(|dice| dice.lock().unwrap().random_bool(0.1));
+        let is_replaced =
+            self.changes.as_ref().is_some_and(|dice| dice.lock().unwrap().random_bool(0.1));
         if is_replaced {
             return Ok(OpenedRecipient::Replaced);
         }

@@ -27,26 +27,38 @@ fn two_events_for_twenty_thousand_robots_delay_no_other_and_keep_rate_and_order(
             directory.add_robot(Platform::Lark);
             directory.subscribe(&topic(robot), robot);
         }
-        let mut planned: Vec<_> = [0, 10].map(|at| (at * SECOND, "all".to_owned(), How::default())).to_vec();
+        let mut planned: Vec<_> =
+            [0, 10].map(|at| (at * SECOND, "all".to_owned(), How::default())).to_vec();
         // Each idle robot gets an event at a time of its own.
         let idle = evenly(LARGE..LARGE + 2 * IDLE, 1, SECOND, SECOND).into_iter().enumerate();
-        planned.extend(idle.map(|(place, (at, topic, how))| (at + place as u64 * SECOND, topic, how)));
+        planned
+            .extend(idle.map(|(place, (at, topic, how))| (at + place as u64 * SECOND, topic, how)));
         let mut world = World::new(seed, directory, Faults::default(), Setup::default());
         world.publish(numbered(planned));
         world.live(End::Drained(HOUR));
         let oracle = Oracle::of(&world);
         let seen = oracle.judge();
-        oracle.expect("everything is delivered", seen.delivered == 2 * (LARGE + IDLE), || format!("{seen:?}"));
-        let slowest = (LARGE..LARGE + 2 * IDLE).flat_map(|robot| oracle.latencies(robot)).max().unwrap();
-        oracle.expect("others are not delayed", slowest < SECOND, || format!("one waited {slowest} µs"));
+        oracle.expect("everything is delivered", seen.delivered == 2 * (LARGE + IDLE), || {
+            format!("{seen:?}")
+        });
+        let slowest =
+            (LARGE..LARGE + 2 * IDLE).flat_map(|robot| oracle.latencies(robot)).max().unwrap();
+        oracle.expect("others are not delayed", slowest < SECOND, || {
+            format!("one waited {slowest} µs")
+        });
         // 400 a second, and the rest of the window's margin.
-        let mut arrivals: Vec<_> = (0..LARGE + IDLE).flat_map(|robot| oracle.arrivals(robot)).collect();
+        let mut arrivals: Vec<_> =
+            (0..LARGE + IDLE).flat_map(|robot| oracle.arrivals(robot)).collect();
         arrivals.sort_unstable();
         let last = *arrivals.last().unwrap();
-        oracle.expect("the rate is used", last < 110 * SECOND, || format!("the last after {last} µs"));
+        oracle.expect("the rate is used", last < 110 * SECOND, || {
+            format!("the last after {last} µs")
+        });
         for guard in arrivals.windows(400 * 21 + 200) {
             let (first, last) = (guard[0], guard[guard.len() - 1]);
-            oracle.expect("the rate is kept", last - first >= 20 * SECOND, || format!("{} until {last}", guard.len()));
+            oracle.expect("the rate is kept", last - first >= 20 * SECOND, || {
+                format!("{} until {last}", guard.len())
+            });
         }
         oracle.verdict();
     });

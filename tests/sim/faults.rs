@@ -78,7 +78,9 @@ impl Faults {
     /// sessions ends at most about two dozen.
     pub fn swarm(seed: Seed, until: Micros, steps: f64) -> Self {
         let mut dice = seed.dice("swarm", 0, 0);
-        let mut share = |most: f64| if dice.random_bool(0.6) { dice.random_range(most / 10.0..most) } else { 0.0 };
+        let mut share = |most: f64| {
+            if dice.random_bool(0.6) { dice.random_range(most / 10.0..most) } else { 0.0 }
+        };
         Self {
             late_confirms: share(0.05),
             lost_confirms: share(25.0 / steps),
@@ -122,7 +124,8 @@ impl Faults {
     }
 
     pub fn storing(&self, mut dice: SmallRng, now: Micros) -> Storing {
-        let plain = Storing { end: StepEnd::Stored, known_in: Some(dice.random_range(MILLI..6 * MILLI)) };
+        let plain =
+            Storing { end: StepEnd::Stored, known_in: Some(dice.random_range(MILLI..6 * MILLI)) };
         let mut left: f64 = if now < self.until { dice.random() } else { 1.0 };
         let mut hit = |share: f64| {
             left -= share;
@@ -131,7 +134,10 @@ impl Faults {
         if hit(self.late_confirms) {
             Storing { known_in: Some(dice.random_range(100 * MILLI..8 * SECOND)), ..plain }
         } else if hit(self.lost_confirms) {
-            Storing { end: if dice.random_bool(0.5) { StepEnd::Stored } else { StepEnd::Lost }, known_in: None }
+            Storing {
+                end: if dice.random_bool(0.5) { StepEnd::Stored } else { StepEnd::Lost },
+                known_in: None,
+            }
         } else if hit(self.refused_steps) {
             Storing { end: StepEnd::Refused, ..plain }
         } else if hit(self.unrouted_steps) {

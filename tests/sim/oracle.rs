@@ -86,7 +86,8 @@ impl<'a> Oracle<'a> {
     pub fn verdict(&self) {
         let complaints = self.complaints.borrow();
         let shown = complaints.iter().map(|(rule, all)| {
-            let examples: Vec<_> = all.iter().take(SHOWN).map(|one| format!("    {one}\n")).collect();
+            let examples: Vec<_> =
+                all.iter().take(SHOWN).map(|one| format!("    {one}\n")).collect();
             format!("{rule}: {} times\n{}", all.len(), examples.concat())
         });
         let shown: Vec<_> = shown.collect();
@@ -130,7 +131,11 @@ impl<'a> Oracle<'a> {
                 for window in arrivals.windows(limit.most + 1) {
                     let (first, last) = (window[0], window[limit.most]);
                     self.expect("no window is exceeded", last - first >= limit.span, || {
-                        format!("robot {chat}: {} messages within {} µs until {last}", limit.most + 1, last - first)
+                        format!(
+                            "robot {chat}: {} messages within {} µs until {last}",
+                            limit.most + 1,
+                            last - first
+                        )
                     });
                 }
             }
@@ -141,29 +146,39 @@ impl<'a> Oracle<'a> {
     /// its reason.
     pub fn nothing_is_lost_or_invented(&self) {
         let waiting: HashSet<_> = self.broker.waiting().collect();
-        let letters: HashMap<(u32, Option<SubscriptionId>), DeadReason> =
-            self.broker.letters.iter().map(|letter| ((letter.event, letter.subscription), letter.reason)).collect();
+        let letters: HashMap<(u32, Option<SubscriptionId>), DeadReason> = self
+            .broker
+            .letters
+            .iter()
+            .map(|letter| ((letter.event, letter.subscription), letter.reason))
+            .collect();
         let mut known = HashSet::new();
         for event in &self.world.published {
             let number = event.number;
             if event.kind == Kind::Broken {
                 let buried = letters.get(&(number, None)) == Some(&DeadReason::Undecodable);
                 let fine = buried || waiting.contains(&(number, None));
-                self.expect("nothing is lost", fine, || format!("event {number} cannot be read and is no dead letter"));
+                self.expect("nothing is lost", fine, || {
+                    format!("event {number} cannot be read and is no dead letter")
+                });
                 continue;
             }
             for listed in self.world.directory.listeners(&event.published.routing_key) {
                 known.insert((number, listed.robot));
                 let delivered = self.accepted(number, listed.robot).next().is_some();
-                let whole = letters.get(&(number, None)).filter(|reason| **reason == DeadReason::Poison);
+                let whole =
+                    letters.get(&(number, None)).filter(|reason| **reason == DeadReason::Poison);
                 let letter = letters.get(&(number, Some(listed.id))).or(whole);
-                let waits = waiting.contains(&(number, None)) || waiting.contains(&(number, Some(listed.id)));
+                let waits = waiting.contains(&(number, None))
+                    || waiting.contains(&(number, Some(listed.id)));
                 self.expect("nothing is lost", delivered || waits || letter.is_some(), || {
                     format!("event {number} for robot {}", listed.robot)
                 });
                 assert!(!delivered || event.kind == Kind::Plain, "an unwelcome message was taken");
                 if let (true, Some(reason)) = (delivered, letter) {
-                    let told = self.accepted(number, listed.robot).any(|one| self.request(one).is_answered());
+                    let told = self
+                        .accepted(number, listed.robot)
+                        .any(|one| self.request(one).is_answered());
                     let twice = self.broker.stored_unknown.contains(&(number, listed.id));
                     self.expect("what was delivered is not dead", !told || twice, || {
                         format!("event {number} for robot {}: {reason}", listed.robot)
@@ -173,7 +188,9 @@ impl<'a> Oracle<'a> {
         }
         for (delivery, requests) in &self.requests {
             let fine = known.contains(delivery);
-            self.expect("nothing is invented", fine, || format!("{delivery:?}: {:?}", self.request(requests[0])));
+            self.expect("nothing is invented", fine, || {
+                format!("{delivery:?}: {:?}", self.request(requests[0]))
+            });
         }
     }
 
@@ -184,22 +201,30 @@ impl<'a> Oracle<'a> {
         for event in &self.world.published {
             let number = event.number;
             let listed = self.world.directory.listeners(&event.published.routing_key);
-            let ends = listed.map(|listed| (Some(listed.id), self.accepted(number, listed.robot).next().is_some()));
-            let ends: Vec<_> = if event.kind == Kind::Broken { vec![(None, false)] } else { ends.collect() };
+            let ends = listed.map(|listed| {
+                (Some(listed.id), self.accepted(number, listed.robot).next().is_some())
+            });
+            let ends: Vec<_> =
+                if event.kind == Kind::Broken { vec![(None, false)] } else { ends.collect() };
             for (subscription, delivered) in ends {
                 let name = (number, subscription);
                 let endings = self.broker.receipts.get(&name).map_or(&[][..], Vec::as_slice);
                 let excused = self.broker.receipts_refused.contains(&name);
                 told += endings.len();
-                self.expect("every end is told", !endings.is_empty() || excused, || format!("{name:?}"));
-                let dead = self.broker.letters.iter().any(|one| (one.event, one.subscription) == name);
+                self.expect("every end is told", !endings.is_empty() || excused, || {
+                    format!("{name:?}")
+                });
+                let dead =
+                    self.broker.letters.iter().any(|one| (one.event, one.subscription) == name);
                 for ending in endings {
                     let true_of_it = match ending {
                         Told::Delivered => delivered,
                         Told::Dead { .. } => dead,
                         Told::Dropped => false,
                     };
-                    self.expect("what is told is true", true_of_it, || format!("{name:?}: {ending:?}"));
+                    self.expect("what is told is true", true_of_it, || {
+                        format!("{name:?}: {ending:?}")
+                    });
                 }
             }
         }
@@ -224,15 +249,16 @@ impl<'a> Oracle<'a> {
         if known_at.is_some() && !self.request(first).is_answered() {
             return Some(Reason::AnswerLost);
         }
-        let cut_short =
-            self.world.disturbances.lock().unwrap().iter().any(|one| {
-                *arrived_at <= Some(one.at) && known_at.is_none_or(|known| one.at < known + RECORDED_WITHIN)
-            });
+        let cut_short = self.world.disturbances.lock().unwrap().iter().any(|one| {
+            *arrived_at <= Some(one.at)
+                && known_at.is_none_or(|known| one.at < known + RECORDED_WITHIN)
+        });
         if cut_short || known_at.is_none() {
             return Some(Reason::CutShort);
         }
         let topic = &self.events[&event].published.routing_key;
-        let mut listed = self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
+        let mut listed =
+            self.world.directory.listeners(topic).filter(|listed| listed.robot == robot);
         let twice = listed.any(|listed| self.broker.stored_unknown.contains(&(event, listed.id)));
         // With a `message_id`, every stored copy is recognised.
         if twice && self.events[&event].published.message_id.is_none() {
@@ -259,13 +285,21 @@ impl<'a> Oracle<'a> {
             for name in &request.names.iter().copied().collect::<BTreeSet<_>>() {
                 let event = self.events[name];
                 let lived = |at: Micros| event.at <= at && at <= request.sent_at;
-                if self.requests[&(*name, request.chat)].len() > 1 || disturbances.iter().any(|one| lived(one.at)) {
+                if self.requests[&(*name, request.chat)].len() > 1
+                    || disturbances.iter().any(|one| lived(one.at))
+                {
                     continue;
                 }
                 let urgent = event.published.priority >= Some(5);
-                let before = last.entry((request.chat, urgent, event.urgent_exchange)).or_insert((*name, number));
+                let before = last
+                    .entry((request.chat, urgent, event.urgent_exchange))
+                    .or_insert((*name, number));
                 self.expect("order is kept within a robot", before.0 <= *name, || {
-                    format!("event {name} left after {}: {:?}, {request:?}", before.0, self.request(before.1))
+                    format!(
+                        "event {name} left after {}: {:?}, {request:?}",
+                        before.0,
+                        self.request(before.1)
+                    )
                 });
                 if before.0 <= *name {
                     *before = (*name, number);
@@ -279,7 +313,9 @@ impl<'a> Oracle<'a> {
     pub fn probes_go_alone(&self) {
         for chat in 0..self.chats.chats.len() {
             let mut moves = Vec::new();
-            for (number, request) in self.chats.requests.iter().enumerate().filter(|(_, one)| one.chat == chat) {
+            for (number, request) in
+                self.chats.requests.iter().enumerate().filter(|(_, one)| one.chat == chat)
+            {
                 moves.push((request.sent_at, 1, number));
                 moves.extend(request.known_at.map(|known| (known, 0, number)));
             }
@@ -289,7 +325,9 @@ impl<'a> Oracle<'a> {
                 let request = self.request(number);
                 match what {
                     1 if held => {
-                        self.expect("probes go alone", probing.is_none(), || format!("at {at}: {request:?}"));
+                        self.expect("probes go alone", probing.is_none(), || {
+                            format!("at {at}: {request:?}")
+                        });
                         probing = Some(number);
                     }
                     1 => (),
@@ -297,7 +335,8 @@ impl<'a> Oracle<'a> {
                         strikes = if request.outcome == Outcome::Ill { strikes + 1 } else { 0 };
                         held |= request.outcome == Outcome::Closed || strikes >= 3;
                         if probing == Some(number) {
-                            held = !matches!(request.outcome, Outcome::Accepted | Outcome::Unwelcome);
+                            held =
+                                !matches!(request.outcome, Outcome::Accepted | Outcome::Unwelcome);
                             probing = None;
                         }
                     }
@@ -309,11 +348,17 @@ impl<'a> Oracle<'a> {
     /// The refused messages in each period in which another sender had used up a robot's quota.
     pub fn refused_while_closed(&self) -> Vec<usize> {
         let count = |chat: usize, (from, to): (Micros, Micros)| {
-            let refused = self.chats.requests.iter().filter(|one| one.chat == chat && one.outcome == Outcome::Closed);
+            let refused = self
+                .chats
+                .requests
+                .iter()
+                .filter(|one| one.chat == chat && one.outcome == Outcome::Closed);
             refused.filter(|one| (from..to).contains(&one.arrived_at.unwrap())).count()
         };
         let chats = self.chats.chats.iter().enumerate();
-        chats.flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed))).collect()
+        chats
+            .flat_map(|(chat, one)| one.closed.iter().map(move |closed| count(chat, *closed)))
+            .collect()
     }
 
     /// The number of requests for an event at a robot.
@@ -328,13 +373,21 @@ impl<'a> Oracle<'a> {
 
     /// The events of each message that a robot accepted, in the order of their start.
     pub fn messages(&self, robot: usize) -> Vec<&[u32]> {
-        let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
+        let requests = self
+            .chats
+            .requests
+            .iter()
+            .filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
         requests.map(|one| one.names.as_slice()).collect()
     }
 
     /// The times at which a robot accepted messages.
     pub fn arrivals(&self, robot: usize) -> Vec<Micros> {
-        let requests = self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
+        let requests = self
+            .chats
+            .requests
+            .iter()
+            .filter(|one| one.chat == robot && one.outcome == Outcome::Accepted);
         let mut arrivals: Vec<_> = requests.filter_map(|one| one.arrived_at).collect();
         arrivals.sort_unstable();
         arrivals
@@ -343,8 +396,12 @@ impl<'a> Oracle<'a> {
     /// The time from publication to first arrival, for each delivery of a robot.
     pub fn latencies(&self, robot: usize) -> Vec<Micros> {
         let deliveries = self.requests.keys().filter(|(_, one)| *one == robot);
-        let first = |event: u32| self.accepted(event, robot).filter_map(|one| self.request(one).arrived_at).min();
-        deliveries.filter_map(|(event, _)| Some(first(*event)?.saturating_sub(self.events[event].at))).collect()
+        let first = |event: u32| {
+            self.accepted(event, robot).filter_map(|one| self.request(one).arrived_at).min()
+        };
+        deliveries
+            .filter_map(|(event, _)| Some(first(*event)?.saturating_sub(self.events[event].at)))
+            .collect()
     }
 
     /// How often a delivery went through a tier, on average over all deliveries.
@@ -369,11 +426,17 @@ impl<'a> Oracle<'a> {
 
     pub fn seen(&self) -> Seen {
         let events = self.world.published.iter().filter(|event| event.kind != Kind::Broken);
-        let heard = events.map(|event| self.world.directory.listeners(&event.published.routing_key).count());
-        let delivered = self.requests.keys().filter(|(event, robot)| self.accepted(*event, *robot).next().is_some());
+        let heard = events
+            .map(|event| self.world.directory.listeners(&event.published.routing_key).count());
+        let delivered = self
+            .requests
+            .keys()
+            .filter(|(event, robot)| self.accepted(*event, *robot).next().is_some());
         let ends = self.world.disturbances.lock().unwrap().clone();
         let mut reasons = BTreeMap::new();
-        for reason in self.duplicates().filter_map(|(delivery, first)| self.reason_of(delivery, first)) {
+        for reason in
+            self.duplicates().filter_map(|(delivery, first)| self.reason_of(delivery, first))
+        {
             *reasons.entry(reason).or_default() += 1;
         }
         Seen {

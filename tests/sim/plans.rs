@@ -67,8 +67,10 @@ pub fn evenly(
     from: Micros,
     to: Micros,
 ) -> Vec<(Micros, String, How)> {
-    let one =
-        move |robot| (0..count).map(move |place| (from + (to - from) * place / count, topic(robot), How::default()));
+    let one = move |robot| {
+        (0..count)
+            .map(move |place| (from + (to - from) * place / count, topic(robot), How::default()))
+    };
     robots.into_iter().flat_map(one).collect()
 }
 
@@ -120,7 +122,12 @@ pub fn passes_fresh_events(world: &mut World) {
     world.rest(11 * MINUTE);
     let from = u32::try_from(world.published.len()).unwrap();
     let fresh = (0..world.directory.robots.len()).map(|robot| {
-        Publication::new(from + u32::try_from(robot).unwrap(), world.now + SECOND, &topic(robot), How::default())
+        Publication::new(
+            from + u32::try_from(robot).unwrap(),
+            world.now + SECOND,
+            &topic(robot),
+            How::default(),
+        )
     });
     let fresh: Vec<_> = fresh.collect();
     world.publish(fresh);
@@ -132,7 +139,9 @@ pub fn passes_fresh_events(world: &mut World) {
     });
     let late = late.count();
     oracle.expect("a fresh event passes", late == 0, || format!("{late} robots did not get it"));
-    oracle.expect("nothing waits in the end", oracle.seen().waiting == 0, || "something does".to_owned());
+    oracle.expect("nothing waits in the end", oracle.seen().waiting == 0, || {
+        "something does".to_owned()
+    });
     oracle.verdict();
 }
 

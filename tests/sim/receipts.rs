@@ -23,9 +23,18 @@ fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hear
         let mut directory = robots(60);
         (0..40).for_each(|robot| directory.subscribe("group", robot));
         let mut planned: Vec<_> = (0..2000)
-            .map(|_| (dice.random_range(0..60 * MINUTE), topic(dice.random_range(0..60)), mixed(&mut dice)))
+            .map(|_| {
+                (
+                    dice.random_range(0..60 * MINUTE),
+                    topic(dice.random_range(0..60)),
+                    mixed(&mut dice),
+                )
+            })
             .collect();
-        planned.extend((0..40).map(|_| (dice.random_range(0..60 * MINUTE), "group".to_owned(), mixed(&mut dice))));
+        planned
+            .extend((0..40).map(|_| {
+                (dice.random_range(0..60 * MINUTE), "group".to_owned(), mixed(&mut dice))
+            }));
         let mut faults = Faults::swarm(seed, 60 * MINUTE, 4000.0);
         // Failures of other steps end sessions while receipts wait for their confirms.
         (faults.late_confirms, faults.unrouted_steps, faults.errors) = (0.2, 0.05, 0.1);
@@ -38,7 +47,10 @@ fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hear
         let told = oracle.every_end_is_told();
         oracle.verdict();
         println!("{told} receipts of {} deliveries", seen.deliveries);
-        assert!(seen.crashes > 3 && seen.sessions_lost > 3 && seen.letters > 0, "the run proves nothing: {seen:?}");
+        assert!(
+            seen.crashes > 3 && seen.sessions_lost > 3 && seen.letters > 0,
+            "the run proves nothing: {seen:?}"
+        );
         // One in twenty is refused and not sent again.
         assert!(told > seen.deliveries * 9 / 10, "{told} receipts: {seen:?}");
     });

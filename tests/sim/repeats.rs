@@ -19,18 +19,26 @@ use crate::{
 
 /// Each event a second time, later by this many microseconds.
 fn repeated(publications: Vec<Publication>, later: u64) -> Vec<Publication> {
-    let again: Vec<_> = publications.iter().map(|one| Publication { at: one.at + later, ..one.clone() }).collect();
+    let again: Vec<_> =
+        publications.iter().map(|one| Publication { at: one.at + later, ..one.clone() }).collect();
     publications.into_iter().chain(again).collect()
 }
 
 #[test]
 fn an_event_that_its_publisher_repeats_while_the_first_is_in_hand_is_heard_once() {
-    for (seed_name, later) in [("repeated_at_once", 0), ("repeated_soon", 30 * MILLI), ("repeated_late", 20 * SECOND)] {
+    for (seed_name, later) in
+        [("repeated_at_once", 0), ("repeated_soon", 30 * MILLI), ("repeated_late", 20 * SECOND)]
+    {
         each_seed(seed_name, 1, |seed| {
             // Thirty at once exceed the quota, so that some wait, in memory and in the tiers.
             let mut planned = evenly(0..10, 60, 0, 2 * MINUTE);
             planned.extend((0..30).map(|_| (MINUTE, topic(3), How::default())));
-            let mut world = World::new(seed, robots_of(Platform::WeCom, 10), Faults::default(), Setup::default());
+            let mut world = World::new(
+                seed,
+                robots_of(Platform::WeCom, 10),
+                Faults::default(),
+                Setup::default(),
+            );
             world.publish(repeated(numbered(planned), later));
             world.live(End::Drained(HOUR));
             let oracle = Oracle::of(&world);
@@ -46,9 +54,13 @@ fn an_event_that_its_publisher_repeats_while_the_first_is_in_hand_is_heard_once(
 fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_event() {
     each_seed("a_step_that_is_stored", 3, |seed| {
         let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
-        planned.extend((0..10).flat_map(|robot| (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))));
+        planned
+            .extend((0..10).flat_map(|robot| {
+                (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))
+            }));
         // Every second lost confirm belongs to a stored step.
-        let faults = Faults { errors: 0.2, lost_confirms: 0.05, until: 10 * MINUTE, ..Faults::default() };
+        let faults =
+            Faults { errors: 0.2, lost_confirms: 0.05, until: 10 * MINUTE, ..Faults::default() };
         let mut world = World::new(seed, robots(20), faults, Setup::default());
         world.publish(numbered(planned));
         world.live(End::Drained(6 * HOUR));
@@ -63,13 +75,22 @@ fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_even
 }
 
 #[test]
-fn a_step_that_is_stored_without_our_knowing_repeats_nothing_of_a_delivery_whose_receipt_is_missing() {
+fn a_step_that_is_stored_without_our_knowing_repeats_nothing_of_a_delivery_whose_receipt_is_missing()
+ {
     each_seed("a_step_and_a_missing_receipt", 3, |seed| {
         let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
-        planned.extend((0..10).flat_map(|robot| (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))));
+        planned
+            .extend((0..10).flat_map(|robot| {
+                (0..25).map(move |_| (3 * MINUTE, topic(robot), How::default()))
+            }));
         // Many sessions end while receipts wait for their confirms, at short intervals.
-        let faults =
-            Faults { errors: 0.2, lost_confirms: 0.05, late_confirms: 0.3, until: 10 * MINUTE, ..Faults::default() };
+        let faults = Faults {
+            errors: 0.2,
+            lost_confirms: 0.05,
+            late_confirms: 0.3,
+            until: 10 * MINUTE,
+            ..Faults::default()
+        };
         let setup = Setup { config: "[outcome]\nreceipts = \"all\"", ..Setup::default() };
         let mut world = World::new(seed, robots(20), faults, setup);
         world.publish(numbered(planned));
@@ -100,9 +121,13 @@ fn a_message_that_panics_becomes_a_dead_letter_and_everything_else_goes_on() {
         world.live(End::Drained(HOUR));
         let oracle = Oracle::of(&world);
         let seen = oracle.judge();
-        oracle.expect("no session ends for a message", seen.sessions_lost == 0, || format!("{seen:?}"));
+        oracle.expect("no session ends for a message", seen.sessions_lost == 0, || {
+            format!("{seen:?}")
+        });
         let poison = oracle.letters(DeadReason::Poison).len();
-        oracle.expect("each is given up", poison == 2 + 10 && seen.letters == poison, || format!("{poison}: {seen:?}"));
+        oracle.expect("each is given up", poison == 2 + 10 && seen.letters == poison, || {
+            format!("{poison}: {seen:?}")
+        });
         let delivered = seen.delivered == 4 * 60 + 20 && seen.waiting == 0;
         oracle.expect("everything else goes on", delivered, || format!("{seen:?}"));
         oracle.verdict();
@@ -125,7 +150,9 @@ fn attempts_whose_next_step_cannot_be_stored_count_and_come_to_an_end() {
         let most = world.config.retry.delays.len() + 1;
         for event in 0..2 {
             let made = oracle.attempts(event, 0);
-            oracle.expect("attempts are bounded", made == most, || format!("{made} of {most} for event {event}"));
+            oracle.expect("attempts are bounded", made == most, || {
+                format!("{made} of {most} for event {event}")
+            });
         }
         let exhausted = oracle.letters(DeadReason::Exhausted).len();
         oracle.expect("both are given up", exhausted == 2, || format!("{seen:?}"));

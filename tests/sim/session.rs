@@ -85,7 +85,10 @@ impl Session {
             NextStep::Receipt(receipt) => {
                 let (event, subscription) = name_of_receipt(receipt);
                 let id = subscription.map_or([0; 16], |id| *id.as_bytes());
-                (u64::from(event) | self.id << 32, u64::from(id[15]) << 40 | u64::from(id[14]) << 48 | 1 << 32)
+                (
+                    u64::from(event) | self.id << 32,
+                    u64::from(id[15]) << 40 | u64::from(id[14]) << 48 | 1 << 32,
+                )
             }
         };
         // A step that was refused is tried again at another time.
@@ -121,7 +124,9 @@ impl StepPublisher for Session {
         }
         match fate {
             // Receipts have a connection of their own: no failure of a receipt ends the session.
-            Storing { end, known_in } if receipt.is_some() && !(end == StepEnd::Stored && known_in.is_some()) => {
+            Storing { end, known_in }
+                if receipt.is_some() && !(end == StepEnd::Stored && known_in.is_some()) =>
+            {
                 self.broker.lock().unwrap().receipts_refused.extend(receipt);
                 Err(StepPublishError::Refused("it is full".to_owned()))
             }
@@ -133,7 +138,9 @@ impl StepPublisher for Session {
                 unknown.into_iter().for_each(|unknown| unknown.end(self.time.now()));
                 Ok(())
             }
-            Storing { end: StepEnd::Refused, .. } => Err(StepPublishError::Refused("it is full".to_owned())),
+            Storing { end: StepEnd::Refused, .. } => {
+                Err(StepPublishError::Refused("it is full".to_owned()))
+            }
             Storing { end: StepEnd::Lost, .. } => {
                 self.ended.end("a message was routed to no queue".to_owned());
                 Err(over())

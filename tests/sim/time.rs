@@ -43,6 +43,9 @@ impl Time {
     }
 
     pub async fn sleep_until(self, at: Micros) {
-        tokio::time::sleep_until(self.started + Duration::from_micros(at.saturating_sub(self.base))).await;
+        tokio::time::sleep_until(
+            self.started + Duration::from_micros(at.saturating_sub(self.base)),
+        )
+        .await;
     }
 }

@@ -45,7 +45,13 @@ pub struct How {
 
 impl Default for How {
     fn default() -> Self {
-        Self { kind: Kind::Plain, named: true, urgent_exchange: false, priority: None, time_to_live: None }
+        Self {
+            kind: Kind::Plain,
+            named: true,
+            urgent_exchange: false,
+            priority: None,
+            time_to_live: None,
+        }
     }
 }
 
@@ -54,7 +60,10 @@ pub const UNWELCOME: &str = "unwelcome";
 
 impl Publication {
     pub fn new(number: u32, at: Micros, topic: &str, how: How) -> Self {
-        let life = how.time_to_live.map(|seconds| format!(",\"time_to_live\":{seconds}")).unwrap_or_default();
+        let life = how
+            .time_to_live
+            .map(|seconds| format!(",\"time_to_live\":{seconds}"))
+            .unwrap_or_default();
         let body = match how.kind {
             Kind::Plain => format!("{{\"message\":\"#{number}#\"{life}}}"),
             Kind::Unwelcome => format!("{{\"message\":\"#{number}# {UNWELCOME}\"{life}}}"),
@@ -70,7 +79,14 @@ impl Publication {
             ..PublishedMessage::default()
         };
         let expires_at = how.time_to_live.map(|seconds| at + seconds * crate::time::SECOND);
-        Self { number, at, published, urgent_exchange: how.urgent_exchange, kind: how.kind, expires_at }
+        Self {
+            number,
+            at,
+            published,
+            urgent_exchange: how.urgent_exchange,
+            kind: how.kind,
+            expires_at,
+        }
     }
 }
 

@@ -118,8 +118,8 @@ pub struct World {
 
 impl World {
     pub fn new(seed: Seed, directory: Directory, faults: Faults, setup: Setup) -> Self {
-        let config =
-            Config::read("the scenario", setup.config, &Nothing).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let config = Config::read("the scenario", setup.config, &Nothing)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let topology = Topology::new(TopologySettings {
             prefix: config.broker.prefix.clone(),
             tiers: config.delay.tiers.clone(),
@@ -156,7 +156,11 @@ impl World {
     /// Runs one process from its start to its end.
     pub fn live(&mut self, end: End) {
         self.lives += 1;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         self.now = runtime.block_on(self.process(end));
         let crash = matches!(end, End::Crash(_));
         // Dropped tasks may still write, which a killed process does not. So the next process gets
@@ -193,7 +197,12 @@ impl World {
         let parts = self.parts(time);
         let stop = CancellationToken::new();
         tokio::spawn(sweep(Arc::clone(&parts)));
-        tokio::spawn(sample(time, parts.pace.clone(), Arc::clone(&self.broker), Arc::clone(&self.samples)));
+        tokio::spawn(sample(
+            time,
+            parts.pace.clone(),
+            Arc::clone(&self.broker),
+            Arc::clone(&self.samples),
+        ));
         let sessions = self.sessions(&parts, time, &stop);
         match end {
             End::Crash(at) => {
@@ -262,7 +271,10 @@ impl World {
             let mut dice = self.seed.dice("session", session.id, 0);
             self.broker.lock().unwrap().end_session(orderly || dice.random_bool(0.5));
             if !orderly {
-                self.disturbances.lock().unwrap().push(Disturbance { at: time.now(), what: Ending::Session });
+                self.disturbances
+                    .lock()
+                    .unwrap()
+                    .push(Disturbance { at: time.now(), what: Ending::Session });
             }
             stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await;
         }
@@ -332,7 +344,12 @@ async fn sweep(parts: Arc<PipelineContext>) {
     }
 }
 
-async fn sample(time: Time, pace: Pace, broker: Arc<Mutex<Broker>>, samples: Arc<Mutex<Vec<Sample>>>) {
+async fn sample(
+    time: Time,
+    pace: Pace,
+    broker: Arc<Mutex<Broker>>,
+    samples: Arc<Mutex<Vec<Sample>>>,
+) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let (at, unacked) = (time.now(), broker.lock().unwrap().unacked());

@@ -68,7 +68,8 @@ mod tests {
         let first = file("console.css", &HeaderMap::new()).unwrap();
         let tag = first.headers().get(header::ETAG).unwrap().clone();
         assert_eq!(first.status(), StatusCode::OK);
-        let again = file("console.css", &HeaderMap::from_iter([(header::IF_NONE_MATCH, tag)])).unwrap();
+        let again =
+            file("console.css", &HeaderMap::from_iter([(header::IF_NONE_MATCH, tag)])).unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         assert!(file("../page.html", &HeaderMap::new()).is_none());
     }
@@ -77,7 +78,9 @@ mod tests {
     fn every_module_that_a_module_names_is_carried() {
         let mut named = 0;
         for (name, _, text) in FILES {
-            let imports = text.lines().filter(|line| line.starts_with("import ") || line.contains("import(\""));
+            let imports = text
+                .lines()
+                .filter(|line| line.starts_with("import ") || line.contains("import(\""));
             for import in imports {
                 let file = import.split("\"./").nth(1).unwrap().split('"').next().unwrap();
                 assert!(FILES.iter().any(|(known, ..)| *known == file), "{name} names {file}");

@@ -93,7 +93,11 @@ impl EventStream {
     ///
     /// If `WATCHERS_MAX` windows watch already.
     pub(super) fn reserve_stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let full = |_| ApiError::Unavailable(format!("{WATCHERS_MAX} windows watch already: close one of them"));
+        let full = |_| {
+            ApiError::Unavailable(format!(
+                "{WATCHERS_MAX} windows watch already: close one of them"
+            ))
+        };
         Arc::clone(&self.stream_slots).try_acquire_owned().map_err(full)
     }
 
@@ -162,19 +166,22 @@ pub(super) async fn stream(
     if matches!(watched, StreamKind::Overview) {
         begin.push_front(Event::default().event("history").data(console.live.history()));
     }
-    stream::unfold((console, frames, begin, reserve_stream), move |(console, mut frames, mut begin, reserve_stream)| {
-        let (session, watched) = (session.clone(), watched.clone());
-        async move {
-            if let Some(event) = begin.pop_front() {
-                return Some((Ok(event), (console, frames, begin, reserve_stream)));
+    stream::unfold(
+        (console, frames, begin, reserve_stream),
+        move |(console, mut frames, mut begin, reserve_stream)| {
+            let (session, watched) = (session.clone(), watched.clone());
+            async move {
+                if let Some(event) = begin.pop_front() {
+                    return Some((Ok(event), (console, frames, begin, reserve_stream)));
+                }
+                console.stop.run_until_cancelled(frames.changed()).await?.ok()?;
+                console.sessions.csrf(&session, Instant::now())?;
+                let frame = Arc::clone(&frames.borrow_and_update());
+                let event = now(frame, &watched).await;
+                Some((Ok(event), (console, frames, begin, reserve_stream)))
             }
-            console.stop.run_until_cancelled(frames.changed()).await?.ok()?;
-            console.sessions.csrf(&session, Instant::now())?;
-            let frame = Arc::clone(&frames.borrow_and_update());
-            let event = now(frame, &watched).await;
-            Some((Ok(event), (console, frames, begin, reserve_stream)))
-        }
-    })
+        },
+    )
 }
 
 async fn now(frame: Arc<Snapshot>, watched: &StreamKind) -> Event {
@@ -186,7 +193,9 @@ async fn now(frame: Arc<Snapshot>, watched: &StreamKind) -> Event {
         StreamKind::Robots(wanted) => {
             // Filtering looks at each robot, so it runs on a blocking thread.
             let (wanted, all) = (Arc::clone(wanted), Arc::clone(&frame));
-            let some = tokio::task::spawn_blocking(move || json(&robots_json(all.at, &all.all, &wanted))).await;
+            let some =
+                tokio::task::spawn_blocking(move || json(&robots_json(all.at, &all.all, &wanted)))
+                    .await;
             event.data(some.unwrap_or_else(|_| frame.robots.clone()))
         }
     }

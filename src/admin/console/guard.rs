@@ -28,7 +28,11 @@ const CSRF: &str = "x-roomcast-csrf";
 pub(super) struct AuthenticatedSession(pub(super) String);
 
 /// Passes only requests that belong to a session.
-pub(super) async fn sessions_only(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn sessions_only(
+    State(console): State<Arc<Console>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match passes(&console, &request) {
         Ok(id) => {
             request.extensions_mut().insert(Credential::Session(session_tag(&id)));

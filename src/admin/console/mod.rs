@@ -70,18 +70,33 @@ struct Console {
 }
 
 /// The console's routes. Starts a task that records the counters once a second until `stop`.
-pub(super) fn routes(admin: Admin, authenticator: Arc<TokenAuthenticator>, stop: &CancellationToken) -> Router {
+pub(super) fn routes(
+    admin: Admin,
+    authenticator: Arc<TokenAuthenticator>,
+    stop: &CancellationToken,
+) -> Router {
     let live = EventStream::new();
-    let console =
-        Arc::new(Console { admin, authenticator, sessions: ConsoleSessions::default(), live, stop: stop.clone() });
+    let console = Arc::new(Console {
+        admin,
+        authenticator,
+        sessions: ConsoleSessions::default(),
+        live,
+        stop: stop.clone(),
+    });
     let recording = Arc::clone(&console);
-    tokio::spawn(async move { recording.live.record(&recording.admin, recording.stop.clone()).await });
+    tokio::spawn(
+        async move { recording.live.record(&recording.admin, recording.stop.clone()).await },
+    );
     let guard = middleware::from_fn_with_state(Arc::clone(&console), guard::sessions_only);
     let own = Router::new()
         .route("/console/api/session", delete(sign_out))
         .route("/console/api/live/{view}", get(watch))
         .with_state(Arc::clone(&console))
-        .merge(api_routes().route_layer(middleware::from_fn(log_changes)).with_state(console.admin.clone()))
+        .merge(
+            api_routes()
+                .route_layer(middleware::from_fn(log_changes))
+                .with_state(console.admin.clone()),
+        )
         .layer(guard);
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/console") }))
@@ -102,7 +117,10 @@ fn api_routes() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
         .route("/console/api/robots/{id}/release", post(routes::release))
-        .route("/console/api/explain", post(routes::explain).layer(DefaultBodyLimit::max(routes::EXPLAIN_BYTES_MAX)))
+        .route(
+            "/console/api/explain",
+            post(routes::explain).layer(DefaultBodyLimit::max(routes::EXPLAIN_BYTES_MAX)),
+        )
         .merge(dead_letter_routes::routes("/console/api"))
 }
 
@@ -116,7 +134,9 @@ async fn page_or_file(Path(rest): Path<String>, asked: HeaderMap) -> Response {
         return page();
     }
     let file = rest.strip_prefix("assets/").and_then(|name| assets::file(name, &asked));
-    file.unwrap_or_else(|| ApiError::NotFound("the console has nothing of this name".to_owned()).into_response())
+    file.unwrap_or_else(|| {
+        ApiError::NotFound("the console has nothing of this name".to_owned()).into_response()
+    })
 }
 
 async fn sign_in(
@@ -134,12 +154,16 @@ async fn sign_in(
     )?;
     let id = console.sessions.open(Instant::now());
     events::SignedIn { from: caller.ip(), session: &session_tag(&id) }.emit();
-    let cookie = session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));
+    let cookie =
+        session::cookie(guard::cookie_name(&headers), Some(&id), guard::over_tls(&headers));
     Ok(([(header::SET_COOKIE, cookie)], session_view(&console, &id)).into_response())
 }
 
 /// 204 if there is no session: the page asks before it knows whether the user is signed in.
-async fn session_status(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn session_status(
+    State(console): State<Arc<Console>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     guard::is_same_origin(&headers)?;
     Ok(match guard::session_of(&console, &headers) {
         Some(id) => session_view(&console, &id).into_response(),

@@ -39,7 +39,9 @@ impl RobotFilter {
             None => None,
             Some("held") => Some(true),
             Some("waiting") => Some(false),
-            Some(other) => return Err(ApiError::Invalid(format!("a robot is held or waiting, not {other}"))),
+            Some(other) => {
+                return Err(ApiError::Invalid(format!("a robot is held or waiting, not {other}")));
+            }
         };
         Ok(Self {
             id: query.robot.map(|id| id.to_ascii_lowercase()),
@@ -68,8 +70,11 @@ impl RobotFilter {
 pub(super) fn robots_json(at: u64, all: &[RobotStatus], wanted: &RobotFilter) -> RobotsPage {
     let matching = || all.iter().filter(|robot| wanted.is(robot));
     let matched = matching().count();
-    let told = matching().enumerate().filter(|(place, robot)| *place < ROBOTS_SHOWN || robot.hold.is_some());
-    let robots: Vec<_> = told.take(HELD_ROBOTS_SHOWN).map(|(_, robot)| robot_view(robot.clone())).collect();
+    let told = matching()
+        .enumerate()
+        .filter(|(place, robot)| *place < ROBOTS_SHOWN || robot.hold.is_some());
+    let robots: Vec<_> =
+        told.take(HELD_ROBOTS_SHOWN).map(|(_, robot)| robot_view(robot.clone())).collect();
     RobotsPage { at, more: matched - robots.len(), of: all.len(), robots }
 }
 
@@ -83,8 +88,11 @@ mod tests {
         pace::{Hold, HoldCause},
     };
 
-    const HELD: Hold =
-        Hold { cause: HoldCause::Throttled, until: Timestamp::from_unix_millis(0), wait: Duration::ZERO };
+    const HELD: Hold = Hold {
+        cause: HoldCause::Throttled,
+        until: Timestamp::from_unix_millis(0),
+        wait: Duration::ZERO,
+    };
 
     /// Robots in the order of their waiting deliveries; every tenth is held.
     fn robots(count: u16) -> Vec<RobotStatus> {
@@ -102,9 +110,17 @@ mod tests {
         (0..count).map(robot).collect()
     }
 
-    fn asked(robot: Option<&str>, platform: Option<&str>, state: Option<&str>) -> Result<RobotFilter, ApiError> {
+    fn asked(
+        robot: Option<&str>,
+        platform: Option<&str>,
+        state: Option<&str>,
+    ) -> Result<RobotFilter, ApiError> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        RobotFilter::read(RobotsQuery { robot: owned(robot), platform: owned(platform), state: owned(state) })
+        RobotFilter::read(RobotsQuery {
+            robot: owned(robot),
+            platform: owned(platform),
+            state: owned(state),
+        })
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl ConsoleSessions {
         let mut sessions = self.lock();
         sessions.retain(|_, session| session.ends > now);
         if sessions.len() >= SESSIONS_MAX {
-            let first = sessions.iter().min_by_key(|(_, session)| session.ends).map(|(id, _)| id.clone());
+            let first =
+                sessions.iter().min_by_key(|(_, session)| session.ends).map(|(id, _)| id.clone());
             first.and_then(|id| sessions.remove(&id));
         }
         let id = random_token();
@@ -146,7 +147,10 @@ mod tests {
             cookie(cookie_name(Some("localhost:9322")), None, false),
             "roomcast_session_9322=; HttpOnly; SameSite=Strict; Path=/console; Max-Age=0"
         );
-        assert_eq!(named_in("a=b; roomcast_session=abc; c=d", "roomcast_session").as_deref(), Some("abc"));
+        assert_eq!(
+            named_in("a=b; roomcast_session=abc; c=d", "roomcast_session").as_deref(),
+            Some("abc")
+        );
         assert_eq!(named_in("my_roomcast_session=abc", "roomcast_session"), None);
     }
 

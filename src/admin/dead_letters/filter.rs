@@ -11,8 +11,14 @@ use crate::{
 };
 
 /// The filter of a query. Ages count back from `now`. An error says which value is wrong.
-pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Timestamp) -> Result<DeadLetterFilter, ApiError> {
-    let ago = |name, text: &Option<String>| read(name, text, duration).map(|span| span.map(|span| now.before(span)));
+pub fn dead_filter(
+    query: &DeadQuery,
+    ids: &[String],
+    now: Timestamp,
+) -> Result<DeadLetterFilter, ApiError> {
+    let ago = |name, text: &Option<String>| {
+        read(name, text, duration).map(|span| span.map(|span| now.before(span)))
+    };
     Ok(DeadLetterFilter {
         queue: parsed("platform", &query.platform)?,
         ids: ids.iter().map(|id| letter_id(id)).collect::<Result<_, _>>()?,
@@ -33,8 +39,13 @@ pub fn dead_filter(query: &DeadQuery, ids: &[String], now: Timestamp) -> Result<
 pub fn letter_id(text: &str) -> Result<String, ApiError> {
     let id = text.trim();
     let digits = id.strip_prefix("content-").unwrap_or(id);
-    let good = (32..=36).contains(&digits.len()) && digits.bytes().all(|one| one.is_ascii_hexdigit() || one == b'-');
-    if good { Ok(id.to_owned()) } else { Err(ApiError::Invalid(InvalidLetterId(text.to_owned()).to_string())) }
+    let good = (32..=36).contains(&digits.len())
+        && digits.bytes().all(|one| one.is_ascii_hexdigit() || one == b'-');
+    if good {
+        Ok(id.to_owned())
+    } else {
+        Err(ApiError::Invalid(InvalidLetterId(text.to_owned()).to_string()))
+    }
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(

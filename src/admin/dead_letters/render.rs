@@ -48,7 +48,8 @@ pub fn render(
         part: letter.part,
         ..Delivery::fresh(&Arc::new(event), subscription.id, platform, robot)
     };
-    let prepared = platforms::prepare(&RenderInput { delivery: &delivery, subscription: &subscription, now });
+    let prepared =
+        platforms::prepare(&RenderInput { delivery: &delivery, subscription: &subscription, now });
     let body = prepared.map_err(|unsendable| unsendable.detail)?.body;
     serde_json::from_slice(&body).map_err(|error| error.to_string())
 }

@@ -55,8 +55,12 @@ impl Subscriber {
     /// A note about what the preview lacks.
     pub(super) fn note(&self) -> Option<String> {
         match self {
-            Self::Removed => Some("the subscription does not exist any more: redriving drops the letter".to_owned()),
-            Self::Unknown(why) => Some(format!("without the subscription's keyword and mentions: {why}")),
+            Self::Removed => Some(
+                "the subscription does not exist any more: redriving drops the letter".to_owned(),
+            ),
+            Self::Unknown(why) => {
+                Some(format!("without the subscription's keyword and mentions: {why}"))
+            }
             Self::Known(_) | Self::Nobody => None,
         }
     }

@@ -86,7 +86,11 @@ impl GroupBy {
                 by.push(one);
             }
         }
-        if by.is_empty() { Err(ApiError::Invalid("by: it names nothing, say by=reason".to_owned())) } else { Ok(by) }
+        if by.is_empty() {
+            Err(ApiError::Invalid("by: it names nothing, say by=reason".to_owned()))
+        } else {
+            Ok(by)
+        }
     }
 
     fn of(self, letter: &DeadLetter) -> Option<String> {
@@ -178,7 +182,9 @@ impl DeadLetterSummary {
     #[must_use]
     pub fn rows(self, limit: usize) -> (Vec<SummaryRow>, u64) {
         let mut rows: Vec<_> = self.rows.into_iter().collect();
-        rows.sort_by(|(one, left), (other, right)| right.count.cmp(&left.count).then_with(|| one.cmp(other)));
+        rows.sort_by(|(one, left), (other, right)| {
+            right.count.cmp(&left.count).then_with(|| one.cmp(other))
+        });
         let rest = rows.iter().skip(limit).map(|(_, row)| row.count).sum::<u64>() + self.rest;
         let row = |(values, row): (Vec<Option<String>>, GroupCounts)| SummaryRow {
             values: self
@@ -220,7 +226,12 @@ impl NewestDeadLetters {
     ///
     /// If `after` is not a cursor.
     pub fn new(limit: usize, after: Option<&str>) -> Result<Self, ApiError> {
-        Ok(Self { limit, after: after.map(place).transpose()?, letters: BTreeMap::new(), matched: 0 })
+        Ok(Self {
+            limit,
+            after: after.map(place).transpose()?,
+            letters: BTreeMap::new(),
+            matched: 0,
+        })
     }
 
     /// Counts a letter, and keeps it if it is among the newest.
@@ -250,15 +261,20 @@ impl NewestDeadLetters {
     #[must_use]
     pub fn page(self) -> (Vec<DeadLetterView>, Option<String>) {
         let full = self.letters.len() >= self.limit;
-        let last = self.letters.last_key_value().map(|(place, _)| format!("{}/{}", place.0.0, place.1));
+        let last =
+            self.letters.last_key_value().map(|(place, _)| format!("{}/{}", place.0.0, place.1));
         (self.letters.into_values().collect(), last.filter(|_| full))
     }
 }
 
 fn place(text: &str) -> Result<PageCursor, ApiError> {
-    let parts = text.split_once('/').and_then(|(at, id)| Some((Reverse(at.parse().ok()?), id.to_owned(), 0)));
+    let parts = text
+        .split_once('/')
+        .and_then(|(at, id)| Some((Reverse(at.parse().ok()?), id.to_owned(), 0)));
     parts.ok_or_else(|| {
-        ApiError::Invalid(format!("after: {text:?} is no place of a listing: take `next` of its last page"))
+        ApiError::Invalid(format!(
+            "after: {text:?} is no place of a listing: take `next` of its last page"
+        ))
     })
 }
 
@@ -305,10 +321,16 @@ mod tests {
         ] {
             summary.add(&letter("x", reason, at));
         }
-        assert_eq!((summary.count(), summary.by()), (4, vec!["reason".to_owned(), "robot".to_owned()]));
+        assert_eq!(
+            (summary.count(), summary.by()),
+            (4, vec!["reason".to_owned(), "robot".to_owned()])
+        );
         let (rows, rest) = summary.rows(1);
         assert_eq!((rows.len(), rest), (1, 1), "the one that is expired is in no row");
-        assert_eq!(serde_json::to_string(&rows[0].values).unwrap(), r#"{"reason":"refused","robot":null}"#);
+        assert_eq!(
+            serde_json::to_string(&rows[0].values).unwrap(),
+            r#"{"reason":"refused","robot":null}"#
+        );
         assert_eq!(rows[0].count, 3);
         assert_eq!(rows[0].oldest.as_deref(), Some("1970-01-01T00:00:02Z"));
         assert_eq!(rows[0].newest.as_deref(), Some("1970-01-01T00:00:03Z"));
@@ -318,7 +340,8 @@ mod tests {
     fn what_cannot_be_counted_by_is_named() {
         let Err(refusal) = GroupBy::list("reason,colour") else { panic!("there is no colour") };
         assert!(
-            refusal.to_string().contains("\"colour\"") && refusal.to_string().contains("subscription"),
+            refusal.to_string().contains("\"colour\"")
+                && refusal.to_string().contains("subscription"),
             "{refusal}"
         );
         assert!(GroupBy::list(" , ").is_err());
@@ -326,8 +349,10 @@ mod tests {
 
     #[test]
     fn pages_follow_one_another_whatever_the_order_of_the_queue_and_whatever_is_gone_meanwhile() {
-        let all: Vec<_> =
-            [3, 1, 9, 7, 5].iter().map(|at| letter(&format!("l{at}"), DeadReason::Expired, Some(*at))).collect();
+        let all: Vec<_> = [3, 1, 9, 7, 5]
+            .iter()
+            .map(|at| letter(&format!("l{at}"), DeadReason::Expired, Some(*at)))
+            .collect();
         let page = |letters: &[DeadLetter], after: Option<&str>| {
             let mut newest = NewestDeadLetters::new(2, after).unwrap();
             letters.iter().for_each(|letter| newest.add(letter));

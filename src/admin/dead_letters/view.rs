@@ -54,7 +54,9 @@ pub fn whole(letter: &DeadLetter) -> DeadLetterDetail {
         letter: view(letter),
         headers: headers(&published.headers),
         content_type: published.content_type.clone(),
-        published_at: published.timestamp.map(|sent| rfc3339(Timestamp::from_unix_millis(sent.saturating_mul(1000)))),
+        published_at: published
+            .timestamp
+            .map(|sent| rfc3339(Timestamp::from_unix_millis(sent.saturating_mul(1000)))),
         hops: letter.hops,
         body,
         body_base64,
@@ -93,9 +95,14 @@ fn advice(letter: &DeadLetter) -> &'static str {
 fn excerpt(body: &[u8]) -> String {
     let fields: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
     let field = |name| fields.as_ref().and_then(|fields| fields.get(name)).and_then(Value::as_str);
-    let text = match ["subject", "message"].into_iter().find_map(|name| field(name).filter(|text| !text.is_empty())) {
+    let text = match ["subject", "message"]
+        .into_iter()
+        .find_map(|name| field(name).filter(|text| !text.is_empty()))
+    {
         Some(text) => text.to_owned(),
-        None => String::from_utf8_lossy(body.get(..EXCERPT_BYTES_MAX * 4).unwrap_or(body)).into_owned(),
+        None => {
+            String::from_utf8_lossy(body.get(..EXCERPT_BYTES_MAX * 4).unwrap_or(body)).into_owned()
+        }
     };
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() > EXCERPT_BYTES_MAX {
@@ -116,8 +123,12 @@ fn header(value: &HeaderValue) -> Value {
         HeaderValue::Int(number) => (*number).into(),
         HeaderValue::Float(number) => (*number).into(),
         HeaderValue::Decimal(scale, value) => format!("{value}e-{scale}").into(),
-        HeaderValue::Text(bytes) | HeaderValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
-        HeaderValue::Timestamp(seconds) => rfc3339(Timestamp::from_unix_millis(seconds.saturating_mul(1000))).into(),
+        HeaderValue::Text(bytes) | HeaderValue::Bytes(bytes) => {
+            String::from_utf8_lossy(bytes).into()
+        }
+        HeaderValue::Timestamp(seconds) => {
+            rfc3339(Timestamp::from_unix_millis(seconds.saturating_mul(1000))).into()
+        }
         HeaderValue::List(list) => list.iter().map(header).collect(),
         HeaderValue::Table(table) => Value::Object(headers(table)),
     }

@@ -10,11 +10,16 @@ pub(super) mod required {
 
     use crate::domain::Secret;
 
-    pub(in crate::admin::wire) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::admin::wire) fn serialize<S: Serializer>(
+        secret: &Secret,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(secret.expose())
     }
 
-    pub(in crate::admin::wire) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    pub(in crate::admin::wire) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Secret, D::Error> {
         String::deserialize(deserializer).map(Secret::new)
     }
 }
@@ -53,6 +58,7 @@ pub(super) mod present {
     pub(in crate::admin::wire) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Secret>, D::Error> {
-        optional::deserialize(deserializer).map(|secret| Some(secret.unwrap_or_else(|| Secret::new(String::new()))))
+        optional::deserialize(deserializer)
+            .map(|secret| Some(secret.unwrap_or_else(|| Secret::new(String::new()))))
     }
 }

@@ -216,10 +216,13 @@ pub(super) mod tests {
 
     #[test]
     fn in_an_update_null_takes_a_value_away_and_what_is_missing_stays() {
-        let request: UpdateRequest = serde_json::from_str(r#"{"name": null, "secret": null, "group": ""}"#).unwrap();
+        let request: UpdateRequest =
+            serde_json::from_str(r#"{"name": null, "secret": null, "group": ""}"#).unwrap();
         assert_eq!((request.name.as_deref(), request.group.as_deref()), (Some(""), Some("")));
         assert!(request.secret.is_some_and(|secret| secret.expose().is_empty()));
-        assert!(request.keyword.is_none() && request.endpoint.is_none() && request.mentions.is_none());
+        assert!(
+            request.keyword.is_none() && request.endpoint.is_none() && request.mentions.is_none()
+        );
         assert!(serde_json::from_str::<UpdateRequest>(r#"{"topic": "t"}"#).is_err());
     }
 }

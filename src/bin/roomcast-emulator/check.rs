@@ -39,7 +39,11 @@ pub(crate) struct Check<'a> {
 
 impl Check<'_> {
     /// The platform's verdict at this time of its clock.
-    pub(crate) fn verdict(&self, reading: Option<&Result<Message, Refusal>>, clock_ms: i64) -> Result<(), Refusal> {
+    pub(crate) fn verdict(
+        &self,
+        reading: Option<&Result<Message, Refusal>>,
+        clock_ms: i64,
+    ) -> Result<(), Refusal> {
         let no = |cause| self.dialect.refuse(cause);
         match self.post.token.as_deref() {
             None => return Err(no(Cause::TokenMissing)),
@@ -92,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_content_type_may_name_a_charset_but_not_another_type() {
-        let says_json = |kind| is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]));
+        let says_json = |kind| {
+            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]))
+        };
         assert!(says_json("application/json"));
         assert!(says_json("Application/JSON; charset=utf-8"));
         assert!(!says_json("application/jsonp"));

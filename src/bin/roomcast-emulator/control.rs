@@ -85,7 +85,11 @@ async fn robots(State(emulator): Shared) -> Response {
     Json(listed).into_response()
 }
 
-async fn register(State(emulator): Shared, Path((platform, token)): Path<(String, String)>, body: Bytes) -> Response {
+async fn register(
+    State(emulator): Shared,
+    Path((platform, token)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
     let Some(platform) = Platform::named(&platform) else {
         return no_such_platform();
     };
@@ -100,7 +104,10 @@ async fn register(State(emulator): Shared, Path((platform, token)): Path<(String
     StatusCode::NO_CONTENT.into_response()
 }
 
-async fn remove(State(emulator): Shared, Path((platform, token)): Path<(String, String)>) -> Response {
+async fn remove(
+    State(emulator): Shared,
+    Path((platform, token)): Path<(String, String)>,
+) -> Response {
     let Some(platform) = Platform::named(&platform) else {
         return no_such_platform();
     };

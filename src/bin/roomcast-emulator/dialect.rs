@@ -87,7 +87,13 @@ pub(crate) trait Dialect: Sync {
     fn is_signed(&self, query: &Query, body: &Value) -> bool;
 
     /// Checks the signature of a robot that has a secret, at this time of the platform's clock.
-    fn check_signature(&self, secret: &str, query: &Query, body: &Value, now_ms: i64) -> Result<(), Refusal>;
+    fn check_signature(
+        &self,
+        secret: &str,
+        query: &Query,
+        body: &Value,
+        now_ms: i64,
+    ) -> Result<(), Refusal>;
 
     /// Reads a message as a chat member would, or refuses its structure.
     fn read(&self, body: &Value) -> Result<Message, Refusal>;

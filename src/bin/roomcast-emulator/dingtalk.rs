@@ -49,7 +49,13 @@ impl Dialect for DingTalk {
         query.get("timestamp").is_some() && query.get("sign").is_some()
     }
 
-    fn check_signature(&self, secret: &str, query: &Query, _body: &Value, now_ms: i64) -> Result<(), Refusal> {
+    fn check_signature(
+        &self,
+        secret: &str,
+        query: &Query,
+        _body: &Value,
+        now_ms: i64,
+    ) -> Result<(), Refusal> {
         let stamp = query.get("timestamp").unwrap_or_default();
         let fresh = stamp.parse::<i64>().is_ok_and(|ms| now_ms.abs_diff(ms) <= CLOCK_WINDOW_MS);
         if !fresh {
@@ -92,7 +98,9 @@ impl Dialect for DingTalk {
     fn answer(&self, verdict: Result<(), &Refusal>) -> Cow<'static, str> {
         match verdict {
             Ok(()) => Cow::Borrowed(r#"{"errcode":0,"errmsg":"ok"}"#),
-            Err(refusal) => Cow::Owned(json!({"errcode": refusal.code, "errmsg": refusal.text}).to_string()),
+            Err(refusal) => {
+                Cow::Owned(json!({"errcode": refusal.code, "errmsg": refusal.text}).to_string())
+            }
         }
     }
 }
@@ -205,7 +213,8 @@ mod tests {
 
     #[test]
     fn a_signature_encoded_once_matches_and_one_encoded_twice_does_not() {
-        let once = "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
+        let once =
+            "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
         assert_eq!(check(once, NOW), Ok(()));
         let mismatch = Err(Refusal::new(310_000, "sign not match"));
         assert_eq!(check(&once.replace('%', "%25"), NOW), mismatch);
@@ -216,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_timestamp_more_than_an_hour_away_is_invalid() {
-        let once = "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
+        let once =
+            "timestamp=1700000000001&sign=r4CWp%2FDz%2BNg0sbTjH1vB0Fr%2BuQ2fn831mssaN6%2FC05I%3D";
         let invalid = Err(Refusal::new(310_000, "invalid timestamp"));
         assert_eq!(check(once, NOW + 3_600_000), Ok(()));
         assert_eq!(check(once, NOW + 3_600_001), invalid);

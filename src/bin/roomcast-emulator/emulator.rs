@@ -32,7 +32,8 @@ pub(crate) struct State {
 impl Emulator {
     /// An emulator without received requests.
     pub(crate) fn new(defaults: Defaults, records: bool) -> Self {
-        let state = State { robots: Robots::new(defaults), faults: Faults::default(), log: Log::default() };
+        let state =
+            State { robots: Robots::new(defaults), faults: Faults::default(), log: Log::default() };
         Self { records, state: Mutex::new(state) }
     }
 

@@ -106,12 +106,12 @@ pub(crate) struct Fault {
 impl Fault {
     /// Why this request for a fault is invalid, if it is.
     pub(crate) fn complaint(&self) -> Option<&'static str> {
-        let status_wrong =
-            self.status.is_some_and(|status| !(200..=599).contains(&status) || StatusCode::from_u16(status).is_err());
-        let header_wrong = self
-            .headers
-            .iter()
-            .any(|(name, value)| HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err());
+        let status_wrong = self.status.is_some_and(|status| {
+            !(200..=599).contains(&status) || StatusCode::from_u16(status).is_err()
+        });
+        let header_wrong = self.headers.iter().any(|(name, value)| {
+            HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err()
+        });
         let location = self.location.as_deref().map(HeaderValue::try_from);
         match self.kind {
             _ if status_wrong => Some("status must be from 200 to 599"),
@@ -209,7 +209,9 @@ mod tests {
     }
 
     fn struck(faults: &mut Faults, count: usize) -> Vec<Option<Kind>> {
-        (0..count).map(|_| faults.strike(Platform::Lark, "t").fault.map(|fault| fault.kind)).collect()
+        (0..count)
+            .map(|_| faults.strike(Platform::Lark, "t").fault.map(|fault| fault.kind))
+            .collect()
     }
 
     #[test]

@@ -29,10 +29,14 @@ impl Dialect for Lark {
                 (19_001, "param invalid: incoming webhook access token invalid")
             }
             Cause::Disabled => (19_007, "Bot Not Enabled"),
-            Cause::ContentType | Cause::EmptyBody | Cause::NotJson | Cause::NotObject => (9_499, "Bad Request"),
+            Cause::ContentType | Cause::EmptyBody | Cause::NotJson | Cause::NotObject => {
+                (9_499, "Bad Request")
+            }
             Cause::TooLarge => return unreadable(),
             Cause::Keyword => (19_024, "Key Words Not Found"),
-            Cause::TooFast => (11_232, "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"),
+            Cause::TooFast => {
+                (11_232, "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]")
+            }
         };
         Refusal::new(code, text)
     }
@@ -45,7 +49,13 @@ impl Dialect for Lark {
         body.get("timestamp").is_some() && body.get("sign").is_some()
     }
 
-    fn check_signature(&self, secret: &str, _query: &Query, body: &Value, now_ms: i64) -> Result<(), Refusal> {
+    fn check_signature(
+        &self,
+        secret: &str,
+        _query: &Query,
+        body: &Value,
+        now_ms: i64,
+    ) -> Result<(), Refusal> {
         // A number instead of a string of seconds counts as a missing timestamp.
         let stamp = filled(body, "timestamp").unwrap_or_default();
         let now = now_ms.div_euclid(1_000);
@@ -59,7 +69,8 @@ impl Dialect for Lark {
     }
 
     fn read(&self, body: &Value) -> Result<Message, Refusal> {
-        let kind = filled(body, "msg_type").ok_or(Refusal::new(19_002, "params error, msg_type need"))?;
+        let kind =
+            filled(body, "msg_type").ok_or(Refusal::new(19_002, "params error, msg_type need"))?;
         let content = body.get("content").unwrap_or(&Value::Null);
         match kind {
             "text" => {
@@ -129,7 +140,8 @@ fn post(languages: &Value) -> Result<Message, Refusal> {
 /// One language of a post: lines of nodes.
 fn post_version(version: &Value) -> Result<Message, Refusal> {
     let lines = version.get("content").and_then(Value::as_array).ok_or_else(unreadable)?;
-    let mut message = Message { title: filled(version, "title").map(str::to_owned), ..Message::default() };
+    let mut message =
+        Message { title: filled(version, "title").map(str::to_owned), ..Message::default() };
     let mut texts = Vec::new();
     for line in lines {
         let mut text = String::new();
@@ -173,7 +185,11 @@ mod tests {
     fn every_known_signature_comes_out() {
         for (stamp, secret, expected) in [
             ("1599360473", "demo", "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="),
-            ("1664944271", "zJlvvSoQWuukwGnCzBVtve", "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U="),
+            (
+                "1664944271",
+                "zJlvvSoQWuukwGnCzBVtve",
+                "jW2NVlpvB/5izBjoq8Kmrt6eddAeHPz2BSCfiXo3v9U=",
+            ),
             ("1760000000", "testsecret", "pHiti/pOqeEdnVpsqZDqL8amxzEdoxNH1f9ZgJwtpTo="),
             ("1710000000", "secret", "jWsBkWnzlRKtaP+iZgwraSojMWik4cJR7aysApQZuoA="),
             ("1700000000", "testsecret", "AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8="),

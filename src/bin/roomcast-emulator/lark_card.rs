@@ -53,7 +53,8 @@ fn title(card: &Value) -> Result<Option<String>, Refusal> {
 fn template(data: &Value) -> Result<Message, Refusal> {
     filled(data, "template_id").ok_or_else(unreadable)?;
     let variables = data.get("template_variable").and_then(Value::as_object);
-    let values: Vec<&str> = variables.into_iter().flat_map(|map| map.values()).filter_map(Value::as_str).collect();
+    let values: Vec<&str> =
+        variables.into_iter().flat_map(|map| map.values()).filter_map(Value::as_str).collect();
     Ok(Message::of_text(values.join("\n")))
 }
 
@@ -101,7 +102,9 @@ impl Reading {
 
 /// Whether a line is the separator below a table's head, such as `|---|:-:|`.
 fn is_table_rule(line: &str) -> bool {
-    line.contains('|') && line.contains("---") && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
+    line.contains('|')
+        && line.contains("---")
+        && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 /// Splits the tags `<at attribute=id>name</at>` from a text. Returns the text as members read it,
@@ -168,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_card_given_as_a_string_or_without_elements_is_unreadable() {
-        for bad in [json!("{\"elements\":[]}"), json!({}), json!({"schema": "2.0", "elements": []})] {
+        for bad in [json!("{\"elements\":[]}"), json!({}), json!({"schema": "2.0", "elements": []})]
+        {
             assert_eq!(card(&bad).unwrap_err().code, 11_246);
         }
     }

@@ -100,9 +100,9 @@ async fn run(options: Options) -> io::Result<()> {
     // Signals are handled before the port file reveals the emulator.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(&options.listen)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen)))?;
+    let listener = TcpListener::bind(&options.listen).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen))
+    })?;
     let address = listener.local_addr()?.to_string();
     if let Some(file) = &options.port_file {
         server::write_port_file(file, &address)?;

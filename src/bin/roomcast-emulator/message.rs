@@ -100,7 +100,10 @@ mod tests {
         mentions.add_user("li", "all");
         mentions.add_user("all", "all");
         mentions.add_mobile("138", "@all");
-        assert_eq!(mentions, Mentions { all: true, mobiles: vec!["138".into()], users: vec!["li".into()] });
+        assert_eq!(
+            mentions,
+            Mentions { all: true, mobiles: vec!["138".into()], users: vec!["li".into()] }
+        );
     }
 
     #[test]

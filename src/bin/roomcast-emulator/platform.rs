@@ -30,7 +30,8 @@ pub(crate) enum Platform {
 
 impl Platform {
     /// Every platform, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 4] = [Self::DingTalk, Self::DingTalkInternal, Self::Lark, Self::WeCom];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::DingTalk, Self::DingTalkInternal, Self::Lark, Self::WeCom];
 
     /// The name in the control interface.
     pub(crate) const fn name(self) -> &'static str {

@@ -51,16 +51,27 @@ pub(crate) struct Quota {
 impl Quota {
     /// A quota without limits.
     pub(crate) const fn unlimited() -> Self {
-        Self { limits: Vec::new(), block: Duration::ZERO, arrivals: VecDeque::new(), blocked_until: None }
+        Self {
+            limits: Vec::new(),
+            block: Duration::ZERO,
+            arrivals: VecDeque::new(),
+            blocked_until: None,
+        }
     }
 
     /// The documented quota of a platform. `per_minute` replaces the limit per sixty seconds; zero
     /// removes all limits. `block` replaces the documented block and is not scaled.
-    pub(crate) fn of(platform: Platform, per_minute: Option<usize>, block: Option<Duration>, pace: Pace) -> Self {
+    pub(crate) fn of(
+        platform: Platform,
+        per_minute: Option<usize>,
+        block: Option<Duration>,
+        pace: Pace,
+    ) -> Self {
         if per_minute == Some(0) {
             return Self::unlimited();
         }
-        let minute = |documented| Limit { count: per_minute.unwrap_or(documented), window: pace.scaled(60) };
+        let minute =
+            |documented| Limit { count: per_minute.unwrap_or(documented), window: pace.scaled(60) };
         let (limits, documented_block) = match platform {
             Platform::DingTalk | Platform::DingTalkInternal => (vec![minute(20)], 600),
             Platform::Lark => (vec![minute(100), Limit { count: 5, window: pace.scaled(1) }], 0),

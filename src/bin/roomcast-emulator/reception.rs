@@ -34,7 +34,10 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 pub(crate) fn routes() -> Router<Arc<Emulator>> {
     Router::new()
         .route("/robot/send", any(dingtalk))
-        .route("/robot/{*rest}", any(async || reply::refused(Platform::DingTalk, &dingtalk::unknown_uri())))
+        .route(
+            "/robot/{*rest}",
+            any(async || reply::refused(Platform::DingTalk, &dingtalk::unknown_uri())),
+        )
         .route("/open-apis/bot/v2/hook/{token}", post(lark))
         .route("/cgi-bin/webhook/send", post(wecom))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

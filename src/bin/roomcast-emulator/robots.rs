@@ -160,13 +160,19 @@ impl Robots {
         if let Some(robots) = twin.and_then(|twin| self.known.get_mut(&twin)) {
             robots.remove(token);
         }
-        let block = setup.block_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let block =
+            setup.block_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let quota = if self.defaults.quotas {
             Quota::of(platform, setup.quota, block, self.defaults.pace)
         } else {
             Quota::unlimited()
         };
-        let robot = Robot { setup: Arc::new(setup), quota, seen: HashSet::new(), seen_order: VecDeque::new() };
+        let robot = Robot {
+            setup: Arc::new(setup),
+            quota,
+            seen: HashSet::new(),
+            seen_order: VecDeque::new(),
+        };
         self.known.entry(platform).or_default().insert(token.to_owned(), robot);
     }
 
@@ -190,7 +196,13 @@ impl Robots {
     }
 
     /// Adds a valid message to its chat, and counts it against the quota.
-    pub(crate) fn enter(&mut self, platform: Platform, token: &str, id: Option<&str>, now: Instant) -> Entry {
+    pub(crate) fn enter(
+        &mut self,
+        platform: Platform,
+        token: &str,
+        id: Option<&str>,
+        now: Instant,
+    ) -> Entry {
         self.known
             .get_mut(&platform)
             .and_then(|robots| robots.get_mut(token))

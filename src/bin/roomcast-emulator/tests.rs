@@ -137,9 +137,11 @@ async fn each_platform_takes_a_message_and_tells_what_members_read() {
 #[tokio::test]
 async fn a_robot_over_its_quota_is_told_so_with_http_200() {
     let emulator = start(|_| {}).await;
-    for (path, platform, limit, code) in
-        [(DINGTALK, "dingtalk", 20, 130_101), (LARK, "lark", 5, 11_232), (WECOM, "wecom", 20, 45_009)]
-    {
+    for (path, platform, limit, code) in [
+        (DINGTALK, "dingtalk", 20, 130_101),
+        (LARK, "lark", 5, 11_232),
+        (WECOM, "wecom", 20, 45_009),
+    ] {
         for _ in 0..limit {
             assert_eq!(emulator.post(path, &text("a")).await.code(), 0, "{platform}");
         }
@@ -156,9 +158,11 @@ async fn a_robot_over_its_quota_is_told_so_with_http_200() {
 #[tokio::test]
 async fn robots_that_are_gone_or_disabled_say_so_in_their_platforms_words() {
     let emulator = start(|defaults| defaults.strict = true).await;
-    for (path, platform, gone, disabled) in
-        [(DINGTALK, "dingtalk", 300_005, 400_102), (LARK, "lark", 19_001, 19_007), (WECOM, "wecom", 93_000, 93_004)]
-    {
+    for (path, platform, gone, disabled) in [
+        (DINGTALK, "dingtalk", 300_005, 400_102),
+        (LARK, "lark", 19_001, 19_007),
+        (WECOM, "wecom", 93_000, 93_004),
+    ] {
         let robot = format!("/robots/{platform}/t");
         assert_eq!(emulator.post(path, &text("a")).await.code(), gone, "never registered");
         emulator.put(&robot, json!({})).await;

@@ -24,11 +24,15 @@ pub(crate) struct WeCom;
 impl Dialect for WeCom {
     fn refuse(&self, cause: Cause) -> Refusal {
         let (code, text) = match cause {
-            Cause::TokenMissing | Cause::TokenBlank | Cause::NoSuchRobot => (93_000, "invalid webhook url"),
+            Cause::TokenMissing | Cause::TokenBlank | Cause::NoSuchRobot => {
+                (93_000, "invalid webhook url")
+            }
             Cause::Disabled => (93_004, "robot disabled"),
             Cause::EmptyBody => (44_004, "empty content"),
             Cause::TooLarge => (45_002, "content too long"),
-            Cause::ContentType | Cause::NotJson | Cause::NotObject | Cause::Keyword => (40_035, "invalid parameter"),
+            Cause::ContentType | Cause::NotJson | Cause::NotObject | Cause::Keyword => {
+                (40_035, "invalid parameter")
+            }
             Cause::TooFast => (45_009, "api freq out of limit"),
         };
         Refusal::new(code, text)
@@ -42,7 +46,13 @@ impl Dialect for WeCom {
         false
     }
 
-    fn check_signature(&self, _secret: &str, _query: &Query, _body: &Value, _now_ms: i64) -> Result<(), Refusal> {
+    fn check_signature(
+        &self,
+        _secret: &str,
+        _query: &Query,
+        _body: &Value,
+        _now_ms: i64,
+    ) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -52,8 +62,10 @@ impl Dialect for WeCom {
         match kind {
             "text" => {
                 let mut message = content(part, kind, 2_048)?;
-                strings(part, "mentioned_list").for_each(|id| message.mentions.add_user(id, "@all"));
-                strings(part, "mentioned_mobile_list").for_each(|number| message.mentions.add_mobile(number, "@all"));
+                strings(part, "mentioned_list")
+                    .for_each(|id| message.mentions.add_user(id, "@all"));
+                strings(part, "mentioned_mobile_list")
+                    .for_each(|number| message.mentions.add_mobile(number, "@all"));
                 call_written(&mut message);
                 Ok(message)
             }
@@ -212,8 +224,7 @@ mod tests {
 
     #[test]
     fn news_have_at_most_eight_articles_with_titles_and_web_addresses() {
-        let body =
-            |article: Value, count: usize| json!({"msgtype": "news", "news": {"articles": vec![article; count]}});
+        let body = |article: Value, count: usize| json!({"msgtype": "news", "news": {"articles": vec![article; count]}});
         let good = json!({"title": "汉".repeat(50), "url": "https://x.test"});
         assert_eq!(code(&body(good.clone(), 8)), 0);
         assert_eq!(code(&body(good.clone(), 9)), 45_008);

@@ -12,8 +12,9 @@ use crate::wecom::missing;
 
 /// Reads a text notice or a news notice.
 pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
-    let need =
-        |name: &str| card.get(name).filter(|part| part.is_object()).ok_or_else(|| missing("template_card", name));
+    let need = |name: &str| {
+        card.get(name).filter(|part| part.is_object()).ok_or_else(|| missing("template_card", name))
+    };
     let kind = filled(card, "card_type").ok_or_else(|| missing("template_card", "card_type"))?;
     match kind {
         "text_notice" => {}

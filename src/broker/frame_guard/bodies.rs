@@ -56,7 +56,12 @@ pub struct BodyBudget {
 impl BodyBudget {
     fn new(size_max: u64, larger: bool) -> Arc<Self> {
         let state = Mutex::new(BudgetState { larger, ..BudgetState::default() });
-        Arc::new(Self { size_max, state, released: Notify::new(), secret: Uuid::new_v4().to_string() })
+        Arc::new(Self {
+            size_max,
+            state,
+            released: Notify::new(),
+            secret: Uuid::new_v4().to_string(),
+        })
     }
 
     /// Every body passes.
@@ -272,7 +277,9 @@ mod tests {
     fn bodies_come_as_far_as_there_is_room_on_their_channel() {
         let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
-        for (channel, size, comes) in [(1, 4, true), (1, 3, true), (1, 2, false), (1, 1, true), (2, 4, true)] {
+        for (channel, size, comes) in
+            [(1, 4, true), (1, 3, true), (1, 2, false), (1, 1, true), (2, 4, true)]
+        {
             assert_eq!(bodies.admit(channel, size).is_ok(), comes, "{channel}, {size}");
         }
         let said = bodies.admit(1, 2).unwrap_err();
@@ -338,7 +345,10 @@ mod tests {
         }
         bodies.release(1, 4);
         waiting.await.unwrap();
-        assert!(bodies.admit(1, 4).is_ok() && bodies.admit(1, 2).is_err(), "from now on it is kept free");
+        assert!(
+            bodies.admit(1, 4).is_ok() && bodies.admit(1, 2).is_err(),
+            "from now on it is kept free"
+        );
         bodies.admit(1, 3).unwrap();
     }
 

@@ -78,11 +78,18 @@ pub(super) struct RepairedHeader {
 
 /// Repairs the content header of a message; `damage` is that of its method. `None` if it is too
 /// short.
-pub(super) fn repair(payload: &mut [u8], mut damage: Damage, limits: Limits<'_>) -> Option<RepairedHeader> {
+pub(super) fn repair(
+    payload: &mut [u8],
+    mut damage: Damage,
+    limits: Limits<'_>,
+) -> Option<RepairedHeader> {
     let size = payload.len();
     let layout = read(payload, &mut damage)?;
     if size > limits.header {
-        damage.add(format!("the properties have {size} bytes, more than the {} of a frame", limits.header));
+        damage.add(format!(
+            "the properties have {size} bytes, more than the {} of a frame",
+            limits.header
+        ));
     }
     let [_, _, _, _, body_size @ ..] = payload.first_chunk_mut::<BEFORE_FLAGS>()?;
     let body = u64::from_be_bytes(*body_size);
@@ -107,7 +114,9 @@ fn read(payload: &mut [u8], damage: &mut Damage) -> Option<Layout> {
     rest.take(BEFORE_FLAGS)?;
     let flags = rest.short()?;
     let mut layout = Layout::default();
-    for (place, (name, kind)) in PROPERTIES.iter().enumerate().filter(|(place, _)| flags & flag(*place) != 0) {
+    for (place, (name, kind)) in
+        PROPERTIES.iter().enumerate().filter(|(place, _)| flags & flag(*place) != 0)
+    {
         let from = size - rest.len();
         let repaired = match kind {
             PropertyKind::Text => short_string(&mut rest, name, damage),
@@ -143,22 +152,31 @@ fn headers(rest: &mut FieldCursor<'_>, damage: &mut Damage) -> Option<()> {
 
 /// Rebuilds the content header with the entries `marks` in its table.
 fn rebuild(payload: &[u8], layout: &Layout, marks: &[u8], size_max: usize) -> Vec<u8> {
-    let headers = layout.found.iter().find(|(place, _)| *place == HEADERS_PLACE).map(|(_, range)| range.clone());
+    let headers = layout
+        .found
+        .iter()
+        .find(|(place, _)| *place == HEADERS_PLACE)
+        .map(|(_, range)| range.clone());
     let others = layout.found.iter().filter(|(place, _)| *place != HEADERS_PLACE);
     let taken: usize = others.map(|(_, range)| range.len()).sum();
     let room = size_max.saturating_sub(BEFORE_FLAGS + 2 + taken + 4 + marks.len());
     let mut table = headers.map(|range| fitting(payload, range, room)).unwrap_or_default();
     table.extend(marks);
 
-    let flags = layout.found.iter().fold(flag(HEADERS_PLACE), |flags, (place, _)| flags | flag(*place));
+    let flags =
+        layout.found.iter().fold(flag(HEADERS_PLACE), |flags, (place, _)| flags | flag(*place));
     let mut rebuilt = payload.get(..BEFORE_FLAGS).unwrap_or_default().to_vec();
     rebuilt.extend(flags.to_be_bytes());
     let before = layout.found.iter().filter(|(place, _)| *place < HEADERS_PLACE);
     let after = layout.found.iter().filter(|(place, _)| *place > HEADERS_PLACE);
-    before.for_each(|(_, range)| rebuilt.extend_from_slice(payload.get(range.clone()).unwrap_or_default()));
+    before.for_each(|(_, range)| {
+        rebuilt.extend_from_slice(payload.get(range.clone()).unwrap_or_default())
+    });
     rebuilt.extend(length(table.len()));
     rebuilt.extend(table);
-    after.for_each(|(_, range)| rebuilt.extend_from_slice(payload.get(range.clone()).unwrap_or_default()));
+    after.for_each(|(_, range)| {
+        rebuilt.extend_from_slice(payload.get(range.clone()).unwrap_or_default())
+    });
     rebuilt
 }
 

@@ -58,7 +58,11 @@ impl<'a> FieldCursor<'a> {
 }
 
 /// Repairs a short string. `what` names it in the report.
-pub(super) fn short_string(rest: &mut FieldCursor<'_>, what: &str, damage: &mut Damage) -> Option<()> {
+pub(super) fn short_string(
+    rest: &mut FieldCursor<'_>,
+    what: &str,
+    damage: &mut Damage,
+) -> Option<()> {
     let length = rest.byte()?;
     let text = rest.take(length.into())?;
     if std::str::from_utf8(text).is_err() {

@@ -203,7 +203,9 @@ impl FrameFilter {
 
     /// Processes the complete head of a frame.
     fn head(&mut self, out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
-        let Some([kind, high, low, size @ ..]) = self.frame.first_chunk::<FRAME_HEAD>() else { return Ok(()) };
+        let Some([kind, high, low, size @ ..]) = self.frame.first_chunk::<FRAME_HEAD>() else {
+            return Ok(());
+        };
         let channel = u16::from_be_bytes([*high, *low]);
         let size = u32::from_be_bytes(*size);
         match *kind {
@@ -214,7 +216,8 @@ impl FrameFilter {
                 out.append(&mut self.frame);
             }
             1 | 2 => {
-                let all = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(FRAME_OVERHEAD);
+                let all =
+                    usize::try_from(size).unwrap_or(usize::MAX).saturating_add(FRAME_OVERHEAD);
                 if all > WHOLE_MAX {
                     return Err(BrokenFrame::Size(all));
                 }
@@ -250,7 +253,9 @@ impl FrameFilter {
     /// Processes a complete method or content header.
     fn whole(&mut self, out: &mut Vec<u8>) -> Result<(), BrokenFrame> {
         self.expected = Expected::Head(FRAME_HEAD);
-        let [kind, high, low, _, _, _, _, payload @ .., end] = &mut self.frame[..] else { return Ok(()) };
+        let [kind, high, low, _, _, _, _, payload @ .., end] = &mut self.frame[..] else {
+            return Ok(());
+        };
         if *end != FRAME_END {
             return Err(BrokenFrame::End);
         }

@@ -33,12 +33,17 @@ fn long(content: &[u8]) -> Vec<u8> {
 }
 
 fn deliver(channel: u16, exchange: &[u8], key: &[u8]) -> Vec<u8> {
-    let fields = [&[0, 60, 0, 60][..], &short(b"tag"), &[0; 9], &short(exchange), &short(key)].concat();
+    let fields =
+        [&[0, 60, 0, 60][..], &short(b"tag"), &[0; 9], &short(exchange), &short(key)].concat();
     frame(1, channel, &fields)
 }
 
 fn properties(flags: u16, fields: &[u8]) -> Vec<u8> {
-    frame(2, 1, &[&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2][..], &flags.to_be_bytes(), fields].concat())
+    frame(
+        2,
+        1,
+        &[&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2][..], &flags.to_be_bytes(), fields].concat(),
+    )
 }
 
 fn headers(content: &[u8]) -> Vec<u8> {
@@ -69,7 +74,11 @@ fn passed_in(filter: &mut FrameFilter, stream: &[u8], size: usize) -> Result<Vec
 fn passed(stream: &[u8]) -> Vec<AMQPFrame> {
     let whole = passed_in(&mut FrameFilter::new(0), stream, stream.len()).unwrap();
     for size in 1..16 {
-        assert_eq!(passed_in(&mut FrameFilter::new(0), stream, size).as_ref(), Ok(&whole), "in pieces of {size}");
+        assert_eq!(
+            passed_in(&mut FrameFilter::new(0), stream, size).as_ref(),
+            Ok(&whole),
+            "in pieces of {size}"
+        );
     }
     parsed(&whole)
 }
@@ -98,7 +107,10 @@ fn table_of(frames: &[AMQPFrame]) -> FieldTable {
 
 /// The report of damage in the header.
 fn damage(frames: &[AMQPFrame]) -> Option<String> {
-    table_of(frames).inner().get(DAMAGED).map(|reported| reported.as_long_string().unwrap().to_string())
+    table_of(frames)
+        .inner()
+        .get(DAMAGED)
+        .map(|reported| reported.as_long_string().unwrap().to_string())
 }
 
 #[test]
@@ -132,9 +144,13 @@ fn what_the_parser_takes_passes_byte_for_byte() {
         vec![frame(
             1,
             0,
-            &[&[0, 10, 0, 10, 0, 9][..], &long(&nested(b'F', 2)), &long(b"PLAIN"), &long(b"en")].concat(),
+            &[&[0, 10, 0, 10, 0, 9][..], &long(&nested(b'F', 2)), &long(b"PLAIN"), &long(b"en")]
+                .concat(),
         )],
-        vec![frame(1, 0, b"\x00\x0a\x00\x1e\x07\xff\x00\x02\x00\x00\x00\x3c"), frame(1, 0, b"\x00\x0a\x00\x3d")],
+        vec![
+            frame(1, 0, b"\x00\x0a\x00\x1e\x07\xff\x00\x02\x00\x00\x00\x3c"),
+            frame(1, 0, b"\x00\x0a\x00\x3d"),
+        ],
         vec![b"AMQP\0\0\x09\x01".to_vec()],
     ];
     for stream in streams {
@@ -160,7 +176,9 @@ fn text_that_is_not_utf8_is_mended_and_told() {
         (12, "app_id"),
         (13, "cluster_id"),
     ] {
-        let stream = [deliver(1, b"", b"ops"), properties(0x8000 >> place, &short(b"a\xffb\xc3")), body()].concat();
+        let stream =
+            [deliver(1, b"", b"ops"), properties(0x8000 >> place, &short(b"a\xffb\xc3")), body()]
+                .concat();
         let frames = passed(&stream);
         let wanted = format!("{name} is not UTF-8 (in hexadecimal: 61ff62c3)");
         assert_eq!(damage(&frames), Some(wanted));
@@ -182,10 +200,16 @@ fn a_damaged_routing_key_is_told_of_in_the_message_that_follows_on_its_channel()
     ]
     .concat();
     let frames = passed(&stream);
-    let AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Deliver(method))) = &frames[0] else { panic!() };
+    let AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Deliver(method))) = &frames[0]
+    else {
+        panic!()
+    };
     assert_eq!(method.routing_key.as_str(), "ops?");
     assert_eq!(damage(&frames[2..3]), None, "of another channel");
-    assert_eq!(damage(&frames[3..4]).unwrap(), "the routing key is not UTF-8 (in hexadecimal: 6f7073ff)");
+    assert_eq!(
+        damage(&frames[3..4]).unwrap(),
+        "the routing key is not UTF-8 (in hexadecimal: 6f7073ff)"
+    );
     assert_eq!(*header_of(&frames[3..4]).delivery_mode(), Some(2));
     assert_eq!(damage(&frames[6..]), None, "the next one is fine");
 }
@@ -193,7 +217,10 @@ fn a_damaged_routing_key_is_told_of_in_the_message_that_follows_on_its_channel()
 #[test]
 fn the_name_of_the_exchange_is_mended_and_is_not_the_messages() {
     let frames = passed(&[deliver(1, b"e\xff", b"ops"), properties(0, &[]), body()].concat());
-    let AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Deliver(method))) = &frames[0] else { panic!() };
+    let AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Deliver(method))) = &frames[0]
+    else {
+        panic!()
+    };
     assert_eq!(method.exchange.as_str(), "e?");
     assert_eq!(damage(&frames), None);
 }
@@ -203,7 +230,11 @@ fn names_are_mended_at_any_depth() {
     let inner = [&short(b"b\xff")[..], b"t\x01"].concat();
     let content = [&short(b"a")[..], b"F", &long(&inner)].concat();
     let frames = passed(&headers(&content));
-    assert!(damage(&frames).unwrap().contains("the name of a header is not UTF-8 (in hexadecimal: 62ff)"));
+    assert!(
+        damage(&frames)
+            .unwrap()
+            .contains("the name of a header is not UTF-8 (in hexadecimal: 62ff)")
+    );
     let AMQPValue::FieldTable(inner) = table_of(&frames).inner()["a"].clone() else { panic!() };
     assert_eq!(inner.inner()["b?"], AMQPValue::Boolean(true));
 }
@@ -212,9 +243,14 @@ fn names_are_mended_at_any_depth() {
 fn what_nests_too_deep_becomes_bytes_of_the_same_length() {
     for kind in [b'A', b'F'] {
         for depth in [33, 2000, 10_000] {
-            let frames = passed_in(&mut FrameFilter::new(0), &headers(&nested(kind, depth)), usize::MAX).unwrap();
+            let frames =
+                passed_in(&mut FrameFilter::new(0), &headers(&nested(kind, depth)), usize::MAX)
+                    .unwrap();
             let frames = parsed(&frames);
-            assert_eq!(damage(&frames).unwrap(), "the headers nest arrays or tables more than 32 deep");
+            assert_eq!(
+                damage(&frames).unwrap(),
+                "the headers nest arrays or tables more than 32 deep"
+            );
             let mut value = table_of(&frames).inner()["deep"].clone();
             for _ in 0..32 {
                 value = match value {
@@ -224,7 +260,8 @@ fn what_nests_too_deep_becomes_bytes_of_the_same_length() {
                 };
             }
             let inside = nested(kind, depth - 33);
-            let inside = if kind == b'F' { [b"\x01n", &inside[5..]].concat() } else { inside[5..].to_vec() };
+            let inside =
+                if kind == b'F' { [b"\x01n", &inside[5..]].concat() } else { inside[5..].to_vec() };
             assert_eq!(value, AMQPValue::ByteArray(ByteArray::from(inside)));
         }
     }
@@ -233,14 +270,26 @@ fn what_nests_too_deep_becomes_bytes_of_the_same_length() {
 #[test]
 fn what_cannot_be_read_is_left_out_or_becomes_bytes() {
     for (what, stream, reported) in [
-        ("an unknown type", headers(b"\x01at\x01\x01bQ\x00"), "the headers cannot be read from byte 4 on"),
-        ("a value that is cut", headers(b"\x01at\x01\x01bl\x00"), "the headers cannot be read from byte 4 on"),
+        (
+            "an unknown type",
+            headers(b"\x01at\x01\x01bQ\x00"),
+            "the headers cannot be read from byte 4 on",
+        ),
+        (
+            "a value that is cut",
+            headers(b"\x01at\x01\x01bl\x00"),
+            "the headers cannot be read from byte 4 on",
+        ),
         (
             "a text that overruns",
             headers(b"\x01at\x01\x01bS\x00\x00\x00\x09x"),
             "the headers cannot be read from byte 4 on",
         ),
-        ("a name that overruns", headers(b"\x01at\x01\x09b"), "the headers cannot be read from byte 4 on"),
+        (
+            "a name that overruns",
+            headers(b"\x01at\x01\x09b"),
+            "the headers cannot be read from byte 4 on",
+        ),
         (
             "an unknown type deep inside",
             headers(b"\x01at\x01\x01bA\x00\x00\x00\x01Q"),
@@ -253,7 +302,10 @@ fn what_cannot_be_read_is_left_out_or_becomes_bytes() {
         ),
         (
             "a property that overruns",
-            properties(FLAG_HEADERS | FLAG_MESSAGE_ID, &[&long(b"\x01at\x01")[..], b"\x09x"].concat()),
+            properties(
+                FLAG_HEADERS | FLAG_MESSAGE_ID,
+                &[&long(b"\x01at\x01")[..], b"\x09x"].concat(),
+            ),
             "the properties cannot be read from message_id on",
         ),
         (
@@ -280,11 +332,21 @@ fn properties_that_do_not_fit_into_a_frame_lose_the_largest_headers() {
     let passed = passed_in(&mut FrameFilter::new(0), &stream, 100).unwrap();
     assert!(passed.len() <= tune.len() + 8192);
     let frames = parsed(&passed);
-    assert_eq!(damage(&frames).unwrap(), "the properties have 8540 bytes, more than the 8184 of a frame");
+    assert_eq!(
+        damage(&frames).unwrap(),
+        "the properties have 8540 bytes, more than the 8184 of a frame"
+    );
     let table = table_of(&frames);
-    assert_eq!(table.inner().keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["small", DAMAGED]);
+    assert_eq!(
+        table.inner().keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["small", DAMAGED]
+    );
     let stream = [tune, headers(&large)].concat();
-    assert_eq!(passed_in(&mut FrameFilter::new(0), &stream, 100).unwrap(), stream, "what fits passes");
+    assert_eq!(
+        passed_in(&mut FrameFilter::new(0), &stream, 100).unwrap(),
+        stream,
+        "what fits passes"
+    );
     let asked = passed_in(&mut FrameFilter::new(4096), &stream, 100).unwrap();
     assert!(damage(&parsed(&asked)).is_some(), "the smaller of both wishes counts");
 }
@@ -292,11 +354,15 @@ fn properties_that_do_not_fit_into_a_frame_lose_the_largest_headers() {
 #[test]
 fn what_is_told_is_bounded() {
     let content: Vec<u8> = (0..40_000_u32).flat_map(|_| *b"\x01\xffV").collect();
-    let frames = parsed(&passed_in(&mut FrameFilter::new(0), &headers(&content), usize::MAX).unwrap());
+    let frames =
+        parsed(&passed_in(&mut FrameFilter::new(0), &headers(&content), usize::MAX).unwrap());
     assert!(damage(&frames).unwrap().len() <= 1000);
-    let each = |place: usize| [&short(&[0xff; 200])[..], &[u8::try_from(place).unwrap()]].concat()[..201].to_vec();
+    let each = |place: usize| {
+        [&short(&[0xff; 200])[..], &[u8::try_from(place).unwrap()]].concat()[..201].to_vec()
+    };
     let stream = properties(0x87BC, &(0..10).flat_map(each).collect::<Vec<_>>());
-    let reported = damage(&parsed(&passed_in(&mut FrameFilter::new(4096), &stream, 9).unwrap())).unwrap();
+    let reported =
+        damage(&parsed(&passed_in(&mut FrameFilter::new(4096), &stream, 9).unwrap())).unwrap();
     assert!(reported.len() <= 1000 && reported.starts_with("content_type"), "{reported}");
 }
 
@@ -323,7 +389,11 @@ fn a_frame_that_no_broker_sends_ends_the_stream() {
 #[test]
 fn a_body_without_room_does_not_pass_and_its_message_says_so() {
     let header = |channel, size, flags: u16, fields: &[u8]| {
-        frame(2, channel, &[&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, size][..], &flags.to_be_bytes(), fields].concat())
+        frame(
+            2,
+            channel,
+            &[&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, size][..], &flags.to_be_bytes(), fields].concat(),
+        )
     };
     let stream = [
         deliver(1, b"", b"ops"),
@@ -346,7 +416,10 @@ fn a_body_without_room_does_not_pass_and_its_message_says_so() {
         let mut filter = FrameFilter::new(0).with_room(Arc::clone(&bodies));
         let frames = parsed(&passed_in(&mut filter, &stream, size).unwrap());
         let AMQPFrame::Header(1, large) = &frames[1] else { panic!("{frames:?}") };
-        assert_eq!((large.body_size, large.properties.message_id().as_ref().unwrap().as_str()), (0, "m"));
+        assert_eq!(
+            (large.body_size, large.properties.message_id().as_ref().unwrap().as_str()),
+            (0, "m")
+        );
         let table = table_of(&frames[1..2]);
         let AMQPValue::LongString(says) = &table.inner()[LEFT_OUT] else { panic!("{table:?}") };
         assert_eq!(bodies.size_left_out(&says.to_string()), Some(9));

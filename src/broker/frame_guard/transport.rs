@@ -50,10 +50,13 @@ pub(in crate::broker) async fn connect(
 ) -> Result<Connection, lapin::Error> {
     let tokio = Tokio::default().with_handle(Handle::current());
     let bounds = Bounds { frame_max: uri.query.frame_max.unwrap_or_default(), bodies };
-    let runtime =
-        Runtime::new(RuntimeParts::new(tokio.clone(), GuardedReactor { tokio: tokio.clone(), bounds: bounds.clone() }));
+    let runtime = Runtime::new(RuntimeParts::new(
+        tokio.clone(),
+        GuardedReactor { tokio: tokio.clone(), bounds: bounds.clone() },
+    ));
     let open = async move |uri: AMQPUri, _| {
-        let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::new(tokio.clone())).await?;
+        let stream =
+            uri.connect_with_config_async(tls.as_ref(), &Runtime::new(tokio.clone())).await?;
         Ok(AsyncTcpStream::Plain(GuardedStream::new(stream, &bounds, tokio.clone())))
     };
     Connection::connector(uri, runtime, open, properties).await
@@ -92,7 +95,11 @@ impl GuardedStream {
     }
 
     /// Waits for room for the next body. Meanwhile lapin receives simulated heartbeats.
-    fn poll_room(&mut self, channel: u16, context: &mut Context<'_>) -> Poll<Result<(), BrokenFrame>> {
+    fn poll_room(
+        &mut self,
+        channel: u16,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), BrokenFrame>> {
         if self.bodies.poll_reads_on(channel, context).is_ready() {
             self.silence = None;
             return Poll::Ready(self.filter.go_on(&mut self.passed));
@@ -110,7 +117,11 @@ fn broken(why: BrokenFrame) -> io::Error {
 }
 
 impl AsyncRead for GuardedStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         loop {
             if this.handed < this.passed.len() {
@@ -140,13 +151,20 @@ impl AsyncRead for GuardedStream {
         context: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let buffer = buffers.iter_mut().find(|buffer| !buffer.is_empty()).map_or(&mut [][..], |buffer| &mut **buffer);
+        let buffer = buffers
+            .iter_mut()
+            .find(|buffer| !buffer.is_empty())
+            .map_or(&mut [][..], |buffer| &mut **buffer);
         self.poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for GuardedStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }
 

@@ -80,8 +80,10 @@ impl Topology {
     #[must_use]
     pub fn queues(&self) -> Vec<QueuePlan> {
         let poison_event = Self::dead_event_key(DeadReason::Poison);
-        let mut queues =
-            vec![self.consumed(self.publish(), &poison_event), self.consumed(self.urgent(), &poison_event)];
+        let mut queues = vec![
+            self.consumed(self.publish(), &poison_event),
+            self.consumed(self.urgent(), &poison_event),
+        ];
         for platform in Platform::ALL {
             let poison = Self::dead_key(platform, DeadReason::Poison);
             queues.push(self.consumed(self.delivery_queue(platform), &poison));
@@ -96,7 +98,11 @@ impl Topology {
     /// Every binding.
     #[must_use]
     pub fn bindings(&self) -> Vec<BindingPlan> {
-        let bind = |exchange: String, queue: String, key: &str| BindingPlan { exchange, queue, key: key.to_owned() };
+        let bind = |exchange: String, queue: String, key: &str| BindingPlan {
+            exchange,
+            queue,
+            key: key.to_owned(),
+        };
         let mut bindings = vec![
             bind(self.publish(), self.publish(), "#"),
             bind(self.urgent(), self.urgent(), "#"),
@@ -104,12 +110,20 @@ impl Topology {
             bind(self.dead(), self.dead_event_queue(), "event.*"),
         ];
         for platform in Platform::ALL {
-            bindings.push(bind(self.delivery(), self.delivery_queue(platform), &format!("*.{platform}")));
+            bindings.push(bind(
+                self.delivery(),
+                self.delivery_queue(platform),
+                &format!("*.{platform}"),
+            ));
             bindings.push(bind(self.dead(), self.dead_queue(platform), &format!("{platform}.*")));
         }
         for tier in &self.settings.tiers {
             let name = tier_name(*tier);
-            bindings.push(bind(self.delay(), self.name(&format!("delay.{name}")), &format!("{name}.*")));
+            bindings.push(bind(
+                self.delay(),
+                self.name(&format!("delay.{name}")),
+                &format!("{name}.*"),
+            ));
         }
         bindings
     }
@@ -150,7 +164,10 @@ impl Topology {
     /// A queue that the daemon consumes. The broker's delivery limit is the safety net against a
     /// message that crashes the daemon.
     fn consumed(&self, name: String, poison_key: &str) -> QueuePlan {
-        let mut arguments = vec![quorum(), ("x-delivery-limit", Argument::Int(self.settings.delivery_limit.into()))];
+        let mut arguments = vec![
+            quorum(),
+            ("x-delivery-limit", Argument::Int(self.settings.delivery_limit.into())),
+        ];
         arguments.extend(dead_lettering(self.dead()));
         arguments.push(("x-dead-letter-routing-key", Argument::Text(poison_key.to_owned())));
         QueuePlan { name, arguments }
@@ -182,7 +199,10 @@ fn dead_lettering(exchange: String) -> [(&'static str, Argument); 3] {
 
 /// A queue without a permanent consumer.
 fn kept(name: String) -> QueuePlan {
-    QueuePlan { name, arguments: vec![quorum(), ("x-delivery-limit", Argument::Int(DEAD_DELIVERY_LIMIT))] }
+    QueuePlan {
+        name,
+        arguments: vec![quorum(), ("x-delivery-limit", Argument::Int(DEAD_DELIVERY_LIMIT))],
+    }
 }
 
 #[cfg(test)]
@@ -195,19 +215,30 @@ mod tests {
         let without = topology();
         let with = Topology::new(TopologySettings { receipts: true, ..without.settings.clone() });
         assert!(without.exchanges().iter().all(|exchange| exchange.name != "roomcast.outcome"));
-        let more: Vec<_> = with.exchanges().into_iter().filter(|one| !without.exchanges().contains(one)).collect();
-        assert_eq!(more, [ExchangePlan { name: "roomcast.outcome".into(), kind: "topic", arguments: vec![] }]);
+        let more: Vec<_> =
+            with.exchanges().into_iter().filter(|one| !without.exchanges().contains(one)).collect();
+        assert_eq!(
+            more,
+            [ExchangePlan { name: "roomcast.outcome".into(), kind: "topic", arguments: vec![] }]
+        );
         assert_eq!((with.queues(), with.bindings()), (without.queues(), without.bindings()));
     }
 
     #[test]
     fn every_queue_is_a_quorum_queue_and_every_one_that_dead_letters_does_so_at_least_once() {
         for queue in topology().queues() {
-            let argument = |key| queue.arguments.iter().find(|(k, _)| *k == key).map(|(_, value)| value.clone());
+            let argument = |key| {
+                queue.arguments.iter().find(|(k, _)| *k == key).map(|(_, value)| value.clone())
+            };
             let text = |text: &str| Some(Argument::Text(text.into()));
             assert_eq!(argument("x-queue-type"), text("quorum"), "{}", queue.name);
             if argument("x-dead-letter-exchange").is_some() {
-                assert_eq!(argument("x-dead-letter-strategy"), text("at-least-once"), "{}", queue.name);
+                assert_eq!(
+                    argument("x-dead-letter-strategy"),
+                    text("at-least-once"),
+                    "{}",
+                    queue.name
+                );
                 assert_eq!(argument("x-overflow"), text("reject-publish"), "{}", queue.name);
             }
             if let Some(Argument::Int(limit)) = argument("x-delivery-limit") {
@@ -224,7 +255,11 @@ mod tests {
             assert!(topology.queues().iter().any(|q| q.name == binding.queue), "{binding:?}");
         }
         for queue in topology.queues() {
-            assert!(topology.bindings().iter().any(|b| b.queue == queue.name), "{} is unbound", queue.name);
+            assert!(
+                topology.bindings().iter().any(|b| b.queue == queue.name),
+                "{} is unbound",
+                queue.name
+            );
         }
     }
 }

@@ -83,7 +83,8 @@ pub(super) async fn run(
         bar.inc(1);
         acted.add(letter);
     };
-    let outcome = looking.queues.act(&ActionOptions { act, per_second, stop }, selection, each).await;
+    let outcome =
+        looking.queues.act(&ActionOptions { act, per_second, stop }, selection, each).await;
     bar.finish_and_clear();
     let count = acted.count();
     let failure = match outcome {
@@ -92,11 +93,16 @@ pub(super) async fn run(
             "interrupted: {count} of {chosen} {done}, the others are as they were; the same command goes on"
         ))),
         Ok(_) => {
-            print_status(&format!("{} are gone meanwhile, or another reader holds them", chosen - count));
+            print_status(&format!(
+                "{} are gone meanwhile, or another reader holds them",
+                chosen - count
+            ));
             (count == 0).then(|| Failure::No(format!("nothing was {done}")))
         }
         Err(error) => {
-            print_status(&format!("{count} of {chosen} {done} before it failed; the same command goes on"));
+            print_status(&format!(
+                "{count} of {chosen} {done} before it failed; the same command goes on"
+            ));
             return Err(broker_failure(&error));
         }
     };
@@ -131,7 +137,9 @@ pub(super) fn rate(text: &str) -> Result<f64, Failure> {
     };
     let number = number.trim().parse::<u32>().ok().filter(|number| *number > 0);
     let rate = number.zip(seconds).map(|(number, seconds)| f64::from(number) / seconds);
-    rate.ok_or_else(|| Failure::Usage(format!("--rate: {text:?} is no rate: write it like 50/s, 600/m or 5/h")))
+    rate.ok_or_else(|| {
+        Failure::Usage(format!("--rate: {text:?} is no rate: write it like 50/s, 600/m or 5/h"))
+    })
 }
 
 #[cfg(test)]
@@ -140,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_number_in_a_time() {
-        for (text, per_second) in [("50/s", 50.0), ("600/m", 10.0), ("36/h", 0.01), ("7", 7.0), (" 5 / s ", 5.0)] {
+        for (text, per_second) in
+            [("50/s", 50.0), ("600/m", 10.0), ("36/h", 0.01), ("7", 7.0), (" 5 / s ", 5.0)]
+        {
             assert!((rate(text).unwrap() - per_second).abs() < 1e-9, "{text}");
         }
         for text in ["", "0/s", "-1/s", "5/day", "fast", "5/"] {

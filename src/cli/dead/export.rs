@@ -18,9 +18,14 @@ pub(super) async fn run(looking: DeadLetterReader) -> Result<(), Failure> {
         count += 1;
     };
     let looked = looking.scan(each).await?;
-    spool.show().map_err(|error| Failure::Unavailable(format!("the export is not complete: {error}")))?;
+    spool
+        .show()
+        .map_err(|error| Failure::Unavailable(format!("the export is not complete: {error}")))?;
     if looked.missed > 0 {
-        return Err(Failure::Unavailable(format!("the export is not complete: {} letters were missed", looked.missed)));
+        return Err(Failure::Unavailable(format!(
+            "the export is not complete: {} letters were missed",
+            looked.missed
+        )));
     }
     print_status(&format!("{count} dead letters"));
     Ok(())

@@ -24,7 +24,9 @@ pub(super) struct Interrupt {
 
 impl Interrupt {
     pub(super) fn watch() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::Internal(format!("signals cannot be watched: {error}"));
+        let failed = |error: std::io::Error| {
+            Failure::Internal(format!("signals cannot be watched: {error}"))
+        };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let (stop, holding) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
@@ -39,7 +41,9 @@ impl Interrupt {
                     std::process::exit(1);
                 }
                 stop.cancel();
-                print_status("ending: the letters in hand are given back first; once more ends at once");
+                print_status(
+                    "ending: the letters in hand are given back first; once more ends at once",
+                );
             }
         });
         Ok(watched)

@@ -11,7 +11,9 @@ use serde::Serialize;
 use super::DeadLetterReader;
 use crate::{
     admin::{
-        dead_letters::{DeadLetterSummary, GroupBy, NewestDeadLetters, common_values, newest_first, view},
+        dead_letters::{
+            DeadLetterSummary, GroupBy, NewestDeadLetters, common_values, newest_first, view,
+        },
         wire::{DeadLetterView, SummaryRow},
     },
     broker::{DeadLetter, ScanReport},
@@ -33,8 +35,9 @@ pub(super) async fn table(looking: DeadLetterReader, limit: Option<u64>) -> Resu
     let mut newest = NewestDeadLetters::new(rows(limit), None).map_err(backend::failure)?;
     let looked = looking.scan(|letter| newest.add(&letter)).await?;
     let matched = newest.matched();
-    let mut table =
-        Table::new(&["id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "says", "detail"]);
+    let mut table = Table::new(&[
+        "id", "platform", "reason", "code", "topic", "attempts", "gen", "age", "says", "detail",
+    ]);
     let (letters, _) = newest.page();
     let shown = letters.len() as u64;
     letters.into_iter().for_each(|letter| table.row(row(letter)));
@@ -56,11 +59,13 @@ pub(super) async fn counted(
     let mut summary = DeadLetterSummary::new(GroupBy::list(by).map_err(backend::failure)?);
     let looked = looking.scan(|letter| summary.add(&letter)).await?;
     let (by, count) = (summary.by(), summary.count());
-    let (rows, rest) = summary.rows(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
+    let (rows, rest) = summary
+        .rows(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     if json {
         rows.iter().for_each(print_json);
     } else {
-        let names: Vec<_> = by.iter().map(String::as_str).chain(["count", "oldest", "newest"]).collect();
+        let names: Vec<_> =
+            by.iter().map(String::as_str).chain(["count", "oldest", "newest"]).collect();
         let (mut table, shown) = (Table::new(&names), rows.len());
         rows.into_iter().for_each(|row| table.cells(cells(row)));
         table.print(&nothing(looked));
@@ -79,12 +84,16 @@ pub(super) async fn counted(
 pub(super) async fn stream(looking: DeadLetterReader, limit: Option<u64>) -> Result<(), Failure> {
     let (mut spool, mut written) = (Spool::new(), Vec::new());
     let each = |letter: DeadLetter| {
-        let line = DeadLetterLine { letter: view(&letter), body: &String::from_utf8_lossy(&letter.published.body) };
+        let line = DeadLetterLine {
+            letter: view(&letter),
+            body: &String::from_utf8_lossy(&letter.published.body),
+        };
         written.push((newest_first(&letter), spool.json(&line)));
     };
     looking.scan(each).await?;
     written.sort_by(|(one, _), (other, _)| one.cmp(other));
-    written.truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
+    written
+        .truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     match spool.show_lines(written.into_iter().map(|(_, line)| line)) {
         // A closed pipe (`| head`) is not an error.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -138,7 +147,11 @@ fn cells(row: SummaryRow) -> Vec<String> {
 
 fn cut(text: &str, characters: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= characters { line } else { line.chars().take(characters - 1).chain(['…']).collect() }
+    if line.chars().count() <= characters {
+        line
+    } else {
+        line.chars().take(characters - 1).chain(['…']).collect()
+    }
 }
 
 /// The age as a number and a unit.
@@ -164,7 +177,9 @@ mod tests {
 
     #[test]
     fn an_age_is_said_in_two_digits_or_so() {
-        for (seconds, said) in [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")] {
+        for (seconds, said) in
+            [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")]
+        {
             assert_eq!(span(Duration::from_secs(seconds)), said);
         }
         assert_eq!(age(None, jiff::Timestamp::now()), "-");

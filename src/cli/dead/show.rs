@@ -41,7 +41,10 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
 }
 
 /// Asks the daemon, which knows templates and subscriptions.
-async fn with_daemon(client: &Client, id: &str) -> Result<(DeadLetterDetail, Option<String>), Failure> {
+async fn with_daemon(
+    client: &Client,
+    id: &str,
+) -> Result<(DeadLetterDetail, Option<String>), Failure> {
     let detail: DeadLetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
     let name = match &detail.letter.subscription {
         Some(id) => client
@@ -55,23 +58,33 @@ async fn with_daemon(client: &Client, id: &str) -> Result<(DeadLetterDetail, Opt
 }
 
 /// Searches the queues. If the store does not open, its data is missing.
-async fn without_daemon(config: &Config, id: &str) -> Result<(DeadLetterDetail, Option<String>), Failure> {
+async fn without_daemon(
+    config: &Config,
+    id: &str,
+) -> Result<(DeadLetterDetail, Option<String>), Failure> {
     let which = DeadFilterArgs { id: vec![id.to_owned()], ..DeadFilterArgs::default() };
     let mut found = None;
     DeadLetterReader::begin(config, &which).await?.scan(|letter| found = Some(letter)).await?;
     let letter = found.ok_or_else(|| Failure::No(format!("there is no dead letter {id}")))?;
     let (shelf, subscriber) = match letter.subscription.map(|_| local_store::open_store(config)) {
         Some(Ok(store)) => (store.templates(), Subscriber::of(&letter, &store)),
-        Some(Err(failure)) => (TemplateRegistry::default(), Subscriber::Unknown(failure.to_string())),
+        Some(Err(failure)) => {
+            (TemplateRegistry::default(), Subscriber::Unknown(failure.to_string()))
+        }
         None => (TemplateRegistry::default(), Subscriber::Nobody),
     };
-    let rendered = render(&letter, &app::decoder(config, shelf), subscriber.known(), Clock::System.now());
+    let rendered =
+        render(&letter, &app::decoder(config, shelf), subscriber.known(), Clock::System.now());
     let name = subscriber.known().and_then(|known| known.name.clone());
     Ok((shown(&letter, rendered, &subscriber), name))
 }
 
 /// A letter as text: advice, history, message.
-pub(in crate::cli) fn told(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) -> String {
+pub(in crate::cli) fn told(
+    detail: &DeadLetterDetail,
+    name: Option<&str>,
+    now: jiff::Timestamp,
+) -> String {
     let mut lines = facts(detail, name, now);
     lines.extend(message(detail));
     lines.join("\n")
@@ -82,7 +95,8 @@ fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) ->
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let named = name.map_or_else(String::new, |name| format!(" ({name})"));
     let when = |at: &Option<String>| {
-        at.as_ref().map_or_else(|| "-".to_owned(), |time| format!("{time} ({} ago)", age(Some(time), now)))
+        at.as_ref()
+            .map_or_else(|| "-".to_owned(), |time| format!("{time} ({} ago)", age(Some(time), now)))
     };
     let tried = match view.attempts {
         0 => "without an attempt".to_owned(),
@@ -130,13 +144,18 @@ fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) ->
 /// One line. A line break in an id or a header is replaced, so that foreign text cannot imitate a
 /// line such as the advice.
 fn fact(what: &str, value: &str) -> String {
-    format!("{what:<13} {}", value.replace(['\n', '\r', '\u{2028}', '\u{2029}'], "·")).trim_end().to_owned()
+    format!("{what:<13} {}", value.replace(['\n', '\r', '\u{2028}', '\u{2029}'], "·"))
+        .trim_end()
+        .to_owned()
 }
 
 fn message(detail: &DeadLetterDetail) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Some(rendered), Some(platform)) = (&detail.rendered, &detail.letter.platform) {
-        lines.push(format!("\nwhat {platform} would be sent, without a signature:\n{}", pretty(rendered)));
+        lines.push(format!(
+            "\nwhat {platform} would be sent, without a signature:\n{}",
+            pretty(rendered)
+        ));
     }
     if let Some(note) = &detail.rendered_note
         && detail.letter.subscription.is_some()
@@ -144,8 +163,12 @@ fn message(detail: &DeadLetterDetail) -> Vec<String> {
         lines.push(format!("\nnote: {note}"));
     }
     match (&detail.body, &detail.body_base64) {
-        (Some(text), _) => lines.push(format!("\nthe event as it was published, {} bytes:\n{text}", text.len())),
-        (_, Some(base64)) => lines.push(format!("\nthe event as it was published, no text, in base 64:\n{base64}")),
+        (Some(text), _) => {
+            lines.push(format!("\nthe event as it was published, {} bytes:\n{text}", text.len()))
+        }
+        (_, Some(base64)) => {
+            lines.push(format!("\nthe event as it was published, no text, in base 64:\n{base64}"))
+        }
         _ => (),
     }
     lines
@@ -161,7 +184,10 @@ mod tests {
 
     #[test]
     fn what_a_publisher_named_takes_up_one_line_and_begins_none() {
-        assert_eq!(fact("event", "e-1\nwhat to do    discard all"), "event         e-1·what to do    discard all");
+        assert_eq!(
+            fact("event", "e-1\nwhat to do    discard all"),
+            "event         e-1·what to do    discard all"
+        );
         assert_eq!(fact("header", "a\r\u{2028}b: c\u{2029}"), "header        a··b: c·");
         assert_eq!(fact("code", ""), "code");
     }

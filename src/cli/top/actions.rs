@@ -37,7 +37,9 @@ impl TopState {
         let everything = DeadQuery::default();
         Some(match (&place.view, all) {
             (View::Letter(id), _) => (format!("letter {id}"), everything, vec![id.clone()]),
-            (View::Letters(which, what), true) => (format!("all that are {what}"), (**which).clone(), Vec::new()),
+            (View::Letters(which, what), true) => {
+                (format!("all that are {what}"), (**which).clone(), Vec::new())
+            }
             (View::Robot(id), true) => {
                 let which = DeadQuery { robot: Some(id.clone()), ..everything };
                 (format!("all for robot {id}"), which, Vec::new())
@@ -52,7 +54,8 @@ impl TopState {
             }
             // All dead letters at once can only be redriven from the command
             // line, where `--all` is required.
-            (View::Dead, true) | (View::Overview | View::Robots | View::Holds | View::Budgets, _) => return None,
+            (View::Dead, true)
+            | (View::Overview | View::Robots | View::Holds | View::Budgets, _) => return None,
         })
     }
 
@@ -61,7 +64,8 @@ impl TopState {
             return Vec::new();
         }
         let Some((what, which, ids)) = self.meant(all) else {
-            self.status_line = Some("choose dead letters first: view 5, or Enter on a robot".to_owned());
+            self.status_line =
+                Some("choose dead letters first: view 5, or Enter on a robot".to_owned());
             return Vec::new();
         };
         self.status_line = None;
@@ -124,8 +128,10 @@ impl TopState {
     }
 
     fn is_busy(&mut self) -> bool {
-        let busy =
-            self.acting.as_ref().map(|acting| format!("one thing at a time: {} is still under way", acting.doing));
+        let busy = self
+            .acting
+            .as_ref()
+            .map(|acting| format!("one thing at a time: {} is still under way", acting.doing));
         let is_busy = busy.is_some();
         self.status_line = busy.or(self.status_line.take());
         is_busy

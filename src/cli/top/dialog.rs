@@ -44,9 +44,9 @@ pub(super) fn confirmed(request: DeadRequest, would: &DeadOutcome) -> DeadReques
 pub(super) fn nothing_to_redrive(would: &DeadOutcome) -> Option<String> {
     match (would.done, would.missed) {
         (0, 0) => Some("nothing to redrive: no dead letter matches any more".to_owned()),
-        (0, missed) => {
-            Some(format!("nothing to redrive now: another reader holds {missed} dead letters at this moment; try again"))
-        }
+        (0, missed) => Some(format!(
+            "nothing to redrive now: another reader holds {missed} dead letters at this moment; try again"
+        )),
         _ => None,
     }
 }

@@ -88,7 +88,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, top: &TopState, theme: Theme) -> Frame
     let area = frame.area();
     let width = usize::from(area.width).saturating_sub(2);
     let tall = area.height >= 16;
-    let (mut banner, path) = (format::lines(&banner(top).unwrap_or_default(), width), path(top, width));
+    let (mut banner, path) =
+        (format::lines(&banner(top).unwrap_or_default(), width), path(top, width));
     banner.truncate(if tall { 3 } else { 2 });
     let mut said = said(top, area.width);
     said.truncate(if tall { 4 } else { 2 });
@@ -119,7 +120,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, top: &TopState, theme: Theme) -> Frame
     drawn
 }
 
-fn body_of(frame: &mut Frame<'_>, area: Rect, top: &TopState, place: &ViewState, theme: Theme) -> FrameLayout {
+fn body_of(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &TopState,
+    place: &ViewState,
+    theme: Theme,
+) -> FrameLayout {
     let (rows, mut drawn) = (top.rows(place), FrameLayout::default());
     let chosen = place.chosen(&rows);
     drawn.page = match &place.view {
@@ -142,7 +149,8 @@ fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
     let mut spans = vec![Span::styled(" roomcast top", theme.strong()), Span::raw("  ")];
     if let Some(overview) = top.live.overview() {
         let robots = &overview.robots;
-        let (known, waiting) = (format::number(robots.known as u64), format::number(robots.waiting));
+        let (known, waiting) =
+            (format::number(robots.known as u64), format::number(robots.waiting));
         if width < 68 {
             // The name of the program is left out: the user has just typed it.
             spans = vec![Span::raw(format!(" {waiting} waiting  {known} busy  "))];
@@ -150,7 +158,8 @@ fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
             spans.push(Span::raw(format!("{waiting} waiting  {known} robots busy  ")));
         }
         let held = format!("{} held", format::number(robots.held as u64));
-        spans.push(Span::styled(held, if robots.held > 0 { theme.warning() } else { Style::new() }));
+        spans
+            .push(Span::styled(held, if robots.held > 0 { theme.warning() } else { Style::new() }));
     } else {
         spans.push(Span::raw("asking the daemon…"));
     }
@@ -159,7 +168,9 @@ fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
     let line = Line::from(spans);
     // A cut time would be misleading, so it is shown completely or not at all.
     let left = usize::from(width).saturating_sub(line.width());
-    let clock = [clock.as_str(), clock.trim_end_matches(" UTC")].into_iter().find(|clock| clock.len() <= left);
+    let clock = [clock.as_str(), clock.trim_end_matches(" UTC")]
+        .into_iter()
+        .find(|clock| clock.len() <= left);
     line + Span::styled(clock.unwrap_or_default().to_owned(), theme.quiet())
 }
 
@@ -178,11 +189,14 @@ fn banner(top: &TopState) -> Option<String> {
     }
     let overview = top.live.overview()?;
     if !overview.broker_up {
-        return Some("NO SESSION WITH THE BROKER: nothing is received or sent until there is one".to_owned());
+        return Some(
+            "NO SESSION WITH THE BROKER: nothing is received or sent until there is one".to_owned(),
+        );
     }
-    overview
-        .broker_blocked
-        .then(|| "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait".to_owned())
+    overview.broker_blocked.then(|| {
+        "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait"
+            .to_owned()
+    })
 }
 
 fn tab_line(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
@@ -207,13 +221,18 @@ fn path(top: &TopState, width: usize) -> Option<String> {
             View::Robot(id) => format!("robot {}", short(id, 120, 0)),
             View::Letters(_, what) => format::line(what),
             View::Letter(id) => format!("letter {}", short(id, 120, 0)),
-            of_a_tab => {
-                TABS.iter().find(|(_, view)| view == of_a_tab).map_or_else(String::new, |(name, _)| (*name).to_owned())
-            }
+            of_a_tab => TABS
+                .iter()
+                .find(|(_, view)| view == of_a_tab)
+                .map_or_else(String::new, |(name, _)| (*name).to_owned()),
         })
         .collect();
     let from = (0..steps.len()).find(|from| {
-        let shown = steps.iter().skip(*from).map(|step| Line::raw(step.as_str()).width() + 3).sum::<usize>();
+        let shown = steps
+            .iter()
+            .skip(*from)
+            .map(|step| Line::raw(step.as_str()).width() + 3)
+            .sum::<usize>();
         shown <= width + if *from == 0 { 3 } else { 0 }
     });
     let from = from.unwrap_or(steps.len().saturating_sub(1));
@@ -265,14 +284,16 @@ fn short(id: &str, from: u16, width: u16) -> String {
 /// A message in place of an empty list.
 fn nothing(frame: &mut Frame<'_>, area: Rect, why: &str, theme: Theme) {
     let lines = format::lines(why, usize::from(area.width).saturating_sub(2));
-    let lines: Vec<_> = lines.into_iter().map(|line| Line::styled(format!(" {line}"), theme.quiet())).collect();
+    let lines: Vec<_> =
+        lines.into_iter().map(|line| Line::styled(format!(" {line}"), theme.quiet())).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// A heading and a text below it.
 fn text(frame: &mut Frame<'_>, area: Rect, heading: &str, text: &str, theme: Theme) {
     let tall = area.height >= 5;
-    let mut lines = if tall { vec![Line::styled(format!(" {heading}"), theme.heading())] } else { Vec::new() };
+    let mut lines =
+        if tall { vec![Line::styled(format!(" {heading}"), theme.heading())] } else { Vec::new() };
     let wrapped = format::lines(text, usize::from(area.width).saturating_sub(2));
     lines.extend(wrapped.into_iter().map(|line| Line::raw(format!(" {line}"))));
     frame.render_widget(Paragraph::new(lines), area);

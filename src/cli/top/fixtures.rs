@@ -10,8 +10,9 @@ use serde_json::{Map, json};
 
 use super::live_data::Pulse;
 use crate::admin::wire::{
-    DeadLetterDetail, DeadLetterView, DeadLettersNow, DeadOutcome, DeadPage, DeadQueueNow, DeadRow, DeadSummary,
-    GroupView, Overview, PlatformFlow, RobotActivity, RobotView, SubscriptionView, SummaryRow,
+    DeadLetterDetail, DeadLetterView, DeadLettersNow, DeadOutcome, DeadPage, DeadQueueNow, DeadRow,
+    DeadSummary, GroupView, Overview, PlatformFlow, RobotActivity, RobotView, SubscriptionView,
+    SummaryRow,
 };
 
 /// 2026-11-25, 03:01 UTC.
@@ -51,7 +52,13 @@ pub(super) fn overview() -> Overview {
             flow("lark", 33_010, 0, 0),
             flow("wecom", 20_007, 14_400, 37),
         ],
-        robots: RobotActivity { known: 3, held: 1, waiting: 1_262, in_flight: 1, slowest: robots() },
+        robots: RobotActivity {
+            known: 3,
+            held: 1,
+            waiting: 1_262,
+            in_flight: 1,
+            slowest: robots(),
+        },
         dead: Some(dead()),
     }
 }
@@ -107,7 +114,11 @@ pub(super) fn robots() -> Vec<RobotView> {
             in_flight: 0,
             ..robot(HELD, "lark", 22, 95)
         },
-        RobotView { used: 3, allowed: None, ..robot("77aa77aa77aa77aa77aa77aa77aa77aa", "dingtalk", 0, 0) },
+        RobotView {
+            used: 3,
+            allowed: None,
+            ..robot("77aa77aa77aa77aa77aa77aa77aa77aa", "dingtalk", 0, 0)
+        },
     ]
 }
 
@@ -152,8 +163,10 @@ pub(super) fn quiet(seconds: u64) -> Pulse {
         (flow.done, flow.deferred, flow.retried, flow.dead) = (0, 0, 0, 0);
         flow.attempts.values_mut().chain(flow.reasons.values_mut()).for_each(|count| *count = 0);
     }
-    overview.dead = Some(DeadLettersNow { letters: 0, oldest: None, rows: Vec::new(), queues: Vec::new() });
-    overview.robots = RobotActivity { known: 0, held: 0, waiting: 0, in_flight: 0, slowest: Vec::new() };
+    overview.dead =
+        Some(DeadLettersNow { letters: 0, oldest: None, rows: Vec::new(), queues: Vec::new() });
+    overview.robots =
+        RobotActivity { known: 0, held: 0, waiting: 0, in_flight: 0, slowest: Vec::new() };
     Pulse { overview, robots: Some(Vec::new()), groups: Some(Vec::new()) }
 }
 
@@ -170,7 +183,10 @@ fn row(platform: Option<&str>, reason: &str, code: &str, count: u64) -> SummaryR
 pub(super) fn summary() -> DeadSummary {
     DeadSummary {
         by: ["platform", "reason", "code"].map(str::to_owned).to_vec(),
-        rows: vec![row(Some("wecom"), "robot_gone", "93000", 1_037), row(None, "undecodable", "json", 2)],
+        rows: vec![
+            row(Some("wecom"), "robot_gone", "93000", 1_037),
+            row(None, "undecodable", "json", 2),
+        ],
         rest: 0,
         matched: 1_039,
         total: 1_039,
@@ -235,11 +251,18 @@ pub(super) fn detail() -> DeadLetterDetail {
         hops: 0,
         body: Some(body.to_owned()),
         body_base64: None,
-        rendered: Some(json!({"msg_type": "text", "content": {"text": "db-1 is down\nreplica took over"}})),
+        rendered: Some(
+            json!({"msg_type": "text", "content": {"text": "db-1 is down\nreplica took over"}}),
+        ),
         rendered_note: None,
     }
 }
 
 pub(super) fn outcome(matched: u64, done: u64) -> DeadOutcome {
-    DeadOutcome { matched, done, rows: vec![row(Some("wecom"), "robot_gone", "93000", done)], missed: 0 }
+    DeadOutcome {
+        matched,
+        done,
+        rows: vec![row(Some("wecom"), "robot_gone", "93000", done)],
+        missed: 0,
+    }
 }

@@ -91,7 +91,10 @@ pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
     text.lines()
         .flat_map(|line| {
             let line: String = line.replace('\t', "    ").chars().map(shown).collect();
-            textwrap::wrap(&line, &options).into_iter().map(std::borrow::Cow::into_owned).collect::<Vec<_>>()
+            textwrap::wrap(&line, &options)
+                .into_iter()
+                .map(std::borrow::Cow::into_owned)
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -116,8 +119,12 @@ pub(super) fn fitting(parts: &[String], between: &str, kept: usize, width: usize
 /// The age of a time in RFC 3339.
 pub(super) fn ago(at: Option<&str>, now: u64) -> String {
     let then = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    let seconds = then.map(|then| now.saturating_sub(u64::try_from(then.as_millisecond()).unwrap_or(0)) / 1000);
-    seconds.map_or_else(|| "-".to_owned(), |seconds| if seconds == 0 { "0 s".to_owned() } else { span(seconds) })
+    let seconds = then
+        .map(|then| now.saturating_sub(u64::try_from(then.as_millisecond()).unwrap_or(0)) / 1000);
+    seconds.map_or_else(
+        || "-".to_owned(),
+        |seconds| if seconds == 0 { "0 s".to_owned() } else { span(seconds) },
+    )
 }
 
 #[cfg(test)]
@@ -169,7 +176,10 @@ mod tests {
     #[test]
     fn no_text_of_others_commands_the_terminal() {
         assert_eq!(line("a\u{1b}[2Jb\n c\u{202e}d"), "a·[2Jb c·d");
-        assert_eq!(lines("one two three\n\u{1b}]0;x\u{7}\n  four", 8), ["one two", "three", "·]0;x·", "  four"]);
+        assert_eq!(
+            lines("one two three\n\u{1b}]0;x\u{7}\n  four", 8),
+            ["one two", "three", "·]0;x·", "  four"]
+        );
     }
 
     #[test]

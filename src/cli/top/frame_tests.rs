@@ -93,7 +93,10 @@ fn dead() -> TopState {
 
 fn held_robot() -> TopState {
     let mut top = at(2);
-    let found = || ApiResponse::Robot { subscriptions: vec![fixtures::subscription()], letters: fixtures::page() };
+    let found = || ApiResponse::Robot {
+        subscriptions: vec![fixtures::subscription()],
+        letters: fixtures::page(),
+    };
     press(&mut top, KeyAction::Open, found);
     top
 }
@@ -159,9 +162,12 @@ fn where_there_is_nothing_it_says_so() {
         top
     };
     seen!("quiet_overview", quiet(0));
-    for (tab, says) in
-        [(1, "no robot is busy or held"), (2, "no robot is held"), (3, "no organisation"), (4, "looking through")]
-    {
+    for (tab, says) in [
+        (1, "no robot is busy or held"),
+        (2, "no robot is held"),
+        (3, "no organisation"),
+        (4, "looking through"),
+    ] {
         let screen = screen(&mut quiet(tab), NARROW);
         assert!(screen.contains(says), "{screen}");
     }
@@ -170,7 +176,12 @@ fn where_there_is_nothing_it_says_so() {
 #[test]
 fn a_lost_connection_is_said_where_nobody_overlooks_it_and_what_was_known_stays() {
     let mut top = busy();
-    top.apply(0, Err(Failure::Unavailable("the daemon on /run/roomcast/admin.sock does not answer".to_owned())));
+    top.apply(
+        0,
+        Err(Failure::Unavailable(
+            "the daemon on /run/roomcast/admin.sock does not answer".to_owned(),
+        )),
+    );
     top.now += 12_000;
     seen!("lost", top);
 }
@@ -179,7 +190,9 @@ fn a_lost_connection_is_said_where_nobody_overlooks_it_and_what_was_known_stays(
 fn a_daemon_that_hangs_or_has_no_broker_is_said_as_well() {
     let mut top = busy();
     top.now += 9_000;
-    assert!(screen(&mut top, NARROW).contains("THE DAEMON DOES NOT ANSWER, what is shown is 9 s old"));
+    assert!(
+        screen(&mut top, NARROW).contains("THE DAEMON DOES NOT ANSWER, what is shown is 9 s old")
+    );
     let mut pulse = fixtures::pulse(7);
     pulse.overview.broker_up = false;
     top.apply(0, Ok(ApiResponse::Pulse(pulse)));
@@ -193,7 +206,9 @@ fn a_daemon_that_hangs_or_has_no_broker_is_said_as_well() {
 #[test]
 fn a_redrive_asks_with_the_number_and_says_what_happened() {
     let mut top = dead();
-    press(&mut top, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(12_000, 10_000)));
+    press(&mut top, KeyAction::Redrive, || {
+        ApiResponse::Redriven(fixtures::outcome(12_000, 10_000))
+    });
     seen!("redrive", top);
     let mut top = dead();
     press(&mut top, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(37, 37)));
@@ -222,11 +237,17 @@ fn without_colours_nothing_is_missing_and_nothing_is_coloured() {
     lost.apply(0, Err(Failure::Unavailable("gone".to_owned())));
     let mut asks = dead();
     press(&mut asks, KeyAction::Redrive, || ApiResponse::Redriven(fixtures::outcome(37, 37)));
-    for top in [&mut busy(), &mut at(1), &mut at(2), &mut dead(), &mut held_robot(), &mut lost, &mut asks] {
+    for top in
+        [&mut busy(), &mut at(1), &mut at(2), &mut dead(), &mut held_robot(), &mut lost, &mut asks]
+    {
         let (with, without) = (buffer(top, NARROW, true), buffer(top, NARROW, false));
-        let symbols = |buffer: &Buffer| buffer.content.iter().map(|cell| cell.symbol().to_owned()).collect::<Vec<_>>();
+        let symbols = |buffer: &Buffer| {
+            buffer.content.iter().map(|cell| cell.symbol().to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(symbols(&with), symbols(&without), "no word depends on colour");
-        assert!(without.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        assert!(
+            without.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
         assert!(with.content.iter().any(|cell| cell.fg != Color::Reset));
     }
 }
@@ -260,8 +281,10 @@ fn the_row_that_is_chosen_is_in_sight_however_many_there_are() {
     top.press(KeyAction::Tab(1));
     let mut pulse = fixtures::pulse(6);
     let robot = fixtures::robots().remove(0);
-    let many =
-        (0..500).map(|number| crate::admin::wire::RobotView { robot: format!("robot-{number}"), ..robot.clone() });
+    let many = (0..500).map(|number| crate::admin::wire::RobotView {
+        robot: format!("robot-{number}"),
+        ..robot.clone()
+    });
     pulse.robots = Some(many.collect());
     top.apply(0, Ok(ApiResponse::Pulse(pulse)));
     let _ = screen(&mut top, NARROW);
@@ -299,7 +322,8 @@ fn wide_letters_of_others_are_cut_whole_and_shift_nothing() {
         code: "错误🚨".repeat(9),
         ..fixtures::letter("letter-1", says)
     };
-    let letters = DeadPage { letters: vec![wide(&"磁盘满了".repeat(40)), wide("x")], ..fixtures::page() };
+    let letters =
+        DeadPage { letters: vec![wide(&"磁盘满了".repeat(40)), wide("x")], ..fixtures::page() };
     press(&mut top, KeyAction::Open, || ApiResponse::Letters(letters));
     for width in 40..200 {
         let buffer = buffer(&mut top, (width, 24), true);
@@ -309,7 +333,10 @@ fn wide_letters_of_others_are_cut_whole_and_shift_nothing() {
         for line in [5, 6] {
             assert!(topic.is_none_or(|topic| buffer[(topic, line)].symbol() == "告"), "{width}");
             let last = buffer[(width - 1, line)].symbol();
-            assert!(textwrap::core::display_width(last) <= 1, "{width}: nothing stands out of the window");
+            assert!(
+                textwrap::core::display_width(last) <= 1,
+                "{width}: nothing stands out of the window"
+            );
         }
     }
 }

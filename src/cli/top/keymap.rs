@@ -85,7 +85,12 @@ mod tests {
     fn capitals_change_something_and_small_letters_look() {
         let of = |letter| press(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE));
         assert_eq!((of('r'), of('R'), of('A'), of('L')), {
-            (Some(KeyAction::Refresh), Some(KeyAction::Redrive), Some(KeyAction::RedriveAll), Some(KeyAction::Release))
+            (
+                Some(KeyAction::Refresh),
+                Some(KeyAction::Redrive),
+                Some(KeyAction::RedriveAll),
+                Some(KeyAction::Release),
+            )
         });
         assert_eq!((of('a'), of('l'), of('6'), of('0')), (None, None, None, None));
         assert_eq!((of('1'), of('5')), (Some(KeyAction::Tab(0)), Some(KeyAction::Tab(4))));
@@ -95,7 +100,18 @@ mod tests {
     fn control_c_leaves_and_a_key_that_is_let_go_means_nothing() {
         let control = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         assert_eq!(press(control), Some(KeyAction::Leave));
-        assert_eq!(press(KeyEvent::new_with_kind(KeyCode::Char('q'), KeyModifiers::NONE, KeyEventKind::Release)), None);
-        assert_eq!(press(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)), None, "only a letter alone");
+        assert_eq!(
+            press(KeyEvent::new_with_kind(
+                KeyCode::Char('q'),
+                KeyModifiers::NONE,
+                KeyEventKind::Release
+            )),
+            None
+        );
+        assert_eq!(
+            press(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)),
+            None,
+            "only a letter alone"
+        );
     }
 }

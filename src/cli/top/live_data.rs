@@ -89,7 +89,8 @@ impl LiveData {
 
     /// A robot's state, if it is busy or held.
     pub(super) fn robot(&self, id: &str) -> Option<&RobotView> {
-        let few = self.overview().map(|overview| overview.robots.slowest.as_slice()).unwrap_or_default();
+        let few =
+            self.overview().map(|overview| overview.robots.slowest.as_slice()).unwrap_or_default();
         self.robots().unwrap_or(few).iter().find(|robot| robot.robot == id)
     }
 
@@ -97,7 +98,8 @@ impl LiveData {
     pub(super) fn rates(&self) -> Option<Rates> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         let millis = last.at.checked_sub(first.at).filter(|millis| *millis > 0)?;
-        let per_second = |first: u64, last: u64| last.saturating_sub(first) as f64 * 1000.0 / millis as f64;
+        let per_second =
+            |first: u64, last: u64| last.saturating_sub(first) as f64 * 1000.0 / millis as f64;
         let both = first.platforms.iter().zip(&last.platforms);
         let platforms = both.clone().map(|(first, last)| {
             [
@@ -114,7 +116,9 @@ impl LiveData {
             unheard: per_second(first.events_unheard, last.events_unheard),
             undecodable: per_second(first.events_undecodable, last.events_undecodable),
             platforms: platforms.collect(),
-            attempts: attempts.map(|((verdict, last), (_, first))| (verdict, per_second(first, last))).collect(),
+            attempts: attempts
+                .map(|((verdict, last), (_, first))| (verdict, per_second(first, last)))
+                .collect(),
         })
     }
 }
@@ -146,7 +150,11 @@ mod tests {
     use crate::cli::top::fixtures;
 
     fn pulse(at: u64, events: u64) -> Pulse {
-        Pulse { overview: Overview { at, events, ..fixtures::overview() }, robots: None, groups: None }
+        Pulse {
+            overview: Overview { at, events, ..fixtures::overview() },
+            robots: None,
+            groups: None,
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 use super::requests::{ApiQuery, ApiResponse};
 use crate::admin::wire::{
-    DeadLetterDetail, DeadLetterView, DeadPage, DeadQuery, DeadSummary, SubscriptionView, SummaryRow,
+    DeadLetterDetail, DeadLetterView, DeadPage, DeadQuery, DeadSummary, SubscriptionView,
+    SummaryRow,
 };
 
 /// The views.
@@ -74,10 +75,14 @@ impl ViewState {
         self.found = match answer {
             Ok(ApiResponse::Summary(summary)) => ViewData::Summary(summary),
             Ok(ApiResponse::Letters(page)) => ViewData::Letters(page),
-            Ok(ApiResponse::Robot { subscriptions, letters }) => ViewData::Robot { subscriptions, letters },
+            Ok(ApiResponse::Robot { subscriptions, letters }) => {
+                ViewData::Robot { subscriptions, letters }
+            }
             Ok(ApiResponse::Letter(letter)) => ViewData::Letter(letter),
             // These answers never belong to a view.
-            Ok(ApiResponse::Pulse(_) | ApiResponse::Redriven(_) | ApiResponse::Released { .. }) => ViewData::Nothing,
+            Ok(ApiResponse::Pulse(_) | ApiResponse::Redriven(_) | ApiResponse::Released { .. }) => {
+                ViewData::Nothing
+            }
             Err(why) => ViewData::Failed(why),
         };
     }
@@ -86,7 +91,10 @@ impl ViewState {
     pub(super) fn letters(&self) -> &[DeadLetterView] {
         match &self.found {
             ViewData::Letters(page) | ViewData::Robot { letters: page, .. } => &page.letters,
-            ViewData::Nothing | ViewData::Summary(_) | ViewData::Letter(_) | ViewData::Failed(_) => &[],
+            ViewData::Nothing
+            | ViewData::Summary(_)
+            | ViewData::Letter(_)
+            | ViewData::Failed(_) => &[],
         }
     }
 
@@ -98,7 +106,8 @@ impl ViewState {
     /// The index of the selected row.
     pub(super) fn chosen(&self, rows: &[String]) -> Option<usize> {
         let last = rows.len().checked_sub(1)?;
-        let found = self.chosen.as_ref().and_then(|chosen| rows.iter().position(|row| row == chosen));
+        let found =
+            self.chosen.as_ref().and_then(|chosen| rows.iter().position(|row| row == chosen));
         Some(found.unwrap_or(self.at.min(last)))
     }
 
@@ -156,8 +165,15 @@ mod tests {
     fn a_kind_of_letters_is_asked_for_by_what_it_has_in_common() {
         let [kind, event, ..] = &fixtures::summary().rows[..] else { panic!("two kinds") };
         let which = of_kind(kind);
-        assert_eq!((which.platform.as_deref(), which.reason.as_deref()), (Some("wecom"), Some("robot_gone")));
-        assert_eq!(of_kind(event).platform.as_deref(), Some("event"), "what was no event has no platform");
+        assert_eq!(
+            (which.platform.as_deref(), which.reason.as_deref()),
+            (Some("wecom"), Some("robot_gone"))
+        );
+        assert_eq!(
+            of_kind(event).platform.as_deref(),
+            Some("event"),
+            "what was no event has no platform"
+        );
         assert_ne!(kind_name(kind), kind_name(event));
     }
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::live_data::Pulse;
 use crate::{
     admin::wire::{
-        DeadLetterDetail, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, Released, SubscriptionPage,
-        SubscriptionView,
+        DeadLetterDetail, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, Released,
+        SubscriptionPage, SubscriptionView,
     },
     cli::{
         client::{Client, in_path},
@@ -75,12 +75,20 @@ pub(super) async fn ask(client: &Client, question: ApiQuery) -> Result<ApiRespon
             let path = format!("/v1/subscriptions?robot={}&limit={SUBSCRIPTIONS}", in_path(&id));
             let page: SubscriptionPage = client.get(&path).await?;
             let which = DeadQuery { robot: Some(id), ..DeadQuery::default() };
-            ApiResponse::Robot { subscriptions: page.subscriptions, letters: client.get(&letters(which)).await? }
+            ApiResponse::Robot {
+                subscriptions: page.subscriptions,
+                letters: client.get(&letters(which)).await?,
+            }
         }
-        ApiQuery::Letter(id) => ApiResponse::Letter(Box::new(client.get(&format!("/v1/dead/{}", in_path(&id))).await?)),
-        ApiQuery::Redrive(request) => ApiResponse::Redriven(client.post("/v1/dead/redrive", &request).await?),
+        ApiQuery::Letter(id) => {
+            ApiResponse::Letter(Box::new(client.get(&format!("/v1/dead/{}", in_path(&id))).await?))
+        }
+        ApiQuery::Redrive(request) => {
+            ApiResponse::Redriven(client.post("/v1/dead/redrive", &request).await?)
+        }
         ApiQuery::Release(id) => {
-            let released: Released = client.post(&format!("/v1/robots/{}/release", in_path(&id)), &()).await?;
+            let released: Released =
+                client.post(&format!("/v1/robots/{}/release", in_path(&id)), &()).await?;
             ApiResponse::Released { was_held: released.was_held }
         }
     })
@@ -88,7 +96,8 @@ pub(super) async fn ask(client: &Client, question: ApiQuery) -> Result<ApiRespon
 
 fn letters(which: DeadQuery) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    let named = serde_json::to_value(DeadQuery { limit: Some(LETTERS), ..which }).unwrap_or_default();
+    let named =
+        serde_json::to_value(DeadQuery { limit: Some(LETTERS), ..which }).unwrap_or_default();
     for (name, value) in named.as_object().into_iter().flatten() {
         match value {
             Value::String(text) => query.append_pair(name, text),

@@ -137,7 +137,11 @@ fn keep(panic: &PanicHookInfo<'_>) -> bool {
 
 fn report(panic: &PanicHookInfo<'_>) -> String {
     let (thread, trace) = (thread::current(), Backtrace::capture());
-    let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+    let trace = if trace.status() == BacktraceStatus::Captured {
+        format!("\n{trace}")
+    } else {
+        String::new()
+    };
     format!("thread '{}' {panic}{trace}", thread.name().unwrap_or("without a name"))
 }
 

@@ -32,11 +32,19 @@ fn after_a_panic(test: &str, how: &str) -> (ExitStatus, Vec<String>) {
     let before = format!("{:?}", tcgetattr(&pty).unwrap());
     let test = format!("cli::top::screen_tests::{test}");
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "--nocapture", "--test-threads", "1", &test]).env(HOW, how).env("RUST_BACKTRACE", "0");
+    command
+        .args(["--exact", "--nocapture", "--test-threads", "1", &test])
+        .env(HOW, how)
+        .env("RUST_BACKTRACE", "0");
     let mut child = blocking::Command::from(command).spawn_borrowed(&pts).unwrap();
     let ended = child.wait().unwrap();
-    assert_eq!(format!("{:?}", tcgetattr(&pty).unwrap()), before, "{how}: lines are edited and shown as before");
-    let mut next = blocking::Command::new("echo").arg("$ and what comes next").spawn_borrowed(&pts).unwrap();
+    assert_eq!(
+        format!("{:?}", tcgetattr(&pty).unwrap()),
+        before,
+        "{how}: lines are edited and shown as before"
+    );
+    let mut next =
+        blocking::Command::new("echo").arg("$ and what comes next").spawn_borrowed(&pts).unwrap();
     next.wait().unwrap();
     let size = |cells| NonZeroU16::new(cells).unwrap();
     let (mut terminal, mut said) = (vt100::Parser::new(size(ROWS), size(COLUMNS), 0), [0; 4096]);
@@ -44,7 +52,10 @@ fn after_a_panic(test: &str, how: &str) -> (ExitStatus, Vec<String>) {
         let read = (&pty).read(&mut said).unwrap();
         terminal.process(&said[..read]);
     }
-    assert!(!terminal.screen().alternate_screen() && !terminal.screen().hide_cursor(), "{how}: the shell's own screen");
+    assert!(
+        !terminal.screen().alternate_screen() && !terminal.screen().hide_cursor(),
+        "{how}: the shell's own screen"
+    );
     (ended, terminal.screen().rows(0, COLUMNS).collect())
 }
 
@@ -82,7 +93,10 @@ fn a_panic_gives_the_terminal_back_and_its_report_stands_there_whole() {
         "it broke",
     );
     let at = |text: &str| lines.iter().position(|line| line.contains(text));
-    assert!(at("$ roomcast top") < at("it broke") && at("it broke") < at("$ and what comes next"), "{lines:#?}");
+    assert!(
+        at("$ roomcast top") < at("it broke") && at("it broke") < at("$ and what comes next"),
+        "{lines:#?}"
+    );
     assert!(at("Overview").is_none(), "nothing is left of the other screen: {lines:#?}");
 }
 
@@ -91,7 +105,12 @@ fn a_panic_beside_the_drawing_is_said_when_the_terminal_is_given_back() {
     const NAME: &str = "a_panic_beside_the_drawing_is_said_when_the_terminal_is_given_back";
     if here().is_some() {
         let mut screen = opened();
-        std::thread::Builder::new().name("asks".to_owned()).spawn(|| panic!("it broke")).unwrap().join().unwrap_err();
+        std::thread::Builder::new()
+            .name("asks".to_owned())
+            .spawn(|| panic!("it broke"))
+            .unwrap()
+            .join()
+            .unwrap_err();
         // The task that draws may not know of the panic yet.
         screen.draw(&TopState::new(NOW + 60_000, 1000), Theme { colour: true }).unwrap();
         drop(screen);

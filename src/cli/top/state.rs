@@ -90,18 +90,25 @@ impl TopState {
     pub(super) fn rows(&self, place: &ViewState) -> Vec<String> {
         let robots = |held: bool| {
             let all = self.live.robots().unwrap_or_default().iter();
-            all.filter(|robot| !held || robot.cause.is_some()).map(|robot| robot.robot.clone()).collect()
+            all.filter(|robot| !held || robot.cause.is_some())
+                .map(|robot| robot.robot.clone())
+                .collect()
         };
         match &place.view {
             View::Overview => {
-                let slowest = self.live.overview().map(|overview| overview.robots.slowest.as_slice());
+                let slowest =
+                    self.live.overview().map(|overview| overview.robots.slowest.as_slice());
                 slowest.unwrap_or_default().iter().map(|robot| robot.robot.clone()).collect()
             }
             View::Robots => robots(false),
             View::Holds => robots(true),
-            View::Budgets => self.live.groups().unwrap_or_default().iter().map(|one| one.group.clone()).collect(),
+            View::Budgets => {
+                self.live.groups().unwrap_or_default().iter().map(|one| one.group.clone()).collect()
+            }
             View::Dead => place.kinds().iter().map(kind_name).collect(),
-            View::Robot(_) | View::Letters(..) => place.letters().iter().map(|letter| letter.id.clone()).collect(),
+            View::Robot(_) | View::Letters(..) => {
+                place.letters().iter().map(|letter| letter.id.clone()).collect()
+            }
             View::Letter(_) => Vec::new(),
         }
     }
@@ -119,7 +126,11 @@ impl TopState {
     }
 
     /// An answer has arrived.
-    pub(super) fn apply(&mut self, number: u64, answer: Result<ApiResponse, Failure>) -> Vec<ApiRequest> {
+    pub(super) fn apply(
+        &mut self,
+        number: u64,
+        answer: Result<ApiResponse, Failure>,
+    ) -> Vec<ApiRequest> {
         if number == PULSE {
             self.pulse_awaited = false;
             match answer {
@@ -129,7 +140,8 @@ impl TopState {
             }
             return Vec::new();
         }
-        if matches!(&self.dialog, Some(Dialog::Counting { number: awaited, .. }) if *awaited == number) {
+        if matches!(&self.dialog, Some(Dialog::Counting { number: awaited, .. }) if *awaited == number)
+        {
             self.counted(answer);
             return Vec::new();
         }
@@ -137,7 +149,8 @@ impl TopState {
             return self.acted(answer);
         }
         // If the user has left the view meanwhile, the answer is discarded.
-        let awaiting = self.deeper.iter_mut().chain(&mut self.tabs).find(|place| place.awaits == Some(number));
+        let awaiting =
+            self.deeper.iter_mut().chain(&mut self.tabs).find(|place| place.awaits == Some(number));
         if let Some(place) = awaiting {
             place.apply(answer.map_err(|failure| failure.to_string()), self.now);
         }
@@ -248,7 +261,8 @@ impl TopState {
     fn select_tab(&mut self, tab: usize) -> Vec<ApiRequest> {
         self.deeper.clear();
         self.tab = tab;
-        let unseen = self.current_view().is_some_and(|place| matches!(place.found, ViewData::Nothing));
+        let unseen =
+            self.current_view().is_some_and(|place| matches!(place.found, ViewData::Nothing));
         let mut asked = if unseen { self.refresh() } else { Vec::new() };
         asked.extend(self.tick());
         asked
@@ -256,7 +270,10 @@ impl TopState {
 
     /// Requests the data that is not fetched continuously.
     fn refresh(&mut self) -> Vec<ApiRequest> {
-        let Some(question) = self.current_view().filter(|place| place.awaits.is_none()).and_then(ViewState::question)
+        let Some(question) = self
+            .current_view()
+            .filter(|place| place.awaits.is_none())
+            .and_then(ViewState::question)
         else {
             return Vec::new();
         };
@@ -288,7 +305,9 @@ impl TopState {
         if let Some(Dialog::Help(from)) = &mut self.dialog {
             *from = (*from).min(drawn.help_last);
         }
-        if let Some(place) = self.current_view_mut().filter(|place| matches!(place.view, View::Letter(_))) {
+        if let Some(place) =
+            self.current_view_mut().filter(|place| matches!(place.view, View::Letter(_)))
+        {
             place.at = place.at.min(drawn.last_line);
         }
     }

@@ -60,7 +60,11 @@ fn robots_are_asked_for_only_where_they_are_shown() {
     let pulse = |robots, groups| ApiQuery::Pulse { robots, groups };
     assert_eq!(top.tick()[0].question, pulse(false, false));
     top.apply(0, Ok(ApiResponse::Pulse(fixtures::pulse(2))));
-    assert_eq!(top.press(KeyAction::Tab(2))[0].question, pulse(true, false), "at once, not with the next tick");
+    assert_eq!(
+        top.press(KeyAction::Tab(2))[0].question,
+        pulse(true, false),
+        "at once, not with the next tick"
+    );
     top.apply(0, Ok(ApiResponse::Pulse(fixtures::pulse(3))));
     assert_eq!(top.press(KeyAction::Tab(3))[0].question, pulse(false, true));
 }
@@ -71,7 +75,10 @@ fn the_dead_queues_are_looked_through_when_somebody_wants_to_see_them_and_on_a_k
     top.apply(0, Ok(ApiResponse::Pulse(fixtures::pulse(2))));
     assert!(top.tick().iter().all(|asked| asked.number == 0), "not every second");
     top.press(KeyAction::Tab(0));
-    assert!(top.press(KeyAction::Tab(4)).iter().all(|asked| asked.number == 0), "what was seen is still there");
+    assert!(
+        top.press(KeyAction::Tab(4)).iter().all(|asked| asked.number == 0),
+        "what was seen is still there"
+    );
     let again = only(top.press(KeyAction::Refresh));
     assert_eq!(again.question, ApiQuery::Summary);
     assert!(top.press(KeyAction::Refresh).is_empty(), "one look at a time");
@@ -83,7 +90,10 @@ fn a_robot_leads_to_its_letters_and_a_letter_is_shown_whole() {
     top.press(KeyAction::Tab(2));
     let robot = only(top.press(KeyAction::Open));
     assert_eq!(robot.question, ApiQuery::Robot(HELD.to_owned()));
-    let found = ApiResponse::Robot { subscriptions: vec![fixtures::subscription()], letters: fixtures::page() };
+    let found = ApiResponse::Robot {
+        subscriptions: vec![fixtures::subscription()],
+        letters: fixtures::page(),
+    };
     top.apply(robot.number, Ok(found));
     top.press(KeyAction::Down);
     let letter = only(top.press(KeyAction::Open));
@@ -103,25 +113,36 @@ fn a_robot_leads_to_its_letters_and_a_letter_is_shown_whole() {
 #[test]
 fn a_kind_of_letters_leads_to_those_letters() {
     let mut top = at_dead_letters();
-    let ApiQuery::Letters(which) = only(top.press(KeyAction::Open)).question else { panic!("letters are asked for") };
-    assert_eq!((which.reason.as_deref(), which.code.as_deref()), (Some("robot_gone"), Some("93000")));
+    let ApiQuery::Letters(which) = only(top.press(KeyAction::Open)).question else {
+        panic!("letters are asked for")
+    };
+    assert_eq!(
+        (which.reason.as_deref(), which.code.as_deref()),
+        (Some("robot_gone"), Some("93000"))
+    );
 }
 
 #[test]
 fn a_redrive_counts_then_asks_then_does_it_then_says_what_happened() {
     let mut top = at_dead_letters();
-    let ApiRequest { number, question: ApiQuery::Redrive(counted) } = only(top.press(KeyAction::Redrive)) else {
+    let ApiRequest { number, question: ApiQuery::Redrive(counted) } =
+        only(top.press(KeyAction::Redrive))
+    else {
         panic!("it is counted first")
     };
     assert!(counted.dry_run, "nothing is changed before somebody says yes");
     top.press(KeyAction::Yes);
-    assert!(matches!(top.dialog, Some(Dialog::Counting { .. })), "yes to a question that was not asked yet");
+    assert!(
+        matches!(top.dialog, Some(Dialog::Counting { .. })),
+        "yes to a question that was not asked yet"
+    );
     top.apply(number, Ok(ApiResponse::Redriven(fixtures::outcome(1_040, 1_037))));
     let Some(Dialog::Redrive { would, .. }) = &top.dialog else { panic!("it asks") };
     assert_eq!(would.done, 1_037);
     top.press(KeyAction::Open);
     assert!(top.dialog.is_some(), "Enter is not yes");
-    let ApiRequest { number, question: ApiQuery::Redrive(done) } = only(top.press(KeyAction::Yes)) else {
+    let ApiRequest { number, question: ApiQuery::Redrive(done) } = only(top.press(KeyAction::Yes))
+    else {
         panic!("it acts")
     };
     assert_eq!((done.dry_run, done.limit), (false, Some(1_037)), "no more than were counted");
@@ -175,7 +196,10 @@ fn a_failed_redrive_says_so_and_a_count_of_nothing_does_not_ask() {
     let acting = only(top.press(KeyAction::Yes));
     top.apply(acting.number, Err(Failure::Unavailable("the broker is gone".to_owned())));
     let said = top.status_line.clone().unwrap();
-    assert!(said.contains("redriving 5 letters") && said.contains("failed: the broker is gone"), "{said}");
+    assert!(
+        said.contains("redriving 5 letters") && said.contains("failed: the broker is gone"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -50,7 +50,11 @@ impl Jinja {
         environment.remove_global("namespace");
         environment.remove_filter("chain");
         let unreadable = |error: Error| InvalidTemplate::Jinja(sentence(&error));
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(unreadable)?;
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(unreadable)?;
         bounded(text, &syntax)?;
         environment.set_syntax(syntax);
         environment.add_template_owned(TEXT, text.to_owned()).map_err(unreadable)?;
@@ -61,8 +65,13 @@ impl Jinja {
     pub(super) fn fill(&self, tags: &Tags) -> Result<String, String> {
         let whole = Value::from(Serde(tags.all()));
         let mut names: BTreeMap<&str, Value> = BTreeMap::from([("tags", whole)]);
-        names.extend(tags.all().iter().map(|(name, value)| (name.as_str(), Value::from(Serde(value)))));
-        let said = self.0.get_template(TEXT).and_then(|template| template.render(Value::from_pairs(names)));
+        names.extend(
+            tags.all().iter().map(|(name, value)| (name.as_str(), Value::from(Serde(value)))),
+        );
+        let said = self
+            .0
+            .get_template(TEXT)
+            .and_then(|template| template.render(Value::from_pairs(names)));
         said.map_err(|error| sentence(&error))
     }
 }
@@ -85,7 +94,10 @@ fn bounded(text: &str, syntax: &SyntaxConfig) -> Result<(), InvalidTemplate> {
             (sums, SUMS_MAX, "sums"),
         ];
         if let Some((_, max, what)) = counted.into_iter().find(|(count, max, _)| count > max) {
-            return Err(InvalidTemplate::Jinja(format!("line {}: more than {max} {what}", place.start_line)));
+            return Err(InvalidTemplate::Jinja(format!(
+                "line {}: more than {max} {what}",
+                place.start_line
+            )));
         }
     }
     Ok(())

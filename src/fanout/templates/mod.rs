@@ -129,7 +129,10 @@ impl Templates {
         let (name, audience) = (template.name.clone(), template.audience);
         let known = self.0.get(&name);
         match known.and_then(|texts| texts.get(&audience)) {
-            Some(old) if Template { written_at: old.template().written_at, ..template.clone() } == *old.template() => {
+            Some(old)
+                if Template { written_at: old.template().written_at, ..template.clone() }
+                    == *old.template() =>
+            {
                 return Ok(None);
             }
             Some(_) if !replace => return Err(TemplateError::Exists { name, audience }),
@@ -137,7 +140,9 @@ impl Templates {
         }
         match known {
             None if self.0.len() >= NAMES_MAX => return Err(TemplateError::TooMany),
-            None if audience != Audience::Everybody => return Err(TemplateError::NoDefault { name }),
+            None if audience != Audience::Everybody => {
+                return Err(TemplateError::NoDefault { name });
+            }
             _ => {}
         }
         let compiled = CompiledTemplate::of(template);
@@ -160,7 +165,10 @@ impl Templates {
         name: &TemplateName,
         audience: Option<Audience>,
     ) -> Result<(Self, Vec<Audience>), TemplateError> {
-        let texts = self.0.get(name).ok_or_else(|| TemplateError::Missing { name: name.clone(), audience: None })?;
+        let texts = self
+            .0
+            .get(name)
+            .ok_or_else(|| TemplateError::Missing { name: name.clone(), audience: None })?;
         let gone: Vec<_> = match audience {
             None => texts.keys().copied().collect(),
             Some(one) if !texts.contains_key(&one) => {
@@ -186,8 +194,15 @@ impl Templates {
     }
 
     /// The texts of one template; empty if there is no such template.
-    pub fn texts(&self, name: &TemplateName) -> impl Iterator<Item = (&Template, Option<&InvalidTemplate>)> {
-        self.0.get(name).into_iter().flat_map(BTreeMap::values).map(|one| (one.template(), one.broken()))
+    pub fn texts(
+        &self,
+        name: &TemplateName,
+    ) -> impl Iterator<Item = (&Template, Option<&InvalidTemplate>)> {
+        self.0
+            .get(name)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .map(|one| (one.template(), one.broken()))
     }
 
     /// Renders all texts of a template.
@@ -196,7 +211,10 @@ impl Templates {
     ///
     /// The template is missing, or one of its texts fails.
     pub fn write(&self, name: &str, tags: &Tags) -> Result<Vec<(Audience, TextBody)>, RenderError> {
-        self.named(name)?.values().map(|text| Ok((text.template().audience, text.write(tags)?))).collect()
+        self.named(name)?
+            .values()
+            .map(|text| Ok((text.template().audience, text.write(tags)?)))
+            .collect()
     }
 
     /// Renders a template for one platform. `dingtalk_internal` without a text of its own uses the
@@ -205,7 +223,12 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or its text fails.
-    pub fn write_for(&self, platform: Platform, name: &str, tags: &Tags) -> Result<(Audience, TextBody), RenderError> {
+    pub fn write_for(
+        &self,
+        platform: Platform,
+        name: &str,
+        tags: &Tags,
+    ) -> Result<(Audience, TextBody), RenderError> {
         let texts = self.named(name)?;
         let on = |platform| texts.get(&Audience::On(platform));
         let own = match platform {
@@ -220,7 +243,11 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or its text fails.
-    pub fn write_default(&self, name: &str, tags: &Tags) -> Result<(Audience, TextBody), RenderError> {
+    pub fn write_default(
+        &self,
+        name: &str,
+        tags: &Tags,
+    ) -> Result<(Audience, TextBody), RenderError> {
         self.written(self.named(name)?.get(&Audience::Everybody), name, tags)
     }
 
@@ -233,7 +260,11 @@ impl Templates {
         // A template without a text for all platforms cannot be added, so only the template itself
         // can be missing.
         let text = text.map_or_else(
-            || name.parse().map_err(RenderError::from).and_then(|name| Err(RenderError::Unknown(name))),
+            || {
+                name.parse()
+                    .map_err(RenderError::from)
+                    .and_then(|name| Err(RenderError::Unknown(name)))
+            },
             Ok,
         )?;
         Ok((text.template().audience, text.write(tags)?))
@@ -246,7 +277,10 @@ impl Templates {
 
     fn put(&mut self, compiled: CompiledTemplate) {
         let template = compiled.template();
-        self.0.entry(template.name.clone()).or_default().insert(template.audience, Arc::new(compiled));
+        self.0
+            .entry(template.name.clone())
+            .or_default()
+            .insert(template.audience, Arc::new(compiled));
     }
 }
 

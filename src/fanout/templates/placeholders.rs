@@ -29,7 +29,8 @@ pub(super) struct Placeholders(Vec<Range<usize>>);
 impl Placeholders {
     /// Finds the placeholders.
     pub(super) fn of(text: &str) -> Result<Self, InvalidTemplate> {
-        let places: Vec<_> = text.match_indices('{').filter_map(|(at, _)| place(text, at)).collect();
+        let places: Vec<_> =
+            text.match_indices('{').filter_map(|(at, _)| place(text, at)).collect();
         if places.len() > PLACES_MAX {
             return Err(InvalidTemplate::Placeholders { found: places.len(), max: PLACES_MAX });
         }
@@ -49,7 +50,9 @@ impl Placeholders {
             match tags.get(tag) {
                 None | Some(Value::Null) => {}
                 Some(Value::String(value)) => written.push_str(value),
-                Some(value @ (Value::Bool(_) | Value::Number(_))) => written.push_str(&value.to_string()),
+                Some(value @ (Value::Bool(_) | Value::Number(_))) => {
+                    written.push_str(&value.to_string())
+                }
                 Some(other @ (Value::Array(_) | Value::Object(_))) => {
                     return Err(format!(
                         "tag {tag} is {}: only templates of the engine jinja take that",

@@ -68,8 +68,11 @@ impl Tags {
 
 /// Whether this is a valid name of a tag.
 pub(super) fn is_name(name: &str) -> bool {
-    let possible = name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.'));
-    possible && name.len() <= NAME_MAX && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    let possible =
+        name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.'));
+    possible
+        && name.len() <= NAME_MAX
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
 /// The length of the longest text in a value, in bytes. The recursion is safe, because parsed JSON
@@ -78,7 +81,9 @@ fn longest(value: &Value) -> Option<usize> {
     match value {
         Value::String(text) => Some(text.len()),
         Value::Array(list) => list.iter().filter_map(longest).max(),
-        Value::Object(fields) => fields.iter().filter_map(|(name, value)| longest(value).max(Some(name.len()))).max(),
+        Value::Object(fields) => {
+            fields.iter().filter_map(|(name, value)| longest(value).max(Some(name.len()))).max()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }

@@ -25,7 +25,8 @@ fn template(name: &str, audience: Audience, engine: TemplateEngine, text: &str) 
 
 /// The result of this template with these tags, or the error.
 fn say(engine: TemplateEngine, text: &str, tags: Value) -> Result<String, String> {
-    let templates = Templates::default().with(template("t", Audience::Everybody, engine, text), false);
+    let templates =
+        Templates::default().with(template("t", Audience::Everybody, engine, text), false);
     let templates = templates.map_err(|refused| refused.to_string())?.unwrap();
     let tags = Tags::read(tags).map_err(|mistake| mistake.to_string())?;
     templates.write_default("t", &tags).map(|said| said.1.text).map_err(|why| why.to_string())
@@ -54,19 +55,26 @@ fn a_placeholder_is_a_possible_name_in_braces_and_everything_else_stays_as_it_is
         assert_eq!(say(TemplateEngine::Tags, text, tags.clone()), Ok(says.to_owned()), "{text}");
     }
     // The value of a tag is not expanded again.
-    assert_eq!(say(TemplateEngine::Tags, "{a}", json!({"a": "{b}", "b": "no"})), Ok("{b}".to_owned()));
+    assert_eq!(
+        say(TemplateEngine::Tags, "{a}", json!({"a": "{b}", "b": "no"})),
+        Ok("{b}".to_owned())
+    );
 }
 
 #[test]
 fn what_exceeds_the_limits_is_refused_and_the_limit_is_not() {
-    let places =
-        |count: usize, distinct: usize| (0..count).map(|n| format!("{{t{}}}", n % distinct)).collect::<String>();
+    let places = |count: usize, distinct: usize| {
+        (0..count).map(|n| format!("{{t{}}}", n % distinct)).collect::<String>()
+    };
     for (text, refused) in [
         (places(256, 90) + "x", None),
         (places(257, 90), Some("it has 257 placeholders: at most 256 are possible")),
         (places(91, 91), Some("its placeholders name 91 tags: at most 90 are possible")),
         ("x".repeat(256 * 1024), None),
-        ("x".repeat(256 * 1024 + 1), Some("the text has 262145 bytes: at most 262144 are possible")),
+        (
+            "x".repeat(256 * 1024 + 1),
+            Some("the text has 262145 bytes: at most 262144 are possible"),
+        ),
         (" \n".to_owned(), Some("the text is empty")),
     ] {
         let said = say(TemplateEngine::Tags, &text, json!({}));
@@ -75,7 +83,10 @@ fn what_exceeds_the_limits_is_refused_and_the_limit_is_not() {
     for (tags, refused) in [
         (json!({"a": "x".repeat(1024)}), None),
         (json!({"a": "x".repeat(1025)}), Some("tag a has a text of 1025 bytes")),
-        (json!({"list": ["x", {"y": "z".repeat(2000)}]}), Some("tag list has a text of 2000 bytes")),
+        (
+            json!({"list": ["x", {"y": "z".repeat(2000)}]}),
+            Some("tag list has a text of 2000 bytes"),
+        ),
         (json!({"x".repeat(21): "v"}), None),
         (json!({"x".repeat(22): "v"}), Some("has no possible name: use 1 to 21")),
         (json!({"": "v"}), Some("has no possible name")),
@@ -83,7 +94,10 @@ fn what_exceeds_the_limits_is_refused_and_the_limit_is_not() {
     ] {
         let said = say(TemplateEngine::Tags, "x", tags.clone());
         assert_eq!(said.is_err(), refused.is_some(), "{tags}");
-        assert!(refused.is_none_or(|why| said.as_ref().unwrap_err().contains(why)), "{tags}: {said:?}");
+        assert!(
+            refused.is_none_or(|why| said.as_ref().unwrap_err().contains(why)),
+            "{tags}: {said:?}"
+        );
     }
 }
 
@@ -98,7 +112,10 @@ fn jinja_has_conditions_loops_filters_and_leaves_no_line_of_a_statement() {
         "# DOWN\n- db-1 (9.2)\n- db-2 (3)\nnobody ann a%20b%26c"
     );
     // The result is not escaped, and the value of a tag is not expanded again.
-    assert_eq!(say(TemplateEngine::Jinja, "{{ a }}", json!({"a": "<b>{{ a }}"})), Ok("<b>{{ a }}".to_owned()));
+    assert_eq!(
+        say(TemplateEngine::Jinja, "{{ a }}", json!({"a": "<b>{{ a }}"})),
+        Ok("<b>{{ a }}".to_owned())
+    );
 }
 
 #[test]
@@ -110,7 +127,12 @@ fn a_template_that_fails_says_which_tag_or_which_line() {
             json!({"list": [1]}),
             "template t for default: tag list is a list: only templates of the engine jinja take that",
         ),
-        (TemplateEngine::Tags, "{unset}", json!({}), "template t for default: it says nothing with these tags"),
+        (
+            TemplateEngine::Tags,
+            "{unset}",
+            json!({}),
+            "template t for default: it says nothing with these tags",
+        ),
         (TemplateEngine::Jinja, "{% if false %}x{% endif %} ", json!({}), "it says nothing"),
         (
             TemplateEngine::Jinja,
@@ -131,7 +153,12 @@ fn a_template_that_fails_says_which_tag_or_which_line() {
             "line 1: undefined value: `hosts` is undefined",
         ),
         (TemplateEngine::Jinja, "{{ 1 / 0 }}", json!({}), "line 1: invalid operation"),
-        (TemplateEngine::Jinja, "{{ 'a' * 99999999 }}", json!({}), "line 1: engine ran out of fuel"),
+        (
+            TemplateEngine::Jinja,
+            "{{ 'a' * 99999999 }}",
+            json!({}),
+            "line 1: engine ran out of fuel",
+        ),
         (
             TemplateEngine::Jinja,
             "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
@@ -170,12 +197,23 @@ fn a_text_that_doubles_itself_runs_out_of_fuel_instead_of_memory() {
         ("[1]", "{% set x = x|chain(x) %}".repeat(60), "unknown filter"),
         ("namespace()", String::new(), "unknown function"),
     ] {
-        let said =
-            say(TemplateEngine::Jinja, &format!("{{% set x = {first} %}}{again}{{{{ x }}}}"), json!({})).unwrap_err();
+        let said = say(
+            TemplateEngine::Jinja,
+            &format!("{{% set x = {first} %}}{again}{{{{ x }}}}"),
+            json!({}),
+        )
+        .unwrap_err();
         assert!(said.contains(says), "{said}");
     }
     let sums = "{% set x = x + x %}".repeat(16);
-    assert!(say(TemplateEngine::Jinja, &format!("{{% set x = [1] %}}{sums}{{{{ x|length }}}}"), json!({})).is_ok());
+    assert!(
+        say(
+            TemplateEngine::Jinja,
+            &format!("{{% set x = [1] %}}{sums}{{{{ x|length }}}}"),
+            json!({})
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -195,13 +233,18 @@ fn a_text_that_is_nested_without_end_is_refused_on_the_stack_of_a_thread_of_the_
         for times in [60, 14_000] {
             let expression = format!("{}x{}", open.repeat(times), close.repeat(times));
             let text = match open {
-                "{%if x%}{%elif x%}" => format!("{{%if x%}}{}{{%endif%}}", "{%elif x%}".repeat(times)),
+                "{%if x%}{%elif x%}" => {
+                    format!("{{%if x%}}{}{{%endif%}}", "{%elif x%}".repeat(times))
+                }
                 statement if statement.starts_with('{') => expression,
                 _ => format!("{{{{ {expression} }}}}"),
             };
             let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
-            let said =
-                thread.spawn(move || say(TemplateEngine::Jinja, &text, json!({"x": 1}))).unwrap().join().unwrap();
+            let said = thread
+                .spawn(move || say(TemplateEngine::Jinja, &text, json!({"x": 1})))
+                .unwrap()
+                .join()
+                .unwrap();
             let refused = said.as_ref().is_err_and(|said| said.contains("line 1: "));
             assert!(refused || times == 60, "{open}: {said:?}");
         }
@@ -211,8 +254,10 @@ fn a_text_that_is_nested_without_end_is_refused_on_the_stack_of_a_thread_of_the_
 #[test]
 fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
     let (ding, lark) = (Audience::On(Platform::DingTalk), Audience::On(Platform::Lark));
-    let markdown =
-        Template { format: Some(Format::Markdown), ..template("t", lark, TemplateEngine::Jinja, "lark {{ a }}") };
+    let markdown = Template {
+        format: Some(Format::Markdown),
+        ..template("t", lark, TemplateEngine::Jinja, "lark {{ a }}")
+    };
     let mut templates = Templates::default();
     for one in [
         template("t", Audience::Everybody, TemplateEngine::Tags, "all {a}"),
@@ -233,14 +278,23 @@ fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
         assert_eq!((found, passage.text.as_str()), (audience, says));
         assert_eq!(passage.format, (audience == lark).then_some(Format::Markdown));
     }
-    let all: Vec<_> = templates.write("t", &tags).unwrap().into_iter().map(|(audience, _)| audience).collect();
+    let all: Vec<_> =
+        templates.write("t", &tags).unwrap().into_iter().map(|(audience, _)| audience).collect();
     assert_eq!(all, [Audience::Everybody, ding, lark]);
     assert_eq!(templates.write("u", &tags).unwrap_err().to_string(), "there is no template u");
-    assert!(templates.write("no name", &tags).unwrap_err().to_string().contains("is no name of a template"));
+    assert!(
+        templates
+            .write("no name", &tags)
+            .unwrap_err()
+            .to_string()
+            .contains("is no name of a template")
+    );
     // A text that fails for one platform fails a rendering for all platforms, but not one for
     // another platform.
     let none = Tags::default();
-    assert!(matches!(templates.write("t", &none), Err(RenderError::Failed { audience, .. }) if audience == lark));
+    assert!(
+        matches!(templates.write("t", &none), Err(RenderError::Failed { audience, .. }) if audience == lark)
+    );
     assert!(templates.write_for(Platform::WeCom, "t", &none).is_ok());
     assert!(templates.write_for(Platform::Lark, "t", &none).is_err());
 }
@@ -259,7 +313,9 @@ fn a_template_always_has_a_text_for_everybody_and_is_not_replaced_by_accident() 
     assert!(add(&two, lark, "y", false).unwrap().is_none(), "the same again changes nothing");
     assert!(matches!(add(&two, lark, "z", false), Err(TemplateError::Exists { .. })));
     let three = add(&two, lark, "z", true).unwrap().unwrap();
-    let texts = |templates: &Templates| templates.all().map(|(one, _)| one.text.clone()).collect::<Vec<_>>();
+    let texts = |templates: &Templates| {
+        templates.all().map(|(one, _)| one.text.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(
         (texts(&two), texts(&three)),
         (vec!["x".to_owned(), "y".to_owned()], vec!["x".to_owned(), "z".to_owned()])
@@ -293,8 +349,11 @@ fn a_kept_text_that_cannot_be_read_any_more_stays_and_says_so_when_it_is_used() 
         template("t", Audience::Everybody, TemplateEngine::Jinja, "{% nonsense %}"),
         template("u", Audience::Everybody, TemplateEngine::Tags, "well"),
     ]);
-    let broken: Vec<_> =
-        templates.all().filter(|(_, broken)| broken.is_some()).map(|(one, _)| one.name.as_str()).collect();
+    let broken: Vec<_> = templates
+        .all()
+        .filter(|(_, broken)| broken.is_some())
+        .map(|(one, _)| one.name.as_str())
+        .collect();
     assert_eq!(broken, ["t"]);
     let why = templates.write_default("t", &Tags::default()).unwrap_err().to_string();
     assert!(why.contains("line 1: syntax error"), "{why}");

@@ -49,7 +49,11 @@ impl ConcurrencyLimit {
 
     /// The limit of attempts in flight. Deliveries that are not urgent get the unreserved part.
     pub(super) fn for_class(&self, urgent: bool) -> u32 {
-        if urgent || self.limit == 1 { self.limit } else { self.limit - (self.limit / URGENT_PART).max(1) }
+        if urgent || self.limit == 1 {
+            self.limit
+        } else {
+            self.limit - (self.limit / URGENT_PART).max(1)
+        }
     }
 
     /// How many times smaller than its maximum the limit is, at least 1.
@@ -79,7 +83,8 @@ mod tests {
     use super::*;
 
     fn after(limit: &mut ConcurrencyLimit, count: u32, millis: u64, heard: bool) -> u32 {
-        (0..count).for_each(|_| limit.answered(Answered { took: Duration::from_millis(millis), heard }));
+        (0..count)
+            .for_each(|_| limit.answered(Answered { took: Duration::from_millis(millis), heard }));
         limit.for_class(true)
     }
 
@@ -104,7 +109,11 @@ mod tests {
         let mut limit = ConcurrencyLimit::new(256);
         assert!(after(&mut limit, 30, 3000, true) < 256);
         assert_eq!(after(&mut limit, 600, 3000, true), 256);
-        assert_eq!(after(&mut limit, 200, 15_000, false), LEAST, "but it is when it does not answer");
+        assert_eq!(
+            after(&mut limit, 200, 15_000, false),
+            LEAST,
+            "but it is when it does not answer"
+        );
     }
 
     #[test]

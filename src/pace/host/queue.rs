@@ -133,10 +133,14 @@ impl HostQueue {
     /// Decides about a new request.
     pub(super) fn acquire(&mut self, now: Instant, entry: &HostRequest<'_>) -> HostAdmission {
         self.dispatch(now);
-        let behind = entry.fresh && self.line(entry).and_then(TopicQueue::horizon).is_some_and(|at| at > now);
+        let behind = entry.fresh
+            && self.line(entry).and_then(TopicQueue::horizon).is_some_and(|at| at > now);
         // `dispatch` has granted all it can. So the remaining messages wait for concurrency permits
         // that this message does not need.
-        if !behind && self.tokens.free_at(now) <= now && self.flow(entry.platform).has_room(entry.urgent) {
+        if !behind
+            && self.tokens.free_at(now) <= now
+            && self.flow(entry.platform).has_room(entry.urgent)
+        {
             self.tokens.take(now);
             self.flow_mut(entry.platform).in_flight += 1;
             return HostAdmission::Granted;
@@ -146,7 +150,11 @@ impl HostQueue {
         }
         self.sequence += 1;
         let (position, handle) = (self.sequence, Arc::<HostWaitHandle>::default());
-        self.class_mut(entry.platform, entry.urgent).wait(entry.topic, position, Arc::clone(&handle));
+        self.class_mut(entry.platform, entry.urgent).wait(
+            entry.topic,
+            position,
+            Arc::clone(&handle),
+        );
         HostAdmission::Queued(HostTicket {
             platform: entry.platform,
             urgent: entry.urgent,
@@ -167,7 +175,9 @@ impl HostQueue {
         if ticket.deadline <= now {
             self.leave(now, ticket);
             let HostTicket { platform, urgent, ref topic, fresh, .. } = *ticket;
-            return HostPollResult::Deferred(self.put_off(now, &HostRequest { platform, urgent, topic, fresh }));
+            return HostPollResult::Deferred(
+                self.put_off(now, &HostRequest { platform, urgent, topic, fresh }),
+            );
         }
         let (free, this) = (self.tokens.free_at(now), Some(ticket.position));
         if free <= now {
@@ -176,7 +186,11 @@ impl HostQueue {
             return HostPollResult::WaitUntil(ticket.deadline);
         }
         self.timekeeper = self.timekeeper.or(this);
-        HostPollResult::WaitUntil(if self.timekeeper == this { free.min(ticket.deadline) } else { ticket.deadline })
+        HostPollResult::WaitUntil(if self.timekeeper == this {
+            free.min(ticket.deadline)
+        } else {
+            ticket.deadline
+        })
     }
 
     /// Removes a message that stopped waiting. A permit that was granted meanwhile is returned.
@@ -217,8 +231,11 @@ impl HostQueue {
         } else {
             self.limits.hold_max.saturating_mul(flow.limit.shrunk()).min(PUT_OFF_MAX)
         };
-        let last = self.line(entry).and_then(|line| if entry.fresh { line.horizon() } else { line.again() });
-        let from = last.map_or(now, |last| last.max(now)).max(now + pause.max(self.limits.hold_max));
+        let last = self
+            .line(entry)
+            .and_then(|line| if entry.fresh { line.horizon() } else { line.again() });
+        let from =
+            last.map_or(now, |last| last.max(now)).max(now + pause.max(self.limits.hold_max));
         let at = from + (self.tokens.interval() * self.sharing(entry, from)).max(SLOT_GAP);
         self.class_mut(entry.platform, entry.urgent).put_off(entry.topic, entry.fresh, at);
         at.duration_since(now)
@@ -226,7 +243,10 @@ impl HostQueue {
 
     /// Removes topics that have neither waiting nor deferred messages.
     pub(super) fn evict_idle(&mut self, now: Instant) {
-        self.flows.iter_mut().flat_map(|flow| &mut flow.classes).for_each(|class| class.forget(now));
+        self.flows
+            .iter_mut()
+            .flat_map(|flow| &mut flow.classes)
+            .for_each(|class| class.forget(now));
     }
 
     /// The most attempts in flight for a platform, the urgent share included.
@@ -284,7 +304,8 @@ impl HostQueue {
         };
         let own = self.line(entry).map_or(0, |line| line.waiting());
         let (waiting, topics) = counts(entry.urgent);
-        let ahead = waiting.min((own + 1) * (topics + 1)) + if entry.urgent { 0 } else { counts(true).0 };
+        let ahead =
+            waiting.min((own + 1) * (topics + 1)) + if entry.urgent { 0 } else { counts(true).0 };
         let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
         self.tokens.free_at(now).duration_since(now) + self.tokens.interval().saturating_mul(ahead)
     }
@@ -293,7 +314,9 @@ impl HostQueue {
     fn sharing(&self, entry: &HostRequest<'_>, at: Instant) -> u32 {
         let others = self.flows.iter().enumerate().map(|(number, flow)| {
             let own = (number == entry.platform).then_some(entry.topic);
-            flow.classes.get(usize::from(!entry.urgent)).map_or(0, |class| class.coming_after(at, own))
+            flow.classes
+                .get(usize::from(!entry.urgent))
+                .map_or(0, |class| class.coming_after(at, own))
         });
         u32::try_from(others.sum::<usize>()).unwrap_or(u32::MAX).saturating_add(1)
     }
@@ -306,12 +329,18 @@ impl HostQueue {
         class_of(&mut self.flow_mut(platform).classes, urgent)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a platform's number is less than how many there are")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a platform's number is less than how many there are"
+    )]
     fn flow(&self, platform: usize) -> &PlatformQueue {
         &self.flows[platform % 4]
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a platform's number is less than how many there are")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a platform's number is less than how many there are"
+    )]
     fn flow_mut(&mut self, platform: usize) -> &mut PlatformQueue {
         &mut self.flows[platform % 4]
     }

@@ -34,7 +34,9 @@ fn sends(departure: HostDecision) -> JoinHandle<Option<Duration>> {
     let start = Instant::now();
     tokio::spawn(async move {
         let departure = match departure {
-            HostDecision::Queued(wait) => wait.wait_for_permit(&CancellationToken::new()).await.unwrap(),
+            HostDecision::Queued(wait) => {
+                wait.wait_for_permit(&CancellationToken::new()).await.unwrap()
+            }
             other => other,
         };
         let HostDecision::Granted(mut permit) = departure else { return None };
@@ -67,7 +69,11 @@ async fn the_event_of_another_topic_leaves_after_one_of_a_large_one() {
             HostDecision::Deferred(wait) => waits.push(wait.as_millis()),
         }
     }
-    assert_eq!((now, waiting.len()), (10, 20), "a second's worth at once, and what leaves within hold_max");
+    assert_eq!(
+        (now, waiting.len()),
+        (10, 20),
+        "a second's worth at once, and what leaves within hold_max"
+    );
     // The other messages come back one after the other, at the rate, directly behind those in
     // memory.
     assert!(waits.windows(2).all(|two| two[1] - two[0] == 100), "{waits:?}");
@@ -129,7 +135,10 @@ async fn what_has_just_come_stays_behind_what_was_put_off_of_its_topic_alone() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     // No message waits in memory by now.
     let behind = later(Message("large", 0).comes(&host));
-    assert!(behind > last.saturating_sub(Duration::from_secs(4)), "{behind:?} where the last comes back in {last:?}");
+    assert!(
+        behind > last.saturating_sub(Duration::from_secs(4)),
+        "{behind:?} where the last comes back in {last:?}"
+    );
     go(Message("large", 0).acquire(&host, |entry| entry.fresh = false)).finish(QUICK);
     go(Message("small", 0).comes(&host)).finish(QUICK);
     tokio::time::sleep(behind).await;
@@ -166,13 +175,21 @@ async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_
     let host = Host::new(HostLimits { rate_per_second: None, ..LIMITS });
     let mut waits = Vec::new();
     for topic in ["a", "b", "c"] {
-        let hanging: Vec<_> = (0..8).map(|_| go(Message("x", 0).acquire(&host, |entry| entry.urgent = true))).collect();
-        while let HostDecision::Granted(mut permit) = Message("x", 0).acquire(&host, |entry| entry.fresh = false) {
+        let hanging: Vec<_> = (0..8)
+            .map(|_| go(Message("x", 0).acquire(&host, |entry| entry.urgent = true)))
+            .collect();
+        while let HostDecision::Granted(mut permit) =
+            Message("x", 0).acquire(&host, |entry| entry.fresh = false)
+        {
             permit.mark_sent();
             permit.finish(Answered { took: Duration::from_secs(15), heard: false });
         }
-        let HostDecision::Queued(wait) = Message(topic, 0).comes(&host) else { panic!("there is no room") };
-        let Some(HostDecision::Deferred(wait)) = wait.wait_for_permit(&CancellationToken::new()).await else {
+        let HostDecision::Queued(wait) = Message(topic, 0).comes(&host) else {
+            panic!("there is no room")
+        };
+        let Some(HostDecision::Deferred(wait)) =
+            wait.wait_for_permit(&CancellationToken::new()).await
+        else {
             panic!("it hangs")
         };
         waits.push(wait.as_secs());
@@ -185,7 +202,9 @@ async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_
 async fn what_is_not_used_comes_back() {
     let host = Host::new(HostLimits { in_flight_max: 1, ..LIMITS });
     for _ in 0..100 {
-        let HostDecision::Granted(unused) = Message("a", 0).comes(&host) else { panic!("the one before is back") };
+        let HostDecision::Granted(unused) = Message("a", 0).comes(&host) else {
+            panic!("the one before is back")
+        };
         drop(unused);
     }
     let used = go(Message("a", 0).comes(&host));

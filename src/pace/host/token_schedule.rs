@@ -102,7 +102,8 @@ impl TokenSchedule {
         self.interval = quota.map(|quota| quota.replenish_interval()).unwrap_or_default();
         // governor counts from the time at which the limiter is created.
         self.clock.0.set(Nanos::default());
-        self.limiter = quota.map(|quota| RateLimiter::new(quota, self.next.clone(), self.clock.clone()));
+        self.limiter =
+            quota.map(|quota| RateLimiter::new(quota, self.next.clone(), self.clock.clone()));
     }
 
     /// The distance between two messages; zero if the host has no limit.

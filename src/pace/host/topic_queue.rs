@@ -130,10 +130,9 @@ impl TopicRoundRobin {
 
     /// The number of topics other than `own` that have deferred messages coming back after `at`.
     pub(super) fn coming_after(&self, at: Instant, own: Option<&TopicName>) -> usize {
-        let others = self
-            .lines
-            .iter()
-            .filter(|(topic, line)| Some(*topic) != own && line.horizon().is_some_and(|last| last > at));
+        let others = self.lines.iter().filter(|(topic, line)| {
+            Some(*topic) != own && line.horizon().is_some_and(|last| last > at)
+        });
         others.count()
     }
 

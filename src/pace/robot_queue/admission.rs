@@ -59,7 +59,9 @@ impl RobotQueue {
                 self.shared_slot(request, now).map_or(slot, |shared| shared.min(slot))
             }
             QueuePosition::AtSlot(slot) => slot,
-            QueuePosition::After(slot) => return self.admit_part(now, limits, (slot, request), handle, rules),
+            QueuePosition::After(slot) => {
+                return self.admit_part(now, limits, (slot, request), handle, rules);
+            }
             QueuePosition::NotBefore(at) => {
                 let at = at.before(self.hold_offset);
                 self.shared_slot(request, now).map_or(at, |slot| slot.max(at))
@@ -123,7 +125,8 @@ impl RobotQueue {
             }
             None => {
                 let plan = if request.event.urgent { &mut self.urgent } else { &mut self.others };
-                let (free, used_up) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
+                let (free, used_up) =
+                    plan.next(now, &mut self.window, rules.quota, self.answer_time);
                 let held_until = self.hold.map_or(now, |hold| hold.until).max(floor);
                 let at = free.max(held_until);
                 (at, at.before(self.hold_offset), Some(at), used_up || held_until > now)
@@ -174,7 +177,10 @@ impl RobotQueue {
         let handle = Arc::clone(handle.get_or_insert_default());
         let AdmissionRequest { subscription, overflow, early, .. } = *request;
         let event = Arc::clone(request.event);
-        self.waiters.insert(key, Waiter { handle, subscription, overflow, overflowed, floor, early, event });
+        self.waiters.insert(
+            key,
+            Waiter { handle, subscription, overflow, overflowed, floor, early, event },
+        );
         Admission::Queued(key)
     }
 }

@@ -53,16 +53,22 @@ impl RobotQueue {
     }
 
     /// The slot that a delivery shares with another of its subscription, or takes over from it.
-    pub(super) fn shared_slot(&mut self, request: &AdmissionRequest<'_>, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn shared_slot(
+        &mut self,
+        request: &AdmissionRequest<'_>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         if request.overflow == OverflowPolicy::Queue {
             return None;
         }
         let class = if request.event.urgent { Priority::Urgent } else { Priority::Other };
         let same = |key: &QueueKey, waiter: &Waiter| {
-            let alike = waiter.subscription == request.subscription && waiter.overflow == request.overflow;
+            let alike =
+                waiter.subscription == request.subscription && waiter.overflow == request.overflow;
             alike && waiter.overflowed && key.class == class
         };
-        let sitting = self.waiters.iter().find(|(key, waiter)| same(key, waiter)).map(|(key, _)| *key);
+        let sitting =
+            self.waiters.iter().find(|(key, waiter)| same(key, waiter)).map(|(key, _)| *key);
         if let Some(key) = sitting {
             if request.overflow == OverflowPolicy::Latest
                 && let Some(older) = self.waiters.remove(&key)
@@ -101,10 +107,16 @@ impl RobotQueue {
         if leader.overflow != OverflowPolicy::Digest || !leader.overflowed {
             return Vec::new();
         }
-        let same =
-            |waiter: &Waiter| waiter.overflow == OverflowPolicy::Digest && waiter.subscription == leader.subscription;
-        let keys: Vec<_> =
-            self.waiters.iter().filter(|(_, waiter)| same(waiter)).map(|(key, _)| *key).take(COALESCED_MAX).collect();
+        let same = |waiter: &Waiter| {
+            waiter.overflow == OverflowPolicy::Digest && waiter.subscription == leader.subscription
+        };
+        let keys: Vec<_> = self
+            .waiters
+            .iter()
+            .filter(|(_, waiter)| same(waiter))
+            .map(|(key, _)| *key)
+            .take(COALESCED_MAX)
+            .collect();
         let mut coalesced = Vec::with_capacity(keys.len());
         for waiter in keys.iter().filter_map(|key| self.waiters.remove(key)) {
             let (tell, hear) = oneshot::channel();

@@ -40,7 +40,9 @@ pub(in crate::pace) struct Finished {
 /// The bounds of a hold; `None` for a used-up month, where the platform decides the wait.
 const fn bounds(cause: HoldCause, rules: &PacingLimits<'_>) -> Option<WaitBounds> {
     match cause {
-        HoldCause::Throttled => Some(WaitBounds { least: rules.quota.penalty_min, most: rules.quota.penalty_max }),
+        HoldCause::Throttled => {
+            Some(WaitBounds { least: rules.quota.penalty_min, most: rules.quota.penalty_max })
+        }
         HoldCause::Security | HoldCause::RobotGone => {
             Some(WaitBounds { least: rules.health.probe_min, most: rules.health.probe_max })
         }
@@ -184,7 +186,12 @@ impl RobotQueue {
 
     /// Restores a hold of an earlier process. If the current bounds shorten it, the plan moves with
     /// its end.
-    pub(in crate::pace) fn restore_hold(&mut self, hold: Hold, now: Timestamp, rules: &PacingLimits<'_>) {
+    pub(in crate::pace) fn restore_hold(
+        &mut self,
+        hold: Hold,
+        now: Timestamp,
+        rules: &PacingLimits<'_>,
+    ) {
         let today = bounds(hold.cause, rules).map_or(hold, |bounds| hold.restored(bounds, now));
         let earlier = hold.until.since(today.until);
         if !earlier.is_zero() {
@@ -196,7 +203,11 @@ impl RobotQueue {
 
     /// The state for a checkpoint: the messages in flight, the future slots, and the hold.
     pub(in crate::pace) fn snapshot(&self, now: Timestamp) -> (u32, Vec<Timestamp>, Option<Hold>) {
-        (self.window.in_flight(), self.others.slots().filter(|slot| *slot > now).collect(), self.hold)
+        (
+            self.window.in_flight(),
+            self.others.slots().filter(|slot| *slot > now).collect(),
+            self.hold,
+        )
     }
 
     /// The hold, if there is one.
@@ -228,7 +239,8 @@ impl RobotQueue {
         messages: u32,
         rules: &PacingLimits<'_>,
     ) -> (Timestamp, Timestamp) {
-        let (mut plan, mut window) = (if urgent { &self.urgent } else { &self.others }.clone(), self.window.clone());
+        let (mut plan, mut window) =
+            (if urgent { &self.urgent } else { &self.others }.clone(), self.window.clone());
         let held_until = self.hold.map_or(now, |hold| hold.until);
         let mut slots = (0..messages.max(1)).map(|_| {
             let (free, _) = plan.next(now, &mut window, rules.quota, self.answer_time);
@@ -240,16 +252,30 @@ impl RobotQueue {
         (first, slots.last().unwrap_or(first))
     }
 
-    pub(in crate::pace) fn status(&self, robot: RobotId, now: Timestamp, rules: &PacingLimits<'_>) -> RobotStatus {
+    pub(in crate::pace) fn status(
+        &self,
+        robot: RobotId,
+        now: Timestamp,
+        rules: &PacingLimits<'_>,
+    ) -> RobotStatus {
         let last = self.others.last_slot(now).max(self.urgent.last_slot(now));
         let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
         RobotStatus {
             robot,
             platform: self.platform,
             used: self.window.used(),
-            allowed: rules.quota.windows.iter().max_by_key(|window| window.span).map(|window| window.max),
+            allowed: rules
+                .quota
+                .windows
+                .iter()
+                .max_by_key(|window| window.span)
+                .map(|window| window.max),
             in_flight: self.window.in_flight(),
-            waiting: in_memory.saturating_add(if last.is_some() { self.waiting_in_broker } else { 0 }),
+            waiting: in_memory.saturating_add(if last.is_some() {
+                self.waiting_in_broker
+            } else {
+                0
+            }),
             drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),
             hold: self.hold,
             held_for: self.hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),

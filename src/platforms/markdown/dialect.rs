@@ -70,7 +70,8 @@ pub(super) const LARK: Dialect = Dialect {
     nested_quotes: true,
     rule: "---",
     color_tag: |color| {
-        let known = crate::platforms::native::lark::HEADER_COLORS.into_iter().find(|known| *known == color);
+        let known =
+            crate::platforms::native::lark::HEADER_COLORS.into_iter().find(|known| *known == color);
         let color = known.or_else(|| {
             shade_of(color).map(|shade| match shade {
                 Shade::Red => "red",
@@ -138,7 +139,11 @@ fn shade_of(color: &str) -> Option<Shade> {
         "blue" | "wathet" | "violet" | "purple" | "indigo" => Some(Shade::Blue),
         "comment" | "grey" | "gray" => Some(Shade::Grey),
         other => {
-            let number = u32::from_str_radix(other.strip_prefix('#').filter(|digits| digits.len() == 6)?, 16).ok()?;
+            let number = u32::from_str_radix(
+                other.strip_prefix('#').filter(|digits| digits.len() == 6)?,
+                16,
+            )
+            .ok()?;
             let [_, red, green, blue] = number.to_be_bytes();
             Some(match (red.max(green).max(blue), red.min(green).min(blue)) {
                 (most, least) if most - least < 32 => Shade::Grey,

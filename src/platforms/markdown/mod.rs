@@ -44,14 +44,18 @@ pub(super) fn says(source: &str, words: &str) -> bool {
         return false;
     }
     let blocks = parse::parse(source, Escapes::Kept);
-    let outside_tags =
-        |text: &str| text.split('<').any(|piece| piece.rsplit('>').next().is_some_and(|read| read.contains(words)));
-    tree::any_block(&blocks, &|block| matches!(block, Block::Code { text, .. } if text.contains(words)))
-        || tree::any_inline(&blocks, &|inline| match inline {
-            Inline::Text(text) => outside_tags(text),
-            Inline::Code(code) => code.contains(words),
-            _ => false,
-        })
+    let outside_tags = |text: &str| {
+        text.split('<')
+            .any(|piece| piece.rsplit('>').next().is_some_and(|read| read.contains(words)))
+    };
+    tree::any_block(
+        &blocks,
+        &|block| matches!(block, Block::Code { text, .. } if text.contains(words)),
+    ) || tree::any_inline(&blocks, &|inline| match inline {
+        Inline::Text(text) => outside_tags(text),
+        Inline::Code(code) => code.contains(words),
+        _ => false,
+    })
 }
 
 impl<'a> Markdown<'a> {
@@ -83,12 +87,16 @@ impl<'a> Markdown<'a> {
     /// The kind that shows more of the text. The newer kind is chosen only for markup that the
     /// older one cannot show, and never if it would lose a colour.
     pub(super) fn wecom_kind(&self) -> WeComKind {
-        let newer = tree::any_block(&self.blocks, &|block| match block {
-            Block::Table(_) | Block::Code { .. } => true,
-            Block::List { items, .. } => tree::any_block(&items.concat(), &|inner| matches!(inner, Block::List { .. })),
-            _ => false,
-        }) || tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Image { .. }));
-        let colored = tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Colored { .. }));
+        let newer =
+            tree::any_block(&self.blocks, &|block| match block {
+                Block::Table(_) | Block::Code { .. } => true,
+                Block::List { items, .. } => {
+                    tree::any_block(&items.concat(), &|inner| matches!(inner, Block::List { .. }))
+                }
+                _ => false,
+            }) || tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Image { .. }));
+        let colored =
+            tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Colored { .. }));
         if newer && !colored { WeComKind::MarkdownV2 } else { WeComKind::Markdown }
     }
 
@@ -99,6 +107,10 @@ impl<'a> Markdown<'a> {
         }
         // The source has only markup, such as an unused link definition. Its raw text is better
         // than an empty message.
-        if flow.text.len() == head.len() { AnnotatedText::from(format!("{head}{}", self.source)) } else { flow }
+        if flow.text.len() == head.len() {
+            AnnotatedText::from(format!("{head}{}", self.source))
+        } else {
+            flow
+        }
     }
 }

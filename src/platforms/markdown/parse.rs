@@ -27,7 +27,8 @@ pub(super) enum Escapes {
 
 /// Parses a text.
 pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut reading = MarkdownParser {
         source,
         escapes,
@@ -97,7 +98,16 @@ impl BlockKind {
 impl OpenBlock {
     fn new(kind: BlockKind) -> Self {
         let (blocks, inlines, items, cells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { kind, blocks, inlines, items, table: Table::default(), cells, raw: String::new(), deeper: 0 }
+        Self {
+            kind,
+            blocks,
+            inlines,
+            items,
+            table: Table::default(),
+            cells,
+            raw: String::new(),
+            deeper: 0,
+        }
     }
 
     fn push(&mut self, block: Block) {
@@ -176,7 +186,8 @@ impl MarkdownParser<'_> {
 
     fn open(&mut self, kind: BlockKind) {
         // An item belongs to its list and a cell to its row: they open whenever their parent is.
-        let bound = matches!(kind, BlockKind::Item | BlockKind::Row | BlockKind::Cell) && self.top().deeper == 0;
+        let bound = matches!(kind, BlockKind::Item | BlockKind::Row | BlockKind::Cell)
+            && self.top().deeper == 0;
         if self.stack.len() >= DEPTH_MAX && !bound {
             self.top().deeper += 1;
         } else {
@@ -246,10 +257,11 @@ impl MarkdownParser<'_> {
                 part.inlines = content;
                 around.items.push(part.into_blocks());
             }
-            BlockKind::Code(language) => {
-                around.push(Block::Code { language, text: part.raw.trim_end_matches('\n').to_owned() })
+            BlockKind::Code(language) => around
+                .push(Block::Code { language, text: part.raw.trim_end_matches('\n').to_owned() }),
+            BlockKind::Table(sides) => {
+                around.push(Block::Table(Table { sides, rows: part.table.rows }))
             }
-            BlockKind::Table(sides) => around.push(Block::Table(Table { sides, rows: part.table.rows })),
             BlockKind::Row => around.table.rows.push(part.cells),
             BlockKind::Cell => around.cells.push(content),
             BlockKind::Strong => around.inlines.push(Inline::Strong(content)),
@@ -266,9 +278,12 @@ impl MarkdownParser<'_> {
 
     /// Handles one tag, or the text between two tags.
     fn html(&mut self, piece: &str) {
-        let inner =
-            piece.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).map(|tag| tag.trim_end_matches('/').trim());
-        let (name, attributes) = inner.map_or(("", ""), |tag| tag.split_once(char::is_whitespace).unwrap_or((tag, "")));
+        let inner = piece
+            .strip_prefix('<')
+            .and_then(|rest| rest.strip_suffix('>'))
+            .map(|tag| tag.trim_end_matches('/').trim());
+        let (name, attributes) =
+            inner.map_or(("", ""), |tag| tag.split_once(char::is_whitespace).unwrap_or((tag, "")));
         match name.to_ascii_lowercase().as_str() {
             "br" => self.top().inlines.push(Inline::Break),
             "font" if attribute(attributes, "color").is_some() => {
@@ -276,7 +291,9 @@ impl MarkdownParser<'_> {
                 self.open_tag(BlockKind::Colored(color.to_ascii_lowercase()));
             }
             "at" if attribute(attributes, "id").is_some() => {
-                self.open_tag(BlockKind::Mention(attribute(attributes, "id").unwrap_or_default().to_owned()));
+                self.open_tag(BlockKind::Mention(
+                    attribute(attributes, "id").unwrap_or_default().to_owned(),
+                ));
             }
             "/font" => {
                 if matches!(self.top().kind, BlockKind::Colored(_)) {

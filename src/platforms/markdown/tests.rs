@@ -75,7 +75,8 @@ fn a_sixth_table_in_a_card_is_written_as_lines() {
 }
 
 #[test]
-fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_the_price_of_a_colour() {
+fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_the_price_of_a_colour()
+ {
     for (source, kind) in [
         ("# x\n\n**y** `z` [l](https://x.test)\n\n- a\n- b\n\n> q", WeComKind::Markdown),
         ("| a |\n|---|\n| b |", WeComKind::MarkdownV2),
@@ -90,7 +91,9 @@ fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_th
 
 #[test]
 fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
-    let fit = |source: &str, max| Markdown::read(source).for_lark("").fit(|_| "\n@x".to_owned(), max, IN_JSON);
+    let fit = |source: &str, max| {
+        Markdown::read(source).for_lark("").fit(|_| "\n@x".to_owned(), max, IN_JSON)
+    };
     let paragraphs = format!("{}\n\n{}\n\n{}", "a".repeat(100), "b".repeat(100), "c".repeat(100));
     assert_eq!(
         fit(&paragraphs, 260),
@@ -99,7 +102,8 @@ fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
     let lines = "one line of ten\n".repeat(40);
     let cut = fit(&lines, 300);
     assert!(cut.lines().rev().skip(2).all(|line| line == "one line of ten"), "{cut}");
-    let link = format!("{} [{}](https://x.test/{})", "a".repeat(100), "t".repeat(40), "u".repeat(40));
+    let link =
+        format!("{} [{}](https://x.test/{})", "a".repeat(100), "t".repeat(40), "u".repeat(40));
     assert_eq!(fit(&link, 180), format!("{}\n… (100 bytes left out)\n@x", "a".repeat(100)));
 }
 
@@ -113,8 +117,15 @@ fn a_block_of_code_that_is_cut_is_closed() {
 
 #[test]
 fn what_lies_too_deep_is_said_without_its_markup() {
-    for source in [">".repeat(10_000) + "x", "- ".repeat(10_000) + "x", "*a ".repeat(5_000) + &"b* ".repeat(5_000)] {
-        for text in [Markdown::read(&source).for_dingtalk("").text, Markdown::read(&source).for_lark("").text] {
+    for source in [
+        ">".repeat(10_000) + "x",
+        "- ".repeat(10_000) + "x",
+        "*a ".repeat(5_000) + &"b* ".repeat(5_000),
+    ] {
+        for text in [
+            Markdown::read(&source).for_dingtalk("").text,
+            Markdown::read(&source).for_lark("").text,
+        ] {
             assert!(text.contains('x') || text.contains('b'), "{text}");
         }
     }
@@ -132,7 +143,9 @@ fn nothing_is_lost_where_the_depth_ends() {
             format!("{quotes}<div>\n{quotes}x\n{quotes}</div>"),
             format!("{quotes}**<font color=\"red\">x</font>**"),
         ] {
-            for flow in [Markdown::read(&source).for_dingtalk(""), Markdown::read(&source).for_lark("")] {
+            for flow in
+                [Markdown::read(&source).for_dingtalk(""), Markdown::read(&source).for_lark("")]
+            {
                 assert!(flow.text.contains('x'), "{source:?} became {:?}", flow.text);
             }
         }
@@ -174,10 +187,15 @@ fn any_markdown() -> impl Strategy<Value = String> {
 
 #[test]
 fn a_cut_right_behind_a_link_is_not_moved_to_a_blank_within_it() {
-    let source = format!("{}[some link text](https://x.test/some/path){}", "a".repeat(500), "b".repeat(500));
+    let source =
+        format!("{}[some link text](https://x.test/some/path){}", "a".repeat(500), "b".repeat(500));
     for max in 500..700 {
         let text = Markdown::read(&source).for_lark("").fit(|_| String::new(), max, IN_JSON);
-        assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{max}: {text}");
+        assert_eq!(
+            text.matches('[').count(),
+            text.matches("](https://x.test/some/path)").count(),
+            "{max}: {text}"
+        );
     }
 }
 

@@ -84,7 +84,9 @@ pub(super) fn plain_lines(blocks: &[Block]) -> String {
 fn add_lines(blocks: &[Block], said: &mut String) {
     for block in blocks {
         match block {
-            Block::Heading(_, inlines) | Block::Paragraph(inlines) => add_plain(inlines, "\n", said),
+            Block::Heading(_, inlines) | Block::Paragraph(inlines) => {
+                add_plain(inlines, "\n", said)
+            }
             Block::Quote(blocks) => add_lines(blocks, said),
             Block::List { items, .. } => items.iter().for_each(|item| add_lines(item, said)),
             Block::Code { text, .. } => said.push_str(text),
@@ -132,7 +134,9 @@ pub(super) fn any_inline(blocks: &[Block], is: &dyn Fn(&Inline) -> bool) -> bool
         inlines.iter().any(|inline| {
             is(inline)
                 || match inline {
-                    Inline::Text(_) | Inline::Code(_) | Inline::Break | Inline::Image { .. } => false,
+                    Inline::Text(_) | Inline::Code(_) | Inline::Break | Inline::Image { .. } => {
+                        false
+                    }
                     Inline::Strong(content)
                     | Inline::Emphasis(content)
                     | Inline::Struck(content)

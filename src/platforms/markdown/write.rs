@@ -20,7 +20,8 @@ const WRITTEN_BYTES_MAX: usize = PARTS_MAX as usize * 20_000;
 /// Writes the blocks after `head`, as far as they can be shown.
 pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> AnnotatedText {
     let flow = AnnotatedText::from(head.to_owned());
-    let mut writing = MarkdownWriter { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
+    let mut writing =
+        MarkdownWriter { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
     for (at, block) in blocks.iter().enumerate() {
         if writing.is_full() {
             break;
@@ -31,8 +32,10 @@ pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Annotate
         writing.block(block);
         writing.flow.ends.push(writing.flow.text.len());
     }
-    let open_ended =
-        matches!(blocks.last(), Some(Block::Quote(_) | Block::List { .. } | Block::Table(_) | Block::Code { .. }));
+    let open_ended = matches!(
+        blocks.last(),
+        Some(Block::Quote(_) | Block::List { .. } | Block::Table(_) | Block::Code { .. })
+    );
     writing.flow.apart = if open_ended { "\n" } else { "" };
     writing.flow
 }
@@ -128,7 +131,10 @@ impl MarkdownWriter<'_> {
             if at > 0 {
                 self.line();
             }
-            let mark = start.map_or_else(|| "- ".to_owned(), |first| format!("{}. ", first.saturating_add(at as u64)));
+            let mark = start.map_or_else(
+                || "- ".to_owned(),
+                |first| format!("{}. ", first.saturating_add(at as u64)),
+            );
             self.add(&mark);
             self.within(&" ".repeat(mark.len()), |own| own.blocks(item, true));
         }
@@ -137,7 +143,8 @@ impl MarkdownWriter<'_> {
     fn code(&mut self, language: &str, text: &str) {
         match self.dialect.code {
             CodeBlocks::Fenced => {
-                let (fence, all) = ("`".repeat(longest_run(text, '`').max(2) + 1), self.flow.text.len());
+                let (fence, all) =
+                    ("`".repeat(longest_run(text, '`').max(2) + 1), self.flow.text.len());
                 self.add(&fence);
                 self.add(language);
                 let inner = self.flow.text.len();
@@ -146,9 +153,16 @@ impl MarkdownWriter<'_> {
                 let inner = inner..self.flow.text.len();
                 self.line();
                 self.add(&fence);
-                let (opening, closing) =
-                    (format!("{}{fence}{language}", self.prefix), format!("\n{}{fence}", self.prefix));
-                self.flow.fences.push(Fence { all: all..self.flow.text.len(), inner, opening, closing });
+                let (opening, closing) = (
+                    format!("{}{fence}{language}", self.prefix),
+                    format!("\n{}{fence}", self.prefix),
+                );
+                self.flow.fences.push(Fence {
+                    all: all..self.flow.text.len(),
+                    inner,
+                    opening,
+                    closing,
+                });
             }
             CodeBlocks::Quoted if self.quotes == 0 => {
                 self.add("> ");
@@ -219,7 +233,12 @@ impl MarkdownWriter<'_> {
             let end = self.flow.text.len();
             let head = self.flow.text.get(begin..below).unwrap_or_default();
             let opening = format!("{}{head}", self.prefix);
-            self.flow.fences.push(Fence { all: begin..end, inner: below..end, opening, closing: String::new() });
+            self.flow.fences.push(Fence {
+                all: begin..end,
+                inner: below..end,
+                opening,
+                closing: String::new(),
+            });
         }
     }
 
@@ -280,7 +299,9 @@ impl MarkdownWriter<'_> {
             Inline::Break => self.broken_line(),
             Inline::Code(code) => self.solid(|own| own.code_in_line(code)),
             Inline::Strong(content) => self.marked("**", content, "**"),
-            Inline::Emphasis(content) => self.marked(self.dialect.emphasis, content, self.dialect.emphasis),
+            Inline::Emphasis(content) => {
+                self.marked(self.dialect.emphasis, content, self.dialect.emphasis)
+            }
             // A platform that does not show the marks leaves them readable, because they change the
             // meaning.
             Inline::Struck(content) => self.marked("~~", content, "~~"),

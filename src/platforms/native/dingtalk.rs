@@ -62,7 +62,9 @@ fn mentions(body: &Field<'_>) -> Checked {
     };
     let mentioned = at.maybe_texts("atMobiles")? + at.maybe_texts("atUserIds")?;
     if mentioned > MENTIONS_MAX {
-        return Err(at.wrong(format!("mentions {mentioned} members: at most {MENTIONS_MAX} are taken")));
+        return Err(
+            at.wrong(format!("mentions {mentioned} members: at most {MENTIONS_MAX} are taken"))
+        );
     }
     match at.get("isAtAll") {
         Some(all) if !all.value().is_boolean() => Err(all.wrong("must be true or false")),

@@ -62,7 +62,10 @@ impl<'a> Field<'a> {
 
     /// A required field.
     pub(super) fn need(&self, name: &str) -> Checked<Self> {
-        self.get(name).ok_or_else(|| InvalidNativeMessage { field: self.path_to(name), why: "is missing".to_owned() })
+        self.get(name).ok_or_else(|| InvalidNativeMessage {
+            field: self.path_to(name),
+            why: "is missing".to_owned(),
+        })
     }
 
     /// A required object.
@@ -111,7 +114,9 @@ impl<'a> Field<'a> {
     pub(super) fn text_within(&self, name: &str, bytes_max: usize) -> Checked<&'a str> {
         let text = self.text(name)?;
         if text.len() > bytes_max {
-            return Err(self.need(name)?.wrong(format!("has {} bytes: at most {bytes_max} are taken", text.len())));
+            return Err(self
+                .need(name)?
+                .wrong(format!("has {} bytes: at most {bytes_max} are taken", text.len())));
         }
         Ok(text)
     }
@@ -126,14 +131,22 @@ impl<'a> Field<'a> {
     }
 
     /// An optional whole number from a range. It may be written as text.
-    pub(super) fn maybe_number(&self, name: &str, known: RangeInclusive<i64>) -> Checked<Option<i64>> {
+    pub(super) fn maybe_number(
+        &self,
+        name: &str,
+        known: RangeInclusive<i64>,
+    ) -> Checked<Option<i64>> {
         let Some(field) = self.get(name) else {
             return Ok(None);
         };
         let number = field.value.as_i64().or_else(|| field.value.as_str()?.parse().ok());
         match number.filter(|number| known.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(field.wrong(format!("is not a number from {} to {}", known.start(), known.end()))),
+            None => Err(field.wrong(format!(
+                "is not a number from {} to {}",
+                known.start(),
+                known.end()
+            ))),
         }
     }
 
@@ -141,17 +154,23 @@ impl<'a> Field<'a> {
     pub(super) fn url(&self, name: &str, schemes: &[&str]) -> Checked {
         let text = self.text(name)?;
         let field = self.need(name)?;
-        let url = Url::parse(text).map_err(|mistake| field.wrong(format!("is no address: {mistake}")))?;
+        let url =
+            Url::parse(text).map_err(|mistake| field.wrong(format!("is no address: {mistake}")))?;
         if schemes.is_empty() || schemes.contains(&url.scheme()) {
             return Ok(());
         }
-        Err(field.wrong(format!("begins with {}: an address must begin with {}", url.scheme(), schemes.join(" or "))))
+        Err(field.wrong(format!(
+            "begins with {}: an address must begin with {}",
+            url.scheme(),
+            schemes.join(" or ")
+        )))
     }
 
     /// The items of a list.
     pub(super) fn members(&self) -> Checked<Vec<Self>> {
         let list = self.value.as_array();
-        let list = list.ok_or_else(|| self.wrong(format!("is {}: it must be a list", kind_of(self.value))))?;
+        let list = list
+            .ok_or_else(|| self.wrong(format!("is {}: it must be a list", kind_of(self.value))))?;
         let one = |(at, value)| Self { path: format!("{}[{at}]", self.path), value };
         Ok(list.iter().enumerate().map(one).collect())
     }
@@ -164,7 +183,11 @@ impl<'a> Field<'a> {
             return Err(field.wrong("is empty"));
         }
         if members.len() > *count.end() {
-            return Err(field.wrong(format!("has {} members: at most {} are taken", members.len(), count.end())));
+            return Err(field.wrong(format!(
+                "has {} members: at most {} are taken",
+                members.len(),
+                count.end()
+            )));
         }
         Ok(members)
     }

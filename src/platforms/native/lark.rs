@@ -44,7 +44,8 @@ pub(super) fn check(body: &Field<'_>) -> Checked {
 
 /// A post in one or several languages.
 fn post(languages: &Field<'_>) -> Checked {
-    let names: Vec<_> = languages.value().as_object().into_iter().flat_map(|map| map.keys()).collect();
+    let names: Vec<_> =
+        languages.value().as_object().into_iter().flat_map(|map| map.keys()).collect();
     if names.is_empty() {
         return Err(languages.wrong("has no language: use zh_cn, en_us or another"));
     }

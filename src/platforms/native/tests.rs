@@ -11,7 +11,9 @@ use super::check_native;
 use crate::domain::Platform;
 
 fn verdict(platform: Platform, body: &Value) -> String {
-    check_native(platform, body).err().map_or_else(|| "good".to_owned(), |mistake| mistake.to_string())
+    check_native(platform, body)
+        .err()
+        .map_or_else(|| "good".to_owned(), |mistake| mistake.to_string())
 }
 
 /// The message with one field changed; null removes the field.
@@ -40,7 +42,11 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
         &json!({"msgtype": "text", "text": {"content": "x"},
                 "at": {"atMobiles": ["138"], "atUserIds": [], "isAtAll": false}}),
         &[
-            ("/msgtype", json!("image"), "msgtype is \"image\": use text, markdown, link, actionCard, feedCard"),
+            (
+                "/msgtype",
+                json!("image"),
+                "msgtype is \"image\": use text, markdown, link, actionCard, feedCard",
+            ),
             ("/msgtype", json!(null), "msgtype is missing"),
             ("/text", json!("x"), "text is text: it must be an object"),
             ("/text/content", json!(""), "text.content is empty"),
@@ -64,7 +70,11 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
                 "messageUrl": "dingtalk://dingtalkclient/page/link?url=https%3A%2F%2Fx&pc_slide=true"}}),
         &[
             ("/link/messageUrl", json!(null), "link.messageUrl is missing"),
-            ("/link/messageUrl", json!("nowhere"), "link.messageUrl is no address: relative URL without a base"),
+            (
+                "/link/messageUrl",
+                json!("nowhere"),
+                "link.messageUrl is no address: relative URL without a base",
+            ),
         ],
     );
     table(
@@ -74,7 +84,11 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
         &[
             ("/actionCard/singleURL", json!(null), "actionCard.singleURL is missing"),
             ("/actionCard/singleTitle", json!(null), "actionCard.singleTitle is missing"),
-            ("/actionCard/btnOrientation", json!("2"), "actionCard.btnOrientation is not a number from 0 to 1"),
+            (
+                "/actionCard/btnOrientation",
+                json!("2"),
+                "actionCard.btnOrientation is not a number from 0 to 1",
+            ),
         ],
     );
     table(
@@ -83,7 +97,11 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
                 "btns": [{"title": "yes", "actionURL": "https://x.test"}, {"title": "no", "actionURL": "https://x.test"}]}}),
         &[
             ("/actionCard/btns", json!([]), "actionCard.btns is empty"),
-            ("/actionCard/btns/1/actionURL", json!(null), "actionCard.btns[1].actionURL is missing"),
+            (
+                "/actionCard/btns/1/actionURL",
+                json!(null),
+                "actionCard.btns[1].actionURL is missing",
+            ),
         ],
     );
     table(
@@ -120,15 +138,27 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
                 [{"tag": "text", "text": ""}, {"tag": "a", "text": "x", "href": "https://x.test"}],
                 [{"tag": "at", "user_id": "all"}, {"tag": "img", "image_key": "img_1"}]]}}}}),
         &[
-            ("/content/post", json!({}), "content.post has no language: use zh_cn, en_us or another"),
+            (
+                "/content/post",
+                json!({}),
+                "content.post has no language: use zh_cn, en_us or another",
+            ),
             ("/content/post/zh_cn/content", json!([]), "content.post.zh_cn.content is empty"),
-            ("/content/post/zh_cn/content/1", json!("x"), "content.post.zh_cn.content[1] is text: it must be a list"),
+            (
+                "/content/post/zh_cn/content/1",
+                json!("x"),
+                "content.post.zh_cn.content[1] is text: it must be a list",
+            ),
             (
                 "/content/post/zh_cn/content/0/1/href",
                 json!("x y"),
                 "content.post.zh_cn.content[0][1].href is no address: relative URL without a base",
             ),
-            ("/content/post/zh_cn/content/0/0/tag", json!(null), "content.post.zh_cn.content[0][0].tag is missing"),
+            (
+                "/content/post/zh_cn/content/0/0/tag",
+                json!(null),
+                "content.post.zh_cn.content[0][0].tag is missing",
+            ),
         ],
     );
     table(lark, &json!({"msg_type": "image", "content": {"image_key": "img_1"}}), &[]);
@@ -147,7 +177,11 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
                 json!("pink"),
                 "card.header.template is \"pink\": use blue, wathet, turquoise, green, yellow, orange, red, carmine, violet, purple, indigo, grey, default",
             ),
-            ("/card/elements", json!(vec![json!({"tag": "table"}); 6]), "card has 6 tables: at most 5 are taken"),
+            (
+                "/card/elements",
+                json!(vec![json!({"tag": "table"}); 6]),
+                "card has 6 tables: at most 5 are taken",
+            ),
         ],
     );
     table(
@@ -164,7 +198,11 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
         &json!({"msg_type": "interactive", "card": {"type": "template", "data": {"template_id": "AAq", "template_variable": {"a": 1}}}}),
         &[
             ("/card/data/template_id", json!(null), "card.data.template_id is missing"),
-            ("/card/data/template_variable", json!([]), "card.data.template_variable is a list: it must be an object"),
+            (
+                "/card/data/template_variable",
+                json!([]),
+                "card.data.template_variable is a list: it must be an object",
+            ),
         ],
     );
 }
@@ -176,8 +214,16 @@ fn wecom_takes_its_eight_types() {
         wecom,
         &json!({"msgtype": "text", "text": {"content": "告".repeat(682), "mentioned_list": ["@all"], "mentioned_mobile_list": ["138"]}}),
         &[
-            ("/text/content", json!("告".repeat(683)), "text.content has 2049 bytes: at most 2048 are taken"),
-            ("/text/mentioned_list", json!("@all"), "text.mentioned_list is text: it must be a list"),
+            (
+                "/text/content",
+                json!("告".repeat(683)),
+                "text.content has 2049 bytes: at most 2048 are taken",
+            ),
+            (
+                "/text/mentioned_list",
+                json!("@all"),
+                "text.mentioned_list is text: it must be a list",
+            ),
         ],
     );
     for kind in ["markdown", "markdown_v2"] {
@@ -199,7 +245,11 @@ fn wecom_takes_its_eight_types() {
         &json!({"msgtype": "news", "news": {"articles": [article]}}),
         &[
             ("/news/articles", json!([]), "news.articles is empty"),
-            ("/news/articles", json!(vec![article; 9]), "news.articles has 9 members: at most 8 are taken"),
+            (
+                "/news/articles",
+                json!(vec![article; 9]),
+                "news.articles has 9 members: at most 8 are taken",
+            ),
             ("/news/articles/0/title", json!(null), "news.articles[0].title is missing"),
             (
                 "/news/articles/0/url",
@@ -232,10 +282,22 @@ fn wecom_takes_both_template_cards() {
                 json!("vote"),
                 "template_card.card_type is \"vote\": use text_notice, news_notice",
             ),
-            ("/template_card/main_title", json!(null), "template_card has neither main_title.title nor sub_title_text"),
+            (
+                "/template_card/main_title",
+                json!(null),
+                "template_card has neither main_title.title nor sub_title_text",
+            ),
             ("/template_card/card_action", json!(null), "template_card.card_action is missing"),
-            ("/template_card/card_action/type", json!(null), "template_card.card_action.type is missing"),
-            ("/template_card/card_action/type", json!(2), "template_card.card_action.appid is missing"),
+            (
+                "/template_card/card_action/type",
+                json!(null),
+                "template_card.card_action.type is missing",
+            ),
+            (
+                "/template_card/card_action/type",
+                json!(2),
+                "template_card.card_action.appid is missing",
+            ),
             ("/template_card/quote_area/type", json!(1), "template_card.quote_area.url is missing"),
             (
                 "/template_card/horizontal_content_list/1/userid",
@@ -247,7 +309,11 @@ fn wecom_takes_both_template_cards() {
                 json!(vec![json!({"keyname": "k"}); 7]),
                 "template_card.horizontal_content_list has 7 members: at most 6 are taken",
             ),
-            ("/template_card/jump_list/0/url", json!(""), "template_card.jump_list[0].url is empty"),
+            (
+                "/template_card/jump_list/0/url",
+                json!(""),
+                "template_card.jump_list[0].url is empty",
+            ),
         ],
     );
     table(
@@ -257,7 +323,11 @@ fn wecom_takes_both_template_cards() {
             "vertical_content_list": [{"title": "t", "desc": "d"}], "card_action": {"type": 2, "appid": "a"}}}),
         &[
             ("/template_card/card_image", json!(null), "template_card.card_image is missing"),
-            ("/template_card/main_title/title", json!(null), "template_card.main_title.title is missing"),
+            (
+                "/template_card/main_title/title",
+                json!(null),
+                "template_card.main_title.title is missing",
+            ),
             (
                 "/template_card/vertical_content_list/0/title",
                 json!(null),
@@ -285,8 +355,14 @@ mod properties {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             "[a-z_]{0,8}".prop_map(Value::from),
-            prop_oneof![Just("text"), Just("post"), Just("interactive"), Just("template_card"), Just("2.0")]
-                .prop_map(Value::from),
+            prop_oneof![
+                Just("text"),
+                Just("post"),
+                Just("interactive"),
+                Just("template_card"),
+                Just("2.0")
+            ]
+            .prop_map(Value::from),
         ];
         leaf.prop_recursive(5, 40, 6, |inner| {
             let name = prop_oneof![

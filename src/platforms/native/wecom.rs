@@ -12,7 +12,8 @@ use super::{
     field::{Checked, Field},
 };
 
-const TYPES: [&str; 8] = ["text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card"];
+const TYPES: [&str; 8] =
+    ["text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card"];
 /// The most bytes of an image, before base64.
 const IMAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 const ARTICLES_MAX: usize = 8;
@@ -45,7 +46,9 @@ fn image(image: &Field<'_>) -> Checked {
     let bytes = BASE64_STANDARD.decode(encoded);
     let bytes = bytes.map_err(|mistake| image.wrong(format!("holds no base64: {mistake}")))?;
     if bytes.len() > IMAGE_BYTES_MAX {
-        return Err(image.wrong(format!("has {} bytes: at most {IMAGE_BYTES_MAX} are taken", bytes.len())));
+        return Err(
+            image.wrong(format!("has {} bytes: at most {IMAGE_BYTES_MAX} are taken", bytes.len()))
+        );
     }
     if !hex::encode(Md5::digest(&bytes)).eq_ignore_ascii_case(digest) {
         return Err(image.need("md5")?.wrong("is not the MD5 of the picture's bytes"));

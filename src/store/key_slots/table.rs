@@ -134,7 +134,8 @@ impl KeySlotTable {
 
 fn holds(held: &[u64], wanted: &Binding) -> bool {
     let at = usize::try_from(wanted.slot).unwrap_or(usize::MAX);
-    wanted.generation != 0 && held.get(at).is_some_and(|held| *held == wanted.generation || *held == UNKNOWN)
+    wanted.generation != 0
+        && held.get(at).is_some_and(|held| *held == wanted.generation || *held == UNKNOWN)
 }
 
 pub(super) fn number(at: usize) -> io::Result<u32> {

@@ -20,7 +20,10 @@ impl AdminConnectionsChanged {
     /// Sets the gauge.
     pub fn emit(&self, telemetry: &Telemetry) {
         let open = i64::try_from(self.open).unwrap_or(i64::MAX);
-        telemetry.admin_connections.get_or_create(&ListenerLabel { listener: self.listener }).set(open);
+        telemetry
+            .admin_connections
+            .get_or_create(&ListenerLabel { listener: self.listener })
+            .set(open);
     }
 }
 

@@ -24,7 +24,11 @@ impl BrokerConnected {
         telemetry.broker_up.set(1);
         match self.outage_seconds {
             Some(seconds) => {
-                tracing::info!(session = self.session, outage_seconds = seconds, "connected to the broker again")
+                tracing::info!(
+                    session = self.session,
+                    outage_seconds = seconds,
+                    "connected to the broker again"
+                )
             }
             None => tracing::info!(session = self.session, "connected to the broker"),
         }
@@ -42,7 +46,10 @@ impl BrokerLost<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.broker_up.set(0);
         telemetry.broker_blocked.set(0);
-        tracing::warn!(cause = self.cause, "no session with the broker; trying again until there is one");
+        tracing::warn!(
+            cause = self.cause,
+            "no session with the broker; trying again until there is one"
+        );
     }
 }
 

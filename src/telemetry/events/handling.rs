@@ -59,7 +59,9 @@ impl DuplicateSkipped<'_> {
         telemetry.duplicates_skipped.inc();
         let Self { event, subscription, why } = self;
         match subscription {
-            Some(subscription) => tracing::debug!(%event, %subscription, why, "a delivery is not made again"),
+            Some(subscription) => {
+                tracing::debug!(%event, %subscription, why, "a delivery is not made again")
+            }
             None => tracing::debug!(%event, why, "an event is not delivered again"),
         }
     }

@@ -33,7 +33,8 @@ impl PaceChanged<'_> {
             self.held(hold, telemetry);
         }
         if let Some(hold) = &self.changes.lifted {
-            RobotHoldEnded { platform: self.platform, robot: self.robot, cause: hold.cause }.emit(telemetry);
+            RobotHoldEnded { platform: self.platform, robot: self.robot, cause: hold.cause }
+                .emit(telemetry);
         }
         if let Some((group, used, monthly)) = &self.changes.budget_warning {
             tracing::warn!(group = %group, used, monthly, "most of an organisation's monthly quota is used");
@@ -73,8 +74,9 @@ impl PaceChanged<'_> {
 }
 
 fn budget_spent(group: &GroupName, until: Timestamp) {
-    let until =
-        i64::try_from(until.unix_millis()).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    let until = i64::try_from(until.unix_millis())
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     tracing::warn!(group = %group, until = until.map(tracing::field::display), "an organisation's monthly quota is used up");
 }
 
@@ -111,16 +113,25 @@ impl PaceSampled<'_> {
     /// Sets the gauges.
     pub fn emit(&self, telemetry: &Telemetry) {
         for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
-            let waiting = |cause| telemetry.deliveries_waiting.get_or_create(&HoldLabels { platform, cause });
+            let waiting =
+                |cause| telemetry.deliveries_waiting.get_or_create(&HoldLabels { platform, cause });
             let held = robots.held.into_iter().zip(robots.waiting_held);
-            for (cause, (count, kept)) in HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(held) {
-                telemetry.robots_held.get_or_create(&HoldLabels { platform, cause }).set(count.into());
+            for (cause, (count, kept)) in
+                HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(held)
+            {
+                telemetry
+                    .robots_held
+                    .get_or_create(&HoldLabels { platform, cause })
+                    .set(count.into());
                 waiting(cause).set(whole(kept));
             }
             waiting(QUOTA).set(whole(robots.waiting));
             let (on, seconds) = (PlatformLabel { platform }, robots.drained_in.as_secs_f64());
             telemetry.attempts_in_flight.get_or_create(&on).set(whole(robots.in_flight));
-            telemetry.attempts_in_flight_limit.get_or_create(&on).set(robots.in_flight_limit.into());
+            telemetry
+                .attempts_in_flight_limit
+                .get_or_create(&on)
+                .set(robots.in_flight_limit.into());
             telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
         }
         // Subscriptions may name any number of groups, so only configured ones become labels.

@@ -60,7 +60,10 @@ async fn a_store_is_not_restored_beside_a_running_daemon_even_if_its_folder_was_
     is_refused();
     renamed(home, "data", "old");
     is_refused();
-    assert!(!home.path("data").exists() && !home.path("data.restoring").exists(), "nothing was made");
+    assert!(
+        !home.path("data").exists() && !home.path("data.restoring").exists(),
+        "nothing was made"
+    );
     renamed(home, "old", "data");
     running.publish("ops", 40..41).await;
     until("all arrive", SOON, || async { fixture.emulator.count("accepted").await >= 41 }).await;

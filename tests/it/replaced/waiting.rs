@@ -53,7 +53,8 @@ impl Fixture {
     }
 
     pub async fn with_window(window: &str, wait: Where) -> Self {
-        let emulator = Emulator::start(&["--window-seconds", &wait.window().as_secs().to_string()]).await;
+        let emulator =
+            Emulator::start(&["--window-seconds", &wait.window().as_secs().to_string()]).await;
         let broker = broker::shared().await;
         // A delivery that returns early from a tier goes to the next one, so that the first tier
         // does not end in memory.
@@ -105,7 +106,10 @@ impl Running<'_> {
 
     /// The number of deliveries with this outcome.
     pub async fn deliveries(&self, outcome: &str) -> f64 {
-        self.metric(&format!("roomcast_deliveries_total{{platform=\"wecom\",outcome=\"{outcome}\"}}")).await
+        self.metric(&format!(
+            "roomcast_deliveries_total{{platform=\"wecom\",outcome=\"{outcome}\"}}"
+        ))
+        .await
     }
 
     /// Waits for this number of deliveries with this outcome.
@@ -119,7 +123,8 @@ impl Running<'_> {
     /// Publishes an event for each number, each with its own `message_id`.
     pub async fn publish(&self, topic: &str, numbers: Range<usize>) {
         let event = |number| json!({"subject": subject(number), "message": "m"});
-        let events: Vec<_> = numbers.map(|number| (format!("id-{topic}-{number}"), event(number))).collect();
+        let events: Vec<_> =
+            numbers.map(|number| (format!("id-{topic}-{number}"), event(number))).collect();
         self.publisher.try_publish_all(topic, &events).await.unwrap();
     }
 
@@ -129,7 +134,8 @@ impl Running<'_> {
         let emulator = &self.fixture.emulator;
         self.publish("ops", 0..40).await;
         until("twenty arrive, and the daemon knows of all", SOON, || async {
-            emulator.count("accepted").await >= 20 && self.metric("roomcast_events_total").await >= 40.0
+            emulator.count("accepted").await >= 20
+                && self.metric("roomcast_events_total").await >= 40.0
         })
         .await;
         assert_eq!(emulator.count("accepted").await, 20, "the others wait");

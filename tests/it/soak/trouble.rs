@@ -58,9 +58,13 @@ async fn start(scene: &Scene) -> Process {
         command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
     }
     let log = File::options().create(true).append(true).open(scene.home.path("log")).unwrap();
-    let process = Process(command.stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
+    let process =
+        Process(command.stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
     let socket = scene.home.path("admin.sock");
-    until("the daemon is ready", SOON, || async { get(&socket, "/readyz").await.starts_with("ready") }).await;
+    until("the daemon is ready", SOON, || async {
+        get(&socket, "/readyz").await.starts_with("ready")
+    })
+    .await;
     process
 }
 
@@ -153,7 +157,8 @@ async fn flood(scene: Arc<Scene>) {
         let mut open = Vec::new();
         for _ in 0..1100 {
             if let Ok(mut stream) = TcpStream::connect(&address).await {
-                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Never").await;
+                let _ =
+                    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Never").await;
                 open.push(stream);
             }
         }
@@ -168,7 +173,12 @@ async fn send_what_no_client_would(scene: Arc<Scene>) {
         tokio::task::spawn_blocking(move || {
             let mut publisher = RawPublisher::connect(&shared.broker.url());
             let exchange = format!("{}.publish", shared.home.prefix);
-            publisher.publish(&exchange, b"w0", (HEADERS, &long(&nested(b'A', 2000))), b"{\"message\": \"deep\"}");
+            publisher.publish(
+                &exchange,
+                b"w0",
+                (HEADERS, &long(&nested(b'A', 2000))),
+                b"{\"message\": \"deep\"}",
+            );
             publisher.publish(&exchange, b"w0\xff", (0, &[]), b"{\"message\": \"not a topic\"}");
         })
         .await
@@ -201,14 +211,18 @@ async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
 /// interruption.
 async fn what_is_healthy_has_arrived(scene: &Scene) {
     let mut last = BTreeMap::new();
-    for event in scene.published.lock().unwrap().iter().filter(|event| event.topic.starts_with('w')) {
+    for event in scene.published.lock().unwrap().iter().filter(|event| event.topic.starts_with('w'))
+    {
         last.insert(event.topic.clone(), event.text.clone());
     }
     for (topic, text) in last {
         let number: usize = topic.trim_start_matches('w').parse().unwrap();
         for platform in ["lark", "wecom"] {
             let token = format!("watched-{platform}-{number:03}");
-            until("what is healthy arrives", SOON, || async { scene.emulator.shows(&token, &text).await }).await;
+            until("what is healthy arrives", SOON, || async {
+                scene.emulator.shows(&token, &text).await
+            })
+            .await;
         }
     }
 }

@@ -44,7 +44,8 @@ pub fn prefix() -> String {
 impl Broker {
     /// Starts a node and waits until it accepts AMQP connections.
     pub async fn start() -> Self {
-        let mut broker = Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), tls: None, child: None };
+        let mut broker =
+            Self { dir: tempfile::tempdir().unwrap(), port: free_ports(), tls: None, child: None };
         broker.resume().await;
         broker
     }
@@ -95,9 +96,11 @@ impl Broker {
             .process_group(0);
         self.child = Some(command.spawn().unwrap());
         let (port, log) = (self.port, self.dir.path().join("server.log"));
-        until(&format!("the private broker starts; see {}", log.display()), Duration::from_secs(60), || async move {
-            speaks_amqp(port).await
-        })
+        until(
+            &format!("the private broker starts; see {}", log.display()),
+            Duration::from_secs(60),
+            || async move { speaks_amqp(port).await },
+        )
         .await;
     }
 
@@ -111,7 +114,11 @@ impl Broker {
             .env("ERL_EPMD_PORT", (self.port + 1).to_string())
             .output()
             .unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -119,15 +126,22 @@ impl Broker {
     /// none, like a quorum queue without its majority.
     pub fn stand_still(&self, queue: &str, still: bool) {
         let what = if still { "suspend" } else { "resume" };
-        let look_up = format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
-        self.ctl(&["eval", &format!("{{ok, Q}} = {look_up}, ok = sys:{what}(amqqueue:get_pid(Q)).")]);
+        let look_up =
+            format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
+        self.ctl(&[
+            "eval",
+            &format!("{{ok, Q}} = {look_up}, ok = sys:{what}(amqqueue:get_pid(Q))."),
+        ]);
     }
 
     /// The messages of a queue, ready and unacknowledged. A quorum queue updates the number every
     /// five seconds.
     pub fn messages(&self, queue: &str) -> usize {
-        let listed = self.ctl(&["list_queues", "--quiet", "--no-table-headers", "name", "messages"]);
-        let found = listed.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t')?.parse().ok());
+        let listed =
+            self.ctl(&["list_queues", "--quiet", "--no-table-headers", "name", "messages"]);
+        let found = listed
+            .lines()
+            .find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t')?.parse().ok());
         found.unwrap_or_else(|| panic!("{queue} is not in: {listed}"))
     }
 
@@ -139,10 +153,15 @@ impl Broker {
             [element(4, amqqueue:get_name(Q)), $\\s, integer_to_binary(Count), $\\s] end, \
             iolist_to_binary([Held(Q) || Q <- rabbit_amqqueue:list(<<\"/\">>), amqqueue:is_quorum(Q)]).";
         let told = self.ctl(&["eval", TOLD]);
-        let words: Vec<_> =
-            told.trim_matches(|c: char| c.is_whitespace() || "<>\"".contains(c)).split_whitespace().collect();
+        let words: Vec<_> = told
+            .trim_matches(|c: char| c.is_whitespace() || "<>\"".contains(c))
+            .split_whitespace()
+            .collect();
         let pairs = words.chunks_exact(2).filter_map(|pair| {
-            Some((pair[0].strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), pair[1].parse().unwrap()))
+            Some((
+                pair[0].strip_prefix(prefix)?.strip_prefix('.')?.to_owned(),
+                pair[1].parse().unwrap(),
+            ))
         });
         pairs.collect()
     }
@@ -151,8 +170,12 @@ impl Broker {
     /// the delay tiers are empty, and there are no dead letters.
     pub fn is_settled(&self, prefix: &str) -> bool {
         let held = self.held(prefix);
-        let all =
-            |of: &str| held.iter().filter(|(name, _)| name.starts_with(of)).map(|(_, count)| count).sum::<usize>();
+        let all = |of: &str| {
+            held.iter()
+                .filter(|(name, _)| name.starts_with(of))
+                .map(|(_, count)| count)
+                .sum::<usize>()
+        };
         assert_eq!(all("dead."), 0, "nothing is given up: {held:?}");
         ["publish", "delivery.", "delay."].map(all) == [0; 3]
     }

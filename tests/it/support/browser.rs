@@ -14,7 +14,9 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::WebDriverCompatibleCommand};
+use fantoccini::{
+    Client, ClientBuilder, Locator, elements::Element, wd::WebDriverCompatibleCommand,
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
@@ -124,7 +126,8 @@ impl Browser {
         let script = "return [...document.querySelectorAll(arguments[0])].flatMap(one => [...one.querySelectorAll('button, a')])\
                       .find(one => one.textContent.trim() === arguments[1] && one.checkVisibility()) ?? null";
         let arguments = vec![json!(within), json!(text)];
-        let there = || async { !self.page.execute(script, arguments.clone()).await.unwrap().is_null() };
+        let there =
+            || async { !self.page.execute(script, arguments.clone()).await.unwrap().is_null() };
         until(&format!("{text} is shown in {within}"), SOON, there).await;
         let found = self.page.execute(script, arguments.clone()).await.unwrap();
         Element::from_element_id(self.page.clone(), element_id(&found).into())
@@ -148,7 +151,11 @@ impl Browser {
         let began = Instant::now();
         let mut said = self.text(css).await;
         while !said.contains(text) {
-            assert!(began.elapsed() < SOON, "{css} says {said:?} and not {text:?}; {:?}", self.complaints().await);
+            assert!(
+                began.elapsed() < SOON,
+                "{css} says {said:?} and not {text:?}; {:?}",
+                self.complaints().await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
             said = self.text(css).await;
         }
@@ -175,13 +182,24 @@ impl Browser {
     /// Sends a command to the browser itself.
     pub async fn ask(&self, method: &'static str, parameters: Value) -> Value {
         let path = "goog/cdp/execute";
-        self.page.issue_cmd(Raw { path, body: json!({"cmd": method, "params": parameters}) }).await.unwrap()
+        self.page
+            .issue_cmd(Raw { path, body: json!({"cmd": method, "params": parameters}) })
+            .await
+            .unwrap()
     }
 
     /// The browser's own complaints since the last call: refused scripts, failed requests, errors.
     pub async fn complaints(&self) -> Vec<String> {
-        let log = self.page.issue_cmd(Raw { path: "se/log", body: json!({"type": "browser"}) }).await.unwrap();
-        log.as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
+        let log = self
+            .page
+            .issue_cmd(Raw { path: "se/log", body: json!({"type": "browser"}) })
+            .await
+            .unwrap();
+        log.as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line["message"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Sets the preferred colour scheme and the width of the window.
@@ -196,7 +214,9 @@ impl Browser {
     pub async fn pictures(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("console");
         std::fs::create_dir_all(&folder).unwrap();
-        for (kind, scheme, width) in [("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "light", 390)] {
+        for (kind, scheme, width) in
+            [("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "light", 390)]
+        {
             self.seen(scheme, width).await;
             // The colours are final only after all animations.
             let still = "return document.getAnimations().length === 0";
@@ -215,8 +235,10 @@ impl Browser {
     /// Controls without an accessible name.
     pub async fn nameless(&self) -> Vec<String> {
         let tree = self.ask("Accessibility.getFullAXTree", json!({})).await;
-        let controls =
-            ["button", "link", "textbox", "combobox", "checkbox", "table", "dialog", "image", "region", "search"];
+        let controls = [
+            "button", "link", "textbox", "combobox", "checkbox", "table", "dialog", "image",
+            "region", "search",
+        ];
         let nodes = tree["nodes"].as_array().unwrap().iter();
         let bare = nodes.filter(|node| node["ignored"] == false).filter(|node| {
             controls.contains(&node["role"]["value"].as_str().unwrap_or_default())
@@ -238,7 +260,11 @@ struct Raw {
 }
 
 impl WebDriverCompatibleCommand for Raw {
-    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
     }
 
@@ -250,7 +276,10 @@ impl WebDriverCompatibleCommand for Raw {
 impl Drop for Browser {
     /// Ends the browser too, which the driver started as a separate process.
     fn drop(&mut self) {
-        let quit = format!("DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", self.session);
+        let quit = format!(
+            "DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+            self.session
+        );
         let _ = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
             stream.set_read_timeout(Some(SOON))?;
             stream.write_all(quit.as_bytes())?;

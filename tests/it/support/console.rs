@@ -25,7 +25,9 @@ pub fn with_console(home: Home) -> (Home, String) {
     let port = free_ports();
     private(&home.path("token"), TOKEN);
     let token = home.path("token").display().to_string();
-    let admin = format!("[admin]\nlisten = \"127.0.0.1:{port}\"\ntoken_file = \"{token}\"\nconsole = true\n");
+    let admin = format!(
+        "[admin]\nlisten = \"127.0.0.1:{port}\"\ntoken_file = \"{token}\"\nconsole = true\n"
+    );
     (home.with("[admin]\n", &admin), format!("http://127.0.0.1:{port}"))
 }
 
@@ -45,7 +47,13 @@ pub struct Answer {
 }
 
 /// Sends a request over TCP, with these headers.
-pub async fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub async fn http(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     http_from("127.0.0.1", address, method, path, headers, body).await
 }
 
@@ -62,7 +70,8 @@ pub async fn http_from(
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
     let stream = socket.connect(host.parse().unwrap()).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", host);
     for (name, value) in headers {
@@ -71,7 +80,8 @@ pub async fn http_from(
     let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
     let answer = sender.send_request(request).await.unwrap();
     let text = |value: &hyper::header::HeaderValue| value.to_str().unwrap().to_owned();
-    let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let headers =
+        answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }

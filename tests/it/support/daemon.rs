@@ -56,8 +56,11 @@ impl Home {
         for platform in ["dingtalk", "dingtalk_internal", "lark", "wecom"] {
             if !more.contains(&format!("[platforms.{platform}]")) {
                 // All platforms share one host, and therefore the smallest of their rates.
-                let rate = if more.contains("rate_per_second = 0") { "rate_per_second = 0\n" } else { "" };
-                config.push_str(&format!("[platforms.{platform}]\nbase_url = \"{base_url}\"\n{rate}"));
+                let rate =
+                    if more.contains("rate_per_second = 0") { "rate_per_second = 0\n" } else { "" };
+                config.push_str(&format!(
+                    "[platforms.{platform}]\nbase_url = \"{base_url}\"\n{rate}"
+                ));
             }
         }
         config.push_str(&more.replace("BASE_URL", base_url));
@@ -101,7 +104,11 @@ impl Home {
     pub fn spawn_with(&self, variables: &[(&str, &str)]) -> Daemon<'_> {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.command(&["run"]);
-        command.envs(variables.iter().copied()).stderr(log).stdout(Stdio::null()).stdin(Stdio::null());
+        command
+            .envs(variables.iter().copied())
+            .stderr(log)
+            .stdout(Stdio::null())
+            .stdin(Stdio::null());
         Daemon { home: self, child: command.spawn().unwrap() }
     }
 
@@ -149,7 +156,11 @@ impl Home {
     /// Runs a command that must fail with this exit code; returns its output.
     pub fn fails(&self, arguments: &[&str], input: &str, code: i32) -> String {
         let output = self.cli(arguments, input);
-        let says = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let says = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {says}");
         says
     }
@@ -260,7 +271,9 @@ pub async fn call(socket: &Path, method: &str, path: &str, body: &Value) -> (u16
     let answered = async {
         let stream = UnixStream::connect(socket).await.ok()?;
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.ok()?;
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
+                .await
+                .ok()?;
         tokio::spawn(connection);
         let request = hyper::Request::builder().method(method).uri(path).header("host", "x");
         let request = request.header("content-type", "application/json");

@@ -37,7 +37,8 @@ impl Emulator {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        until("the emulator listens", Duration::from_secs(10), || async { port_file.exists() }).await;
+        until("the emulator listens", Duration::from_secs(10), || async { port_file.exists() })
+            .await;
         let address = std::fs::read_to_string(&port_file).unwrap().trim().to_owned();
         Self { child, address, _dir: dir }
     }
@@ -61,7 +62,9 @@ impl Emulator {
 
     /// Whether a chat shows a text.
     pub async fn shows(&self, token: &str, text: &str) -> bool {
-        let received = self.call(Method::GET, &format!("/received?token={token}&outcome=accepted"), &Value::Null).await;
+        let received = self
+            .call(Method::GET, &format!("/received?token={token}&outcome=accepted"), &Value::Null)
+            .await;
         received.as_array().unwrap().iter().any(|one| one["text"] == text)
     }
 
@@ -92,7 +95,8 @@ impl Emulator {
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
         let stream = TcpStream::connect(&self.address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
         let request = Request::builder()

@@ -70,7 +70,8 @@ impl Publisher {
             let mut confirms = Vec::new();
             for letter in some {
                 let key = format!("wecom.{}", letter.reason);
-                let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+                let options =
+                    BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
                 let publishing = self.channel.basic_publish(
                     exchange.as_str().into(),
                     key.as_str().into(),
@@ -91,9 +92,14 @@ impl Publisher {
     pub async fn drain(&self, queue: &str) -> Vec<(String, Vec<u8>)> {
         let (name, count) = (format!("{}.{queue}", self.prefix), self.depth(queue).await);
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        let consuming =
-            self.channel.basic_consume(name.as_str().into(), "drain".into(), options, FieldTable::default());
-        let messages: Vec<_> = consuming.await.unwrap().take(usize::try_from(count).unwrap()).collect().await;
+        let consuming = self.channel.basic_consume(
+            name.as_str().into(),
+            "drain".into(),
+            options,
+            FieldTable::default(),
+        );
+        let messages: Vec<_> =
+            consuming.await.unwrap().take(usize::try_from(count).unwrap()).collect().await;
         let apart = |message: Result<lapin::message::Delivery, lapin::Error>| {
             let message = message.unwrap();
             (message.properties.message_id().as_ref().unwrap().to_string(), message.data)
@@ -104,7 +110,8 @@ impl Publisher {
 
 /// The numbers of the events that a chat shows, in order.
 pub fn numbers(shown: &[String]) -> Vec<usize> {
-    let mut numbers: Vec<_> = shown.iter().map(|text| text.trim_start_matches('m').parse().unwrap()).collect();
+    let mut numbers: Vec<_> =
+        shown.iter().map(|text| text.trim_start_matches('m').parse().unwrap()).collect();
     numbers.sort_unstable();
     numbers
 }

@@ -72,10 +72,16 @@ impl Publisher {
 
     /// Publishes many events at once and waits for all confirms. Returns an error if any is
     /// missing.
-    pub async fn try_publish_all(&self, topic: &str, events: &[(String, Value)]) -> Result<(), lapin::Error> {
+    pub async fn try_publish_all(
+        &self,
+        topic: &str,
+        events: &[(String, Value)],
+    ) -> Result<(), lapin::Error> {
         let mut confirms = Vec::new();
         for (id, event) in events {
-            let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.as_str().into());
+            let properties = BasicProperties::default()
+                .with_delivery_mode(2)
+                .with_message_id(id.as_str().into());
             let exchange = format!("{}.publish", self.prefix);
             let body = event.to_string();
             confirms.push(
@@ -98,13 +104,20 @@ impl Publisher {
 
     /// A correct publisher: it republishes unconfirmed events with the same `message_id` after the
     /// broker was away.
-    pub fn insist(url: String, prefix: String, topic: &'static str, events: Vec<(String, Value)>) -> JoinHandle<()> {
+    pub fn insist(
+        url: String,
+        prefix: String,
+        topic: &'static str,
+        events: Vec<(String, Value)>,
+    ) -> JoinHandle<()> {
         const BATCH: usize = 100;
         tokio::spawn(async move {
             for batch in events.chunks(BATCH) {
                 loop {
                     match Self::try_connect(&url, &prefix).await {
-                        Ok(publisher) if publisher.try_publish_all(topic, batch).await.is_ok() => break,
+                        Ok(publisher) if publisher.try_publish_all(topic, batch).await.is_ok() => {
+                            break;
+                        }
                         _ => tokio::time::sleep(Duration::from_millis(200)).await,
                     }
                 }
@@ -124,16 +137,23 @@ impl Publisher {
 
     /// The same for a queue that may not exist; the error closes the channel.
     pub async fn try_ready_and_consumers(&self, queue: &str) -> Result<(u32, u32), lapin::Error> {
-        let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let options =
+            QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let name = format!("{}.{queue}", self.prefix);
-        let found = self.channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await?;
+        let found = self
+            .channel
+            .queue_declare(name.as_str().into(), options, FieldTable::default())
+            .await?;
         Ok((found.message_count(), found.consumer_count()))
     }
 
     /// Gets a message from a queue.
     pub async fn get(&self, queue: &str) -> Option<BasicGetMessage> {
         let name = format!("{}.{queue}", self.prefix);
-        self.channel.basic_get(name.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap()
+        self.channel
+            .basic_get(name.as_str().into(), BasicGetOptions { no_ack: true })
+            .await
+            .unwrap()
     }
 }
 

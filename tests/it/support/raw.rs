@@ -29,10 +29,19 @@ impl RawPublisher {
         let mut publisher = Self { stream };
         publisher.stream.write_all(b"AMQP\0\0\x09\x01").unwrap();
         assert_eq!(publisher.method(), (10, 10));
-        let login = [&0_u32.to_be_bytes()[..], &short(b"PLAIN"), &long(b"\0guest\0guest"), &short(b"en_US")];
+        let login = [
+            &0_u32.to_be_bytes()[..],
+            &short(b"PLAIN"),
+            &long(b"\0guest\0guest"),
+            &short(b"en_US"),
+        ];
         publisher.send(0, [10, 11], &login.concat());
         assert_eq!(publisher.method(), (10, 30));
-        publisher.send(0, [10, 31], &[&2047_u16.to_be_bytes()[..], &131_072_u32.to_be_bytes(), &[0, 0]].concat());
+        publisher.send(
+            0,
+            [10, 31],
+            &[&2047_u16.to_be_bytes()[..], &131_072_u32.to_be_bytes(), &[0, 0]].concat(),
+        );
         publisher.send(0, [10, 40], &[&short(b"/")[..], &[0, 0]].concat());
         assert_eq!(publisher.method(), (10, 41));
         publisher.send(1, [20, 10], &[0]);
@@ -43,8 +52,18 @@ impl RawPublisher {
     }
 
     /// Publishes a message and waits for the confirm.
-    pub fn publish(&mut self, exchange: &str, key: &[u8], (flags, properties): Properties<'_>, body: &[u8]) {
-        self.send(1, [60, 40], &[&[0, 0][..], &short(exchange.as_bytes()), &short(key), &[0]].concat());
+    pub fn publish(
+        &mut self,
+        exchange: &str,
+        key: &[u8],
+        (flags, properties): Properties<'_>,
+        body: &[u8],
+    ) {
+        self.send(
+            1,
+            [60, 40],
+            &[&[0, 0][..], &short(exchange.as_bytes()), &short(key), &[0]].concat(),
+        );
         let size = u64::try_from(body.len()).unwrap().to_be_bytes();
         self.frame(2, 1, &[&[0, 60, 0, 0][..], &size, &flags.to_be_bytes(), properties].concat());
         self.frame(3, 1, body);
@@ -63,7 +82,9 @@ impl RawPublisher {
 
     fn frame(&mut self, kind: u8, channel: u16, payload: &[u8]) {
         let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        self.stream.write_all(&[&[kind][..], &channel.to_be_bytes(), &size, payload, &[0xCE]].concat()).unwrap();
+        self.stream
+            .write_all(&[&[kind][..], &channel.to_be_bytes(), &size, payload, &[0xCE]].concat())
+            .unwrap();
     }
 
     /// Class and method of the next frame.

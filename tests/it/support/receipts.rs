@@ -52,7 +52,8 @@ impl Receipts {
 
     async fn of_queue(connection: Connection, channel: Channel, queue: &str) -> Self {
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        let consuming = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consuming =
+            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let mut consumer = consuming.await.unwrap();
         let seen = Arc::<Mutex<Vec<Receipt>>>::default();
         let sink = Arc::clone(&seen);
@@ -84,7 +85,12 @@ impl Receipt {
 
     /// The event's `correlation_id`.
     pub fn correlation_id(&self) -> String {
-        self.message.properties.correlation_id().as_ref().map(ToString::to_string).unwrap_or_default()
+        self.message
+            .properties
+            .correlation_id()
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
     }
 
     pub fn is_persistent(&self) -> bool {
@@ -119,7 +125,13 @@ async fn bind(channel: &Channel, queue: &str, prefix: &str, key: &str) {
     let exchange = format!("{prefix}.outcome");
     let options = QueueBindOptions::default();
     channel
-        .queue_bind(queue.into(), exchange.as_str().into(), key.into(), options, FieldTable::default())
+        .queue_bind(
+            queue.into(),
+            exchange.as_str().into(),
+            key.into(),
+            options,
+            FieldTable::default(),
+        )
         .await
         .unwrap();
 }

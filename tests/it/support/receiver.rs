@@ -25,7 +25,8 @@ pub struct Receiver {
 impl Receiver {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Self { url: format!("http://{}", listener.local_addr().unwrap()), ..Self::default() };
+        let receiver =
+            Self { url: format!("http://{}", listener.local_addr().unwrap()), ..Self::default() };
         let app = Router::new().route("/v1/traces", post(take)).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         receiver
@@ -43,7 +44,11 @@ impl Receiver {
 
     /// All received spans, in the order of their ends.
     pub fn spans(&self) -> Vec<Span> {
-        let scopes = self.requests().into_iter().flat_map(|one| one.resource_spans).flat_map(|one| one.scope_spans);
+        let scopes = self
+            .requests()
+            .into_iter()
+            .flat_map(|one| one.resource_spans)
+            .flat_map(|one| one.scope_spans);
         scopes.flat_map(|one| one.spans).collect()
     }
 
@@ -62,7 +67,8 @@ async fn take(State(receiver): State<Receiver>, body: Bytes) -> StatusCode {
 
 /// An attribute as text; empty if there is none.
 pub fn attribute(attributes: &[KeyValue], key: &str) -> String {
-    let value = attributes.iter().find(|one| one.key == key).and_then(|one| one.value.clone()?.value);
+    let value =
+        attributes.iter().find(|one| one.key == key).and_then(|one| one.value.clone()?.value);
     match value {
         Some(Value::StringValue(text)) => text,
         Some(Value::IntValue(number)) => number.to_string(),

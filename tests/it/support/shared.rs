@@ -12,7 +12,11 @@ use std::{
 };
 
 /// Waits until the condition holds, checking often. Panics with `what` after `max`.
-pub async fn until<F: Future<Output = bool>>(what: &str, max: Duration, mut condition: impl FnMut() -> F) {
+pub async fn until<F: Future<Output = bool>>(
+    what: &str,
+    max: Duration,
+    mut condition: impl FnMut() -> F,
+) {
     let began = Instant::now();
     while !condition().await {
         assert!(began.elapsed() < max, "waited {max:?} in vain: {what}");

@@ -105,12 +105,19 @@ impl Terminal {
     /// further output appears below. Returns the exit status and the visible rows.
     pub async fn given_back(mut self) -> (ExitStatus, Vec<String>) {
         let ended = self.ended().await;
-        assert_eq!(format!("{:?}", tcgetattr(&self.pty).unwrap()), self.before, "lines are edited and shown as before");
+        assert_eq!(
+            format!("{:?}", tcgetattr(&self.pty).unwrap()),
+            self.before,
+            "lines are edited and shown as before"
+        );
         let mut shell = pty_process::blocking::Command::new("echo").arg("$ what comes next");
         shell.spawn_borrowed(&self.pts).unwrap().wait().unwrap();
         self.shows("$ what comes next").await;
         let screen = self.screen.borrow();
-        assert!(!screen.screen().alternate_screen() && !screen.screen().hide_cursor(), "the shell's own screen");
+        assert!(
+            !screen.screen().alternate_screen() && !screen.screen().hide_cursor(),
+            "the shell's own screen"
+        );
         drop(screen);
         let rows: Vec<_> = self.rows().into_iter().filter(|row| !row.is_empty()).collect();
         assert_eq!(rows.first().map(String::as_str), Some("$ roomcast top"), "{rows:#?}");

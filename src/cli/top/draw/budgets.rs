@@ -28,7 +28,13 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column::of("STATE", 19),
 ];
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &TopState,
+    chosen: Option<usize>,
+    theme: Theme,
+) -> usize {
     match top.live.groups() {
         None => nothing(frame, area, "asking for the budgets…", theme),
         Some([]) => nothing(
@@ -37,14 +43,26 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Op
             "no organisation is configured ([groups.NAME]) or named by a delivery (subscription --group)",
             theme,
         ),
-        Some(groups) => return table::draw(frame, area, &COLUMNS, groups.iter().map(row).collect(), chosen, theme),
+        Some(groups) => {
+            return table::draw(
+                frame,
+                area,
+                &COLUMNS,
+                groups.iter().map(row).collect(),
+                chosen,
+                theme,
+            );
+        }
     }
     0
 }
 
 fn row(group: &GroupView) -> Vec<String> {
     let none = || "-".to_owned();
-    let percent = group.monthly.filter(|monthly| *monthly > 0).map(|monthly| group.used.saturating_mul(100) / monthly);
+    let percent = group
+        .monthly
+        .filter(|monthly| *monthly > 0)
+        .map(|monthly| group.used.saturating_mul(100) / monthly);
     vec![
         format::line(&group.group),
         number(group.used),
@@ -59,7 +77,9 @@ fn row(group: &GroupView) -> Vec<String> {
 fn state(group: &GroupView) -> String {
     match (&group.spent_until, group.monthly) {
         // Month and day.
-        (Some(until), _) => format!("USED UP to {}", until.chars().skip(5).take(5).collect::<String>()),
+        (Some(until), _) => {
+            format!("USED UP to {}", until.chars().skip(5).take(5).collect::<String>())
+        }
         (None, Some(monthly)) if group.forecast > monthly => "will not last".to_owned(),
         (None, Some(_)) => "lasts".to_owned(),
         (None, None) => "no limit configured".to_owned(),

@@ -84,7 +84,14 @@ pub(super) fn kinds(
             ago(row.newest.as_deref(), top.now),
         ]
     };
-    table::draw(frame, list, &kind_columns(area.width), summary.rows.iter().map(row).collect(), chosen, theme)
+    table::draw(
+        frame,
+        list,
+        &kind_columns(area.width),
+        summary.rows.iter().map(row).collect(),
+        chosen,
+        theme,
+    )
 }
 
 pub(super) fn list(
@@ -123,7 +130,8 @@ pub(super) fn list(
             format::line(&letter.says),
         ]
     };
-    let page_rows = table::draw(frame, list, &LETTERS, page.letters.iter().map(row).collect(), chosen, theme);
+    let page_rows =
+        table::draw(frame, list, &LETTERS, page.letters.iter().map(row).collect(), chosen, theme);
     if let Some(letter) = chosen.and_then(|at| page.letters.get(at)).filter(|_| advised) {
         text(frame, below, "What to do", &format!("{}\n{}", letter.advice, letter.detail), theme);
     }
@@ -146,28 +154,45 @@ fn counted(page: &DeadPage) -> String {
 }
 
 fn dead(count: u64) -> String {
-    if count == 1 { "1 dead letter".to_owned() } else { format!("{} dead letters, the newest first", number(count)) }
+    if count == 1 {
+        "1 dead letter".to_owned()
+    } else {
+        format!("{} dead letters, the newest first", number(count))
+    }
 }
 
 /// Draws a letter; returns the last line with which it can begin.
-pub(super) fn one(frame: &mut Frame<'_>, area: Rect, top: &TopState, place: &ViewState, theme: Theme) -> usize {
+pub(super) fn one(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &TopState,
+    place: &ViewState,
+    theme: Theme,
+) -> usize {
     let ViewData::Letter(letter) = &place.found else {
         waiting(frame, area, place, theme);
         return 0;
     };
-    let now = i64::try_from(top.now).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    let now = i64::try_from(top.now)
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     let said = told(letter, None, now.unwrap_or(jiff::Timestamp::MAX));
     let width = usize::from(area.width).saturating_sub(2);
     let lines = format::lines(&said, width);
     let last = lines.len().saturating_sub(usize::from(area.height));
     let shown = lines.into_iter().skip(place.at.min(last)).take(usize::from(area.height));
-    frame.render_widget(Paragraph::new(shown.map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>()), area);
+    frame.render_widget(
+        Paragraph::new(shown.map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>()),
+        area,
+    );
     last
 }
 
 fn waiting(frame: &mut Frame<'_>, area: Rect, place: &ViewState, theme: Theme) {
     match &place.found {
-        ViewData::Failed(why) if place.awaits.is_none() => nothing(frame, area, &format!("{why}\nr asks again"), theme),
+        ViewData::Failed(why) if place.awaits.is_none() => {
+            nothing(frame, area, &format!("{why}\nr asks again"), theme)
+        }
         _ => nothing(frame, area, "looking through the dead queues…", theme),
     }
 }

@@ -56,9 +56,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, theme: The
     let inner = usize::from(width).saturating_sub(4);
     let (title, lines, keys) = match dialog {
         Dialog::Help(_) => ("Keys", help(inner), "any key goes back"),
-        Dialog::Counting { what, .. } => {
-            ("Redrive", format::lines(&format!("counting what would be redriven: {what}…"), inner), "Esc no")
-        }
+        Dialog::Counting { what, .. } => (
+            "Redrive",
+            format::lines(&format!("counting what would be redriven: {what}…"), inner),
+            "Esc no",
+        ),
         Dialog::Redrive { what, would, .. } => {
             ("Redrive", format::lines(&question(what, would), inner), "y yes, redrive    n no")
         }
@@ -73,7 +75,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, theme: The
     let within = block.inner(area);
     let blank = u16::from(area.height >= whole);
     let [text, _, answers] =
-        Layout::vertical([Constraint::Min(0), Constraint::Length(blank), Constraint::Length(1)]).areas(within);
+        Layout::vertical([Constraint::Min(0), Constraint::Length(blank), Constraint::Length(1)])
+            .areas(within);
     let last = lines.len().saturating_sub(usize::from(text.height));
     let from = if let Dialog::Help(from) = dialog { (*from).min(last) } else { 0 };
     let cut = from + usize::from(text.height) < lines.len();
@@ -82,7 +85,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, theme: The
         _ if cut => format!("{keys}    …"),
         _ => keys.to_owned(),
     };
-    let shown = lines.into_iter().skip(from).take(usize::from(text.height)).map(Line::raw).collect::<Vec<_>>();
+    let shown = lines
+        .into_iter()
+        .skip(from)
+        .take(usize::from(text.height))
+        .map(Line::raw)
+        .collect::<Vec<_>>();
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     frame.render_widget(Paragraph::new(shown), text);
@@ -94,8 +102,14 @@ fn help(width: usize) -> Vec<String> {
     let described = |(keys, what): (&str, &str)| -> Vec<String> {
         let indent = if keys.is_empty() { 0 } else { KEYS };
         let lines = format::lines(what, width.saturating_sub(indent));
-        let beside = |(at, line): (usize, String)| format!("{:indent$}{line}", if at == 0 { keys } else { "" });
-        if what.is_empty() { vec![String::new()] } else { lines.into_iter().enumerate().map(beside).collect() }
+        let beside = |(at, line): (usize, String)| {
+            format!("{:indent$}{line}", if at == 0 { keys } else { "" })
+        };
+        if what.is_empty() {
+            vec![String::new()]
+        } else {
+            lines.into_iter().enumerate().map(beside).collect()
+        }
     };
     HELP.into_iter().flat_map(described).collect()
 }
@@ -114,7 +128,10 @@ fn question(what: &str, would: &DeadOutcome) -> String {
         text.push_str(&format!("{} more match: do it again for those.\n", format::number(beyond)));
     }
     if would.missed > 0 {
-        text.push_str(&format!("{} are held by another reader, and are left alone.\n", format::number(would.missed)));
+        text.push_str(&format!(
+            "{} are held by another reader, and are left alone.\n",
+            format::number(would.missed)
+        ));
     }
     text.push_str("\nEach is sent again to its one robot, within the robot's quota.");
     text

@@ -45,7 +45,13 @@ pub(super) const PLATFORMS: [Column; 7] = [
 /// The least number of rows for the slowest robots, with their heading.
 const SLOWEST_MIN: u16 = 3;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &TopState,
+    chosen: Option<usize>,
+    theme: Theme,
+) -> usize {
     let Some(overview) = top.live.overview() else {
         nothing(frame, area, "nothing is known yet", theme);
         return 0;
@@ -63,10 +69,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Op
         Constraint::Length(granted)
     };
     let (flows, titled) = (room(6), room(2));
-    let (letters_room, since, attempts_room) = (room(height(&letters)), room(2), room(height(&attempts)));
+    let (letters_room, since, attempts_room) =
+        (room(height(&letters)), room(2), room(height(&attempts)));
     let head = if since == Constraint::Length(2) { 3 } else { 1 };
-    let parts =
-        Layout::vertical([Constraint::Length(head), flows, attempts_room, letters_room, titled, Constraint::Min(2)]);
+    let parts = Layout::vertical([
+        Constraint::Length(head),
+        flows,
+        attempts_room,
+        letters_room,
+        titled,
+        Constraint::Min(2),
+    ]);
     let [head, platforms, tries, dead_letters, title, slowest] = parts.areas(area);
     frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), width, theme)), head);
     let flows = overview.platforms.iter().enumerate().map(|(at, flow)| {
@@ -81,11 +94,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Op
     });
     let _ = table::draw(frame, platforms, &PLATFORMS, flows.collect(), None, theme);
     let lines = |lines: Vec<String>| {
-        Paragraph::new(lines.into_iter().map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>())
+        Paragraph::new(
+            lines.into_iter().map(|line| Line::raw(format!(" {line}"))).collect::<Vec<_>>(),
+        )
     };
     frame.render_widget(lines(attempts), tries);
     frame.render_widget(lines(letters), dead_letters);
-    frame.render_widget(Paragraph::new(vec![Line::raw(""), Line::styled(" Slowest to drain", theme.heading())]), title);
+    frame.render_widget(
+        Paragraph::new(vec![Line::raw(""), Line::styled(" Slowest to drain", theme.heading())]),
+        title,
+    );
     if overview.robots.slowest.is_empty() {
         nothing(frame, slowest, "nothing waits", theme);
         return 0;
@@ -93,8 +111,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Op
     robots::rows(frame, slowest, &overview.robots.slowest.iter().collect::<Vec<_>>(), chosen, theme)
 }
 
-fn events(overview: &Overview, rates: Option<&Rates>, width: usize, theme: Theme) -> Vec<Line<'static>> {
-    let of = |rate: fn(&Rates) -> f64| rates.map_or_else(|| UNKNOWN.to_owned(), |rates| format::rate(rate(rates)));
+fn events(
+    overview: &Overview,
+    rates: Option<&Rates>,
+    width: usize,
+    theme: Theme,
+) -> Vec<Line<'static>> {
+    let of = |rate: fn(&Rates) -> f64| {
+        rates.map_or_else(|| UNKNOWN.to_owned(), |rates| format::rate(rate(rates)))
+    };
     let since = format::span(overview.at.saturating_sub(overview.since) / 1000);
     let all = format!("Events {}/s  ", of(|rates| rates.events));
     let others = [
@@ -113,7 +138,15 @@ fn attempts(rates: Option<&Rates>) -> String {
     let Some(rates) = rates else {
         return format!("Attempts/s  {UNKNOWN}");
     };
-    let verdicts = ["delivered", "throttled", "try_again", "refused", "robot_gone", "security", "budget_spent"];
+    let verdicts = [
+        "delivered",
+        "throttled",
+        "try_again",
+        "refused",
+        "robot_gone",
+        "security",
+        "budget_spent",
+    ];
     let said = verdicts.iter().filter_map(|verdict| {
         let (_, rate) = rates.attempts.iter().find(|(name, _)| name == verdict)?;
         Some(format!("{verdict}{UNBROKEN}{}", format::rate(*rate)))
@@ -126,9 +159,17 @@ fn dead(overview: &Overview, now: u64) -> String {
     let Some(dead) = &overview.dead else {
         return given_up(overview);
     };
-    let unknown: Vec<_> =
-        dead.queues.iter().filter(|one| one.letters.is_none()).map(|one| one.queue.as_str()).collect();
-    let unknown = if unknown.is_empty() { String::new() } else { format!("; not counted: {}", unknown.join(", ")) };
+    let unknown: Vec<_> = dead
+        .queues
+        .iter()
+        .filter(|one| one.letters.is_none())
+        .map(|one| one.queue.as_str())
+        .collect();
+    let unknown = if unknown.is_empty() {
+        String::new()
+    } else {
+        format!("; not counted: {}", unknown.join(", "))
+    };
     if dead.letters == 0 {
         return format!("Dead letters: none{unknown}");
     }
@@ -136,10 +177,20 @@ fn dead(overview: &Overview, now: u64) -> String {
     dead.rows.iter().for_each(|row| *reasons.entry(row.reason.as_str()).or_default() += row.count);
     let mut reasons: Vec<(_, u64)> = reasons.into_iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let said: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count))).collect();
-    let oldest = dead.oldest.as_deref().map(|oldest| format!(", the oldest {} old", format::ago(Some(oldest), now)));
+    let said: Vec<_> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count)))
+        .collect();
+    let oldest = dead
+        .oldest
+        .as_deref()
+        .map(|oldest| format!(", the oldest {} old", format::ago(Some(oldest), now)));
     let oldest = oldest.unwrap_or_default();
-    format!("Dead letters: {}{oldest}: {}{unknown}; 5 lists them", number(dead.letters), said.join("  "))
+    format!(
+        "Dead letters: {}{oldest}: {}{unknown}; 5 lists them",
+        number(dead.letters),
+        said.join("  ")
+    )
 }
 
 fn given_up(overview: &Overview) -> String {
@@ -149,6 +200,9 @@ fn given_up(overview: &Overview) -> String {
     if reasons.is_empty() {
         return "Given up since then: nothing".to_owned();
     }
-    let said: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count))).collect();
+    let said: Vec<_> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count)))
+        .collect();
     format!("Given up since then: {}; 5 shows what lies there now", said.join("  "))
 }

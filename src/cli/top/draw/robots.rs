@@ -28,11 +28,19 @@ use crate::{
 /// From this many columns on, ids are shown completely.
 pub(super) const WIDE: u16 = 120;
 
-pub(super) fn list(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
+pub(super) fn list(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &TopState,
+    chosen: Option<usize>,
+    theme: Theme,
+) -> usize {
     match top.live.robots() {
         None => nothing(frame, area, "asking for the robots…", theme),
         Some([]) => nothing(frame, area, "no robot is busy or held: nothing waits", theme),
-        Some(robots) => return rows(frame, area, &robots.iter().collect::<Vec<_>>(), chosen, theme),
+        Some(robots) => {
+            return rows(frame, area, &robots.iter().collect::<Vec<_>>(), chosen, theme);
+        }
     }
     0
 }
@@ -56,7 +64,14 @@ pub(super) fn rows(
             held(robot),
         ]
     };
-    table::draw(frame, area, &robot_columns(area.width), robots.iter().map(row).collect(), chosen, theme)
+    table::draw(
+        frame,
+        area,
+        &robot_columns(area.width),
+        robots.iter().map(row).collect(),
+        chosen,
+        theme,
+    )
 }
 
 pub(super) fn robot_columns(width: u16) -> [Column; 7] {
@@ -82,7 +97,13 @@ pub(super) fn hold_columns(width: u16) -> [Column; 6] {
     ]
 }
 
-pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: Option<usize>, theme: Theme) -> usize {
+pub(super) fn holds(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    top: &TopState,
+    chosen: Option<usize>,
+    theme: Theme,
+) -> usize {
     let Some(robots) = top.live.robots() else {
         nothing(frame, area, "asking for the robots…", theme);
         return 0;
@@ -94,7 +115,8 @@ pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: O
     }
     let blank = u16::from(area.height >= TALL);
     let [list, _, below] =
-        Layout::vertical([Constraint::Min(2), Constraint::Length(blank), Constraint::Length(5)]).areas(area);
+        Layout::vertical([Constraint::Min(2), Constraint::Length(blank), Constraint::Length(5)])
+            .areas(area);
     let row = |robot: &&RobotView| {
         vec![
             short(&robot.robot, WIDE, area.width),
@@ -105,8 +127,16 @@ pub(super) fn holds(frame: &mut Frame<'_>, area: Rect, top: &TopState, chosen: O
             robot.penalty_seconds.map_or_else(|| "-".to_owned(), span),
         ]
     };
-    let page = table::draw(frame, list, &hold_columns(area.width), held.iter().map(row).collect(), chosen, theme);
-    if let Some(cause) = chosen.and_then(|at| held.get(at)).and_then(|robot| robot.cause.as_deref()) {
+    let page = table::draw(
+        frame,
+        list,
+        &hold_columns(area.width),
+        held.iter().map(row).collect(),
+        chosen,
+        theme,
+    );
+    if let Some(cause) = chosen.and_then(|at| held.get(at)).and_then(|robot| robot.cause.as_deref())
+    {
         text(frame, below, "What to do", format::advice(cause), theme);
     }
     page
@@ -124,7 +154,8 @@ pub(super) fn one(
     let width = usize::from(area.width).saturating_sub(2);
     let tall = area.height >= TALL;
     // On a low screen the path above names the robot already, and the list needs the space.
-    let mut facts = if tall { vec![Line::raw(format!(" robot {}", format::line(id)))] } else { Vec::new() };
+    let mut facts =
+        if tall { vec![Line::raw(format!(" robot {}", format::line(id)))] } else { Vec::new() };
     match top.live.robot(id) {
         None => facts.push(Line::raw(" neither busy nor held: nothing waits for it")),
         Some(robot) => facts.extend(known(robot, width, tall, theme)),
@@ -133,12 +164,15 @@ pub(super) fn one(
         facts.extend(subscriptions.iter().take(4).map(|one| Line::raw(subscribed(one))));
         match subscriptions.len() {
             0 => facts.push(Line::raw(" no subscription: what is redriven for it is dropped")),
-            few if few > 4 => facts.push(Line::raw(format!(" and more: roomcast subscription list --robot {id}"))),
+            few if few > 4 => {
+                facts.push(Line::raw(format!(" and more: roomcast subscription list --robot {id}")))
+            }
             _ => (),
         }
     }
     let height = u16::try_from(facts.len()).unwrap_or(1) + u16::from(tall);
-    let [head, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(3)]).areas(area);
+    let [head, below] =
+        Layout::vertical([Constraint::Length(height), Constraint::Min(3)]).areas(area);
     frame.render_widget(Paragraph::new(facts), head);
     letters::list(frame, below, top, place, chosen, theme)
 }
@@ -165,7 +199,8 @@ fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<
 }
 
 fn subscribed(one: &SubscriptionView) -> String {
-    let name = one.name.as_deref().map_or_else(String::new, |name| format!(" ({})", format::line(name)));
+    let name =
+        one.name.as_deref().map_or_else(String::new, |name| format!(" ({})", format::line(name)));
     let paused = if one.state == "active" { String::new() } else { format!(", {}", one.state) };
     format!(" hears {}{name}{paused}  subscription {}", format::line(&one.topic), one.id)
 }

@@ -80,7 +80,11 @@ pub(super) fn draw(
         let cells = columns.iter().zip(row).map(|(column, text)| column.cell(text));
         Row::new(seen(cells.collect()))
     });
-    let widths = columns.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(column, _)| column.constraint());
+    let widths = columns
+        .iter()
+        .zip(&shown)
+        .filter(|(_, shown)| **shown)
+        .map(|(column, _)| column.constraint());
     let table = Table::new(rows, widths)
         .header(Row::new(header).style(theme.heading()))
         .row_highlight_style(theme.chosen())
