@@ -91,8 +91,8 @@ async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_t
     publisher.bury(&letters).await;
     let redriving = post(&home, "/v1/dead/redrive", json!({"all": true, "per_second": 1}));
     let looking = async {
-        until("the redrive is under way", SOON, || async {
-            publisher.ready_and_consumers("dead.wecom").await.1 > 0
+        until("the redrive holds letters", SOON, || async {
+            publisher.depth("dead.wecom").await < 90
         })
         .await;
         // The wait for another reader is reported at the terminal. The runtime needs a second
