@@ -45,9 +45,7 @@ impl Subscriber {
     /// Advice that holds for any reason of the dead letter.
     pub(super) const fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Removed => {
-                Some("its subscription was removed: a redrive drops it, so discard it")
-            }
+            Self::Removed => Some("its subscription was removed, so a redrive drops it: discard"),
             Self::Known(_) | Self::Unknown(_) | Self::Nobody => None,
         }
     }
