@@ -214,15 +214,25 @@ impl Publisher {
 
     /// Opens another channel after a refusal, once a second at most. RabbitMQ's channel goes on to
     /// refuse a message for a quorum queue that was full, also when the queue's limit was raised.
+    ///
+    /// A broker that blocks publishers answers nothing until it has room, so the wait ends with the
+    /// session too.
     async fn renew_channel(&mut self) -> Result<(), BrokerError> {
         let Purpose::Steps(connection) = &self.purpose else { return Ok(()) };
-        if self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
-            let fresh = declare::confirming(connection, "the broker").await?;
-            let old = std::mem::replace(&mut self.channel, fresh);
-            self.renewed = Some(Instant::now());
-            // Its confirms are all there. Whether it is closed in order does not matter.
-            let _ = old.close(200, "goodbye".into()).await;
+        if self.renewed.is_some_and(|at| at.elapsed() < RENEW_EVERY) {
+            return Ok(());
         }
+        let renewing = async {
+            let fresh = declare::confirming(connection, "the broker").await?;
+            // All confirms of the old channel are there, so its close changes nothing.
+            let _ = self.channel.close(200, "goodbye".into()).await;
+            Ok(fresh)
+        };
+        let fresh = tokio::select! {
+            fresh = renewing => fresh?,
+            () = self.deadline.ended.wait() => return Ok(()),
+        };
+        (self.channel, self.renewed) = (fresh, Some(Instant::now()));
         Ok(())
     }
 

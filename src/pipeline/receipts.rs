@@ -13,11 +13,10 @@ use crate::{
     telemetry::events,
 };
 
-/// How long is waited before a queue is asked again that refused a next step; doubled up to
-/// [`REFUSED_WAIT_MAX`].
+/// The wait before a refused next step is tried again. It doubles up to [`REFUSED_WAIT_MAX`].
 const REFUSED_WAIT_MIN: Duration = Duration::from_millis(500);
 
-/// See [`REFUSED_WAIT_MIN`]: a queue that takes messages again is noticed within this time.
+/// The longest wait between two tries: a queue that takes messages again is noticed within it.
 const REFUSED_WAIT_MAX: Duration = Duration::from_secs(8);
 
 impl Pipeline {
@@ -88,9 +87,11 @@ impl Pipeline {
         Ok(stored.and(told)?)
     }
 
-    /// Stores a next step. A queue that refuses it is tried again and again: it delays the steps
-    /// for that queue, and nothing else. When the session ends or the daemon stops, it is tried
-    /// once more.
+    /// Stores a next step. A queue that refuses it is tried again and again, which delays no step
+    /// for another queue. When the session ends or the daemon stops, it is tried once more.
+    ///
+    /// The delivery keeps its event unacknowledged meanwhile. So if as many events as
+    /// `broker.prefetch` wait for refused steps, no further event is received.
     async fn store_step(&self, step: NextStep) -> Result<(), StepPublishError> {
         let (step, mut wait) = (Arc::new(step), REFUSED_WAIT_MIN);
         loop {
