@@ -1,0 +1,214 @@
+//! Tests of the decoder: which message is an event, and why another one is refused.
+//!
+//! Owns the table of events, and the code of each refusal.
+//!
+//! Not here: the body forms by themselves (`structure.rs`, `cloudevent.rs`).
+
+use super::*;
+use crate::{
+    domain::{Format, HeaderValue, NOT_BEFORE, PlatformContent, Template, TemplateEngine},
+    fanout::Templates,
+};
+
+fn decode_from(topic: &str, body: &str) -> Result<Event, Undecodable> {
+    decode_for(None, topic, body)
+}
+
+fn decoder() -> Decoder {
+    let settings = DecoderSettings {
+        size_max: 1000,
+        time_to_live: Duration::from_secs(60),
+        time_to_live_max: Duration::from_secs(600),
+        not_before_max: Duration::from_secs(3600),
+        timestamp_age_max: Duration::from_secs(300),
+    };
+    let text = |name: &str, audience, engine, text: &str| Template {
+        name: name.parse().unwrap(),
+        audience,
+        engine,
+        format: (engine == TemplateEngine::Jinja).then_some(Format::Markdown),
+        text: text.to_owned(),
+        written_at: Timestamp::from_unix_millis(0),
+    };
+    let kept = [
+        text("down", Audience::Everybody, TemplateEngine::Tags, "{host} is down"),
+        text(
+            "down",
+            Audience::On(Platform::Lark),
+            TemplateEngine::Jinja,
+            "# {{ host }}\n{{ why }}",
+        ),
+    ];
+    Decoder::new(settings, TemplateRegistry::new(Templates::kept(kept)))
+}
+
+fn known() -> DecodeContext {
+    DecodeContext {
+        id: EventId::new("e1"),
+        received_at: Timestamp::from_unix_millis(1_000_000),
+        expires_at: None,
+        redriven: false,
+        urgent: false,
+        platform: None,
+    }
+}
+
+fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
+    let published = PublishedMessage {
+        routing_key: topic.into(),
+        body: body.as_bytes().to_vec(),
+        ..PublishedMessage::default()
+    };
+    decoder().decode(published, DecodeContext { platform, ..known() }).map_err(|refused| refused.1)
+}
+
+fn decode(body: &str) -> Result<Event, Undecodable> {
+    decode_from("ops.db", body)
+}
+
+#[test]
+fn an_event_with_every_field_is_read() {
+    let event = decode(
+        r#"{"subject":"db-1 is down","message":"**help**","format":"markdown","time_to_live":"120",
+            "at":{"all":true,"mobiles":["138"],"users":["u1"]},"tags":{"a":"b"},"unknown":1}"#,
+    )
+    .unwrap();
+    assert_eq!(event.topic.as_str(), "ops.db");
+    assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
+    assert_eq!(event.content.format, Format::Markdown);
+    assert_eq!(
+        event.content.piece_for(Platform::WeCom),
+        Some(PlatformContent::Text(&"**help**".into()))
+    );
+    assert!(event.content.mentions.all);
+    assert_eq!(event.expires_at.since(event.received_at), Duration::from_secs(120));
+}
+
+#[test]
+fn a_mistake_is_named_with_its_place() {
+    for (body, code, says) in [
+        ("{", "json", "line 1 column 1"),
+        ("[]", "json", "expected"),
+        (r#"{"message":"x"} x"#, "json", "trailing characters at line 1 column 17"),
+        (r#"{"message":7}"#, "json", "at message: invalid type: integer `7`, expected a string"),
+        (r#"{"message":"x","at":{"mobiles":[1]}}"#, "json", "at at.mobiles[0]"),
+        (r#"{"message":"x","format":"html"}"#, "json", "unknown variant `html`"),
+        (r#"{"message":"x","time_to_live":-1}"#, "json", "time_to_live"),
+        (r#"{"message":"x","time_to_live":"soon"}"#, "json", "time_to_live"),
+        ("{}", "content", "neither message nor message_structure nor a template"),
+        (
+            r#"{"message":"","message_template_name":""}"#,
+            "content",
+            "neither message nor message_structure",
+        ),
+        (r#"{"message":"m","message_template_name":"t"}"#, "template", "there is no template t"),
+        (r#"{"message_template_name":"a b"}"#, "template", "\"a b\" is no name of a template"),
+        (
+            r#"{"message_template_name":"down","tags":{"host":7}}"#,
+            "template",
+            "template down for lark: line 2: undefined value: `why`",
+        ),
+        (r#"{"message_template_name":"down","tags":[]}"#, "template", "tags is a list"),
+        (
+            r#"{"message_template_name":"down","tags":{"a b":"c"}}"#,
+            "template",
+            "tag \"a b\" has no possible name",
+        ),
+        (
+            r#"{"message_structure":{"lark":7,"default":"d"}}"#,
+            "content",
+            "message_structure.lark is a number",
+        ),
+        (r#"{"message_structure":"nonsense"}"#, "json", "message_structure"),
+    ] {
+        let undecodable = decode(body).unwrap_err();
+        assert_eq!(undecodable.code, code, "{body}: {undecodable:?}");
+        assert!(undecodable.detail.contains(says), "{body}: {undecodable:?}");
+        assert!(!undecodable.detail.contains('?'), "{body}: {undecodable:?}");
+    }
+    assert_eq!(
+        decode(&format!(r#"{{"message":"{}"}}"#, "x".repeat(1000))).unwrap_err().code,
+        "size"
+    );
+    assert_eq!(decode_from("", r#"{"message":"x"}"#).unwrap_err().code, "topic");
+}
+
+#[test]
+fn a_template_wins_over_the_message_and_a_structure_over_both() {
+    let said = |event: &Event, platform| match event.content.piece_for(platform).unwrap() {
+        PlatformContent::Text(passage) => (passage.text.clone(), passage.format),
+        PlatformContent::Native(_) => panic!("no text"),
+    };
+    let templated = r#""message":"m","message_template_name":"down","tags":{"host":"db-1","why":"w","unused":"x"}"#;
+    let event = decode(&format!("{{{templated}}}")).unwrap();
+    assert_eq!(said(&event, Platform::WeCom), ("db-1 is down".to_owned(), None));
+    assert_eq!(said(&event, Platform::Lark), ("# db-1\nw".to_owned(), Some(Format::Markdown)));
+    let event =
+        decode(&format!(r#"{{{templated},"message_structure":{{"default":"d"}}}}"#)).unwrap();
+    assert_eq!(said(&event, Platform::Lark), ("d".to_owned(), None));
+    // Tags without a template are not read.
+    assert!(decode(r#"{"message":"m","tags":7}"#).is_ok());
+}
+
+#[test]
+fn a_life_begins_when_the_event_was_published_or_may_be_sent_and_anew_when_it_is_redriven() {
+    let received_at = Timestamp::from_unix_millis(1_000_000_000);
+    let left = |timestamp, not_before: Option<i64>, redriven| {
+        let headers = not_before
+            .map(|at| (NOT_BEFORE.to_owned(), HeaderValue::Int(at)))
+            .into_iter()
+            .collect();
+        let body = br#"{"message":"m","time_to_live":2}"#.to_vec();
+        let published = PublishedMessage {
+            routing_key: "t".into(),
+            body,
+            headers,
+            timestamp,
+            ..PublishedMessage::default()
+        };
+        let event = decoder()
+            .decode(published, DecodeContext { received_at, redriven, ..known() })
+            .unwrap();
+        let signed = |at: Timestamp| i64::try_from(at.unix_millis()).unwrap() - 1_000_000_000;
+        (signed(event.received_at), signed(event.expires_at))
+    };
+    assert_eq!(left(None, None, false), (0, 2_000));
+    assert_eq!(left(Some(999_992), None, false), (0, -5_000), "published eight seconds ago");
+    assert_eq!(left(Some(999_992), None, true), (0, 2_000));
+    assert_eq!(left(Some(999_992), Some(1_000_060), false), (60_000, 62_000));
+    assert_eq!(left(Some(999_992), Some(999_996), false), (0, -2_000));
+    assert_eq!(left(None, Some(999_996), false), (0, 2_000));
+}
+
+#[test]
+fn an_event_that_is_read_for_one_platform_does_not_fail_for_another() {
+    let body = r#"{"message_template_name":"down","tags":{"host":"db-1"}}"#;
+    assert_eq!(decode(body).unwrap_err().code, "template");
+    let event = decode_for(Some(Platform::WeCom), "ops", body).unwrap();
+    assert_eq!(
+        event.content.piece_for(Platform::WeCom),
+        Some(PlatformContent::Text(&"db-1 is down".into()))
+    );
+    assert!(decode_for(Some(Platform::Lark), "ops", body).is_err());
+    let whole = r#"{"message_template_name":"down","tags":{"host":"db-1","why":"w"}}"#;
+    let event = decode_for(Some(Platform::Lark), "ops", whole).unwrap();
+    let said = TextBody { format: Some(Format::Markdown), ..TextBody::from("# db-1\nw") };
+    assert_eq!(event.content.piece_for(Platform::Lark), Some(PlatformContent::Text(&said)));
+}
+
+#[test]
+fn a_time_to_live_is_bounded_and_has_a_default() {
+    let life = |body| {
+        let event = decode(body).unwrap();
+        event.expires_at.since(event.received_at).as_secs()
+    };
+    assert_eq!(life(r#"{"message":"x"}"#), 60);
+    assert_eq!(life(r#"{"message":"x","time_to_live":99999}"#), 600);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_decoder_panic(body: Vec<u8>) {
+        let _ = parse(&body);
+    }
+}
