@@ -3,8 +3,8 @@
 #
 #   deploy/need.sh PROGRAM=PACKAGE…        such as cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server
 #
-# As an ordinary user it goes through sudo where that asks nothing. What cannot be had is said in one line; exit code 69. No package that
-# it installs starts a service.
+# As an ordinary user it goes through sudo where that asks nothing. What cannot be had is said in
+# one line; exit code 69. No package that it installs starts a service.
 set -euo pipefail
 
 fail() { echo "need.sh: $*" >&2; exit 69; }
@@ -27,7 +27,7 @@ fi
 command -v apt-get >/dev/null || fail "${missing[*]} missing, and there is no apt-get to install ${packages[*]} with"
 
 echo "installing ${packages[*]}" >&2
-# Debian's way to keep a package from starting its service: whoever installed it wants to do that himself.
+# Debian's way to keep a package from starting its service.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
     trap '"${become[@]}" rm -f $policy' EXIT

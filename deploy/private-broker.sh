@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs a private RabbitMQ in the foreground: its own node, ports and data directory, reachable from this machine alone.
-# The system's own RabbitMQ service, running or not, is left alone.
+# Runs a private RabbitMQ in the foreground: its own node, ports and data directory, reachable from
+# this machine alone. The system's own RabbitMQ service, running or not, is left alone.
 #
 #   deploy/private-broker.sh DIR PORT [--with-stdin]
 #
-# DIR holds everything the node writes and may exist already (a restart keeps its queues). What a file DIR/more.conf says, such
-# as a listener with TLS, is added to the node's configuration. Ends with SIGTERM or
-# SIGINT, with --with-stdin also when its standard input ends, and takes its helpers along. User and password are guest
-# and guest.
+# DIR holds everything the node writes and may exist already (a restart keeps its queues). What a
+# file DIR/more.conf says, such as a listener with TLS, is added to the node's configuration. Ends
+# with SIGTERM or SIGINT, with --with-stdin also when its standard input ends, and takes its helpers
+# along. User and password are guest and guest.
 set -euo pipefail
 
 [ $# -ge 2 ] || { echo "usage: private-broker.sh DIR PORT [--with-stdin]" >&2; exit 64; }

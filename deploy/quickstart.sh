@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Shows roomcast at work on this machine, alone: a private RabbitMQ, the emulated chat platforms, the daemon, four chats, events from a plain
-# AMQP client, a message that has to wait for its robot's quota, a dead letter. Ends by itself and leaves nothing behind.
+# Shows roomcast at work on this machine, alone: a private RabbitMQ, the emulated chat platforms,
+# the daemon, four chats, events from a plain AMQP client, a message that has to wait for its
+# robot's quota, a dead letter. Ends by itself and leaves nothing behind.
 #
 #   deploy/quickstart.sh
 #
-# AMQP_URL=amqp://user:password@host/vhost   uses that broker instead of a private one (under a prefix of its own, deleted at the end)
+# AMQP_URL=amqp://user:password@host/vhost   uses that broker instead of a private one, under a
+#                                            prefix of its own that is deleted at the end
 # BIN_DIR=DIR                                uses the binaries in DIR instead of building them
 set -euo pipefail
 
@@ -97,7 +99,7 @@ children+=($!)
 until_true "the emulator's start" 10 "$work/emulator.log" test -s "$work/port"
 platforms=http://$(cat "$work/port")
 note "$platforms"
-# The signing secret of one robot; a robot that somebody deleted from its group.
+# The signing secret of one robot; a robot that was deleted from its group.
 curl -sSf -X PUT "$platforms/robots/dingtalk/team-a-dingtalk" -H 'content-type: application/json' -d '{"secret": "SECquickstart"}' >/dev/null
 curl -sSf -X PUT "$platforms/robots/wecom/deleted-robot" -H 'content-type: application/json' -d '{"state": "gone"}' >/dev/null
 
@@ -136,7 +138,8 @@ until_true "an answer of the broker" 90 "$work/broker.log" roomcast check
 roomcast check | sed 's/^/   /'
 
 say "5. The daemon"
-# Not through the function: what is started shall be the daemon itself, which is stopped by its process id.
+# Not through the function: what is started shall be the daemon itself, which is stopped by its
+# process id.
 "$BIN_DIR/roomcast" --config "$work/roomcast.toml" run >"$work/daemon.log" 2>&1 &
 children+=($!)
 is_ready() { curl -sf --unix-socket "$work/admin.sock" http://localhost/readyz; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs a fuzz target of tests/events/targets.rs, or frames::TARGET of frames.rs, with libFuzzer, which follows the coverage, for as many seconds as one likes. What it finds
-# interesting is kept in target/fuzz/corpus, what breaks in target/fuzz/crashes.
+# Runs a fuzz target of tests/events/targets.rs, or frames::TARGET of frames.rs, with libFuzzer,
+# which follows the coverage, for as many seconds as one likes. What it finds interesting is kept in
+# target/fuzz/corpus, what breaks in target/fuzz/crashes.
 #
 #   tests/fuzz.sh rendering_markdown [SECONDS]
 set -euo pipefail
@@ -13,7 +14,8 @@ deploy/need.sh cc=gcc c++=g++
 mkdir -p target/fuzz/corpus/"$target" target/fuzz/crashes/"$target"
 here=$(pwd)/target/fuzz
 
-# The binaries that are built along have coverage counters too, and nobody in them who counts; in the target libFuzzer's own take their place.
+# The binaries that are built along have coverage counters too, and need functions that count. In
+# the target, libFuzzer's own functions take their place.
 {
     for name in 8bit_counters_init pcs_init trace_pc_indir trace_switch trace_div4 trace_div8 trace_gep \
         trace_cmp1 trace_cmp2 trace_cmp4 trace_cmp8 trace_const_cmp1 trace_const_cmp2 trace_const_cmp4 trace_const_cmp8; do

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs everything: formatting, lints, unit, property and integration tests against a real, private RabbitMQ, a real
-# browser and the real binaries. Installs what is missing where it can, says in one line what is missing where it cannot.
+# Runs everything: formatting, lints, unit, property and integration tests against a real, private
+# RabbitMQ, a real browser and the real binaries. Installs what is missing where it can, says in one
+# line what is missing where it cannot.
 #
 #   tests/run.sh
 set -euo pipefail
@@ -19,13 +20,14 @@ cargo clippy --locked --all-targets -- -D warnings
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 say "tests"
-# Not the bench: it measures, and only a release build is worth measuring. The lints have compiled it.
-# Two of them judge times: they run alone, so that nothing else takes their machine away.
+# Not the bench: it measures, and only a release build is worth measuring. The lints have compiled
+# it. Two of them judge times: they run alone, so that nothing else takes their machine away.
 bursts=bursts_for_two_hundred_robots soak=soak::
 cargo test --locked --lib --bins --tests -- --skip $bursts --skip $soak
 cargo test --locked --test it -- $bursts $soak --test-threads 1
 say "clients that others wrote"
-# What they send today, where they can be installed; what they sent when they were recorded is compared above.
+# What they send today, where they can be installed; what they sent when they were recorded is
+# compared above.
 if tests/clients/record.sh target/tmp/clients; then
     ROOMCAST_CLIENTS=$PWD/target/tmp/clients cargo test --locked --test clients
 elif [ $? -ne 69 ]; then
