@@ -186,23 +186,8 @@ mod tests {
         platforms::chunk::ChunkRequest,
     };
 
-    const CUT: ChunkRequest =
-        ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
-
     fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
-    }
-
-    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
-        TextMessage {
-            subject,
-            text,
-            format,
-            mentions: Mentions::default(),
-            keyword: None,
-            color: None,
-            wanted: CUT,
-        }
     }
 
     #[test]
@@ -239,17 +224,22 @@ mod tests {
 
     #[test]
     fn text_and_markdown_have_the_documented_form() {
-        let text = Value::Object(write(&words(Some("db-1"), "is down", Format::Text)));
+        let text = Value::Object(write(&TextMessage::plain(Some("db-1"), "is down", Format::Text)));
         assert_eq!(
             text,
             json!({"msgtype": "text", "text": {"content": "db-1\nis down"},
                    "at": {"atMobiles": [], "atUserIds": [], "isAtAll": false}})
         );
-        let markdown = Value::Object(write(&words(Some("db-1"), "**down**", Format::Markdown)));
+        let markdown =
+            Value::Object(write(&TextMessage::plain(Some("db-1"), "**down**", Format::Markdown)));
         assert_eq!(markdown["markdown"], json!({"title": "db-1", "text": "### db-1\n\n**down**"}));
-        let untitled = Value::Object(write(&words(None, "\n## **Down**\nmore", Format::Markdown)));
+        let untitled = Value::Object(write(&TextMessage::plain(
+            None,
+            "\n## **Down**\nmore",
+            Format::Markdown,
+        )));
         assert_eq!(untitled["markdown"]["title"], "Down");
-        let linked = Value::Object(write(&words(
+        let linked = Value::Object(write(&TextMessage::plain(
             None,
             "![](https://x.test/i.png)\n\n> see **[the *run*book](https://x.test)**",
             Format::Markdown,
@@ -259,7 +249,7 @@ mod tests {
 
     #[test]
     fn whom_a_message_mentions_stands_in_its_text_once() {
-        let mut words = words(None, "ask @1380", Format::Text);
+        let mut words = TextMessage::plain(None, "ask @1380", Format::Text);
         words.mentions = Mentions {
             all: true,
             mobiles: vec!["1380".into(), "1390".into()],
@@ -276,7 +266,7 @@ mod tests {
 
     #[test]
     fn who_is_beyond_the_fiftieth_mention_is_named_in_a_note() {
-        let mut words = words(None, "x", Format::Text);
+        let mut words = TextMessage::plain(None, "x", Format::Text);
         words.mentions.mobiles = (0..49).map(|number| format!("138{number:02}")).collect();
         words.mentions.users = vec!["ann".into(), "bob".into(), "cy".into()];
         let body = Value::Object(write(&words));
@@ -294,7 +284,7 @@ mod tests {
     fn mentions_that_alone_are_too_long_are_refused() {
         let endpoint =
             Endpoint::new("https://oapi.dingtalk.com/robot/send?access_token=T".to_owned());
-        let mut words = words(None, "x", Format::Text);
+        let mut words = TextMessage::plain(None, "x", Format::Text);
         words.mentions.users = vec!["u".repeat(25_000)];
         let sealed = sign_request(
             write(&words),
@@ -313,7 +303,7 @@ mod tests {
         for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
-                let mut words = words(Some(&subject), &text, format);
+                let mut words = TextMessage::plain(Some(&subject), &text, format);
                 words.mentions.mobiles =
                     (0..60).map(|number| format!("138000000{number:02}")).collect();
                 let mut part = Part::default();
@@ -352,7 +342,7 @@ mod tests {
         for unit in ["告", "\"", "\u{1}", "a\n", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
-                let mut words = words(Some(&subject), &text, format);
+                let mut words = TextMessage::plain(Some(&subject), &text, format);
                 words.mentions.mobiles =
                     (0..60).map(|number| format!("138000000{number:02}")).collect();
                 let sealed = sign_request(

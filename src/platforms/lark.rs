@@ -189,23 +189,8 @@ mod tests {
 
     const HOOK: &str = "https://open.feishu.cn/open-apis/bot/v2/hook/T";
 
-    const CUT: ChunkRequest =
-        ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
-
     fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
-    }
-
-    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
-        TextMessage {
-            subject,
-            text,
-            format,
-            mentions: Mentions::default(),
-            keyword: None,
-            color: None,
-            wanted: CUT,
-        }
     }
 
     fn response(status: u16, body: &str) -> HttpReply<'_> {
@@ -234,7 +219,7 @@ mod tests {
         let (endpoint, secret) =
             (Endpoint::new(HOOK.to_owned()), Secret::new("testsecret".to_owned()));
         let now = Timestamp::from_unix_millis(1_700_000_000_999);
-        let body = write(&words(None, "告警", Format::Text));
+        let body = write(&TextMessage::plain(None, "告警", Format::Text));
         let sealed = sign_request(body, &endpoint, Some(&secret), now).unwrap_or_else(|_| panic!());
         assert_eq!(
             String::from_utf8(sealed.1).unwrap(),
@@ -245,7 +230,7 @@ mod tests {
 
     #[test]
     fn markdown_is_a_card_of_schema_2_and_mentions_are_tags() {
-        let mut words = words(Some("db-1"), "# down", Format::Markdown);
+        let mut words = TextMessage::plain(Some("db-1"), "# down", Format::Markdown);
         words.mentions = Mentions {
             all: true,
             mobiles: vec!["1380".into()],
@@ -274,7 +259,7 @@ mod tests {
         for unit in ["告", "\"", "\u{1}", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
-                let mut words = words(Some(&subject), &text, format);
+                let mut words = TextMessage::plain(Some(&subject), &text, format);
                 let mut part = Part::default();
                 loop {
                     words.wanted = ChunkRequest { too_long: LongTextPolicy::Split, part };
@@ -309,7 +294,7 @@ mod tests {
         for unit in ["告", "\"", "\u{1}", "😀"] {
             for format in [Format::Text, Format::Markdown] {
                 let (text, subject) = (unit.repeat(20_000), unit.repeat(300));
-                let body = write(&words(Some(&subject), &text, format));
+                let body = write(&TextMessage::plain(Some(&subject), &text, format));
                 let sealed =
                     sign_request(body, &endpoint, Some(&secret), Timestamp::from_unix_millis(0));
                 let length = sealed.map(|sealed| sealed.1.len()).unwrap();

@@ -56,6 +56,16 @@ pub(super) struct TextMessage<'a> {
     pub(super) wanted: ChunkRequest,
 }
 
+#[cfg(test)]
+impl<'a> TextMessage<'a> {
+    /// A message that mentions no member, without keyword and color, cut if it is too long.
+    pub(super) fn plain(subject: Option<&'a str>, text: &'a str, format: Format) -> Self {
+        let (mentions, part) = (Mentions::default(), Part { index: 0, total: None });
+        let wanted = ChunkRequest { too_long: LongTextPolicy::Cut, part };
+        Self { subject, text, format, mentions, keyword: None, color: None, wanted }
+    }
+}
+
 /// A body, and the part of the text that it contains.
 pub(super) type RenderedBody = (Map<String, Value>, Part);
 

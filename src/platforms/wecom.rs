@@ -127,33 +127,15 @@ fn verdict(code: i64, words: &str) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::{LongTextPolicy, Mentions, Part},
-        platforms::chunk::ChunkRequest,
-    };
-
-    const CUT: ChunkRequest =
-        ChunkRequest { too_long: LongTextPolicy::Cut, part: Part { index: 0, total: None } };
+    use crate::domain::Mentions;
 
     fn write(words: &TextMessage<'_>) -> Map<String, Value> {
         super::write(words).0
     }
 
-    fn words<'a>(subject: Option<&'a str>, text: &'a str, format: Format) -> TextMessage<'a> {
-        TextMessage {
-            subject,
-            text,
-            format,
-            mentions: Mentions::default(),
-            keyword: None,
-            color: None,
-            wanted: CUT,
-        }
-    }
-
     #[test]
     fn text_mentions_by_list_and_markdown_by_tag() {
-        let mut words = words(Some("db-1"), "down", Format::Text);
+        let mut words = TextMessage::plain(Some("db-1"), "down", Format::Text);
         words.mentions =
             Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ann".into()] };
         assert_eq!(
@@ -168,7 +150,7 @@ mod tests {
                 "content": "### db-1\ndown\n<@ann>\n(cannot be mentioned here: 1380, @all)"}})
         );
         assert_eq!(
-            Value::Object(write(&super::tests::words(None, "down", Format::Text))),
+            Value::Object(write(&TextMessage::plain(None, "down", Format::Text))),
             json!({"msgtype": "text", "text": {"content": "down"}})
         );
     }
@@ -182,7 +164,7 @@ mod tests {
             (format!("<@ann>\n\n{table}"), vec![], "markdown"),
             (format!("<@ann>\n\n{table}"), vec!["ann".to_owned()], "markdown"),
         ] {
-            let mut words = words(None, &text, Format::Markdown);
+            let mut words = TextMessage::plain(None, &text, Format::Markdown);
             words.mentions.users = users;
             assert_eq!(write(&words)["msgtype"], kind, "{text}");
         }
@@ -194,7 +176,7 @@ mod tests {
         for (format, kind, max) in
             [(Format::Text, "text", 2_048), (Format::Markdown, "markdown", 4_096)]
         {
-            let mut words = words(Some("s"), &text, format);
+            let mut words = TextMessage::plain(Some("s"), &text, format);
             words.keyword = Some("钥");
             let body = Value::Object(write(&words));
             let content = body[kind]["content"].as_str().unwrap();
