@@ -260,3 +260,20 @@ async fn a_dead_queue_that_takes_no_more_holds_up_its_own_letters_alone_and_lose
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_consumer_that_is_lost_without_a_word_is_missed_once_messages_wait() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), UNLIMITED);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    broker.lose_consumers(&format!("{}.publish", home.prefix));
+    assert_eq!(publisher.ready_and_consumers("publish").await, (0, 0));
+    publisher.publish("ops", &json!({"message": "heard"})).await;
+    // The queues are looked at every 15 s, and two looks have to agree.
+    until("the event arrives", LATER, || async { emulator.count("accepted").await == 1 }).await;
+    assert_eq!(sessions(&daemon).await, Some(2.0));
+    let cause = "messages wait in queue publish, which has no consumer any more";
+    assert_eq!(home.log().matches(cause).count(), 1, "{}", home.log());
+}

@@ -122,6 +122,20 @@ impl Broker {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Takes the consumers of a quorum queue away, without a word to their channels.
+    pub fn lose_consumers(&self, queue: &str) {
+        self.ctl(&[
+            "eval",
+            &format!(
+                "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+                 Leader = amqqueue:get_pid(Q), \
+                 {{ok, {{_, Consumers}}, _}} = ra:local_query(Leader, fun rabbit_fifo:query_consumers/1), \
+                 [{{ok, _, _}} = ra:process_command(Leader, rabbit_fifo:make_checkout(One, cancel, #{{}})) \
+                  || One <- maps:keys(Consumers)]."
+            ),
+        ]);
+    }
+
     /// Suspends or resumes the process of a queue. A suspended queue accepts messages and confirms
     /// none, like a quorum queue without its majority.
     pub fn stand_still(&self, queue: &str, still: bool) {
