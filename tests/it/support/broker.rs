@@ -160,22 +160,29 @@ impl Broker {
     }
 
     /// The messages of each quorum queue with a prefix, as the queue itself reports them now:
-    /// ready, unacknowledged, and expired ones that the target queue has not accepted yet.
+    /// ready, unacknowledged, and expired ones that the target queue has not accepted yet. Queues
+    /// of other tests are not asked: one that is being declared at the moment has no answer.
     pub fn held(&self, prefix: &str) -> BTreeMap<String, usize> {
-        const TOLD: &str = "Held = fun (Q) -> \
-            {ok, {_, Count}, _} = ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), \
-            [element(4, amqqueue:get_name(Q)), $\\s, integer_to_binary(Count), $\\s] end, \
-            iolist_to_binary([Held(Q) || Q <- rabbit_amqqueue:list(<<\"/\">>), amqqueue:is_quorum(Q)]).";
-        let told = self.ctl(&["eval", TOLD]);
+        let told = self.ctl(&[
+            "eval",
+            &format!(
+                "Start = <<\"{prefix}.\">>, \
+                 Name = fun (Q) -> element(4, amqqueue:get_name(Q)) end, \
+                 Held = fun (Q) -> \
+                 {{ok, {{_, Count}}, _}} = \
+                 ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), \
+                 [Name(Q), $\\s, integer_to_binary(Count), $\\s] end, \
+                 iolist_to_binary([Held(Q) || Q <- rabbit_amqqueue:list(<<\"/\">>), \
+                 amqqueue:is_quorum(Q), string:prefix(Name(Q), Start) =/= nomatch])."
+            ),
+        ]);
         let words: Vec<_> = told
             .trim_matches(|c: char| c.is_whitespace() || "<>\"".contains(c))
             .split_whitespace()
             .collect();
-        let pairs = words.chunks_exact(2).filter_map(|pair| {
-            Some((
-                pair[0].strip_prefix(prefix)?.strip_prefix('.')?.to_owned(),
-                pair[1].parse().unwrap(),
-            ))
+        let pairs = words.chunks_exact(2).map(|pair| {
+            let name = pair[0].strip_prefix(prefix).and_then(|name| name.strip_prefix('.'));
+            (name.unwrap().to_owned(), pair[1].parse().unwrap())
         });
         pairs.collect()
     }
