@@ -17,11 +17,11 @@ use crate::{
     clock::Clock,
     domain::{
         DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage,
-        Subscription, SubscriptionState, Timestamp,
+        SubscriptionState,
     },
     fanout::{self, DecodeContext, Decoder},
     pace::{Pace, SendEstimate},
-    platforms::{self, RenderInput, Unsendable},
+    platforms::{self, RenderTarget, Unsendable},
     store::{ListFilter, Store, SubscriptionSummary},
 };
 
@@ -154,9 +154,7 @@ impl Explainer {
         }
         let options = one.options.clone();
         let mut delivery = Delivery::fresh(event, one.id, one.platform, one.robot);
-        let subscription =
-            render_target(one.id, one.topic.clone(), one.platform, one.robot, Some(&one));
-        explanation.parts = parts(&mut delivery, &subscription, self.clock.now())?;
+        explanation.parts = parts(&mut delivery, &render_target(&one))?;
         let now = self.clock.now();
         let messages = u32::try_from(explanation.parts.len()).unwrap_or(u32::MAX);
         let send_estimate = self.pace.as_ref().map(|pace| {
@@ -239,20 +237,15 @@ fn reason(
 /// Every message that would be sent, with its rendered body.
 fn parts(
     delivery: &mut Delivery,
-    subscription: &Subscription,
-    now: Timestamp,
+    target: &RenderTarget,
 ) -> Result<Vec<PartView>, ExplainedOutcome> {
     let mut parts = Vec::new();
     loop {
-        let prepared = platforms::prepare(&RenderInput { delivery, subscription, now }).map_err(
-            |unsendable| {
-                let Unsendable { code, detail } = unsendable;
-                ExplainedOutcome {
-                    outcome: DeadReason::Refused.as_str(),
-                    why: format!("{code}: {detail}"),
-                }
-            },
-        )?;
+        let prepared = platforms::preview(delivery, target).map_err(|unsendable| {
+            let Unsendable { code, detail } = unsendable;
+            let why = format!("{code}: {detail}");
+            ExplainedOutcome { outcome: DeadReason::Refused.as_str(), why }
+        })?;
         let body = serde_json::from_slice(&prepared.body).unwrap_or_default();
         parts.push(PartView { bytes: prepared.body.len(), body });
         if !prepared.part.has_next() {

@@ -26,9 +26,27 @@ pub struct Recipient {
     pub robot: RobotId,
     /// Its options for filtering and pacing.
     pub options: SubscriptionOptions,
-    /// The sealed record, of a type that the implementation of [`Subscriptions`] chooses. Only
-    /// [`Subscriptions::open`] can read it.
-    pub sealed: Arc<dyn Any + Send + Sync>,
+    /// The sealed record, which only [`Subscriptions::open`] can read.
+    pub sealed: SealedSubscription,
+}
+
+/// The sealed record of a recipient, of a type that the implementation of [`Subscriptions`] chooses.
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct SealedSubscription(Arc<dyn Any + Send + Sync>);
+
+impl SealedSubscription {
+    /// Wraps the record of an implementation.
+    #[must_use]
+    pub fn new<R: Any + Send + Sync>(record: R) -> Self {
+        Self(Arc::new(record))
+    }
+
+    /// The record, if it has this type.
+    #[must_use]
+    pub fn record<R: Any>(&self) -> Option<&R> {
+        self.0.downcast_ref()
+    }
 }
 
 /// Some of the active subscriptions of a topic, in the order of their ids.

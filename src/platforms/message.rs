@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{chunk::ChunkRequest, dingtalk, keyword, lark, wecom};
 use crate::domain::{
-    Delivery, EventContent, Format, LongTextPolicy, Mentions, Part, Platform, PlatformContent,
-    Secret, Subscription, Timestamp,
+    Delivery, Endpoint, EventContent, Format, LongTextPolicy, Mentions, Part, Platform,
+    PlatformContent, Secret, Subscription, Timestamp,
 };
 
 /// The input of a message.
@@ -69,10 +69,10 @@ impl<'a> TextMessage<'a> {
 /// A body, and the part of the text that it contains.
 pub(super) type RenderedBody = (Map<String, Value>, Part);
 
-/// Everything that distinguishes unsigned messages of one event. Robots with equal variants share
-/// one rendered message.
+/// What a rendering needs to know about a subscription. It contains no credential, so a preview can
+/// have one too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variant {
+pub struct RenderTarget {
     /// The platform.
     pub platform: Platform,
     /// The keyword that the robot requires.
@@ -81,7 +81,35 @@ pub struct Variant {
     pub mentions: Mentions,
     /// What happens to a text that is too long.
     pub too_long: LongTextPolicy,
-    /// The wanted part of it.
+}
+
+impl RenderTarget {
+    /// A robot of this platform without keyword, mentions and options.
+    #[must_use]
+    pub fn plain(platform: Platform) -> Self {
+        let (mentions, too_long) = (Mentions::default(), LongTextPolicy::default());
+        Self { platform, keyword: None, mentions, too_long }
+    }
+
+    /// The target that a decrypted subscription is.
+    #[must_use]
+    pub fn of(subscription: &Subscription) -> Self {
+        Self {
+            platform: subscription.platform,
+            keyword: subscription.keyword.clone(),
+            mentions: subscription.mentions.clone(),
+            too_long: subscription.options.too_long,
+        }
+    }
+}
+
+/// Everything that distinguishes unsigned messages of one event. Robots with equal variants share
+/// one rendered message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The robot, as far as the rendering depends on it.
+    pub target: RenderTarget,
+    /// The wanted part of the text.
     pub part: Part,
 }
 
@@ -89,13 +117,7 @@ impl Variant {
     /// The variant that this delivery needs.
     #[must_use]
     pub fn of(delivery: &Delivery, subscription: &Subscription) -> Self {
-        Self {
-            platform: subscription.platform,
-            keyword: subscription.keyword.clone(),
-            mentions: subscription.mentions.clone(),
-            too_long: subscription.options.too_long,
-            part: delivery.part,
-        }
+        Self { target: RenderTarget::of(subscription), part: delivery.part }
     }
 }
 
@@ -110,24 +132,44 @@ pub fn prepare(draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
     sign(unsigned, draft)
 }
 
+/// A message that is shown instead of sent.
+pub struct Preview {
+    /// The JSON body, without a signature.
+    pub body: Vec<u8>,
+    /// The part of the text that it contains.
+    pub part: Part,
+}
+
+/// Renders the message for a preview, which needs no credential.
+pub fn preview(delivery: &Delivery, target: &RenderTarget) -> Result<Preview, Unsendable> {
+    let variant = Variant { target: target.clone(), part: delivery.part };
+    let unsigned = write(&delivery.event.content, &variant)?;
+    // A signature changes only the URL or two fields of the body. Without a secret there is none.
+    let no_endpoint = Endpoint::new(String::new());
+    let to = SignTarget { platform: target.platform, endpoint: &no_endpoint, secret: None };
+    let SignedRequest { body, part, .. } = sign_for(unsigned, delivery, &to, Timestamp::default())?;
+    Ok(Preview { body, part })
+}
+
 /// Renders the message. It takes time in proportion to the text, so long texts do not belong on an
 /// async thread.
 pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, Unsendable> {
-    let keyword = variant.keyword.as_deref();
-    let written = match content.piece_for(variant.platform) {
+    let Variant { target, part } = variant;
+    let keyword = target.keyword.as_deref();
+    let written = match content.piece_for(target.platform) {
         Some(PlatformContent::Native(json)) => {
-            (native(variant.platform, json, keyword)?, Part { index: 0, total: Some(1) })
+            (native(target.platform, json, keyword)?, Part { index: 0, total: Some(1) })
         }
         Some(PlatformContent::Text(passage)) => written(
-            variant.platform,
+            target.platform,
             &TextMessage {
                 subject: passage.title.as_deref().or(content.subject.as_deref()),
                 text: &passage.text,
                 format: passage.format.unwrap_or(content.format),
-                mentions: content.mentions.and(&passage.mentions).and(&variant.mentions),
+                mentions: content.mentions.and(&passage.mentions).and(&target.mentions),
                 keyword,
                 color: passage.color.as_deref(),
-                wanted: ChunkRequest { too_long: variant.too_long, part: variant.part },
+                wanted: ChunkRequest { too_long: target.too_long, part: *part },
             },
         ),
         None => {
@@ -141,17 +183,35 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
 }
 
 /// Signs the message.
-pub fn sign(
-    UnsignedBody((body, part)): UnsignedBody,
-    draft: &RenderInput<'_>,
-) -> Result<SignedRequest, Unsendable> {
+pub fn sign(unsigned: UnsignedBody, draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
     let RenderInput { delivery, subscription, now } = draft;
-    let (endpoint, secret) = (&subscription.endpoint, subscription.secret.as_ref());
-    let (url, body) = match subscription.platform {
+    let to = SignTarget {
+        platform: subscription.platform,
+        endpoint: &subscription.endpoint,
+        secret: subscription.secret.as_ref(),
+    };
+    sign_for(unsigned, delivery, &to, *now)
+}
+
+/// The robot for which a message is signed.
+struct SignTarget<'a> {
+    platform: Platform,
+    endpoint: &'a Endpoint,
+    secret: Option<&'a Secret>,
+}
+
+fn sign_for(
+    UnsignedBody((body, part)): UnsignedBody,
+    delivery: &Delivery,
+    to: &SignTarget<'_>,
+    now: Timestamp,
+) -> Result<SignedRequest, Unsendable> {
+    let SignTarget { platform, endpoint, secret } = *to;
+    let (url, body) = match platform {
         Platform::DingTalk | Platform::DingTalkInternal => {
-            dingtalk::sign_request(body, endpoint, secret, *now, repeat_id(delivery, part))
+            dingtalk::sign_request(body, endpoint, secret, now, repeat_id(delivery, part))
         }
-        Platform::Lark => lark::sign_request(body, endpoint, secret, *now),
+        Platform::Lark => lark::sign_request(body, endpoint, secret, now),
         Platform::WeCom => wecom::sign_request(body, endpoint),
     }?;
     Ok(SignedRequest { url, body, part })

@@ -26,7 +26,8 @@ pub use chunk::PARTS_MAX;
 pub use digest::digest;
 pub use endpoint::{InvalidEndpoint, check_endpoint, check_endpoint_length, main_host};
 pub use message::{
-    RenderInput, SignedRequest, Unsendable, UnsignedBody, Variant, prepare, sign, write,
+    Preview, RenderInput, RenderTarget, SignedRequest, Unsendable, UnsignedBody, Variant, prepare,
+    preview, sign, write,
 };
 pub use native::{InvalidNativeMessage, check_native, header_colors, kind_of};
 pub use reply::{HttpReply, read_answer};

@@ -42,7 +42,7 @@ struct CachedRendering {
 impl RenderCache {
     /// The message of an event in this variant. Concurrent calls wait for one rendering.
     pub(super) async fn get(&self, event: &Arc<Event>, variant: Variant) -> Rendering {
-        let bytes = size(event, variant.platform);
+        let bytes = size(event, variant.target.platform);
         if bytes < KEPT_BYTES_MIN {
             return platforms::write(&event.content, &variant);
         }
@@ -101,9 +101,8 @@ fn size(event: &Event, platform: Platform) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        EventContent, EventId, Format, LongTextPolicy, Mentions, Part, PublishedMessage, Timestamp,
-    };
+    use crate::domain::{EventContent, EventId, Format, Part, PublishedMessage, Timestamp};
+    use crate::platforms::RenderTarget;
 
     fn event(text: &str) -> Arc<Event> {
         let content = EventContent {
@@ -123,11 +122,9 @@ mod tests {
     }
 
     fn variant(keyword: Option<&str>) -> Variant {
+        let keyword = keyword.map(str::to_owned);
         Variant {
-            platform: Platform::Lark,
-            keyword: keyword.map(str::to_owned),
-            mentions: Mentions::default(),
-            too_long: LongTextPolicy::default(),
+            target: RenderTarget { keyword, ..RenderTarget::plain(Platform::Lark) },
             part: Part::default(),
         }
     }

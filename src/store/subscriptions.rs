@@ -30,7 +30,8 @@ use crate::{
         Platform, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName,
     },
     fanout::{
-        self, OpenedRecipient, Recipient, Subscriptions, SubscriptionsUnavailable, TemplateRegistry,
+        self, OpenedRecipient, Recipient, SealedSubscription, Subscriptions,
+        SubscriptionsUnavailable, TemplateRegistry,
     },
 };
 
@@ -152,14 +153,14 @@ fn recipient(row: Result<SubscriptionRow, DamagedRow>) -> Option<Recipient> {
             platform: row.platform,
             robot: row.robot,
             options: row.options.clone(),
-            sealed: Arc::new(row),
+            sealed: SealedSubscription::new(row),
         }),
         Err(damaged) => damaged.is_active.then(|| Recipient {
             subscription: damaged.id,
             platform: damaged.platform.unwrap_or(Platform::DingTalk),
             robot: damaged.robot,
             options: SubscriptionOptions::default(),
-            sealed: Arc::new(damaged),
+            sealed: SealedSubscription::new(damaged),
         }),
     }
 }
@@ -210,8 +211,8 @@ impl Subscriptions for Store {
     }
 
     fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
-        let Some(row) = recipient.sealed.downcast_ref::<SubscriptionRow>() else {
-            let damaged = recipient.sealed.downcast_ref::<DamagedRow>();
+        let Some(row) = recipient.sealed.record::<SubscriptionRow>() else {
+            let damaged = recipient.sealed.record::<DamagedRow>();
             return Ok(damaged.map_or(OpenedRecipient::Replaced, |damaged| {
                 OpenedRecipient::Damaged(damaged.to_string())
             }));

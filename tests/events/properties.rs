@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use roomcast::{
     domain::{Delivery, HeaderValue, Platform, PublishedMessage, Timestamp},
-    platforms::{RenderInput, prepare},
+    platforms::{RenderInput, RenderTarget, prepare, preview},
 };
 use serde_json::{Map, Value, json};
 
@@ -97,6 +97,11 @@ proptest! {
                     let (bytes, max) = counted(platform, &prepared.body);
                     prop_assert!(bytes <= max, "{platform}: {bytes}");
                     prop_assert!(says_the_keyword(&event, platform, &prepared.body), "{platform}");
+                    // A preview has no credential. Lark's signature stands in the body.
+                    let shown = preview(&delivery, &RenderTarget::of(&subscription));
+                    let shown = shown.expect("what can be sent can be shown");
+                    prop_assert_eq!(shown.part, prepared.part);
+                    prop_assert!(platform == Platform::Lark || shown.body == prepared.body);
                 }
                 Err(unsendable) => prop_assert!(["too_large", "no_keyword"].contains(&unsendable.code), "{unsendable:?}"),
             }

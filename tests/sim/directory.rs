@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -18,7 +18,10 @@ use roomcast::{
         Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions,
         SubscriptionState, Timestamp, TopicName,
     },
-    fanout::{OpenedRecipient, Recipient, RecipientPage, Subscriptions, SubscriptionsUnavailable},
+    fanout::{
+        OpenedRecipient, Recipient, RecipientPage, SealedSubscription, Subscriptions,
+        SubscriptionsUnavailable,
+    },
 };
 
 /// The recipients in a page. The number is small, so that events with many pages are common.
@@ -132,7 +135,7 @@ impl Directory {
             platform: robot.platform,
             robot: robot.id,
             options: listed.options.clone(),
-            sealed: Arc::new(()),
+            sealed: SealedSubscription::new(()),
         }
     }
 }

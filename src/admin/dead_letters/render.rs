@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::{
     admin::render_target::render_target,
     broker::DeadLetter,
-    domain::{Delivery, EventId, RobotId, Timestamp},
+    domain::{Delivery, EventId, RobotId, Timestamp, TopicName},
     fanout::{DecodeContext, Decoder},
-    platforms::{self, RenderInput},
+    platforms::{self, RenderTarget},
     store::SubscriptionSummary,
 };
 
@@ -41,15 +41,18 @@ pub fn render(
         .decode(letter.published.clone(), known)
         .map_err(|refused| format!("the event cannot be read: {}", refused.1.detail))?;
     let robot = letter.robot.unwrap_or_else(|| RobotId::from_bytes([0; 16]));
-    let topic = letter.topic.parse().map_err(|mistake| format!("the topic: {mistake}"))?;
-    let subscription = render_target(id, topic, platform, robot, subscription);
+    // A letter whose topic cannot be read has no message.
+    letter.topic.parse::<TopicName>().map_err(|mistake| format!("the topic: {mistake}"))?;
+    // The letter's own platform counts, also if the subscription is another one by now.
+    let known = subscription.map(render_target);
+    let target =
+        RenderTarget { platform, ..known.unwrap_or_else(|| RenderTarget::plain(platform)) };
     let delivery = Delivery {
         generation: letter.generation,
         part: letter.part,
-        ..Delivery::fresh(&Arc::new(event), subscription.id, platform, robot)
+        ..Delivery::fresh(&Arc::new(event), id, platform, robot)
     };
-    let prepared =
-        platforms::prepare(&RenderInput { delivery: &delivery, subscription: &subscription, now });
-    let body = prepared.map_err(|unsendable| unsendable.detail)?.body;
+    let preview = platforms::preview(&delivery, &target);
+    let body = preview.map_err(|unsendable| unsendable.detail)?.body;
     serde_json::from_slice(&body).map_err(|error| error.to_string())
 }
