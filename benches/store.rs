@@ -28,14 +28,11 @@ use std::{
 use roomcast::{
     crypto::MasterKey,
     domain::{
-        Endpoint, Mentions, Platform, Secret, SubscriptionId, SubscriptionOptions,
-        SubscriptionState, TopicName,
+        Endpoint, Platform, PrivateOptions, PrivateOptionsPatch, Secret, SubscriptionId,
+        SubscriptionOptions, SubscriptionPatch, SubscriptionSpec, SubscriptionState, TopicName,
     },
     fanout::{OpenedRecipient, Subscriptions},
-    store::{
-        Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerSettings, NewSubscription, Store,
-        StoreSettings, SubscriptionChange,
-    },
+    store::{Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerSettings, Store, StoreSettings},
 };
 
 const ON_TOPIC: usize = 100;
@@ -69,29 +66,30 @@ fn topic(number: usize) -> TopicName {
     format!("topic-{number:06}").parse().unwrap()
 }
 
-fn subscription(topic: TopicName, number: usize) -> NewSubscription {
-    NewSubscription {
+fn subscription(topic: TopicName, number: usize) -> SubscriptionSpec {
+    SubscriptionSpec {
         topic,
         platform: Platform::DingTalk,
         endpoint: Endpoint::new(format!(
             "https://oapi.dingtalk.com/robot/send?access_token={number:064x}"
         )),
         secret: Some(Secret::new(format!("SEC{number:064x}"))),
-        keyword: None,
-        name: Some(format!("team {number}")),
-        mentions: Mentions::default(),
+        private: PrivateOptions {
+            name: Some(format!("team {number}")),
+            ..PrivateOptions::default()
+        },
         options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     }
 }
 
 /// The bytes of a subscription in one line of an import.
-fn payload(one: &NewSubscription) -> usize {
+fn payload(one: &SubscriptionSpec) -> usize {
     let secret = one.secret.as_ref().map_or(0, |secret| secret.expose().len());
     let texts = one.topic.as_str().len()
         + one.endpoint.expose().len()
         + secret
-        + one.name.as_ref().map_or(0, String::len);
+        + one.private.name.as_ref().map_or(0, String::len);
     texts + r#"{"topic":"","platform":"dingtalk","endpoint":"","secret":"","name":""}"#.len() + 1
 }
 
@@ -185,9 +183,12 @@ fn measure(size: usize) {
             .map(|n| time(|| store.add(subscription(fresh.clone(), size + n)).unwrap()))
             .collect(),
     );
-    let rename = |n: usize| SubscriptionChange {
-        name: Some(Some(format!("renamed {n}"))),
-        ..SubscriptionChange::default()
+    let rename = |n: usize| SubscriptionPatch {
+        private: PrivateOptionsPatch {
+            name: Some(Some(format!("renamed {n}"))),
+            ..PrivateOptionsPatch::default()
+        },
+        ..SubscriptionPatch::default()
     };
     report(
         "update",

@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use roomcast::{
     domain::{
-        Delivery, Endpoint, EventId, Mentions, Platform, PublishedMessage, RobotId, Secret,
+        Delivery, Endpoint, EventId, Platform, PrivateOptions, PublishedMessage, RobotId, Secret,
         Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
@@ -129,9 +129,7 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) ->
         robot,
         endpoint: Endpoint::new(endpoint.to_owned()),
         secret: signed.map(|(_, secret)| Secret::new(secret.to_owned())),
-        keyword: None,
-        name: None,
-        mentions: Mentions::default(),
+        private: PrivateOptions::default(),
         state: SubscriptionState::Active,
         options: SubscriptionOptions::default(),
         created_at: now,

@@ -195,3 +195,37 @@ fn credentials_have_no_debug_and_no_display() {
         );
     }
 }
+
+/// The structs in which a field is declared. Options that a macro declares count once.
+fn structs_with(field: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.room() != "bin" && !source.is_test()) {
+        let mut inside = None;
+        for line in source.code() {
+            let declares = line.contains("struct ") || line.starts_with("options! {");
+            if declares && line.ends_with('{') {
+                inside = Some(line.to_owned());
+            } else if line.starts_with('}') {
+                inside = None;
+            }
+            let declared = line.trim_start().trim_start_matches("pub(super) ");
+            let declared = declared.trim_start_matches("pub ");
+            if let Some(name) = &inside
+                && declared.starts_with(&format!("{field}: "))
+            {
+                found.push(format!("src/{}: {name}", source.path));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn an_option_of_a_subscription_stands_in_few_structs() {
+    // The options with their patch, the command line, the sealed record, and two of the rendering.
+    for (option, most) in [("keyword", 5), ("too_long", 4), ("quiet", 2), ("overflow", 4)] {
+        let found = structs_with(option);
+        assert!(!found.is_empty(), "{option} is declared");
+        assert!(found.len() <= most, "{option} stands in {} structs: {found:#?}", found.len());
+    }
+}

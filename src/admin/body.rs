@@ -1,7 +1,8 @@
 //! The body of a request: JSON of a bounded size, read within a bounded time.
 //!
 //! Owns that no part of a body is repeated or kept, because a body may hold a credential. Errors do
-//! not quote the parser, and the bytes are wiped from memory after reading.
+//! not quote the parser, but a wrong value has its own sentence. The bytes are wiped from memory
+//! after reading.
 //!
 //! Not here: the size limits (`routes.rs`, `template_routes.rs`), and the shapes (`wire/`).
 
@@ -23,6 +24,7 @@ use super::{
     routes::{IMPORT_BYTES_MAX, REQUEST_BYTES_MAX},
     template_routes::TEMPLATE_BYTES_MAX,
 };
+use crate::domain::refused_value;
 
 /// How long the whole body may take to arrive.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -47,8 +49,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let read =
             timeout(WAIT_MAX, collect(request.into_limited_body(), length.unwrap_or(BYTES_FIRST)));
         let bytes = read.await.map_err(|_| ApiError::TooSlow(WAIT_MAX))??;
-        serde_json::from_slice(&bytes).map(Self).map_err(|_| {
-            ApiError::Invalid("the body is not the JSON that this route takes".to_owned())
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            ApiError::Invalid(
+                refused_value(&error)
+                    .unwrap_or_else(|| "the body is not the JSON that this route takes".to_owned()),
+            )
         })
     }
 }

@@ -17,12 +17,12 @@ use crate::{
     clock::Clock,
     domain::{
         DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage,
-        SubscriptionState,
+        SubscriptionState, SubscriptionView,
     },
     fanout::{self, DecodeContext, Decoder},
     pace::{Pace, SendEstimate},
     platforms::{self, RenderTarget, Unsendable},
-    store::{ListFilter, Store, SubscriptionSummary},
+    store::{ListFilter, Store},
 };
 
 /// How many subscriptions are explained in one page.
@@ -79,7 +79,7 @@ impl Explainer {
                     after,
                     PAGE,
                 )?;
-                (page.summaries, page.next)
+                (page.subscriptions, page.next)
             }
         };
         let subscriptions = summaries.into_iter().map(|one| self.explained(&event, one)).collect();
@@ -116,10 +116,10 @@ impl Explainer {
         })
     }
 
-    fn explained(&self, event: &Arc<Event>, one: SubscriptionSummary) -> Explanation {
+    fn explained(&self, event: &Arc<Event>, one: SubscriptionView) -> Explanation {
         let mut explanation = Explanation {
             subscription: one.id.to_string(),
-            name: one.name.clone(),
+            name: one.private.name.clone(),
             platform: one.platform.to_string(),
             robot: one.robot.to_string(),
             outcome: "sent".to_owned(),
@@ -140,7 +140,7 @@ impl Explainer {
     fn outcome(
         &self,
         event: &Arc<Event>,
-        one: SubscriptionSummary,
+        one: SubscriptionView,
         explanation: &mut Explanation,
     ) -> Result<(), ExplainedOutcome> {
         if one.state == SubscriptionState::Paused {

@@ -50,6 +50,7 @@ pub mod dead_letters;
 mod error;
 mod explain;
 mod overview;
+mod params;
 mod render_target;
 mod routes;
 mod server;

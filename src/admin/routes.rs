@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    extract::{DefaultBodyLimit, Path, Query, Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -26,7 +26,7 @@ use super::{
     dead_letter_routes,
     dead_letters::rfc3339,
     overview::overview,
-    subscriptions::invalid,
+    params::{PathParam, QueryParams},
     template_routes,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest,
@@ -34,7 +34,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{RobotId, SubscriptionState, Timestamp},
+    domain::{RobotId, SubscriptionId, SubscriptionState, Timestamp, TopicName},
     pace::{EndedHold, GroupStatus, Pace, RobotStatus},
     telemetry::{Telemetry, events},
 };
@@ -187,7 +187,7 @@ async fn add(
 ) -> Result<Response, ApiError> {
     let added = blocking(move || admin.subscriptions.add(request)).await?;
     let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
-    let changed = AuditedChange::count(!added.existed).of(&added.id);
+    let changed = AuditedChange::count(!added.existed).of(added.id.to_string());
     Ok((status, Extension(changed), Json(added)).into_response())
 }
 
@@ -210,7 +210,7 @@ async fn export(
 
 async fn remove_batch(
     State(admin): State<Admin>,
-    Path(topic): Path<String>,
+    PathParam(topic): PathParam<TopicName>,
 ) -> Result<Response, ApiError> {
     let some = blocking(move || admin.subscriptions.remove_batch(&topic)).await?;
     Ok((Extension(AuditedChange::count(some.removed)), Json(some)).into_response())
@@ -256,47 +256,47 @@ fn key_changed(view: KeyView) -> Response {
 
 pub(super) async fn list(
     State(admin): State<Admin>,
-    Query(query): Query<ListQuery>,
+    QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Response, ApiError> {
     Ok(Json(blocking(move || admin.subscriptions.list(&query)).await?).into_response())
 }
 
 pub(super) async fn show(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.show(&id)).await?).into_response())
+    Ok(Json(blocking(move || admin.subscriptions.show(id)).await?).into_response())
 }
 
 async fn update(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    PathParam(id): PathParam<SubscriptionId>,
     JsonBody(request): JsonBody<UpdateRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.update(&id, request)).await?).into_response())
+    Ok(Json(blocking(move || admin.subscriptions.update(id, request)).await?).into_response())
 }
 
 async fn remove(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<StatusCode, ApiError> {
-    blocking(move || admin.subscriptions.remove(&id)).await?;
+    blocking(move || admin.subscriptions.remove(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn pause(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<StatusCode, ApiError> {
-    blocking(move || admin.subscriptions.set_state(&id, SubscriptionState::Paused)).await?;
+    blocking(move || admin.subscriptions.set_state(id, SubscriptionState::Paused)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn resume(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<StatusCode, ApiError> {
-    blocking(move || admin.subscriptions.set_state(&id, SubscriptionState::Active)).await?;
+    blocking(move || admin.subscriptions.set_state(id, SubscriptionState::Active)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -311,9 +311,8 @@ async fn robots(State(admin): State<Admin>) -> Json<Vec<RobotView>> {
 
 pub(super) async fn release(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    PathParam(robot): PathParam<RobotId>,
 ) -> Result<Response, ApiError> {
-    let robot: RobotId = id.parse().map_err(invalid)?;
     let Some(EndedHold { platform, hold, waiting_in_broker, back_within }) =
         admin.pace.release(robot)
     else {

@@ -5,10 +5,7 @@
 //!
 //! Not here: commands on templates (`templates.rs`), HTTP (`routes.rs`), storage (`store`).
 
-use std::sync::Arc;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -16,19 +13,17 @@ use crate::{
         error::ApiError,
         wire::{
             AddRequest, AddResponse, BackupRequest, BackupView, BatchRemoved, ExportPage,
-            ExportRequest, ImportRequest, ImportResult, KeyView, ListQuery, MentionsWire,
-            ProgressView, RotateRequest, SubscriptionPage, SubscriptionView, UpdateRequest,
-            VerifyView,
+            ExportRequest, ImportRequest, ImportResult, KeyView, ListQuery, ProgressView,
+            RotateRequest, UpdateRequest, VerifyView,
         },
     },
     crypto::{MasterKey, TransferKey, UnsealError},
     domain::{
-        FilterPolicy, Platform, QuietHours, Secret, Subscription, SubscriptionId,
-        SubscriptionOptions, SubscriptionState, TopicName, check_printable,
+        Platform, PrivateOptions, Secret, Subscription, SubscriptionId, SubscriptionSpec,
+        SubscriptionState, SubscriptionView, TopicName, check_printable,
     },
-    fanout::{read_policy, write_policy},
     platforms,
-    store::{ListFilter, NewSubscription, Store, SubscriptionChange, SubscriptionSummary},
+    store::{Store, SubscriptionPage},
 };
 
 /// The default size of a page.
@@ -61,21 +56,21 @@ impl SubscriptionService {
     /// succeeds and changes nothing.
     pub fn add(&self, request: AddRequest) -> Result<AddResponse, ApiError> {
         let added = self.store.add(checked(request)?)?;
-        Ok(AddResponse { id: added.id.to_string(), existed: added.duplicate })
+        Ok(AddResponse { id: added.id, existed: added.duplicate })
     }
 
     /// Adds subscriptions, each completely or not at all. A refused one does not stop the others.
     pub fn import(&self, request: ImportRequest) -> Result<Vec<ImportResult>, ApiError> {
-        let checked: Vec<_> = request.subscriptions.into_iter().map(checked).collect();
         let (mut good, mut refused) = (Vec::new(), Vec::new());
-        for one in checked {
-            refused.push(one.map(|one| good.push(one)).err().map(|refusal| refusal.to_string()));
+        for one in request.subscriptions {
+            let one = one.0.and_then(|spec| checked(spec).map_err(|refusal| refusal.to_string()));
+            refused.push(one.map(|one| good.push(one)).err());
         }
         let mut added = self.store.add_all(good)?.into_iter();
         let outcome = |refused: Option<String>| {
             let added = if refused.is_none() { added.next() } else { None };
             let existed = added.is_some_and(|added| added.duplicate);
-            ImportResult { id: added.map(|added| added.id.to_string()), existed, refused }
+            ImportResult { id: added.map(|added| added.id), existed, refused }
         };
         Ok(refused.into_iter().map(outcome).collect())
     }
@@ -83,19 +78,16 @@ impl SubscriptionService {
     /// One page of subscriptions, each sealed under a key file that both machines have.
     pub fn export(&self, request: &ExportRequest) -> Result<ExportPage, ApiError> {
         let key = TransferKey::derive(&master_key(&request.key)?);
-        let limit = request.query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        let (found, next) = self.store.list_decrypted(
-            &filter(&request.query)?,
-            parsed(request.query.after.as_deref())?,
-            limit,
-        )?;
+        let ListQuery { filter, after, limit } = &request.query;
+        let limit = limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let (found, next) = self.store.list_decrypted(filter, after.clone(), limit)?;
         let sealed = found.into_iter().map(|one| sealed(one, &key)).collect::<Result<_, _>>()?;
-        Ok(ExportPage { sealed, next: next.map(|place| place.to_string()) })
+        Ok(ExportPage { sealed, next })
     }
 
     /// Removes some of a topic's subscriptions for good. A result of 0 means that none are left.
-    pub fn remove_batch(&self, topic: &str) -> Result<BatchRemoved, ApiError> {
-        Ok(BatchRemoved { removed: self.store.remove_batch(&topic.parse().map_err(invalid)?)? })
+    pub fn remove_batch(&self, topic: &TopicName) -> Result<BatchRemoved, ApiError> {
+        Ok(BatchRemoved { removed: self.store.remove_batch(topic)? })
     }
 
     /// The state of the keys.
@@ -171,61 +163,43 @@ impl SubscriptionService {
 
     /// One page of the subscriptions, masked.
     pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, ApiError> {
-        let after = parsed(query.after.as_deref())?;
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        let page = self.store.list(&filter(query)?, after, limit)?;
-        Ok(SubscriptionPage {
-            subscriptions: page.summaries.into_iter().map(view).collect(),
-            next: page.next.map(|place| place.to_string()),
-        })
+        Ok(self.store.list(&query.filter, query.after.clone(), limit)?)
     }
 
     /// One subscription, masked.
-    pub fn show(&self, id: &str) -> Result<SubscriptionView, ApiError> {
-        Ok(view(self.store.show(parse_id(id)?)?))
+    pub fn show(&self, id: SubscriptionId) -> Result<SubscriptionView, ApiError> {
+        Ok(self.store.show(id)?)
     }
 
     /// Changes the named fields and keeps the others. On return, the key of
     /// the old version is destroyed.
-    pub fn update(&self, id: &str, request: UpdateRequest) -> Result<SubscriptionView, ApiError> {
-        let id = parse_id(id)?;
+    pub fn update(
+        &self,
+        id: SubscriptionId,
+        request: UpdateRequest,
+    ) -> Result<SubscriptionView, ApiError> {
         let platform = self.store.platform_of(id)?;
-        check_words(
-            request.name.as_deref(),
-            request.keyword.as_deref(),
-            request.mentions.as_ref(),
-        )?;
-        check_secret(platform, request.secret.as_ref())?;
-        let endpoint =
-            request.endpoint.map(|url| platforms::check_endpoint(platform, url.expose()));
-        let filled = |text: String| Some(text).filter(|text| !text.is_empty());
-        let group = |text: String| parsed(Some(text.as_str()).filter(|text| !text.is_empty()));
-        let change = SubscriptionChange {
-            endpoint: endpoint.transpose().map_err(invalid)?,
-            secret: request
-                .secret
-                .map(|secret| Some(secret).filter(|secret| !secret.expose().is_empty())),
-            keyword: request.keyword.map(filled),
-            name: request.name.map(filled),
-            mentions: request.mentions.map(Into::into),
-            overflow: parsed(request.overflow.as_deref())?,
-            group: request.group.map(group).transpose()?,
-            filter: request.filter.map(policy).transpose()?,
-            quiet: request.quiet.as_deref().map(quiet).transpose()?,
-            too_long: parsed(request.too_long.as_deref())?,
-        };
-        self.store.update(id, change)?;
-        Ok(view(self.store.show(id)?))
+        check_texts(&PrivateOptions::default().patched(request.private.clone()))?;
+        check_secret(platform, request.secret.as_ref().and_then(Option::as_ref))?;
+        let endpoint = request
+            .endpoint
+            .as_ref()
+            .map(|url| platforms::check_endpoint(platform, url.expose()))
+            .transpose()
+            .map_err(invalid)?;
+        self.store.update(id, request.with_endpoint(endpoint))?;
+        self.show(id)
     }
 
     /// Removes a subscription for good. On return, no key exists that opens its endpoint.
-    pub fn remove(&self, id: &str) -> Result<(), ApiError> {
-        Ok(self.store.remove(parse_id(id)?)?)
+    pub fn remove(&self, id: SubscriptionId) -> Result<(), ApiError> {
+        Ok(self.store.remove(id)?)
     }
 
     /// Activates or pauses a subscription.
-    pub fn set_state(&self, id: &str, state: SubscriptionState) -> Result<(), ApiError> {
-        Ok(self.store.set_state(parse_id(id)?, state)?)
+    pub fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), ApiError> {
+        Ok(self.store.set_state(id, state)?)
     }
 }
 
@@ -251,49 +225,26 @@ pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Resu
 }
 
 /// A checked addition, with the endpoint normalised.
-fn checked(request: AddRequest) -> Result<NewSubscription, ApiError> {
-    let topic: TopicName = request.topic.parse().map_err(invalid)?;
-    let platform: Platform = request.platform.parse().map_err(invalid)?;
+fn checked(request: AddRequest) -> Result<SubscriptionSpec, ApiError> {
     let endpoint =
-        platforms::check_endpoint(platform, request.endpoint.expose()).map_err(invalid)?;
-    check_words(request.name.as_deref(), request.keyword.as_deref(), Some(&request.mentions))?;
-    check_secret(platform, request.secret.as_ref())?;
-    let options = SubscriptionOptions {
-        overflow: parsed(request.overflow.as_deref())?.unwrap_or_default(),
-        group: parsed(request.group.as_deref().filter(|group| !group.is_empty()))?,
-        filter: request.filter.map(policy).transpose()?.flatten(),
-        quiet: request.quiet.as_deref().map(quiet).transpose()?.flatten(),
-        too_long: parsed(request.too_long.as_deref())?.unwrap_or_default(),
-    };
-    Ok(NewSubscription {
-        topic,
-        platform,
-        endpoint,
-        secret: request.secret.filter(|secret| !secret.expose().is_empty()),
-        keyword: request.keyword.filter(|keyword| !keyword.is_empty()),
-        name: request.name.filter(|name| !name.is_empty()),
-        mentions: request.mentions.into(),
-        options,
-        state: parsed(request.state.as_deref())?.unwrap_or(SubscriptionState::Active),
-    })
+        platforms::check_endpoint(request.platform, request.endpoint.expose()).map_err(invalid)?;
+    check_texts(&request.private)?;
+    check_secret(request.platform, request.secret.as_ref())?;
+    let mut spec = request.with_endpoint(endpoint);
+    spec.secret = spec.secret.filter(|secret| !secret.expose().is_empty());
+    Ok(spec)
 }
 
 /// A subscription in the form that an import reads, sealed.
 fn sealed(one: Subscription, key: &TransferKey) -> Result<String, ApiError> {
     let request = AddRequest {
-        topic: one.topic.to_string(),
-        platform: one.platform.to_string(),
+        topic: one.topic,
+        platform: one.platform,
         endpoint: Secret::new(one.endpoint.expose().to_owned()),
         secret: one.secret,
-        keyword: one.keyword,
-        name: one.name,
-        mentions: one.mentions.into(),
-        overflow: Some(one.options.overflow.as_str().to_owned()),
-        group: one.options.group.map(|group| group.to_string()),
-        filter: one.options.filter.as_deref().map(write_policy),
-        quiet: one.options.quiet.map(|quiet| quiet.to_string()),
-        too_long: Some(one.options.too_long.as_str().to_owned()),
-        state: Some(one.state.as_str().to_owned()),
+        private: one.private,
+        options: one.options,
+        state: one.state,
     };
     let failed = |_| ApiError::Internal("a subscription could not be sealed".to_owned());
     // The buffer has its full size at once, because a growing buffer would leave copies of
@@ -309,45 +260,17 @@ fn master_key(text: &Secret) -> Result<MasterKey, ApiError> {
     })
 }
 
-fn filter(query: &ListQuery) -> Result<ListFilter, ApiError> {
-    Ok(ListFilter {
-        topic: parsed(query.topic.as_deref())?,
-        platform: parsed(query.platform.as_deref())?,
-        robot: parsed(query.robot.as_deref())?,
-        state: parsed(query.state.as_deref())?,
-        group: parsed(query.group.as_deref())?,
-        name: query.name.clone(),
-    })
-}
-
-/// A filter; `None` if it accepts all events.
-fn policy(filter: Value) -> Result<Option<Arc<FilterPolicy>>, ApiError> {
-    if filter.is_null() {
-        return Ok(None);
-    }
-    read_policy(&filter).map(|policy| Some(Arc::new(policy))).map_err(invalid)
-}
-
-/// Quiet hours; `None` if the text is empty.
-fn quiet(text: &str) -> Result<Option<Arc<QuietHours>>, ApiError> {
-    Ok(parsed(Some(text).filter(|text| !text.is_empty()))?.map(Arc::new))
-}
-
 /// Checks texts that users write and others read. Older stores may hold texts that break this rule;
 /// they are cleaned where they are shown.
-fn check_words(
-    name: Option<&str>,
-    keyword: Option<&str>,
-    mentions: Option<&MentionsWire>,
-) -> Result<(), ApiError> {
-    let mentioned = mentions.into_iter().flat_map(|who| who.mobiles.iter().chain(&who.users));
-    let words = name.map(|name| ("name", name)).into_iter();
-    let words = words.chain(keyword.map(|keyword| ("keyword", keyword)));
-    for (what, text) in words.chain(mentioned.map(|who| ("name of who is mentioned", who.as_str())))
-    {
+fn check_texts(private: &PrivateOptions) -> Result<(), ApiError> {
+    let PrivateOptions { keyword, name, mentions } = private;
+    let texts = name.iter().map(|name| ("name", name));
+    let texts = texts.chain(keyword.iter().map(|keyword| ("keyword", keyword)));
+    let mentioned = mentions.mobiles.iter().chain(&mentions.users);
+    for (what, text) in texts.chain(mentioned.map(|one| ("name of who is mentioned", one))) {
         check_printable(what, text).map_err(invalid)?;
     }
-    if name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+    if name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
         return Err(ApiError::Invalid(format!("the name is longer than {NAME_BYTES_MAX} bytes")));
     }
     Ok(())
@@ -369,34 +292,6 @@ pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
     text.map(str::parse).transpose().map_err(invalid)
 }
 
-fn parse_id(id: &str) -> Result<SubscriptionId, ApiError> {
-    id.parse().map_err(invalid)
-}
-
 pub(super) fn invalid(mistake: impl std::fmt::Display) -> ApiError {
     ApiError::Invalid(mistake.to_string())
-}
-
-fn view(summary: SubscriptionSummary) -> SubscriptionView {
-    let created = i64::try_from(summary.created_at.unix_millis()).unwrap_or(i64::MAX);
-    SubscriptionView {
-        id: summary.id.to_string(),
-        topic: summary.topic.to_string(),
-        platform: summary.platform.to_string(),
-        robot: summary.robot.to_string(),
-        endpoint: summary.masked_endpoint,
-        signed: summary.has_secret,
-        keyword: summary.keyword,
-        name: summary.name,
-        mentions: summary.mentions.into(),
-        state: summary.state.as_str().to_owned(),
-        overflow: summary.options.overflow.as_str().to_owned(),
-        filter: summary.options.filter.as_deref().map(write_policy),
-        quiet: summary.options.quiet.map(|quiet| quiet.to_string()),
-        too_long: summary.options.too_long.as_str().to_owned(),
-        group: summary.options.group.map(|group| group.to_string()),
-        created_at: jiff::Timestamp::from_millisecond(created)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .to_string(),
-    }
 }

@@ -1,12 +1,11 @@
 //! The public shapes of the admin API: JSON requests and responses.
 //!
-//! Owns the names and forms that clients rely on. They are separate types, so a change in the
-//! domain does not change the API.
+//! Owns the names and forms that clients rely on, except those of subscriptions.
 //!
-//! Not here: checks of the values (`subscriptions.rs`), and the routes (`routes.rs`).
+//! Not here: the shapes of a subscription (`domain/subscription_forms.rs`), checks of the values
+//! (`subscriptions.rs`), and the routes (`routes.rs`).
 
 mod console;
-mod credential;
 mod dead;
 mod explain;
 mod overview;
@@ -28,15 +27,13 @@ pub use self::{
     overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
     pace::{GroupView, Released, RobotView},
     store::{BackupRequest, BackupView, KeyView, ProgressView, RotateRequest, VerifyView},
-    subscription::{
-        AddRequest, AddResponse, ListQuery, MentionsWire, SubscriptionPage, SubscriptionView,
-        UpdateRequest,
-    },
+    subscription::{AddRequest, AddResponse, ListQuery, UpdateRequest},
     template::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
     },
-    transfer::{BatchRemoved, ExportPage, ExportRequest, ImportRequest, ImportResult},
+    transfer::{BatchRemoved, ExportPage, ExportRequest, ImportItem, ImportRequest, ImportResult},
 };
+pub use crate::{domain::SubscriptionView, store::SubscriptionPage};
 
 /// An error, for the caller.
 #[derive(Debug, Deserialize, Serialize)]

@@ -1,30 +1,41 @@
-//! Reads webhook URL and signing secret from standard input, a file or a prompt.
+//! Builds the requests to add and to change a subscription. Webhook URL and signing secret come
+//! from standard input, a file or a prompt.
 //!
 //! Owns that a credential is never an argument, because other users of
 //! the machine can read arguments.
 //!
-//! Not here: the other options of a subscription (`args.rs`), and the checks
-//! (`admin/subscriptions.rs`).
+//! Not here: the flags and their help (`args.rs`), and the checks (`admin/subscriptions.rs`).
 
 use std::{
     fs,
     io::{self, IsTerminal, Read},
     path::Path,
+    sync::Arc,
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{args, backend::failure, exit::Failure};
+use super::{
+    args,
+    backend::{failure, parse_arg},
+    exit::Failure,
+};
 use crate::{
     admin::{
         self,
-        wire::{AddRequest, MentionsWire, UpdateRequest},
+        wire::{AddRequest, UpdateRequest},
     },
-    domain::Secret,
+    domain::{
+        FilterPolicy, Mentions, PrivateOptions, PrivateOptionsPatch, Secret, SubscriptionOptions,
+        SubscriptionOptionsPatch, SubscriptionState, refused_value,
+    },
 };
 
 /// Builds the request of an addition.
 pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
+    let named = named_options(&add.wishes)?;
+    let (topic, platform) = (parse_arg(&add.topic)?, parse_arg(&add.platform)?);
     let (endpoint, mut secret) = match &add.endpoint_file {
         Some(path) => two_lines(&read_file(path)?),
         None if io::stdin().is_terminal() => {
@@ -40,61 +51,42 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
             "no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned(),
         ));
     }
-    let wishes = &add.wishes;
     let (endpoint, secret) =
         (Secret::new(endpoint), secret.filter(|secret| !secret.is_empty()).map(Secret::new));
     admin::check_lengths(Some(&endpoint), secret.as_ref()).map_err(failure)?;
     Ok(AddRequest {
-        topic: add.topic.clone(),
-        platform: add.platform.clone(),
+        topic,
+        platform,
         endpoint,
         secret,
-        keyword: wishes.keyword.clone(),
-        name: wishes.name.clone(),
-        mentions: mentions(wishes),
-        overflow: wishes.overflow.clone(),
-        group: wishes.group.clone(),
-        state: None,
-        filter: wishes.filter.as_deref().map(filter).transpose()?,
-        quiet: quiet(wishes),
-        too_long: wishes.too_long.clone(),
+        private: PrivateOptions::default().patched(named.private),
+        options: SubscriptionOptions::default().patched(named.options),
+        state: SubscriptionState::default(),
     })
 }
 
 /// Builds the request of a change.
 pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
-    let wishes = &update.wishes;
-    let mut request = UpdateRequest {
-        keyword: wishes.keyword.clone(),
-        name: wishes.name.clone(),
-        overflow: wishes.overflow.clone(),
-        group: wishes.group.clone(),
-        filter: wishes.filter.as_deref().map(filter).transpose()?,
-        quiet: quiet(wishes),
-        too_long: wishes.too_long.clone(),
-        ..UpdateRequest::default()
-    };
+    let mut request = named_options(&update.wishes)?;
+    if update.no_mentions {
+        request.private.mentions = Some(Mentions::default());
+    }
     if let Some(path) = &update.endpoint_file {
         let (endpoint, secret) = two_lines(&read_file(path)?);
         request.endpoint = Some(Secret::new(endpoint));
-        request.secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
+        let secret = secret.filter(|secret| !secret.is_empty());
+        request.secret = secret.map(|secret| Some(Secret::new(secret)));
     }
     if let Some(path) = &update.secret_file {
-        request.secret = Some(Secret::new(read_file(path)?.trim().to_owned()));
+        let secret = read_file(path)?.trim().to_owned();
+        request.secret = Some(Some(secret).filter(|secret| !secret.is_empty()).map(Secret::new));
     }
     if update.no_secret {
-        request.secret = Some(Secret::new(String::new()));
+        request.secret = Some(None);
     }
-    admin::check_lengths(request.endpoint.as_ref(), request.secret.as_ref()).map_err(failure)?;
-    let mentions = mentions(wishes);
-    if update.no_mentions
-        || mentions.all
-        || !mentions.mobiles.is_empty()
-        || !mentions.users.is_empty()
-    {
-        request.mentions = Some(mentions);
-    }
-    if is_empty_update(&request) {
+    let secret = request.secret.as_ref().and_then(Option::as_ref);
+    admin::check_lengths(request.endpoint.as_ref(), secret).map_err(failure)?;
+    if request.is_empty() {
         return Err(Failure::Usage(
             "nothing to change was named: see `roomcast subscription update --help`".to_owned(),
         ));
@@ -102,48 +94,57 @@ pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
     Ok(request)
 }
 
-fn is_empty_update(request: &UpdateRequest) -> bool {
-    let credentials = request.endpoint.is_some() || request.secret.is_some();
-    let texts = [
-        &request.keyword,
-        &request.name,
-        &request.overflow,
-        &request.group,
-        &request.quiet,
-        &request.too_long,
-    ];
-    !credentials
-        && request.mentions.is_none()
-        && request.filter.is_none()
-        && texts.iter().all(|text| text.is_none())
+/// The options that are given on the command line, as a change without credentials.
+fn named_options(args: &args::OptionArgs) -> Result<UpdateRequest, Failure> {
+    let mentions = Mentions {
+        all: args.mention_all,
+        mobiles: args.mention_mobile.clone(),
+        users: args.mention_user.clone(),
+    };
+    let private = PrivateOptionsPatch {
+        keyword: option(args.keyword.as_deref())?,
+        name: option(args.name.as_deref())?,
+        mentions: Some(mentions).filter(|mentions| !mentions.is_empty()),
+    };
+    let options = SubscriptionOptionsPatch {
+        overflow: option(args.overflow.as_deref())?,
+        group: option(args.group.as_deref())?,
+        filter: args.filter.as_deref().map(filter).transpose()?,
+        quiet: option(quiet(args).as_deref())?.map(|quiet: Option<_>| quiet.map(Arc::new)),
+        too_long: option(args.too_long.as_deref())?,
+    };
+    Ok(UpdateRequest { private, options, ..UpdateRequest::default() })
 }
 
-/// Parses a filter; an empty text is no filter.
-fn filter(text: &str) -> Result<Value, Failure> {
+/// An option that is given as text. An empty text is its default.
+fn option<T: DeserializeOwned + Default>(text: Option<&str>) -> Result<Option<T>, Failure> {
+    let read = |text: &str| match text {
+        "" => Ok(T::default()),
+        text => value(text.into()),
+    };
+    text.map(read).transpose()
+}
+
+/// A filter; an empty text is no filter.
+fn filter(text: &str) -> Result<Option<Arc<FilterPolicy>>, Failure> {
     if text.trim().is_empty() {
-        return Ok(Value::Null);
+        return Ok(None);
     }
-    serde_json::from_str(text)
-        .map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))
+    let json = serde_json::from_str(text)
+        .map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))?;
+    value(json).map(|filter| Some(Arc::new(filter)))
 }
 
-fn mentions(wishes: &args::OptionArgs) -> MentionsWire {
-    MentionsWire {
-        all: wishes.mention_all,
-        mobiles: wishes.mention_mobile.clone(),
-        users: wishes.mention_user.clone(),
-    }
+fn value<T: DeserializeOwned>(json: Value) -> Result<T, Failure> {
+    serde_json::from_value(json)
+        .map_err(|error| Failure::Usage(refused_value(&error).unwrap_or_else(|| error.to_string())))
 }
 
 /// The quiet hours and their zone as one text.
-fn quiet(wishes: &args::OptionArgs) -> Option<String> {
-    let spans = wishes.quiet.as_deref()?.trim();
-    Some(
-        wishes
-            .quiet_zone
-            .as_deref()
-            .map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())),
-    )
+fn quiet(args: &args::OptionArgs) -> Option<String> {
+    let spans = args.quiet.as_deref()?.trim();
+    let zone = args.quiet_zone.as_deref();
+    Some(zone.map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
 }
 
 fn two_lines(text: &str) -> (String, Option<String>) {

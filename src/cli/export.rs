@@ -1,8 +1,9 @@
 //! `roomcast subscription export`: writes subscriptions, masked or sealed for another machine.
 //!
-//! Owns the columns of the CSV form.
+//! Owns that an export without a key file shows no credential.
 //!
-//! Not here: sealing (`admin/subscriptions.rs`), and reading such a file (`import.rs`).
+//! Not here: the columns (`columns.rs`), sealing (`admin/subscriptions.rs`), and reading such a
+//! file (`import.rs`).
 
 use std::{io, path::Path};
 
@@ -10,7 +11,8 @@ use hyper::Method;
 
 use super::{
     args::{self, ListFormat},
-    backend::Backend,
+    backend::{Backend, parse_arg},
+    columns,
     exit::Failure,
     local_store,
     output::{print, print_json, print_status},
@@ -18,18 +20,19 @@ use super::{
 use crate::{
     admin::wire::{ExportPage, ExportRequest, ListQuery, SubscriptionView},
     crypto::MasterKey,
+    store::ListFilter,
 };
 
 /// How many subscriptions one request fetches.
 const PAGE: usize = 500;
 
 pub(super) async fn run(access: &Backend, export: &args::Export) -> Result<(), Failure> {
-    let query = ListQuery {
-        topic: export.topic.clone(),
-        platform: export.platform.clone(),
-        limit: Some(PAGE),
-        ..ListQuery::default()
+    let filter = ListFilter {
+        topic: export.topic.as_deref().map(parse_arg).transpose()?,
+        platform: export.platform.as_deref().map(parse_arg).transpose()?,
+        ..ListFilter::default()
     };
+    let query = ListQuery { filter, limit: Some(PAGE), ..ListQuery::default() };
     match &export.sealed {
         Some(key) => sealed(access, query, key).await,
         None => masked(access, query, export.format).await,
@@ -60,16 +63,14 @@ async fn sealed(access: &Backend, mut query: ListQuery, key: &Path) -> Result<()
 
 async fn masked(access: &Backend, mut query: ListQuery, format: ListFormat) -> Result<(), Failure> {
     if format == ListFormat::Csv {
-        print(
-            "id,topic,platform,endpoint,signed,keyword,name,mention_all,mention_mobiles,mention_users,overflow,group,filter,quiet,too_long,state,created_at",
-        );
+        print(&columns::of_export().join(","));
     }
     loop {
         let page = access.page(&query).await?;
         for one in page.subscriptions {
             match format {
                 ListFormat::Jsonl => print_json(&one),
-                ListFormat::Csv => print(&line(one)?),
+                ListFormat::Csv => print(&line(&one)?),
             }
         }
         query.after = page.next;
@@ -79,32 +80,12 @@ async fn masked(access: &Backend, mut query: ListQuery, format: ListFormat) -> R
     }
 }
 
-fn line(one: SubscriptionView) -> Result<String, Failure> {
+fn line(one: &SubscriptionView) -> Result<String, Failure> {
     let failed = |error: csv::Error| Failure::Internal(error.to_string());
+    let cells = columns::cells(one).map_err(|error| Failure::Internal(error.to_string()))?;
     let mut writer =
         csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
-    let flag = |value: bool| value.to_string();
-    writer
-        .write_record([
-            one.id,
-            one.topic,
-            one.platform,
-            one.endpoint,
-            flag(one.signed),
-            one.keyword.unwrap_or_default(),
-            one.name.unwrap_or_default(),
-            flag(one.mentions.all),
-            one.mentions.mobiles.join(";"),
-            one.mentions.users.join(";"),
-            one.overflow,
-            one.group.unwrap_or_default(),
-            one.filter.map(|filter| filter.to_string()).unwrap_or_default(),
-            one.quiet.unwrap_or_default(),
-            one.too_long,
-            one.state,
-            one.created_at,
-        ])
-        .map_err(failed)?;
+    writer.write_record(cells).map_err(failed)?;
     let bytes = writer.into_inner().map_err(|error| Failure::Internal(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|error| failed(io::Error::other(error).into()))?;
     Ok(text.trim_end_matches('\n').to_owned())

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     admin::{
         self,
-        wire::{ImportRequest, ImportResult},
+        wire::{ImportItem, ImportRequest, ImportResult},
     },
     crypto::{MasterKey, TransferKey},
 };
@@ -112,7 +112,7 @@ async fn send(
             match line.content {
                 Ok(request) => {
                     numbers.push(line.number);
-                    subscriptions.push(request);
+                    subscriptions.push(ImportItem(Ok(request)));
                 }
                 Err(why) => bar.suspend(|| report.refuse(line.number, &why)),
             }

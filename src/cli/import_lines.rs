@@ -10,13 +10,14 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
-use super::{args::ListFormat, exit::Failure};
+use super::{args::ListFormat, columns, exit::Failure};
 use crate::{
-    admin::wire::{AddRequest, MentionsWire},
+    admin::wire::AddRequest,
     crypto::TransferKey,
-    domain::Secret,
+    domain::{Mentions, PrivateOptions, Secret, SubscriptionOptions, refused_value},
 };
 
 /// One line of the file.
@@ -31,25 +32,6 @@ pub(super) struct ImportLine {
 
 /// In bytes. A longer line is refused, because the daemon accepts no larger subscription.
 const BYTES_MAX: usize = 64 * 1024;
-
-/// The columns of the CSV form; the first three are required.
-const COLUMNS: [&str; 15] = [
-    "topic",
-    "platform",
-    "endpoint",
-    "secret",
-    "keyword",
-    "name",
-    "mention_all",
-    "mention_mobiles",
-    "mention_users",
-    "overflow",
-    "group",
-    "state",
-    "filter",
-    "quiet",
-    "too_long",
-];
 
 /// The lines of `input`. The form comes from `format`, else from the file's extension, else from
 /// the first character.
@@ -124,9 +106,9 @@ fn json(line: &str, key: Option<&TransferKey>) -> Result<AddRequest, String> {
             .map_err(|_| "it was sealed by a version that this one does not know".to_owned());
     }
     // The parser's message may quote a part of the line.
-    serde_json::from_str(line).map_err(|error| {
+    serde_json::from_str(line).map_err(|error| refused_value(&error).unwrap_or_else(|| {
         format!("it is not the JSON of a subscription, from character {} on: topic, platform and endpoint are needed, other fields must be known", error.column())
-    })
+    }))
 }
 
 fn csv_lines<'a>(
@@ -138,14 +120,15 @@ fn csv_lines<'a>(
         .headers()
         .map_err(|_| Failure::Usage("the first line is not CSV in UTF-8".to_owned()))?
         .clone();
-    if let Some(unknown) = names.iter().find(|name| !COLUMNS.contains(name)) {
-        let known = COLUMNS.join(", ");
+    let known = columns::of_import();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        let known = known.join(", ");
         return Err(Failure::Usage(format!(
             "the first line must name the columns; {unknown:?} is none of {known}"
         )));
     }
     if let Some(missing) =
-        COLUMNS.iter().take(3).find(|needed| !names.iter().any(|name| name == **needed))
+        columns::REQUIRED.iter().find(|needed| !names.iter().any(|name| name == **needed))
     {
         return Err(Failure::Usage(format!("the column {missing} is missing in the first line")));
     }
@@ -174,7 +157,6 @@ fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddReque
         let place = names.iter().position(|name| name == column)?;
         record.get(place).filter(|value| !value.is_empty())
     };
-    let text = |column: &str| get(column).map(str::to_owned);
     let many = |column: &str| {
         get(column).map(|all| all.split(';').map(|one| one.trim().to_owned()).collect())
     };
@@ -183,26 +165,35 @@ fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddReque
         Some("true" | "yes" | "1") => true,
         Some(_) => return Err("mention_all is true or false".to_owned()),
     };
-    let filter = get("filter").map(serde_json::from_str).transpose();
+    let mut options = Map::new();
+    for name in PrivateOptions::NAMES.iter().chain(SubscriptionOptions::NAMES) {
+        if let Some(text) = get(name) {
+            options.insert((*name).to_owned(), text.into());
+        }
+    }
+    if let Some(filter) = get("filter") {
+        let filter = serde_json::from_str(filter).map_err(|_| "filter is no JSON".to_owned())?;
+        options.insert("filter".to_owned(), filter);
+    }
+    let mentions = Mentions {
+        all,
+        mobiles: many("mention_mobiles").unwrap_or_default(),
+        users: many("mention_users").unwrap_or_default(),
+    };
     Ok(AddRequest {
-        filter: filter.map_err(|_| "filter is no JSON".to_owned())?,
-        topic: text("topic").unwrap_or_default(),
-        platform: text("platform").unwrap_or_default(),
-        endpoint: Secret::new(text("endpoint").unwrap_or_default()),
-        secret: text("secret").map(Secret::new),
-        keyword: text("keyword"),
-        name: text("name"),
-        mentions: MentionsWire {
-            all,
-            mobiles: many("mention_mobiles").unwrap_or_default(),
-            users: many("mention_users").unwrap_or_default(),
-        },
-        overflow: text("overflow"),
-        group: text("group"),
-        state: text("state"),
-        quiet: text("quiet"),
-        too_long: text("too_long"),
+        topic: value(get("topic").unwrap_or_default())?,
+        platform: value(get("platform").unwrap_or_default())?,
+        endpoint: Secret::new(get("endpoint").unwrap_or_default().to_owned()),
+        secret: get("secret").map(|secret| Secret::new(secret.to_owned())),
+        private: PrivateOptions { mentions, ..value(options.clone())? },
+        options: value(options)?,
+        state: get("state").map(value).transpose()?.unwrap_or_default(),
     })
+}
+
+fn value<T: DeserializeOwned>(json: impl Into<Value>) -> Result<T, String> {
+    serde_json::from_value(json.into())
+        .map_err(|error| refused_value(&error).unwrap_or_else(|| "it has a wrong value".to_owned()))
 }
 
 #[cfg(test)]
@@ -215,7 +206,7 @@ mod tests {
         let read = read(text.as_bytes(), None, None, key).unwrap_or_else(|error| panic!("{error}"));
         read.map(|line| {
             line.content
-                .map(|one| (one.topic, one.endpoint.expose().to_owned()))
+                .map(|one| (one.topic.to_string(), one.endpoint.expose().to_owned()))
                 .map_err(|why| format!("{}: {why}", line.number))
         })
         .collect()

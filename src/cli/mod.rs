@@ -8,6 +8,7 @@ mod args;
 mod backend;
 mod check;
 mod client;
+mod columns;
 mod credentials;
 mod dead;
 mod exit;

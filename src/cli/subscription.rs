@@ -4,12 +4,14 @@
 //!
 //! Not here: reading credentials (`credentials.rs`), import and export (`import.rs`, `export.rs`).
 
+use std::{fmt::Display, str::FromStr};
+
 use hyper::Method;
 
 use super::{
     args,
     backend::{Backend, failure, parse_arg},
-    credentials,
+    columns, credentials,
     exit::Failure,
     export, import,
     output::{Table, confirm, print, print_json},
@@ -20,7 +22,8 @@ use crate::{
         UpdateRequest,
     },
     config::Config,
-    domain::{SubscriptionId, SubscriptionState, TopicName},
+    domain::{Mentions, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
+    store::ListFilter,
 };
 
 /// How many subscriptions one request fetches.
@@ -67,7 +70,15 @@ impl Backend {
                 after,
                 json,
             } => {
-                let query = ListQuery { topic, platform, robot, state, group, name, after, limit };
+                let filter = ListFilter {
+                    topic: parsed(topic.as_deref())?,
+                    platform: parsed(platform.as_deref())?,
+                    robot: parsed(robot.as_deref())?,
+                    state: parsed(state.as_deref())?,
+                    group: parsed(group.as_deref())?,
+                    name,
+                };
+                let query = ListQuery { filter, after: parsed(after.as_deref())?, limit };
                 self.list(query, json).await
             }
             args::Subscription::Show { id, json } => self.show(parse_arg(&id)?, json).await,
@@ -98,10 +109,10 @@ impl Backend {
         if json {
             print_json(&added);
         } else if added.existed {
-            print(&added.id);
+            print(&added.id.to_string());
             print(&format!("this robot was subscribed to {topic} already; nothing was changed"));
         } else {
-            print(&added.id);
+            print(&added.id.to_string());
         }
         Ok(())
     }
@@ -112,14 +123,12 @@ impl Backend {
         request: UpdateRequest,
         json: bool,
     ) -> Result<(), Failure> {
-        let other_hours = request.quiet.is_some();
+        let other_hours = request.options.quiet.is_some();
         let view: SubscriptionView = match self {
             Self::Daemon(client) => {
                 client.ask(Method::PATCH, &format!("/v1/subscriptions/{id}"), &request).await?
             }
-            Self::LocalStore(service) => {
-                service.update(&id.to_string(), request).map_err(failure)?
-            }
+            Self::LocalStore(service) => service.update(id, request).map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -144,15 +153,14 @@ impl Backend {
                 if json {
                     print_json(&one);
                 } else {
-                    let name = one.name.unwrap_or_default();
                     table.row([
-                        one.id,
-                        one.topic,
-                        one.platform,
-                        one.robot,
-                        name,
-                        one.state,
-                        one.endpoint,
+                        one.id.to_string(),
+                        one.topic.to_string(),
+                        one.platform.to_string(),
+                        one.robot.to_string(),
+                        one.private.name.unwrap_or_default(),
+                        one.state.to_string(),
+                        one.masked_endpoint,
                     ]);
                 }
             }
@@ -182,40 +190,13 @@ impl Backend {
     async fn show(&self, id: SubscriptionId, json: bool) -> Result<(), Failure> {
         let view: SubscriptionView = match self {
             Self::Daemon(client) => client.get(&format!("/v1/subscriptions/{id}")).await?,
-            Self::LocalStore(service) => service.show(&id.to_string()).map_err(failure)?,
+            Self::LocalStore(service) => service.show(id).map_err(failure)?,
         };
         if json {
             print_json(&view);
             return Ok(());
         }
-        let mentions = [
-            view.mentions.all.then(|| "everybody".to_owned()),
-            (!view.mentions.mobiles.is_empty()).then(|| view.mentions.mobiles.join(", ")),
-            (!view.mentions.users.is_empty()).then(|| view.mentions.users.join(", ")),
-        ];
-        let mentions: Vec<_> = mentions.into_iter().flatten().collect();
-        let none = || "none".to_owned();
-        for (what, value) in [
-            ("id", view.id),
-            ("name", view.name.unwrap_or_else(none)),
-            ("topic", view.topic),
-            ("platform", view.platform),
-            ("robot", view.robot),
-            ("endpoint", view.endpoint),
-            ("signature", if view.signed { "with a secret".to_owned() } else { none() }),
-            ("keyword", view.keyword.unwrap_or_else(none)),
-            ("mentions", if mentions.is_empty() { none() } else { mentions.join("; ") }),
-            ("overflow", view.overflow),
-            ("group", view.group.unwrap_or_else(none)),
-            ("filter", view.filter.map_or_else(none, |filter| filter.to_string())),
-            ("quiet", view.quiet.unwrap_or_else(none)),
-            ("too long", view.too_long),
-            ("state", view.state),
-            ("added", view.created_at),
-        ] {
-            print(&format!("{what:<10} {value}"));
-        }
-        Ok(())
+        print_view(&view)
     }
 
     async fn remove(&self, id: SubscriptionId) -> Result<(), Failure> {
@@ -223,7 +204,7 @@ impl Backend {
             Self::Daemon(client) => {
                 client.order(Method::DELETE, &format!("/v1/subscriptions/{id}")).await?
             }
-            Self::LocalStore(service) => service.remove(&id.to_string()).map_err(failure)?,
+            Self::LocalStore(service) => service.remove(id).map_err(failure)?,
         }
         print("removed; the key of its webhook is destroyed");
         Ok(())
@@ -232,8 +213,8 @@ impl Backend {
     /// Removes all subscriptions of a topic, some at a time. After an interruption, the removed
     /// ones stay removed.
     async fn remove_topic(&self, topic: &TopicName, yes: bool) -> Result<(), Failure> {
-        let query =
-            ListQuery { topic: Some(topic.to_string()), limit: Some(1), ..ListQuery::default() };
+        let filter = ListFilter { topic: Some(topic.clone()), ..ListFilter::default() };
+        let query = ListQuery { filter, limit: Some(1), after: None };
         if self.page(&query).await?.subscriptions.is_empty() {
             return Err(Failure::No(format!("there is no subscription to {topic}")));
         }
@@ -248,7 +229,7 @@ impl Backend {
         let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);
         loop {
             let some: BatchRemoved = self
-                .ask(Method::DELETE, &path, (), |service, ()| service.remove_batch(topic.as_str()))
+                .ask(Method::DELETE, &path, (), |service, ()| service.remove_batch(topic))
                 .await?;
             removed += some.removed;
             if some.removed == 0 {
@@ -267,13 +248,47 @@ impl Backend {
             Self::Daemon(client) => {
                 client.order(Method::POST, &format!("/v1/subscriptions/{id}/{verb}")).await?;
             }
-            Self::LocalStore(service) => {
-                service.set_state(&id.to_string(), state).map_err(failure)?
-            }
+            Self::LocalStore(service) => service.set_state(id, state).map_err(failure)?,
         }
         print(state.as_str());
         Ok(())
     }
+}
+
+fn print_view(view: &SubscriptionView) -> Result<(), Failure> {
+    let fields =
+        serde_json::to_value(view).map_err(|error| Failure::Internal(error.to_string()))?;
+    let text = |field: &str| {
+        let text = fields.get(field).map(columns::text).filter(|text| !text.is_empty());
+        text.unwrap_or_else(|| "none".to_owned())
+    };
+    let line = |what: &str, value: &str| print(&format!("{what:<10} {value}"));
+    for field in ["id", "name", "topic", "platform", "robot", "endpoint"] {
+        line(field, &text(field));
+    }
+    line("signature", if view.signed { "with a secret" } else { "none" });
+    line("keyword", &text("keyword"));
+    line("mentions", &mentions(&view.private.mentions));
+    for option in SubscriptionOptions::NAMES {
+        line(&option.replace('_', " "), &text(option));
+    }
+    line("state", view.state.as_str());
+    line("added", &text("created_at"));
+    Ok(())
+}
+
+fn mentions(mentions: &Mentions) -> String {
+    let all = [
+        mentions.all.then(|| "everybody".to_owned()),
+        (!mentions.mobiles.is_empty()).then(|| mentions.mobiles.join(", ")),
+        (!mentions.users.is_empty()).then(|| mentions.users.join(", ")),
+    ];
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    if all.is_empty() { "none".to_owned() } else { all.join("; ") }
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: Option<&str>) -> Result<Option<T>, Failure> {
+    text.map(parse_arg).transpose()
 }
 
 fn query_text(query: &ListQuery) -> Result<String, Failure> {

@@ -131,7 +131,8 @@ pub enum PlatformContent<'a> {
 }
 
 /// The members that a message mentions. Their phones ring.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Mentions {
     /// All members of the chat.
     pub all: bool,

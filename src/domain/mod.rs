@@ -1,12 +1,15 @@
-//! The vocabulary of roomcast: pure types without input, output, async or serialisation.
+//! The vocabulary of roomcast: pure types without input, output or async.
 //!
 //! Owns the words that all other modules share; each is defined once. `docs/ARCHITECTURE.md`
 //! explains them.
 //!
-//! Not here: the forms of these types on the wire (`broker/`, `admin/wire/`) and on disk
-//! (`store/`).
+//! Ids, options and the three shapes of a subscription are read and written as JSON.
+//!
+//! Not here: the forms of these types in messages (`broker/`) and on disk (`store/`), and the other
+//! shapes of the API (`admin/wire/`).
 
 mod attribute;
+mod credential;
 mod dead_queue_stats;
 mod delivery;
 mod duration;
@@ -25,12 +28,17 @@ mod robot;
 mod secret;
 mod settlement;
 mod subscription;
+mod subscription_forms;
+mod subscription_options;
 mod template;
+mod text_form;
 mod timestamp;
 mod topic;
 mod verdict;
 
 pub use attribute::{Attribute, Attributes};
+pub use credential::PlainCredential;
+pub(crate) use credential::required as required_credential;
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use delivery::{Delivery, Part};
 pub use duration::duration;
@@ -54,13 +62,18 @@ pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
 pub use subscription::{
     GroupName, InvalidGroupName, InvalidSubscriptionId, LongTextPolicy, OverflowPolicy,
-    Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, UnknownLongTextPolicy,
-    UnknownOverflowPolicy, UnknownState,
+    Subscription, SubscriptionId, SubscriptionState, UnknownLongTextPolicy, UnknownOverflowPolicy,
+    UnknownState,
+};
+pub use subscription_forms::{SubscriptionPatch, SubscriptionSpec, SubscriptionView};
+pub use subscription_options::{
+    PrivateOptions, PrivateOptionsPatch, SubscriptionOptions, SubscriptionOptionsPatch,
 };
 pub use template::{
     Audience, InvalidTemplateName, Template, TemplateEngine, TemplateName, UnknownAudience,
     UnknownTemplateEngine,
 };
+pub use text_form::{invalid_value, refused_value};
 pub use timestamp::Timestamp;
 pub use topic::{InvalidTopicName, TopicName};
 pub use verdict::{AttemptOutcome, Verdict};

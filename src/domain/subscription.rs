@@ -1,14 +1,15 @@
 //! Subscriptions: a robot that receives the events of a topic, and its options.
 //!
-//! Owns their ids, states and options, and which events are urgent for quiet hours.
+//! Owns their ids and states, and the values of their policies.
 //!
-//! Not here: where subscriptions are kept (`store/`).
+//! Not here: which options there are (`subscription_options.rs`), the shapes in which subscriptions
+//! are requested and shown (`subscription_forms.rs`), and where they are kept (`store/`).
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{
-    Attributes, Endpoint, Event, FilterPolicy, FilterRejection, Mentions, Platform, QuietHours,
-    RobotId, Secret, Timestamp, TopicName, id::quoted,
+    Endpoint, Platform, PrivateOptions, RobotId, Secret, SubscriptionOptions, Timestamp, TopicName,
+    id::quoted,
 };
 
 /// The id of a subscription: 32 lower-case hexadecimal digits, a time prefix followed by random
@@ -59,9 +60,10 @@ impl FromStr for SubscriptionId {
 }
 
 /// Whether a subscription receives the events of its topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubscriptionState {
     /// Events of its topic are delivered.
+    #[default]
     Active,
     /// The subscription is kept, but receives no events.
     Paused,
@@ -82,6 +84,12 @@ impl SubscriptionState {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no state of a subscription: use active or paused")]
 pub struct UnknownState(pub String);
+
+impl fmt::Display for SubscriptionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 impl FromStr for SubscriptionState {
     type Err = UnknownState;
@@ -126,6 +134,12 @@ impl OverflowPolicy {
     }
 }
 
+impl fmt::Display for OverflowPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl FromStr for OverflowPolicy {
     type Err = UnknownOverflowPolicy;
 
@@ -163,6 +177,12 @@ impl LongTextPolicy {
             Self::Split => "split",
             Self::Cut => "cut",
         }
+    }
+}
+
+impl fmt::Display for LongTextPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -214,51 +234,6 @@ impl fmt::Display for GroupName {
     }
 }
 
-/// Which events a subscription receives, and how its deliveries are paced. The options contain no
-/// secret: they are read before the record is decrypted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubscriptionOptions {
-    /// What happens to deliveries that have to wait.
-    pub overflow: OverflowPolicy,
-    /// The organisation whose quota the robot uses.
-    pub group: Option<GroupName>,
-    /// Which events of the topic it receives; `None` means all of them.
-    pub filter: Option<Arc<FilterPolicy>>,
-    /// When it receives only urgent events.
-    pub quiet: Option<Arc<QuietHours>>,
-    /// What happens to a text that is too long for one message.
-    pub too_long: LongTextPolicy,
-}
-
-/// An event whose attribute `severity` has this value, in any case, is urgent.
-const URGENT_SEVERITY: &str = "critical";
-
-impl SubscriptionOptions {
-    /// Why a subscription on this platform does not receive an event; `None` if it does.
-    #[must_use]
-    pub fn filter_rejection<'a>(
-        &'a self,
-        platform: Platform,
-        attributes: &'a Attributes,
-    ) -> Option<FilterRejection<'a>> {
-        if !attributes.are_for(platform) {
-            return Some(FilterRejection::Platform(platform));
-        }
-        self.filter.as_ref().and_then(|policy| policy.rejection(attributes))
-    }
-
-    /// The end of the quiet hours for an event. `None` if the event is urgent, or if `now` is
-    /// outside of quiet hours.
-    #[must_use]
-    pub fn quiet_until(&self, event: &Event, now: Timestamp) -> Option<Timestamp> {
-        let quiet = self.quiet.as_ref()?;
-        let severity = event.content.attributes.values("severity").unwrap_or_default();
-        let urgent = event.urgent
-            || severity.iter().any(|value| value.eq_ignore_ascii_case(URGENT_SEVERITY));
-        if urgent { None } else { quiet.end_after(now) }
-    }
-}
-
 /// A decrypted subscription. It contains the credential, so it has no `Debug`, and it is dropped
 /// right after the attempt.
 #[derive(Clone)]
@@ -275,13 +250,8 @@ pub struct Subscription {
     pub endpoint: Endpoint,
     /// The signing secret, where the robot's security setting is a signature.
     pub secret: Option<Secret>,
-    /// A word that every message must contain, where the robot's security setting is a keyword. It
-    /// is added to messages without it.
-    pub keyword: Option<String>,
-    /// A human-readable name, at most 128 bytes.
-    pub name: Option<String>,
-    /// Members that each of its messages mentions, in addition to those of the event.
-    pub mentions: Mentions,
+    /// What the robot requires, and which members its messages mention.
+    pub private: PrivateOptions,
     /// Whether it receives the events of its topic.
     pub state: SubscriptionState,
     /// How its deliveries are paced and filtered.

@@ -5,9 +5,10 @@
 //!
 //! Not here: the evaluation of a filter (`domain/filter.rs`).
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::domain::{Absent, AttributeTest, Comparison, FilterPolicy, Number, Rule};
+use crate::domain::{Absent, AttributeTest, Comparison, FilterPolicy, Number, Rule, invalid_value};
 
 /// The longest filter, in bytes. Filters are part of the rows' heads, which stay in memory.
 const FILTER_BYTES_MAX: usize = 16 * 1024;
@@ -72,6 +73,18 @@ pub fn write_policy(policy: &FilterPolicy) -> Value {
         Absent::Refused => Value::Object(
             policy.rules.iter().map(|rule| (rule.attribute.clone(), tests(rule).into())).collect(),
         ),
+    }
+}
+
+impl Serialize for FilterPolicy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        write_policy(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FilterPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_policy(&Value::deserialize(deserializer)?).map_err(invalid_value)
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Recipient {
     pub sealed: SealedSubscription,
 }
 
-/// The sealed record of a recipient, of a type that the implementation of [`Subscriptions`] chooses.
+/// The sealed record of a recipient. The implementation of [`Subscriptions`] chooses its type.
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct SealedSubscription(Arc<dyn Any + Send + Sync>);

@@ -96,8 +96,8 @@ impl RenderTarget {
     pub fn of(subscription: &Subscription) -> Self {
         Self {
             platform: subscription.platform,
-            keyword: subscription.keyword.clone(),
-            mentions: subscription.mentions.clone(),
+            keyword: subscription.private.keyword.clone(),
+            mentions: subscription.private.mentions.clone(),
             too_long: subscription.options.too_long,
         }
     }

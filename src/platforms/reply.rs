@@ -103,7 +103,7 @@ fn detail(words: &str, subscription: &Subscription) -> String {
 mod tests {
     use super::*;
     use crate::domain::{
-        Endpoint, Mentions, RobotId, Secret, SubscriptionId, SubscriptionOptions,
+        Endpoint, PrivateOptions, RobotId, Secret, SubscriptionId, SubscriptionOptions,
         SubscriptionState, Timestamp,
     };
 
@@ -117,9 +117,7 @@ mod tests {
                 "https://oapi.dingtalk.com/robot/send?access_token=TOKEN123".to_owned(),
             ),
             secret: Some(Secret::new("SECxyz".to_owned())),
-            keyword: None,
-            name: None,
-            mentions: Mentions::default(),
+            private: PrivateOptions::default(),
             state: SubscriptionState::Active,
             options: SubscriptionOptions::default(),
             created_at: Timestamp::from_unix_millis(0),

@@ -10,14 +10,14 @@ use std::{
 };
 
 use super::{
-    Store, StoreSettings, SubscriptionChange,
+    Store, StoreSettings,
     db::Db,
     erasure_audit::traces,
     key_slot::{self, KeySlotContent},
     key_slots::KeySlots,
     keyring::Keyring,
     row::SubscriptionRow,
-    tests::{files, golden_key, make_private, open_with, subscription},
+    tests::{files, golden_key, make_private, open_with, rename, subscription},
 };
 use crate::{
     crypto::{DataKey, SealedRecord},
@@ -157,15 +157,7 @@ fn a_crash_at_any_step_of_an_update_leaves_one_version_and_erases_the_other() {
     let (store, id) = with_some(dir.path());
     let before = copy_of(&store, dir.path(), "before");
     let old = store.0.db.get(id).unwrap().unwrap();
-    store
-        .update(
-            id,
-            SubscriptionChange {
-                name: Some(Some("new".to_owned())),
-                ..SubscriptionChange::default()
-            },
-        )
-        .unwrap();
+    store.update(id, rename(Some("new"))).unwrap();
     let new = store.0.db.get(id).unwrap().unwrap();
     drop(store);
     // A crash after the new slot was written and before the row was. The slots are those of the new
@@ -185,7 +177,7 @@ fn a_crash_at_any_step_of_an_update_leaves_one_version_and_erases_the_other() {
         [(before.as_path(), "markername", &old, &new), (dir.path(), "new", &new, &old)]
     {
         let store = open_with(home, 1).unwrap();
-        assert_eq!(store.show(id).unwrap().name.as_deref(), Some(name));
+        assert_eq!(store.show(id).unwrap().private.name.as_deref(), Some(name));
         assert!(
             store.0.table.holds(&kept.binding()) && !store.0.table.holds(&erased.binding()),
             "{name}"
@@ -239,15 +231,7 @@ fn that_no_key_is_found_proves_nothing_about_a_store_that_is_not_whole_or_an_id_
     let (store, gone) = with_some(dir.path());
     let kept = store.add(subscription("ops", "kept-token-0123456789")).unwrap().id;
     // An update leaves an erased slot that names an existing subscription.
-    store
-        .update(
-            kept,
-            SubscriptionChange {
-                name: Some(Some("new".to_owned())),
-                ..SubscriptionChange::default()
-            },
-        )
-        .unwrap();
+    store.update(kept, rename(Some("new"))).unwrap();
     store.remove(gone).unwrap();
     let never = SubscriptionId::make();
     let proof = |dir: &Path, id| format!("{:?}", traces(dir, id).unwrap().proof());

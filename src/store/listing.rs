@@ -6,13 +6,13 @@
 //! (`subscriptions.rs`).
 
 use super::{
-    ListCursor, StoreError, SubscriptionSummary, SummaryPage,
+    ListCursor, StoreError, SubscriptionPage,
     redact::redact,
     row::{DamagedRow, SubscriptionRow},
     subscriptions::{Store, StoreInner, opened},
     types::ListFilter,
 };
-use crate::domain::{Mentions, Subscription, SubscriptionId};
+use crate::domain::{PrivateOptions, Subscription, SubscriptionId, SubscriptionView};
 
 /// The number of rows that are read at a time and then filtered.
 const READ: usize = 512;
@@ -22,9 +22,9 @@ const DAMAGED: &str = "the record is damaged";
 
 impl Store {
     /// One subscription, masked. Blocks on the disk.
-    pub fn show(&self, id: SubscriptionId) -> Result<SubscriptionSummary, StoreError> {
+    pub fn show(&self, id: SubscriptionId) -> Result<SubscriptionView, StoreError> {
         let row = self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
-        self.0.summary(row)?.ok_or(StoreError::NoSuchSubscription { id })
+        self.0.view(row)?.ok_or(StoreError::NoSuchSubscription { id })
     }
 
     /// One page of subscriptions, masked. Blocks on the disk.
@@ -33,8 +33,8 @@ impl Store {
         filter: &ListFilter,
         after: Option<ListCursor>,
         limit: usize,
-    ) -> Result<SummaryPage, StoreError> {
-        let (open, mut after, mut summaries) = (&self.0, after, Vec::new());
+    ) -> Result<SubscriptionPage, StoreError> {
+        let (open, mut after, mut subscriptions) = (&self.0, after, Vec::new());
         loop {
             let rows = open.rows(filter, after.as_ref(), READ)?;
             let last = rows.len() < READ;
@@ -44,21 +44,21 @@ impl Store {
                     continue;
                 }
                 // A damaged record must not hide the other subscriptions.
-                let summary = match open.summary(row.clone()) {
+                let view = match open.view(row.clone()) {
                     Err(StoreError::DamagedRecord { .. }) => Some(unreadable(row)),
-                    summary => summary?,
+                    view => view?,
                 };
-                if let Some(summary) =
-                    summary.filter(|one| filter.matches_name(one.name.as_deref()))
+                if let Some(view) =
+                    view.filter(|one| filter.matches_name(one.private.name.as_deref()))
                 {
-                    summaries.push(summary);
-                    if summaries.len() == limit {
-                        return Ok(SummaryPage { summaries, next: after });
+                    subscriptions.push(view);
+                    if subscriptions.len() == limit {
+                        return Ok(SubscriptionPage { subscriptions, next: after });
                     }
                 }
             }
             if last {
-                return Ok(SummaryPage { summaries, next: None });
+                return Ok(SubscriptionPage { subscriptions, next: None });
             }
         }
     }
@@ -76,7 +76,7 @@ impl Store {
         let mut found = Vec::new();
         for row in rows.into_iter().filter(|row| filter.matches_filter(row)) {
             if let Some(record) =
-                self.0.unseal(&row)?.filter(|one| filter.matches_name(one.name.as_deref()))
+                self.0.unseal(&row)?.filter(|one| filter.matches_name(one.private.name.as_deref()))
             {
                 found.push(opened(&row, record));
             }
@@ -94,21 +94,29 @@ impl Store {
     }
 }
 
-/// The summary of a row whose record does not open.
-fn unreadable(row: SubscriptionRow) -> SubscriptionSummary {
-    SubscriptionSummary {
-        id: row.id,
-        topic: row.topic,
-        platform: row.platform,
-        robot: row.robot,
-        masked_endpoint: DAMAGED.to_owned(),
-        has_secret: false,
-        keyword: None,
-        name: None,
-        mentions: Mentions::default(),
-        state: row.state,
-        options: row.options,
-        created_at: row.created_at,
+/// The view of a row whose record does not open.
+fn unreadable(row: SubscriptionRow) -> SubscriptionView {
+    view_of(row, DAMAGED.to_owned(), false, PrivateOptions::default())
+}
+
+fn view_of(
+    row: SubscriptionRow,
+    masked_endpoint: String,
+    signed: bool,
+    private: PrivateOptions,
+) -> SubscriptionView {
+    let SubscriptionRow { id, topic, platform, robot, state, options, created_at, .. } = row;
+    SubscriptionView {
+        id,
+        topic,
+        platform,
+        robot,
+        masked_endpoint,
+        signed,
+        private,
+        state,
+        options,
+        created_at,
     }
 }
 
@@ -157,21 +165,11 @@ impl StoreInner {
         }
     }
 
-    /// The summary of a row, or `None` if its key is erased.
-    fn summary(&self, row: SubscriptionRow) -> Result<Option<SubscriptionSummary>, StoreError> {
-        Ok(self.unseal(&row)?.map(|record| SubscriptionSummary {
-            id: row.id,
-            topic: row.topic,
-            platform: row.platform,
-            robot: row.robot,
-            masked_endpoint: redact(&record.endpoint),
-            has_secret: record.secret.is_some(),
-            keyword: record.keyword,
-            name: record.name,
-            mentions: record.mentions,
-            state: row.state,
-            options: row.options,
-            created_at: row.created_at,
+    /// The view of a row, or `None` if its key is erased.
+    fn view(&self, row: SubscriptionRow) -> Result<Option<SubscriptionView>, StoreError> {
+        Ok(self.unseal(&row)?.map(|record| {
+            let (masked, signed) = (redact(&record.endpoint), record.secret.is_some());
+            view_of(row, masked, signed, record.private)
         }))
     }
 }

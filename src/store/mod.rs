@@ -60,8 +60,7 @@ pub use ledger_record::{LedgerKey, LedgerMark, LedgerRecord};
 pub use rotate::KeyStatus;
 pub use subscriptions::Store;
 pub use types::{
-    AddedSubscription, InvalidListCursor, ListCursor, ListFilter, NewSubscription, StoreSettings,
-    SubscriptionChange, SubscriptionSummary, SummaryPage,
+    AddedSubscription, InvalidListCursor, ListCursor, ListFilter, StoreSettings, SubscriptionPage,
 };
 pub use verify::Verified;
 

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tests::{golden_key, open_with, subscription};
-use super::{ListFilter, Store, SubscriptionChange};
-use crate::domain::{OverflowPolicy, SubscriptionId, SubscriptionState};
+use super::tests::{golden_key, open_with, rename, subscription, with_overflow};
+use super::{ListFilter, Store};
+use crate::domain::{OverflowPolicy, SubscriptionId, SubscriptionPatch, SubscriptionState};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -94,19 +94,18 @@ impl World {
             }
             Step::Rename { which, name } => {
                 let Some(id) = self.pick(*which) else { return };
-                let change = SubscriptionChange {
-                    name: Some(Some(format!("name {name}"))),
-                    overflow: Some(OverflowPolicy::Digest),
-                    ..SubscriptionChange::default()
+                let change = SubscriptionPatch {
+                    private: rename(Some(&format!("name {name}"))).private,
+                    ..with_overflow(OverflowPolicy::Digest)
                 };
                 self.store().update(id, change).unwrap();
                 self.model.get_mut(&id).unwrap().name = Some(*name);
             }
             Step::Repoint { which, token: of } => {
                 let Some(id) = self.pick(*which) else { return };
-                let change = SubscriptionChange {
+                let change = SubscriptionPatch {
                     endpoint: Some(subscription("x", &token(*of)).endpoint),
-                    ..SubscriptionChange::default()
+                    ..SubscriptionPatch::default()
                 };
                 let at = self.model[&id].topic;
                 let taken = self.find(at, *of).is_some_and(|other| other != id);
@@ -145,7 +144,7 @@ impl World {
     }
 
     fn check(&self) {
-        let listed = self.store().list(&ListFilter::default(), None, 1000).unwrap().summaries;
+        let listed = self.store().list(&ListFilter::default(), None, 1000).unwrap().subscriptions;
         let found: BTreeMap<_, _> = listed
             .into_iter()
             .map(|one| {
@@ -158,8 +157,11 @@ impl World {
                     opened.unwrap().0.into_iter().find(|other| other.id == one.id).unwrap();
                 let token =
                     opened.endpoint.expose().rsplit_once("token-").unwrap().1[..3].parse().unwrap();
-                let name =
-                    one.name.as_deref().and_then(|name| name.strip_prefix("name ")?.parse().ok());
+                let name = one
+                    .private
+                    .name
+                    .as_deref()
+                    .and_then(|name| name.strip_prefix("name ")?.parse().ok());
                 let topic = one.topic.as_str()[1..].parse().unwrap();
                 (
                     one.id,

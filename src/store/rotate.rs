@@ -23,7 +23,7 @@ use super::{
     keyring::Ring,
     row::SubscriptionRow,
     subscriptions::{Store, StoreInner},
-    write::BATCH_SIZE,
+    write::{BATCH_SIZE, RowUpdate},
 };
 use crate::crypto::{KeyId, MasterKey};
 
@@ -309,7 +309,7 @@ impl StoreInner {
                 tracing::warn!(subscription.id = %id, what, "a damaged record was not sealed anew");
                 Ok(None)
             }
-            record => Ok(record?.map(|record| (row.clone(), row, record))),
+            record => Ok(record?.map(|record| RowUpdate { old: row.clone(), new: row, record })),
         };
         let changes: Vec<_> = rows
             .into_iter()

@@ -9,15 +9,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::{Endpoint, Mentions, Secret};
+use crate::domain::{Endpoint, Mentions, PrivateOptions, Secret};
 
 /// The sealed fields.
 pub(super) struct SealedFields {
     pub(super) endpoint: Endpoint,
     pub(super) secret: Option<Secret>,
-    pub(super) keyword: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) mentions: Mentions,
+    pub(super) private: PrivateOptions,
 }
 
 /// Version 1 as JSON. Fields have names instead of positions, so a later version can add some.
@@ -47,20 +45,21 @@ const fn is_false(value: &bool) -> bool {
 impl SealedFields {
     /// A record with a webhook only.
     pub(super) fn of(endpoint: Endpoint) -> Self {
-        Self { endpoint, secret: None, keyword: None, name: None, mentions: Mentions::default() }
+        Self { endpoint, secret: None, private: PrivateOptions::default() }
     }
 
     /// Encodes the record for sealing. The full capacity is allocated at once, because a buffer
     /// that grows leaves unwiped copies of the secrets behind.
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+        let PrivateOptions { keyword, name, mentions } = &self.private;
         let wire = WireV1 {
             endpoint: self.endpoint.expose().into(),
             secret: self.secret.as_ref().map(|secret| secret.expose().into()),
-            keyword: self.keyword.clone(),
-            name: self.name.clone(),
-            all: self.mentions.all,
-            mobiles: self.mentions.mobiles.clone(),
-            users: self.mentions.users.clone(),
+            keyword: keyword.clone(),
+            name: name.clone(),
+            all: mentions.all,
+            mobiles: mentions.mobiles.clone(),
+            users: mentions.users.clone(),
         };
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         serde_json::to_writer(&mut *bytes, &wire)?;
@@ -74,9 +73,11 @@ impl SealedFields {
         Ok(Self {
             endpoint: Endpoint::new(wire.endpoint.into_owned()),
             secret: wire.secret.map(|secret| Secret::new(secret.into_owned())),
-            keyword: wire.keyword,
-            name: wire.name,
-            mentions: Mentions { all: wire.all, mobiles: wire.mobiles, users: wire.users },
+            private: PrivateOptions {
+                keyword: wire.keyword,
+                name: wire.name,
+                mentions: Mentions { all: wire.all, mobiles: wire.mobiles, users: wire.users },
+            },
         })
     }
 }

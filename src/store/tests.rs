@@ -9,14 +9,15 @@
 use std::{fs, path::Path};
 
 use super::{
-    ListFilter, NewSubscription, Store, StoreError, StoreSettings, SubscriptionChange, db::Db,
-    key_slot::KeySlot, key_slots::KeySlots, row::SubscriptionRow,
+    ListFilter, Store, StoreError, StoreSettings, db::Db, key_slot::KeySlot, key_slots::KeySlots,
+    row::SubscriptionRow,
 };
 use crate::{
     crypto::{Binding, KeyId, MasterKey, SealedRecord, WRAPPED_BYTES, WrappedKey},
     domain::{
-        Endpoint, Mentions, OverflowPolicy, Platform, Secret, Subscription, SubscriptionId,
-        SubscriptionOptions, SubscriptionState,
+        Endpoint, Mentions, OverflowPolicy, Platform, PrivateOptions, PrivateOptionsPatch, Secret,
+        Subscription, SubscriptionId, SubscriptionOptions, SubscriptionOptionsPatch,
+        SubscriptionPatch, SubscriptionSpec, SubscriptionState,
     },
     fanout::{OpenedRecipient, Recipient, Subscriptions},
 };
@@ -41,24 +42,42 @@ fn try_open(dir: &Path, key: u8) -> Result<Store, StoreError> {
     Store::open(&StoreSettings { dir: dir.join("data") }, &MasterKey::from_bytes([key; 32]))
 }
 
-pub(super) fn subscription(topic: &str, token: &str) -> NewSubscription {
-    NewSubscription {
+pub(super) fn subscription(topic: &str, token: &str) -> SubscriptionSpec {
+    SubscriptionSpec {
         topic: topic.parse().unwrap(),
         platform: Platform::DingTalk,
         endpoint: Endpoint::new(format!(
             "https://oapi.dingtalk.com/robot/send?access_token={token}"
         )),
         secret: Some(Secret::new(SECRET.to_owned())),
-        keyword: Some("告警".to_owned()),
-        name: Some("markername".to_owned()),
-        mentions: Mentions {
-            all: false,
-            mobiles: vec!["13800000000".to_owned()],
-            users: Vec::new(),
+        private: PrivateOptions {
+            keyword: Some("告警".to_owned()),
+            name: Some("markername".to_owned()),
+            mentions: Mentions {
+                all: false,
+                mobiles: vec!["13800000000".to_owned()],
+                users: Vec::new(),
+            },
         },
         options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     }
+}
+
+/// A change of the name alone; `None` removes it.
+pub(super) fn rename(name: Option<&str>) -> SubscriptionPatch {
+    let name = Some(name.map(str::to_owned));
+    let private = PrivateOptionsPatch { name, ..PrivateOptionsPatch::default() };
+    SubscriptionPatch { private, ..SubscriptionPatch::default() }
+}
+
+/// A change of the overflow policy alone.
+pub(super) fn with_overflow(overflow: OverflowPolicy) -> SubscriptionPatch {
+    let options = SubscriptionOptionsPatch {
+        overflow: Some(overflow),
+        ..SubscriptionOptionsPatch::default()
+    };
+    SubscriptionPatch { options, ..SubscriptionPatch::default() }
 }
 
 fn opened(store: &Store, recipient: &Recipient) -> Option<Subscription> {
@@ -111,7 +130,10 @@ async fn a_subscription_is_found_and_opened_again_after_reopening() {
     let opened = opened(&store, &recipient).unwrap();
     assert!(opened.endpoint.expose().ends_with(TOKEN));
     assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
-    assert_eq!((opened.keyword.as_deref(), opened.mentions.mobiles.len()), (Some("告警"), 1));
+    assert_eq!(
+        (opened.private.keyword.as_deref(), opened.private.mentions.mobiles.len()),
+        (Some("告警"), 1)
+    );
 }
 
 #[test]
@@ -159,7 +181,7 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = store.list(&filter, after, 2).unwrap();
-            found.extend(page.summaries.into_iter().map(|one| one.id));
+            found.extend(page.subscriptions.into_iter().map(|one| one.id));
             after = page.next;
             if after.is_none() {
                 break;
@@ -168,7 +190,7 @@ fn a_listing_goes_through_all_pages_and_keeps_to_its_filter() {
         assert_eq!(found.len(), count, "{topic:?}");
     }
     let lark = ListFilter { platform: Some(Platform::Lark), ..ListFilter::default() };
-    assert!(store.list(&lark, None, 2).unwrap().summaries.is_empty());
+    assert!(store.list(&lark, None, 2).unwrap().subscriptions.is_empty());
 }
 
 #[tokio::test]
@@ -366,23 +388,25 @@ async fn a_record_that_does_not_open_is_found_like_any_other_and_written_anew_wi
         "its record does not open with its key"
     );
     assert_eq!(store.verify().unwrap().broken, [id]);
-    let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
+    let listed = store.list(&ListFilter::default(), None, 10).unwrap().subscriptions;
     assert_eq!(
         listed.iter().filter(|one| one.masked_endpoint == "the record is damaged").count(),
         1
     );
     assert_eq!(listed.len(), 2, "one damaged record hides no other");
     store.reseal().unwrap();
-    let name =
-        SubscriptionChange { name: Some(Some("x".to_owned())), ..SubscriptionChange::default() };
-    assert!(matches!(store.update(id, name), Err(StoreError::DamagedRecord { .. })));
+    let renamed = store.update(id, rename(Some("x")));
+    assert!(matches!(renamed, Err(StoreError::DamagedRecord { .. })));
     let again = Endpoint::new(format!("https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"));
     store
-        .update(id, SubscriptionChange { endpoint: Some(again), ..SubscriptionChange::default() })
+        .update(id, SubscriptionPatch { endpoint: Some(again), ..SubscriptionPatch::default() })
         .unwrap();
     let mended = opened(&store, &store.find(id).await.unwrap().unwrap()).unwrap();
     assert!(mended.endpoint.expose().ends_with(TOKEN));
-    assert!(mended.secret.is_none() && mended.name.is_none(), "what could not be read is gone");
+    assert!(
+        mended.secret.is_none() && mended.private.name.is_none(),
+        "what could not be read is gone"
+    );
     assert!(store.verify().unwrap().is_sound());
 }
 
@@ -438,7 +462,7 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
         ..SubscriptionOptions::default()
     };
     let id = store
-        .add(NewSubscription { options: options.clone(), ..subscription("ops", TOKEN) })
+        .add(SubscriptionSpec { options: options.clone(), ..subscription("ops", TOKEN) })
         .unwrap()
         .id;
     drop(store);
@@ -466,13 +490,12 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     let store = open(dir.path());
     let id = add(&store, "ops", TOKEN);
     let before = store.find(id).await.unwrap().unwrap();
-    let change = SubscriptionChange {
+    let change = SubscriptionPatch {
         endpoint: Some(Endpoint::new(
             "https://oapi.dingtalk.com/robot/send?access_token=newtoken-0123456789".into(),
         )),
-        name: Some(None),
-        overflow: Some(OverflowPolicy::Latest),
-        ..SubscriptionChange::default()
+        private: rename(None).private,
+        ..with_overflow(OverflowPolicy::Latest)
     };
     store.update(id, change).unwrap();
     assert!(opened(&store, &before).is_none(), "the old version opens for nobody");
@@ -481,17 +504,17 @@ async fn an_update_changes_what_it_names_and_destroys_the_key_of_the_old_version
     let after = store.find(id).await.unwrap().unwrap();
     let opened = opened(&store, &after).unwrap();
     assert!(opened.endpoint.expose().ends_with("newtoken-0123456789"));
-    assert_eq!((opened.name, opened.keyword.as_deref()), (None, Some("告警")));
+    assert_eq!((opened.private.name, opened.private.keyword.as_deref()), (None, Some("告警")));
     assert!(opened.secret.is_some_and(|secret| secret.expose() == SECRET));
     assert_eq!(opened.options.overflow, OverflowPolicy::Latest);
     assert_ne!(before.robot, after.robot);
     assert_eq!(heard_by(&store, "ops").await, [id]);
     assert_ne!(add(&store, "ops", TOKEN), id, "the old webhook is free again");
-    let taken = SubscriptionChange {
+    let taken = SubscriptionPatch {
         endpoint: Some(Endpoint::new(format!(
             "https://oapi.dingtalk.com/robot/send?access_token={TOKEN}"
         ))),
-        ..SubscriptionChange::default()
+        ..SubscriptionPatch::default()
     };
     assert!(matches!(store.update(id, taken), Err(StoreError::RobotTaken { .. })));
 }
@@ -523,9 +546,9 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
     let dir = golden(1);
     for _ in 0..2 {
         let store = open(dir.path());
-        let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
+        let listed = store.list(&ListFilter::default(), None, 10).unwrap().subscriptions;
         let found: Vec<_> =
-            listed.iter().map(|one| (one.topic.as_str(), one.state, one.has_secret)).collect();
+            listed.iter().map(|one| (one.topic.as_str(), one.state, one.signed)).collect();
         assert_eq!(
             found,
             [
@@ -538,11 +561,7 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
         let recipient = store.find(listed[1].id).await.unwrap().unwrap();
         let opened = opened(&store, &recipient).unwrap();
         assert!(opened.endpoint.expose().ends_with(TOKEN));
-        let change = SubscriptionChange {
-            overflow: Some(OverflowPolicy::Queue),
-            ..SubscriptionChange::default()
-        };
-        store.update(listed[2].id, change).unwrap();
+        store.update(listed[2].id, with_overflow(OverflowPolicy::Queue)).unwrap();
     }
 }
 
@@ -571,7 +590,7 @@ async fn a_rotation_goes_on_while_the_store_is_used_and_ends_when_the_new_key_is
     let store = try_open(dir.path(), 2).unwrap_or_else(|error| panic!("{error}"));
     store.rotate().unwrap();
     assert_eq!(store.key_status().old, None);
-    assert_eq!(store.show(late).unwrap().name.as_deref(), Some("markername"));
+    assert_eq!(store.show(late).unwrap().private.name.as_deref(), Some("markername"));
     assert_eq!(store.show(ids[0].id).unwrap().robot, robot);
     assert!(
         store.add(subscription("ops", "token-0-0123456789")).unwrap().duplicate,
@@ -652,15 +671,14 @@ fn make_a_golden_store() {
         group: Some("org-1".parse().unwrap()),
         ..SubscriptionOptions::default()
     };
-    store.add(NewSubscription { options, ..subscription("ops", TOKEN) }).unwrap();
+    store.add(SubscriptionSpec { options, ..subscription("ops", TOKEN) }).unwrap();
     let paused = add(&store, "ops", "paused-token-0123456789");
     let removed = add(&store, "db", "removed-token-0123456789");
     add(&store, "db", "db-token-0123456789");
     store.set_state(paused, SubscriptionState::Paused).unwrap();
-    let change = SubscriptionChange {
-        overflow: Some(OverflowPolicy::Latest),
-        name: Some(None),
-        ..SubscriptionChange::default()
+    let change = SubscriptionPatch {
+        private: rename(None).private,
+        ..with_overflow(OverflowPolicy::Latest)
     };
     store.update(paused, change).unwrap();
     store.remove(removed).unwrap();
@@ -680,10 +698,12 @@ async fn opens_with_everything(dir: tempfile::TempDir) {
     for key in [1, 2, 2] {
         let store = try_open(dir.path(), key).unwrap_or_else(|error| panic!("{error}"));
         store.rotate().unwrap();
-        let listed = store.list(&ListFilter::default(), None, 10).unwrap().summaries;
+        let listed = store.list(&ListFilter::default(), None, 10).unwrap().subscriptions;
         let found: Vec<_> = listed
             .iter()
-            .map(|one| (one.topic.as_str(), one.state, one.options.overflow, one.name.is_some()))
+            .map(|one| {
+                (one.topic.as_str(), one.state, one.options.overflow, one.private.name.is_some())
+            })
             .collect();
         assert_eq!(
             found,

@@ -5,12 +5,13 @@
 //! Not here: the results of single features, such as `Verified` or `KeyStatus`, which stand beside
 //! their code.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{
-    Endpoint, FilterPolicy, GroupName, LongTextPolicy, Mentions, OverflowPolicy, Platform,
-    QuietHours, RobotId, Secret, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
-    TopicName,
+    GroupName, Platform, RobotId, SubscriptionId, SubscriptionState, SubscriptionView, TopicName,
+    invalid_value,
 };
 
 /// The settings of the store.
@@ -52,51 +53,16 @@ impl FromStr for ListCursor {
     }
 }
 
-/// A subscription to add. The endpoint is checked and normalised already.
-pub struct NewSubscription {
-    /// The topic.
-    pub topic: TopicName,
-    /// The platform.
-    pub platform: Platform,
-    /// The webhook.
-    pub endpoint: Endpoint,
-    /// The signing secret.
-    pub secret: Option<Secret>,
-    /// The keyword of the robot.
-    pub keyword: Option<String>,
-    /// The name that operators give it.
-    pub name: Option<String>,
-    /// The members that every message mentions.
-    pub mentions: Mentions,
-    /// The options of its deliveries.
-    pub options: SubscriptionOptions,
-    /// Active or paused from the start.
-    pub state: SubscriptionState,
+impl Serialize for ListCursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
-/// A change of a subscription. A field that is `None` stays as it is.
-#[derive(Default)]
-pub struct SubscriptionChange {
-    /// The webhook, checked and normalised already.
-    pub endpoint: Option<Endpoint>,
-    /// The signing secret; `Some(None)` removes it.
-    pub secret: Option<Option<Secret>>,
-    /// The keyword of the robot; `Some(None)` removes it.
-    pub keyword: Option<Option<String>>,
-    /// The name that operators give it; `Some(None)` removes it.
-    pub name: Option<Option<String>>,
-    /// The members that every message mentions.
-    pub mentions: Option<Mentions>,
-    /// The policy for deliveries that the quota holds back.
-    pub overflow: Option<OverflowPolicy>,
-    /// The group whose quota its robot uses; `Some(None)` removes the robot from its group.
-    pub group: Option<Option<GroupName>>,
-    /// The filter of its events; `Some(None)` removes it.
-    pub filter: Option<Option<Arc<FilterPolicy>>>,
-    /// The quiet hours; `Some(None)` removes them.
-    pub quiet: Option<Option<Arc<QuietHours>>>,
-    /// The policy for texts that are too long for one message.
-    pub too_long: Option<LongTextPolicy>,
+impl<'de> Deserialize<'de> for ListCursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(invalid_value)
+    }
 }
 
 /// The result of an addition.
@@ -110,56 +76,35 @@ pub struct AddedSubscription {
     pub duplicate: bool,
 }
 
-/// The filter of a listing.
-#[derive(Clone, Debug, Default)]
+/// The filter of a listing. A field that is missing accepts every subscription.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct ListFilter {
     /// Subscriptions to this topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
     /// Subscriptions on this platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Subscriptions of this robot.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub robot: Option<RobotId>,
     /// Active or paused subscriptions.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<SubscriptionState>,
     /// Subscriptions that use the quota of this group.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupName>,
     /// Subscriptions with this text in their name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-}
-
-/// A subscription as operators see it.
-#[derive(Clone, Debug)]
-pub struct SubscriptionSummary {
-    /// The id.
-    pub id: SubscriptionId,
-    /// The topic.
-    pub topic: TopicName,
-    /// The platform.
-    pub platform: Platform,
-    /// The robot.
-    pub robot: RobotId,
-    /// The webhook, with only the end of its credential visible.
-    pub masked_endpoint: String,
-    /// Whether it has a signing secret.
-    pub has_secret: bool,
-    /// The keyword of the robot.
-    pub keyword: Option<String>,
-    /// The name that operators give it.
-    pub name: Option<String>,
-    /// The members that every message mentions.
-    pub mentions: Mentions,
-    /// Active or paused.
-    pub state: SubscriptionState,
-    /// The options of its deliveries.
-    pub options: SubscriptionOptions,
-    /// The time of its addition.
-    pub created_at: Timestamp,
 }
 
 /// One page of a listing.
-pub struct SummaryPage {
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SubscriptionPage {
     /// The subscriptions, by topic and then by id.
-    pub summaries: Vec<SubscriptionSummary>,
+    pub subscriptions: Vec<SubscriptionView>,
     /// The position after which the next page begins, or `None` on the last page.
     pub next: Option<ListCursor>,
 }

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 
 use super::{
-    AddedSubscription, NewSubscription, StoreError, SubscriptionChange,
+    AddedSubscription, StoreError,
     engine::EPOCH_WORD,
     key_slot::KeySlot,
     row::{RowVersion, SubscriptionRow},
@@ -25,7 +25,8 @@ use crate::{
     clock::Clock,
     crypto::{DataKey, SealedRecord},
     domain::{
-        Platform, RobotId, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName,
+        Platform, RobotId, SubscriptionId, SubscriptionPatch, SubscriptionSpec, SubscriptionState,
+        TopicName,
     },
 };
 
@@ -39,7 +40,7 @@ impl Store {
     /// Adds a subscription; durable when it returns. Blocks on the disk.
     ///
     /// If the same robot is subscribed to the topic already, nothing is added.
-    pub fn add(&self, new: NewSubscription) -> Result<AddedSubscription, StoreError> {
+    pub fn add(&self, new: SubscriptionSpec) -> Result<AddedSubscription, StoreError> {
         let added = self.add_all(vec![new])?;
         added.into_iter().next().ok_or_else(|| self.0.db.damaged("an addition had no outcome"))
     }
@@ -50,7 +51,7 @@ impl Store {
     /// because other changes wait for it; more of them are added in several batches.
     pub fn add_all(
         &self,
-        mut new: Vec<NewSubscription>,
+        mut new: Vec<SubscriptionSpec>,
     ) -> Result<Vec<AddedSubscription>, StoreError> {
         let mut outcomes = Vec::new();
         while !new.is_empty() {
@@ -63,7 +64,7 @@ impl Store {
 
     fn add_together(
         &self,
-        new: Vec<NewSubscription>,
+        new: Vec<SubscriptionSpec>,
     ) -> Result<Vec<AddedSubscription>, StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
@@ -90,7 +91,7 @@ impl Store {
     /// destroyed. Blocks on the disk.
     ///
     /// A subscription with a damaged record needs a new webhook.
-    pub fn update(&self, id: SubscriptionId, change: SubscriptionChange) -> Result<(), StoreError> {
+    pub fn update(&self, id: SubscriptionId, change: SubscriptionPatch) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
         let missing = || StoreError::NoSuchSubscription { id };
@@ -112,22 +113,14 @@ impl Store {
         {
             return Err(StoreError::RobotTaken { topic: old.topic, by });
         }
-        let options = SubscriptionOptions {
-            overflow: change.overflow.unwrap_or(old.options.overflow),
-            group: change.group.unwrap_or_else(|| old.options.group.clone()),
-            filter: change.filter.unwrap_or_else(|| old.options.filter.clone()),
-            quiet: change.quiet.unwrap_or_else(|| old.options.quiet.clone()),
-            too_long: change.too_long.unwrap_or(old.options.too_long),
-        };
+        let options = old.options.clone().patched(change.options);
         let record = SealedFields {
             endpoint: change.endpoint.unwrap_or(record.endpoint),
             secret: change.secret.unwrap_or(record.secret),
-            keyword: change.keyword.unwrap_or(record.keyword),
-            name: change.name.unwrap_or(record.name),
-            mentions: change.mentions.unwrap_or(record.mentions),
+            private: record.private.patched(change.private),
         };
         let new = SubscriptionRow { robot, options, ..old.clone() };
-        open.update_rows(&mut writer, vec![(old, new, record)])
+        open.update_rows(&mut writer, vec![RowUpdate { old, new, record }])
     }
 
     /// The platform of a subscription, whether or not its record opens. Blocks on the disk.
@@ -175,22 +168,21 @@ impl Store {
     }
 }
 
-fn new_row(
-    id: SubscriptionId,
-    robot: RobotId,
-    new: NewSubscription,
-) -> (SubscriptionRow, SealedFields) {
-    let NewSubscription {
-        topic,
-        platform,
-        endpoint,
-        secret,
-        keyword,
-        name,
-        mentions,
-        options,
-        state,
-    } = new;
+/// A row to be added, with the fields to be sealed into it.
+struct NewRow {
+    row: SubscriptionRow,
+    record: SealedFields,
+}
+
+/// A row to be replaced, with the fields to be sealed into the new one.
+pub(super) struct RowUpdate {
+    pub(super) old: SubscriptionRow,
+    pub(super) new: SubscriptionRow,
+    pub(super) record: SealedFields,
+}
+
+fn new_row(id: SubscriptionId, robot: RobotId, new: SubscriptionSpec) -> NewRow {
+    let SubscriptionSpec { topic, platform, endpoint, secret, private, options, state } = new;
     let row = SubscriptionRow {
         version: RowVersion::V2,
         id,
@@ -204,7 +196,7 @@ fn new_row(
         options,
         sealed: SealedRecord(Vec::new()),
     };
-    (row, SealedFields { endpoint, secret, keyword, name, mentions })
+    NewRow { row, record: SealedFields { endpoint, secret, private } }
 }
 
 impl StoreInner {
@@ -224,17 +216,13 @@ impl StoreInner {
         Ok(None)
     }
 
-    fn add_rows(
-        &self,
-        writer: &mut StoreWriter,
-        rows: Vec<(SubscriptionRow, SealedFields)>,
-    ) -> Result<(), StoreError> {
+    fn add_rows(&self, writer: &mut StoreWriter, rows: Vec<NewRow>) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
         let taken = writer.slots.take(rows.len()).map_err(|source| self.unwritten(source))?;
         let sealed =
-            taken.iter().zip(&rows).map(|(at, (row, record))| self.seal(row, *at, None, record));
+            taken.iter().zip(&rows).map(|(at, new)| self.seal(&new.row, *at, None, &new.record));
         let (rows, slots): (Vec<_>, Vec<_>) =
             sealed.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let written = writer.slots.write(&slots).map_err(|source| self.unwritten(source));
@@ -260,11 +248,11 @@ impl StoreInner {
     pub(super) fn update_rows(
         &self,
         writer: &mut StoreWriter,
-        changes: Vec<(SubscriptionRow, SubscriptionRow, SealedFields)>,
+        changes: Vec<RowUpdate>,
     ) -> Result<(), StoreError> {
         let taken = writer.slots.take(changes.len()).map_err(|source| self.unwritten(source))?;
         let (mut rows, mut slots, mut old_keys) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, (old, new, record)) in taken.into_iter().zip(changes) {
+        for (at, RowUpdate { old, new, record }) in taken.into_iter().zip(changes) {
             let (new, slot) = self.seal(&new, at, Some(old.slot), &record)?;
             old_keys.push((old.slot, *old.id.as_bytes()));
             slots.push(slot);

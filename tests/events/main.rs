@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use roomcast::{
     domain::{
-        Endpoint, Event, EventId, Mentions, Platform, PlatformContent, RobotId, Secret,
-        Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
+        Endpoint, Event, EventId, Mentions, Platform, PlatformContent, PrivateOptions, RobotId,
+        Secret, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
 };
@@ -65,12 +65,14 @@ fn subscription(platform: Platform) -> Subscription {
         robot: RobotId::from_bytes([1; 16]),
         endpoint: Endpoint::new(endpoint.to_owned()),
         secret: Some(Secret::new("SECtest".to_owned())),
-        keyword: Some("钥匙".to_owned()),
-        name: None,
-        mentions: Mentions {
-            all: true,
-            mobiles: vec!["13800000000".to_owned()],
-            users: vec!["ann".to_owned()],
+        private: PrivateOptions {
+            keyword: Some("钥匙".to_owned()),
+            name: None,
+            mentions: Mentions {
+                all: true,
+                mobiles: vec!["13800000000".to_owned()],
+                users: vec!["ann".to_owned()],
+            },
         },
         state: SubscriptionState::Active,
         options: SubscriptionOptions::default(),

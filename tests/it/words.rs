@@ -9,8 +9,11 @@ use std::process::Output;
 
 use roomcast::{
     crypto::MasterKey,
-    domain::{Endpoint, Mentions, Platform, SubscriptionOptions, SubscriptionState},
-    store::{NewSubscription, Store, StoreSettings},
+    domain::{
+        Endpoint, Mentions, Platform, PrivateOptions, SubscriptionOptions, SubscriptionSpec,
+        SubscriptionState,
+    },
+    store::{Store, StoreSettings},
 };
 use serde_json::{Value, json};
 
@@ -41,14 +44,16 @@ fn clean(what: &str, output: &Output) -> String {
 fn kept_from_before(home: &Home) -> String {
     let key = MasterKey::load(&home.path("master.key")).unwrap();
     let store = Store::open(&StoreSettings { dir: home.path("data") }, &key).unwrap();
-    let added = store.add(NewSubscription {
+    let added = store.add(SubscriptionSpec {
         topic: "ops".parse().unwrap(),
         platform: Platform::WeCom,
         endpoint: Endpoint::new(endpoint("wecom", "token-aaaaa-0123456789")),
         secret: None,
-        keyword: Some(HOSTILE.to_owned()),
-        name: Some(HOSTILE.to_owned()),
-        mentions: Mentions { all: false, mobiles: vec![], users: vec![HOSTILE.to_owned()] },
+        private: PrivateOptions {
+            keyword: Some(HOSTILE.to_owned()),
+            name: Some(HOSTILE.to_owned()),
+            mentions: Mentions { all: false, mobiles: vec![], users: vec![HOSTILE.to_owned()] },
+        },
         options: SubscriptionOptions::default(),
         state: SubscriptionState::Active,
     });

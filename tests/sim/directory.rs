@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use rand::{RngExt, rngs::SmallRng};
 use roomcast::{
     domain::{
-        Endpoint, Mentions, Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions,
-        SubscriptionState, Timestamp, TopicName,
+        Endpoint, Platform, PrivateOptions, RobotId, Subscription, SubscriptionId,
+        SubscriptionOptions, SubscriptionState, Timestamp, TopicName,
     },
     fanout::{
         OpenedRecipient, Recipient, RecipientPage, SealedSubscription, Subscriptions,
@@ -187,9 +187,7 @@ impl Subscriptions for Directory {
             robot: robot.id,
             endpoint: Endpoint::new(robot.endpoint.clone()),
             secret: None,
-            keyword: None,
-            name: None,
-            mentions: Mentions::default(),
+            private: PrivateOptions::default(),
             options: listed.options.clone(),
             state: SubscriptionState::Active,
             created_at: Timestamp::from_unix_millis(0),

@@ -12,10 +12,9 @@ use serde_json::Value;
 use crate::{
     admin::render_target::render_target,
     broker::DeadLetter,
-    domain::{Delivery, EventId, RobotId, Timestamp, TopicName},
+    domain::{Delivery, EventId, RobotId, SubscriptionView, Timestamp, TopicName},
     fanout::{DecodeContext, Decoder},
     platforms::{self, RenderTarget},
-    store::SubscriptionSummary,
 };
 
 /// The request body without a signature, or why there is none. If the subscription is unknown, its
@@ -23,7 +22,7 @@ use crate::{
 pub fn render(
     letter: &DeadLetter,
     decoder: &Decoder,
-    subscription: Option<&SubscriptionSummary>,
+    subscription: Option<&SubscriptionView>,
     now: Timestamp,
 ) -> Result<Value, String> {
     let (Some(platform), Some(id)) = (letter.platform, letter.subscription) else {

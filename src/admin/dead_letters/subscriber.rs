@@ -6,13 +6,14 @@
 
 use crate::{
     broker::DeadLetter,
-    store::{Store, StoreError, SubscriptionSummary},
+    domain::SubscriptionView,
+    store::{Store, StoreError},
 };
 
 /// The subscription of a letter.
 pub enum Subscriber {
     /// The store has it.
-    Known(Box<SubscriptionSummary>),
+    Known(Box<SubscriptionView>),
     /// It was removed.
     Removed,
     /// The store could not be read; this is why.
@@ -26,7 +27,7 @@ impl Subscriber {
     #[must_use]
     pub fn of(letter: &DeadLetter, store: &Store) -> Self {
         match letter.subscription.map(|id| store.show(id)) {
-            Some(Ok(summary)) => Self::Known(Box::new(summary)),
+            Some(Ok(view)) => Self::Known(Box::new(view)),
             Some(Err(StoreError::NoSuchSubscription { .. })) => Self::Removed,
             Some(Err(error)) => Self::Unknown(error.to_string()),
             None => Self::Nobody,
@@ -35,9 +36,9 @@ impl Subscriber {
 
     /// The subscription's masked data, if the store has it.
     #[must_use]
-    pub fn known(&self) -> Option<&SubscriptionSummary> {
+    pub fn known(&self) -> Option<&SubscriptionView> {
         match self {
-            Self::Known(summary) => Some(summary),
+            Self::Known(view) => Some(view),
             Self::Removed | Self::Unknown(_) | Self::Nobody => None,
         }
     }

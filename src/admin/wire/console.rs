@@ -6,15 +6,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RobotView, credential};
-use crate::domain::Secret;
+use super::RobotView;
+use crate::domain::{Secret, required_credential};
 
 /// `POST /console/api/session`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
     /// The admin token.
-    #[serde(with = "credential::required")]
+    #[serde(with = "required_credential")]
     pub token: Secret,
 }
 

@@ -6,8 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::credential;
-use crate::domain::Secret;
+use crate::domain::{Secret, required_credential};
 
 /// `GET /v1/key`.
 #[derive(Debug, Deserialize, Serialize)]
@@ -40,7 +39,7 @@ pub struct ProgressView {
 #[serde(deny_unknown_fields)]
 pub struct RotateRequest {
     /// The new master key's 64 hexadecimal digits.
-    #[serde(with = "credential::required")]
+    #[serde(with = "required_credential")]
     pub new_key: Secret,
 }
 

@@ -51,7 +51,7 @@ async fn with_daemon(
             .get(&format!("/v1/subscriptions/{}", in_path(id)))
             .await
             .ok()
-            .and_then(|one: SubscriptionView| one.name),
+            .and_then(|one: SubscriptionView| one.private.name),
         None => None,
     };
     Ok((detail, name))
@@ -75,7 +75,7 @@ async fn without_daemon(
     };
     let rendered =
         render(&letter, &app::decoder(config, shelf), subscriber.known(), Clock::System.now());
-    let name = subscriber.known().and_then(|known| known.name.clone());
+    let name = subscriber.known().and_then(|known| known.private.name.clone());
     Ok((shown(&letter, rendered, &subscriber), name))
 }
 

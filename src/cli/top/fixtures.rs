@@ -234,7 +234,7 @@ pub(super) fn page() -> DeadPage {
 
 pub(super) fn subscription() -> SubscriptionView {
     let view = json!({
-        "id": "0193-subscription", "topic": "alerts", "platform": "lark", "robot": HELD, "endpoint": "https://open.feishu.cn/…/hook/****",
+        "id": "0193a1b2c3d4e5f60718293a4b5c6d7e", "topic": "alerts", "platform": "lark", "robot": HELD, "endpoint": "https://open.feishu.cn/…/hook/****",
         "signed": true, "keyword": null, "name": "night watch", "mentions": {}, "state": "active", "overflow": "queue",
         "group": null, "filter": null, "quiet": null, "too_long": "split", "created_at": "2026-01-01T00:00:00Z"
     });

@@ -23,6 +23,7 @@ use crate::{
         navigation::{ViewData, ViewState},
         state::TopState,
     },
+    domain::SubscriptionState,
 };
 
 /// From this many columns on, ids are shown completely.
@@ -199,10 +200,16 @@ fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<
 }
 
 fn subscribed(one: &SubscriptionView) -> String {
-    let name =
-        one.name.as_deref().map_or_else(String::new, |name| format!(" ({})", format::line(name)));
-    let paused = if one.state == "active" { String::new() } else { format!(", {}", one.state) };
-    format!(" hears {}{name}{paused}  subscription {}", format::line(&one.topic), one.id)
+    let name = one
+        .private
+        .name
+        .as_deref()
+        .map_or_else(String::new, |name| format!(" ({})", format::line(name)));
+    let paused = match one.state {
+        SubscriptionState::Active => String::new(),
+        SubscriptionState::Paused => format!(", {}", one.state),
+    };
+    format!(" hears {}{name}{paused}  subscription {}", format::line(one.topic.as_str()), one.id)
 }
 
 fn drained_in(robot: &RobotView) -> String {

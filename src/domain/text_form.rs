@@ -1,0 +1,85 @@
+//! How ids, names and choices are written in JSON and in queries: as one text.
+//!
+//! Owns that a wrong value is refused with its own sentence. A parser puts this sentence between
+//! two marks, so the API can tell it from the parser's own messages. Those may quote a credential.
+//!
+//! Not here: the sentences (the errors of the types), and where they are shown
+//! (`admin/body.rs`, `cli/import_lines.rs`).
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{
+    GroupName, LongTextPolicy, OverflowPolicy, Platform, QuietHours, RobotId, SubscriptionId,
+    SubscriptionState, TopicName,
+};
+
+/// The marks around a sentence of ours: start and end of text. A sentence contains neither.
+const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
+
+/// An error of a parser that says why a value is refused.
+pub fn invalid_value<E: de::Error>(sentence: impl Display) -> E {
+    let [start, end] = MARKS;
+    E::custom(format_args!("{start}{sentence}{end}"))
+}
+
+/// Why a value was refused. `None` if the parser itself failed: its message may quote a credential.
+#[must_use]
+pub fn refused_value(error: &impl Display) -> Option<String> {
+    let text = error.to_string();
+    let (_, sentence) = text.split_once(MARKS[0])?;
+    sentence.rsplit_once(MARKS[1]).map(|(sentence, _)| sentence.to_owned())
+}
+
+/// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`.
+macro_rules! serde_by_text {
+    ($($name:ty),+ $(,)?) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(invalid_value)
+            }
+        }
+    )+};
+}
+
+serde_by_text!(
+    GroupName,
+    LongTextPolicy,
+    OverflowPolicy,
+    Platform,
+    QuietHours,
+    RobotId,
+    SubscriptionId,
+    SubscriptionState,
+    TopicName,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_own_sentence_and_a_parser_says_nothing() {
+        let refused = |json: &str| {
+            let error = serde_json::from_str::<TopicName>(json).unwrap_err();
+            refused_value(&error)
+        };
+        assert_eq!(
+            refused(r#""a b""#).as_deref(),
+            Some("the topic's name holds ' ' at position 1: only A-Z a-z 0-9 - _ . are possible")
+        );
+        for parser in ["{", "5", r#"{"https://a/SECRET": 1}"#] {
+            assert_eq!(refused(parser), None, "{parser}");
+        }
+        let id = SubscriptionId::from_bytes([7; 16]);
+        assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
+        assert_eq!(serde_json::from_value::<SubscriptionId>(id.to_string().into()).unwrap(), id);
+    }
+}
