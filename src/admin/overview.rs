@@ -41,7 +41,7 @@ pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
         events_urgent: counts.events_urgent,
         events_undecodable: counts.events_undecodable,
         events_unheard: counts.events_unheard,
-        platforms: Platform::ALL.into_iter().zip(&counts.platforms).map(flow).collect(),
+        platforms: counts.platforms.iter().map(flow).collect(),
         robots: busy(robots),
         dead: dead(&admin.telemetry.dead_letters()),
     }
@@ -62,7 +62,7 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
         })
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.count));
-    let queues = DeadQueue::ALL.into_iter().map(|queue| {
+    let queues = DeadQueue::all().map(|queue| {
         let seen = seen.iter().find(|seen| seen.platform == queue.platform());
         DeadQueueNow {
             queue: queue.to_string(),

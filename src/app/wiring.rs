@@ -16,7 +16,7 @@ use crate::{
     broker::{Address, SessionSettings, Topology, TopologySettings},
     clock::Clock,
     config::Config,
-    domain::{Platform, ReceiptPolicy, Secret},
+    domain::{ReceiptPolicy, Secret},
     fanout::{Decoder, DecoderSettings, Subscriptions, TemplateRegistry},
     pace::{Pace, PaceLog, PaceSettings, PlatformQuota},
     pipeline::{EarlyBudget, MemoryBudget, PipelineContext, Recovery},
@@ -172,10 +172,7 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
         decoder: decoder(config, templates),
         subscriptions,
         pace,
-        sender: Sender::new(
-            transport,
-            config.platforms.each_ref().map(|platform| platform.base_url.clone()),
-        ),
+        sender: Sender::new(transport, config.platforms.map(|_, section| section.base_url.clone())),
         ledger: Arc::new(ledger),
         journal,
         recovery,
@@ -215,8 +212,8 @@ pub fn decoder(config: &Config, templates: TemplateRegistry) -> Decoder {
 pub(super) fn remembered(config: &Config) -> Duration {
     let spans = config
         .platforms
-        .iter()
-        .flat_map(|platform| &platform.quota.windows)
+        .values()
+        .flat_map(|section| &section.quota.windows)
         .map(|window| window.span);
     let longest = spans.max().unwrap_or_default();
     longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
@@ -239,14 +236,12 @@ pub(super) fn counts_at_once(name: &str) -> bool {
 pub(super) fn pace_settings(config: &Config) -> PaceSettings {
     let quotas = config
         .platforms
-        .each_ref()
-        .map(|platform| PlatformQuota { margin: config.pace.margin, ..platform.quota.clone() });
+        .map(|_, section| PlatformQuota { margin: config.pace.margin, ..section.quota.clone() });
     // The host that the messages finally reach. The address of a robot is sealed, so all addresses
     // of one platform count as one host.
-    let mut platforms = Platform::ALL.into_iter();
-    let hosts = config.platforms.each_ref().map(|section| {
-        let own = platforms.next().map(main_host).unwrap_or_default();
-        section.base_url.as_ref().and_then(|url| url.host_str()).unwrap_or(own).to_owned()
+    let hosts = config.platforms.map(|platform, section| {
+        let gateway = section.base_url.as_ref().and_then(|url| url.host_str());
+        gateway.unwrap_or_else(|| main_host(platform)).to_owned()
     });
     PaceSettings {
         hold_max: config.pace.hold_max,
@@ -266,7 +261,7 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
 ///
 /// The TLS backend or the resolver cannot be initialised.
 pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError> {
-    let gateways = config.platforms.iter().filter_map(|platform| platform.base_url.as_ref());
+    let gateways = config.platforms.values().filter_map(|section| section.base_url.as_ref());
     let hosts: HashSet<_> = gateways.filter_map(|url| url.host_str()).map(str::to_owned).collect();
     let http_transport = HttpTransport::new(HttpTransportSettings {
         connect_timeout: config.send.connect_timeout,
@@ -280,7 +275,10 @@ pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::EnvironmentSource;
+    use crate::{
+        config::EnvironmentSource,
+        domain::{Platform, PlatformMap},
+    };
 
     struct NoEnvironment;
 
@@ -294,7 +292,7 @@ mod tests {
         }
     }
 
-    fn hosts(text: &str) -> [String; 4] {
+    fn hosts(text: &str) -> PlatformMap<String> {
         let config = Config::read("a test", text, &NoEnvironment)
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         pace_settings(&config).hosts
@@ -303,12 +301,18 @@ mod tests {
     #[test]
     fn platforms_that_are_called_at_one_host_are_known_to_be() {
         let own = hosts("");
-        assert_eq!(own[0], own[1], "both kinds of DingTalk robot have one address");
-        assert!(own[0] != own[2] && own[2] != own[3] && own[0] != own[3]);
+        for (platform, host) in own.iter() {
+            for (other, others) in own.iter() {
+                let same = platform.variant_of().unwrap_or(platform)
+                    == other.variant_of().unwrap_or(other);
+                assert_eq!(host == others, same, "{platform} and {other}");
+            }
+        }
         let gateway = hosts(
             "[platforms.lark]\nbase_url = \"http://Gateway.example:8080\"\n[platforms.wecom]\nbase_url = \"https://gateway.example\"\n",
         );
-        assert_eq!((gateway[2].as_str(), &gateway[2]), ("gateway.example", &gateway[3]));
-        assert_eq!(gateway[0], own[0]);
+        assert_eq!(gateway.get(Platform::Lark), "gateway.example");
+        assert_eq!(gateway.get(Platform::WeCom), "gateway.example");
+        assert_eq!(gateway.get(Platform::DingTalk), own.get(Platform::DingTalk));
     }
 }

@@ -66,9 +66,8 @@ impl DeadCounter {
         if self.every.is_zero() {
             return Ok(Vec::new());
         }
-        let due: Vec<_> =
-            DeadQueue::ALL.into_iter().filter(|queue| self.is_due(*queue, seen)).collect();
-        for queue in DeadQueue::ALL {
+        let due: Vec<_> = DeadQueue::all().filter(|queue| self.is_due(*queue, seen)).collect();
+        for queue in DeadQueue::all() {
             if self.depth(queue, seen) == Some(0) {
                 let empty = DeadQueueStats::nothing(queue.platform(), self.clock.now());
                 self.queues

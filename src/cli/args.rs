@@ -13,6 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::Platform;
+
 pub(super) use dead::{Dead, DeadFilterArgs};
 pub(super) use publish::{EventArgs, Explain, Format, Publish};
 pub(super) use template::{Add as AddTemplate, Engine, Tags, Template};
@@ -158,8 +160,7 @@ pub(super) struct Add {
     /// The topic
     #[arg(long)]
     pub topic: String,
-    /// dingtalk, dingtalk_internal, lark or wecom
-    #[arg(long)]
+    #[arg(long, help = Platform::names())]
     pub platform: String,
     /// Read the webhook URL from this file (`-`: standard input), and the signing secret from its
     /// second line, if it has one [default: standard input, or a prompt]

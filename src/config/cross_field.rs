@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use super::{Config, reader::Reader};
-use crate::domain::Platform;
 
 pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     tiers(config, r);
@@ -45,7 +44,7 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     if config.pace.early_max < config.pace.hold_max {
         r.cross_field("pace", "early_max", "it is shorter than pace.hold_max");
     }
-    for (platform, section) in Platform::ALL.into_iter().zip(&config.platforms) {
+    for (platform, section) in config.platforms.iter() {
         let name = format!("platforms.{platform}");
         if section.quota.penalty_min > section.quota.penalty_max {
             r.cross_field(&name, "penalty_min", "it is longer than penalty_max");

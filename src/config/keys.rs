@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     broker::Declare,
-    domain::{GroupName, Platform, ReceiptPolicy},
+    domain::{GroupName, Platform, PlatformMap, ReceiptPolicy},
     pace::{AtEnd, GroupSettings, HealthPolicy, PlatformQuota, WindowQuota},
     private_file,
     telemetry::{LogFormat, with_causes},
@@ -102,7 +102,7 @@ impl Config {
                 receipts: r.one("outcome", "receipts", ReceiptPolicy::Off, one_of(&RECEIPTS)),
             },
             pace: PaceSection::of(r),
-            platforms: Platform::ALL.map(|platform| PlatformSection::of(r, platform)),
+            platforms: PlatformMap::from_fn(|platform| PlatformSection::of(r, platform)),
             health: HealthPolicy {
                 after: r.one("health", "after", 3, number(1..=1000)),
                 probe_min: r.one("health", "probe_min", seconds(60), some_duration),

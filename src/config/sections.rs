@@ -12,7 +12,7 @@ use url::Url;
 use super::values::Values;
 use crate::{
     broker::Declare,
-    domain::ReceiptPolicy,
+    domain::{PlatformMap, ReceiptPolicy},
     pace::{GroupSettings, HealthPolicy, PlatformQuota},
     telemetry::LogFormat,
 };
@@ -30,8 +30,8 @@ pub struct Config {
     pub outcome: OutcomeSection,
     /// `[pace]`
     pub pace: PaceSection,
-    /// `[platforms.…]`, in the order of `Platform::ALL`.
-    pub platforms: [PlatformSection; 4],
+    /// `[platforms.…]`
+    pub platforms: PlatformMap<PlatformSection>,
     /// `[health]`
     pub health: HealthPolicy,
     /// `[groups.…]`

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{Config, EnvironmentSource, reader::Reader};
+use crate::domain::Platform;
 
 struct Environment(BTreeMap<&'static str, &'static str>);
 
@@ -133,8 +134,9 @@ fn a_variable_wins_over_the_file_and_a_list_is_separated_by_commas() {
     .unwrap();
     assert_eq!(config.broker.prefix, "variable");
     assert_eq!(config.delay.tiers.len(), 3);
-    let [_, internal, lark, _] = &config.platforms;
-    assert_eq!((internal.quota.windows[0].max, lark.quota.windows.len()), (7, 0));
+    let windows = |platform| &config.platforms.get(platform).quota.windows;
+    assert_eq!(windows(Platform::DingTalkInternal)[0].max, 7);
+    assert_eq!(windows(Platform::Lark).len(), 0);
 }
 
 #[test]

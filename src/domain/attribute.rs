@@ -32,14 +32,13 @@ impl Attributes {
         self.named.iter().find(|one| one.name == name).map(|one| one.values.as_slice())
     }
 
-    /// Whether the event is meant for this platform. `DingTalk` includes the internal robots:
-    /// publishers of SMN know one name for both.
+    /// Whether the event is meant for this platform. A platform includes its variants: publishers
+    /// of SMN know one name for both.
     #[must_use]
     pub fn are_for(&self, platform: Platform) -> bool {
         self.platforms.as_ref().is_none_or(|platforms| {
             platforms.contains(&platform)
-                || (platform == Platform::DingTalkInternal
-                    && platforms.contains(&Platform::DingTalk))
+                || platform.variant_of().is_some_and(|base| platforms.contains(&base))
         })
     }
 }

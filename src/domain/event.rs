@@ -170,17 +170,13 @@ impl Mentions {
 impl EventContent {
     /// The content for `platform`. `None` if there is neither an entry for it nor a message.
     ///
-    /// An internal DingTalk robot without an entry of its own gets the entry for DingTalk. Both
-    /// have the same wire form, and publishers of SMN know only one name for both.
+    /// A variant of a platform without an entry of its own gets that platform's entry. Both have
+    /// the same wire form, and publishers of SMN know only one name for both.
     #[must_use]
     pub fn piece_for(&self, platform: Platform) -> Option<PlatformContent<'_>> {
         let entry =
             |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
-        let found = match platform {
-            Platform::DingTalkInternal => entry(platform).or_else(|| entry(Platform::DingTalk)),
-            _ => entry(platform),
-        };
-        match found {
+        match entry(platform).or_else(|| platform.variant_of().and_then(entry)) {
             Some(PlatformOverride::Text(text)) => Some(PlatformContent::Text(text)),
             Some(PlatformOverride::Native(json)) => Some(PlatformContent::Native(json)),
             None => self.message.as_ref().map(PlatformContent::Text),

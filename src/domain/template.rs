@@ -77,9 +77,7 @@ impl fmt::Display for Audience {
 
 /// The text is not a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a template has no text for {0:?}: use default, dingtalk, dingtalk_internal, lark or wecom"
-)]
+#[error("a template has no text for {:?}: use default, {}", .0, Platform::names())]
 pub struct UnknownAudience(pub String);
 
 impl FromStr for Audience {

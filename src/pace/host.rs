@@ -24,6 +24,7 @@ pub(super) use self::{
     concurrency::Answered,
     queue::{HostLimits, HostRequest},
 };
+use crate::domain::Platform;
 
 /// One host. It lives as long as a message waits for it or is in flight.
 #[derive(Clone)]
@@ -71,11 +72,11 @@ impl Host {
         self.queue().evict_idle(Instant::now());
     }
 
-    pub(super) fn in_flight_limit(&self, platform: usize) -> u32 {
+    pub(super) fn in_flight_limit(&self, platform: Platform) -> u32 {
         self.queue().in_flight_limit(platform)
     }
 
-    fn permit(&self, platform: usize) -> HostPermit {
+    fn permit(&self, platform: Platform) -> HostPermit {
         HostPermit { host: self.clone(), platform, stage: HostPermitStage::Granted }
     }
 
@@ -88,7 +89,7 @@ impl Host {
 /// the concurrency permit. Dropped after the send, it returns only the latter.
 pub(super) struct HostPermit {
     host: Host,
-    platform: usize,
+    platform: Platform,
     stage: HostPermitStage,
 }
 
@@ -125,7 +126,7 @@ impl Drop for HostPermit {
 /// A message that waits for a host permit. Dropping it leaves the queue.
 pub(super) struct HostWait {
     host: Host,
-    platform: usize,
+    platform: Platform,
     ticket: Option<HostTicket>,
 }
 

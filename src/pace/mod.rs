@@ -32,7 +32,7 @@ use self::{
     robot_queue::{Admission, AdmissionBounds, PollResult, QueueKey, WaitHandle, WakeReason},
     robot_queues::RobotQueues,
 };
-use crate::domain::{Platform, RobotId, Timestamp};
+use crate::domain::{Platform, PlatformMap, RobotId, Timestamp};
 
 pub use admission_request::{
     AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition,
@@ -56,11 +56,10 @@ pub struct PaceSettings {
     /// A robot's next message leaves after the answer to the one before, or this long after that
     /// one left, so that messages arrive in order. Zero switches this off.
     pub order_gap: Duration,
-    /// The quota of each platform, in the order of [`Platform::ALL`].
-    pub quotas: [PlatformQuota; 4],
-    /// The host of each platform, in the same order. Platforms at one host share the smallest of
-    /// their rates.
-    pub hosts: [String; 4],
+    /// The quota of each platform.
+    pub quotas: PlatformMap<PlatformQuota>,
+    /// The host of each platform. Platforms at one host share the smallest of their rates.
+    pub hosts: PlatformMap<String>,
     /// The most attempts in flight, for each platform.
     pub in_flight_max: u32,
     /// When a robot that refuses for a reason other than speed is put on hold.

@@ -22,7 +22,7 @@ use super::{
     monthly_quota::{Allowance, Groups, UsageChange},
     robot_queue::{Finish, PacingLimits, RobotQueue},
 };
-use crate::domain::{GroupName, Platform, RobotId, Timestamp, Verdict};
+use crate::domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp, Verdict};
 
 /// The number of locks. With 64 of them, two cores rarely contend for one.
 const SHARDS: usize = 64;
@@ -33,7 +33,7 @@ pub(super) struct RobotQueues {
     settings: ArcSwap<PaceSettings>,
     pub(super) timeline: MonotonicWallClock,
     /// The host of each platform. Platforms at one address share a host.
-    hosts: ArcSwap<[Host; 4]>,
+    hosts: ArcSwap<PlatformMap<Host>>,
     shards: Vec<Shard>,
     groups: Mutex<Groups>,
     pub(super) pace_log: Arc<dyn PaceLog>,
@@ -58,8 +58,8 @@ impl RobotQueues {
     pub(super) fn configure(&self, settings: PaceSettings) {
         self.groups().configure(settings.groups.clone());
         if settings.hosts == self.settings.load().hosts {
-            for (host, name) in self.hosts.load().iter().zip(&settings.hosts) {
-                host.change(limits(&settings, name));
+            for (platform, host) in self.hosts.load().iter() {
+                host.change(limits(&settings, settings.hosts.get(platform)));
             }
         } else {
             // Messages that wait at the old hosts or are in flight keep their old limits.
@@ -124,20 +124,13 @@ impl RobotQueues {
     }
 
     pub(super) fn host(&self, platform: Platform) -> Host {
-        let [dingtalk, dingtalk_internal, lark, wecom] = &**self.hosts.load();
-        let host = match platform {
-            Platform::DingTalk => dingtalk,
-            Platform::DingTalkInternal => dingtalk_internal,
-            Platform::Lark => lark,
-            Platform::WeCom => wecom,
-        };
-        host.clone()
+        self.hosts.load().get(platform).clone()
     }
 
     /// The host's view of a request.
     pub(super) fn entry<'a>(request: &AdmissionRequest<'a>) -> HostRequest<'a> {
         HostRequest {
-            platform: number_of(request.platform),
+            platform: request.platform,
             urgent: request.event.urgent,
             topic: &request.event.topic,
             fresh: matches!(request.position, QueuePosition::Tail | QueuePosition::NotBefore(_)),
@@ -145,11 +138,11 @@ impl RobotQueues {
     }
 
     pub(super) fn evict_idle_hosts(&self) {
-        self.hosts.load().iter().for_each(Host::evict_idle);
+        self.hosts.load().values().for_each(Host::evict_idle);
     }
 
     pub(super) fn in_flight_limit(&self, platform: Platform) -> u32 {
-        self.host(platform).in_flight_limit(number_of(platform))
+        self.host(platform).in_flight_limit(platform)
     }
 
     pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {
@@ -289,12 +282,12 @@ impl RobotQueues {
     /// limit.
     pub(super) fn remembers(&self, platform: Platform) -> Option<Duration> {
         let settings = self.settings.load();
-        let quota = quota(&settings, platform);
+        let quota = settings.quotas.get(platform);
         quota.longest().map(|longest| longest.span + quota.margin)
     }
 
     fn is_limited(&self, platform: Platform) -> bool {
-        quota(&self.settings.load(), platform).is_limited()
+        self.settings.load().quotas.get(platform).is_limited()
     }
 
     #[expect(
@@ -309,9 +302,9 @@ impl RobotQueues {
 }
 
 /// One host for each distinct address.
-fn hosts(settings: &PaceSettings) -> [Host; 4] {
+fn hosts(settings: &PaceSettings) -> PlatformMap<Host> {
     let mut known = HashMap::new();
-    settings.hosts.each_ref().map(|name| {
+    settings.hosts.map(|_, name| {
         let host: &mut Host =
             known.entry(name).or_insert_with(|| Host::new(limits(settings, name)));
         host.clone()
@@ -320,7 +313,7 @@ fn hosts(settings: &PaceSettings) -> [Host; 4] {
 
 /// The limits of a host. Its rate is the smallest of those configured for its platforms.
 fn limits(settings: &PaceSettings, host: &str) -> HostLimits {
-    let here = settings.hosts.iter().zip(&settings.quotas).filter(|(name, _)| *name == host);
+    let here = settings.quotas.iter().filter(|(platform, _)| settings.hosts.get(*platform) == host);
     HostLimits {
         rate_per_second: here.filter_map(|(_, quota)| quota.rate_per_second).min(),
         in_flight_max: settings.in_flight_max,
@@ -330,29 +323,10 @@ fn limits(settings: &PaceSettings, host: &str) -> HostLimits {
 
 fn rules(settings: &PaceSettings, platform: Platform) -> PacingLimits<'_> {
     PacingLimits {
-        quota: quota(settings, platform),
+        quota: settings.quotas.get(platform),
         health: &settings.health,
         hold_max: settings.hold_max,
         early_max: settings.early_max,
         order_gap: settings.order_gap,
-    }
-}
-
-fn quota(settings: &PaceSettings, platform: Platform) -> &super::PlatformQuota {
-    let [dingtalk, dingtalk_internal, lark, wecom] = &settings.quotas;
-    match platform {
-        Platform::DingTalk => dingtalk,
-        Platform::DingTalkInternal => dingtalk_internal,
-        Platform::Lark => lark,
-        Platform::WeCom => wecom,
-    }
-}
-
-const fn number_of(platform: Platform) -> usize {
-    match platform {
-        Platform::DingTalk => 0,
-        Platform::DingTalkInternal => 1,
-        Platform::Lark => 2,
-        Platform::WeCom => 3,
     }
 }

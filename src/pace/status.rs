@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{
     GroupStatus, Hold, HoldCause, Pace, monthly_quota::Allowance, robot_queue::RobotQueue,
 };
-use crate::domain::{GroupName, Platform, RobotId};
+use crate::domain::{GroupName, Platform, PlatformMap, RobotId};
 
 /// The state of one robot.
 #[derive(Clone, Debug)]
@@ -157,25 +157,19 @@ impl Pace {
         self.0.groups().status(self.0.timeline.wall_now())
     }
 
-    /// Evicts robots without state, and sums up the others, by platform in the order of
-    /// [`Platform::ALL`]. Call it periodically; it visits each robot.
-    pub fn evict_idle_and_summarise(&self) -> [PlatformSummary; 4] {
-        let (now, mut summary) = (self.now(), [PlatformSummary::default(); 4]);
+    /// Evicts robots without state, and sums up the others by platform. Call it periodically; it
+    /// visits each robot.
+    pub fn evict_idle_and_summarise(&self) -> PlatformMap<PlatformSummary> {
+        let (now, mut summary) = (self.now(), PlatformMap::<PlatformSummary>::default());
         self.0.retain(|robot, queue, rules| {
             if queue.is_idle(now, rules) {
                 return false;
             }
-            let of = Platform::ALL
-                .into_iter()
-                .zip(&mut summary)
-                .find(|(platform, _)| *platform == queue.platform());
-            if let Some((_, summary)) = of {
-                summary.add(&queue.status(robot, now, rules));
-            }
+            summary.get_mut(queue.platform()).add(&queue.status(robot, now, rules));
             true
         });
         self.0.evict_idle_hosts();
-        for (platform, summary) in Platform::ALL.into_iter().zip(&mut summary) {
+        for (platform, summary) in summary.iter_mut() {
             summary.in_flight_limit = self.0.in_flight_limit(platform);
         }
         summary

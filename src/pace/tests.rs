@@ -53,8 +53,8 @@ fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> PaceSettings {
         hold_max: seconds(2),
         early_max: seconds(90),
         order_gap: Duration::ZERO,
-        quotas: std::array::from_fn(|_| quota.clone()),
-        hosts: Platform::ALL.map(|platform| platform.to_string()),
+        quotas: PlatformMap::from_fn(|_| quota.clone()),
+        hosts: PlatformMap::from_fn(|platform| platform.to_string()),
         in_flight_max: 256,
         health: HealthPolicy { after: 3, probe_min: seconds(60), probe_max: seconds(240) },
         groups: Vec::new(),
@@ -799,9 +799,13 @@ async fn a_sweep_says_how_much_waits_on_each_platform_and_for_how_long() {
     for _ in 0..3 {
         assert!(matches!(ask.wait_for_permit(&pace).await, PaceDecision::Deferred(_)));
     }
-    let [dingtalk, others @ ..] = pace.evict_idle_and_summarise();
+    let summary = pace.evict_idle_and_summarise();
+    let dingtalk = summary.get(Platform::DingTalk);
     assert_eq!((dingtalk.waiting, dingtalk.drained_in.as_secs(), dingtalk.held), (3, 180, [0; 4]));
-    assert_eq!(others, [PlatformSummary { in_flight_limit: 256, ..PlatformSummary::default() }; 3]);
+    for (_, other) in summary.iter().filter(|(platform, _)| *platform != Platform::DingTalk) {
+        let idle = PlatformSummary { in_flight_limit: 256, ..PlatformSummary::default() };
+        assert_eq!(*other, idle);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -816,7 +820,8 @@ async fn what_waits_for_a_robot_that_is_held_is_told_apart() {
         let _ = free.sent(&pace, Verdict::Delivered).await;
     }
     assert!(matches!(free.wait_for_permit(&pace).await, PaceDecision::Deferred(_)));
-    let [dingtalk, ..] = pace.evict_idle_and_summarise();
+    let summary = pace.evict_idle_and_summarise();
+    let dingtalk = summary.get(Platform::DingTalk);
     // The refused delivery waits as well.
     assert_eq!(
         (dingtalk.held, dingtalk.waiting_held, dingtalk.waiting),
@@ -849,7 +854,7 @@ async fn new_limits_hold_for_what_comes_from_then_on() {
 async fn a_platforms_budget_is_shared_fairly_between_its_robots() {
     let mut settings = settings(&[(100, 60)], (60, 600));
     settings.order_gap = Duration::from_millis(50);
-    settings.quotas.iter_mut().for_each(|quota| quota.rate_per_second = Some(10));
+    settings.quotas.values_mut().for_each(|quota| quota.rate_per_second = Some(10));
     let pace = with(settings);
     let send = |robot: u8| {
         let pace = pace.clone();

@@ -10,15 +10,14 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::{Delivery, Platform};
+use crate::domain::{Delivery, PlatformMap};
 
 /// The share of each platform's prefetch that waiting deliveries may use, as a fraction.
 const SHARE: (usize, usize) = (3, 4);
 
 /// The memory permits of all platforms.
 pub struct EarlyBudget {
-    /// In the order of [`Platform::ALL`].
-    rooms: [PlatformPermits; 4],
+    rooms: PlatformMap<PlatformPermits>,
 }
 
 /// One permit for each delivery, and one for each byte of a body.
@@ -42,14 +41,13 @@ impl EarlyBudget {
         };
         let room =
             |_| PlatformPermits { deliveries: share(deliveries_max), bytes: share(bytes_max) };
-        Self { rooms: std::array::from_fn(room) }
+        Self { rooms: PlatformMap::from_fn(room) }
     }
 
     /// Takes permits for a delivery that was stored on the broker, and so has a body of its own.
     /// `None` if there are not enough.
     pub(super) fn reserve(&self, delivery: &Delivery) -> Option<EarlyPermit> {
-        let (_, room) =
-            Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == delivery.platform)?;
+        let room = self.rooms.get(delivery.platform);
         let bytes = u32::try_from(delivery.event.published.body.len()).ok()?;
         Some(EarlyPermit {
             _delivery: Arc::clone(&room.deliveries).try_acquire_owned().ok()?,
@@ -62,7 +60,8 @@ impl EarlyBudget {
 mod tests {
     use super::*;
     use crate::domain::{
-        Event, EventContent, EventId, Part, PublishedMessage, RobotId, SubscriptionId, Timestamp,
+        Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
+        Timestamp,
     };
 
     fn delivery(platform: Platform, bytes: usize) -> Delivery {

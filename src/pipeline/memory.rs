@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::domain::Platform;
+use crate::domain::{Platform, PlatformMap};
 
 /// How long the intake waits for a permit. A platform that answers quickly frees one sooner.
 const RESERVE_TIMEOUT: Duration = Duration::from_millis(100);
@@ -31,8 +31,8 @@ const REQUEUES_MAX: usize = 2048;
 
 /// The memory permits of all platforms.
 pub struct MemoryBudget {
-    /// For each platform in the order of [`Platform::ALL`], urgent deliveries first.
-    rooms: [[PlatformBudget; 2]; 4],
+    /// For each platform, urgent deliveries first.
+    rooms: PlatformMap<[PlatformBudget; 2]>,
     parting: Arc<Semaphore>,
 }
 
@@ -51,7 +51,7 @@ impl MemoryBudget {
             crowded_until: Mutex::default(),
         };
         Self {
-            rooms: std::array::from_fn(|_| std::array::from_fn(room)),
+            rooms: PlatformMap::from_fn(|_| std::array::from_fn(room)),
             parting: Arc::new(Semaphore::new(REQUEUES_MAX)),
         }
     }
@@ -63,8 +63,7 @@ impl MemoryBudget {
         platform: Platform,
         urgent: bool,
     ) -> Option<OwnedSemaphorePermit> {
-        let (_, [first, second]) =
-            Platform::ALL.iter().zip(&self.rooms).find(|(one, _)| **one == platform)?;
+        let [first, second] = self.rooms.get(platform);
         if urgent { first.take().await } else { second.take().await }
     }
 

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::{Platform, Timestamp};
+use crate::domain::{Platform, PlatformMap, Timestamp};
 
 /// Up to this, a difference comes from the network and from the header's resolution of one second.
 const USUAL_SECONDS: i64 = 30;
@@ -31,7 +31,7 @@ struct ClockSkew {
 
 /// The clocks of all platforms.
 #[derive(Debug, Default)]
-pub(super) struct ClockSkews([Mutex<ClockSkew>; 4]);
+pub(super) struct ClockSkews(PlatformMap<Mutex<ClockSkew>>);
 
 impl ClockSkews {
     /// The platform's time of day.
@@ -70,14 +70,7 @@ impl ClockSkews {
     }
 
     fn with<T>(&self, platform: Platform, act: impl FnOnce(&mut ClockSkew) -> T) -> T {
-        let [dingtalk, dingtalk_internal, lark, wecom] = &self.0;
-        let skew = match platform {
-            Platform::DingTalk => dingtalk,
-            Platform::DingTalkInternal => dingtalk_internal,
-            Platform::Lark => lark,
-            Platform::WeCom => wecom,
-        };
-        act(&mut skew.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.get(platform).lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -22,7 +22,10 @@ pub use http_transport::{HttpTransport, HttpTransportSettings, install_crypto_pr
 
 use crate::{
     clock::Clock,
-    domain::{AttemptOutcome, Delivery, Part, Platform, Secret, Subscription, Timestamp, Verdict},
+    domain::{
+        AttemptOutcome, Delivery, Part, Platform, PlatformMap, Secret, Subscription, Timestamp,
+        Verdict,
+    },
     platforms::{self, HttpReply, RenderInput, SignedRequest, Unsendable, Variant},
 };
 
@@ -74,7 +77,7 @@ pub trait Transport: Send + Sync {
 #[derive(Clone)]
 pub struct Sender {
     transport: Arc<dyn Transport>,
-    gateways: [Option<Url>; 4],
+    gateways: PlatformMap<Option<Url>>,
     skews: Arc<ClockSkews>,
     rendered: Arc<RenderCache>,
 }
@@ -98,10 +101,9 @@ pub struct AttemptResult {
 }
 
 impl Sender {
-    /// A sender over this network. A gateway replaces scheme, host and port of its platform, in the
-    /// order of [`Platform::ALL`].
+    /// A sender over this network. A gateway replaces scheme, host and port of its platform.
     #[must_use]
-    pub fn new(transport: Arc<dyn Transport>, gateways: [Option<Url>; 4]) -> Self {
+    pub fn new(transport: Arc<dyn Transport>, gateways: PlatformMap<Option<Url>>) -> Self {
         Self { transport, gateways, skews: Arc::default(), rendered: Arc::default() }
     }
 
@@ -167,12 +169,7 @@ impl Sender {
     }
 
     fn directed(&self, platform: Platform, prepared: SignedRequest) -> Request {
-        let gateway = Platform::ALL
-            .iter()
-            .zip(&self.gateways)
-            .find(|(one, _)| **one == platform)
-            .and_then(|(_, gateway)| gateway.as_ref());
-        let url = match gateway {
+        let url = match self.gateways.get(platform) {
             None => prepared.url,
             Some(gateway) => through(gateway, &prepared.url),
         };

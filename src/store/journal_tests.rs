@@ -23,8 +23,8 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        Event, EventContent, EventId, OverflowPolicy, Platform, PublishedMessage, RobotId,
-        SubscriptionId, Timestamp, Verdict,
+        Event, EventContent, EventId, OverflowPolicy, Platform, PlatformMap, PublishedMessage,
+        RobotId, SubscriptionId, Timestamp, Verdict,
     },
     pace::{
         AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLog, PaceRecord,
@@ -229,8 +229,8 @@ fn pace(journal: &Arc<Journal>, restored: RestoredJournal) -> Pace {
         hold_max: Duration::from_secs(2),
         early_max: Duration::from_secs(90),
         order_gap: Duration::ZERO,
-        quotas: std::array::from_fn(|_| quota.clone()),
-        hosts: Platform::ALL.map(|platform| platform.to_string()),
+        quotas: PlatformMap::from_fn(|_| quota.clone()),
+        hosts: PlatformMap::from_fn(|platform| platform.to_string()),
         in_flight_max: 256,
         health: HealthPolicy {
             after: 3,

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use super::row;
 use crate::{
     domain::{Platform, RobotId, Timestamp},
     pace::{HoldCause, PaceRecord},
@@ -25,13 +24,8 @@ const SPENT: u8 = 6;
 /// Encodes a record: the tag, then the fields in their order.
 pub(super) fn encode(record: &PaceRecord) -> Vec<u8> {
     let robots = |tag: u8, robot: &RobotId, platform: Platform, at: Timestamp, more: &[u8]| {
-        let parts: [&[u8]; 5] = [
-            &[tag],
-            robot.as_bytes(),
-            &[row::code(platform)],
-            &at.unix_millis().to_be_bytes(),
-            more,
-        ];
+        let parts: [&[u8]; 5] =
+            [&[tag], robot.as_bytes(), &[platform.number()], &at.unix_millis().to_be_bytes(), more];
         parts.concat()
     };
     match record {
@@ -89,7 +83,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<PaceRecord> {
     }
     let (robot, rest) = rest.split_first_chunk::<16>()?;
     let (&platform, rest) = rest.split_first()?;
-    let (robot, platform) = (RobotId::from_bytes(*robot), row::platform(platform)?);
+    let (robot, platform) = (RobotId::from_bytes(*robot), Platform::from_number(platform)?);
     let (at, rest) = moment(rest)?;
     match tag {
         BEGUN => Some(PaceRecord::AttemptStarted { robot, platform, at }),

@@ -65,7 +65,7 @@ impl DamagedRow {
         Self {
             id,
             topic,
-            platform: bytes.get(1).and_then(|code| platform(*code)),
+            platform: bytes.get(1).and_then(|code| Platform::from_number(*code)),
             robot: RobotId::from_bytes(robot),
             is_active: bytes.get(2) != Some(&PAUSED),
         }
@@ -90,7 +90,7 @@ impl SubscriptionRow {
         };
         let parts: [&[u8]; 6] = [
             version,
-            &[code(self.platform)],
+            &[self.platform.number()],
             self.robot.as_bytes(),
             &self.created_at.unix_millis().to_be_bytes(),
             // Options begin with their length, so two different heads never have the same bytes.
@@ -111,7 +111,7 @@ impl SubscriptionRow {
             RowVersion::V2 => (2, options::encode(&self.options)),
         };
         let parts: [&[u8]; 9] = [
-            &[version, code(self.platform), state],
+            &[version, self.platform.number(), state],
             self.robot.as_bytes(),
             &self.slot.to_be_bytes(),
             &self.generation.to_be_bytes(),
@@ -147,7 +147,7 @@ impl SubscriptionRow {
             version,
             id,
             topic: std::str::from_utf8(topic).ok()?.parse().ok()?,
-            platform: self::platform(platform)?,
+            platform: Platform::from_number(platform)?,
             robot: RobotId::from_bytes(*robot),
             state: match state {
                 0 => SubscriptionState::Active,
@@ -161,21 +161,6 @@ impl SubscriptionRow {
             sealed: SealedRecord(sealed.to_vec()),
         })
     }
-}
-
-/// The number of a platform on the disk, in rows, templates and the journal.
-pub(super) const fn code(platform: Platform) -> u8 {
-    match platform {
-        Platform::DingTalk => 1,
-        Platform::DingTalkInternal => 2,
-        Platform::Lark => 3,
-        Platform::WeCom => 4,
-    }
-}
-
-/// The platform with that number.
-pub(super) fn platform(number: u8) -> Option<Platform> {
-    Platform::ALL.into_iter().find(|one| code(*one) == number)
 }
 
 #[cfg(test)]

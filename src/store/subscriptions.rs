@@ -147,6 +147,7 @@ fn id_of(row: &Result<SubscriptionRow, DamagedRow>) -> SubscriptionId {
 /// A row as a recipient, or `None` if it is paused. An unreadable row is a recipient too: its
 /// deliveries become dead letters, which operators see.
 fn recipient(row: Result<SubscriptionRow, DamagedRow>) -> Option<Recipient> {
+    let [first, ..] = Platform::ALL;
     match row {
         Ok(row) => (row.state == SubscriptionState::Active).then(|| Recipient {
             subscription: row.id,
@@ -157,7 +158,7 @@ fn recipient(row: Result<SubscriptionRow, DamagedRow>) -> Option<Recipient> {
         }),
         Err(damaged) => damaged.is_active.then(|| Recipient {
             subscription: damaged.id,
-            platform: damaged.platform.unwrap_or(Platform::DingTalk),
+            platform: damaged.platform.unwrap_or(first),
             robot: damaged.robot,
             options: SubscriptionOptions::default(),
             sealed: SealedSubscription::new(damaged),

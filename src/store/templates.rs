@@ -17,12 +17,11 @@ use std::collections::BTreeMap;
 use super::{
     StoreError,
     db::Db,
-    row,
     subscriptions::{Store, StoreInner},
 };
 use crate::{
     clock::Clock,
-    domain::{Audience, Format, Template, TemplateEngine, TemplateName, Timestamp},
+    domain::{Audience, Format, Platform, Template, TemplateEngine, TemplateName, Timestamp},
     fanout::{TemplateRegistry, Templates},
 };
 
@@ -147,7 +146,7 @@ impl Db {
 fn key(name: &TemplateName, audience: Audience) -> Vec<u8> {
     let platform = match audience {
         Audience::Everybody => 0,
-        Audience::On(platform) => row::code(platform),
+        Audience::On(platform) => platform.number(),
     };
     [name.as_str().as_bytes(), &[0, platform]].concat()
 }
@@ -182,7 +181,7 @@ fn decode(key: &[u8], value: &[u8]) -> Option<Template> {
         name: std::str::from_utf8(name).ok()?.parse().ok()?,
         audience: match platform {
             0 => Audience::Everybody,
-            number => Audience::On(row::platform(number)?),
+            number => Audience::On(Platform::from_number(number)?),
         },
         engine: match engine {
             1 => TemplateEngine::Tags,
@@ -217,7 +216,6 @@ pub(super) fn from_backup(bytes: &[u8]) -> Option<Template> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Platform;
 
     #[test]
     fn a_text_is_read_back_as_it_was_written_and_a_newer_one_is_not_guessed() {

@@ -9,7 +9,7 @@ use super::{
     labels::{AttemptLabels, DeadLabels, SettledLabels, VERDICTS},
     registry::Telemetry,
 };
-use crate::domain::{DeadReason, Platform};
+use crate::domain::{DeadReason, Platform, PlatformMap};
 
 /// Totals since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct CounterSnapshot {
     pub events_undecodable: u64,
     /// Events for a topic without subscriptions.
     pub events_unheard: u64,
-    /// Deliveries, in the order of [`Platform::ALL`].
-    pub platforms: [PlatformCounts; 4],
+    /// Deliveries.
+    pub platforms: PlatformMap<PlatformCounts>,
     /// Whether a session with the broker is open.
     pub broker_up: bool,
     /// Whether the broker currently blocks publishers.
@@ -58,7 +58,7 @@ impl Telemetry {
             events_urgent: self.events_urgent.get(),
             events_undecodable: self.events_undecodable.get(),
             events_unheard: self.events_unheard.get(),
-            platforms: Platform::ALL.map(|platform| self.counts_of(platform)),
+            platforms: PlatformMap::from_fn(|platform| self.counts_of(platform)),
             broker_up: self.broker_up.get() != 0,
             broker_blocked: self.broker_blocked.get() != 0,
         }
@@ -97,7 +97,7 @@ mod tests {
         let none = telemetry.counts();
         assert_eq!((none.events, none.broker_up), (0, false));
         assert!(
-            none.platforms.iter().all(|of| of
+            none.platforms.values().all(|of| of
                 .attempts
                 .iter()
                 .chain(&of.reasons)
@@ -120,9 +120,10 @@ mod tests {
             .inc();
         let counts = telemetry.counts();
         assert_eq!((counts.events, counts.events_urgent, counts.broker_up), (2, 1, true));
-        let retried: Vec<_> = counts.platforms.iter().map(|platform| platform.retried).collect();
-        assert_eq!(retried, [0, 0, 0, 1], "wecom is the last");
-        let [.., lark, _] = counts.platforms;
+        for (platform, of) in counts.platforms.iter() {
+            assert_eq!(of.retried, u64::from(platform == Platform::WeCom), "{platform}");
+        }
+        let lark = counts.platforms.get(Platform::Lark);
         assert!(
             lark.attempts.contains(&("throttled", 1)) && lark.attempts.contains(&("delivered", 0))
         );

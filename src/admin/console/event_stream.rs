@@ -40,8 +40,9 @@ const TICKS_KEPT: usize = 300;
 /// How many windows may watch at once. Each costs a connection and up to some 10 kB a second.
 const WATCHERS_MAX: usize = 32;
 
-/// One entry of the history: time, events, and deliveries done on each platform.
-type Sample = (u64, u64, [u64; 4]);
+/// One entry of the history: time, events, and deliveries done on each platform, in the order of
+/// the overview.
+type Sample = (u64, u64, Vec<u64>);
 
 /// One snapshot: the JSON of each view, and the robots for windows with a filter.
 #[derive(Default)]
@@ -107,8 +108,8 @@ impl EventStream {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let counts = admin.telemetry.counts();
-            let tick = (wall(admin), counts.events, counts.platforms.map(|platform| platform.done));
-            self.remember(tick);
+            let done = counts.platforms.values().map(|platform| platform.done).collect();
+            self.remember((wall(admin), counts.events, done));
             if self.snapshots.receiver_count() > 0 {
                 self.snapshots.send_replace(self.frame(admin).await);
             }

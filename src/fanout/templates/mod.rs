@@ -217,8 +217,8 @@ impl Templates {
             .collect()
     }
 
-    /// Renders a template for one platform. `dingtalk_internal` without a text of its own uses the
-    /// text for `dingtalk`, as in the entries of a structure.
+    /// Renders a template for one platform. A variant of a platform without a text of its own uses
+    /// that platform's text, as in the entries of a structure.
     ///
     /// # Errors
     ///
@@ -231,10 +231,7 @@ impl Templates {
     ) -> Result<(Audience, TextBody), RenderError> {
         let texts = self.named(name)?;
         let on = |platform| texts.get(&Audience::On(platform));
-        let own = match platform {
-            Platform::DingTalkInternal => on(platform).or_else(|| on(Platform::DingTalk)),
-            _ => on(platform),
-        };
+        let own = on(platform).or_else(|| platform.variant_of().and_then(on));
         self.written(own.or_else(|| texts.get(&Audience::Everybody)), name, tags)
     }
 

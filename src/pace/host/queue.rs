@@ -17,7 +17,7 @@ use super::{
     token_schedule::TokenSchedule,
     topic_queue::{HostWaitHandle, TopicQueue, TopicRoundRobin},
 };
-use crate::domain::TopicName;
+use crate::domain::{Platform, PlatformMap, TopicName};
 
 /// The longest wait that a platform without a free concurrency permit adds to a deferral.
 const PUT_OFF_MAX: Duration = Duration::from_secs(30);
@@ -38,8 +38,7 @@ pub(in crate::pace) struct HostLimits {
 /// The request of a message.
 #[derive(Clone, Copy)]
 pub(in crate::pace) struct HostRequest<'a> {
-    /// The index of its platform, in the order of `Platform::ALL`.
-    pub(in crate::pace) platform: usize,
+    pub(in crate::pace) platform: Platform,
     pub(in crate::pace) urgent: bool,
     pub(in crate::pace) topic: &'a TopicName,
     /// Whether it is new. A new message goes behind all deferred messages of its topic.
@@ -69,7 +68,7 @@ pub(super) enum HostPollResult {
 
 /// A waiting message.
 pub(super) struct HostTicket {
-    platform: usize,
+    platform: Platform,
     urgent: bool,
     topic: TopicName,
     /// Its sequence number, unique in the host.
@@ -96,8 +95,8 @@ impl PlatformQueue {
 pub(super) struct HostQueue {
     limits: HostLimits,
     tokens: TokenSchedule,
-    flows: [PlatformQueue; 4],
-    /// The platform at which the next round robin starts.
+    flows: PlatformMap<PlatformQueue>,
+    /// The index in [`Platform::ALL`] of the platform at which the next round robin starts.
     turn: usize,
     sequence: u64,
     /// The waiting message whose timer serves all of them.
@@ -114,7 +113,7 @@ impl HostQueue {
         Self {
             limits,
             tokens: TokenSchedule::new(limits.rate_per_second),
-            flows: std::array::from_fn(flow),
+            flows: PlatformMap::from_fn(flow),
             turn: 0,
             sequence: 0,
             timekeeper: None,
@@ -126,7 +125,7 @@ impl HostQueue {
         if limits.rate_per_second != self.limits.rate_per_second {
             self.tokens.change(limits.rate_per_second);
         }
-        self.flows.iter_mut().for_each(|flow| flow.limit.change(limits.in_flight_max));
+        self.flows.values_mut().for_each(|flow| flow.limit.change(limits.in_flight_max));
         self.limits = limits;
     }
 
@@ -139,10 +138,10 @@ impl HostQueue {
         // that this message does not need.
         if !behind
             && self.tokens.free_at(now) <= now
-            && self.flow(entry.platform).has_room(entry.urgent)
+            && self.flows.get(entry.platform).has_room(entry.urgent)
         {
             self.tokens.take(now);
-            self.flow_mut(entry.platform).in_flight += 1;
+            self.flows.get_mut(entry.platform).in_flight += 1;
             return HostAdmission::Granted;
         }
         if behind || self.estimate(now, entry) > self.limits.hold_max {
@@ -206,8 +205,8 @@ impl HostQueue {
     }
 
     /// Records the end of an attempt; `None` if it was cut off.
-    pub(super) fn finish(&mut self, now: Instant, platform: usize, answer: Option<Answered>) {
-        let flow = self.flow_mut(platform);
+    pub(super) fn finish(&mut self, now: Instant, platform: Platform, answer: Option<Answered>) {
+        let flow = self.flows.get_mut(platform);
         flow.in_flight = flow.in_flight.saturating_sub(1);
         if let Some(answer) = answer {
             flow.limit.answered(answer);
@@ -216,7 +215,7 @@ impl HostQueue {
     }
 
     /// Returns a permit that was not used.
-    pub(super) fn refund(&mut self, now: Instant, platform: usize) {
+    pub(super) fn refund(&mut self, now: Instant, platform: Platform) {
         self.tokens.refund();
         self.finish(now, platform, None);
     }
@@ -225,7 +224,7 @@ impl HostQueue {
     /// topic's share of the rate. If the platform has no free permit, the deferral grows as the
     /// limit in flight shrinks.
     pub(super) fn put_off(&mut self, now: Instant, entry: &HostRequest<'_>) -> Duration {
-        let flow = self.flow(entry.platform);
+        let flow = self.flows.get(entry.platform);
         let pause = if flow.has_room(entry.urgent) {
             self.estimate(now, entry)
         } else {
@@ -244,14 +243,14 @@ impl HostQueue {
     /// Removes topics that have neither waiting nor deferred messages.
     pub(super) fn evict_idle(&mut self, now: Instant) {
         self.flows
-            .iter_mut()
+            .values_mut()
             .flat_map(|flow| &mut flow.classes)
             .for_each(|class| class.forget(now));
     }
 
     /// The most attempts in flight for a platform, the urgent share included.
-    pub(super) fn in_flight_limit(&self, platform: usize) -> u32 {
-        self.flow(platform).limit.for_class(true)
+    pub(super) fn in_flight_limit(&self, platform: Platform) -> u32 {
+        self.flows.get(platform).limit.for_class(true)
     }
 
     /// Grants permits in order, as long as there are tokens and free concurrency permits.
@@ -265,7 +264,7 @@ impl HostQueue {
             handle.grant();
         }
         if self.timekeeper.is_none() && self.tokens.free_at(now) > now {
-            let mut waiting = self.flows.iter().flat_map(|flow| &flow.classes);
+            let mut waiting = self.flows.values().flat_map(|flow| &flow.classes);
             if let Some(handle) = waiting.find_map(TopicRoundRobin::last) {
                 handle.call.notify_one();
             }
@@ -275,14 +274,14 @@ impl HostQueue {
     /// Takes the next message of a platform with a free concurrency permit.
     fn next(&mut self) -> Option<(u64, Arc<HostWaitHandle>)> {
         for urgent in [true, false] {
-            for step in 0..self.flows.len() {
-                let platform = (self.turn + step) % self.flows.len();
-                let flow = self.flow_mut(platform);
+            let round = Platform::ALL.into_iter().enumerate().cycle().skip(self.turn);
+            for (index, platform) in round.take(Platform::COUNT) {
+                let flow = self.flows.get_mut(platform);
                 if flow.has_room(urgent)
                     && let Some(next) = class_of(&mut flow.classes, urgent).next()
                 {
                     flow.in_flight += 1;
-                    self.turn = platform + 1;
+                    self.turn = (index + 1) % Platform::COUNT;
                     return Some(next);
                 }
             }
@@ -293,13 +292,13 @@ impl HostQueue {
     /// The estimated wait for a token, if the platform has a free concurrency permit.
     fn estimate(&self, now: Instant, entry: &HostRequest<'_>) -> Duration {
         let counts = |urgent: bool| {
-            let of = |(number, flow): (usize, &PlatformQueue)| {
+            let of = |(platform, flow): (Platform, &PlatformQueue)| {
                 let class = flow.classes.get(usize::from(!urgent));
                 class
-                    .filter(|_| number == entry.platform || flow.has_room(urgent))
+                    .filter(|_| platform == entry.platform || flow.has_room(urgent))
                     .map_or((0, 0), |class| (class.waiting(), class.topics_waiting()))
             };
-            let each = self.flows.iter().enumerate().map(of);
+            let each = self.flows.iter().map(of);
             each.fold((0, 0), |(waiting, topics), one| (waiting + one.0, topics + one.1))
         };
         let own = self.line(entry).map_or(0, |line| line.waiting());
@@ -312,8 +311,8 @@ impl HostQueue {
 
     /// The number of topics that share the rate at a future time, at least 1.
     fn sharing(&self, entry: &HostRequest<'_>, at: Instant) -> u32 {
-        let others = self.flows.iter().enumerate().map(|(number, flow)| {
-            let own = (number == entry.platform).then_some(entry.topic);
+        let others = self.flows.iter().map(|(platform, flow)| {
+            let own = (platform == entry.platform).then_some(entry.topic);
             flow.classes
                 .get(usize::from(!entry.urgent))
                 .map_or(0, |class| class.coming_after(at, own))
@@ -322,27 +321,11 @@ impl HostQueue {
     }
 
     fn line(&self, entry: &HostRequest<'_>) -> Option<&TopicQueue> {
-        self.flow(entry.platform).classes.get(usize::from(!entry.urgent))?.line(entry.topic)
+        self.flows.get(entry.platform).classes.get(usize::from(!entry.urgent))?.line(entry.topic)
     }
 
-    fn class_mut(&mut self, platform: usize, urgent: bool) -> &mut TopicRoundRobin {
-        class_of(&mut self.flow_mut(platform).classes, urgent)
-    }
-
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a platform's number is less than how many there are"
-    )]
-    fn flow(&self, platform: usize) -> &PlatformQueue {
-        &self.flows[platform % 4]
-    }
-
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a platform's number is less than how many there are"
-    )]
-    fn flow_mut(&mut self, platform: usize) -> &mut PlatformQueue {
-        &mut self.flows[platform % 4]
+    fn class_mut(&mut self, platform: Platform, urgent: bool) -> &mut TopicRoundRobin {
+        class_of(&mut self.flows.get_mut(platform).classes, urgent)
     }
 }
 

@@ -13,13 +13,14 @@ const LIMITS: HostLimits =
     HostLimits { rate_per_second: Some(10), in_flight_max: 256, hold_max: Duration::from_secs(2) };
 const QUICK: Answered = Answered { took: Duration::from_millis(50), heard: true };
 
-/// A new message of this topic, for the platform with this index.
+/// A new message of this topic, for the platform with this index in [`Platform::ALL`].
 struct Message(&'static str, usize);
 
 impl Message {
     fn acquire(&self, host: &Host, change: impl FnOnce(&mut HostRequest<'_>)) -> HostDecision {
         let topic: TopicName = self.0.parse().unwrap();
-        let mut entry = HostRequest { platform: self.1, urgent: false, topic: &topic, fresh: true };
+        let platform = Platform::ALL[self.1];
+        let mut entry = HostRequest { platform, urgent: false, topic: &topic, fresh: true };
         change(&mut entry);
         host.acquire(&entry)
     }

@@ -5,7 +5,7 @@
 //! Not here: when a robot is held (`pace/hold.rs`).
 
 use crate::{
-    domain::{AttemptOutcome, GroupName, Platform, RobotId, Timestamp},
+    domain::{AttemptOutcome, GroupName, Platform, PlatformMap, RobotId, Timestamp},
     pace::{GroupStatus, Hold, HoldCause, PaceChanges, PlatformSummary},
     telemetry::{
         labels::{GroupLabel, HoldLabels, PlatformLabel, QUOTA},
@@ -103,8 +103,8 @@ impl RobotHoldEnded {
 
 /// A periodic report: held robots, waiting deliveries, and the used quotas of organisations.
 pub struct PaceSampled<'a> {
-    /// The robots of each platform, in the order of [`Platform::ALL`].
-    pub robots: &'a [PlatformSummary; 4],
+    /// The robots of each platform.
+    pub robots: &'a PlatformMap<PlatformSummary>,
     /// The organisations.
     pub groups: &'a [GroupStatus],
 }
@@ -112,7 +112,8 @@ pub struct PaceSampled<'a> {
 impl PaceSampled<'_> {
     /// Sets the gauges.
     pub fn emit(&self, telemetry: &Telemetry) {
-        for (platform, robots) in Platform::ALL.map(Platform::as_str).into_iter().zip(self.robots) {
+        for (platform, robots) in self.robots.iter() {
+            let platform = platform.as_str();
             let waiting =
                 |cause| telemetry.deliveries_waiting.get_or_create(&HoldLabels { platform, cause });
             let held = robots.held.into_iter().zip(robots.waiting_held);
