@@ -33,7 +33,7 @@ pub enum ApiError {
     #[error("the admin token is missing or wrong")]
     Unauthorized,
     /// Too many wrong tokens were shown. No token is checked for this time.
-    #[error("too many wrong admin tokens were shown: none is looked at for {} s", seconds(*.0))]
+    #[error("too many wrong admin tokens: none is checked for {} s", seconds(*.0))]
     TooManyAttempts(Duration),
     /// The caller has not signed in to the console, or its session has ended.
     #[error("no session: sign in")]

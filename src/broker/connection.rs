@@ -97,7 +97,7 @@ fn certificates(path: &Path) -> Result<String, BrokerError> {
     read.map_err(|error| wrong(error.to_string()))?;
     let mut trusted = RootCertStore::empty();
     for found in CertificateDer::pem_slice_iter(text.as_bytes()) {
-        let certificate = found.map_err(|error| wrong(format!("it is no PEM: {error}")))?;
+        let certificate = found.map_err(|error| wrong(format!("it is not PEM: {error}")))?;
         trusted
             .add(certificate)
             .map_err(|error| wrong(format!("a certificate in it cannot be read: {error}")))?;

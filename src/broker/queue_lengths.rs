@@ -49,7 +49,7 @@ impl QueueLengths {
             Err(_) => {
                 return Err(BrokerError::Unreachable {
                     at,
-                    why: "it does not say what its queues hold".to_owned(),
+                    why: "it does not report the lengths of its queues".to_owned(),
                 });
             }
         };

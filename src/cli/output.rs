@@ -106,7 +106,7 @@ pub(super) fn confirm(what_it_means: &str, question: &str) -> Result<bool, Failu
         |error: io::Error| Failure::Usage(format!("the question could not be asked: {error}"));
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage(format!(
-            "{what_it_means}; this asks first: say --yes where no terminal can answer"
+            "{what_it_means}; this asks first: use --yes where no terminal can answer"
         )));
     }
     print_status(what_it_means);

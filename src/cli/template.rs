@@ -62,7 +62,7 @@ impl Backend {
         let whom = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
         print(&match added.changed {
             true => format!("{name}{whom}"),
-            false => format!("{name}{whom}: this very text was there already; nothing was changed"),
+            false => format!("{name}{whom}: the same text was there already; nothing was changed"),
         });
         Ok(())
     }

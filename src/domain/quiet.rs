@@ -44,7 +44,7 @@ struct QuietSpan {
 
 /// The text does not describe quiet hours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no quiet hours: {why}")]
+#[error("{text:?} does not describe quiet hours: {why}")]
 pub struct InvalidQuietHours {
     text: String,
     why: String,
@@ -153,7 +153,7 @@ fn read(text: &str) -> Result<QuietHours, String> {
 
 fn span(text: &str) -> Result<QuietSpan, String> {
     let expected =
-        || format!("{text:?} is no span: write it like 22:00-07:00 or mon-fri 20:00-08:00");
+        || format!("{text:?} is not a span: write it like 22:00-07:00 or mon-fri 20:00-08:00");
     let (days, times) = text.rsplit_once(char::is_whitespace).unwrap_or(("mon-sun", text));
     let (first, last) = days.trim().split_once('-').unwrap_or((days.trim(), days.trim()));
     let day = |name: &str| {
@@ -262,15 +262,15 @@ mod tests {
     #[test]
     fn what_is_no_quiet_hours_is_refused_with_the_reason() {
         for (text, says) in [
-            ("", "is no span"),
-            ("22-7", "is no span"),
-            ("22:00-7:00", "is no span"),
-            ("22:60-07:00", "is no span"),
-            ("24:00-07:00", "is no span"),
-            ("24:01-07:00", "is no span"),
-            ("22:00-22:00", "is no span"),
-            ("montag 22:00-07:00", "is no span"),
-            ("22:00-07:00,", "is no span"),
+            ("", "is not a span"),
+            ("22-7", "is not a span"),
+            ("22:00-7:00", "is not a span"),
+            ("22:60-07:00", "is not a span"),
+            ("24:00-07:00", "is not a span"),
+            ("24:01-07:00", "is not a span"),
+            ("22:00-22:00", "is not a span"),
+            ("montag 22:00-07:00", "is not a span"),
+            ("22:00-07:00,", "is not a span"),
             ("22:00-07:00 Mars/Olympus", "Mars/Olympus is no time zone"),
             ("00:00-24:00", "leave no time"),
             ("mon-sun 06:00-20:00, 20:00-06:00", "leave no time"),

@@ -197,7 +197,7 @@ fn data_of<'a>(kind: Option<&str>, bytes: Cow<'a, [u8]>) -> Result<Data<'a>, Und
             )));
         }
     };
-    let text = String::from_utf8(bytes.into_owned()).map_err(|_| wrong("the data is no UTF-8"))?;
+    let text = String::from_utf8(bytes.into_owned()).map_err(|_| wrong("the data is not UTF-8"))?;
     Ok(Data::Text(format, text))
 }
 

@@ -25,7 +25,7 @@ pub(super) fn not_before(
     };
     let Some(at) = moment(value) else {
         return Err(mistake(
-            "is no time: write it like 2026-03-01T08:00:00+08:00 (RFC 3339), or as a timestamp or whole number of seconds since 1970",
+            "is not a time: write it like 2026-03-01T08:00:00+08:00 (RFC 3339), or as a timestamp or whole number of seconds since 1970",
         ));
     };
     if at.since(received_at) > max {
@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn what_is_no_time_or_too_far_ahead_is_a_mistake_that_says_so() {
         for (value, says) in [
-            (HeaderValue::text("tomorrow"), "is no time"),
-            (HeaderValue::text("2023-11-14T22:13:21"), "is no time"),
-            (HeaderValue::Int(-1), "is no time"),
-            (HeaderValue::Bool(true), "is no time"),
-            (HeaderValue::Float(1.7e9), "is no time"),
+            (HeaderValue::text("tomorrow"), "is not a time"),
+            (HeaderValue::text("2023-11-14T22:13:21"), "is not a time"),
+            (HeaderValue::Int(-1), "is not a time"),
+            (HeaderValue::Bool(true), "is not a time"),
+            (HeaderValue::Float(1.7e9), "is not a time"),
             (
                 HeaderValue::Timestamp(1_700_003_601),
                 "is more than 3600 s ahead (event.not_before_max)",

@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path) -> io::Result<HashSet<SubscriptionId>> {
     let entries = bytes.strip_prefix(MAGIC).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            "it is no list of removed subscriptions, as store.dir holds one",
+            "it is not a list of removed subscriptions, such as the one in store.dir",
         )
     })?;
     let ids = entries.chunks_exact(ENTRY_BYTES).filter_map(|entry| entry.first_chunk::<16>());

@@ -176,11 +176,7 @@ async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
         );
         let wait: u64 = answer.headers["retry-after"].parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
-        assert!(
-            answer.body.contains(&format!("none is looked at for {wait} s")),
-            "{}",
-            answer.body
-        );
+        assert!(answer.body.contains(&format!("none is checked for {wait} s")), "{}", answer.body);
     }
     // The valid token is accepted from an address where it was used recently, even if that address
     // floods wrong ones.

@@ -118,7 +118,7 @@ async fn a_time_that_cannot_be_read_or_is_too_far_ahead_is_a_dead_letter_that_sa
         "header x-roomcast-not-before is more than 3600 s ahead (event.not_before_max)"
     );
     assert!(
-        details[1].starts_with("header x-roomcast-not-before is no time: write it like 2026-"),
+        details[1].starts_with("header x-roomcast-not-before is not a time: write it like 2026-"),
         "{details:?}"
     );
     assert_eq!(emulator.count("accepted").await, 0);

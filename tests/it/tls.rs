@@ -93,7 +93,7 @@ async fn a_broker_with_tls_is_spoken_to_if_its_certificate_is_trusted_and_names_
     all_refuse(&plain, 69, "does not speak TLS");
     for (content, says) in [
         ("rubbish\n", "there is no certificate in it"),
-        ("-----BEGIN CERTIFICATE-----\nrubbish\n", "it is no PEM"),
+        ("-----BEGIN CERTIFICATE-----\nrubbish\n", "it is not PEM"),
         (
             "-----BEGIN CERTIFICATE-----\ncnViYmlzaA==\n-----END CERTIFICATE-----\n",
             "cannot be read",

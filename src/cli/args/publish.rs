@@ -60,7 +60,7 @@ pub(in crate::cli) struct Publish {
 /// Explain what would happen to an event.
 #[derive(Args)]
 #[command(
-    after_help = "Nothing is sent and nothing is planned. With a daemon the times are what its robots' quotas allow now; without one nothing is known of them. Exit code 1: nobody would hear it."
+    after_help = "Nothing is sent and no slot is taken. With a daemon the times follow its robots' quotas of now; without one they are unknown. Exit code 1: not one subscription would get it."
 )]
 pub(in crate::cli) struct Explain {
     /// The event

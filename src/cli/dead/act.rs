@@ -138,7 +138,7 @@ pub(super) fn rate(text: &str) -> Result<f64, Failure> {
     let number = number.trim().parse::<u32>().ok().filter(|number| *number > 0);
     let rate = number.zip(seconds).map(|(number, seconds)| f64::from(number) / seconds);
     rate.ok_or_else(|| {
-        Failure::Usage(format!("--rate: {text:?} is no rate: write it like 50/s, 600/m or 5/h"))
+        Failure::Usage(format!("--rate: {text:?} is not a rate: write it like 50/s, 600/m or 5/h"))
     })
 }
 

@@ -41,9 +41,7 @@ impl Interrupt {
                     std::process::exit(1);
                 }
                 stop.cancel();
-                print_status(
-                    "ending: the letters in hand are given back first; once more ends at once",
-                );
+                print_status("ending: the letters are put back first; once more ends at once");
             }
         });
         Ok(watched)

@@ -154,8 +154,8 @@ impl<'a> Field<'a> {
     pub(super) fn url(&self, name: &str, schemes: &[&str]) -> Checked {
         let text = self.text(name)?;
         let field = self.need(name)?;
-        let url =
-            Url::parse(text).map_err(|mistake| field.wrong(format!("is no address: {mistake}")))?;
+        let url = Url::parse(text)
+            .map_err(|mistake| field.wrong(format!("is not an address: {mistake}")))?;
         if schemes.is_empty() || schemes.contains(&url.scheme()) {
             return Ok(());
         }

@@ -73,7 +73,7 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
             (
                 "/link/messageUrl",
                 json!("nowhere"),
-                "link.messageUrl is no address: relative URL without a base",
+                "link.messageUrl is not an address: relative URL without a base",
             ),
         ],
     );
@@ -152,7 +152,7 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
             (
                 "/content/post/zh_cn/content/0/1/href",
                 json!("x y"),
-                "content.post.zh_cn.content[0][1].href is no address: relative URL without a base",
+                "content.post.zh_cn.content[0][1].href is not an address: relative URL without a base",
             ),
             (
                 "/content/post/zh_cn/content/0/0/tag",

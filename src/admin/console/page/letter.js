@@ -9,7 +9,7 @@ export function letter(one) {
   const facts = [
     ["Why", [REASONS[one.reason] ?? one.reason, " (", el("code", {}, one.code), ")"]],
     ["It says", one.detail],
-    ["Platform", one.platform ? platform(one.platform) : "none: it is no readable event"],
+    ["Platform", one.platform ? platform(one.platform) : "none: it is not a readable event"],
     ["Topic", one.topic],
     ["Event", one.event && el("code", {}, one.event)],
     ["Subscription", one.subscription && el("code", {}, one.subscription)],

@@ -35,7 +35,7 @@ const ACTS = {
   redrive: {
     verb: "Redrive",
     done: "redriven",
-    says: "Only the deliveries that failed are made again, through the quotas of their robots like everything else. A subscription that was removed gets nothing.",
+    says: "Only the failed deliveries are repeated, within the quotas of their robots. A subscription that was removed gets nothing.",
   },
   discard: { verb: "Discard", done: "discarded", danger: true, says: "They are deleted for good, and nothing is sent." },
 };

@@ -97,13 +97,13 @@ export function view() {
     ),
     el("div", { class: "field" }, el("label", { for: "explain-body" }, "Event, as it would be published"), body),
     headers.element,
-    el("div", { class: "field tick" }, urgent, el("label", { for: "explain-urgent" }, "published to the exchange for what is urgent")),
+    el("div", { class: "field tick" }, urgent, el("label", { for: "explain-urgent" }, "published to the urgent exchange")),
     el(
       "div",
       { class: "field" },
       el("label", { for: "explain-subscription" }, "Only for one subscription"),
       only,
-      el("p", { class: "hint", id: "explain-subscription-hint" }, "Its id; without one, all subscriptions of the topic are gone through."),
+      el("p", { class: "hint", id: "explain-subscription-hint" }, "Its id; without one, all subscriptions of the topic are explained."),
     ),
     el("button", { type: "submit", class: "main" }, "Explain"),
   );
@@ -111,7 +111,7 @@ export function view() {
     "div",
     {},
     el("div", { class: "head" }, el("div", {}, el("h1", {}, title))),
-    el("p", { class: "lead" }, "Who would hear an event, when, and what each of them would be sent. Nothing is sent."),
+    el("p", { class: "lead" }, "Which subscriptions would get an event, when, and with which message. Nothing is sent."),
     form,
     said.element,
     count,
@@ -123,7 +123,7 @@ export function view() {
 function results() {
   return table({
     name: "explained",
-    caption: "What would become of it",
+    caption: "Outcome for each subscription",
     empty: "Nobody is subscribed to this topic.",
     key: (one) => one.subscription,
     columns: [

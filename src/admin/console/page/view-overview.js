@@ -67,7 +67,7 @@ export function view({ listen }) {
 
   listen("overview", (kind, told) => {
     if (kind === "lost") {
-      how({ kind: "bad", headline: "No connection to the daemon", detail: "What is shown here is old. Perhaps the daemon is down, perhaps only the way to it; the page keeps trying." });
+      how({ kind: "bad", headline: "No connection to the daemon", detail: "The data on this page is old. Either the daemon is down, or the network to it; the page keeps trying." });
       return;
     }
     if (kind === "history") {
@@ -100,10 +100,10 @@ function condition({ broker_up, broker_blocked, robots, dead }) {
     return { kind: "bad", headline: "No session with the broker", detail: "Nothing is delivered until there is one, and nothing is lost: events wait in the broker. The daemon keeps trying." };
   }
   if (broker_blocked) {
-    return { kind: "warn", headline: "The broker takes no messages", detail: "It has a memory or disk alarm. What can be delivered is delivered; what has to be put off waits." };
+    return { kind: "warn", headline: "The broker takes no messages", detail: "It has a memory or disk alarm. Deliveries that can be made are made; deferred ones wait." };
   }
   if (robots.held > 0) {
-    return { kind: "warn", headline: `${several(robots.held, "robot is", "robots are")} on hold`, detail: `What is for ${robots.held === 1 ? "it" : "them"} waits in order and costs no attempts. ${waiting}` };
+    return { kind: "warn", headline: `${several(robots.held, "robot is", "robots are")} on hold`, detail: `${robots.held === 1 ? "Its" : "Their"} deliveries wait in order and cost no attempts. ${waiting}` };
   }
   return { kind: "good", headline: "All is well", detail: `Connected to the broker. ${waiting}${letters}` };
 }
@@ -146,7 +146,7 @@ function letters() {
     show: (told, at) => {
       kinds.element.hidden = !told;
       if (!told) return;
-      const missing = told.queues.filter(({ letters }) => letters === null).map(({ queue }) => PLATFORMS[queue] ?? "what is no readable event");
+      const missing = told.queues.filter(({ letters }) => letters === null).map(({ queue }) => PLATFORMS[queue] ?? "unreadable events");
       write(unknown, missing.length > 0 ? `not counted: ${missing.join(", ")}` : "");
       kinds.show(told.rows.map((row) => ({ ...row, at })), { anew: becomesAnother(told.rows) });
     },

@@ -204,5 +204,5 @@ fn given_up(overview: &Overview) -> String {
         .iter()
         .map(|(reason, count)| format!("{reason}{UNBROKEN}{}", number(*count)))
         .collect();
-    format!("Given up since then: {}; 5 shows what lies there now", said.join("  "))
+    format!("Given up since then: {}; 5 shows the letters of now", said.join("  "))
 }
