@@ -44,14 +44,6 @@ pub struct Explainer {
 impl Explainer {
     /// Explains what would happen to an event.
     pub fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, ApiError> {
-        let invalid = |mistake: &dyn std::fmt::Display| ApiError::Invalid(mistake.to_string());
-        let topic = request.topic.parse().map_err(|mistake| invalid(&mistake))?;
-        let after = request
-            .after
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|mistake| invalid(&mistake))?;
         let event = match self.event(request) {
             Ok(event) => Arc::new(event),
             Err(mistake) => {
@@ -62,10 +54,11 @@ impl Explainer {
                 });
             }
         };
-        let (summaries, next) = match &request.subscription {
+        let topic = &request.topic;
+        let (views, next) = match request.subscription {
             Some(id) => {
-                let one = self.store.show(id.parse().map_err(|mistake| invalid(&mistake))?)?;
-                if one.topic != topic {
+                let one = self.store.show(id)?;
+                if one.topic != *topic {
                     return Err(ApiError::Invalid(format!(
                         "the subscription hears {}, not {topic}",
                         one.topic
@@ -74,20 +67,13 @@ impl Explainer {
                 (vec![one], None)
             }
             None => {
-                let page = self.store.list(
-                    &ListFilter { topic: Some(topic), ..ListFilter::default() },
-                    after,
-                    PAGE,
-                )?;
+                let filter = ListFilter { topic: Some(topic.clone()), ..ListFilter::default() };
+                let page = self.store.list(&filter, request.after.clone(), PAGE)?;
                 (page.subscriptions, page.next)
             }
         };
-        let subscriptions = summaries.into_iter().map(|one| self.explained(&event, one)).collect();
-        Ok(ExplainResponse {
-            undecodable: None,
-            subscriptions,
-            next: next.map(|place| place.to_string()),
-        })
+        let subscriptions = views.into_iter().map(|one| self.explained(&event, one)).collect();
+        Ok(ExplainResponse { undecodable: None, subscriptions, next })
     }
 
     fn event(&self, request: &ExplainRequest) -> Result<Event, UndecodableView> {
@@ -96,7 +82,7 @@ impl Explainer {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::text(value.clone())));
         let published = fanout::ensure_message_id(PublishedMessage {
-            routing_key: request.topic.clone(),
+            routing_key: request.topic.to_string(),
             body: request.body.clone().into_bytes(),
             headers: headers.collect(),
             content_type: request.content_type.clone(),
@@ -118,10 +104,10 @@ impl Explainer {
 
     fn explained(&self, event: &Arc<Event>, one: SubscriptionView) -> Explanation {
         let mut explanation = Explanation {
-            subscription: one.id.to_string(),
+            subscription: one.id,
             name: one.private.name.clone(),
-            platform: one.platform.to_string(),
-            robot: one.robot.to_string(),
+            platform: one.platform,
+            robot: one.robot,
             outcome: "sent".to_owned(),
             why: None,
             first_in_seconds: None,

@@ -10,7 +10,7 @@ use hyper::Method;
 
 use super::{
     args,
-    backend::failure,
+    backend::{failure, parse_arg},
     client::Client,
     credentials::read_file,
     exit::Failure,
@@ -117,12 +117,12 @@ fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
         headers.insert(name.to_owned(), value.to_owned());
     }
     Ok(ExplainRequest {
-        topic: publish::topic(&explain.said)?.to_string(),
+        topic: publish::topic(&explain.said)?,
         body,
         headers,
         content_type: explain.content_type.clone(),
         urgent: explain.said.urgent,
-        subscription: explain.subscription.clone(),
+        subscription: explain.subscription.as_deref().map(parse_arg).transpose()?,
         after: None,
     })
 }
@@ -139,7 +139,8 @@ fn row(table: &mut Table, one: Explanation) {
     let parts = if bytes.is_empty() { "-".to_owned() } else { bytes.len().to_string() };
     let bytes = if bytes.is_empty() { "-".to_owned() } else { bytes.join(" + ") };
     let name = one.name.unwrap_or_else(|| "-".to_owned());
-    table.row([one.subscription, name, one.platform, one.outcome, first, last, parts, bytes]);
+    let (subscription, platform) = (one.subscription.to_string(), one.platform.to_string());
+    table.row([subscription, name, platform, one.outcome, first, last, parts, bytes]);
 }
 
 /// The messages that one subscription would get.

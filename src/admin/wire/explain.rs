@@ -9,12 +9,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::{
+    domain::{Platform, RobotId, SubscriptionId, TopicName},
+    store::ListCursor,
+};
+
 /// `POST /v1/explain`: an event as a publisher would publish it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
     /// The topic.
-    pub topic: String,
+    pub topic: TopicName,
     /// The body of the message.
     pub body: String,
     /// Its headers.
@@ -28,10 +33,10 @@ pub struct ExplainRequest {
     pub urgent: bool,
     /// Explain it only for this subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscription: Option<String>,
+    pub subscription: Option<SubscriptionId>,
     /// The page after this cursor, which is `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
+    pub after: Option<ListCursor>,
 }
 
 /// The answer: either the error in the event, or an explanation for each subscription of one page.
@@ -42,7 +47,7 @@ pub struct ExplainResponse {
     /// The explanations, one for each subscription.
     pub subscriptions: Vec<Explanation>,
     /// The cursor of the next page; `null` on the last.
-    pub next: Option<String>,
+    pub next: Option<ListCursor>,
 }
 
 /// Why an event cannot be decoded.
@@ -58,13 +63,13 @@ pub struct UndecodableView {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Explanation {
     /// The subscription's id.
-    pub subscription: String,
+    pub subscription: SubscriptionId,
     /// Its display name.
     pub name: Option<String>,
     /// The platform.
-    pub platform: String,
+    pub platform: Platform,
     /// The robot's id.
-    pub robot: String,
+    pub robot: RobotId,
     /// `sent`, `waits`, `paused`, `filtered`, or a dead letter's reason:
     /// `refused`, `expired`, `exhausted`.
     pub outcome: String,
