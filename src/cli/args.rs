@@ -171,7 +171,7 @@ pub(super) struct Add {
     pub secret_file: Option<PathBuf>,
     /// The options of the subscription
     #[command(flatten)]
-    pub wishes: OptionArgs,
+    pub options: OptionArgs,
     /// Print the answer as JSON
     #[arg(long)]
     pub json: bool,
@@ -316,7 +316,7 @@ pub(super) struct Update {
     pub no_secret: bool,
     /// The options to change
     #[command(flatten)]
-    pub wishes: OptionArgs,
+    pub options: OptionArgs,
     /// Mention no members any more
     #[arg(long, conflicts_with_all = ["mention_all", "mention_mobile", "mention_user"])]
     pub no_mentions: bool,

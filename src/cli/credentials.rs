@@ -34,7 +34,7 @@ use crate::{
 
 /// Builds the request of an addition.
 pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
-    let named = named_options(&add.wishes)?;
+    let named = named_options(&add.options)?;
     let (topic, platform) = (parse_arg(&add.topic)?, parse_arg(&add.platform)?);
     let (endpoint, mut secret) = match &add.endpoint_file {
         Some(path) => two_lines(&read_file(path)?),
@@ -67,7 +67,7 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
 
 /// Builds the request of a change.
 pub(super) fn update(update: &args::Update) -> Result<UpdateRequest, Failure> {
-    let mut request = named_options(&update.wishes)?;
+    let mut request = named_options(&update.options)?;
     if update.no_mentions {
         request.private.mentions = Some(Mentions::default());
     }
