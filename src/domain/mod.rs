@@ -64,10 +64,9 @@ pub use secret::{Endpoint, Secret};
 pub use settlement::{DeadReason, Settlement, UnknownReason};
 pub use subscription::{
     GroupName, InvalidGroupName, InvalidSubscriptionId, LongTextPolicy, OverflowPolicy,
-    Subscription, SubscriptionId, SubscriptionState, UnknownLongTextPolicy, UnknownOverflowPolicy,
-    UnknownState,
+    SubscriptionId, SubscriptionState, UnknownLongTextPolicy, UnknownOverflowPolicy, UnknownState,
 };
-pub use subscription_forms::{SubscriptionPatch, SubscriptionSpec, SubscriptionView};
+pub use subscription_forms::{Subscription, SubscriptionPatch, SubscriptionSpec, SubscriptionView};
 pub use subscription_options::{
     PrivateOptions, PrivateOptionsPatch, SubscriptionOptions, SubscriptionOptionsPatch,
 };

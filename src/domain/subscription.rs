@@ -1,16 +1,13 @@
-//! Subscriptions: a robot that receives the events of a topic, and its options.
+//! The values of a subscription: its id, its state, its policies, its group.
 //!
-//! Owns their ids and states, and the values of their policies.
+//! Owns their names and texts.
 //!
-//! Not here: which options there are (`subscription_options.rs`), the shapes in which subscriptions
-//! are requested and shown (`subscription_forms.rs`), and where they are kept (`store/`).
+//! Not here: which options there are (`subscription_options.rs`), the shapes of a subscription
+//! (`subscription_forms.rs`), and where subscriptions are kept (`store/`).
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::{
-    Endpoint, Platform, PrivateOptions, RobotId, Secret, SubscriptionOptions, Timestamp, TopicName,
-    id::quoted,
-};
+use super::id::quoted;
 
 /// The id of a subscription: 32 lower-case hexadecimal digits, a time prefix followed by random
 /// bits.
@@ -232,32 +229,6 @@ impl fmt::Display for GroupName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
-}
-
-/// A decrypted subscription. It contains the credential, so it has no `Debug`, and it is dropped
-/// right after the attempt.
-#[derive(Clone)]
-pub struct Subscription {
-    /// Its id.
-    pub id: SubscriptionId,
-    /// The topic whose events it receives.
-    pub topic: TopicName,
-    /// The platform of its robot.
-    pub platform: Platform,
-    /// The robot behind the endpoint.
-    pub robot: RobotId,
-    /// The webhook, normalised.
-    pub endpoint: Endpoint,
-    /// The signing secret, where the robot's security setting is a signature.
-    pub secret: Option<Secret>,
-    /// What the robot requires, and which members its messages mention.
-    pub private: PrivateOptions,
-    /// Whether it receives the events of its topic.
-    pub state: SubscriptionState,
-    /// How its deliveries are paced and filtered.
-    pub options: SubscriptionOptions,
-    /// When it was created.
-    pub created_at: Timestamp,
 }
 
 #[cfg(test)]

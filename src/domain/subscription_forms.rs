@@ -1,9 +1,11 @@
-//! The three shapes of a subscription: what one asks for, what one changes, what one sees.
+//! The shapes of a subscription: what one asks for, what one changes, what one sees, and what an
+//! attempt opens.
 //!
-//! Owns their fields and their JSON. Store, API, command line, import and export share them.
+//! Owns their fields, and the JSON of the first three. Store, API, command line, import and export
+//! share them.
 //!
-//! Not here: the decrypted subscription of an attempt (`subscription.rs`), and the checks of a
-//! request (`admin/subscriptions.rs`).
+//! Not here: the options (`subscription_options.rs`), and the checks of a request
+//! (`admin/subscriptions.rs`).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -118,6 +120,32 @@ pub struct SubscriptionView {
     pub options: SubscriptionOptions,
     /// When it was added, in JSON as RFC 3339.
     #[serde(with = "rfc3339")]
+    pub created_at: Timestamp,
+}
+
+/// A decrypted subscription. It contains the credential, so it has no `Debug`, and it is dropped
+/// right after the attempt.
+#[derive(Clone)]
+pub struct Subscription {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// The topic whose events it receives.
+    pub topic: TopicName,
+    /// The platform of its robot.
+    pub platform: Platform,
+    /// The robot behind the endpoint.
+    pub robot: RobotId,
+    /// The webhook, normalised.
+    pub endpoint: Endpoint,
+    /// The signing secret, where the robot's security setting is a signature.
+    pub secret: Option<Secret>,
+    /// What the robot requires, and which members its messages mention.
+    pub private: PrivateOptions,
+    /// Whether it receives the events of its topic.
+    pub state: SubscriptionState,
+    /// How its deliveries are paced and filtered.
+    pub options: SubscriptionOptions,
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
