@@ -138,6 +138,12 @@ impl Explainer {
         if let Some(why) = one.options.filter_rejection(one.platform, &event.content.attributes) {
             return Err(ExplainedOutcome { outcome: "filtered", why: why.to_string() });
         }
+        if let Err(why) = event.content.piece_for(one.platform) {
+            return Err(ExplainedOutcome {
+                outcome: why.reason().as_str(),
+                why: format!("{}: {why}", why.code()),
+            });
+        }
         let options = one.options.clone();
         let mut delivery = Delivery::fresh(event, one.id, one.platform, one.robot);
         explanation.parts = parts(&mut delivery, &render_target(&one))?;

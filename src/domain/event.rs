@@ -1,12 +1,12 @@
 //! Events: decoded publications.
 //!
-//! Owns the shape of an event, and which part of its content a platform gets.
+//! Owns the shape of an event, and which part of its content a platform gets, or why none.
 //!
 //! Not here: how an event is decoded from bytes (`fanout/decode.rs`).
 
 use std::{fmt, sync::Arc};
 
-use super::{Attributes, Platform, PublishedMessage, Timestamp, TopicName};
+use super::{Attributes, DeadReason, Platform, PublishedMessage, Timestamp, TopicName};
 
 /// The id of an event: the publisher's `message_id`, or an id that roomcast generates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +80,8 @@ pub struct EventContent {
     pub subject: Option<String>,
     /// The format of its texts.
     pub format: Format,
-    /// The text for every platform without an entry of its own. The decoder ensures that each
-    /// platform has one of the two.
+    /// The text for every platform without an entry of its own. Without it, the event has no
+    /// content for such a platform.
     pub message: Option<TextBody>,
     /// Entries for single platforms; they take precedence over `message`.
     pub entries: Vec<(Platform, PlatformOverride)>,
@@ -98,6 +98,8 @@ pub enum PlatformOverride {
     Text(TextBody),
     /// The platform's own request body, as JSON text. It is a checked object and is sent unchanged.
     Native(String),
+    /// The event's template cannot be rendered for the platform; the mistake in one sentence.
+    Unrendered(String),
 }
 
 /// A text, with the values that override those of the event.
@@ -128,6 +130,40 @@ pub enum PlatformContent<'a> {
     Text(&'a TextBody),
     /// The platform's own request body as JSON text.
     Native(&'a str),
+}
+
+/// Why an event has no content for a platform. A delivery to that platform is then a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoContent<'a> {
+    /// There is neither an entry for the platform nor a text for all platforms.
+    #[error(
+        "message_structure has no entry for {0} and no default, and there is no message: add one of them"
+    )]
+    NoEntry(Platform),
+    /// The event's template cannot be rendered for the platform.
+    #[error("{0}")]
+    Unrendered(&'a str),
+}
+
+impl NoContent<'_> {
+    /// The reason of the dead letter.
+    #[must_use]
+    pub const fn reason(self) -> DeadReason {
+        match self {
+            Self::NoEntry(_) => DeadReason::Refused,
+            // A redrive renders the template anew, so this is not final.
+            Self::Unrendered(_) => DeadReason::Undecodable,
+        }
+    }
+
+    /// Roomcast's code for it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoEntry(_) => "no_content",
+            Self::Unrendered(_) => "template",
+        }
+    }
 }
 
 /// The members that a message mentions. Their phones ring.
@@ -168,18 +204,24 @@ impl Mentions {
 }
 
 impl EventContent {
-    /// The content for `platform`. `None` if there is neither an entry for it nor a message.
+    /// The content for `platform`.
     ///
     /// A variant of a platform without an entry of its own gets that platform's entry. Both have
     /// the same wire form, and publishers of SMN know only one name for both.
-    #[must_use]
-    pub fn piece_for(&self, platform: Platform) -> Option<PlatformContent<'_>> {
+    ///
+    /// # Errors
+    ///
+    /// The event has no content for this platform.
+    pub fn piece_for(&self, platform: Platform) -> Result<PlatformContent<'_>, NoContent<'_>> {
         let entry =
             |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
         match entry(platform).or_else(|| platform.variant_of().and_then(entry)) {
-            Some(PlatformOverride::Text(text)) => Some(PlatformContent::Text(text)),
-            Some(PlatformOverride::Native(json)) => Some(PlatformContent::Native(json)),
-            None => self.message.as_ref().map(PlatformContent::Text),
+            Some(PlatformOverride::Text(text)) => Ok(PlatformContent::Text(text)),
+            Some(PlatformOverride::Native(json)) => Ok(PlatformContent::Native(json)),
+            Some(PlatformOverride::Unrendered(why)) => Err(NoContent::Unrendered(why)),
+            None => {
+                self.message.as_ref().map(PlatformContent::Text).ok_or(NoContent::NoEntry(platform))
+            }
         }
     }
 }
@@ -197,14 +239,37 @@ mod tests {
         };
         assert_eq!(
             content.piece_for(Platform::DingTalk),
-            Some(PlatformContent::Text(&"ding".into()))
+            Ok(PlatformContent::Text(&"ding".into()))
         );
         assert_eq!(
             content.piece_for(Platform::DingTalkInternal),
-            Some(PlatformContent::Text(&"ding".into()))
+            Ok(PlatformContent::Text(&"ding".into()))
         );
-        assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"all".into())));
-        assert_eq!(EventContent::default().piece_for(Platform::Lark), None);
+        assert_eq!(content.piece_for(Platform::Lark), Ok(PlatformContent::Text(&"all".into())));
+    }
+
+    #[test]
+    fn a_platform_without_content_is_named_with_a_reason_that_says_whether_a_redrive_may_help() {
+        let content = EventContent {
+            entries: vec![
+                (Platform::WeCom, PlatformOverride::Text("wecom".into())),
+                (Platform::DingTalk, PlatformOverride::Unrendered("tag host is a list".into())),
+            ],
+            ..EventContent::default()
+        };
+        assert!(content.piece_for(Platform::WeCom).is_ok());
+        let missing = "message_structure has no entry for lark and no default, and there is no message: add one of them";
+        for (platform, reason, code, detail) in [
+            (Platform::Lark, DeadReason::Refused, "no_content", missing),
+            (Platform::DingTalk, DeadReason::Undecodable, "template", "tag host is a list"),
+            (Platform::DingTalkInternal, DeadReason::Undecodable, "template", "tag host is a list"),
+        ] {
+            let why = content.piece_for(platform).unwrap_err();
+            assert_eq!(
+                (why.reason(), why.code(), why.to_string().as_str()),
+                (reason, code, detail)
+            );
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use delivery::{Delivery, Part};
 pub use duration::duration;
 pub use event::{
-    Event, EventContent, EventId, Format, Mentions, PlatformContent, PlatformOverride, TextBody,
+    Event, EventContent, EventId, Format, Mentions, NoContent, PlatformContent, PlatformOverride,
+    TextBody,
 };
 pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, Number, Rule};
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};

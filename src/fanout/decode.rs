@@ -13,14 +13,14 @@ use super::{
     lifetime::alive_since,
     not_before::not_before,
     structure::read_structure,
-    templates::{RenderError, Tags, TemplateRegistry},
+    templates::{RenderError, RenderedText, Tags, TemplateRegistry},
     undecodable::{Undecodable, catch_panic, mistake},
     wire::EventWire,
 };
 use crate::domain::{
     Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions,
-    Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName, bytes_of,
-    receipt_requested,
+    NoContent, Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName,
+    bytes_of, receipt_requested,
 };
 
 /// The limits of an event.
@@ -259,20 +259,13 @@ fn content_of(
             let tags = Tags::read(wire.tags.unwrap_or_default())
                 .map_err(|mistake| failed(mistake.into()))?;
             let templates = registry.now();
-            let said = match platform {
+            match platform {
                 // Only one platform is read, so its text serves as the message.
-                Some(one) => templates
-                    .write_for(one, &name, &tags)
-                    .map(|said| vec![(Audience::Everybody, said.1)]),
-                None => templates.write(&name, &tags),
-            };
-            for (audience, passage) in said.map_err(failed)? {
-                match audience {
-                    Audience::Everybody => content.message = Some(passage),
-                    Audience::On(platform) => {
-                        content.entries.push((platform, PlatformOverride::Text(passage)))
-                    }
+                Some(one) => {
+                    let (_, text) = templates.write_for(one, &name, &tags).map_err(failed)?;
+                    content.message = Some(text);
                 }
+                None => put_rendered(templates.write(&name, &tags).map_err(failed)?, &mut content),
             }
         }
         (None, None) if content.message.is_none() => {
@@ -283,6 +276,39 @@ fn content_of(
         (None, None) => {}
     }
     Ok(content)
+}
+
+/// Puts the rendered texts of a template into the content. A text that failed concerns only the
+/// platforms that would get it.
+fn put_rendered(texts: Vec<RenderedText>, content: &mut EventContent) {
+    let mut default = None;
+    for RenderedText { audience, text } in texts {
+        match audience {
+            Audience::Everybody => default = Some(text),
+            Audience::On(platform) => content.entries.push((
+                platform,
+                match text {
+                    Ok(text) => PlatformOverride::Text(text),
+                    Err(why) => PlatformOverride::Unrendered(why.to_string()),
+                },
+            )),
+        }
+    }
+    // The template replaces the event's message even if its own text failed.
+    content.message = None;
+    match default {
+        Some(Ok(text)) => content.message = Some(text),
+        Some(Err(why)) => {
+            let why = why.to_string();
+            for platform in Platform::ALL {
+                if content.piece_for(platform) == Err(NoContent::NoEntry(platform)) {
+                    content.entries.push((platform, PlatformOverride::Unrendered(why.clone())));
+                }
+            }
+        }
+        // A template always has a default text.
+        None => {}
+    }
 }
 
 #[cfg(test)]

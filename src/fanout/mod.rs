@@ -26,7 +26,7 @@ pub use subscriptions::{
     SubscriptionsUnavailable,
 };
 pub use templates::{
-    InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, Tags, TemplateError, TemplateRegistry,
-    Templates,
+    InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, RenderedText, Tags, TemplateError,
+    TemplateRegistry, Templates,
 };
 pub use undecodable::Undecodable;

@@ -1,7 +1,7 @@
 //! `message_structure`: the content of an event for each platform. An entry is text, the platform's
 //! own message, or SMN's form.
 //!
-//! Owns the reading of entries, and which platforms need one.
+//! Owns the reading of entries, and that there is one for at least one platform.
 //!
 //! Not here: the messages that a platform accepts (`platforms/native/`).
 
@@ -31,7 +31,7 @@ pub(super) fn read_structure(
         };
         match (platform, entry_of(&place, platform, entry)?) {
             (None, PlatformOverride::Text(passage)) => content.message = Some(passage),
-            (None, PlatformOverride::Native(_)) => {
+            (None, _) => {
                 return Err(mistake(format!(
                     "{place} is an object: it must be text, or have a msgType"
                 )));
@@ -44,12 +44,13 @@ pub(super) fn read_structure(
             }
         }
     }
-    match Platform::ALL.into_iter().find(|platform| content.piece_for(*platform).is_none()) {
-        Some(platform) => Err(mistake(format!(
-            "message_structure says nothing for {platform} and there is neither a default nor a message"
-        ))),
-        None => Ok(()),
+    // Whether a platform without an entry is subscribed is decided for each delivery.
+    if content.entries.is_empty() && content.message.is_none() {
+        return Err(mistake(
+            "message_structure has neither an entry for a platform nor a default, and there is no message: add one of them",
+        ));
     }
+    Ok(())
 }
 
 fn entry_of(
@@ -136,7 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::PlatformContent;
+    use crate::domain::{NoContent, PlatformContent};
 
     fn read(structure: Value) -> Result<EventContent, String> {
         let mut content = EventContent::default();
@@ -155,14 +156,11 @@ mod tests {
             [structure.clone(), json!(structure.to_string()), json!(inside.to_string())]
         {
             let content = read(structure).unwrap();
-            assert_eq!(
-                content.piece_for(Platform::WeCom),
-                Some(PlatformContent::Text(&"d".into()))
-            );
-            assert_eq!(content.piece_for(Platform::Lark), Some(PlatformContent::Text(&"f".into())));
+            assert_eq!(content.piece_for(Platform::WeCom), Ok(PlatformContent::Text(&"d".into())));
+            assert_eq!(content.piece_for(Platform::Lark), Ok(PlatformContent::Text(&"f".into())));
             assert_eq!(
                 content.piece_for(Platform::DingTalk),
-                Some(PlatformContent::Native(&ding.to_string()))
+                Ok(PlatformContent::Native(&ding.to_string()))
             );
         }
     }
@@ -189,7 +187,7 @@ mod tests {
             let content = read(json!({"default": "d", "lark": entry})).unwrap();
             assert_eq!(
                 content.piece_for(Platform::Lark),
-                Some(PlatformContent::Text(&passage)),
+                Ok(PlatformContent::Text(&passage)),
                 "{entry}"
             );
         }
@@ -197,15 +195,27 @@ mod tests {
             read(json!({"default": {"msgType": "text", "text": {"content": "d"}}})).unwrap();
         let plain =
             TextBody { text: "d".into(), format: Some(Format::Text), ..TextBody::default() };
-        assert_eq!(content.piece_for(Platform::WeCom), Some(PlatformContent::Text(&plain)));
+        assert_eq!(content.piece_for(Platform::WeCom), Ok(PlatformContent::Text(&plain)));
+    }
+
+    #[test]
+    fn entries_for_some_platforms_are_enough() {
+        for (name, with, without) in [
+            ("lark", Platform::Lark, Platform::WeCom),
+            ("dingtalk_internal", Platform::DingTalkInternal, Platform::DingTalk),
+        ] {
+            let content = read(json!({name: "l", "email": "e"})).unwrap();
+            assert_eq!(content.piece_for(with), Ok(PlatformContent::Text(&"l".into())));
+            assert_eq!(content.piece_for(without), Err(NoContent::NoEntry(without)));
+        }
     }
 
     #[test]
     fn a_mistake_names_the_way_to_its_field() {
         for (structure, says) in [
             (
-                json!({"lark": "l"}),
-                "message_structure says nothing for dingtalk and there is neither a default nor a message",
+                json!({"email": "e", "sms": "s"}),
+                "message_structure has neither an entry for a platform nor a default, and there is no message: add one of them",
             ),
             (json!({"default": ""}), "message_structure.default is empty"),
             (
@@ -264,7 +274,7 @@ mod tests {
         let content = read(json!({"default": "{\"a\": 1}"})).unwrap();
         assert_eq!(
             content.piece_for(Platform::Lark),
-            Some(PlatformContent::Text(&"{\"a\": 1}".into()))
+            Ok(PlatformContent::Text(&"{\"a\": 1}".into()))
         );
     }
 }

@@ -70,6 +70,11 @@ impl Pipeline {
         position: QueuePosition,
     ) -> DeliveryStart {
         let parts = &self.parts;
+        // Nothing can be sent, so the delivery neither waits, nor is it coalesced, nor does it
+        // supersede a message.
+        if let Err(why) = delivery.event.content.piece_for(delivery.platform) {
+            return DeliveryStart::Settled(settle::without_content(why));
+        }
         let quiet = self.quiet_until(delivery, recipient);
         // A delivery that is due may still have to wait for its robot.
         let room =

@@ -44,6 +44,9 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::Refused, _, "no_keyword") => {
             "the publisher's message in the platform's own form lacks the keyword on which the robot insists: correct what the publisher sends, or the subscription's --keyword, and redrive"
         }
+        (DeadReason::Refused, _, "no_content") => {
+            "the event has no content for this platform: let the publisher add an entry for it, or a default, to message_structure; discard this, because a redrive cannot add one"
+        }
         (DeadReason::Refused, ..) => {
             "the platform will not take this message as it is: the detail says why; correct what the publisher sends, discard this"
         }

@@ -92,7 +92,7 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
 /// The members that an event mentions on a platform.
 fn mentions_of(platform: Platform, event: &Event) -> Mentions {
     match event.content.piece_for(platform) {
-        Some(PlatformContent::Text(passage)) => event.content.mentions.and(&passage.mentions),
+        Ok(PlatformContent::Text(passage)) => event.content.mentions.and(&passage.mentions),
         _ => event.content.mentions.clone(),
     }
 }
@@ -103,10 +103,10 @@ fn line(platform: Platform, event: &Event) -> String {
     let words = |passage| plain(passage, content.format);
     let about = match (&content.subject, content.piece_for(platform)) {
         (Some(subject), _) => subject.into(),
-        (None, Some(PlatformContent::Text(passage))) => {
+        (None, Ok(PlatformContent::Text(passage))) => {
             passage.title.as_ref().map_or_else(|| words(passage), Cow::from)
         }
-        (None, Some(PlatformContent::Native(_)) | None) => {
+        (None, Ok(PlatformContent::Native(_)) | Err(_)) => {
             content.message.as_ref().map_or(Cow::from("a message of its own form"), words)
         }
     };

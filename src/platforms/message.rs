@@ -39,7 +39,7 @@ pub struct SignedRequest {
 /// The message cannot be sent to this platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsendable {
-    /// Roomcast's code for it: `too_large`, `no_content`, `no_keyword`.
+    /// Roomcast's code for it: `too_large`, `no_content`, `no_keyword`, `template`.
     pub code: &'static str,
     /// The mistake, as a sentence.
     pub detail: String,
@@ -157,10 +157,10 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
     let Variant { target, part } = variant;
     let keyword = target.keyword.as_deref();
     let written = match content.piece_for(target.platform) {
-        Some(PlatformContent::Native(json)) => {
+        Ok(PlatformContent::Native(json)) => {
             (native(target.platform, json, keyword)?, Part { index: 0, total: Some(1) })
         }
-        Some(PlatformContent::Text(passage)) => written(
+        Ok(PlatformContent::Text(passage)) => written(
             target.platform,
             &TextMessage {
                 subject: passage.title.as_deref().or(content.subject.as_deref()),
@@ -172,12 +172,7 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
                 wanted: ChunkRequest { too_long: target.too_long, part: *part },
             },
         ),
-        None => {
-            return Err(Unsendable {
-                code: "no_content",
-                detail: "the event has neither a message nor an entry for this platform".to_owned(),
-            });
-        }
+        Err(why) => return Err(Unsendable { code: why.code(), detail: why.to_string() }),
     };
     Ok(UnsignedBody(written))
 }

@@ -92,9 +92,9 @@ async fn write(event: Arc<Event>, variant: Variant, long: bool) -> Rendering {
 /// The number of bytes to read for the message.
 fn size(event: &Event, platform: Platform) -> usize {
     match event.content.piece_for(platform) {
-        Some(PlatformContent::Native(json)) => json.len(),
-        Some(PlatformContent::Text(passage)) => passage.text.len(),
-        None => 0,
+        Ok(PlatformContent::Native(json)) => json.len(),
+        Ok(PlatformContent::Text(passage)) => passage.text.len(),
+        Err(_) => 0,
     }
 }
 

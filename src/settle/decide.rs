@@ -5,7 +5,9 @@
 //! Not here: the lengths of the waits (`schedule.rs`), and what an answer means (`platforms/`).
 
 use super::RetryPolicy;
-use crate::domain::{AttemptOutcome, DeadReason, Delivery, Settlement, Timestamp, Verdict};
+use crate::domain::{
+    AttemptOutcome, DeadReason, Delivery, NoContent, Settlement, Timestamp, Verdict,
+};
 
 /// The settlement of a delivery whose attempt was answered.
 ///
@@ -107,6 +109,12 @@ pub fn unreadable(what: &str) -> Settlement {
         code: "record".to_owned(),
         detail: format!("the subscription's record in the store is damaged: {what}"),
     }
+}
+
+/// The settlement of a delivery for whose platform its event has no content.
+#[must_use]
+pub fn without_content(why: NoContent<'_>) -> Settlement {
+    Settlement::Dead { reason: why.reason(), code: why.code().to_owned(), detail: why.to_string() }
 }
 
 /// The settlement before any attempt: `None`, unless the time to live has ended.

@@ -53,8 +53,8 @@ fn said(store: &Store) -> Vec<(String, Audience, String)> {
     let said = |(one, broken): (&Template, Option<_>)| {
         assert!(broken.is_none() && one.written_at > Timestamp::from_unix_millis(0));
         let texts = all.write(one.name.as_str(), &tags).unwrap();
-        let (_, passage) =
-            texts.into_iter().find(|(audience, _)| *audience == one.audience).unwrap();
+        let rendered = texts.into_iter().find(|text| text.audience == one.audience).unwrap();
+        let passage = rendered.text.unwrap();
         assert_eq!(passage.format, one.format);
         (one.name.to_string(), one.audience, passage.text)
     };

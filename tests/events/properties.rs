@@ -103,7 +103,7 @@ proptest! {
                     prop_assert_eq!(shown.part, prepared.part);
                     prop_assert!(platform == Platform::Lark || shown.body == prepared.body);
                 }
-                Err(unsendable) => prop_assert!(["too_large", "no_keyword"].contains(&unsendable.code), "{unsendable:?}"),
+                Err(unsendable) => prop_assert!(["too_large", "no_keyword", "no_content"].contains(&unsendable.code), "{unsendable:?}"),
             }
         }
     }

@@ -22,6 +22,7 @@ mod carried;
 mod check;
 mod console;
 mod console_guard;
+mod content_per_platform;
 mod crash;
 mod dead;
 mod dead_asked;

@@ -38,6 +38,9 @@ fn decoder() -> Decoder {
             TemplateEngine::Jinja,
             "# {{ host }}\n{{ why }}",
         ),
+        text("why", Audience::Everybody, TemplateEngine::Jinja, "{{ why }}"),
+        text("ding", Audience::Everybody, TemplateEngine::Jinja, "{{ why }}"),
+        text("ding", Audience::On(Platform::DingTalk), TemplateEngine::Tags, "ding {host}"),
     ];
     Decoder::new(settings, TemplateRegistry::new(Templates::kept(kept)))
 }
@@ -78,7 +81,7 @@ fn an_event_with_every_field_is_read() {
     assert_eq!(event.content.format, Format::Markdown);
     assert_eq!(
         event.content.piece_for(Platform::WeCom),
-        Some(PlatformContent::Text(&"**help**".into()))
+        Ok(PlatformContent::Text(&"**help**".into()))
     );
     assert!(event.content.mentions.all);
     assert_eq!(event.expires_at.since(event.received_at), Duration::from_secs(120));
@@ -104,9 +107,9 @@ fn a_mistake_is_named_with_its_place() {
         (r#"{"message":"m","message_template_name":"t"}"#, "template", "there is no template t"),
         (r#"{"message_template_name":"a b"}"#, "template", "\"a b\" is no name of a template"),
         (
-            r#"{"message_template_name":"down","tags":{"host":7}}"#,
+            r#"{"message_template_name":"why","tags":{"host":7}}"#,
             "template",
-            "template down for lark: line 2: undefined value: `why`",
+            "template why for default: line 1: undefined value: `why`",
         ),
         (r#"{"message_template_name":"down","tags":[]}"#, "template", "tags is a list"),
         (
@@ -181,19 +184,56 @@ fn a_life_begins_when_the_event_was_published_or_may_be_sent_and_anew_when_it_is
 }
 
 #[test]
+fn a_template_that_fails_for_one_platform_is_content_for_the_others() {
+    let tags = r#""message":"m","tags":{"host":"db-1"}"#;
+    for (template, good, bad, says, why) in [
+        (
+            "down",
+            &[Platform::WeCom, Platform::DingTalk, Platform::DingTalkInternal][..],
+            &[Platform::Lark][..],
+            "db-1 is down",
+            "template down for lark: line 2: undefined value: `why` is undefined",
+        ),
+        // The text for all platforms fails. The event's own message does not replace it.
+        (
+            "ding",
+            &[Platform::DingTalk, Platform::DingTalkInternal],
+            &[Platform::Lark, Platform::WeCom],
+            "ding db-1",
+            "template ding for default: line 1: undefined value: `why` is undefined",
+        ),
+    ] {
+        let event = decode(&format!(r#"{{{tags},"message_template_name":"{template}"}}"#)).unwrap();
+        for platform in good {
+            assert_eq!(
+                event.content.piece_for(*platform),
+                Ok(PlatformContent::Text(&says.into())),
+                "{template} for {platform}"
+            );
+        }
+        for platform in bad {
+            assert_eq!(
+                event.content.piece_for(*platform),
+                Err(NoContent::Unrendered(why)),
+                "{template} for {platform}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_event_that_is_read_for_one_platform_does_not_fail_for_another() {
     let body = r#"{"message_template_name":"down","tags":{"host":"db-1"}}"#;
-    assert_eq!(decode(body).unwrap_err().code, "template");
     let event = decode_for(Some(Platform::WeCom), "ops", body).unwrap();
     assert_eq!(
         event.content.piece_for(Platform::WeCom),
-        Some(PlatformContent::Text(&"db-1 is down".into()))
+        Ok(PlatformContent::Text(&"db-1 is down".into()))
     );
     assert!(decode_for(Some(Platform::Lark), "ops", body).is_err());
     let whole = r#"{"message_template_name":"down","tags":{"host":"db-1","why":"w"}}"#;
     let event = decode_for(Some(Platform::Lark), "ops", whole).unwrap();
     let said = TextBody { format: Some(Format::Markdown), ..TextBody::from("# db-1\nw") };
-    assert_eq!(event.content.piece_for(Platform::Lark), Some(PlatformContent::Text(&said)));
+    assert_eq!(event.content.piece_for(Platform::Lark), Ok(PlatformContent::Text(&said)));
 }
 
 #[test]

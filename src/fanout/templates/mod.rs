@@ -110,6 +110,15 @@ pub enum RenderError {
     },
 }
 
+/// One text of a template, rendered for an event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RenderedText {
+    /// The audience of the text.
+    pub audience: Audience,
+    /// The text, or the mistake.
+    pub text: Result<TextBody, RenderError>,
+}
+
 impl Templates {
     /// Compiles stored templates. An invalid text stays, and fails when it is rendered.
     #[must_use]
@@ -205,16 +214,21 @@ impl Templates {
             .map(|one| (one.template(), one.broken()))
     }
 
-    /// Renders all texts of a template.
+    /// Renders all texts of a template. A text that fails concerns only its audience.
     ///
     /// # Errors
     ///
-    /// The template is missing, or one of its texts fails.
-    pub fn write(&self, name: &str, tags: &Tags) -> Result<Vec<(Audience, TextBody)>, RenderError> {
-        self.named(name)?
-            .values()
-            .map(|text| Ok((text.template().audience, text.write(tags)?)))
-            .collect()
+    /// The template is missing, or all of its texts fail.
+    pub fn write(&self, name: &str, tags: &Tags) -> Result<Vec<RenderedText>, RenderError> {
+        let texts: Vec<_> = self
+            .named(name)?
+            .iter()
+            .map(|(audience, text)| RenderedText { audience: *audience, text: text.write(tags) })
+            .collect();
+        if texts.iter().any(|one| one.text.is_ok()) {
+            return Ok(texts);
+        }
+        texts.into_iter().find_map(|one| one.text.err()).map_or_else(|| Ok(Vec::new()), Err)
     }
 
     /// Renders a template for one platform. A variant of a platform without a text of its own uses
