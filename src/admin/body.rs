@@ -1,10 +1,10 @@
 //! The body of a request: JSON of a bounded size, read within a bounded time.
 //!
-//! Owns that no part of a body is repeated or kept, because a body may hold a credential. Errors do
-//! not quote the parser, but a wrong value has its own sentence. The bytes are wiped from memory
-//! after reading.
+//! Owns the size limits, and that no part of a body is repeated or kept, because a body may hold a
+//! credential. Errors do not quote the parser, but a wrong value has its own sentence. After
+//! reading, the bytes are wiped from memory.
 //!
-//! Not here: the size limits (`routes.rs`, `template_routes.rs`), and the shapes (`wire/`).
+//! Not here: which route has which limit (`routes.rs`), and the shapes (`wire/`).
 
 use std::time::Duration;
 
@@ -19,12 +19,22 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{
-    ApiError,
-    routes::{IMPORT_BYTES_MAX, REQUEST_BYTES_MAX},
-    template_routes::TEMPLATE_BYTES_MAX,
-};
+use super::ApiError;
 use crate::domain::refused_value;
+
+/// The limit of an ordinary request, in bytes: a webhook URL and a few names are small.
+pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// The limit of an import, in bytes: it carries some hundred subscriptions.
+pub(super) const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The limit of an event to explain, in bytes. An event has at most 256 KiB by default, and JSON in
+/// JSON is longer.
+pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The limit of a template, in bytes. A template has at most 256 KiB, and JSON may escape it to six
+/// times that size.
+pub(super) const TEMPLATE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How long the whole body may take to arrive.
 const WAIT_MAX: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     Admin,
     dead_letters::rfc3339,
-    routes::robot_view,
+    pace_views::robot_view,
     wire::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
 };
 use crate::{

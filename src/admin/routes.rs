@@ -15,17 +15,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
-use tokio::sync::watch;
 
 use super::{
-    ApiError, DeadLetterService, Explainer, SubscriptionService,
+    Admin, ApiError,
     audit::{AuditedChange, Credential, log_changes},
     authenticator::TokenAuthenticator,
-    body::JsonBody,
+    body::{EXPLAIN_BYTES_MAX, IMPORT_BYTES_MAX, JsonBody, REQUEST_BYTES_MAX},
     caller::Caller,
+    components::blocking,
     dead_letter_routes,
-    dead_letters::rfc3339,
     overview::overview,
+    pace_views::{group_view, robot_view},
     params::{PathParam, QueryParams},
     template_routes,
     wire::{
@@ -34,39 +34,10 @@ use super::{
     },
 };
 use crate::{
-    domain::{RobotId, SubscriptionId, SubscriptionState, Timestamp, TopicName},
-    pace::{EndedHold, GroupStatus, Pace, RobotStatus},
-    telemetry::{Telemetry, events},
+    domain::{RobotId, SubscriptionId, SubscriptionState, TopicName},
+    pace::EndedHold,
+    telemetry::events,
 };
-
-/// The limit of an ordinary request, in bytes: a webhook URL and a few names are small.
-pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
-
-/// The limit of an import, in bytes: it carries some hundred subscriptions.
-pub(super) const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// The limit of an event to explain, in bytes. An event has at most 256 KiB by default, and JSON in
-/// JSON is longer.
-pub(super) const EXPLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// The components that the API calls.
-#[derive(Clone)]
-pub struct Admin {
-    /// Commands on subscriptions.
-    pub subscriptions: SubscriptionService,
-    /// Explanations of events.
-    pub explainer: Explainer,
-    /// Dead letters.
-    pub letters: DeadLetterService,
-    /// Robots and groups.
-    pub pace: Pace,
-    /// Metrics.
-    pub telemetry: Arc<Telemetry>,
-    /// Whether a session with the broker is open.
-    pub ready: watch::Receiver<bool>,
-    /// When the metrics began to count.
-    pub since: Timestamp,
-}
 
 impl Admin {
     /// The API for callers on the Unix socket.
@@ -334,43 +305,4 @@ pub(super) async fn explain(
 
 async fn groups(State(admin): State<Admin>) -> Json<Vec<GroupView>> {
     Json(admin.pace.groups().into_iter().map(group_view).collect())
-}
-
-pub(super) fn robot_view(status: RobotStatus) -> RobotView {
-    RobotView {
-        robot: status.robot.to_string(),
-        platform: status.platform.to_string(),
-        used: status.used,
-        allowed: status.allowed,
-        in_flight: status.in_flight,
-        waiting: status.waiting,
-        drained_in_seconds: status.drained_in.as_secs(),
-        held_for_seconds: status.held_for.map(|left| left.as_secs()),
-        cause: status.hold.map(|hold| hold.cause.as_str().to_owned()),
-        penalty_seconds: status.hold.map(|hold| hold.wait.as_secs()),
-    }
-}
-
-pub(super) fn group_view(status: GroupStatus) -> GroupView {
-    GroupView {
-        group: status.name.to_string(),
-        used: status.used,
-        monthly: status.monthly,
-        forecast: status.forecast,
-        month_ends: rfc3339(status.month_ends),
-        spent_until: status.spent_until.map(rfc3339),
-    }
-}
-
-/// Runs work on a thread that may block, because the store blocks on the disk.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panicked) => {
-            tracing::error!(error = &panicked as &dyn std::error::Error, "a request panicked");
-            Err(ApiError::Internal("the daemon failed; its log says why".to_owned()))
-        }
-    }
 }

@@ -5,7 +5,6 @@
 //! Not here: HTTP on a connection (`connections.rs`), the socket's file (`socket_file.rs`).
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,7 +18,9 @@ use super::{
     admission::ConnectionAdmission,
     allowed_hosts::{self, AllowedHosts},
     authenticator::TokenAuthenticator,
-    connections, console, routes,
+    connections, console,
+    listen_error::AdminError,
+    routes,
     socket_file::{self, SocketFile},
 };
 use crate::domain::Secret;
@@ -39,42 +40,6 @@ pub struct ServerSettings {
     pub socket_limits: ConnectionLimits,
     /// The limits for connections at the TCP address.
     pub tcp_limits: ConnectionLimits,
-}
-
-/// Why the API cannot listen.
-#[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    /// Another process answers on the socket.
-    #[error("another daemon answers on the admin socket {0}: stop it, or set admin.socket")]
-    Taken(PathBuf),
-    /// The file at the socket's path is not a socket.
-    #[error(
-        "admin.socket {path} is {found} and not a socket: move it away, or set admin.socket to another path"
-    )]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-        /// The kind of the file.
-        found: &'static str,
-    },
-    /// The socket cannot be created.
-    #[error("the admin socket {path} cannot be opened")]
-    Socket {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The TCP address cannot be bound.
-    #[error("the admin address {address} cannot be listened on")]
-    Address {
-        /// The address.
-        address: String,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
 }
 
 /// Listeners that are bound but do not answer yet.

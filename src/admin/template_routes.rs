@@ -1,6 +1,6 @@
 //! The HTTP routes of templates.
 //!
-//! Owns the size limit of a template's request.
+//! Owns which request calls which command.
 //!
 //! Not here: the commands (`templates.rs`), and the other routes (`routes.rs`).
 
@@ -16,14 +16,11 @@ use serde::Deserialize;
 use super::{
     Admin, ApiError,
     audit::AuditedChange,
-    body::JsonBody,
-    routes::blocking,
+    body::{JsonBody, TEMPLATE_BYTES_MAX},
+    components::blocking,
     wire::{AddTemplate, RenderRequest, TemplateView},
 };
 use crate::domain::TemplateName;
-
-/// In bytes. A template has at most 256 KiB, and JSON may escape it to six times that size.
-pub(super) const TEMPLATE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new()

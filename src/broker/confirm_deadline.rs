@@ -10,7 +10,7 @@ use std::time::Duration;
 use lapin::Connection;
 use tokio::sync::watch;
 
-use super::{BrokerError, SessionEnd};
+use super::{BrokerError, session_end::SessionEnd};
 
 /// Why a wait for confirms ended without them.
 #[derive(Debug, PartialEq, Eq)]

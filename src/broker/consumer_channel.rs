@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use super::{
     ack_coalescer::AckCoalescer,
     frame_guard::{BodyBudget, LEFT_OUT},
-    session::SessionEnd,
+    session_end::SessionEnd,
 };
 use crate::{clock::Clock, domain::Timestamp};
 

@@ -1,79 +1,14 @@
-//! The dead queues, and a filter of dead letters. Pure.
+//! A filter of dead letters. Pure.
 //!
 //! Owns the meaning of each criterion.
 //!
-//! Not here: reading a letter (`dead_letter.rs`), walking a queue (`dead_queue_scan.rs`).
-
-use std::{fmt, str::FromStr};
+//! Not here: reading a letter (`dead_letter.rs`), the names of the queues (`dead_queue_name.rs`),
+//! walking a queue (`dead_queue_scan.rs`).
 
 use serde_json::Value;
 
-use super::{dead_letter::DeadLetter, topology::Topology};
-use crate::domain::{DeadReason, Platform, RobotId, SubscriptionId, Timestamp, UnknownPlatform};
-
-/// A dead queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DeadQueue {
-    /// The dead deliveries of one platform.
-    Platform(Platform),
-    /// The dead events.
-    Event,
-}
-
-impl DeadQueue {
-    /// Every dead queue, in the order in which they are processed.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Platform::ALL.into_iter().map(Self::Platform).chain([Self::Event])
-    }
-
-    /// The name on the command line and in the API: that of the platform, or `event`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Platform(platform) => platform.as_str(),
-            Self::Event => "event",
-        }
-    }
-
-    /// The name of the queue on the broker.
-    pub(super) fn name(self, topology: &Topology) -> String {
-        match self {
-            Self::Platform(platform) => topology.dead_queue(platform),
-            Self::Event => topology.dead_event_queue(),
-        }
-    }
-
-    /// The platform of its deliveries; `None` for events.
-    #[must_use]
-    pub const fn platform(self) -> Option<Platform> {
-        match self {
-            Self::Platform(platform) => Some(platform),
-            Self::Event => None,
-        }
-    }
-}
-
-impl fmt::Display for DeadQueue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// A text that does not name a dead queue.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}, or event for what was no readable event")]
-pub struct UnknownDeadQueue(UnknownPlatform);
-
-impl FromStr for DeadQueue {
-    type Err = UnknownDeadQueue;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        if name == Self::Event.as_str() {
-            return Ok(Self::Event);
-        }
-        name.parse().map(Self::Platform).map_err(UnknownDeadQueue)
-    }
-}
+use super::{dead_letter::DeadLetter, dead_queue_name::DeadQueue};
+use crate::domain::{DeadReason, RobotId, SubscriptionId, Timestamp};
 
 /// Criteria for dead letters. A missing criterion matches every letter.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +90,7 @@ fn value_says(value: &Value, lower: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::PublishedMessage;
+    use crate::domain::{Platform, PublishedMessage};
 
     pub(crate) fn letter() -> DeadLetter {
         DeadLetter {
@@ -275,14 +210,5 @@ mod tests {
         let any = Some(Timestamp::from_unix_millis(0));
         assert!(!DeadLetterFilter { since: any, ..DeadLetterFilter::default() }.matches(&dateless));
         assert!(!DeadLetterFilter { until: any, ..DeadLetterFilter::default() }.matches(&dateless));
-    }
-
-    #[test]
-    fn every_dead_queue_is_read_back_from_its_name() {
-        for queue in DeadQueue::all() {
-            assert_eq!(queue.as_str().parse(), Ok(queue));
-        }
-        let says = "slack".parse::<DeadQueue>().unwrap_err().to_string();
-        assert!(says.contains("wecom") && says.contains("event"), "{says}");
     }
 }

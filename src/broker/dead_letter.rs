@@ -11,7 +11,7 @@ use lapin::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    dead_filter::DeadQueue,
+    dead_queue_name::DeadQueue,
     envelope::{
         self, ATTEMPTS, CODE, DEAD_AT, DETAIL, EVENT, FIRST_ATTEMPT_AT, GENERATION, HOPS, PLATFORM,
         REASON, RECEIVED_AT, ROBOT, SUBSCRIPTION, TOPIC, URGENT, find,

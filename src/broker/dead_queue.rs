@@ -13,8 +13,8 @@ use lapin::{Connection, message::Delivery};
 
 use super::{
     Address, BrokerError,
-    dead_filter::DeadQueue,
     dead_letter::DeadLetter,
+    dead_queue_name::DeadQueue,
     dead_queue_scan::{self, Connected, DeadQueueScan, size},
     error::while_connecting,
     frame_guard::BodyBudget,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use super::{dead_filter::DeadQueue, dead_letter::DeadLetter};
+use super::{dead_letter::DeadLetter, dead_queue_name::DeadQueue};
 
 /// The letters selected for an action, one by one. A letter takes about 50 bytes.
 #[derive(Default)]

@@ -20,12 +20,14 @@ use lapin::{
 };
 
 use super::{
-    BrokerError, Message, Payload, SessionEnd, SessionSettings,
+    BrokerError, Message, Payload,
     consumer_channel::{ConsumerChannel, SkippedBody},
     declare, envelope,
     error::{while_connecting, while_declaring},
     frame_guard::BodyBudget,
     properties,
+    session_end::SessionEnd,
+    session_settings::SessionSettings,
     topology::Topology,
 };
 use crate::{

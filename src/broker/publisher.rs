@@ -23,10 +23,10 @@ use uuid::Uuid;
 use super::{
     Address, BrokerError,
     batches::batches,
+    blocked::watch_blocked,
     confirm_deadline::{ConfirmDeadline, ConfirmError},
     declare, envelope, outcome, properties,
-    session::SessionEnd,
-    step_publisher::watch_blocked,
+    session_end::SessionEnd,
     topology::Topology,
 };
 use crate::{

@@ -3,23 +3,24 @@
 //! Owns the rule that any fault ends the whole session. The next one is built anew, and no ack of
 //! this one can reach it.
 //!
-//! Not here: building one session after the other (`app/sessions.rs`), the consumers (`intake.rs`),
-//! next steps and acks (`step_publisher.rs`).
+//! Not here: building one session after the other (`app/sessions.rs`), the consumers
+//! (`message_stream.rs`), next steps and acks (`step_publisher.rs`).
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use lapin::Connection;
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    Address, BrokerError, Declare, declare,
+    BrokerError, declare,
     frame_guard::BodyBudget,
     message_stream::{ConsumerSetup, MessageStream},
+    session_end::SessionEnd,
+    session_settings::SessionSettings,
     step_publisher::{BrokerStepPublisher, PublisherHandles},
     topology::Topology,
 };
@@ -27,59 +28,6 @@ use crate::clock::Clock;
 
 /// The maximum wait for the closing of the connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The settings of a session.
-#[derive(Clone)]
-pub struct SessionSettings {
-    /// The address of the broker.
-    pub address: Address,
-    /// The treatment of the topology.
-    pub declare: Declare,
-    /// The prefetch of each queue of events, in messages.
-    pub prefetch: u16,
-    /// The prefetch of each queue of deliveries, in messages. Many of them wait in memory for their
-    /// slot.
-    pub prefetch_delivery: u16,
-    /// The maximum size of the bodies in memory for each queue, in bytes; one body is always
-    /// allowed.
-    pub prefetch_size: usize,
-    /// The maximum body of an event, in bytes. At most one larger body is in memory.
-    pub body_max: usize,
-    /// The maximum wait for a confirm.
-    pub confirm_timeout: Duration,
-}
-
-/// The end of a session, shared by all its parts. The first cause is kept.
-#[derive(Clone, Default)]
-pub struct SessionEnd {
-    token: CancellationToken,
-    cause: Arc<OnceLock<String>>,
-}
-
-impl SessionEnd {
-    /// Ends the session.
-    pub fn end(&self, cause: String) {
-        let _ = self.cause.set(cause);
-        self.token.cancel();
-    }
-
-    /// Waits for the end.
-    pub async fn wait(&self) {
-        self.token.cancelled().await;
-    }
-
-    /// Whether the session has ended.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.token.is_cancelled()
-    }
-
-    /// The cause of the end.
-    #[must_use]
-    pub fn cause(&self) -> String {
-        self.cause.get().cloned().unwrap_or_else(|| "it was closed".to_owned())
-    }
-}
 
 /// A session with the broker.
 pub struct BrokerSession {

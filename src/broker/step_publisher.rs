@@ -1,6 +1,6 @@
 //! The outgoing side of a session: next steps, receipts and acks.
 //!
-//! Owns the choice of the connection for each of them, and the tracking of blocked publishers.
+//! Owns the choice of the connection for each of them.
 //!
 //! Not here: batches and confirms (`publisher.rs`), grouping acks (`consumer_channel.rs`,
 //! `ack_coalescer.rs`).
@@ -11,19 +11,22 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, future::join_all};
-use lapin::{Connection, Event as ConnectionEvent};
+use futures_util::future::join_all;
+use lapin::Connection;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
 use super::{
-    BrokerError, SessionEnd, SessionSettings,
+    BrokerError,
+    blocked::watch_blocked,
     confirm_deadline::ConfirmDeadline,
     consumer_channel::ConsumerChannel,
     declare,
     publisher::{PublishRequest, Publisher, Purpose, ReceiptsConnection},
+    session_end::SessionEnd,
+    session_settings::SessionSettings,
     topology::Topology,
 };
 use crate::{
@@ -145,40 +148,4 @@ impl PublisherHandles {
         }
         Ok(Self { steps, receipts, blocked, connection, storing_receipts })
     }
-}
-
-/// Tracks whether the broker blocks publishers. The end of a `vital` connection ends the session.
-///
-/// The broker notifies a connection only when it publishes. An alarm concerns the whole broker, so
-/// one notification counts for all connections.
-pub(super) fn watch_blocked(
-    connection: &Connection,
-    tell: watch::Sender<bool>,
-    ended: SessionEnd,
-    vital: bool,
-) {
-    let mut events = connection.events_listener().boxed();
-    tokio::spawn(async move {
-        let mut told = false;
-        loop {
-            let event = tokio::select! {
-                () = ended.wait() => return,
-                event = events.next() => event,
-            };
-            let blocked = match event {
-                Some(ConnectionEvent::ConnectionBlocked(_)) => true,
-                Some(ConnectionEvent::ConnectionUnblocked) => false,
-                Some(ConnectionEvent::Error(error)) if vital => {
-                    ended.end(super::error::describe(&error));
-                    return;
-                }
-                // A closed connection is never notified of the end of the alarm.
-                Some(ConnectionEvent::Error(_)) | None if told => false,
-                Some(ConnectionEvent::Error(_)) | None => return,
-                Some(_) => continue,
-            };
-            told = blocked;
-            tell.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
-        }
-    });
 }

@@ -6,6 +6,7 @@
 
 mod dead;
 mod publish;
+mod tags;
 mod template;
 mod top;
 
@@ -17,7 +18,8 @@ use crate::domain::Platform;
 
 pub(super) use dead::{Dead, DeadFilterArgs};
 pub(super) use publish::{EventArgs, Explain, Format, Publish};
-pub(super) use template::{Add as AddTemplate, Engine, Tags, Template};
+pub(super) use tags::Tags;
+pub(super) use template::{Add as AddTemplate, Engine, Template};
 pub(super) use top::Top;
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.

@@ -5,9 +5,7 @@
 //! Not here: which properties of a message count as content (`content_digest.rs`), and the progress
 //! recorded under a key (`progress_mark.rs`).
 
-use sha2::{Digest, Sha256};
-
-use super::{CompletedMarks, InFlightGuard, content_digest::content_digest};
+use super::{CompletedMarks, InFlightGuard, content_digest::content_digest, digest::digest};
 use crate::{
     domain::{Delivery, EventId, PublishedMessage, SubscriptionId},
     store::{Ledger, LedgerKey},
@@ -218,18 +216,6 @@ fn known(
         return today;
     }
     Some(LedgerKey(before())).filter(|key| ledger.knows(*key)).unwrap_or(today)
-}
-
-pub(super) fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
-    let mut hash = Sha256::new_with_prefix(kind);
-    for part in parts {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(part);
-    }
-    let full = hash.finalize();
-    let mut short = [0; 16];
-    short.iter_mut().zip(full).for_each(|(to, from)| *to = from);
-    short
 }
 
 #[cfg(test)]

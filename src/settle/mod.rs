@@ -10,6 +10,7 @@
 mod ack_tracker;
 mod content_digest;
 mod decide;
+mod digest;
 mod group_commit;
 mod identity;
 mod in_flight;

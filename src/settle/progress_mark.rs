@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::identity::digest;
+use super::digest::digest;
 use crate::{
     domain::{RobotId, SubscriptionId},
     store::LedgerMark,

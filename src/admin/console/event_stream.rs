@@ -3,18 +3,15 @@
 //! Owns what watching costs: one snapshot a second for all windows, and none while no window
 //! watches. The counters are always recorded, so a new window shows the last five minutes.
 //!
-//! Not here: which robots a window gets (`robots.rs`), and the numbers of the overview
-//! (`admin/overview.rs`).
+//! Not here: the stream of one window (`watch_stream.rs`), which robots it gets
+//! (`robot_filter.rs`), and the numbers of the overview (`admin/overview.rs`).
 
 use std::{
     collections::VecDeque,
-    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use axum::response::sse::Event;
-use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -22,12 +19,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Console,
-    robot_filter::{RobotFilter, robots_json},
-};
+use super::robot_filter::{RobotFilter, robots_json};
 use crate::{
-    admin::{Admin, ApiError, overview::overview, routes::group_view, wire::RobotsQuery},
+    admin::{Admin, ApiError, overview::overview, pace_views::group_view},
     pace::RobotStatus,
 };
 
@@ -46,31 +40,13 @@ type Sample = (u64, u64, Vec<u64>);
 
 /// One snapshot: the JSON of each view, and the robots for windows with a filter.
 #[derive(Default)]
-struct Snapshot {
-    at: u64,
-    overview: String,
-    robots: String,
-    budgets: String,
-    all: Vec<RobotStatus>,
-}
-
-/// The view that a window watches.
-#[derive(Clone)]
-pub(super) enum StreamKind {
-    Overview,
-    Robots(Arc<RobotFilter>),
-    Budgets,
-}
-
-impl StreamKind {
-    pub(super) fn of(view: &str, query: RobotsQuery) -> Result<Self, ApiError> {
-        match view {
-            "overview" => Ok(Self::Overview),
-            "robots" => Ok(Self::Robots(Arc::new(RobotFilter::read(query)?))),
-            "budgets" => Ok(Self::Budgets),
-            _ => Err(ApiError::NotFound("nothing of this name is told".to_owned())),
-        }
-    }
+pub(super) struct Snapshot {
+    /// The time, in milliseconds since 1970.
+    pub(super) at: u64,
+    pub(super) overview: String,
+    pub(super) robots: String,
+    pub(super) budgets: String,
+    pub(super) all: Vec<RobotStatus>,
 }
 
 pub(super) struct EventStream {
@@ -102,6 +78,11 @@ impl EventStream {
         Arc::clone(&self.stream_slots).try_acquire_owned().map_err(full)
     }
 
+    /// The snapshots from now on.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
     /// Reads the counters once a second until `stop`.
     pub(super) async fn record(&self, admin: &Admin, stop: CancellationToken) {
         let mut ticks = interval(TICK);
@@ -125,13 +106,14 @@ impl EventStream {
     }
 
     /// A snapshot. With many robots it takes a while, so it runs on a blocking thread.
-    async fn frame(&self, admin: &Admin) -> Arc<Snapshot> {
+    pub(super) async fn frame(&self, admin: &Admin) -> Arc<Snapshot> {
         let admin = admin.clone();
         let made = tokio::task::spawn_blocking(move || frame(&admin)).await;
         made.map(Arc::new).unwrap_or_else(|_| Arc::clone(&self.snapshots.borrow()))
     }
 
-    fn history(&self) -> String {
+    /// The history as JSON.
+    pub(super) fn history(&self) -> String {
         json(&*self.history.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -153,56 +135,7 @@ fn frame(admin: &Admin) -> Snapshot {
     }
 }
 
-/// The events for one window: the history, the present, then one snapshot a second. The stream ends
-/// with the session or with the daemon.
-pub(super) async fn stream(
-    console: Arc<Console>,
-    session: String,
-    watched: StreamKind,
-    reserve_stream: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let frames = console.live.snapshots.subscribe();
-    let first = console.live.frame(&console.admin).await;
-    let mut begin = VecDeque::from([now(first, &watched).await]);
-    if matches!(watched, StreamKind::Overview) {
-        begin.push_front(Event::default().event("history").data(console.live.history()));
-    }
-    stream::unfold(
-        (console, frames, begin, reserve_stream),
-        move |(console, mut frames, mut begin, reserve_stream)| {
-            let (session, watched) = (session.clone(), watched.clone());
-            async move {
-                if let Some(event) = begin.pop_front() {
-                    return Some((Ok(event), (console, frames, begin, reserve_stream)));
-                }
-                console.stop.run_until_cancelled(frames.changed()).await?.ok()?;
-                console.sessions.csrf(&session, Instant::now())?;
-                let frame = Arc::clone(&frames.borrow_and_update());
-                let event = now(frame, &watched).await;
-                Some((Ok(event), (console, frames, begin, reserve_stream)))
-            }
-        },
-    )
-}
-
-async fn now(frame: Arc<Snapshot>, watched: &StreamKind) -> Event {
-    let event = Event::default().event("now");
-    match watched {
-        StreamKind::Overview => event.data(&frame.overview),
-        StreamKind::Budgets => event.data(&frame.budgets),
-        StreamKind::Robots(wanted) if wanted.matches_all() => event.data(&frame.robots),
-        StreamKind::Robots(wanted) => {
-            // Filtering looks at each robot, so it runs on a blocking thread.
-            let (wanted, all) = (Arc::clone(wanted), Arc::clone(&frame));
-            let some =
-                tokio::task::spawn_blocking(move || json(&robots_json(all.at, &all.all, &wanted)))
-                    .await;
-            event.data(some.unwrap_or_else(|_| frame.robots.clone()))
-        }
-    }
-}
-
-fn json(what: &impl Serialize) -> String {
+pub(super) fn json(what: &impl Serialize) -> String {
     // These types always serialize.
     serde_json::to_string(what).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Console, session};
+use super::{session, state::Console};
 use crate::admin::{
     ApiError,
     audit::{Credential, session_tag},

@@ -19,6 +19,8 @@ mod event_stream;
 mod guard;
 mod robot_filter;
 mod session;
+mod state;
+mod watch_stream;
 
 use std::{
     sync::Arc,
@@ -39,15 +41,14 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    event_stream::{EventStream, StreamKind},
-    guard::AuthenticatedSession,
-    session::ConsoleSessions,
+    event_stream::EventStream, guard::AuthenticatedSession, session::ConsoleSessions,
+    state::Console, watch_stream::StreamKind,
 };
 use super::{
     Admin, ApiError,
     audit::{log_changes, session_tag},
     authenticator::TokenAuthenticator,
-    body::JsonBody,
+    body::{EXPLAIN_BYTES_MAX, JsonBody, REQUEST_BYTES_MAX},
     caller::Caller,
     dead_letter_routes, routes,
     wire::{RobotsQuery, SessionView, SignIn},
@@ -59,15 +60,6 @@ const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dea
 
 /// The longest silence of an event stream. A comment then keeps proxies from closing it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// The state of the console.
-struct Console {
-    admin: Admin,
-    authenticator: Arc<TokenAuthenticator>,
-    sessions: ConsoleSessions,
-    live: EventStream,
-    stop: CancellationToken,
-}
 
 /// The console's routes. Starts a task that records the counters once a second until `stop`.
 pub(super) fn routes(
@@ -105,7 +97,7 @@ pub(super) fn routes(
         .route("/console/api/session", get(session_status).post(sign_in))
         .with_state(console)
         .merge(own)
-        .layer(DefaultBodyLimit::max(routes::REQUEST_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(middleware::map_response(guard::with_headers))
 }
 
@@ -119,7 +111,7 @@ fn api_routes() -> Router<Admin> {
         .route("/console/api/robots/{id}/release", post(routes::release))
         .route(
             "/console/api/explain",
-            post(routes::explain).layer(DefaultBodyLimit::max(routes::EXPLAIN_BYTES_MAX)),
+            post(routes::explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)),
         )
         .merge(dead_letter_routes::routes("/console/api"))
 }
@@ -194,7 +186,7 @@ async fn watch(
 ) -> Result<Response, ApiError> {
     let watched = StreamKind::of(&view, query)?;
     let reserve_stream = console.live.reserve_stream()?;
-    let told = Sse::new(event_stream::stream(console, id, watched, reserve_stream).await)
+    let told = Sse::new(watch_stream::stream(console, id, watched, reserve_stream).await)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Without this header, some proxies buffer the stream.
     Ok(([("x-accel-buffering", "no")], told).into_response())

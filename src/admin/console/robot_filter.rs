@@ -7,7 +7,7 @@
 use crate::{
     admin::{
         ApiError,
-        routes::robot_view,
+        pace_views::robot_view,
         wire::{RobotsPage, RobotsQuery},
     },
     domain::Platform,

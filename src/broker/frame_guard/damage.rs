@@ -6,8 +6,6 @@
 
 use std::fmt::Write;
 
-use super::fields::DEPTH_MAX;
-
 /// The maximum number of different kinds of damage in a report.
 const REPORTED_MAX: usize = 5;
 
@@ -42,9 +40,9 @@ impl Damage {
         self.add(format!("{what} is not UTF-8 (in hexadecimal: {shown}{more})"));
     }
 
-    /// Adds an array or table that is nested too deep.
-    pub(super) fn too_deep(&mut self) {
-        self.add(format!("the headers nest arrays or tables more than {DEPTH_MAX} deep"));
+    /// Adds an array or table that is nested deeper than `max`.
+    pub(super) fn too_deep(&mut self, max: usize) {
+        self.add(format!("the headers nest arrays or tables more than {max} deep"));
     }
 
     /// Adds an array or table whose content is not valid AMQP.

@@ -8,7 +8,7 @@
 use super::damage::Damage;
 
 /// The maximum nesting of arrays and tables inside a table.
-pub(super) const DEPTH_MAX: usize = 32;
+const DEPTH_MAX: usize = 32;
 
 /// The replacement of each byte that is not part of a UTF-8 character.
 const REPLACEMENT: u8 = b'?';
@@ -124,7 +124,7 @@ fn value(rest: &mut FieldCursor<'_>, depth: usize, damage: &mut Damage) -> Optio
         b'A' | b'F' => {
             let content = rest.long_string()?;
             if depth >= DEPTH_MAX {
-                damage.too_deep();
+                damage.too_deep(DEPTH_MAX);
                 *kind = BYTE_ARRAY;
                 return Some(());
             }

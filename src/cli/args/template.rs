@@ -1,14 +1,14 @@
-//! The arguments of `roomcast template …`, and the options for an event's tags.
+//! The arguments of `roomcast template …`.
 //!
 //! Owns their names and help.
 //!
-//! Not here: the commands (`cli/template.rs`).
+//! Not here: the options for an event's tags (`tags.rs`), and the commands (`cli/template.rs`).
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Format;
+use super::{Format, tags::Tags};
 
 /// Manage templates.
 #[derive(Subcommand)]
@@ -86,15 +86,4 @@ pub(in crate::cli) enum Engine {
     Tags,
     /// Jinja
     Jinja,
-}
-
-/// The tags of an event.
-#[derive(Args)]
-pub(in crate::cli) struct Tags {
-    /// A tag and its value; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub tag: Vec<String>,
-    /// Read tags from this file (`-`: standard input), a JSON object; --tag wins over it
-    #[arg(long, value_name = "FILE")]
-    pub tags: Option<PathBuf>,
 }

@@ -4,11 +4,14 @@
 //!
 //! Not here: the engines (`placeholders.rs`, `jinja.rs`).
 
-use super::{RenderError, Tags, jinja::Jinja, placeholders::Placeholders};
+use super::{
+    RenderError, Tags,
+    invalid_template::{InvalidTemplate, TEXT_BYTES_MAX},
+    jinja::Jinja,
+    placeholders::Placeholders,
+};
 use crate::domain::{Template, TemplateEngine, TextBody};
 
-/// SMN's limit for a template, in bytes.
-const TEXT_BYTES_MAX: usize = 256 * 1024;
 /// The longest result, in bytes. No event is larger by default.
 const SAID_BYTES_MAX: usize = 256 * 1024;
 
@@ -21,36 +24,6 @@ pub(super) struct CompiledTemplate {
 enum CompiledBody {
     Tags(Placeholders),
     Jinja(Box<Jinja>),
-}
-
-/// Why a text is not a valid template.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTemplate {
-    /// It is empty.
-    #[error("the text is empty")]
-    Empty,
-    /// It is too long.
-    #[error("the text has {0} bytes: at most {TEXT_BYTES_MAX} are possible")]
-    TooLong(usize),
-    /// It has too many placeholders.
-    #[error("it has {found} placeholders: at most {max} are possible")]
-    Placeholders {
-        /// The number of placeholders.
-        found: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// Its placeholders name too many tags.
-    #[error("its placeholders name {found} tags: at most {max} are possible")]
-    Tags {
-        /// The number of tags.
-        found: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// It is not valid Jinja.
-    #[error("{0}")]
-    Jinja(String),
 }
 
 impl CompiledTemplate {

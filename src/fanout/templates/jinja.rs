@@ -17,7 +17,7 @@ use minijinja::{
     value::Serde,
 };
 
-use super::{compiled::InvalidTemplate, tags::Tags};
+use super::{invalid_template::InvalidTemplate, tags::Tags};
 
 /// The budget of one rendering: one unit for each instruction, and for each 64 bytes of
 /// intermediate text. So a rendering takes at most some ten milliseconds and some megabytes.

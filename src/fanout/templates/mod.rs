@@ -8,6 +8,7 @@
 //! Not here: their storage (`store/templates.rs`), and the engines (`placeholders.rs`, `jinja.rs`).
 
 mod compiled;
+mod invalid_template;
 mod jinja;
 mod placeholders;
 mod registry;
@@ -18,7 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use self::compiled::CompiledTemplate;
 use crate::domain::{Audience, InvalidTemplateName, Platform, Template, TemplateName, TextBody};
 
-pub use compiled::InvalidTemplate;
+pub use invalid_template::InvalidTemplate;
 pub use registry::TemplateRegistry;
 pub use tags::{InvalidTag, Tags};
 

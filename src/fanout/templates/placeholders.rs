@@ -14,7 +14,7 @@ use std::{collections::HashSet, ops::Range};
 use serde_json::Value;
 
 use super::{
-    compiled::InvalidTemplate,
+    invalid_template::InvalidTemplate,
     tags::{NAME_MAX, Tags, is_name},
 };
 use crate::platforms::kind_of;

@@ -1,0 +1,37 @@
+//! Robots and groups as the API shows them.
+//!
+//! Owns the conversion from the pacer's terms to the API's.
+//!
+//! Not here: the shapes (`wire/pace.rs`), and the order of robots (`pace`).
+
+use super::{
+    dead_letters::rfc3339,
+    wire::{GroupView, RobotView},
+};
+use crate::pace::{GroupStatus, RobotStatus};
+
+pub(super) fn robot_view(status: RobotStatus) -> RobotView {
+    RobotView {
+        robot: status.robot.to_string(),
+        platform: status.platform.to_string(),
+        used: status.used,
+        allowed: status.allowed,
+        in_flight: status.in_flight,
+        waiting: status.waiting,
+        drained_in_seconds: status.drained_in.as_secs(),
+        held_for_seconds: status.held_for.map(|left| left.as_secs()),
+        cause: status.hold.map(|hold| hold.cause.as_str().to_owned()),
+        penalty_seconds: status.hold.map(|hold| hold.wait.as_secs()),
+    }
+}
+
+pub(super) fn group_view(status: GroupStatus) -> GroupView {
+    GroupView {
+        group: status.name.to_string(),
+        used: status.used,
+        monthly: status.monthly,
+        forecast: status.forecast,
+        month_ends: rfc3339(status.month_ends),
+        spent_until: status.spent_until.map(rfc3339),
+    }
+}
