@@ -297,4 +297,6 @@ impl Templates {
 }
 
 #[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
 mod tests;
