@@ -9,9 +9,10 @@
 //!
 //! Owns the rule that a letter leaves its queue only after its action is complete.
 //!
-//! Not here: the selection of letters (`dead_selection.rs`), the walk (`dead_queue_scan.rs`).
+//! Not here: the selection of letters (`dead_selection.rs`), the walk (`dead_queue_scan.rs`), the
+//! rate and the number of walks (`action_limits.rs`).
 
-use std::{mem, time::Duration};
+use std::mem;
 
 use futures_util::future::join_all;
 use lapin::{
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use super::{
     BrokerError, DeadQueues,
+    action_limits::{FruitlessPasses, PORTION, Passed, RateLimiter, is_held_too_long},
     batches::BYTES_MAX,
     confirm_deadline::confirmed_in_time,
     dead_letter::{DeadLetter, Redriven},
@@ -45,17 +47,6 @@ pub enum DeadLetterAction {
     Discard,
 }
 
-/// The number of letters that are processed before they are acked. After an interruption, at most
-/// this many are redriven and dead at once.
-const PORTION: u16 = 256;
-
-/// The maximum time for which a walk holds letters. Then other walks get a chance.
-const HOLD_MAX: Duration = Duration::from_secs(20);
-
-/// The number of walks without effect, because other consumers hold the letters, after which the
-/// action leaves a queue.
-const FRUITLESS_PASSES_MAX: u32 = 3;
-
 /// The parameters of an action.
 pub struct ActionOptions<'a> {
     /// The action.
@@ -64,15 +55,6 @@ pub struct ActionOptions<'a> {
     pub per_second: Option<f64>,
     /// Ends the action after the current batch.
     pub stop: &'a CancellationToken,
-}
-
-/// The result of one walk of an action.
-struct Passed {
-    /// The number of acked letters, including those whose earlier ack was lost.
-    acked: u64,
-    /// Whether it ended before the end of the queue.
-    early: bool,
-    missed: u64,
 }
 
 /// The connection for redriven copies.
@@ -126,28 +108,20 @@ impl DeadQueues {
             DeadLetterAction::Discard => None,
         };
         let how = How { acting, copies: copies.as_ref() };
-        let mut rate_limiter =
-            RateLimiter { per_second: acting.per_second, began: Instant::now(), done: 0 };
+        let mut rate_limiter = RateLimiter::new(acting.per_second);
         // Walks are repeated until none meets a processed letter, because the broker may lose an
         // ack.
         for (queue, chosen) in &mut selection.chosen {
-            let (mut vain, mut given_back) = (0, false);
-            while vain < FRUITLESS_PASSES_MAX {
+            let mut fruitless = FruitlessPasses::default();
+            loop {
                 if !rate_limiter.rest(acting.stop).await {
                     // After a stop too, the processed letters must be gone from the queue.
                     chosen.waiting.clear();
                 }
                 let pass = self.pass(*queue, chosen, how, &mut rate_limiter, &mut done).await?;
-                if pass.acked == 0 && !pass.early {
-                    // A selected letter that no walk meets is gone, unless another consumer holds
-                    // it.
-                    vain = if pass.missed == 0 && !given_back {
-                        FRUITLESS_PASSES_MAX
-                    } else {
-                        vain + 1
-                    };
+                if fruitless.leaves_queue_after(&pass) {
+                    break;
                 }
-                given_back = pass.early;
             }
         }
         if let Some(Copies { connection, .. }) = copies {
@@ -339,68 +313,4 @@ impl ActionPass<'_> {
 fn release(scan: &mut DeadQueueScan<'_>, letter: &mut DeadLetter) {
     let body = mem::take(&mut letter.published.body);
     scan.release(u64::try_from(body.len()).unwrap_or(u64::MAX));
-}
-
-/// Whether a walk must end because it held its letters too long, including the wait ahead.
-///
-/// It must not end before its first action: if the first selected letter is far behind, every walk
-/// takes long to reach it.
-fn is_held_too_long(has_acted: bool, held: Duration, wait: Duration) -> bool {
-    has_acted && held + wait > HOLD_MAX
-}
-
-/// The rate of an action.
-struct RateLimiter {
-    per_second: Option<f64>,
-    began: Instant,
-    done: u64,
-}
-
-impl RateLimiter {
-    /// The size of a batch: half a second's worth if there is a rate.
-    fn batch(&self) -> usize {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "clamped to what fits"
-        )]
-        self.per_second
-            .map_or(PORTION.into(), |rate| (rate / 2.0).clamp(1.0, PORTION.into()) as usize)
-    }
-
-    /// The wait before the next batch.
-    fn wait(&self) -> Duration {
-        #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 letters")]
-        let due = self
-            .per_second
-            .and_then(|rate| Duration::try_from_secs_f64(self.done as f64 / rate).ok());
-        due.unwrap_or_default().saturating_sub(self.began.elapsed())
-    }
-
-    /// Waits for the next batch; `false` after a stop.
-    async fn rest(&self, stop: &CancellationToken) -> bool {
-        let wait = self.wait();
-        if wait.is_zero() {
-            return !stop.is_cancelled();
-        }
-        stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_are_not_held_for_long_but_each_walk_acts_at_least_once() {
-        let second = Duration::from_secs(1);
-        for (what, has_acted, held, wait, too_long) in [
-            ("just begun", true, second, second, false),
-            ("held long", true, HOLD_MAX + second, Duration::ZERO, true),
-            ("the next has to wait long", true, second, HOLD_MAX, true),
-            ("the first was far behind", false, HOLD_MAX * 10, Duration::ZERO, false),
-        ] {
-            assert_eq!(is_held_too_long(has_acted, held, wait), too_long, "{what}");
-        }
-    }
 }

@@ -7,6 +7,7 @@
 //! Not here: what happens to a message (`pipeline.rs`), the order store → record → ack (`settle/`).
 
 mod ack_coalescer;
+mod action_limits;
 mod batches;
 mod blocked;
 mod check;
