@@ -19,7 +19,8 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-/// The largest size that is read, in bytes. The rest of a larger file is ignored.
+/// The largest size that is read, in bytes. A larger file is refused, because it is another file
+/// than the one that was meant.
 const BYTES_MAX: u64 = 64 * 1024;
 
 /// Why a private file is refused.
@@ -47,6 +48,14 @@ pub enum PrivateFileError {
         kind: &'static str,
         /// The type that is required.
         wanted: &'static str,
+    },
+    /// It is larger than any such file.
+    #[error("{what} {path} has more than {BYTES_MAX} bytes: is it the right file?")]
+    TooLarge {
+        /// What the file is for, in words.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
     },
     /// It belongs to another user, who could change it.
     #[error(
@@ -88,19 +97,22 @@ pub fn open(what: &'static str, path: &Path) -> Result<File, PrivateFileError> {
     Ok(file)
 }
 
-/// Reads a private text file, at most 64 KiB of it.
+/// Reads a private text file.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is not private, or is not UTF-8.
+/// The file cannot be read, is not private, has more than 64 KiB, or is not UTF-8.
 pub fn read(what: &'static str, path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
+    let failed = |source| PrivateFileError::Io { what, path: path.to_owned(), source };
+    let file = open(what, path)?;
+    // The size is taken from the open file and from what was read, because the file may grow.
     let mut text = Zeroizing::new(String::new());
-    let read = open(what, path)?.take(BYTES_MAX).read_to_string(&mut text);
-    read.map(|_| text).map_err(|source| PrivateFileError::Io {
-        what,
-        path: path.to_owned(),
-        source,
-    })
+    if file.metadata().map_err(failed)?.len() > BYTES_MAX
+        || file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)? as u64 > BYTES_MAX
+    {
+        return Err(PrivateFileError::TooLarge { what, path: path.to_owned() });
+    }
+    Ok(text)
 }
 
 /// Checks that an open file is private. `what` names it in the error.
@@ -220,6 +232,15 @@ mod tests {
         }
         fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
         assert_eq!(outcome(&path), "secret");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        fs::write(&path, "x".repeat(64 * 1024)).unwrap();
+        assert_eq!(outcome(&path).len(), 64 * 1024, "the limit itself");
+        // The cut may fall into a character.
+        for unit in ["x", "密"] {
+            fs::write(&path, unit.repeat(64 * 1024 + 1)).unwrap();
+            let says = "the token /token has more than 65536 bytes: is it the right file?";
+            assert!(outcome(&path) == says, "{} bytes are read", outcome(&path).len());
+        }
         assert_eq!(outcome(dir.path()), "the token  is a folder: it must be a regular file");
         let pipe = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600))
