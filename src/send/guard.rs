@@ -56,8 +56,8 @@ impl Resolve for GuardedResolver {
 pub(super) fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => v4_is_global(address),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => v4_is_global(mapped),
+        IpAddr::V6(address) => match contained_v4(address) {
+            Some(contained) => v4_is_global(contained),
             None => v6_is_global(address),
         },
     }
@@ -82,13 +82,24 @@ fn v4_is_global(address: Ipv4Addr) -> bool {
     !inside
 }
 
+/// The IPv4 address to which an IPv6 address leads: one that is mapped, or one behind the
+/// well-known prefix 64:ff9b::/96. On a network with IPv6 alone, NAT64 gives every platform an
+/// address behind that prefix.
+fn contained_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [first, second, third, fourth, fifth, sixth, high, low] = address.segments();
+    let translated = [first, second, third, fourth, fifth, sixth] == [0x64, 0xff9b, 0, 0, 0, 0];
+    address
+        .to_ipv4_mapped()
+        .or_else(|| translated.then(|| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))))
+}
+
 fn v6_is_global(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
-    // Only global unicast is public, except documentation, and except tunnels and translations that
-    // contain an IPv4 address.
-    let hides_v4 =
-        first == 0x2002 || (first == 0x2001 && second == 0) || (first == 0x64 && second == 0xff9b);
-    (first & 0xe000) == 0x2000 && !(first == 0x2001 && second == 0xdb8) && !hides_v4
+    // Global unicast is public, except documentation, and except tunnels, which hide an IPv4
+    // address: 6to4 and Teredo.
+    let documentation = first == 0x2001 && second == 0xdb8;
+    let tunnel = first == 0x2002 || (first == 0x2001 && second == 0);
+    (first & 0xe000) == 0x2000 && !documentation && !tunnel
 }
 
 #[cfg(test)]
@@ -120,7 +131,10 @@ mod tests {
             "::ffff:127.0.0.1",
             "2001:db8::1",
             "2002:7f00:1::",
+            "2001:0:7f00:1::",
             "64:ff9b::7f00:1",
+            "64:ff9b::a01:203",
+            "64:ff9b:1::808:808",
             "fec0::1",
         ] {
             assert!(!is_global(inside.parse().unwrap()), "{inside}");
@@ -129,6 +143,7 @@ mod tests {
             "203.119.204.1",
             "8.8.8.8",
             "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
             "2408:4001:f00::1",
             "100.128.0.1",
             "172.32.0.1",
