@@ -42,14 +42,34 @@ pub struct Request {
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, as a wait from now.
-    pub retry_after: Option<Duration>,
+    /// `Retry-After`.
+    pub retry_after: Option<RetryAfter>,
     /// `x-ogw-ratelimit-reset`, as a wait from now.
     pub rate_reset: Option<Duration>,
     /// `Date`: the platform's time of day.
     pub date: Option<Timestamp>,
     /// The body, cut to 64 KiB.
     pub body: Bytes,
+}
+
+/// The value of `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// A wait from the answer on.
+    Wait(Duration),
+    /// A time of day on the platform's clock.
+    Until(Timestamp),
+}
+
+impl RetryAfter {
+    /// The wait, if the platform's clock shows `now`; zero for a time that has passed.
+    #[must_use]
+    pub fn wait_at(self, now: Timestamp) -> Duration {
+        match self {
+            Self::Wait(wait) => wait,
+            Self::Until(until) => until.since(now),
+        }
+    }
 }
 
 /// No answer was received. Whether the message arrived is unknown, except for `dns` and `connect`:
@@ -146,6 +166,9 @@ impl Sender {
         let (platform, PreparedAttempt { request, now, .. }) = (subscription.platform, *ready);
         match self.transport.send(request).await {
             Ok(HttpResponse { status, retry_after, rate_reset, date, body }) => {
+                // The date of the answer is the platform's own clock.
+                let platform_now = date.unwrap_or_else(|| clock.now());
+                let retry_after = retry_after.map(|value| value.wait_at(platform_now));
                 let response = HttpReply { status, retry_after, rate_reset, body: &body };
                 let mut answer = platforms::read_answer(subscription, &response);
                 if answer.verdict == Verdict::Security && ClockSkews::accounts_for(date, now) {
@@ -189,6 +212,75 @@ fn through(gateway: &Url, url: &Secret) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{
+        Endpoint, Event, EventContent, EventId, PrivateOptions, PublishedMessage, RobotId,
+        SubscriptionId, SubscriptionOptions, SubscriptionState,
+    };
+
+    /// Answers every request with this response.
+    struct Answering(HttpResponse);
+
+    #[async_trait]
+    impl Transport for Answering {
+        async fn send(&self, _: Request) -> Result<HttpResponse, TransportError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    fn subscription() -> Subscription {
+        let endpoint = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k";
+        Subscription {
+            id: SubscriptionId::from_bytes([1; 16]),
+            topic: "ops".parse().unwrap(),
+            platform: Platform::WeCom,
+            robot: RobotId::from_bytes([1; 16]),
+            endpoint: Endpoint::new(endpoint.to_owned()),
+            secret: None,
+            private: PrivateOptions::default(),
+            state: SubscriptionState::Active,
+            options: SubscriptionOptions::default(),
+            created_at: Timestamp::from_unix_millis(0),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_time_is_counted_on_the_clock_of_the_platform_or_else_of_the_daemon() {
+        let at = |seconds: u64| Timestamp::from_unix_millis((1_000_000 + seconds) * 1000);
+        let (subscription, clock) = (subscription(), Clock::from(at(0)));
+        let event = Event {
+            id: EventId::new("e"),
+            topic: "ops".parse().unwrap(),
+            content: EventContent { message: Some("m".into()), ..EventContent::default() },
+            urgent: false,
+            received_at: at(0),
+            expires_at: at(999),
+            published: PublishedMessage::default(),
+        };
+        let delivery = Delivery::fresh(
+            &Arc::new(event),
+            subscription.id,
+            subscription.platform,
+            subscription.robot,
+        );
+        for (retry_after, date, wait) in [
+            (RetryAfter::Until(at(90)), None, 90),
+            (RetryAfter::Until(at(90)), Some(at(60)), 30),
+            (RetryAfter::Until(at(90)), Some(at(100)), 0),
+            (RetryAfter::Wait(Duration::from_secs(7)), Some(at(60)), 7),
+        ] {
+            let response = HttpResponse {
+                status: 503,
+                retry_after: Some(retry_after),
+                date,
+                ..HttpResponse::default()
+            };
+            let sender = Sender::new(Arc::new(Answering(response)), <_>::default());
+            let ready = sender.prepare(&delivery, &subscription, &clock).await.unwrap();
+            let answer = sender.attempt(ready, &subscription, &clock).await.answer;
+            let wait = Some(Duration::from_secs(wait));
+            assert_eq!(answer.verdict, Verdict::TryAgain { wait }, "{retry_after:?} {date:?}");
+        }
+    }
 
     #[test]
     fn a_gateway_takes_the_place_of_scheme_host_and_port_only() {
