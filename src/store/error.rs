@@ -73,13 +73,13 @@ pub enum StoreError {
         why: &'static str,
     },
     /// The disk does not have enough free space for a change.
-    #[error("the disk of the store {dir} is full: nothing was changed; make room and try again")]
+    #[error("the disk of the store {dir} is full: make room and try again")]
     Full {
         /// The store.
         dir: PathBuf,
     },
     /// The files of the store are damaged.
-    #[error("the store {dir} is damaged: {what}; restore it from a backup, nothing was changed")]
+    #[error("the store {dir} is damaged: {what}; restore it from a backup")]
     Damaged {
         /// The store.
         dir: PathBuf,

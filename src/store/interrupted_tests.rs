@@ -8,10 +8,11 @@
 use std::path::Path;
 
 use super::{
-    Store,
+    Store, StoreError,
     db::Db,
     engine::EPOCH_WORD,
     key_slots::KeySlots,
+    open::{UNNAMED_MAX, UNVERIFIED},
     row::SubscriptionRow,
     tests::{open_with, subscription},
 };
@@ -116,4 +117,29 @@ fn an_entry_that_leads_to_no_row_is_found() {
     let row = store.0.db.get(id).unwrap().unwrap();
     cut(&store.0.db, &row, Written { row: false, ..ALL });
     assert_eq!(store.verify().unwrap().lost_entries, 2);
+}
+
+#[test]
+fn a_store_that_is_damaged_does_not_claim_that_nothing_was_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, id) = with_two(dir.path());
+    let store = open_with(dir.path(), 1).unwrap();
+    let lost = (0..=UNNAMED_MAX).map(|number| format!("lost-{number:05}-0123456789"));
+    store.add_all(lost.map(|token| subscription("lost", &token)).collect()).unwrap();
+    drop(store);
+    let data = dir.path().join("data");
+    let (db, mut slots) = (Db::open(&data).unwrap(), KeySlots::open(&data, true).unwrap().slots);
+    // More rows are lost than one crash can cost.
+    let lost = db.of_topic(&"lost".parse().unwrap(), None, UNNAMED_MAX + 1).unwrap();
+    db.remove(&lost).unwrap();
+    // Before that, a removal was interrupted.
+    let row = db.get(id).unwrap().unwrap();
+    slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
+    drop((db, slots));
+    std::fs::write(data.join(UNVERIFIED), "").unwrap();
+
+    let error = open_with(dir.path(), 1).err().unwrap();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(Db::open(&data).unwrap().get(id).unwrap().is_none(), "the removal was finished");
+    assert!(!error.to_string().contains("nothing was changed"), "{error}");
 }

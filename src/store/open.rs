@@ -42,7 +42,7 @@ pub(super) const FORMAT: u8 = 3;
 const EPOCHS: u8 = 2;
 /// The maximum number of keys without a row after one crash: one batch, and the keys that it
 /// replaces.
-const UNNAMED_MAX: usize = 2 * BATCH_SIZE_MAX;
+pub(super) const UNNAMED_MAX: usize = 2 * BATCH_SIZE_MAX;
 /// The name of a marker file of a restored store. If it exists, a start checks every row and slot.
 pub(super) const UNVERIFIED: &str = "unverified";
 
