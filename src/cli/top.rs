@@ -17,6 +17,7 @@ mod draw;
 #[cfg(test)]
 mod fixtures;
 mod format;
+mod frame_layout;
 #[cfg(test)]
 mod frame_tests;
 mod keymap;

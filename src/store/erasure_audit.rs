@@ -8,20 +8,17 @@
 //! Not here: the erasure itself (`write.rs`, `key_slots.rs`).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
-
-use rustix::fs::OFlags;
 
 use super::{
     StoreError,
     key_slot::{KeySlotContent, SLOT_BYTES, decode},
     key_slots::KeySlots,
     keyring::Keyring,
-    tombstones,
+    raw_file, tombstones,
 };
 use crate::domain::SubscriptionId;
 
@@ -160,18 +157,9 @@ fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<RecordSt
     }
 }
 
-/// Opens a file without following a link and without blocking on a pipe.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags).map_err(io::Error::other)?)
-        .open(path)
-}
-
 fn look(path: &Path, id: SubscriptionId, traces: &mut Residue) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    let file = open(path)?;
+    let file = raw_file::open(path)?;
     traces.files += 1;
     let length = file.metadata()?.len();
     let (raw, text) = (id.as_bytes().as_slice(), id.to_string());

@@ -110,7 +110,7 @@ impl KeySlots {
         let path = dir.join("slots");
         let read = || {
             let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
-            let file = super::erasure_audit::open(&path).map_err(failed)?;
+            let file = super::raw_file::open(&path).map_err(failed)?;
             if file.metadata().map_err(failed)?.len() < HEADER_BYTES {
                 let what = "the file slots is cut short".to_owned();
                 return Err(StoreError::Damaged { dir: dir.to_owned(), what });

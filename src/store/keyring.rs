@@ -105,7 +105,7 @@ impl Keyring {
     /// link, changes nothing.
     pub(super) fn is_whole(dir: &Path) -> Result<(), StoreError> {
         let failed = |source| StoreError::Disk { dir: dir.to_owned(), verb: "opened", source };
-        let file = super::erasure_audit::open(&dir.join("keyring")).map_err(failed)?;
+        let file = super::raw_file::open(&dir.join("keyring")).map_err(failed)?;
         let whole = [0, 1]
             .into_iter()
             .any(|at| copy(&file, at).is_some_and(|(_, copy)| KeyringEntries::of(&copy).is_some()));

@@ -153,7 +153,7 @@ fn assemble(
     let table = writer.slots.table();
     StoreInner {
         dir: dir.to_owned(),
-        rotation: super::rotate::Rotation::new(by_new),
+        rotation: super::rotation_progress::Rotation::new(by_new),
         registry,
         ring: ArcSwap::from_pointee(ring),
         db,

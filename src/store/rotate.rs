@@ -11,10 +11,7 @@
 //!
 //! Not here: the file with the keys (`keyring.rs`), replacing a row and its key (`write.rs`).
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::{
     ListCursor, StoreError,
@@ -26,21 +23,6 @@ use super::{
     write::{BATCH_SIZE, RowUpdate},
 };
 use crate::crypto::{KeyId, MasterKey};
-
-/// The progress of a rotation and of a resealing.
-pub(super) struct Rotation {
-    /// The new master key is in the place from which the daemon reads it.
-    in_place: AtomicBool,
-    wrapping: RotationProgress,
-    sealing: RotationProgress,
-}
-
-#[derive(Default)]
-struct RotationProgress {
-    running: AtomicBool,
-    done: AtomicUsize,
-    total: AtomicUsize,
-}
 
 /// The state of the store's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,41 +40,6 @@ pub struct KeyStatus {
     pub wrapping: Option<(usize, usize)>,
     /// The number of resealed subscriptions and of all subscriptions, while a resealing runs.
     pub sealing: Option<(usize, usize)>,
-}
-
-impl Rotation {
-    pub(super) fn new(in_place: bool) -> Self {
-        Self {
-            in_place: in_place.into(),
-            wrapping: RotationProgress::default(),
-            sealing: RotationProgress::default(),
-        }
-    }
-}
-
-impl RotationProgress {
-    /// Begins a run. Returns `false` if one is running already.
-    fn begin(&self, total: usize) -> bool {
-        if self.running.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-        true
-    }
-
-    fn advance(&self, count: usize) {
-        self.done.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.running.store(false, Ordering::Release);
-    }
-
-    fn get(&self) -> Option<(usize, usize)> {
-        let now = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-        self.running.load(Ordering::Acquire).then_some(now)
-    }
 }
 
 impl Store {

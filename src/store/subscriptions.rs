@@ -20,7 +20,7 @@ use super::{
     key_slots::{KeySlotTable, KeySlots},
     keyring::{Keyring, Ring},
     lock::Lock,
-    rotate::Rotation,
+    rotation_progress::Rotation,
     row::{DamagedRow, SubscriptionRow},
     sealed_fields::SealedFields,
     tombstones::Tombstones,

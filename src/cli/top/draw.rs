@@ -23,6 +23,7 @@ use ratatui::{
 use super::{
     actions::opens,
     format,
+    frame_layout::FrameLayout,
     navigation::{View, ViewState},
     state::{TABS, TopState},
 };
@@ -67,17 +68,6 @@ impl Theme {
     fn chosen(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
-}
-
-/// The sizes that the state needs from the last frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FrameLayout {
-    /// How many rows of the list are visible.
-    pub(super) page: usize,
-    /// The last line with which a text can begin.
-    pub(super) last_line: usize,
-    /// The last line with which the help can begin.
-    pub(super) help_last: usize,
 }
 
 /// Draws the whole screen.

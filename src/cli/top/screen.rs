@@ -27,7 +27,8 @@ use ratatui::{
 use tokio::sync::mpsc;
 
 use super::{
-    draw::{self, FrameLayout, Theme},
+    draw::{self, Theme},
+    frame_layout::FrameLayout,
     state::TopState,
 };
 use crate::cli::output::print_error;

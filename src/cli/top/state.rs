@@ -7,7 +7,7 @@
 
 use super::{
     dialog::{self, Dialog, RunningAction},
-    draw::FrameLayout,
+    frame_layout::FrameLayout,
     keymap::KeyAction,
     live_data::LiveData,
     navigation::{View, ViewData, ViewState, kind_name},
