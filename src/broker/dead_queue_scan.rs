@@ -96,7 +96,7 @@ pub(super) struct DeadQueueScan<'a> {
     /// The size of the received bodies that are not released, in bytes.
     held: u64,
     /// Other consumers hold the remaining letters.
-    quiet: bool,
+    held_elsewhere: bool,
 }
 
 /// The letters of one consumer.
@@ -153,7 +153,7 @@ impl<'a> DeadQueueScan<'a> {
         let Connected { connection, bodies, at } = connected;
         let channel = declare::open(connection, at).await?;
         bodies.read_on_below(channel.id(), IN_MEMORY);
-        let (taken, bytes, held, consumers, portion, quiet) = (0, 0, 0, 0, None, false);
+        let (taken, bytes, held, consumers, portion, held_elsewhere) = (0, 0, 0, 0, None, false);
         Ok(Self {
             channel,
             connected,
@@ -165,7 +165,7 @@ impl<'a> DeadQueueScan<'a> {
             held,
             consumers,
             portion,
-            quiet,
+            held_elsewhere,
         })
     }
 
@@ -173,7 +173,7 @@ impl<'a> DeadQueueScan<'a> {
     /// [`DeadQueueScan::next`] receives them.
     pub(super) async fn fetch(&mut self, max: u16) -> Result<bool, BrokerError> {
         let left = self.ready - self.taken;
-        if left == 0 || self.quiet {
+        if left == 0 || self.held_elsewhere {
             return Ok(false);
         }
         let prefetch = self.prefetch().min(max);
@@ -225,7 +225,7 @@ impl<'a> DeadQueueScan<'a> {
                     );
                     return Err(BrokerError::Unreachable { at: self.connected.at.to_owned(), why });
                 }
-                Err(_) => self.quiet = true,
+                Err(_) => self.held_elsewhere = true,
             }
         }
         self.cancel().await.map(|()| None)
