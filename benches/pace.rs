@@ -19,6 +19,7 @@
 
 use std::{
     alloc::System,
+    collections::BTreeMap,
     fs,
     hint::black_box,
     sync::Arc,
@@ -33,7 +34,7 @@ use roomcast::{
     },
     pace::{
         AdmissionRequest, AppendFailed, HealthPolicy, MonotonicWallClock, Pace, PaceDecision,
-        PaceLog, PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
+        PaceLimits, PaceLog, PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
     store::{Journal, JournalSettings},
 };
@@ -234,14 +235,18 @@ fn settings() -> PaceSettings {
         penalty_max: SPAN,
     };
     PaceSettings {
-        hold_max: Duration::from_secs(2),
-        early_max: Duration::from_secs(90),
-        order_gap: Duration::ZERO,
+        limits: PaceLimits {
+            hold_max: Duration::from_secs(2),
+            early_max: Duration::from_secs(90),
+            order_gap: Duration::ZERO,
+            in_flight_max: 256,
+            held_max: 10_000,
+            margin: Duration::ZERO,
+        },
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
-        in_flight_max: 256,
         health: HealthPolicy { after: 3, probe_min: SPAN, probe_max: SPAN },
-        groups: Vec::new(),
+        groups: BTreeMap::new(),
     }
 }
 

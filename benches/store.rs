@@ -94,7 +94,7 @@ fn payload(one: &SubscriptionSpec) -> usize {
 }
 
 fn open(dir: &Path, key: u8) -> Store {
-    Store::open(&StoreSettings { dir: dir.to_owned() }, &master(key)).unwrap()
+    Store::open(&StoreSettings::at(dir.to_owned()), &master(key)).unwrap()
 }
 
 fn measure(size: usize) {

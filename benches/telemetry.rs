@@ -52,7 +52,7 @@ async fn main() {
     let receiver = Router::new().route("/v1/traces", post(|| async { StatusCode::OK }));
     tokio::spawn(async { axum::serve(listener, receiver).await });
     let settings = |sample_ratio| TraceSettings {
-        endpoint: endpoint.parse().unwrap(),
+        otlp_endpoint: Some(endpoint.parse().unwrap()),
         sample_ratio,
         service_name: "bench".to_owned(),
     };

@@ -31,9 +31,7 @@ use crate::{
     telemetry::{LogHandle, Telemetry, TraceError, events},
 };
 
-pub use wiring::{
-    Dependencies, address, admin_token, build, decoder, store_settings, topology_settings,
-};
+pub use wiring::{Dependencies, admin_token, build, decoder, topology_settings};
 
 /// Why the daemon cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +78,9 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
     let telling = tokio::spawn(systemd.clone().notify_until_stopped(ready.clone(), stop.clone()));
-    let telemetry = Telemetry::new();
-    let telemetry = Arc::new(match wiring::trace_settings(&config) {
-        Some(settings) => telemetry.with_traces(&settings)?,
-        None => telemetry,
-    });
+    let telemetry = Arc::new(Telemetry::new().with_traces(&config.trace)?);
     let key = MasterKey::load(&config.key.file)?;
-    let store = Store::open(&store_settings(&config), &key)?;
+    let store = Store::open(&config.store, &key)?;
     store.rotate_in_background();
     let open_files = open_files::raise_limit(&config);
     let admin_settings = wiring::admin_settings(&config, open_files)?;

@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod platforms;
 pub mod private_file;
 pub mod send;
+pub mod settings;
 pub mod settle;
 pub mod store;
 pub mod telemetry;

@@ -20,6 +20,7 @@ mod memory;
 mod receipts;
 mod recipient;
 mod recovery;
+mod shutdown;
 mod stored_delivery;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
@@ -33,6 +34,7 @@ pub use self::{
     early::EarlyBudget,
     memory::MemoryBudget,
     recovery::{Recovery, SessionRedeliveries},
+    shutdown::ShutdownSettings,
 };
 use crate::{
     broker::{Message, Payload},

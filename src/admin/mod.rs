@@ -69,5 +69,5 @@ pub use dead_letters::{DeadLetterService, DeadLetterServiceSettings};
 pub use error::ApiError;
 pub use explain::Explainer;
 pub use listen_error::AdminError;
-pub use server::{ServerSettings, bind, could_bind};
+pub use server::{AdminSettings, ServerSettings, bind, could_bind};
 pub use subscriptions::{SubscriptionService, check, check_lengths};

@@ -23,19 +23,50 @@ use super::{
     routes,
     socket_file::{self, SocketFile},
 };
-use crate::domain::Secret;
+use crate::{
+    domain::Secret,
+    settings::{Form, path, section, switch, text},
+};
 
-/// Where the API listens.
+section! {
+    /// The admin API: a Unix socket, and a TCP address if one is set.
+    pub struct AdminSettings in "admin" {
+        /// The socket at which the command line finds the daemon. Access to it allows everything.
+        socket: PathBuf = one(path(), "/run/roomcast/admin.sock"), AtStart;
+        /// A TCP address besides the socket. It needs a `token_file`.
+        listen: Option<String> = optional(text("host:port"), "127.0.0.1:9321"), AtStart;
+        /// The file with the token that callers over TCP must show: "Authorization: Bearer …".
+        /// `/healthz`, `/readyz` and `/metrics` need none. It has the token alone, at least 16
+        /// characters (chmod 600).
+        token_file: Option<PathBuf> = optional(path(), "/etc/roomcast/admin.token"), AtStart;
+        /// Host names allowed for that address. Addresses, localhost and the name in `listen` are
+        /// always allowed. Requests for other names are refused: a foreign web page can give this
+        /// daemon's address a name of its own.
+        hosts: Vec<String> = many(host_name(), &[]), AtStart;
+        /// Whether a browser gets the console at that address, under `/console`. It asks for the
+        /// token. Beyond this machine, use it only behind TLS or through a tunnel:
+        /// docs/OPERATING.md.
+        console: bool = one(switch(), "false"), AtStart;
+    }
+}
+
+/// A host name, without scheme and port.
+fn host_name() -> Form<String> {
+    Form::new("host name", "", |text| match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        Ok(_) => {
+            Err(format!("{text:?} is an address, and addresses are always allowed: leave it out"))
+        }
+        Err(_) => Err(format!("{text:?} is not a host name: write it without scheme and port")),
+    })
+}
+
+/// Where the API listens, and how many connections it takes.
 pub struct ServerSettings {
-    /// The Unix socket; only its owner may open it.
-    pub socket: PathBuf,
-    /// The TCP address, and the token that callers must show.
-    pub tcp: Option<(String, Secret)>,
-    /// Host names allowed at the TCP address, besides IP addresses,
-    /// `localhost` and the name it listens on.
-    pub hosts: Vec<String>,
-    /// Whether the console is served at the TCP address.
-    pub console: bool,
+    /// The addresses, and the console.
+    pub admin: AdminSettings,
+    /// The token that callers over TCP must show. Without it, nothing listens on TCP.
+    pub token: Option<Secret>,
     /// The limits for connections on the Unix socket.
     pub socket_limits: ConnectionLimits,
     /// The limits for connections at the TCP address.
@@ -55,10 +86,12 @@ pub struct BoundServer {
 
 /// Binds the listeners of the settings.
 pub async fn bind(settings: ServerSettings) -> Result<BoundServer, AdminError> {
-    let (unix, socket) = SocketFile::bind(&settings.socket).await?;
-    let listen = settings.tcp.as_ref().map(|(address, _)| address.as_str());
-    let hosts = AllowedHosts::new(&settings.hosts, listen);
-    let tcp = match settings.tcp {
+    let ServerSettings { admin, token, socket_limits, tcp_limits } = settings;
+    let (unix, socket) = SocketFile::bind(&admin.socket).await?;
+    let tcp = admin.listen.zip(token);
+    let listen = tcp.as_ref().map(|(address, _)| address.as_str());
+    let hosts = AllowedHosts::new(&admin.hosts, listen);
+    let tcp = match tcp {
         None => None,
         Some((address, token)) => {
             let listener = TcpListener::bind(&address)
@@ -67,8 +100,7 @@ pub async fn bind(settings: ServerSettings) -> Result<BoundServer, AdminError> {
             Some((listener, Arc::new(TokenAuthenticator::new(token))))
         }
     };
-    let (console, socket_limits, tcp_limits) =
-        (settings.console, settings.socket_limits, settings.tcp_limits);
+    let console = admin.console;
     Ok(BoundServer { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn raise_limit(config: &Config) -> OpenFiles {
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { before };
     let files = OpenFiles(now.current.unwrap_or(u64::MAX));
-    let wanted = files.wanted(config.pace.in_flight_max as u64 * Platform::COUNT as u64);
+    let wanted = files.wanted(u64::from(config.pace.in_flight_max) * Platform::COUNT as u64);
     if files.0 < wanted {
         events::FileLimitTooLow { allowed: files.0, wanted }.emit();
     }

@@ -46,9 +46,9 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> Result<(), AppError> {
     let topology = Arc::new(Topology::new(wiring::topology_settings(config)));
-    let settings = wiring::session_settings(config);
+    let settings = config.broker.session(config.event.size_max);
     let watch = QueueMonitor {
-        address: wiring::address(config),
+        address: config.broker.address(),
         topology: Arc::clone(&topology),
         count_every: config.broker.dead_count_every,
         ready: ready.subscribe(),

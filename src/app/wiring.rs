@@ -1,9 +1,8 @@
-//! The settings of each module, derived from the configuration, and the parts that all sessions
-//! share.
+//! The parts that all sessions share, built from the configuration.
 //!
-//! Owns which configuration key reaches which module, and which keys take effect on a reload.
+//! Owns which section of the configuration reaches which module.
 //!
-//! Not here: the values and their defaults (`config/sections.rs`), and the order of start and stop
+//! Not here: the settings and their defaults (in each module), and the order of start and stop
 //! (`app.rs`).
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -13,45 +12,27 @@ use tokio_util::sync::CancellationToken;
 use super::{AppError, open_files::OpenFiles};
 use crate::{
     admin::{self, DeadLetterServiceSettings},
-    broker::{Address, SessionSettings, Topology, TopologySettings},
+    broker::{Topology, TopologySettings},
     clock::Clock,
     config::Config,
-    domain::{ReceiptPolicy, Secret},
-    fanout::{Decoder, DecoderSettings, Subscriptions, TemplateRegistry},
-    pace::{Pace, PaceLog, PaceSettings, PlatformQuota},
+    domain::Secret,
+    fanout::{Decoder, Subscriptions, TemplateRegistry},
+    pace::{Pace, PaceLog, PaceSettings},
     pipeline::{EarlyBudget, MemoryBudget, PipelineContext, Recovery},
     platforms::main_host,
     private_file,
-    send::{HttpTransport, HttpTransportSettings, Sender, Transport},
-    settle::RetryPolicy,
-    store::{Journal, JournalSettings, Ledger, LedgerSettings, StoreSettings},
-    telemetry::{Telemetry, TraceSettings},
+    send::{HttpTransport, Sender, Transport},
+    store::{Journal, Ledger},
+    telemetry::Telemetry,
 };
 
 /// The smallest length of an admin token, in bytes. A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
-/// Where the broker is, and how to connect to it.
-#[must_use]
-pub fn address(config: &Config) -> Address {
-    let broker = &config.broker;
-    Address {
-        url: broker.url.clone(),
-        ca_file: broker.ca_file.clone(),
-        heartbeat: broker.heartbeat,
-        connect_timeout: broker.connect_timeout,
-    }
-}
-
 /// The settings from which the topology is built.
 #[must_use]
 pub fn topology_settings(config: &Config) -> TopologySettings {
-    TopologySettings {
-        prefix: config.broker.prefix.clone(),
-        tiers: config.delay.tiers.clone(),
-        delivery_limit: config.broker.delivery_limit,
-        receipts: config.outcome.receipts != ReceiptPolicy::Off,
-    }
+    config.broker.topology(&config.delay, &config.outcome)
 }
 
 /// The settings for queries of dead letters.
@@ -61,7 +42,7 @@ pub(super) fn letters_settings(
     stop: CancellationToken,
 ) -> DeadLetterServiceSettings {
     DeadLetterServiceSettings {
-        address: address(config),
+        address: config.broker.address(),
         topology: Arc::new(Topology::new(topology_settings(config))),
         confirm_timeout: config.broker.confirm_timeout,
         decoder: decoder(config, templates),
@@ -70,34 +51,13 @@ pub(super) fn letters_settings(
     }
 }
 
-/// Where the store is.
-#[must_use]
-pub fn store_settings(config: &Config) -> StoreSettings {
-    StoreSettings { dir: config.store.dir.clone() }
-}
-
-pub(super) fn session_settings(config: &Config) -> SessionSettings {
-    SessionSettings {
-        address: address(config),
-        declare: config.broker.declare,
-        prefetch: config.broker.prefetch,
-        prefetch_delivery: config.broker.prefetch_delivery,
-        prefetch_size: config.broker.prefetch_size,
-        body_max: config.event.size_max,
-        confirm_timeout: config.broker.confirm_timeout,
-    }
-}
-
 pub(super) fn admin_settings(
     config: &Config,
     open_files: OpenFiles,
 ) -> Result<admin::ServerSettings, AppError> {
-    let tcp = config.admin.listen.clone().zip(admin_token(config)?);
     Ok(admin::ServerSettings {
-        socket: config.admin.socket.clone(),
-        tcp,
-        hosts: config.admin.hosts.clone(),
-        console: config.admin.console,
+        admin: config.admin.clone(),
+        token: admin_token(config)?,
         socket_limits: open_files.admin_socket(),
         tcp_limits: open_files.admin_tcp(),
     })
@@ -118,16 +78,6 @@ pub fn admin_token(config: &Config) -> Result<Option<Secret>, AppError> {
             path.display()
         ))),
     }
-}
-
-/// Where traces are exported; `None` if they are switched off.
-pub(super) fn trace_settings(config: &Config) -> Option<TraceSettings> {
-    let trace = &config.trace;
-    trace.otlp_endpoint.clone().map(|endpoint| TraceSettings {
-        endpoint,
-        sample_ratio: trace.sample_ratio,
-        service_name: trace.service_name.clone(),
-    })
 }
 
 /// The implementations behind the pipeline's seams to subscriptions and network, with clock and
@@ -154,11 +104,8 @@ pub struct Dependencies {
 pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContext>, AppError> {
     let Dependencies { subscriptions, templates, transport, clock, telemetry } = beyond;
     let now = clock.now();
-    let ledger =
-        LedgerSettings { dir: config.store.dir.join("ledger"), window: config.store.ledger_window };
-    let ledger = Ledger::open(ledger, now)?;
-    let journal =
-        JournalSettings { dir: config.store.dir.join("journal"), window: remembered(config) };
+    let ledger = Ledger::open(config.store.ledger(), now)?;
+    let journal = config.store.journal(remembered(config));
     let (journal, restored) = Journal::open(journal, clock.clone())?;
     let journal = Arc::new(journal);
     let pace = Pace::new(
@@ -176,12 +123,7 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
         ledger: Arc::new(ledger),
         journal,
         recovery,
-        retry: RetryPolicy {
-            delays: config.retry.delays.clone(),
-            jitter: config.retry.jitter,
-            age_max: config.retry.age_max,
-            wait_max: config.retry.wait_max,
-        },
+        retry: config.retry.clone(),
         receipts: config.outcome.receipts,
         clock,
         telemetry,
@@ -197,46 +139,21 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
 /// The decoder of events, with the given templates.
 #[must_use]
 pub fn decoder(config: &Config, templates: TemplateRegistry) -> Decoder {
-    let settings = DecoderSettings {
-        size_max: config.event.size_max,
-        time_to_live: config.event.time_to_live,
-        time_to_live_max: config.event.time_to_live_max,
-        not_before_max: config.event.not_before_max,
-        timestamp_age_max: config.event.timestamp_age_max,
-    };
-    Decoder::new(settings, templates)
+    Decoder::new(config.event.clone(), templates)
 }
 
 /// How long the journal must remember a sent message: the robot's longest window, plus the time
 /// that an answer may take.
 pub(super) fn remembered(config: &Config) -> Duration {
-    let spans = config
-        .platforms
-        .values()
-        .flat_map(|section| &section.quota.windows)
-        .map(|window| window.span);
+    let spans =
+        config.platforms.values().flat_map(|platform| &platform.windows).map(|window| window.span);
     let longest = spans.max().unwrap_or_default();
     longest + config.pace.margin + config.send.deadline + Duration::from_secs(5)
 }
 
-/// Whether a reload applies a setting: the limits of robots, hosts and waits, and the log level.
-pub(super) fn counts_at_once(name: &str) -> bool {
-    let (section, key) = name.rsplit_once('.').unwrap_or(("", name));
-    match section {
-        "health" => true,
-        "log" => key == "level",
-        "pace" => ["hold_max", "early_max", "order_gap", "margin"].contains(&key),
-        section if section.starts_with("platforms.") => {
-            ["windows", "rate_per_second", "penalty_min", "penalty_max"].contains(&key)
-        }
-        section => section.starts_with("groups."),
-    }
-}
-
 pub(super) fn pace_settings(config: &Config) -> PaceSettings {
-    let quotas = config
-        .platforms
-        .map(|_, section| PlatformQuota { margin: config.pace.margin, ..section.quota.clone() });
+    let margin = config.pace.margin;
+    let quotas = config.platforms.map(|_, platform| platform.quota(margin));
     // The host that the messages finally reach. The address of a robot is sealed, so all addresses
     // of one platform count as one host.
     let hosts = config.platforms.map(|platform, section| {
@@ -244,12 +161,9 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
         gateway.unwrap_or_else(|| main_host(platform)).to_owned()
     });
     PaceSettings {
-        hold_max: config.pace.hold_max,
-        early_max: config.pace.early_max,
-        order_gap: config.pace.order_gap,
+        limits: config.pace.clone(),
         quotas,
         hosts,
-        in_flight_max: u32::try_from(config.pace.in_flight_max).unwrap_or(u32::MAX),
         health: config.health,
         groups: config.groups.clone(),
     }
@@ -263,12 +177,7 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
 pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError> {
     let gateways = config.platforms.values().filter_map(|section| section.base_url.as_ref());
     let hosts: HashSet<_> = gateways.filter_map(|url| url.host_str()).map(str::to_owned).collect();
-    let http_transport = HttpTransport::new(HttpTransportSettings {
-        connect_timeout: config.send.connect_timeout,
-        deadline: config.send.deadline,
-        pool_idle_per_host: config.send.pool_idle_per_host,
-        gateways: hosts,
-    });
+    let http_transport = HttpTransport::new(&config.send, hosts);
     http_transport.map_err(|error| AppError::Client(error.without_url().into()))
 }
 

@@ -27,7 +27,7 @@ use super::{
     frame_guard::BodyBudget,
     properties,
     session_end::SessionEnd,
-    session_settings::SessionSettings,
+    settings::SessionSettings,
     topology::Topology,
 };
 use crate::{
@@ -58,7 +58,7 @@ impl ConsumerSetup<'_> {
         lock: Channel,
     ) -> Result<(MessageStream, Vec<Arc<ConsumerChannel>>), BrokerError> {
         let Self { session, connection, at, settings, topology, bodies, clock, ended } = self;
-        let room = u64::try_from(settings.prefetch_size).unwrap_or(u64::MAX);
+        let room = u64::try_from(settings.broker.prefetch_size).unwrap_or(u64::MAX);
         let mut sources = vec![(topology.urgent(), ConsumerKind::Events { urgent: true })];
         for platform in Platform::ALL {
             sources.push((topology.delivery_queue(platform), ConsumerKind::Deliveries));
@@ -100,8 +100,8 @@ enum ConsumerKind {
 impl ConsumerKind {
     const fn prefetch(self, settings: &SessionSettings) -> u16 {
         match self {
-            Self::Events { .. } => settings.prefetch,
-            Self::Deliveries => settings.prefetch_delivery,
+            Self::Events { .. } => settings.broker.prefetch,
+            Self::Deliveries => settings.broker.prefetch_delivery,
         }
     }
 }

@@ -35,7 +35,7 @@ mod publisher;
 mod queue_lengths;
 mod session;
 mod session_end;
-mod session_settings;
+mod settings;
 mod step_publisher;
 mod topology;
 
@@ -57,6 +57,6 @@ pub use publish::{OutgoingEvent, publish};
 pub use queue_lengths::QueueLengths;
 pub use session::{BrokerSession, Connections};
 pub use session_end::SessionEnd;
-pub use session_settings::SessionSettings;
+pub use settings::{BrokerSettings, DelaySettings, OutcomeSettings, SessionSettings};
 pub use step_publisher::BrokerStepPublisher;
 pub use topology::{Argument, BindingPlan, ExchangePlan, QueuePlan, Topology, TopologySettings};

@@ -20,7 +20,7 @@ use super::{
     frame_guard::BodyBudget,
     message_stream::{ConsumerSetup, MessageStream},
     session_end::SessionEnd,
-    session_settings::SessionSettings,
+    settings::SessionSettings,
     step_publisher::{BrokerStepPublisher, PublisherHandles},
     topology::Topology,
 };
@@ -62,7 +62,7 @@ impl BrokerSession {
             settings.address.connect_with_room(Arc::clone(&bodies), "roomcast consuming").await?;
         let lock = declare::open(&consuming, &at).await?;
         declare::lock(&lock, &at, &topology.lock_queue()).await?;
-        declare::declare(&consuming, &at, topology, settings.declare).await?;
+        declare::declare(&consuming, &at, topology, settings.broker.declare).await?;
 
         let ended = SessionEnd::default();
         let publishing = PublisherHandles::open(settings, topology, clock, &at, &ended).await?;

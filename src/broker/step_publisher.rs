@@ -26,7 +26,7 @@ use super::{
     declare,
     publisher::{PublishRequest, Publisher, Purpose, ReceiptsConnection},
     session_end::SessionEnd,
-    session_settings::SessionSettings,
+    settings::SessionSettings,
     topology::Topology,
 };
 use crate::{
@@ -123,7 +123,7 @@ impl PublisherHandles {
     ) -> Result<Self, BrokerError> {
         let (tell, blocked) = watch::channel(false);
         let deadline = ConfirmDeadline {
-            confirm_timeout: settings.confirm_timeout,
+            confirm_timeout: settings.broker.confirm_timeout,
             blocked: blocked.clone(),
             ended: ended.clone(),
         };

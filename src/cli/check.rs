@@ -45,7 +45,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
         },
     );
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
-    let checked = broker::check(&app::address(config), &topology, config.broker.declare).await;
+    let checked = broker::check(&config.broker.address(), &topology, config.broker.declare).await;
     report("broker", checked.map_err(|error| super::broker_failure(&error)));
     match first {
         None => Ok(()),
@@ -69,8 +69,8 @@ async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
 /// The store's files. The store is not opened, because opening it would change it.
 fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
     let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
-    let inspection = store::inspect(&app::store_settings(config), key)
-        .map_err(|error| local_store::store_failure(&error))?;
+    let inspection =
+        store::inspect(&config.store, key).map_err(|error| local_store::store_failure(&error))?;
     Ok(match inspection {
         Inspection::Nothing => {
             format!("not there yet; the daemon makes it in {}", config.store.dir.display())

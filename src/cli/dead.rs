@@ -106,7 +106,8 @@ impl DeadLetterReader {
             dead_filter(&query(which), &which.id, Clock::System.now()).map_err(backend::failure)?;
         let topology = Arc::new(Topology::new(app::topology_settings(config)));
         let queues =
-            DeadQueues::open(&app::address(config), topology, config.broker.confirm_timeout).await;
+            DeadQueues::open(&config.broker.address(), topology, config.broker.confirm_timeout)
+                .await;
         let mut queues = queues.map_err(|error| broker_failure(&error))?;
         queues.on_waiting(|| {
             print_status("another reader works on the dead letters: waiting until it is done, half a minute at most")

@@ -6,7 +6,6 @@
 
 use super::exit::Failure;
 use crate::{
-    app,
     config::Config,
     crypto::{KeyError, MasterKey},
     store::{Store, StoreError},
@@ -20,7 +19,7 @@ use crate::{
 /// If the key cannot be read, or another process has the store open.
 pub(super) fn open_store(config: &Config) -> Result<Store, Failure> {
     let key = MasterKey::load(&config.key.file).map_err(|error| key_failure(&error))?;
-    Store::open(&app::store_settings(config), &key).map_err(|error| store_failure(&error))
+    Store::open(&config.store, &key).map_err(|error| store_failure(&error))
 }
 
 /// The exit code of a key that cannot be read.

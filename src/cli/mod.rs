@@ -113,14 +113,14 @@ fn perform(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Result<(), Failure> {
     match command {
         Command::Run => {
-            let logs = telemetry::install_logs(config.log.format, &config.log.level)
+            let logs = telemetry::install_logs(&config.log)
                 .map_err(|error| Failure::Usage(telemetry::with_causes(&error)))?;
             app::run(config, file, logs).await.map_err(|error| check::daemon_failure(&error))
         }
         Command::Check => check::run(&config).await,
         Command::Topology => {
             let topology = Topology::new(app::topology_settings(&config));
-            let vhost = app::address(&config).vhost().map_err(|error| broker_failure(&error))?;
+            let vhost = config.broker.address().vhost().map_err(|error| broker_failure(&error))?;
             let text = serde_json::to_string_pretty(&topology.definitions(&vhost));
             output::print_text(&text.map_err(|error| Failure::Internal(error.to_string()))?);
             Ok(())

@@ -37,7 +37,7 @@ pub(super) async fn run(config: &Config, publish: args::Publish) -> Result<(), F
         urgent,
         at,
     };
-    broker::publish(&app::address(config), &topology, &event, config.broker.confirm_timeout)
+    broker::publish(&config.broker.address(), &topology, &event, config.broker.confirm_timeout)
         .await
         .map_err(|error| failure(&error, &id))?;
     print(id.as_str());

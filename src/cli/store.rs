@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     admin::wire::{BackupRequest, BackupView, VerifyView},
-    app,
     config::Config,
     domain::SubscriptionId,
     store::{self, BackupError, Proof, RecordState, Residue},
@@ -131,7 +130,7 @@ async fn restore(
             "a daemon runs, and answers on {socket}: stop it, then restore; nothing was changed"
         )));
     }
-    let settings = app::store_settings(config);
+    let settings = config.store.clone();
     let backup = store::restorable(dir, &settings).map_err(|error| backup_failure(&error))?;
     if lists.is_empty() && !yes {
         let warning = format!(

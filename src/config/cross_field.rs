@@ -2,7 +2,7 @@
 //!
 //! Owns those conditions; their messages name both keys.
 //!
-//! Not here: checks of a single value (`parse.rs`).
+//! Not here: checks of a single value (`settings/form.rs`).
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     }
     for (platform, section) in config.platforms.iter() {
         let name = format!("platforms.{platform}");
-        if section.quota.penalty_min > section.quota.penalty_max {
+        if section.penalty_min > section.penalty_max {
             r.cross_field(&name, "penalty_min", "it is longer than penalty_max");
         }
     }
@@ -59,6 +59,9 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
             "console",
             "a browser cannot open the Unix socket: set admin.listen and admin.token_file",
         );
+    }
+    if config.broker.url_file.is_some() && r.sets("broker", "url") {
+        r.cross_field("broker", "url_file", "broker.url is set as well: leave one of them out");
     }
     if config.broker.heartbeat < Duration::from_secs(1) {
         r.cross_field("broker", "heartbeat", "the protocol counts in whole seconds: at least 1s");

@@ -2,7 +2,7 @@
 //!
 //! Owns their text form: one mistake a line, each with its position.
 //!
-//! Not here: finding them (`reader.rs`, `check.rs`).
+//! Not here: finding them (`reader.rs`, `cross_field.rs`).
 
 use std::fmt;
 

@@ -3,15 +3,14 @@
 //! Owns that all mistakes are reported together, and that a file which other users can read must
 //! hold no password. No other module names toml.
 //!
-//! Each key is described in `deploy/roomcast.toml`, with its default. The environment variable
+//! `docs/CONFIG.md` and `deploy/roomcast.toml` describe each setting. The environment variable
 //! `ROOMCAST_<SECTION>_<KEY>` overrides the file; a list in it is separated by commas.
 //!
-//! Not here: the keys and their defaults (`keys.rs`), and their fields (`sections.rs`).
+//! Not here: the settings. Each room declares its own with `settings::section!`.
 
 mod cross_field;
 mod error;
-mod keys;
-mod parse;
+mod platforms;
 mod reader;
 mod sections;
 mod values;
@@ -23,11 +22,9 @@ use std::{
 };
 
 pub use error::{ConfigError, ConfigErrors, SourceLocation};
-pub use sections::{
-    AdminSection, BrokerSection, Config, DelaySection, EventSection, KeySection, LogSection,
-    OutcomeSection, PaceSection, PlatformSection, RetrySection, SendSection, ShutdownSection,
-    StoreSection,
-};
+pub use platforms::PlatformSettings;
+pub use sections::{Config, DeclaredSection, declared_sections};
+pub use values::ChangedSetting;
 
 use crate::private_file::{self, PrivateFileError};
 
@@ -101,19 +98,21 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut reader = reader::Reader::new(name, text, environment);
         let mut config = Self::of(&mut reader);
-        cross_field::cross_field(&config, &mut reader);
-        config.values = reader.values();
+        if let Some(config) = &mut config {
+            cross_field::cross_field(config, &mut reader);
+            config.values = reader.values();
+        }
         if let Some(exposed) = exposed.filter(|_| reader.holds_password()) {
             reader.whole(&format!(
                 "{exposed}; or put the address into a file of its own, broker.url_file"
             ));
         }
-        reader.finish().map(|()| config)
+        reader.finish(config)
     }
 
-    /// The names of the settings whose values differ from another configuration, as `section.key`.
+    /// The settings whose values differ from another configuration, sorted by name.
     #[must_use]
-    pub fn differing(&self, other: &Self) -> Vec<String> {
+    pub fn differing(&self, other: &Self) -> Vec<ChangedSetting> {
         self.values.differing(&other.values)
     }
 }
@@ -129,5 +128,7 @@ fn text_of(path: &Path) -> std::io::Result<(String, Option<PrivateFileError>)> {
     Ok((text, if metadata.is_file() { exposed() } else { None }))
 }
 
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod tests;

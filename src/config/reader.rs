@@ -3,17 +3,15 @@
 //! Owns how unknown keys are found: the reader records every key that the code asks for, and
 //! reports all others with the most similar name.
 //!
-//! Not here: the keys (`keys.rs`), and the forms of values (`parse.rs`).
+//! Not here: the settings and the forms of their values, which the rooms declare.
 
-use std::{collections::BTreeSet, fmt::Debug};
+use std::{collections::BTreeSet, hash::Hash};
 
-use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, parse::Parsed, values::Values,
-};
+use super::{ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, values::Values};
+use crate::settings::{DefaultValue, Form, Setting, SettingSource};
 
 /// Names, or beginnings of names, of variables that are not settings: one is the command line's,
 /// the others are set by Kubernetes for a service called roomcast.
@@ -60,52 +58,11 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// A single value, or its default.
-    pub(super) fn one<T: Debug>(
-        &mut self,
-        section: &str,
-        key: &str,
-        default: T,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> T {
-        let value = self.read(section, key, parse).unwrap_or(default);
-        self.values.set(section, key, &format!("{value:?}"));
-        value
-    }
-
-    /// A single value, if it is given.
-    pub(super) fn optional<T: Debug>(
-        &mut self,
-        section: &str,
-        key: &str,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
-        let value = self.read(section, key, parse);
-        self.values.set(section, key, &format!("{value:?}"));
-        value
-    }
-
-    /// A single secret value, if it is given.
-    pub(super) fn secret(
-        &mut self,
-        section: &str,
-        key: &str,
-        parse: impl Fn(&str) -> Parsed<SecretString>,
-    ) -> Option<SecretString> {
-        let value = self.read(section, key, parse);
-        self.values.set(section, key, value.as_ref().map_or("", |value| value.expose_secret()));
-        value
-    }
-
-    fn read<T>(
-        &mut self,
-        section: &str,
-        key: &str,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
-        let given = self.given(section, key)?;
+    /// The value of a setting, if it is given and correct.
+    fn read_one<T>(&mut self, section: &str, key: &str, form: &Form<T>) -> Option<T> {
+        let given = self.given(section, key, false)?;
         match (given.is_list, given.members.into_iter().next()) {
-            (false, Some((place, text))) => self.parsed(section, key, place, &text, parse),
+            (false, Some((place, text))) => self.parsed(section, key, place, &text, form),
             _ => {
                 self.mistake(
                     given.place,
@@ -116,41 +73,46 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Several values, or their default.
-    pub(super) fn many<T: Debug>(
-        &mut self,
-        section: &str,
-        key: &str,
-        default: Vec<T>,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> Vec<T> {
-        let values = self.read_many(section, key, default, parse);
-        self.values.set(section, key, &format!("{values:?}"));
-        values
-    }
-
-    fn read_many<T>(
-        &mut self,
-        section: &str,
-        key: &str,
-        default: Vec<T>,
-        parse: impl Fn(&str) -> Parsed<T>,
-    ) -> Vec<T> {
-        let Some(given) = self.given(section, key) else {
-            return default;
-        };
+    /// The correct values of a list, if it is given.
+    fn read_many<T>(&mut self, section: &str, key: &str, form: &Form<T>) -> Option<Vec<T>> {
+        let given = self.given(section, key, true)?;
         if !given.is_list {
             self.mistake(
                 given.place,
                 &format!("{section}.{key}: a list is expected, such as [\"…\"]"),
             );
-            return default;
+            return None;
         }
-        given
-            .members
-            .into_iter()
-            .filter_map(|(place, text)| self.parsed(section, key, place, &text, &parse))
-            .collect()
+        let members = given.members.into_iter();
+        Some(
+            members
+                .filter_map(|(place, text)| self.parsed(section, key, place, &text, form))
+                .collect(),
+        )
+    }
+
+    /// The values of a declared default. They are incomplete only if the declaration is wrong,
+    /// which a test finds.
+    fn defaults<T>(&mut self, section: &str, setting: &Setting, form: &Form<T>) -> Vec<T> {
+        let texts = match &setting.default {
+            DefaultValue::One(text) => std::slice::from_ref(text),
+            DefaultValue::Many(texts) => texts.as_slice(),
+            DefaultValue::Unset(_) => &[],
+        };
+        let mut values = Vec::new();
+        for text in texts {
+            match form.parse(text) {
+                Ok(value) => values.push(value),
+                Err(message) => {
+                    self.whole(&format!("{section}.{}: the default: {message}", setting.key));
+                }
+            }
+        }
+        values
+    }
+
+    fn keep(&mut self, section: &str, setting: &Setting, fingerprint: &impl Hash) {
+        self.values.set(section, setting.key, fingerprint, setting.takes_effect);
     }
 
     /// The names of the subsections of a section, such as `a` for `[groups.a]`.
@@ -171,10 +133,15 @@ impl<'a> Reader<'a> {
         self.mistake(place, &format!("[{section}]: {message}"));
     }
 
+    /// Whether the file or the environment sets a key.
+    pub(super) fn sets(&mut self, section: &str, key: &str) -> bool {
+        self.given(section, key, false).is_some()
+    }
+
     /// Adds a mistake about a combination of keys.
     pub(super) fn cross_field(&mut self, section: &str, key: &str, message: &str) {
         let place = self
-            .given(section, key)
+            .given(section, key, false)
             .map_or_else(|| SourceLocation::Whole(self.name.to_owned()), |given| given.place);
         self.mistake(place, &format!("{section}.{key}: {message}"));
     }
@@ -204,16 +171,18 @@ impl<'a> Reader<'a> {
         self.table.values().any(|value| holds(value.get_ref()))
     }
 
-    /// Ends the reading.
+    /// Ends the reading. Without a mistake it gives the value that was read.
     ///
     /// # Errors
     ///
     /// All mistakes, including keys and variables that the code did not ask for.
-    pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
+    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, ConfigErrors> {
         self.find_unknown_keys();
         self.find_unknown_variables();
-        if self.mistakes.is_empty() {
-            return Ok(());
+        match read {
+            Some(read) if self.mistakes.is_empty() => return Ok(read),
+            None if self.mistakes.is_empty() => self.whole("a setting has no value"),
+            _ => (),
         }
         self.mistakes.sort_by_key(|mistake| match &mistake.place {
             SourceLocation::File { line, column, .. } => (0, *line, *column),
@@ -223,30 +192,25 @@ impl<'a> Reader<'a> {
         Err(ConfigErrors(self.mistakes))
     }
 
-    /// The names of all keys that the code asked for, as `section.key`.
-    #[cfg(test)]
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.requested_keys.iter().cloned().collect()
-    }
-
     fn parsed<T>(
         &mut self,
         section: &str,
         key: &str,
         place: SourceLocation,
         text: &str,
-        parse: impl Fn(&str) -> Parsed<T>,
+        form: &Form<T>,
     ) -> Option<T> {
-        parse(text)
+        form.parse(text)
             .map_err(|message| self.mistake(place, &format!("{section}.{key}: {message}")))
             .ok()
     }
 
-    fn given(&mut self, section: &str, key: &str) -> Option<RawValue> {
+    /// The text of a setting. A variable does not show whether it is a list, so the setting does.
+    fn given(&mut self, section: &str, key: &str, is_list: bool) -> Option<RawValue> {
         self.requested_keys.insert(format!("{section}.{key}"));
         let variable = variable(section, key);
         if let Some(text) = self.environment.var(&variable) {
-            return Some(self.read_variable(section, key, variable, &text));
+            return Some(read_variable(variable, &text, is_list));
         }
         let mut table = &self.table;
         for part in section.split('.') {
@@ -262,24 +226,6 @@ impl<'a> Reader<'a> {
                 None
             }
         }
-    }
-
-    fn read_variable(&self, section: &str, key: &str, variable: String, text: &str) -> RawValue {
-        let place = SourceLocation::Variable(variable);
-        // A variable does not show whether it is a list, so the key decides.
-        let is_list = super::keys::LISTS
-            .iter()
-            .any(|(s, k)| *k == key && (section == *s || section.starts_with(s)));
-        let members = if is_list {
-            text.split(',')
-                .map(str::trim)
-                .filter(|one| !one.is_empty())
-                .map(|one| (place.clone(), one.to_owned()))
-                .collect()
-        } else {
-            vec![(place.clone(), text.to_owned())]
-        };
-        RawValue { place, members, is_list }
     }
 
     fn members(
@@ -373,6 +319,53 @@ impl<'a> Reader<'a> {
         }
         self.mistakes.push(ConfigError { place, message: message.to_owned() });
     }
+}
+
+impl SettingSource for Reader<'_> {
+    fn one<T>(&mut self, section: &str, setting: &Setting, form: &Form<T>) -> Option<T> {
+        let value = match self.read_one(section, setting.key, form) {
+            Some(value) => value,
+            None => self.defaults(section, setting, form).into_iter().next()?,
+        };
+        self.keep(section, setting, &form.fingerprint(&value));
+        Some(value)
+    }
+
+    fn optional<T>(
+        &mut self,
+        section: &str,
+        setting: &Setting,
+        form: &Form<T>,
+    ) -> Option<Option<T>> {
+        let value = self.read_one(section, setting.key, form);
+        let fingerprint = value.as_ref().map(|value| form.fingerprint(value));
+        self.keep(section, setting, &fingerprint);
+        Some(value)
+    }
+
+    fn many<T>(&mut self, section: &str, setting: &Setting, form: &Form<T>) -> Option<Vec<T>> {
+        let values = match self.read_many(section, setting.key, form) {
+            Some(values) => values,
+            None => self.defaults(section, setting, form),
+        };
+        let fingerprints: Vec<_> = values.iter().map(|value| form.fingerprint(value)).collect();
+        self.keep(section, setting, &fingerprints);
+        Some(values)
+    }
+}
+
+fn read_variable(variable: String, text: &str, is_list: bool) -> RawValue {
+    let place = SourceLocation::Variable(variable);
+    let members = if is_list {
+        text.split(',')
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+            .map(|one| (place.clone(), one.to_owned()))
+            .collect()
+    } else {
+        vec![(place.clone(), text.to_owned())]
+    };
+    RawValue { place, members, is_list }
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {

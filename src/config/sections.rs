@@ -1,230 +1,178 @@
-//! The sections of the configuration after reading.
+//! All sections of the configuration.
 //!
-//! Owns the types and units of all settings.
+//! Owns which sections there are, and their order in the documents.
 //!
-//! Not here: names, ranges and defaults of the keys (`keys.rs`).
+//! Not here: the settings of a section. Each room declares its own, with their defaults.
 
-use std::{path::PathBuf, time::Duration};
+use std::collections::BTreeMap;
 
-use secrecy::SecretString;
-use url::Url;
-
-use super::values::Values;
+use super::{
+    platforms::{self, PlatformSettings},
+    reader::Reader,
+    values::Values,
+};
 use crate::{
-    broker::Declare,
-    domain::{PlatformMap, ReceiptPolicy},
-    pace::{GroupSettings, HealthPolicy, PlatformQuota},
-    telemetry::LogFormat,
+    admin::AdminSettings,
+    broker::{BrokerSettings, DelaySettings, OutcomeSettings},
+    crypto::KeySettings,
+    domain::{GroupName, Platform, PlatformMap},
+    fanout::DecoderSettings,
+    pace::{GroupSettings, HealthPolicy, PaceLimits},
+    pipeline::ShutdownSettings,
+    send::HttpTransportSettings,
+    settings::{DefaultValue, Section, Setting},
+    settle::RetryPolicy,
+    store::StoreSettings,
+    telemetry::{LogSettings, TraceSettings},
 };
 
-/// All settings, one field for each section.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// `[broker]`
-    pub broker: BrokerSection,
-    /// `[delay]`
-    pub delay: DelaySection,
-    /// `[event]`
-    pub event: EventSection,
-    /// `[outcome]`
-    pub outcome: OutcomeSection,
-    /// `[pace]`
-    pub pace: PaceSection,
-    /// `[platforms.…]`
-    pub platforms: PlatformMap<PlatformSection>,
-    /// `[health]`
-    pub health: HealthPolicy,
-    /// `[groups.…]`
-    pub groups: Vec<GroupSettings>,
-    /// `[retry]`
-    pub retry: RetrySection,
-    /// `[send]`
-    pub send: SendSection,
-    /// `[store]`
-    pub store: StoreSection,
-    /// `[key]`
-    pub key: KeySection,
-    /// `[admin]`
-    pub admin: AdminSection,
-    /// `[log]`
-    pub log: LogSection,
-    /// `[trace]`
-    pub trace: TraceSection,
-    /// `[shutdown]`
-    pub shutdown: ShutdownSection,
-    /// Hashes of all settings, to compare two configurations.
-    pub(super) values: Values,
+/// Declares the configuration: a field for each line.
+macro_rules! config {
+    ($($section:ident: $type:ty;)+) => {
+        /// All settings, one field for each section.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $(#[doc = concat!("`[", stringify!($section), "]`")] pub $section: $type,)+
+            /// Hashes of all settings, to compare two configurations.
+            pub(super) values: Values,
+        }
+
+        impl Config {
+            /// Reads all sections. `None` means that a mistake left a setting without a value.
+            pub(super) fn of(r: &mut Reader<'_>) -> Option<Self> {
+                $(let $section = <$type as Sections>::read_from(r);)+
+                Some(Self { $($section: $section?,)+ values: Values::default() })
+            }
+
+            /// This configuration after a reload of `new`: each setting from `new` if it takes
+            /// effect at a reload, else as it was.
+            #[must_use]
+            pub fn reloaded(&self, new: &Self) -> Self {
+                Self {
+                    $($section: Sections::after_reload(&self.$section, &new.$section),)+
+                    values: new.values.clone(),
+                }
+            }
+        }
+
+        /// All sections, in the order of the documents.
+        #[must_use]
+        pub fn declared_sections() -> Vec<DeclaredSection> {
+            vec![$(<$type as Sections>::declared(),)+]
+        }
+    };
 }
 
-/// The broker: its address, and the limits of a session.
-#[derive(Clone, Debug)]
-pub struct BrokerSection {
-    /// The AMQP address, with user and password.
-    pub url: SecretString,
-    /// Certificates to trust besides the system's, as PEM.
-    pub ca_file: Option<PathBuf>,
-    /// The beginning of the names of all exchanges and queues.
-    pub prefix: String,
-    /// Whether exchanges and queues are created, only checked, or neither.
-    pub declare: Declare,
-    /// How many unacknowledged events of each queue may be in memory.
-    pub prefetch: u16,
-    /// How many unacknowledged deliveries of each delivery queue may be in memory.
-    pub prefetch_delivery: u16,
-    /// How many bytes of bodies of each queue may be in memory.
-    pub prefetch_size: usize,
-    /// How long the broker may be silent before the session ends. At least 1 s; 3 s in effect.
-    pub heartbeat: Duration,
-    /// How long a connection may take to open.
-    pub connect_timeout: Duration,
-    /// How long a confirm may take before the session ends.
-    pub confirm_timeout: Duration,
-    /// The first wait before a new session.
-    pub reconnect_min: Duration,
-    /// The longest wait before a new session.
-    pub reconnect_max: Duration,
-    /// How many redeliveries without an outcome make a message poison.
-    pub delivery_limit: u32,
-    /// The least interval between two counts of dead letters; zero: no counts.
-    pub dead_count_every: Duration,
+config! {
+    broker: BrokerSettings;
+    delay: DelaySettings;
+    event: DecoderSettings;
+    outcome: OutcomeSettings;
+    pace: PaceLimits;
+    platforms: PlatformMap<PlatformSettings>;
+    health: HealthPolicy;
+    groups: BTreeMap<GroupName, GroupSettings>;
+    retry: RetryPolicy;
+    send: HttpTransportSettings;
+    store: StoreSettings;
+    key: KeySettings;
+    admin: AdminSettings;
+    log: LogSettings;
+    trace: TraceSettings;
+    shutdown: ShutdownSettings;
 }
 
-/// The delay queues for deferred and retried deliveries.
+/// A section as its room declares it.
 #[derive(Clone, Debug)]
-pub struct DelaySection {
-    /// The delay tiers, ascending.
-    pub tiers: Vec<Duration>,
+pub struct DeclaredSection {
+    /// Its name in the file; a part in angle brackets stands for any name.
+    pub name: &'static str,
+    /// The names that a file may have instead, with the defaults that differ there. Empty if the
+    /// section has one name, or its user chooses the name.
+    pub instances: Vec<(String, Vec<(&'static str, DefaultValue)>)>,
+    /// What it is about.
+    pub about: String,
+    /// Its settings.
+    pub settings: Vec<Setting>,
 }
 
-/// The limits of an event.
-#[derive(Clone, Debug)]
-pub struct EventSection {
-    /// The largest body, in bytes.
-    pub size_max: usize,
-    /// The time to live of an event that sets none.
-    pub time_to_live: Duration,
-    /// The longest time to live that an event may set.
-    pub time_to_live_max: Duration,
-    /// How far ahead the not-before time of an event may be.
-    pub not_before_max: Duration,
-    /// How old a publisher's timestamp may be to count as the beginning of the time to live.
-    pub timestamp_age_max: Duration,
+impl DeclaredSection {
+    fn of<S: Section>() -> Self {
+        Self { name: S::NAME, instances: Vec::new(), about: S::about(), settings: S::settings() }
+    }
 }
 
-/// The receipts about the outcomes of deliveries.
-#[derive(Clone, Debug)]
-pub struct OutcomeSection {
-    /// Which events get receipts.
-    pub receipts: ReceiptPolicy,
+/// A field of the configuration: one section, or all of one kind.
+trait Sections: Sized {
+    /// Reads them. `None` means that a mistake left a setting without a value.
+    fn read_from(r: &mut Reader<'_>) -> Option<Self>;
+    /// Each setting from `new` if it takes effect at a reload, else as it was.
+    fn after_reload(&self, new: &Self) -> Self;
+    /// Their declaration.
+    fn declared() -> DeclaredSection;
 }
 
-/// How deliveries wait for their robot's quota.
-#[derive(Clone, Debug)]
-pub struct PaceSection {
-    /// A delivery waits in memory if its wait is at most this long, else in the broker.
-    pub hold_max: Duration,
-    /// A delivery that comes back from a tier may wait this long in memory for its slot.
-    pub early_max: Duration,
-    /// The next message of a robot is sent this long after the previous one, or
-    /// earlier if that was answered.
-    pub order_gap: Duration,
-    /// The largest number of attempts in flight for each platform.
-    pub in_flight_max: usize,
-    /// How many deliveries of each platform may be in memory; urgent ones
-    /// have a limit of the same size.
-    pub held_max: usize,
-    /// Added to each window, because the network delays messages differently.
-    pub margin: Duration,
+impl<S: Section> Sections for S {
+    fn read_from(r: &mut Reader<'_>) -> Option<Self> {
+        Self::read(r, Self::NAME, &Self::defaults())
+    }
+
+    fn after_reload(&self, new: &Self) -> Self {
+        self.reloaded(new)
+    }
+
+    fn declared() -> DeclaredSection {
+        DeclaredSection::of::<Self>()
+    }
 }
 
-/// One platform.
-#[derive(Clone, Debug)]
-pub struct PlatformSection {
-    /// Replaces scheme, host and port of the platform's webhooks, to send through a gateway.
-    pub base_url: Option<Url>,
-    /// The quota that the platform allows.
-    pub quota: PlatformQuota,
+/// `[platforms.<platform>]`, one section for each platform.
+impl Sections for PlatformMap<PlatformSettings> {
+    fn read_from(r: &mut Reader<'_>) -> Option<Self> {
+        PlatformMap::from_fn(|platform| PlatformSettings::of(r, platform)).complete()
+    }
+
+    fn after_reload(&self, new: &Self) -> Self {
+        self.map(|platform, old| old.reloaded(new.get(platform)))
+    }
+
+    fn declared() -> DeclaredSection {
+        let instances = Platform::ALL
+            .map(|platform| (format!("platforms.{platform}"), platforms::defaults(platform)));
+        DeclaredSection {
+            instances: instances.to_vec(),
+            ..DeclaredSection::of::<PlatformSettings>()
+        }
+    }
 }
 
-/// How failed attempts are repeated.
-#[derive(Clone, Debug)]
-pub struct RetrySection {
-    /// The wait after the first, second, … failed attempt.
-    pub delays: Vec<Duration>,
-    /// Each wait is lengthened by a random share of it, up to this; 0 to 1.
-    pub jitter: f64,
-    /// The age of an event beyond which no delivery is tried again.
-    pub age_max: Duration,
-    /// The longest wait that a platform may request.
-    pub wait_max: Duration,
-}
+/// `[groups.<name>]`, one section for each organisation.
+impl Sections for BTreeMap<GroupName, GroupSettings> {
+    fn read_from(r: &mut Reader<'_>) -> Option<Self> {
+        let (mut groups, mut complete) = (Self::new(), true);
+        for name in r.sections_of("groups") {
+            let section = format!("groups.{name}");
+            let settings = GroupSettings::read(r, &section, &[]);
+            match name.parse::<GroupName>() {
+                Ok(name) => match settings {
+                    Some(settings) => drop(groups.insert(name, settings)),
+                    None => complete = false,
+                },
+                Err(mistake) => r.across_section(&section, &mistake.to_string()),
+            }
+        }
+        complete.then_some(groups)
+    }
 
-/// The HTTP requests to the platforms.
-#[derive(Clone, Debug)]
-pub struct SendSection {
-    /// How long a connection may take to open.
-    pub connect_timeout: Duration,
-    /// How long an attempt may take, up to the last byte of the answer.
-    pub deadline: Duration,
-    /// How many idle connections to one host are kept.
-    pub pool_idle_per_host: usize,
-}
+    fn after_reload(&self, new: &Self) -> Self {
+        let groups = new.iter().map(|(name, new)| {
+            let old = self.get(name);
+            (name.clone(), old.map_or_else(|| new.clone(), |old| old.reloaded(new)))
+        });
+        groups.collect()
+    }
 
-/// The store.
-#[derive(Clone, Debug)]
-pub struct StoreSection {
-    /// The folder of the store.
-    pub dir: PathBuf,
-    /// How long the ledger remembers settled messages.
-    pub ledger_window: Duration,
-}
-
-/// The master key.
-#[derive(Clone, Debug)]
-pub struct KeySection {
-    /// The file of the master key.
-    pub file: PathBuf,
-}
-
-/// The admin API.
-#[derive(Clone, Debug)]
-pub struct AdminSection {
-    /// The Unix socket.
-    pub socket: PathBuf,
-    /// A TCP address in addition to the socket.
-    pub listen: Option<String>,
-    /// The file with the token for TCP.
-    pub token_file: Option<PathBuf>,
-    /// Host names allowed at the TCP address, besides IP addresses,
-    /// `localhost` and the name it listens on.
-    pub hosts: Vec<String>,
-    /// Whether the console is served at the TCP address.
-    pub console: bool,
-}
-
-/// The log.
-#[derive(Clone, Debug)]
-pub struct LogSection {
-    /// The format of the lines.
-    pub format: LogFormat,
-    /// The level, or levels of single modules.
-    pub level: String,
-}
-
-/// Traces.
-#[derive(Clone, Debug)]
-pub struct TraceSection {
-    /// The OTLP receiver; without one there are no traces.
-    pub otlp_endpoint: Option<Url>,
-    /// The share of events with a trace, unless the publisher decides; 0 to 1.
-    pub sample_ratio: f64,
-    /// The service name in the traces.
-    pub service_name: String,
-}
-
-/// The shutdown of the daemon.
-#[derive(Clone, Debug)]
-pub struct ShutdownSection {
-    /// How long the work in progress may take to finish after SIGTERM.
-    pub drain: Duration,
+    fn declared() -> DeclaredSection {
+        DeclaredSection::of::<GroupSettings>()
+    }
 }

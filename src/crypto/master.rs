@@ -18,7 +18,25 @@ use zeroize::Zeroizing;
 use crate::{
     domain::Secret,
     private_file::{self, PrivateFileError},
+    settings::{DefaultValue, path, section},
 };
+
+section! {
+    /// The master key.
+    pub struct KeySettings in "key" with defaults {
+        /// Its file, readable by its owner alone; made by `roomcast key init`. With systemd's
+        /// `LoadCredential=master.key:…` the credential is the default.
+        file: PathBuf = one(path(), "/etc/roomcast/master.key"), AtStart;
+    }
+}
+
+/// systemd's credential `master.key`, if there is one.
+fn defaults() -> Vec<(&'static str, DefaultValue)> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credential = folder.map(|folder| folder.join("master.key")).filter(|file| file.exists());
+    let text = credential.as_deref().and_then(Path::to_str).map(DefaultValue::one);
+    text.map(|default| ("file", default)).into_iter().collect()
+}
 
 /// The bytes of a master key. Its file has twice as many hexadecimal digits.
 pub(super) const KEY_BYTES: usize = 32;

@@ -19,7 +19,7 @@ mod sealer;
 mod transfer;
 
 pub use keys::{KeyCheck, KeyId, Keys, RobotKey};
-pub use master::{KeyError, MasterKey};
+pub use master::{KeyError, KeySettings, MasterKey};
 pub use sealer::{
     Binding, DataKey, SealedRecord, UnsealError, WRAPPED_BYTES, WRAPPED_MASTER_BYTES,
     WRAPPED_ROBOT_BYTES, WrappedKey,

@@ -13,6 +13,7 @@ mod credential;
 mod dead_queue_stats;
 mod delivery;
 mod duration;
+mod error_text;
 mod event;
 mod filter;
 mod header;
@@ -43,6 +44,7 @@ pub(crate) use credential::required as required_credential;
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use delivery::{Delivery, Part};
 pub use duration::duration;
+pub use error_text::with_causes;
 pub use event::{
     Event, EventContent, EventId, Format, Mentions, NoContent, PlatformContent, PlatformOverride,
     TextBody,

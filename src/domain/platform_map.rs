@@ -57,6 +57,15 @@ impl<T> PlatformMap<T> {
     }
 }
 
+impl<T> PlatformMap<Option<T>> {
+    /// The map of all values, if no platform is without one.
+    #[must_use]
+    pub fn complete(self) -> Option<PlatformMap<T>> {
+        let values: Option<Vec<T>> = self.0.into_iter().collect();
+        values?.try_into().ok().map(PlatformMap)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,25 +17,33 @@ use super::{
     undecodable::{Undecodable, catch_panic, mistake},
     wire::EventWire,
 };
-use crate::domain::{
-    Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions,
-    NoContent, Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName,
-    bytes_of, receipt_requested,
+use crate::{
+    domain::{
+        Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions,
+        NoContent, Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName,
+        bytes_of, receipt_requested,
+    },
+    settings::{duration, number_of, section, some_duration},
 };
 
-/// The limits of an event.
-#[derive(Clone, Debug)]
-pub struct DecoderSettings {
-    /// The largest body, in bytes.
-    pub size_max: usize,
-    /// The time to live of an event that does not set one.
-    pub time_to_live: Duration,
-    /// The longest time to live; a longer one is cut to this.
-    pub time_to_live_max: Duration,
-    /// How far ahead an event's not-before time may be.
-    pub not_before_max: Duration,
-    /// How old the publisher's timestamp may be and still start the event's life.
-    pub timestamp_age_max: Duration,
+section! {
+    /// The limits of an event.
+    pub struct DecoderSettings in "event" {
+        /// The largest event. A larger one becomes a dead letter. Only one larger body is in memory
+        /// at a time.
+        size_max: usize = one(number_of("bytes", 1..=16_777_216), "262144"), AtStart;
+        /// How long an event is worth sending if it does not say so itself.
+        time_to_live: Duration = one(some_duration(), "24h"), AtStart;
+        /// The longest life that an event may request. A longer one is cut to this.
+        time_to_live_max: Duration = one(some_duration(), "7d"), AtStart;
+        /// How far ahead the time in its header `x-roomcast-not-before` may be. An event further
+        /// ahead becomes a dead letter.
+        not_before_max: Duration = one(some_duration(), "7d"), AtStart;
+        /// How old the AMQP timestamp of an event may be, so that its time to live counts from
+        /// then. An event with an older timestamp counts as published when it was received, as its
+        /// publisher's clock is wrong. `0s` ignores timestamps.
+        timestamp_age_max: Duration = one(duration(), "12h"), AtStart;
+    }
 }
 
 /// The facts about an event that are known before its body is read.

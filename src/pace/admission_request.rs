@@ -31,7 +31,7 @@ pub struct AdmissionRequest<'a> {
     /// The position that the delivery asks for.
     pub position: QueuePosition,
     /// Whether it has a memory permit. With one it waits in memory up to
-    /// [`super::PaceSettings::early_max`], else up to `hold_max`.
+    /// [`super::PaceLimits::early_max`], else up to `hold_max`.
     pub early: bool,
 }
 

@@ -22,7 +22,7 @@ mod slot_schedule;
 mod status;
 mod window;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,10 @@ use self::{
     robot_queue::{Admission, AdmissionBounds, PollResult, QueueKey, WaitHandle, WakeReason},
     robot_queues::RobotQueues,
 };
-use crate::domain::{Platform, PlatformMap, RobotId, Timestamp};
+use crate::{
+    domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp},
+    settings::{duration, number, section, some_duration},
+};
 
 pub use admission_request::{
     AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition,
@@ -46,26 +49,42 @@ pub use permit::{PaceChanges, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
 pub use status::{EndedHold, PlatformSummary, RobotStatus, SendEstimate};
 
+section! {
+    /// How deliveries wait for their robot's quota.
+    pub struct PaceLimits in "pace" {
+        /// A delivery whose turn comes within this time waits in memory, others wait in the broker.
+        hold_max: Duration = one(some_duration(), "2s"), AtReload;
+        /// How early deliveries may return from the tiers. An early one waits in memory for its
+        /// slot, if there is room.
+        early_max: Duration = one(some_duration(), "90s"), AtReload;
+        /// Keeps a robot's messages in order. One leaves when the one before it was answered, or
+        /// this long after that left. `0s`: the order does not matter.
+        order_gap: Duration = one(duration(), "50ms"), AtReload;
+        /// How many attempts of each platform may be in flight at once, at the most. A quarter of
+        /// them is kept for urgent deliveries. While a platform is slow or does not answer, the
+        /// limit falls, down to 8. A delivery without room within `hold_max` waits in the broker.
+        in_flight_max: u32 = one(number(1..=65_536), "256"), AtStart;
+        /// How many deliveries of each platform may be in memory at once, and as many urgent ones.
+        /// Others wait in the broker.
+        held_max: usize = one(number(1..=1_000_000), "10000"), AtStart;
+        /// Added to every window, because the network delays messages differently.
+        margin: Duration = one(duration(), "500ms"), AtReload;
+    }
+}
+
 /// The limits of sending.
 #[derive(Clone, Debug)]
 pub struct PaceSettings {
-    /// The longest wait of a new delivery in memory. A longer wait goes through the delay tiers.
-    pub hold_max: Duration,
-    /// The longest wait in memory of a delivery that comes back from the tiers before its slot.
-    pub early_max: Duration,
-    /// A robot's next message leaves after the answer to the one before, or this long after that
-    /// one left, so that messages arrive in order. Zero switches this off.
-    pub order_gap: Duration,
+    /// How deliveries wait.
+    pub limits: PaceLimits,
     /// The quota of each platform.
     pub quotas: PlatformMap<PlatformQuota>,
     /// The host of each platform. Platforms at one host share the smallest of their rates.
     pub hosts: PlatformMap<String>,
-    /// The most attempts in flight, for each platform.
-    pub in_flight_max: u32,
     /// When a robot that refuses for a reason other than speed is put on hold.
     pub health: HealthPolicy,
     /// The organisations with a monthly quota.
-    pub groups: Vec<GroupSettings>,
+    pub groups: BTreeMap<GroupName, GroupSettings>,
 }
 
 /// The pacer of all robots of this process. Clones share its state.

@@ -6,11 +6,14 @@
 //! Not here: the windows of one robot (`window.rs`), and how the count survives a restart
 //! (`restore.rs`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{Unit, Zoned, tz::TimeZone};
 
-use crate::domain::{GroupName, Timestamp, Verdict};
+use crate::{
+    domain::{GroupName, Timestamp, Verdict},
+    settings::{Form, number_of, one_of, ratio, section},
+};
 
 /// The policy for deliveries once the monthly quota is used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,19 +27,31 @@ pub enum AtEnd {
     Ignore,
 }
 
-/// An organisation and its quota.
-#[derive(Clone, Debug)]
-pub struct GroupSettings {
-    /// Its name, as subscriptions give it.
-    pub name: GroupName,
-    /// The allowed calls a month; `None` means that calls are only counted.
-    pub monthly: Option<u64>,
-    /// The policy once the quota is used up.
-    pub at_end: AtEnd,
-    /// The used share of the monthly quota that triggers a warning, 0 to 1.
-    pub warn_at: f64,
-    /// The time zone in which its months begin.
-    pub zone: TimeZone,
+section! {
+    /// An organisation whose robots share a monthly quota. Subscriptions name it with `--group`.
+    /// One section for each.
+    pub struct GroupSettings in "groups.<name>" {
+        /// How many calls a month it may make. Without it, calls are only counted.
+        monthly: Option<u64> = optional(number_of("calls", 1..=u64::MAX).with_range("at least 1"), "3000"), AtReload;
+        /// What happens when they are used up. `hold`: deliveries wait for the next month. `dead`:
+        /// they become dead letters (`exhausted`). `ignore`: the platform decides.
+        at_end: AtEnd = one(
+            one_of(&[("hold", AtEnd::Hold), ("dead", AtEnd::Dead), ("ignore", AtEnd::Ignore)]),
+            "hold"
+        ), AtReload;
+        /// The used share of them at which a warning is logged.
+        warn_at: f64 = one(ratio(), "0.8"), AtReload;
+        /// The time zone in which its months begin. DingTalk counts by the months of China.
+        time_zone: TimeZone = one(time_zone(), "Asia/Shanghai"), AtReload;
+    }
+}
+
+/// A time zone such as `Asia/Shanghai` or `UTC`.
+fn time_zone() -> Form<TimeZone> {
+    Form::new("time zone", "", |text| {
+        TimeZone::get(text)
+            .map_err(|_| format!("{text:?} is no time zone: write it like Asia/Shanghai or UTC"))
+    })
 }
 
 /// The state of an organisation, for operators.
@@ -85,7 +100,7 @@ struct GroupUsage {
 /// All organisations that are configured, or that a delivery has named.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    settings: HashMap<GroupName, GroupSettings>,
+    settings: BTreeMap<GroupName, GroupSettings>,
     groups: HashMap<GroupName, GroupUsage>,
 }
 
@@ -97,14 +112,14 @@ pub(super) struct UsageChange {
 }
 
 impl Groups {
-    pub(super) fn new(settings: Vec<GroupSettings>) -> Self {
+    pub(super) fn new(settings: BTreeMap<GroupName, GroupSettings>) -> Self {
         let mut groups = Self::default();
         groups.configure(settings);
         groups
     }
 
-    pub(super) fn configure(&mut self, settings: Vec<GroupSettings>) {
-        self.settings = settings.into_iter().map(|one| (one.name.clone(), one)).collect();
+    pub(super) fn configure(&mut self, settings: BTreeMap<GroupName, GroupSettings>) {
+        self.settings = settings;
     }
 
     /// Whether a call is allowed now. Reserves nothing.
@@ -257,7 +272,8 @@ impl Groups {
     }
 
     fn group(&mut self, name: &GroupName, now: Timestamp) -> &mut GroupUsage {
-        let zone = self.settings.get(name).map_or(TimeZone::UTC, |settings| settings.zone.clone());
+        let zone =
+            self.settings.get(name).map_or(TimeZone::UTC, |settings| settings.time_zone.clone());
         let group = self.groups.entry(name.clone()).or_insert_with(|| GroupUsage {
             month: (now, now),
             used: 0,
@@ -311,17 +327,9 @@ mod tests {
 
     fn groups(monthly: Option<u64>, at_end: AtEnd) -> (Groups, GroupName) {
         let name: GroupName = "acme".parse().unwrap();
-        let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        (
-            Groups::new(vec![GroupSettings {
-                name: name.clone(),
-                monthly,
-                at_end,
-                warn_at: 0.5,
-                zone,
-            }]),
-            name,
-        )
+        let time_zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let settings = GroupSettings { monthly, at_end, warn_at: 0.5, time_zone };
+        (Groups::new(BTreeMap::from([(name.clone(), settings)])), name)
     }
 
     fn call(

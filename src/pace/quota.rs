@@ -2,9 +2,11 @@
 //!
 //! Owns the types of quotas and health policies.
 //!
-//! Not here: their default values (`config/`), and the counters (`window.rs`).
+//! Not here: the default quotas (`config/`), and the counters (`window.rs`).
 
 use std::time::Duration;
+
+use crate::settings::{number, section, some_duration};
 
 /// At most `max` messages in any period of `span`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +52,18 @@ impl PlatformQuota {
     }
 }
 
-/// When robots that refuse for a reason other than speed are put on hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HealthPolicy {
-    /// The number of consecutive refusals before a hold, at least 1.
-    pub after: u32,
-    /// The wait before the first probe.
-    pub probe_min: Duration,
-    /// The longest wait between two probes. Each failed probe doubles the wait up to this.
-    pub probe_max: Duration,
+section! {
+    /// When a robot that refuses for another reason than speed is held: signature, keyword, address
+    /// list, or the robot is gone. Its deliveries wait, and one message probes.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct HealthPolicy in "health" {
+        /// The number of refusals in a row after which a robot is held.
+        after: u32 = one(number(1..=1000), "3"), AtReload;
+        /// The wait before the first probe.
+        probe_min: Duration = one(some_duration(), "1m"), AtReload;
+        /// The longest wait between two probes. Each probe that fails doubles the wait up to this.
+        probe_max: Duration = one(some_duration(), "1h"), AtReload;
+    }
 }
 
 /// A quota with these windows (messages, milliseconds) and no other limit.

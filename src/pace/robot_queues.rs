@@ -316,8 +316,8 @@ fn limits(settings: &PaceSettings, host: &str) -> HostLimits {
     let here = settings.quotas.iter().filter(|(platform, _)| settings.hosts.get(*platform) == host);
     HostLimits {
         rate_per_second: here.filter_map(|(_, quota)| quota.rate_per_second).min(),
-        in_flight_max: settings.in_flight_max,
-        hold_max: settings.hold_max,
+        in_flight_max: settings.limits.in_flight_max,
+        hold_max: settings.limits.hold_max,
     }
 }
 
@@ -325,8 +325,8 @@ fn rules(settings: &PaceSettings, platform: Platform) -> PacingLimits<'_> {
     PacingLimits {
         quota: settings.quotas.get(platform),
         health: &settings.health,
-        hold_max: settings.hold_max,
-        early_max: settings.early_max,
-        order_gap: settings.order_gap,
+        hold_max: settings.limits.hold_max,
+        early_max: settings.limits.early_max,
+        order_gap: settings.limits.order_gap,
     }
 }

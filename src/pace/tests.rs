@@ -50,14 +50,22 @@ fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> PaceSettings {
         penalty_max: seconds(penalty.1),
     };
     PaceSettings {
-        hold_max: seconds(2),
-        early_max: seconds(90),
-        order_gap: Duration::ZERO,
+        limits: limits(),
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
-        in_flight_max: 256,
         health: HealthPolicy { after: 3, probe_min: seconds(60), probe_max: seconds(240) },
-        groups: Vec::new(),
+        groups: BTreeMap::new(),
+    }
+}
+
+fn limits() -> PaceLimits {
+    PaceLimits {
+        hold_max: Duration::from_secs(2),
+        early_max: Duration::from_secs(90),
+        order_gap: Duration::ZERO,
+        in_flight_max: 256,
+        held_max: 10_000,
+        margin: Duration::ZERO,
     }
 }
 
@@ -311,7 +319,7 @@ async fn an_urgent_delivery_overtakes_what_waits() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_one_robot_leave_one_after_the_other_so_that_they_arrive_in_order() {
     let pace = with(PaceSettings {
-        order_gap: Duration::from_millis(50),
+        limits: PaceLimits { order_gap: Duration::from_millis(50), ..limits() },
         ..settings(&[(20, 60)], (60, 600))
     });
     let start = Instant::now();
@@ -553,7 +561,7 @@ async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_on
 #[tokio::test(start_paused = true)]
 async fn a_digest_speaks_for_younger_ones_that_only_wait_for_the_message_before_it() {
     let mut settings = settings(&[(10, 60)], (60, 600));
-    settings.order_gap = Duration::from_millis(50);
+    settings.limits.order_gap = Duration::from_millis(50);
     let pace = with(settings);
     until(&pace, T0.after(Duration::from_secs(1))).await;
     let PaceDecision::Granted(mut before, _) = asking(1).wait_for_permit(&pace).await else {
@@ -712,13 +720,15 @@ async fn what_is_written_down_again_says_the_same() {
 async fn a_used_up_month_stops_every_robot_of_its_organisation_and_no_other() {
     let name: GroupName = "acme".parse().unwrap();
     let group = GroupSettings {
-        name: name.clone(),
         monthly: Some(2),
         at_end: AtEnd::Hold,
         warn_at: 1.0,
-        zone: jiff::tz::TimeZone::UTC,
+        time_zone: jiff::tz::TimeZone::UTC,
     };
-    let pace = with(PaceSettings { groups: vec![group], ..settings(&[(20, 60)], (60, 600)) });
+    let pace = with(PaceSettings {
+        groups: BTreeMap::from([(name.clone(), group)]),
+        ..settings(&[(20, 60)], (60, 600))
+    });
     let of_group = |robot| Asking { group: Some(name.clone()), ..asking(robot) };
     let _ = of_group(1).sent(&pace, Verdict::Delivered).await;
     let last = of_group(2).sent(&pace, Verdict::Delivered).await;
@@ -853,7 +863,7 @@ async fn new_limits_hold_for_what_comes_from_then_on() {
 #[tokio::test(start_paused = true)]
 async fn a_platforms_budget_is_shared_fairly_between_its_robots() {
     let mut settings = settings(&[(100, 60)], (60, 600));
-    settings.order_gap = Duration::from_millis(50);
+    settings.limits.order_gap = Duration::from_millis(50);
     settings.quotas.values_mut().for_each(|quota| quota.rate_per_second = Some(10));
     let pace = with(settings);
     let send = |robot: u8| {
@@ -954,7 +964,7 @@ async fn slots_that_were_noted_twice_or_out_of_order_count_once() {
 #[tokio::test(start_paused = true)]
 async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
     let pace = with(PaceSettings {
-        order_gap: Duration::from_millis(50),
+        limits: PaceLimits { order_gap: Duration::from_millis(50), ..limits() },
         ..settings(&[(5, 60)], (60, 600))
     });
     let (message, other) = (asking(1), asking(1));
@@ -1043,8 +1053,7 @@ async fn a_reload_changes_how_long_deliveries_wait_in_memory() {
     assert_eq!(waits(&pace), [2, 90]);
     let seconds = Duration::from_secs;
     pace.configure(PaceSettings {
-        hold_max: seconds(5),
-        early_max: seconds(7),
+        limits: PaceLimits { hold_max: seconds(5), early_max: seconds(7), ..limits() },
         ..settings(&[(2, 60)], (60, 600))
     });
     assert_eq!(waits(&pace), [5, 7]);

@@ -20,7 +20,10 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::domain::Timestamp;
+use crate::{
+    domain::Timestamp,
+    settings::{number, section, some_duration},
+};
 
 use super::{
     HttpResponse, Request, RetryAfter, Transport, TransportError,
@@ -32,17 +35,17 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Lark's gateway sends the number of seconds until its limit resets.
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ogw-ratelimit-reset");
 
-/// The settings of the client.
-#[derive(Clone, Debug)]
-pub struct HttpTransportSettings {
-    /// How long opening a connection may take.
-    pub connect_timeout: Duration,
-    /// How long an attempt may take, from the first byte sent to the last byte read.
-    pub deadline: Duration,
-    /// How many idle connections to one host are kept.
-    pub pool_idle_per_host: usize,
-    /// The hosts of gateways, which may have private addresses.
-    pub gateways: HashSet<String>,
+section! {
+    /// The HTTP requests to the platforms.
+    pub struct HttpTransportSettings in "send" {
+        /// How long opening a connection to a platform may take.
+        connect_timeout: Duration = one(some_duration(), "5s"), AtStart;
+        /// How long an attempt may take, from the first byte sent to the last byte of the answer.
+        deadline: Duration = one(some_duration(), "15s"), AtStart;
+        /// How many idle connections to one host are kept open. Fewer than `pace.in_flight_max` for
+        /// each platform that is called there means new connections under load.
+        pool_idle_per_host: usize = one(number(0..=10_000), "256"), AtStart;
+    }
 }
 
 /// Sends requests over HTTP.
@@ -59,13 +62,17 @@ pub fn install_crypto_provider() {
 }
 
 impl HttpTransport {
-    /// Builds the client. Call [`install_crypto_provider`] before.
+    /// Builds the client. Call [`install_crypto_provider`] before. `gateways` are hosts that may
+    /// have private addresses.
     ///
     /// # Errors
     ///
     /// The TLS backend or the resolver cannot be initialised.
-    pub fn new(settings: HttpTransportSettings) -> Result<Self, reqwest::Error> {
-        let gateways = Arc::new(settings.gateways);
+    pub fn new(
+        settings: &HttpTransportSettings,
+        gateways: HashSet<String>,
+    ) -> Result<Self, reqwest::Error> {
+        let gateways = Arc::new(gateways);
         let client = Client::builder()
             .user_agent(concat!("roomcast/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
@@ -185,13 +192,13 @@ mod tests {
 
     fn http_transport(gateways: &[&str]) -> HttpTransport {
         install_crypto_provider();
-        HttpTransport::new(HttpTransportSettings {
+        let settings = HttpTransportSettings {
             connect_timeout: Duration::from_millis(500),
             deadline: Duration::from_millis(900),
             pool_idle_per_host: 4,
-            gateways: gateways.iter().map(|host| (*host).to_owned()).collect(),
-        })
-        .unwrap()
+        };
+        let gateways = gateways.iter().map(|host| (*host).to_owned()).collect();
+        HttpTransport::new(&settings, gateways).unwrap()
     }
 
     /// Listens on loopback and answers the first request with these bytes, then keeps the

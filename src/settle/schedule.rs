@@ -7,18 +7,23 @@
 
 use std::time::Duration;
 
-/// How failed attempts are repeated.
-#[derive(Clone, Debug)]
-pub struct RetryPolicy {
-    /// The wait after the first, second, … failed attempt. The attempts end with the list.
-    pub delays: Vec<Duration>,
-    /// The largest random extension of a wait, as a share from 0 to 1. It spreads deliveries that
-    /// failed together.
-    pub jitter: f64,
-    /// No delivery is retried once its event is older than this.
-    pub age_max: Duration,
-    /// The longest wait that a platform may ask for. Longer ones are cut to this.
-    pub wait_max: Duration,
+use crate::settings::{ratio, section, some_duration};
+
+section! {
+    /// How failed attempts are repeated.
+    pub struct RetryPolicy in "retry" {
+        /// The wait after the first, second, … failed attempt. After the last one the delivery
+        /// becomes a dead letter (`exhausted`).
+        delays: Vec<Duration> =
+            many(some_duration(), &["5s", "15s", "1m", "5m", "15m", "30m"]), AtStart;
+        /// Each wait is lengthened at random by up to this share, so that failed deliveries do not
+        /// return together.
+        jitter: f64 = one(ratio(), "0.2"), AtStart;
+        /// A delivery is not tried again once its event is older.
+        age_max: Duration = one(some_duration(), "24h"), AtStart;
+        /// The longest wait that a platform may request. Longer ones are cut to this.
+        wait_max: Duration = one(some_duration(), "2h"), AtStart;
+    }
 }
 
 impl RetryPolicy {

@@ -227,7 +227,7 @@ pub fn restore(
     }
     // The folder gets its final name only when it is whole, so a crash leaves no partial store
     // behind.
-    let new = StoreSettings { dir: with_ending(dir, ".restoring") };
+    let new = StoreSettings::at(with_ending(dir, ".restoring"));
     let written = |source| BackupError::File { path: new.dir.clone(), verb: "written", source };
     match fs::remove_dir_all(&new.dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(written(error)),

@@ -204,7 +204,7 @@ fn a_backup_restores_everything_but_what_was_removed_since() {
     store.remove(id).unwrap();
     store.remove(more[7].id).unwrap();
     drop(store);
-    let settings = |name: &str| StoreSettings { dir: dir.path().join(name).join("data") };
+    let settings = |name: &str| StoreSettings::at(dir.path().join(name).join("data"));
     fs::create_dir(dir.path().join("new")).unwrap();
     fs::create_dir(dir.path().join("old")).unwrap();
     let lists = [dir.path().join("data/removed")];

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_look_tells_whether_the_store_would_open_and_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = StoreSettings { dir: folder.path().join("store") };
+        let settings = StoreSettings::at(folder.path().join("store"));
         assert_eq!(inspect(&settings, &master(1)).unwrap(), Inspection::Nothing);
         assert!(!settings.dir.exists());
         let store = Store::open(&settings, &master(1)).unwrap();

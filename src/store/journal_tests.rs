@@ -5,6 +5,7 @@
 //! Not here: the restoration of the pacer in detail (`pace/`).
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::Path,
     sync::{
@@ -27,8 +28,8 @@ use crate::{
         RobotId, SubscriptionId, Timestamp, Verdict,
     },
     pace::{
-        AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLog, PaceRecord,
-        PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
+        AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLimits, PaceLog,
+        PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
 };
 
@@ -226,18 +227,22 @@ fn pace(journal: &Arc<Journal>, restored: RestoredJournal) -> Pace {
         penalty_max: Duration::from_secs(600),
     };
     let settings = PaceSettings {
-        hold_max: Duration::from_secs(2),
-        early_max: Duration::from_secs(90),
-        order_gap: Duration::ZERO,
+        limits: PaceLimits {
+            hold_max: Duration::from_secs(2),
+            early_max: Duration::from_secs(90),
+            order_gap: Duration::ZERO,
+            in_flight_max: 256,
+            held_max: 10_000,
+            margin: Duration::ZERO,
+        },
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
-        in_flight_max: 256,
         health: HealthPolicy {
             after: 3,
             probe_min: Duration::from_secs(60),
             probe_max: Duration::from_secs(240),
         },
-        groups: Vec::new(),
+        groups: BTreeMap::new(),
     };
     let pace = Pace::new(settings, Arc::clone(journal) as _, restored.timeline);
     pace.restore(restored.records);

@@ -44,6 +44,7 @@ mod rotation_progress;
 mod row;
 mod sealed_fields;
 mod segment;
+mod settings;
 mod subscriptions;
 mod templates;
 mod tombstones;
@@ -60,10 +61,9 @@ pub use journal::{Journal, JournalSettings, RestoredJournal};
 pub use ledger::{Ledger, LedgerSettings};
 pub use ledger_record::{LedgerKey, LedgerMark, LedgerRecord};
 pub use rotate::KeyStatus;
+pub use settings::StoreSettings;
 pub use subscriptions::Store;
-pub use types::{
-    AddedSubscription, InvalidListCursor, ListCursor, ListFilter, StoreSettings, SubscriptionPage,
-};
+pub use types::{AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage};
 pub use verify::Verified;
 
 #[cfg(test)]

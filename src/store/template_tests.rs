@@ -176,7 +176,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let (to, new) = (dir.path().join("backup"), dir.path().join("new"));
     let manifest = store.backup(&to).unwrap();
     assert_eq!((manifest.format, manifest.templates), (2, 4));
-    let restored = restore(&to, &StoreSettings { dir: new.join("data") }, &[]).unwrap();
+    let restored = restore(&to, &StoreSettings::at(new.join("data")), &[]).unwrap();
     assert_eq!((restored.subscriptions, restored.templates), (1, 4));
     let all = said(&store);
     assert_eq!(said(&open(&new)), all);
@@ -186,7 +186,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let bytes = fs::read(&file).unwrap();
     let first = usize::try_from(u32::from_be_bytes(bytes[16..20].try_into().unwrap())).unwrap();
     fs::write(&file, [&bytes[..16], &bytes[24 + first..]].concat()).unwrap();
-    let refused = restore(&to, &StoreSettings { dir: dir.path().join("short/data") }, &[])
+    let refused = restore(&to, &StoreSettings::at(dir.path().join("short/data")), &[])
         .unwrap_err()
         .to_string();
     assert!(refused.contains("it should hold 4 texts of templates, and has 3"), "{refused}");
@@ -196,9 +196,9 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let old = serde_json::json!({"format": 1, "subscriptions": 1, "key": manifest.key});
     fs::write(to.join("backup.json"), old.to_string()).unwrap();
     let older = dir.path().join("older");
-    let restored = restore(&to, &StoreSettings { dir: older.join("data") }, &[]).unwrap();
+    let restored = restore(&to, &StoreSettings::at(older.join("data")), &[]).unwrap();
     assert_eq!((restored.subscriptions, restored.templates), (1, 0));
-    let store = Store::open(&StoreSettings { dir: older.join("data") }, &golden_key(1))
+    let store = Store::open(&StoreSettings::at(older.join("data")), &golden_key(1))
         .unwrap_or_else(|error| panic!("{error}"));
     assert!(store.verify().unwrap().is_sound());
     assert_eq!(said(&store), []);

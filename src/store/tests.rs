@@ -39,7 +39,7 @@ pub(super) fn open_with(dir: &Path, key: u8) -> Result<Store, StoreError> {
 }
 
 fn try_open(dir: &Path, key: u8) -> Result<Store, StoreError> {
-    Store::open(&StoreSettings { dir: dir.join("data") }, &MasterKey::from_bytes([key; 32]))
+    Store::open(&StoreSettings::at(dir.join("data")), &MasterKey::from_bytes([key; 32]))
 }
 
 pub(super) fn subscription(topic: &str, token: &str) -> SubscriptionSpec {

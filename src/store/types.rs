@@ -5,7 +5,7 @@
 //! Not here: the results of single features, such as `Verified` or `KeyStatus`, which stand beside
 //! their code.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -13,13 +13,6 @@ use crate::domain::{
     GroupName, Platform, RobotId, SubscriptionId, SubscriptionState, SubscriptionView, TopicName,
     invalid_value,
 };
-
-/// The settings of the store.
-#[derive(Clone, Debug)]
-pub struct StoreSettings {
-    /// Its folder, created for its owner alone if it is missing.
-    pub dir: PathBuf,
-}
 
 /// A position in a listing, behind one subscription. Its text is `TOPIC/ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,8 @@ use tracing_subscriber::{
     EnvFilter, Registry, filter::ParseError, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
+use crate::settings::{one_of, section, text};
+
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -17,6 +19,18 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+section! {
+    /// The log, on standard error.
+    pub struct LogSettings in "log" {
+        /// The format of the lines.
+        format: LogFormat =
+            one(one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]), "text"), AtStart;
+        /// `error`, `warn`, `info`, `debug` or `trace`. Parts can differ:
+        /// `info,roomcast::pace=debug`.
+        level: String = one(text("level"), "info"), AtReload;
+    }
 }
 
 /// Why logging cannot be set up.
@@ -52,11 +66,11 @@ impl LogHandle {
 }
 
 /// Sets up logging for the whole process.
-pub fn install_logs(format: LogFormat, level: &str) -> Result<LogHandle, LogError> {
-    let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(filter(level)?);
+pub fn install_logs(settings: &LogSettings) -> Result<LogHandle, LogError> {
+    let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(filter(&settings.level)?);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let installed = match format {
+    let installed = match settings.format {
         LogFormat::Text => registry.with(lines.with_ansi(false)).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };

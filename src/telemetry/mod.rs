@@ -19,14 +19,8 @@ mod registry;
 mod spans;
 mod traces;
 
+pub use crate::domain::with_causes;
 pub use counts::{CounterSnapshot, PlatformCounts};
-pub use logs::{LogError, LogFormat, LogHandle, install_logs};
+pub use logs::{LogError, LogFormat, LogHandle, LogSettings, install_logs};
 pub use registry::Telemetry;
 pub use traces::{TraceError, TraceSettings};
-
-/// An error and its causes, on one line.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}

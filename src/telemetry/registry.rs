@@ -148,9 +148,10 @@ impl Telemetry {
         telemetry
     }
 
-    /// The same metrics, with traces enabled. Must be called on the runtime that sends them.
+    /// The same metrics, with traces if the settings name a receiver. Must be called on the runtime
+    /// that sends them.
     pub fn with_traces(mut self, settings: &TraceSettings) -> Result<Self, TraceError> {
-        self.traces = Some(Traces::begin(settings, self.trace_failures.clone())?);
+        self.traces = Traces::begin(settings, self.trace_failures.clone())?;
         Ok(self)
     }
 

@@ -29,7 +29,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::{collector::Collector, spans::SpanName};
-use crate::domain::{Delivery, EventId, HeaderValue, Headers, PublishedMessage, Timestamp};
+use crate::{
+    domain::{Delivery, EventId, HeaderValue, Headers, PublishedMessage, Timestamp},
+    settings::{Form, ratio, section, text},
+};
 
 /// The most spans that wait for the receiver. Further spans are dropped, so the daemon never waits.
 const WAITING_MAX: usize = 16_384;
@@ -37,15 +40,36 @@ const WAITING_MAX: usize = 16_384;
 /// The interval at which waiting spans are sent.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Where spans go, and the share of traces to keep.
-#[derive(Clone, Debug)]
-pub struct TraceSettings {
-    /// An OTLP receiver that takes protobuf over HTTP; without a path, `/v1/traces` is added.
-    pub endpoint: Url,
-    /// The share of traces to keep if the publisher made no sampling decision; 0 to 1.
-    pub sample_ratio: f64,
-    /// The service name of the daemon in traces.
-    pub service_name: String,
+section! {
+    /// The traces.
+    pub struct TraceSettings in "trace" {
+        /// The receiver of OpenTelemetry traces: OTLP, protobuf over HTTP. Without a path,
+        /// `/v1/traces` is added. Without the key there are no traces, and they cost nothing.
+        /// `OTEL_EXPORTER_OTLP_HEADERS` has headers for the receiver.
+        otlp_endpoint: Option<Url> = optional(receiver(), "http://localhost:4318"), AtStart;
+        /// Which share of the events leaves a trace if its publisher does not say. A publisher with
+        /// a `traceparent` says so with its last flag.
+        sample_ratio: f64 = one(ratio(), "1.0"), AtStart;
+        /// The name of the daemon in traces.
+        service_name: String = one(text("name"), "roomcast"), AtStart;
+    }
+}
+
+/// The address of an OTLP receiver, without user and password.
+fn receiver() -> Form<Url> {
+    Form::new("http:// or https:// address", "", |text| {
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment"
+                    .to_owned(),
+            );
+        }
+        Ok(url)
+    })
 }
 
 /// Why traces cannot be enabled.
@@ -98,10 +122,13 @@ pub(super) enum Parent {
 }
 
 impl Traces {
-    /// Starts the sending, on the current runtime. `refused` counts the spans that the receiver
-    /// refuses.
-    pub(super) fn begin(settings: &TraceSettings, refused: Counter) -> Result<Self, TraceError> {
-        let mut endpoint = settings.endpoint.clone();
+    /// Starts the sending, on the current runtime; `None` without a receiver. `refused` counts the
+    /// spans that the receiver refuses.
+    pub(super) fn begin(
+        settings: &TraceSettings,
+        refused: Counter,
+    ) -> Result<Option<Self>, TraceError> {
+        let Some(mut endpoint) = settings.otlp_endpoint.clone() else { return Ok(None) };
         if endpoint.path() == "/" {
             endpoint.set_path("/v1/traces");
         }
@@ -122,7 +149,7 @@ impl Traces {
             .with_service_name(settings.service_name.clone())
             .with_attribute(version);
         processor.set_resource(&service.build());
-        Ok(Self {
+        Ok(Some(Self {
             processor,
             sampler: Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
                 settings.sample_ratio,
@@ -130,7 +157,7 @@ impl Traces {
             scope: InstrumentationScope::builder("roomcast")
                 .with_version(env!("CARGO_PKG_VERSION"))
                 .build(),
-        })
+        }))
     }
 
     /// The trace of an event; `None` if it is not sampled. Without a trace of its publisher, the

@@ -14,10 +14,9 @@ use std::{
 use rand::RngExt;
 use roomcast::{
     app::{self, Dependencies},
-    broker::{Topology, TopologySettings},
+    broker::Topology,
     clock::Clock,
     config::{Config, EnvironmentSource},
-    domain::ReceiptPolicy,
     fanout::TemplateRegistry,
     pace::Pace,
     pipeline::{Pipeline, PipelineContext, SessionRedeliveries},
@@ -120,12 +119,7 @@ impl World {
     pub fn new(seed: Seed, directory: Directory, faults: Faults, setup: Setup) -> Self {
         let config = Config::read("the scenario", setup.config, &Nothing)
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let topology = Topology::new(TopologySettings {
-            prefix: config.broker.prefix.clone(),
-            tiers: config.delay.tiers.clone(),
-            delivery_limit: config.broker.delivery_limit,
-            receipts: config.outcome.receipts != ReceiptPolicy::Off,
-        });
+        let topology = Topology::new(app::topology_settings(&config));
         let prefetch = Prefetch {
             events: usize::from(config.broker.prefetch),
             deliveries: usize::from(config.broker.prefetch_delivery),
