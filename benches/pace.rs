@@ -36,6 +36,7 @@ use roomcast::{
         AdmissionRequest, AppendFailed, HealthPolicy, MonotonicWallClock, Pace, PaceDecision,
         PaceLimits, PaceLog, PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
+    settings::Section as _,
     store::{Journal, JournalSettings},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -235,17 +236,10 @@ fn settings() -> PaceSettings {
         penalty_max: SPAN,
     };
     PaceSettings {
-        limits: PaceLimits {
-            hold_max: Duration::from_secs(2),
-            early_max: Duration::from_secs(90),
-            order_gap: Duration::ZERO,
-            in_flight_max: 256,
-            held_max: 10_000,
-            margin: Duration::ZERO,
-        },
+        limits: PaceLimits { order_gap: Duration::ZERO, ..PaceLimits::by_default().unwrap() },
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
-        health: HealthPolicy { after: 3, probe_min: SPAN, probe_max: SPAN },
+        health: HealthPolicy::by_default().unwrap(),
         groups: BTreeMap::new(),
     }
 }

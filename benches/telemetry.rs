@@ -32,6 +32,7 @@ use roomcast::{
         AttemptOutcome, Delivery, Event, EventContent, EventId, HeaderValue, Platform,
         PublishedMessage, RobotId, Settlement, SubscriptionId, Timestamp, Verdict,
     },
+    settings::Section as _,
     telemetry::{Telemetry, TraceSettings, events},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -54,7 +55,7 @@ async fn main() {
     let settings = |sample_ratio| TraceSettings {
         otlp_endpoint: Some(endpoint.parse().unwrap()),
         sample_ratio,
-        service_name: "bench".to_owned(),
+        ..TraceSettings::by_default().unwrap()
     };
     let traced = |ratio| Telemetry::new().with_traces(&settings(ratio)).unwrap();
     let raw = raw();

@@ -101,6 +101,20 @@ impl Setting {
         }
         self
     }
+
+    /// The values that the default stands for.
+    ///
+    /// # Errors
+    ///
+    /// The declaration is wrong: its default has another form.
+    pub fn default_values<T>(&self, form: &Form<T>) -> Parsed<Vec<T>> {
+        let texts = match &self.default {
+            DefaultValue::One(text) => std::slice::from_ref(text),
+            DefaultValue::Many(texts) => texts.as_slice(),
+            DefaultValue::Unset(_) => &[],
+        };
+        texts.iter().map(|text| form.parse(text)).collect()
+    }
 }
 
 /// The lines of a comment as one text.
@@ -124,6 +138,23 @@ pub trait SettingSource {
     fn many<T>(&mut self, section: &str, setting: &Setting, form: &Form<T>) -> Option<Vec<T>>;
 }
 
+/// The declared defaults, for a section that no file describes.
+struct DeclaredDefaults;
+
+impl SettingSource for DeclaredDefaults {
+    fn one<T>(&mut self, _: &str, setting: &Setting, form: &Form<T>) -> Option<T> {
+        setting.default_values(form).ok()?.into_iter().next()
+    }
+
+    fn optional<T>(&mut self, _: &str, _: &Setting, _: &Form<T>) -> Option<Option<T>> {
+        Some(None)
+    }
+
+    fn many<T>(&mut self, _: &str, setting: &Setting, form: &Form<T>) -> Option<Vec<T>> {
+        setting.default_values(form).ok()
+    }
+}
+
 /// A section of the configuration: the settings of a room about one subject.
 pub trait Section: Sized {
     /// Its name in the file. A part in angle brackets stands for any name: one section for each.
@@ -139,6 +170,12 @@ pub trait Section: Sized {
     #[must_use]
     fn defaults() -> Vec<(&'static str, DefaultValue)> {
         Vec::new()
+    }
+
+    /// It with all declared defaults. `None` means that a declaration is wrong, which a test finds.
+    #[must_use]
+    fn by_default() -> Option<Self> {
+        Self::read(&mut DeclaredDefaults, Self::NAME, &[])
     }
 
     /// Reads it from the section called `section`. `defaults` replace those declared. All settings

@@ -13,7 +13,7 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use roomcast::{
     domain::{
@@ -22,6 +22,7 @@ use roomcast::{
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
     platforms::{RenderInput, prepare},
+    settings::Section as _,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -87,13 +88,7 @@ impl Recorded {
 
 /// Roomcast's request for an event: path and query of the URL, and the body.
 fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) -> (Url, Value) {
-    let settings = DecoderSettings {
-        size_max: 256 * 1024,
-        time_to_live: Duration::from_secs(60),
-        time_to_live_max: Duration::from_secs(60),
-        not_before_max: Duration::from_secs(60),
-        timestamp_age_max: Duration::from_secs(60),
-    };
+    let settings = DecoderSettings::by_default().unwrap();
     let published = PublishedMessage {
         routing_key: "ops".into(),
         body: event.to_string().into_bytes(),

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, values::Values};
-use crate::settings::{DefaultValue, Form, Setting, SettingSource};
+use crate::settings::{Form, Setting, SettingSource};
 
 /// Names, or beginnings of names, of variables that are not settings: one is the command line's,
 /// the others are set by Kubernetes for a service called roomcast.
@@ -91,24 +91,13 @@ impl<'a> Reader<'a> {
         )
     }
 
-    /// The values of a declared default. They are incomplete only if the declaration is wrong,
-    /// which a test finds.
+    /// The values of a declared default. They are missing only if the declaration is wrong, which a
+    /// test finds.
     fn defaults<T>(&mut self, section: &str, setting: &Setting, form: &Form<T>) -> Vec<T> {
-        let texts = match &setting.default {
-            DefaultValue::One(text) => std::slice::from_ref(text),
-            DefaultValue::Many(texts) => texts.as_slice(),
-            DefaultValue::Unset(_) => &[],
-        };
-        let mut values = Vec::new();
-        for text in texts {
-            match form.parse(text) {
-                Ok(value) => values.push(value),
-                Err(message) => {
-                    self.whole(&format!("{section}.{}: the default: {message}", setting.key));
-                }
-            }
-        }
-        values
+        setting.default_values(form).unwrap_or_else(|message| {
+            self.whole(&format!("{section}.{}: the default: {message}", setting.key));
+            Vec::new()
+        })
     }
 
     fn keep(&mut self, section: &str, setting: &Setting, fingerprint: &impl Hash) {

@@ -18,6 +18,7 @@ use crate::domain::{
     AttemptOutcome, Event, EventContent, EventId, GroupName, OverflowPolicy, PublishedMessage,
     RobotId, SubscriptionId, Verdict,
 };
+use crate::settings::Section as _;
 
 const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 const THROTTLED: Verdict = Verdict::Throttled { wait: None };
@@ -53,20 +54,13 @@ fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> PaceSettings {
         limits: limits(),
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
-        health: HealthPolicy { after: 3, probe_min: seconds(60), probe_max: seconds(240) },
+        health: HealthPolicy { probe_max: seconds(240), ..HealthPolicy::by_default().unwrap() },
         groups: BTreeMap::new(),
     }
 }
 
 fn limits() -> PaceLimits {
-    PaceLimits {
-        hold_max: Duration::from_secs(2),
-        early_max: Duration::from_secs(90),
-        order_gap: Duration::ZERO,
-        in_flight_max: 256,
-        held_max: 10_000,
-        margin: Duration::ZERO,
-    }
+    PaceLimits { order_gap: Duration::ZERO, ..PaceLimits::by_default().unwrap() }
 }
 
 fn with(settings: PaceSettings) -> Pace {
@@ -721,9 +715,9 @@ async fn a_used_up_month_stops_every_robot_of_its_organisation_and_no_other() {
     let name: GroupName = "acme".parse().unwrap();
     let group = GroupSettings {
         monthly: Some(2),
-        at_end: AtEnd::Hold,
         warn_at: 1.0,
         time_zone: jiff::tz::TimeZone::UTC,
+        ..GroupSettings::by_default().unwrap()
     };
     let pace = with(PaceSettings {
         groups: BTreeMap::from([(name.clone(), group)]),

@@ -148,8 +148,11 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::domain::{
-        Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
+    use crate::{
+        domain::{
+            Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
+        },
+        settings::Section as _,
     };
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
@@ -186,9 +189,9 @@ mod tests {
     fn settle(verdict: Verdict, attempts: u32, expires_in: u64) -> Settlement {
         let policy = RetryPolicy {
             delays: [5, 15].map(Duration::from_secs).to_vec(),
-            jitter: 0.2,
             age_max: Duration::from_secs(1000),
             wait_max: Duration::from_secs(600),
+            ..RetryPolicy::by_default().unwrap()
         };
         let answer = AttemptOutcome { verdict, code: "c".into(), detail: "d".into() };
         decide(&delivery(attempts, expires_in), &answer, &policy, NOW, (at(60), Some(at(1))), 0.0)

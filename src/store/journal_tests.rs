@@ -31,6 +31,7 @@ use crate::{
         AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLimits, PaceLog,
         PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
+    settings::Section as _,
 };
 
 const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
@@ -227,21 +228,10 @@ fn pace(journal: &Arc<Journal>, restored: RestoredJournal) -> Pace {
         penalty_max: Duration::from_secs(600),
     };
     let settings = PaceSettings {
-        limits: PaceLimits {
-            hold_max: Duration::from_secs(2),
-            early_max: Duration::from_secs(90),
-            order_gap: Duration::ZERO,
-            in_flight_max: 256,
-            held_max: 10_000,
-            margin: Duration::ZERO,
-        },
+        limits: PaceLimits { order_gap: Duration::ZERO, ..PaceLimits::by_default().unwrap() },
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
-        health: HealthPolicy {
-            after: 3,
-            probe_min: Duration::from_secs(60),
-            probe_max: Duration::from_secs(240),
-        },
+        health: HealthPolicy::by_default().unwrap(),
         groups: BTreeMap::new(),
     };
     let pace = Pace::new(settings, Arc::clone(journal) as _, restored.timeline);

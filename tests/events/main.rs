@@ -16,26 +16,19 @@ mod properties;
 mod targets;
 mod work;
 
-use std::time::Duration;
-
 use roomcast::{
     domain::{
         Endpoint, Event, EventId, Mentions, Platform, PlatformContent, PrivateOptions, RobotId,
         Secret, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
+    settings::Section as _,
 };
 use serde_json::Value;
 
 fn decoder() -> Decoder {
-    let minute = Duration::from_secs(60);
-    let settings = DecoderSettings {
-        size_max: 1024 * 1024,
-        time_to_live: minute,
-        time_to_live_max: minute,
-        not_before_max: minute,
-        timestamp_age_max: minute,
-    };
+    let declared = DecoderSettings::by_default().unwrap();
+    let settings = DecoderSettings { size_max: 1024 * 1024, ..declared };
     Decoder::new(settings, TemplateRegistry::default())
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     domain::{Format, HeaderValue, NOT_BEFORE, PlatformContent, Template, TemplateEngine},
     fanout::Templates,
+    settings::Section as _,
 };
 
 fn decode_from(topic: &str, body: &str) -> Result<Event, Undecodable> {
@@ -15,13 +16,12 @@ fn decode_from(topic: &str, body: &str) -> Result<Event, Undecodable> {
 }
 
 fn decoder() -> Decoder {
-    let settings = DecoderSettings {
-        size_max: 1000,
-        time_to_live: Duration::from_secs(60),
-        time_to_live_max: Duration::from_secs(600),
-        not_before_max: Duration::from_secs(3600),
-        timestamp_age_max: Duration::from_secs(300),
-    };
+    let mut settings = DecoderSettings::by_default().unwrap();
+    settings.size_max = 1000;
+    settings.time_to_live = Duration::from_secs(60);
+    settings.time_to_live_max = Duration::from_secs(600);
+    settings.not_before_max = Duration::from_secs(3600);
+    settings.timestamp_age_max = Duration::from_secs(300);
     let text = |name: &str, audience, engine, text: &str| Template {
         name: name.parse().unwrap(),
         audience,
