@@ -16,6 +16,7 @@ pub mod publisher;
 pub mod raw;
 pub mod receipts;
 pub mod receiver;
+pub mod run_delay;
 mod shared;
 pub mod terminal;
 
