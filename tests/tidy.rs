@@ -1,7 +1,7 @@
 //! The rules of the source tree.
 //!
-//! Owns which module may import which, which module may use an external crate, file headers, and
-//! file lengths.
+//! Owns which module may import which, which module may use an external crate or name a platform,
+//! file headers, and file lengths.
 //!
 //! Not here: circles of imports inside a room (`tidy/circles.rs`), and the lints (`Cargo.toml`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a rule that is broken fails by panicking")]
@@ -10,6 +10,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use roomcast::domain::Platform;
 
 #[path = "tidy/circles.rs"]
 mod circles;
@@ -249,4 +251,28 @@ fn an_option_of_a_subscription_stands_in_few_structs() {
         assert!(!found.is_empty(), "{option} is declared");
         assert!(found.len() <= most, "{option} stands in {} structs: {found:#?}", found.len());
     }
+}
+
+#[test]
+fn a_platform_is_named_by_its_folder_and_by_the_list_of_platforms_alone() {
+    let names: Vec<_> = Platform::ALL
+        .into_iter()
+        .flat_map(|platform| platform.aliases().iter().copied().chain([platform.as_str()]))
+        .map(|name| name.replace('_', ""))
+        .collect();
+    let knows = |source: &Source| {
+        let folder = ["platforms", "bin"].contains(&source.room());
+        let test = source.is_test() || source.path.ends_with("fixtures.rs");
+        folder || test || source.path == "domain/platform.rs"
+    };
+    let broken: Vec<_> = sources()
+        .iter()
+        .filter(|source| !knows(source))
+        .flat_map(|source| {
+            let lines = source.code().map(|line| line.to_lowercase().replace('_', ""));
+            let named = lines.filter(|line| names.iter().any(|name| line.contains(name)));
+            named.map(|line| format!("src/{} names a platform: {}", source.path, line.trim()))
+        })
+        .collect();
+    fail(&broken);
 }

@@ -278,10 +278,12 @@ fn check_texts(private: &PrivateOptions) -> Result<(), ApiError> {
 
 fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), ApiError> {
     check_lengths(None, secret)?;
-    if platform == Platform::WeCom && secret.is_some_and(|secret| !secret.expose().is_empty()) {
-        return Err(ApiError::Invalid(
-            "wecom robots have no signing secret: leave it out".to_owned(),
-        ));
+    if !platforms::takes_secret(platform)
+        && secret.is_some_and(|secret| !secret.expose().is_empty())
+    {
+        return Err(ApiError::Invalid(format!(
+            "{platform} robots have no signing secret: leave it out"
+        )));
     }
     Ok(())
 }

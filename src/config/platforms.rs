@@ -1,8 +1,9 @@
 //! `[platforms.…]`: what each platform allows a robot, and a gateway in its place.
 //!
-//! Owns the keys of these sections, with the documented quotas as their defaults.
+//! Owns the keys of these sections.
 //!
-//! Not here: the other sections, which their rooms declare.
+//! Not here: the documented quotas, which are their defaults (`platforms/`), and the other sections,
+//! which their rooms declare.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -12,6 +13,7 @@ use super::reader::Reader;
 use crate::{
     domain::{self, Platform},
     pace::{PlatformQuota, WindowQuota},
+    platforms::{DefaultLimits, default_limits},
     settings::{DefaultValue, Form, Section, number, section, some_duration},
 };
 
@@ -56,19 +58,24 @@ impl PlatformSettings {
     }
 }
 
-/// The documented quotas of a platform, where they differ from the declared defaults.
+/// The documented quotas of a platform (`platforms/`), which differ from the declared defaults.
 pub(super) fn defaults(platform: Platform) -> Vec<(&'static str, DefaultValue)> {
-    let quota = |windows: &[&str], penalty_min, penalty_max| {
-        vec![
-            ("windows", DefaultValue::many(windows)),
-            ("penalty_min", DefaultValue::one(penalty_min)),
-            ("penalty_max", DefaultValue::one(penalty_max)),
-        ]
-    };
-    match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => quota(&["20/60s"], "60s", "10m"),
-        Platform::Lark => quota(&["100/60s", "5/1s"], "5s", "60s"),
-        Platform::WeCom => quota(&["20/60s"], "60s", "60s"),
+    let DefaultLimits { windows, penalty_min, penalty_max, rate_per_second } =
+        default_limits(platform);
+    let windows = windows.iter().map(|window| format!("{}/{}", window.messages, span(window.span)));
+    vec![
+        ("windows", DefaultValue::Many(windows.collect())),
+        ("rate_per_second", DefaultValue::One(rate_per_second.to_string())),
+        ("penalty_min", DefaultValue::One(span(penalty_min))),
+        ("penalty_max", DefaultValue::One(span(penalty_max))),
+    ]
+}
+
+/// A span of whole seconds as the configuration writes it; minutes from two of them on.
+fn span(length: Duration) -> String {
+    match length.as_secs() {
+        seconds if seconds > 60 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
     }
 }
 

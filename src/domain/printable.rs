@@ -2,7 +2,7 @@
 //!
 //! Owns that rule. Texts from elsewhere are cleaned by the same rule before they are shown.
 //!
-//! Not here: the redaction of credentials in such texts (`platforms/reply.rs`).
+//! Not here: the redaction of credentials in such texts (`platforms/answer.rs`).
 
 /// The text contains a character that cannot be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,11 @@
 //! Advice: for each dead letter, one sentence that tells an operator what to do.
 //!
-//! Owns the mapping from reason, platform and code to that sentence.
+//! Owns the general mapping from reason and code to that sentence.
 //!
-//! Not here: the reasons (`domain/settlement.rs`), and how dead letters are shown
-//! (`admin/dead_letters.rs`).
+//! Not here: the advice for a platform's own codes (`advice.rs` in its folder), the reasons
+//! (`domain/settlement.rs`), and how dead letters are shown (`admin/dead_letters.rs`).
 
+use super::{registry::profile, shared_advice::TOO_LARGE};
 use crate::domain::{DeadReason, Platform};
 
 /// The advice for an event, or one delivery of it, whose template is missing or fails.
@@ -13,70 +14,50 @@ pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: 
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
-    match (reason, platform, code) {
-        (DeadReason::Security, Platform::DingTalk | Platform::DingTalkInternal, _) => {
-            "the robot's security setting refuses us: compare keyword, signing secret and address list with the detail, give the subscription the right secret or keyword (`roomcast subscription update`; one added anew has another id, and letters of the old one are dropped), redrive"
-        }
-        (DeadReason::Security, Platform::Lark, "19021") => {
-            "the signature does not fit: check the signing secret of the subscription and this machine's clock, redrive"
-        }
-        (DeadReason::Security, Platform::Lark, "19024") => {
-            "the bot insists on a keyword: `roomcast subscription update ID --keyword WORD`, redrive"
-        }
-        (DeadReason::Security, ..) => {
+    if let Some(own) = profile(platform).advice(reason, code) {
+        return own;
+    }
+    match (reason, code) {
+        (DeadReason::Security, _) => {
             "the robot's security setting refuses us: allow this machine's address or correct the subscription, redrive"
         }
-        (DeadReason::RobotGone, Platform::DingTalk | Platform::DingTalkInternal, "400102")
-        | (DeadReason::RobotGone, Platform::Lark, "19007") => {
-            "the robot is switched off: switch it on in the group's settings, redrive; or remove the subscription"
-        }
-        (DeadReason::RobotGone, ..) => {
+        (DeadReason::RobotGone, _) => {
             "the robot or its group does not exist any more: remove the subscription, or add one with the new webhook; discard"
         }
-        (DeadReason::Refused, _, "too_large" | "460101" | "40058" | "45002") => {
-            "the message is larger than the platform takes: publish a shorter one, discard this"
-        }
-        (
-            DeadReason::Refused,
-            Platform::DingTalk | Platform::DingTalkInternal,
-            "430101" | "430102" | "430103" | "430104",
-        ) => "DingTalk's content review refuses the text: publish it in other words, discard this",
-        (DeadReason::Refused, _, "no_keyword") => {
+        (DeadReason::Refused, "too_large") => TOO_LARGE,
+        (DeadReason::Refused, "no_keyword") => {
             "the publisher's message in the platform's own form lacks the keyword on which the robot insists: correct what the publisher sends, or the subscription's --keyword, and redrive"
         }
-        (DeadReason::Refused, _, "no_content") => {
+        (DeadReason::Refused, "no_content") => {
             "the event has no content for this platform: let the publisher add an entry for it, or a default, to message_structure; discard this, because a redrive cannot add one"
         }
-        (DeadReason::Refused, ..) => {
+        (DeadReason::Refused, _) => {
             "the platform will not take this message as it is: the detail says why; correct what the publisher sends, discard this"
         }
-        (DeadReason::Exhausted, Platform::DingTalk | Platform::DingTalkInternal, "310000") => {
-            "DingTalk calls the signature's time invalid: set this machine's clock right, redrive"
-        }
-        (DeadReason::Exhausted, _, "timeout" | "connect" | "dns" | "broken") => {
+        (DeadReason::Exhausted, "timeout" | "connect" | "dns" | "broken") => {
             "the platform could not be reached: check this machine's way to it, redrive"
         }
-        (DeadReason::Exhausted, ..) => {
+        (DeadReason::Exhausted, _) => {
             "the platform failed again and again: when it is well again, redrive"
         }
-        (DeadReason::Expired, _, "broker_expiration") => {
+        (DeadReason::Expired, "broker_expiration") => {
             "a policy of the broker gave it a time to live, which ended in its queue: end that policy, redrive it if it still matters"
         }
-        (DeadReason::Evicted, ..) => {
+        (DeadReason::Evicted, _) => {
             "a limit or policy of the broker put it out of its queue: the code says which; mend that, then redrive"
         }
-        (DeadReason::Expired, ..) => {
+        (DeadReason::Expired, _) => {
             "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
         }
-        (DeadReason::Superseded, ..) => "a newer message took its place: discard",
-        (DeadReason::Poison, ..) => {
+        (DeadReason::Superseded, _) => "a newer message took its place: discard",
+        (DeadReason::Poison, _) => {
             "the broker handed it over too often without an outcome: look for crashes in the log, then redrive"
         }
-        (DeadReason::UnreadableSubscription, ..) => {
+        (DeadReason::UnreadableSubscription, _) => {
             "the record of this one subscription is damaged (`roomcast store verify` names all that are): give it its webhook again (`roomcast subscription update ID --endpoint-file -`, with secret, keyword, name and mentions), or restore the store from a backup, redrive"
         }
-        (DeadReason::Undecodable, _, "template") => TEMPLATE_ADVICE,
-        (DeadReason::Undecodable, ..) => {
+        (DeadReason::Undecodable, "template") => TEMPLATE_ADVICE,
+        (DeadReason::Undecodable, _) => {
             "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"
         }
     }
@@ -85,6 +66,28 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_platforms_own_code_gets_its_own_advice_and_others_the_general_one() {
+        for (platform, reason, code, says) in [
+            (Platform::DingTalk, DeadReason::Security, "310000", "compare keyword"),
+            (Platform::DingTalkInternal, DeadReason::RobotGone, "400102", "switched off"),
+            (Platform::DingTalk, DeadReason::Refused, "430104", "content review"),
+            (Platform::DingTalk, DeadReason::Refused, "460101", "larger than the platform takes"),
+            (Platform::DingTalk, DeadReason::Exhausted, "310000", "clock right"),
+            (Platform::Lark, DeadReason::Security, "19021", "the signature does not fit"),
+            (Platform::Lark, DeadReason::Security, "19024", "insists on a keyword"),
+            (Platform::Lark, DeadReason::Security, "19022", "allow this machine's address"),
+            (Platform::Lark, DeadReason::RobotGone, "19007", "switched off"),
+            (Platform::Lark, DeadReason::RobotGone, "19001", "does not exist any more"),
+            (Platform::WeCom, DeadReason::Refused, "45002", "larger than the platform takes"),
+            (Platform::WeCom, DeadReason::Refused, "too_large", "larger than the platform takes"),
+            (Platform::WeCom, DeadReason::Exhausted, "timeout", "could not be reached"),
+        ] {
+            let advice = advice(platform, reason, code);
+            assert!(advice.contains(says), "{platform} {reason} {code}: {advice}");
+        }
+    }
 
     #[test]
     fn every_reason_has_advice_on_every_platform() {

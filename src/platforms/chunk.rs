@@ -155,9 +155,12 @@ mod tests {
 
     use super::*;
     use crate::platforms::{
+        dingtalk,
         keyword::{self, VisibleText},
-        markdown::{Markdown, WeComKind},
+        lark,
+        markdown::Markdown,
         text::{IN_JSON, RAW},
+        wecom::markdown::MarkdownKind,
     };
 
     const ALL: Numbering<'_> = Numbering::InText { mark: "", subject: None, gap: "\n" };
@@ -204,10 +207,12 @@ mod tests {
         let code =
             |lines: usize| format!("```rust\n{}\n```", "let x = 1;\n".repeat(lines).trim_end());
         let short = format!("{}\n\n{}", "word ".repeat(20), code(6));
-        let said = parts(&Markdown::read(&short).for_lark(""), &ALL, 180, RAW);
+        let said =
+            parts(&Markdown::read(&short).write("", &lark::markdown::DIALECT), &ALL, 180, RAW);
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[1].starts_with(&format!("(2/2)\n{}", code(6))), "{said:?}");
-        let long = parts(&Markdown::read(&code(40)).for_lark(""), &ALL, 180, RAW);
+        let long =
+            parts(&Markdown::read(&code(40)).write("", &lark::markdown::DIALECT), &ALL, 180, RAW);
         assert!(long.len() > 2);
         for part in &long {
             assert_eq!(part.matches("```").count(), 2, "{part}");
@@ -220,8 +225,12 @@ mod tests {
     #[test]
     fn a_table_says_its_head_again_in_each_part() {
         let table = format!("| host | state |\n|---|---|\n{}", "| db | down |\n".repeat(40));
-        let said =
-            parts(&Markdown::read(&table).for_wecom("", WeComKind::MarkdownV2), &ALL, 200, RAW);
+        let said = parts(
+            &Markdown::read(&table).write("", MarkdownKind::MarkdownV2.dialect()),
+            &ALL,
+            200,
+            RAW,
+        );
         assert!(said.len() > 2);
         for part in &said {
             assert!(part.contains("| host | state |\n| --- | --- |\n| db | down |"), "{part}");
@@ -239,7 +248,10 @@ mod tests {
             format!("{}[here]({link}) end", "x ".repeat(50)),
             format!("{}{link}。{}", "告".repeat(25), "警".repeat(30)),
         ] {
-            for flow in [AnnotatedText::from(text.clone()), Markdown::read(&text).for_lark("")] {
+            for flow in [
+                AnnotatedText::from(text.clone()),
+                Markdown::read(&text).write("", &lark::markdown::DIALECT),
+            ] {
                 let said = parts(&flow, &ALL, 150, RAW);
                 assert!(said.len() > 1 && said.iter().any(|part| part.contains(link)), "{said:?}");
             }
@@ -291,10 +303,10 @@ mod tests {
             let markdown = Markdown::read(&text);
             let flows = [
                 AnnotatedText::from(text.clone()),
-                markdown.for_dingtalk("### s\n\n"),
-                markdown.for_lark(""),
-                markdown.for_wecom("", WeComKind::Markdown),
-                markdown.for_wecom("", WeComKind::MarkdownV2),
+                markdown.write("### s\n\n", &dingtalk::markdown::DIALECT),
+                markdown.write("", &lark::markdown::DIALECT),
+                markdown.write("", MarkdownKind::Markdown.dialect()),
+                markdown.write("", MarkdownKind::MarkdownV2.dialect()),
             ];
             for flow in flows {
                 for cost in [RAW, IN_JSON] {

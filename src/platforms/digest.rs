@@ -9,6 +9,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     markdown,
+    registry::profile,
     text::{RAW, cut},
 };
 use crate::domain::{
@@ -20,16 +21,6 @@ use crate::domain::{
 const LINE_BYTES_MAX: usize = 160;
 /// The most bytes read of one text. A digest may coalesce a thousand texts.
 const READ_BYTES_MAX: usize = 4_096;
-/// The most bytes of a digest's text. It leaves room for mentions, keyword and escapes within each
-/// platform's limit. WeCom takes 2,048 bytes in a text and 4,096 in markdown; the others take
-/// 20,000 in the whole body.
-const fn text_bytes_max(platform: Platform) -> usize {
-    match platform {
-        Platform::WeCom => 1_700,
-        Platform::DingTalk | Platform::DingTalkInternal | Platform::Lark => 8_000,
-    }
-}
-
 /// The digest of these events for one platform, the oldest first. All events belong to one
 /// subscription. The digest's id joins the ids of its events, so different digests have different
 /// ids.
@@ -72,7 +63,7 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
             None => counted.push((line, 1)),
         }
     }
-    let max = text_bytes_max(platform);
+    let max = profile(platform).digest_bytes_max();
     let (mut text, mut left) = (String::new(), events.len());
     for (line, count) in counted {
         let line =
@@ -198,7 +189,7 @@ mod tests {
         let events: Vec<_> = events.iter().collect();
         for platform in Platform::ALL {
             let text = digest(platform, events[0], &events[1..]).content.message.unwrap().text;
-            assert!(text.len() <= text_bytes_max(platform) + 20, "{}", text.len());
+            assert!(text.len() <= profile(platform).digest_bytes_max() + 20, "{}", text.len());
             let listed = text.lines().count() - 1;
             assert!(text.ends_with(&format!("… and {} more", 1000 - listed)), "{text}");
         }

@@ -1,18 +1,14 @@
-//! Whether a message contains the keyword that its robot requires, by the platforms' own rules.
+//! Whether a message contains the keyword that its robot requires.
 //!
-//! Owns those rules, and the text that is added if the keyword is missing.
+//! Owns the search for a keyword, and the text that is added if it is missing. A text repeats the
+//! keyword if in doubt, which is harmless.
 //!
-//! Lark counts texts and titles, but not the address of a link. DingTalk's documents leave
-//! addresses open. So a text repeats the keyword, which is harmless, and DingTalk itself judges a
-//! message in its own form. Lark itself judges a card whose text is in a template. WeCom robots
-//! have no keyword; a subscription may have one nevertheless, and its texts contain it.
-//!
-//! Not here: where the keyword is stored (`domain/subscription.rs`).
+//! Not here: which parts of a message a platform counts (the platforms' profiles), and where the
+//! keyword is stored (`domain/subscription.rs`).
 
 use serde_json::{Map, Value};
 
 use super::markdown;
-use crate::domain::Platform;
 
 /// A piece of a message that members can read.
 pub(super) enum VisibleText<'a> {
@@ -39,23 +35,8 @@ pub(super) fn tail(keyword: Option<&str>, said: &[VisibleText<'_>]) -> String {
     }
 }
 
-/// Whether the platform would certainly reject a message in its own form, because it lacks the
-/// keyword.
-pub(super) fn is_missing(platform: Platform, body: &Map<String, Value>, keyword: &str) -> bool {
-    match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => !any_value_has(body, keyword),
-        Platform::Lark => !is_elsewhere(body) && !any_field_says(body, keyword),
-        Platform::WeCom => false,
-    }
-}
-
-/// Whether the text is in a template that only Lark has.
-fn is_elsewhere(body: &Map<String, Value>) -> bool {
-    body.get("card").and_then(|card| card.get("type")).is_some_and(|kind| kind == "template")
-}
-
-/// Whether any value contains the keyword, including addresses.
-fn any_value_has(fields: &Map<String, Value>, keyword: &str) -> bool {
+/// Whether any value of a message contains the keyword, including addresses.
+pub(super) fn any_value_has(fields: &Map<String, Value>, keyword: &str) -> bool {
     fields.values().any(|value| has(value, keyword))
 }
 
@@ -68,7 +49,8 @@ fn has(value: &Value, keyword: &str) -> bool {
     }
 }
 
-fn any_field_says(fields: &Map<String, Value>, keyword: &str) -> bool {
+/// Whether any value of a message that members read says the keyword.
+pub(super) fn any_field_says(fields: &Map<String, Value>, keyword: &str) -> bool {
     fields.iter().any(|(name, value)| !is_address(name) && says(value, keyword))
 }
 
@@ -90,8 +72,6 @@ fn is_address(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -124,50 +104,6 @@ mod tests {
                 is_said,
                 "{text}"
             );
-        }
-    }
-
-    #[test]
-    fn of_a_message_in_its_own_form_a_platform_counts_what_members_read() {
-        let post = |node| json!({"msg_type": "post", "content": {"post": {"zh_cn": {"content": [[node]]}}}});
-        let card = |text: &str| json!({"msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}});
-        for (platform, body, lacks) in [
-            (
-                Platform::Lark,
-                post(json!({"tag": "a", "text": "it", "href": "https://ops.test"})),
-                true,
-            ),
-            (
-                Platform::Lark,
-                post(json!({"tag": "a", "text": "ops", "href": "https://x.test"})),
-                false,
-            ),
-            (Platform::Lark, card("see [it](https://ops.test)"), true),
-            (Platform::Lark, card("see [ops](https://x.test)"), false),
-            (Platform::Lark, json!({"msg_type": "text", "content": {"text": "x"}, "ops": 1}), true),
-            (
-                Platform::DingTalk,
-                json!({"msgtype": "link", "link": {"title": "t", "messageUrl": "https://ops.test"}}),
-                false,
-            ),
-            (
-                Platform::DingTalk,
-                json!({"msgtype": "link", "link": {"title": "t"}, "ops": 1}),
-                true,
-            ),
-            (
-                Platform::DingTalk,
-                json!({"msgtype": "link", "link": {"title": "ops", "messageUrl": "https://x.test"}}),
-                false,
-            ),
-            (
-                Platform::Lark,
-                json!({"msg_type": "interactive", "card": {"type": "template", "data": {"template_id": "AAqk1"}}}),
-                false,
-            ),
-            (Platform::WeCom, json!({"msgtype": "text", "text": {"content": "x"}}), false),
-        ] {
-            assert_eq!(is_missing(platform, body.as_object().unwrap(), "ops"), lacks, "{body}");
         }
     }
 }

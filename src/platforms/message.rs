@@ -2,16 +2,21 @@
 //!
 //! Owns the two steps: render once for equal variants, sign for each robot.
 //!
-//! Not here: the wire forms (`dingtalk.rs`, `lark.rs`, `wecom.rs`), and the reuse of rendered
+//! Not here: the wire forms (the platforms' folders), and the reuse of rendered
 //! messages (`send/render_cache.rs`).
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{chunk::ChunkRequest, dingtalk, keyword, lark, wecom};
+use super::{
+    body::{RenderedBody, TextMessage, Unsendable},
+    chunk::ChunkRequest,
+    profile::SigningContext,
+    registry::profile,
+};
 use crate::domain::{
-    Delivery, Endpoint, EventContent, Format, LongTextPolicy, Mentions, Part, Platform,
-    PlatformContent, Secret, Subscription, Timestamp,
+    Delivery, Endpoint, EventContent, LongTextPolicy, Mentions, Part, Platform, PlatformContent,
+    Secret, Subscription, Timestamp,
 };
 
 /// The input of a message.
@@ -35,39 +40,6 @@ pub struct SignedRequest {
     /// is split differently now.
     pub part: Part,
 }
-
-/// The message cannot be sent to this platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsendable {
-    /// Roomcast's code for it: `too_large`, `no_content`, `no_keyword`, `template`.
-    pub code: &'static str,
-    /// The mistake, as a sentence.
-    pub detail: String,
-}
-
-/// The text of a message, before it is put into a platform's form.
-pub(super) struct TextMessage<'a> {
-    pub(super) subject: Option<&'a str>,
-    pub(super) text: &'a str,
-    pub(super) format: Format,
-    pub(super) mentions: Mentions,
-    pub(super) keyword: Option<&'a str>,
-    pub(super) color: Option<&'a str>,
-    pub(super) wanted: ChunkRequest,
-}
-
-#[cfg(test)]
-impl<'a> TextMessage<'a> {
-    /// A message that mentions no member, without keyword and color, cut if it is too long.
-    pub(super) fn plain(subject: Option<&'a str>, text: &'a str, format: Format) -> Self {
-        let (mentions, part) = (Mentions::default(), Part { index: 0, total: None });
-        let wanted = ChunkRequest { too_long: LongTextPolicy::Cut, part };
-        Self { subject, text, format, mentions, keyword: None, color: None, wanted }
-    }
-}
-
-/// A body, and the part of the text that it contains.
-pub(super) type RenderedBody = (Map<String, Value>, Part);
 
 /// What a rendering needs to know about a subscription. It contains no credential, so a preview can
 /// have one too.
@@ -160,18 +132,15 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
         Ok(PlatformContent::Native(json)) => {
             (native(target.platform, json, keyword)?, Part { index: 0, total: Some(1) })
         }
-        Ok(PlatformContent::Text(passage)) => written(
-            target.platform,
-            &TextMessage {
-                subject: passage.title.as_deref().or(content.subject.as_deref()),
-                text: &passage.text,
-                format: passage.format.unwrap_or(content.format),
-                mentions: content.mentions.and(&passage.mentions).and(&target.mentions),
-                keyword,
-                color: passage.color.as_deref(),
-                wanted: ChunkRequest { too_long: target.too_long, part: *part },
-            },
-        ),
+        Ok(PlatformContent::Text(passage)) => profile(target.platform).write(&TextMessage {
+            subject: passage.title.as_deref().or(content.subject.as_deref()),
+            text: &passage.text,
+            format: passage.format.unwrap_or(content.format),
+            mentions: content.mentions.and(&passage.mentions).and(&target.mentions),
+            keyword,
+            color: passage.color.as_deref(),
+            wanted: ChunkRequest { too_long: target.too_long, part: *part },
+        }),
         Err(why) => return Err(Unsendable { code: why.code(), detail: why.to_string() }),
     };
     Ok(UnsignedBody(written))
@@ -202,13 +171,9 @@ fn sign_for(
     now: Timestamp,
 ) -> Result<SignedRequest, Unsendable> {
     let SignTarget { platform, endpoint, secret } = *to;
-    let (url, body) = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => {
-            dingtalk::sign_request(body, endpoint, secret, now, repeat_id(delivery, part))
-        }
-        Platform::Lark => lark::sign_request(body, endpoint, secret, now),
-        Platform::WeCom => wecom::sign_request(body, endpoint),
-    }?;
+    let repeat_id = &|| repeat_id(delivery, part);
+    let context = SigningContext { endpoint, secret, now, repeat_id };
+    let (url, body) = profile(platform).sign(body, &context)?;
     Ok(SignedRequest { url, body, part })
 }
 
@@ -225,21 +190,13 @@ fn native(
         detail: "the event's entry for this platform is no JSON object".to_owned(),
     })?;
     match keyword {
-        Some(keyword) if keyword::is_missing(platform, &body, keyword) => Err(Unsendable {
+        Some(keyword) if profile(platform).lacks_keyword(&body, keyword) => Err(Unsendable {
             code: "no_keyword",
             detail: format!(
                 "the entry for this platform does not say {keyword:?}, on which the robot insists, where members read it"
             ),
         }),
         _ => Ok(body),
-    }
-}
-
-fn written(platform: Platform, words: &TextMessage<'_>) -> RenderedBody {
-    match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => dingtalk::write(words),
-        Platform::Lark => lark::write(words),
-        Platform::WeCom => wecom::write(words),
     }
 }
 
@@ -261,22 +218,57 @@ fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.concat())
 }
 
-/// The body as bytes, if it is within the platform's limit.
-pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec<u8>, Unsendable> {
-    let bytes = serde_json::to_vec(body).unwrap_or_default();
-    if bytes.len() > bytes_max {
-        return Err(Unsendable {
-            code: "too_large",
-            detail: format!(
-                "the message has {} bytes; the platform takes {bytes_max}",
-                bytes.len()
-            ),
-        });
-    }
-    Ok(bytes)
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// A JSON object with these fields.
-pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    use super::*;
+
+    #[test]
+    fn of_a_message_in_its_own_form_a_platform_counts_what_members_read() {
+        let post = |node| json!({"msg_type": "post", "content": {"post": {"zh_cn": {"content": [[node]]}}}});
+        let card = |text: &str| json!({"msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}});
+        for (platform, body, lacks) in [
+            (
+                Platform::Lark,
+                post(json!({"tag": "a", "text": "it", "href": "https://ops.test"})),
+                true,
+            ),
+            (
+                Platform::Lark,
+                post(json!({"tag": "a", "text": "ops", "href": "https://x.test"})),
+                false,
+            ),
+            (Platform::Lark, card("see [it](https://ops.test)"), true),
+            (Platform::Lark, card("see [ops](https://x.test)"), false),
+            (Platform::Lark, json!({"msg_type": "text", "content": {"text": "x"}, "ops": 1}), true),
+            (
+                Platform::DingTalk,
+                json!({"msgtype": "link", "link": {"title": "t", "messageUrl": "https://ops.test"}}),
+                false,
+            ),
+            (
+                Platform::DingTalk,
+                json!({"msgtype": "link", "link": {"title": "t"}, "ops": 1}),
+                true,
+            ),
+            (
+                Platform::DingTalk,
+                json!({"msgtype": "link", "link": {"title": "ops", "messageUrl": "https://x.test"}}),
+                false,
+            ),
+            (
+                Platform::Lark,
+                json!({"msg_type": "interactive", "card": {"type": "template", "data": {"template_id": "AAqk1"}}}),
+                false,
+            ),
+            (Platform::WeCom, json!({"msgtype": "text", "text": {"content": "x"}}), false),
+        ] {
+            assert_eq!(
+                profile(platform).lacks_keyword(body.as_object().unwrap(), "ops"),
+                lacks,
+                "{body}"
+            );
+        }
+    }
 }

@@ -1,33 +1,52 @@
 //! What each platform expects on the wire.
 //!
-//! Owns per platform: valid endpoints, rendering, signatures, the meaning of answers. All of it is
-//! pure: no clock, no network, no configuration. The facts come from the platforms' documents and
-//! from logs of real answers.
+//! Owns per platform: valid endpoints, rendering, signatures, the meaning of answers, the limits by
+//! default. All of it is pure: no clock, no network, no configuration. The facts come from the
+//! platforms' documents and from logs of real answers.
+//!
+//! Each platform is one folder, which implements the trait in `profile.rs`, and one line in
+//! `registry.rs`. Files beside the folders know either no platform or only the registry.
 //!
 //! Not here: sending a request (`send/`), and the settlement of a verdict (`settle/decide.rs`).
 
 mod advice;
+mod answer;
+mod body;
+mod check_endpoint;
 mod chunk;
 mod digest;
 mod dingtalk;
 mod endpoint;
+mod facts;
+mod field;
+mod fit;
 mod keyword;
 mod lark;
 mod markdown;
 mod message;
 mod native;
+mod profile;
+mod registry;
 mod reply;
+mod shared_advice;
 mod split;
 mod text;
 mod wecom;
 
 pub use advice::{TEMPLATE_ADVICE, advice};
+pub use answer::read_answer;
+pub use body::Unsendable;
+pub use check_endpoint::check_endpoint;
 pub use chunk::PARTS_MAX;
 pub use digest::digest;
-pub use endpoint::{InvalidEndpoint, check_endpoint, check_endpoint_length, main_host};
+pub use endpoint::{InvalidEndpoint, check_endpoint_length};
+pub use facts::{default_limits, label, main_host, takes_secret, webhook_path};
+pub use field::{InvalidNativeMessage, kind_of};
+pub use lark::header_colors;
 pub use message::{
-    Preview, RenderInput, RenderTarget, SignedRequest, Unsendable, UnsignedBody, Variant, prepare,
-    preview, sign, write,
+    Preview, RenderInput, RenderTarget, SignedRequest, UnsignedBody, Variant, prepare, preview,
+    sign, write,
 };
-pub use native::{InvalidNativeMessage, check_native, header_colors, kind_of};
-pub use reply::{HttpReply, read_answer};
+pub use native::check_native;
+pub use profile::{DefaultLimits, WindowLimit};
+pub use reply::HttpReply;

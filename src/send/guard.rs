@@ -4,7 +4,7 @@
 //! Owns which addresses are public, and the exception for the operator's gateways.
 //!
 //! Not here: addresses written in place of a name (`http_transport.rs`), and the rules for webhook
-//! URLs (`platforms/endpoint.rs`).
+//! URLs (`platforms/check_endpoint.rs`).
 
 use std::{
     collections::HashSet,

@@ -1,8 +1,9 @@
-//! One markdown, four dialects: an event's markdown as each platform can show it.
+//! One markdown, many dialects: an event's markdown as each platform can show it.
 //!
-//! Owns the choice of a dialect for each platform, and of WeCom's kind.
+//! Owns the parsed text, and what can be asked about it.
 //!
-//! Not here: the limits and the parts of a message (`platforms/chunk.rs`).
+//! Not here: each platform's dialect (`markdown.rs` in its folder), the limits and the parts of a
+//! message (`platforms/chunk.rs`).
 
 mod dialect;
 mod parse;
@@ -12,7 +13,7 @@ mod tree;
 mod write;
 
 use super::text::AnnotatedText;
-use dialect::Dialect;
+pub(super) use dialect::{CodeBlocks, Dialect, Images, Shade, shade_of};
 use parse::Escapes;
 use tree::{Block, Inline};
 
@@ -20,15 +21,6 @@ use tree::{Block, Inline};
 pub(super) struct Markdown<'a> {
     source: &'a str,
     blocks: Vec<Block>,
-}
-
-/// WeCom's two kinds of markdown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WeComKind {
-    /// With colours and mentions.
-    Markdown,
-    /// With tables, code and images. Clients before 4.1.36 show it as plain text.
-    MarkdownV2,
 }
 
 /// The plain text of a markdown source, line by line. If that is blank, the source itself.
@@ -63,44 +55,25 @@ impl<'a> Markdown<'a> {
         Self { source, blocks: parse::parse(source, Escapes::Kept) }
     }
 
-    /// The text for a DingTalk message, after `head`.
-    pub(super) fn for_dingtalk(&self, head: &str) -> AnnotatedText {
-        self.write(head, &dialect::DINGTALK)
+    /// Whether it has markup that simple dialects do not show: a table, a code block, a list within
+    /// a list, or an image.
+    pub(super) fn has_rich_markup(&self) -> bool {
+        tree::any_block(&self.blocks, &|block| match block {
+            Block::Table(_) | Block::Code { .. } => true,
+            Block::List { items, .. } => {
+                tree::any_block(&items.concat(), &|inner| matches!(inner, Block::List { .. }))
+            }
+            _ => false,
+        }) || tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Image { .. }))
     }
 
-    /// The text for the markdown component of a Lark card, after `head`.
-    pub(super) fn for_lark(&self, head: &str) -> AnnotatedText {
-        self.write(head, &dialect::LARK)
+    /// Whether it has coloured text.
+    pub(super) fn has_colors(&self) -> bool {
+        tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Colored { .. }))
     }
 
-    /// The text for WeCom, after `head`.
-    pub(super) fn for_wecom(&self, head: &str, kind: WeComKind) -> AnnotatedText {
-        self.write(
-            head,
-            match kind {
-                WeComKind::Markdown => &dialect::WECOM,
-                WeComKind::MarkdownV2 => &dialect::WECOM_V2,
-            },
-        )
-    }
-
-    /// The kind that shows more of the text. The newer kind is chosen only for markup that the
-    /// older one cannot show, and never if it would lose a colour.
-    pub(super) fn wecom_kind(&self) -> WeComKind {
-        let newer =
-            tree::any_block(&self.blocks, &|block| match block {
-                Block::Table(_) | Block::Code { .. } => true,
-                Block::List { items, .. } => {
-                    tree::any_block(&items.concat(), &|inner| matches!(inner, Block::List { .. }))
-                }
-                _ => false,
-            }) || tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Image { .. }));
-        let colored =
-            tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Colored { .. }));
-        if newer && !colored { WeComKind::MarkdownV2 } else { WeComKind::Markdown }
-    }
-
-    fn write(&self, head: &str, dialect: &Dialect) -> AnnotatedText {
+    /// The text in a dialect, after `head`.
+    pub(super) fn write(&self, head: &str, dialect: &Dialect) -> AnnotatedText {
         let mut flow = write::write(head, &self.blocks, dialect);
         if write::is_full(&flow) {
             flow.unwritten = self.source.len().saturating_sub(flow.text.len());

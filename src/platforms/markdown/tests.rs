@@ -3,21 +3,26 @@
 //! Owns the proof that no text panics, exceeds the limit or loses a letter. The goldens are in
 //! `snapshots/`, checked by eye.
 //!
-//! Not here: whole messages of a platform (tests in `dingtalk.rs`, `lark.rs`, `wecom.rs`).
+//! Not here: whole messages of a platform (`message.rs` of each platform).
 
 use proptest::prelude::*;
 
-use super::{super::text::IN_JSON, Markdown, WeComKind};
+use super::Markdown;
+use crate::platforms::{
+    dingtalk, lark,
+    text::IN_JSON,
+    wecom::markdown::{MarkdownKind, kind_for},
+};
 
 /// The text in all dialects; for WeCom in the kind that would be chosen.
 fn rendered(source: &str) -> String {
     let markdown = Markdown::read(source);
-    let kind = markdown.wecom_kind();
+    let kind = kind_for(&markdown);
     format!(
         "== dingtalk\n{}\n== lark\n{}\n== wecom {kind:?}\n{}\n",
-        markdown.for_dingtalk("").text,
-        markdown.for_lark("").text,
-        markdown.for_wecom("", kind).text,
+        markdown.write("", &dingtalk::markdown::DIALECT).text,
+        markdown.write("", &lark::markdown::DIALECT).text,
+        markdown.write("", kind.dialect()).text,
     )
 }
 
@@ -69,7 +74,9 @@ golden! {
 
 #[test]
 fn a_sixth_table_in_a_card_is_written_as_lines() {
-    let text = Markdown::read(&"| a |\n|---|\n| b |\n\n".repeat(6)).for_lark("").text;
+    let text = Markdown::read(&"| a |\n|---|\n| b |\n\n".repeat(6))
+        .write("", &lark::markdown::DIALECT)
+        .text;
     assert_eq!(text.matches("---").count(), 5);
     assert!(text.ends_with("**a**\nb"), "{text}");
 }
@@ -78,21 +85,25 @@ fn a_sixth_table_in_a_card_is_written_as_lines() {
 fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_the_price_of_a_colour()
  {
     for (source, kind) in [
-        ("# x\n\n**y** `z` [l](https://x.test)\n\n- a\n- b\n\n> q", WeComKind::Markdown),
-        ("| a |\n|---|\n| b |", WeComKind::MarkdownV2),
-        ("```\nx\n```", WeComKind::MarkdownV2),
-        ("- ![p](https://x.test/p.png)", WeComKind::MarkdownV2),
-        ("- a\n  - b", WeComKind::MarkdownV2),
-        ("| <font color=\"info\">a</font> |\n|---|\n| b |", WeComKind::Markdown),
+        ("# x\n\n**y** `z` [l](https://x.test)\n\n- a\n- b\n\n> q", MarkdownKind::Markdown),
+        ("| a |\n|---|\n| b |", MarkdownKind::MarkdownV2),
+        ("```\nx\n```", MarkdownKind::MarkdownV2),
+        ("- ![p](https://x.test/p.png)", MarkdownKind::MarkdownV2),
+        ("- a\n  - b", MarkdownKind::MarkdownV2),
+        ("| <font color=\"info\">a</font> |\n|---|\n| b |", MarkdownKind::Markdown),
     ] {
-        assert_eq!(Markdown::read(source).wecom_kind(), kind, "{source}");
+        assert_eq!(kind_for(&Markdown::read(source)), kind, "{source}");
     }
 }
 
 #[test]
 fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
     let fit = |source: &str, max| {
-        Markdown::read(source).for_lark("").fit(|_| "\n@x".to_owned(), max, IN_JSON)
+        Markdown::read(source).write("", &lark::markdown::DIALECT).fit(
+            |_| "\n@x".to_owned(),
+            max,
+            IN_JSON,
+        )
     };
     let paragraphs = format!("{}\n\n{}\n\n{}", "a".repeat(100), "b".repeat(100), "c".repeat(100));
     assert_eq!(
@@ -110,7 +121,11 @@ fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
 #[test]
 fn a_block_of_code_that_is_cut_is_closed() {
     let source = format!("> before\n>\n> ```\n{}> ```", "> some code\n".repeat(100));
-    let cut = Markdown::read(&source).for_lark("").fit(|_| String::new(), 300, IN_JSON);
+    let cut = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(
+        |_| String::new(),
+        300,
+        IN_JSON,
+    );
     assert_eq!(cut.matches("```").count(), 2, "{cut}");
     assert!(cut.contains("some code\n> ```\n\n… ("), "{cut}");
 }
@@ -123,8 +138,8 @@ fn what_lies_too_deep_is_said_without_its_markup() {
         "*a ".repeat(5_000) + &"b* ".repeat(5_000),
     ] {
         for text in [
-            Markdown::read(&source).for_dingtalk("").text,
-            Markdown::read(&source).for_lark("").text,
+            Markdown::read(&source).write("", &dingtalk::markdown::DIALECT).text,
+            Markdown::read(&source).write("", &lark::markdown::DIALECT).text,
         ] {
             assert!(text.contains('x') || text.contains('b'), "{text}");
         }
@@ -143,9 +158,10 @@ fn nothing_is_lost_where_the_depth_ends() {
             format!("{quotes}<div>\n{quotes}x\n{quotes}</div>"),
             format!("{quotes}**<font color=\"red\">x</font>**"),
         ] {
-            for flow in
-                [Markdown::read(&source).for_dingtalk(""), Markdown::read(&source).for_lark("")]
-            {
+            for flow in [
+                Markdown::read(&source).write("", &dingtalk::markdown::DIALECT),
+                Markdown::read(&source).write("", &lark::markdown::DIALECT),
+            ] {
                 assert!(flow.text.contains('x'), "{source:?} became {:?}", flow.text);
             }
         }
@@ -190,7 +206,11 @@ fn a_cut_right_behind_a_link_is_not_moved_to_a_blank_within_it() {
     let source =
         format!("{}[some link text](https://x.test/some/path){}", "a".repeat(500), "b".repeat(500));
     for max in 500..700 {
-        let text = Markdown::read(&source).for_lark("").fit(|_| String::new(), max, IN_JSON);
+        let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(
+            |_| String::new(),
+            max,
+            IN_JSON,
+        );
         assert_eq!(
             text.matches('[').count(),
             text.matches("](https://x.test/some/path)").count(),
@@ -206,10 +226,10 @@ proptest! {
     fn rendering_never_panics_and_never_exceeds_the_limit(source in any_markdown(), max in 80_usize..600) {
         let markdown = Markdown::read(&source);
         for flow in [
-            markdown.for_dingtalk("### s\n\n"),
-            markdown.for_lark(""),
-            markdown.for_wecom("### s\n", WeComKind::Markdown),
-            markdown.for_wecom("", WeComKind::MarkdownV2),
+            markdown.write("### s\n\n", &dingtalk::markdown::DIALECT),
+            markdown.write("", &lark::markdown::DIALECT),
+            markdown.write("### s\n", MarkdownKind::Markdown.dialect()),
+            markdown.write("", MarkdownKind::MarkdownV2.dialect()),
         ] {
             let text = flow.fit(|_| "\n@tail".to_owned(), max, IN_JSON);
             prop_assert!(text.chars().map(IN_JSON).sum::<usize>() <= max);
@@ -229,7 +249,7 @@ proptest! {
         max in 150_usize..600,
     ) {
         let source = parts.concat();
-        let text = Markdown::read(&source).for_lark("").fit(|_| String::new(), max, IN_JSON);
+        let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(|_| String::new(), max, IN_JSON);
         prop_assert_eq!(text.matches("```").count() % 2, 0, "{}", text);
         prop_assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{}", text);
     }
@@ -244,7 +264,7 @@ proptest! {
         let letters = |text: &str| text.chars().filter(|c| "告警已宕机".contains(*c)).collect::<String>();
         let markdown = Markdown::read(&source);
         let expected = letters(&source);
-        for flow in [markdown.for_dingtalk(""), markdown.for_lark(""), markdown.for_wecom("", WeComKind::Markdown)] {
+        for flow in [markdown.write("", &dingtalk::markdown::DIALECT), markdown.write("", &lark::markdown::DIALECT), markdown.write("", MarkdownKind::Markdown.dialect())] {
             prop_assert_eq!(&letters(&flow.text), &expected, "{}", flow.text);
         }
     }

@@ -1,23 +1,23 @@
-//! WeCom group robots.
+//! WeCom's text and markdown messages.
 //!
-//! Owns their wire form and the table of error codes.
+//! Owns how a text becomes such a message: mentions, and the limits of its content.
 //!
-//! Not here: WeCom's dialects of markdown (`markdown/dialect.rs`), its own message types
-//! (`native/wecom.rs`).
-
-use std::time::Duration;
+//! Not here: the dialects of markdown (`markdown.rs`), messages in WeCom's own form (`native.rs`).
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    chunk::{ChunkPosition, Numbering},
-    keyword::{self, VisibleText},
-    markdown::{Markdown, WeComKind},
-    message::{RenderedBody, TextMessage, Unsendable, bounded, object},
-    reply::{HttpReply, PlatformReply},
-    text::{AnnotatedText, RAW, unmentioned_tail},
+use super::markdown::{MarkdownKind, kind_for};
+use crate::{
+    domain::{Format, Secret},
+    platforms::{
+        body::{RenderedBody, TextMessage, Unsendable, bounded, object},
+        chunk::{ChunkPosition, Numbering},
+        keyword::{self, VisibleText},
+        markdown::Markdown,
+        profile::SigningContext,
+        text::{AnnotatedText, RAW, unmentioned_tail},
+    },
 };
-use crate::domain::{Endpoint, Format, Secret, Verdict};
 
 /// The limit of `text.content`, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 2_048;
@@ -25,9 +25,6 @@ pub(super) const TEXT_BYTES_MAX: usize = 2_048;
 pub(super) const MARKDOWN_BYTES_MAX: usize = 4_096;
 /// The largest body is an image of 2 MB in base64, which is more than an event can contain.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
-/// The wait after a refusal for too many concurrent requests, a state that passes soon.
-const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
-
 /// Renders text or markdown. Text can mention all members, or members by user id or mobile number.
 /// Markdown can mention by user id only; a note lists the others.
 pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
@@ -77,12 +74,12 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 format!("{keyword}{line}{tags}{note}")
             };
             let markdown = Markdown::read(words.text);
-            let kind = if rings { WeComKind::Markdown } else { markdown.wecom_kind() };
-            let flow = markdown.for_wecom(&head, kind);
+            let kind = if rings { MarkdownKind::Markdown } else { kind_for(&markdown) };
+            let flow = markdown.write(&head, kind.dialect());
             let share = flow.share(words.wanted, &numbering("### "), tail, MARKDOWN_BYTES_MAX, RAW);
             let kind = match kind {
-                WeComKind::Markdown => "markdown",
-                WeComKind::MarkdownV2 => "markdown_v2",
+                MarkdownKind::Markdown => "markdown",
+                MarkdownKind::MarkdownV2 => "markdown_v2",
             };
             (object([("msgtype", kind.into()), (kind, json!({"content": share.text}))]), share.part)
         }
@@ -91,37 +88,11 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
 
 /// WeCom has no signature: the URL is the only secret.
 pub(super) fn sign_request(
-    body: Map<String, Value>,
-    endpoint: &Endpoint,
+    body: &Map<String, Value>,
+    context: &SigningContext<'_>,
 ) -> Result<(Secret, Vec<u8>), Unsendable> {
-    Ok((Secret::new(endpoint.expose().to_owned()), bounded(&body, BODY_BYTES_MAX)?))
-}
-
-/// The meaning of an answer. A success with a warning in its message is a success.
-pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
-    let Some(json) = response.json() else {
-        return response.without_json();
-    };
-    let Some(code) = HttpReply::number(&json, "errcode") else {
-        return response.without_code();
-    };
-    let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-    PlatformReply::new(verdict(code, words), code, words)
-}
-
-fn verdict(code: i64, words: &str) -> Verdict {
-    match code {
-        0 => Verdict::Delivered,
-        -1 | 6_000 => Verdict::TryAgain { wait: None },
-        45_009 => Verdict::Throttled { wait: None },
-        45_033 => Verdict::Throttled { wait: Some(CONCURRENCY_WAIT) },
-        49_008 | 93_000 | 93_004 | 93_008 => Verdict::RobotGone,
-        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001
-        | 45_002 | 45_007 | 45_008 | 45_034 => Verdict::Refused,
-        60_020 => Verdict::Security,
-        _ if words.contains("freq out of limit") => Verdict::Throttled { wait: None },
-        _ => Verdict::TryAgain { wait: None },
-    }
+    let url = Secret::new(context.endpoint.expose().to_owned());
+    Ok((url, bounded(body, BODY_BYTES_MAX)?))
 }
 
 #[cfg(test)]
@@ -183,46 +154,5 @@ mod tests {
             assert!((max - 8..=max).contains(&content.len()), "{kind}: {}", content.len());
             assert!(content.ends_with("bytes left out)\n钥"));
         }
-    }
-
-    #[test]
-    fn every_documented_code_has_its_verdict() {
-        let again = Verdict::TryAgain { wait: None };
-        for (code, expected) in [
-            (0, Verdict::Delivered),
-            (-1, again),
-            (6_000, again),
-            (45_009, Verdict::Throttled { wait: None }),
-            (45_033, Verdict::Throttled { wait: Some(CONCURRENCY_WAIT) }),
-            (93_000, Verdict::RobotGone),
-            (93_004, Verdict::RobotGone),
-            (93_008, Verdict::RobotGone),
-            (49_008, Verdict::RobotGone),
-            (40_008, Verdict::Refused),
-            (40_058, Verdict::Refused),
-            (45_002, Verdict::Refused),
-            (44_004, Verdict::Refused),
-            (40_007, Verdict::Refused),
-            (40_009, Verdict::Refused),
-            (40_033, Verdict::Refused),
-            (40_035, Verdict::Refused),
-            (41_016, Verdict::Refused),
-            (44_001, Verdict::Refused),
-            (45_001, Verdict::Refused),
-            (45_007, Verdict::Refused),
-            (45_008, Verdict::Refused),
-            (45_034, Verdict::Refused),
-            (60_020, Verdict::Security),
-            (12_345, again),
-        ] {
-            assert_eq!(verdict(code, ""), expected, "{code}");
-        }
-    }
-
-    #[test]
-    fn a_success_with_a_warning_is_a_success() {
-        let body = br#"{"errcode":0,"errmsg":"ok. Warning: wrong json format. "}"#;
-        let reading = read(&HttpReply { status: 200, retry_after: None, rate_reset: None, body });
-        assert_eq!(reading.verdict, Verdict::Delivered);
     }
 }

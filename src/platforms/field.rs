@@ -2,7 +2,7 @@
 //!
 //! Owns the wording of such errors.
 //!
-//! Not here: the rules of the platforms (`dingtalk.rs`, `lark.rs`, `wecom.rs`).
+//! Not here: the rules of the platforms (`native.rs` of each platform).
 
 use std::{fmt, ops::RangeInclusive};
 

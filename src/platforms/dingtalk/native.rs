@@ -2,9 +2,9 @@
 //!
 //! Owns which fields and limits DingTalk documents for each type.
 //!
-//! Not here: messages that roomcast renders itself (`platforms/dingtalk.rs`).
+//! Not here: messages that roomcast renders itself (`message.rs`).
 
-use super::field::{Checked, Field};
+use crate::platforms::field::{Checked, Field};
 
 const TYPES: [&str; 5] = ["text", "markdown", "link", "actionCard", "feedCard"];
 /// The most members that one message may mention.

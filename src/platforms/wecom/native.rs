@@ -2,15 +2,13 @@
 //!
 //! Owns which fields and limits WeCom documents for each type.
 //!
-//! Not here: messages that roomcast renders itself (`platforms/wecom.rs`).
+//! Not here: messages that roomcast renders itself (`message.rs`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
 
-use super::{
-    super::wecom::{MARKDOWN_BYTES_MAX, TEXT_BYTES_MAX},
-    field::{Checked, Field},
-};
+use super::message::{MARKDOWN_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::platforms::field::{Checked, Field};
 
 const TYPES: [&str; 8] =
     ["text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card"];

@@ -2,15 +2,15 @@
 //!
 //! Owns which fields and limits Lark documents for each type.
 //!
-//! Not here: messages that roomcast renders itself (`platforms/lark.rs`).
+//! Not here: messages that roomcast renders itself (`message.rs`).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::field::{Checked, Field};
+use crate::platforms::field::{Checked, Field};
 
 const TYPES: [&str; 5] = ["text", "post", "image", "share_chat", "interactive"];
 /// The colours of a card's header.
-pub(in crate::platforms) const HEADER_COLORS: [&str; 13] = [
+pub(super) const HEADER_COLORS: [&str; 13] = [
     "blue",
     "wathet",
     "turquoise",
@@ -26,7 +26,18 @@ pub(in crate::platforms) const HEADER_COLORS: [&str; 13] = [
     "default",
 ];
 /// The most tables in one card (code 11310 beyond it).
-pub(in crate::platforms) const TABLES_MAX: usize = 5;
+pub(super) const TABLES_MAX: usize = 5;
+
+/// The colours for the header of a Lark card. No other platform has such a header.
+#[must_use]
+pub fn header_colors() -> &'static [&'static str] {
+    &HEADER_COLORS
+}
+
+/// Whether a card's text is in a template that only Lark has.
+pub(super) fn is_template(body: &Map<String, Value>) -> bool {
+    body.get("card").and_then(|card| card.get("type")).is_some_and(|kind| kind == "template")
+}
 
 pub(super) fn check(body: &Field<'_>) -> Checked {
     let kind = body.one_of("msg_type", &TYPES)?;

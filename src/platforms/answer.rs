@@ -1,0 +1,100 @@
+//! The meaning of a platform's answer for one subscription.
+//!
+//! Owns the redaction: no credential of the subscription remains in the platform's message.
+//!
+//! Not here: the tables of codes (`answer.rs` of each platform).
+
+use super::{
+    registry::profile,
+    reply::{HttpReply, PlatformReply},
+    text::{RAW, cut},
+};
+use crate::domain::{AttemptOutcome, Subscription};
+
+/// The platform's message is cut to this many bytes.
+const DETAIL_BYTES_MAX: usize = 512;
+
+/// The meaning of an answer. Its text contains no credential of the subscription.
+#[must_use]
+pub fn read_answer(subscription: &Subscription, response: &HttpReply<'_>) -> AttemptOutcome {
+    let PlatformReply { verdict, code, words } = profile(subscription.platform).read(response);
+    AttemptOutcome { verdict, code, detail: detail(&words, subscription) }
+}
+
+/// The platform's message on one line, cut, and without any part of our request that it repeats.
+fn detail(words: &str, subscription: &Subscription) -> String {
+    let endpoint = subscription.endpoint.expose();
+    let credential = endpoint.rsplit(['/', '=']).next().filter(|one| !one.is_empty());
+    let secret =
+        subscription.secret.as_ref().map(|secret| secret.expose()).filter(|one| !one.is_empty());
+    let mut words = words.replace(endpoint, "****");
+    for known in [credential, secret].into_iter().flatten() {
+        words = words.replace(known, "****");
+    }
+    let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    cut(line.trim(), DETAIL_BYTES_MAX, RAW).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::{
+        Endpoint, Platform, PrivateOptions, RobotId, Secret, SubscriptionId, SubscriptionOptions,
+        SubscriptionState, Timestamp, Verdict,
+    };
+
+    fn subscription(platform: Platform) -> Subscription {
+        Subscription {
+            id: SubscriptionId::from_bytes([1; 16]),
+            topic: "t".parse().unwrap(),
+            platform,
+            robot: RobotId::from_bytes([1; 16]),
+            endpoint: Endpoint::new(
+                "https://oapi.dingtalk.com/robot/send?access_token=TOKEN123".to_owned(),
+            ),
+            secret: Some(Secret::new("SECxyz".to_owned())),
+            private: PrivateOptions::default(),
+            state: SubscriptionState::Active,
+            options: SubscriptionOptions::default(),
+            created_at: Timestamp::from_unix_millis(0),
+        }
+    }
+
+    fn read(platform: Platform, status: u16, body: &str) -> AttemptOutcome {
+        let response = HttpReply {
+            status,
+            retry_after: Some(Duration::from_secs(9)),
+            rate_reset: None,
+            body: body.as_bytes(),
+        };
+        read_answer(&subscription(platform), &response)
+    }
+
+    #[test]
+    fn an_answer_that_repeats_our_credentials_is_redacted_and_cut_to_one_line() {
+        let long = "长".repeat(400);
+        let body = format!(
+            r#"{{"errcode":1,"errmsg":"no TOKEN123\nat https://oapi.dingtalk.com/robot/send?access_token=TOKEN123 SECxyz {long}"}}"#
+        );
+        let answer = read(Platform::DingTalk, 200, &body);
+        assert!(answer.detail.starts_with("no **** at **** **** 长"), "{}", answer.detail);
+        assert!(answer.detail.len() <= DETAIL_BYTES_MAX && !answer.detail.contains("TOKEN123"));
+    }
+
+    #[test]
+    fn without_json_the_status_decides() {
+        for platform in Platform::ALL {
+            let again = Verdict::TryAgain { wait: Some(Duration::from_secs(9)) };
+            for status in [200, 302, 404, 500, 502] {
+                let answer = read(platform, status, "<html>busy</html>");
+                assert_eq!((answer.verdict, answer.code), (again, format!("http_{status}")));
+            }
+            let slow = Verdict::Throttled { wait: Some(Duration::from_secs(9)) };
+            assert_eq!(read(platform, 429, "").verdict, slow);
+            assert_eq!(read(platform, 200, "[0]").verdict, again);
+            assert_eq!(read(platform, 200, "").verdict, again);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A rendered body and what it is rendered from.
+//!
+//! Owns the types that every platform's messages share, and the refusal of a body that is too
+//! large.
+//!
+//! Not here: the wire forms (the platforms' folders), and the steps from a delivery to a request
+//! (`message.rs`).
+
+use serde_json::{Map, Value};
+
+use super::chunk::ChunkRequest;
+use crate::domain::{Format, Mentions, Part};
+
+/// The message cannot be sent to this platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsendable {
+    /// Roomcast's code for it: `too_large`, `no_content`, `no_keyword`, `template`.
+    pub code: &'static str,
+    /// The mistake, as a sentence.
+    pub detail: String,
+}
+
+/// The text of a message, before it is put into a platform's form.
+pub(super) struct TextMessage<'a> {
+    pub(super) subject: Option<&'a str>,
+    pub(super) text: &'a str,
+    pub(super) format: Format,
+    pub(super) mentions: Mentions,
+    pub(super) keyword: Option<&'a str>,
+    pub(super) color: Option<&'a str>,
+    pub(super) wanted: ChunkRequest,
+}
+
+#[cfg(test)]
+impl<'a> TextMessage<'a> {
+    /// A message that mentions no member, without keyword and color, cut if it is too long.
+    pub(super) fn plain(subject: Option<&'a str>, text: &'a str, format: Format) -> Self {
+        let (mentions, part) = (Mentions::default(), Part { index: 0, total: None });
+        let wanted = ChunkRequest { too_long: crate::domain::LongTextPolicy::Cut, part };
+        Self { subject, text, format, mentions, keyword: None, color: None, wanted }
+    }
+}
+
+/// A body, and the part of the text that it contains.
+pub(super) type RenderedBody = (Map<String, Value>, Part);
+
+/// The body as bytes, if it is within the platform's limit.
+pub(super) fn bounded(body: &Map<String, Value>, bytes_max: usize) -> Result<Vec<u8>, Unsendable> {
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    if bytes.len() > bytes_max {
+        return Err(Unsendable {
+            code: "too_large",
+            detail: format!(
+                "the message has {} bytes; the platform takes {bytes_max}",
+                bytes.len()
+            ),
+        });
+    }
+    Ok(bytes)
+}
+
+/// A JSON object with these fields.
+pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,106 @@
+//! Lark and Feishu custom bots.
+//!
+//! Owns what is particular to it; each file holds one aspect.
+//!
+//! Not here: what all platforms share (`platforms/`).
+
+mod advice;
+mod answer;
+mod endpoint;
+pub(super) mod markdown;
+mod message;
+mod native;
+#[cfg(test)]
+mod native_tests;
+mod signature;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    body::{RenderedBody, TextMessage, Unsendable},
+    endpoint::InvalidEndpoint,
+    field::{Checked, Field},
+    keyword,
+    profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
+    reply::{HttpReply, PlatformReply},
+};
+use crate::domain::{DeadReason, Secret};
+
+pub use native::header_colors;
+
+/// Lark and Feishu custom bots.
+pub(super) struct Lark;
+
+/// The documented limits of a robot.
+const LIMITS: DefaultLimits = DefaultLimits {
+    windows: &[
+        WindowLimit { messages: 100, span: Duration::from_secs(60) },
+        WindowLimit { messages: 5, span: Duration::from_secs(1) },
+    ],
+    penalty_min: Duration::from_secs(5),
+    penalty_max: Duration::from_secs(60),
+    rate_per_second: 400,
+};
+
+impl PlatformProfile for Lark {
+    fn label(&self) -> &'static str {
+        "Lark / Feishu"
+    }
+
+    fn hosts(&self) -> &'static [&'static str] {
+        &endpoint::HOSTS
+    }
+
+    fn webhook_path(&self) -> &'static str {
+        endpoint::PATH
+    }
+
+    fn token(&self, url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
+        endpoint::token(url)
+    }
+
+    fn takes_secret(&self) -> bool {
+        true
+    }
+
+    fn default_limits(&self) -> DefaultLimits {
+        LIMITS
+    }
+
+    fn digest_bytes_max(&self) -> usize {
+        8_000
+    }
+
+    fn write(&self, text: &TextMessage<'_>) -> RenderedBody {
+        message::write(text)
+    }
+
+    fn check_native(&self, body: &Field<'_>) -> Checked {
+        native::check(body)
+    }
+
+    fn lacks_keyword(&self, body: &Map<String, Value>, keyword: &str) -> bool {
+        // Lark itself judges a card whose text is in a template.
+        !native::is_template(body) && !keyword::any_field_says(body, keyword)
+    }
+
+    fn sign(
+        &self,
+        body: Map<String, Value>,
+        context: &SigningContext<'_>,
+    ) -> Result<(Secret, Vec<u8>), Unsendable> {
+        signature::sign_request(body, context)
+    }
+
+    fn read(&self, reply: &HttpReply<'_>) -> PlatformReply {
+        answer::read(reply)
+    }
+
+    fn advice(&self, reason: DeadReason, code: &str) -> Option<&'static str> {
+        advice::advice(reason, code)
+    }
+}
