@@ -75,10 +75,34 @@ impl Query {
     }
 }
 
+/// The quota of a platform's robots, as documented.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DocumentedQuota {
+    /// Messages per sixty seconds.
+    pub(crate) per_minute: usize,
+    /// Messages per second, if there is such a limit.
+    pub(crate) per_second: Option<usize>,
+    /// How many seconds the robot refuses everything after one message too many.
+    pub(crate) block_seconds: u32,
+}
+
 /// The behaviour that differs between platforms.
 pub(crate) trait Dialect: Sync {
     /// The platform's code and text for a cause.
     fn refuse(&self, cause: Cause) -> Refusal;
+
+    /// Whether its robots can have a secret or a keyword.
+    fn has_security(&self) -> bool {
+        true
+    }
+
+    /// The documented quota of a robot.
+    fn quota(&self) -> DocumentedQuota;
+
+    /// The id by which the platform recognises a repeated message, if it does.
+    fn message_id<'a>(&self, _body: &'a Value) -> Option<&'a str> {
+        None
+    }
 
     /// The most bytes of a whole body, if the platform limits it.
     fn body_limit(&self) -> Option<usize>;

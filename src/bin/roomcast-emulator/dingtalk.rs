@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::dialect::{Cause, Dialect, Query, Refusal, hmac_base64};
+use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal, hmac_base64};
 use crate::message::{Mentions, Message, filled, strings};
 
 /// The largest accepted difference between a signed timestamp and the platform's clock.
@@ -39,6 +39,14 @@ impl Dialect for DingTalk {
             Cause::TooFast => (130_101, "send too fast, exceed 20 times per minute"),
         };
         Refusal::new(code, text)
+    }
+
+    fn quota(&self) -> DocumentedQuota {
+        DocumentedQuota { per_minute: 20, per_second: None, block_seconds: 600 }
+    }
+
+    fn message_id<'a>(&self, body: &'a Value) -> Option<&'a str> {
+        filled(body, "msgUuid")
     }
 
     fn body_limit(&self) -> Option<usize> {

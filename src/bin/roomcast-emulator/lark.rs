@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::dialect::{Cause, Dialect, Query, Refusal, hmac_base64};
+use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal, hmac_base64};
 use crate::lark_card::{card, mentioned};
 use crate::message::{Message, filled};
 
@@ -39,6 +39,10 @@ impl Dialect for Lark {
             }
         };
         Refusal::new(code, text)
+    }
+
+    fn quota(&self) -> DocumentedQuota {
+        DocumentedQuota { per_minute: 100, per_second: Some(5), block_seconds: 0 }
     }
 
     fn body_limit(&self) -> Option<usize> {

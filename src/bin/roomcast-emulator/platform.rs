@@ -57,8 +57,12 @@ impl Platform {
         }
     }
 
-    /// Whether robots of this platform can have a secret or a keyword. WeCom robots have neither.
-    pub(crate) const fn has_security(self) -> bool {
-        !matches!(self, Self::WeCom)
+    /// The other kind of robot at the same endpoint. A token has one kind only.
+    pub(crate) const fn twin(self) -> Option<Self> {
+        match self {
+            Self::DingTalk => Some(Self::DingTalkInternal),
+            Self::DingTalkInternal => Some(Self::DingTalk),
+            Self::Lark | Self::WeCom => None,
+        }
     }
 }

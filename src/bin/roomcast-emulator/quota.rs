@@ -70,14 +70,11 @@ impl Quota {
         if per_minute == Some(0) {
             return Self::unlimited();
         }
-        let minute =
-            |documented| Limit { count: per_minute.unwrap_or(documented), window: pace.scaled(60) };
-        let (limits, documented_block) = match platform {
-            Platform::DingTalk | Platform::DingTalkInternal => (vec![minute(20)], 600),
-            Platform::Lark => (vec![minute(100), Limit { count: 5, window: pace.scaled(1) }], 0),
-            Platform::WeCom => (vec![minute(20)], 0),
-        };
-        let block = block.unwrap_or_else(|| pace.scaled(documented_block));
+        let documented = platform.dialect().quota();
+        let minute = per_minute.unwrap_or(documented.per_minute);
+        let mut limits = vec![Limit { count: minute, window: pace.scaled(60) }];
+        limits.extend(documented.per_second.map(|count| Limit { count, window: pace.scaled(1) }));
+        let block = block.unwrap_or_else(|| pace.scaled(documented.block_seconds));
         Self { limits, block, arrivals: VecDeque::new(), blocked_until: None }
     }
 

@@ -20,7 +20,7 @@ use crate::check::{Check, Post};
 use crate::dialect::{Cause, Dialect, Query};
 use crate::dingtalk;
 use crate::emulator::Emulator;
-use crate::message::{Message, filled};
+use crate::message::Message;
 use crate::platform::Platform;
 use crate::received::{Outcome, Received};
 use crate::reply;
@@ -89,10 +89,7 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
     let token = post.token.as_deref().unwrap_or_default();
     let (platform, robot, strike) = {
         let mut state = emulator.lock();
-        let platform = match platform {
-            Platform::DingTalk => state.robots.dingtalk_kind(token),
-            other => other,
-        };
+        let platform = state.robots.kind(platform, token);
         let robot = if token.is_empty() { None } else { state.robots.find(platform, token) };
         (platform, robot, state.faults.strike(platform, token))
     };
@@ -104,12 +101,7 @@ async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post)
     let check = Check { dialect, robot: robot.as_deref(), post: &post, body: body.as_ref() };
     let mut verdict = check.verdict(reading.as_ref(), clock_ms);
 
-    let msg_uuid = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => {
-            body.as_ref().and_then(|body| filled(body, "msgUuid")).map(str::to_owned)
-        }
-        Platform::Lark | Platform::WeCom => None,
-    };
+    let msg_uuid = body.as_ref().and_then(|body| dialect.message_id(body)).map(str::to_owned);
     let mut note = emulator.records.then(|| {
         let message = reading.and_then(Result::ok).unwrap_or_default();
         note(platform, &post, dialect, message, body, msg_uuid.clone(), at_ms)

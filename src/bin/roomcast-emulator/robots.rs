@@ -52,7 +52,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Why this setup is invalid for the platform, if it is.
     pub(crate) fn complaint(&self, platform: Platform) -> Option<&'static str> {
-        if !platform.has_security() && (self.secret.is_some() || self.keyword.is_some()) {
+        if !platform.dialect().has_security() && (self.secret.is_some() || self.keyword.is_some()) {
             return Some("robots of this platform have neither secret nor keyword");
         }
         if self.block_seconds.is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err()) {
@@ -136,13 +136,10 @@ impl Robots {
         Self { defaults, known: HashMap::new() }
     }
 
-    /// The kind of DingTalk robot with this token: custom, unless registered as internal.
-    pub(crate) fn dingtalk_kind(&self, token: &str) -> Platform {
-        if self.get(Platform::DingTalkInternal, token).is_some() {
-            Platform::DingTalkInternal
-        } else {
-            Platform::DingTalk
-        }
+    /// The kind of the robot with this token at a platform's endpoint: its twin if it is registered
+    /// as such.
+    pub(crate) fn kind(&self, platform: Platform, token: &str) -> Platform {
+        platform.twin().filter(|twin| self.get(*twin, token).is_some()).unwrap_or(platform)
     }
 
     fn get(&self, platform: Platform, token: &str) -> Option<&Robot> {
@@ -151,13 +148,7 @@ impl Robots {
 
     /// Registers a robot. Its quota is unused, and it remembers no ids.
     pub(crate) fn register(&mut self, platform: Platform, token: &str, setup: Setup) {
-        // Both kinds of DingTalk robot share one endpoint, so a token has one kind only.
-        let twin = match platform {
-            Platform::DingTalk => Some(Platform::DingTalkInternal),
-            Platform::DingTalkInternal => Some(Platform::DingTalk),
-            Platform::Lark | Platform::WeCom => None,
-        };
-        if let Some(robots) = twin.and_then(|twin| self.known.get_mut(&twin)) {
+        if let Some(robots) = platform.twin().and_then(|twin| self.known.get_mut(&twin)) {
             robots.remove(token);
         }
         let block =
@@ -262,11 +253,11 @@ mod tests {
     #[test]
     fn a_dingtalk_token_is_of_one_kind_only() {
         let mut robots = robots(false);
-        assert_eq!(robots.dingtalk_kind("t"), Platform::DingTalk);
+        assert_eq!(robots.kind(Platform::DingTalk, "t"), Platform::DingTalk);
         robots.register(Platform::DingTalkInternal, "t", Setup::default());
-        assert_eq!(robots.dingtalk_kind("t"), Platform::DingTalkInternal);
+        assert_eq!(robots.kind(Platform::DingTalk, "t"), Platform::DingTalkInternal);
         robots.register(Platform::DingTalk, "t", Setup::default());
-        assert_eq!(robots.dingtalk_kind("t"), Platform::DingTalk);
+        assert_eq!(robots.kind(Platform::DingTalk, "t"), Platform::DingTalk);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use crate::dialect::{Cause, Dialect, Query, Refusal};
+use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal};
 use crate::message::{Message, cut_to_bytes, filled, strings};
 
 /// The limit of an image before base64, in bytes.
@@ -36,6 +36,14 @@ impl Dialect for WeCom {
             Cause::TooFast => (45_009, "api freq out of limit"),
         };
         Refusal::new(code, text)
+    }
+
+    fn quota(&self) -> DocumentedQuota {
+        DocumentedQuota { per_minute: 20, per_second: None, block_seconds: 0 }
+    }
+
+    fn has_security(&self) -> bool {
+        false
     }
 
     fn body_limit(&self) -> Option<usize> {
