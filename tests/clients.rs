@@ -21,7 +21,7 @@ use roomcast::{
         Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
-    platforms::{RenderInput, prepare},
+    platforms::{RenderInput, main_host, prepare, webhook_path},
     settings::Section as _,
 };
 use serde_json::{Value, json};
@@ -107,22 +107,16 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) ->
         .decode(published, known)
         .map_err(|refused| refused.1)
         .unwrap();
-    let endpoint = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => {
-            "https://oapi.dingtalk.com/robot/send?access_token=TOKEN"
-        }
-        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
-        Platform::WeCom => {
-            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7aaa-4bc4-97a0-0ec2afa5aaa1"
-        }
-    };
+    let token =
+        if platform == Platform::WeCom { "693a91f6-7aaa-4bc4-97a0-0ec2afa5aaa1" } else { "TOKEN" };
+    let endpoint = format!("https://{}{}{token}", main_host(platform), webhook_path(platform));
     let (id, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([1; 16]));
     let subscription = Subscription {
         id,
         topic: "ops".parse().unwrap(),
         platform,
         robot,
-        endpoint: Endpoint::new(endpoint.to_owned()),
+        endpoint: Endpoint::new(endpoint),
         secret: signed.map(|(_, secret)| Secret::new(secret.to_owned())),
         private: PrivateOptions::default(),
         state: SubscriptionState::Active,

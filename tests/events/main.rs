@@ -22,6 +22,7 @@ use roomcast::{
         Secret, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Timestamp,
     },
     fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry},
+    platforms::{main_host, webhook_path},
     settings::Section as _,
 };
 use serde_json::Value;
@@ -44,19 +45,13 @@ fn known() -> DecodeContext {
 }
 
 fn subscription(platform: Platform) -> Subscription {
-    let endpoint = match platform {
-        Platform::DingTalk | Platform::DingTalkInternal => {
-            "https://oapi.dingtalk.com/robot/send?access_token=TOKEN"
-        }
-        Platform::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/TOKEN",
-        Platform::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
-    };
+    let endpoint = format!("https://{}{}TOKEN", main_host(platform), webhook_path(platform));
     Subscription {
         id: SubscriptionId::from_bytes([1; 16]),
         topic: "ops".parse().unwrap(),
         platform,
         robot: RobotId::from_bytes([1; 16]),
-        endpoint: Endpoint::new(endpoint.to_owned()),
+        endpoint: Endpoint::new(endpoint),
         secret: Some(Secret::new("SECtest".to_owned())),
         private: PrivateOptions {
             keyword: Some("钥匙".to_owned()),

@@ -105,17 +105,12 @@ pub struct Broker {
 
 /// The index of a platform's delivery queue. Index 0 is the urgent queue, the last one is the
 /// publish queue.
-const fn place_of(platform: Platform) -> usize {
-    match platform {
-        Platform::DingTalk => 1,
-        Platform::DingTalkInternal => 2,
-        Platform::Lark => 3,
-        Platform::WeCom => 4,
-    }
+fn place_of(platform: Platform) -> usize {
+    1 + Platform::ALL.into_iter().position(|one| one == platform).unwrap()
 }
 
 const URGENT: usize = 0;
-const PUBLISH: usize = 5;
+const PUBLISH: usize = Platform::COUNT + 1;
 
 impl Stored {
     fn event(&self) -> u32 {

@@ -9,6 +9,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
+    ops::Range,
     sync::{Arc, Mutex},
 };
 
@@ -41,6 +42,16 @@ pub fn limits(platform: Platform) -> Vec<Limit> {
             vec![Limit { most: 20, span: MINUTE }]
         }
         Platform::Lark => vec![Limit { most: 100, span: MINUTE }, Limit { most: 5, span: SECOND }],
+    }
+}
+
+/// How long a robot refuses messages after another sender has used up its quota; empty if it is
+/// always its start.
+pub const fn closed(platform: Platform) -> Range<Micros> {
+    match platform {
+        Platform::DingTalk | Platform::DingTalkInternal => 10 * MINUTE..10 * MINUTE,
+        Platform::Lark => 2 * SECOND..MINUTE,
+        Platform::WeCom => MINUTE..MINUTE,
     }
 }
 

@@ -22,6 +22,7 @@ use roomcast::{
         OpenedRecipient, Recipient, RecipientPage, SealedSubscription, Subscriptions,
         SubscriptionsUnavailable,
     },
+    platforms::{main_host, webhook_path},
 };
 
 /// The recipients in a page. The number is small, so that events with many pages are common.
@@ -38,15 +39,7 @@ pub struct Robot {
 impl Robot {
     pub fn new(number: usize, platform: Platform) -> Self {
         let token = token_of(number);
-        let endpoint = match platform {
-            Platform::DingTalk | Platform::DingTalkInternal => {
-                format!("https://oapi.dingtalk.com/robot/send?access_token={token}")
-            }
-            Platform::Lark => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
-            Platform::WeCom => {
-                format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}")
-            }
-        };
+        let endpoint = format!("https://{}{}{token}", main_host(platform), webhook_path(platform));
         // A robot id is a keyed hash, whose bytes are evenly distributed. This multiplication
         // distributes them as well.
         let spread = (number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C83_1B5D_6A8F);

@@ -8,6 +8,7 @@ use rand::{RngExt, rngs::SmallRng};
 use roomcast::domain::{Platform, SubscriptionOptions};
 
 use crate::{
+    chats::closed,
     directory::Directory,
     oracle::{Oracle, Seen},
     time::{HOUR, MINUTE, Micros, SECOND},
@@ -150,11 +151,8 @@ pub fn close_chats(world: &World, dice: &mut SmallRng, count: usize, until: Micr
     let mut chats = world.chats.lock().unwrap();
     for _ in 0..count {
         let robot = dice.random_range(0..chats.chats.len());
-        let length = match chats.chats[robot].platform {
-            Platform::DingTalk | Platform::DingTalkInternal => 10 * MINUTE,
-            Platform::Lark => dice.random_range(2 * SECOND..MINUTE),
-            Platform::WeCom => MINUTE,
-        };
+        let lengths = closed(chats.chats[robot].platform);
+        let length = if lengths.is_empty() { lengths.start } else { dice.random_range(lengths) };
         let from = dice.random_range(0..until);
         chats.chats[robot].closed.push((from, from + length));
     }

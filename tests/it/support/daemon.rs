@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use roomcast::domain::Platform;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -53,7 +54,7 @@ impl Home {
             path("master.key"),
             path("admin.sock"),
         );
-        for platform in ["dingtalk", "dingtalk_internal", "lark", "wecom"] {
+        for platform in Platform::ALL {
             if !more.contains(&format!("[platforms.{platform}]")) {
                 // All platforms share one host, and therefore the smallest of their rates.
                 let rate =
