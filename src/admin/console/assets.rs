@@ -1,15 +1,21 @@
 //! The files of the console's page: the HTML, CSS and modules in
 //! `page/`, compiled into the program.
 //!
-//! Owns how they are cached: the browser asks each time, and an ETag spares an unchanged file.
+//! Owns how they are cached: the browser asks each time, and an ETag spares an unchanged file. The
+//! module with the platforms' labels is written from the list of platforms.
 //!
 //! Not here: security headers (`guard.rs`), and the routes (`mod.rs`).
+
+use std::sync::LazyLock;
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::{domain::Platform, platforms::label};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -43,15 +49,29 @@ const FILES: [(&str, &str, &str); 20] = [
     ("view-subscriptions.js", JS, include_str!("page/view-subscriptions.js")),
 ];
 
+/// The module with the labels of all platforms, in their order.
+static PLATFORMS: LazyLock<String> = LazyLock::new(|| {
+    let labels = Platform::ALL.map(|platform| json!([platform.as_str(), label(platform)]));
+    let labels = json!(labels);
+    format!(
+        "// The platforms with their labels.\nexport const PLATFORMS = Object.fromEntries({labels});\n"
+    )
+});
+
+/// All files of the page.
+fn files() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    FILES.into_iter().chain([("platforms.js", JS, PLATFORMS.as_str())])
+}
+
 /// One of the page's files, or 304 if the browser already has it.
 pub(super) fn file(name: &str, asked: &HeaderMap) -> Option<Response> {
-    let (_, kind, text) = FILES.iter().find(|(known, ..)| *known == name)?;
+    let (_, kind, text) = files().find(|(known, ..)| *known == name)?;
     let tag = format!("\"{}\"", hex::encode(Sha256::digest(text)));
     let had = asked.get(header::IF_NONE_MATCH).is_some_and(|had| had.as_bytes() == tag.as_bytes());
     let mut response = if had {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(header::CONTENT_TYPE, *kind)], *text).into_response()
+        ([(header::CONTENT_TYPE, kind)], text).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -77,13 +97,13 @@ mod tests {
     #[test]
     fn every_module_that_a_module_names_is_carried() {
         let mut named = 0;
-        for (name, _, text) in FILES {
+        for (name, _, text) in files() {
             let imports = text
                 .lines()
                 .filter(|line| line.starts_with("import ") || line.contains("import(\""));
             for import in imports {
                 let file = import.split("\"./").nth(1).unwrap().split('"').next().unwrap();
-                assert!(FILES.iter().any(|(known, ..)| *known == file), "{name} names {file}");
+                assert!(files().any(|(known, ..)| known == file), "{name} names {file}");
                 named += 1;
             }
         }
@@ -92,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_page_needs_no_network_but_the_daemon_and_makes_no_markup_of_text() {
-        for (name, _, text) in FILES.into_iter().chain([("page.html", PAGE.0, PAGE.1)]) {
+        for (name, _, text) in files().chain([("page.html", PAGE.0, PAGE.1)]) {
             // The name of the SVG namespace is not an address that a browser loads.
             let text = text.replace("http://www.w3.org/2000/svg", "");
             for bad in [
@@ -114,7 +134,7 @@ mod tests {
 
     #[test]
     fn each_file_says_what_it_is_for_and_can_be_read_in_one_sitting() {
-        for (name, kind, text) in FILES.into_iter().filter(|(_, kind, _)| *kind != SVG) {
+        for (name, kind, text) in files().filter(|(_, kind, _)| *kind != SVG) {
             let opens = if kind == CSS { "/* " } else { "// " };
             assert!(text.starts_with(opens), "{name} has no header");
             assert!(text.lines().count() <= 400, "{name} is too long");

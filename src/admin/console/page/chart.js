@@ -22,7 +22,7 @@ export function chart() {
     [0, 0.5, 1].map((share) => svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * share, y2: HEIGHT * share })),
     bars,
   );
-  const legend = NAMES.map((name) => el("li", {}, el("span", { class: `swatch ${name}`, "aria-hidden": "true" }), PLATFORMS[name]));
+  const legend = NAMES.map((name, index) => el("li", {}, el("span", { class: `swatch ${series(index)}`, "aria-hidden": "true" }), PLATFORMS[name]));
   const element = el(
     "figure",
     { class: "chart" },
@@ -43,6 +43,11 @@ export function chart() {
     picture.setAttribute("aria-label", `${number(total)} delivered in the last five minutes, at most ${rate(largest)} a second.`);
   };
   return { element, draw };
+}
+
+/// The class of a platform's colour. There are eight, and then they begin again.
+function series(index) {
+  return `series-${index % 8}`;
 }
 
 /// The deliveries within each bar.
@@ -73,7 +78,7 @@ function stack({ at, place, of, sum }, scale) {
   const parts = of.map((count, platform) => {
     const height = (HEIGHT * count) / (BAR / 1000) / scale;
     y -= height;
-    return count > 0 && svg("rect", { class: NAMES[platform], x: place * width + 1, y, width: width - 2, height });
+    return count > 0 && svg("rect", { class: series(platform), x: place * width + 1, y, width: width - 2, height });
   });
   return svg("g", {}, svg("title", {}, `${onTheClock(at)}: ${number(sum)} in 5 s`), parts.filter(Boolean));
 }

@@ -1,13 +1,9 @@
 // The formats of numbers and times, and the texts for the daemon's words.
 
 import { el } from "./elements.js";
+import { PLATFORMS } from "./platforms.js";
 
-export const PLATFORMS = {
-  dingtalk: "DingTalk",
-  dingtalk_internal: "DingTalk internal",
-  lark: "Lark / Feishu",
-  wecom: "WeCom",
-};
+export { PLATFORMS };
 
 /// The causes of a hold.
 export const CAUSES = {
