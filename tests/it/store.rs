@@ -171,7 +171,7 @@ async fn many_are_imported_listed_moved_and_removed_with_their_topic() {
     assert!(moved.contains("1300 added"), "{moved}");
 
     let refused = home.fails(&["subscription", "remove", "--topic", "ops"], "", 64);
-    assert!(refused.contains("say --yes"), "{refused}");
+    assert!(refused.contains("use --yes"), "{refused}");
     let id = named[0]["id"].as_str().unwrap();
     assert!(
         home.ok(&["subscription", "remove", "--topic", "ops", "--yes"], "")
