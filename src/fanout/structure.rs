@@ -3,7 +3,7 @@
 //!
 //! Owns the reading of entries, and that there is one for at least one platform.
 //!
-//! Not here: the messages that a platform accepts (`platforms/native/`).
+//! Not here: the messages that a platform accepts (`platforms/native.rs`).
 
 use serde_json::{Map, Value};
 
