@@ -59,7 +59,7 @@ impl fmt::Display for DeadQueue {
 
 /// A text that does not name a dead queue.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}, or event for what was no readable event")]
+#[error("{0}, or event for messages that were not a readable event")]
 pub struct UnknownDeadQueue(UnknownPlatform);
 
 impl FromStr for DeadQueue {

@@ -51,8 +51,9 @@ section! {
         ), AtStart;
         /// How many events of each queue may be unacked at once.
         prefetch: u16 = one(number(1..=u16::MAX), "500"), AtStart;
-        /// How many deliveries that return from the tiers may be unacked at once, for each platform.
-        /// Up to three quarters of them may wait in memory for their slot (`pace.early_max`).
+        /// How many deliveries that return from the tiers may be unacked at once, for each
+        /// platform. Up to three quarters of them may wait in memory for their slot
+        /// (`pace.early_max`).
         prefetch_delivery: u16 = one(number(4..=u16::MAX), "4000"), AtStart;
         /// How many bytes of bodies each queue may have in memory, whatever `prefetch` and
         /// `prefetch_delivery` allow. A message without room waits on the broker, unacked, and is
@@ -163,7 +164,7 @@ impl BrokerSettings {
 fn amqp_url(text: &str) -> Parsed<SecretString> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "amqp" | "amqps"));
     url.map(|_| SecretString::from(text))
-        .ok_or_else(|| "it is no amqp:// or amqps:// address".to_owned())
+        .ok_or_else(|| "it is not an amqp:// or amqps:// address".to_owned())
 }
 
 /// The prefix of the broker's names.
@@ -174,7 +175,7 @@ fn prefix() -> Form<String> {
         if good {
             Ok(text.to_owned())
         } else {
-            Err(format!("{text:?} is no prefix: 1 to 64 of A-Z a-z 0-9 - _ ."))
+            Err(format!("{text:?} is not a prefix: 1 to 64 of A-Z a-z 0-9 - _ ."))
         }
     })
 }

@@ -301,7 +301,7 @@ pub(super) enum Store {
 /// Change a subscription.
 #[derive(Args)]
 #[command(
-    after_help = "What is not named stays as it is; an empty text takes a value away. Mentions take the place of all there were."
+    after_help = "Options that are not given keep their value; an empty text removes one. Mentions replace all earlier ones."
 )]
 pub(super) struct Update {
     /// Its id

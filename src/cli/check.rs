@@ -68,7 +68,7 @@ async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
 
 /// The store's files. The store is not opened, because opening it would change it.
 fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
-    let Some(key) = key else { return Ok("not looked at without its master key".to_owned()) };
+    let Some(key) = key else { return Ok("not checked without its master key".to_owned()) };
     let inspection =
         store::inspect(&config.store, key).map_err(|error| local_store::store_failure(&error))?;
     Ok(match inspection {
@@ -76,7 +76,7 @@ fn store(config: &Config, key: Option<&MasterKey>) -> Result<String, Failure> {
             format!("not there yet; the daemon makes it in {}", config.store.dir.display())
         }
         Inspection::Fits => {
-            "key ring and slots ok; `roomcast store verify` looks into its database".to_owned()
+            "key ring and slots ok; `roomcast store verify` checks its database".to_owned()
         }
         Inspection::Begun => {
             "begun, and nothing was ever added; the daemon makes it whole".to_owned()

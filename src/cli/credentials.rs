@@ -131,7 +131,7 @@ fn filter(text: &str) -> Result<Option<Arc<FilterPolicy>>, Failure> {
         return Ok(None);
     }
     let json = serde_json::from_str(text)
-        .map_err(|mistake| Failure::Usage(format!("--filter is no JSON: {mistake}")))?;
+        .map_err(|mistake| Failure::Usage(format!("--filter is not JSON: {mistake}")))?;
     value(json).map(|filter| Some(Arc::new(filter)))
 }
 

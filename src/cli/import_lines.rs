@@ -172,7 +172,7 @@ fn row(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<AddReque
         }
     }
     if let Some(filter) = get("filter") {
-        let filter = serde_json::from_str(filter).map_err(|_| "filter is no JSON".to_owned())?;
+        let filter = serde_json::from_str(filter).map_err(|_| "filter is not JSON".to_owned())?;
         options.insert("filter".to_owned(), filter);
     }
     let mentions = Mentions {

@@ -53,7 +53,7 @@ fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
             dir.display()
         ))),
         Proof::Unknown => Err(Failure::No(format!(
-            "nothing is known of {id}: the store {} names it neither among its keys nor among what was removed",
+            "nothing is known of {id}: the store {} names it neither among its keys nor among its removed subscriptions",
             dir.display()
         ))),
         Proof::NotWhole(why) => Err(Failure::Internal(format!(
@@ -78,11 +78,11 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
     }
     for (file, count) in &traces.named {
         let what = match short(file).as_str() {
-            "removed" => "the list of what was removed, which holds ids and nothing else",
+            "removed" => "the list of removed subscriptions, which holds ids and nothing else",
             name if name.starts_with("db") => {
-                "its id; what lies there of its record is sealed under its key"
+                "its id; the rest of its record there is sealed under its key"
             }
-            name if name.starts_with("ledger") => "its id, among what was delivered lately",
+            name if name.starts_with("ledger") => "its id, among recent deliveries",
             _ => "its id",
         };
         print(&format!("  {}: {count} times {what}", short(file)));
@@ -94,7 +94,7 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
     }
     if let Some(kind) = traces.keeps_old {
         print(&format!(
-            "but {kind} may keep what was overwritten in another place, outside of these files: see docs/OPERATING.md, \"What deletion reaches\""
+            "but {kind} may keep overwritten data in another place, outside of these files: see docs/OPERATING.md, \"What deletion reaches\""
         ));
     }
 }

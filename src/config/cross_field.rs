@@ -81,7 +81,7 @@ fn tiers(config: &Config, r: &mut Reader<'_>) {
         r.cross_field(
             "delay",
             "tiers",
-            "the first tier is longer than pace.hold_max: what is left under it is waited out in memory",
+            "the first tier is longer than pace.hold_max: shorter waits would all be in memory",
         );
     }
     if tiers.last().is_some_and(|longest| *longest > Duration::from_secs(24 * 3600)) {

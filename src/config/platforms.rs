@@ -84,7 +84,7 @@ fn window() -> Form<WindowQuota> {
     Form::new("messages/span", "1 to 10000 messages", |text| {
         let expected = || {
             format!(
-                "{text:?} is no window: write it like 20/60s, which is 20 messages in 60 seconds"
+                "{text:?} is not a window: write it like 20/60s, which is 20 messages in 60 seconds"
             )
         };
         let (max, span) = text.split_once('/').ok_or_else(expected)?;
@@ -93,7 +93,7 @@ fn window() -> Form<WindowQuota> {
         let span = span.ok_or_else(expected)?;
         if max.get() > 10_000 {
             return Err(format!(
-                "{text:?} allows more than 10000 messages in a window, which is no limit: leave the window out"
+                "{text:?} allows more than 10000 messages in a window, which limits nothing: leave the window out"
             ));
         }
         Ok(WindowQuota { max: max.get(), span })
@@ -106,7 +106,7 @@ fn origin() -> Form<Url> {
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
+        let url = url.ok_or_else(|| "it is not an http:// or https:// address".to_owned())?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || !url.username().is_empty() || url.password().is_some() {
             return Err(

@@ -90,17 +90,17 @@ jitter = 0.5
 "#;
     insta::assert_snapshot!(mistakes(text, &[("ROOMCAST_BROKER_URI", "x"), ("ROOMCAST_SEND_DEADLINE", "1")]), @r#"
     the configuration has 12 mistakes
-      roomcast.toml:2:10: broker.prefix: "no spaces please" is no prefix: 1 to 64 of A-Z a-z 0-9 - _ .
+      roomcast.toml:2:10: broker.prefix: "no spaces please" is not a prefix: 1 to 64 of A-Z a-z 0-9 - _ .
       roomcast.toml:3:11: broker.declare: "maybe" is not possible: use create, verify, none
-      roomcast.toml:4:12: broker.prefetch: "0" is no whole number from 1 to 65535
+      roomcast.toml:4:12: broker.prefetch: "0" is not a whole number from 1 to 65535
       roomcast.toml:5:1: unknown key broker.hearbeat; did you mean broker.heartbeat?
       roomcast.toml:8:12: pace.hold_max: one value is expected, not a list
-      roomcast.toml:9:10: pace.margin: "soon" is no span of time: write it like 500ms, 2s, 5m, 24h or 7d
-      roomcast.toml:12:22: platforms.dingtalk.windows: "5 per second" is no window: write it like 20/60s, which is 20 messages in 60 seconds
+      roomcast.toml:9:10: pace.margin: "soon" is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d
+      roomcast.toml:12:22: platforms.dingtalk.windows: "5 per second" is not a window: write it like 20/60s, which is 20 messages in 60 seconds
       roomcast.toml:13:12: platforms.dingtalk.base_url: only scheme, host and port belong here: path and query are those of the webhook
       roomcast.toml:15:12: unknown section [platforms.slack]; did you mean platforms.lark?
       roomcast.toml:18:2: unknown section [retyr]; did you mean retry?
-      environment variable ROOMCAST_SEND_DEADLINE: send.deadline: "1" is no span of time: write it like 500ms, 2s, 5m, 24h or 7d
+      environment variable ROOMCAST_SEND_DEADLINE: send.deadline: "1" is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d
       environment variable ROOMCAST_BROKER_URI: no setting has this name; did you mean ROOMCAST_BROKER_URL?
     "#);
 }
@@ -110,7 +110,7 @@ fn broken_toml_is_reported_with_line_and_column_together_with_the_rest() {
     insta::assert_snapshot!(mistakes("[broker]\nprefix = \n[pace]\nhold_max = \"x\"\n", &[]), @r#"
     the configuration has 2 mistakes
       roomcast.toml:2:10: string values must be quoted, expected literal string
-      roomcast.toml:4:12: pace.hold_max: "x" is no span of time: write it like 500ms, 2s, 5m, 24h or 7d
+      roomcast.toml:4:12: pace.hold_max: "x" is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d
     "#);
 }
 
@@ -184,14 +184,14 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[groups.acme]\nat_end = \"stop\"", "use hold, dead, ignore"),
         ("[outcome]\nreceipts = \"on\"", "use off, asked, all"),
         ("[groups.acme]\nmonthyl = 5", "did you mean groups.acme.monthly?"),
-        ("[groups.acme]\ntime_zone = \"Mars/Base\"", "is no time zone"),
-        ("[groups.\"no spaces\"]\nmonthly = 5", "is no name of a group"),
+        ("[groups.acme]\ntime_zone = \"Mars/Base\"", "is not a time zone"),
+        ("[groups.\"no spaces\"]\nmonthly = 5", "is not a name of a group"),
         ("broker = 1", "write it as [broker]"),
         ("[admin]\nconsole = true", "a browser cannot open the Unix socket: set admin.listen"),
         ("[admin]\nconsole = \"on\"", "use true, false"),
-        ("[send]\ndeadline = true", "is no span of time"),
+        ("[send]\ndeadline = true", "is not a span of time"),
         ("[send]\ndeadline = 2026-03-01", "a datetime is not possible here"),
-        ("[send]\ndeadline = \"-1s\"", "is no span of time"),
+        ("[send]\ndeadline = \"-1s\"", "is not a span of time"),
     ] {
         let found = mistakes(text, &[]);
         assert!(found.contains(expected), "{text}: {found}");

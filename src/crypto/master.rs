@@ -58,11 +58,13 @@ pub enum KeyError {
     File(#[from] PrivateFileError),
     /// Its content is not a key.
     #[error(
-        "{0} is no master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them"
+        "{0} is not a master key: it must hold 64 hexadecimal digits, as `roomcast key init` writes them"
     )]
     Malformed(PathBuf),
     /// The file exists already; a key must never be overwritten.
-    #[error("{0} exists already and is left as it is: without it, what was sealed with it is lost")]
+    #[error(
+        "{0} exists already and is left as it is: without it, everything sealed with it is lost"
+    )]
     Exists(PathBuf),
     /// The file cannot be written.
     #[error("the master key {path} cannot be written")]

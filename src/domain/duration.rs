@@ -11,7 +11,7 @@ use jiff::{Span, SpanRelativeTo};
 /// Reads a duration such as `500ms`, `2s`, `1m 30s`, `24h`, `7d`. A negative duration is an error.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected =
-        || format!("{text:?} is no span of time: write it like 500ms, 2s, 5m, 24h or 7d");
+        || format!("{text:?} is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d");
     let span: Span = text.parse().map_err(|_| expected())?;
     let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
     Duration::try_from(length).map_err(|_| expected())

@@ -139,7 +139,7 @@ fn read(text: &str) -> Result<QuietHours, String> {
         _ => (text, DEFAULT_ZONE),
     };
     let zone = TimeZone::get(zone_name)
-        .map_err(|_| format!("{zone_name} is no time zone: write it like {DEFAULT_ZONE}"))?;
+        .map_err(|_| format!("{zone_name} is not a time zone: write it like {DEFAULT_ZONE}"))?;
     let spans: Vec<_> = spans.split(',').map(|one| span(one.trim())).collect::<Result<_, _>>()?;
     let quiet = QuietHours { spans, zone, zone_name: zone_name.to_owned() };
     if quiet.fill_the_week() {
@@ -271,7 +271,7 @@ mod tests {
             ("22:00-22:00", "is not a span"),
             ("montag 22:00-07:00", "is not a span"),
             ("22:00-07:00,", "is not a span"),
-            ("22:00-07:00 Mars/Olympus", "Mars/Olympus is no time zone"),
+            ("22:00-07:00 Mars/Olympus", "Mars/Olympus is not a time zone"),
             ("00:00-24:00", "leave no time"),
             ("mon-sun 06:00-20:00, 20:00-06:00", "leave no time"),
             (&"x".repeat(201), "longer than 200 bytes"),

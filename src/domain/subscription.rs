@@ -79,7 +79,7 @@ impl SubscriptionState {
 
 /// The text is not a state.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state of a subscription: use active or paused")]
+#[error("{0:?} is not a state of a subscription: use active or paused")]
 pub struct UnknownState(pub String);
 
 impl fmt::Display for SubscriptionState {
@@ -113,7 +113,7 @@ pub enum OverflowPolicy {
 
 /// The text is not an overflow policy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no overflow policy: use queue, digest or latest")]
+#[error("{0:?} is not an overflow policy: use queue, digest or latest")]
 pub struct UnknownOverflowPolicy(pub String);
 
 impl OverflowPolicy {
@@ -202,7 +202,7 @@ pub struct GroupName(Arc<str>);
 /// The text is not a valid name of a group.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit"
+    "{0:?} is not a name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit"
 )]
 pub struct InvalidGroupName(pub String);
 

@@ -239,7 +239,10 @@ mod tests {
         let read: SubscriptionOptions = serde_json::from_value(options.clone()).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), options);
         for (wrong, says) in [
-            (json!({"overflow": "x"}), "\"x\" is no overflow policy: use queue, digest or latest"),
+            (
+                json!({"overflow": "x"}),
+                "\"x\" is not an overflow policy: use queue, digest or latest",
+            ),
             (json!({"filter": []}), "filter: it has no rule"),
         ] {
             let error = serde_json::from_value::<SubscriptionOptions>(wrong).unwrap_err();

@@ -174,7 +174,7 @@ fn number(name: &str, value: &Value) -> Result<Number, InvalidPolicy> {
     value
         .as_f64()
         .and_then(Number::new)
-        .ok_or_else(|| mistake(format!("{name}: {value} is no number")))
+        .ok_or_else(|| mistake(format!("{name}: {value} is not a number")))
 }
 
 fn text_of(place: &str, text: &str) -> Result<String, InvalidPolicy> {
@@ -268,7 +268,7 @@ mod tests {
                 json!({"x": [{"numeric": ["~", 1]}]}),
                 "filter: x: numeric needs one or two of = < <= > >=, each with a number",
             ),
-            (json!({"x": [{"numeric": [">", "1"]}]}), "filter: x: \"1\" is no number"),
+            (json!({"x": [{"numeric": [">", "1"]}]}), "filter: x: \"1\" is not a number"),
             (json!({"x": vec!["y"; 51]}), "filter: x has 51 values: at most 50 are possible"),
         ] {
             assert_eq!(read_policy(&filter).unwrap_err().to_string(), says, "{filter}");

@@ -50,7 +50,7 @@ section! {
 fn time_zone() -> Form<TimeZone> {
     Form::new("time zone", "", |text| {
         TimeZone::get(text)
-            .map_err(|_| format!("{text:?} is no time zone: write it like Asia/Shanghai or UTC"))
+            .map_err(|_| format!("{text:?} is not a time zone: write it like Asia/Shanghai or UTC"))
     })
 }
 

@@ -127,7 +127,7 @@ where
     let shown = format!("{} to {}", range.start(), range.end());
     Form::new(kind, &shown.clone(), move |text| match text.replace('_', "").parse() {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(format!("{text:?} is no whole number from {shown}")),
+        _ => Err(format!("{text:?} is not a whole number from {shown}")),
     })
 }
 
@@ -136,7 +136,7 @@ where
 pub fn ratio() -> Form<f64> {
     Form::new("share", "0 to 1", |text| match text.parse() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
-        _ => Err(format!("{text:?} is no number from 0 to 1")),
+        _ => Err(format!("{text:?} is not a number from 0 to 1")),
     })
 }
 

@@ -297,7 +297,8 @@ fn fill(
                 _ => None,
             }
         });
-        let slot = slot.ok_or_else(|| none("keys holds something that is no key".to_owned()))?;
+        let slot =
+            slot.ok_or_else(|| none("keys contains an entry that is not a key".to_owned()))?;
         count += 1;
         epoch = slot.epoch.max(epoch);
         if !gone.contains(&SubscriptionId::from_bytes(slot.binding.record)) {
@@ -316,8 +317,9 @@ fn fill(
         let row = bytes
             .split_first_chunk::<16>()
             .and_then(|(id, row)| SubscriptionRow::decode(SubscriptionId::from_bytes(*id), row));
-        let row =
-            row.ok_or_else(|| none("records holds something that is no subscription".to_owned()))?;
+        let row = row.ok_or_else(|| {
+            none("records contains an entry that is not a subscription".to_owned())
+        })?;
         seen += 1;
         if gone.contains(&row.id) {
             restored.removed += 1;

@@ -136,7 +136,7 @@ fn not_whole(dir: &Path, elsewhere: Option<&Path>) -> io::Result<Option<RecordSt
     if let Some(path) = elsewhere {
         // A link may lead to another disk or to another store.
         return because(format!(
-            "{} is a symbolic link, and what it leads to was not looked at",
+            "{} is a symbolic link, and its target was not searched",
             path.display()
         ));
     }

@@ -81,7 +81,7 @@ impl Store {
         let keys = found.slots.table().keys();
         if found.slots.epoch() > epoch || (format.is_none() && keys > 0) {
             // If sled cannot read its last writes, it opens as if they had never happened.
-            return Err(db.damaged("its database has lost what was written last"));
+            return Err(db.damaged("its database has lost its last writes"));
         }
         let thorough = found.first_version
             || format.is_none_or(|found| found < EPOCHS)

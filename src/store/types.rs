@@ -25,7 +25,7 @@ pub struct ListCursor {
 
 /// A text that is not a position in a listing.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no place in a listing: it is what `next` of the page before says, TOPIC/ID")]
+#[error("{0:?} is not a place in a listing: use `next` of the previous page, TOPIC/ID")]
 pub struct InvalidListCursor(pub String);
 
 impl fmt::Display for ListCursor {

@@ -61,7 +61,7 @@ fn receiver() -> Form<Url> {
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| "it is no http:// or https:// address".to_owned())?;
+        let url = url.ok_or_else(|| "it is not an http:// or https:// address".to_owned())?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(
                 "no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment"

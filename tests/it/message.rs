@@ -230,7 +230,7 @@ async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() 
     home.ok(&["subscription", "update", &all, "--filter", ""], "");
     assert!(home.ok(&["subscription", "show", &all], "").contains("filter     none"));
     for (filter, says) in
-        [("{", "--filter is no JSON"), (r#"{"a": [{"suffix": "x"}]}"#, "filter: a: use texts")]
+        [("{", "--filter is not JSON"), (r#"{"a": [{"suffix": "x"}]}"#, "filter: a: use texts")]
     {
         let refused = home.cli(&["subscription", "update", &all, "--filter", filter], "");
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();

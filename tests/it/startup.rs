@@ -66,7 +66,7 @@ async fn a_key_that_is_missing_exposed_malformed_or_another_is_named() {
     refused(&home, &["key", "init"], "", 64, "exists already");
     let right = fs::read(home.path("master.key")).unwrap();
     fs::write(home.path("master.key"), "rubbish").unwrap();
-    refused(&home, &["run"], "", 64, "is no master key");
+    refused(&home, &["run"], "", 64, "is not a master key");
     fs::remove_file(home.path("master.key")).unwrap();
     refused(&home, &["run"], "", 64, "make one with `roomcast key init`");
     home.ok(&["key", "init"], "");

@@ -47,7 +47,7 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
         assert_eq!(home.ok(&["template", "list"], ""), "no templates");
         let early = home.fails(&["template", "add", "down", "--platform", "lark"], "x", 64);
         assert!(
-            early.contains("template down has no text for everybody: add that first"),
+            early.contains("template down has no text for all platforms: add that first"),
             "{early}"
         );
         assert_eq!(home.ok(&["template", "add", "down"], "{host} is down\n"), "down");

@@ -32,7 +32,7 @@ impl Seed {
 pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
     let number = |name| {
         std::env::var(name).ok().map(|text| {
-            text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+            text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is not a number: {text}"))
         })
     };
     let first = number("ROOMCAST_SIM_SEED");

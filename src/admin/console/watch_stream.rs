@@ -31,7 +31,7 @@ impl StreamKind {
             "overview" => Ok(Self::Overview),
             "robots" => Ok(Self::Robots(Arc::new(RobotFilter::read(query)?))),
             "budgets" => Ok(Self::Budgets),
-            _ => Err(ApiError::NotFound("nothing of this name is told".to_owned())),
+            _ => Err(ApiError::NotFound("there is no stream of this name".to_owned())),
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn render(
     now: Timestamp,
 ) -> Result<Value, String> {
     let (Some(platform), Some(id)) = (letter.platform, letter.subscription) else {
-        return Err("it is no delivery to a platform".to_owned());
+        return Err("it is not a delivery to a platform".to_owned());
     };
     let known = DecodeContext {
         id: EventId::new(&letter.event),

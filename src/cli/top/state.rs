@@ -178,7 +178,7 @@ impl TopState {
         self.status_line = Some(match answer {
             Ok(ApiResponse::Redriven(outcome)) => dialog::redriven(&outcome),
             Ok(ApiResponse::Released { was_held: true }) => {
-                "released: what comes now is sent at once, what waits in the broker comes back at its time".to_owned()
+                "released: new deliveries leave at once, those in the broker come back at their time".to_owned()
             }
             Ok(ApiResponse::Released { was_held: false }) => "the robot was not held any more".to_owned(),
             Ok(_) => return Vec::new(),
@@ -230,7 +230,7 @@ impl TopState {
             Some(acting) if !acting.warned => {
                 acting.warned = true;
                 self.status_line = Some(format!(
-                    "{} is still under way: wait until it is said what happened, or press q again to break it off (nothing is lost)",
+                    "{} is still under way: wait for its result, or press q again to break it off (nothing is lost)",
                     acting.doing
                 ));
             }

@@ -54,12 +54,12 @@ impl CompiledTemplate {
         let text = said.map_err(failed)?;
         if text.len() > SAID_BYTES_MAX {
             return Err(failed(format!(
-                "it says {} bytes: at most {SAID_BYTES_MAX} are possible",
+                "it renders {} bytes: at most {SAID_BYTES_MAX} are possible",
                 text.len()
             )));
         }
         if text.trim().is_empty() {
-            return Err(failed("it says nothing with these tags".to_owned()));
+            return Err(failed("it renders nothing with these tags".to_owned()));
         }
         Ok(TextBody { format: *format, ..TextBody::from(text.as_str()) })
     }

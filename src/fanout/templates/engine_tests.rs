@@ -120,9 +120,9 @@ fn a_template_that_fails_says_which_tag_or_which_line() {
             TemplateEngine::Tags,
             "{unset}",
             json!({}),
-            "template t for default: it says nothing with these tags",
+            "template t for default: it renders nothing with these tags",
         ),
-        (TemplateEngine::Jinja, "{% if false %}x{% endif %} ", json!({}), "it says nothing"),
+        (TemplateEngine::Jinja, "{% if false %}x{% endif %} ", json!({}), "it renders nothing"),
         (
             TemplateEngine::Jinja,
             "one\n{{ host }}",
@@ -158,7 +158,7 @@ fn a_template_that_fails_says_which_tag_or_which_line() {
             TemplateEngine::Jinja,
             "{% for n in range(3000) %}{{ t }}{% endfor %}",
             json!({"t": "x".repeat(100)}),
-            "it says 300000 bytes: at most 262144",
+            "it renders 300000 bytes: at most 262144",
         ),
     ] {
         let said = say(engine, text, tags).unwrap_err();

@@ -45,7 +45,7 @@ pub enum TemplateError {
     },
     /// There is another text for this audience.
     #[error(
-        "template {name} has another text for {audience} already: say --replace (`replace` in the API) to put this one in its place"
+        "template {name} has another text for {audience} already: use --replace (`replace` in the API) to replace it"
     )]
     Exists {
         /// The template.
@@ -54,14 +54,14 @@ pub enum TemplateError {
         audience: Audience,
     },
     /// A text for a single platform requires a text for all platforms.
-    #[error("template {name} has no text for everybody: add that first, without --platform")]
+    #[error("template {name} has no text for all platforms: add that first, without --platform")]
     NoDefault {
         /// The template.
         name: TemplateName,
     },
     /// The text for all platforms is required as long as there are others.
     #[error(
-        "template {name} has texts for single platforms, which need the one for everybody: remove those first, or the whole template"
+        "template {name} has texts for single platforms, which need the one for all platforms: remove those first, or the whole template"
     )]
     DefaultNeeded {
         /// The template.
