@@ -290,3 +290,31 @@ fn each_header_says_which_decision_is_here_and_which_is_not() {
     }
     fail(&broken);
 }
+
+/// The page for contributors lists steps. A step that names a file or test of yesterday misleads.
+#[test]
+fn the_contributors_page_names_files_and_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/CONTRIBUTING.md")).unwrap();
+    let texts: String = sources().into_iter().map(|(_, text)| text).collect();
+    let code = page.split('`').skip(1).step_by(2);
+    let (mut broken, mut found) = (Vec::new(), 0);
+    for name in code.filter(|name| !name.contains([' ', '<', '*', '\n'])) {
+        let is_path = ["src/", "tests/", "docs/", "deploy/", "benches/", ".cargo/", ".github/"]
+            .iter()
+            .any(|folder| name.starts_with(folder));
+        let is_test =
+            name.matches('_').count() > 4 && name.chars().all(|c| c == '_' || c.is_alphanumeric());
+        let exists = match () {
+            () if is_path => root.join(name).exists(),
+            () if is_test => texts.contains(&format!("fn {name}(")),
+            () => continue,
+        };
+        found += 1;
+        if !exists {
+            broken.push(format!("docs/CONTRIBUTING.md names {name}, which does not exist"));
+        }
+    }
+    assert!(found > 40, "the names were found: {found}");
+    fail(&broken);
+}

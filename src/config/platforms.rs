@@ -2,8 +2,8 @@
 //!
 //! Owns the keys of these sections.
 //!
-//! Not here: the documented quotas, which are their defaults (`platforms/`), and the other sections,
-//! which their rooms declare.
+//! Not here: the documented quotas, which are their defaults (`platforms/`), and the other
+//! sections, which their rooms declare.
 
 use std::{num::NonZeroU32, time::Duration};
 
