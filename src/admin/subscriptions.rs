@@ -288,12 +288,6 @@ fn check_secret(platform: Platform, secret: Option<&Secret>) -> Result<(), ApiEr
     Ok(())
 }
 
-pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    text: Option<&str>,
-) -> Result<Option<T>, ApiError> {
-    text.map(str::parse).transpose().map_err(invalid)
-}
-
 pub(super) fn invalid(mistake: impl std::fmt::Display) -> ApiError {
     ApiError::Invalid(mistake.to_string())
 }

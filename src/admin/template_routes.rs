@@ -6,7 +6,7 @@
 
 use axum::{
     Extension, Json, Router,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -18,9 +18,10 @@ use super::{
     audit::AuditedChange,
     body::{JsonBody, TEMPLATE_BYTES_MAX},
     components::blocking,
+    params::{PathParam, QueryParams},
     wire::{AddTemplate, RenderRequest, TemplateView},
 };
-use crate::domain::TemplateName;
+use crate::domain::{Audience, TemplateName};
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new()
@@ -34,17 +35,17 @@ pub(super) fn routes() -> Router<Admin> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlatformQuery {
-    platform: Option<String>,
+    platform: Option<Audience>,
 }
 
 async fn add(
     State(admin): State<Admin>,
     JsonBody(request): JsonBody<AddTemplate>,
 ) -> Result<Response, ApiError> {
-    let name = request.name.parse::<TemplateName>().map(|name| name.to_string());
+    let name = request.name.to_string();
     let added = blocking(move || admin.subscriptions.add_template(request)).await?;
     let status = if added.changed { StatusCode::CREATED } else { StatusCode::OK };
-    let changed = AuditedChange { object: name.ok(), ..AuditedChange::count(added.changed) };
+    let changed = AuditedChange::count(added.changed).of(name);
     Ok((status, Extension(changed), Json(added)).into_response())
 }
 
@@ -52,24 +53,26 @@ async fn list(State(admin): State<Admin>) -> Json<Vec<TemplateView>> {
     Json(admin.subscriptions.list_templates())
 }
 
-async fn show(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, ApiError> {
+async fn show(
+    State(admin): State<Admin>,
+    PathParam(name): PathParam<TemplateName>,
+) -> Result<Response, ApiError> {
     Ok(Json(admin.subscriptions.show_template(&name)?).into_response())
 }
 
 async fn remove(
     State(admin): State<Admin>,
-    Path(name): Path<String>,
-    Query(which): Query<PlatformQuery>,
+    PathParam(name): PathParam<TemplateName>,
+    QueryParams(which): QueryParams<PlatformQuery>,
 ) -> Result<Response, ApiError> {
     let removed =
-        blocking(move || admin.subscriptions.remove_template(&name, which.platform.as_deref()))
-            .await?;
+        blocking(move || admin.subscriptions.remove_template(&name, which.platform)).await?;
     Ok((Extension(AuditedChange::count(removed.removed)), Json(removed)).into_response())
 }
 
 async fn render(
     State(admin): State<Admin>,
-    Path(name): Path<String>,
+    PathParam(name): PathParam<TemplateName>,
     JsonBody(request): JsonBody<RenderRequest>,
 ) -> Result<Response, ApiError> {
     Ok(Json(blocking(move || admin.subscriptions.render_template(&name, request)).await?)

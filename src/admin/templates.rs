@@ -6,13 +6,14 @@
 
 use super::{
     ApiError, SubscriptionService,
-    subscriptions::{invalid, parsed},
+    dead_letters::rfc3339,
+    subscriptions::invalid,
     wire::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
     },
 };
 use crate::{
-    domain::{Audience, Format, Template, TemplateName, Timestamp},
+    domain::{Audience, Template, TemplateName, Timestamp},
     fanout::{InvalidTemplate, RenderError, Tags, TemplateError},
     store::StoreError,
 };
@@ -22,10 +23,10 @@ impl SubscriptionService {
     /// another text needs `replace`.
     pub fn add_template(&self, request: AddTemplate) -> Result<TemplateAdded, ApiError> {
         let template = Template {
-            name: request.name.parse().map_err(invalid)?,
-            audience: parsed(request.platform.as_deref())?.unwrap_or_default(),
-            engine: parsed(request.engine.as_deref())?.unwrap_or_default(),
-            format: request.format.as_deref().map(format).transpose()?,
+            name: request.name,
+            audience: request.platform.unwrap_or_default(),
+            engine: request.engine.unwrap_or_default(),
+            format: request.format,
             text: request.text,
             // The store sets the time itself.
             written_at: Timestamp::from_unix_millis(0),
@@ -43,12 +44,15 @@ impl SubscriptionService {
     }
 
     /// The texts of one template.
-    pub fn show_template(&self, name: &str) -> Result<Vec<TemplateView>, ApiError> {
-        let (name, all) = (parse_name(name)?, self.store.templates().now());
+    pub fn show_template(&self, name: &TemplateName) -> Result<Vec<TemplateView>, ApiError> {
+        let all = self.store.templates().now();
         let texts: Vec<_> =
-            all.texts(&name).map(|(template, broken)| view(template, broken)).collect();
+            all.texts(name).map(|(template, broken)| view(template, broken)).collect();
         match texts.is_empty() {
-            true => Err(StoreError::from(TemplateError::Missing { name, audience: None }).into()),
+            true => {
+                let name = name.clone();
+                Err(StoreError::from(TemplateError::Missing { name, audience: None }).into())
+            }
             false => Ok(texts),
         }
     }
@@ -56,22 +60,22 @@ impl SubscriptionService {
     /// Removes a template, or one of its texts.
     pub fn remove_template(
         &self,
-        name: &str,
-        platform: Option<&str>,
+        name: &TemplateName,
+        audience: Option<Audience>,
     ) -> Result<RemovedTexts, ApiError> {
-        let removed = self.store.remove_template(&parse_name(name)?, parsed(platform)?)?;
-        Ok(RemovedTexts { removed })
+        Ok(RemovedTexts { removed: self.store.remove_template(name, audience)? })
     }
 
     /// Renders a template with these tags, as for an event that names it.
     pub fn render_template(
         &self,
-        name: &str,
+        name: &TemplateName,
         request: RenderRequest,
     ) -> Result<RenderedTemplate, ApiError> {
         let tags = Tags::read(request.tags).map_err(invalid)?;
+        let name = name.as_str();
         let templates = self.store.templates().now();
-        let said = match parsed(request.platform.as_deref())?.unwrap_or_default() {
+        let said = match request.platform.unwrap_or_default() {
             Audience::Everybody => templates.write_default(name, &tags),
             Audience::On(platform) => templates.write_for(platform, name, &tags),
         };
@@ -79,44 +83,18 @@ impl SubscriptionService {
             RenderError::Unknown(_) => ApiError::NotFound(why.to_string()),
             _ => invalid(why),
         })?;
-        Ok(RenderedTemplate {
-            platform: audience.as_str().to_owned(),
-            format: passage.format.map(|format| word(format).to_owned()),
-            text: passage.text,
-        })
-    }
-}
-
-fn parse_name(name: &str) -> Result<TemplateName, ApiError> {
-    name.parse().map_err(invalid)
-}
-
-fn format(text: &str) -> Result<Format, ApiError> {
-    match text {
-        "text" => Ok(Format::Text),
-        "markdown" => Ok(Format::Markdown),
-        other => Err(invalid(format!("unknown format {other:?}: use text or markdown"))),
-    }
-}
-
-const fn word(format: Format) -> &'static str {
-    match format {
-        Format::Text => "text",
-        Format::Markdown => "markdown",
+        Ok(RenderedTemplate { platform: audience, format: passage.format, text: passage.text })
     }
 }
 
 fn view(template: &Template, broken: Option<&InvalidTemplate>) -> TemplateView {
-    let written = i64::try_from(template.written_at.unix_millis()).unwrap_or(i64::MAX);
     TemplateView {
-        name: template.name.to_string(),
-        platform: template.audience.as_str().to_owned(),
-        engine: template.engine.as_str().to_owned(),
-        format: template.format.map(|format| word(format).to_owned()),
+        name: template.name.clone(),
+        platform: template.audience,
+        engine: template.engine,
+        format: template.format,
         bytes: template.text.len(),
-        written_at: jiff::Timestamp::from_millisecond(written)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .to_string(),
+        written_at: rfc3339(template.written_at),
         broken: broken.map(ToString::to_string),
         text: Some(template.text.clone()),
     }

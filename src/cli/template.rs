@@ -10,9 +10,8 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 use super::{
-    args::Format,
-    args::{AddTemplate as Add, Engine, Tags, Template},
-    backend::{Backend, failure},
+    args::{self, AddTemplate as Add, Engine, Tags, Template},
+    backend::{Backend, failure, parse_arg},
     credentials::read_file,
     exit::Failure,
     output::{Table, print, print_json, print_text},
@@ -22,7 +21,7 @@ use crate::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
     },
     config::Config,
-    domain::TemplateName,
+    domain::{Audience, Format, TemplateEngine, TemplateName},
 };
 
 pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failure> {
@@ -34,15 +33,17 @@ pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failur
         }
         Template::List { json } => Backend::open(config).await?.list_templates(json).await,
         Template::Show { name, json } => {
-            let name = checked(&name)?;
+            let name = parse_arg(&name)?;
             Backend::open(config).await?.show_template(&name, json).await
         }
         Template::Remove { name, platform } => {
-            let name = checked(&name)?;
-            Backend::open(config).await?.remove_template(&name, platform.as_deref()).await
+            let name = parse_arg(&name)?;
+            let platform = platform.as_deref().map(parse_arg).transpose()?;
+            Backend::open(config).await?.remove_template(&name, platform).await
         }
         Template::Render { name, platform, tags, json } => {
-            let (name, tags) = (checked(&name)?, Value::Object(read_tags(&tags)?));
+            let platform = platform.as_deref().map(parse_arg).transpose()?;
+            let (name, tags) = (parse_arg(&name)?, Value::Object(read_tags(&tags)?));
             Backend::open(config)
                 .await?
                 .render_template(&name, RenderRequest { platform, tags }, json)
@@ -53,7 +54,7 @@ pub(super) async fn run(config: &Config, command: Template) -> Result<(), Failur
 
 impl Backend {
     async fn add_template(&self, request: AddTemplate) -> Result<(), Failure> {
-        let (name, platform) = (request.name.clone(), request.platform.clone());
+        let (name, platform) = (request.name.clone(), request.platform);
         let added: TemplateAdded = self
             .ask(Method::POST, "/v1/templates", request, |service, request| {
                 service.add_template(request)
@@ -79,12 +80,14 @@ impl Backend {
                 print_json(&one);
                 continue;
             }
-            let (format, broken) =
-                (one.format.unwrap_or_else(none), one.broken.unwrap_or_else(none));
+            let (format, broken) = (
+                one.format.map_or_else(none, |format| format.to_string()),
+                one.broken.unwrap_or_else(none),
+            );
             table.row([
-                one.name,
-                one.platform,
-                one.engine,
+                one.name.to_string(),
+                one.platform.to_string(),
+                one.engine.to_string(),
                 format,
                 one.bytes.to_string(),
                 one.written_at,
@@ -100,7 +103,7 @@ impl Backend {
     async fn show_template(&self, name: &TemplateName, json: bool) -> Result<(), Failure> {
         let texts: Vec<TemplateView> = match self {
             Self::Daemon(client) => client.get(&format!("/v1/templates/{name}")).await?,
-            Self::LocalStore(service) => service.show_template(name.as_str()).map_err(failure)?,
+            Self::LocalStore(service) => service.show_template(name).map_err(failure)?,
         };
         for (place, one) in texts.into_iter().enumerate() {
             if json {
@@ -125,17 +128,17 @@ impl Backend {
     async fn remove_template(
         &self,
         name: &TemplateName,
-        platform: Option<&str>,
+        platform: Option<Audience>,
     ) -> Result<(), Failure> {
         let mut path = format!("/v1/templates/{name}");
         if let Some(platform) = platform {
             let query = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("platform", platform)
+                .append_pair("platform", platform.as_str())
                 .finish();
             path = format!("{path}?{query}");
         }
         let service = |service: &crate::admin::SubscriptionService, ()| {
-            service.remove_template(name.as_str(), platform)
+            service.remove_template(name, platform)
         };
         let gone: RemovedTexts = self.ask(Method::DELETE, &path, (), service).await?;
         print(&match (platform, gone.removed) {
@@ -154,7 +157,7 @@ impl Backend {
     ) -> Result<(), Failure> {
         let path = format!("/v1/templates/{name}/render");
         let service = |service: &crate::admin::SubscriptionService, request| {
-            service.render_template(name.as_str(), request)
+            service.render_template(name, request)
         };
         let said: RenderedTemplate = self.ask(Method::POST, &path, request, service).await?;
         if json {
@@ -176,17 +179,17 @@ fn request(add: Add) -> Result<AddTemplate, Failure> {
         }
     }
     let engine = match add.engine {
-        Engine::Tags => "tags",
-        Engine::Jinja => "jinja",
+        Engine::Tags => TemplateEngine::Tags,
+        Engine::Jinja => TemplateEngine::Jinja,
     };
     let format = add.format.map(|format| match format {
-        Format::Text => "text".to_owned(),
-        Format::Markdown => "markdown".to_owned(),
+        args::Format::Text => Format::Text,
+        args::Format::Markdown => Format::Markdown,
     });
     Ok(AddTemplate {
-        name: add.name,
-        platform: add.platform,
-        engine: Some(engine.to_owned()),
+        name: parse_arg(&add.name)?,
+        platform: add.platform.as_deref().map(parse_arg).transpose()?,
+        engine: Some(engine),
         format,
         text,
         replace: add.replace,
@@ -208,11 +211,6 @@ pub(super) fn read_tags(tags: &Tags) -> Result<Map<String, Value>, Failure> {
         all.insert(name.to_owned(), Value::String(value.to_owned()));
     }
     Ok(all)
-}
-
-fn checked(name: &str) -> Result<TemplateName, Failure> {
-    name.parse()
-        .map_err(|mistake: crate::domain::InvalidTemplateName| Failure::Usage(mistake.to_string()))
 }
 
 fn none() -> String {

@@ -4,7 +4,7 @@
 //!
 //! Not here: how an event is decoded from bytes (`fanout/decode.rs`).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{Attributes, DeadReason, Platform, PublishedMessage, Timestamp, TopicName};
 
@@ -71,6 +71,40 @@ pub enum Format {
     Text,
     /// Markdown.
     Markdown,
+}
+
+impl Format {
+    /// The name in events, on the command line and in the admin API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text is not a format.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format {0:?}: use text or markdown")]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "text" => Ok(Self::Text),
+            "markdown" => Ok(Self::Markdown),
+            other => Err(UnknownFormat(other.to_owned())),
+        }
+    }
 }
 
 /// The content of an event.

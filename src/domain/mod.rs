@@ -47,7 +47,7 @@ pub use duration::duration;
 pub use error_text::with_causes;
 pub use event::{
     Event, EventContent, EventId, Format, Mentions, NoContent, PlatformContent, PlatformOverride,
-    TextBody,
+    TextBody, UnknownFormat,
 };
 pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, Number, Rule};
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};

@@ -112,6 +112,12 @@ impl TemplateEngine {
     }
 }
 
+impl fmt::Display for TemplateEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// The text is not an engine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown engine {0:?}: use tags or jinja")]

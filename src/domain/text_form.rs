@@ -11,8 +11,8 @@ use std::fmt::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    GroupName, LongTextPolicy, OverflowPolicy, Platform, QuietHours, RobotId, SubscriptionId,
-    SubscriptionState, TopicName,
+    Audience, Format, GroupName, LongTextPolicy, OverflowPolicy, Platform, QuietHours, RobotId,
+    SubscriptionId, SubscriptionState, TemplateEngine, TemplateName, TopicName,
 };
 
 /// The marks around a sentence of ours: start and end of text. A sentence contains neither.
@@ -50,6 +50,8 @@ macro_rules! serde_by_text {
 }
 
 serde_by_text!(
+    Audience,
+    Format,
     GroupName,
     LongTextPolicy,
     OverflowPolicy,
@@ -58,6 +60,8 @@ serde_by_text!(
     RobotId,
     SubscriptionId,
     SubscriptionState,
+    TemplateEngine,
+    TemplateName,
     TopicName,
 );
 
@@ -77,6 +81,9 @@ mod tests {
         );
         for parser in ["{", "5", r#"{"https://a/SECRET": 1}"#] {
             assert_eq!(refused(parser), None, "{parser}");
+        }
+        for format in [Format::Text, Format::Markdown] {
+            assert_eq!(format.to_string().parse(), Ok(format));
         }
         let id = SubscriptionId::from_bytes([7; 16]);
         assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());

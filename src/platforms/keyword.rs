@@ -4,7 +4,7 @@
 //! keyword if in doubt, which is harmless.
 //!
 //! Not here: which parts of a message a platform counts (the platforms' profiles), and where the
-//! keyword is stored (`domain/subscription.rs`).
+//! keyword is declared (`domain/subscription_options.rs`).
 
 use serde_json::{Map, Value};
 

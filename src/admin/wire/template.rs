@@ -7,22 +7,24 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::{Audience, Format, TemplateEngine, TemplateName};
+
 /// `POST /v1/templates`.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddTemplate {
     /// The name that events use.
-    pub name: String,
+    pub name: TemplateName,
     /// The platform of its text; `default` (or nothing) is for
     /// platforms without a text of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    pub platform: Option<Audience>,
     /// The syntax of its text: `tags` (the default) or `jinja`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
+    pub engine: Option<TemplateEngine>,
     /// The format of the rendered text: `text` or `markdown`; without it, the event's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
+    pub format: Option<Format>,
     /// The text.
     pub text: String,
     /// Whether it replaces another text.
@@ -41,13 +43,13 @@ pub struct TemplateAdded {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct TemplateView {
     /// The name that events use.
-    pub name: String,
+    pub name: TemplateName,
     /// The platform of its text, or `default`.
-    pub platform: String,
+    pub platform: Audience,
     /// The syntax of its text.
-    pub engine: String,
+    pub engine: TemplateEngine,
     /// The format of the rendered text; `null` for the event's own.
-    pub format: Option<String>,
+    pub format: Option<Format>,
     /// The size of the text, in bytes.
     pub bytes: usize,
     /// When it was written, RFC 3339.
@@ -73,7 +75,7 @@ pub struct RenderRequest {
     /// The platform; `default` (or nothing) renders the text for
     /// platforms without one of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    pub platform: Option<Audience>,
     /// The tags, in the form that an event has them.
     pub tags: Value,
 }
@@ -82,9 +84,9 @@ pub struct RenderRequest {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct RenderedTemplate {
     /// The platform of the text that was used, or `default`.
-    pub platform: String,
+    pub platform: Audience,
     /// Its format; `null` for the event's own.
-    pub format: Option<String>,
+    pub format: Option<Format>,
     /// The rendered text.
     pub text: String,
 }
