@@ -38,7 +38,7 @@ use roomcast::{
         AttemptOutcome, DeadQueueStats, DeadReason, Delivery, Event, EventContent, EventId, Format,
         Mentions, Part, Platform, PlatformMap, PlatformOverride, PrivateOptions, PublishedMessage,
         RobotId, Secret, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
-        Timestamp, Verdict,
+        Timestamp, Verdict, every,
     },
     platforms::{
         self, HttpReply, PARTS_MAX, RenderInput, SignedRequest, advice, check_endpoint,
@@ -213,7 +213,7 @@ fn every_answer_has_a_meaning_and_its_text_has_no_credential() {
             assert!(!format!("{answer:?}").contains("MARKER"), "{platform}: {answer:?}");
         }
         assert!(matches!(read(429, "").verdict, Verdict::Throttled { .. }), "{platform}");
-        for reason in DeadReason::ALL {
+        for reason in every::<DeadReason>() {
             assert!(advice(platform, reason, "unknown").len() > 20, "{platform}: {reason}");
         }
     }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use enum_map::{EnumArray, EnumMap};
+
 use super::{
     Admin,
     dead_letters::rfc3339,
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     broker::DeadQueue,
-    domain::{DeadQueueStats, Platform},
+    domain::{DeadQueueStats, DeadReason, Platform, SettlementKind, VerdictKind},
     pace::RobotStatus,
     telemetry::PlatformCounts,
 };
@@ -24,13 +26,13 @@ pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
     let counts = admin.telemetry.counts();
     let flow = |(platform, of): (Platform, &PlatformCounts)| PlatformFlow {
         platform: platform.to_string(),
-        done: of.done,
-        deferred: of.deferred,
-        retried: of.retried,
-        dead: of.dead,
-        dropped: of.dropped,
-        attempts: named(&of.attempts),
-        reasons: named(&of.reasons),
+        done: of.settled[SettlementKind::Done],
+        deferred: of.settled[SettlementKind::Deferred],
+        retried: of.settled[SettlementKind::Retried],
+        dead: of.settled[SettlementKind::Dead],
+        dropped: of.settled[SettlementKind::Dropped],
+        attempts: named(of.attempts, VerdictKind::as_str),
+        reasons: named(of.reasons, DeadReason::as_str),
     };
     Overview {
         at: admin.pace.timeline().wall_now().unix_millis(),
@@ -91,14 +93,17 @@ fn busy(robots: &[RobotStatus]) -> RobotActivity {
     }
 }
 
-fn named(counts: &[(&'static str, u64)]) -> BTreeMap<String, u64> {
-    counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+fn named<K: EnumArray<u64>>(
+    counts: EnumMap<K, u64>,
+    name: impl Fn(K) -> &'static str,
+) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(key, count)| (name(key).to_owned(), count)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DeadReason, Timestamp};
+    use crate::domain::Timestamp;
 
     #[test]
     fn dead_letters_are_told_by_platform_and_reason_the_most_first_with_the_oldest_of_all() {
@@ -108,10 +113,10 @@ mod tests {
             DeadQueueStats::nothing(Some(Platform::WeCom), at(99)),
             DeadQueueStats::nothing(None, at(99)),
         );
-        wecom.add(DeadReason::Expired, Some(at(7)));
-        wecom.add(DeadReason::RobotGone, Some(at(60)));
-        wecom.add(DeadReason::RobotGone, Some(at(61)));
-        event.add(DeadReason::Undecodable, None);
+        wecom.add(DeadReason::Expired.into(), Some(at(7)));
+        wecom.add(DeadReason::RobotGone.into(), Some(at(60)));
+        wecom.add(DeadReason::RobotGone.into(), Some(at(61)));
+        event.add(DeadReason::Undecodable.into(), None);
         let told = dead(&[wecom, event]).unwrap();
         let rows: Vec<_> = told
             .rows

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::{dead_letter::DeadLetter, dead_queue_name::DeadQueue};
-use crate::domain::{DeadReason, RobotId, SubscriptionId, Timestamp};
+use crate::domain::{RobotId, StoredReason, SubscriptionId, Timestamp};
 
 /// Criteria for dead letters. A missing criterion matches every letter.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct DeadLetterFilter {
     /// The topic.
     pub topic: Option<String>,
     /// The reason.
-    pub reason: Option<DeadReason>,
+    pub reason: Option<StoredReason>,
     /// The code.
     pub code: Option<String>,
     /// The robot.
@@ -46,7 +46,7 @@ impl DeadLetterFilter {
         self.queue.is_none_or(|queue| queue == letter.queue)
             && (self.ids.is_empty() || self.ids.contains(&letter.id))
             && self.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
-            && self.reason.is_none_or(|reason| reason == letter.reason)
+            && self.reason.as_ref().is_none_or(|reason| *reason == letter.reason)
             && self.code.as_ref().is_none_or(|code| *code == letter.code)
             && self.robot.is_none_or(|robot| Some(robot) == letter.robot)
             && self.subscription.is_none_or(|id| Some(id) == letter.subscription)
@@ -90,14 +90,14 @@ fn value_says(value: &Value, lower: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Platform, PublishedMessage};
+    use crate::domain::{DeadReason, Platform, PublishedMessage};
 
     pub(crate) fn letter() -> DeadLetter {
         DeadLetter {
             id: "l1".into(),
             queue: DeadQueue::Platform(Platform::WeCom),
             platform: Some(Platform::WeCom),
-            reason: DeadReason::Refused,
+            reason: DeadReason::Refused.into(),
             code: "40058".into(),
             detail: "Missing field".into(),
             topic: "ops".into(),
@@ -151,7 +151,7 @@ mod tests {
             (DeadLetterFilter { ids: vec!["l0".into()], ..DeadLetterFilter::default() }, false),
             (
                 DeadLetterFilter {
-                    reason: Some(DeadReason::Refused),
+                    reason: Some(DeadReason::Refused.into()),
                     code: Some("40058".into()),
                     ..DeadLetterFilter::default()
                 },
@@ -159,7 +159,7 @@ mod tests {
             ),
             (
                 DeadLetterFilter {
-                    reason: Some(DeadReason::Expired),
+                    reason: Some(DeadReason::Expired.into()),
                     code: Some("40058".into()),
                     ..DeadLetterFilter::default()
                 },

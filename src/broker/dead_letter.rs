@@ -22,7 +22,7 @@ use super::{
 };
 use crate::domain::{
     DeadReason, EventId, HeaderValue, Headers, Part, Platform, PublishedMessage, RobotId,
-    SubscriptionId, Timestamp,
+    StoredReason, SubscriptionId, Timestamp,
 };
 
 /// A delivery or an event that was given up.
@@ -36,7 +36,7 @@ pub struct DeadLetter {
     /// The platform; `None` for an event.
     pub platform: Option<Platform>,
     /// The reason.
-    pub reason: DeadReason,
+    pub reason: StoredReason,
     /// The code of the platform, or of roomcast.
     pub code: String,
     /// The text of the platform's answer, redacted.
@@ -102,11 +102,12 @@ impl DeadLetter {
         let death = XDeath::of(properties.headers());
         let died_urgent =
             by_broker && death.last_queue.as_ref().is_some_and(|queue| *queue == topology.urgent());
-        let (reason, code, detail) = match text(REASON).parse() {
-            Ok(reason) => (reason, text(CODE), text(DETAIL)),
-            Err(_) if by_broker => death.why(),
-            // A later version wrote a reason that this one does not know.
-            Err(_) => (DeadReason::Evicted, text(REASON), text(DETAIL)),
+        let (reason, code, detail) = if by_broker {
+            let (reason, code, detail) = death.why();
+            (reason.into(), code, detail)
+        } else {
+            // Another version may have written a reason that this one does not know.
+            (StoredReason::named(&text(REASON)), text(CODE), text(DETAIL))
         };
         let topic = match find(&ours, TOPIC).and_then(HeaderValue::as_text) {
             Some(topic) => topic.to_owned(),
@@ -153,7 +154,7 @@ impl DeadLetter {
     /// have been made, and the ledger must recognise them.
     pub(super) fn redriven(&self) -> Redriven {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
-            let unread = self.reason == DeadReason::Undecodable;
+            let unread = self.reason.known() == Some(DeadReason::Undecodable);
             let generation = if unread { self.generation + 1 } else { self.generation };
             return Redriven::Event {
                 urgent: self.urgent,

@@ -27,6 +27,7 @@ use crate::{
     broker::{DeadLetter, DeadLetterAction, DeadLetterFilter, DeadQueues, ScanReport, Topology},
     clock::Clock,
     config::Config,
+    domain::{DeadReason, StoredReason, every},
 };
 
 pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Failure> {
@@ -104,6 +105,12 @@ impl DeadLetterReader {
     async fn begin(config: &Config, which: &DeadFilterArgs) -> Result<Self, Failure> {
         let filter =
             dead_filter(&query(which), &which.id, Clock::System.now()).map_err(backend::failure)?;
+        if let Some(StoredReason::Unknown(name)) = &filter.reason {
+            let known = every().map(DeadReason::as_str).collect::<Vec<_>>().join(", ");
+            print_status(&format!(
+                "{name:?} is not a reason of this version; only letters of another one can have it. The reasons are {known}"
+            ));
+        }
         let topology = Arc::new(Topology::new(app::topology_settings(config)));
         let queues =
             DeadQueues::open(&config.broker.address(), topology, config.broker.confirm_timeout)

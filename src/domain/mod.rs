@@ -9,14 +9,17 @@
 //! shapes of the API (`admin/wire/`).
 
 mod attribute;
+mod closed_set;
 mod credential;
 mod dead_queue_stats;
+mod dead_reason;
 mod delivery;
 mod duration;
 mod error_text;
 mod event;
 mod filter;
 mod header;
+mod hold_cause;
 mod id;
 mod panic_message;
 mod platform;
@@ -39,9 +42,11 @@ mod topic;
 mod verdict;
 
 pub use attribute::{Attribute, Attributes};
+pub use closed_set::every;
 pub use credential::PlainCredential;
 pub(crate) use credential::required as required_credential;
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
+pub use dead_reason::{DeadReason, StoredReason};
 pub use delivery::{Delivery, Part};
 pub use duration::duration;
 pub use error_text::with_causes;
@@ -51,6 +56,7 @@ pub use event::{
 };
 pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, Number, Rule};
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
+pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;
 pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};
@@ -64,7 +70,7 @@ pub use receipt::{
 };
 pub use robot::{InvalidRobotId, RobotId};
 pub use secret::{Endpoint, Secret};
-pub use settlement::{DeadReason, Settlement, UnknownReason};
+pub use settlement::{Settlement, SettlementKind};
 pub use subscription::{
     GroupName, InvalidGroupName, InvalidSubscriptionId, LongTextPolicy, OverflowPolicy,
     SubscriptionId, SubscriptionState, UnknownLongTextPolicy, UnknownOverflowPolicy, UnknownState,
@@ -80,4 +86,4 @@ pub use template::{
 pub use text_form::{invalid_value, refused_value};
 pub use timestamp::Timestamp;
 pub use topic::{InvalidTopicName, TopicName};
-pub use verdict::{AttemptOutcome, Verdict};
+pub use verdict::{AttemptOutcome, Verdict, VerdictKind};

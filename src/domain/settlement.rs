@@ -1,12 +1,13 @@
 //! Settlements: the decisions about a delivery.
 //!
-//! Owns the closed list of reasons for a dead letter.
+//! Owns their closed list and its names.
 //!
-//! Not here: how a verdict becomes a settlement (`settle/decide.rs`).
+//! Not here: how a verdict becomes a settlement (`settle/decide.rs`), the reasons of dead letters
+//! (`dead_reason.rs`).
 
-use std::{fmt, str::FromStr};
+use enum_map::Enum;
 
-use super::Timestamp;
+use super::{DeadReason, Timestamp};
 
 /// The decision about a delivery after the pacer and, possibly, an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,29 +39,19 @@ pub enum Settlement {
     Dropped,
 }
 
-/// Why a delivery, or a whole event, became a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DeadReason {
-    /// The event could not be decoded.
-    Undecodable,
-    /// The platform refuses this message permanently.
-    Refused,
-    /// The robot does not exist any more, or is disabled.
-    RobotGone,
-    /// The robot's security setting rejects the message.
-    Security,
-    /// All attempts failed.
-    Exhausted,
-    /// Its time to live ended, or would end before it can be sent.
-    Expired,
-    /// A newer message of the subscription replaced it.
-    Superseded,
-    /// The broker redelivered it too often without a settlement.
-    Poison,
-    /// The broker removed it from a queue for another reason.
-    Evicted,
-    /// The record of its subscription is damaged.
-    UnreadableSubscription,
+/// A settlement without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum SettlementKind {
+    /// [`Settlement::Done`].
+    Done,
+    /// [`Settlement::Deferred`].
+    Deferred,
+    /// [`Settlement::Retried`].
+    Retried,
+    /// [`Settlement::Dead`].
+    Dead,
+    /// [`Settlement::Dropped`].
+    Dropped,
 }
 
 impl Settlement {
@@ -73,72 +64,29 @@ impl Settlement {
         }
     }
 
-    /// The name in metrics, logs and traces.
+    /// The settlement without its details.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn kind(&self) -> SettlementKind {
         match self {
-            Self::Done => "done",
-            Self::Deferred { .. } => "deferred",
-            Self::Retried { .. } => "retried",
-            Self::Dead { .. } => "dead",
-            Self::Dropped => "dropped",
+            Self::Done => SettlementKind::Done,
+            Self::Deferred { .. } => SettlementKind::Deferred,
+            Self::Retried { .. } => SettlementKind::Retried,
+            Self::Dead { .. } => SettlementKind::Dead,
+            Self::Dropped => SettlementKind::Dropped,
         }
     }
 }
 
-impl DeadReason {
-    /// Every reason.
-    pub const ALL: [Self; 10] = [
-        Self::Undecodable,
-        Self::Refused,
-        Self::RobotGone,
-        Self::Security,
-        Self::Exhausted,
-        Self::Expired,
-        Self::Superseded,
-        Self::Poison,
-        Self::Evicted,
-        Self::UnreadableSubscription,
-    ];
-
-    /// The name in routing keys, headers, metrics and on the command line.
+impl SettlementKind {
+    /// The name in metrics, logs and traces.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Undecodable => "undecodable",
-            Self::Refused => "refused",
-            Self::RobotGone => "robot_gone",
-            Self::Security => "security",
-            Self::Exhausted => "exhausted",
-            Self::Expired => "expired",
-            Self::Superseded => "superseded",
-            Self::Poison => "poison",
-            Self::Evicted => "evicted",
-            Self::UnreadableSubscription => "unreadable_subscription",
+            Self::Done => "done",
+            Self::Deferred => "deferred",
+            Self::Retried => "retried",
+            Self::Dead => "dead",
+            Self::Dropped => "dropped",
         }
-    }
-}
-
-impl fmt::Display for DeadReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The text is not a reason.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown reason {0:?}: use undecodable, refused, robot_gone, security, exhausted, expired, superseded, poison, evicted or unreadable_subscription"
-)]
-pub struct UnknownReason(pub String);
-
-impl FromStr for DeadReason {
-    type Err = UnknownReason;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == name)
-            .ok_or_else(|| UnknownReason(name.to_owned()))
     }
 }

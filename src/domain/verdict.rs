@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use enum_map::Enum;
+
 /// The meaning of one attempt's outcome. It is a value rather than an error, because a refusal is
 /// an ordinary outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +38,50 @@ pub enum Verdict {
     Security,
 }
 
+/// A verdict without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum VerdictKind {
+    /// [`Verdict::Delivered`].
+    Delivered,
+    /// [`Verdict::Throttled`].
+    Throttled,
+    /// [`Verdict::BudgetSpent`].
+    BudgetSpent,
+    /// [`Verdict::TryAgain`].
+    TryAgain,
+    /// [`Verdict::Refused`].
+    Refused,
+    /// [`Verdict::RobotGone`].
+    RobotGone,
+    /// [`Verdict::Security`].
+    Security,
+}
+
 impl Verdict {
+    /// The verdict without its details.
+    #[must_use]
+    pub const fn kind(self) -> VerdictKind {
+        match self {
+            Self::Delivered => VerdictKind::Delivered,
+            Self::Throttled { .. } => VerdictKind::Throttled,
+            Self::BudgetSpent { .. } => VerdictKind::BudgetSpent,
+            Self::TryAgain { .. } => VerdictKind::TryAgain,
+            Self::Refused => VerdictKind::Refused,
+            Self::RobotGone => VerdictKind::RobotGone,
+            Self::Security => VerdictKind::Security,
+        }
+    }
+}
+
+impl VerdictKind {
     /// The name in metrics, logs and dead letters.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
-            Self::Throttled { .. } => "throttled",
-            Self::BudgetSpent { .. } => "budget_spent",
-            Self::TryAgain { .. } => "try_again",
+            Self::Throttled => "throttled",
+            Self::BudgetSpent => "budget_spent",
+            Self::TryAgain => "try_again",
             Self::Refused => "refused",
             Self::RobotGone => "robot_gone",
             Self::Security => "security",

@@ -1,52 +1,13 @@
 //! Holds: nothing is sent to a robot for a while, because its platform refuses its messages.
 //!
-//! Owns how long a hold lasts, and which verdict can cause one. Pure.
+//! Owns how long a hold lasts. Pure.
 //!
-//! Not here: when a hold begins and ends (`robot_queue/finish.rs`).
+//! Not here: the causes (`domain/hold_cause.rs`), when a hold begins and ends
+//! (`robot_queue/finish.rs`).
 
 use std::time::Duration;
 
-use crate::domain::{Timestamp, Verdict};
-
-/// Why a robot is on hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HoldCause {
-    /// Its platform refuses for speed, because another program also sends to this robot.
-    Throttled,
-    /// Its organisation's monthly quota is used up.
-    Budget,
-    /// The robot's security setting rejects the message.
-    Security,
-    /// The robot is deleted or disabled.
-    RobotGone,
-}
-
-impl HoldCause {
-    /// All causes.
-    pub const ALL: [Self; 4] = [Self::Throttled, Self::Budget, Self::Security, Self::RobotGone];
-
-    /// The name in metrics, logs and API answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Throttled => "throttled",
-            Self::Budget => "budget",
-            Self::Security => "security",
-            Self::RobotGone => "robot_gone",
-        }
-    }
-
-    /// The cause of hold that a verdict can lead to.
-    pub(super) const fn of(verdict: Verdict) -> Option<Self> {
-        match verdict {
-            Verdict::Throttled { .. } => Some(Self::Throttled),
-            Verdict::BudgetSpent { .. } => Some(Self::Budget),
-            Verdict::Security => Some(Self::Security),
-            Verdict::RobotGone => Some(Self::RobotGone),
-            Verdict::Delivered | Verdict::TryAgain { .. } | Verdict::Refused => None,
-        }
-    }
-}
+use crate::domain::{HoldCause, Timestamp};
 
 /// A robot that gets nothing until a given time. After that, one message at a time probes whether
 /// it accepts messages again.

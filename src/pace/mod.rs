@@ -41,7 +41,7 @@ pub use admission_request::{
     AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition,
     SendOutcome,
 };
-pub use hold::{Hold, HoldCause};
+pub use hold::Hold;
 pub use monotonic_clock::MonotonicWallClock;
 pub use monthly_quota::{AtEnd, GroupSettings, GroupStatus};
 pub use pace_log::{AppendFailed, PaceLog, PaceRecord};

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use super::HoldCause;
-use crate::domain::{GroupName, Platform, RobotId, Timestamp};
+use crate::domain::{GroupName, HoldCause, Platform, RobotId, Timestamp};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,8 @@
 
 use std::time::Duration;
 
-use super::{
-    GroupStatus, Hold, HoldCause, Pace, monthly_quota::Allowance, robot_queue::RobotQueue,
-};
-use crate::domain::{GroupName, Platform, PlatformMap, RobotId};
+use super::{GroupStatus, Hold, Pace, monthly_quota::Allowance, robot_queue::RobotQueue};
+use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId};
 
 /// The state of one robot.
 #[derive(Clone, Debug)]
@@ -52,13 +50,13 @@ pub struct EndedHold {
 /// The sums over all robots of one platform, from one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlatformSummary {
-    /// The robots on hold, by cause in the order of [`HoldCause::ALL`].
-    pub held: [u32; 4],
+    /// The robots on hold, by cause.
+    pub held: HoldCounts,
     /// The waiting deliveries of robots that are not on hold, in memory and in the broker; after a
     /// restart only those that are known.
     pub waiting: u64,
-    /// The waiting deliveries of robots on hold, by cause in the same order.
-    pub waiting_held: [u64; 4],
+    /// The waiting deliveries of robots on hold, by cause.
+    pub waiting_held: HoldCounts,
     /// How long until the last of them can leave; zero if none waits.
     pub drained_in: Duration,
     /// The attempts in flight.
@@ -83,15 +81,10 @@ pub struct SendEstimate {
 
 impl PlatformSummary {
     fn add(&mut self, robot: &RobotStatus) {
-        let causes =
-            HoldCause::ALL.into_iter().zip(self.held.iter_mut().zip(&mut self.waiting_held));
-        match causes
-            .into_iter()
-            .find(|(cause, _)| robot.hold.is_some_and(|hold| hold.cause == *cause))
-        {
-            Some((_, (held, waiting))) => {
-                *held += 1;
-                *waiting += u64::from(robot.waiting);
+        match robot.hold {
+            Some(hold) => {
+                self.held[hold.cause] += 1;
+                self.waiting_held[hold.cause] += u64::from(robot.waiting);
             }
             None => self.waiting += u64::from(robot.waiting),
         }

@@ -66,6 +66,7 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::every;
 
     #[test]
     fn a_platforms_own_code_gets_its_own_advice_and_others_the_general_one() {
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn every_reason_has_advice_on_every_platform() {
         for platform in Platform::ALL {
-            for reason in DeadReason::ALL {
+            for reason in every() {
                 assert!(advice(platform, reason, "unknown").len() > 20);
             }
         }

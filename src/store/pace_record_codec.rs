@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use crate::{
-    domain::{Platform, RobotId, Timestamp},
-    pace::{HoldCause, PaceRecord},
+    domain::{HoldCause, Platform, RobotId, Timestamp, every},
+    pace::PaceRecord,
 };
 
 const RESTATED: u8 = 0;
@@ -94,7 +94,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<PaceRecord> {
             let (&cause, rest) = rest.split_first()?;
             let (until, rest) = moment(rest)?;
             let (wait, _) = rest.split_first_chunk::<8>()?;
-            let cause = HoldCause::ALL.into_iter().find(|one| code(*one) == cause)?;
+            let cause = every::<HoldCause>().find(|one| code(*one) == cause)?;
             Some(PaceRecord::HoldStarted {
                 robot,
                 platform,
@@ -143,7 +143,7 @@ mod tests {
             PaceRecord::QuotaUsed { group, month: at, used: 9, refused_until: Some(at) },
         ];
         let wait = Duration::from_secs(60);
-        records.extend(HoldCause::ALL.map(|cause| PaceRecord::HoldStarted {
+        records.extend(every::<HoldCause>().map(|cause| PaceRecord::HoldStarted {
             robot,
             platform,
             at,

@@ -5,11 +5,13 @@
 //!
 //! Not here: the metrics (`registry.rs`).
 
+use enum_map::EnumMap;
+
 use super::{
-    labels::{AttemptLabels, DeadLabels, SettledLabels, VERDICTS},
+    labels::{AttemptLabels, DeadLabels, SettledLabels},
     registry::Telemetry,
 };
-use crate::domain::{DeadReason, Platform, PlatformMap};
+use crate::domain::{DeadReason, Platform, PlatformMap, SettlementKind, VerdictKind};
 
 /// Totals since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +35,12 @@ pub struct CounterSnapshot {
 /// Totals of one platform's deliveries since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformCounts {
-    /// Delivered.
-    pub done: u64,
-    /// Deferred because of a limit.
-    pub deferred: u64,
-    /// Tried and failed, to be tried again.
-    pub retried: u64,
-    /// Dead letters.
-    pub dead: u64,
-    /// Dropped, because their subscription is removed or paused.
-    pub dropped: u64,
+    /// Settlements.
+    pub settled: EnumMap<SettlementKind, u64>,
     /// Attempts made, by verdict.
-    pub attempts: [(&'static str, u64); VERDICTS.len()],
+    pub attempts: EnumMap<VerdictKind, u64>,
     /// Dead letters, by reason.
-    pub reasons: [(&'static str, u64); DeadReason::ALL.len()],
+    pub reasons: EnumMap<DeadReason, u64>,
 }
 
 impl Telemetry {
@@ -66,21 +60,18 @@ impl Telemetry {
 
     fn counts_of(&self, platform: Platform) -> PlatformCounts {
         let platform = platform.as_str();
-        let settled =
-            |outcome| self.deliveries.get_or_create(&SettledLabels { platform, outcome }).get();
         PlatformCounts {
-            done: settled("done"),
-            deferred: settled("deferred"),
-            retried: settled("retried"),
-            dead: settled("dead"),
-            dropped: settled("dropped"),
-            attempts: VERDICTS.map(|verdict| {
-                (verdict, self.attempts.get_or_create(&AttemptLabels { platform, verdict }).get())
+            settled: EnumMap::from_fn(|kind: SettlementKind| {
+                let labels = SettledLabels { platform, outcome: kind.as_str() };
+                self.deliveries.get_or_create(&labels).get()
             }),
-            reasons: DeadReason::ALL.map(DeadReason::as_str).map(|reason| {
-                let counted =
-                    self.dead_letters.get_or_create(&DeadLabels { platform, reason }).get();
-                (reason, counted)
+            attempts: EnumMap::from_fn(|kind: VerdictKind| {
+                let labels = AttemptLabels { platform, verdict: kind.as_str() };
+                self.attempts.get_or_create(&labels).get()
+            }),
+            reasons: EnumMap::from_fn(|reason: DeadReason| {
+                let labels = DeadLabels { platform, reason: reason.as_str() };
+                self.dead_letters.get_or_create(&labels).get()
             }),
         }
     }
@@ -99,9 +90,9 @@ mod tests {
         assert!(
             none.platforms.values().all(|of| of
                 .attempts
-                .iter()
-                .chain(&of.reasons)
-                .all(|(_, count)| *count == 0))
+                .values()
+                .chain(of.reasons.values())
+                .all(|count| *count == 0))
         );
         EventReceived { urgent: false }.emit(&telemetry);
         EventReceived { urgent: true }.emit(&telemetry);
@@ -121,12 +112,11 @@ mod tests {
         let counts = telemetry.counts();
         assert_eq!((counts.events, counts.events_urgent, counts.broker_up), (2, 1, true));
         for (platform, of) in counts.platforms.iter() {
-            assert_eq!(of.retried, u64::from(platform == Platform::WeCom), "{platform}");
+            let retried = of.settled[SettlementKind::Retried];
+            assert_eq!(retried, u64::from(platform == Platform::WeCom), "{platform}");
         }
         let lark = counts.platforms.get(Platform::Lark);
-        assert!(
-            lark.attempts.contains(&("throttled", 1)) && lark.attempts.contains(&("delivered", 0))
-        );
-        assert!(lark.reasons.contains(&("expired", 1)) && lark.reasons.contains(&("poison", 0)));
+        assert_eq!((lark.attempts[VerdictKind::Throttled], lark.attempts.values().sum()), (1, 1));
+        assert_eq!((lark.reasons[DeadReason::Expired], lark.reasons.values().sum()), (1, 1));
     }
 }

@@ -12,10 +12,13 @@ use prometheus_client::{
 };
 
 use super::{labels::DeadLabels, registry::Telemetry};
-use crate::domain::{DeadQueueStats, DeadReason};
+use crate::domain::{DeadQueueStats, DeadReason, every};
 
 /// The label of events that could not be read, in place of a platform.
 const EVENT: &str = "event";
+
+/// The label of the reasons of other versions, because labels come from a closed set.
+const UNKNOWN: &str = "unknown";
 
 /// The last counts, and their metrics.
 #[derive(Default)]
@@ -56,12 +59,12 @@ impl DeadLetters {
 
     fn show(&self, queue: &DeadQueueStats) {
         let platform = queue.platform.map_or(EVENT, |platform| platform.as_str());
-        for reason in DeadReason::ALL {
-            let count = queue.counts.iter().find(|count| count.reason == reason);
-            let of = DeadLabels { platform, reason: reason.as_str() };
-            let letters = count.map_or(0, |count| count.letters);
+        for reason in every::<DeadReason>().map(Some).chain([None]) {
+            let counts = || queue.counts.iter().filter(|count| count.reason.known() == reason);
+            let of = DeadLabels { platform, reason: reason.map_or(UNKNOWN, DeadReason::as_str) };
+            let letters = counts().map(|count| count.letters).sum::<u64>();
             self.present.get_or_create(&of).set(i64::try_from(letters).unwrap_or(i64::MAX));
-            match count.and_then(|count| count.oldest) {
+            match counts().filter_map(|count| count.oldest).min() {
                 #[expect(
                     clippy::cast_precision_loss,
                     reason = "milliseconds since 1970 are far below 2^52"
@@ -91,7 +94,7 @@ impl Telemetry {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Platform, Timestamp},
+        domain::{Platform, StoredReason, Timestamp},
         telemetry::events::DeadLettersCounted,
     };
 
@@ -111,8 +114,10 @@ mod tests {
             DeadQueueStats::nothing(Some(Platform::WeCom), now),
             DeadQueueStats::nothing(None, now),
         );
-        wecom.add(DeadReason::RobotGone, Some(Timestamp::from_unix_millis(12_500)));
-        event.add(DeadReason::Undecodable, None);
+        wecom.add(DeadReason::RobotGone.into(), Some(Timestamp::from_unix_millis(12_500)));
+        event.add(DeadReason::Undecodable.into(), None);
+        event.add(StoredReason::Unknown("haunted".to_owned()), None);
+        event.add(StoredReason::Unknown("cursed".to_owned()), None);
         DeadLettersCounted { queues: &[wecom.clone(), event] }.emit(&telemetry);
         assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("1"));
         assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")).as_deref(), Some("12.5"));
@@ -120,6 +125,11 @@ mod tests {
         assert_eq!(
             shown("present{platform=\"event\",reason=\"undecodable\"}").as_deref(),
             Some("1")
+        );
+        assert_eq!(
+            shown("present{platform=\"event\",reason=\"unknown\"}").as_deref(),
+            Some("2"),
+            "reasons of other versions have one label"
         );
         assert_eq!(telemetry.dead_letters().len(), 2);
         DeadLettersCounted { queues: &[DeadQueueStats::nothing(Some(Platform::WeCom), now)] }

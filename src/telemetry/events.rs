@@ -161,7 +161,7 @@ impl DeliverySettled<'_> {
     /// Counts and logs the settlement.
     pub fn emit(&self, telemetry: &Telemetry) {
         let platform = self.delivery.platform.as_str();
-        let outcome = self.settlement.as_str();
+        let outcome = self.settlement.kind().as_str();
         telemetry.trace(|traces| traces.settled(self));
         telemetry.deliveries.get_or_create(&SettledLabels { platform, outcome }).inc();
         if self.settlement.has_next_step() {
@@ -263,7 +263,7 @@ impl AttemptMade<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.attempted(self));
         let platform = self.delivery.platform.as_str();
-        let verdict = self.answer.verdict.as_str();
+        let verdict = self.answer.verdict.kind().as_str();
         telemetry.attempts.get_or_create(&AttemptLabels { platform, verdict }).inc();
         telemetry
             .attempt_seconds

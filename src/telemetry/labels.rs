@@ -52,10 +52,6 @@ pub(super) const LISTENERS: [&str; 2] = ["unix", "tcp"];
 /// The cause of a wait while the robot is not held: its quota is used up for the moment.
 pub(super) const QUOTA: &str = "quota";
 
-/// The names of the verdicts in metrics.
-pub(super) const VERDICTS: [&str; 7] =
-    ["delivered", "throttled", "budget_spent", "try_again", "refused", "robot_gone", "security"];
-
 /// Groups come from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct GroupLabel {

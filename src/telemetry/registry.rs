@@ -23,15 +23,12 @@ use super::{
     events::LogLinesSuppressed,
     labels::{
         AttemptLabels, DeadLabels, GroupLabel, HoldLabels, Hops, LISTENERS, ListenerLabel,
-        PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels, VERDICTS,
+        PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels,
     },
     log_limit::LogLimiter,
     traces::{TraceError, TraceSettings, Traces},
 };
-use crate::{
-    domain::{DeadReason, Platform},
-    pace::HoldCause,
-};
+use crate::domain::{DeadReason, HoldCause, Platform, SettlementKind, VerdictKind, every};
 
 type HistogramByPlatform = Family<PlatformLabel, Histogram, Seconds>;
 
@@ -364,13 +361,13 @@ impl Telemetry {
             );
         }
         for platform in Platform::ALL.map(Platform::as_str) {
-            for outcome in ["done", "deferred", "retried", "dead", "dropped"] {
+            for outcome in every().map(SettlementKind::as_str) {
                 let _ = self.deliveries.get_or_create(&SettledLabels { platform, outcome });
             }
-            for reason in DeadReason::ALL.map(DeadReason::as_str) {
+            for reason in every().map(DeadReason::as_str) {
                 let _ = self.dead_letters.get_or_create(&DeadLabels { platform, reason });
             }
-            for verdict in VERDICTS {
+            for verdict in every().map(VerdictKind::as_str) {
                 let _ = self.attempts.get_or_create(&AttemptLabels { platform, verdict });
             }
             let on = PlatformLabel { platform };
@@ -390,7 +387,7 @@ impl Telemetry {
             );
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
-            for cause in HoldCause::ALL.map(HoldCause::as_str) {
+            for cause in every().map(HoldCause::as_str) {
                 let held = HoldLabels { platform, cause };
                 let _ =
                     (self.robot_holds.get_or_create(&held), self.robots_held.get_or_create(&held));

@@ -5,6 +5,7 @@
 //!
 //! Not here: trace ids, sampling and sending (`traces.rs`).
 
+use enum_map::Enum;
 use opentelemetry::{KeyValue, Value, trace::SpanKind};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use crate::domain::{Delivery, EventId, Settlement, Timestamp, Verdict};
 
 /// The subject of a span, which gives its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum SpanName {
     Event,
     Decode,
@@ -26,17 +27,6 @@ pub(super) enum SpanName {
 }
 
 impl SpanName {
-    #[cfg(test)]
-    const ALL: [Self; 7] = [
-        Self::Event,
-        Self::Decode,
-        Self::Expand,
-        Self::Delivery,
-        Self::Wait,
-        Self::Attempt,
-        Self::Settle,
-    ];
-
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -122,14 +112,14 @@ impl Traces {
     pub(super) fn attempted(&self, one: &AttemptMade<'_>) {
         let verdict = one.answer.verdict;
         let mut attributes = vec![
-            KeyValue::new("roomcast.verdict", verdict.as_str()),
+            KeyValue::new("roomcast.verdict", verdict.kind().as_str()),
             KeyValue::new("roomcast.code", one.answer.code.clone()),
             KeyValue::new("roomcast.attempts", i64::from(one.delivery.attempts)),
         ];
         if one.folded > 0 {
             attributes.push(KeyValue::new("roomcast.folded", whole(one.folded)));
         }
-        let failure = (verdict != Verdict::Delivered).then(|| verdict.as_str().to_owned());
+        let failure = (verdict != Verdict::Delivered).then(|| verdict.kind().as_str().to_owned());
         let (from, until) = (one.now.before(one.took), one.now);
         self.within(
             one.delivery,
@@ -144,7 +134,7 @@ impl Traces {
     /// `settle`: until the next step is stored. The last settlement also ends `delivery`, which
     /// begins with the event's reception.
     pub(super) fn settled(&self, one: &DeliverySettled<'_>) {
-        let outcome = one.settlement.as_str();
+        let outcome = one.settlement.kind().as_str();
         let mut attributes = vec![KeyValue::new("roomcast.outcome", outcome)];
         match one.settlement {
             Settlement::Deferred { until, .. } | Settlement::Retried { until } => {
@@ -238,12 +228,13 @@ fn whole(count: usize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::every;
 
     #[test]
     fn every_span_is_in_the_operators_list_and_the_list_has_no_others() {
         let list = include_str!("../../docs/EVENTS.md").split("## Traces").nth(1).unwrap();
         let listed: Vec<_> =
             list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-        assert_eq!(SpanName::ALL.map(SpanName::as_str).to_vec(), listed);
+        assert_eq!(every::<SpanName>().map(SpanName::as_str).collect::<Vec<_>>(), listed);
     }
 }

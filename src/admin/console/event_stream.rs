@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::robot_filter::{RobotFilter, robots_json};
 use crate::{
     admin::{Admin, ApiError, overview::overview, pace_views::group_view},
+    domain::SettlementKind,
     pace::RobotStatus,
 };
 
@@ -89,8 +90,8 @@ impl EventStream {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let counts = admin.telemetry.counts();
-            let done = counts.platforms.values().map(|platform| platform.done).collect();
-            self.remember((wall(admin), counts.events, done));
+            let done = counts.platforms.values().map(|of| of.settled[SettlementKind::Done]);
+            self.remember((wall(admin), counts.events, done.collect()));
             if self.snapshots.receiver_count() > 0 {
                 self.snapshots.send_replace(self.frame(admin).await);
             }

@@ -84,8 +84,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::Timestamp,
-        pace::{Hold, HoldCause},
+        domain::{HoldCause, Timestamp},
+        pace::Hold,
     };
 
     const HELD: Hold = Hold {

@@ -7,7 +7,7 @@
 use crate::{
     admin::{ApiError, wire::DeadQuery},
     broker::DeadLetterFilter,
-    domain::{InvalidLetterId, Timestamp, duration},
+    domain::{InvalidLetterId, StoredReason, Timestamp, duration},
 };
 
 /// The filter of a query. Ages count back from `now`. An error says which value is wrong.
@@ -23,7 +23,7 @@ pub fn dead_filter(
         queue: parsed("platform", &query.platform)?,
         ids: ids.iter().map(|id| letter_id(id)).collect::<Result<_, _>>()?,
         topic: query.topic.clone(),
-        reason: parsed("reason", &query.reason)?,
+        reason: query.reason.as_deref().map(|name| StoredReason::named(name.trim())),
         code: query.code.clone(),
         robot: parsed("robot", &query.robot)?,
         subscription: parsed("subscription", &query.subscription)?,

@@ -10,6 +10,7 @@ use std::{
     str::FromStr,
 };
 
+use enum_map::Enum;
 use serde_json::{Map, Value};
 
 use super::view::{rfc3339, view};
@@ -19,14 +20,14 @@ use crate::{
         wire::{DeadLetterView, SummaryRow},
     },
     broker::DeadLetter,
-    domain::Timestamp,
+    domain::{Timestamp, every},
 };
 
 /// The largest number of rows of a summary. Letters beyond them are counted together.
 const ROWS_MAX: usize = 10_000;
 
 /// A property that letters are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum GroupBy {
     /// Platform.
     Platform,
@@ -47,17 +48,6 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    const ALL: [Self; 8] = [
-        Self::Platform,
-        Self::Reason,
-        Self::Code,
-        Self::Topic,
-        Self::Robot,
-        Self::Subscription,
-        Self::Event,
-        Self::Generation,
-    ];
-
     /// The name on the command line and in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -112,8 +102,8 @@ impl FromStr for GroupBy {
     type Err = ApiError;
 
     fn from_str(name: &str) -> Result<Self, ApiError> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
+        every::<Self>().find(|one| one.as_str() == name).ok_or_else(|| {
+            let known = every().map(Self::as_str).collect::<Vec<_>>().join(", ");
             ApiError::Invalid(format!("by: letters cannot be counted by {name:?}, only by {known}"))
         })
     }
@@ -291,7 +281,7 @@ mod tests {
             id: id.into(),
             queue: DeadQueue::Platform(Platform::Lark),
             platform: Some(Platform::Lark),
-            reason,
+            reason: reason.into(),
             code: "c".into(),
             detail: String::new(),
             topic: "ops".into(),

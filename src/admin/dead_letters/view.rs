@@ -17,6 +17,9 @@ use crate::{
 /// How many characters of an event a listing shows.
 const EXCERPT_BYTES_MAX: usize = 120;
 
+/// The advice for a letter of another version.
+const UNKNOWN_REASON_ADVICE: &str = "another version of roomcast gave it up, for a reason that this one does not know: the code and the detail say why; the documentation of that version says what to do";
+
 /// A letter as a listing shows it.
 #[must_use]
 pub fn view(letter: &DeadLetter) -> DeadLetterView {
@@ -67,7 +70,8 @@ pub fn whole(letter: &DeadLetter) -> DeadLetterDetail {
 
 /// What an operator can do about a letter, in a sentence.
 fn advice(letter: &DeadLetter) -> &'static str {
-    match (letter.platform, letter.reason) {
+    let Some(reason) = letter.reason.known() else { return UNKNOWN_REASON_ADVICE };
+    match (letter.platform, reason) {
         (Some(platform), reason) => platforms::advice(platform, reason, &letter.code),
         (None, DeadReason::Poison) => {
             "the broker handed the event over too often without an outcome: look for crashes in the log, then redrive"

@@ -25,7 +25,7 @@ fn a_message_that_the_broker_gave_up_is_poison_and_has_its_topic_from_its_death(
     headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
     let properties = BasicProperties::default().with_headers(headers);
     let letter = read(b"{}", &properties);
-    assert_eq!((letter.reason, letter.topic.as_str()), (DeadReason::Poison, "ops"));
+    assert_eq!((letter.reason.known(), letter.topic.as_str()), (Some(DeadReason::Poison), "ops"));
     assert_eq!(letter.dead_at, Some(Timestamp::from_unix_millis(77_000)));
     assert!(letter.id.starts_with("content-") && letter.id.len() == 40, "{}", letter.id);
     assert_eq!(letter.id, read(b"{}", &properties).id);
@@ -58,7 +58,7 @@ fn what_the_broker_gave_up_has_the_reason_of_its_last_death() {
         let mut headers = FieldTable::default();
         headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.to_vec().into()));
         let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
-        assert_eq!((letter.reason, letter.code.as_str()), (reason, code), "{word:?}");
+        assert_eq!((&letter.reason, letter.code.as_str()), (&reason.into(), code), "{word:?}");
         let Redriven::Event { headers, .. } = letter.redriven() else {
             panic!("it is no delivery")
         };
@@ -104,6 +104,30 @@ fn an_event_is_redriven_through_the_exchange_through_which_it_came() {
         );
         let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
         assert_eq!(is_urgent(read(b"", &stored)), urgent);
+    }
+}
+
+#[test]
+fn a_reason_of_another_version_is_kept_as_it_is_with_its_code_and_detail() {
+    let mut why = envelope::of_dead_event(
+        &PublishedMessage::default(),
+        false,
+        ("e1", 0),
+        (DeadReason::Undecodable, "1313", "it rattles"),
+        Timestamp::from_unix_millis(5),
+    );
+    for (said, reason) in [("haunted", "haunted"), ("", "")] {
+        why.iter_mut()
+            .filter(|(name, _)| name == REASON)
+            .for_each(|(_, value)| *value = HeaderValue::text(said));
+        let stored =
+            properties::encode_properties(&PublishedMessage::default(), why.clone(), "own-name");
+        let letter = read(b"", &stored);
+        assert_eq!(letter.reason.to_string(), reason);
+        assert_eq!((letter.code.as_str(), letter.detail.as_str()), ("1313", "it rattles"));
+        let named = StoredReason::named(reason);
+        let filter = super::super::DeadLetterFilter { reason: Some(named), ..Default::default() };
+        assert!(filter.matches(&letter));
     }
 }
 

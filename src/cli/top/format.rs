@@ -4,7 +4,7 @@
 //!
 //! Not here: the text of a letter (`cli/dead/show.rs`).
 
-use crate::{cli::output::shown, pace::HoldCause};
+use crate::{cli::output::shown, domain::HoldCause};
 
 /// A number with separators for thousands.
 pub(super) fn number(number: impl Into<u64>) -> String {
@@ -48,7 +48,7 @@ pub(super) fn span(seconds: u64) -> String {
 
 /// The cause of a hold.
 pub(super) fn cause(name: &str) -> &str {
-    match known(name) {
+    match HoldCause::named(name) {
         Some(HoldCause::Throttled) => "throttled",
         Some(HoldCause::Budget) => "budget used up",
         Some(HoldCause::Security) => "security setting",
@@ -59,7 +59,7 @@ pub(super) fn cause(name: &str) -> &str {
 
 /// What an operator can do about a hold.
 pub(super) fn advice(name: &str) -> &'static str {
-    match known(name) {
+    match HoldCause::named(name) {
         Some(HoldCause::Throttled) => {
             "its platform refuses for speed, so another program sends through the same robot: find it; the hold ends by itself with the first message that gets through"
         }
@@ -74,10 +74,6 @@ pub(super) fn advice(name: &str) -> &'static str {
         }
         None => "the daemon is newer than this command: its own documentation says what to do",
     }
-}
-
-fn known(name: &str) -> Option<HoldCause> {
-    HoldCause::ALL.into_iter().find(|cause| cause.as_str() == name)
 }
 
 /// A foreign text on one line, without control characters.
@@ -130,6 +126,7 @@ pub(super) fn ago(at: Option<&str>, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::every;
 
     #[test]
     fn numbers_are_read_at_a_glance() {
@@ -184,7 +181,7 @@ mod tests {
 
     #[test]
     fn there_is_something_to_do_about_every_hold() {
-        for one in HoldCause::ALL.map(HoldCause::as_str) {
+        for one in every().map(HoldCause::as_str) {
             assert!(advice(one).len() > 40 && !cause(one).contains('_'));
         }
         assert_eq!(cause("haunted"), "haunted");

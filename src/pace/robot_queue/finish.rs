@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{PacingLimits, RobotQueue};
 use crate::{
-    domain::{Platform, RobotId, Timestamp, Verdict},
-    pace::{Deferral, EndedHold, Hold, HoldCause, QueuePosition, RobotStatus, hold::WaitBounds},
+    domain::{HoldCause, Platform, RobotId, Timestamp, Verdict},
+    pace::{Deferral, EndedHold, Hold, QueuePosition, RobotStatus, hold::WaitBounds},
 };
 
 /// The longest answer time that the plan expects. A longer one is a fault.

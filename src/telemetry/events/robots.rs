@@ -5,8 +5,8 @@
 //! Not here: when a robot is held (`pace/hold.rs`).
 
 use crate::{
-    domain::{AttemptOutcome, GroupName, Platform, PlatformMap, RobotId, Timestamp},
-    pace::{GroupStatus, Hold, HoldCause, PaceChanges, PlatformSummary},
+    domain::{AttemptOutcome, GroupName, HoldCause, Platform, PlatformMap, RobotId, Timestamp},
+    pace::{GroupStatus, Hold, PaceChanges, PlatformSummary},
     telemetry::{
         labels::{GroupLabel, HoldLabels, PlatformLabel, QUOTA},
         log_limit::LimitedLine,
@@ -116,15 +116,10 @@ impl PaceSampled<'_> {
             let platform = platform.as_str();
             let waiting =
                 |cause| telemetry.deliveries_waiting.get_or_create(&HoldLabels { platform, cause });
-            let held = robots.held.into_iter().zip(robots.waiting_held);
-            for (cause, (count, kept)) in
-                HoldCause::ALL.map(HoldCause::as_str).into_iter().zip(held)
-            {
-                telemetry
-                    .robots_held
-                    .get_or_create(&HoldLabels { platform, cause })
-                    .set(count.into());
-                waiting(cause).set(whole(kept));
+            for (cause, held) in robots.held {
+                let on = HoldLabels { platform, cause: cause.as_str() };
+                telemetry.robots_held.get_or_create(&on).set(whole(held));
+                waiting(on.cause).set(whole(robots.waiting_held[cause]));
             }
             waiting(QUOTA).set(whole(robots.waiting));
             let (on, seconds) = (PlatformLabel { platform }, robots.drained_in.as_secs_f64());

@@ -20,7 +20,7 @@ fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
         telemetry.queue_consumers.get_or_create(&queue),
     );
     let mut dead = DeadQueueStats::nothing(None, Timestamp::default());
-    dead.add(DeadReason::Poison, Some(Timestamp::default()));
+    dead.add(DeadReason::Poison.into(), Some(Timestamp::default()));
     telemetry.see_dead_letters(&[dead]);
     let text = telemetry.render();
     let mut known: Vec<_> =

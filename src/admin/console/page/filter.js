@@ -40,7 +40,15 @@ export function filters(label, fields, changed) {
 
   const fill = () => {
     const query = asked(fields);
-    for (const [field, element] of inputs) element.value = query[field.name];
+    for (const [field, element] of inputs) {
+      const value = query[field.name];
+      element.value = value;
+      // A daemon of another version may know values that this page does not.
+      if (element.value !== value) {
+        element.append(el("option", { value }, value));
+        element.value = value;
+      }
+    }
     // The form opens if a filter is set, so that an active filter is visible.
     if (more && inputs.some(([field]) => field.rare && query[field.name] !== "")) more.open = true;
     clear.hidden = Object.values(query).every((value) => value === "");

@@ -1,0 +1,57 @@
+//! The causes of a hold: nothing is sent to a robot for a while.
+//!
+//! Owns their closed list, and which verdict can cause one.
+//!
+//! Not here: the length of a hold (`pace/hold.rs`), and when it begins and ends
+//! (`pace/robot_queue/finish.rs`).
+
+use enum_map::{Enum, EnumMap};
+
+use super::{Verdict, every};
+
+/// Why a robot is on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
+pub enum HoldCause {
+    /// Its platform refuses for speed, because another program also sends to this robot.
+    Throttled,
+    /// Its organisation's monthly quota is used up.
+    Budget,
+    /// The robot's security setting rejects the message.
+    Security,
+    /// The robot is deleted or disabled.
+    RobotGone,
+}
+
+impl HoldCause {
+    /// The cause with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        every::<Self>().find(|cause| cause.as_str() == name)
+    }
+
+    /// The name in metrics, logs and API answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Budget => "budget",
+            Self::Security => "security",
+            Self::RobotGone => "robot_gone",
+        }
+    }
+
+    /// The cause of hold that a verdict can lead to.
+    #[must_use]
+    pub const fn of(verdict: Verdict) -> Option<Self> {
+        match verdict {
+            Verdict::Throttled { .. } => Some(Self::Throttled),
+            Verdict::BudgetSpent { .. } => Some(Self::Budget),
+            Verdict::Security => Some(Self::Security),
+            Verdict::RobotGone => Some(Self::RobotGone),
+            Verdict::Delivered | Verdict::TryAgain { .. } | Verdict::Refused => None,
+        }
+    }
+}
+
+/// A count for each cause of a hold.
+pub type HoldCounts = EnumMap<HoldCause, u64>;
