@@ -40,7 +40,8 @@ use crate::{
     broker::{Message, Payload},
     clock::Clock,
     domain::{
-        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, panic_message,
+        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, WaitReason,
+        panic_message,
     },
     fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
     pace::Pace,
@@ -271,10 +272,13 @@ impl Pipeline {
     ) -> Result<(), Unsettled> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
+        let reason = settlement.wait_reason();
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
-            Settlement::Deferred { until, slot } => Some(deferred_step(delivery, until, slot)),
-            Settlement::Retried { until } => Some(deferred_step(delivery, until, None)),
+            Settlement::Deferred { until, slot, .. } => {
+                Some(deferred_step(delivery, until, slot, reason))
+            }
+            Settlement::Retried { until } => Some(deferred_step(delivery, until, None, reason)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
                 delivery: Box::new(delivery),
                 reason,
@@ -355,8 +359,14 @@ impl MessageKind {
 }
 
 /// The next step of a delivery that waits on the broker.
-fn deferred_step(mut delivery: Delivery, until: Timestamp, slot: Option<Timestamp>) -> NextStep {
+fn deferred_step(
+    mut delivery: Delivery,
+    until: Timestamp,
+    slot: Option<Timestamp>,
+    reason: Option<WaitReason>,
+) -> NextStep {
     delivery.hops += 1;
     delivery.slot = slot;
+    delivery.wait_reason = reason;
     NextStep::Defer { delivery: Box::new(delivery), until }
 }

@@ -100,19 +100,8 @@ fn event(id: &str, text: &str, format: Format) -> Event {
 }
 
 fn delivery(platform: Platform, event: &Arc<Event>, part: Part) -> Delivery {
-    Delivery {
-        event: Arc::clone(event),
-        subscription: SubscriptionId::from_bytes([1; 16]),
-        platform,
-        robot: RobotId::from_bytes([2; 16]),
-        attempts: 0,
-        hops: 0,
-        first_attempt_at: None,
-        due_at: None,
-        slot: None,
-        generation: 0,
-        part,
-    }
+    let (id, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([2; 16]));
+    Delivery { part, ..Delivery::fresh(event, id, platform, robot) }
 }
 
 /// All messages of an event.

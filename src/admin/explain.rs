@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     domain::{
         DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage,
-        SubscriptionState, SubscriptionView,
+        SubscriptionState, SubscriptionView, WaitReason,
     },
     fanout::{self, DecodeContext, Decoder},
     pace::{Pace, SendEstimate},
@@ -110,6 +110,7 @@ impl Explainer {
             robot: one.robot,
             outcome: "sent".to_owned(),
             why: None,
+            wait: None,
             first_in_seconds: None,
             last_in_seconds: None,
             parts: Vec::new(),
@@ -170,15 +171,15 @@ impl Explainer {
         let first = begins.max(quiet.unwrap_or_default()).max(quota);
         if now.after(first) >= event.expires_at {
             explanation.parts = Vec::new();
-            let why = format!(
-                "{}; its time to live ends before",
-                reason(begins, quiet, send_estimate, options.overflow)
-            );
+            let wait = wait_reason(begins, quiet, send_estimate);
+            let why = format!("{}; its time to live ends before", wait.sentence());
             return Err(ExplainedOutcome { outcome: DeadReason::Expired.as_str(), why });
         }
         if !first.is_zero() {
-            let why = reason(begins, quiet, send_estimate, options.overflow);
+            let wait = wait_reason(begins, quiet, send_estimate);
+            let why = why(wait, first, options.overflow);
             (explanation.outcome, explanation.why) = ("waits".to_owned(), Some(why));
+            explanation.wait = Some(wait.into());
         }
         if let Some(send_estimate) = send_estimate {
             explanation.first_in_seconds = Some(first.as_secs_f64());
@@ -195,35 +196,32 @@ struct ExplainedOutcome {
     why: String,
 }
 
-/// The cause of the longest wait.
-fn reason(
+/// The reason of the longest wait.
+fn wait_reason(
     begins: Duration,
     quiet: Option<Duration>,
     send_estimate: Option<SendEstimate>,
-    overflow: OverflowPolicy,
-) -> String {
+) -> WaitReason {
     let quota = send_estimate.map_or(Duration::ZERO, |send_estimate| send_estimate.first_in);
-    if let Some(quiet) = quiet.filter(|quiet| *quiet >= quota.max(begins)) {
-        return format!("quiet hours end in {} s", quiet.as_secs());
+    if quiet.is_some_and(|quiet| quiet >= quota.max(begins)) {
+        return WaitReason::QuietHours;
     }
-    if begins >= quota {
-        return format!("the event is not to be sent before {} s have passed", begins.as_secs());
-    }
-    match send_estimate.and_then(|send_estimate| send_estimate.hold) {
-        Some(hold) => format!("the robot is held: {}", hold.cause.as_str()),
-        None => match overflow {
-            OverflowPolicy::Queue => {
-                "the robot's quota is used up; it waits for its turn".to_owned()
-            }
-            OverflowPolicy::Digest => {
-                "the robot's quota is used up; it is folded into a digest with what waits"
-                    .to_owned()
-            }
-            OverflowPolicy::Latest => {
-                "the robot's quota is used up; it takes the place of what waits".to_owned()
-            }
-        },
-    }
+    let at_robot = send_estimate.filter(|_| quota > begins).and_then(|estimate| estimate.reason);
+    at_robot.unwrap_or(WaitReason::NotBefore)
+}
+
+/// The reason of a wait with its length, and with what becomes of it meanwhile.
+fn why(reason: WaitReason, wait: Duration, overflow: OverflowPolicy) -> String {
+    let meanwhile = match (reason, overflow) {
+        (WaitReason::RobotQuota, OverflowPolicy::Digest) => {
+            ", in one message with the others that wait"
+        }
+        (WaitReason::RobotQuota, OverflowPolicy::Latest) => {
+            ", in place of the older ones that wait"
+        }
+        _ => "",
+    };
+    format!("{}; it leaves in {} s{meanwhile}", reason.sentence(), wait.as_secs())
 }
 
 /// Every message that would be sent, with its rendered body.
@@ -244,5 +242,32 @@ fn parts(
             return Ok(parts);
         }
         delivery.part = Part { index: prepared.part.index + 1, ..prepared.part };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::HoldCause;
+
+    #[test]
+    fn the_longest_wait_gives_the_reason() {
+        let seconds = Duration::from_secs;
+        let estimate = |first, reason| {
+            let (first_in, out_of_budget) = (seconds(first), false);
+            Some(SendEstimate { first_in, last_in: first_in, reason, out_of_budget })
+        };
+        let held = WaitReason::Hold(HoldCause::Security);
+        for (begins, quiet, at_robot, expected) in [
+            (0, Some(30), estimate(10, Some(WaitReason::RobotQuota)), WaitReason::QuietHours),
+            (0, Some(10), estimate(30, Some(WaitReason::RobotQuota)), WaitReason::RobotQuota),
+            (20, None, estimate(10, Some(WaitReason::RobotQuota)), WaitReason::NotBefore),
+            (20, None, None, WaitReason::NotBefore),
+            (0, None, estimate(9, Some(held)), held),
+            (0, None, estimate(9, Some(WaitReason::MonthlyBudget)), WaitReason::MonthlyBudget),
+        ] {
+            let reason = wait_reason(seconds(begins), quiet.map(seconds), at_robot);
+            assert_eq!(reason, expected, "{begins} {quiet:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn robot_view(status: RobotStatus) -> RobotView {
         allowed: status.allowed,
         in_flight: status.in_flight,
         waiting: status.waiting,
+        wait: status.wait_reason.map(Into::into),
         drained_in_seconds: status.drained_in.as_secs(),
         held_for_seconds: status.held_for.map(|left| left.as_secs()),
         cause: status.hold.map(|hold| hold.cause.as_str().to_owned()),

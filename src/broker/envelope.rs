@@ -10,6 +10,7 @@ use std::{str::FromStr, time::Duration};
 use super::message::StoredDelivery;
 use crate::domain::{
     DeadReason, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp,
+    WaitReason,
 };
 
 pub(super) const REASON: &str = "x-roomcast-reason";
@@ -32,6 +33,7 @@ pub(super) const GENERATION: &str = "x-roomcast-generation";
 pub(super) const PART: &str = "x-roomcast-part";
 pub(super) const SLOT: &str = "x-roomcast-slot";
 pub(super) const URGENT: &str = "x-roomcast-urgent";
+pub(super) const WAIT_REASON: &str = "x-roomcast-wait-reason";
 
 /// The headers of a delivery that is due at `until`. `left` is the wait that remains when its tier
 /// releases it.
@@ -43,6 +45,8 @@ pub(super) fn of_delivery(delivery: &Delivery, until: Timestamp, left: Duration)
     headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
     headers.push((EXPIRES_AT.into(), time(delivery.event.expires_at)));
     headers.extend(delivery.slot.map(|slot| (SLOT.into(), time(slot))));
+    let reason = delivery.wait_reason.map(|reason| HeaderValue::text(reason.as_str()));
+    headers.extend(reason.map(|reason| (WAIT_REASON.into(), reason)));
     headers
 }
 
@@ -145,6 +149,10 @@ fn fields(headers: &Headers) -> Result<StoredDelivery, String> {
             None => None,
         },
         slot: moment(headers, SLOT)?,
+        // Only operators read it, so no text in it makes a delivery unreadable.
+        wait_reason: find(headers, WAIT_REASON)
+            .and_then(HeaderValue::as_text)
+            .and_then(WaitReason::named),
         received_at: moment(headers, RECEIVED_AT)?,
         expires_at: moment(headers, EXPIRES_AT)?,
         urgent: matches!(find(headers, URGENT), Some(HeaderValue::Bool(true))),
@@ -255,7 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Event, EventContent, Platform, RobotId, SubscriptionId};
+    use crate::domain::{Event, EventContent, Platform, RobotId, SubscriptionId, every};
 
     fn delivery() -> Delivery {
         let event = Event {
@@ -282,6 +290,7 @@ mod tests {
             first_attempt_at: Some(Timestamp::from_unix_millis(1_700_000_001_000)),
             due_at: None,
             slot: Some(Timestamp::from_unix_millis(1_700_000_020_000)),
+            wait_reason: Some(WaitReason::QuietHours),
             generation: 1,
             part: Part { index: 1, total: Some(3) },
         }
@@ -325,6 +334,29 @@ mod tests {
         );
         assert_eq!((again.subscription, again.part), (delivery.subscription, delivery.part));
         assert_eq!(again.robot, Some(delivery.robot), "another robot begins with the first part");
+    }
+
+    #[test]
+    fn the_reason_of_a_wait_goes_along_and_no_text_in_its_place_makes_a_delivery_unreadable() {
+        let mut waiting = delivery();
+        let stored = |delivery: &Delivery| {
+            of_delivery(delivery, Timestamp::from_unix_millis(0), Duration::ZERO)
+        };
+        let reason =
+            |headers: &Headers| read(PublishedMessage::default(), headers).unwrap().wait_reason;
+        for one in every::<WaitReason>() {
+            waiting.wait_reason = Some(one);
+            assert_eq!(reason(&stored(&waiting)), Some(one));
+        }
+        waiting.wait_reason = None;
+        let mut headers = stored(&waiting);
+        assert_eq!(find(&headers, WAIT_REASON), None, "as an earlier version stored it");
+        assert_eq!(reason(&headers), None);
+        for later in [HeaderValue::text("full_moon"), HeaderValue::Int(7), HeaderValue::Void] {
+            headers.push((WAIT_REASON.into(), later));
+            assert_eq!(reason(&headers), None, "as a later version may store it");
+            headers.pop();
+        }
     }
 
     #[test]

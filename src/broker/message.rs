@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     domain::{
         Delivery, Event, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
-        Timestamp,
+        Timestamp, WaitReason,
     },
     settle::AckTag,
 };
@@ -77,6 +77,9 @@ pub struct StoredDelivery {
     pub left: Option<Duration>,
     /// Its slot in the queue of its robot, if it has one.
     pub slot: Option<Timestamp>,
+    /// Why it was stored to wait; `None` in messages of earlier versions, and if a later version
+    /// wrote a reason that this one does not know.
+    pub wait_reason: Option<WaitReason>,
     /// The time at which the event was received; `None` after a redrive.
     pub received_at: Option<Timestamp>,
     /// The time at which the event expires; `None` after a redrive.
@@ -112,6 +115,7 @@ impl StoredDelivery {
             due_at: None,
             left: None,
             slot: None,
+            wait_reason: None,
             received_at: None,
             expires_at: None,
             urgent: false,
@@ -146,6 +150,7 @@ impl StoredDelivery {
             first_attempt_at: self.first_attempt_at,
             due_at: self.due_at,
             slot: self.slot,
+            wait_reason: self.wait_reason,
             generation: self.generation,
             part: self.part,
         })

@@ -1,7 +1,7 @@
 //! The reasons of dead letters.
 //!
-//! Owns the closed list of reasons that this version gives, and how the reason of another version is
-//! kept.
+//! Owns the closed list of reasons that this version gives, and how the reason of another version
+//! is kept.
 //!
 //! Not here: which failure has which reason (`settle/decide.rs`), the advice for each
 //! (`platforms/advice.rs`).

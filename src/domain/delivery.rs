@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Platform, RobotId, SubscriptionId, Timestamp};
+use super::{Event, Platform, RobotId, SubscriptionId, Timestamp, WaitReason};
 
 /// The progress of a delivery whose text is split into parts because it is too long for one
 /// message.
@@ -49,6 +49,9 @@ pub struct Delivery {
     pub due_at: Option<Timestamp>,
     /// The slot of the delivery in its robot's queue, if it has one.
     pub slot: Option<Timestamp>,
+    /// Why it was stored to wait the last time; `None` if it never was, or if an earlier version
+    /// stored it.
+    pub wait_reason: Option<WaitReason>,
     /// How often the delivery was redriven from a dead queue.
     pub generation: u32,
     /// The part of the text to send next.
@@ -74,6 +77,7 @@ impl Delivery {
             first_attempt_at: None,
             due_at: None,
             slot: None,
+            wait_reason: None,
             generation: 0,
             part: Part::default(),
         }
@@ -85,6 +89,7 @@ impl Delivery {
         let own_time = self.event.received_at;
         (self.platform, self.robot) = (platform, robot);
         (self.attempts, self.slot, self.part) = (0, None, Part::default());
+        self.wait_reason = None;
         self.due_at = self.due_at.filter(|due| *due == own_time);
     }
 }

@@ -1,6 +1,6 @@
 //! The causes of a hold: nothing is sent to a robot for a while.
 //!
-//! Owns their closed list, and which verdict can cause one.
+//! Owns their closed list, the one wording of each, and which verdict can cause one.
 //!
 //! Not here: the length of a hold (`pace/hold.rs`), and when it begins and ends
 //! (`pace/robot_queue/finish.rs`).
@@ -37,6 +37,49 @@ impl HoldCause {
             Self::Budget => "budget",
             Self::Security => "security",
             Self::RobotGone => "robot_gone",
+        }
+    }
+
+    /// A few words for a table.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Budget => "budget used up",
+            Self::Security => "security setting",
+            Self::RobotGone => "robot gone",
+        }
+    }
+
+    /// The cause in a clause about the robot.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Throttled => {
+                "its platform refuses for speed, so another program sends through the same robot"
+            }
+            Self::Budget => "its organisation's monthly quota is used up",
+            Self::Security => "its signature, keyword or address list refuses us",
+            Self::RobotGone => "it is gone or switched off",
+        }
+    }
+
+    /// What an operator can do.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Throttled => {
+                "find the other program that sends through the robot; the hold ends by itself with the first message that gets through"
+            }
+            Self::Budget => {
+                "buy more calls, or wait for the next month; give its subscriptions a group (`roomcast subscription update ID --group NAME`) to see the use"
+            }
+            Self::Security => {
+                "mend the robot's setting, or its secret or keyword (`roomcast subscription update`), then release it"
+            }
+            Self::RobotGone => {
+                "switch it on in the group's settings and release it, or remove the subscription"
+            }
         }
     }
 

@@ -40,6 +40,7 @@ mod text_form;
 mod timestamp;
 mod topic;
 mod verdict;
+mod wait_reason;
 
 pub use attribute::{Attribute, Attributes};
 pub use closed_set::every;
@@ -87,3 +88,4 @@ pub use text_form::{invalid_value, refused_value};
 pub use timestamp::Timestamp;
 pub use topic::{InvalidTopicName, TopicName};
 pub use verdict::{AttemptOutcome, Verdict, VerdictKind};
+pub use wait_reason::WaitReason;

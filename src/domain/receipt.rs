@@ -201,7 +201,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::{Event, EventContent, Part};
+    use crate::domain::{Event, EventContent, Part, WaitReason};
 
     const AT: Timestamp = Timestamp::from_unix_millis(7);
 
@@ -282,7 +282,7 @@ mod tests {
             (Settlement::Done, Some("delivered")),
             (dead, Some("dead")),
             (Settlement::Dropped, Some("dropped")),
-            (Settlement::Deferred { until: AT, slot: None }, None),
+            (Settlement::Deferred { until: AT, slot: None, reason: WaitReason::RobotQuota }, None),
             (Settlement::Retried { until: AT }, None),
         ] {
             let receipt = DeliveryReceipt::of(&delivery(Part::default()), &settlement, AT);

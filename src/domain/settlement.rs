@@ -7,7 +7,7 @@
 
 use enum_map::Enum;
 
-use super::{DeadReason, Timestamp};
+use super::{DeadReason, Timestamp, WaitReason};
 
 /// The decision about a delivery after the pacer and, possibly, an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Settlement {
         until: Timestamp,
         /// Its slot in its robot's queue, if it has one.
         slot: Option<Timestamp>,
+        /// Why it waits.
+        reason: WaitReason,
     },
     /// The attempt failed for a reason that may pass. It counts as an attempt.
     Retried {
@@ -61,6 +63,16 @@ impl Settlement {
         match self {
             Self::Deferred { .. } | Self::Retried { .. } | Self::Dead { .. } => true,
             Self::Done | Self::Dropped => false,
+        }
+    }
+
+    /// Why the delivery waits, if it does.
+    #[must_use]
+    pub const fn wait_reason(&self) -> Option<WaitReason> {
+        match self {
+            Self::Deferred { reason, .. } => Some(*reason),
+            Self::Retried { .. } => Some(WaitReason::Retry),
+            Self::Done | Self::Dead { .. } | Self::Dropped => None,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::Permit;
 use crate::domain::{
     AttemptOutcome, Event, GroupName, OverflowPolicy, Platform, RobotId, SubscriptionId, Timestamp,
+    WaitReason,
 };
 
 /// The request of a delivery for a permit.
@@ -70,13 +71,15 @@ pub enum PaceDecision {
     Cancelled,
 }
 
-/// When a deferred delivery is due.
+/// When a deferred delivery is due, and why it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deferral {
     /// When it is due, in the pacer's time.
     pub due: Timestamp,
     /// The slot that defines its position in the order; `None` if it has no slot.
     pub slot: Option<Timestamp>,
+    /// Why it waits until then.
+    pub reason: WaitReason,
 }
 
 /// The result of the message that covered a coalesced delivery.

@@ -11,10 +11,7 @@ mod queue;
 mod token_schedule;
 mod topic_queue;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::queue::{HostAdmission, HostPollResult, HostQueue, HostTicket};
 pub(super) use self::{
     concurrency::Answered,
-    queue::{HostLimits, HostRequest},
+    queue::{HostDeferral, HostLimits, HostRequest},
 };
 use crate::domain::Platform;
 
@@ -36,8 +33,8 @@ pub(super) enum HostDecision {
     Granted(HostPermit),
     /// It waits in memory.
     Queued(HostWait),
-    /// It is deferred for this long.
-    Deferred(Duration),
+    /// It is deferred.
+    Deferred(HostDeferral),
 }
 
 impl Host {
@@ -64,7 +61,7 @@ impl Host {
     }
 
     /// How long to defer a message that gets no memory to wait in.
-    pub(super) fn put_off(&self, entry: &HostRequest<'_>) -> Duration {
+    pub(super) fn put_off(&self, entry: &HostRequest<'_>) -> HostDeferral {
         self.queue().put_off(Instant::now(), entry)
     }
 

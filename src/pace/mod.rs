@@ -27,13 +27,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    host::{HostDecision, HostWait},
+    host::{HostDecision, HostDeferral, HostWait},
     monthly_quota::Allowance,
     robot_queue::{Admission, AdmissionBounds, PollResult, QueueKey, WaitHandle, WakeReason},
     robot_queues::RobotQueues,
 };
 use crate::{
-    domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp},
+    domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp, WaitReason},
     settings::{duration, number, section, some_duration},
 };
 
@@ -169,7 +169,10 @@ impl Pace {
     /// Defers an enqueued delivery for which there is no memory. It keeps its position.
     #[must_use]
     pub fn put_off(&self, request: &AdmissionRequest<'_>, asked: Ticket) -> Ticket {
-        let wait = || self.0.host(request.platform).put_off(&RobotQueues::entry(request));
+        let wait = || HostDeferral {
+            reason: WaitReason::MemoryFull,
+            ..self.0.host(request.platform).put_off(&RobotQueues::entry(request))
+        };
         let turn = match asked.first {
             TicketState::Granted(permit, coalesced) | TicketState::AtHost(permit, coalesced, _) => {
                 self.release_and_defer(request, permit, coalesced, wait())
@@ -274,7 +277,7 @@ impl Pace {
         request: &AdmissionRequest<'_>,
         permit: Permit,
         coalesced: Vec<CoalescedDelivery>,
-        wait: Duration,
+        wait: HostDeferral,
     ) -> PaceDecision {
         let later = self.requeue(request, permit.position(), wait);
         notify_deferred(coalesced, later);
@@ -285,10 +288,10 @@ impl Pace {
         &self,
         request: &AdmissionRequest<'_>,
         position: Timestamp,
-        wait: Duration,
+        HostDeferral { wait, reason }: HostDeferral,
     ) -> Deferral {
         self.0.with_queue(request.robot, request.platform, |queue, now, _| {
-            queue.put_off(now, (request.position, position), now.after(wait))
+            queue.put_off(now, (request.position, position), (now.after(wait), reason))
         })
     }
 
@@ -324,7 +327,8 @@ impl Pace {
         match self.0.allowance(request.group?, true) {
             Allowance::Open => None,
             Allowance::Until(due) => {
-                Some(PaceDecision::Deferred(Deferral { due, slot: Some(position) }))
+                let reason = WaitReason::MonthlyBudget;
+                Some(PaceDecision::Deferred(Deferral { due, slot: Some(position), reason }))
             }
             Allowance::Dead => Some(PaceDecision::BudgetExhausted),
         }

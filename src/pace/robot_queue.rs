@@ -31,7 +31,7 @@ use super::{
     CoalescedDelivery, CoalescedOutcome, Deferral, HealthPolicy, Hold, PlatformQuota,
     slot_schedule::SlotSchedule, window::Window,
 };
-use crate::domain::{Event, OverflowPolicy, Platform, SubscriptionId, Timestamp};
+use crate::domain::{Event, OverflowPolicy, Platform, SubscriptionId, Timestamp, WaitReason};
 
 /// The limits that a queue applies.
 pub(super) struct PacingLimits<'a> {
@@ -150,6 +150,8 @@ pub(super) struct RobotQueue {
     hold: Option<Hold>,
     /// The known number of deliveries that wait in the broker.
     waiting_in_broker: u32,
+    /// Why the delivery waits that was queued or deferred last.
+    waits_for: Option<WaitReason>,
     coalescing: Option<Box<CoalescingState>>,
 }
 
@@ -171,6 +173,7 @@ impl RobotQueue {
             consecutive_refusals: 0,
             hold: None,
             waiting_in_broker: 0,
+            waits_for: None,
             coalescing: None,
         }
     }
@@ -191,18 +194,19 @@ impl RobotQueue {
             && hold.until > now
         {
             let (wanted, estimate) = (self.wanted(key, now), self.estimate(now, key, rules));
-            let at = wanted.max(estimate);
+            let (at, reason) = (wanted.max(estimate), WaitReason::Hold(hold.cause));
             if at.since(now) > rules.early_max {
                 self.cancel_wait(key);
                 if !key.whole {
-                    return PollResult::Deferred(Deferral { due: at, slot: Some(key.slot) }, None);
+                    return PollResult::Deferred(self.deferral(at, Some(key.slot), reason), None);
                 }
-                let (later, booked) = self.postpone(now, key, (wanted, at), wanted > now, rules);
+                let (later, booked) =
+                    self.postpone(now, key, (wanted, at), (wanted > now, reason), rules);
                 return PollResult::Deferred(later, booked);
             }
             if at.since(now) > rules.wait_max(early) {
                 self.cancel_wait(key);
-                return PollResult::Deferred(self.wait_in_broker(key, at), None);
+                return PollResult::Deferred(self.wait_in_broker(key, at, reason), None);
             }
         }
         if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
@@ -297,10 +301,10 @@ impl RobotQueue {
 
     /// Defers a delivery that has no memory permit for a wait until its turn. It keeps its position
     /// in the order.
-    fn wait_in_broker(&mut self, key: QueueKey, at: Timestamp) -> Deferral {
+    fn wait_in_broker(&mut self, key: QueueKey, at: Timestamp, reason: WaitReason) -> Deferral {
         let slot = (key.slot != Timestamp::default()).then_some(key.slot);
         self.waiting_in_broker = self.waiting_in_broker.saturating_add(slot.is_some().into());
-        Deferral { due: at, slot }
+        self.deferral(at, slot, reason)
     }
 
     /// Defers a delivery that came back. If it came in time, it keeps its slot, and the plan moves
@@ -310,19 +314,40 @@ impl RobotQueue {
         now: Timestamp,
         key: QueueKey,
         (wanted, at): (Timestamp, Timestamp),
-        has_slot: bool,
+        (has_slot, reason): (bool, WaitReason),
         rules: &PacingLimits<'_>,
     ) -> (Deferral, Option<Timestamp>) {
         self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
         if has_slot {
             self.delay(at.since(wanted), now);
-            return (Deferral { due: at, slot: Some(key.slot) }, None);
+            return (self.deferral(at, Some(key.slot), reason), None);
         }
         let plan = if key.class == Priority::Urgent { &mut self.urgent } else { &mut self.others };
         let (free, _) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
         let at = free.max(self.hold.map_or(now, |hold| hold.until)).max(wanted);
         plan.reserve(at, rules.quota);
-        (Deferral { due: at, slot: Some(at.before(self.hold_offset)) }, Some(at))
+        (self.deferral(at, Some(at.before(self.hold_offset)), reason), Some(at))
+    }
+
+    /// Defers a delivery, and keeps the reason for operators.
+    fn deferral(
+        &mut self,
+        due: Timestamp,
+        slot: Option<Timestamp>,
+        reason: WaitReason,
+    ) -> Deferral {
+        self.waits_for = Some(reason);
+        Deferral { due, slot, reason }
+    }
+
+    /// Why a delivery waits that can leave at `at`. `floor` is the end of a used-up month.
+    fn wait_reason(&self, now: Timestamp, at: Timestamp, floor: Timestamp) -> WaitReason {
+        match self.hold {
+            _ if floor > now && at <= floor => WaitReason::MonthlyBudget,
+            Some(hold) if hold.until > now => WaitReason::Hold(hold.cause),
+            _ if at <= now => WaitReason::Order,
+            _ => WaitReason::RobotQuota,
+        }
     }
 
     /// Stops the queue's time for this long.

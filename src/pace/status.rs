@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{GroupStatus, Hold, Pace, monthly_quota::Allowance, robot_queue::RobotQueue};
-use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId};
+use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId, WaitReason};
 
 /// The state of one robot.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct RobotStatus {
     /// The waiting deliveries, in memory and in the broker; after a restart only those that are
     /// known.
     pub waiting: u32,
+    /// Why they wait: its hold, else the reason of the delivery that was queued or deferred last.
+    /// `None` if it has no hold and none waits.
+    pub wait_reason: Option<WaitReason>,
     /// How long until the last of them can leave; zero if none waits.
     pub drained_in: Duration,
     /// The hold and the length of its last wait, until the robot accepts a message again.
@@ -72,8 +75,8 @@ pub struct SendEstimate {
     pub first_in: Duration,
     /// How long until the last message leaves.
     pub last_in: Duration,
-    /// The robot's hold, if there is one.
-    pub hold: Option<Hold>,
+    /// Why the first message would wait; `None` if it would leave now.
+    pub reason: Option<WaitReason>,
     /// The organisation's monthly quota is used up, and `at_end = "dead"` forbids a wait for the
     /// next month.
     pub out_of_budget: bool,
@@ -107,7 +110,7 @@ impl Pace {
         let (now, known) = (
             self.now(),
             self.0.with_existing(robot, |queue, now, rules| {
-                (queue.send_estimate(now, urgent, messages, rules), queue.hold().copied())
+                (queue.send_estimate(now, urgent, messages, rules), queue.hold_at(now))
             }),
         );
         let (first, last, hold) = match known {
@@ -124,10 +127,15 @@ impl Pace {
             Some(Allowance::Until(due)) => (due, false),
             Some(Allowance::Dead) => (now, true),
         };
+        let reason = match hold {
+            _ if floor > now && floor >= first => Some(WaitReason::MonthlyBudget),
+            Some(hold) => Some(WaitReason::Hold(hold.cause)),
+            None => (first > now).then_some(WaitReason::RobotQuota),
+        };
         SendEstimate {
             first_in: first.max(floor).since(now),
             last_in: last.max(floor).since(now),
-            hold,
+            reason,
             out_of_budget,
         }
     }

@@ -5,6 +5,8 @@
 //!
 //! Not here: tests of single parts (in their files), and hours of mixed traffic (`tests/sim/`).
 
+mod wait_reasons;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -1037,8 +1039,8 @@ async fn an_outlook_says_when_messages_would_leave_and_plans_nothing() {
     let _ = asking(2).sent(&pace, THROTTLED).await;
     let held = pace.send_estimate(RobotId::from_bytes([2; 16]), Platform::DingTalk, None, false, 1);
     assert_eq!(
-        (held.first_in.as_secs(), held.hold.map(|hold| hold.cause)),
-        (60, Some(HoldCause::Throttled))
+        (held.first_in.as_secs(), held.reason),
+        (60, Some(WaitReason::Hold(HoldCause::Throttled)))
     );
 }
 

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Pipeline, Unsettled, delivery::admission_request, recipient::CurrentRecipient};
 use crate::{
-    domain::{AttemptOutcome, Delivery, Settlement, Timestamp, Verdict},
+    domain::{AttemptOutcome, Delivery, Settlement, Timestamp, Verdict, WaitReason},
     fanout::Recipient,
     pace::{CoalescedDelivery, CoalescedOutcome, Permit, QueuePosition, SendOutcome, Ticket},
     platforms,
@@ -54,7 +54,8 @@ impl Pipeline {
         if delivery.part.index == 0
             && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
         {
-            return Ok(AttemptStep::Settled(settle::defer(delivery, end, None)));
+            let quiet = settle::defer(delivery, end, None, WaitReason::QuietHours);
+            return Ok(AttemptStep::Settled(quiet));
         }
         let said = (!coalesced.is_empty()).then(|| coalesced_delivery(delivery, &coalesced));
         let (part, (AttemptResult { answer, skew }, took)) = {
@@ -64,7 +65,8 @@ impl Pipeline {
                 .await;
             // The next session would have to wait for any attempt that starts now.
             if self.stop_waiting.is_cancelled() {
-                return Ok(AttemptStep::Settled(self.requeue_unchanged(delivery)));
+                let again = self.requeue_unchanged(delivery, WaitReason::Draining);
+                return Ok(AttemptStep::Settled(again));
             }
             let now = parts.clock.now();
             let first = delivery.first_attempt_at.is_none();

@@ -9,7 +9,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use super::{Pipeline, Unsettled, attempt::AttemptStep, early::EarlyPermit};
 use crate::{
-    domain::{Delivery, OverflowPolicy, Settlement, Timestamp},
+    domain::{Delivery, OverflowPolicy, Settlement, Timestamp, WaitReason},
     fanout::Recipient,
     pace::{AdmissionRequest, CoalescedOutcome, PaceDecision, QueuePosition, Ticket},
     settle::{self, AckTracker, ProgressMark},
@@ -84,11 +84,10 @@ impl Pipeline {
         };
         let left = due.since(parts.clock.now());
         if left > parts.pace.wait_max(delivery.platform, room.is_some()) {
-            return DeliveryStart::Settled(settle::defer(
-                delivery,
-                due,
-                delivery.slot.filter(|_| quiet.is_none()),
-            ));
+            let reason =
+                if quiet == Some(due) { WaitReason::QuietHours } else { reason_of(delivery) };
+            let slot = delivery.slot.filter(|_| quiet.is_none());
+            return DeliveryStart::Settled(settle::defer(delivery, due, slot, reason));
         }
         if delivery.slot.is_none() && quiet.is_none() && !left.is_zero() {
             return DeliveryStart::Sleeping(left, room);
@@ -109,6 +108,7 @@ impl Pipeline {
                 delivery,
                 self.parts.clock.now().after(left),
                 delivery.slot,
+                reason_of(delivery),
             )),
             DeliveryStart::Enqueued(position, ticket, room) => {
                 let ticket = self
@@ -175,7 +175,12 @@ impl Pipeline {
             DeliveryStart::Sleeping(left, room) => {
                 if self.stop_waiting.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
                     let due = delivery.due_at.unwrap_or_else(|| self.parts.clock.now());
-                    return Ok(ControlFlow::Break(settle::defer(delivery, due, None)));
+                    return Ok(ControlFlow::Break(settle::defer(
+                        delivery,
+                        due,
+                        None,
+                        reason_of(delivery),
+                    )));
                 }
                 self.enqueue(delivery, recipient, queue_position(delivery), room)
             }
@@ -186,7 +191,8 @@ impl Pipeline {
             DeliveryStart::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
             // A delivery waits for its due time only once, so this case does not occur.
             DeliveryStart::Sleeping(..) => {
-                return Ok(ControlFlow::Break(self.requeue_unchanged(delivery)));
+                let again = self.requeue_unchanged(delivery, reason_of(delivery));
+                return Ok(ControlFlow::Break(again));
             }
         };
         loop {
@@ -244,34 +250,34 @@ impl Pipeline {
     ) -> Result<Settlement, Unsettled> {
         match turn {
             PaceDecision::Deferred(later) => {
-                Ok(settle::defer(delivery, self.wall(later.due), later.slot))
+                Ok(settle::defer(delivery, self.wall(later.due), later.slot, later.reason))
             }
             PaceDecision::Coalesced(hear) => Ok(match hear.await {
                 Ok(CoalescedOutcome::Sent(outcome)) => {
                     self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot)
                 }
                 Ok(CoalescedOutcome::Deferred(later)) => {
-                    settle::defer(delivery, self.wall(later.due), later.slot)
+                    settle::defer(delivery, self.wall(later.due), later.slot, later.reason)
                 }
                 // The covering message was not sent. The delivery asks again after the tiers.
-                Err(_) => self.requeue_unchanged(delivery),
+                Err(_) => self.requeue_unchanged(delivery, WaitReason::Order),
             }),
             PaceDecision::Superseded => Ok(settle::supersede()),
             PaceDecision::BudgetExhausted => Ok(settle::out_of_budget()),
             // An unused permit is returned on drop.
             PaceDecision::Granted(..) | PaceDecision::Cancelled => {
-                Ok(self.requeue_unchanged(delivery))
+                Ok(self.requeue_unchanged(delivery, WaitReason::Draining))
             }
         }
     }
 
     /// Returns a delivery to the broker unchanged. It keeps its position.
-    pub(super) fn requeue_unchanged(&self, delivery: &Delivery) -> Settlement {
+    pub(super) fn requeue_unchanged(&self, delivery: &Delivery, reason: WaitReason) -> Settlement {
         let received = || self.parts.pace.timeline().at_wall(delivery.event.received_at);
         let slot = delivery
             .slot
             .or_else(|| (queue_position(delivery) == QueuePosition::Tail).then(received));
-        settle::defer(delivery, self.parts.clock.now(), slot)
+        settle::defer(delivery, self.parts.clock.now(), slot, reason)
     }
 
     /// The end of the quiet hours for which a delivery waits; `None` if there are none, or if it
@@ -310,6 +316,15 @@ pub(super) fn admission_request<'a>(
         event: &delivery.event,
         position,
         early: true,
+    }
+}
+
+/// Why a delivery waits for its due time.
+fn reason_of(delivery: &Delivery) -> WaitReason {
+    if delivery.due_at == Some(delivery.event.received_at) {
+        WaitReason::NotBefore
+    } else {
+        delivery.wait_reason.unwrap_or(WaitReason::Unknown)
     }
 }
 

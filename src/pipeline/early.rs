@@ -84,6 +84,7 @@ mod tests {
             first_attempt_at: None,
             due_at: None,
             slot: None,
+            wait_reason: None,
             generation: 0,
             part: Part::default(),
         }

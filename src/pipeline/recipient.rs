@@ -8,7 +8,7 @@
 
 use super::{Pipeline, Unsettled};
 use crate::{
-    domain::{Delivery, Settlement, Subscription},
+    domain::{Delivery, Settlement, Subscription, WaitReason},
     fanout::{OpenedRecipient, Recipient},
     settle,
 };
@@ -55,7 +55,8 @@ impl Pipeline {
                 }
             }
         }
-        Ok(CurrentRecipient::Settled(self.requeue_unchanged(delivery)))
+        let again = self.requeue_unchanged(delivery, WaitReason::SubscriptionChanged);
+        Ok(CurrentRecipient::Settled(again))
     }
 }
 

@@ -6,7 +6,8 @@
 
 use super::RetryPolicy;
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, NoContent, Settlement, Timestamp, Verdict,
+    AttemptOutcome, DeadReason, Delivery, HoldCause, NoContent, Settlement, Timestamp, Verdict,
+    WaitReason,
 };
 
 /// The settlement of a delivery whose attempt was answered.
@@ -30,7 +31,10 @@ pub fn decide(
     };
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
-        Verdict::Throttled { .. } | Verdict::BudgetSpent { .. } => defer(delivery, resume, slot),
+        Verdict::Throttled { .. } => {
+            defer(delivery, resume, slot, WaitReason::Hold(HoldCause::Throttled))
+        }
+        Verdict::BudgetSpent { .. } => defer(delivery, resume, slot, WaitReason::MonthlyBudget),
         Verdict::Refused => dead(DeadReason::Refused),
         Verdict::RobotGone => dead(DeadReason::RobotGone),
         Verdict::Security => dead(DeadReason::Security),
@@ -54,11 +58,16 @@ pub fn decide(
 /// The settlement of a delivery that waits until `until`: deferred, or dead if its time to live
 /// ends before.
 #[must_use]
-pub fn defer(delivery: &Delivery, until: Timestamp, slot: Option<Timestamp>) -> Settlement {
+pub fn defer(
+    delivery: &Delivery,
+    until: Timestamp,
+    slot: Option<Timestamp>,
+    reason: WaitReason,
+) -> Settlement {
     if until >= delivery.event.expires_at {
-        expired(until, delivery)
+        expired(until, delivery, Some(reason))
     } else {
-        Settlement::Deferred { until, slot }
+        Settlement::Deferred { until, slot, reason }
     }
 }
 
@@ -120,7 +129,7 @@ pub fn without_content(why: NoContent<'_>) -> Settlement {
 /// The settlement before any attempt: `None`, unless the time to live has ended.
 #[must_use]
 pub fn expire(delivery: &Delivery, now: Timestamp) -> Option<Settlement> {
-    (now >= delivery.event.expires_at).then(|| expired(now, delivery))
+    (now >= delivery.event.expires_at).then(|| expired(now, delivery, delivery.wait_reason))
 }
 
 /// Whether an attempt with this verdict counts. A refusal for speed or quota does not.
@@ -129,7 +138,8 @@ pub const fn counts_as_attempt(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Throttled { .. } | Verdict::BudgetSpent { .. })
 }
 
-fn expired(at: Timestamp, delivery: &Delivery) -> Settlement {
+/// Dead, because it could leave at `at` at the earliest. The detail says why it waited.
+fn expired(at: Timestamp, delivery: &Delivery, reason: Option<WaitReason>) -> Settlement {
     let event = &delivery.event;
     let late = at.since(event.expires_at).as_secs();
     let detail = if event.expires_at < event.received_at {
@@ -138,7 +148,9 @@ fn expired(at: Timestamp, delivery: &Delivery) -> Settlement {
             "it was received {ago} s after its time to live had ended, which counts from its publisher's timestamp"
         )
     } else {
-        format!("it could leave {late} s after its time to live ends at the earliest")
+        let why = reason.filter(|reason| *reason != WaitReason::Unknown);
+        let why = why.map(|reason| format!(": {}", reason.sentence())).unwrap_or_default();
+        format!("it could leave {late} s after its time to live ends at the earliest{why}")
     };
     Settlement::Dead { reason: DeadReason::Expired, code: "time_to_live".to_owned(), detail }
 }
@@ -181,6 +193,7 @@ mod tests {
             first_attempt_at: None,
             due_at: None,
             slot: None,
+            wait_reason: None,
             generation: 0,
             part: Part::default(),
         }
@@ -201,6 +214,10 @@ mod tests {
         Settlement::Dead { reason, code: "c".into(), detail: "d".into() }
     }
 
+    fn deferred(slot: Timestamp, reason: WaitReason) -> Settlement {
+        Settlement::Deferred { until: at(60), slot: Some(slot), reason }
+    }
+
     #[test]
     fn every_verdict_has_its_settlement() {
         let spent = Verdict::BudgetSpent { wait: Duration::from_secs(60) };
@@ -214,9 +231,9 @@ mod tests {
                 Verdict::Throttled { wait: None },
                 0,
                 900,
-                Settlement::Deferred { until: at(60), slot: Some(at(1)) },
+                deferred(at(1), WaitReason::Hold(HoldCause::Throttled)),
             ),
-            (spent, 0, 900, Settlement::Deferred { until: at(60), slot: Some(at(1)) }),
+            (spent, 0, 900, deferred(at(1), WaitReason::MonthlyBudget)),
             (again(None), 1, 900, Settlement::Retried { until: at(5) }),
             (again(None), 2, 900, Settlement::Retried { until: at(15) }),
             (again(Some(100)), 2, 900, Settlement::Retried { until: at(100) }),
@@ -233,13 +250,22 @@ mod tests {
             Settlement::Dead { reason, .. } => Some(reason),
             _ => None,
         };
-        assert_eq!(reason(defer(&delivery(0, 60), at(60), None)), Some(DeadReason::Expired));
+        let late = defer(&delivery(0, 60), at(60), None, WaitReason::RobotQuota);
+        let Settlement::Dead { reason: DeadReason::Expired, detail, .. } = late else {
+            panic!("it cannot wait")
+        };
+        assert!(
+            detail.ends_with(
+                "at the earliest: the robot's quota is used up, and its messages leave in turn"
+            ),
+            "{detail}"
+        );
         assert_eq!(
             reason(settle(Verdict::Throttled { wait: None }, 0, 60)),
             Some(DeadReason::Expired)
         );
-        let deferred = Settlement::Deferred { until: at(60), slot: Some(at(3)) };
-        assert_eq!(defer(&delivery(0, 61), at(60), Some(at(3))), deferred);
+        let waiting = defer(&delivery(0, 61), at(60), Some(at(3)), WaitReason::QuietHours);
+        assert_eq!(waiting, deferred(at(3), WaitReason::QuietHours));
         assert_eq!(expire(&delivery(0, 1), NOW), None);
         assert_eq!(expire(&delivery(0, 1), at(1)).and_then(reason), Some(DeadReason::Expired));
     }

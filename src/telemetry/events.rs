@@ -32,13 +32,13 @@ pub use self::{
     storing::{ReceiptRefused, ReceiptStored, StepRefused},
 };
 use super::{
-    labels::{AttemptLabels, DeadLabels, PlatformLabel, SettledLabels},
+    labels::{AttemptLabels, DeadLabels, PlatformLabel, SettledLabels, WaitLabels},
     log_limit::LimitedLine,
     registry::Telemetry,
 };
 use crate::domain::{
     AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, Platform,
-    PublishedMessage, Settlement, SubscriptionId, Timestamp,
+    PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
 };
 
 /// An event was received.
@@ -164,6 +164,10 @@ impl DeliverySettled<'_> {
         let outcome = self.settlement.kind().as_str();
         telemetry.trace(|traces| traces.settled(self));
         telemetry.deliveries.get_or_create(&SettledLabels { platform, outcome }).inc();
+        let wait_reason = self.settlement.wait_reason().map(WaitReason::as_str);
+        if let Some(reason) = wait_reason {
+            telemetry.deferrals.get_or_create(&WaitLabels { platform, reason }).inc();
+        }
         if self.settlement.has_next_step() {
             telemetry.step_stored_seconds.observe(self.stored.since(self.now).as_secs_f64());
         }
@@ -200,6 +204,7 @@ impl DeliverySettled<'_> {
             subscription.id = %self.delivery.subscription,
             delivery.attempts = self.delivery.attempts,
             outcome,
+            wait_reason,
             "a delivery is settled"
         );
     }

@@ -18,6 +18,13 @@ pub(super) struct SettledLabels {
     pub(super) outcome: &'static str,
 }
 
+/// Of a wait. The reason is one of [`crate::domain::WaitReason`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WaitLabels {
+    pub(super) platform: &'static str,
+    pub(super) reason: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct DeadLabels {
     pub(super) platform: &'static str,

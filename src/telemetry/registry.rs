@@ -23,12 +23,14 @@ use super::{
     events::LogLinesSuppressed,
     labels::{
         AttemptLabels, DeadLabels, GroupLabel, HoldLabels, Hops, LISTENERS, ListenerLabel,
-        PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels,
+        PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels, WaitLabels,
     },
     log_limit::LogLimiter,
     traces::{TraceError, TraceSettings, Traces},
 };
-use crate::domain::{DeadReason, HoldCause, Platform, SettlementKind, VerdictKind, every};
+use crate::domain::{
+    DeadReason, HoldCause, Platform, SettlementKind, VerdictKind, WaitReason, every,
+};
 
 type HistogramByPlatform = Family<PlatformLabel, Histogram, Seconds>;
 
@@ -43,6 +45,7 @@ pub struct Telemetry {
     pub(super) event_expand_seconds: Histogram,
     pub(super) deliveries_filtered: Counter,
     pub(super) deliveries: Family<SettledLabels, Counter>,
+    pub(super) deferrals: Family<WaitLabels, Counter>,
     pub(super) dead_letters: Family<DeadLabels, Counter>,
     pub(super) pace_wait_seconds: HistogramByPlatform,
     pub(super) first_attempt_after_seconds: HistogramByPlatform,
@@ -103,6 +106,7 @@ impl Telemetry {
             event_expand_seconds: Seconds.new_metric(),
             deliveries_filtered: Counter::default(),
             deliveries: Family::default(),
+            deferrals: Family::default(),
             dead_letters: Family::default(),
             pace_wait_seconds: Family::new_with_constructor(Seconds),
             first_attempt_after_seconds: Family::new_with_constructor(Seconds),
@@ -213,6 +217,11 @@ impl Telemetry {
             self.deliveries_filtered.clone(),
         );
         to.register("deliveries", "Deliveries settled, by outcome", self.deliveries.clone());
+        to.register(
+            "deferrals",
+            "Deliveries stored on the broker to wait, by the reason of the wait",
+            self.deferrals.clone(),
+        );
         to.register("dead_letters", "Deliveries given up, by reason", self.dead_letters.clone());
         to.register(
             "pace_wait_seconds",
@@ -363,6 +372,9 @@ impl Telemetry {
         for platform in Platform::ALL.map(Platform::as_str) {
             for outcome in every().map(SettlementKind::as_str) {
                 let _ = self.deliveries.get_or_create(&SettledLabels { platform, outcome });
+            }
+            for reason in every().map(WaitReason::as_str) {
+                let _ = self.deferrals.get_or_create(&WaitLabels { platform, reason });
             }
             for reason in every().map(DeadReason::as_str) {
                 let _ = self.dead_letters.get_or_create(&DeadLabels { platform, reason });

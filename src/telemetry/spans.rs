@@ -12,7 +12,7 @@ use super::{
     events::{AttemptMade, AttemptStarted, DeliverySettled, EventExpanded, EventUndecodable},
     traces::{Parent, Span, Traces},
 };
-use crate::domain::{Delivery, EventId, Settlement, Timestamp, Verdict};
+use crate::domain::{Delivery, EventId, Settlement, Timestamp, Verdict, WaitReason};
 
 /// The subject of a span, which gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -142,6 +142,9 @@ impl Traces {
                     "roomcast.wait_seconds",
                     until.since(one.now).as_secs_f64(),
                 ));
+                let reason = one.settlement.wait_reason().map(WaitReason::as_str);
+                attributes
+                    .extend(reason.map(|reason| KeyValue::new("roomcast.wait_reason", reason)));
             }
             Settlement::Dead { reason, code, .. } => {
                 attributes.push(KeyValue::new("roomcast.reason", reason.as_str()));

@@ -156,7 +156,7 @@ async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
     browser.click("nav", "Robots").await;
     browser.counts("tbody tr", 6).await;
     browser.says(".count", "6 robots, 1 on hold.").await;
-    browser.says(".table", "On hold: its platform refuses for speed; tries again in").await;
+    browser.says(".table", "The robot is on hold: its platform refuses for speed").await;
     browser.pictures("robots").await;
     sound(&browser).await;
     let places =

@@ -58,4 +58,5 @@ mod timing;
 mod tls;
 mod top;
 mod traces;
+mod wait_reasons;
 mod words;

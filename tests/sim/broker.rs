@@ -416,6 +416,7 @@ fn travelling(delivery: &Delivery, until: Timestamp, left: Duration) -> StoredDe
         attempts: delivery.attempts,
         hops: delivery.hops,
         slot: delivery.slot,
+        wait_reason: delivery.wait_reason,
         generation: delivery.generation,
         part: delivery.part,
         first_attempt_at: delivery.first_attempt_at,

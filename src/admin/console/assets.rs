@@ -82,6 +82,7 @@ pub(super) fn file(name: &str, asked: &HeaderMap) -> Option<Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{DeadReason, every};
 
     #[test]
     fn a_file_that_the_browser_has_is_not_sent_again() {
@@ -130,6 +131,17 @@ mod tests {
                 assert!(!text.contains(bad), "{name} says {bad}");
             }
         }
+    }
+
+    #[test]
+    fn every_reason_of_a_dead_letter_has_its_words_in_the_page() {
+        let words = FILES.into_iter().find(|(name, ..)| *name == "words.js").unwrap().2;
+        let reasons = words.split("REASONS = {").nth(1).unwrap().split('}').next().unwrap();
+        let listed: Vec<_> =
+            reasons.lines().filter_map(|line| Some(line.trim().split_once(": \"")?.0)).collect();
+        let mut known: Vec<_> = every::<DeadReason>().map(DeadReason::as_str).collect();
+        known.sort_unstable_by_key(|name| listed.iter().position(|one| one == name));
+        assert_eq!(known, listed);
     }
 
     #[test]

@@ -104,6 +104,7 @@ mod tests {
             in_flight: 0,
             waiting: u32::from(count - 1 - number),
             drained_in: Duration::ZERO,
+            wait_reason: None,
             hold: number.is_multiple_of(10).then_some(HELD),
             held_for: None,
         };

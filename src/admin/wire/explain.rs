@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::WaitView;
 use crate::{
     domain::{Platform, RobotId, SubscriptionId, TopicName},
     store::ListCursor,
@@ -75,6 +76,9 @@ pub struct Explanation {
     pub outcome: String,
     /// The reason, in a sentence; `null` if it would be sent at once.
     pub why: Option<String>,
+    /// Why it would wait; `null` if it would not.
+    #[serde(default)]
+    pub wait: Option<WaitView>,
     /// In how many seconds the first message would be sent; `null` if
     /// none would, or if no daemon runs.
     pub first_in_seconds: Option<f64>,

@@ -6,6 +6,32 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::WaitReason;
+
+/// Why something waits, in the daemon's words.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct WaitView {
+    /// The reason, as in metrics and headers.
+    pub reason: String,
+    /// A few words for a table.
+    pub label: String,
+    /// The reason in a sentence.
+    pub sentence: String,
+    /// What an operator can do; `null` if nothing has to be done.
+    pub advice: Option<String>,
+}
+
+impl From<WaitReason> for WaitView {
+    fn from(reason: WaitReason) -> Self {
+        Self {
+            reason: reason.as_str().to_owned(),
+            label: reason.label().to_owned(),
+            sentence: reason.sentence().into_owned(),
+            advice: reason.advice().map(str::to_owned),
+        }
+    }
+}
+
 /// One robot that is busy or held.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RobotView {
@@ -21,6 +47,10 @@ pub struct RobotView {
     pub in_flight: u32,
     /// How many deliveries wait in its queue.
     pub waiting: u32,
+    /// Why it gets nothing: its hold, else the reason of the delivery that came to wait last.
+    /// `null` if it is not held and none waits.
+    #[serde(default)]
+    pub wait: Option<WaitView>,
     /// In how many seconds the last of them can be sent.
     pub drained_in_seconds: u64,
     /// How many seconds its hold still lasts; `null` without one.

@@ -87,8 +87,8 @@ impl TopState {
             return;
         };
         self.status_line = None;
-        match self.live.robot(&robot).and_then(|known| known.cause.clone()) {
-            Some(cause) => self.dialog = Some(Dialog::Release { robot, cause }),
+        match self.live.robot(&robot).filter(|known| known.cause.is_some()) {
+            Some(known) => self.dialog = Some(Dialog::Release { robot: Box::new(known.clone()) }),
             None => self.status_line = Some(format!("robot {robot} is not held")),
         }
     }
@@ -101,7 +101,7 @@ impl TopState {
                 format!("redriving {} ({what})", format::letters(would.done)),
             ),
             (Some(Dialog::Release { robot, .. }), KeyAction::Yes) => {
-                (ApiQuery::Release(robot.clone()), format!("releasing robot {robot}"))
+                (ApiQuery::Release(robot.robot.clone()), format!("releasing robot {}", robot.robot))
             }
             (Some(Dialog::Help(from)), KeyAction::Up) => {
                 self.dialog = Some(Dialog::Help(from.saturating_sub(1)));

@@ -5,7 +5,7 @@
 //! Not here: drawing a dialog (`draw/overlay.rs`), and the keys that answer it (`act.rs`).
 
 use super::format;
-use crate::admin::wire::{DeadOutcome, DeadQuery, DeadRequest};
+use crate::admin::wire::{DeadOutcome, DeadQuery, DeadRequest, RobotView};
 
 /// The largest number of letters in one redrive, which is the daemon's limit.
 const REDRIVE_MAX: u64 = 10_000;
@@ -19,7 +19,7 @@ pub(super) enum Dialog {
     /// The question before a redrive.
     Redrive { what: String, request: DeadRequest, would: DeadOutcome },
     /// The question before a release.
-    Release { robot: String, cause: String },
+    Release { robot: Box<RobotView> },
 }
 
 /// A change that is running, until the daemon answers.

@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, json};
 
 use super::live_data::Pulse;
-use crate::admin::wire::{
-    DeadLetterDetail, DeadLetterView, DeadLettersNow, DeadOutcome, DeadPage, DeadQueueNow, DeadRow,
-    DeadSummary, GroupView, Overview, PlatformFlow, RobotActivity, RobotView, SubscriptionView,
-    SummaryRow,
+use crate::{
+    admin::wire::{
+        DeadLetterDetail, DeadLetterView, DeadLettersNow, DeadOutcome, DeadPage, DeadQueueNow,
+        DeadRow, DeadSummary, GroupView, Overview, PlatformFlow, RobotActivity, RobotView,
+        SubscriptionView, SummaryRow,
+    },
+    domain::{HoldCause, WaitReason},
 };
 
 /// 2026-11-25, 03:01 UTC.
@@ -100,6 +103,7 @@ pub(super) fn robots() -> Vec<RobotView> {
         allowed: Some(20),
         in_flight: 1,
         waiting,
+        wait: (waiting > 0).then(|| WaitReason::RobotQuota.into()),
         drained_in_seconds,
         held_for_seconds: None,
         cause: None,
@@ -110,6 +114,7 @@ pub(super) fn robots() -> Vec<RobotView> {
         RobotView {
             held_for_seconds: Some(95),
             cause: Some("security".to_owned()),
+            wait: Some(WaitReason::Hold(HoldCause::Security).into()),
             penalty_seconds: Some(240),
             in_flight: 0,
             ..robot(HELD, "lark", 22, 95)

@@ -1,10 +1,11 @@
-//! The formats of numbers, spans, holds and foreign texts on the screen. Pure.
+//! The formats of numbers, spans, waits and foreign texts on the screen. Pure.
 //!
-//! Owns the advice for each cause of a hold.
+//! Owns that every text of another program is shown without control characters.
 //!
-//! Not here: the text of a letter (`cli/dead/show.rs`).
+//! Not here: the text of a letter (`cli/dead/show.rs`), the wording of a wait
+//! (`domain/wait_reason.rs`).
 
-use crate::{cli::output::shown, domain::HoldCause};
+use crate::{admin::wire::RobotView, cli::output::shown};
 
 /// A number with separators for thousands.
 pub(super) fn number(number: impl Into<u64>) -> String {
@@ -46,33 +47,19 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
-/// The cause of a hold.
-pub(super) fn cause(name: &str) -> &str {
-    match HoldCause::named(name) {
-        Some(HoldCause::Throttled) => "throttled",
-        Some(HoldCause::Budget) => "budget used up",
-        Some(HoldCause::Security) => "security setting",
-        Some(HoldCause::RobotGone) => "robot gone",
-        None => name,
-    }
+/// The few words for why a robot gets nothing. A daemon of an earlier version sends a hold's cause
+/// alone.
+pub(super) fn wait_label(robot: &RobotView) -> Option<&str> {
+    robot.wait.as_ref().map(|wait| wait.label.as_str()).or(robot.cause.as_deref())
 }
 
-/// What an operator can do about a hold.
-pub(super) fn advice(name: &str) -> &'static str {
-    match HoldCause::named(name) {
-        Some(HoldCause::Throttled) => {
-            "its platform refuses for speed, so another program sends through the same robot: find it; the hold ends by itself with the first message that gets through"
+/// What an operator can do about a hold, as the daemon says it.
+pub(super) fn advice(robot: &RobotView) -> String {
+    match &robot.wait {
+        Some(wait) => wait.advice.as_ref().unwrap_or(&wait.sentence).clone(),
+        None => {
+            "the daemon is of another version: its own documentation says what to do".to_owned()
         }
-        Some(HoldCause::Budget) => {
-            "its organisation's monthly quota is used up: buy more, or wait for the next month; give its subscriptions a group (`roomcast subscription update ID --group NAME`) to see the use"
-        }
-        Some(HoldCause::Security) => {
-            "its signature, keyword or address list refuses us: mend the robot's setting, or its secret or keyword (`roomcast subscription update`), then release it"
-        }
-        Some(HoldCause::RobotGone) => {
-            "it is gone or switched off: switch it on in the group's settings and release it, or remove the subscription"
-        }
-        None => "the daemon is newer than this command: its own documentation says what to do",
     }
 }
 
@@ -126,7 +113,7 @@ pub(super) fn ago(at: Option<&str>, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::every;
+    use crate::cli::top::fixtures;
 
     #[test]
     fn numbers_are_read_at_a_glance() {
@@ -180,10 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn there_is_something_to_do_about_every_hold() {
-        for one in every().map(HoldCause::as_str) {
-            assert!(advice(one).len() > 40 && !cause(one).contains('_'));
-        }
-        assert_eq!(cause("haunted"), "haunted");
+    fn a_wait_is_said_in_the_words_of_the_daemon_and_an_older_daemon_names_the_cause() {
+        let held = fixtures::robots().swap_remove(1);
+        assert_eq!(wait_label(&held), Some("security setting"));
+        assert!(advice(&held).contains("mend the robot's setting"), "{}", advice(&held));
+        let older = RobotView { wait: None, ..held };
+        assert_eq!(wait_label(&older), Some("security"));
+        assert!(advice(&older).contains("another version"));
     }
 }

@@ -17,7 +17,7 @@ use super::{
     token_schedule::TokenSchedule,
     topic_queue::{HostWaitHandle, TopicQueue, TopicRoundRobin},
 };
-use crate::domain::{Platform, PlatformMap, TopicName};
+use crate::domain::{Platform, PlatformMap, TopicName, WaitReason};
 
 /// The longest wait that a platform without a free concurrency permit adds to a deferral.
 const PUT_OFF_MAX: Duration = Duration::from_secs(30);
@@ -45,14 +45,23 @@ pub(in crate::pace) struct HostRequest<'a> {
     pub(in crate::pace) fresh: bool,
 }
 
+/// The wait of a message that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pace) struct HostDeferral {
+    /// How long it waits.
+    pub(in crate::pace) wait: Duration,
+    /// Why.
+    pub(in crate::pace) reason: WaitReason,
+}
+
 /// The decision about a new request.
 pub(super) enum HostAdmission {
     /// Send now. The token and the concurrency permit are taken.
     Granted,
     /// Wait in memory.
     Queued(HostTicket),
-    /// Come back after this time.
-    Deferred(Duration),
+    /// Come back later.
+    Deferred(HostDeferral),
 }
 
 /// The decision about a waiting message.
@@ -62,8 +71,8 @@ pub(super) enum HostPollResult {
     Granted,
     /// Look again at this time, or when woken.
     WaitUntil(Instant),
-    /// Come back after this time. The message has left the queue.
-    Deferred(Duration),
+    /// Come back later. The message has left the queue.
+    Deferred(HostDeferral),
 }
 
 /// A waiting message.
@@ -223,12 +232,13 @@ impl HostQueue {
     /// How long to defer a message. The messages of one topic come back one after the other, at the
     /// topic's share of the rate. If the platform has no free permit, the deferral grows as the
     /// limit in flight shrinks.
-    pub(super) fn put_off(&mut self, now: Instant, entry: &HostRequest<'_>) -> Duration {
+    pub(super) fn put_off(&mut self, now: Instant, entry: &HostRequest<'_>) -> HostDeferral {
         let flow = self.flows.get(entry.platform);
-        let pause = if flow.has_room(entry.urgent) {
-            self.estimate(now, entry)
+        let (pause, reason) = if flow.has_room(entry.urgent) {
+            (self.estimate(now, entry), WaitReason::HostRate)
         } else {
-            self.limits.hold_max.saturating_mul(flow.limit.shrunk()).min(PUT_OFF_MAX)
+            let pause = self.limits.hold_max.saturating_mul(flow.limit.shrunk()).min(PUT_OFF_MAX);
+            (pause, WaitReason::InFlightLimit)
         };
         let last = self
             .line(entry)
@@ -237,7 +247,7 @@ impl HostQueue {
             last.map_or(now, |last| last.max(now)).max(now + pause.max(self.limits.hold_max));
         let at = from + (self.tokens.interval() * self.sharing(entry, from)).max(SLOT_GAP);
         self.class_mut(entry.platform, entry.urgent).put_off(entry.topic, entry.fresh, at);
-        at.duration_since(now)
+        HostDeferral { wait: at.duration_since(now), reason }
     }
 
     /// Removes topics that have neither waiting nor deferred messages.

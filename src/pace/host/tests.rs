@@ -4,6 +4,8 @@
 //!
 //! Not here: the tests of each part (in the part's file), and the whole pacer (`pace/tests.rs`).
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -54,7 +56,9 @@ fn go(departure: HostDecision) -> HostPermit {
 }
 
 fn later(departure: HostDecision) -> Duration {
-    let HostDecision::Deferred(wait) = departure else { panic!("it is far away") };
+    let HostDecision::Deferred(HostDeferral { wait, .. }) = departure else {
+        panic!("it is far away")
+    };
     wait
 }
 
@@ -67,7 +71,7 @@ async fn the_event_of_another_topic_leaves_after_one_of_a_large_one() {
         match departure {
             HostDecision::Granted(_) => now += 1,
             HostDecision::Queued(_) => waiting.push(sends(departure)),
-            HostDecision::Deferred(wait) => waits.push(wait.as_millis()),
+            HostDecision::Deferred(HostDeferral { wait, .. }) => waits.push(wait.as_millis()),
         }
     }
     assert_eq!(
@@ -103,7 +107,9 @@ async fn at_no_time_leaves_more_than_the_rate_allows_and_nothing_of_it_is_wasted
         while coming.first().is_some_and(|(at, _)| *at <= start.elapsed()) {
             let (_, fresh) = coming.remove(0);
             match Message("large", 1).acquire(&host, |entry| entry.fresh = fresh) {
-                HostDecision::Deferred(wait) => coming.push((start.elapsed() + wait, false)),
+                HostDecision::Deferred(HostDeferral { wait, .. }) => {
+                    coming.push((start.elapsed() + wait, false))
+                }
                 departure => running.push(sends(departure)),
             }
         }
@@ -129,7 +135,7 @@ async fn what_has_just_come_stays_behind_what_was_put_off_of_its_topic_alone() {
     let mut last = Duration::ZERO;
     for _ in 0..100 {
         match Message("large", 0).comes(&host) {
-            HostDecision::Deferred(wait) => last = wait,
+            HostDecision::Deferred(HostDeferral { wait, .. }) => last = wait,
             departure => drop(sends(departure)),
         }
     }
@@ -188,7 +194,7 @@ async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_
         let HostDecision::Queued(wait) = Message(topic, 0).comes(&host) else {
             panic!("there is no room")
         };
-        let Some(HostDecision::Deferred(wait)) =
+        let Some(HostDecision::Deferred(HostDeferral { wait, .. })) =
             wait.wait_for_permit(&CancellationToken::new()).await
         else {
             panic!("it hangs")

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{PacingLimits, Priority, QueueKey, RobotQueue, WaitHandle, Waiter};
 use crate::{
-    domain::{OverflowPolicy, Timestamp},
+    domain::{OverflowPolicy, Timestamp, WaitReason},
     pace::{AdmissionRequest, Deferral, QueuePosition},
 };
 
@@ -71,18 +71,20 @@ impl RobotQueue {
         let key = self.key(request, slot);
         let wanted = self.wanted(key, now);
         let at = wanted.max(self.estimate(now, key, rules)).max(floor);
+        let reason = self.wait_reason(now, at, floor);
         if at >= limits.expires {
-            return Admission::Deferred(Deferral { due: at, slot: None }, None);
+            return Admission::Deferred(Deferral { due: at, slot: None, reason }, None);
         }
         if at.since(now) <= rules.wait_max(request.early) {
+            self.waits_for = Some(reason);
             return self.park(key, (true, floor), request, handle);
         }
         if at.since(now) <= rules.early_max {
-            return Admission::Deferred(self.wait_in_broker(key, at), None);
+            return Admission::Deferred(self.wait_in_broker(key, at, reason), None);
         }
         let has_slot = !matches!(request.position, QueuePosition::NotBefore(_)) && wanted > now;
         let wanted = if has_slot { wanted } else { wanted.max(floor) };
-        let (later, booked) = self.postpone(now, key, (wanted, at), has_slot, rules);
+        let (later, booked) = self.postpone(now, key, (wanted, at), (has_slot, reason), rules);
         Admission::Deferred(later, booked)
     }
 
@@ -100,9 +102,11 @@ impl RobotQueue {
         let AdmissionBounds { floor, .. } = limits;
         let key = self.key(request, slot);
         let at = self.estimate(now, key, rules).max(floor);
+        let reason = self.wait_reason(now, at, floor);
         if at >= limits.expires || at.since(now) > rules.hold_max {
-            return Admission::Deferred(Deferral { due: at, slot: Some(slot) }, None);
+            return Admission::Deferred(self.deferral(at, Some(slot), reason), None);
         }
+        self.waits_for = Some(reason);
         self.park(key, (true, floor), request, handle)
     }
 
@@ -132,8 +136,9 @@ impl RobotQueue {
                 (at, at.before(self.hold_offset), Some(at), used_up || held_until > now)
             }
         };
+        let reason = if overflowed { self.wait_reason(now, at, floor) } else { WaitReason::Order };
         if at >= limits.expires {
-            return Admission::Deferred(Deferral { due: at, slot: None }, None);
+            return Admission::Deferred(Deferral { due: at, slot: None, reason }, None);
         }
         if let Some(at) = booked {
             let plan = if request.event.urgent { &mut self.urgent } else { &mut self.others };
@@ -144,10 +149,11 @@ impl RobotQueue {
         }
         if at.since(now) <= rules.hold_max {
             let key = self.key(request, slot);
+            self.waits_for = Some(reason);
             return self.park(key, (overflowed, floor), request, handle);
         }
         self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
-        Admission::Deferred(Deferral { due: at, slot: Some(slot) }, booked)
+        Admission::Deferred(self.deferral(at, Some(slot), reason), booked)
     }
 
     /// Whether no delivery waits before a new one.

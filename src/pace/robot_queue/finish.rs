@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{PacingLimits, RobotQueue};
 use crate::{
-    domain::{HoldCause, Platform, RobotId, Timestamp, Verdict},
+    domain::{HoldCause, Platform, RobotId, Timestamp, Verdict, WaitReason},
     pace::{Deferral, EndedHold, Hold, QueuePosition, RobotStatus, hold::WaitBounds},
 };
 
@@ -73,7 +73,7 @@ impl RobotQueue {
         &mut self,
         now: Timestamp,
         (asked, position): (QueuePosition, Timestamp),
-        due: Timestamp,
+        (due, reason): (Timestamp, WaitReason),
     ) -> Deferral {
         let planned = position.after(self.hold_offset).max(now);
         let due = due.max(planned);
@@ -86,7 +86,7 @@ impl RobotQueue {
             }
         };
         self.waiting_in_broker = self.waiting_in_broker.saturating_add(u32::from(slot.is_some()));
-        Deferral { due, slot }
+        self.deferral(due, slot, reason)
     }
 
     /// Returns the permit of a message that left. `in_group` says that the organisation is known. A
@@ -210,9 +210,9 @@ impl RobotQueue {
         )
     }
 
-    /// The hold, if there is one.
-    pub(in crate::pace) fn hold(&self) -> Option<&Hold> {
-        self.hold.as_ref()
+    /// The hold, if nothing is sent because of it now.
+    pub(in crate::pace) fn hold_at(&self, now: Timestamp) -> Option<Hold> {
+        self.hold.filter(|hold| hold.until > now)
     }
 
     pub(in crate::pace) const fn platform(&self) -> Platform {
@@ -260,6 +260,9 @@ impl RobotQueue {
     ) -> RobotStatus {
         let last = self.others.last_slot(now).max(self.urgent.last_slot(now));
         let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
+        let waiting =
+            in_memory.saturating_add(if last.is_some() { self.waiting_in_broker } else { 0 });
+        let waits_for = || self.waits_for.unwrap_or(WaitReason::RobotQuota);
         RobotStatus {
             robot,
             platform: self.platform,
@@ -271,11 +274,11 @@ impl RobotQueue {
                 .max_by_key(|window| window.span)
                 .map(|window| window.max),
             in_flight: self.window.in_flight(),
-            waiting: in_memory.saturating_add(if last.is_some() {
-                self.waiting_in_broker
-            } else {
-                0
-            }),
+            waiting,
+            wait_reason: match self.hold {
+                Some(hold) => Some(WaitReason::Hold(hold.cause)),
+                None => (waiting > 0).then(waits_for),
+            },
             drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),
             hold: self.hold,
             held_for: self.hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),

@@ -62,13 +62,9 @@ impl PaceChanged<'_> {
             code = self.answer.code,
             detail = self.answer.detail,
             seconds = hold.wait.as_secs(),
-            "a robot is held: {}",
-            match hold.cause {
-                HoldCause::Throttled => "its platform refuses for speed, so somebody else sends through it too",
-                HoldCause::Budget => "its organisation's monthly quota is used up; name the organisation with --group to see its use",
-                HoldCause::Security => "its security setting refuses us; mend the secret, keyword or address list",
-                HoldCause::RobotGone => "it is gone or switched off; switch it on, or remove the subscription",
-            }
+            "a robot is held: {}; {}",
+            hold.cause.sentence(),
+            hold.cause.advice()
         );
     }
 }

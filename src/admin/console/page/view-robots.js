@@ -6,7 +6,7 @@ import { confirmed } from "./dialog.js";
 import { el, notice, say } from "./elements.js";
 import { asked, filters } from "./filter.js";
 import { table } from "./table.js";
-import { CAUSES, PLATFORMS, ahead, brief, number, platform, several, short, span } from "./words.js";
+import { PLATFORMS, ahead, brief, capital, number, platform, several, short, span } from "./words.js";
 
 export const title = "Robots";
 
@@ -54,7 +54,7 @@ export function view({ listen }) {
     const present = new Set(robots.map(({ robot }) => robot));
     const gone = [...seen.values()].filter(({ robot }) => !present.has(robot)).slice(-GONE_MAX);
     const absent = told.more > 0 ? "not among the busiest any more" : filtered() ? "does not fit any more" : "idle";
-    const still = gone.map((row) => ({ ...row, used: 0, in_flight: 0, waiting: 0, cause: null, absent }));
+    const still = gone.map((row) => ({ ...row, used: 0, in_flight: 0, waiting: 0, cause: null, wait: null, absent }));
     seen.clear();
     [...still, ...robots].forEach((row) => seen.set(row.robot, row));
     list.show([...robots, ...still], { anew, forget: true });
@@ -103,7 +103,7 @@ export function robotColumns(at) {
       sign: (row) => (row.waiting > 0 ? span(row.drained_in_seconds) : ""),
       nodes: (row) => (row.waiting > 0 ? ahead(row.drained_in_seconds, at()) : "–"),
     },
-    { head: "State", sign: (row) => `${row.absent} ${row.cause} ${row.held_for_seconds}`, nodes: (row) => state(row, at()) },
+    { head: "State", sign: (row) => `${row.absent} ${row.cause} ${row.wait?.reason} ${row.held_for_seconds}`, nodes: (row) => state(row, at()) },
   ];
 }
 
@@ -118,9 +118,9 @@ function used(row) {
 
 function state(row, at) {
   if (row.absent) return el("span", { class: "calm" }, row.absent);
-  if (!row.cause) return el("span", { class: "calm" }, "sending");
+  if (!row.cause) return el("span", { class: "calm" }, row.wait ? capital(row.wait.sentence) : "sending");
   const next = row.held_for_seconds ? ["tries again in ", ahead(row.held_for_seconds, at)] : ["tries again with the next message"];
-  return [el("strong", { class: "held" }, "On hold"), `: ${CAUSES[row.cause] ?? row.cause}; `, ...next];
+  return [el("strong", { class: "held" }, capital(row.wait.sentence)), "; ", ...next];
 }
 
 /// Only a held robot can be released.
@@ -133,10 +133,10 @@ function only(cell, row) {
 
 function release(read, said) {
   const ask = async () => {
-    const { robot, cause } = read();
+    const { robot, wait } = read();
     const yes = await confirmed({
       title: "End the hold of this robot?",
-      text: `Robot ${short(robot)} is held because ${CAUSES[cause] ?? cause}. What comes next is sent at once; if it is refused again, the robot is held again, and longer.`,
+      text: `Robot ${short(robot)}: ${wait.sentence}. What to do: ${wait.advice}. What comes next is sent at once; if it is refused again, the robot is held again, and longer.`,
       yes: "End the hold",
     });
     if (!yes) return;

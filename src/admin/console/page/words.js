@@ -5,14 +5,6 @@ import { PLATFORMS } from "./platforms.js";
 
 export { PLATFORMS };
 
-/// The causes of a hold.
-export const CAUSES = {
-  throttled: "its platform refuses for speed",
-  budget: "its organisation’s month is used up",
-  security: "signature, keyword or address list refuses us",
-  robot_gone: "it is gone or switched off",
-};
-
 /// The reasons of a dead letter.
 export const REASONS = {
   exhausted: "every attempt failed",
@@ -32,6 +24,11 @@ const precise = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
 export function number(value) {
   return whole.format(value);
+}
+
+/// A text of the daemon as the beginning of a sentence.
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /// A rate; a small one has two digits, such as `0.3` and `12`.

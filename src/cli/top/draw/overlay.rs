@@ -13,7 +13,7 @@ use ratatui::{
 
 use super::Theme;
 use crate::{
-    admin::wire::{DeadOutcome, SummaryRow},
+    admin::wire::{DeadOutcome, RobotView, SummaryRow},
     cli::top::{dialog::Dialog, format, navigation::kind_name, state::TopState},
 };
 
@@ -64,8 +64,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: &TopState, theme: The
         Dialog::Redrive { what, would, .. } => {
             ("Redrive", format::lines(&question(what, would), inner), "y yes, redrive    n no")
         }
-        Dialog::Release { robot, cause } => {
-            ("Release", format::lines(&release(robot, cause), inner), "y yes, release    n no")
+        Dialog::Release { robot } => {
+            ("Release", format::lines(&release(robot), inner), "y yes, release    n no")
         }
     };
     let whole = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
@@ -141,10 +141,11 @@ fn kind(row: &SummaryRow) -> String {
     format!("{:>9}  {}\n", format::number(row.count), kind_name(row))
 }
 
-fn release(robot: &str, cause: &str) -> String {
+fn release(robot: &RobotView) -> String {
     format!(
-        "End the hold of robot {robot}?\nIt is held: {}.\n\nWhat comes now is sent at once; if the platform refuses it again, the robot is held again. What to do: {}",
-        format::cause(cause),
-        format::advice(cause)
+        "End the hold of robot {}?\nIt is held: {}.\n\nWhat comes now is sent at once; if the platform refuses it again, the robot is held again. What to do: {}",
+        robot.robot,
+        format::wait_label(robot).unwrap_or_default(),
+        format::advice(robot)
     )
 }

@@ -62,7 +62,7 @@ pub(super) fn rows(
             drained_in(robot),
             number(robot.in_flight),
             used(robot),
-            held(robot),
+            waits_for(robot),
         ]
     };
     table::draw(
@@ -83,7 +83,7 @@ pub(super) fn robot_columns(width: u16) -> [Column; 7] {
         Column::numbers("DRAINED IN", 12),
         Column::numbers("IN AIR", 6).from(100),
         Column::numbers("QUOTA USED", 12).from(100),
-        Column::rest("HELD").from(72),
+        Column::rest("WAITS FOR").from(72),
     ]
 }
 
@@ -122,7 +122,7 @@ pub(super) fn holds(
         vec![
             short(&robot.robot, WIDE, area.width),
             robot.platform.clone(),
-            format::cause(robot.cause.as_deref().unwrap_or_default()).to_owned(),
+            format::wait_label(robot).unwrap_or_default().to_owned(),
             span(robot.held_for_seconds.unwrap_or(0)),
             number(robot.waiting),
             robot.penalty_seconds.map_or_else(|| "-".to_owned(), span),
@@ -136,9 +136,8 @@ pub(super) fn holds(
         chosen,
         theme,
     );
-    if let Some(cause) = chosen.and_then(|at| held.get(at)).and_then(|robot| robot.cause.as_deref())
-    {
-        text(frame, below, "What to do", format::advice(cause), theme);
+    if let Some(robot) = chosen.and_then(|at| held.get(at)) {
+        text(frame, below, "What to do", &format::advice(robot), theme);
     }
     page
 }
@@ -186,15 +185,19 @@ fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<
         format!("quota used {}", used(robot)),
     ];
     let mut lines = vec![Line::raw(format!(" {}", format::fitting(&facts, "  ", 0, width)))];
-    let Some(cause) = robot.cause.as_deref() else {
-        lines.push(Line::raw(" not held"));
+    if robot.cause.is_none() {
+        let waits = robot.wait.as_ref().map(|wait| format!(": {}", format::line(&wait.sentence)));
+        let state = format!("not held{}", waits.unwrap_or_default());
+        lines.extend(
+            format::lines(&state, width).into_iter().map(|line| Line::raw(format!(" {line}"))),
+        );
         return lines;
-    };
-    lines.push(Line::styled(format!(" HELD: {}", held(robot)), theme.warning()));
+    }
+    lines.push(Line::styled(format!(" HELD: {}", waits_for(robot)), theme.warning()));
     if !tall {
         return lines;
     }
-    let advice = format::lines(&format!("what to do: {}", format::advice(cause)), width);
+    let advice = format::lines(&format!("what to do: {}", format::advice(robot)), width);
     lines.extend(advice.into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
     lines
 }
@@ -221,13 +224,14 @@ fn used(robot: &RobotView) -> String {
     format!("{}{of}", number(robot.used))
 }
 
-/// After its wait, a robot stays held until a message gets through.
-fn held(robot: &RobotView) -> String {
-    let Some(cause) = robot.cause.as_deref() else {
+/// Why a robot gets nothing. After its wait, a robot stays held until a message gets through.
+fn waits_for(robot: &RobotView) -> String {
+    let Some(label) = format::wait_label(robot) else {
         return "-".to_owned();
     };
     match robot.held_for_seconds {
-        Some(seconds) if seconds > 0 => format!("{}, {}", format::cause(cause), span(seconds)),
-        _ => format!("{}, next tries", format::cause(cause)),
+        _ if robot.cause.is_none() => label.to_owned(),
+        Some(seconds) if seconds > 0 => format!("{label}, {}", span(seconds)),
+        _ => format!("{label}, next tries"),
     }
 }

@@ -1,0 +1,151 @@
+//! Tests of the reason that each decision of the pacer names.
+//!
+//! Owns the proof that the reason is that of the longest wait.
+//!
+//! Not here: how long the waits are (`tests.rs`).
+
+use super::*;
+
+/// Uses the whole quota of robot 1: one message in 600 s.
+async fn used_up(settings: PaceSettings) -> Pace {
+    let pace = with(settings);
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    pace
+}
+
+fn one_in_600_s() -> PaceSettings {
+    settings(&[(1, 600)], (60, 3600))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_delivery_behind_a_used_up_window_waits_for_the_robots_quota() {
+    let pace = used_up(one_in_600_s()).await;
+    assert_eq!(asking(1).later(&pace).await.reason, WaitReason::RobotQuota);
+    for position in [QueuePosition::Head, QueuePosition::AtSlot(T0), QueuePosition::After(T0)] {
+        assert_eq!(
+            asking(1).at(position).later(&pace).await.reason,
+            WaitReason::RobotQuota,
+            "{position:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_robot_is_held_its_deliveries_wait_for_the_hold_and_its_cause_is_named() {
+    for (verdict, cause) in [
+        (THROTTLED, HoldCause::Throttled),
+        (Verdict::BudgetSpent { wait: Duration::from_secs(900) }, HoldCause::Budget),
+        (Verdict::Security, HoldCause::Security),
+        (Verdict::RobotGone, HoldCause::RobotGone),
+    ] {
+        let probe = Duration::from_secs(600);
+        let health = HealthPolicy { after: 1, probe_min: probe, probe_max: probe };
+        let pace = with(PaceSettings { health, ..settings(&[(20, 60)], (600, 3600)) });
+        let _ = asking(1).sent(&pace, verdict).await;
+        for position in [QueuePosition::Tail, QueuePosition::Head, QueuePosition::AtSlot(T0)] {
+            assert_eq!(
+                asking(1).at(position).later(&pace).await.reason,
+                WaitReason::Hold(cause),
+                "{cause:?} {position:?}"
+            );
+        }
+        assert_eq!(pace.robots()[0].wait_reason, Some(WaitReason::Hold(cause)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_begins_while_a_delivery_waits_in_memory_is_its_reason() {
+    let pace = with(settings(&[(2, 60)], (600, 3600)));
+    let first = asking(1).go(&pace).await;
+    let _ = asking(1).sent(&pace, Verdict::Delivered).await;
+    tokio::time::advance(Duration::from_secs(59)).await;
+    let waiting = {
+        let pace = pace.clone();
+        tokio::spawn(async move { asking(1).later(&pace).await })
+    };
+    settle().await;
+    let _ = first.finish(THROTTLED, Duration::ZERO);
+    assert_eq!(waiting.await.unwrap().reason, WaitReason::Hold(HoldCause::Throttled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_month_is_the_reason_for_its_organisation_alone() {
+    let name: GroupName = "acme".parse().unwrap();
+    let one_a_month = GroupSettings { monthly: Some(1), ..GroupSettings::by_default().unwrap() };
+    let groups = BTreeMap::from([(name.clone(), one_a_month)]);
+    let pace = with(PaceSettings { groups, ..one_in_600_s() });
+    let of_group = |robot| {
+        let month = Duration::from_secs(40 * 86_400);
+        let asking = asking(robot).event(|event| event.expires_at = T0.after(month));
+        Asking { group: Some(name.clone()), ..asking }
+    };
+    let _ = of_group(1).sent(&pace, Verdict::Delivered).await;
+    assert_eq!(of_group(1).later(&pace).await.reason, WaitReason::MonthlyBudget);
+    assert_eq!(of_group(2).later(&pace).await.reason, WaitReason::MonthlyBudget);
+    assert_eq!(asking(1).later(&pace).await.reason, WaitReason::RobotQuota);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_without_memory_and_one_at_a_busy_host_say_so() {
+    let pace = with(settings(&[(20, 60)], (60, 600)));
+    let ask = asking(1);
+    let request = ask.enqueue();
+    let ticket = pace.put_off(&request, pace.enqueue(&request));
+    let turn = pace.wait_for_permit(&request, ticket, &CancellationToken::new()).await;
+    let PaceDecision::Deferred(later) = turn else { panic!("there is no memory for it") };
+    assert_eq!(later.reason, WaitReason::MemoryFull);
+
+    let mut slow = settings(&[(1000, 60)], (60, 600));
+    slow.quotas.values_mut().for_each(|quota| quota.rate_per_second = Some(1));
+    let pace = with(slow);
+    let tickets: Vec<_> = (0..20).map(|robot| pace.enqueue(&asking(robot).enqueue())).collect();
+    let reasons: Vec<_> = tickets
+        .iter()
+        .filter_map(|ticket| match &ticket.first {
+            TicketState::Decided(PaceDecision::Deferred(later)) => Some(later.reason),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        !reasons.is_empty() && reasons.iter().all(|one| *one == WaitReason::HostRate),
+        "{reasons:?}"
+    );
+
+    let pace = with(PaceSettings {
+        limits: PaceLimits { in_flight_max: 8, ..limits() },
+        ..settings(&[(1000, 60)], (60, 600))
+    });
+    let mut unanswered = Vec::new();
+    for robot in 0..20 {
+        let ask = asking(robot);
+        let request = ask.enqueue();
+        match pace
+            .wait_for_permit(&request, pace.enqueue(&request), &CancellationToken::new())
+            .await
+        {
+            PaceDecision::Granted(mut permit, _) => {
+                permit.mark_sent(false).unwrap();
+                unanswered.push(permit);
+            }
+            PaceDecision::Deferred(later) => {
+                assert_eq!(later.reason, WaitReason::InFlightLimit);
+                return;
+            }
+            _ => panic!("neither now nor later"),
+        }
+    }
+    panic!("{} attempts are in flight", unanswered.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_robot_names_the_reason_of_the_delivery_that_came_to_wait_last() {
+    let pace = used_up(one_in_600_s()).await;
+    assert_eq!(pace.robots()[0].wait_reason, None);
+    let _ = asking(1).later(&pace).await;
+    assert_eq!(pace.robots()[0].wait_reason, Some(WaitReason::RobotQuota));
+    let estimate =
+        pace.send_estimate(RobotId::from_bytes([1; 16]), Platform::DingTalk, None, false, 1);
+    assert_eq!(estimate.reason, Some(WaitReason::RobotQuota));
+    let free = pace.send_estimate(RobotId::from_bytes([2; 16]), Platform::DingTalk, None, false, 1);
+    assert_eq!(free.reason, None);
+}

@@ -1,0 +1,125 @@
+//! The reason of each wait: in the stored message, the metrics, the log, and the answers to
+//! operators.
+//!
+//! Owns the promise that an operator sees why a delivery waits.
+//!
+//! Not here: how long it waits (`pacing.rs`, `timing.rs`).
+
+use std::time::Duration;
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    broker,
+    daemon::Home,
+    emulator::Emulator,
+    publisher::{Publisher, header},
+    until,
+};
+
+const SOON: Duration = Duration::from_secs(30);
+const SETTINGS: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/1h\"]\n\
+    [pace]\nhold_max = \"1s\"\n[delay]\ntiers = [\"1s\", \"10m\"]\n";
+
+/// The lines of the log about deliveries that wait, as reason and outcome.
+fn waits(home: &Home) -> Vec<(String, String)> {
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    home.log()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["message"] == "a delivery is settled" && !line["wait_reason"].is_null())
+        .map(|line| (text(&line, "wait_reason"), text(&line, "outcome")))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_wait_has_its_reason_in_the_stored_message_the_metrics_the_log_and_every_answer() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), SETTINGS)
+        .with("level = \"debug\"", "level = \"debug\"\nformat = \"json\"");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    home.subscribe("later", "wecom", "wecom-002", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let count = async |reason: &str| {
+        let labels = format!("platform=\"wecom\",reason=\"{reason}\"");
+        daemon.metric(&format!("roomcast_deferrals_total{{{labels}}}")).await
+    };
+    assert_eq!(count("hold_security").await, Some(0.0), "it is known before the first wait");
+
+    // The second message finds the quota of its robot used up.
+    publisher.publish("ops", &json!({"message": "now"})).await;
+    publisher.publish("ops", &json!({"message": "in an hour"})).await;
+    until("it waits for the quota", SOON, || async { count("robot_quota").await == Some(1.0) })
+        .await;
+    // The third one is not due yet.
+    let at = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2)).to_string();
+    let mut headers = FieldTable::default();
+    headers.insert("x-roomcast-not-before".into(), AMQPValue::LongString(at.into()));
+    let properties = BasicProperties::default().with_headers(headers);
+    publisher.publish_bytes("later", br#"{"message": "in two hours"}"#, properties).await;
+    until("it waits for its time", SOON, || async { count("not_before").await == Some(1.0) }).await;
+    assert_eq!(
+        waits(&home),
+        [("robot_quota", "deferred"), ("not_before", "deferred")]
+            .map(|(reason, outcome)| (reason.to_owned(), outcome.to_owned()))
+    );
+
+    let robots: Vec<Value> = home
+        .ok(&["robot", "list", "--json"], "")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let busy = robots.iter().find(|robot| robot["waiting"] == 1).unwrap();
+    assert_eq!(busy["wait"]["reason"], "robot_quota", "{busy}");
+    assert!(home.ok(&["robot", "list"], "").contains("quota used up"));
+    let explained = home.ok(&["explain", "--topic", "ops", "--json", "x"], "");
+    let explained: Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!(explained["wait"]["reason"], "robot_quota", "{explained}");
+    assert_eq!(
+        explained["why"].as_str().unwrap().split(';').next(),
+        busy["wait"]["sentence"].as_str(),
+        "one wording"
+    );
+
+    assert!(daemon.terminate().success());
+    let mut reasons = Vec::new();
+    while let Some(message) = publisher.get("delay.10m").await {
+        reasons.push(header(&message, "x-roomcast-wait-reason"));
+    }
+    assert_eq!(reasons, ["robot_quota", "not_before"]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_an_earlier_version_stored_waits_on_with_an_unknown_reason() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), SETTINGS);
+    let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let due = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2)).to_string();
+    let mut headers = FieldTable::default();
+    for (name, value) in [
+        ("platform", "wecom"),
+        ("topic", "ops"),
+        ("event", "e-1"),
+        ("subscription", &subscription),
+        ("due-at", &due),
+        ("wait-reason", "full_moon"),
+    ] {
+        let name = format!("x-roomcast-{name}");
+        headers.insert(name.as_str().into(), AMQPValue::LongString(value.into()));
+    }
+    let exchange = format!("{}.delivery", home.prefix);
+    let properties = BasicProperties::default().with_headers(headers);
+    let body = br#"{"message": "x"}"#;
+    publisher.publish_to(&exchange, "redrive.wecom", body, properties).await.unwrap();
+    until("it waits on", SOON, || async { publisher.depth("delay.10m").await == 1 }).await;
+    assert!(daemon.terminate().success());
+    let message = publisher.get("delay.10m").await.unwrap();
+    assert_eq!(header(&message, "x-roomcast-wait-reason"), "unknown");
+}
