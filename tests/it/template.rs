@@ -56,7 +56,7 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
                 .contains("nothing was changed")
         );
         let other = home.fails(&["template", "add", "down"], "{host} fell", 64);
-        assert!(other.contains("another text for default already: say --replace"), "{other}");
+        assert!(other.contains("another text for default already: use --replace"), "{other}");
         home.ok(&["template", "add", "down", "--replace"], "{host} fell");
         std::fs::write(
             home.path("lark.j2"),
