@@ -25,8 +25,6 @@
 mod broker;
 #[path = "../tests/it/support/daemon.rs"]
 mod daemon;
-#[path = "../tests/it/support/run_delay.rs"]
-mod run_delay;
 #[path = "../tests/it/support/shared.rs"]
 mod shared;
 

@@ -16,9 +16,6 @@
 #[path = "it/support/emulator.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it belongs to the integration tests")]
 mod emulator;
-#[path = "it/support/run_delay.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it belongs to the integration tests")]
-mod run_delay;
 #[path = "it/support/shared.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it belongs to the integration tests")]
 mod shared;

@@ -149,7 +149,6 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
     subscribe_all(&home, &emulator).await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let mut outages = Vec::new();
-    let (broker_before, mut starved) = (broker.run_delay(), Duration::ZERO);
     let killing = async {
         for part in [20, 55] {
             let enough = u64::try_from(ROBOTS * BURST * part / 100).unwrap();
@@ -157,7 +156,6 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
                 emulator.count("accepted").await >= enough
             })
             .await;
-            starved += daemon.run_delay();
             daemon.kill();
             let killed = now();
             daemon = home.start().await;
@@ -175,10 +173,6 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
         arrivals(&emulator).await.len() == ROBOTS * BURST
     })
     .await;
-    starved += daemon.run_delay()
-        + emulator.run_delay()
-        + broker.run_delay().saturating_sub(broker_before);
-    let starved = u64::try_from(starved.as_millis()).unwrap();
     assert_eq!((emulator.count("refused").await, emulator.count("throttled").await), (0, 0));
 
     let arrivals = arrivals(&emulator).await;
@@ -206,15 +200,14 @@ async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_dae
         times.len()
     );
     println!(
-        "{} ms, of which the quota needs {allowed} ms; {starved} ms without a core; {} repeats",
+        "{} ms, of which the quota needs {allowed} ms; {} repeats",
         last - first,
         repeats.len()
     );
     assert!(last - first >= WINDOW * (BURST / QUOTA) as u64, "the windows were not kept");
-    // Beside other work on the machine the processes wait for a core; that time is not theirs.
     assert!(
-        (last - first) * 100 <= allowed * 105 + starved * 100,
-        "{} ms, where the quota allows {allowed} ms, and {starved} ms passed without a core",
+        (last - first) * 100 <= allowed * 105,
+        "{} ms, where the quota allows {allowed} ms",
         last - first
     );
     // Each message leaves after the answer to the one before, or 50 ms after it. A loaded machine

@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::TcpStream, sync::OnceCell};
 
-use super::{free_ports, run_delay, until};
+use super::{free_ports, until};
 
 /// One node.
 pub struct Broker {
@@ -120,11 +120,6 @@ impl Broker {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// How long the node has waited for a processor core since it started.
-    pub fn run_delay(&self) -> Duration {
-        run_delay::of_group(self.child.as_ref().unwrap().id())
     }
 
     /// Takes the consumers of a quorum queue away, without a word to their channels.

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 
-use super::{broker::Broker, run_delay, until};
+use super::{broker::Broker, until};
 
 /// The files of a daemon: configuration, key, data, socket, log. They survive the process, so that
 /// a test can kill and restart it.
@@ -238,11 +238,6 @@ impl Daemon<'_> {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
         self.child.wait().unwrap()
-    }
-
-    /// How long the daemon has waited for a processor core since it started.
-    pub fn run_delay(&self) -> Duration {
-        run_delay::of_process(self.child.id())
     }
 
     pub fn pid(&self) -> rustix::process::Pid {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use super::{run_delay, until};
+use super::until;
 
 pub struct Emulator {
     child: Child,
@@ -46,11 +46,6 @@ impl Emulator {
     /// The value for `platforms.<p>.base_url`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// How long the emulator has waited for a processor core since it started.
-    pub fn run_delay(&self) -> Duration {
-        run_delay::of_process(self.child.id())
     }
 
     /// All shown messages, as `token → texts`, in order of arrival.

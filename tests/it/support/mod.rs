@@ -16,7 +16,6 @@ pub mod publisher;
 pub mod raw;
 pub mod receipts;
 pub mod receiver;
-pub mod run_delay;
 mod shared;
 pub mod terminal;
 
