@@ -139,7 +139,7 @@ impl Explainer {
         if let Some(why) = one.options.filter_rejection(one.platform, &event.content.attributes) {
             return Err(ExplainedOutcome { outcome: "filtered", why: why.to_string() });
         }
-        if let Err(why) = event.content.piece_for(one.platform) {
+        if let Err(why) = event.content.for_platform(one.platform) {
             return Err(ExplainedOutcome {
                 outcome: why.reason().as_str(),
                 why: format!("{}: {why}", why.code()),

@@ -246,7 +246,7 @@ impl EventContent {
     /// # Errors
     ///
     /// The event has no content for this platform.
-    pub fn piece_for(&self, platform: Platform) -> Result<PlatformContent<'_>, NoContent<'_>> {
+    pub fn for_platform(&self, platform: Platform) -> Result<PlatformContent<'_>, NoContent<'_>> {
         let entry =
             |wanted| self.entries.iter().find(|(p, _)| *p == wanted).map(|(_, entry)| entry);
         match entry(platform).or_else(|| platform.variant_of().and_then(entry)) {
@@ -272,14 +272,14 @@ mod tests {
             ..EventContent::default()
         };
         assert_eq!(
-            content.piece_for(Platform::DingTalk),
+            content.for_platform(Platform::DingTalk),
             Ok(PlatformContent::Text(&"ding".into()))
         );
         assert_eq!(
-            content.piece_for(Platform::DingTalkInternal),
+            content.for_platform(Platform::DingTalkInternal),
             Ok(PlatformContent::Text(&"ding".into()))
         );
-        assert_eq!(content.piece_for(Platform::Lark), Ok(PlatformContent::Text(&"all".into())));
+        assert_eq!(content.for_platform(Platform::Lark), Ok(PlatformContent::Text(&"all".into())));
     }
 
     #[test]
@@ -291,14 +291,14 @@ mod tests {
             ],
             ..EventContent::default()
         };
-        assert!(content.piece_for(Platform::WeCom).is_ok());
+        assert!(content.for_platform(Platform::WeCom).is_ok());
         let missing = "message_structure has no entry for lark and no default, and there is no message: add one of them";
         for (platform, reason, code, detail) in [
             (Platform::Lark, DeadReason::Refused, "no_content", missing),
             (Platform::DingTalk, DeadReason::Undecodable, "template", "tag host is a list"),
             (Platform::DingTalkInternal, DeadReason::Undecodable, "template", "tag host is a list"),
         ] {
-            let why = content.piece_for(platform).unwrap_err();
+            let why = content.for_platform(platform).unwrap_err();
             assert_eq!(
                 (why.reason(), why.code(), why.to_string().as_str()),
                 (reason, code, detail)

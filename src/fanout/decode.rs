@@ -309,7 +309,7 @@ fn put_rendered(texts: Vec<RenderedText>, content: &mut EventContent) {
         Some(Err(why)) => {
             let why = why.to_string();
             for platform in Platform::ALL {
-                if content.piece_for(platform) == Err(NoContent::NoEntry(platform)) {
+                if content.for_platform(platform) == Err(NoContent::NoEntry(platform)) {
                     content.entries.push((platform, PlatformOverride::Unrendered(why.clone())));
                 }
             }

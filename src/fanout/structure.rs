@@ -156,10 +156,16 @@ mod tests {
             [structure.clone(), json!(structure.to_string()), json!(inside.to_string())]
         {
             let content = read(structure).unwrap();
-            assert_eq!(content.piece_for(Platform::WeCom), Ok(PlatformContent::Text(&"d".into())));
-            assert_eq!(content.piece_for(Platform::Lark), Ok(PlatformContent::Text(&"f".into())));
             assert_eq!(
-                content.piece_for(Platform::DingTalk),
+                content.for_platform(Platform::WeCom),
+                Ok(PlatformContent::Text(&"d".into()))
+            );
+            assert_eq!(
+                content.for_platform(Platform::Lark),
+                Ok(PlatformContent::Text(&"f".into()))
+            );
+            assert_eq!(
+                content.for_platform(Platform::DingTalk),
                 Ok(PlatformContent::Native(&ding.to_string()))
             );
         }
@@ -186,7 +192,7 @@ mod tests {
         ] {
             let content = read(json!({"default": "d", "lark": entry})).unwrap();
             assert_eq!(
-                content.piece_for(Platform::Lark),
+                content.for_platform(Platform::Lark),
                 Ok(PlatformContent::Text(&passage)),
                 "{entry}"
             );
@@ -195,7 +201,7 @@ mod tests {
             read(json!({"default": {"msgType": "text", "text": {"content": "d"}}})).unwrap();
         let plain =
             TextBody { text: "d".into(), format: Some(Format::Text), ..TextBody::default() };
-        assert_eq!(content.piece_for(Platform::WeCom), Ok(PlatformContent::Text(&plain)));
+        assert_eq!(content.for_platform(Platform::WeCom), Ok(PlatformContent::Text(&plain)));
     }
 
     #[test]
@@ -205,8 +211,8 @@ mod tests {
             ("dingtalk_internal", Platform::DingTalkInternal, Platform::DingTalk),
         ] {
             let content = read(json!({name: "l", "email": "e"})).unwrap();
-            assert_eq!(content.piece_for(with), Ok(PlatformContent::Text(&"l".into())));
-            assert_eq!(content.piece_for(without), Err(NoContent::NoEntry(without)));
+            assert_eq!(content.for_platform(with), Ok(PlatformContent::Text(&"l".into())));
+            assert_eq!(content.for_platform(without), Err(NoContent::NoEntry(without)));
         }
     }
 
@@ -273,7 +279,7 @@ mod tests {
     fn text_that_looks_like_json_and_is_no_message_stays_text() {
         let content = read(json!({"default": "{\"a\": 1}"})).unwrap();
         assert_eq!(
-            content.piece_for(Platform::Lark),
+            content.for_platform(Platform::Lark),
             Ok(PlatformContent::Text(&"{\"a\": 1}".into()))
         );
     }

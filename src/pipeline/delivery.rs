@@ -72,7 +72,7 @@ impl Pipeline {
         let parts = &self.parts;
         // Nothing can be sent, so the delivery neither waits, nor is it coalesced, nor does it
         // supersede a message.
-        if let Err(why) = delivery.event.content.piece_for(delivery.platform) {
+        if let Err(why) = delivery.event.content.for_platform(delivery.platform) {
             return DeliveryStart::Settled(settle::without_content(why));
         }
         let quiet = self.quiet_until(delivery, recipient);

@@ -82,7 +82,7 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
 
 /// The members that an event mentions on a platform.
 fn mentions_of(platform: Platform, event: &Event) -> Mentions {
-    match event.content.piece_for(platform) {
+    match event.content.for_platform(platform) {
         Ok(PlatformContent::Text(passage)) => event.content.mentions.and(&passage.mentions),
         _ => event.content.mentions.clone(),
     }
@@ -92,7 +92,7 @@ fn mentions_of(platform: Platform, event: &Event) -> Mentions {
 fn line(platform: Platform, event: &Event) -> String {
     let content = &event.content;
     let words = |passage| plain(passage, content.format);
-    let about = match (&content.subject, content.piece_for(platform)) {
+    let about = match (&content.subject, content.for_platform(platform)) {
         (Some(subject), _) => subject.into(),
         (None, Ok(PlatformContent::Text(passage))) => {
             passage.title.as_ref().map_or_else(|| words(passage), Cow::from)

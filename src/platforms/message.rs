@@ -128,7 +128,7 @@ pub fn preview(delivery: &Delivery, target: &RenderTarget) -> Result<Preview, Un
 pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, Unsendable> {
     let Variant { target, part } = variant;
     let keyword = target.keyword.as_deref();
-    let written = match content.piece_for(target.platform) {
+    let written = match content.for_platform(target.platform) {
         Ok(PlatformContent::Native(json)) => {
             (native(target.platform, json, keyword)?, Part { index: 0, total: Some(1) })
         }

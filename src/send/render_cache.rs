@@ -91,7 +91,7 @@ async fn write(event: Arc<Event>, variant: Variant, long: bool) -> Rendering {
 
 /// The number of bytes to read for the message.
 fn size(event: &Event, platform: Platform) -> usize {
-    match event.content.piece_for(platform) {
+    match event.content.for_platform(platform) {
         Ok(PlatformContent::Native(json)) => json.len(),
         Ok(PlatformContent::Text(passage)) => passage.text.len(),
         Err(_) => 0,

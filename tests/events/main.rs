@@ -71,7 +71,7 @@ fn subscription(platform: Platform) -> Subscription {
 /// Whether a body contains the keyword, if there is one. WeCom robots have no keyword, so a message
 /// in its own form is sent unchanged.
 fn says_the_keyword(event: &Event, platform: Platform, body: &[u8]) -> bool {
-    let own_form = matches!(event.content.piece_for(platform), Ok(PlatformContent::Native(_)));
+    let own_form = matches!(event.content.for_platform(platform), Ok(PlatformContent::Native(_)));
     (platform == Platform::WeCom && own_form) || str::from_utf8(body).unwrap().contains("钥匙")
 }
 

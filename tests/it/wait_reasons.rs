@@ -43,6 +43,12 @@ async fn a_wait_has_its_reason_in_the_stored_message_the_metrics_the_log_and_eve
         .with("level = \"debug\"", "level = \"debug\"\nformat = \"json\"");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     home.subscribe("later", "wecom", "wecom-002", &[]);
+    let clock = |hours: i64| {
+        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        at.strftime("%H:%M").to_string()
+    };
+    let quiet = format!("{}-{}", clock(-1), clock(2));
+    home.subscribe("quiet", "wecom", "wecom-003", &["--quiet", &quiet, "--quiet-zone", "UTC"]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let count = async |reason: &str| {
@@ -63,9 +69,13 @@ async fn a_wait_has_its_reason_in_the_stored_message_the_metrics_the_log_and_eve
     let properties = BasicProperties::default().with_headers(headers);
     publisher.publish_bytes("later", br#"{"message": "in two hours"}"#, properties).await;
     until("it waits for its time", SOON, || async { count("not_before").await == Some(1.0) }).await;
+    // The robot of the fourth one has quiet hours.
+    publisher.publish("quiet", &json!({"message": "in the morning"})).await;
+    until("it waits for the morning", SOON, || async { count("quiet_hours").await == Some(1.0) })
+        .await;
     assert_eq!(
         waits(&home),
-        [("robot_quota", "deferred"), ("not_before", "deferred")]
+        [("robot_quota", "deferred"), ("not_before", "deferred"), ("quiet_hours", "deferred")]
             .map(|(reason, outcome)| (reason.to_owned(), outcome.to_owned()))
     );
 
@@ -91,7 +101,7 @@ async fn a_wait_has_its_reason_in_the_stored_message_the_metrics_the_log_and_eve
     while let Some(message) = publisher.get("delay.10m").await {
         reasons.push(header(&message, "x-roomcast-wait-reason"));
     }
-    assert_eq!(reasons, ["robot_quota", "not_before"]);
+    assert_eq!(reasons, ["robot_quota", "not_before", "quiet_hours"]);
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ fn an_event_with_every_field_is_read() {
     assert_eq!(event.content.subject.as_deref(), Some("db-1 is down"));
     assert_eq!(event.content.format, Format::Markdown);
     assert_eq!(
-        event.content.piece_for(Platform::WeCom),
+        event.content.for_platform(Platform::WeCom),
         Ok(PlatformContent::Text(&"**help**".into()))
     );
     assert!(event.content.mentions.all);
@@ -138,7 +138,7 @@ fn a_mistake_is_named_with_its_place() {
 
 #[test]
 fn a_template_wins_over_the_message_and_a_structure_over_both() {
-    let said = |event: &Event, platform| match event.content.piece_for(platform).unwrap() {
+    let said = |event: &Event, platform| match event.content.for_platform(platform).unwrap() {
         PlatformContent::Text(passage) => (passage.text.clone(), passage.format),
         PlatformContent::Native(_) => panic!("no text"),
     };
@@ -206,14 +206,14 @@ fn a_template_that_fails_for_one_platform_is_content_for_the_others() {
         let event = decode(&format!(r#"{{{tags},"message_template_name":"{template}"}}"#)).unwrap();
         for platform in good {
             assert_eq!(
-                event.content.piece_for(*platform),
+                event.content.for_platform(*platform),
                 Ok(PlatformContent::Text(&says.into())),
                 "{template} for {platform}"
             );
         }
         for platform in bad {
             assert_eq!(
-                event.content.piece_for(*platform),
+                event.content.for_platform(*platform),
                 Err(NoContent::Unrendered(why)),
                 "{template} for {platform}"
             );
@@ -226,14 +226,14 @@ fn an_event_that_is_read_for_one_platform_does_not_fail_for_another() {
     let body = r#"{"message_template_name":"down","tags":{"host":"db-1"}}"#;
     let event = decode_for(Some(Platform::WeCom), "ops", body).unwrap();
     assert_eq!(
-        event.content.piece_for(Platform::WeCom),
+        event.content.for_platform(Platform::WeCom),
         Ok(PlatformContent::Text(&"db-1 is down".into()))
     );
     assert!(decode_for(Some(Platform::Lark), "ops", body).is_err());
     let whole = r#"{"message_template_name":"down","tags":{"host":"db-1","why":"w"}}"#;
     let event = decode_for(Some(Platform::Lark), "ops", whole).unwrap();
     let said = TextBody { format: Some(Format::Markdown), ..TextBody::from("# db-1\nw") };
-    assert_eq!(event.content.piece_for(Platform::Lark), Ok(PlatformContent::Text(&said)));
+    assert_eq!(event.content.for_platform(Platform::Lark), Ok(PlatformContent::Text(&said)));
 }
 
 #[test]
