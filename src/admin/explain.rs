@@ -60,7 +60,7 @@ impl Explainer {
                 let one = self.store.show(id)?;
                 if one.topic != *topic {
                     return Err(ApiError::Invalid(format!(
-                        "the subscription hears {}, not {topic}",
+                        "the subscription is for {}, not {topic}",
                         one.topic
                     )));
                 }

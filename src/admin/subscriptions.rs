@@ -267,7 +267,7 @@ fn check_texts(private: &PrivateOptions) -> Result<(), ApiError> {
     let texts = name.iter().map(|name| ("name", name));
     let texts = texts.chain(keyword.iter().map(|keyword| ("keyword", keyword)));
     let mentioned = mentions.mobiles.iter().chain(&mentions.users);
-    for (what, text) in texts.chain(mentioned.map(|one| ("name of who is mentioned", one))) {
+    for (what, text) in texts.chain(mentioned.map(|one| ("name of a mentioned member", one))) {
         check_printable(what, text).map_err(invalid)?;
     }
     if name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {

@@ -224,7 +224,7 @@ impl XDeath {
             Some(other) => (
                 DeadReason::Evicted,
                 other.to_owned(),
-                format!("the broker put it out of {queue}, as it says: {other}"),
+                format!("the broker removed it from {queue}; its reason: {other}"),
             ),
         }
     }

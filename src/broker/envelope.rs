@@ -201,7 +201,7 @@ pub(super) fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a HeaderVal
 pub(super) fn text<'a>(headers: &'a Headers, name: &str) -> Result<&'a str, String> {
     find(headers, name)
         .and_then(HeaderValue::as_text)
-        .ok_or_else(|| format!("header {name} is missing or no text"))
+        .ok_or_else(|| format!("header {name} is missing or not text"))
 }
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(headers: &Headers, name: &str) -> Result<T, String> {
@@ -215,7 +215,7 @@ pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
         Some(value) => value
             .as_int()
             .and_then(|number| u32::try_from(number).ok())
-            .ok_or_else(|| format!("header {name} is no count")),
+            .ok_or_else(|| format!("header {name} is not a count")),
     }
 }
 
@@ -233,7 +233,7 @@ pub(super) fn part(headers: &Headers) -> Result<Part, String> {
         let (number, of): (u32, u32) = (number.parse().ok()?, of.parse().ok()?);
         Some(Part { index: number.checked_sub(1).filter(|at| *at < of)?, total: Some(of) })
     };
-    read().ok_or_else(|| format!("header {PART} is no part: it is written as 2/3"))
+    read().ok_or_else(|| format!("header {PART} is not a part: it is written as 2/3"))
 }
 
 pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Timestamp>, String> {
@@ -363,14 +363,14 @@ mod tests {
     fn a_mistake_in_the_headers_is_named() {
         let good = of_delivery(&delivery(), Timestamp::from_unix_millis(0), Duration::ZERO);
         for (name, value, says) in [
-            (EVENT, HeaderValue::Int(7), "x-roomcast-event is missing or no text"),
+            (EVENT, HeaderValue::Int(7), "x-roomcast-event is missing or not text"),
             (SUBSCRIPTION, HeaderValue::text("zz"), "not a subscription id"),
             (PLATFORM, HeaderValue::text("slack"), "unknown platform"),
-            (ATTEMPTS, HeaderValue::Int(-1), "no count"),
+            (ATTEMPTS, HeaderValue::Int(-1), "not a count"),
             (DUE_AT, HeaderValue::text("soon"), "x-roomcast-due-at"),
             (ROBOT, HeaderValue::text("c3po"), "x-roomcast-robot"),
-            (PART, HeaderValue::text("4/3"), "x-roomcast-part is no part"),
-            (PART, HeaderValue::text("0/3"), "x-roomcast-part is no part"),
+            (PART, HeaderValue::text("4/3"), "x-roomcast-part is not a part"),
+            (PART, HeaderValue::text("0/3"), "x-roomcast-part is not a part"),
         ] {
             let mut bad = good.clone();
             bad.iter_mut()

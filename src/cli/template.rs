@@ -201,7 +201,7 @@ pub(super) fn read_tags(tags: &Tags) -> Result<Map<String, Value>, Failure> {
     let mut all = match &tags.tags {
         None => Map::new(),
         Some(path) => serde_json::from_str(&read_file(path)?).map_err(|mistake| {
-            Failure::Usage(format!("--tags {}: it is no JSON object: {mistake}", path.display()))
+            Failure::Usage(format!("--tags {}: it is not a JSON object: {mistake}", path.display()))
         })?,
     };
     for one in &tags.tag {

@@ -75,7 +75,7 @@ impl HoldCause {
                 "buy more calls, or wait for the next month; give its subscriptions a group (`roomcast subscription update ID --group NAME`) to see the use"
             }
             Self::Security => {
-                "mend the robot's setting, or its secret or keyword (`roomcast subscription update`), then release it"
+                "correct the robot's setting, or its secret or keyword (`roomcast subscription update`), then release it"
             }
             Self::RobotGone => {
                 "switch it on in the group's settings and release it, or remove the subscription"

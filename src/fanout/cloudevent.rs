@@ -143,7 +143,7 @@ fn structured(published: &PublishedMessage) -> Result<CloudEvent<'_>, Undecodabl
         return Err(wrong("a batch is not taken: publish each event as a message of its own"));
     }
     let body: Map<String, Value> = serde_json::from_slice(&published.body)
-        .map_err(|error| wrong(&format!("the body is no JSON object: {error}")))?;
+        .map_err(|error| wrong(&format!("the body is not a JSON object: {error}")))?;
     let context = context_in(&body);
     check(&context)?;
     let kind = context.get("datacontenttype");
@@ -315,7 +315,7 @@ mod tests {
             (binary(&HEADERS[..3], "", "{}"), "CloudEvent: type is missing"),
             (
                 binary(&[], "application/cloudevents+json", "{"),
-                "CloudEvent: the body is no JSON object: EOF while parsing an object at line 1 column 1",
+                "CloudEvent: the body is not a JSON object: EOF while parsing an object at line 1 column 1",
             ),
             (
                 binary(&[], "application/cloudevents-batch+json", "[]"),

@@ -83,7 +83,7 @@ pub enum PaceRecord {
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("what is sent to robots cannot be written down, so nothing is sent")]
+#[error("attempts cannot be recorded, so nothing is sent")]
 pub struct AppendFailed(#[source] pub std::io::Error);
 
 /// Stores records so that they survive a crash of the process at any moment. It is called on the

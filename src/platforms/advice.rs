@@ -9,7 +9,7 @@ use super::{registry::profile, shared_advice::TOO_LARGE};
 use crate::domain::{DeadReason, Platform};
 
 /// The advice for an event, or one delivery of it, whose template is missing or fails.
-pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or mend the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
+pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or correct the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
 
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
@@ -38,27 +38,27 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
             "the platform could not be reached: check this machine's way to it, redrive"
         }
         (DeadReason::Exhausted, _) => {
-            "the platform failed again and again: when it is well again, redrive"
+            "the platform failed in every attempt: redrive when it works again"
         }
         (DeadReason::Expired, "broker_expiration") => {
-            "a policy of the broker gave it a time to live, which ended in its queue: end that policy, redrive it if it still matters"
+            "a policy of the broker gave it a time to live, which ended in its queue: remove that policy, redrive it if it still matters"
         }
         (DeadReason::Evicted, _) => {
-            "a limit or policy of the broker put it out of its queue: the code says which; mend that, then redrive"
+            "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive"
         }
         (DeadReason::Expired, _) => {
             "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
         }
         (DeadReason::Superseded, _) => "a newer message took its place: discard",
         (DeadReason::Poison, _) => {
-            "the broker handed it over too often without an outcome: look for crashes in the log, then redrive"
+            "the broker redelivered it too often without an outcome: look for crashes in the log, then redrive"
         }
         (DeadReason::UnreadableSubscription, _) => {
             "the record of this one subscription is damaged (`roomcast store verify` names all that are): give it its webhook again (`roomcast subscription update ID --endpoint-file -`, with secret, keyword, name and mentions), or restore the store from a backup, redrive"
         }
         (DeadReason::Undecodable, "template") => TEMPLATE_ADVICE,
         (DeadReason::Undecodable, _) => {
-            "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"
+            "the message is not an event: the detail says where the mistake is; correct the publisher, discard"
         }
     }
 }

@@ -187,7 +187,7 @@ fn native(
 ) -> Result<Map<String, Value>, Unsendable> {
     let body = serde_json::from_str(json).map_err(|_| Unsendable {
         code: "no_content",
-        detail: "the event's entry for this platform is no JSON object".to_owned(),
+        detail: "the event's entry for this platform is not a JSON object".to_owned(),
     })?;
     match keyword {
         Some(keyword) if profile(platform).lacks_keyword(&body, keyword) => Err(Unsendable {

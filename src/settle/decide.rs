@@ -99,7 +99,7 @@ pub fn out_of_attempts() -> Settlement {
     Settlement::Dead {
         reason: DeadReason::Exhausted,
         code: "attempts".to_owned(),
-        detail: "all attempts failed; what the platform answered last was lost with the session"
+        detail: "all attempts failed; the platform's last answer was lost with the session"
             .to_owned(),
     }
 }

@@ -208,12 +208,12 @@ impl Telemetry {
         );
         to.register(
             "event_expand_seconds",
-            "Time from having read an event until its last delivery has set out",
+            "Time from having read an event until its last delivery has started",
             self.event_expand_seconds.clone(),
         );
         to.register(
             "deliveries_filtered",
-            "Deliveries that a subscription's filter did not want",
+            "Deliveries that a subscription's filter rejected",
             self.deliveries_filtered.clone(),
         );
         to.register("deliveries", "Deliveries settled, by outcome", self.deliveries.clone());
@@ -225,7 +225,7 @@ impl Telemetry {
         to.register("dead_letters", "Deliveries given up, by reason", self.dead_letters.clone());
         to.register(
             "pace_wait_seconds",
-            "Time that an attempt waited in memory from taking its place in its robot's lane until it left",
+            "Time that an attempt waited in memory from entering its robot's queue until it left",
             self.pace_wait_seconds.clone(),
         );
         to.register(
@@ -259,7 +259,7 @@ impl Telemetry {
             "How often a delivery was in a delay tier before it was delivered",
             self.delivered_after_hops.clone(),
         );
-        to.register("digests", "Messages that spoke for several deliveries", self.digests.clone());
+        to.register("digests", "Messages that cover several deliveries", self.digests.clone());
         to.register(
             "step_stored_seconds",
             "Time from deciding on a next step to having the broker's confirm",
@@ -316,7 +316,7 @@ impl Telemetry {
         to.register("receipts", "Delivery receipts that the broker took", self.receipts.clone());
         to.register(
             "receipts_refused",
-            "Delivery receipts that a queue bound by somebody else did not take",
+            "Delivery receipts that a bound queue did not take",
             self.receipts_refused.clone(),
         );
         to.register(

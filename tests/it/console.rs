@@ -291,7 +291,7 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
 
     browser.click("tbody tr:first-of-type", "Pause").await;
     browser
-        .says("dialog", "1 subscription, billing on invoices, hears nothing until it is resumed.")
+        .says("dialog", "1 subscription, billing on invoices, gets nothing until it is resumed.")
         .await;
     browser.click("dialog", "Pause").await;
     browser.says(".notice.good", "billing on invoices is paused.").await;
@@ -441,7 +441,7 @@ async fn the_overview_tells_dead_letters_by_reason_and_their_list_says_when_othe
     browser.says(".dead tbody", "every attempt failed").await;
     browser.pictures("overview-dead").await;
     sound(&browser).await;
-    browser.click(".dead tbody", "it is no event").await;
+    browser.click(".dead tbody", "it is not an event").await;
     browser.says(".count", "1 dead letter matches, of 1 looked through.").await;
     publisher.publish_bytes("ops", b"neither is this", lapin::BasicProperties::default()).await;
     browser.says(".news", "There are 2 now, and were 1: look again.").await;
@@ -563,7 +563,7 @@ async fn an_event_is_explained_and_not_sent() {
     body.clear().await.unwrap();
     body.send_keys("{\"message\": oops}").await.unwrap();
     browser.click(".explain", "Explain").await;
-    browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
+    browser.says(".notice.bad", "This is not an event, and would be a dead letter:").await;
     body.clear().await.unwrap();
     body.send_keys("{\"message\": \"the disk is full\"}").await.unwrap();
     // Tab past the headers, the urgent switch, and one subscription.
@@ -571,9 +571,9 @@ async fn an_event_is_explained_and_not_sent() {
         browser.press(key::TAB).await;
     }
     browser.press(key::ENTER).await;
-    browser.says(".count", "3 subscriptions of the topic; 1 of them would hear it.").await;
+    browser.says(".count", "3 subscriptions of the topic; 1 of them would get it.").await;
     for (name, says) in
-        [("team a", "would be sent"), ("team b", "does not want it"), ("team c", "is paused")]
+        [("team a", "would be sent"), ("team b", "its filter rejects it"), ("team c", "is paused")]
     {
         let row = format!(
             "[...document.querySelectorAll('tbody tr')].find(row => row.textContent.includes('{name}'))"
@@ -592,7 +592,7 @@ async fn an_event_is_explained_and_not_sent() {
     sound(&browser).await;
     browser.open(&format!("{address}/console/explain?topic=nobody")).await;
     browser.click(".explain", "Explain").await;
-    browser.says(".explained .empty", "Nobody is subscribed to this topic.").await;
+    browser.says(".explained .empty", "This topic has no subscriptions.").await;
     assert_eq!(emulator.received().await, Vec::<Value>::new());
 }
 
@@ -630,7 +630,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     tab_to("Value").await;
     browser.press("critical").await;
     browser.press(key::ENTER).await;
-    browser.says(".count", &format!("{counts}2 of them would hear it.")).await;
+    browser.says(".count", &format!("{counts}2 of them would get it.")).await;
     tab_to("Add a header").await;
     browser.press(key::ENTER).await;
     browser.press("severity").await;
@@ -647,7 +647,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     assert_eq!(at().await, "Add a header");
     tab_to("Explain").await;
     browser.press(key::ENTER).await;
-    browser.says(".count", &format!("{counts}1 of them would hear it.")).await;
+    browser.says(".count", &format!("{counts}1 of them would get it.")).await;
 
     // Only the content type marks it as a CloudEvents event.
     let event = json!({"specversion": "1.0", "id": "1", "source": "/db", "type": "t", "severity": "critical",
@@ -657,7 +657,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     body.send_keys(&event.to_string()).await.unwrap();
     tab_to("Explain").await;
     browser.press(key::ENTER).await;
-    browser.says(".notice.bad", "This is no event, and would be a dead letter:").await;
+    browser.says(".notice.bad", "This is not an event, and would be a dead letter:").await;
     browser
         .find("#explain-content-type")
         .await
@@ -667,7 +667,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     tab_to("Only for one subscription").await;
     browser.press(&wanted).await;
     browser.press(key::ENTER).await;
-    browser.says(".count", "1 subscription of the topic; 1 of them would hear it.").await;
+    browser.says(".count", "1 subscription of the topic; 1 of them would get it.").await;
     browser.counts("tbody tr", 1).await;
     browser.says("tbody tr", "team b").await;
     browser.pictures("explain-cloud-event").await;

@@ -130,8 +130,8 @@ async fn templates_are_added_shown_tried_and_removed_with_a_daemon_and_without_a
             ),
             (&["template", "render", "up"], "", 1, "there is no template up"),
             (&["template", "show", "up"], "", 1, "there is no template up"),
-            (&["template", "show", "a b"], "", 64, "is no name of a template"),
-            (&["template", "add", "a b"], "x", 64, "is no name of a template"),
+            (&["template", "show", "a b"], "", 64, "is not a name of a template"),
+            (&["template", "add", "a b"], "x", 64, "is not a name of a template"),
             (&["template", "add", "x", "--platform", "sms"], "x", 64, "use default, dingtalk"),
             (
                 &["template", "add", "x", "--engine", "jinja"],
@@ -284,7 +284,7 @@ async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_and_is_del
     until("it is given up", SOON, || async { publisher.depth("dead.event").await == 1 }).await;
     let letter: Value = serde_json::from_str(&home.ok(&["dead", "list", "--json"], "")).unwrap();
     let shown = home.ok(&["dead", "show", letter["id"].as_str().unwrap()], "");
-    assert!(shown.contains("add or mend the template"), "{shown}");
+    assert!(shown.contains("add or correct the template"), "{shown}");
     home.ok(&["template", "add", "down"], "{host} is down");
     home.ok(&["dead", "redrive", "--code", "template"], "");
     until("it arrives", SOON, || async { emulator.count("accepted").await == 1 }).await;

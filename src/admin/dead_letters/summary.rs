@@ -77,7 +77,7 @@ impl GroupBy {
             }
         }
         if by.is_empty() {
-            Err(ApiError::Invalid("by: it names nothing, say by=reason".to_owned()))
+            Err(ApiError::Invalid("by: it is empty, use by=reason".to_owned()))
         } else {
             Ok(by)
         }
@@ -263,7 +263,7 @@ fn place(text: &str) -> Result<PageCursor, ApiError> {
         .and_then(|(at, id)| Some((Reverse(at.parse().ok()?), id.to_owned(), 0)));
     parts.ok_or_else(|| {
         ApiError::Invalid(format!(
-            "after: {text:?} is no place of a listing: take `next` of its last page"
+            "after: {text:?} is not a place of a listing: take `next` of its last page"
         ))
     })
 }

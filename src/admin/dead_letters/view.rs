@@ -74,13 +74,13 @@ fn advice(letter: &DeadLetter) -> &'static str {
     match (letter.platform, reason) {
         (Some(platform), reason) => platforms::advice(platform, reason, &letter.code),
         (None, DeadReason::Poison) => {
-            "the broker handed the event over too often without an outcome: look for crashes in the log, then redrive"
+            "the broker redelivered the event too often without an outcome: look for crashes in the log, then redrive"
         }
         (None, DeadReason::Expired) => {
             "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
         }
         (None, DeadReason::Evicted) => {
-            "a limit or policy of the broker put it out of its queue: the code says which; mend that, then redrive"
+            "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive"
         }
         (None, _) if letter.code == "template" => platforms::TEMPLATE_ADVICE,
         (None, _) if letter.code == "headers_too_large" => {
@@ -90,7 +90,7 @@ fn advice(letter: &DeadLetter) -> &'static str {
             "the event is larger than event.size_max: publish a smaller one and discard this, or allow more and redrive"
         }
         (None, _) => {
-            "the publisher sent what is no event: the detail says where the mistake is; correct the publisher, discard"
+            "the message is not an event: the detail says where the mistake is; correct the publisher, discard"
         }
     }
 }

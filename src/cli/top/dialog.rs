@@ -62,7 +62,7 @@ pub(super) fn redriven(outcome: &DeadOutcome) -> String {
         left => format!("; {left} more match"),
     };
     format!(
-        "redriven: {}{left}{missed}. What is redriven goes through its robot's quota like anything else",
+        "redriven: {}{left}{missed}. Redriven deliveries pass the quota of their robot, like all others",
         format::letters(outcome.done)
     )
 }

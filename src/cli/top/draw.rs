@@ -167,7 +167,7 @@ fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
 /// The most important condition: the daemon or the broker does not answer.
 fn banner(top: &TopState) -> Option<String> {
     let then = |silence: Option<u64>| match silence {
-        Some(seconds) => format!("what is shown is {seconds} s old"),
+        Some(seconds) => format!("the data is {seconds} s old"),
         None => "nothing is known yet".to_owned(),
     };
     let silence = top.live.silent_for(top.now, top.every);

@@ -170,7 +170,7 @@ mod tests {
     fn a_wait_is_said_in_the_words_of_the_daemon_and_an_older_daemon_names_the_cause() {
         let held = fixtures::robots().swap_remove(1);
         assert_eq!(wait_label(&held), Some("security setting"));
-        assert!(advice(&held).contains("mend the robot's setting"), "{}", advice(&held));
+        assert!(advice(&held).contains("correct the robot's setting"), "{}", advice(&held));
         let older = RobotView { wait: None, ..held };
         assert_eq!(wait_label(&older), Some("security"));
         assert!(advice(&older).contains("another version"));

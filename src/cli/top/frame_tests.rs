@@ -190,9 +190,7 @@ fn a_lost_connection_is_said_where_nobody_overlooks_it_and_what_was_known_stays(
 fn a_daemon_that_hangs_or_has_no_broker_is_said_as_well() {
     let mut top = busy();
     top.now += 9_000;
-    assert!(
-        screen(&mut top, NARROW).contains("THE DAEMON DOES NOT ANSWER, what is shown is 9 s old")
-    );
+    assert!(screen(&mut top, NARROW).contains("THE DAEMON DOES NOT ANSWER, the data is 9 s old"));
     let mut pulse = fixtures::pulse(7);
     pulse.overview.broker_up = false;
     top.apply(0, Ok(ApiResponse::Pulse(pulse)));

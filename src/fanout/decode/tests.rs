@@ -105,7 +105,7 @@ fn a_mistake_is_named_with_its_place() {
             "neither message nor message_structure",
         ),
         (r#"{"message":"m","message_template_name":"t"}"#, "template", "there is no template t"),
-        (r#"{"message_template_name":"a b"}"#, "template", "\"a b\" is no name of a template"),
+        (r#"{"message_template_name":"a b"}"#, "template", "\"a b\" is not a name of a template"),
         (
             r#"{"message_template_name":"why","tags":{"host":7}}"#,
             "template",

@@ -63,7 +63,7 @@ fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
             .write("no name", &tags)
             .unwrap_err()
             .to_string()
-            .contains("is no name of a template")
+            .contains("is not a name of a template")
     );
     // A text that fails for one platform does not fail for another.
     let none = Tags::default();

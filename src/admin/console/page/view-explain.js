@@ -13,7 +13,7 @@ const OUTCOMES = {
   sent: "would be sent",
   waits: "would wait",
   paused: "is paused",
-  filtered: "does not want it",
+  filtered: "its filter rejects it",
   refused: "would be a dead letter: the platform would refuse it",
   expired: "would be a dead letter: its time to live would end",
   exhausted: "would be a dead letter: its month is used up",
@@ -60,7 +60,7 @@ export function view() {
       more.hidden = !explained.next;
       if (explained.undecodable) {
         count.textContent = "";
-        said.bad(`This is no event, and would be a dead letter: ${explained.undecodable.detail} (${explained.undecodable.code}).`);
+        said.bad(`This is not an event, and would be a dead letter: ${explained.undecodable.detail} (${explained.undecodable.code}).`);
         return;
       }
       found = after ? [...found, ...explained.subscriptions] : explained.subscriptions;
@@ -68,7 +68,7 @@ export function view() {
       list.show(found, { anew: !after });
       const sent = found.filter(({ outcome }) => outcome === "sent" || outcome === "waits").length;
       const rest = explained.next ? " There are more." : "";
-      count.textContent = `${several(found.length, "subscription", "subscriptions")} of the topic; ${number(sent)} of them would hear it.${rest}`;
+      count.textContent = `${several(found.length, "subscription", "subscriptions")} of the topic; ${number(sent)} of them would get it.${rest}`;
     } catch (refused) {
       // The explanation of an earlier event is removed.
       if (!after) {
@@ -124,7 +124,7 @@ function results() {
   return table({
     name: "explained",
     caption: "Outcome for each subscription",
-    empty: "Nobody is subscribed to this topic.",
+    empty: "This topic has no subscriptions.",
     key: (one) => one.subscription,
     columns: [
       { head: "Subscription", nodes: (one) => [el("span", {}, one.name ?? "without a name"), el("br"), el("small", {}, brief(one.subscription))] },

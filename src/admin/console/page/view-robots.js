@@ -35,7 +35,7 @@ export function view({ listen }) {
     name: "robots",
     caption: "Robots that are busy or held",
     quietCaption: true,
-    empty: "No robot to show: nothing that fits was sent in the last minutes, and nothing waits.",
+    empty: "No robot to show: none that fits was busy in the last minutes, and nothing waits.",
     key: (robot) => robot.robot,
     columns: [...robotColumns(() => at), { head: "Action", kind: "action", once: (read) => release(read, said), then: only }],
   });
@@ -78,7 +78,7 @@ export function view({ listen }) {
     "div",
     {},
     el("div", { class: "head" }, el("div", {}, el("h1", {}, title), count), again),
-    el("p", { class: "lead" }, "A robot is whoever is behind a webhook. Rows keep their places while the numbers change."),
+    el("p", { class: "lead" }, "A robot is the chat behind a webhook. Rows keep their places while the numbers change."),
     form.element,
     said.element,
     list.element,
@@ -95,7 +95,7 @@ export function robotColumns(at) {
     },
     { head: "Platform", sign: (row) => row.platform, nodes: (row) => platform(row.platform) },
     { head: "Quota used", kind: "number", sign: quota, nodes: used },
-    { head: "In the air", kind: "number", text: (row) => number(row.in_flight) },
+    { head: "In flight", kind: "number", text: (row) => number(row.in_flight) },
     { head: "Waiting", kind: "number strong", text: (row) => number(row.waiting) },
     {
       head: "Drained in",
@@ -136,7 +136,7 @@ function release(read, said) {
     const { robot, wait } = read();
     const yes = await confirmed({
       title: "End the hold of this robot?",
-      text: `Robot ${short(robot)}: ${wait.sentence}. What to do: ${wait.advice}. What comes next is sent at once; if it is refused again, the robot is held again, and longer.`,
+      text: `Robot ${short(robot)}: ${wait.sentence}. What to do: ${wait.advice}. The next delivery is sent at once; if it is refused again, the robot is held again, and longer.`,
       yes: "End the hold",
     });
     if (!yes) return;

@@ -122,8 +122,8 @@ function button(read, said, reload) {
     const called = `${one.name ?? short(one.id)} on ${one.topic}`;
     const pause = one.state !== "paused";
     const text = pause
-      ? `1 subscription, ${called}, hears nothing until it is resumed. What is published meanwhile, and what waits for it now, is dropped.`
-      : `1 subscription, ${called}, hears what is published from now on.`;
+      ? `1 subscription, ${called}, gets nothing until it is resumed. Events published meanwhile, and deliveries that wait for it now, are dropped.`
+      : `1 subscription, ${called}, gets the events published from now on.`;
     if (!(await confirmed({ title: pause ? "Pause this subscription?" : "Resume this subscription?", text, yes: pause ? "Pause" : "Resume", danger: pause }))) return;
     try {
       await post(`subscriptions/${one.id}/${pause ? "pause" : "resume"}`);

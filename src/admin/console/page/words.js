@@ -14,8 +14,8 @@ export const REASONS = {
   expired: "its time to live ended",
   superseded: "a newer one took its place",
   poison: "it never came to an outcome",
-  evicted: "the broker put it out of its queue",
-  undecodable: "it is no event",
+  evicted: "the broker removed it from its queue",
+  undecodable: "it is not an event",
   unreadable_subscription: "the subscription’s record is damaged",
 };
 

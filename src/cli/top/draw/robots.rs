@@ -163,7 +163,7 @@ pub(super) fn one(
     if let (true, ViewData::Robot { subscriptions, .. }) = (tall, &place.found) {
         facts.extend(subscriptions.iter().take(4).map(|one| Line::raw(subscribed(one))));
         match subscriptions.len() {
-            0 => facts.push(Line::raw(" no subscription: what is redriven for it is dropped")),
+            0 => facts.push(Line::raw(" no subscription: redriven deliveries for it are dropped")),
             few if few > 4 => {
                 facts.push(Line::raw(format!(" and more: roomcast subscription list --robot {id}")))
             }
@@ -181,7 +181,7 @@ fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<
     let facts = [
         robot.platform.clone(),
         format!("{} waiting, drained in {}", number(robot.waiting), drained_in(robot)),
-        format!("{} in the air", number(robot.in_flight)),
+        format!("{} in flight", number(robot.in_flight)),
         format!("quota used {}", used(robot)),
     ];
     let mut lines = vec![Line::raw(format!(" {}", format::fitting(&facts, "  ", 0, width)))];
@@ -212,7 +212,7 @@ fn subscribed(one: &SubscriptionView) -> String {
         SubscriptionState::Active => String::new(),
         SubscriptionState::Paused => format!(", {}", one.state),
     };
-    format!(" hears {}{name}{paused}  subscription {}", format::line(one.topic.as_str()), one.id)
+    format!(" topic {}{name}{paused}  subscription {}", format::line(one.topic.as_str()), one.id)
 }
 
 fn drained_in(robot: &RobotView) -> String {
