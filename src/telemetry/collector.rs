@@ -15,7 +15,7 @@ use prometheus_client::metrics::counter::Counter;
 use reqwest::{Client, redirect::Policy};
 use tokio::runtime::Handle;
 
-use super::{events::SpansRefused, with_causes};
+use super::with_causes;
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -47,6 +47,33 @@ impl Collector {
             Some(cause) => SpansRefused { cause: Some(cause), news: !before }.emit(&self.refused),
             None if before => SpansRefused { cause: None, news: true }.emit(&self.refused),
             None => (),
+        }
+    }
+}
+
+/// The receiver of traces refused spans, or accepts them again.
+struct SpansRefused<'a> {
+    /// The cause; `None` if it accepts them again.
+    cause: Option<&'a str>,
+    /// Whether this differs from the last time.
+    news: bool,
+}
+
+impl SpansRefused<'_> {
+    /// Counts and logs the refusal. The collector is a part of the telemetry, so it gets the
+    /// counter only.
+    fn emit(&self, refused: &Counter) {
+        match self.cause {
+            Some(cause) => {
+                refused.inc();
+                if self.news {
+                    tracing::warn!(
+                        cause,
+                        "the receiver of traces does not take them: they are lost until it does; deliveries go on"
+                    );
+                }
+            }
+            None => tracing::info!("the receiver of traces takes them again"),
         }
     }
 }

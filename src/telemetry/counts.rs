@@ -11,7 +11,9 @@ use super::{
     labels::{AttemptLabels, DeadLabels, SettledLabels},
     registry::Telemetry,
 };
-use crate::domain::{DeadReason, Platform, PlatformMap, SettlementKind, VerdictKind};
+use crate::domain::{
+    DeadQueueStats, DeadReason, Platform, PlatformMap, SettlementKind, VerdictKind,
+};
 
 /// Totals since the process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,12 @@ impl Telemetry {
             broker_up: self.broker_up.get() != 0,
             broker_blocked: self.broker_blocked.get() != 0,
         }
+    }
+
+    /// The last counts of the dead queues. A queue of unknown content is missing.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadQueueStats> {
+        self.dead_letters_now.last()
     }
 
     fn counts_of(&self, platform: Platform) -> PlatformCounts {

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{labels::DeadLabels, registry::Telemetry};
+use super::labels::DeadLabels;
 use crate::domain::{DeadQueueStats, DeadReason, every};
 
 /// The label of events that could not be read, in place of a platform.
@@ -43,7 +43,7 @@ impl DeadLetters {
     }
 
     /// Takes over these counts. A queue that is missing from them is not shown.
-    fn see(&self, queues: &[DeadQueueStats]) {
+    pub(super) fn see(&self, queues: &[DeadQueueStats]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let gone =
             seen.iter().any(|known| queues.iter().all(|queue| queue.platform != known.platform));
@@ -55,6 +55,11 @@ impl DeadLetters {
             self.show(queue);
         }
         queues.clone_into(&mut seen);
+    }
+
+    /// The last counts. A queue of unknown content is missing.
+    pub(super) fn last(&self) -> Vec<DeadQueueStats> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn show(&self, queue: &DeadQueueStats) {
@@ -78,24 +83,12 @@ impl DeadLetters {
     }
 }
 
-impl Telemetry {
-    pub(super) fn see_dead_letters(&self, queues: &[DeadQueueStats]) {
-        self.dead_letters_now.see(queues);
-    }
-
-    /// The last counts of the dead queues. A queue of unknown content is missing.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadQueueStats> {
-        self.dead_letters_now.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         domain::{Platform, StoredReason, Timestamp},
-        telemetry::events::DeadLettersCounted,
+        telemetry::{Telemetry, events::DeadLettersCounted},
     };
 
     #[test]

@@ -9,14 +9,11 @@
 mod admin;
 mod broker;
 mod handling;
+mod log_lines;
 mod robots;
 mod storing;
 
 use std::time::Duration;
-
-use prometheus_client::metrics::counter::Counter;
-
-pub use super::log_limit::LogLinesSuppressed;
 
 pub use self::{
     admin::{
@@ -28,6 +25,7 @@ pub use self::{
         QueueSampleFailed, QueuesSampled,
     },
     handling::{DuplicateSkipped, HandlingFailed, TaskFailed},
+    log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
     storing::{ReceiptRefused, ReceiptStored, StepRefused},
 };
@@ -342,32 +340,5 @@ impl LedgerFailed<'_> {
             cause = self.cause,
             "the ledger cannot be written: nothing is acked until it can"
         );
-    }
-}
-
-/// The receiver of traces refused spans, or accepts them again.
-pub struct SpansRefused<'a> {
-    /// The cause; `None` if it accepts them again.
-    pub cause: Option<&'a str>,
-    /// Whether this differs from the last time.
-    pub news: bool,
-}
-
-impl SpansRefused<'_> {
-    /// Counts and logs the refusal. The collector is a part of the telemetry, so it gets the
-    /// counter only.
-    pub(super) fn emit(&self, refused: &Counter) {
-        match self.cause {
-            Some(cause) => {
-                refused.inc();
-                if self.news {
-                    tracing::warn!(
-                        cause,
-                        "the receiver of traces does not take them: they are lost until it does; deliveries go on"
-                    );
-                }
-            }
-            None => tracing::info!("the receiver of traces takes them again"),
-        }
     }
 }

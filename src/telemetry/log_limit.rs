@@ -13,8 +13,6 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::registry::Telemetry;
-
 /// The most lines of one kind within [`SPAN`].
 pub(super) const LINES_MAX: u32 = 20;
 /// The period of the limit. The number of omitted lines is logged this long after the first
@@ -93,7 +91,7 @@ impl LogLimiter {
 
     /// The numbers of omitted lines that are due to be logged; with `all`, also those that are not
     /// due yet.
-    pub(super) fn left_out(&self, all: bool) -> Vec<(LimitedLine, u64)> {
+    fn left_out(&self, all: bool) -> Vec<(LimitedLine, u64)> {
         let now = Instant::now();
         let mut kinds = self.kinds();
         let due = kinds
@@ -102,21 +100,9 @@ impl LogLimiter {
         due.map(|(kind, one)| (*kind, std::mem::take(&mut one.left_out))).collect()
     }
 
-    fn kinds(&self) -> MutexGuard<'_, HashMap<LimitedLine, LineCounter>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Log lines were omitted, because there were too many of their kind.
-pub struct LogLinesSuppressed {
-    /// Whether to log all numbers because the process ends, or only those that are due.
-    pub all: bool,
-}
-
-impl LogLinesSuppressed {
-    /// Logs the numbers.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        for (kind, left_out) in telemetry.lines.left_out(self.all) {
+    /// Logs the numbers of omitted lines that are due; with `all`, also the others.
+    pub(super) fn log_left_out(&self, all: bool) {
+        for (kind, left_out) in self.left_out(all) {
             let kind = kind.message();
             tracing::warn!(
                 kind,
@@ -124,6 +110,10 @@ impl LogLinesSuppressed {
                 "lines of one kind were left out of the log; the metrics count all of it"
             );
         }
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, HashMap<LimitedLine, LineCounter>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,6 +16,7 @@ mod labels;
 mod log_limit;
 mod logs;
 mod registry;
+mod span_name;
 mod spans;
 mod traces;
 

@@ -1,44 +1,18 @@
 //! The spans that occurrences produce.
 //!
-//! Owns the names, the nesting and the attributes of spans. They never contain a webhook or an
-//! event's content.
+//! Owns the nesting and the attributes of spans. They never contain a webhook or the content of an
+//! event.
 //!
-//! Not here: trace ids, sampling and sending (`traces.rs`).
+//! Not here: their names (`span_name.rs`), trace ids, sampling and sending (`traces.rs`).
 
-use enum_map::Enum;
 use opentelemetry::{KeyValue, Value, trace::SpanKind};
 
 use super::{
     events::{AttemptMade, AttemptStarted, DeliverySettled, EventExpanded, EventUndecodable},
-    traces::{Parent, Span, Traces},
+    span_name::SpanName,
+    traces::{Parent, Span, TimeRange, Traces},
 };
-use crate::domain::{Delivery, EventId, Settlement, Timestamp, Verdict, WaitReason};
-
-/// The subject of a span, which gives its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub(super) enum SpanName {
-    Event,
-    Decode,
-    Expand,
-    Delivery,
-    Wait,
-    Attempt,
-    Settle,
-}
-
-impl SpanName {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Event => "event",
-            Self::Decode => "decode",
-            Self::Expand => "expand",
-            Self::Delivery => "delivery",
-            Self::Wait => "wait",
-            Self::Attempt => "attempt",
-            Self::Settle => "settle",
-        }
-    }
-}
+use crate::domain::{Delivery, EventId, Settlement, Verdict, WaitReason};
 
 impl Traces {
     /// `event`: from its reception until all its deliveries have started. It contains `decode` and
@@ -102,7 +76,7 @@ impl Traces {
             one.delivery,
             SpanName::Wait,
             SpanKind::Internal,
-            (from, one.now),
+            TimeRange { from, until: one.now },
             Vec::new(),
             None,
         );
@@ -120,15 +94,8 @@ impl Traces {
             attributes.push(KeyValue::new("roomcast.folded", whole(one.folded)));
         }
         let failure = (verdict != Verdict::Delivered).then(|| verdict.kind().as_str().to_owned());
-        let (from, until) = (one.now.before(one.took), one.now);
-        self.within(
-            one.delivery,
-            SpanName::Attempt,
-            SpanKind::Client,
-            (from, until),
-            attributes,
-            failure,
-        );
+        let range = TimeRange { from: one.now.before(one.took), until: one.now };
+        self.within(one.delivery, SpanName::Attempt, SpanKind::Client, range, attributes, failure);
     }
 
     /// `settle`: until the next step is stored. The last settlement also ends `delivery`, which
@@ -156,7 +123,7 @@ impl Traces {
             one.delivery,
             SpanName::Settle,
             SpanKind::Producer,
-            (one.now, one.stored),
+            TimeRange { from: one.now, until: one.stored },
             attributes.clone(),
             None,
         );
@@ -192,7 +159,7 @@ impl Traces {
         delivery: &Delivery,
         station: SpanName,
         kind: SpanKind,
-        (from, until): (Timestamp, Timestamp),
+        TimeRange { from, until }: TimeRange,
         mut attributes: Vec<KeyValue>,
         failure: Option<String>,
     ) {
@@ -226,18 +193,4 @@ fn of_delivery(delivery: &Delivery) -> [KeyValue; 5] {
 
 fn whole(count: usize) -> Value {
     Value::I64(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::every;
-
-    #[test]
-    fn every_span_is_in_the_operators_list_and_the_list_has_no_others() {
-        let list = include_str!("../../docs/EVENTS.md").split("## Traces").nth(1).unwrap();
-        let listed: Vec<_> =
-            list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-        assert_eq!(every::<SpanName>().map(SpanName::as_str).collect::<Vec<_>>(), listed);
-    }
 }

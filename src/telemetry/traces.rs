@@ -28,7 +28,7 @@ use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{collector::Collector, spans::SpanName};
+use super::{collector::Collector, span_name::SpanName};
 use crate::{
     domain::{Delivery, EventId, HeaderValue, Headers, PublishedMessage, Timestamp},
     settings::{Form, ratio, section, text},
@@ -110,6 +110,13 @@ pub(super) struct Span {
     pub(super) attributes: Vec<KeyValue>,
     /// The cause, if it is a failure.
     pub(super) failure: Option<String>,
+}
+
+/// When a span began and ended.
+#[derive(Clone, Copy)]
+pub(super) struct TimeRange {
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 /// The parent of a span.

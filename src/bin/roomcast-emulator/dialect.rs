@@ -75,6 +75,24 @@ impl Query {
     }
 }
 
+/// Where the robots of a platform receive messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    /// The path, in the form of the router.
+    pub(crate) path: &'static str,
+    /// The place of the robot's token.
+    pub(crate) token: TokenPlace,
+}
+
+/// The place of a robot's token in a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TokenPlace {
+    /// The parameter `{token}` of the path.
+    Path,
+    /// The parameter of the query with this name.
+    Query(&'static str),
+}
+
 /// The quota of a platform's robots, as documented.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DocumentedQuota {
@@ -94,6 +112,20 @@ pub(crate) trait Dialect: Sync {
     /// Whether its robots can have a secret or a keyword.
     fn has_security(&self) -> bool {
         true
+    }
+
+    /// Where its robots receive messages.
+    fn route(&self) -> Route;
+
+    /// Its refusal of another method than POST. Without one, the answer is HTTP 405.
+    fn wrong_method(&self) -> Option<Refusal> {
+        None
+    }
+
+    /// The paths at which it refuses every request, and the refusal. Without them, the answer is
+    /// HTTP 404.
+    fn unknown_paths(&self) -> Option<(&'static str, Refusal)> {
+        None
     }
 
     /// The documented quota of a robot.

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal, hmac_base64};
+use crate::dialect::{
+    Cause, Dialect, DocumentedQuota, Query, Refusal, Route, TokenPlace, hmac_base64,
+};
 use crate::message::{Mentions, Message, filled, strings};
 
 /// The largest accepted difference between a signed timestamp and the platform's clock.
@@ -39,6 +41,18 @@ impl Dialect for DingTalk {
             Cause::TooFast => (130_101, "send too fast, exceed 20 times per minute"),
         };
         Refusal::new(code, text)
+    }
+
+    fn route(&self) -> Route {
+        Route { path: "/robot/send", token: TokenPlace::Query("access_token") }
+    }
+
+    fn wrong_method(&self) -> Option<Refusal> {
+        Some(Refusal::new(43_002, "not POST"))
+    }
+
+    fn unknown_paths(&self) -> Option<(&'static str, Refusal)> {
+        Some(("/robot/{*rest}", Refusal::new(404, "URI unknown")))
     }
 
     fn quota(&self) -> DocumentedQuota {
@@ -111,16 +125,6 @@ impl Dialect for DingTalk {
             }
         }
     }
-}
-
-/// The answer to a request that is not a POST.
-pub(crate) fn not_post() -> Refusal {
-    Refusal::new(43_002, "not POST")
-}
-
-/// The answer to a path that does not exist.
-pub(crate) fn unknown_uri() -> Refusal {
-    Refusal::new(404, "URI unknown")
 }
 
 /// The secret is the key, and also the end of the signed text.

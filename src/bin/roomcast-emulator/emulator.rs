@@ -4,9 +4,7 @@
 //!
 //! Not here: the parts of the state (`robots.rs`, `faults.rs`, `received.rs`).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use axum::Router;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::faults::Faults;
 use crate::received::Log;
@@ -40,10 +38,5 @@ impl Emulator {
     /// Takes the lock. It must not be held across an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// All routes: those of the platforms and the control interface.
-    pub(crate) fn router(self) -> Router {
-        crate::reception::routes().merge(crate::control::routes()).with_state(Arc::new(self))
     }
 }

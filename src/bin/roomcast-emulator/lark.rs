@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal, hmac_base64};
+use crate::dialect::{
+    Cause, Dialect, DocumentedQuota, Query, Refusal, Route, TokenPlace, hmac_base64,
+};
 use crate::lark_card::{card, mentioned};
 use crate::message::{Message, filled};
 
@@ -39,6 +41,10 @@ impl Dialect for Lark {
             }
         };
         Refusal::new(code, text)
+    }
+
+    fn route(&self) -> Route {
+        Route { path: "/open-apis/bot/v2/hook/{token}", token: TokenPlace::Path }
     }
 
     fn quota(&self) -> DocumentedQuota {

@@ -23,9 +23,11 @@ mod received;
 mod reception;
 mod reply;
 mod robots;
+mod router;
 mod server;
 mod wecom;
 mod wecom_card;
+mod wecom_refusal;
 
 #[cfg(test)]
 mod tests;
@@ -112,7 +114,7 @@ async fn run(options: Options) -> io::Result<()> {
     out.flush()?;
 
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(server::serve(listener, emulator.router(), stop.clone()));
+    let serving = tokio::spawn(server::serve(listener, router::router(emulator), stop.clone()));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -5,20 +5,20 @@
 //! Not here: each of the steps (`faults.rs`, `check.rs`, `quota.rs`, `received.rs`, `reply.rs`).
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use axum::routing::{any, post};
+use axum::routing::{MethodRouter, any, post};
 use axum::{Extension, Router};
 use serde_json::Value;
 
 use crate::check::{Check, Post};
-use crate::dialect::{Cause, Dialect, Query};
-use crate::dingtalk;
+use crate::dialect::{Cause, Dialect, Query, Route, TokenPlace};
 use crate::emulator::Emulator;
 use crate::message::Message;
 use crate::platform::Platform;
@@ -30,56 +30,42 @@ use crate::server::Cut;
 /// Larger than any platform's limit, so that the platform's own refusal is returned.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// The routes of the platforms.
+/// The routes of the platforms. Two kinds of robots at one path share its route.
 pub(crate) fn routes() -> Router<Arc<Emulator>> {
-    Router::new()
-        .route("/robot/send", any(dingtalk))
-        .route(
-            "/robot/{*rest}",
-            any(async || reply::refused(Platform::DingTalk, &dingtalk::unknown_uri())),
-        )
-        .route("/open-apis/bot/v2/hook/{token}", post(lark))
-        .route("/cgi-bin/webhook/send", post(wecom))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-}
-
-async fn dingtalk(
-    State(emulator): State<Arc<Emulator>>,
-    Extension(cut): Extension<Cut>,
-    method: Method,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    raw: Bytes,
-) -> Response {
-    if method != Method::POST {
-        return reply::refused(Platform::DingTalk, &dingtalk::not_post());
+    let (mut routes, mut paths) = (Router::new(), HashSet::new());
+    for platform in Platform::ALL {
+        let dialect = platform.dialect();
+        let Route { path, token } = dialect.route();
+        if !paths.insert(path) {
+            continue;
+        }
+        routes = routes.route(path, webhook(platform, token));
+        if let Some((others, refusal)) = dialect.unknown_paths() {
+            routes = routes.route(others, any(async move || reply::refused(platform, &refusal)));
+        }
     }
-    let query = Query::decode(query.as_deref().unwrap_or_default());
-    let token = query.get("access_token").map(str::to_owned);
-    receive(&emulator, &cut, Platform::DingTalk, Post { token, query, headers, raw }).await
+    routes.layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
-async fn lark(
-    State(emulator): State<Arc<Emulator>>,
-    Extension(cut): Extension<Cut>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    raw: Bytes,
-) -> Response {
-    let post = Post { token: Some(token), query: Query::default(), headers, raw };
-    receive(&emulator, &cut, Platform::Lark, post).await
-}
-
-async fn wecom(
-    State(emulator): State<Arc<Emulator>>,
-    Extension(cut): Extension<Cut>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    raw: Bytes,
-) -> Response {
-    let query = Query::decode(query.as_deref().unwrap_or_default());
-    let token = query.get("key").map(str::to_owned);
-    receive(&emulator, &cut, Platform::WeCom, Post { token, query, headers, raw }).await
+/// The route of a platform's webhooks.
+fn webhook(platform: Platform, place: TokenPlace) -> MethodRouter<Arc<Emulator>> {
+    let received = async move |State(emulator): State<Arc<Emulator>>,
+                               Extension(cut): Extension<Cut>,
+                               Path(path): Path<HashMap<String, String>>,
+                               RawQuery(query): RawQuery,
+                               headers: HeaderMap,
+                               raw: Bytes| {
+        let query = Query::decode(query.as_deref().unwrap_or_default());
+        let token = match place {
+            TokenPlace::Path => path.get("token").cloned(),
+            TokenPlace::Query(name) => query.get(name).map(str::to_owned),
+        };
+        receive(&emulator, &cut, platform, Post { token, query, headers, raw }).await
+    };
+    match platform.dialect().wrong_method() {
+        Some(refusal) => post(received).fallback(async move || reply::refused(platform, &refusal)),
+        None => post(received),
+    }
 }
 
 /// Handles a request completely. It takes the lock twice and briefly: first to get the robot and

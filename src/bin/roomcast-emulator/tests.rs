@@ -52,7 +52,7 @@ async fn start(change: impl FnOnce(&mut Defaults)) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let stop = CancellationToken::new();
-    let router = Emulator::new(defaults, true).router();
+    let router = crate::router::router(Emulator::new(defaults, true));
     tokio::spawn(server::serve(listener, router, stop.clone()));
     Running { address, _stop: stop.drop_guard() }
 }

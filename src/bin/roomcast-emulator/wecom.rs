@@ -12,8 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal};
+use crate::dialect::{Cause, Dialect, DocumentedQuota, Query, Refusal, Route, TokenPlace};
 use crate::message::{Message, cut_to_bytes, filled, strings};
+use crate::wecom_refusal::{invalid, missing};
 
 /// The limit of an image before base64, in bytes.
 const IMAGE_LIMIT: usize = 2 * 1024 * 1024;
@@ -36,6 +37,10 @@ impl Dialect for WeCom {
             Cause::TooFast => (45_009, "api freq out of limit"),
         };
         Refusal::new(code, text)
+    }
+
+    fn route(&self) -> Route {
+        Route { path: "/cgi-bin/webhook/send", token: TokenPlace::Query("key") }
     }
 
     fn quota(&self) -> DocumentedQuota {
@@ -116,11 +121,6 @@ impl Dialect for WeCom {
     }
 }
 
-/// The refusal of a missing field.
-pub(crate) fn missing(kind: &str, name: &str) -> Refusal {
-    Refusal::new(40_058, format!("missing field {kind}.{name}"))
-}
-
 /// The content of a text-like message, limited in bytes.
 fn content(part: &Value, kind: &str, limit: usize) -> Result<Message, Refusal> {
     let text = part.get("content").and_then(Value::as_str);
@@ -151,7 +151,6 @@ fn call_written(message: &mut Message) {
 fn image(part: &Value) -> Result<Message, Refusal> {
     let encoded = filled(part, "base64").ok_or_else(|| missing("image", "base64"))?;
     let digest = filled(part, "md5").ok_or_else(|| missing("image", "md5"))?;
-    let invalid = || Refusal::new(40_035, "invalid parameter");
     let bytes = STANDARD.decode(encoded).map_err(|_| invalid())?;
     if bytes.len() > IMAGE_LIMIT {
         return Err(Refusal::new(40_009, "invalid image size"));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::dialect::Refusal;
 use crate::message::{Message, filled};
-use crate::wecom::missing;
+use crate::wecom_refusal::{invalid, missing};
 
 /// Reads a text notice or a news notice.
 pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
@@ -21,7 +21,7 @@ pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
         "news_notice" => {
             need("card_image")?;
         }
-        _ => return Err(Refusal::new(40_035, "invalid parameter")),
+        _ => return Err(invalid()),
     }
     need("card_action")?;
     let of_title = |name| card.pointer("/main_title").and_then(|part| filled(part, name));
@@ -48,7 +48,7 @@ pub(crate) fn template_card(card: &Value) -> Result<Message, Refusal> {
     ] {
         let rows = card.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if limit.is_some_and(|limit| rows.len() > limit) {
-            return Err(Refusal::new(40_035, "invalid parameter"));
+            return Err(invalid());
         }
         for row in rows {
             let mut texts: Vec<&str> = names.iter().filter_map(|name| filled(row, name)).collect();

@@ -127,7 +127,7 @@ pub struct DeadLettersCounted<'a> {
 impl DeadLettersCounted<'_> {
     /// Sets the gauges. Queues of unknown content are not shown.
     pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.see_dead_letters(self.queues);
+        telemetry.dead_letters_now.see(self.queues);
     }
 }
 

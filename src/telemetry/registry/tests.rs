@@ -21,7 +21,7 @@ fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
     );
     let mut dead = DeadQueueStats::nothing(None, Timestamp::default());
     dead.add(DeadReason::Poison.into(), Some(Timestamp::default()));
-    telemetry.see_dead_letters(&[dead]);
+    telemetry.dead_letters_now.see(&[dead]);
     let text = telemetry.render();
     let mut known: Vec<_> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
