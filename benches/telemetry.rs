@@ -116,8 +116,7 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
     });
     let (subscription, robot) = (SubscriptionId::from_bytes([1; 16]), RobotId::from_bytes([2; 16]));
     let delivery = Delivery::fresh(&event, subscription, Platform::WeCom, robot);
-    let answer =
-        AttemptOutcome { verdict: Verdict::Delivered, code: "0".to_owned(), detail: String::new() };
+    let answer = AttemptOutcome::new(Verdict::Delivered, "0", "");
     let (waited, took) = (Duration::from_millis(1), Duration::from_millis(20));
     best(|| {
         let telemetry = telemetry();

@@ -21,6 +21,7 @@ mod filter;
 mod header;
 mod hold_cause;
 mod id;
+mod message_feature;
 mod panic_message;
 mod platform;
 mod platform_map;
@@ -59,6 +60,7 @@ pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejectio
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;
+pub use message_feature::{FeatureSet, MessageFeature};
 pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};
 pub use platform_map::PlatformMap;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use enum_map::Enum;
 
+use super::MessageFeature;
+
 /// The meaning of one attempt's outcome. It is a value rather than an error, because a refusal is
 /// an ordinary outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,4 +101,14 @@ pub struct AttemptOutcome {
     pub code: String,
     /// The platform's own message, redacted and cut to 512 bytes.
     pub detail: String,
+    /// The features for which the platform may have refused the message, the likeliest first.
+    pub refused_for: &'static [MessageFeature],
+}
+
+impl AttemptOutcome {
+    /// An outcome that is not a refusal of the platform for a feature.
+    #[must_use]
+    pub fn new(verdict: Verdict, code: &str, detail: impl Into<String>) -> Self {
+        Self { verdict, code: code.to_owned(), detail: detail.into(), refused_for: &[] }
+    }
 }

@@ -531,11 +531,7 @@ async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_on
                 coalesced += spoken.len();
                 leaders.push(permit);
                 for one in spoken {
-                    let answer = AttemptOutcome {
-                        verdict: Verdict::Delivered,
-                        code: "0".into(),
-                        detail: String::new(),
-                    };
+                    let answer = AttemptOutcome::new(Verdict::Delivered, "0", "");
                     one.notify
                         .send(CoalescedOutcome::Sent(SendOutcome { answer, resume: T0 }))
                         .unwrap();

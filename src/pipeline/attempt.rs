@@ -165,11 +165,11 @@ impl Pipeline {
 
     /// The settlement of a delivery whose task panicked.
     pub(super) fn panicked(&self, delivery: &mut Delivery) -> Settlement {
-        let answer = AttemptOutcome {
-            verdict: Verdict::TryAgain { wait: None },
-            code: "internal".to_owned(),
-            detail: "a fault in roomcast interrupted the attempt; the log has more".to_owned(),
-        };
+        let answer = AttemptOutcome::new(
+            Verdict::TryAgain { wait: None },
+            "internal",
+            "a fault in roomcast interrupted the attempt; the log has more",
+        );
         self.decide(delivery, &answer, self.parts.clock.now(), None)
     }
 }

@@ -5,11 +5,12 @@
 //! Not here: the tables of codes (`answer.rs` of each platform).
 
 use super::{
+    answer_rule::AnswerRule,
     registry::profile,
     reply::{HttpReply, PlatformReply},
     text::{RAW, cut},
 };
-use crate::domain::{AttemptOutcome, Subscription};
+use crate::domain::{AttemptOutcome, Platform, Subscription};
 
 /// The platform's message is cut to this many bytes.
 const DETAIL_BYTES_MAX: usize = 512;
@@ -17,8 +18,15 @@ const DETAIL_BYTES_MAX: usize = 512;
 /// The meaning of an answer. Its text contains no credential of the subscription.
 #[must_use]
 pub fn read_answer(subscription: &Subscription, response: &HttpReply<'_>) -> AttemptOutcome {
-    let PlatformReply { verdict, code, words } = profile(subscription.platform).read(response);
-    AttemptOutcome { verdict, code, detail: detail(&words, subscription) }
+    let PlatformReply { verdict, code, words, refused_for } =
+        profile(subscription.platform).read(response);
+    AttemptOutcome { verdict, code, detail: detail(&words, subscription), refused_for }
+}
+
+/// The table of a platform's answers, in the order in which its rules are tried.
+#[must_use]
+pub fn answer_rules(platform: Platform) -> &'static [AnswerRule] {
+    profile(platform).answer_rules()
 }
 
 /// The platform's message on one line, cut, and without any part of our request that it repeats.
@@ -44,6 +52,7 @@ mod tests {
         Endpoint, Platform, PrivateOptions, RobotId, Secret, SubscriptionId, SubscriptionOptions,
         SubscriptionState, Timestamp, Verdict,
     };
+    use crate::platforms::answer_rule;
 
     fn subscription(platform: Platform) -> Subscription {
         Subscription {
@@ -84,6 +93,38 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_read_whatever_surrounds_its_json() {
+        for platform in Platform::ALL {
+            let ok = br#"{"errcode":0,"code":0,"errmsg":"ok","msg":"ok"}"#;
+            let latin = b"{\"errcode\":0,\"code\":0,\"errmsg\":\"\xb3\xc9\xb9\xa6\"}";
+            for body in [
+                [b"\xef\xbb\xbf", &ok[..]].concat(),
+                [b"\xef\xbb\xbf\r\n ", &ok[..]].concat(),
+                [&ok[..], b"\n\0"].concat(),
+                [&ok[..], b"<!-- gateway -->"].concat(),
+                latin.to_vec(),
+            ] {
+                let response =
+                    HttpReply { status: 200, retry_after: None, rate_reset: None, body: &body };
+                let answer = read_answer(&subscription(platform), &response);
+                assert_eq!(answer.verdict, Verdict::Delivered, "{platform} {body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_of_every_table_is_reached_and_its_example_has_its_meaning() {
+        for platform in Platform::ALL {
+            for rule in answer_rules(platform) {
+                let (code, words, status) = rule.example();
+                let found = answer_rule::find(answer_rules(platform), code, &words, status);
+                let found = found.unwrap_or_else(|| panic!("{platform}: {code} {words}"));
+                assert!(std::ptr::eq(found, rule), "{platform}: {code} {words} has {found:?}");
+            }
+        }
+    }
+
+    #[test]
     fn without_json_the_status_decides() {
         for platform in Platform::ALL {
             let again = Verdict::TryAgain { wait: Some(Duration::from_secs(9)) };
@@ -91,6 +132,7 @@ mod tests {
                 let answer = read(platform, status, "<html>busy</html>");
                 assert_eq!((answer.verdict, answer.code), (again, format!("http_{status}")));
             }
+            assert_eq!(read(platform, 413, "<html>").verdict, Verdict::Refused);
             let slow = Verdict::Throttled { wait: Some(Duration::from_secs(9)) };
             assert_eq!(read(platform, 429, "").verdict, slow);
             assert_eq!(read(platform, 200, "[0]").verdict, again);

@@ -11,6 +11,7 @@
 
 mod advice;
 mod answer;
+mod answer_rule;
 mod body;
 mod check_endpoint;
 mod chunk;
@@ -34,7 +35,8 @@ mod text;
 mod wecom;
 
 pub use advice::{TEMPLATE_ADVICE, advice};
-pub use answer::read_answer;
+pub use answer::{answer_rules, read_answer};
+pub use answer_rule::{AnswerRule, Meaning};
 pub use body::Unsendable;
 pub use check_endpoint::check_endpoint;
 pub use chunk::PARTS_MAX;

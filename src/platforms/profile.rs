@@ -12,6 +12,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
+    answer_rule::AnswerRule,
     body::{RenderedBody, TextMessage, Unsendable},
     endpoint::InvalidEndpoint,
     field::{Checked, Field},
@@ -70,6 +71,9 @@ pub(super) trait PlatformProfile: Sync {
         body: Map<String, Value>,
         context: &SigningContext<'_>,
     ) -> Result<(Secret, Vec<u8>), Unsendable>;
+
+    /// The table of its answers.
+    fn answer_rules(&self) -> &'static [AnswerRule];
 
     /// The meaning of an answer.
     fn read(&self, reply: &HttpReply<'_>) -> PlatformReply;

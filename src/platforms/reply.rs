@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::Verdict;
+use crate::domain::{MessageFeature, Verdict};
 
 /// An HTTP response.
 pub struct HttpReply<'a> {
@@ -28,18 +28,28 @@ pub(super) struct PlatformReply {
     pub(super) verdict: Verdict,
     pub(super) code: String,
     pub(super) words: String,
+    /// The features for which the message may be refused; empty for any other verdict.
+    pub(super) refused_for: &'static [MessageFeature],
 }
 
 impl PlatformReply {
     pub(super) fn new(verdict: Verdict, code: impl ToString, words: &str) -> Self {
-        Self { verdict, code: code.to_string(), words: words.to_owned() }
+        Self { verdict, code: code.to_string(), words: words.to_owned(), refused_for: &[] }
     }
 }
 
+/// The byte order mark that some gateways put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 impl HttpReply<'_> {
-    /// The body as a JSON object, if it is one.
+    /// The body as a JSON object, if it begins with one. A delivered message must not be sent again
+    /// for a byte order mark, for a message in another encoding, or for bytes behind the object.
     pub(super) fn json(&self) -> Option<Value> {
-        serde_json::from_slice(self.body).ok().filter(Value::is_object)
+        let text = String::from_utf8_lossy(self.body);
+        let mut values =
+            serde_json::Deserializer::from_str(text.trim_start_matches(BYTE_ORDER_MARK))
+                .into_iter::<Value>();
+        values.next()?.ok().filter(Value::is_object)
     }
 
     /// A field that is a number, or a number as text.
@@ -54,18 +64,20 @@ impl HttpReply<'_> {
             300..=399 => "the answer is a redirect, and redirects are not followed".to_owned(),
             status => format!("HTTP status {status}, and the body is not the platform's JSON"),
         };
-        PlatformReply { verdict: self.by_status(), code: format!("http_{}", self.status), words }
+        PlatformReply::new(self.by_status(), format!("http_{}", self.status), &words)
     }
 
     /// The meaning of JSON without a code.
     pub(super) fn without_code(&self) -> PlatformReply {
         let words = format!("HTTP status {}, and the JSON has no code", self.status);
-        PlatformReply { verdict: self.by_status(), code: format!("http_{}", self.status), words }
+        PlatformReply::new(self.by_status(), format!("http_{}", self.status), &words)
     }
 
     fn by_status(&self) -> Verdict {
         match self.status {
             429 => Verdict::Throttled { wait: self.rate_reset.or(self.retry_after) },
+            // The gateway before the platform takes no message of this size.
+            413 => Verdict::Refused,
             _ => Verdict::TryAgain { wait: self.retry_after },
         }
     }

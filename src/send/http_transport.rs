@@ -16,7 +16,9 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, StatusCode,
-    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
+    header::{
+        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER,
+    },
     redirect::Policy,
 };
 
@@ -26,11 +28,12 @@ use crate::{
 };
 
 use super::{
-    HttpResponse, Request, RetryAfter, Transport, TransportError,
+    HttpResponse, Request, RetryAfter, Transport, TransportError, content_coding,
     guard::{GuardedResolver, PrivateAddressError, is_global},
 };
 
-/// The largest part of an answer that is read, in bytes. No platform's answer is longer.
+/// The largest part of an answer that is read, in bytes, packed and unpacked. No platform's answer
+/// is longer.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Lark's gateway sends the number of seconds until its limit resets.
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ogw-ratelimit-reset");
@@ -105,12 +108,16 @@ impl HttpTransport {
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            // Without this header, any coding of the answer is allowed (RFC 9110, 12.5.3).
+            .header(ACCEPT_ENCODING, "identity")
             .body(request.body)
             .send();
         let mut response = sent.await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers());
         let (retry_after, rate_reset, date) =
             (retry_after(headers), seconds(headers, &RATE_RESET), date(headers, &DATE));
+        let codings = headers.get_all(CONTENT_ENCODING).iter();
+        let codings = codings.filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
         let mut body = BytesMut::new();
         while body.len() < BODY_BYTES_MAX {
             match response.chunk().await {
@@ -125,7 +132,7 @@ impl HttpTransport {
             retry_after,
             rate_reset,
             date,
-            body: Bytes::from(body),
+            body: content_coding::decoded(Bytes::from(body), &codings, BODY_BYTES_MAX),
         })
     }
 }
@@ -269,6 +276,30 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(reply.body.len(), BODY_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_request_asks_for_a_plain_answer_and_a_packed_one_is_read_all_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut head, mut asked) = ([0; 1024], String::new());
+            while !asked.ends_with("{}") {
+                let bytes = stream.read(&mut head).await.unwrap();
+                asked.push_str(std::str::from_utf8(&head[..bytes]).unwrap());
+            }
+            stream
+                .write_all(include_bytes!("../../tests/field/answer-in-gzip/answer.http"))
+                .await
+                .unwrap();
+            asked
+        });
+        let reply = send(&http_transport(&["127.0.0.1"]), format!("http://127.0.0.1:{port}/"))
+            .await
+            .unwrap();
+        assert_eq!(reply.body, &br#"{"errcode":0,"errmsg":"ok"}"#[..]);
+        assert!(asked.await.unwrap().to_lowercase().contains("accept-encoding: identity"));
     }
 
     #[test]

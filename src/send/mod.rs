@@ -6,6 +6,7 @@
 //! Not here: the text of a message and the meaning of an answer (`platforms/`).
 
 mod clock_skew;
+mod content_coding;
 mod guard;
 mod http_transport;
 mod render_cache;
@@ -151,7 +152,7 @@ impl Sender {
                 }))
             }
             Err(Unsendable { code, detail }) => {
-                Err(AttemptOutcome { verdict: Verdict::Refused, code: code.to_owned(), detail })
+                Err(AttemptOutcome::new(Verdict::Refused, code, detail))
             }
         }
     }
@@ -181,11 +182,7 @@ impl Sender {
                 }
             }
             Err(TransportError { code, detail }) => {
-                let answer = AttemptOutcome {
-                    verdict: Verdict::TryAgain { wait: None },
-                    code: code.to_owned(),
-                    detail,
-                };
+                let answer = AttemptOutcome::new(Verdict::TryAgain { wait: None }, code, detail);
                 AttemptResult { answer, skew: None }
             }
         }

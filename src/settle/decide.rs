@@ -206,7 +206,7 @@ mod tests {
             wait_max: Duration::from_secs(600),
             ..RetryPolicy::by_default().unwrap()
         };
-        let answer = AttemptOutcome { verdict, code: "c".into(), detail: "d".into() };
+        let answer = AttemptOutcome::new(verdict, "c", "d");
         decide(&delivery(attempts, expires_in), &answer, &policy, NOW, (at(60), Some(at(1))), 0.0)
     }
 

@@ -9,8 +9,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    domain::Verdict,
-    platforms::reply::{HttpReply, PlatformReply},
+    domain::{MessageFeature, Verdict},
+    platforms::{
+        answer_rule::{AnswerRule, Meaning, any_code, code, codes, judge},
+        reply::{HttpReply, PlatformReply},
+    },
 };
 
 /// The wait before the next probe after a used-up monthly quota. The quota refills at the end of
@@ -20,6 +23,52 @@ const MONTHLY_WAIT: Duration = Duration::from_secs(3600);
 const BUSY_WAIT: Duration = Duration::from_secs(30);
 /// The platform bans a source address that called too often for this long.
 const BANNED_WAIT: Duration = Duration::from_secs(300);
+
+/// A refusal for the form of the message, if nothing more is known.
+const FORM: Meaning = Meaning::Refused(&[MessageFeature::Markup]);
+
+/// The codes of DingTalk.
+pub(super) const RULES: &[AnswerRule] = &[
+    code(0, Meaning::Delivered),
+    code(-1, Meaning::TryAgain),
+    code(88, Meaning::RobotGone),
+    code(404, Meaning::RobotGone),
+    // One code with two meanings: the token is missing or unknown, or the message is malformed.
+    code(40_035, Meaning::RobotGone).says("token"),
+    code(40_035, FORM),
+    code(300_001, Meaning::RobotGone).says("token"),
+    code(300_001, FORM),
+    code(300_005, Meaning::RobotGone),
+    // Caused by our clock or a slow network. The next attempt has a new signature.
+    code(310_000, Meaning::TryAgain).says("timestamp"),
+    code(310_000, Meaning::Security),
+    code(400_013, Meaning::RobotGone),
+    code(400_101, Meaning::RobotGone),
+    code(400_102, Meaning::RobotGone),
+    code(400_106, Meaning::RobotGone),
+    code(410_100, Meaning::Throttled),
+    code(130_101, Meaning::Throttled),
+    code(90_020, Meaning::BudgetSpent(MONTHLY_WAIT)),
+    code(90_030, Meaning::BudgetSpent(MONTHLY_WAIT)),
+    codes(90_001, 90_019, Meaning::ThrottledFor(BUSY_WAIT)),
+    any_code(Meaning::Throttled).says("too fast"),
+    any_code(Meaning::Throttled).says("too many"),
+    code(43_002, FORM),
+    code(43_004, FORM),
+    code(44_002, FORM),
+    code(47_001, FORM),
+    code(400_105, FORM),
+    // A field is missing or malformed. The text names it.
+    codes(400_300, 400_499, Meaning::Refused(&[MessageFeature::MentionAll])).says("isatall"),
+    codes(400_300, 400_499, Meaning::Refused(&[MessageFeature::Mentions])).says("atmobiles"),
+    codes(400_300, 400_499, Meaning::Refused(&[MessageFeature::Mentions])).says("atuserids"),
+    codes(400_300, 400_499, Meaning::Refused(&[MessageFeature::Title])).says("title"),
+    codes(400_300, 400_499, FORM),
+    // The content review: an unsafe link, a text, a picture, all of it.
+    code(430_103, Meaning::Refused(&[MessageFeature::Pictures])),
+    codes(430_100, 430_199, FORM),
+    codes(460_100, 460_199, FORM),
+];
 
 /// The meaning of an answer.
 pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
@@ -35,36 +84,7 @@ pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
         return response.without_code();
     };
     let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-    PlatformReply::new(verdict(code, words), code, words)
-}
-
-fn verdict(code: i64, words: &str) -> Verdict {
-    let says = |part: &str| words.to_lowercase().contains(part);
-    match code {
-        0 => Verdict::Delivered,
-        -1 => Verdict::TryAgain { wait: None },
-        88 | 404 | 300_005 | 400_013 | 400_101 | 400_102 | 400_106 => Verdict::RobotGone,
-        // One code with two meanings: the token is missing or unknown, or the message is malformed.
-        40_035 | 300_001 if says("token") => Verdict::RobotGone,
-        // Caused by our clock or a slow network. The next attempt has a new signature.
-        310_000 if says("timestamp") => Verdict::TryAgain { wait: None },
-        310_000 => Verdict::Security,
-        40_035
-        | 43_002
-        | 43_004
-        | 44_002
-        | 47_001
-        | 300_001
-        | 400_105
-        | 400_403
-        | 430_101..=430_104
-        | 460_101 => Verdict::Refused,
-        130_101 | 410_100 => Verdict::Throttled { wait: None },
-        90_020 | 90_030 => Verdict::BudgetSpent { wait: MONTHLY_WAIT },
-        90_001..=90_019 => Verdict::Throttled { wait: Some(BUSY_WAIT) },
-        _ if says("too fast") || says("too many") => Verdict::Throttled { wait: None },
-        _ => Verdict::TryAgain { wait: None },
-    }
+    judge(RULES, code, words, response)
 }
 
 #[cfg(test)]
@@ -73,6 +93,11 @@ mod tests {
 
     #[test]
     fn every_documented_code_has_its_verdict() {
+        let verdict = |code: i64, words: &str| {
+            let response =
+                HttpReply { status: 200, retry_after: None, rate_reset: None, body: b"" };
+            judge(RULES, code, words, &response).verdict
+        };
         let (gone, again, refused) =
             (Verdict::RobotGone, Verdict::TryAgain { wait: None }, Verdict::Refused);
         let throttled = |wait| Verdict::Throttled { wait };
@@ -100,11 +125,18 @@ mod tests {
             (400_102, "", gone),
             (400_105, "", refused),
             (400_106, "", gone),
+            (400_301, "", refused),
+            (400_402, "", refused),
             (400_403, "markdown → text", refused),
+            (400_499, "", refused),
+            (400_500, "", again),
+            (400_299, "", again),
+            (400_403, "send too fast", throttled(None)),
             (410_100, "", throttled(None)),
             (130_101, "send too fast, exceed 20 times per minute", throttled(None)),
             (430_101, "", refused),
             (430_104, "", refused),
+            (430_199, "", refused),
             (460_101, "", refused),
             (660_026, "sending too many messages per minute", throttled(None)),
             (660_026, "发送失败", again),

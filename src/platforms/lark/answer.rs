@@ -7,9 +7,55 @@
 use serde_json::Value;
 
 use crate::{
-    domain::Verdict,
-    platforms::reply::{HttpReply, PlatformReply},
+    domain::MessageFeature,
+    platforms::{
+        answer_rule::{AnswerRule, Meaning, any_code, code, codes, judge},
+        reply::{HttpReply, PlatformReply},
+    },
 };
+
+/// A member that Lark does not know, or may not be mentioned.
+const MENTION: Meaning = Meaning::Refused(&[MessageFeature::Mentions, MessageFeature::MentionAll]);
+/// More tables than a card may have.
+const TABLES: Meaning = Meaning::Refused(&[MessageFeature::Tables]);
+/// The content of a card. A group whose owner does not allow the mention of all refuses it with the
+/// same code.
+const CARD: Meaning = Meaning::Refused(&[MessageFeature::MentionAll, MessageFeature::Markup]);
+/// The form of the message.
+const FORM: Meaning = Meaning::Refused(&[MessageFeature::Markup]);
+
+/// The codes of Lark. A failed card names its cause by a second code in the text.
+pub(super) const RULES: &[AnswerRule] = &[
+    code(0, Meaning::Delivered),
+    // One code with two meanings.
+    code(9_499, Meaning::Throttled).says("too many request"),
+    code(9_499, CARD),
+    code(11_220, Meaning::Throttled),
+    code(11_232, Meaning::Throttled),
+    code(11_247, Meaning::Throttled),
+    code(99_991_400, Meaning::Throttled),
+    code(2_200, Meaning::TryAgain),
+    code(19_001, Meaning::RobotGone),
+    code(19_007, Meaning::RobotGone),
+    code(19_021, Meaning::Security),
+    code(19_022, Meaning::Security),
+    code(19_024, Meaning::Security),
+    any_code(Meaning::Throttled).status(429),
+    any_code(Meaning::Throttled).says("too many request"),
+    any_code(Meaning::Throttled).says("frequency limit"),
+    any_code(MENTION).inner(100_290),
+    any_code(TABLES).inner(11_310),
+    code(11_310, TABLES),
+    code(11_246, MENTION).says("invalid user"),
+    code(11_246, CARD),
+    code(230_099, TABLES).says("table"),
+    code(230_099, Meaning::Refused(&[MessageFeature::Pictures, MessageFeature::Markup]))
+        .says("image"),
+    code(230_099, CARD),
+    codes(200_000, 200_999, CARD),
+    // All other codes of custom bots are about the message, too: 19002 and 19036 are known.
+    codes(19_000, 19_999, FORM),
+];
 
 /// The meaning of an answer. Success is `code` 0, or `StatusCode` 0 if there is no `code`. Some
 /// failures have `StatusCode` 0 beside their code.
@@ -25,28 +71,7 @@ pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
         .into_iter()
         .find_map(|name| json.get(name).and_then(Value::as_str))
         .unwrap_or_default();
-    PlatformReply::new(verdict(code, words, response), code, words)
-}
-
-fn verdict(code: i64, words: &str, response: &HttpReply<'_>) -> Verdict {
-    let says = |part: &str| words.to_lowercase().contains(part);
-    let wait = response.rate_reset.or(response.retry_after);
-    match code {
-        0 => Verdict::Delivered,
-        // One code with two meanings.
-        9_499 if says("too many request") => Verdict::Throttled { wait },
-        9_499 => Verdict::Refused,
-        11_220 | 11_232 | 11_247 | 99_991_400 => Verdict::Throttled { wait },
-        2_200 => Verdict::TryAgain { wait: response.retry_after },
-        19_001 | 19_007 => Verdict::RobotGone,
-        19_021 | 19_022 | 19_024 => Verdict::Security,
-        // Invalid parameters, then the codes for cards that cannot be parsed or created.
-        19_002 | 11_246 | 11_310 | 200_000..=200_999 | 230_099 => Verdict::Refused,
-        _ if response.status == 429 || says("too many request") || says("frequency limit") => {
-            Verdict::Throttled { wait }
-        }
-        _ => Verdict::TryAgain { wait: response.retry_after },
-    }
+    judge(RULES, code, words, response)
 }
 
 #[cfg(test)]
@@ -54,6 +79,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::Verdict;
 
     fn response(status: u16, body: &str) -> HttpReply<'_> {
         HttpReply { status, retry_after: None, rate_reset: None, body: body.as_bytes() }
@@ -97,11 +123,45 @@ mod tests {
             (r#"{"code":200621,"msg":""}"#, Verdict::Refused),
             (r#"{"code":230099,"msg":""}"#, Verdict::Refused),
             (r#"{"code":11310,"msg":"card table number over limit"}"#, Verdict::Refused),
-            (r#"{"code":19036,"msg":"?"}"#, again),
+            (
+                r#"{"code":19036,"msg":"The message exceeds the size limit of 30KB"}"#,
+                Verdict::Refused,
+            ),
+            (r#"{"code":19999,"msg":""}"#, Verdict::Refused),
+            (r#"{"code":18999,"msg":""}"#, again),
+            (r#"{"code":20000,"msg":""}"#, again),
+            (r#"{"code":1,"msg":"ErrCode: 100290; ErrMsg: x"}"#, Verdict::Refused),
             ("<html></html>", again),
             ("{}", again),
         ] {
             assert_eq!(read(&response(200, body)).verdict, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refused_card_says_which_feature_it_is_refused_for() {
+        use MessageFeature::{Markup, MentionAll, Mentions, Pictures, Tables};
+        let tables = "Failed to create card content, ext=ErrCode: 11310; ErrMsg: card table number over limit";
+        let user = "ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card; ErrorValue: z****; ";
+        for (code, words, features) in [
+            (230_099, tables, &[Tables][..]),
+            (11_310, "card table number over limit", &[Tables]),
+            (11_246, user, &[Mentions, MentionAll]),
+            (230_099, user, &[Mentions, MentionAll]),
+            (11_246, "", &[MentionAll, Markup]),
+            (230_099, "Failed to create card content", &[MentionAll, Markup]),
+            (230_099, "ErrCode: 300314; ErrMsg: invalid image key", &[Pictures, Markup]),
+            (200_621, "parse card json err", &[MentionAll, Markup]),
+            (9_499, "Bad Request: fail to parse content", &[MentionAll, Markup]),
+            (19_002, "params error, msg_type need", &[Markup]),
+            (19_036, "The message exceeds the size limit of 30KB", &[Markup]),
+        ] {
+            let body = serde_json::json!({"code": code, "data": {}, "msg": words}).to_string();
+            for status in [200, 400] {
+                let answer = read(&response(status, &body));
+                assert_eq!(answer.verdict, Verdict::Refused, "{body}");
+                assert_eq!(answer.refused_for, features, "{body}");
+            }
         }
     }
 

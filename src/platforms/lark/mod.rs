@@ -21,6 +21,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
+    answer_rule::AnswerRule,
     body::{RenderedBody, TextMessage, Unsendable},
     endpoint::InvalidEndpoint,
     field::{Checked, Field},
@@ -94,6 +95,10 @@ impl PlatformProfile for Lark {
         context: &SigningContext<'_>,
     ) -> Result<(Secret, Vec<u8>), Unsendable> {
         signature::sign_request(body, context)
+    }
+
+    fn answer_rules(&self) -> &'static [AnswerRule] {
+        answer::RULES
     }
 
     fn read(&self, reply: &HttpReply<'_>) -> PlatformReply {

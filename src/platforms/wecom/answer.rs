@@ -9,12 +9,43 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    domain::Verdict,
-    platforms::reply::{HttpReply, PlatformReply},
+    domain::MessageFeature,
+    platforms::{
+        answer_rule::{AnswerRule, Meaning, any_code, code, codes, judge},
+        reply::{HttpReply, PlatformReply},
+    },
 };
 
 /// The wait after a refusal for too many concurrent requests, a state that passes soon.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(5);
+
+/// A refusal for the form of the message, if nothing more is known.
+const FORM: Meaning = Meaning::Refused(&[MessageFeature::Markup]);
+
+/// The codes of WeCom.
+pub(super) const RULES: &[AnswerRule] = &[
+    code(0, Meaning::Delivered),
+    code(-1, Meaning::TryAgain),
+    code(6_000, Meaning::TryAgain),
+    code(45_009, Meaning::Throttled),
+    code(45_033, Meaning::ThrottledFor(CONCURRENCY_WAIT)),
+    any_code(Meaning::Throttled).says("freq out of limit"),
+    code(49_008, Meaning::RobotGone),
+    code(93_000, Meaning::RobotGone),
+    code(93_004, Meaning::RobotGone),
+    code(93_008, Meaning::RobotGone),
+    code(60_020, Meaning::Security),
+    codes(
+        40_000,
+        49_999,
+        Meaning::Refused(&[MessageFeature::MentionAll, MessageFeature::Mentions]),
+    )
+    .says("mentioned"),
+    code(40_009, Meaning::Refused(&[MessageFeature::Pictures])),
+    code(41_016, Meaning::Refused(&[MessageFeature::Title])),
+    // The documents list no other code from 40000 to 49999 that passes with time.
+    codes(40_000, 49_999, FORM),
+];
 
 /// The meaning of an answer. A success with a warning in its message is a success.
 pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
@@ -25,31 +56,22 @@ pub(super) fn read(response: &HttpReply<'_>) -> PlatformReply {
         return response.without_code();
     };
     let words = json.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-    PlatformReply::new(verdict(code, words), code, words)
-}
-
-fn verdict(code: i64, words: &str) -> Verdict {
-    match code {
-        0 => Verdict::Delivered,
-        -1 | 6_000 => Verdict::TryAgain { wait: None },
-        45_009 => Verdict::Throttled { wait: None },
-        45_033 => Verdict::Throttled { wait: Some(CONCURRENCY_WAIT) },
-        49_008 | 93_000 | 93_004 | 93_008 => Verdict::RobotGone,
-        40_007 | 40_008 | 40_009 | 40_033 | 40_035 | 40_058 | 41_016 | 44_001 | 44_004 | 45_001
-        | 45_002 | 45_007 | 45_008 | 45_034 => Verdict::Refused,
-        60_020 => Verdict::Security,
-        _ if words.contains("freq out of limit") => Verdict::Throttled { wait: None },
-        _ => Verdict::TryAgain { wait: None },
-    }
+    judge(RULES, code, words, response)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Verdict;
 
     #[test]
     fn every_documented_code_has_its_verdict() {
         let again = Verdict::TryAgain { wait: None };
+        let verdict = |code: i64, words: &str| {
+            let response =
+                HttpReply { status: 200, retry_after: None, rate_reset: None, body: b"" };
+            judge(RULES, code, words, &response).verdict
+        };
         for (code, expected) in [
             (0, Verdict::Delivered),
             (-1, again),
@@ -75,10 +97,16 @@ mod tests {
             (45_008, Verdict::Refused),
             (45_034, Verdict::Refused),
             (60_020, Verdict::Security),
+            (40_000, Verdict::Refused),
+            (49_999, Verdict::Refused),
+            (39_999, again),
+            (50_000, again),
             (12_345, again),
         ] {
             assert_eq!(verdict(code, ""), expected, "{code}");
         }
+        let slow = Verdict::Throttled { wait: None };
+        assert_eq!(verdict(45_011, "api freq out of limit"), slow);
     }
 
     #[test]

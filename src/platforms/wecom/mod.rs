@@ -20,6 +20,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
+    answer_rule::AnswerRule,
     body::{RenderedBody, TextMessage, Unsendable},
     endpoint::InvalidEndpoint,
     field::{Checked, Field},
@@ -88,6 +89,10 @@ impl PlatformProfile for WeCom {
         context: &SigningContext<'_>,
     ) -> Result<(Secret, Vec<u8>), Unsendable> {
         message::sign_request(&body, context)
+    }
+
+    fn answer_rules(&self) -> &'static [AnswerRule] {
+        answer::RULES
     }
 
     fn read(&self, reply: &HttpReply<'_>) -> PlatformReply {
