@@ -4,8 +4,12 @@
 //!
 //! Not here: the writer that applies it (`platforms/markdown/write.rs`).
 
-use super::native::{HEADER_COLORS, TABLES_MAX};
+use super::native::HEADER_COLORS;
 use crate::platforms::markdown::{CodeBlocks, Dialect, Images, Shade, shade_of};
+
+/// The most tables in one component of markdown. The documents allow four, and refusals (code
+/// 11310) are known from the fourth on.
+const TABLES_MAX: usize = 3;
 
 /// The markdown component in a Lark card of schema 2.0.
 pub(in crate::platforms) const DIALECT: Dialect = Dialect {
