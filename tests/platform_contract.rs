@@ -33,9 +33,9 @@ use roomcast::{
     config::{Config, EnvironmentSource},
     domain::{
         AttemptOutcome, DeadQueueStats, DeadReason, Delivery, Event, EventContent, EventId, Format,
-        Mentions, Part, Platform, PlatformMap, PlatformOverride, PrivateOptions, PublishedMessage,
-        RobotId, Secret, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
-        Timestamp, Verdict, every,
+        Language, LongTextPolicy, Mentions, Part, Platform, PlatformMap, PlatformOverride,
+        PrivateOptions, PublishedMessage, RobotId, Secret, Subscription, SubscriptionId,
+        SubscriptionOptions, SubscriptionState, Timestamp, Verdict, every,
     },
     platforms::{
         self, HttpReply, PARTS_MAX, RenderInput, SignedRequest, advice, check_endpoint,
@@ -168,6 +168,33 @@ fn a_message_goes_to_its_robot_alone_and_its_body_has_no_credential() {
                 assert!(!body.contains("MARKER"), "{platform}: {body}");
                 assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap().is_object());
                 assert!(body.contains("ops"), "each message says the keyword");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_texts_of_roomcast_are_in_the_language_of_the_subscription_and_show_no_needless_mobile_number()
+ {
+    let mobile = "13800000000";
+    for platform in Platform::ALL {
+        let mut subscription = subscription(platform, TOKEN);
+        subscription.options.too_long = LongTextPolicy::Cut;
+        for (language, said, unsaid) in [
+            (None, "已略去", "left out"),
+            (Some(Language::Zh), "已略去", "left out"),
+            (Some(Language::En), "left out", "已略去"),
+        ] {
+            subscription.options.language = language;
+            for format in [Format::Text, Format::Markdown] {
+                let long = Arc::new(event("e1", &"a ".repeat(20_000), format));
+                let [message] = &messages(&subscription, &long)[..] else { panic!("{platform}") };
+                let body = String::from_utf8_lossy(&message.body);
+                assert!(body.contains(said) && !body.contains(unsaid), "{platform}: {body}");
+                // A list of mobile numbers, or the form that rings a phone.
+                let others = [format!("\"{mobile}\""), format!("@{mobile}")];
+                let rest = others.iter().fold(body.into_owned(), |body, one| body.replace(one, ""));
+                assert!(!rest.contains(mobile), "{platform}: {rest}");
             }
         }
     }
@@ -327,7 +354,8 @@ async fn every_platform_takes_all_that_is_rendered_for_it_and_its_refusals_are_u
         let many: Vec<_> = (0..500)
             .map(|number| Arc::new(event(&format!("d{number}"), &"告警".repeat(60), Format::Text)))
             .collect();
-        let folded = digest(platform, &many[0], &many[1..].iter().collect::<Vec<_>>());
+        let others: Vec<_> = many[1..].iter().collect();
+        let folded = digest(platform, Language::Zh, &many[0], &others);
         assert_eq!(messages(&own, &Arc::new(folded.clone())).len(), 1, "a digest is one message");
         assert_eq!(send(&sender, &own, folded).await.verdict, Verdict::Delivered, "{platform}");
         until("the chat shows it", Duration::from_secs(5), || async {

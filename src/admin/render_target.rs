@@ -8,10 +8,6 @@ use crate::{domain::SubscriptionView, platforms::RenderTarget};
 
 /// The target of a known subscription.
 pub(super) fn render_target(known: &SubscriptionView) -> RenderTarget {
-    RenderTarget {
-        platform: known.platform,
-        keyword: known.private.keyword.clone(),
-        mentions: known.private.mentions.clone(),
-        too_long: known.options.too_long,
-    }
+    let SubscriptionView { platform, masked_endpoint, private, options, .. } = known;
+    RenderTarget::new(*platform, masked_endpoint, private, options)
 }

@@ -220,6 +220,10 @@ pub(super) struct OptionArgs {
     /// most ten) or cut (with a notice) [split if never given]
     #[arg(long, value_name = "POLICY")]
     pub too_long: Option<String>,
+    /// The language of what roomcast itself writes into the chat, such as "3 messages": zh or en
+    /// [if never given: en for a webhook of larksuite.com, else zh]
+    #[arg(long, value_name = "LANGUAGE")]
+    pub language: Option<String>,
 }
 
 /// Add subscriptions from a file.

@@ -112,6 +112,7 @@ fn named_options(args: &args::OptionArgs) -> Result<UpdateRequest, Failure> {
         filter: args.filter.as_deref().map(filter).transpose()?,
         quiet: option(quiet(args).as_deref())?.map(|quiet: Option<_>| quiet.map(Arc::new)),
         too_long: option(args.too_long.as_deref())?,
+        language: option(args.language.as_deref())?,
     };
     Ok(UpdateRequest { private, options, ..UpdateRequest::default() })
 }

@@ -21,6 +21,7 @@ mod filter;
 mod header;
 mod hold_cause;
 mod id;
+mod language;
 mod message_feature;
 mod panic_message;
 mod platform;
@@ -60,6 +61,7 @@ pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejectio
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;
+pub use language::{Language, UnknownLanguage};
 pub use message_feature::{FeatureSet, MessageFeature};
 pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};

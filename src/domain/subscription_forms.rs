@@ -207,7 +207,7 @@ mod tests {
             "topic": "ops", "platform": "lark", "endpoint": "https://a", "keyword": null,
             "name": null, "mentions": {"all": false, "mobiles": [], "users": []},
             "overflow": "queue", "group": null, "filter": null, "quiet": null,
-            "too_long": "split", "state": "active",
+            "too_long": "split", "language": null, "state": "active",
         });
         for (field, value) in expected.as_object().unwrap() {
             assert_eq!(&written[field], value, "{field}");
@@ -227,7 +227,7 @@ mod tests {
             "signed": true, "keyword": "k", "name": null,
             "mentions": {"all": true, "mobiles": ["1"], "users": []}, "state": "paused",
             "overflow": "latest", "group": "g", "filter": null, "quiet": null, "too_long": "cut",
-            "created_at": "2026-01-01T00:00:00.001Z",
+            "language": "en", "created_at": "2026-01-01T00:00:00.001Z",
         });
         let read: SubscriptionView = serde_json::from_value(view.clone()).unwrap();
         let written = serde_json::to_value(&read).unwrap();

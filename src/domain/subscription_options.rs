@@ -16,8 +16,8 @@ use serde::{
 use serde_json::Value;
 
 use super::{
-    Attributes, Event, FilterPolicy, FilterRejection, GroupName, LongTextPolicy, Mentions,
-    OverflowPolicy, Platform, QuietHours, Timestamp,
+    Attributes, Event, FilterPolicy, FilterRejection, GroupName, Language, LongTextPolicy,
+    Mentions, OverflowPolicy, Platform, QuietHours, Timestamp,
 };
 
 /// Declares options and the patch that changes some of them.
@@ -91,6 +91,9 @@ options! {
     quiet: Option<Arc<QuietHours>>,
     /// What happens to a text that is too long for one message.
     too_long: LongTextPolicy,
+    /// The language of what roomcast itself writes into the chat; `None` means the usual one of the
+    /// webhook's host.
+    language: Option<Language>,
 }
 
 options! {
@@ -128,7 +131,14 @@ macro_rules! values_by_serde {
     )+};
 }
 
-values_by_serde!(OverflowPolicy, LongTextPolicy, Mentions, Option<String>, Option<GroupName>);
+values_by_serde!(
+    OverflowPolicy,
+    LongTextPolicy,
+    Mentions,
+    Option<String>,
+    Option<GroupName>,
+    Option<Language>
+);
 
 /// Large values are shared by all recipients of a page.
 impl<T: Serialize + DeserializeOwned> OptionValue for Option<Arc<T>> {
@@ -211,7 +221,7 @@ mod tests {
     fn null_or_an_empty_text_is_the_default_and_a_patch_keeps_what_it_does_not_name() {
         let set = json!({
             "overflow": "digest", "group": "a", "filter": {"severity": ["critical"]},
-            "quiet": "22:00-07:00", "too_long": "cut",
+            "quiet": "22:00-07:00", "too_long": "cut", "language": "en",
         });
         let set: SubscriptionOptions = serde_json::from_value(set).unwrap();
         assert!(set.filter.is_some() && set.quiet.is_some());
@@ -234,7 +244,7 @@ mod tests {
     fn options_are_read_back_as_they_were_written_and_a_wrong_one_says_why() {
         let options = json!({
             "overflow": "latest", "group": null, "filter": [{"name": "a", "string_equals": ["b"]}],
-            "quiet": "22:00-07:00 Europe/Berlin", "too_long": "split",
+            "quiet": "22:00-07:00 Europe/Berlin", "too_long": "split", "language": "zh",
         });
         let read: SubscriptionOptions = serde_json::from_value(options.clone()).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), options);
@@ -244,6 +254,7 @@ mod tests {
                 "\"x\" is not an overflow policy: use queue, digest or latest",
             ),
             (json!({"filter": []}), "filter: it has no rule"),
+            (json!({"language": "fr"}), "\"fr\" is not a language of roomcast: use zh or en"),
         ] {
             let error = serde_json::from_value::<SubscriptionOptions>(wrong).unwrap_err();
             assert_eq!(refused_value(&error).as_deref(), Some(says));

@@ -11,8 +11,8 @@ use std::fmt::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    Audience, Format, GroupName, LongTextPolicy, OverflowPolicy, Platform, QuietHours, RobotId,
-    SubscriptionId, SubscriptionState, TemplateEngine, TemplateName, TopicName,
+    Audience, Format, GroupName, Language, LongTextPolicy, OverflowPolicy, Platform, QuietHours,
+    RobotId, SubscriptionId, SubscriptionState, TemplateEngine, TemplateName, TopicName,
 };
 
 /// The marks around a sentence of ours: start and end of text. A sentence contains neither.
@@ -53,6 +53,7 @@ serde_by_text!(
     Audience,
     Format,
     GroupName,
+    Language,
     LongTextPolicy,
     OverflowPolicy,
     Platform,

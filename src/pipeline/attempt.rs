@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Pipeline, Unsettled, delivery::admission_request, recipient::CurrentRecipient};
 use crate::{
-    domain::{AttemptOutcome, Delivery, Settlement, Timestamp, Verdict, WaitReason},
+    domain::{AttemptOutcome, Delivery, Settlement, Subscription, Timestamp, Verdict, WaitReason},
     fanout::Recipient,
     pace::{CoalescedDelivery, CoalescedOutcome, Permit, QueuePosition, SendOutcome, Ticket},
     platforms,
@@ -57,7 +57,8 @@ impl Pipeline {
             let quiet = settle::defer(delivery, end, None, WaitReason::QuietHours);
             return Ok(AttemptStep::Settled(quiet));
         }
-        let said = (!coalesced.is_empty()).then(|| coalesced_delivery(delivery, &coalesced));
+        let said = (!coalesced.is_empty())
+            .then(|| coalesced_delivery(delivery, &subscription, &coalesced));
         let (part, (AttemptResult { answer, skew }, took)) = {
             let ready = parts
                 .sender
@@ -175,10 +176,14 @@ impl Pipeline {
 }
 
 /// The delivery of the digest that covers all of these.
-fn coalesced_delivery(delivery: &Delivery, coalesced: &[CoalescedDelivery]) -> Delivery {
+fn coalesced_delivery(
+    delivery: &Delivery,
+    subscription: &Subscription,
+    coalesced: &[CoalescedDelivery],
+) -> Delivery {
     let others: Vec<_> = coalesced.iter().map(|one| &one.event).collect();
-    Delivery {
-        event: Arc::new(platforms::digest(delivery.platform, &delivery.event, &others)),
-        ..delivery.clone()
-    }
+    let Subscription { platform, endpoint, options, .. } = subscription;
+    let language = platforms::language(*platform, endpoint.expose(), options);
+    let event = platforms::digest(delivery.platform, language, &delivery.event, &others);
+    Delivery { event: Arc::new(event), ..delivery.clone() }
 }

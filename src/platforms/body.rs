@@ -32,11 +32,16 @@ pub(super) struct TextMessage<'a> {
 }
 
 #[cfg(test)]
+use crate::domain::{Language, LongTextPolicy};
+
+#[cfg(test)]
 impl<'a> TextMessage<'a> {
-    /// A message that mentions no member, without keyword and color, cut if it is too long.
+    /// A message that mentions no member, without keyword and color, cut in English if it is too
+    /// long.
     pub(super) fn plain(subject: Option<&'a str>, text: &'a str, format: Format) -> Self {
         let (mentions, part) = (Mentions::default(), Part { index: 0, total: None });
-        let wanted = ChunkRequest { too_long: crate::domain::LongTextPolicy::Cut, part };
+        let (too_long, language) = (LongTextPolicy::Cut, Language::En);
+        let wanted = ChunkRequest { too_long, part, language };
         Self { subject, text, format, mentions, keyword: None, color: None, wanted }
     }
 }

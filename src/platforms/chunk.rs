@@ -6,10 +6,11 @@
 //! Not here: where a text is cut (`split.rs`).
 
 use super::{
+    chat_phrases::part_number,
     split::{FollowedBy, TextSlice},
     text::{AnnotatedText, Cost, cut},
 };
-use crate::domain::{LongTextPolicy, Part};
+use crate::domain::{Language, LongTextPolicy, Part};
 
 /// The most parts of a text: half of the messages that a robot may send in a minute. The last part
 /// is cut if text remains.
@@ -24,6 +25,8 @@ pub(super) struct ChunkRequest {
     pub(super) too_long: LongTextPolicy,
     /// The part to render.
     pub(super) part: Part,
+    /// The language of the notice of a cut.
+    pub(super) language: Language,
 }
 
 /// Where the number of a part is written.
@@ -76,7 +79,7 @@ impl AnnotatedText {
             + total(&self.apart_from(tail(ChunkPosition(true), &self.text)))
             <= max;
         if fits || wanted.too_long == LongTextPolicy::Cut || room(0).min(room(1)) < max / 2 {
-            let text = self.fit(|text| tail(ChunkPosition(true), text), max, cost);
+            let text = self.fit(|text| tail(ChunkPosition(true), text), wanted.language, max, cost);
             return Chunk { text, part: Part { index: 0, total: Some(1) } };
         }
         let pieces = self.pieces(room, cost);
@@ -96,7 +99,10 @@ impl AnnotatedText {
             let number = numbering.before(part, "", cost);
             let tail = self.apart_from(tail(ChunkPosition(at == 0), ""));
             let left = max.saturating_sub(total(&number));
-            format!("{number}{}", self.ending(piece.range.start, &tail, left, cost))
+            format!(
+                "{number}{}",
+                self.ending(piece.range.start, &tail, wanted.language, left, cost)
+            )
         } else {
             let said = format!("{}{}{}", piece.opening, self.shown(piece), piece.closing);
             let said = numbering.before(part, &said, cost);
@@ -130,7 +136,7 @@ impl Numbering<'_> {
     /// The text after its number.
     fn before(&self, part: Part, text: &str, cost: Cost) -> String {
         let Self::InText { mark, subject, gap } = self else { return text.to_owned() };
-        let number = number(part);
+        let number = part_number(part);
         match subject {
             Some(_) if part.index == 0 => {
                 format!("{mark}{number} {}", text.strip_prefix(mark).unwrap_or(text))
@@ -142,11 +148,6 @@ impl Numbering<'_> {
             None => format!("{number}{gap}{text}"),
         }
     }
-}
-
-/// The number of a part: `(2/3)` is the second of three.
-pub(super) fn number(part: Part) -> String {
-    format!("({}/{})", part.index + 1, part.total.unwrap_or(1))
 }
 
 #[cfg(test)]
@@ -175,6 +176,7 @@ mod tests {
             let wanted = ChunkRequest {
                 too_long: LongTextPolicy::Split,
                 part: Part { index: at, total: None },
+                language: Language::En,
             };
             let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
                 keyword::tail(Some("ops"), &[VisibleText::Text(text)])
@@ -274,7 +276,13 @@ mod tests {
      {
         let flow = AnnotatedText::from("word ".repeat(100));
         let say = |too_long, part| {
-            flow.share(ChunkRequest { too_long, part }, &ALL, |_, _| String::new(), 200, RAW)
+            flow.share(
+                ChunkRequest { too_long, part, language: Language::En },
+                &ALL,
+                |_, _| String::new(),
+                200,
+                RAW,
+            )
         };
         let cut = say(LongTextPolicy::Cut, Part { index: 2, total: Some(3) });
         assert_eq!(cut.part, Part { index: 0, total: Some(1) });

@@ -8,24 +8,31 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
+    chat_phrases::ChatPhrase,
     markdown,
     registry::profile,
     text::{RAW, cut},
 };
 use crate::domain::{
-    Event, EventContent, EventId, Format, Mentions, Platform, PlatformContent, PublishedMessage,
-    TextBody, Timestamp,
+    Event, EventContent, EventId, Format, Language, Mentions, Platform, PlatformContent,
+    PublishedMessage, TextBody, Timestamp,
 };
 
 /// The most bytes of one line: about what a phone shows.
 const LINE_BYTES_MAX: usize = 160;
 /// The most bytes read of one text. A digest may coalesce a thousand texts.
 const READ_BYTES_MAX: usize = 4_096;
+
 /// The digest of these events for one platform, the oldest first. All events belong to one
-/// subscription. The digest's id joins the ids of its events, so different digests have different
-/// ids.
+/// subscription, which has the language. The digest's id joins the ids of its events, so different
+/// digests have different ids.
 #[must_use]
-pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> Event {
+pub fn digest(
+    platform: Platform,
+    language: Language,
+    one: &Arc<Event>,
+    others: &[&Arc<Event>],
+) -> Event {
     let mut events = [&[one], others].concat();
     events.sort_by_key(|event| event.received_at);
     let mentions = events
@@ -35,13 +42,14 @@ pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> E
         events.iter().map(|event| of(event)).max().unwrap_or_default()
     };
     let name = events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>().join("\n");
+    let subject = ChatPhrase::DigestSubject { messages: events.len() };
     Event {
         id: EventId::new(&name),
         topic: one.topic.clone(),
         content: EventContent {
-            subject: Some(format!("{} messages", events.len())),
+            subject: Some(subject.text(language)),
             format: Format::Text,
-            message: Some(lines(platform, &events).as_str().into()),
+            message: Some(lines(platform, language, &events).as_str().into()),
             mentions,
             ..EventContent::default()
         },
@@ -54,10 +62,10 @@ pub fn digest(platform: Platform, one: &Arc<Event>, others: &[&Arc<Event>]) -> E
 
 /// One line for each event. Equal lines are merged with a count; lines beyond the limit are
 /// counted.
-fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
+fn lines(platform: Platform, language: Language, events: &[&Arc<Event>]) -> String {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for event in events {
-        let line = line(platform, event);
+        let line = line(platform, language, event);
         match counted.iter_mut().find(|(known, _)| *known == line) {
             Some((_, count)) => *count += 1,
             None => counted.push((line, 1)),
@@ -75,7 +83,7 @@ fn lines(platform: Platform, events: &[&Arc<Event>]) -> String {
         left -= count;
     }
     if left > 0 {
-        text.push_str(&format!("… and {left} more"));
+        text.push_str(&ChatPhrase::DigestRest { messages: left }.text(language));
     }
     text.trim_end().to_owned()
 }
@@ -89,7 +97,7 @@ fn mentions_of(platform: Platform, event: &Event) -> Mentions {
 }
 
 /// The summary of an event: its subject, or the beginning of its text.
-fn line(platform: Platform, event: &Event) -> String {
+fn line(platform: Platform, language: Language, event: &Event) -> String {
     let content = &event.content;
     let words = |passage| plain(passage, content.format);
     let about = match (&content.subject, content.for_platform(platform)) {
@@ -98,11 +106,13 @@ fn line(platform: Platform, event: &Event) -> String {
             passage.title.as_ref().map_or_else(|| words(passage), Cow::from)
         }
         (None, Ok(PlatformContent::Native(_)) | Err(_)) => {
-            content.message.as_ref().map_or(Cow::from("a message of its own form"), words)
+            let without_text = || ChatPhrase::WithoutText.text(language).into();
+            content.message.as_ref().map_or_else(without_text, words)
         }
     };
-    let first =
-        about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an empty message");
+    let Some(first) = about.lines().map(str::trim).find(|line| !line.is_empty()) else {
+        return ChatPhrase::Empty.text(language);
+    };
     let shown = cut(first, LINE_BYTES_MAX, RAW);
     if shown.len() < first.len() { format!("{}…", shown.trim_end()) } else { shown.to_owned() }
 }
@@ -148,7 +158,7 @@ mod tests {
             event(1, Some("db-1 is down"), "x"),
             event(2, Some("db-1 is down"), "y"),
         ];
-        let folded = digest(Platform::Lark, &events[0], &[&events[1], &events[2]]);
+        let folded = digest(Platform::Lark, Language::En, &events[0], &[&events[1], &events[2]]);
         assert_eq!(folded.content.subject.as_deref(), Some("3 messages"));
         assert_eq!(folded.content.message, Some("• db-1 is down (×2)\n• third one".into()));
         assert_eq!(folded.content.mentions.users, ["u1", "u0"]);
@@ -171,10 +181,14 @@ mod tests {
         ] {
             let mut event = Arc::unwrap_or_clone(event(1, None, message));
             event.content.format = Format::Markdown;
-            assert_eq!(line(Platform::WeCom, &Arc::new(event.clone())), says, "{message}");
+            assert_eq!(
+                line(Platform::WeCom, Language::En, &Arc::new(event.clone())),
+                says,
+                "{message}"
+            );
             event.content.message.as_mut().unwrap().format = Some(Format::Text);
             assert_eq!(
-                line(Platform::WeCom, &Arc::new(event)),
+                line(Platform::WeCom, Language::En, &Arc::new(event)),
                 message.lines().next().unwrap().trim(),
                 "plain text"
             );
@@ -188,7 +202,8 @@ mod tests {
             .collect();
         let events: Vec<_> = events.iter().collect();
         for platform in Platform::ALL {
-            let text = digest(platform, events[0], &events[1..]).content.message.unwrap().text;
+            let folded = digest(platform, Language::En, events[0], &events[1..]);
+            let text = folded.content.message.unwrap().text;
             assert!(text.len() <= profile(platform).digest_bytes_max() + 20, "{}", text.len());
             let listed = text.lines().count() - 1;
             assert!(text.ends_with(&format!("… and {} more", 1000 - listed)), "{text}");

@@ -6,9 +6,11 @@
 //! Not here: where a text may be cut (`split.rs`), and its split into parts (`chunk.rs`).
 
 use super::{
+    chat_phrases::ChatPhrase,
     split::FollowedBy,
     text::{AnnotatedText, Cost, cut},
 };
+use crate::domain::Language;
 
 impl AnnotatedText {
     /// The text, cut if necessary, followed by its tail. All of it costs at most `max`. The tail is
@@ -16,22 +18,36 @@ impl AnnotatedText {
     ///
     /// `tail` returns what must be added to the given text. For a text that is cut it is called
     /// with an empty text, because the kept words are not known yet.
-    pub(super) fn fit(&self, tail: impl Fn(&str) -> String, max: usize, cost: Cost) -> String {
+    pub(super) fn fit(
+        &self,
+        tail: impl Fn(&str) -> String,
+        language: Language,
+        max: usize,
+        cost: Cost,
+    ) -> String {
         let total = |part: &str| part.chars().map(cost).sum::<usize>();
         let whole = format!("{}{}", self.text, self.apart_from(tail(&self.text)));
         if total(&whole) <= max {
             return whole;
         }
-        self.ending(0, &self.apart_from(tail("")), max, cost)
+        self.ending(0, &self.apart_from(tail("")), language, max, cost)
     }
 
     /// The text from `from`, cut so that its cost with the tail and a notice of the missing bytes
     /// is at most `max`. The text must be too long.
-    pub(super) fn ending(&self, from: usize, tail: &str, max: usize, cost: Cost) -> String {
+    pub(super) fn ending(
+        &self,
+        from: usize,
+        tail: &str,
+        language: Language,
+        max: usize,
+        cost: Cost,
+    ) -> String {
         let total = |part: &str| part.chars().map(cost).sum::<usize>();
         let tail = cut(tail, max, cost);
         let left = max - total(tail);
-        let notice = |bytes: usize| format!("{}\n… ({bytes} bytes left out)", self.apart);
+        let notice =
+            |bytes: usize| format!("{}\n{}", self.apart, ChatPhrase::Cut { bytes }.text(language));
         // The space is computed for the longest possible notice, so that any notice fits.
         let piece = self.piece(
             from,
@@ -55,13 +71,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::platforms::{
-        keyword::{self, VisibleText},
-        text::{IN_JSON, RAW},
+    use crate::{
+        domain::every,
+        platforms::{
+            keyword::{self, VisibleText},
+            text::{IN_JSON, RAW},
+        },
     };
 
     fn fit(text: &str, tail: &str, max: usize, cost: Cost) -> String {
-        AnnotatedText::from(text.to_owned()).fit(|_| tail.to_owned(), max, cost)
+        AnnotatedText::from(text.to_owned()).fit(|_| tail.to_owned(), Language::En, max, cost)
     }
 
     #[test]
@@ -82,8 +101,8 @@ mod tests {
     fn what_has_to_be_said_is_said_again_if_the_place_that_said_it_may_be_cut_away() {
         let flow = AnnotatedText::from(format!("{} ops", "x".repeat(100)));
         let tail = |text: &str| keyword::tail(Some("ops"), &[VisibleText::Text(text)]);
-        assert!(flow.fit(tail, 104, RAW).ends_with("x ops"));
-        assert!(flow.fit(tail, 103, RAW).ends_with(" bytes left out)\nops"));
+        assert!(flow.fit(tail, Language::En, 104, RAW).ends_with("x ops"));
+        assert!(flow.fit(tail, Language::En, 103, RAW).ends_with(" bytes left out)\nops"));
     }
 
     proptest! {
@@ -91,9 +110,11 @@ mod tests {
         #[test]
         fn nothing_fitted_is_too_long(text in any::<String>(), tail in "[ -~]{0,20}", max in 60_usize..400) {
             for cost in [RAW, IN_JSON] {
-                let fitted = fit(&text, &tail, max, cost);
-                prop_assert!(fitted.chars().map(cost).sum::<usize>() <= max);
-                prop_assert!(fitted.ends_with(&tail));
+                for language in every::<Language>() {
+                    let fitted = AnnotatedText::from(text.clone()).fit(|_| tail.clone(), language, max, cost);
+                    prop_assert!(fitted.chars().map(cost).sum::<usize>() <= max);
+                    prop_assert!(fitted.ends_with(&tail));
+                }
             }
         }
     }

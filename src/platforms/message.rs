@@ -11,12 +11,13 @@ use uuid::Uuid;
 use super::{
     body::{RenderedBody, TextMessage, Unsendable},
     chunk::ChunkRequest,
+    facts::{self, main_host},
     profile::SigningContext,
     registry::profile,
 };
 use crate::domain::{
-    Delivery, Endpoint, EventContent, LongTextPolicy, Mentions, Part, Platform, PlatformContent,
-    Secret, Subscription, Timestamp,
+    Delivery, Endpoint, EventContent, Language, LongTextPolicy, Mentions, Part, Platform,
+    PlatformContent, PrivateOptions, Secret, Subscription, SubscriptionOptions, Timestamp,
 };
 
 /// The input of a message.
@@ -53,25 +54,40 @@ pub struct RenderTarget {
     pub mentions: Mentions,
     /// What happens to a text that is too long.
     pub too_long: LongTextPolicy,
+    /// The language of what roomcast itself writes.
+    pub language: Language,
 }
 
 impl RenderTarget {
     /// A robot of this platform without keyword, mentions and options.
     #[must_use]
     pub fn plain(platform: Platform) -> Self {
-        let (mentions, too_long) = (Mentions::default(), LongTextPolicy::default());
-        Self { platform, keyword: None, mentions, too_long }
+        let webhook = format!("https://{}", main_host(platform));
+        Self::new(platform, &webhook, &PrivateOptions::default(), &SubscriptionOptions::default())
+    }
+
+    /// The target that a subscription with these options is. The webhook may be masked.
+    #[must_use]
+    pub fn new(
+        platform: Platform,
+        webhook: &str,
+        private: &PrivateOptions,
+        options: &SubscriptionOptions,
+    ) -> Self {
+        Self {
+            platform,
+            keyword: private.keyword.clone(),
+            mentions: private.mentions.clone(),
+            too_long: options.too_long,
+            language: facts::language(platform, webhook, options),
+        }
     }
 
     /// The target that a decrypted subscription is.
     #[must_use]
     pub fn of(subscription: &Subscription) -> Self {
-        Self {
-            platform: subscription.platform,
-            keyword: subscription.private.keyword.clone(),
-            mentions: subscription.private.mentions.clone(),
-            too_long: subscription.options.too_long,
-        }
+        let Subscription { platform, endpoint, private, options, .. } = subscription;
+        Self::new(*platform, endpoint.expose(), private, options)
     }
 }
 
@@ -139,7 +155,11 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
             mentions: content.mentions.and(&passage.mentions).and(&target.mentions),
             keyword,
             color: passage.color.as_deref(),
-            wanted: ChunkRequest { too_long: target.too_long, part: *part },
+            wanted: ChunkRequest {
+                too_long: target.too_long,
+                part: *part,
+                language: target.language,
+            },
         }),
         Err(why) => return Err(Unsendable { code: why.code(), detail: why.to_string() }),
     };

@@ -13,6 +13,7 @@ mod advice;
 mod answer;
 mod answer_rule;
 mod body;
+mod chat_phrases;
 mod check_endpoint;
 mod chunk;
 mod digest;
@@ -42,7 +43,7 @@ pub use check_endpoint::check_endpoint;
 pub use chunk::PARTS_MAX;
 pub use digest::digest;
 pub use endpoint::{InvalidEndpoint, check_endpoint_length};
-pub use facts::{default_limits, label, main_host, takes_secret, webhook_path};
+pub use facts::{default_limits, label, language, main_host, takes_secret, webhook_path};
 pub use field::{InvalidNativeMessage, kind_of};
 pub use lark::header_colors;
 pub use message::{

@@ -18,7 +18,7 @@ use super::{
     field::{Checked, Field},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Endpoint, Secret, Timestamp};
+use crate::domain::{DeadReason, Endpoint, Language, Secret, Timestamp};
 
 /// A platform: its facts, its wire form, and the meaning of its answers. All methods are pure.
 pub(super) trait PlatformProfile: Sync {
@@ -46,6 +46,9 @@ pub(super) trait PlatformProfile: Sync {
 
     /// The most bytes of a digest's text. It leaves room for mentions, keyword and escapes.
     fn digest_bytes_max(&self) -> usize;
+
+    /// The usual language of the chats whose webhooks have this host.
+    fn language(&self, host: &str) -> Language;
 
     /// Renders text or markdown.
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody;

@@ -1,6 +1,6 @@
 //! Rendered text that knows its blocks, and the tail that is added to it.
 //!
-//! Owns what a text costs, and the note about members that cannot be mentioned.
+//! Owns what a text costs.
 //!
 //! Not here: how a text is cut to a limit (`fit.rs`), where it may be cut (`split.rs`), and its
 //! split into parts (`chunk.rs`).
@@ -74,45 +74,11 @@ pub(super) fn cut(text: &str, max: usize, cost: Cost) -> &str {
     end.map_or(text, |(at, _)| text.get(..at).unwrap_or_default())
 }
 
-/// The most names that a note lists.
-const NAMES_MAX: usize = 10;
-
-/// The note that lists the members whose phones do not ring, because this kind of message cannot
-/// mention them.
-pub(super) fn unmentioned_tail(names: &[&str]) -> String {
-    if names.is_empty() {
-        return String::new();
-    }
-    // A member's name comes from the publisher, so characters that could be markup are replaced.
-    let harmless = |name: &&str| {
-        name.chars()
-            .map(|c| if c.is_alphanumeric() || "_-.@+".contains(c) { c } else { '?' })
-            .collect()
-    };
-    let listed: Vec<String> = names.iter().take(NAMES_MAX).map(harmless).collect();
-    let more = match names.len().saturating_sub(NAMES_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("\n(cannot be mentioned here: {}{more})", listed.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn who_cannot_be_mentioned_is_named_without_markup() {
-        assert_eq!(unmentioned_tail(&[]), "");
-        assert_eq!(
-            unmentioned_tail(&["138", "<at id=all>"]),
-            "\n(cannot be mentioned here: 138, ?at?id?all?)"
-        );
-        let tail = unmentioned_tail(&["1"; 12]);
-        assert!(tail.ends_with("1, 1 and 2 more)"), "{tail}");
-    }
 
     proptest! {
         /// The cost in JSON equals the length that the serialiser writes.

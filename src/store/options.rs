@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{LongTextPolicy, OverflowPolicy, SubscriptionOptions},
+    domain::{Language, LongTextPolicy, OverflowPolicy, SubscriptionOptions},
     fanout::{read_policy, write_policy},
 };
 
@@ -22,6 +22,7 @@ const FILTER: u8 = 3;
 /// Quiet hours as text.
 const QUIET: u8 = 4;
 const TOO_LONG: u8 = 5;
+const LANGUAGE: u8 = 6;
 
 pub(super) fn encode(options: &SubscriptionOptions) -> Vec<u8> {
     let mut fields = Vec::new();
@@ -51,6 +52,11 @@ pub(super) fn encode(options: &SubscriptionOptions) -> Vec<u8> {
     if options.too_long == LongTextPolicy::Cut {
         fields.extend([TOO_LONG, 1, 1]);
     }
+    match options.language {
+        None => {}
+        Some(Language::Zh) => fields.extend([LANGUAGE, 1, 1]),
+        Some(Language::En) => fields.extend([LANGUAGE, 1, 2]),
+    }
     // The JSON of a filter has at most 16 KiB when it is read, and at most twice that when it is
     // written again. All other fields are short.
     let length = u16::try_from(fields.len()).unwrap_or(u16::MAX);
@@ -75,6 +81,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(SubscriptionOptions, &[u8])> {
                 options.quiet = Some(Arc::new(std::str::from_utf8(text).ok()?.parse().ok()?))
             }
             (TOO_LONG, [1]) => options.too_long = LongTextPolicy::Cut,
+            (LANGUAGE, [1]) => options.language = Some(Language::Zh),
+            (LANGUAGE, [2]) => options.language = Some(Language::En),
             _ => return None,
         }
     }
@@ -99,7 +107,8 @@ mod tests {
 
     #[test]
     fn options_are_read_back_as_they_were_written_and_what_follows_is_given_back() {
-        for overflow in OverflowPolicy::ALL {
+        let languages = [None, Some(Language::Zh), Some(Language::En)];
+        for (overflow, language) in OverflowPolicy::ALL.into_iter().zip(languages) {
             for group in [None, Some("g".repeat(64).parse().unwrap())] {
                 for filter in [None, Some(filter(1)), Some(filter(50))] {
                     for quiet in [None, Some("mon-fri 22:00-07:00, sun 00:00-24:00 Europe/Berlin")]
@@ -116,6 +125,7 @@ mod tests {
                             filter: filter.clone(),
                             quiet,
                             too_long,
+                            language,
                         };
                         let bytes = [encode(&options), b"record".to_vec()].concat();
                         assert_eq!(decode(&bytes), Some((options, &b"record"[..])));
@@ -135,6 +145,7 @@ mod tests {
             &[0, 2, GROUP, 9],
             &[0, 3, QUIET, 1, b'x'],
             &[0, 3, TOO_LONG, 1, 2],
+            &[0, 3, LANGUAGE, 1, 3],
             &[0, 9],
             &[0],
         ] {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use roomcast::{
     domain::{
-        Audience, Delivery, Endpoint, Event, EventId, Part, Platform, PrivateOptions, RobotId,
-        Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Template,
+        Audience, Delivery, Endpoint, Event, EventId, Language, Part, Platform, PrivateOptions,
+        RobotId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Template,
         TemplateEngine, Timestamp,
     },
     fanout::{
@@ -97,7 +97,7 @@ pub(crate) fn messages(event: &Arc<Event>, platform: Platform) -> Outcome {
         }
         delivery.part = Part { index: prepared.part.index + 1, ..prepared.part };
     }
-    let coalesced = digest(platform, event, &[event]).content.message;
+    let coalesced = digest(platform, Language::En, event, &[event]).content.message;
     Outcome::Messages(Messages {
         bodies,
         digest: coalesced.map(|text| text.text).unwrap_or_default(),

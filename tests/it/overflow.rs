@@ -59,7 +59,7 @@ async fn what_exceeds_the_quota_of_a_digesting_subscription_is_folded_and_nothin
         shown.len()
     );
     assert!(
-        shown.iter().any(|text| text.contains(" messages") && text.contains("• subject-")),
+        shown.iter().any(|text| text.contains(" 条消息") && text.contains("• subject-")),
         "{shown:?}"
     );
     assert!(daemon.metric("roomcast_digests_total{platform=\"wecom\"}").await >= Some(1.0));

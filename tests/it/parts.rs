@@ -71,7 +71,7 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
     for (platform, token) in ROBOTS {
         home.subscribe(platform, platform, token, &["--mention-user", "ann"]);
     }
-    home.subscribe("cut", "wecom", "wecom-cut", &["--too-long", "cut"]);
+    home.subscribe("cut", "wecom", "wecom-cut", &["--too-long", "cut", "--language", "en"]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     // WeCom takes 2,048 bytes, the others 20,000.

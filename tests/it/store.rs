@@ -203,6 +203,8 @@ async fn an_update_changes_what_it_names_through_the_daemon_and_without_it_alike
                 "",
                 "--mention-user",
                 "u1",
+                "--language",
+                "en",
             ],
             "",
         );
@@ -217,10 +219,18 @@ async fn an_update_changes_what_it_names_through_the_daemon_and_without_it_alike
                 &shown["overflow"],
                 &shown["group"],
                 &shown["signed"],
-                &shown["mentions"]["users"][0]
+                &shown["mentions"]["users"][0],
+                &shown["language"]
             ),
-            (&json!("a"), &json!("latest"), &Value::Null, &json!(true), &json!("u1"))
+            (&json!("a"), &json!("latest"), &Value::Null, &json!(true), &json!("u1"), &json!("en"))
         );
+        let exported = lines(&home.ok(&["subscription", "export"], ""));
+        assert!(exported.iter().any(|one| one["language"] == "en"), "{exported:?}");
+        home.ok(&["subscription", "update", &id, "--language", ""], "");
+        let exported = lines(&home.ok(&["subscription", "export"], ""));
+        assert!(exported.iter().all(|one| one["language"].is_null()), "{exported:?}");
+        let other = home.fails(&["subscription", "update", &id, "--language", "fr"], "", 64);
+        assert!(other.contains("use zh or en"), "{other}");
         assert!(home.fails(&["subscription", "update", &id], "", 64).contains("nothing to change"));
         let bad = home.fails(&["subscription", "update", &id, "--overflow", "drop"], "", 64);
         assert!(bad.contains("use queue, digest or latest"), "{bad}");

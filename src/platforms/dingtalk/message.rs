@@ -14,10 +14,11 @@ use crate::{
     domain::Format,
     platforms::{
         body::{RenderedBody, TextMessage, object},
-        chunk::{ChunkPosition, Numbering, number},
+        chat_phrases::{Unmentioned, part_number},
+        chunk::{ChunkPosition, Numbering},
         keyword::{self, VisibleText},
         markdown::{self, Markdown},
-        text::{AnnotatedText, IN_JSON, RAW, cut, unmentioned_tail},
+        text::{AnnotatedText, IN_JSON, RAW, cut},
     },
 };
 
@@ -34,10 +35,11 @@ const MENTIONS_MAX: usize = 50;
 /// Renders text or markdown.
 pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let mut mentions = words.mentions.clone();
-    let mut beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
+    let beyond = mentions.mobiles.split_off(mentions.mobiles.len().min(MENTIONS_MAX));
     let users = MENTIONS_MAX - mentions.mobiles.len();
-    beyond.extend(mentions.users.split_off(mentions.users.len().min(users)));
-    let note = unmentioned_tail(&beyond.iter().map(String::as_str).collect::<Vec<_>>());
+    let others = mentions.users.split_off(mentions.users.len().min(users));
+    let unmentioned = Unmentioned { everyone: false, members: beyond.len() + others.len() };
+    let note = unmentioned.tail(words.wanted.language);
     let tail = |ChunkPosition(first): ChunkPosition, text: &str, said: &[VisibleText<'_>]| {
         let mut tail = keyword::tail(words.keyword, said);
         if !first {
@@ -74,7 +76,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             let share = flow.share(words.wanted, &numbering("### ", "\n\n"), tail, room, IN_JSON);
             let title = match share.part.total {
                 Some(1) | None => title,
-                Some(_) => format!("{} {title}", number(share.part)),
+                Some(_) => format!("{} {title}", part_number(share.part)),
             };
             ("markdown", json!({"title": title, "text": share.text}), share.part)
         }
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_beyond_the_fiftieth_mention_is_named_in_a_note() {
+    fn members_beyond_the_fiftieth_mention_are_counted_in_a_note() {
         let mut words = TextMessage::plain(None, "x", Format::Text);
         words.mentions.mobiles = (0..49).map(|number| format!("138{number:02}")).collect();
         words.mentions.users = vec!["ann".into(), "bob".into(), "cy".into()];
@@ -162,7 +164,7 @@ mod tests {
             body["text"]["content"]
                 .as_str()
                 .unwrap()
-                .ends_with("@ann\n(cannot be mentioned here: bob, cy)")
+                .ends_with("@ann\n(cannot be mentioned here: 2 members)")
         );
     }
 
@@ -188,7 +190,8 @@ mod tests {
                     (0..60).map(|number| format!("138000000{number:02}")).collect();
                 let mut part = Part::default();
                 loop {
-                    words.wanted = ChunkRequest { too_long: LongTextPolicy::Split, part };
+                    words.wanted =
+                        ChunkRequest { too_long: LongTextPolicy::Split, part, ..words.wanted };
                     let (body, said) = super::write(&words);
                     assert_eq!(
                         (said.index, body["at"]["atMobiles"].is_array()),

@@ -29,7 +29,7 @@ use super::{
     profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Secret};
+use crate::domain::{DeadReason, Language, Secret};
 
 /// DingTalk's custom robots.
 pub(super) static CUSTOM: DingTalk = DingTalk { label: "DingTalk" };
@@ -76,6 +76,10 @@ impl PlatformProfile for DingTalk {
 
     fn digest_bytes_max(&self) -> usize {
         8_000
+    }
+
+    fn language(&self, _: &str) -> Language {
+        Language::Zh
     }
 
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody {

@@ -11,10 +11,11 @@ use crate::{
     domain::Format,
     platforms::{
         body::{RenderedBody, TextMessage, object},
-        chunk::{ChunkPosition, Numbering, number},
+        chat_phrases::{Unmentioned, part_number},
+        chunk::{ChunkPosition, Numbering},
         keyword::{self, VisibleText},
         markdown::Markdown,
-        text::{AnnotatedText, IN_JSON, cut, unmentioned_tail},
+        text::{AnnotatedText, IN_JSON, cut},
     },
 };
 
@@ -69,7 +70,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             if let Some(title) = title {
                 let title = match share.part.total {
                     Some(1) | None => title.to_owned(),
-                    Some(_) => format!("{} {title}", number(share.part)),
+                    Some(_) => format!("{} {title}", part_number(share.part)),
                 };
                 let mut header =
                     object([("title", json!({"tag": "plain_text", "content": title}))]);
@@ -87,15 +88,15 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     }
 }
 
-/// Lark mentions members by user id only. A note lists those given by mobile number.
+/// Lark mentions members by user id only. A note counts the others.
 fn mentions(words: &TextMessage<'_>) -> String {
     let everybody = words.mentions.all.then_some("all");
     let named = words.mentions.users.iter().map(String::as_str);
     // The id is written inside a tag, so an id with characters that could end the tag is not
     // accepted.
     let is_id = |id: &&str| id.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let (ids, mut others): (Vec<_>, Vec<_>) = everybody.into_iter().chain(named).partition(is_id);
-    others.extend(words.mentions.mobiles.iter().map(String::as_str));
+    let (ids, others): (Vec<_>, Vec<_>) = everybody.into_iter().chain(named).partition(is_id);
+    let members = others.len() + words.mentions.mobiles.len();
     let tags: String = ids
         .iter()
         .map(|id| match words.format {
@@ -104,7 +105,7 @@ fn mentions(words: &TextMessage<'_>) -> String {
         })
         .collect();
     let tags = if tags.is_empty() { tags } else { format!("\n{tags}") };
-    tags + &unmentioned_tail(&others)
+    tags + &Unmentioned { everyone: false, members }.tail(words.wanted.language)
 }
 
 #[cfg(test)]
@@ -156,13 +157,13 @@ mod tests {
             json!({"msg_type": "interactive", "card": {
                 "schema": "2.0",
                 "header": {"title": {"tag": "plain_text", "content": "db-1"}, "template": "red"},
-                "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>\n(cannot be mentioned here: x??, 1380)"}]}}})
+                "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>\n(cannot be mentioned here: 2 members)"}]}}})
         );
         words.format = Format::Text;
         let text = Value::Object(write(&words));
         assert_eq!(
             text["content"]["text"],
-            "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>\n(cannot be mentioned here: x??, 1380)"
+            "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>\n(cannot be mentioned here: 2 members)"
         );
     }
 
@@ -175,11 +176,12 @@ mod tests {
                 let mut words = TextMessage::plain(Some(&subject), &text, format);
                 let mut part = Part::default();
                 loop {
-                    words.wanted = ChunkRequest { too_long: LongTextPolicy::Split, part };
+                    words.wanted =
+                        ChunkRequest { too_long: LongTextPolicy::Split, part, ..words.wanted };
                     let (body, said) = super::write(&words);
                     if format == Format::Markdown {
                         let title = body["card"]["header"]["title"]["content"].as_str().unwrap();
-                        assert!(title.starts_with(&number(said)), "{title}");
+                        assert!(title.starts_with(&part_number(said)), "{title}");
                     }
                     let sealed = sign_request(body, &SigningContext::new(&endpoint, Some(&secret)));
                     assert!(

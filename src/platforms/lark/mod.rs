@@ -29,7 +29,7 @@ use super::{
     profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Secret};
+use crate::domain::{DeadReason, Language, Secret};
 
 pub use native::header_colors;
 
@@ -74,6 +74,10 @@ impl PlatformProfile for Lark {
 
     fn digest_bytes_max(&self) -> usize {
         8_000
+    }
+
+    fn language(&self, host: &str) -> Language {
+        endpoint::language(host)
     }
 
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody {

@@ -8,10 +8,13 @@
 use proptest::prelude::*;
 
 use super::Markdown;
-use crate::platforms::{
-    dingtalk, lark,
-    text::IN_JSON,
-    wecom::markdown::{MarkdownKind, kind_for},
+use crate::{
+    domain::Language,
+    platforms::{
+        dingtalk, lark,
+        text::IN_JSON,
+        wecom::markdown::{MarkdownKind, kind_for},
+    },
 };
 
 /// The text in all dialects; for WeCom in the kind that would be chosen.
@@ -101,6 +104,7 @@ fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
     let fit = |source: &str, max| {
         Markdown::read(source).write("", &lark::markdown::DIALECT).fit(
             |_| "\n@x".to_owned(),
+            Language::En,
             max,
             IN_JSON,
         )
@@ -123,6 +127,7 @@ fn a_block_of_code_that_is_cut_is_closed() {
     let source = format!("> before\n>\n> ```\n{}> ```", "> some code\n".repeat(100));
     let cut = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(
         |_| String::new(),
+        Language::En,
         300,
         IN_JSON,
     );
@@ -208,6 +213,7 @@ fn a_cut_right_behind_a_link_is_not_moved_to_a_blank_within_it() {
     for max in 500..700 {
         let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(
             |_| String::new(),
+            Language::En,
             max,
             IN_JSON,
         );
@@ -231,7 +237,7 @@ proptest! {
             markdown.write("### s\n", MarkdownKind::Markdown.dialect()),
             markdown.write("", MarkdownKind::MarkdownV2.dialect()),
         ] {
-            let text = flow.fit(|_| "\n@tail".to_owned(), max, IN_JSON);
+            let text = flow.fit(|_| "\n@tail".to_owned(), Language::Zh, max, IN_JSON);
             prop_assert!(text.chars().map(IN_JSON).sum::<usize>() <= max);
             prop_assert!(text.ends_with("@tail"));
             prop_assert!(source.trim().is_empty() || !flow.text.is_empty());
@@ -249,7 +255,7 @@ proptest! {
         max in 150_usize..600,
     ) {
         let source = parts.concat();
-        let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(|_| String::new(), max, IN_JSON);
+        let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(|_| String::new(), Language::En, max, IN_JSON);
         prop_assert_eq!(text.matches("```").count() % 2, 0, "{}", text);
         prop_assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{}", text);
     }

@@ -11,11 +11,12 @@ use crate::{
     domain::{Format, Secret},
     platforms::{
         body::{RenderedBody, TextMessage, Unsendable, bounded, object},
+        chat_phrases::Unmentioned,
         chunk::{ChunkPosition, Numbering},
         keyword::{self, VisibleText},
         markdown::Markdown,
         profile::SigningContext,
-        text::{AnnotatedText, RAW, unmentioned_tail},
+        text::{AnnotatedText, RAW},
     },
 };
 
@@ -26,7 +27,7 @@ pub(super) const MARKDOWN_BYTES_MAX: usize = 4_096;
 /// The largest body is an image of 2 MB in base64, which is more than an event can contain.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Renders text or markdown. Text can mention all members, or members by user id or mobile number.
-/// Markdown can mention by user id only; a note lists the others.
+/// Markdown can mention by user id only; a note counts the others.
 pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let numbering = |mark| Numbering::InText { mark, subject: words.subject, gap: "\n" };
     match words.format {
@@ -54,14 +55,13 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             let head = words.subject.map(|subject| format!("### {subject}\n")).unwrap_or_default();
             let is_id = |user: &&String| !user.contains(['<', '>']);
             let (named, others): (Vec<_>, Vec<_>) = words.mentions.users.iter().partition(is_id);
-            let mut others: Vec<_> =
-                others.into_iter().chain(&words.mentions.mobiles).map(String::as_str).collect();
-            if words.mentions.all {
-                others.push("@all");
-            }
+            let unmentioned = Unmentioned {
+                everyone: words.mentions.all,
+                members: others.len() + words.mentions.mobiles.len(),
+            };
             // A mention matters more than a table, and only the older kind can mention.
             let rings = !named.is_empty() || words.text.contains("<@");
-            let note = unmentioned_tail(&others);
+            let note = unmentioned.tail(words.wanted.language);
             let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
                 let keyword = keyword::tail(words.keyword, &[VisibleText::Markdown(text)]);
                 if !first {
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(
             Value::Object(write(&words)),
             json!({"msgtype": "markdown", "markdown": {
-                "content": "### db-1\ndown\n<@ann>\n(cannot be mentioned here: 1380, @all)"}})
+                "content": "### db-1\ndown\n<@ann>\n(cannot be mentioned here: everyone and 1 member)"}})
         );
         assert_eq!(
             Value::Object(write(&TextMessage::plain(None, "down", Format::Text))),

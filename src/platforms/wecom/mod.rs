@@ -27,7 +27,7 @@ use super::{
     profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Secret};
+use crate::domain::{DeadReason, Language, Secret};
 
 /// WeCom group robots.
 pub(super) struct WeCom;
@@ -68,6 +68,10 @@ impl PlatformProfile for WeCom {
 
     fn digest_bytes_max(&self) -> usize {
         1_700
+    }
+
+    fn language(&self, _: &str) -> Language {
+        Language::Zh
     }
 
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody {
