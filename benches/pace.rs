@@ -26,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use roomcast::{
     clock::Clock,
     domain::{
@@ -33,9 +34,11 @@ use roomcast::{
         RobotId, SubscriptionId, Timestamp, Verdict,
     },
     pace::{
-        AdmissionRequest, AppendFailed, HealthPolicy, MonotonicWallClock, Pace, PaceDecision,
-        PaceLimits, PaceLog, PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
+        AdmissionRequest, AppendFailed, CheckpointDue, HealthPolicy, MonotonicWallClock, Pace,
+        PaceDecision, PaceLimits, PaceLog, PaceLogUnavailable, PaceRecord, PaceSettings,
+        PlatformQuota, QueuePosition, WindowQuota,
     },
+    port::{PortFuture, at_once},
     settings::Section as _,
     store::{Journal, JournalSettings},
 };
@@ -113,11 +116,31 @@ struct Row {
 /// A journal that stores nothing.
 struct Unwritten;
 
+#[async_trait]
 impl PaceLog for Unwritten {
-    fn append(&self, record: &PaceRecord) -> Result<(), AppendFailed> {
+    fn append(&self, record: &PaceRecord) -> PortFuture<'static, Result<(), AppendFailed>> {
         black_box(record);
+        at_once(Ok(()))
+    }
+
+    async fn sync(self: Arc<Self>) -> Result<(), PaceLogUnavailable> {
         Ok(())
     }
+
+    async fn begin_checkpoint(
+        self: Arc<Self>,
+    ) -> Result<Option<CheckpointDue>, PaceLogUnavailable> {
+        Ok(None)
+    }
+
+    async fn complete_checkpoint(
+        self: Arc<Self>,
+        _: CheckpointDue,
+    ) -> Result<(), PaceLogUnavailable> {
+        Ok(())
+    }
+
+    fn remember(&self, _: Duration) {}
 }
 
 async fn measure(count: usize) -> Row {
@@ -208,7 +231,7 @@ impl Lanes {
                 else {
                     panic!("the window is open")
                 };
-                permit.mark_sent(false).unwrap();
+                permit.mark_sent(false).await.unwrap();
                 black_box(permit.finish(Verdict::Delivered, Duration::from_millis(50)));
             }
         }

@@ -21,7 +21,10 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -32,7 +35,8 @@ use roomcast::{
         SubscriptionOptions, SubscriptionPatch, SubscriptionSpec, SubscriptionState, TopicName,
     },
     fanout::{OpenedRecipient, Subscriptions},
-    store::{Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerSettings, Store, StoreSettings},
+    settle::{Ledger, LedgerKey, LedgerMark, LedgerRecord},
+    store::{FileLedger, LedgerSettings, Store, StoreSettings},
 };
 
 const ON_TOPIC: usize = 100;
@@ -285,7 +289,11 @@ fn ledger() {
     let settings =
         LedgerSettings { dir: dir.path().join("ledger"), window: Duration::from_secs(600) };
     let clock = roomcast::clock::Clock::System;
-    let ledger = Ledger::open(settings.clone(), clock.now()).unwrap();
+    let ledger = Arc::new(FileLedger::open(settings.clone(), clock.now()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let append = |records: Vec<LedgerRecord>| {
+        runtime.block_on(Arc::clone(&ledger).append(records, clock.now())).unwrap();
+    };
     let (began, mut largest) = (Instant::now(), 0);
     for first in (0..EVENTS).step_by(50) {
         let key = |number: u64| LedgerKey(std::array::from_fn(|at| number.to_be_bytes()[at % 8]));
@@ -298,20 +306,9 @@ fn ledger() {
         };
         // One commit settles half of an event's deliveries, the next commit the other half and the
         // event.
-        ledger
-            .append(
-                &(first..first + 50).map(|number| partial(number, 0)).collect::<Vec<_>>(),
-                clock.now(),
-            )
-            .unwrap();
-        ledger
-            .append(
-                &(first..first + 50)
-                    .map(|number| LedgerRecord::Closed { key: key(number) })
-                    .collect::<Vec<_>>(),
-                clock.now(),
-            )
-            .unwrap();
+        append((first..first + 50).map(|number| partial(number, 0)).collect());
+        let closed = |number| LedgerRecord::Closed { key: key(number) };
+        append((first..first + 50).map(closed).collect());
         if first % 1000 == 0 {
             largest = largest.max(disk(&settings.dir));
         }

@@ -131,22 +131,9 @@ async fn run_maintenance(parts: Arc<PipelineContext>, stop: CancellationToken) {
         let (robots, groups) = (parts.pace.evict_idle_and_summarise(), parts.pace.groups());
         events::PaceSampled { robots: &robots, groups: &groups }.emit(&parts.telemetry);
         events::LogLinesSuppressed { all: false }.emit(&parts.telemetry);
-        let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.rotate(|| turning.pace.checkpoint());
-        match tokio::task::spawn_blocking(turn).await {
-            Ok(Ok(())) => (),
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the journal's page was not turned"
-                )
-            }
-            Err(panicked) => {
-                tracing::error!(
-                    error = &panicked as &dyn std::error::Error,
-                    "the journal's page was not turned"
-                )
-            }
+        if let Err(error) = parts.pace.rotate_log().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the journal's page was not turned");
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod fanout;
 pub mod pace;
 pub mod pipeline;
 pub mod platforms;
+pub mod port;
 pub mod private_file;
 pub mod send;
 pub mod settings;

@@ -44,13 +44,12 @@ use crate::{
         panic_message,
     },
     fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
-    pace::Pace,
+    pace::{Pace, PaceLog},
     send::Sender,
     settle::{
-        self, AckTag, AckTracker, CommitQueue, DedupIdentity, InFlightRegistry, NextStep,
+        self, AckTag, AckTracker, CommitQueue, DedupIdentity, InFlightRegistry, Ledger, NextStep,
         RetryPolicy, StepPublisher,
     },
-    store::{Journal, Ledger},
     telemetry::{Telemetry, events},
 };
 
@@ -65,9 +64,9 @@ pub struct PipelineContext {
     /// Makes attempts.
     pub sender: Sender,
     /// Records settlements.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Arc<dyn Ledger>,
     /// Records sent messages.
-    pub journal: Arc<Journal>,
+    pub pace_log: Arc<dyn PaceLog>,
     /// Set if the machine went down. Redelivered messages of any session may then have been sent
     /// without a record.
     pub recovery: Option<Recovery>,
@@ -115,6 +114,9 @@ pub enum Unsettled {
     /// The subscriptions could not be read.
     #[error(transparent)]
     SubscriptionsUnavailable(#[from] crate::fanout::SubscriptionsUnavailable),
+    /// The ledger could not be read.
+    #[error(transparent)]
+    LedgerUnavailable(#[from] settle::LedgerUnavailable),
     /// The attempt could not be recorded in the journal.
     #[error(transparent)]
     PaceLogFailed(#[from] crate::pace::AppendFailed),
@@ -173,11 +175,14 @@ impl Pipeline {
                     overtakes,
                     generation,
                     redelivered,
-                    &self.parts.ledger,
-                );
+                    &*self.parts.ledger,
+                )
+                .await?;
                 if identity.generated.is_none() {
                     identity = match self.in_flight.register(identity.key) {
-                        Ok(in_flight_guard) => identity.with_guard(in_flight_guard),
+                        Ok(in_flight_guard) => {
+                            identity.register(in_flight_guard, &*self.parts.ledger).await?
+                        }
                         Err(taken) => {
                             let payload = Payload::Event { published, urgent, generation };
                             self.dispatch_when_released(
@@ -194,8 +199,9 @@ impl Pipeline {
                 self.resume_stored_delivery(stored, redelivered, ack_tag).await.map(|()| None)
             }
             Payload::Unreadable { published, why } => {
+                let ledger = &*self.parts.ledger;
                 let identity =
-                    DedupIdentity::of_event(&published, false, 0, redelivered, &self.parts.ledger);
+                    DedupIdentity::of_event(&published, false, 0, redelivered, ledger).await?;
                 self.dead_letter_event(
                     published,
                     false,
@@ -219,7 +225,7 @@ impl Pipeline {
     ) -> Result<Option<Expansion>, Unsettled> {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
-        if parts.ledger.is_closed(identity.key) {
+        if identity.is_closed {
             self.log_duplicate(&identity.event, None, "the ledger knows it as settled");
             return self.finish_empty(identity, ack_tag).map(|()| None);
         }

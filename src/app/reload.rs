@@ -48,8 +48,8 @@ impl Reload {
         };
         // Settings that take effect at the start stay as they were, wherever the others apply.
         let effective = self.started.reloaded(&config);
-        // The journal's retention grows first, because a longer window relies on it.
-        self.parts.journal.remember(wiring::remembered(&effective));
+        // The log's retention grows first, because a longer window relies on it.
+        self.parts.pace_log.remember(wiring::remembered(&effective));
         self.parts.pace.configure(wiring::pace_settings(&effective));
         let changed = named(config.differing(&self.last), TakesEffect::AtReload);
         match self.logs.set_level(&effective.log.level) {

@@ -22,8 +22,10 @@ use crate::{
     broker::{BrokerError, BrokerSession, SessionEnd, SessionSettings, Topology},
     config::Config,
     pipeline::{Pipeline, PipelineContext, SessionRedeliveries},
-    settle::{CommitQueue, GroupCommitter, InFlightRegistry, RecordError, StepPublisher},
-    store::LedgerError,
+    settle::{
+        CommitQueue, GroupCommitter, InFlightRegistry, LedgerUnavailable, RecordError,
+        StepPublisher,
+    },
     telemetry::{Telemetry, events, with_causes},
 };
 
@@ -110,7 +112,7 @@ enum SessionOpenError {
     /// A session that cannot write the ledger would send all messages and acknowledge none, again
     /// and again.
     #[error("the ledger cannot be written")]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] LedgerUnavailable),
 }
 
 async fn open(
@@ -119,11 +121,7 @@ async fn open(
     topology: &Arc<Topology>,
     parts: &Arc<PipelineContext>,
 ) -> Result<BrokerSession, SessionOpenError> {
-    let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
-    match tokio::task::spawn_blocking(move || ledger.begin_session(now)).await {
-        Ok(written) => written?,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    }
+    Arc::clone(&parts.ledger).begin_session(parts.clock.now()).await?;
     Ok(BrokerSession::open(id, settings, topology, &parts.clock).await?)
 }
 
@@ -146,7 +144,7 @@ async fn serve(
     let finish = CancellationToken::new();
     let committer = GroupCommitter {
         ledger: Arc::clone(&parts.ledger),
-        journal: Arc::clone(&parts.journal),
+        pace_log: Arc::clone(&parts.pace_log),
         step_publisher: Arc::clone(&step_publisher),
         clock: parts.clock.clone(),
         recorded: Box::new({

@@ -22,7 +22,7 @@ use crate::{
     platforms::main_host,
     private_file,
     send::{HttpTransport, Sender, Transport},
-    store::{Journal, Ledger},
+    store::{FileLedger, Journal},
     telemetry::Telemetry,
 };
 
@@ -104,15 +104,11 @@ pub struct Dependencies {
 pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContext>, AppError> {
     let Dependencies { subscriptions, templates, transport, clock, telemetry } = beyond;
     let now = clock.now();
-    let ledger = Ledger::open(config.store.ledger(), now)?;
+    let ledger = FileLedger::open(config.store.ledger(), now)?;
     let journal = config.store.journal(remembered(config));
     let (journal, restored) = Journal::open(journal, clock.clone())?;
-    let journal = Arc::new(journal);
-    let pace = Pace::new(
-        pace_settings(config),
-        Arc::clone(&journal) as Arc<dyn PaceLog>,
-        restored.timeline,
-    );
+    let pace_log: Arc<dyn PaceLog> = Arc::new(journal);
+    let pace = Pace::new(pace_settings(config), Arc::clone(&pace_log), restored.timeline);
     pace.restore(restored.records);
     let recovery = (!restored.complete).then(|| Recovery::since(pace.now()));
     Ok(Arc::new(PipelineContext {
@@ -121,7 +117,7 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
         pace,
         sender: Sender::new(transport, config.platforms.map(|_, section| section.base_url.clone())),
         ledger: Arc::new(ledger),
-        journal,
+        pace_log,
         recovery,
         retry: config.retry.clone(),
         receipts: config.outcome.receipts,

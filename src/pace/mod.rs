@@ -44,7 +44,9 @@ pub use admission_request::{
 pub use hold::Hold;
 pub use monotonic_clock::MonotonicWallClock;
 pub use monthly_quota::{AtEnd, GroupSettings, GroupStatus};
-pub use pace_log::{AppendFailed, PaceLog, PaceRecord};
+pub use pace_log::{
+    AppendFailed, CheckpointDue, PaceLog, PaceLogUnavailable, PaceRecord, RestoredLog,
+};
 pub use permit::{PaceChanges, Permit};
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
 pub use status::{EndedHold, PlatformSummary, RobotStatus, SendEstimate};

@@ -97,8 +97,9 @@ impl Permit {
     /// # Errors
     ///
     /// The record could not be written. The attempt must not be made.
-    pub fn mark_sent(&mut self, next_part_pending: bool) -> Result<(), AppendFailed> {
-        self.pace.mark_sent(self.robot, self.platform, self.group.as_ref(), next_part_pending)?;
+    pub async fn mark_sent(&mut self, next_part_pending: bool) -> Result<(), AppendFailed> {
+        let (robot, group) = (self.robot, self.group.as_ref());
+        self.pace.mark_sent(robot, self.platform, group, next_part_pending).await?;
         self.stage = PermitStage::Left;
         self.host.iter_mut().for_each(HostPermit::mark_sent);
         self.next_part_pending = next_part_pending;

@@ -6,10 +6,21 @@
 //!
 //! Not here: the records (`pace_log.rs`), and their files (`store/journal.rs`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use super::{AppendFailed, Hold, Pace, PaceRecord};
-use crate::domain::{Platform, RobotId, Timestamp};
+use futures_util::future::Either;
+
+use super::{AppendFailed, Hold, Pace, PaceLogUnavailable, PaceRecord};
+use crate::{
+    domain::{Platform, RobotId, Timestamp},
+    port::PortFuture,
+};
+
+/// A record of a checkpoint that is not durable yet.
+type PendingRecord = PortFuture<'static, Result<(), AppendFailed>>;
 
 /// The messages sent to a robot, as far as the records say.
 struct RestoredRobot {
@@ -99,15 +110,44 @@ impl Pace {
         }
     }
 
-    /// Writes a checkpoint: the records that are still needed when old segments are deleted. Each
-    /// is written under the lock of the object that it describes, so that the last record is always
-    /// the valid one.
+    /// Begins a new segment of the log if one is due, and writes a checkpoint to it. Called every
+    /// few seconds.
+    ///
+    /// # Errors
+    ///
+    /// The log is not available. Earlier records stay until a later call succeeds.
+    pub async fn rotate_log(&self) -> Result<(), PaceLogUnavailable> {
+        let log = &self.0.pace_log;
+        let Some(due) = Arc::clone(log).begin_checkpoint().await? else { return Ok(()) };
+        let unavailable = |error: AppendFailed| PaceLogUnavailable(error.into());
+        let pace = self.clone();
+        // A checkpoint has many records, and each may have to wait for the disk.
+        let appended = match tokio::task::spawn_blocking(move || pace.checkpoint()).await {
+            Ok(appended) => appended.map_err(unavailable)?,
+            Err(panicked) => return Err(PaceLogUnavailable(panicked.into())),
+        };
+        for record in appended {
+            record.await.map_err(unavailable)?;
+        }
+        Arc::clone(log).complete_checkpoint(due).await
+    }
+
+    /// Appends a checkpoint: the records that are still needed when old segments are deleted. Each
+    /// is appended under the lock of the object that it describes, so that the last record is
+    /// always the valid one. Returns the records that are not durable yet.
     ///
     /// # Errors
     ///
     /// A record could not be written.
-    pub fn checkpoint(&self) -> Result<(), AppendFailed> {
-        let now = self.now();
+    pub(super) fn checkpoint(&self) -> Result<Vec<PendingRecord>, AppendFailed> {
+        let (now, mut pending) = (self.now(), Vec::new());
+        let mut append = |record: &PaceRecord| match self.0.pace_log.append(record) {
+            Either::Left(appended) => appended.into_inner(),
+            later => {
+                pending.push(later);
+                Ok(())
+            }
+        };
         let mut noted = Ok(());
         self.0.retain(|robot, queue, _| {
             let platform = queue.platform();
@@ -126,7 +166,7 @@ impl Pace {
             });
             let mut records = begun.chain(booked).chain(held);
             if noted.is_ok() {
-                noted = records.try_for_each(|record| self.0.pace_log.append(&record));
+                noted = records.try_for_each(|record| append(&record));
             }
             true
         });
@@ -134,9 +174,10 @@ impl Pace {
         let mut groups = self.0.groups();
         for group in groups.names() {
             let (month, used, refused_until) = groups.spent(&group, self.0.timeline.wall_now());
-            self.0.pace_log.append(&PaceRecord::QuotaUsed { group, month, used, refused_until })?;
+            append(&PaceRecord::QuotaUsed { group, month, used, refused_until })?;
         }
-        self.0.pace_log.append(&PaceRecord::Checkpoint)
+        append(&PaceRecord::Checkpoint)?;
+        Ok(pending)
     }
 
     /// Whether a message sent at `at` still counts in one of the current windows.

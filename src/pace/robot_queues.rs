@@ -13,6 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use futures_util::future::Either;
 
 use super::{
     AppendFailed, EndedHold, Hold, PaceChanges, PaceLog, PaceRecord, PaceSettings,
@@ -162,7 +163,10 @@ impl RobotQueues {
     /// Writes a record whose loss costs order, not quota. An error is only logged: the next send
     /// fails on it.
     pub(super) fn append(&self, record: &PaceRecord) {
-        if let Err(error) = self.pace_log.append(record) {
+        // An implementation that answers later reports the failure itself.
+        if let Either::Left(appended) = self.pace_log.append(record)
+            && let Err(error) = appended.into_inner()
+        {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "a note of the pace was not written"
@@ -170,30 +174,28 @@ impl RobotQueues {
         }
     }
 
-    pub(super) fn mark_sent(
+    /// Records that a message is about to be sent. The locks are released before the wait for the
+    /// records.
+    pub(super) async fn mark_sent(
         &self,
         robot: RobotId,
         platform: Platform,
         group: Option<&GroupName>,
         next_part_pending: bool,
     ) -> Result<(), AppendFailed> {
-        if let Some(group) = group {
-            // Written under the lock, because the last record wins.
+        let charged = group.map(|group| {
+            // Appended under the lock, because the last record wins.
             let mut groups = self.groups();
             let (month, used, refused_until) = groups.spent(group, self.timeline.wall_now());
-            self.pace_log.append(&PaceRecord::QuotaUsed {
-                group: group.clone(),
-                month,
-                used,
-                refused_until,
-            })?;
-        }
-        if self.is_limited(platform) {
-            self.pace_log.append(&PaceRecord::AttemptStarted {
-                robot,
-                platform,
-                at: self.timeline.now(),
-            })?;
+            let group = group.clone();
+            self.pace_log.append(&PaceRecord::QuotaUsed { group, month, used, refused_until })
+        });
+        let started = self.is_limited(platform).then(|| {
+            let at = self.timeline.now();
+            self.pace_log.append(&PaceRecord::AttemptStarted { robot, platform, at })
+        });
+        for appended in charged.into_iter().chain(started) {
+            appended.await?;
         }
         self.with_existing(robot, |queue, now, _| queue.mark_sent(now, next_part_pending));
         Ok(())

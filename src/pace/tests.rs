@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::*;
@@ -20,6 +21,7 @@ use crate::domain::{
     AttemptOutcome, Event, EventContent, EventId, GroupName, HoldCause, HoldCounts, OverflowPolicy,
     PublishedMessage, RobotId, SubscriptionId, Verdict,
 };
+use crate::port::{PortFuture, at_once};
 use crate::settings::Section as _;
 
 const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
@@ -29,11 +31,31 @@ const THROTTLED: Verdict = Verdict::Throttled { wait: None };
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<PaceRecord>>>);
 
+#[async_trait]
 impl PaceLog for Notes {
-    fn append(&self, record: &PaceRecord) -> Result<(), AppendFailed> {
+    fn append(&self, record: &PaceRecord) -> PortFuture<'static, Result<(), AppendFailed>> {
         self.0.lock().unwrap().push(record.clone());
+        at_once(Ok(()))
+    }
+
+    async fn sync(self: Arc<Self>) -> Result<(), PaceLogUnavailable> {
         Ok(())
     }
+
+    async fn begin_checkpoint(
+        self: Arc<Self>,
+    ) -> Result<Option<CheckpointDue>, PaceLogUnavailable> {
+        Ok(None)
+    }
+
+    async fn complete_checkpoint(
+        self: Arc<Self>,
+        _: CheckpointDue,
+    ) -> Result<(), PaceLogUnavailable> {
+        Ok(())
+    }
+
+    fn remember(&self, _: Duration) {}
 }
 
 fn timeline(now: Timestamp) -> MonotonicWallClock {
@@ -152,7 +174,7 @@ impl Asking {
     async fn go(&self, pace: &Pace) -> Permit {
         match self.wait_for_permit(pace).await {
             PaceDecision::Granted(mut permit, _) => {
-                permit.mark_sent(false).unwrap();
+                permit.mark_sent(false).await.unwrap();
                 permit
             }
             PaceDecision::Deferred(later) => panic!("later by {:?}", later.due.since(pace.now())),
@@ -559,7 +581,7 @@ async fn a_digest_speaks_for_younger_ones_that_only_wait_for_the_message_before_
     let PaceDecision::Granted(mut before, _) = asking(1).wait_for_permit(&pace).await else {
         panic!("the lane is empty")
     };
-    before.mark_sent(false).unwrap();
+    before.mark_sent(false).await.unwrap();
     let younger = asking(1).overflowing(OverflowPolicy::Digest);
     let younger = tokio::spawn({
         let pace = pace.clone();
@@ -702,7 +724,7 @@ async fn what_is_written_down_again_says_the_same() {
     let _ = asking(2).sent(&before, THROTTLED).await;
     let after = pace(&[(3, 60)], (600, 600));
     records.0.lock().unwrap().clear();
-    before.checkpoint().unwrap();
+    let _ = before.checkpoint().unwrap();
     after.restore(records.0.lock().unwrap().clone());
     assert!(asking(1).later(&after).await.slot > waiting_in_broker.slot);
     assert!(wait(&after, asking(2).later(&after).await) >= 599);
@@ -966,7 +988,7 @@ async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
     let PaceDecision::Granted(mut first, _) = message.wait_for_permit(&pace).await else {
         panic!("nobody is before it")
     };
-    first.mark_sent(true).unwrap();
+    first.mark_sent(true).await.unwrap();
     let waits = tokio::spawn({
         let (pace, other) = (pace.clone(), other.clone());
         async move { other.go(&pace).await.position() }
@@ -982,7 +1004,7 @@ async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
         panic!("the part has its turn");
     };
     assert!(!waits.is_finished(), "who came later waits");
-    second.mark_sent(false).unwrap();
+    second.mark_sent(false).await.unwrap();
     let position = second.position();
     let _ = second.finish(Verdict::Delivered, Duration::ZERO);
     assert!(waits.await.unwrap() > position);

@@ -75,7 +75,7 @@ impl Pipeline {
             match ready {
                 Ok(ready) => {
                     let part = ready.part;
-                    permit.mark_sent(part.has_next())?;
+                    permit.mark_sent(part.has_next()).await?;
                     let waited = parts.pace.now().since(asked_at);
                     let after = first.then(|| now.since(delivery.event.received_at));
                     events::AttemptStarted { delivery, waited, after, now }.emit(&parts.telemetry);

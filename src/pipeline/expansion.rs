@@ -111,7 +111,7 @@ impl Pipeline {
     async fn page(self: &Arc<Self>, event: &mut Expansion) -> Result<bool, Unsettled> {
         let page = self.parts.subscriptions.page(&event.event.topic, event.after).await?;
         for recipient in page.recipients {
-            self.begin_one(event, recipient).await;
+            self.begin_one(event, recipient).await?;
         }
         event.after = page.next;
         if event.after.is_none() && event.matched == 0 {
@@ -122,18 +122,24 @@ impl Pipeline {
     }
 
     /// Starts one delivery, if the subscription matches and is not already settled.
-    async fn begin_one(self: &Arc<Self>, from: &mut Expansion, recipient: Recipient) {
+    async fn begin_one(
+        self: &Arc<Self>,
+        from: &mut Expansion,
+        recipient: Recipient,
+    ) -> Result<(), Unsettled> {
         let (event, subscription) = (&from.event, recipient.subscription);
         if from.tracker.completed_before().contains(ProgressMark::Settled(subscription)) {
             self.log_duplicate(&event.id, Some(subscription), "the ledger knows it as settled");
-            return from.advance(subscription);
+            from.advance(subscription);
+            return Ok(());
         }
         if let Some(why) =
             recipient.options.filter_rejection(recipient.platform, &event.content.attributes)
         {
             events::DeliveryFiltered { event: &event.id, subscription, why }
                 .emit(&self.parts.telemetry);
-            return from.advance(subscription);
+            from.advance(subscription);
+            return Ok(());
         }
         let fresh = Delivery::fresh(event, subscription, recipient.platform, recipient.robot);
         let delivery = Delivery { due_at: from.due_at, ..fresh };
@@ -146,6 +152,6 @@ impl Pipeline {
         from.tracker.add_pending();
         from.deliveries += 1;
         from.advance(subscription);
-        self.begin(delivery, recipient, line, &from.tracker).await;
+        self.begin(delivery, recipient, line, &from.tracker).await
     }
 }

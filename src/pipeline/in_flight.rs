@@ -70,8 +70,12 @@ impl Pipeline {
         recipient: Recipient,
         line: Option<DeliveryLineage>,
         tracker: &Arc<AckTracker>,
-    ) {
-        match line.map_or(StepState::Free, |line| self.check_in_flight(line, &delivery, tracker)) {
+    ) -> Result<(), Unsettled> {
+        let state = match line {
+            Some(line) => self.check_in_flight(line, &delivery, tracker).await?,
+            None => StepState::Free,
+        };
+        match state {
             StepState::Free => {
                 let begun = self.resume(&mut delivery, tracker.completed_before());
                 let start = begun
@@ -89,9 +93,10 @@ impl Pipeline {
                 self.commit_progress(tracker);
             }
             StepState::InFlight(taken) => {
-                self.begin_when_released(taken, delivery, recipient, line, Arc::clone(tracker))
+                self.begin_when_released(taken, delivery, recipient, line, Arc::clone(tracker));
             }
         }
+        Ok(())
     }
 
     /// Starts a delivery once the other step of its line is finished. The prefetch bounds how many
@@ -106,10 +111,10 @@ impl Pipeline {
     ) {
         let job = Arc::clone(self);
         self.spawn(async move {
-            if job.stop_waiting.run_until_cancelled(taken.released()).await.is_some() {
-                job.begin(delivery, recipient, line, &tracker).await;
+            match job.stop_waiting.run_until_cancelled(taken.released()).await {
+                Some(()) => job.begin(delivery, recipient, line, &tracker).await,
+                None => Ok(()),
             }
-            Ok(())
         });
     }
 
@@ -130,25 +135,25 @@ impl Pipeline {
         (start, self.stop_waiting.run_until_cancelled(memory.requeue_slot()).await.flatten())
     }
 
-    fn check_in_flight(
+    async fn check_in_flight(
         &self,
         line: DeliveryLineage,
         delivery: &Delivery,
         tracker: &AckTracker,
-    ) -> StepState {
+    ) -> Result<StepState, Unsettled> {
         let in_flight_guard = match self.in_flight.register(line.key()) {
             Ok(in_flight_guard) => in_flight_guard,
-            Err(taken) => return StepState::InFlight(taken),
+            Err(taken) => return Ok(StepState::InFlight(taken)),
         };
         let next = line.step(delivery.hops.saturating_add(1));
-        if self.parts.ledger.knows(next.key()) {
-            return StepState::NextStepStored;
+        if self.parts.ledger.lookup(next.key()).await?.is_known {
+            return Ok(StepState::NextStepStored);
         }
         tracker.track_in_flight(
             delivery.subscription,
             InFlightDelivery { in_flight_guard, next: Some(next) },
         );
-        StepState::Free
+        Ok(StepState::Free)
     }
 
     /// Restores the recorded progress of a delivery at its robot. Returns its start if that is

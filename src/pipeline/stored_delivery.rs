@@ -62,17 +62,19 @@ impl Pipeline {
         let mut delivery = match delivery {
             Ok(delivery) => delivery,
             Err((published, why)) => {
+                let ledger = &*parts.ledger;
                 let identity =
-                    DedupIdentity::of_event(&published, overtakes, 0, redelivered, &parts.ledger);
+                    DedupIdentity::of_event(&published, overtakes, 0, redelivered, ledger).await?;
                 self.dead_letter_event(*published, urgent, identity, why, ack_tag);
                 return Ok(());
             }
         };
-        let identity = DedupIdentity::of_delivery(&delivery, &line, redelivered, &parts.ledger);
+        let identity =
+            DedupIdentity::of_delivery(&delivery, &line, redelivered, &*parts.ledger).await?;
         // Applies to first deliveries too, because an interrupted tier may have sent a message
         // twice.
         let next = line.step(delivery.hops.saturating_add(1));
-        if parts.ledger.is_closed(identity.key) {
+        if identity.is_closed {
             self.log_duplicate(
                 &identity.event,
                 Some(subscription),
@@ -80,7 +82,7 @@ impl Pipeline {
             );
             return self.finish_empty(identity, ack_tag);
         }
-        if parts.ledger.knows(next.key()) {
+        if parts.ledger.lookup(next.key()).await?.is_known {
             self.log_duplicate(&identity.event, Some(subscription), "its next step is stored");
             return self.finish_empty(identity, ack_tag);
         }

@@ -14,13 +14,10 @@ use std::{
 };
 
 use super::{
-    AckTag, CompletedMarks, DedupIdentity, InFlightGuard, LineageStep, ProgressMark,
-    identity::GeneratedId,
+    AckTag, CompletedMarks, DedupIdentity, InFlightGuard, LedgerKey, LedgerMark, LedgerRecord,
+    LineageStep, ProgressMark, identity::GeneratedId,
 };
-use crate::{
-    domain::{EventId, SubscriptionId},
-    store::{LedgerKey, LedgerMark, LedgerRecord},
-};
+use crate::domain::{EventId, SubscriptionId};
 
 /// The progress of one unacknowledged message. It is acknowledged only after [`AckTracker::report`]
 /// says that it is closed, and that is recorded.
@@ -257,6 +254,7 @@ mod tests {
             event,
             generation: 0,
             generated: None,
+            is_closed: false,
             done,
             in_flight_guard: None,
         };

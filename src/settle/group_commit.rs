@@ -4,19 +4,16 @@
 //!
 //! Owns the order of the last two steps: the ledger entry is durable before the ack is sent.
 //!
-//! Not here: when a message counts as settled (`ack_tracker.rs`), and the files of the ledger
-//! (`store/ledger.rs`).
+//! Not here: when a message counts as settled (`ack_tracker.rs`), and where records go
+//! (`ledger.rs`, `pace/pace_log.rs`).
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{AckTracker, CommitProgress, StepPublisher};
-use crate::{
-    clock::Clock,
-    store::{Journal, Ledger, LedgerRecord},
-};
+use super::{AckTracker, CommitProgress, Ledger, LedgerRecord, StepPublisher};
+use crate::{clock::Clock, pace::PaceLog};
 
 /// How long the first settlement of a group waits for others. It delays acks, never messages.
 const LINGER: Duration = Duration::from_millis(10);
@@ -47,14 +44,14 @@ impl CommitQueue {
 /// The ledger could not be written, so the committer stopped.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger cannot be written, so nothing more is acked")]
-pub struct RecordError(#[source] pub crate::store::LedgerError);
+pub struct RecordError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Records settlements and acknowledges messages for one session.
 pub struct GroupCommitter {
     /// The ledger of settlements.
-    pub ledger: Arc<Ledger>,
-    /// The journal of sent messages. Each group makes it durable.
-    pub journal: Arc<Journal>,
+    pub ledger: Arc<dyn Ledger>,
+    /// The records of sent messages. Each group makes them durable.
+    pub pace_log: Arc<dyn PaceLog>,
     /// Sends the acks.
     pub step_publisher: Arc<dyn StepPublisher>,
     /// The source of time.
@@ -129,23 +126,15 @@ impl GroupCommitter {
         Ok(())
     }
 
-    async fn record(&self, entries: Vec<LedgerRecord>) -> Result<(), RecordError> {
-        let (ledger, journal, now) =
-            (Arc::clone(&self.ledger), Arc::clone(&self.journal), self.clock.now());
-        let write = move || {
-            journal.sync()?;
-            if entries.is_empty() { Ok(()) } else { ledger.append(&entries, now) }
-        };
+    async fn record(&self, records: Vec<LedgerRecord>) -> Result<(), RecordError> {
         let began = Instant::now();
-        match tokio::task::spawn_blocking(write).await {
-            Ok(appended) => {
-                appended.map_err(RecordError)?;
-                (self.recorded)(began.elapsed());
-                Ok(())
-            }
-            // The blocking task panicked. Resuming the panic keeps the invariant that no unrecorded
-            // message is acknowledged.
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| RecordError(error);
+        Arc::clone(&self.pace_log).sync().await.map_err(|error| failed(error.0))?;
+        if !records.is_empty() {
+            let (ledger, now) = (Arc::clone(&self.ledger), self.clock.now());
+            ledger.append(records, now).await.map_err(|error| failed(error.0))?;
         }
+        (self.recorded)(began.elapsed());
+        Ok(())
     }
 }

@@ -5,11 +5,11 @@
 //! Not here: which properties of a message count as content (`content_digest.rs`), and the progress
 //! recorded under a key (`progress_mark.rs`).
 
-use super::{CompletedMarks, InFlightGuard, content_digest::content_digest, digest::digest};
-use crate::{
-    domain::{Delivery, EventId, PublishedMessage, SubscriptionId},
-    store::{Ledger, LedgerKey},
+use super::{
+    CompletedMarks, InFlightGuard, Ledger, LedgerKey, LedgerUnavailable, RecordedMessage,
+    content_digest::content_digest, digest::digest,
 };
+use crate::domain::{Delivery, EventId, PublishedMessage, SubscriptionId};
 
 /// The key of a message, and its recorded progress.
 pub struct DedupIdentity {
@@ -21,6 +21,8 @@ pub struct DedupIdentity {
     pub generation: u32,
     /// What identifies the message on redelivery if its publisher set no `message_id`.
     pub generated: Option<GeneratedId>,
+    /// Whether the message is recorded as settled.
+    pub is_closed: bool,
     /// The recorded progress of the message.
     pub done: CompletedMarks,
     /// Keeps the key registered as in flight; `None` if it is not registered.
@@ -50,19 +52,21 @@ impl DedupIdentity {
     ///
     /// Keys of earlier versions cover fewer properties of a message. So they are looked up for
     /// redelivered messages only.
-    #[must_use]
-    pub fn of_event(
+    ///
+    /// With a `message_id`, the progress is not read yet. [`Self::register`] reads it, once no other
+    /// message can record progress under the key.
+    pub async fn of_event(
         published: &PublishedMessage,
         urgent: bool,
         generation: u32,
         redelivered: bool,
-        ledger: &Ledger,
-    ) -> Self {
+        ledger: &dyn Ledger,
+    ) -> Result<Self, LedgerUnavailable> {
         let topic = published.routing_key.as_bytes();
         if let Some(id) = published.message_id.as_deref().filter(|id| !id.is_empty()) {
             let said = content_digest(published, id, urgent);
             let today = LedgerKey(digest(b"event.2", &[&said, &generation.to_be_bytes()]));
-            let key = known(ledger, redelivered, today, || {
+            let before = || {
                 let parts: [&[u8]; 4] =
                     [topic, id.as_bytes(), &published.body, &generation.to_be_bytes()];
                 // Earlier versions that did not know redrives computed the key without the
@@ -71,37 +75,44 @@ impl DedupIdentity {
                     b"event",
                     if generation == 0 { parts.split_at(3).0 } else { parts.as_slice() },
                 )
-            });
-            let (event, done) = (EventId::new(id), ledger.done(key).into());
-            return Self { key, event, generation, generated: None, done, in_flight_guard: None };
+            };
+            let key = match redelivered {
+                true => known(ledger, today, before).await?.0,
+                false => today,
+            };
+            return Ok(Self::of(key, EventId::new(id), generation, RecordedMessage::default()));
         }
         let fingerprint = digest(b"content.2", &[&content_digest(published, "", urgent)]);
         let before = || digest(b"content", &[topic, &published.body]);
         if redelivered
-            && let Some(claimed) =
-                ledger.claim_unfinished(fingerprint).or_else(|| ledger.claim_unfinished(before()))
+            && let Some(claimed) = match ledger.claim_unfinished(fingerprint).await? {
+                None => ledger.claim_unfinished(before()).await?,
+                claimed => claimed,
+            }
         {
             let generated = GeneratedId { fingerprint, name: claimed.event };
             let event = EventId::from_bytes(generated.name);
             let done = claimed.done.into();
-            return Self {
+            return Ok(Self {
                 key: claimed.key,
                 event,
                 generation,
                 generated: Some(generated),
+                is_closed: false,
                 done,
                 in_flight_guard: None,
-            };
+            });
         }
         let name = EventId::random_bytes();
-        Self {
-            key: LedgerKey(name),
-            event: EventId::from_bytes(name),
-            generation,
-            generated: Some(GeneratedId { fingerprint, name }),
-            done: CompletedMarks::default(),
-            in_flight_guard: None,
-        }
+        let event = EventId::from_bytes(name);
+        let new = Self::of(LedgerKey(name), event, generation, RecordedMessage::default());
+        Ok(Self { generated: Some(GeneratedId { fingerprint, name }), ..new })
+    }
+
+    fn of(key: LedgerKey, event: EventId, generation: u32, recorded: RecordedMessage) -> Self {
+        let RecordedMessage { is_closed, done, .. } = recorded;
+        let (generated, done) = (None, done.into());
+        Self { key, event, generation, generated, is_closed, done, in_flight_guard: None }
     }
 
     /// The identity of a message for which nothing is recorded, because its handling settles
@@ -110,26 +121,19 @@ impl DedupIdentity {
     pub fn unrecorded(event: EventId) -> Self {
         let name = EventId::random_bytes();
         let generated = Some(GeneratedId { fingerprint: [0; 16], name });
-        Self {
-            key: LedgerKey(name),
-            event,
-            generation: 0,
-            generated,
-            done: CompletedMarks::default(),
-            in_flight_guard: None,
-        }
+        Self { generated, ..Self::of(LedgerKey(name), event, 0, RecordedMessage::default()) }
     }
 
-    /// The identity of a delivery that was stored on the broker, on this line.
-    #[must_use]
-    pub fn of_delivery(
+    /// The identity of a delivery that was stored on the broker, on this line. The line is
+    /// registered as in flight.
+    pub async fn of_delivery(
         delivery: &Delivery,
         line: &DeliveryLineage,
         redelivered: bool,
-        ledger: &Ledger,
-    ) -> Self {
+        ledger: &dyn Ledger,
+    ) -> Result<Self, LedgerUnavailable> {
         let step = line.step(delivery.hops);
-        let key = known(ledger, redelivered, step.key(), || {
+        let before = || {
             let counts = [delivery.generation.to_be_bytes(), delivery.hops.to_be_bytes()].concat();
             let event = &delivery.event;
             let (topic, id) = (event.topic.as_str().as_bytes(), event.id.as_str().as_bytes());
@@ -137,17 +141,25 @@ impl DedupIdentity {
                 b"delivery",
                 &[topic, id, &event.published.body, delivery.subscription.as_bytes(), &counts],
             )
-        });
-        let (event, generation) = (delivery.event.id.clone(), delivery.generation);
-        let mut done = ledger.done(key);
-        done.extend(ledger.done(step.progress_key()));
-        Self { key, event, generation, generated: None, done: done.into(), in_flight_guard: None }
+        };
+        let (key, mut recorded) = match redelivered {
+            true => known(ledger, step.key(), before).await?,
+            false => (step.key(), ledger.lookup(step.key()).await?),
+        };
+        recorded.done.extend(ledger.lookup(step.progress_key()).await?.done);
+        Ok(Self::of(key, delivery.event.id.clone(), delivery.generation, recorded))
     }
 
-    /// Adds the registration of the key, which lasts as long as this value.
-    #[must_use]
-    pub fn with_guard(self, in_flight_guard: InFlightGuard) -> Self {
-        Self { in_flight_guard: Some(in_flight_guard), ..self }
+    /// Adds the registration of the key, which lasts as long as this value, and reads the progress
+    /// recorded under the key.
+    pub async fn register(
+        self,
+        in_flight_guard: InFlightGuard,
+        ledger: &dyn Ledger,
+    ) -> Result<Self, LedgerUnavailable> {
+        let RecordedMessage { is_closed, done, .. } = ledger.lookup(self.key).await?;
+        let in_flight_guard = Some(in_flight_guard);
+        Ok(Self { in_flight_guard, is_closed, done: done.into(), ..self })
     }
 }
 
@@ -204,34 +216,55 @@ impl LineageStep {
     }
 }
 
-/// The key of a message. For a redelivered message it is an earlier version's key, if the ledger
-/// knows only that.
-fn known(
-    ledger: &Ledger,
-    redelivered: bool,
+/// The key of a redelivered message, and what is recorded under it. It is an earlier version's key,
+/// if the ledger knows only that.
+async fn known(
+    ledger: &dyn Ledger,
     today: LedgerKey,
     before: impl FnOnce() -> [u8; 16],
-) -> LedgerKey {
-    if !redelivered || ledger.knows(today) {
-        return today;
+) -> Result<(LedgerKey, RecordedMessage), LedgerUnavailable> {
+    let recorded = ledger.lookup(today).await?;
+    if recorded.is_known {
+        return Ok((today, recorded));
     }
-    Some(LedgerKey(before())).filter(|key| ledger.knows(*key)).unwrap_or(today)
+    let key = LedgerKey(before());
+    let earlier = ledger.lookup(key).await?;
+    Ok(if earlier.is_known { (key, earlier) } else { (today, recorded) })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::settle::InFlightRegistry;
     use crate::{
         domain::{HeaderValue, Timestamp},
-        store::{LedgerRecord, LedgerSettings},
+        settle::LedgerRecord,
+        store::{FileLedger, LedgerSettings},
     };
 
     const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
-    fn ledger(dir: &std::path::Path) -> Ledger {
+    fn ledger(dir: &std::path::Path) -> Arc<FileLedger> {
         let settings =
             LedgerSettings { dir: dir.join("ledger"), window: std::time::Duration::from_secs(600) };
-        Ledger::open(settings, T0).unwrap()
+        Arc::new(FileLedger::open(settings, T0).unwrap())
+    }
+
+    async fn identity(
+        published: &PublishedMessage,
+        urgent: bool,
+        redelivered: bool,
+        ledger: &Arc<FileLedger>,
+    ) -> DedupIdentity {
+        let identity =
+            DedupIdentity::of_event(published, urgent, 0, redelivered, &**ledger).await.unwrap();
+        let guard = InFlightRegistry::default().register(identity.key).ok().unwrap();
+        match identity.generated {
+            Some(_) => identity,
+            None => identity.register(guard, &**ledger).await.unwrap(),
+        }
     }
 
     fn event(id: &str, headers: &[(&str, &str)]) -> PublishedMessage {
@@ -254,32 +287,28 @@ mod tests {
         assert_eq!(digest(b"k", &[b"a"]), digest(b"k", &[b"a"]));
     }
 
-    #[test]
-    fn an_event_repeated_with_other_attributes_is_another_event() {
+    #[tokio::test]
+    async fn an_event_repeated_with_other_attributes_is_another_event() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
-        let key = |published: &PublishedMessage, urgent| {
-            DedupIdentity::of_event(published, urgent, 0, false, &ledger).key
-        };
         let first = event("1", &[("severity", "warning"), ("host", "a")]);
-        ledger.append(&[LedgerRecord::Closed { key: key(&first, false) }], T0).unwrap();
-        let is_known =
-            |published: &PublishedMessage, urgent| ledger.is_closed(key(published, urgent));
-        assert!(is_known(&first, false));
-        assert!(
-            is_known(&event("1", &[("host", "a"), ("severity", "warning")]), false),
-            "in whatever order"
-        );
-        assert!(!is_known(&event("1", &[("severity", "critical"), ("host", "a")]), false));
-        assert!(!is_known(&first, true), "or urgent");
-        assert!(!is_known(
-            &PublishedMessage { user_id: Some("other".into()), ..first.clone() },
-            false
-        ));
+        let key = identity(&first, false, false, &ledger).await.key;
+        Arc::clone(&ledger).append(vec![LedgerRecord::Closed { key }], T0).await.unwrap();
+        let is_known = async |published: &PublishedMessage, urgent| {
+            identity(published, urgent, false, &ledger).await.is_closed
+        };
+        assert!(is_known(&first, false).await);
+        let swapped = event("1", &[("host", "a"), ("severity", "warning")]);
+        assert!(is_known(&swapped, false).await, "in whatever order");
+        let other = event("1", &[("severity", "critical"), ("host", "a")]);
+        assert!(!is_known(&other, false).await);
+        assert!(!is_known(&first, true).await, "or urgent");
+        let other = PublishedMessage { user_id: Some("other".into()), ..first.clone() };
+        assert!(!is_known(&other, false).await);
     }
 
-    #[test]
-    fn what_an_earlier_version_recorded_is_known_when_the_broker_hands_it_over_again_and_hides_no_other()
+    #[tokio::test]
+    async fn what_an_earlier_version_recorded_is_known_when_the_broker_hands_it_over_again_and_hides_no_other()
      {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
@@ -292,13 +321,11 @@ mod tests {
             event: [7; 16],
             done: Vec::new(),
         };
-        ledger.append(&[LedgerRecord::Closed { key: before }, unnamed], T0).unwrap();
-        ledger.begin_session(T0).unwrap();
-        assert_eq!(DedupIdentity::of_event(&published, false, 0, true, &ledger).key, before);
-        assert_ne!(DedupIdentity::of_event(&published, false, 0, false, &ledger).key, before);
-        assert_eq!(
-            DedupIdentity::of_event(&event("", &[]), false, 0, true, &ledger).key,
-            LedgerKey([7; 16])
-        );
+        let records = vec![LedgerRecord::Closed { key: before }, unnamed];
+        Arc::clone(&ledger).append(records, T0).await.unwrap();
+        Arc::clone(&ledger).begin_session(T0).await.unwrap();
+        assert_eq!(identity(&published, false, true, &ledger).await.key, before);
+        assert_ne!(identity(&published, false, false, &ledger).await.key, before);
+        assert_eq!(identity(&event("", &[]), false, true, &ledger).await.key, LedgerKey([7; 16]));
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::store::LedgerKey;
+use super::LedgerKey;
 
 /// The keys in flight of one session. Clones share them.
 #[derive(Clone, Default)]

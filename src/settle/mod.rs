@@ -14,6 +14,7 @@ mod digest;
 mod group_commit;
 mod identity;
 mod in_flight;
+mod ledger;
 mod progress_mark;
 mod schedule;
 mod step_publisher;
@@ -27,6 +28,9 @@ pub use decide::{
 pub use group_commit::{CommitQueue, GroupCommitter, RecordError};
 pub use identity::{DedupIdentity, DeliveryLineage, LineageStep};
 pub use in_flight::{AlreadyInFlight, InFlightGuard, InFlightRegistry};
+pub use ledger::{
+    ClaimedMessage, Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerUnavailable, RecordedMessage,
+};
 pub use progress_mark::{CompletedMarks, ProgressMark};
 pub use schedule::RetryPolicy;
 pub use step_publisher::{AckTag, NextStep, SessionEnded, StepPublishError, StepPublisher};

@@ -2,15 +2,12 @@
 //!
 //! Owns the meaning of the marks in the ledger. Their hashes are a file format and must not change.
 //!
-//! Not here: their storage (`store/ledger.rs`), which never interprets them.
+//! Not here: their storage (`ledger.rs`), which never interprets them.
 
 use std::collections::HashSet;
 
-use super::digest::digest;
-use crate::{
-    domain::{RobotId, SubscriptionId},
-    store::LedgerMark,
-};
+use super::{LedgerMark, digest::digest};
+use crate::domain::{RobotId, SubscriptionId};
 
 /// One recorded fact about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

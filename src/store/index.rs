@@ -10,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-use super::ledger_record::{LedgerKey, LedgerMark, LedgerRecord};
-use crate::domain::Timestamp;
+use super::ledger_entry::LedgerEntry;
+use crate::{
+    domain::Timestamp,
+    settle::{ClaimedMessage, LedgerKey, LedgerMark, LedgerRecord, RecordedMessage},
+};
 
 /// The age at which an unfinished message is forgotten. No event lives longer than
 /// `event.time_to_live_max`, and queues are not left without a consumer for longer than 14 days.
@@ -23,17 +26,6 @@ const UNFINISHED_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
 /// soon. Later, an equal content is another message. A session without ledger entries does not
 /// count.
 const SESSIONS_MAX: u64 = 8;
-
-/// An unfinished message without a `message_id` that was recognised by its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimedMessage {
-    /// Its key in the ledger.
-    pub key: LedgerKey,
-    /// The event id that roomcast generated for it.
-    pub event: [u8; 16],
-    /// The marks that are done.
-    pub done: HashSet<LedgerMark>,
-}
 
 struct Unfinished {
     fingerprint: [u8; 16],
@@ -67,9 +59,9 @@ pub(super) struct Index {
 
 impl Index {
     /// Applies an entry of that segment.
-    pub(super) fn apply(&mut self, entry: &LedgerRecord, segment: u64, now: Timestamp) {
+    pub(super) fn apply(&mut self, entry: &LedgerEntry, segment: u64, now: Timestamp) {
         match entry {
-            LedgerRecord::Partial { key, fingerprint, event, done } => {
+            LedgerEntry::Record(LedgerRecord::Partial { key, fingerprint, event, done }) => {
                 self.in_hand.insert(*key);
                 let unfinished = self.unfinished.entry(*key).or_insert_with(|| {
                     if *fingerprint != [0; 16] {
@@ -82,7 +74,7 @@ impl Index {
                 // The beginning of a segment repeats earlier entries.
                 unfinished.done.extend(done);
             }
-            LedgerRecord::Closed { key } => {
+            LedgerEntry::Record(LedgerRecord::Closed { key }) => {
                 self.drop_unfinished(*key);
                 if self.closed.back().is_none_or(|(last, _)| *last != segment) {
                     self.closed.push_back((segment, HashSet::new()));
@@ -91,20 +83,18 @@ impl Index {
                     closed.insert(*key);
                 }
             }
-            LedgerRecord::Session { number } => (self.session, self.recorded) = (*number, true),
+            LedgerEntry::Session { number } => (self.session, self.recorded) = (*number, true),
         }
     }
 
-    pub(super) fn is_closed(&self, key: LedgerKey) -> bool {
-        self.closed.iter().any(|(_, closed)| closed.contains(&key))
-    }
-
-    pub(super) fn knows(&self, key: LedgerKey) -> bool {
-        self.unfinished.contains_key(&key) || self.is_closed(key)
-    }
-
-    pub(super) fn done(&self, key: LedgerKey) -> HashSet<LedgerMark> {
-        self.unfinished.get(&key).map(|found| found.done.clone()).unwrap_or_default()
+    pub(super) fn lookup(&self, key: LedgerKey) -> RecordedMessage {
+        let is_closed = self.closed.iter().any(|(_, closed)| closed.contains(&key));
+        let unfinished = self.unfinished.get(&key);
+        RecordedMessage {
+            is_known: is_closed || unfinished.is_some(),
+            is_closed,
+            done: unfinished.map(|found| found.done.clone()).unwrap_or_default(),
+        }
     }
 
     /// Claims an unfinished message of that content. Each one is claimed at most once in a session.
@@ -127,8 +117,8 @@ impl Index {
     }
 
     /// The entry to record before the first one of a session, or `None` if it is recorded already.
-    pub(super) fn first_of_session(&self) -> Option<LedgerRecord> {
-        (!self.recorded).then_some(LedgerRecord::Session { number: self.session })
+    pub(super) fn first_of_session(&self) -> Option<LedgerEntry> {
+        (!self.recorded).then_some(LedgerEntry::Session { number: self.session })
     }
 
     /// Forgets the closed messages of the segments up to this one.
@@ -138,7 +128,7 @@ impl Index {
 
     /// All unfinished messages, as entries for the beginning of a segment. Messages that are too
     /// old are forgotten.
-    pub(super) fn unfinished(&mut self, now: Timestamp) -> Vec<LedgerRecord> {
+    pub(super) fn unfinished(&mut self, now: Timestamp) -> Vec<LedgerEntry> {
         let is_over =
             |one: &Unfinished| now.since(one.at) > UNFINISHED_MAX || !one.may_return(self.session);
         let over: Vec<_> =
@@ -149,17 +139,19 @@ impl Index {
         let mut entries = Vec::new();
         for sessions in all.chunk_by(|(_, one), (_, next)| one.session == next.session) {
             entries.extend(
-                sessions.first().map(|(_, one)| LedgerRecord::Session { number: one.session }),
+                sessions.first().map(|(_, one)| LedgerEntry::Session { number: one.session }),
             );
-            entries.extend(sessions.iter().map(|(key, one)| LedgerRecord::Partial {
-                key: **key,
-                fingerprint: one.fingerprint,
-                event: one.event,
-                done: one.done.iter().copied().collect(),
+            entries.extend(sessions.iter().map(|(key, one)| {
+                LedgerEntry::Record(LedgerRecord::Partial {
+                    key: **key,
+                    fingerprint: one.fingerprint,
+                    event: one.event,
+                    done: one.done.iter().copied().collect(),
+                })
             }));
         }
         if self.recorded {
-            entries.push(LedgerRecord::Session { number: self.session });
+            entries.push(LedgerEntry::Session { number: self.session });
         }
         entries
     }
@@ -202,9 +194,9 @@ mod tests {
             let began = on_the_processor();
             for done in marks.chunks(together) {
                 let (key, done) = (LedgerKey([1; 16]), done.to_vec());
-                let entry =
-                    LedgerRecord::Partial { key, fingerprint: [0; 16], event: [0; 16], done };
-                index.apply(&entry, 1, Timestamp::from_unix_millis(0));
+                let (fingerprint, event) = ([0; 16], [0; 16]);
+                let record = LedgerRecord::Partial { key, fingerprint, event, done };
+                index.apply(&LedgerEntry::Record(record), 1, Timestamp::from_unix_millis(0));
             }
             on_the_processor() - began
         };

@@ -6,16 +6,18 @@
 //! machine before the message concerned is acked. A page is deleted once a later page repeats the
 //! records that still matter.
 //!
-//! Not here: the meaning of the records (`pace/`), their format (`pace_record_codec.rs`), the
+//! Not here: the meaning of the records and the port (`pace/`), their format (`pace_record_codec.rs`), the
 //! frames (`segment.rs`).
 
 use std::{
     fs::{self, File},
     io, mem,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use async_trait::async_trait;
 
 use super::{
     clock_readings::{ClockReading, ResumedClock},
@@ -26,7 +28,11 @@ use super::{
 use crate::{
     clock::Clock,
     domain::Timestamp,
-    pace::{AppendFailed, MonotonicWallClock, PaceLog, PaceRecord},
+    pace::{
+        AppendFailed, CheckpointDue, MonotonicWallClock, PaceLog, PaceLogUnavailable, PaceRecord,
+        RestoredLog,
+    },
+    port::{PortFuture, at_once},
 };
 
 /// A page larger than this is followed by a new one.
@@ -39,17 +45,6 @@ pub struct JournalSettings {
     pub dir: PathBuf,
     /// The minimum time for which the sent messages of a robot are remembered.
     pub window: Duration,
-}
-
-/// The result of opening the journal.
-pub struct RestoredJournal {
-    /// All records in the order of writing.
-    pub records: Vec<PaceRecord>,
-    /// Whether no record can be missing: the machine has not rebooted since the last page was
-    /// begun.
-    pub complete: bool,
-    /// The pacer's time, continued from the last record.
-    pub timeline: MonotonicWallClock,
 }
 
 /// The open journal.
@@ -89,7 +84,7 @@ impl Journal {
     pub fn open(
         settings: JournalSettings,
         clock: Clock,
-    ) -> Result<(Self, RestoredJournal), LedgerError> {
+    ) -> Result<(Self, RestoredLog), LedgerError> {
         Self::open_on(FileSync::default(), settings, clock)
     }
 
@@ -98,7 +93,7 @@ impl Journal {
         disk: FileSync,
         settings: JournalSettings,
         clock: Clock,
-    ) -> Result<(Self, RestoredJournal), LedgerError> {
+    ) -> Result<(Self, RestoredLog), LedgerError> {
         let failed = |source| LedgerError { path: settings.dir.clone(), verb: "opened", source };
         fs::create_dir_all(&settings.dir).map_err(failed)?;
         let (mut records, mut paths, mut number) = (Vec::new(), Vec::new(), 0);
@@ -145,11 +140,11 @@ impl Journal {
             turning: Mutex::default(),
         };
         journal.begin().map_err(|source| journal.unwritten(source))?;
-        Ok((journal, RestoredJournal { records, complete: same_boot, timeline }))
+        Ok((journal, RestoredLog { records, complete: same_boot, timeline }))
     }
 
     /// Makes all records so far survive the end of the machine. Blocks on the disk.
-    pub fn sync(&self) -> Result<(), LedgerError> {
+    pub(super) fn sync_now(&self) -> Result<(), LedgerError> {
         let _one_at_a_time = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files =
             self.pages().take_unsynced(&self.reading()).map_err(|source| self.unwritten(source))?;
@@ -163,34 +158,28 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins a new page if the current one is old or large, and deletes the pages without use.
-    /// Blocks on the disk.
-    ///
-    /// `checkpoint` writes the records that still matter to the new page. This is called every few
-    /// seconds and also makes the next page ahead.
-    pub fn rotate(
-        &self,
-        checkpoint: impl FnOnce() -> Result<(), AppendFailed>,
-    ) -> Result<(), LedgerError> {
+    /// Begins a new page if the current one is old or large, and makes the next one ahead. Blocks on
+    /// the disk.
+    pub(super) fn begin_page(&self) -> Result<Option<CheckpointDue>, LedgerError> {
         let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| self.unwritten(source);
         self.prepare().map_err(failed)?;
         if !self.pages().is_due(self.timeline.now()) {
-            return Ok(());
+            return Ok(None);
         }
-        self.pages().turn(&self.reading()).map_err(failed)?;
-        // From here on, records go to the new page. A change during `checkpoint` may be on it
+        // From here on, records go to the new page. A change during the checkpoint may be on it
         // twice.
-        checkpoint().map_err(|AppendFailed(source)| failed(source))?;
-        self.sync()?;
-        let useless = self.pages().take_useless(self.timeline.now());
-        useless.iter().for_each(|path| remove(path));
-        self.prepare().map_err(failed)
+        self.pages().turn(&self.reading()).map_err(failed)?;
+        Ok(Some(CheckpointDue::begun()))
     }
 
-    /// Sets the time for which records are remembered from now on.
-    pub fn remember(&self, window: Duration) {
-        self.pages().window = window;
+    /// Deletes the pages without use, once the new one repeats what matters. Blocks on the disk.
+    pub(super) fn complete_page(&self, _due: CheckpointDue) -> Result<(), LedgerError> {
+        let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sync_now()?;
+        let useless = self.pages().take_useless(self.timeline.now());
+        useless.iter().for_each(|path| remove(path));
+        self.prepare().map_err(|source| self.unwritten(source))
     }
 
     fn pages(&self) -> MutexGuard<'_, JournalSegments> {
@@ -230,6 +219,15 @@ impl Journal {
         let _ = pages.write(&[], self.timeline.now());
     }
 
+    fn write(&self, record: &PaceRecord) -> io::Result<()> {
+        let (mut pages, reading) = (self.pages(), self.reading());
+        if pages.current.is_none() {
+            pages.turn(&reading)?;
+        }
+        pages.read(&reading)?;
+        pages.write(&pace_record_codec::encode(record), reading.pace())
+    }
+
     fn reading(&self) -> ClockReading {
         ClockReading::take(&self.clock, &self.timeline)
     }
@@ -239,16 +237,42 @@ impl Journal {
     }
 }
 
+/// Records go to the page cache at once, which takes about a microsecond and outlives the process.
+/// Whatever waits for the disk runs on threads that may.
+#[async_trait]
 impl PaceLog for Journal {
-    fn append(&self, record: &PaceRecord) -> Result<(), AppendFailed> {
-        let (mut pages, reading) = (self.pages(), self.reading());
-        if pages.current.is_none() {
-            pages.turn(&reading).map_err(AppendFailed)?;
-        }
-        pages
-            .read(&reading)
-            .and_then(|()| pages.write(&pace_record_codec::encode(record), reading.pace()))
-            .map_err(AppendFailed)
+    fn append(&self, record: &PaceRecord) -> PortFuture<'static, Result<(), AppendFailed>> {
+        at_once(self.write(record).map_err(|error| AppendFailed(error.into())))
+    }
+
+    async fn sync(self: Arc<Self>) -> Result<(), PaceLogUnavailable> {
+        blocking(move || self.sync_now()).await
+    }
+
+    async fn begin_checkpoint(
+        self: Arc<Self>,
+    ) -> Result<Option<CheckpointDue>, PaceLogUnavailable> {
+        blocking(move || self.begin_page()).await
+    }
+
+    async fn complete_checkpoint(
+        self: Arc<Self>,
+        due: CheckpointDue,
+    ) -> Result<(), PaceLogUnavailable> {
+        blocking(move || self.complete_page(due)).await
+    }
+
+    fn remember(&self, window: Duration) {
+        self.pages().window = window;
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, PaceLogUnavailable> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| PaceLogUnavailable(error.into())),
+        Err(panicked) => Err(PaceLogUnavailable(panicked.into())),
     }
 }
 

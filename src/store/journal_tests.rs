@@ -15,10 +15,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Journal, JournalSettings, RestoredJournal,
+    Journal, JournalSettings,
+    error::LedgerError,
     segment::{self, FileSync},
 };
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
     },
     pace::{
         AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLimits, PaceLog,
-        PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
+        PaceRecord, PaceSettings, PlatformQuota, QueuePosition, RestoredLog, WindowQuota,
     },
     settings::Section as _,
 };
@@ -40,8 +42,25 @@ fn settings(dir: &Path) -> JournalSettings {
     JournalSettings { dir: dir.join("journal"), window: Duration::from_secs(100) }
 }
 
-fn open(dir: &Path, clock: &Clock) -> (Journal, RestoredJournal) {
+fn open(dir: &Path, clock: &Clock) -> (Journal, RestoredLog) {
     Journal::open(settings(dir), clock.clone()).unwrap()
+}
+
+fn append(journal: &Journal, record: &PaceRecord) -> Result<(), AppendFailed> {
+    journal.append(record).now_or_never().unwrap()
+}
+
+/// Begins a page if one is due, and completes it after this checkpoint.
+fn rotate(
+    journal: &Journal,
+    checkpoint: impl FnOnce() -> Result<(), AppendFailed>,
+) -> Result<(), LedgerError> {
+    let Some(due) = journal.begin_page()? else { return Ok(()) };
+    if let Err(AppendFailed(error)) = checkpoint() {
+        let source = io::Error::other(error);
+        return Err(LedgerError { path: "journal".into(), verb: "written", source });
+    }
+    journal.complete_page(due)
 }
 
 fn begun(robot: u8) -> PaceRecord {
@@ -53,7 +72,7 @@ fn begun(robot: u8) -> PaceRecord {
 }
 
 /// The records without the marks of a page's beginning.
-fn written(restored: RestoredJournal) -> Vec<PaceRecord> {
+fn written(restored: RestoredLog) -> Vec<PaceRecord> {
     restored.records.into_iter().filter(|record| *record != PaceRecord::SegmentStart).collect()
 }
 
@@ -75,8 +94,8 @@ async fn notes_are_there_after_a_process_that_never_synced_them() {
         restored.records.is_empty() && !restored.complete,
         "who has no journal knows nothing for certain"
     );
-    journal.append(&begun(1)).unwrap();
-    journal.append(&begun(2)).unwrap();
+    append(&journal, &begun(1)).unwrap();
+    append(&journal, &begun(2)).unwrap();
     let (_, restored) = open(dir.path(), &clock);
     assert_eq!(
         restored.records,
@@ -92,14 +111,14 @@ async fn notes_are_there_after_a_process_that_never_synced_them() {
 async fn a_note_cut_short_hides_only_itself() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.append(&begun(1)).unwrap();
-    journal.append(&begun(2)).unwrap();
+    append(&journal, &begun(1)).unwrap();
+    append(&journal, &begun(2)).unwrap();
     let first = segment::find(&settings(dir.path()).dir).unwrap().remove(0);
     let bytes = fs::read(&first.path).unwrap();
     fs::write(&first.path, &bytes[..bytes.len() - 1]).unwrap();
     let (journal, restored) = open(dir.path(), &clock);
     assert_eq!(written(restored), [begun(1)]);
-    journal.append(&begun(3)).unwrap();
+    append(&journal, &begun(3)).unwrap();
     let (_, restored) = open(dir.path(), &clock);
     assert_eq!(
         restored.records.iter().position(|record| *record == begun(3)),
@@ -113,21 +132,21 @@ async fn a_note_cut_short_hides_only_itself() {
 async fn old_pages_are_deleted_only_when_what_matters_of_them_is_on_a_new_one() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.append(&begun(1)).unwrap();
+    append(&journal, &begun(1)).unwrap();
     seconds(50).await;
-    journal.rotate(|| panic!("the page is not old")).unwrap();
+    rotate(&journal, || panic!("the page is not old")).unwrap();
     let restate =
-        || journal.append(&begun(7)).and_then(|()| journal.append(&PaceRecord::Checkpoint));
+        || append(&journal, &begun(7)).and_then(|()| append(&journal, &PaceRecord::Checkpoint));
     seconds(51).await;
-    journal.rotate(restate).unwrap();
+    rotate(&journal, restate).unwrap();
     assert_eq!(used_pages(dir.path()), 2);
     seconds(101).await;
-    let failing = || Err(AppendFailed(io::Error::other("no room")));
-    assert!(journal.rotate(failing).is_err());
+    let failing = || Err(AppendFailed("no room".into()));
+    assert!(rotate(&journal, failing).is_err());
     assert_eq!(used_pages(dir.path()), 3, "nothing is deleted that was not restated");
     seconds(101).await;
-    journal.rotate(restate).unwrap();
-    journal.append(&begun(8)).unwrap();
+    rotate(&journal, restate).unwrap();
+    append(&journal, &begun(8)).unwrap();
     assert_eq!(used_pages(dir.path()), 2);
     let (_, restored) = open(dir.path(), &clock);
     assert_eq!(written(restored), [begun(7), PaceRecord::Checkpoint, begun(8)]);
@@ -140,11 +159,11 @@ async fn a_journal_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
     let (folder, aside) = (settings(dir.path()).dir, dir.path().join("aside"));
     fs::rename(&folder, &aside).unwrap();
     seconds(101).await;
-    assert!(journal.rotate(|| Ok(())).is_err());
+    assert!(rotate(&journal, || Ok(())).is_err());
     fs::rename(&aside, &folder).unwrap();
-    journal.append(&begun(1)).unwrap();
+    append(&journal, &begun(1)).unwrap();
     seconds(1).await;
-    journal.rotate(|| Ok(())).unwrap();
+    rotate(&journal, || Ok(())).unwrap();
     let (_, restored) = open(dir.path(), &clock);
     assert!(restored.records.contains(&begun(1)));
 }
@@ -168,14 +187,14 @@ async fn after_the_end_of_the_machine_the_wall_clock_counts_from_its_last_correc
     let (journal, _) = open(dir.path(), &clock);
     seconds(5).await;
     clock.set_ahead(3_600_000);
-    journal.append(&begun(1)).unwrap();
+    append(&journal, &begun(1)).unwrap();
     seconds(7).await;
     let rebooted = clock.after_reboot();
     let (journal, restored) = open(dir.path(), &rebooted);
     assert_eq!(restored.timeline.now(), T0.after(Duration::from_secs(12)));
     // The wall clock is corrected while no record is written. The next commit writes the reading.
     rebooted.set_ahead(-3_600_000);
-    journal.sync().unwrap();
+    journal.sync_now().unwrap();
     seconds(1).await;
     let (_, restored) = open(dir.path(), &rebooted.after_reboot());
     assert_eq!(restored.timeline.now(), T0.after(Duration::from_secs(13)));
@@ -190,9 +209,9 @@ async fn what_was_answered_has_just_been_answered_if_the_clock_was_set_back_with
         at,
     };
     let (journal, restored) = open(dir.path(), &clock);
-    journal.append(&answered(restored.timeline.now())).unwrap();
+    append(&journal, &answered(restored.timeline.now())).unwrap();
     seconds(30).await;
-    journal.append(&answered(restored.timeline.now())).unwrap();
+    append(&journal, &answered(restored.timeline.now())).unwrap();
     let rebooted = clock.after_reboot();
     rebooted.set_ahead(-1_000_000);
     let (_, restored) = open(dir.path(), &rebooted);
@@ -218,7 +237,7 @@ async fn a_page_of_a_version_without_readings_is_read_by_the_wall_clock() {
 }
 
 /// A pacer with a quota of 20 in 60 seconds.
-fn pace(journal: &Arc<Journal>, restored: RestoredJournal) -> Pace {
+fn pace(journal: &Arc<Journal>, restored: RestoredLog) -> Pace {
     let windows = vec![WindowQuota { max: 20, span: Duration::from_secs(60) }];
     let quota = PlatformQuota {
         windows,
@@ -264,7 +283,7 @@ async fn send(pace: &Pace) -> usize {
     while let PaceDecision::Granted(mut permit, _) =
         pace.wait_for_permit(&ask, pace.enqueue(&ask), &CancellationToken::new()).await
     {
-        permit.mark_sent(false).unwrap();
+        permit.mark_sent(false).await.unwrap();
         let _ = permit.finish(Verdict::Delivered, Duration::ZERO);
         sent += 1;
     }
@@ -305,7 +324,7 @@ async fn a_note_waits_for_no_sync() {
         move |file| {
             if let Some(journal) = open_journal.get().cloned() {
                 let (tell, told) = std::sync::mpsc::channel();
-                std::thread::spawn(move || tell.send(journal.append(&begun(1)).is_ok()));
+                std::thread::spawn(move || tell.send(append(&journal, &begun(1)).is_ok()));
                 let noted = told.recv_timeout(Duration::from_secs(10));
                 assert_eq!(noted, Ok(true), "a note waits for the disk");
                 syncs.fetch_add(1, Ordering::Relaxed);
@@ -315,11 +334,11 @@ async fn a_note_waits_for_no_sync() {
     });
     let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock.clone()).unwrap();
     let journal = open_journal.get_or_init(|| Arc::new(journal));
-    journal.append(&begun(1)).unwrap();
-    journal.sync().unwrap();
+    append(journal, &begun(1)).unwrap();
+    journal.sync_now().unwrap();
     assert_eq!(syncs.swap(0, Ordering::Relaxed), 1);
     seconds(101).await;
-    journal.rotate(|| journal.append(&begun(2))).unwrap();
+    rotate(journal, || append(journal, &begun(2))).unwrap();
     assert_eq!(
         syncs.load(Ordering::Relaxed),
         4,
@@ -342,18 +361,18 @@ async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit(
         }
     });
     let (journal, _) = Journal::open_on(disk, settings(dir.path()), clock).unwrap();
-    journal.sync().unwrap();
-    journal.append(&begun(1)).unwrap();
+    journal.sync_now().unwrap();
+    append(&journal, &begun(1)).unwrap();
     let full =
         fs::metadata(&segment::find(&settings(dir.path()).dir).unwrap()[0].path).unwrap().len();
     seconds(101).await;
     // It fails between the change of the page and its sync.
-    assert!(journal.rotate(|| Err(AppendFailed(io::Error::other("no room")))).is_err());
+    assert!(rotate(&journal, || Err(AppendFailed("no room".into()))).is_err());
     fails.store(true, Ordering::Relaxed);
-    assert!(journal.sync().is_err());
+    assert!(journal.sync_now().is_err());
     fails.store(false, Ordering::Relaxed);
     synced.lock().unwrap().clear();
-    journal.sync().unwrap();
+    journal.sync_now().unwrap();
     assert!(synced.lock().unwrap().contains(&full), "{full} {synced:?}");
 }
 
@@ -361,16 +380,16 @@ async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit(
 async fn a_page_that_breaks_is_followed_by_the_one_made_ahead() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.append(&begun(1)).unwrap();
+    append(&journal, &begun(1)).unwrap();
     journal.break_segment();
-    journal.append(&begun(2)).unwrap();
+    append(&journal, &begun(2)).unwrap();
     journal.break_segment();
     assert!(
-        journal.append(&begun(3)).is_err(),
+        append(&journal, &begun(3)).is_err(),
         "the next one is made on a thread that may wait for the disk"
     );
-    journal.rotate(|| journal.append(&PaceRecord::Checkpoint)).unwrap();
-    journal.append(&begun(4)).unwrap();
+    rotate(&journal, || append(&journal, &PaceRecord::Checkpoint)).unwrap();
+    append(&journal, &begun(4)).unwrap();
     let (_, restored) = open(dir.path(), &clock);
     assert_eq!(written(restored), [begun(1), begun(2), PaceRecord::Checkpoint, begun(4)]);
 }
@@ -379,16 +398,15 @@ async fn a_page_that_breaks_is_followed_by_the_one_made_ahead() {
 async fn a_turn_that_is_cut_anywhere_loses_nothing_and_is_no_end_of_the_machine() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
-    journal.append(&begun(1)).unwrap();
+    append(&journal, &begun(1)).unwrap();
     seconds(101).await;
     let pages = |dir: &Path| segment::find(&settings(dir).dir).unwrap();
     let mut made_ahead = Vec::new();
-    journal
-        .rotate(|| {
-            made_ahead = pages(dir.path());
-            journal.append(&begun(2)).and_then(|()| journal.append(&PaceRecord::Checkpoint))
-        })
-        .unwrap();
+    rotate(&journal, || {
+        made_ahead = pages(dir.path());
+        append(&journal, &begun(2)).and_then(|()| append(&journal, &PaceRecord::Checkpoint))
+    })
+    .unwrap();
     let [old, new] = made_ahead.as_slice() else { panic!("the old page and the one made ahead") };
     let bytes = fs::read(&new.path).unwrap();
     let all = [begun(1), begun(2), PaceRecord::Checkpoint];

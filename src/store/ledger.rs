@@ -1,4 +1,4 @@
-//! The ledger: which deliveries of a message are settled.
+//! The ledger on files: which deliveries of a message are settled.
 //!
 //! Append-only segments with one frame for each group commit. It is not in sled, because sled
 //! rewrites its pages and keeps the old ones. A ledger entry is useless after the window, so whole
@@ -7,31 +7,37 @@
 //! Owns two rules: an entry is synced before the call returns, and the files together are bounded
 //! by [`BYTES_MAX`] plus the unfinished messages.
 //!
-//! Not here: the lookup in memory (`index.rs`), the format of an entry (`ledger_record.rs`), when a
-//! delivery counts as settled (`settle/ack_tracker.rs`).
+//! Not here: the lookup in memory (`index.rs`), the format of an entry (`ledger_entry.rs`), the port
+//! and its promises (`settle/ledger.rs`).
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use async_trait::async_trait;
+
 use super::{
     error::LedgerError,
-    index::{ClaimedMessage, Index},
-    ledger_record::{LedgerKey, LedgerMark, LedgerRecord},
+    index::Index,
+    ledger_entry::LedgerEntry,
     segment::{self, Segment},
 };
-use crate::domain::Timestamp;
+use crate::{
+    domain::Timestamp,
+    port::{PortFuture, at_once},
+    settle::{ClaimedMessage, Ledger, LedgerKey, LedgerRecord, LedgerUnavailable, RecordedMessage},
+};
 
 /// A segment larger than this is followed by a new one.
-const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+pub(super) const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// The number of segments in one window. It bounds how long an entry older than the window is kept.
 const SEGMENTS_IN_WINDOW: u32 = 4;
 /// Above this total size, the oldest segments are deleted.
-const BYTES_MAX: u64 = 48 * 1024 * 1024;
+pub(super) const BYTES_MAX: u64 = 48 * 1024 * 1024;
 
 /// The settings of the ledger.
 #[derive(Clone, Debug)]
@@ -43,7 +49,7 @@ pub struct LedgerSettings {
 }
 
 /// The open ledger.
-pub struct Ledger {
+pub struct FileLedger {
     writer: Mutex<LedgerWriter>,
     index: Mutex<Index>,
 }
@@ -64,7 +70,7 @@ struct OldSegment {
     newest: Timestamp,
 }
 
-impl Ledger {
+impl FileLedger {
     /// Opens the ledger, or creates it. Blocks on the disk.
     pub fn open(settings: LedgerSettings, now: Timestamp) -> Result<Self, LedgerError> {
         let dir = settings.dir.clone();
@@ -92,65 +98,77 @@ impl Ledger {
         let number = old.back().map_or(0, |last| last.number);
         let writer = LedgerWriter { settings, number, current: None, began: now, old };
         let ledger = Self { writer: Mutex::new(writer), index: Mutex::new(index) };
-        ledger.begin_session(now)?;
+        ledger.begin_session_now(now)?;
         Ok(ledger)
     }
 
     /// Begins a session: no message is in flight any more. Blocks on the disk.
-    ///
-    /// # Errors
-    ///
-    /// The ledger is not writable. A session that cannot record would send every message and ack
-    /// none.
-    pub fn begin_session(&self, now: Timestamp) -> Result<(), LedgerError> {
+    pub(super) fn begin_session_now(&self, now: Timestamp) -> Result<(), LedgerError> {
         self.index().begin_session();
-        self.append(&[], now)
+        self.append_now(Vec::new(), now)
     }
 
-    /// Records entries; durable when it returns. Blocks on the disk.
-    pub fn append(&self, entries: &[LedgerRecord], now: Timestamp) -> Result<(), LedgerError> {
+    /// Records a group; durable when it returns. Blocks on the disk.
+    pub(super) fn append_now(
+        &self,
+        records: Vec<LedgerRecord>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_full(now) {
             let unfinished = self.index().unfinished(now);
-            writer.rotate(&encode(unfinished.iter(), now), now)?;
+            writer.rotate(&encode(&unfinished, now), now)?;
             while let Some(number) = writer.drop_oldest(now) {
                 self.index().forget_segment(number);
             }
         }
-        let first = self.index().first_of_session().filter(|_| !entries.is_empty());
-        writer.write(&encode(first.iter().chain(entries), now))?;
+        let first = self.index().first_of_session().filter(|_| !records.is_empty());
+        let records = records.into_iter().map(LedgerEntry::Record);
+        let entries: Vec<_> = first.into_iter().chain(records).collect();
+        writer.write(&encode(&entries, now))?;
         let mut index = self.index();
-        first.iter().chain(entries).for_each(|entry| index.apply(entry, writer.number, now));
+        entries.iter().for_each(|entry| index.apply(entry, writer.number, now));
         Ok(())
-    }
-
-    /// Whether all deliveries of a message are recorded as settled.
-    #[must_use]
-    pub fn is_closed(&self, key: LedgerKey) -> bool {
-        self.index().is_closed(key)
-    }
-
-    /// Whether the ledger has an entry of a message.
-    #[must_use]
-    pub fn knows(&self, key: LedgerKey) -> bool {
-        self.index().knows(key)
-    }
-
-    /// The finished marks of an unfinished message.
-    #[must_use]
-    pub fn done(&self, key: LedgerKey) -> HashSet<LedgerMark> {
-        self.index().done(key)
-    }
-
-    /// Claims an unfinished message of that content that may still come back. Each one is claimed
-    /// at most once in a session.
-    #[must_use]
-    pub fn claim_unfinished(&self, fingerprint: [u8; 16]) -> Option<ClaimedMessage> {
-        self.index().claim_unfinished(fingerprint)
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lookups are answered from memory. Writes run on threads that may wait for the disk.
+#[async_trait]
+impl Ledger for FileLedger {
+    fn lookup(&self, key: LedgerKey) -> PortFuture<'_, Result<RecordedMessage, LedgerUnavailable>> {
+        at_once(Ok(self.index().lookup(key)))
+    }
+
+    fn claim_unfinished(
+        &self,
+        fingerprint: [u8; 16],
+    ) -> PortFuture<'_, Result<Option<ClaimedMessage>, LedgerUnavailable>> {
+        at_once(Ok(self.index().claim_unfinished(fingerprint)))
+    }
+
+    async fn begin_session(self: Arc<Self>, now: Timestamp) -> Result<(), LedgerUnavailable> {
+        blocking(move || self.begin_session_now(now)).await
+    }
+
+    async fn append(
+        self: Arc<Self>,
+        records: Vec<LedgerRecord>,
+        now: Timestamp,
+    ) -> Result<(), LedgerUnavailable> {
+        blocking(move || self.append_now(records, now)).await
+    }
+}
+
+async fn blocking(
+    write: impl FnOnce() -> Result<(), LedgerError> + Send + 'static,
+) -> Result<(), LedgerUnavailable> {
+    match tokio::task::spawn_blocking(write).await {
+        Ok(written) => written.map_err(|error| LedgerUnavailable(error.into())),
+        Err(panicked) => Err(LedgerUnavailable(panicked.into())),
     }
 }
 
@@ -219,217 +237,20 @@ fn unwritten(path: &Path, source: io::Error) -> LedgerError {
 }
 
 /// The time in milliseconds, then the entries.
-fn encode<'a>(entries: impl Iterator<Item = &'a LedgerRecord>, now: Timestamp) -> Vec<u8> {
+fn encode(entries: &[LedgerEntry], now: Timestamp) -> Vec<u8> {
     let mut payload = now.unix_millis().to_be_bytes().to_vec();
-    entries.for_each(|entry| entry.encode(&mut payload));
+    entries.iter().for_each(|entry| entry.encode(&mut payload));
     payload
 }
 
-fn decode(payload: &[u8]) -> Option<(Timestamp, Vec<LedgerRecord>)> {
+fn decode(payload: &[u8]) -> Option<(Timestamp, Vec<LedgerEntry>)> {
     let (at, mut rest) = payload.split_first_chunk::<8>()?;
     let mut entries = Vec::new();
-    rest = LedgerRecord::pass_over(rest);
+    rest = LedgerEntry::pass_over(rest);
     while !rest.is_empty() {
-        let (entry, after) = LedgerRecord::decode(rest)?;
+        let (entry, after) = LedgerEntry::decode(rest)?;
         entries.push(entry);
-        rest = LedgerRecord::pass_over(after);
+        rest = LedgerEntry::pass_over(after);
     }
     Some((Timestamp::from_unix_millis(u64::from_be_bytes(*at)), entries))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
-
-    fn settings(dir: &Path) -> LedgerSettings {
-        LedgerSettings { dir: dir.join("ledger"), window: Duration::from_secs(600) }
-    }
-
-    fn key(byte: u8) -> LedgerKey {
-        LedgerKey([byte; 16])
-    }
-
-    fn marks<const N: usize>(bytes: [u8; N]) -> HashSet<LedgerMark> {
-        bytes.map(|byte| LedgerMark([byte; 16])).into()
-    }
-
-    fn partial(name: u8, fingerprint: u8, done: &[u8]) -> LedgerRecord {
-        LedgerRecord::Partial {
-            key: key(name),
-            fingerprint: [fingerprint; 16],
-            event: [name; 16],
-            done: done.iter().map(|one| LedgerMark([*one; 16])).collect(),
-        }
-    }
-
-    #[test]
-    fn what_was_recorded_is_known_after_reopening() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[partial(1, 0, &[1]), LedgerRecord::Closed { key: key(2) }], T0).unwrap();
-        ledger.append(&[partial(1, 0, &[2])], T0).unwrap();
-        drop(ledger);
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        assert_eq!(ledger.done(key(1)), marks([1, 2]));
-        assert!(ledger.is_closed(key(2)) && !ledger.is_closed(key(1)));
-    }
-
-    #[test]
-    fn an_unfinished_message_is_adopted_once_in_each_session() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[partial(1, 7, &[1]), partial(2, 7, &[2])], T0).unwrap();
-        assert_eq!(ledger.claim_unfinished([7; 16]), None, "both are in hand in this session");
-        for _ in 0..2 {
-            ledger.begin_session(T0).unwrap();
-            let (one, two) = (
-                ledger.claim_unfinished([7; 16]).unwrap(),
-                ledger.claim_unfinished([7; 16]).unwrap(),
-            );
-            assert_ne!(one.key, two.key);
-            assert_eq!(ledger.claim_unfinished([7; 16]), None);
-        }
-        ledger.append(&[LedgerRecord::Closed { key: key(1) }], T0).unwrap();
-        ledger.begin_session(T0).unwrap();
-        assert_eq!(ledger.claim_unfinished([7; 16]).unwrap().key, key(2));
-        assert_eq!(ledger.claim_unfinished([7; 16]), None);
-        assert_eq!(
-            ledger.claim_unfinished([0; 16]),
-            None,
-            "a message with a name is not found by its content"
-        );
-    }
-
-    #[test]
-    fn a_crash_while_writing_loses_only_what_was_being_written() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[LedgerRecord::Closed { key: key(1) }], T0).unwrap();
-        ledger.append(&[LedgerRecord::Closed { key: key(2) }], T0).unwrap();
-        drop(ledger);
-        let last = segment::find(&settings(dir.path()).dir).unwrap().pop().unwrap();
-        let bytes = fs::read(&last.path).unwrap();
-        fs::write(&last.path, &bytes[..bytes.len() - 1]).unwrap();
-        for _ in 0..2 {
-            let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-            assert!(ledger.is_closed(key(1)) && !ledger.is_closed(key(2)));
-            ledger.append(&[LedgerRecord::Closed { key: key(3) }], T0).unwrap();
-            assert!(ledger.is_closed(key(3)));
-        }
-    }
-
-    #[test]
-    fn old_segments_are_deleted_and_what_is_unfinished_is_carried_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger.append(&[partial(1, 7, &[1]), LedgerRecord::Closed { key: key(2) }], T0).unwrap();
-        let mut now = T0;
-        for _ in 0..40 {
-            now = now.after(Duration::from_secs(60));
-            ledger.append(&[LedgerRecord::Closed { key: key(3) }], now).unwrap();
-        }
-        assert!(!ledger.is_closed(key(2)), "forty minutes are four windows");
-        assert!(ledger.is_closed(key(3)));
-        drop(ledger);
-        assert!(segment::find(&settings(dir.path()).dir).unwrap().len() <= 8);
-        let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-        assert_eq!(ledger.claim_unfinished([7; 16]).unwrap().done, marks([1]));
-    }
-
-    #[test]
-    fn an_unfinished_message_is_not_adopted_by_an_equal_text_of_many_sessions_later() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        ledger
-            .append(&[partial(1, 7, &[1]), partial(2, 8, &[1]), partial(3, 0, &[1])], T0)
-            .unwrap();
-        let mut now = T0;
-        for session in 0..24 {
-            now = now.after(Duration::from_secs(60));
-            ledger.begin_session(now).unwrap();
-            assert_eq!(
-                ledger.claim_unfinished([7; 16]).is_some(),
-                session < 16,
-                "it comes back in each of the first, {session}"
-            );
-            // A session without entries, as during a long outage of the broker, does not count.
-            ledger.begin_session(now).unwrap();
-            if session < 16 {
-                ledger.claim_unfinished([7; 16]).unwrap();
-            }
-            ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
-            if session == 15 {
-                (0..9).for_each(|_| {
-                    ledger.begin_session(now).unwrap();
-                    ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
-                });
-            }
-        }
-        drop(ledger);
-        let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-        assert_eq!(
-            ledger.claim_unfinished([8; 16]),
-            None,
-            "it was purged, say: what has its text now is another message"
-        );
-        assert_eq!(ledger.done(key(3)), marks([1]), "by its name it is known for longer");
-    }
-
-    #[test]
-    fn in_which_session_a_message_was_left_unfinished_is_known_after_segments_and_processes() {
-        for (processes, comes_back) in [(1, true), (8, true), (9, false), (30, false)] {
-            let dir = tempfile::tempdir().unwrap();
-            let mut now = T0;
-            for process in 0..processes {
-                let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-                if process == 0 {
-                    ledger.append(&[partial(1, 7, &[1])], now).unwrap();
-                }
-                now = now.after(Duration::from_secs(160));
-                ledger.append(&[LedgerRecord::Closed { key: key(9) }], now).unwrap();
-            }
-            let ledger = Ledger::open(settings(dir.path()), now).unwrap();
-            assert_eq!(
-                ledger.claim_unfinished([7; 16]).is_some(),
-                comes_back,
-                "after {processes} processes"
-            );
-        }
-    }
-
-    #[test]
-    fn the_disk_use_is_bounded_whatever_is_recorded() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        let many: Vec<_> = (0..250_000_u64)
-            .map(|number| {
-                let mut name = [0; 16];
-                name[..8].copy_from_slice(&number.to_be_bytes());
-                LedgerRecord::Closed { key: LedgerKey(name) }
-            })
-            .collect();
-        for _ in 0..20 {
-            ledger.append(&many, T0).unwrap();
-        }
-        let bytes: u64 =
-            segment::find(&settings(dir.path()).dir).unwrap().iter().map(|one| one.bytes).sum();
-        assert!(bytes <= BYTES_MAX + 2 * SEGMENT_BYTES, "{bytes}");
-    }
-
-    #[test]
-    fn a_ledger_that_cannot_be_written_says_so_and_goes_on_when_it_can() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(settings(dir.path()), T0).unwrap();
-        let folder = settings(dir.path()).dir;
-        let aside = dir.path().join("aside");
-        fs::rename(&folder, &aside).unwrap();
-        let later = T0.after(Duration::from_secs(300));
-        assert!(ledger.append(&[LedgerRecord::Closed { key: key(1) }], later).is_err());
-        assert!(!ledger.is_closed(key(1)));
-        fs::rename(&aside, &folder).unwrap();
-        ledger.append(&[LedgerRecord::Closed { key: key(1) }], later).unwrap();
-        assert!(ledger.is_closed(key(1)));
-    }
 }

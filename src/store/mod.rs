@@ -31,7 +31,7 @@ mod key_slot;
 mod key_slots;
 mod keyring;
 mod ledger;
-mod ledger_record;
+mod ledger_entry;
 mod listing;
 mod lock;
 mod open;
@@ -55,11 +55,9 @@ mod write;
 pub use backup::{BackupError, Manifest, Restored, restorable, restore};
 pub use erasure_audit::{Proof, RecordState, Residue, ResidueLocation, traces};
 pub use error::{LedgerError, StoreError};
-pub use index::ClaimedMessage;
 pub use inspect::{Inspection, inspect};
-pub use journal::{Journal, JournalSettings, RestoredJournal};
-pub use ledger::{Ledger, LedgerSettings};
-pub use ledger_record::{LedgerKey, LedgerMark, LedgerRecord};
+pub use journal::{Journal, JournalSettings};
+pub use ledger::{FileLedger, LedgerSettings};
 pub use rotate::KeyStatus;
 pub use settings::StoreSettings;
 pub use subscriptions::Store;
@@ -72,6 +70,8 @@ mod erasure_tests;
 mod interrupted_tests;
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod ledger_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Owns the format: a magic number of 16 bytes, then for each frame length 4 · CRC 4 · payload. A
 //! reader stops at the first frame that is not whole.
 //!
-//! Not here: the content of a frame (`ledger_record.rs`, `pace_record_codec.rs`), when a file is
+//! Not here: the content of a frame (`ledger_entry.rs`, `pace_record_codec.rs`), when a file is
 //! replaced (`ledger.rs`, `journal.rs`).
 
 use std::{

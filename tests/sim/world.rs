@@ -253,8 +253,7 @@ impl World {
     /// Runs one session after the other, like `app/sessions.rs`.
     async fn sessions(&self, parts: &Arc<PipelineContext>, time: Time, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let (ledger, now) = (Arc::clone(&parts.ledger), parts.clock.now());
-            tokio::task::spawn_blocking(move || ledger.begin_session(now)).await.unwrap().unwrap();
+            Arc::clone(&parts.ledger).begin_session(parts.clock.now()).await.unwrap();
             let session = Session::open(&self.broker, time, self.seed, &self.faults);
             if session.id <= self.sessions_fail_until {
                 session.ended.end("it failed before anything was handed over".to_owned());
@@ -281,7 +280,7 @@ async fn serve(session: &Session, parts: &Arc<PipelineContext>, stop: &Cancellat
     let step_publisher: Arc<dyn StepPublisher> = Arc::new(session.clone());
     let committer = GroupCommitter {
         ledger: Arc::clone(&parts.ledger),
-        journal: Arc::clone(&parts.journal),
+        pace_log: Arc::clone(&parts.pace_log),
         step_publisher: Arc::clone(&step_publisher),
         clock: parts.clock.clone(),
         recorded: Box::new(|_| ()),
@@ -332,9 +331,7 @@ async fn sweep(parts: Arc<PipelineContext>) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
         parts.pace.evict_idle_and_summarise();
-        let turning = Arc::clone(&parts);
-        let turn = move || turning.journal.rotate(|| turning.pace.checkpoint());
-        tokio::task::spawn_blocking(turn).await.unwrap().unwrap();
+        parts.pace.rotate_log().await.unwrap();
     }
 }
 

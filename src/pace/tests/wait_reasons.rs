@@ -124,7 +124,7 @@ async fn a_delivery_without_memory_and_one_at_a_busy_host_say_so() {
             .await
         {
             PaceDecision::Granted(mut permit, _) => {
-                permit.mark_sent(false).unwrap();
+                permit.mark_sent(false).await.unwrap();
                 unanswered.push(permit);
             }
             PaceDecision::Deferred(later) => {

@@ -3,37 +3,15 @@
 //! Owns the format: a reader skips an entry of a later version, because from kind 4 on each entry
 //! states its length.
 //!
-//! Not here: the meaning of a mark (`settle/progress_mark.rs`), the files (`segment.rs`).
+//! Not here: the meaning of a record (`settle/ledger.rs`), the files (`segment.rs`).
 
-/// The key of a message in the ledger: a hash without a key, or a random number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LedgerKey(pub [u8; 16]);
+use crate::settle::{LedgerKey, LedgerMark, LedgerRecord};
 
-/// One finished part of a message, in the form that the ledger stores. `settle` defines its
-/// meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LedgerMark(pub [u8; 16]);
-
-/// One fact in the ledger.
+/// One entry of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LedgerRecord {
-    /// These marks of a message are done, in addition to the marks recorded before, and others are
-    /// not.
-    Partial {
-        /// The message.
-        key: LedgerKey,
-        /// The hash of the content if the message has no `message_id`, else zeros.
-        fingerprint: [u8; 16],
-        /// The event id that roomcast generated in that case, else zeros.
-        event: [u8; 16],
-        /// The new marks.
-        done: Vec<LedgerMark>,
-    },
-    /// All deliveries of a message are settled.
-    Closed {
-        /// The message.
-        key: LedgerKey,
-    },
+pub(super) enum LedgerEntry {
+    /// A record of the port.
+    Record(LedgerRecord),
     /// The entries that follow were recorded in this session. The number counts over all processes.
     Session {
         /// The number of the session.
@@ -52,11 +30,11 @@ const SENT_BYTES: usize = 1 + 16 + 1 + 8;
 const MEASURED: u8 = 4;
 const SESSION: u8 = 4;
 
-impl LedgerRecord {
+impl LedgerEntry {
     /// Appends the encoded entry to `bytes`.
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Partial { key, fingerprint, event, done } => {
+            Self::Record(LedgerRecord::Partial { key, fingerprint, event, done }) => {
                 bytes.push(PARTIAL);
                 bytes.extend(key.0);
                 bytes.extend(fingerprint);
@@ -64,7 +42,7 @@ impl LedgerRecord {
                 bytes.extend(u32::try_from(done.len()).unwrap_or(u32::MAX).to_be_bytes());
                 done.iter().for_each(|one| bytes.extend(one.0));
             }
-            Self::Closed { key } => {
+            Self::Record(LedgerRecord::Closed { key }) => {
                 bytes.push(CLOSED);
                 bytes.extend(key.0);
             }
@@ -108,9 +86,11 @@ impl LedgerRecord {
                 let length = usize::try_from(u32::from_be_bytes(count)).ok()?.checked_mul(16)?;
                 let (done, rest) = rest.split_at_checked(length)?;
                 let done = done.as_chunks::<16>().0.iter().map(|mark| LedgerMark(*mark)).collect();
-                Some((Self::Partial { key: LedgerKey(name), fingerprint, event, done }, rest))
+                let key = LedgerKey(name);
+                let partial = LedgerRecord::Partial { key, fingerprint, event, done };
+                Some((Self::Record(partial), rest))
             }
-            CLOSED => Some((Self::Closed { key: LedgerKey(name) }, rest)),
+            CLOSED => Some((Self::Record(LedgerRecord::Closed { key: LedgerKey(name) }), rest)),
             _ => None,
         }
     }
@@ -129,15 +109,15 @@ mod tests {
     #[test]
     fn every_entry_is_read_back_as_it_was_written() {
         let entries = [
-            LedgerRecord::Partial {
+            LedgerEntry::Record(LedgerRecord::Partial {
                 key: LedgerKey([1; 16]),
                 fingerprint: [2; 16],
                 event: [3; 16],
                 done: vec![LedgerMark([4; 16]), LedgerMark([5; 16])],
-            },
-            LedgerRecord::Closed { key: LedgerKey([6; 16]) },
-            LedgerRecord::Session { number: 7 },
-            LedgerRecord::Closed { key: LedgerKey([8; 16]) },
+            }),
+            LedgerEntry::Record(LedgerRecord::Closed { key: LedgerKey([6; 16]) }),
+            LedgerEntry::Session { number: 7 },
+            LedgerEntry::Record(LedgerRecord::Closed { key: LedgerKey([8; 16]) }),
         ];
         let later = [&[SESSION + 1][..], &3_u32.to_be_bytes(), b"any"].concat();
         let mut bytes = [&[SENT][..], &[7; SENT_BYTES - 1], &later].concat();
@@ -146,16 +126,16 @@ mod tests {
             bytes.extend(&later);
         });
         bytes.extend([&[SENT][..], &[7; SENT_BYTES - 1]].concat());
-        let mut rest = LedgerRecord::pass_over(&bytes);
+        let mut rest = LedgerEntry::pass_over(&bytes);
         for entry in entries {
-            let (read, after) = LedgerRecord::decode(rest).unwrap();
+            let (read, after) = LedgerEntry::decode(rest).unwrap();
             assert_eq!(read, entry);
-            rest = LedgerRecord::pass_over(after);
+            rest = LedgerEntry::pass_over(after);
         }
         assert!(rest.is_empty());
         let cut = [SESSION + 1, 0, 0, 0, 9, 1];
         assert_eq!(
-            LedgerRecord::decode(LedgerRecord::pass_over(&cut)),
+            LedgerEntry::decode(LedgerEntry::pass_over(&cut)),
             None,
             "it says that it is longer than it is"
         );
