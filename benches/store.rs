@@ -28,6 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use roomcast::{
     crypto::MasterKey,
     domain::{
@@ -98,7 +99,8 @@ fn payload(one: &SubscriptionSpec) -> usize {
 }
 
 fn open(dir: &Path, key: u8) -> Store {
-    Store::open(&StoreSettings::at(dir.to_owned()), &master(key)).unwrap()
+    Store::open(&StoreSettings::at(dir.to_owned()), &master(key), roomcast::clock::Clock::System)
+        .unwrap()
 }
 
 fn measure(size: usize) {
@@ -345,10 +347,9 @@ trait OpenRecipient {
 
 impl OpenRecipient for Store {
     fn open_recipient(&self, recipient: &roomcast::fanout::Recipient) {
-        assert!(matches!(
-            Subscriptions::open(self, recipient).unwrap(),
-            OpenedRecipient::Subscription(_)
-        ));
+        let opened = Subscriptions::open(self, recipient).now_or_never();
+        let opened = opened.unwrap().unwrap();
+        assert!(matches!(opened, OpenedRecipient::Subscription(_)));
     }
 }
 

@@ -79,8 +79,10 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let systemd = Systemd::default();
     let telling = tokio::spawn(systemd.clone().notify_until_stopped(ready.clone(), stop.clone()));
     let telemetry = Arc::new(Telemetry::new().with_traces(&config.trace)?);
-    let key = MasterKey::load(&config.key.file)?;
-    let store = Store::open(&config.store, &key)?;
+    let (settings, key) = (config.store.clone(), config.key.file.clone());
+    let store =
+        off_thread(move || Ok(Store::open(&settings, &MasterKey::load(&key)?, Clock::System)?));
+    let store = store.await?;
     store.rotate_in_background();
     let open_files = open_files::raise_limit(&config);
     let admin_settings = wiring::admin_settings(&config, open_files)?;
@@ -92,10 +94,13 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         clock: Clock::System,
         telemetry: Arc::clone(&telemetry),
     };
-    let parts = build(&config, beyond)?;
+    let parts = {
+        let config = config.clone();
+        off_thread(move || build(&config, beyond)).await?
+    };
 
     let explainer = Explainer {
-        store: store.clone(),
+        store: Arc::new(store.clone()),
         decoder: parts.decoder.clone(),
         pace: Some(parts.pace.clone()),
         clock: parts.clock.clone(),
@@ -103,7 +108,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let letters =
         DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
     let (subscriptions, pace, since) =
-        (SubscriptionService::new(store), parts.pace.clone(), parts.clock.now());
+        (SubscriptionService::new(Arc::new(store)), parts.pace.clone(), parts.clock.now());
     let admin = Admin {
         subscriptions,
         explainer,
@@ -124,6 +129,16 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let _ = tokio::join!(serving, sweeping, telling);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
     outcome
+}
+
+/// Runs work on a thread that may wait for the disk.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
 }
 
 async fn run_maintenance(parts: Arc<PipelineContext>, stop: CancellationToken) {

@@ -30,7 +30,7 @@ use std::{
 use roomcast::{
     broker::{DeadQueue, Topology, TopologySettings},
     clock::Clock,
-    config::{Config, EnvironmentSource},
+    config::{Config, NoEnvironment},
     domain::{
         AttemptOutcome, DeadQueueStats, DeadReason, Delivery, Event, EventContent, EventId, Format,
         Language, LongTextPolicy, Mentions, Part, Platform, PlatformMap, PlatformOverride,
@@ -270,18 +270,6 @@ fn operators_find_the_queues_the_metrics_and_the_names_of_every_platform() {
     }
     let labels: BTreeSet<_> = Platform::ALL.map(label).into();
     assert_eq!(labels.len(), Platform::COUNT);
-}
-
-struct NoEnvironment;
-
-impl EnvironmentSource for NoEnvironment {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn names(&self) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 #[test]

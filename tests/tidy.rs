@@ -34,7 +34,8 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+        ["/tests/", "/conformance/"].iter().any(|folder| self.path.contains(folder))
+            || ["tests.rs", "_harness.rs"].iter().any(|end| self.path.ends_with(end))
     }
 }
 
@@ -132,11 +133,11 @@ fn rooms_know_only_the_rooms_below_them() {
         ("fanout", &["platforms"]),
         ("pace", &[]),
         ("send", &["platforms"]),
-        ("store", &["crypto", "fanout", "pace", "settle"]),
+        ("store", &["admin", "crypto", "fanout", "pace", "settle"]),
         ("settle", &["pace"]),
         ("broker", &["fanout", "settle"]),
         ("telemetry", &["pace"]),
-        ("admin", &["broker", "crypto", "fanout", "pace", "platforms", "store", "telemetry"]),
+        ("admin", &["broker", "crypto", "fanout", "pace", "platforms", "telemetry"]),
         // The rooms declare their settings, and the configuration reads them.
         (
             "config",
@@ -162,14 +163,113 @@ fn rooms_know_only_the_rooms_below_them() {
         };
         let code: String = source.code().collect::<Vec<_>>().join("\n");
         for other in all.iter().filter(|other| **other != source.room() && !below.contains(other)) {
-            let one = format!("crate::{other}::");
-            let many = code.split("use crate::{").skip(1).any(|rest| {
-                let list = rest.split("};").next().unwrap();
-                list.split([',', '{', '\n'])
-                    .any(|part| part.trim().starts_with(&format!("{other}::")))
-            });
-            if code.contains(&one) || many {
+            if names_room(&code, other) {
                 broken.push(format!("src/{} names the room {other}", source.path));
+            }
+        }
+    }
+    fail(&broken);
+}
+
+/// Whether code imports from that room.
+fn names_room(code: &str, room: &str) -> bool {
+    let many = code.split("use crate::{").skip(1).any(|rest| {
+        let list = rest.split("};").next().unwrap();
+        list.split([',', '{', '\n']).any(|part| part.trim().starts_with(&format!("{room}::")))
+    });
+    code.contains(&format!("crate::{room}::")) || many
+}
+
+#[test]
+fn rooms_use_the_store_through_its_ports() {
+    // What builds it, and the commands on the files of a store that is not open.
+    let concrete = [
+        "app.rs",
+        "app/wiring.rs",
+        "cli/check.rs",
+        "cli/local_store.rs",
+        "cli/store.rs",
+        "config/sections.rs",
+    ];
+    let broken: Vec<_> = sources()
+        .iter()
+        .filter(|source| !["bin", "store"].contains(&source.room()) && !source.is_test())
+        .filter(|source| !concrete.contains(&source.path.as_str()))
+        .filter(|source| names_room(&source.code().collect::<Vec<_>>().join("\n"), "store"))
+        .map(|source| format!("src/{} names the store and not a port", source.path))
+        .collect();
+    fail(&broken);
+}
+
+/// The end of what begins with the bracket at `from`.
+fn closing(code: &str, from: usize, open: char, close: char) -> usize {
+    let mut depth = 0;
+    for (at, character) in code[from..].char_indices() {
+        depth += i32::from(character == open) - i32::from(character == close);
+        if depth == 0 {
+            return from + at + 1;
+        }
+    }
+    code.len()
+}
+
+/// The bodies of async functions and blocks, without the work that they give to other threads.
+fn async_bodies(code: &str) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for (at, found) in code.match_indices("async ") {
+        let rest = &code[at + found.len()..];
+        let is_body = ["fn ", "move ", "{", "|"].iter().any(|next| rest.starts_with(next));
+        // A function of a trait may have no body.
+        let Some(begin) = rest.find(['{', ';']).filter(|end| rest[*end..].starts_with('{')) else {
+            continue;
+        };
+        let from = at + found.len() + begin;
+        if is_body {
+            let mut body = code[from..closing(code, from, '{', '}')].to_owned();
+            for elsewhere in ["blocking(", "off_thread("] {
+                while let Some(call) = body.find(elsewhere) {
+                    let open = call + elsewhere.len() - 1;
+                    let end = closing(&body, open, '(', ')');
+                    body.replace_range(call..end, "elsewhere");
+                }
+            }
+            bodies.push(body);
+        }
+    }
+    bodies
+}
+
+#[test]
+fn no_async_function_waits_for_the_disk() {
+    let calls = [
+        "fs::",
+        "File::",
+        ".sync_all()",
+        ".sync_data()",
+        "Store::open(",
+        "FileLedger::open(",
+        "Journal::open(",
+        "Config::load(",
+        "thread::sleep(",
+    ];
+    let example = "async fn f() { blocking(move || fs::read(path)).await; fs::write(path) }";
+    assert_eq!(async_bodies(example), ["{ elsewhere.await; fs::write(path) }"]);
+    let mut broken = Vec::new();
+    // The command line and the emulator have nothing else to do meanwhile, and a daemon that makes
+    // its socket serves nothing yet.
+    let idle = |source: &Source| {
+        ["bin", "cli"].contains(&source.room()) || source.path == "admin/socket_file.rs"
+    };
+    for source in sources().iter().filter(|source| !idle(source)) {
+        let code = source.code().collect::<Vec<_>>().join("\n");
+        let bodies = if source.is_test() { Vec::new() } else { async_bodies(&code) };
+        for call in calls {
+            let is_named = |body: &String| {
+                let mut before = body.match_indices(call).map(|(at, _)| body[..at].chars().last());
+                before.any(|one| one.is_none_or(|one| !one.is_alphanumeric()))
+            };
+            if bodies.iter().any(is_named) {
+                broken.push(format!("src/{} calls {call} in an async function", source.path));
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The components that the API calls, and how a route calls one that blocks.
+//! The components that the API calls.
 //!
-//! Owns that no route blocks an async thread.
+//! Owns their list.
 //!
 //! Not here: the routes (`routes.rs`), and building the components (`app/wiring.rs`).
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{ApiError, DeadLetterService, Explainer, SubscriptionService};
+use super::{DeadLetterService, Explainer, SubscriptionService};
 use crate::{domain::Timestamp, pace::Pace, telemetry::Telemetry};
 
 /// The components that the API calls.
@@ -28,17 +28,4 @@ pub struct Admin {
     pub ready: watch::Receiver<bool>,
     /// When the metrics began to count.
     pub since: Timestamp,
-}
-
-/// Runs work on a thread that may block, because the store blocks on the disk.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panicked) => {
-            tracing::error!(error = &panicked as &dyn std::error::Error, "a request panicked");
-            Err(ApiError::Internal("the daemon failed; its log says why".to_owned()))
-        }
-    }
 }

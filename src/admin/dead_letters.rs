@@ -128,9 +128,8 @@ impl DeadLetterService {
             });
         };
         let (decoder, clock) = (self.0.settings.decoder.clone(), self.0.settings.clock.clone());
-        let subscriptions = subscriptions.clone();
+        let subscriber = Subscriber::of(&letter, &*subscriptions.store).await;
         let detail = tokio::task::spawn_blocking(move || {
-            let subscriber = Subscriber::of(&letter, &subscriptions.store);
             shown(&letter, render(&letter, &decoder, subscriber.known(), clock.now()), &subscriber)
         });
         detail.await.map_err(|_| {

@@ -13,12 +13,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::wire::ApiErrorBody;
-use crate::{
-    fanout::TemplateError,
-    store::{BackupError, StoreError},
-    telemetry::with_causes,
+use super::{
+    ports::{StoreFailure, StoreRefusal},
+    wire::ApiErrorBody,
 };
+use crate::{fanout::TemplateError, telemetry::with_causes};
 
 /// Why a request was refused, for the caller.
 #[derive(Debug, thiserror::Error)]
@@ -66,40 +65,29 @@ pub enum ApiError {
     Internal(String),
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NoSuchSubscription { .. }
-            | StoreError::Template(TemplateError::Missing { .. }) => {
-                Self::NotFound(error.to_string())
-            }
-            StoreError::RobotTaken { .. }
-            | StoreError::Rotation { .. }
-            | StoreError::Template(_) => Self::Invalid(error.to_string()),
-            error => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store failed a request"
-                );
-                let message = with_causes(&error);
-                if error.is_refused_by_disk() {
-                    Self::Unavailable(message)
-                } else {
-                    Self::Internal(message)
+impl From<StoreFailure> for ApiError {
+    fn from(failure: StoreFailure) -> Self {
+        match failure {
+            StoreFailure::Refused(
+                StoreRefusal::NoSuchSubscription { .. }
+                | StoreRefusal::Template(TemplateError::Missing { .. }),
+            ) => Self::NotFound(failure.to_string()),
+            StoreFailure::Refused(
+                StoreRefusal::RobotTaken { .. }
+                | StoreRefusal::Rotation { .. }
+                | StoreRefusal::Template(_)
+                | StoreRefusal::Backup(_),
+            ) => Self::Invalid(failure.to_string()),
+            StoreFailure::Refused(StoreRefusal::DamagedRecord { .. })
+            | StoreFailure::Failed(_)
+            | StoreFailure::Unavailable(_) => {
+                let error = &failure as &dyn std::error::Error;
+                tracing::error!(error, "the store failed a request");
+                let message = with_causes(&failure);
+                match failure {
+                    StoreFailure::Unavailable(_) => Self::Unavailable(message),
+                    _ => Self::Internal(message),
                 }
-            }
-        }
-    }
-}
-
-impl From<BackupError> for ApiError {
-    fn from(error: BackupError) -> Self {
-        match error {
-            BackupError::Store(error) => error.into(),
-            // The operator named an unusable folder; the operating system's message says why.
-            BackupError::File { ref source, .. } => Self::Invalid(format!("{error}: {source}")),
-            BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Rotating => {
-                Self::Invalid(error.to_string())
             }
         }
     }

@@ -10,29 +10,30 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     ApiError,
+    blocking::blocking,
+    ports::AdminStore,
     render_target::render_target,
     wire::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
 };
 use crate::{
     clock::Clock,
     domain::{
-        DeadReason, Delivery, Event, EventId, HeaderValue, OverflowPolicy, Part, PublishedMessage,
-        SubscriptionState, SubscriptionView, WaitReason,
+        DeadReason, Delivery, Event, EventId, HeaderValue, ListFilter, OverflowPolicy, Part,
+        PublishedMessage, SubscriptionState, SubscriptionView, WaitReason,
     },
     fanout::{self, DecodeContext, Decoder},
     pace::{Pace, SendEstimate},
     platforms::{self, RenderTarget, Unsendable},
-    store::{ListFilter, Store},
 };
 
 /// How many subscriptions are explained in one page.
 const PAGE: usize = 100;
 
-/// Explains events. Its calls block on the disk.
+/// Explains events.
 #[derive(Clone)]
 pub struct Explainer {
     /// The store of the subscriptions.
-    pub store: Store,
+    pub store: Arc<dyn AdminStore>,
     /// Decodes events.
     pub decoder: Decoder,
     /// Predicts when a robot may be sent to; only a daemon has it.
@@ -43,7 +44,7 @@ pub struct Explainer {
 
 impl Explainer {
     /// Explains what would happen to an event.
-    pub fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, ApiError> {
+    pub async fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, ApiError> {
         let event = match self.event(request) {
             Ok(event) => Arc::new(event),
             Err(mistake) => {
@@ -57,7 +58,7 @@ impl Explainer {
         let topic = &request.topic;
         let (views, next) = match request.subscription {
             Some(id) => {
-                let one = self.store.show(id)?;
+                let one = self.store.show(id).await?;
                 if one.topic != *topic {
                     return Err(ApiError::Invalid(format!(
                         "the subscription is for {}, not {topic}",
@@ -68,12 +69,18 @@ impl Explainer {
             }
             None => {
                 let filter = ListFilter { topic: Some(topic.clone()), ..ListFilter::default() };
-                let page = self.store.list(&filter, request.after.clone(), PAGE)?;
+                let page = self.store.list(&filter, request.after.clone(), PAGE).await?;
                 (page.subscriptions, page.next)
             }
         };
-        let subscriptions = views.into_iter().map(|one| self.explained(&event, one)).collect();
-        Ok(ExplainResponse { undecodable: None, subscriptions, next })
+        let explainer = self.clone();
+        // Each message is rendered.
+        blocking(move || {
+            let subscriptions =
+                views.into_iter().map(|one| explainer.explained(&event, one)).collect();
+            Ok(ExplainResponse { undecodable: None, subscriptions, next })
+        })
+        .await
     }
 
     fn event(&self, request: &ExplainRequest) -> Result<Event, UndecodableView> {

@@ -20,9 +20,9 @@ use super::{
     Admin, ApiError,
     audit::{AuditedChange, Credential, log_changes},
     authenticator::TokenAuthenticator,
+    blocking::blocking,
     body::{EXPLAIN_BYTES_MAX, IMPORT_BYTES_MAX, JsonBody, REQUEST_BYTES_MAX},
     caller::Caller,
-    components::blocking,
     dead_letter_routes,
     overview::overview,
     pace_views::{group_view, robot_view},
@@ -156,7 +156,7 @@ async fn add(
     State(admin): State<Admin>,
     JsonBody(request): JsonBody<AddRequest>,
 ) -> Result<Response, ApiError> {
-    let added = blocking(move || admin.subscriptions.add(request)).await?;
+    let added = admin.subscriptions.add(request).await?;
     let status = if added.existed { StatusCode::OK } else { StatusCode::CREATED };
     let changed = AuditedChange::count(!added.existed).of(added.id.to_string());
     Ok((status, Extension(changed), Json(added)).into_response())
@@ -166,7 +166,7 @@ async fn import(
     State(admin): State<Admin>,
     JsonBody(request): JsonBody<ImportRequest>,
 ) -> Result<Response, ApiError> {
-    let imported = blocking(move || admin.subscriptions.import(request)).await?;
+    let imported = admin.subscriptions.import(request).await?;
     let added = imported.iter().filter(|one| one.refused.is_none() && !one.existed).count();
     Ok((Extension(AuditedChange::count(added)), Json(imported)).into_response())
 }
@@ -175,7 +175,7 @@ async fn export(
     State(admin): State<Admin>,
     JsonBody(request): JsonBody<ExportRequest>,
 ) -> Result<Response, ApiError> {
-    let page = blocking(move || admin.subscriptions.export(&request)).await?;
+    let page = admin.subscriptions.export(&request).await?;
     Ok((Extension(AuditedChange::count(page.sealed.len())), Json(page)).into_response())
 }
 
@@ -183,7 +183,7 @@ async fn remove_batch(
     State(admin): State<Admin>,
     PathParam(topic): PathParam<TopicName>,
 ) -> Result<Response, ApiError> {
-    let some = blocking(move || admin.subscriptions.remove_batch(&topic)).await?;
+    let some = admin.subscriptions.remove_batch(&topic).await?;
     Ok((Extension(AuditedChange::count(some.removed)), Json(some)).into_response())
 }
 
@@ -192,31 +192,31 @@ async fn backup(
     JsonBody(request): JsonBody<BackupRequest>,
 ) -> Result<Response, ApiError> {
     let dir = request.dir.display().to_string();
-    let made = blocking(move || admin.subscriptions.backup(&request)).await?;
+    let made = admin.subscriptions.backup(&request).await?;
     Ok((Extension(AuditedChange::count(made.subscriptions).of(dir)), Json(made)).into_response())
 }
 
 async fn verify(State(admin): State<Admin>) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.verify()).await?).into_response())
+    Ok(Json(admin.subscriptions.verify().await?).into_response())
 }
 
-async fn key(State(admin): State<Admin>) -> Json<KeyView> {
-    Json(admin.subscriptions.key())
+async fn key(State(admin): State<Admin>) -> Result<Json<KeyView>, ApiError> {
+    Ok(Json(admin.subscriptions.key().await?))
 }
 
 async fn rotate(
     State(admin): State<Admin>,
     JsonBody(request): JsonBody<RotateRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(key_changed(blocking(move || admin.subscriptions.rotate(&request)).await?))
+    Ok(key_changed(admin.subscriptions.rotate(&request).await?))
 }
 
 async fn replace_key_in_place(State(admin): State<Admin>) -> Result<Response, ApiError> {
-    Ok(key_changed(blocking(move || admin.subscriptions.replace_key_in_place()).await?))
+    Ok(key_changed(admin.subscriptions.replace_key_in_place().await?))
 }
 
-async fn reseal(State(admin): State<Admin>) -> Response {
-    key_changed(admin.subscriptions.reseal())
+async fn reseal(State(admin): State<Admin>) -> Result<Response, ApiError> {
+    Ok(key_changed(admin.subscriptions.reseal().await?))
 }
 
 /// The id of a key reveals nothing about the key, so it may be logged.
@@ -229,14 +229,14 @@ pub(super) async fn list(
     State(admin): State<Admin>,
     QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.list(&query)).await?).into_response())
+    Ok(Json(admin.subscriptions.list(&query).await?).into_response())
 }
 
 pub(super) async fn show(
     State(admin): State<Admin>,
     PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.show(id)).await?).into_response())
+    Ok(Json(admin.subscriptions.show(id).await?).into_response())
 }
 
 async fn update(
@@ -244,14 +244,14 @@ async fn update(
     PathParam(id): PathParam<SubscriptionId>,
     JsonBody(request): JsonBody<UpdateRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.subscriptions.update(id, request)).await?).into_response())
+    Ok(Json(admin.subscriptions.update(id, request).await?).into_response())
 }
 
 async fn remove(
     State(admin): State<Admin>,
     PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<StatusCode, ApiError> {
-    blocking(move || admin.subscriptions.remove(id)).await?;
+    admin.subscriptions.remove(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -259,7 +259,7 @@ pub(super) async fn pause(
     State(admin): State<Admin>,
     PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<StatusCode, ApiError> {
-    blocking(move || admin.subscriptions.set_state(id, SubscriptionState::Paused)).await?;
+    admin.subscriptions.set_state(id, SubscriptionState::Paused).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -267,7 +267,7 @@ pub(super) async fn resume(
     State(admin): State<Admin>,
     PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<StatusCode, ApiError> {
-    blocking(move || admin.subscriptions.set_state(id, SubscriptionState::Active)).await?;
+    admin.subscriptions.set_state(id, SubscriptionState::Active).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -300,7 +300,7 @@ pub(super) async fn explain(
     State(admin): State<Admin>,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(blocking(move || admin.explainer.explain(&request)).await?).into_response())
+    Ok(Json(admin.explainer.explain(&request).await?).into_response())
 }
 
 async fn groups(State(admin): State<Admin>) -> Json<Vec<GroupView>> {

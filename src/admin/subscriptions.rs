@@ -3,14 +3,18 @@
 //! Owns the checks and the answers: the admin API and the command line without a daemon both call
 //! it, so both behave alike.
 //!
-//! Not here: commands on templates (`templates.rs`), HTTP (`routes.rs`), storage (`store`).
+//! Not here: commands on templates (`templates.rs`), HTTP (`routes.rs`), storage (`ports.rs`).
+
+use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
 use crate::{
     admin::{
+        blocking::blocking,
         error::ApiError,
+        ports::AdminStore,
         wire::{
             AddRequest, AddResponse, BackupRequest, BackupView, BatchRemoved, ExportPage,
             ExportRequest, ImportRequest, ImportResult, KeyView, ListQuery, ProgressView,
@@ -19,11 +23,10 @@ use crate::{
     },
     crypto::{MasterKey, TransferKey, UnsealError},
     domain::{
-        Platform, PrivateOptions, Secret, Subscription, SubscriptionId, SubscriptionSpec,
-        SubscriptionState, SubscriptionView, TopicName, check_printable,
+        Platform, PrivateOptions, Secret, Subscription, SubscriptionId, SubscriptionPage,
+        SubscriptionSpec, SubscriptionState, SubscriptionView, TopicName, check_printable,
     },
     platforms,
-    store::{Store, SubscriptionPage},
 };
 
 /// The default size of a page.
@@ -39,34 +42,36 @@ const SECRET_BYTES_MAX: usize = 1024;
 /// unless its filter is very long.
 const SEALED_BYTES: usize = 64 * 1024;
 
-/// Performs commands on subscriptions. Its calls block on the disk.
+/// Performs commands on subscriptions.
 #[derive(Clone)]
 pub struct SubscriptionService {
-    pub(super) store: Store,
+    pub(super) store: Arc<dyn AdminStore>,
 }
 
 impl SubscriptionService {
-    /// A desk on this store.
+    /// The service of this store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub fn new(store: Arc<dyn AdminStore>) -> Self {
         Self { store }
     }
 
     /// Adds a subscription. Adding the same robot to the same topic again
     /// succeeds and changes nothing.
-    pub fn add(&self, request: AddRequest) -> Result<AddResponse, ApiError> {
-        let added = self.store.add(checked(request)?)?;
+    pub async fn add(&self, request: AddRequest) -> Result<AddResponse, ApiError> {
+        let added = self.store.add(vec![checked(request)?]).await?;
+        let none = || ApiError::Internal("an addition had no outcome".to_owned());
+        let added = added.first().ok_or_else(none)?;
         Ok(AddResponse { id: added.id, existed: added.duplicate })
     }
 
     /// Adds subscriptions, each completely or not at all. A refused one does not stop the others.
-    pub fn import(&self, request: ImportRequest) -> Result<Vec<ImportResult>, ApiError> {
+    pub async fn import(&self, request: ImportRequest) -> Result<Vec<ImportResult>, ApiError> {
         let (mut good, mut refused) = (Vec::new(), Vec::new());
         for one in request.subscriptions {
             let one = one.0.and_then(|spec| checked(spec).map_err(|refusal| refusal.to_string()));
             refused.push(one.map(|one| good.push(one)).err());
         }
-        let mut added = self.store.add_all(good)?.into_iter();
+        let mut added = self.store.add(good).await?.into_iter();
         let outcome = |refused: Option<String>| {
             let added = if refused.is_none() { added.next() } else { None };
             let existed = added.is_some_and(|added| added.duplicate);
@@ -76,46 +81,49 @@ impl SubscriptionService {
     }
 
     /// One page of subscriptions, each sealed under a key file that both machines have.
-    pub fn export(&self, request: &ExportRequest) -> Result<ExportPage, ApiError> {
+    pub async fn export(&self, request: &ExportRequest) -> Result<ExportPage, ApiError> {
         let key = TransferKey::derive(&master_key(&request.key)?);
         let ListQuery { filter, after, limit } = &request.query;
         let limit = limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        let (found, next) = self.store.list_decrypted(filter, after.clone(), limit)?;
-        let sealed = found.into_iter().map(|one| sealed(one, &key)).collect::<Result<_, _>>()?;
-        Ok(ExportPage { sealed, next })
+        let page = self.store.list_decrypted(filter, after.clone(), limit).await?;
+        blocking(move || {
+            let found = page.subscriptions.into_iter();
+            let sealed = found.map(|one| sealed(one, &key)).collect::<Result<_, _>>()?;
+            Ok(ExportPage { sealed, next: page.next })
+        })
+        .await
     }
 
     /// Removes some of a topic's subscriptions for good. A result of 0 means that none are left.
-    pub fn remove_batch(&self, topic: &TopicName) -> Result<BatchRemoved, ApiError> {
-        Ok(BatchRemoved { removed: self.store.remove_batch(topic)? })
+    pub async fn remove_batch(&self, topic: &TopicName) -> Result<BatchRemoved, ApiError> {
+        Ok(BatchRemoved { removed: self.store.remove_batch(topic).await? })
     }
 
     /// The state of the keys.
-    #[must_use]
-    pub fn key(&self) -> KeyView {
-        let status = self.store.key_status();
+    pub async fn key(&self) -> Result<KeyView, ApiError> {
+        let status = self.store.key_status().await?;
         let progress = |(done, total)| ProgressView { done, total };
-        KeyView {
+        Ok(KeyView {
             current: status.current.to_string(),
             old: status.old.map(|old| old.to_string()),
             in_place: status.in_place,
             data_keys: status.data_keys,
             wrapping: status.wrapping.map(progress),
             sealing: status.sealing.map(progress),
-        }
+        })
     }
 
     /// Accepts a new master key and starts to wrap every data key under it.
-    pub fn rotate(&self, request: &RotateRequest) -> Result<KeyView, ApiError> {
-        self.store.begin_rotation(&master_key(&request.new_key)?)?;
+    pub async fn rotate(&self, request: &RotateRequest) -> Result<KeyView, ApiError> {
+        self.store.begin_rotation(master_key(&request.new_key)?).await?;
         self.store.rotate_in_background();
-        Ok(self.key())
+        self.key().await
     }
 
     /// Records that the new master key is stored where the daemon looks for it at its start.
-    pub fn replace_key_in_place(&self) -> Result<KeyView, ApiError> {
-        self.store.replace_key_in_place()?;
-        Ok(self.key())
+    pub async fn replace_key_in_place(&self) -> Result<KeyView, ApiError> {
+        self.store.replace_key_in_place().await?;
+        self.key().await
     }
 
     /// Continues a rotation that an earlier process began.
@@ -124,20 +132,19 @@ impl SubscriptionService {
     }
 
     /// Starts to seal every subscription again under a new data key.
-    #[must_use]
-    pub fn reseal(&self) -> KeyView {
+    pub async fn reseal(&self) -> Result<KeyView, ApiError> {
         self.store.reseal_in_background();
-        self.key()
+        self.key().await
     }
 
     /// Writes a backup into a new folder, while the store is in use.
-    pub fn backup(&self, request: &BackupRequest) -> Result<BackupView, ApiError> {
+    pub async fn backup(&self, request: &BackupRequest) -> Result<BackupView, ApiError> {
         if !request.dir.is_absolute() {
             return Err(ApiError::Invalid(
                 "dir must be an absolute path on the daemon's machine".to_owned(),
             ));
         }
-        let manifest = self.store.backup(&request.dir)?;
+        let manifest = self.store.backup(&request.dir).await?;
         Ok(BackupView {
             subscriptions: manifest.subscriptions,
             templates: manifest.templates,
@@ -146,8 +153,8 @@ impl SubscriptionService {
     }
 
     /// Opens every record and counts the broken references.
-    pub fn verify(&self) -> Result<VerifyView, ApiError> {
-        let found = self.store.verify()?;
+    pub async fn verify(&self) -> Result<VerifyView, ApiError> {
+        let found = self.store.verify().await?;
         Ok(VerifyView {
             ok: found.is_sound(),
             sound: found.sound,
@@ -162,24 +169,24 @@ impl SubscriptionService {
     }
 
     /// One page of the subscriptions, masked.
-    pub fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, ApiError> {
+    pub async fn list(&self, query: &ListQuery) -> Result<SubscriptionPage, ApiError> {
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        Ok(self.store.list(&query.filter, query.after.clone(), limit)?)
+        Ok(self.store.list(&query.filter, query.after.clone(), limit).await?)
     }
 
     /// One subscription, masked.
-    pub fn show(&self, id: SubscriptionId) -> Result<SubscriptionView, ApiError> {
-        Ok(self.store.show(id)?)
+    pub async fn show(&self, id: SubscriptionId) -> Result<SubscriptionView, ApiError> {
+        Ok(self.store.show(id).await?)
     }
 
     /// Changes the named fields and keeps the others. On return, the key of
     /// the old version is destroyed.
-    pub fn update(
+    pub async fn update(
         &self,
         id: SubscriptionId,
         request: UpdateRequest,
     ) -> Result<SubscriptionView, ApiError> {
-        let platform = self.store.platform_of(id)?;
+        let platform = self.store.platform_of(id).await?;
         check_texts(&PrivateOptions::default().patched(request.private.clone()))?;
         check_secret(platform, request.secret.as_ref().and_then(Option::as_ref))?;
         let endpoint = request
@@ -188,18 +195,22 @@ impl SubscriptionService {
             .map(|url| platforms::check_endpoint(platform, url.expose()))
             .transpose()
             .map_err(invalid)?;
-        self.store.update(id, request.with_endpoint(endpoint))?;
-        self.show(id)
+        self.store.update(id, request.with_endpoint(endpoint)).await?;
+        self.show(id).await
     }
 
     /// Removes a subscription for good. On return, no key exists that opens its endpoint.
-    pub fn remove(&self, id: SubscriptionId) -> Result<(), ApiError> {
-        Ok(self.store.remove(id)?)
+    pub async fn remove(&self, id: SubscriptionId) -> Result<(), ApiError> {
+        Ok(self.store.remove(id).await?)
     }
 
     /// Activates or pauses a subscription.
-    pub fn set_state(&self, id: SubscriptionId, state: SubscriptionState) -> Result<(), ApiError> {
-        Ok(self.store.set_state(id, state)?)
+    pub async fn set_state(
+        &self,
+        id: SubscriptionId,
+        state: SubscriptionState,
+    ) -> Result<(), ApiError> {
+        Ok(self.store.set_state(id, state).await?)
     }
 }
 

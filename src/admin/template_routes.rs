@@ -16,8 +16,8 @@ use serde::Deserialize;
 use super::{
     Admin, ApiError,
     audit::AuditedChange,
+    blocking::blocking,
     body::{JsonBody, TEMPLATE_BYTES_MAX},
-    components::blocking,
     params::{PathParam, QueryParams},
     wire::{AddTemplate, RenderRequest, TemplateView},
 };
@@ -43,7 +43,7 @@ async fn add(
     JsonBody(request): JsonBody<AddTemplate>,
 ) -> Result<Response, ApiError> {
     let name = request.name.to_string();
-    let added = blocking(move || admin.subscriptions.add_template(request)).await?;
+    let added = admin.subscriptions.add_template(request).await?;
     let status = if added.changed { StatusCode::CREATED } else { StatusCode::OK };
     let changed = AuditedChange::count(added.changed).of(name);
     Ok((status, Extension(changed), Json(added)).into_response())
@@ -65,8 +65,7 @@ async fn remove(
     PathParam(name): PathParam<TemplateName>,
     QueryParams(which): QueryParams<PlatformQuery>,
 ) -> Result<Response, ApiError> {
-    let removed =
-        blocking(move || admin.subscriptions.remove_template(&name, which.platform)).await?;
+    let removed = admin.subscriptions.remove_template(&name, which.platform).await?;
     Ok((Extension(AuditedChange::count(removed.removed)), Json(removed)).into_response())
 }
 

@@ -7,6 +7,7 @@
 use super::{
     ApiError, SubscriptionService,
     dead_letters::rfc3339,
+    ports::{StoreFailure, StoreRefusal},
     subscriptions::invalid,
     wire::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
@@ -15,13 +16,12 @@ use super::{
 use crate::{
     domain::{Audience, Template, TemplateName, Timestamp},
     fanout::{InvalidTemplate, RenderError, Tags, TemplateError},
-    store::StoreError,
 };
 
 impl SubscriptionService {
     /// Adds a text of a template. The same text again changes nothing;
     /// another text needs `replace`.
-    pub fn add_template(&self, request: AddTemplate) -> Result<TemplateAdded, ApiError> {
+    pub async fn add_template(&self, request: AddTemplate) -> Result<TemplateAdded, ApiError> {
         let template = Template {
             name: request.name,
             audience: request.platform.unwrap_or_default(),
@@ -31,7 +31,7 @@ impl SubscriptionService {
             // The store sets the time itself.
             written_at: Timestamp::from_unix_millis(0),
         };
-        Ok(TemplateAdded { changed: self.store.add_template(template, request.replace)? })
+        Ok(TemplateAdded { changed: self.store.add_template(template, request.replace).await? })
     }
 
     /// Every text of every template, without the text itself.
@@ -51,19 +51,20 @@ impl SubscriptionService {
         match texts.is_empty() {
             true => {
                 let name = name.clone();
-                Err(StoreError::from(TemplateError::Missing { name, audience: None }).into())
+                let missing = StoreRefusal::from(TemplateError::Missing { name, audience: None });
+                Err(StoreFailure::from(missing).into())
             }
             false => Ok(texts),
         }
     }
 
     /// Removes a template, or one of its texts.
-    pub fn remove_template(
+    pub async fn remove_template(
         &self,
         name: &TemplateName,
         audience: Option<Audience>,
     ) -> Result<RemovedTexts, ApiError> {
-        Ok(RemovedTexts { removed: self.store.remove_template(name, audience)? })
+        Ok(RemovedTexts { removed: self.store.remove_template(name, audience).await? })
     }
 
     /// Renders a template with these tags, as for an event that names it.

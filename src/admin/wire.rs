@@ -33,7 +33,7 @@ pub use self::{
     },
     transfer::{BatchRemoved, ExportPage, ExportRequest, ImportItem, ImportRequest, ImportResult},
 };
-pub use crate::{domain::SubscriptionView, store::SubscriptionPage};
+pub use crate::domain::{SubscriptionPage, SubscriptionView};
 
 /// An error, for the caller.
 #[derive(Debug, Deserialize, Serialize)]

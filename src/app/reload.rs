@@ -85,19 +85,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{EnvironmentSource, declared_sections};
-
-    struct NoEnvironment;
-
-    impl EnvironmentSource for NoEnvironment {
-        fn var(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn names(&self) -> Vec<String> {
-            Vec::new()
-        }
-    }
+    use crate::config::{NoEnvironment, declared_sections};
 
     fn config(text: &str) -> Config {
         Config::read("a test", text, &NoEnvironment).unwrap_or_else(|mistakes| panic!("{mistakes}"))

@@ -23,7 +23,17 @@ pub(super) fn watch(stop: CancellationToken, mut reload: Reload, systemd: System
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => systemd.while_reloading(|| reload.run()),
+                _ = hangup.recv() => {
+                    let (systemd, mut reloading) = (systemd.clone(), reload);
+                    let reloaded = tokio::task::spawn_blocking(move || {
+                        systemd.while_reloading(|| reloading.run());
+                        reloading
+                    });
+                    match reloaded.await {
+                        Ok(reloaded) => reload = reloaded,
+                        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                    }
+                }
                 () = stop.cancelled() => return,
             }
         }

@@ -96,7 +96,7 @@ pub struct Dependencies {
 }
 
 /// Builds the parts that all sessions share. Opens the ledger and the journal, and restores the
-/// state of the last process.
+/// state of the last process. Blocks on the disk.
 ///
 /// # Errors
 ///
@@ -181,21 +181,9 @@ pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError>
 mod tests {
     use super::*;
     use crate::{
-        config::EnvironmentSource,
+        config::NoEnvironment,
         domain::{Platform, PlatformMap},
     };
-
-    struct NoEnvironment;
-
-    impl EnvironmentSource for NoEnvironment {
-        fn var(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn names(&self) -> Vec<String> {
-            Vec::new()
-        }
-    }
 
     fn hosts(text: &str) -> PlatformMap<String> {
         let config = Config::read("a test", text, &NoEnvironment)

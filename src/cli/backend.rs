@@ -27,7 +27,9 @@ impl Backend {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
         Ok(match Client::find(&config.admin.socket).await {
             Some(client) => Self::Daemon(client),
-            None => Self::LocalStore(SubscriptionService::new(local_store::open_store(config)?)),
+            None => {
+                Self::LocalStore(SubscriptionService::new(local_store::open_store(config).await?))
+            }
         })
     }
 
@@ -37,7 +39,7 @@ impl Backend {
         let access = match Client::find(&config.admin.socket).await {
             Some(client) => return Ok(Self::Daemon(client)),
             None if dir.join("db").exists() => {
-                Self::LocalStore(SubscriptionService::new(local_store::open_store(config)?))
+                Self::LocalStore(SubscriptionService::new(local_store::open_store(config).await?))
             }
             None => {
                 return Err(Failure::No(format!(
@@ -55,11 +57,11 @@ impl Backend {
         method: Method,
         path: &str,
         body: B,
-        service: impl FnOnce(&SubscriptionService, B) -> Result<T, ApiError>,
+        service: impl AsyncFnOnce(&SubscriptionService, B) -> Result<T, ApiError>,
     ) -> Result<T, Failure> {
         match self {
             Self::Daemon(client) => client.ask(method, path, &body).await,
-            Self::LocalStore(direct) => service(direct, body).map_err(failure),
+            Self::LocalStore(direct) => service(direct, body).await.map_err(failure),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
     let direct = match &client {
         Some(_) => None,
         None => {
-            let store = local_store::open_store(config)?;
+            let store = local_store::open_store(config).await?;
             let decoder = app::decoder(config, store.templates());
             Some(Explainer { store, decoder, pace: None, clock: Clock::System })
         }
@@ -53,7 +53,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
     loop {
         let explained: ExplainResponse = match (&client, &direct) {
             (Some(client), _) => client.ask(Method::POST, "/v1/explain", &request).await?,
-            (None, Some(direct)) => direct.explain(&request).map_err(failure)?,
+            (None, Some(direct)) => direct.explain(&request).await.map_err(failure)?,
             (None, None) => break,
         };
         if let Some(mistake) = explained.undecodable {

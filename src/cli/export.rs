@@ -20,7 +20,7 @@ use super::{
 use crate::{
     admin::wire::{ExportPage, ExportRequest, ListQuery, SubscriptionView},
     crypto::MasterKey,
-    store::ListFilter,
+    domain::ListFilter,
 };
 
 /// How many subscriptions one request fetches.
@@ -45,8 +45,8 @@ async fn sealed(access: &Backend, mut query: ListQuery, key: &Path) -> Result<()
     loop {
         let request = ExportRequest { query: query.clone(), key: key.to_hex() };
         let page: ExportPage = access
-            .ask(Method::POST, "/v1/subscriptions/export", request, |service, request| {
-                service.export(&request)
+            .ask(Method::POST, "/v1/subscriptions/export", request, async |service, request| {
+                service.export(&request).await
             })
             .await?;
         count += page.sealed.len();

@@ -125,12 +125,9 @@ async fn send(
         }
         let request = ImportRequest { subscriptions };
         let outcome: Result<Vec<ImportResult>, _> = access
-            .ask(
-                Method::POST,
-                "/v1/subscriptions/import",
-                request,
-                admin::SubscriptionService::import,
-            )
+            .ask(Method::POST, "/v1/subscriptions/import", request, async |service, request| {
+                service.import(request).await
+            })
             .await;
         let outcomes = outcome.inspect_err(|_| {
             let done = report.added + report.existed;

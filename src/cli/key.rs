@@ -48,7 +48,7 @@ pub(super) async fn run(config: &Config, command: args::Key) -> Result<(), Failu
         args::Key::Rotate { data: true, .. } => {
             let access = Backend::open(config).await?;
             let _: KeyView = access
-                .ask(Method::POST, "/v1/key/data", (), |service, ()| Ok(service.reseal()))
+                .ask(Method::POST, "/v1/key/data", (), async |service, ()| service.reseal().await)
                 .await?;
             let view =
                 wait(&access, "sealing anew", |view| view.sealing.map(|one| (one.done, one.total)))
@@ -66,7 +66,7 @@ pub(super) async fn run(config: &Config, command: args::Key) -> Result<(), Failu
 }
 
 async fn view(access: &Backend) -> Result<KeyView, Failure> {
-    access.ask(Method::GET, "/v1/key", (), |service, ()| Ok(service.key())).await
+    access.ask(Method::GET, "/v1/key", (), async |service, ()| service.key().await).await
 }
 
 async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> {
@@ -92,7 +92,9 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
     let new = load(&path)?;
     let request = RotateRequest { new_key: new.to_hex() };
     let begun: KeyView = access
-        .ask(Method::POST, "/v1/key/rotation", request, |service, request| service.rotate(&request))
+        .ask(Method::POST, "/v1/key/rotation", request, async |service, request| {
+            service.rotate(&request).await
+        })
         .await?;
     if ours {
         let old = begun.old.unwrap_or(before.current);
@@ -116,8 +118,8 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
 /// Confirms that the new key is in its place, and waits until the old one is no longer accepted.
 async fn in_place(access: &Backend) -> Result<(), Failure> {
     let told: KeyView = access
-        .ask(Method::POST, "/v1/key/rotation/in-place", (), |service, ()| {
-            service.replace_key_in_place()
+        .ask(Method::POST, "/v1/key/rotation/in-place", (), async |service, ()| {
+            service.replace_key_in_place().await
         })
         .await?;
     let old = told.old.clone();

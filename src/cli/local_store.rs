@@ -4,8 +4,12 @@
 //!
 //! Not here: the choice between daemon and store (`backend.rs`).
 
+use std::sync::Arc;
+
 use super::exit::Failure;
 use crate::{
+    admin::ports::AdminStore,
+    clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
     store::{Store, StoreError},
@@ -17,9 +21,16 @@ use crate::{
 /// # Errors
 ///
 /// If the key cannot be read, or another process has the store open.
-pub(super) fn open_store(config: &Config) -> Result<Store, Failure> {
-    let key = MasterKey::load(&config.key.file).map_err(|error| key_failure(&error))?;
-    Store::open(&config.store, &key).map_err(|error| store_failure(&error))
+pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn AdminStore>, Failure> {
+    let (settings, file) = (config.store.clone(), config.key.file.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let key = MasterKey::load(&file).map_err(|error| key_failure(&error))?;
+        Store::open(&settings, &key, Clock::System).map_err(|error| store_failure(&error))
+    });
+    match opened.await {
+        Ok(store) => Ok(Arc::new(store?)),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
 }
 
 /// The exit code of a key that cannot be read.

@@ -10,7 +10,7 @@ use hyper::Method;
 
 use super::{
     args,
-    backend::Backend,
+    backend::{self, Backend},
     client::Client,
     exit::Failure,
     local_store,
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     admin::wire::{BackupRequest, BackupView, VerifyView},
+    clock::Clock,
     config::Config,
     domain::SubscriptionId,
     store::{self, BackupError, Proof, RecordState, Residue},
@@ -105,7 +106,9 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
     let request = BackupRequest { dir: dir.clone() };
     let access = Backend::open_existing(config).await?;
     let made: BackupView = access
-        .ask(Method::POST, "/v1/store/backup", request, |service, request| service.backup(&request))
+        .ask(Method::POST, "/v1/store/backup", request, async |service, request| {
+            service.backup(&request).await
+        })
         .await?;
     print(&format!(
         "{}: {} subscriptions, opened by the master key {}, and {} texts of templates; keep its file keys apart from records",
@@ -141,11 +144,11 @@ async fn restore(
             return Err(Failure::No("nothing was restored".to_owned()));
         }
     }
-    let restored = store::restore(dir, &settings, lists).map_err(|error| backup_failure(&error))?;
+    let restored = store::restore(dir, &settings, lists, Clock::System.now())
+        .map_err(|error| backup_failure(&error))?;
     // Verifying opens every record, which also proves that the master key is the right one.
-    let found = local_store::open_store(config)?
-        .verify()
-        .map_err(|error| local_store::store_failure(&error))?;
+    let store = local_store::open_store(config).await?;
+    let found = store.verify().await.map_err(|error| backend::failure(error.into()))?;
     if !found.is_sound() {
         return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));
     }
@@ -172,8 +175,9 @@ fn backup_failure(error: &BackupError) -> Failure {
 
 async fn verify(config: &Config, json: bool) -> Result<(), Failure> {
     let access = Backend::open_existing(config).await?;
-    let found: VerifyView =
-        access.ask(Method::POST, "/v1/store/verify", (), |service, ()| service.verify()).await?;
+    let found: VerifyView = access
+        .ask(Method::POST, "/v1/store/verify", (), async |service, ()| service.verify().await)
+        .await?;
     if json {
         print_json(&found);
     } else {

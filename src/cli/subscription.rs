@@ -22,8 +22,9 @@ use crate::{
         UpdateRequest,
     },
     config::Config,
-    domain::{Mentions, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName},
-    store::ListFilter,
+    domain::{
+        ListFilter, Mentions, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName,
+    },
 };
 
 /// How many subscriptions one request fetches.
@@ -104,7 +105,7 @@ impl Backend {
         let topic = request.topic.clone();
         let added: AddResponse = match self {
             Self::Daemon(client) => client.post("/v1/subscriptions", &request).await?,
-            Self::LocalStore(service) => service.add(request).map_err(failure)?,
+            Self::LocalStore(service) => service.add(request).await.map_err(failure)?,
         };
         if json {
             print_json(&added);
@@ -128,7 +129,7 @@ impl Backend {
             Self::Daemon(client) => {
                 client.ask(Method::PATCH, &format!("/v1/subscriptions/{id}"), &request).await?
             }
-            Self::LocalStore(service) => service.update(id, request).map_err(failure)?,
+            Self::LocalStore(service) => service.update(id, request).await.map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -183,14 +184,14 @@ impl Backend {
             Self::Daemon(client) => {
                 client.get(&format!("/v1/subscriptions?{}", query_text(query)?)).await
             }
-            Self::LocalStore(service) => service.list(query).map_err(failure),
+            Self::LocalStore(service) => service.list(query).await.map_err(failure),
         }
     }
 
     async fn show(&self, id: SubscriptionId, json: bool) -> Result<(), Failure> {
         let view: SubscriptionView = match self {
             Self::Daemon(client) => client.get(&format!("/v1/subscriptions/{id}")).await?,
-            Self::LocalStore(service) => service.show(id).map_err(failure)?,
+            Self::LocalStore(service) => service.show(id).await.map_err(failure)?,
         };
         if json {
             print_json(&view);
@@ -204,7 +205,7 @@ impl Backend {
             Self::Daemon(client) => {
                 client.order(Method::DELETE, &format!("/v1/subscriptions/{id}")).await?
             }
-            Self::LocalStore(service) => service.remove(id).map_err(failure)?,
+            Self::LocalStore(service) => service.remove(id).await.map_err(failure)?,
         }
         print("removed; the key of its webhook is destroyed");
         Ok(())
@@ -229,7 +230,9 @@ impl Backend {
         let (path, mut removed) = (format!("/v1/topics/{topic}"), 0);
         loop {
             let some: BatchRemoved = self
-                .ask(Method::DELETE, &path, (), |service, ()| service.remove_batch(topic))
+                .ask(Method::DELETE, &path, (), async |service, ()| {
+                    service.remove_batch(topic).await
+                })
                 .await?;
             removed += some.removed;
             if some.removed == 0 {
@@ -248,7 +251,7 @@ impl Backend {
             Self::Daemon(client) => {
                 client.order(Method::POST, &format!("/v1/subscriptions/{id}/{verb}")).await?;
             }
-            Self::LocalStore(service) => service.set_state(id, state).map_err(failure)?,
+            Self::LocalStore(service) => service.set_state(id, state).await.map_err(failure)?,
         }
         print(state.as_str());
         Ok(())

@@ -56,8 +56,8 @@ impl Backend {
     async fn add_template(&self, request: AddTemplate) -> Result<(), Failure> {
         let (name, platform) = (request.name.clone(), request.platform);
         let added: TemplateAdded = self
-            .ask(Method::POST, "/v1/templates", request, |service, request| {
-                service.add_template(request)
+            .ask(Method::POST, "/v1/templates", request, async |service, request| {
+                service.add_template(request).await
             })
             .await?;
         let whom = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
@@ -137,8 +137,8 @@ impl Backend {
                 .finish();
             path = format!("{path}?{query}");
         }
-        let service = |service: &crate::admin::SubscriptionService, ()| {
-            service.remove_template(name, platform)
+        let service = async |service: &crate::admin::SubscriptionService, ()| {
+            service.remove_template(name, platform).await
         };
         let gone: RemovedTexts = self.ask(Method::DELETE, &path, (), service).await?;
         print(&match (platform, gone.removed) {
@@ -156,7 +156,7 @@ impl Backend {
         json: bool,
     ) -> Result<(), Failure> {
         let path = format!("/v1/templates/{name}/render");
-        let service = |service: &crate::admin::SubscriptionService, request| {
+        let service = async |service: &crate::admin::SubscriptionService, request| {
             service.render_template(name, request)
         };
         let said: RenderedTemplate = self.ask(Method::POST, &path, request, service).await?;

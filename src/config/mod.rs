@@ -39,6 +39,19 @@ pub trait EnvironmentSource {
     fn names(&self) -> Vec<String>;
 }
 
+/// An environment without variables: the file alone counts.
+pub struct NoEnvironment;
+
+impl EnvironmentSource for NoEnvironment {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 /// The environment of this process.
 pub struct ProcessEnvironment;
 

@@ -22,8 +22,8 @@ pub use cloudevent::ensure_message_id;
 pub use decode::{DecodeContext, Decoder, DecoderSettings, is_urgent};
 pub use policy::{InvalidPolicy, read_policy, write_policy};
 pub use subscriptions::{
-    OpenedRecipient, Recipient, RecipientPage, SealedSubscription, Subscriptions,
-    SubscriptionsUnavailable,
+    FeedPage, FeedPosition, OpenedRecipient, Recipient, RecipientPage, SealedSubscription,
+    SubscriptionFeed, Subscriptions, SubscriptionsUnavailable,
 };
 pub use templates::{
     InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, RenderedText, Tags, TemplateError,

@@ -1,17 +1,16 @@
-//! The trait that finds and opens subscriptions.
+//! The port that finds and opens subscriptions.
 //!
-//! Owns the contract between fan-out and the store. The store implements it, and so does a double
-//! in simulations.
+//! Owns what a store must promise to fan-out. Each promise has a test in `store/conformance/`. A
+//! simulation has a double of the port.
 //!
 //! Not here: the implementation (`store/subscriptions.rs`), and the use of its answers
 //! (`pipeline/recipient.rs`).
 
 use std::{any::Any, sync::Arc};
 
-use async_trait::async_trait;
-
-use crate::domain::{
-    Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, TopicName,
+use crate::{
+    domain::{Platform, RobotId, Subscription, SubscriptionId, SubscriptionOptions, TopicName},
+    port::PortFuture,
 };
 
 /// One subscription that may get an event: everything that pacing needs, with the rest still
@@ -77,20 +76,59 @@ pub enum OpenedRecipient {
 
 /// Finds and opens subscriptions. A damaged record does not fail a lookup: only opening it reports
 /// the damage.
-#[async_trait]
+///
+/// A lookup sees every change whose future has ended before the lookup began.
 pub trait Subscriptions: Send + Sync {
     /// One page of the active subscriptions of `topic`, starting after the id `after`.
-    async fn page(
-        &self,
-        topic: &TopicName,
+    fn page<'a>(
+        &'a self,
+        topic: &'a TopicName,
         after: Option<SubscriptionId>,
-    ) -> Result<RecipientPage, SubscriptionsUnavailable>;
+    ) -> PortFuture<'a, Result<RecipientPage, SubscriptionsUnavailable>>;
 
     /// The current subscription with this id. `None` means that it is removed or paused.
-    async fn find(&self, id: SubscriptionId)
-    -> Result<Option<Recipient>, SubscriptionsUnavailable>;
+    fn find(
+        &self,
+        id: SubscriptionId,
+    ) -> PortFuture<'_, Result<Option<Recipient>, SubscriptionsUnavailable>>;
 
-    /// Opens a recipient for one attempt. It is called on the async threads, so it must be quick
-    /// and never wait.
-    fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable>;
+    /// Opens a recipient for one attempt. After a removal has ended, no recipient of that
+    /// subscription opens any more.
+    fn open<'a>(
+        &'a self,
+        recipient: &'a Recipient,
+    ) -> PortFuture<'a, Result<OpenedRecipient, SubscriptionsUnavailable>>;
+}
+
+/// A position in a feed of changes, behind the change of that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// The feed. A store that is opened anew may begin another one.
+    pub feed: u64,
+    /// The number of the last change that is known. Numbers grow in the order of the commits.
+    pub number: u64,
+}
+
+/// The changes behind a position in a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The topics that changed, in the order of the commits. A topic may occur several times.
+    /// `None` means that the feed does not reach back to the position, so any topic may have
+    /// changed.
+    pub topics: Option<Vec<TopicName>>,
+    /// The position behind these changes. It is unchanged if there are none.
+    pub position: FeedPosition,
+}
+
+/// Tells which subscriptions have changed, for caches outside the store.
+///
+/// A change is in the feed before its future ends. A change that becomes visible later has a higher
+/// number, so a reader that continues at its position misses none.
+pub trait SubscriptionFeed: Send + Sync {
+    /// Up to `limit` changes behind `since`. Without a position, the end of the feed and no change.
+    fn changes(
+        &self,
+        since: Option<FeedPosition>,
+        limit: usize,
+    ) -> PortFuture<'_, Result<FeedPage, SubscriptionsUnavailable>>;
 }

@@ -1,7 +1,7 @@
 //! The records that keep windows correct across a crash, and the port that stores them.
 //!
 //! Owns which facts of the pacer survive the process, and what an implementation must promise. Each
-//! promise has a test beside the implementation.
+//! promise has a test in `store/conformance/`.
 //!
 //! Not here: their file format (`store/pace_record_codec.rs`), the restore (`restore.rs`), the
 //! implementation on files (`store/journal.rs`).

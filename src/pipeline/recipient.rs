@@ -37,7 +37,7 @@ impl Pipeline {
     ) -> Result<CurrentRecipient, Unsettled> {
         let subscriptions = &self.parts.subscriptions;
         for _ in 0..RESOLVE_TRIES_MAX {
-            match subscriptions.open(recipient)? {
+            match subscriptions.open(recipient).await? {
                 OpenedRecipient::Subscription(subscription) => {
                     return Ok(CurrentRecipient::Open(subscription));
                 }

@@ -53,8 +53,8 @@ impl DedupIdentity {
     /// Keys of earlier versions cover fewer properties of a message. So they are looked up for
     /// redelivered messages only.
     ///
-    /// With a `message_id`, the progress is not read yet. [`Self::register`] reads it, once no other
-    /// message can record progress under the key.
+    /// With a `message_id`, the progress is not read yet. [`Self::register`] reads it, once no
+    /// other message can record progress under the key.
     pub async fn of_event(
         published: &PublishedMessage,
         urgent: bool,
@@ -237,7 +237,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::settle::InFlightRegistry;
+    use crate::settle::{InFlightRegistry, ProgressMark};
     use crate::{
         domain::{HeaderValue, Timestamp},
         settle::LedgerRecord,
@@ -305,6 +305,25 @@ mod tests {
         assert!(!is_known(&first, true).await, "or urgent");
         let other = PublishedMessage { user_id: Some("other".into()), ..first.clone() };
         assert!(!is_known(&other, false).await);
+    }
+
+    #[tokio::test]
+    async fn progress_recorded_just_before_a_copy_is_registered_counts_for_the_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let published = event("1", &[]);
+        let copy = DedupIdentity::of_event(&published, false, 0, true, &*ledger).await.unwrap();
+        let mark = ProgressMark::Settled(SubscriptionId::from_bytes([1; 16]));
+        let partial = LedgerRecord::Partial {
+            key: copy.key,
+            fingerprint: [0; 16],
+            event: [0; 16],
+            done: vec![mark.into()],
+        };
+        Arc::clone(&ledger).append(vec![partial], T0).await.unwrap();
+        let guard = InFlightRegistry::default().register(copy.key).ok().unwrap();
+        let copy = copy.register(guard, &*ledger).await.unwrap();
+        assert!(copy.done.contains(mark) && !copy.is_closed);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The port of the deduplication ledger: which deliveries of a message are settled.
 //!
-//! Owns what an implementation must promise. Each promise has a test beside the implementation.
+//! Owns what an implementation must promise. Each promise has a test in `store/conformance/`.
 //!
 //! Not here: how keys are formed (`identity.rs`), the meaning of marks (`progress_mark.rs`), the
 //! implementation on files (`store/ledger.rs`).

@@ -24,7 +24,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ListCursor, StoreError, StoreSettings,
+    ListCursor, StoreError, StoreRefusal, StoreSettings,
     db::Db,
     engine,
     key_slot::{self, KeySlot, KeySlotContent},
@@ -35,7 +35,7 @@ use super::{
     subscriptions::Store,
     templates, tombstones,
 };
-use crate::domain::SubscriptionId;
+use crate::domain::{SubscriptionId, Timestamp};
 
 const RECORDS_MAGIC: &[u8; 16] = b"roomcast records";
 const KEYS_MAGIC: &[u8; 16] = b"roomcast keys  1";
@@ -184,9 +184,10 @@ impl super::subscriptions::StoreInner {
         let rows = self.db.all(after, RUN)?;
         let pair = |row: SubscriptionRow| {
             let slot = self.table.find(&row.binding()).map_err(|source| match source.kind() {
-                io::ErrorKind::Other => {
-                    StoreError::DamagedRecord { id: row.id, what: source.to_string() }
-                }
+                io::ErrorKind::Other => StoreError::Refused(StoreRefusal::DamagedRecord {
+                    id: row.id,
+                    what: source.to_string(),
+                }),
                 _ => self.unread(source),
             })?;
             Ok((row, slot))
@@ -213,6 +214,7 @@ pub fn restore(
     from: &Path,
     settings: &StoreSettings,
     lists: &[PathBuf],
+    now: Timestamp,
 ) -> Result<Restored, BackupError> {
     let manifest = restorable(from, settings)?;
     let dir = &settings.dir;
@@ -236,7 +238,7 @@ pub fn restore(
     let lock = lock::take(&new.dir)?;
     let restored = fill(from, &new.dir, &manifest, &gone)?;
     fs::copy(from.join("removed"), new.dir.join("removed")).map_err(written)?;
-    append_lists(&new.dir, &gone).map_err(written)?;
+    append_lists(&new.dir, &gone, now).map_err(written)?;
     create(&new.dir.join(UNVERIFIED)).and_then(|file| file.sync_all()).map_err(written)?;
     sync_folder(&new.dir).map_err(written)?;
     drop(lock);
@@ -368,11 +370,11 @@ fn fill_templates(from: &Path, db: &Db, manifest: &Manifest) -> Result<usize, Ba
 }
 
 /// Appends the removed ids to the new store's list, so that later restorations leave them out too.
-fn append_lists(dir: &Path, gone: &HashSet<SubscriptionId>) -> io::Result<()> {
+fn append_lists(dir: &Path, gone: &HashSet<SubscriptionId>, now: Timestamp) -> io::Result<()> {
     let path = dir.join("removed");
     let known = tombstones::read(&path)?;
     let more = gone.difference(&known).copied();
-    tombstones::Tombstones::open(&path)?.append(more, crate::clock::Clock::System.now())
+    tombstones::Tombstones::open(&path)?.append(more, now)
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

@@ -1,4 +1,5 @@
-//! A cache of recipient pages, so that a busy topic is not read from the disk for every event.
+//! A cache of recipient pages, so that a busy topic is not read from the disk for every event, and
+//! the feed of changes for caches elsewhere.
 //!
 //! Owns the rule that a page read before a change is never served after it. Pages stay sealed, as
 //! on the disk.
@@ -6,18 +7,21 @@
 //! Not here: reading a page from the database (`subscriptions.rs`), opening a record (`pipeline/`).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
 
 use crate::{
     domain::{SubscriptionId, TopicName},
-    fanout::RecipientPage,
+    fanout::{FeedPage, FeedPosition, RecipientPage},
 };
 
 /// The upper bound of cached recipients. An empty page counts as one; a recipient takes less than 1
 /// KiB.
 const KEPT_MAX: usize = 16_384;
+
+/// The number of changes that the feed keeps. A reader that lags further behind drops all it has.
+const CHANGES_MAX: usize = 4096;
 
 type PageKey = (TopicName, Option<SubscriptionId>);
 
@@ -25,15 +29,47 @@ type PageKey = (TopicName, Option<SubscriptionId>);
 #[derive(Default)]
 pub(super) struct PageCache(Mutex<CachedPages>);
 
-#[derive(Default)]
 struct CachedPages {
-    /// Counts the invalidations.
+    /// The number of this feed of changes, which begins with the opening of the store.
+    feed: u64,
+    /// Counts the invalidations: the number of the last change.
     version: u64,
+    /// The topics of the last changes, the newest last.
+    changes: VecDeque<TopicName>,
     pages: HashMap<TopicName, HashMap<Option<SubscriptionId>, RecipientPage>>,
     weight: usize,
 }
 
+impl Default for CachedPages {
+    fn default() -> Self {
+        Self {
+            feed: rand::random(),
+            version: 0,
+            changes: VecDeque::new(),
+            pages: HashMap::new(),
+            weight: 0,
+        }
+    }
+}
+
 impl PageCache {
+    /// Up to `limit` changes behind a position of the feed.
+    pub(super) fn changes(&self, since: Option<FeedPosition>, limit: usize) -> FeedPage {
+        let kept = self.kept();
+        let end = FeedPosition { feed: kept.feed, number: kept.version };
+        let Some(since) = since else {
+            return FeedPage { topics: Some(Vec::new()), position: end };
+        };
+        let oldest = kept.version - kept.changes.len() as u64;
+        if since.feed != kept.feed || !(oldest..=kept.version).contains(&since.number) {
+            return FeedPage { topics: None, position: end };
+        }
+        let known = usize::try_from(since.number - oldest).unwrap_or(usize::MAX);
+        let topics: Vec<_> = kept.changes.iter().skip(known).take(limit).cloned().collect();
+        let position = FeedPosition { number: since.number + topics.len() as u64, ..since };
+        FeedPage { topics: Some(topics), position }
+    }
+
     /// A cached page, or the version under which a page read from now on may be cached.
     pub(super) fn get(&self, place: &PageKey) -> Result<RecipientPage, u64> {
         let kept = self.kept();
@@ -61,6 +97,10 @@ impl PageCache {
     pub(super) fn forget(&self, topic: &TopicName) {
         let mut kept = self.kept();
         kept.version += 1;
+        kept.changes.push_back(topic.clone());
+        if kept.changes.len() > CHANGES_MAX {
+            kept.changes.pop_front();
+        }
         let gone = kept.pages.remove(topic).unwrap_or_default();
         kept.weight -= gone.values().map(|page| page.recipients.len().max(1)).sum::<usize>();
     }

@@ -3,38 +3,19 @@
 //! Owns the classification: two failures are two variants only if a caller reacts differently to
 //! them.
 //!
-//! Not here: the errors of backups (`backup.rs`).
+//! Not here: the errors of backups (`backup.rs`), and what operators learn of an error
+//! (`admin/ports/failure.rs`).
 
 use std::{io, path::PathBuf};
 
-use crate::{
-    domain::{SubscriptionId, TopicName},
-    fanout::TemplateError,
-    private_file::PrivateFileError,
-};
+use crate::{admin::ports::StoreRefusal, fanout::TemplateError, private_file::PrivateFileError};
 
 /// Why a call of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The subscription does not exist.
-    #[error("there is no subscription {id}")]
-    NoSuchSubscription {
-        /// The requested id.
-        id: SubscriptionId,
-    },
-    /// The templates reject the change.
+    /// The request does not fit the content of the store.
     #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// The robot of the new webhook is subscribed to the topic already.
-    #[error(
-        "the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one"
-    )]
-    RobotTaken {
-        /// The topic.
-        topic: TopicName,
-        /// The other subscription.
-        by: SubscriptionId,
-    },
+    Refused(#[from] StoreRefusal),
     /// The store was sealed with another master key.
     #[error(
         "the store {dir} was sealed with another master key: set key.file to the one it was made with"
@@ -66,12 +47,6 @@ pub enum StoreError {
         /// The newest format that this version knows.
         known: u8,
     },
-    /// A rotation to another master key is in progress, or the key is the current one already.
-    #[error("the master key cannot be rotated: {why}")]
-    Rotation {
-        /// The reason.
-        why: &'static str,
-    },
     /// The disk does not have enough free space for a change.
     #[error("the disk of the store {dir} is full: make room and try again")]
     Full {
@@ -86,16 +61,6 @@ pub enum StoreError {
         /// The damage.
         what: String,
     },
-    /// One record is damaged; the others are intact.
-    #[error(
-        "subscription {id} is damaged: {what}; give it its webhook again (`roomcast subscription update {id} --endpoint-file -`), or restore the store from a backup"
-    )]
-    DamagedRecord {
-        /// The subscription.
-        id: SubscriptionId,
-        /// The damage.
-        what: String,
-    },
     /// The disk returned an error.
     #[error("the store {dir} cannot be {verb}")]
     Disk {
@@ -107,6 +72,12 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<TemplateError> for StoreError {
+    fn from(error: TemplateError) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 impl StoreError {

@@ -64,7 +64,7 @@ mod tests {
     use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
 
     use super::*;
-    use crate::store::Store;
+    use crate::{clock::Clock, store::Store};
 
     fn master(byte: u8) -> MasterKey {
         MasterKey::from_bytes([byte; 32])
@@ -91,7 +91,7 @@ mod tests {
         let settings = StoreSettings::at(folder.path().join("store"));
         assert_eq!(inspect(&settings, &master(1)).unwrap(), Inspection::Nothing);
         assert!(!settings.dir.exists());
-        let store = Store::open(&settings, &master(1)).unwrap();
+        let store = Store::open(&settings, &master(1), Clock::System).unwrap();
         assert!(matches!(inspect(&settings, &master(1)), Err(StoreError::Locked { .. })));
         drop(store);
         let keyring = settings.dir.join("keyring");

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use super::{
     Store, StoreError,
+    conformance::samples::subscription,
     db::Db,
     engine::EPOCH_WORD,
     key_slots::KeySlots,
     open::{UNNAMED_MAX, UNVERIFIED},
     row::SubscriptionRow,
-    tests::{open_with, subscription},
+    tests::open_with,
 };
 use crate::domain::SubscriptionId;
 

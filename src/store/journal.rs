@@ -6,8 +6,8 @@
 //! machine before the message concerned is acked. A page is deleted once a later page repeats the
 //! records that still matter.
 //!
-//! Not here: the meaning of the records and the port (`pace/`), their format (`pace_record_codec.rs`), the
-//! frames (`segment.rs`).
+//! Not here: the meaning of the records and the port (`pace/`), their format
+//! (`pace_record_codec.rs`), the frames (`segment.rs`).
 
 use std::{
     fs::{self, File},
@@ -158,8 +158,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins a new page if the current one is old or large, and makes the next one ahead. Blocks on
-    /// the disk.
+    /// Begins a new page if the current one is old or large, and makes the next one ahead. Blocks
+    /// on the disk.
     pub(super) fn begin_page(&self) -> Result<Option<CheckpointDue>, LedgerError> {
         let _one_at_a_time = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| self.unwritten(source);

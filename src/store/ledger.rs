@@ -7,8 +7,8 @@
 //! Owns two rules: an entry is synced before the call returns, and the files together are bounded
 //! by [`BYTES_MAX`] plus the unfinished messages.
 //!
-//! Not here: the lookup in memory (`index.rs`), the format of an entry (`ledger_entry.rs`), the port
-//! and its promises (`settle/ledger.rs`).
+//! Not here: the lookup in memory (`index.rs`), the format of an entry (`ledger_entry.rs`), the
+//! port and its promises (`settle/ledger.rs`).
 
 use std::{
     collections::VecDeque,

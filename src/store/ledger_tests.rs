@@ -2,7 +2,7 @@
 //!
 //! Owns the proof that a crash loses only the group that was being written.
 //!
-//! Not here: the keys of messages (`settle/identity.rs`).
+//! Not here: what every ledger must do (`conformance/ledger.rs`).
 
 use std::{collections::HashSet, fs, path::Path, time::Duration};
 

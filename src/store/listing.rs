@@ -6,13 +6,15 @@
 //! (`subscriptions.rs`).
 
 use super::{
-    ListCursor, StoreError, SubscriptionPage,
+    ListCursor, ListFilter, StoreError, StoreRefusal, SubscriptionPage,
     redact::redact,
     row::{DamagedRow, SubscriptionRow},
     subscriptions::{Store, StoreInner, opened},
-    types::ListFilter,
 };
-use crate::domain::{PrivateOptions, Subscription, SubscriptionId, SubscriptionView};
+use crate::{
+    admin::ports::DecryptedPage,
+    domain::{PrivateOptions, SubscriptionId, SubscriptionView},
+};
 
 /// The number of rows that are read at a time and then filtered.
 const READ: usize = 512;
@@ -23,8 +25,12 @@ const DAMAGED: &str = "the record is damaged";
 impl Store {
     /// One subscription, masked. Blocks on the disk.
     pub fn show(&self, id: SubscriptionId) -> Result<SubscriptionView, StoreError> {
-        let row = self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
-        self.0.view(row)?.ok_or(StoreError::NoSuchSubscription { id })
+        let row = self
+            .0
+            .db
+            .get(id)?
+            .ok_or(StoreError::Refused(StoreRefusal::NoSuchSubscription { id }))?;
+        self.0.view(row)?.ok_or(StoreError::Refused(StoreRefusal::NoSuchSubscription { id }))
     }
 
     /// One page of subscriptions, masked. Blocks on the disk.
@@ -45,7 +51,9 @@ impl Store {
                 }
                 // A damaged record must not hide the other subscriptions.
                 let view = match open.view(row.clone()) {
-                    Err(StoreError::DamagedRecord { .. }) => Some(unreadable(row)),
+                    Err(StoreError::Refused(StoreRefusal::DamagedRecord { .. })) => {
+                        Some(unreadable(row))
+                    }
                     view => view?,
                 };
                 if let Some(view) =
@@ -70,7 +78,7 @@ impl Store {
         filter: &ListFilter,
         after: Option<ListCursor>,
         limit: usize,
-    ) -> Result<(Vec<Subscription>, Option<ListCursor>), StoreError> {
+    ) -> Result<DecryptedPage, StoreError> {
         let rows = self.0.rows(filter, after.as_ref(), limit)?;
         let next = (rows.len() == limit).then(|| rows.last().map(ListCursor::of)).flatten();
         let mut found = Vec::new();
@@ -81,7 +89,7 @@ impl Store {
                 found.push(opened(&row, record));
             }
         }
-        Ok((found, next))
+        Ok(DecryptedPage { subscriptions: found, next })
     }
 
     /// The number of subscriptions of a topic, counted up to `limit`. Blocks on the disk.

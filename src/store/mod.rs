@@ -20,6 +20,7 @@ mod backup;
 mod cache;
 mod clock_readings;
 mod compaction;
+mod crash_points;
 mod db;
 mod engine;
 mod erasure_audit;
@@ -37,6 +38,7 @@ mod lock;
 mod open;
 mod options;
 mod pace_record_codec;
+mod ports;
 mod raw_file;
 mod redact;
 mod rotate;
@@ -48,7 +50,6 @@ mod settings;
 mod subscriptions;
 mod templates;
 mod tombstones;
-mod types;
 mod verify;
 mod write;
 
@@ -58,14 +59,22 @@ pub use error::{LedgerError, StoreError};
 pub use inspect::{Inspection, inspect};
 pub use journal::{Journal, JournalSettings};
 pub use ledger::{FileLedger, LedgerSettings};
-pub use rotate::KeyStatus;
 pub use settings::StoreSettings;
 pub use subscriptions::Store;
-pub use types::{AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage};
-pub use verify::Verified;
+
+use crate::{
+    admin::ports::StoreRefusal,
+    domain::{AddedSubscription, ListCursor, ListFilter, SubscriptionPage},
+};
 
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod erasure_tests;
+#[cfg(test)]
+mod golden_tests;
 #[cfg(test)]
 mod interrupted_tests;
 #[cfg(test)]
@@ -73,7 +82,7 @@ mod journal_tests;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
-mod model_tests;
+mod sled_harness;
 #[cfg(test)]
 mod template_tests;
 #[cfg(test)]

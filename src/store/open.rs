@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use super::{
     ListCursor, StoreError, StoreSettings,
     cache::PageCache,
+    crash_points::CrashPoints,
     db::Db,
     engine::{EPOCH_WORD, FORMAT_WORD},
     key_slot::KeySlotContent,
@@ -31,9 +32,9 @@ use super::{
     write::BATCH_SIZE_MAX,
 };
 use crate::{
+    clock::Clock,
     crypto::{Keys, MasterKey},
     domain::SubscriptionId,
-    fanout::TemplateRegistry,
 };
 
 /// The format that is written.
@@ -55,7 +56,11 @@ impl Store {
     ///
     /// [`StoreError::Locked`], [`StoreError::WrongKey`], [`StoreError::Newer`],
     /// [`StoreError::Damaged`] or [`StoreError::Disk`] if the store cannot be used as it is.
-    pub fn open(settings: &StoreSettings, master: &MasterKey) -> Result<Self, StoreError> {
+    pub fn open(
+        settings: &StoreSettings,
+        master: &MasterKey,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let dir = &settings.dir;
         let lock = lock::take(dir)?;
         let db = Db::open(dir)?;
@@ -92,16 +97,15 @@ impl Store {
             verb: "opened",
             source,
         })?;
-        let registry = templates::registry(&db)?;
         let open = assemble(
             dir,
+            clock,
             db,
-            registry,
             ring.ring,
             StoreWriter { slots: found.slots, keyring: ring.file, removed },
             ring.by_new,
             lock,
-        );
+        )?;
         if format == Some(1) {
             tracing::info!("bringing the store from format 1 to format {FORMAT}");
             while open.db.migrate(1024)? > 0 {}
@@ -143,25 +147,27 @@ fn open_ring(
 
 fn assemble(
     dir: &Path,
+    clock: Clock,
     db: Db,
-    registry: TemplateRegistry,
     ring: Ring,
     writer: StoreWriter,
     by_new: bool,
     lock: Lock,
-) -> StoreInner {
+) -> Result<StoreInner, StoreError> {
     let table = writer.slots.table();
-    StoreInner {
+    Ok(StoreInner {
         dir: dir.to_owned(),
+        clock,
         rotation: super::rotation_progress::Rotation::new(by_new),
-        registry,
+        registry: templates::registry(&db)?,
         ring: ArcSwap::from_pointee(ring),
         db,
         writer: std::sync::Mutex::new(writer),
         table,
         cache: PageCache::default(),
+        crash_points: CrashPoints::default(),
         _lock: lock,
-    }
+    })
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {

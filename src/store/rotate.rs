@@ -14,7 +14,7 @@
 use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::{
-    ListCursor, StoreError,
+    ListCursor, StoreError, StoreRefusal,
     key_slot::{KeySlot, KeySlotContent},
     key_slots::RUN,
     keyring::Ring,
@@ -22,25 +22,7 @@ use super::{
     subscriptions::{Store, StoreInner},
     write::{BATCH_SIZE, RowUpdate},
 };
-use crate::crypto::{KeyId, MasterKey};
-
-/// The state of the store's keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyStatus {
-    /// The master key for everything that is sealed from now on.
-    pub current: KeyId,
-    /// During a rotation, the key that is replaced.
-    pub old: Option<KeyId>,
-    /// Whether the new key is known to be in the place from which the daemon reads it.
-    pub in_place: bool,
-    /// The number of data keys.
-    pub data_keys: usize,
-    /// The number of processed slots and of all slots, while data keys are wrapped under the new
-    /// master key.
-    pub wrapping: Option<(usize, usize)>,
-    /// The number of resealed subscriptions and of all subscriptions, while a resealing runs.
-    pub sealing: Option<(usize, usize)>,
-}
+use crate::{admin::ports::KeyStatus, crypto::MasterKey};
 
 impl Store {
     /// The state of the keys.
@@ -64,7 +46,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Rotation`] if a rotation to another key is in progress, or the key is the
+    /// [`StoreRefusal::Rotation`] if a rotation to another key is in progress, or the key is the
     /// current one.
     pub fn begin_rotation(&self, new: &MasterKey) -> Result<(), StoreError> {
         let open = &self.0;
@@ -76,12 +58,12 @@ impl Store {
             Some(_) => {
                 let why =
                     "it is being rotated to another key; finish that first (`roomcast key status`)";
-                return Err(StoreError::Rotation { why });
+                return Err(StoreError::Refused(StoreRefusal::Rotation { why }));
             }
             None if ring.current.id() == new_id => {
-                return Err(StoreError::Rotation {
+                return Err(StoreError::Refused(StoreRefusal::Rotation {
                     why: "the store is sealed with that key already",
-                });
+                }));
             }
             None => {}
         }
@@ -105,13 +87,16 @@ impl Store {
     ///
     /// Reads and changes go on meanwhile. Returns at once if another thread does this already.
     pub fn rotate(&self) -> Result<(), StoreError> {
-        rotate(&Arc::downgrade(&self.0))
+        if self.0.begins_wrapping() { rotate(&Arc::downgrade(&self.0)) } else { Ok(()) }
     }
 
-    /// The same in a thread of its own, which ends when the store is closed.
+    /// The same in a thread of its own, which ends when the store is closed. The status shows the
+    /// work as soon as this returns.
     pub fn rotate_in_background(&self) {
-        let store = Arc::downgrade(&self.0);
-        background(move || rotate(&store));
+        if self.0.begins_wrapping() {
+            let store = Arc::downgrade(&self.0);
+            background(move || rotate(&store));
+        }
     }
 
     /// Seals every subscription under a new data key, and destroys the old keys. Blocks on the
@@ -120,13 +105,16 @@ impl Store {
     /// Reads and changes go on meanwhile. After a crash each subscription is under its old or its
     /// new key.
     pub fn reseal(&self) -> Result<(), StoreError> {
-        reseal(&Arc::downgrade(&self.0))
+        if self.0.begins_sealing() { reseal(&Arc::downgrade(&self.0)) } else { Ok(()) }
     }
 
-    /// The same in a thread of its own, which ends when the store is closed.
+    /// The same in a thread of its own, which ends when the store is closed. The status shows the
+    /// work as soon as this returns.
     pub fn reseal_in_background(&self) {
-        let store = Arc::downgrade(&self.0);
-        background(move || reseal(&store));
+        if self.0.begins_sealing() {
+            let store = Arc::downgrade(&self.0);
+            background(move || reseal(&store));
+        }
     }
 }
 
@@ -142,13 +130,6 @@ fn background(work: impl FnOnce() -> Result<(), StoreError> + Send + 'static) {
 }
 
 fn rotate(store: &Weak<StoreInner>) -> Result<(), StoreError> {
-    let Some(open) = store.upgrade().filter(|open| open.ring.load().old.is_some()) else {
-        return Ok(());
-    };
-    if !open.rotation.wrapping.begin(open.table.len()) {
-        return Ok(());
-    }
-    drop(open);
     let mut first = 0;
     let outcome = loop {
         // Released between batches, so that the store can be closed.
@@ -172,11 +153,6 @@ fn rotate(store: &Weak<StoreInner>) -> Result<(), StoreError> {
 }
 
 fn reseal(store: &Weak<StoreInner>) -> Result<(), StoreError> {
-    let Some(open) = store.upgrade() else { return Ok(()) };
-    if !open.rotation.sealing.begin(open.table.keys()) {
-        return Ok(());
-    }
-    drop(open);
     let mut after = None;
     loop {
         let Some(open) = store.upgrade() else { return Ok(()) };
@@ -191,6 +167,16 @@ fn reseal(store: &Weak<StoreInner>) -> Result<(), StoreError> {
 }
 
 impl StoreInner {
+    /// Begins to wrap the data keys anew, if a rotation is in progress and no other thread does it.
+    fn begins_wrapping(&self) -> bool {
+        self.ring.load().old.is_some() && self.rotation.wrapping.begin(self.table.len())
+    }
+
+    /// Begins to seal all subscriptions anew, if no other thread does it.
+    fn begins_sealing(&self) -> bool {
+        self.rotation.sealing.begin(self.table.keys())
+    }
+
     /// Wraps the keys of up to [`RUN`] slots under the newest master key; returns the number of
     /// slots read.
     fn rewrap(&self, first: usize) -> Result<usize, StoreError> {
@@ -252,7 +238,7 @@ impl StoreInner {
         let count = rows.len();
         let open = |row: SubscriptionRow| match self.unseal(&row) {
             // It stays as it is until an operator repairs it.
-            Err(StoreError::DamagedRecord { id, what }) => {
+            Err(StoreError::Refused(StoreRefusal::DamagedRecord { id, what })) => {
                 tracing::warn!(subscription.id = %id, what, "a damaged record was not sealed anew");
                 Ok(None)
             }

@@ -11,12 +11,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
 
 use super::{
-    StoreError,
+    StoreError, StoreRefusal,
     cache::PageCache,
+    crash_points::CrashPoints,
     db::Db,
+    key_slot::KeySlot,
     key_slots::{KeySlotTable, KeySlots},
     keyring::{Keyring, Ring},
     lock::Lock,
@@ -26,13 +27,16 @@ use super::{
     tombstones::Tombstones,
 };
 use crate::{
+    clock::Clock,
+    crypto::Binding,
     domain::{
         Platform, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, TopicName,
     },
     fanout::{
-        self, OpenedRecipient, Recipient, SealedSubscription, Subscriptions,
-        SubscriptionsUnavailable, TemplateRegistry,
+        self, FeedPage, FeedPosition, OpenedRecipient, Recipient, SealedSubscription,
+        SubscriptionFeed, Subscriptions, SubscriptionsUnavailable, TemplateRegistry,
     },
+    port::{PortFuture, at_once, later},
 };
 
 /// The number of recipients in a page of fan-out.
@@ -44,12 +48,14 @@ pub struct Store(pub(super) Arc<StoreInner>);
 
 pub(super) struct StoreInner {
     pub(super) dir: PathBuf,
+    pub(super) clock: Clock,
     pub(super) ring: ArcSwap<Ring>,
     pub(super) db: Db,
     /// A change holds this lock from its first step to its last.
     pub(super) writer: Mutex<StoreWriter>,
     pub(super) table: KeySlotTable,
     pub(super) cache: PageCache,
+    pub(super) crash_points: CrashPoints,
     pub(super) rotation: Rotation,
     pub(super) registry: TemplateRegistry,
     // The last field, so that the folder is unlocked after everything else is closed.
@@ -73,13 +79,23 @@ impl Store {
 
 impl StoreInner {
     pub(super) fn unseal(&self, row: &SubscriptionRow) -> Result<Option<SealedFields>, StoreError> {
+        self.unseal_with(row, KeySlotTable::find)
+    }
+
+    /// The same, with a function that finds the key.
+    fn unseal_with(
+        &self,
+        row: &SubscriptionRow,
+        find: impl Fn(&KeySlotTable, &Binding) -> io::Result<Option<KeySlot>>,
+    ) -> Result<Option<SealedFields>, StoreError> {
         let binding = row.binding();
-        let damaged_by = |what: String| StoreError::DamagedRecord { id: row.id, what };
+        let damaged_by =
+            |what: String| StoreError::Refused(StoreRefusal::DamagedRecord { id: row.id, what });
         let damaged = || damaged_by("its record does not open with its key".to_owned());
         // The key ring and the slot may be read on two sides of a rotation, but not twice in a row.
         for _ in 0..3 {
             let ring = self.ring.load();
-            let found = self.table.find(&binding).map_err(|source| match source.kind() {
+            let found = find(&self.table, &binding).map_err(|source| match source.kind() {
                 io::ErrorKind::Other => damaged_by(source.to_string()),
                 _ => self.unread(source),
             })?;
@@ -182,47 +198,90 @@ pub(super) fn opened(row: &SubscriptionRow, record: SealedFields) -> Subscriptio
     }
 }
 
-#[async_trait]
 impl Subscriptions for Store {
-    async fn page(
-        &self,
-        topic: &TopicName,
+    fn page<'a>(
+        &'a self,
+        topic: &'a TopicName,
         after: Option<SubscriptionId>,
-    ) -> Result<fanout::RecipientPage, SubscriptionsUnavailable> {
+    ) -> PortFuture<'a, Result<fanout::RecipientPage, SubscriptionsUnavailable>> {
         let place = (topic.clone(), after);
         let version = match self.0.cache.get(&place) {
-            Ok(page) => return Ok(page),
+            Ok(page) => return at_once(Ok(page)),
             Err(version) => version,
         };
         let open = Arc::clone(&self.0);
-        let (page, place) =
-            blocking(move || open.recipients(&place.0, place.1).map(|page| (page, place))).await?;
-        self.0.cache.keep(place, &page, version);
-        Ok(page)
+        later(async move {
+            let read = move || open.recipients(&place.0, place.1).map(|page| (page, place));
+            let (page, place) = blocking(read).await?;
+            self.0.cache.keep(place, &page, version);
+            Ok(page)
+        })
     }
 
-    async fn find(
+    fn find(
         &self,
         id: SubscriptionId,
-    ) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
+    ) -> PortFuture<'_, Result<Option<Recipient>, SubscriptionsUnavailable>> {
         let open = Arc::clone(&self.0);
-        blocking(move || open.active(id)).await
+        later(blocking(move || open.active(id)))
     }
 
-    fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
+    fn open<'a>(
+        &'a self,
+        recipient: &'a Recipient,
+    ) -> PortFuture<'a, Result<OpenedRecipient, SubscriptionsUnavailable>> {
         let Some(row) = recipient.sealed.record::<SubscriptionRow>() else {
             let damaged = recipient.sealed.record::<DamagedRow>();
-            return Ok(damaged.map_or(OpenedRecipient::Replaced, |damaged| {
+            return at_once(Ok(damaged.map_or(OpenedRecipient::Replaced, |damaged| {
                 OpenedRecipient::Damaged(damaged.to_string())
-            }));
+            })));
         };
-        match self.0.unseal(row) {
-            Ok(Some(record)) => Ok(OpenedRecipient::Subscription(Box::new(opened(row, record)))),
-            Ok(None) => Ok(OpenedRecipient::Replaced),
-            Err(StoreError::DamagedRecord { what, .. }) => Ok(OpenedRecipient::Damaged(what)),
-            Err(error) => Err(SubscriptionsUnavailable(error.into())),
+        // The slot is nearly always in the page cache. Otherwise this thread must not wait for it.
+        match self.0.unseal_with(row, KeySlotTable::find_cached) {
+            Err(StoreError::Disk { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
+                let (open, recipient) = (Arc::clone(&self.0), recipient.clone());
+                later(blocking(move || open.open_recipient(&recipient)))
+            }
+            unsealed => at_once(opened_recipient(row, unsealed).map_err(unavailable)),
         }
     }
+}
+
+impl SubscriptionFeed for Store {
+    fn changes(
+        &self,
+        since: Option<FeedPosition>,
+        limit: usize,
+    ) -> PortFuture<'_, Result<FeedPage, SubscriptionsUnavailable>> {
+        at_once(Ok(self.0.cache.changes(since, limit)))
+    }
+}
+
+impl StoreInner {
+    fn open_recipient(&self, recipient: &Recipient) -> Result<OpenedRecipient, StoreError> {
+        match recipient.sealed.record::<SubscriptionRow>() {
+            Some(row) => opened_recipient(row, self.unseal(row)),
+            None => Ok(OpenedRecipient::Replaced),
+        }
+    }
+}
+
+fn opened_recipient(
+    row: &SubscriptionRow,
+    unsealed: Result<Option<SealedFields>, StoreError>,
+) -> Result<OpenedRecipient, StoreError> {
+    match unsealed {
+        Ok(Some(record)) => Ok(OpenedRecipient::Subscription(Box::new(opened(row, record)))),
+        Ok(None) => Ok(OpenedRecipient::Replaced),
+        Err(StoreError::Refused(StoreRefusal::DamagedRecord { what, .. })) => {
+            Ok(OpenedRecipient::Damaged(what))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn unavailable(error: StoreError) -> SubscriptionsUnavailable {
+    SubscriptionsUnavailable(error.into())
 }
 
 /// Runs a read in a thread that may block, because sled may read from the disk.
@@ -230,7 +289,7 @@ async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, SubscriptionsUnavailable> {
     match tokio::task::spawn_blocking(read).await {
-        Ok(outcome) => outcome.map_err(|error| SubscriptionsUnavailable(error.into())),
+        Ok(outcome) => outcome.map_err(unavailable),
         Err(panicked) => Err(SubscriptionsUnavailable(panicked.into())),
     }
 }

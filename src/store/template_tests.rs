@@ -7,15 +7,15 @@
 use std::{fs, path::Path};
 
 use super::{
-    Store, StoreError, StoreSettings,
-    backup::restore,
-    tests::{golden as golden_store, golden_key, open_with, subscription},
+    Store, StoreError, StoreRefusal, StoreSettings, backup::restore,
+    conformance::samples::subscription, golden_tests::golden as golden_store, tests::open_with,
 };
 use crate::{
     domain::{Audience, Format, Platform, Template, TemplateEngine, Timestamp},
     fanout::{Tags, TemplateError},
 };
 
+const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 const LARK: Audience = Audience::On(Platform::Lark);
 
 fn text(name: &str, audience: Audience, engine: TemplateEngine, text: &str) -> Template {
@@ -103,12 +103,18 @@ fn a_change_is_on_the_shelf_at_once_and_on_the_disk_when_it_is_reported() {
     );
     let other = text("up", Audience::Everybody, TemplateEngine::Tags, "well again");
     let refused = store.add_template(other.clone(), false);
-    assert!(matches!(refused, Err(StoreError::Template(TemplateError::Exists { .. }))));
+    assert!(matches!(
+        refused,
+        Err(StoreError::Refused(StoreRefusal::Template(TemplateError::Exists { .. })))
+    ));
     assert!(store.add_template(other, true).unwrap());
     assert_eq!(store.remove_template(&"down".parse().unwrap(), Some(LARK)).unwrap(), 1);
     let refused = store
         .add_template(text("bad", Audience::Everybody, TemplateEngine::Jinja, "{% if %}"), false);
-    assert!(matches!(refused, Err(StoreError::Template(TemplateError::Unreadable { .. }))));
+    assert!(matches!(
+        refused,
+        Err(StoreError::Refused(StoreRefusal::Template(TemplateError::Unreadable { .. })))
+    ));
     let now = said(&store);
     assert_eq!(now.len(), 2);
     assert_eq!(now[1].2, "well again");
@@ -176,7 +182,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let (to, new) = (dir.path().join("backup"), dir.path().join("new"));
     let manifest = store.backup(&to).unwrap();
     assert_eq!((manifest.format, manifest.templates), (2, 4));
-    let restored = restore(&to, &StoreSettings::at(new.join("data")), &[]).unwrap();
+    let restored = restore(&to, &StoreSettings::at(new.join("data")), &[], NOW).unwrap();
     assert_eq!((restored.subscriptions, restored.templates), (1, 4));
     let all = said(&store);
     assert_eq!(said(&open(&new)), all);
@@ -186,7 +192,7 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let bytes = fs::read(&file).unwrap();
     let first = usize::try_from(u32::from_be_bytes(bytes[16..20].try_into().unwrap())).unwrap();
     fs::write(&file, [&bytes[..16], &bytes[24 + first..]].concat()).unwrap();
-    let refused = restore(&to, &StoreSettings::at(dir.path().join("short/data")), &[])
+    let refused = restore(&to, &StoreSettings::at(dir.path().join("short/data")), &[], NOW)
         .unwrap_err()
         .to_string();
     assert!(refused.contains("it should hold 4 texts of templates, and has 3"), "{refused}");
@@ -196,10 +202,9 @@ fn a_backup_brings_templates_back_and_one_of_an_earlier_version_has_none() {
     let old = serde_json::json!({"format": 1, "subscriptions": 1, "key": manifest.key});
     fs::write(to.join("backup.json"), old.to_string()).unwrap();
     let older = dir.path().join("older");
-    let restored = restore(&to, &StoreSettings::at(older.join("data")), &[]).unwrap();
+    let restored = restore(&to, &StoreSettings::at(older.join("data")), &[], NOW).unwrap();
     assert_eq!((restored.subscriptions, restored.templates), (1, 0));
-    let store = Store::open(&StoreSettings::at(older.join("data")), &golden_key(1))
-        .unwrap_or_else(|error| panic!("{error}"));
+    let store = open_with(&older, 1).unwrap_or_else(|error| panic!("{error}"));
     assert!(store.verify().unwrap().is_sound());
     assert_eq!(said(&store), []);
 }

@@ -20,7 +20,6 @@ use super::{
     subscriptions::{Store, StoreInner},
 };
 use crate::{
-    clock::Clock,
     domain::{Audience, Format, Platform, Template, TemplateEngine, TemplateName, Timestamp},
     fanout::{TemplateRegistry, Templates},
 };
@@ -44,7 +43,7 @@ impl Store {
     pub fn add_template(&self, template: Template, replace: bool) -> Result<bool, StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
-        let template = Template { written_at: Clock::System.now(), ..template };
+        let template = Template { written_at: open.clock.now(), ..template };
         let Some(changed) = open.registry.now().with(template.clone(), replace)? else {
             return Ok(false);
         };

@@ -7,49 +7,22 @@
 use std::collections::HashSet;
 
 use super::{
-    ListCursor, StoreError,
+    ListCursor, StoreError, StoreRefusal,
     key_slot::KeySlotContent,
     key_slots::RUN,
     subscriptions::{Store, StoreInner},
 };
-use crate::domain::{SubscriptionId, Template};
+use crate::{
+    admin::ports::Verified,
+    domain::{SubscriptionId, Template},
+};
 
 /// The maximum number of broken subscriptions in the result.
 const NAMED_MAX: usize = 100;
 
-/// The result of a verification.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// The number of subscriptions whose records open.
-    pub sound: usize,
-    /// Subscriptions whose records do not open, up to 100.
-    pub broken: Vec<SubscriptionId>,
-    /// The number of rows without a key, from interrupted removals or from parts of different
-    /// backups.
-    pub without_key: usize,
-    /// The number of keys that no row names.
-    pub without_subscription: usize,
-    /// The number of index entries that lead to no row.
-    pub lost_entries: usize,
-    /// The number of rows missing in an index.
-    pub unindexed: usize,
-    /// The number of whole template texts.
-    pub templates: usize,
-    /// Template texts that are unreadable, or that differ between disk and memory.
-    pub broken_templates: Vec<String>,
-}
-
-impl Verified {
-    /// Whether no damage was found.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        *self == Self { sound: self.sound, templates: self.templates, ..Self::default() }
-    }
-
-    fn add_broken(&mut self, id: SubscriptionId) {
-        if self.broken.len() < NAMED_MAX {
-            self.broken.push(id);
-        }
+fn add_broken(verified: &mut Verified, id: SubscriptionId) {
+    if verified.broken.len() < NAMED_MAX {
+        verified.broken.push(id);
     }
 }
 
@@ -72,14 +45,16 @@ impl Store {
                 let row = match row {
                     Ok(row) => row,
                     Err(damaged) => {
-                        verified.add_broken(damaged.id);
+                        add_broken(&mut verified, damaged.id);
                         continue;
                     }
                 };
                 match open.unseal(row) {
                     Ok(Some(_)) => verified.sound += 1,
                     Ok(None) => verified.without_key += 1,
-                    Err(StoreError::DamagedRecord { id, .. }) => verified.add_broken(id),
+                    Err(StoreError::Refused(StoreRefusal::DamagedRecord { id, .. })) => {
+                        add_broken(&mut verified, id)
+                    }
                     Err(error) => return Err(error),
                 }
                 if open.table.holds(&row.binding()) {

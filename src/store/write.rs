@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 
 use super::{
-    AddedSubscription, StoreError,
+    AddedSubscription, StoreError, StoreRefusal,
     engine::EPOCH_WORD,
     key_slot::KeySlot,
     row::{RowVersion, SubscriptionRow},
@@ -22,11 +22,10 @@ use super::{
     subscriptions::{Store, StoreInner, StoreWriter},
 };
 use crate::{
-    clock::Clock,
     crypto::{DataKey, SealedRecord},
     domain::{
         Platform, RobotId, SubscriptionId, SubscriptionPatch, SubscriptionSpec, SubscriptionState,
-        TopicName,
+        Timestamp, TopicName,
     },
 };
 
@@ -80,7 +79,7 @@ impl Store {
             first.insert(place, id);
             outcomes.push(AddedSubscription { id, robot, duplicate: known.is_some() });
             if known.is_none() {
-                rows.push(new_row(id, robot, one));
+                rows.push(new_row(id, robot, one, open.clock.now()));
             }
         }
         open.add_rows(&mut writer, rows)?;
@@ -94,12 +93,12 @@ impl Store {
     pub fn update(&self, id: SubscriptionId, change: SubscriptionPatch) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
-        let missing = || StoreError::NoSuchSubscription { id };
+        let missing = || StoreError::Refused(StoreRefusal::NoSuchSubscription { id });
         let old = open.db.get(id)?.ok_or_else(missing)?;
         let record = match (open.unseal(&old), &change.endpoint) {
             // The damaged record is written anew. The fields that the change does not name are
             // lost.
-            (Err(StoreError::DamagedRecord { .. }), Some(endpoint)) => {
+            (Err(StoreError::Refused(StoreRefusal::DamagedRecord { .. })), Some(endpoint)) => {
                 SealedFields::of(endpoint.clone())
             }
             (found, _) => found?.ok_or_else(missing)?,
@@ -111,7 +110,7 @@ impl Store {
             && let Some(by) =
                 open.subscribed(&mut writer, &old.topic, robot)?.filter(|by| *by != id)
         {
-            return Err(StoreError::RobotTaken { topic: old.topic, by });
+            return Err(StoreError::Refused(StoreRefusal::RobotTaken { topic: old.topic, by }));
         }
         let options = old.options.clone().patched(change.options);
         let record = SealedFields {
@@ -125,7 +124,12 @@ impl Store {
 
     /// The platform of a subscription, whether or not its record opens. Blocks on the disk.
     pub fn platform_of(&self, id: SubscriptionId) -> Result<Platform, StoreError> {
-        Ok(self.0.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?.platform)
+        Ok(self
+            .0
+            .db
+            .get(id)?
+            .ok_or(StoreError::Refused(StoreRefusal::NoSuchSubscription { id }))?
+            .platform)
     }
 
     /// Removes a subscription. Blocks on the disk.
@@ -134,7 +138,8 @@ impl Store {
     pub fn remove(&self, id: SubscriptionId) -> Result<(), StoreError> {
         let open = &self.0;
         let mut writer = open.writer();
-        let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
+        let row =
+            open.db.get(id)?.ok_or(StoreError::Refused(StoreRefusal::NoSuchSubscription { id }))?;
         open.remove_rows(&mut writer, &[row])
     }
 
@@ -157,7 +162,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let open = &self.0;
         let _one_at_a_time = open.writer();
-        let row = open.db.get(id)?.ok_or(StoreError::NoSuchSubscription { id })?;
+        let row =
+            open.db.get(id)?.ok_or(StoreError::Refused(StoreRefusal::NoSuchSubscription { id }))?;
         if row.state != state {
             let topic = row.topic.clone();
             let replaced = open.db.replace(&[(row.clone(), SubscriptionRow { state, ..row })]);
@@ -181,7 +187,12 @@ pub(super) struct RowUpdate {
     pub(super) record: SealedFields,
 }
 
-fn new_row(id: SubscriptionId, robot: RobotId, new: SubscriptionSpec) -> NewRow {
+fn new_row(
+    id: SubscriptionId,
+    robot: RobotId,
+    new: SubscriptionSpec,
+    created_at: Timestamp,
+) -> NewRow {
     let SubscriptionSpec { topic, platform, endpoint, secret, private, options, state } = new;
     let row = SubscriptionRow {
         version: RowVersion::V2,
@@ -192,7 +203,7 @@ fn new_row(id: SubscriptionId, robot: RobotId, new: SubscriptionSpec) -> NewRow 
         state,
         slot: 0,
         generation: 0,
-        created_at: Clock::System.now(),
+        created_at,
         options,
         sealed: SealedRecord(Vec::new()),
     };
@@ -226,7 +237,9 @@ impl StoreInner {
         let (rows, slots): (Vec<_>, Vec<_>) =
             sealed.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let written = writer.slots.write(&slots).map_err(|source| self.unwritten(source));
+        self.crash_points.reached();
         let added = written.and_then(|()| self.db.insert(&rows));
+        self.crash_points.reached();
         rows.iter().for_each(|row| self.cache.forget(&row.topic));
         if added.is_err() {
             // It is unknown whether the rows are on the disk. Without their keys they are
@@ -259,12 +272,15 @@ impl StoreInner {
             rows.push((old, new));
         }
         let written = writer.slots.write(&slots).map_err(|source| self.unwritten(source));
+        self.crash_points.reached();
         let replaced = written.and_then(|()| self.db.replace(&rows));
+        self.crash_points.reached();
         rows.iter().for_each(|(old, _)| self.cache.forget(&old.topic));
         // After a failure it is unknown which rows are on the disk, so both versions keep their
         // keys. The next start erases the keys that no row names.
         let erased = replaced
             .and_then(|()| writer.slots.erase(&old_keys).map_err(|source| self.unwritten(source)));
+        self.crash_points.reached();
         match erased {
             Ok(()) => {
                 writer.slots.release(old_keys.iter().map(|(at, _)| *at));
@@ -287,14 +303,17 @@ impl StoreInner {
         let held: Vec<_> =
             rows.iter().filter(|row| self.table.holds(&row.binding())).cloned().collect();
         let erased = writer.slots.erase(&named(&held)).map_err(|source| self.unwritten(source));
-        let now = Clock::System.now();
+        self.crash_points.reached();
+        let now = self.clock.now();
         let listed = erased.and_then(|()| {
             writer
                 .removed
                 .append(rows.iter().map(|row| row.id), now)
                 .map_err(|source| self.unwritten(source))
         });
+        self.crash_points.reached();
         let removed = listed.and_then(|()| self.db.remove(rows));
+        self.crash_points.reached();
         rows.iter().for_each(|row| self.cache.forget(&row.topic));
         match removed {
             Ok(()) => {

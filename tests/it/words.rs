@@ -43,7 +43,9 @@ fn clean(what: &str, output: &Output) -> String {
 /// A subscription with such a name, created before the rule existed.
 fn kept_from_before(home: &Home) -> String {
     let key = MasterKey::load(&home.path("master.key")).unwrap();
-    let store = Store::open(&StoreSettings::at(home.path("data")), &key).unwrap();
+    let store =
+        Store::open(&StoreSettings::at(home.path("data")), &key, roomcast::clock::Clock::System)
+            .unwrap();
     let added = store.add(SubscriptionSpec {
         topic: "ops".parse().unwrap(),
         platform: Platform::WeCom,

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use rand::{RngExt, rngs::SmallRng};
 use roomcast::{
     domain::{
@@ -23,6 +22,7 @@ use roomcast::{
         SubscriptionsUnavailable,
     },
     platforms::{main_host, webhook_path},
+    port::{PortFuture, at_once, later},
 };
 
 /// The recipients in a page. The number is small, so that events with many pages are common.
@@ -133,9 +133,32 @@ impl Directory {
     }
 }
 
-#[async_trait]
 impl Subscriptions for Directory {
-    async fn page(
+    fn page<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        after: Option<SubscriptionId>,
+    ) -> PortFuture<'a, Result<RecipientPage, SubscriptionsUnavailable>> {
+        later(self.page_of(topic, after))
+    }
+
+    fn find(
+        &self,
+        id: SubscriptionId,
+    ) -> PortFuture<'_, Result<Option<Recipient>, SubscriptionsUnavailable>> {
+        later(self.find_one(id))
+    }
+
+    fn open<'a>(
+        &'a self,
+        recipient: &'a Recipient,
+    ) -> PortFuture<'a, Result<OpenedRecipient, SubscriptionsUnavailable>> {
+        at_once(self.opened(recipient))
+    }
+}
+
+impl Directory {
+    async fn page_of(
         &self,
         topic: &TopicName,
         after: Option<SubscriptionId>,
@@ -150,7 +173,7 @@ impl Subscriptions for Directory {
         Ok(RecipientPage { recipients: page.map(|listed| self.recipient(listed)).collect(), next })
     }
 
-    async fn find(
+    async fn find_one(
         &self,
         id: SubscriptionId,
     ) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
@@ -165,7 +188,7 @@ impl Subscriptions for Directory {
         Ok(found)
     }
 
-    fn open(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
+    fn opened(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
         let is_replaced =
             self.changes.as_ref().is_some_and(|dice| dice.lock().unwrap().random_bool(0.1));
         if is_replaced {

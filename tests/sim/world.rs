@@ -16,7 +16,7 @@ use roomcast::{
     app::{self, Dependencies},
     broker::Topology,
     clock::Clock,
-    config::{Config, EnvironmentSource},
+    config::{Config, NoEnvironment},
     fanout::TemplateRegistry,
     pace::Pace,
     pipeline::{Pipeline, PipelineContext, SessionRedeliveries},
@@ -49,19 +49,6 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self { config: "", latency: (20 * MILLI, 300 * MILLI) }
-    }
-}
-
-/// No environment: only defaults and the settings of the scenario.
-struct Nothing;
-
-impl EnvironmentSource for Nothing {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn names(&self) -> Vec<String> {
-        Vec::new()
     }
 }
 
@@ -117,7 +104,7 @@ pub struct World {
 
 impl World {
     pub fn new(seed: Seed, directory: Directory, faults: Faults, setup: Setup) -> Self {
-        let config = Config::read("the scenario", setup.config, &Nothing)
+        let config = Config::read("the scenario", setup.config, &NoEnvironment)
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let topology = Topology::new(app::topology_settings(&config));
         let prefetch = Prefetch {

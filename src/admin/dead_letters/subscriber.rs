@@ -5,9 +5,9 @@
 //! Not here: the advice for each reason (`platforms`).
 
 use crate::{
+    admin::ports::{StoreFailure, StoreRefusal, SubscriptionStore},
     broker::DeadLetter,
     domain::SubscriptionView,
-    store::{Store, StoreError},
 };
 
 /// The subscription of a letter.
@@ -24,13 +24,12 @@ pub enum Subscriber {
 
 impl Subscriber {
     /// Looks it up in the store.
-    #[must_use]
-    pub fn of(letter: &DeadLetter, store: &Store) -> Self {
-        match letter.subscription.map(|id| store.show(id)) {
-            Some(Ok(view)) => Self::Known(Box::new(view)),
-            Some(Err(StoreError::NoSuchSubscription { .. })) => Self::Removed,
-            Some(Err(error)) => Self::Unknown(error.to_string()),
-            None => Self::Nobody,
+    pub async fn of(letter: &DeadLetter, store: &(impl SubscriptionStore + ?Sized)) -> Self {
+        let Some(id) = letter.subscription else { return Self::Nobody };
+        match store.show(id).await {
+            Ok(view) => Self::Known(Box::new(view)),
+            Err(StoreFailure::Refused(StoreRefusal::NoSuchSubscription { .. })) => Self::Removed,
+            Err(error) => Self::Unknown(error.to_string()),
         }
     }
 

@@ -10,10 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::WaitView;
-use crate::{
-    domain::{Platform, RobotId, SubscriptionId, TopicName},
-    store::ListCursor,
-};
+use crate::domain::{ListCursor, Platform, RobotId, SubscriptionId, TopicName};
 
 /// `POST /v1/explain`: an event as a publisher would publish it.
 #[derive(Clone, Debug, Deserialize, Serialize)]

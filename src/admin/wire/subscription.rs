@@ -7,9 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    domain::{Secret, SubscriptionId, SubscriptionPatch, SubscriptionSpec},
-    store::{ListCursor, ListFilter},
+use crate::domain::{
+    ListCursor, ListFilter, Secret, SubscriptionId, SubscriptionPatch, SubscriptionSpec,
 };
 
 /// `POST /v1/subscriptions`.

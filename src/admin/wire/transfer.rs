@@ -9,10 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{AddRequest, ListQuery};
-use crate::{
-    domain::{Secret, SubscriptionId, refused_value, required_credential},
-    store::ListCursor,
-};
+use crate::domain::{ListCursor, Secret, SubscriptionId, refused_value, required_credential};
 
 /// `POST /v1/subscriptions/import`: up to some hundred at a time.
 #[derive(Deserialize, Serialize)]

@@ -66,11 +66,11 @@ async fn without_daemon(
     let mut found = None;
     DeadLetterReader::begin(config, &which).await?.scan(|letter| found = Some(letter)).await?;
     let letter = found.ok_or_else(|| Failure::No(format!("there is no dead letter {id}")))?;
-    let (shelf, subscriber) = match letter.subscription.map(|_| local_store::open_store(config)) {
-        Some(Ok(store)) => (store.templates(), Subscriber::of(&letter, &store)),
-        Some(Err(failure)) => {
-            (TemplateRegistry::default(), Subscriber::Unknown(failure.to_string()))
-        }
+    let (shelf, subscriber) = match letter.subscription {
+        Some(_) => match local_store::open_store(config).await {
+            Ok(store) => (store.templates(), Subscriber::of(&letter, &*store).await),
+            Err(failure) => (TemplateRegistry::default(), Subscriber::Unknown(failure.to_string())),
+        },
         None => (TemplateRegistry::default(), Subscriber::Nobody),
     };
     let rendered =

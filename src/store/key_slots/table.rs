@@ -6,10 +6,12 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, IoSliceMut},
     os::unix::fs::FileExt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError},
 };
+
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use crate::{
     crypto::Binding,
@@ -43,7 +45,7 @@ impl KeySlotTable {
         Self(Arc::new(SlotTableInner { file, generations: RwLock::new(vec![0; slots]) }))
     }
 
-    /// The slot with that key, or `None` if the key is erased.
+    /// The slot with that key, or `None` if the key is erased. May wait for the disk.
     ///
     /// # Errors
     ///
@@ -51,11 +53,41 @@ impl KeySlotTable {
     /// key.
     pub(in crate::store) fn find(&self, wanted: &Binding) -> io::Result<Option<KeySlot>> {
         let held = self.read_lock();
-        if !holds(&held, wanted) {
+        Self::find_with(&held, wanted, |bytes, at| self.0.file.read_exact_at(bytes, at))
+    }
+
+    /// The same without a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if the slot is not in the page cache, or is being written.
+    pub(in crate::store) fn find_cached(&self, wanted: &Binding) -> io::Result<Option<KeySlot>> {
+        let held = match self.0.generations.try_read() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        };
+        Self::find_with(&held, wanted, |bytes, at| {
+            let mut parts = [IoSliceMut::new(bytes)];
+            match preadv2(&self.0.file, &mut parts, at, ReadWriteFlags::NOWAIT) {
+                Ok(SLOT_BYTES) => Ok(()),
+                // A part is in the cache, or the file system does not tell.
+                Ok(_) | Err(Errno::OPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+
+    fn find_with(
+        held: &[u64],
+        wanted: &Binding,
+        read: impl FnOnce(&mut [u8], u64) -> io::Result<()>,
+    ) -> io::Result<Option<KeySlot>> {
+        if !holds(held, wanted) {
             return Ok(None);
         }
         let mut bytes = [0; SLOT_BYTES];
-        self.0.file.read_exact_at(&mut bytes, offset(wanted.slot))?;
+        read(&mut bytes, offset(wanted.slot))?;
         match decode(wanted.slot, &bytes).map_err(io::Error::other)? {
             KeySlotContent::Key(slot) if slot.binding == *wanted => Ok(Some(slot)),
             _ => Err(io::Error::other(format!(
@@ -144,4 +176,24 @@ pub(super) fn number(at: usize) -> io::Result<u32> {
 
 pub(super) fn offset(at: u32) -> u64 {
     HEADER_BYTES + u64::from(at) * SLOT_BYTES as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_must_not_wait_is_told_so_while_a_slot_is_written() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(HEADER_BYTES + SLOT_BYTES as u64).unwrap();
+        let table = KeySlotTable::new(file, 1);
+        table.set(0, 7);
+        let wanted = Binding { record: [1; 16], slot: 0, generation: 7 };
+        let writing = table.write_lock();
+        let refused = table.find_cached(&wanted).err().map(|error| error.kind());
+        assert_eq!(refused, Some(io::ErrorKind::WouldBlock));
+        drop(writing);
+        table.set(0, 0);
+        assert!(table.find_cached(&wanted).unwrap().is_none(), "an erased key needs no disk");
+    }
 }

@@ -1,16 +1,24 @@
-//! The store against a model: random operations, with the store reopened in between.
+//! The store against a model: random changes, with the store reopened in between.
 //!
 //! Owns the proof that the store contains exactly the acknowledged changes.
 //!
-//! Not here: crashes and damage (`tests.rs`, `interrupted_tests.rs`).
+//! Not here: crashes (`crashes.rs`).
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 
-use super::tests::{golden_key, open_with, rename, subscription, with_overflow};
-use super::{ListFilter, Store};
-use crate::domain::{OverflowPolicy, SubscriptionId, SubscriptionPatch, SubscriptionState};
+use super::{
+    Harness, OpenStore,
+    keys::{ended, master},
+    samples::{rename, repoint, subscription, with_overflow},
+};
+use crate::domain::{
+    ListFilter, OverflowPolicy, SubscriptionId, SubscriptionPatch, SubscriptionState,
+};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -57,15 +65,15 @@ fn token(number: u8) -> String {
     format!("token-{number:03}-0123456789abcdef")
 }
 
-struct World {
-    dir: tempfile::TempDir,
-    store: Option<Store>,
+struct World<H> {
+    harness: H,
+    store: Option<OpenStore>,
     key: u8,
     model: BTreeMap<SubscriptionId, Held>,
 }
 
-impl World {
-    fn store(&self) -> &Store {
+impl<H: Harness> World<H> {
+    fn store(&self) -> &OpenStore {
         self.store.as_ref().unwrap()
     }
 
@@ -77,11 +85,11 @@ impl World {
         self.model.iter().find(|(_, held)| held.topic == at && held.token == of).map(|(id, _)| *id)
     }
 
-    fn take(&mut self, step: &Step) {
+    async fn take(&mut self, step: &Step) {
         match step {
             Step::Add { topic: at, tokens } => {
                 let new = tokens.iter().map(|of| subscription(&topic(*at), &token(*of))).collect();
-                let added = self.store().add_all(new).unwrap();
+                let added = self.store().admin.add(new).await.unwrap();
                 for (added, of) in added.iter().zip(tokens) {
                     let known = self.find(*at, *of);
                     assert_eq!(
@@ -98,94 +106,95 @@ impl World {
                     private: rename(Some(&format!("name {name}"))).private,
                     ..with_overflow(OverflowPolicy::Digest)
                 };
-                self.store().update(id, change).unwrap();
+                self.store().admin.update(id, change).await.unwrap();
                 self.model.get_mut(&id).unwrap().name = Some(*name);
             }
             Step::Repoint { which, token: of } => {
                 let Some(id) = self.pick(*which) else { return };
-                let change = SubscriptionPatch {
-                    endpoint: Some(subscription("x", &token(*of)).endpoint),
-                    ..SubscriptionPatch::default()
-                };
                 let at = self.model[&id].topic;
                 let taken = self.find(at, *of).is_some_and(|other| other != id);
-                assert_eq!(self.store().update(id, change).is_err(), taken);
+                let outcome = self.store().admin.update(id, repoint(&token(*of))).await;
+                assert_eq!(outcome.is_err(), taken);
                 if !taken {
                     self.model.get_mut(&id).unwrap().token = *of;
                 }
             }
             Step::Pause { which } => {
                 let Some(id) = self.pick(*which) else { return };
-                self.store().set_state(id, SubscriptionState::Paused).unwrap();
+                self.store().admin.set_state(id, SubscriptionState::Paused).await.unwrap();
                 self.model.get_mut(&id).unwrap().paused = true;
             }
             Step::Remove { which } => {
                 let Some(id) = self.pick(*which) else { return };
-                self.store().remove(id).unwrap();
+                self.store().admin.remove(id).await.unwrap();
                 self.model.remove(&id);
             }
             Step::RemoveTopic { topic: at } => {
-                while self.store().remove_batch(&topic(*at).parse().unwrap()).unwrap() > 0 {}
+                let name = topic(*at).parse().unwrap();
+                while self.store().admin.remove_batch(&name).await.unwrap() > 0 {}
                 self.model.retain(|_, held| held.topic != *at);
             }
             Step::Rotate => {
                 self.key = self.key.wrapping_add(1).max(1);
-                self.store().begin_rotation(&golden_key(self.key)).unwrap();
-                self.store().replace_key_in_place().unwrap();
-                self.store().rotate().unwrap();
-                assert_eq!(self.store().key_status().old, None);
+                let admin = &self.store().admin;
+                admin.begin_rotation(master(self.key)).await.unwrap();
+                admin.replace_key_in_place().await.unwrap();
+                admin.rotate_in_background();
+                ended(self.store(), |status| status.old.is_some()).await;
             }
-            Step::Reseal => self.store().reseal().unwrap(),
+            Step::Reseal => {
+                self.store().admin.reseal_in_background();
+                ended(self.store(), |status| status.sealing.is_some()).await;
+            }
             Step::Reopen => {
                 drop(self.store.take());
-                self.store = Some(open_with(self.dir.path(), self.key).unwrap());
+                let opened = self.harness.open(self.key).await;
+                self.store = Some(opened.unwrap_or_else(|why| panic!("{why}")));
             }
         }
     }
 
-    fn check(&self) {
-        let listed = self.store().list(&ListFilter::default(), None, 1000).unwrap().subscriptions;
-        let found: BTreeMap<_, _> = listed
-            .into_iter()
-            .map(|one| {
-                let opened = self.store().list_decrypted(
-                    &ListFilter { robot: Some(one.robot), ..ListFilter::default() },
-                    None,
-                    1000,
-                );
-                let opened =
-                    opened.unwrap().0.into_iter().find(|other| other.id == one.id).unwrap();
-                let token =
-                    opened.endpoint.expose().rsplit_once("token-").unwrap().1[..3].parse().unwrap();
-                let name = one
-                    .private
-                    .name
-                    .as_deref()
-                    .and_then(|name| name.strip_prefix("name ")?.parse().ok());
-                let topic = one.topic.as_str()[1..].parse().unwrap();
-                (
-                    one.id,
-                    Held { topic, token, name, paused: one.state == SubscriptionState::Paused },
-                )
-            })
-            .collect();
+    async fn check(&self) {
+        let admin = &self.store().admin;
+        let all = ListFilter::default();
+        let listed = admin.list(&all, None, 1000).await.unwrap().subscriptions;
+        let decrypted = admin.list_decrypted(&all, None, 1000).await.unwrap().subscriptions;
+        let mut found = BTreeMap::new();
+        for one in listed {
+            let opened = decrypted.iter().find(|other| other.id == one.id).unwrap();
+            let token = opened.endpoint.expose().rsplit_once("token-").unwrap().1[..3].parse();
+            let name = one.private.name.as_deref();
+            let held = Held {
+                topic: one.topic.as_str()[1..].parse().unwrap(),
+                token: token.unwrap(),
+                name: name.and_then(|name| name.strip_prefix("name ")?.parse().ok()),
+                paused: one.state == SubscriptionState::Paused,
+            };
+            found.insert(one.id, held);
+        }
         assert_eq!(found, self.model);
-        let verified = self.store().verify().unwrap();
+        let verified = admin.verify().await.unwrap();
         assert!(verified.is_sound() && verified.sound == self.model.len(), "{verified:?}");
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_is_done_the_store_holds_what_was_acknowledged(steps in steps()) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open_with(dir.path(), 1).unwrap();
-        let mut world = World { dir, store: Some(store), key: 1, model: BTreeMap::new() };
-        steps.iter().for_each(|step| world.take(step));
-        world.check();
-        world.take(&Step::Reopen);
-        world.check();
-    }
+/// Compares a store with the model after random changes.
+pub(in crate::store) fn run<H: Harness>() {
+    let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
+    let outcome = runner.run(&steps(), |steps| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let harness = H::new();
+            let store = harness.open(1).await.unwrap_or_else(|why| panic!("{why}"));
+            let mut world = World { harness, store: Some(store), key: 1, model: BTreeMap::new() };
+            for step in &steps {
+                world.take(step).await;
+            }
+            world.check().await;
+            world.take(&Step::Reopen).await;
+            world.check().await;
+        });
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -1,15 +1,14 @@
-//! The arguments and results of the store's calls about subscriptions.
+//! The arguments and results of listings of subscriptions, and of additions.
 //!
-//! Owns no behaviour except the text form of a [`ListCursor`].
+//! Owns the text form of a [`ListCursor`].
 //!
-//! Not here: the results of single features, such as `Verified` or `KeyStatus`, which stand beside
-//! their code.
+//! Not here: the port that lists and adds (`admin/ports/subscriptions.rs`).
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::{
+use super::{
     GroupName, Platform, RobotId, SubscriptionId, SubscriptionState, SubscriptionView, TopicName,
     invalid_value,
 };
