@@ -70,18 +70,24 @@ pub(super) fn shown(letter: char) -> char {
 /// stands for the same character.
 pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string(value)?;
-    // JSON escapes all ASCII control characters except DEL. Most lines need
-    // no more, and there may be many.
-    if text.is_ascii() && !text.contains('\u{7f}') {
+    // JSON escapes all ASCII control characters except DEL. Most texts need no more, and they may
+    // be many or long.
+    let is_safe = |text: &str| text.is_ascii() && !text.contains('\u{7f}');
+    if is_safe(&text) {
         return Ok(text);
     }
     let mut safe = String::with_capacity(text.len() + 64);
-    for letter in text.chars() {
-        match letter {
-            letter if is_unprintable(letter) => {
-                safe.push_str(&format!("\\u{:04x}", u32::from(letter)))
+    for part in text.split_inclusive('"') {
+        if is_safe(part) {
+            safe.push_str(part);
+            continue;
+        }
+        for letter in part.chars() {
+            if is_unprintable(letter) {
+                safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            } else {
+                safe.push(letter);
             }
-            letter => safe.push(letter),
         }
     }
     Ok(safe)
