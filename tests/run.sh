@@ -23,7 +23,9 @@ say "tests"
 # Not the bench: it measures, and only a release build is worth measuring. The lints have compiled
 # it. Two of them judge times: they run alone, so that nothing else takes their machine away.
 bursts=bursts_for_two_hundred_robots soak=soak::
-cargo test --locked --lib --bins --tests -- --skip $bursts --skip $soak
+# Most of the others wait for long, so more of them run at once than there are processors.
+threads=$(($(nproc) * 3 / 2))
+cargo test --locked --lib --bins --tests -- --skip $bursts --skip $soak --test-threads "$threads"
 cargo test --locked --test it -- $bursts $soak --test-threads 1
 say "clients that others wrote"
 # What they send today, where they can be installed; what they sent when they were recorded is

@@ -18,7 +18,7 @@ use lapin::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    broker::Broker,
+    broker,
     daemon::{Daemon, Home},
     emulator::Emulator,
     letters::Letter,
@@ -72,8 +72,8 @@ fn count() -> u8 {
 
 #[tokio::test]
 async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_time_in_memory() {
-    let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
-    let home = Home::new(&broker, &emulator.url(), "");
+    let (broker, emulator) = (broker::for_large_bodies().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
@@ -133,8 +133,8 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
     let (of_each, prefetch_size, more) =
         if is_long() { (1000, 32 * MIB, 100) } else { (40, 2 * MIB, 40) };
     let (broker, emulator) =
-        (Broker::start().await, Emulator::start(&["--window-seconds", "3"]).await);
-    let home = Home::new(&broker, &emulator.url(), SHORT_WINDOWS)
+        (broker::for_large_bodies().await, Emulator::start(&["--window-seconds", "3"]).await);
+    let home = Home::new(broker, &emulator.url(), SHORT_WINDOWS)
         .with("dead_count_every", &format!("prefetch_size = {prefetch_size}\ndead_count_every"));
     for (number, topic) in TOPICS.iter().enumerate() {
         home.subscribe(topic, "wecom", &format!("wecom-{number:03}"), &[]);
@@ -177,11 +177,11 @@ async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_
 async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that_may_leave_now() {
     const IDLE: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
     let (broker, emulator) =
-        (Broker::start().await, Emulator::start(&["--window-seconds", "20"]).await);
+        (broker::for_large_bodies().await, Emulator::start(&["--window-seconds", "20"]).await);
     // A delivery with a slot returns long before its slot.
     let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n[delay]\ntiers = [\"1s\"]\n\
         [retry]\ndelays = [\"1s\"]\njitter = 0.0\n";
-    let home = Home::new(&broker, &emulator.url(), settings)
+    let home = Home::new(broker, &emulator.url(), settings)
         .with("dead_count_every", "prefetch_size = 1048576\ndead_count_every");
     home.subscribe("busy", "wecom", "wecom-busy", &[]);
     for idle in IDLE {
@@ -231,8 +231,8 @@ async fn tries(emulator: &Emulator, token: &str) -> Vec<u64> {
 #[tokio::test]
 async fn dead_letters_with_large_bodies_are_looked_at_and_redriven_few_at_a_time_in_memory() {
     let large = if is_long() { 40 } else { 12 };
-    let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
-    let home = Home::new(&broker, &emulator.url(), "");
+    let (broker, emulator) = (broker::for_large_bodies().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "");
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     // It declares the queues, and is not to take what is redriven.
     assert!(home.start().await.terminate().success());
@@ -277,8 +277,8 @@ async fn dead_letters_with_large_bodies_are_looked_at_and_redriven_few_at_a_time
 
 #[tokio::test]
 async fn a_slow_redrive_of_large_letters_is_not_taken_for_a_broker_that_is_silent() {
-    let (broker, emulator) = (Broker::start().await, Emulator::start(&[]).await);
-    let home = Home::new(&broker, &emulator.url(), "")
+    let (broker, emulator) = (broker::for_large_bodies().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "")
         .with("dead_count_every", "heartbeat = \"3s\"\ndead_count_every");
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     assert!(home.start().await.terminate().success());

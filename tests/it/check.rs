@@ -30,10 +30,8 @@ fn both_refuse(home: &Home, code: i32, says: &str) {
 
 /// The exchanges and queues of the broker under a prefix.
 fn names(broker: &Broker, prefix: &str) -> Vec<String> {
-    let listed = |what: &str| broker.ctl(&["-q", what, "name"]);
-    let all = [listed("list_queues"), listed("list_exchanges")].concat();
-    let ours = |line: &&str| line.starts_with(&format!("{prefix}.")) && !line.ends_with(".lock");
-    let mut names: Vec<_> = all.lines().filter(ours).map(str::to_owned).collect();
+    let ours = |name: &String| name.starts_with(&format!("{prefix}.")) && !name.ends_with(".lock");
+    let mut names: Vec<_> = broker.names().into_iter().filter(ours).collect();
     names.sort();
     names
 }

@@ -170,7 +170,7 @@ async fn counting_that_is_cut_off_or_hangs_ends_no_session_and_holds_up_no_deliv
         F = fun F() -> case [C || C <- rabbit_networking:connections(), (catch Is(C)) =:= true] of \
             [] -> timer:sleep(1), F(); \
             [C | _] -> rabbit_networking:close_connection(C, <<\"a test\">>) end end, F() end).";
-    broker.ctl(&["eval", cut]);
+    broker.eval(cut);
     let daemon = home.start().await;
     until("it cannot count", LONG, || async {
         home.log().contains("WARN dead letters cannot be counted")

@@ -234,10 +234,7 @@ async fn a_lost_connection_for_receipts_ends_no_session_and_every_receipt_comes(
     let receipts = Receipts::bound(&broker.url(), &home.prefix, "#").await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     for round in 1..=3 {
-        let listed = broker.ctl(&["list_connections", "--quiet", "pid", "client_properties"]);
-        let line =
-            listed.lines().find(|line| line.contains("roomcast receipts")).expect("it is open");
-        broker.ctl(&["close_connection", line.split('\t').next().unwrap(), "a test"]);
+        broker.close_connection("roomcast receipts");
         let name = format!("event-{round}");
         publisher
             .try_publish_all("ops", &[(name.clone(), json!({"message": name}))])

@@ -27,6 +27,7 @@ use crate::support::{
     console,
     daemon::{Home, endpoint},
     emulator::Emulator,
+    processor::OutsideLoad,
     publisher::Publisher,
 };
 
@@ -45,7 +46,7 @@ const WATCHED: usize = 40;
 const BUSY: &str = "busy";
 /// The topic with very many robots.
 const CROWD: &str = "crowd";
-/// The largest latency of a message on a healthy platform.
+/// The largest latency of a message on a healthy platform, if the tests have the machine alone.
 const LATENCY_MAX: Duration = Duration::from_secs(1);
 const SETTLES_WITHIN: Duration = Duration::from_secs(600);
 
@@ -221,7 +222,7 @@ struct Judgement {
 
 impl Judgement {
     /// Compares the published events with the content of each chat.
-    fn of(scene: &Scene, form: &Form, seen: &[Seen]) -> Self {
+    fn of(scene: &Scene, form: &Form, seen: &[Seen], latency_max: Duration) -> Self {
         let mut shown = BTreeMap::<(&str, &str), Vec<&Seen>>::new();
         for one in seen.iter().filter(|one| one.outcome == "accepted" && !one.duplicate) {
             shown.entry((&one.token, &one.text)).or_default().push(one);
@@ -238,7 +239,7 @@ impl Judgement {
                 let took = found[0].at_ms.saturating_sub(event.at_ms);
                 if event.topic.starts_with('w') && found[0].platform != "dingtalk" {
                     latencies.push(took);
-                    if u128::from(took) > LATENCY_MAX.as_millis() {
+                    if u128::from(took) > latency_max.as_millis() {
                         slow.push((took, token, event.text.clone()));
                     }
                 }
@@ -270,6 +271,7 @@ fn tokens(topic: &str, form: &Form) -> Vec<String> {
 async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_at_once() {
     let form = Form::chosen();
     let scene = Arc::new(Scene::set(&form).await);
+    let load = OutsideLoad::begin();
     let running = {
         let daemon = trouble::Running::start(&scene).await;
         let troubles = trouble::begin(&scene, daemon);
@@ -284,11 +286,13 @@ async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_
         troubles.end().await
     };
     scene.emulator.no_faults().await;
+    let outside = load.share();
+    let latency_max = LATENCY_MAX.div_f64(1.0 - outside);
 
     let judged = async || {
         let seen: Vec<Seen> =
             serde_json::from_value(Value::Array(scene.emulator.received().await)).unwrap();
-        let judgement = Judgement::of(&scene, &form, &seen);
+        let judgement = Judgement::of(&scene, &form, &seen, latency_max);
         (seen, judgement)
     };
     let patience = Instant::now();
@@ -300,8 +304,11 @@ async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_
     let (seen, Judgement { missing, repeats, slow, median_ms, slowest_ms }) = state;
     let letters = scene.home.ok(&["dead", "list", "--json", "--limit", "20"], "");
     println!(
-        "{} events; repeats {repeats}; healthy latency: median {median_ms} ms, slowest {slowest_ms} ms",
-        scene.published.lock().unwrap().len()
+        "{} events; repeats {repeats}; healthy latency: median {median_ms} ms, slowest {slowest_ms} ms; \
+         other processes took {:.1} % of the processor, so {} ms are allowed",
+        scene.published.lock().unwrap().len(),
+        outside * 100.0,
+        latency_max.as_millis()
     );
     let throttled = seen
         .iter()

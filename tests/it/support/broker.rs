@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -29,11 +30,17 @@ pub struct Broker {
 }
 
 static SHARED: OnceCell<Broker> = OnceCell::const_new();
+static FOR_LARGE_BODIES: OnceCell<Broker> = OnceCell::const_new();
 static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
 /// The node that the tests share; it ends with the test process. Each test has its own prefix.
 pub async fn shared() -> &'static Broker {
     SHARED.get_or_init(Broker::start).await
+}
+
+/// The node of the tests with large bodies, whose traffic delays no other test's.
+pub async fn for_large_bodies() -> &'static Broker {
+    FOR_LARGE_BODIES.get_or_init(Broker::start).await
 }
 
 /// A prefix that no other test uses.
@@ -122,64 +129,92 @@ impl Broker {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Evaluates Erlang expressions in the node; returns the last value as Erlang writes it. A
+    /// client that is a process of Erlang needs a hundred times the processor time of this one.
+    pub fn eval(&self, expressions: &str) -> String {
+        let mut command = Command::new("erl_call");
+        command
+            .args(["-sname", &format!("private-{}@localhost", self.port), "-r", "-e"])
+            .env("HOME", self.dir.path())
+            .env("ERL_EPMD_PORT", (self.port + 1).to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child =
+            command.spawn().expect("erl_call is missing: install Debian's package erlang-base");
+        writeln!(child.stdin.take().unwrap(), "{expressions}").unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let value = said.strip_prefix("{ok, ").and_then(|rest| rest.strip_suffix('}'));
+        let error = String::from_utf8_lossy(&output.stderr);
+        value.unwrap_or_else(|| panic!("{expressions}: {said}{error}")).to_owned()
+    }
+
     /// Takes the consumers of a quorum queue away, without a word to their channels.
     pub fn lose_consumers(&self, queue: &str) {
-        self.ctl(&[
-            "eval",
-            &format!(
-                "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
-                 Leader = amqqueue:get_pid(Q), \
-                 {{ok, {{_, Consumers}}, _}} = ra:local_query(Leader, fun rabbit_fifo:query_consumers/1), \
-                 [{{ok, _, _}} = ra:process_command(Leader, rabbit_fifo:make_checkout(One, cancel, #{{}})) \
-                  || One <- maps:keys(Consumers)]."
-            ),
-        ]);
+        self.eval(&format!(
+            "{}, Leader = amqqueue:get_pid(Q), \
+             {{ok, {{_, Consumers}}, _}} = ra:local_query(Leader, fun rabbit_fifo:query_consumers/1), \
+             [{{ok, _, _}} = ra:process_command(Leader, rabbit_fifo:make_checkout(One, cancel, #{{}})) \
+              || One <- maps:keys(Consumers)].",
+            look_up(queue)
+        ));
     }
 
     /// Suspends or resumes the process of a queue. A suspended queue accepts messages and confirms
     /// none, like a quorum queue without its majority.
     pub fn stand_still(&self, queue: &str, still: bool) {
         let what = if still { "suspend" } else { "resume" };
-        let look_up =
-            format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
-        self.ctl(&[
-            "eval",
-            &format!("{{ok, Q}} = {look_up}, ok = sys:{what}(amqqueue:get_pid(Q))."),
-        ]);
+        self.eval(&format!("{}, ok = sys:{what}(amqqueue:get_pid(Q)).", look_up(queue)));
     }
 
-    /// The messages of a queue, ready and unacknowledged. A quorum queue updates the number every
-    /// five seconds.
+    /// The names of all queues and exchanges.
+    pub fn names(&self) -> Vec<String> {
+        let told = self.eval(
+            "Names = rabbit_amqqueue:list_names(<<\"/\">>) ++ rabbit_exchange:list_names(), \
+             binary_to_list(iolist_to_binary([[element(4, Name), $\\s] || Name <- Names])).",
+        );
+        words(&told).map(str::to_owned).collect()
+    }
+
+    /// Closes the connection to which its client gave this name.
+    pub fn close_connection(&self, name: &str) {
+        self.eval(&format!(
+            "Named = fun (C) -> [{{_, Properties}}] = \
+             rabbit_networking:connection_info(C, [client_properties]), \
+             lists:member({{<<\"connection_name\">>, longstr, <<\"{name}\">>}}, Properties) end, \
+             [Found] = [C || C <- rabbit_networking:connections(), Named(C)], \
+             ok = rabbit_networking:close_connection(Found, <<\"a test\">>)."
+        ));
+    }
+
+    /// The messages of a queue, ready and unacknowledged, as the queue itself reports them now.
     pub fn messages(&self, queue: &str) -> usize {
-        let listed =
-            self.ctl(&["list_queues", "--quiet", "--no-table-headers", "name", "messages"]);
-        let found = listed
-            .lines()
-            .find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t')?.parse().ok());
-        found.unwrap_or_else(|| panic!("{queue} is not in: {listed}"))
+        let count = self.eval(&format!(
+            "{}, case amqqueue:is_quorum(Q) of \
+             true -> {{ok, {{_, Count}}, _}} = \
+             ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), Count; \
+             false -> [{{messages, Count}}] = rabbit_amqqueue:info(Q, [messages]), Count end.",
+            look_up(queue)
+        ));
+        count.parse().unwrap()
     }
 
     /// The messages of each quorum queue with a prefix, as the queue itself reports them now:
     /// ready, unacknowledged, and expired ones that the target queue has not accepted yet. Queues
     /// of other tests are not asked: one that is being declared at the moment has no answer.
     pub fn held(&self, prefix: &str) -> BTreeMap<String, usize> {
-        let told = self.ctl(&[
-            "eval",
-            &format!(
-                "Start = <<\"{prefix}.\">>, \
-                 Name = fun (Q) -> element(4, amqqueue:get_name(Q)) end, \
-                 Held = fun (Q) -> \
-                 {{ok, {{_, Count}}, _}} = \
-                 ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), \
-                 [Name(Q), $\\s, integer_to_binary(Count), $\\s] end, \
-                 iolist_to_binary([Held(Q) || Q <- rabbit_amqqueue:list(<<\"/\">>), \
-                 amqqueue:is_quorum(Q), string:prefix(Name(Q), Start) =/= nomatch])."
-            ),
-        ]);
-        let words: Vec<_> = told
-            .trim_matches(|c: char| c.is_whitespace() || "<>\"".contains(c))
-            .split_whitespace()
-            .collect();
+        let told = self.eval(&format!(
+            "Start = <<\"{prefix}.\">>, \
+             Name = fun (Q) -> element(4, amqqueue:get_name(Q)) end, \
+             Held = fun (Q) -> \
+             {{ok, {{_, Count}}, _}} = \
+             ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), \
+             [Name(Q), $\\s, integer_to_binary(Count), $\\s] end, \
+             binary_to_list(iolist_to_binary([Held(Q) || Q <- rabbit_amqqueue:list(<<\"/\">>), \
+             amqqueue:is_quorum(Q), string:prefix(Name(Q), Start) =/= nomatch])).",
+        ));
+        let words: Vec<_> = words(&told).collect();
         let pairs = words.chunks_exact(2).map(|pair| {
             let name = pair[0].strip_prefix(prefix).and_then(|name| name.strip_prefix('.'));
             (name.unwrap().to_owned(), pair[1].parse().unwrap())
@@ -218,7 +253,7 @@ impl Broker {
     /// confirmed messages (`docs/UPSTREAM.md`).
     pub fn kill(&mut self) {
         let names = "maps:get(directory_rev, maps:get(names, ra_system:fetch(quorum_queues)))";
-        self.ctl(&["eval", &format!("ok = dets:sync({names}).")]);
+        self.eval(&format!("ok = dets:sync({names})."));
         self.end();
     }
 
@@ -235,6 +270,16 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The words in a string of Erlang. An empty string is an empty list.
+fn words(told: &str) -> impl Iterator<Item = &str> {
+    told.trim_matches(['"', '[', ']']).split_whitespace()
+}
+
+/// Erlang's pattern that binds `Q` to a queue.
+fn look_up(queue: &str) -> String {
+    format!("{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))")
 }
 
 fn signal_group(child: &Child, signal: rustix::process::Signal) {
