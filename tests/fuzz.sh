@@ -14,6 +14,18 @@ deploy/need.sh cc=gcc c++=g++
 mkdir -p target/fuzz/corpus/"$target" target/fuzz/crashes/"$target"
 here=$(pwd)/target/fuzz
 
+# Events of the field are what decoding begins with.
+case $target in
+decoding_*)
+    for body in tests/field/*/*.json; do
+        case $body in
+        *.expected.json | */properties.json) ;;
+        *) cp "$body" "$here/corpus/$target/$(basename "$(dirname "$body")")-$(basename "$body")" ;;
+        esac
+    done
+    ;;
+esac
+
 # The binaries that are built along have coverage counters too, and need functions that count. In
 # the target, libFuzzer's own functions take their place.
 {

@@ -5,10 +5,12 @@
 //!
 //! Not here: where a text is cut (`split.rs`).
 
+use std::borrow::Cow;
+
 use super::{
     chat_phrases::part_number,
     split::{FollowedBy, TextSlice},
-    text::{AnnotatedText, Cost, cut},
+    text::{AnnotatedText, Cost, shortened},
 };
 use crate::domain::{Language, LongTextPolicy, Part};
 
@@ -35,7 +37,7 @@ pub(super) enum Numbering<'a> {
     InText {
         /// The mark that makes a line a heading.
         mark: &'static str,
-        /// The subject.
+        /// The line of the subject that each further part repeats, as [`repeated`] makes it.
         subject: Option<&'a str>,
         /// The separator after the line.
         gap: &'static str,
@@ -70,7 +72,7 @@ impl AnnotatedText {
     ) -> Chunk {
         let total = |text: &str| text.chars().map(cost).sum::<usize>();
         let room = |at: u32| {
-            let number = numbering.before(Part { index: at, total: Some(PARTS_MAX) }, "", cost);
+            let number = numbering.before(Part { index: at, total: Some(PARTS_MAX) }, "");
             max.saturating_sub(
                 total(&number) + total(&self.apart_from(tail(ChunkPosition(at == 0), ""))),
             )
@@ -96,7 +98,7 @@ impl AnnotatedText {
             return Chunk { text: String::new(), part };
         };
         let text = if at + 1 == of && pieces.len() > usize::try_from(of).unwrap_or(usize::MAX) {
-            let number = numbering.before(part, "", cost);
+            let number = numbering.before(part, "");
             let tail = self.apart_from(tail(ChunkPosition(at == 0), ""));
             let left = max.saturating_sub(total(&number));
             format!(
@@ -105,7 +107,7 @@ impl AnnotatedText {
             )
         } else {
             let said = format!("{}{}{}", piece.opening, self.shown(piece), piece.closing);
-            let said = numbering.before(part, &said, cost);
+            let said = numbering.before(part, &said);
             let tail = self.apart_from(tail(ChunkPosition(at == 0), &said));
             format!("{said}{tail}")
         };
@@ -134,7 +136,7 @@ pub(super) struct ChunkPosition(pub(super) bool);
 
 impl Numbering<'_> {
     /// The text after its number.
-    fn before(&self, part: Part, text: &str, cost: Cost) -> String {
+    fn before(&self, part: Part, text: &str) -> String {
         let Self::InText { mark, subject, gap } = self else { return text.to_owned() };
         let number = part_number(part);
         match subject {
@@ -142,12 +144,17 @@ impl Numbering<'_> {
                 format!("{mark}{number} {}", text.strip_prefix(mark).unwrap_or(text))
             }
             Some(subject) => {
-                let line = cut(subject.lines().next().unwrap_or_default(), SUBJECT_BYTES_MAX, cost);
-                format!("{mark}{number} {line}{gap}{text}")
+                format!("{mark}{number} {subject}{gap}{text}")
             }
             None => format!("{number}{gap}{text}"),
         }
     }
+}
+
+/// The line of a subject that each further part of a text repeats.
+pub(super) fn repeated(subject: &str, cost: Cost) -> Cow<'_, str> {
+    let first = subject.lines().map(str::trim).find(|line| !line.is_empty());
+    shortened(first.unwrap_or_default(), SUBJECT_BYTES_MAX, cost)
 }
 
 #[cfg(test)]
@@ -159,7 +166,7 @@ mod tests {
         dingtalk,
         keyword::{self, VisibleText},
         lark,
-        markdown::Markdown,
+        markdown::{Head, Markdown},
         text::{IN_JSON, RAW},
         wecom::markdown::MarkdownKind,
     };
@@ -210,11 +217,11 @@ mod tests {
             |lines: usize| format!("```rust\n{}\n```", "let x = 1;\n".repeat(lines).trim_end());
         let short = format!("{}\n\n{}", "word ".repeat(20), code(6));
         let said =
-            parts(&Markdown::read(&short).write("", &lark::markdown::DIALECT), &ALL, 180, RAW);
+            parts(&Markdown::read(&short).write(None, &lark::markdown::DIALECT), &ALL, 180, RAW);
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[1].starts_with(&format!("(2/2)\n{}", code(6))), "{said:?}");
         let long =
-            parts(&Markdown::read(&code(40)).write("", &lark::markdown::DIALECT), &ALL, 180, RAW);
+            parts(&Markdown::read(&code(40)).write(None, &lark::markdown::DIALECT), &ALL, 180, RAW);
         assert!(long.len() > 2);
         for part in &long {
             assert_eq!(part.matches("```").count(), 2, "{part}");
@@ -228,7 +235,7 @@ mod tests {
     fn a_table_says_its_head_again_in_each_part() {
         let table = format!("| host | state |\n|---|---|\n{}", "| db | down |\n".repeat(40));
         let said = parts(
-            &Markdown::read(&table).write("", MarkdownKind::MarkdownV2.dialect()),
+            &Markdown::read(&table).write(None, MarkdownKind::MarkdownV2.dialect()),
             &ALL,
             200,
             RAW,
@@ -252,7 +259,7 @@ mod tests {
         ] {
             for flow in [
                 AnnotatedText::from(text.clone()),
-                Markdown::read(&text).write("", &lark::markdown::DIALECT),
+                Markdown::read(&text).write(None, &lark::markdown::DIALECT),
             ] {
                 let said = parts(&flow, &ALL, 150, RAW);
                 assert!(said.len() > 1 && said.iter().any(|part| part.contains(link)), "{said:?}");
@@ -311,10 +318,10 @@ mod tests {
             let markdown = Markdown::read(&text);
             let flows = [
                 AnnotatedText::from(text.clone()),
-                markdown.write("### s\n\n", &dingtalk::markdown::DIALECT),
-                markdown.write("", &lark::markdown::DIALECT),
-                markdown.write("", MarkdownKind::Markdown.dialect()),
-                markdown.write("", MarkdownKind::MarkdownV2.dialect()),
+                markdown.write(Some(Head { mark: "### ", text: "s", gap: "\n\n" }), &dingtalk::markdown::DIALECT),
+                markdown.write(None, &lark::markdown::DIALECT),
+                markdown.write(None, MarkdownKind::Markdown.dialect()),
+                markdown.write(None, MarkdownKind::MarkdownV2.dialect()),
             ];
             for flow in flows {
                 for cost in [RAW, IN_JSON] {

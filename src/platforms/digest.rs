@@ -11,7 +11,7 @@ use super::{
     chat_phrases::ChatPhrase,
     markdown,
     registry::profile,
-    text::{RAW, cut},
+    text::{RAW, cut, shortened},
 };
 use crate::domain::{
     Event, EventContent, EventId, Format, Language, Mentions, Platform, PlatformContent,
@@ -101,7 +101,8 @@ fn line(platform: Platform, language: Language, event: &Event) -> String {
     let content = &event.content;
     let words = |passage| plain(passage, content.format);
     let about = match (&content.subject, content.for_platform(platform)) {
-        (Some(subject), _) => subject.into(),
+        // All lines of a subject are one title.
+        (Some(subject), _) => subject.lines().map(str::trim).collect::<Vec<_>>().join(" ").into(),
         (None, Ok(PlatformContent::Text(passage))) => {
             passage.title.as_ref().map_or_else(|| words(passage), Cow::from)
         }
@@ -113,8 +114,7 @@ fn line(platform: Platform, language: Language, event: &Event) -> String {
     let Some(first) = about.lines().map(str::trim).find(|line| !line.is_empty()) else {
         return ChatPhrase::Empty.text(language);
     };
-    let shown = cut(first, LINE_BYTES_MAX, RAW);
-    if shown.len() < first.len() { format!("{}…", shown.trim_end()) } else { shown.to_owned() }
+    shortened(first, LINE_BYTES_MAX, RAW).into_owned()
 }
 
 /// The beginning of a text without markup, because a digest is plain text.

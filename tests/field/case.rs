@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     rendered::{Outcome, Refused, render},
     root,
+    shown::{characters, shown},
 };
 
 /// One body, and what is right for it.
@@ -26,7 +27,7 @@ pub(crate) struct Case {
 }
 
 /// What is right: the event is refused, or it is rendered for each platform that is named.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
     refused: Option<ExpectedRefusal>,
@@ -71,6 +72,9 @@ struct ExpectedMessages {
     /// How often texts occur in the values of all messages.
     #[serde(default)]
     count: BTreeMap<String, usize>,
+    /// The characters that members read in all messages: lines without blanks at their edges, and
+    /// without empty lines. Bullets of lists and the text of pictures' addresses do not count.
+    shown: Option<String>,
     /// A line of the digest of this event and another.
     digest: Option<String>,
 }
@@ -149,6 +153,17 @@ fn published(body: Vec<u8>, properties: &Properties) -> PublishedMessage {
 }
 
 impl Case {
+    /// A body without properties, of which nothing is expected.
+    pub(crate) fn of_body(body: Vec<u8>) -> Self {
+        Self {
+            folder: String::new(),
+            name: String::new(),
+            published: published(body, &Properties::default()),
+            templates: Vec::new(),
+            expected: Expected::default(),
+        }
+    }
+
     /// Everything that is not as expected.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let Expected { refused, all, dingtalk, dingtalk_internal, lark, wecom } = &self.expected;
@@ -215,6 +230,13 @@ impl ExpectedMessages {
             let is = messages.bodies[0].pointer(pointer).unwrap_or(&Value::Null);
             if is != right {
                 found.push(format!("{pointer} is {is} instead of {right}"));
+            }
+        }
+        if let Some(right) = &self.shown {
+            let is = messages.bodies.iter().map(|body| characters(&shown(body)));
+            let is = is.collect::<Vec<_>>().join("\n");
+            if is != *right {
+                found.push(format!("is read as {is:?} instead of {right:?}: {text}"));
             }
         }
         if let Some(right) = self.messages.filter(|right| *right != messages.bodies.len()) {

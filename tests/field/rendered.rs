@@ -29,6 +29,7 @@ pub(crate) enum Outcome {
 }
 
 /// The mistake that a dead letter would name.
+#[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) code: String,
     pub(crate) detail: String,
@@ -102,6 +103,11 @@ pub(crate) fn messages(event: &Arc<Event>, platform: Platform) -> Outcome {
         bodies,
         digest: coalesced.map(|text| text.text).unwrap_or_default(),
     })
+}
+
+/// Decodes a body without properties.
+pub(crate) fn decode_body(body: Vec<u8>) -> Result<Event, Refused> {
+    decode(&Case::of_body(body))
 }
 
 fn decode(case: &Case) -> Result<Event, Refused> {

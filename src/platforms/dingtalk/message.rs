@@ -15,10 +15,10 @@ use crate::{
     platforms::{
         body::{RenderedBody, TextMessage, object},
         chat_phrases::{Unmentioned, part_number},
-        chunk::{ChunkPosition, Numbering},
+        chunk::{ChunkPosition, Numbering, repeated},
         keyword::{self, VisibleText},
-        markdown::{self, Markdown},
-        text::{AnnotatedText, IN_JSON, RAW, cut},
+        markdown::{self, Head, Markdown},
+        text::{AnnotatedText, IN_JSON, RAW, cut, shortened},
     },
 };
 
@@ -57,23 +57,26 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
     let room = BODY_BYTES_MAX.saturating_sub(spent);
-    let numbering = |mark, gap| Numbering::InText { mark, subject: words.subject, gap };
+    let subject = words.subject.map(|subject| repeated(subject, IN_JSON));
     let (kind, content, part) = match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = AnnotatedText::from(format!("{head}{}", words.text));
             let tail = |first, text: &str| tail(first, text, &[VisibleText::Text(text)]);
-            let share = flow.share(words.wanted, &numbering("", "\n"), tail, room, IN_JSON);
+            let numbering = Numbering::InText { mark: "", subject: subject.as_deref(), gap: "\n" };
+            let share = flow.share(words.wanted, &numbering, tail, room, IN_JSON);
             ("text", json!({"content": share.text}), share.part)
         }
         Format::Markdown => {
-            let head =
-                words.subject.map(|subject| format!("### {subject}\n\n")).unwrap_or_default();
-            let (title, flow) = (title(words), Markdown::read(words.text).write(&head, &DIALECT));
+            let head = words.subject.map(|text| Head { mark: "### ", text, gap: "\n\n" });
+            let (title, flow) = (title(words), Markdown::read(words.text).write(head, &DIALECT));
+            let subject = subject.map(|line| markdown::plain_in(&line, &DIALECT));
+            let (mark, gap) = ("### ", "\n\n");
+            let numbering = Numbering::InText { mark, subject: subject.as_deref(), gap };
             let tail = |first, text: &str| {
                 tail(first, text, &[VisibleText::Text(&title), VisibleText::Markdown(text)])
             };
-            let share = flow.share(words.wanted, &numbering("### ", "\n\n"), tail, room, IN_JSON);
+            let share = flow.share(words.wanted, &numbering, tail, room, IN_JSON);
             let title = match share.part.total {
                 Some(1) | None => title,
                 Some(_) => format!("{} {title}", part_number(share.part)),
@@ -93,7 +96,7 @@ fn title(words: &TextMessage<'_>) -> String {
         Cow::from,
     );
     let first = plain.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("…");
-    cut(first, TITLE_BYTES_MAX, IN_JSON).to_owned()
+    shortened(first, TITLE_BYTES_MAX, IN_JSON).into_owned()
 }
 
 #[cfg(test)]

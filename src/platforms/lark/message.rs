@@ -12,9 +12,9 @@ use crate::{
     platforms::{
         body::{RenderedBody, TextMessage, object},
         chat_phrases::{Unmentioned, part_number},
-        chunk::{ChunkPosition, Numbering},
+        chunk::{ChunkPosition, Numbering, repeated},
         keyword::{self, VisibleText},
-        markdown::Markdown,
+        markdown::{Head, Markdown},
         text::{AnnotatedText, IN_JSON, cut},
     },
 };
@@ -39,7 +39,8 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = AnnotatedText::from(format!("{head}{}", words.text));
-            let numbering = Numbering::InText { mark: "", subject: words.subject, gap: "\n" };
+            let subject = words.subject.map(|subject| repeated(subject, IN_JSON));
+            let numbering = Numbering::InText { mark: "", subject: subject.as_deref(), gap: "\n" };
             let share = flow.share(
                 words.wanted,
                 &numbering,
@@ -53,15 +54,18 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             )
         }
         Format::Markdown => {
-            let first_line =
-                words.subject.map(|subject| subject.lines().next().unwrap_or_default());
-            let title = first_line.map(|line| cut(line, TITLE_BYTES_MAX, IN_JSON));
-            let flow = Markdown::read(words.text).write("", &DIALECT);
-            let numbering = match title {
+            // A header needs a title.
+            let title = words.subject.map(Title::of).filter(|title| !title.line.is_empty());
+            let rest =
+                title.as_ref().map(|title| title.rest.as_str()).filter(|rest| !rest.is_empty());
+            let head = rest.map(|text| Head { mark: "", text, gap: "\n\n" });
+            let flow = Markdown::read(words.text).write(head, &DIALECT);
+            let title = title.map(|title| title.line);
+            let numbering = match &title {
                 Some(_) => Numbering::Elsewhere,
                 None => Numbering::InText { mark: "", subject: None, gap: "\n\n" },
             };
-            let title_said = title.unwrap_or_default();
+            let title_said = title.as_deref().unwrap_or_default();
             let tail = |first, text: &str| {
                 tail(first, &[VisibleText::Text(title_said), VisibleText::Markdown(text)])
             };
@@ -69,7 +73,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             let mut card = object([("schema", "2.0".into())]);
             if let Some(title) = title {
                 let title = match share.part.total {
-                    Some(1) | None => title.to_owned(),
+                    Some(1) | None => title,
                     Some(_) => format!("{} {title}", part_number(share.part)),
                 };
                 let mut header =
@@ -85,6 +89,30 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             );
             (object([("msg_type", "interactive".into()), ("card", card.into())]), share.part)
         }
+    }
+}
+
+/// A subject in the header of a card, which has one line, and the rest of it in the body.
+struct Title {
+    line: String,
+    rest: String,
+}
+
+impl Title {
+    fn of(subject: &str) -> Self {
+        let subject = subject.trim();
+        let (first, others) = subject.split_once('\n').unwrap_or((subject, ""));
+        let first = first.trim_end();
+        if cut(first, TITLE_BYTES_MAX, IN_JSON).len() == first.len() {
+            return Self { line: first.to_owned(), rest: others.trim().to_owned() };
+        }
+        let kept = cut(first, TITLE_BYTES_MAX - '…'.len_utf8(), IN_JSON);
+        // The last word is cut only if it is long.
+        let word = kept.rfind(char::is_whitespace).filter(|at| *at > kept.len() / 2);
+        let kept = kept.get(..word.unwrap_or(kept.len())).unwrap_or_default();
+        let rest = first.get(kept.len()..).unwrap_or_default().trim_start();
+        let others = if others.is_empty() { String::new() } else { format!("\n{}", others.trim()) };
+        Self { line: format!("{kept}…"), rest: format!("…{rest}{others}") }
     }
 }
 

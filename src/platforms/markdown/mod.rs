@@ -5,7 +5,11 @@
 //! Not here: each platform's dialect (`markdown.rs` in its folder), the limits and the parts of a
 //! message (`platforms/chunk.rs`).
 
+mod certain;
 mod dialect;
+mod html;
+mod line;
+mod literal;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -13,9 +17,11 @@ mod tree;
 mod write;
 
 use super::text::AnnotatedText;
-pub(super) use dialect::{CodeBlocks, Dialect, Images, Shade, shade_of};
-use parse::Escapes;
+pub(super) use dialect::{CodeBlocks, Dialect, FurtherTables, Images, Indent, Shade, shade_of};
+pub(super) use literal::{Form, Literal, Place};
+pub(super) use tree::MentionForm;
 use tree::{Block, Inline};
+pub(super) use write::Head;
 
 /// A parsed text in markdown.
 pub(super) struct Markdown<'a> {
@@ -25,7 +31,7 @@ pub(super) struct Markdown<'a> {
 
 /// The plain text of a markdown source, line by line. If that is blank, the source itself.
 pub(super) fn plain_lines(source: &str) -> String {
-    let lines = tree::plain_lines(&parse::parse(source, Escapes::Resolved));
+    let lines = tree::plain_lines(&parse::parse(source));
     if lines.trim().is_empty() { source.to_owned() } else { lines }
 }
 
@@ -35,7 +41,7 @@ pub(super) fn says(source: &str, words: &str) -> bool {
     if !source.contains(words) {
         return false;
     }
-    let blocks = parse::parse(source, Escapes::Kept);
+    let blocks = parse::parse(source);
     let outside_tags = |text: &str| {
         text.split('<')
             .any(|piece| piece.rsplit('>').next().is_some_and(|read| read.contains(words)))
@@ -50,9 +56,14 @@ pub(super) fn says(source: &str, words: &str) -> bool {
     })
 }
 
+/// A plain text in a dialect, line by line.
+pub(super) fn plain_in(text: &str, dialect: &Dialect) -> String {
+    write::write_plain(text, dialect).text
+}
+
 impl<'a> Markdown<'a> {
     pub(super) fn read(source: &'a str) -> Self {
-        Self { source, blocks: parse::parse(source, Escapes::Kept) }
+        Self { source, blocks: parse::parse(source) }
     }
 
     /// Whether it has markup that simple dialects do not show: a table, a code block, a list within
@@ -72,18 +83,25 @@ impl<'a> Markdown<'a> {
         tree::any_inline(&self.blocks, &|inline| matches!(inline, Inline::Colored { .. }))
     }
 
-    /// The text in a dialect, after `head`.
-    pub(super) fn write(&self, head: &str, dialect: &Dialect) -> AnnotatedText {
-        let mut flow = write::write(head, &self.blocks, dialect);
+    /// Whether it mentions a member in this form.
+    pub(super) fn has_mentions(&self, in_form: MentionForm) -> bool {
+        tree::any_inline(
+            &self.blocks,
+            &|inline| matches!(inline, Inline::Mention { form, .. } if *form == in_form),
+        )
+    }
+
+    /// The text in a dialect, behind its head.
+    pub(super) fn write(&self, head: Option<Head<'_>>, dialect: &Dialect) -> AnnotatedText {
+        let (mut flow, head_bytes) = write::write(head, &self.blocks, dialect);
         if write::is_full(&flow) {
             flow.unwritten = self.source.len().saturating_sub(flow.text.len());
         }
         // The source has only markup, such as an unused link definition. Its raw text is better
         // than an empty message.
-        if flow.text.len() == head.len() {
-            AnnotatedText::from(format!("{head}{}", self.source))
-        } else {
-            flow
+        if flow.text.len() == head_bytes {
+            flow.text.push_str(&plain_in(self.source, dialect));
         }
+        flow
     }
 }

@@ -1,42 +1,37 @@
 //! From markdown to its tree. The only file that uses pulldown-cmark.
 //!
-//! Owns which HTML is understood: colours, Lark's mentions, line breaks. All other tags stay text,
-//! because publishers also write `Vec<String>`.
+//! Owns which HTML is understood: colours, mentions, line breaks. All other tags stay text, because
+//! publishers also write `Vec<String>`.
 //!
-//! Not here: the types of the tree (`tree.rs`).
+//! Not here: the types of the tree (`tree.rs`), and the doubt about pairs of marks (`certain.rs`).
 
 use std::ops::Range;
 
-use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag};
+use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use super::tree::{Block, Inline, Side, Table};
+use super::{
+    certain::{is_emphasis, is_strong, is_struck, with_joints, without_joints},
+    html::{attribute, is_id, mentioned, tags},
+    tree::{Block, Inline, MentionForm, Side, Table},
+};
 
 /// The maximum depth of nesting; deeper markup is dropped and its text is kept. It bounds the
 /// stack, because the publisher decides the depth.
 const DEPTH_MAX: usize = 16;
 
-/// Whether a text keeps the escapes of its author.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Escapes {
-    /// It does, because it becomes markdown again. The dialects differ in their markup, but not in
-    /// their escapes.
-    Kept,
-    /// It does not, because it becomes plain text.
-    Resolved,
-}
-
 /// Parses a text.
-pub(super) fn parse(source: &str, escapes: Escapes) -> Vec<Block> {
+pub(super) fn parse(source: &str) -> Vec<Block> {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let source = with_joints(source);
     let mut reading = MarkdownParser {
-        source,
-        escapes,
+        source: &source,
         document: OpenBlock::new(BlockKind::Document),
         stack: Vec::new(),
         text_end: 0,
+        read_to: 0,
     };
-    for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
+    for (event, range) in Parser::new_ext(&source, options).into_offset_iter() {
         reading.take(event, range);
     }
     while !reading.stack.is_empty() {
@@ -77,7 +72,7 @@ enum BlockKind {
     Link(String),
     Image(String),
     Colored(String),
-    Mention(String),
+    Mention(MentionForm, String),
 }
 
 impl BlockKind {
@@ -90,7 +85,7 @@ impl BlockKind {
                 | Self::Link(_)
                 | Self::Image(_)
                 | Self::Colored(_)
-                | Self::Mention(_)
+                | Self::Mention(..)
         )
     }
 }
@@ -128,6 +123,9 @@ impl OpenBlock {
     }
 
     fn say(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         match self.inlines.last_mut() {
             Some(Inline::Text(before)) => before.push_str(text),
             _ => self.inlines.push(Inline::Text(text.to_owned())),
@@ -137,16 +135,21 @@ impl OpenBlock {
 
 struct MarkdownParser<'a> {
     source: &'a str,
-    escapes: Escapes,
     document: OpenBlock,
     /// The open parts inside the document, the innermost last.
     stack: Vec<OpenBlock>,
     /// The end of the last text in the source.
     text_end: usize,
+    /// The end of the text that was read ahead.
+    read_to: usize,
 }
 
 impl MarkdownParser<'_> {
     fn take(&mut self, event: Event<'_>, range: Range<usize>) {
+        if let Some(marks) = self.doubtful(&event, &range) {
+            self.text_end = range.end;
+            return self.top().say(marks);
+        }
         match event {
             Event::Start(tag) => {
                 let kind = kind_of(tag);
@@ -163,10 +166,12 @@ impl MarkdownParser<'_> {
                 }
             }
             Event::Text(text) => self.text(&text, range),
-            Event::Code(code) => self.top().inlines.push(Inline::Code(code.into_string())),
-            Event::InlineHtml(tag) => self.html(&tag),
-            Event::Html(text) if self.top().deeper > 0 => self.top().say(&text),
-            Event::Html(text) => self.top().raw.push_str(&text),
+            Event::Code(code) => {
+                self.top().inlines.push(Inline::Code(without_joints(&code).into_owned()))
+            }
+            Event::InlineHtml(tag) => self.html(&without_joints(&tag)),
+            Event::Html(text) if self.top().deeper > 0 => self.top().say(&without_joints(&text)),
+            Event::Html(text) => self.top().raw.push_str(&without_joints(&text)),
             // In a chat, a line ends where its author ended it.
             Event::SoftBreak | Event::HardBreak => self.top().inlines.push(Inline::Break),
             Event::Rule => {
@@ -202,30 +207,63 @@ impl MarkdownParser<'_> {
         }
     }
 
+    /// The marks of a pair that is not certainly markup; they are text.
+    fn doubtful(&self, event: &Event<'_>, range: &Range<usize>) -> Option<&'static str> {
+        let is_tilde = || !is_struck(self.source, range);
+        let is_underscore = || self.source.get(range.start..).is_some_and(|at| at.starts_with('_'));
+        match event {
+            Event::Start(Tag::Emphasis) | Event::End(TagEnd::Emphasis) => {
+                let marks = if is_underscore() { "_" } else { "*" };
+                (!is_emphasis(self.source, range)).then_some(marks)
+            }
+            Event::Start(Tag::Strong) | Event::End(TagEnd::Strong) => {
+                let marks = if is_underscore() { "__" } else { "**" };
+                (!is_strong(self.source, range)).then_some(marks)
+            }
+            Event::Start(Tag::Strikethrough) | Event::End(TagEnd::Strikethrough) => {
+                is_tilde().then_some("~")
+            }
+            _ => None,
+        }
+    }
+
     fn text(&mut self, text: &str, range: Range<usize>) {
-        let (source, escapes) = (self.source, self.escapes);
-        let written = source.get(range.clone()).unwrap_or(text);
-        // A table escapes its own bars, and a bar outside of tables has no meaning.
-        let slashed = range.start != self.text_end
-            && !text.starts_with('|')
+        let text = match self.read_to.checked_sub(range.start) {
+            Some(read) if read > 0 => text.get(read..).unwrap_or_default(),
+            _ => text,
+        };
+        let source = self.source;
+        let is_escaped = range.start != self.text_end
             && source.get(..range.start).is_some_and(|before| before.ends_with('\\'));
         self.text_end = range.end;
+        let written = source.get(range).unwrap_or_default();
+        let (before, behind) = source.split_at(self.text_end - written.len());
+        let is_in_word = before.ends_with(char::is_alphanumeric);
         let top = self.top();
         if matches!(top.kind, BlockKind::Code(_)) {
-            top.raw.push_str(text);
-        } else if escapes == Escapes::Resolved {
-            top.say(text);
+            top.raw.push_str(&without_joints(text));
+        } else if let Some(id) = mentioned(behind).filter(|_| !is_escaped && !is_in_word) {
+            top.inlines.push(Inline::Mention {
+                form: MentionForm::AtSign,
+                id: id.to_owned(),
+                content: Vec::new(),
+            });
+            let end = self.text_end - written.len() + id.len() + "<@>".len();
+            self.read_to = end;
+            let left = self.text_end.checked_sub(end);
+            let rest = left.and_then(|left| text.get(text.len().checked_sub(left)?..));
+            self.top().say(&without_joints(rest.unwrap_or_default()));
         } else if written.starts_with('&') {
-            top.say(written);
+            // An entity may stand for a line feed, which would end the block.
+            top.say(&text.replace(['\n', '\r'], " "));
         } else {
-            top.say(if slashed { "\\" } else { "" });
-            top.say(text);
+            top.say(&without_joints(text));
         }
     }
 
     /// An unclosed colour or mention ends with the lines that contain it.
     fn close_tags(&mut self) {
-        while matches!(self.top().kind, BlockKind::Colored(_) | BlockKind::Mention(_)) {
+        while matches!(self.top().kind, BlockKind::Colored(_) | BlockKind::Mention(..)) {
             self.close();
         }
     }
@@ -270,7 +308,9 @@ impl MarkdownParser<'_> {
             BlockKind::Link(to) => around.inlines.push(Inline::Link { to, content }),
             BlockKind::Image(from) => around.inlines.push(Inline::Image { from, content }),
             BlockKind::Colored(color) => around.inlines.push(Inline::Colored { color, content }),
-            BlockKind::Mention(id) => around.inlines.push(Inline::Mention { id, content }),
+            BlockKind::Mention(form, id) => {
+                around.inlines.push(Inline::Mention { form, id, content })
+            }
             // The document has no parent, and HTML was handled above.
             BlockKind::Document | BlockKind::Html => (),
         }
@@ -290,10 +330,9 @@ impl MarkdownParser<'_> {
                 let color = attribute(attributes, "color").unwrap_or_default();
                 self.open_tag(BlockKind::Colored(color.to_ascii_lowercase()));
             }
-            "at" if attribute(attributes, "id").is_some() => {
-                self.open_tag(BlockKind::Mention(
-                    attribute(attributes, "id").unwrap_or_default().to_owned(),
-                ));
+            "at" if attribute(attributes, "id").is_some_and(is_id) => {
+                let id = attribute(attributes, "id").unwrap_or_default().to_owned();
+                self.open_tag(BlockKind::Mention(MentionForm::AtTag, id));
             }
             "/font" => {
                 if matches!(self.top().kind, BlockKind::Colored(_)) {
@@ -301,9 +340,14 @@ impl MarkdownParser<'_> {
                 }
             }
             "/at" => {
-                if matches!(self.top().kind, BlockKind::Mention(_)) {
+                if matches!(self.top().kind, BlockKind::Mention(..)) {
                     self.close();
                 }
+            }
+            _ if mentioned(piece).is_some() => {
+                let id = mentioned(piece).unwrap_or_default().to_owned();
+                let (form, content) = (MentionForm::AtSign, Vec::new());
+                self.top().inlines.push(Inline::Mention { form, id, content });
             }
             _ => {
                 for (at, line) in piece.split('\n').enumerate() {
@@ -326,9 +370,9 @@ fn kind_of(tag: Tag<'_>) -> BlockKind {
         Tag::BlockQuote(_) => BlockKind::Quote,
         Tag::List(start) => BlockKind::List(start),
         Tag::Item => BlockKind::Item,
-        Tag::CodeBlock(CodeBlockKind::Fenced(info)) => {
-            BlockKind::Code(info.split_whitespace().next().unwrap_or_default().replace('`', ""))
-        }
+        Tag::CodeBlock(CodeBlockKind::Fenced(info)) => BlockKind::Code(
+            without_joints(info.split_whitespace().next().unwrap_or_default()).replace('`', ""),
+        ),
         Tag::CodeBlock(CodeBlockKind::Indented) => BlockKind::Code(String::new()),
         Tag::HtmlBlock => BlockKind::Html,
         Tag::Table(alignments) => BlockKind::Table(alignments.into_iter().map(side_of).collect()),
@@ -337,8 +381,8 @@ fn kind_of(tag: Tag<'_>) -> BlockKind {
         Tag::Strong => BlockKind::Strong,
         Tag::Emphasis => BlockKind::Emphasis,
         Tag::Strikethrough => BlockKind::Struck,
-        Tag::Link { dest_url, .. } => BlockKind::Link(dest_url.into_string()),
-        Tag::Image { dest_url, .. } => BlockKind::Image(dest_url.into_string()),
+        Tag::Link { dest_url, .. } => BlockKind::Link(without_joints(&dest_url).into_owned()),
+        Tag::Image { dest_url, .. } => BlockKind::Image(without_joints(&dest_url).into_owned()),
         // The other extensions are not enabled.
         _ => BlockKind::Paragraph,
     }
@@ -351,29 +395,4 @@ const fn side_of(alignment: Alignment) -> Side {
         Alignment::Center => Side::Middle,
         Alignment::Right => Side::Right,
     }
-}
-
-/// The value of an attribute, with or without quotes.
-fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = attributes.split_once(&format!("{name}="))?;
-    let value = match rest.chars().next()? {
-        quote @ ('"' | '\'') => rest.get(1..)?.split(quote).next()?,
-        _ => rest.split_whitespace().next()?,
-    };
-    Some(value).filter(|value| !value.is_empty())
-}
-
-/// HTML, split into its tags and the texts between them.
-fn tags(html: &str) -> Vec<&str> {
-    let (mut pieces, mut rest) = (Vec::new(), html);
-    while !rest.is_empty() {
-        let end = match rest.strip_prefix('<') {
-            Some(tag) => tag.find('>').map_or(rest.len(), |at| at + 2),
-            None => rest.find('<').unwrap_or(rest.len()),
-        };
-        let (piece, after) = rest.split_at(end);
-        pieces.push(piece);
-        rest = after;
-    }
-    pieces
 }

@@ -7,25 +7,25 @@
 
 use proptest::prelude::*;
 
-use super::Markdown;
+use super::{Head, Markdown};
 use crate::{
     domain::Language,
     platforms::{
         dingtalk, lark,
         text::IN_JSON,
-        wecom::markdown::{MarkdownKind, kind_for},
+        wecom::{self, markdown::MarkdownKind},
     },
 };
 
 /// The text in all dialects; for WeCom in the kind that would be chosen.
 fn rendered(source: &str) -> String {
     let markdown = Markdown::read(source);
-    let kind = kind_for(&markdown);
+    let (kind, flow) = wecom::markdown::write(&markdown, None, false);
     format!(
         "== dingtalk\n{}\n== lark\n{}\n== wecom {kind:?}\n{}\n",
-        markdown.write("", &dingtalk::markdown::DIALECT).text,
-        markdown.write("", &lark::markdown::DIALECT).text,
-        markdown.write("", kind.dialect()).text,
+        markdown.write(None, &dingtalk::markdown::DIALECT).text,
+        markdown.write(None, &lark::markdown::DIALECT).text,
+        flow.text,
     )
 }
 
@@ -76,12 +76,75 @@ golden! {
 }
 
 #[test]
-fn a_fourth_table_in_a_card_is_written_as_lines() {
+fn a_mark_is_taken_away_only_where_it_certainly_is_one() {
+    for text in [
+        "2*3*4",
+        "10*1000 to 10*3000",
+        "长*宽*高",
+        "2**10 and 3**2",
+        "f(*args, **kwargs)",
+        "a/*/b/*/c",
+        "src/**/a/**/b",
+        "*.log, *.txt",
+        "SELECT *, count(*)",
+        "*/5,*/10 * * *",
+        "?a=*&b=*&c",
+        "5~6~7",
+        "~10~ minutes",
+        "__init__.py",
+        "obj.__dict__",
+        "a/_b_/c",
+        "x *= y*z",
+        "snake_case_name",
+        "**kwargs, **opts",
+        "rm -- *a*2",
+    ] {
+        assert_eq!(super::plain_lines(text).trim(), text);
+    }
+    for (text, read) in [
+        ("*a* b", "a b"),
+        ("(*a*)", "(a)"),
+        ("a *b*, c", "a b, c"),
+        ("_a_: b", "a: b"),
+        ("**a**b", "ab"),
+        ("主机**db-1**宕机", "主机db-1宕机"),
+        ("**告警：**磁盘满 **级别：**P1", "告警：磁盘满 级别：P1"),
+        ("**告警：**磁盘满**级别：**P1", "告警：磁盘满级别：P1"),
+        ("磁盘**“满”**了", "磁盘“满”了"),
+        ("**host:**db-1 **load:**9", "host:db-1 load:9"),
+        ("~~旧：~~新", "~~旧：~~新"),
+        ("***告警：***磁盘满", "告警：磁盘满"),
+        ("*注意：*请重启", "注意：请重启"),
+        ("使用率**90%**以上", "使用率90%以上"),
+        ("2*3（x）*y", "2*3（x）*y"),
+        ("`**a：**b` **c：**d", "**a：**b c：d"),
+        ("\\**a：\\**b", "**a：**b"),
+    ] {
+        assert_eq!(super::plain_lines(text).trim(), read, "{text}");
+    }
+}
+
+#[test]
+fn a_mention_is_a_tag_only_on_the_platform_that_knows_the_id() {
+    let written = rendered("<@ann> \\<@bob> <@a b> Vec<@T> <at id=ou_1></at>");
+    let lines: Vec<_> = written.lines().filter(|line| !line.starts_with("==")).collect();
+    assert_eq!(
+        lines,
+        [
+            "@ann <@bob> <@a b> Vec<@T> @ou_1",
+            "@ann &#60;@bob&#62; &#60;@a b&#62; Vec&#60;@T&#62; <at id=ou_1></at>",
+            "<@ann> <\u{200b}@bob> <\u{200b}@a b> Vec<\u{200b}@T> @ou_1",
+        ]
+    );
+}
+
+#[test]
+fn a_fourth_table_in_a_card_is_written_as_code() {
     let text = Markdown::read(&"| a |\n|---|\n| b |\n\n".repeat(6))
-        .write("", &lark::markdown::DIALECT)
+        .write(None, &lark::markdown::DIALECT)
         .text;
     assert_eq!(text.matches("---").count(), 3);
-    assert!(text.ends_with("**a**\nb"), "{text}");
+    assert!(text.ends_with("```\na\nb\n```"), "{text}");
 }
 
 #[test]
@@ -95,14 +158,15 @@ fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_th
         ("- a\n  - b", MarkdownKind::MarkdownV2),
         ("| <font color=\"info\">a</font> |\n|---|\n| b |", MarkdownKind::Markdown),
     ] {
-        assert_eq!(kind_for(&Markdown::read(source)), kind, "{source}");
+        let chosen = wecom::markdown::write(&Markdown::read(source), None, false).0;
+        assert_eq!(chosen, kind, "{source}");
     }
 }
 
 #[test]
 fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
     let fit = |source: &str, max| {
-        Markdown::read(source).write("", &lark::markdown::DIALECT).fit(
+        Markdown::read(source).write(None, &lark::markdown::DIALECT).fit(
             |_| "\n@x".to_owned(),
             Language::En,
             max,
@@ -125,7 +189,7 @@ fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
 #[test]
 fn a_block_of_code_that_is_cut_is_closed() {
     let source = format!("> before\n>\n> ```\n{}> ```", "> some code\n".repeat(100));
-    let cut = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(
+    let cut = Markdown::read(&source).write(None, &lark::markdown::DIALECT).fit(
         |_| String::new(),
         Language::En,
         300,
@@ -143,8 +207,8 @@ fn what_lies_too_deep_is_said_without_its_markup() {
         "*a ".repeat(5_000) + &"b* ".repeat(5_000),
     ] {
         for text in [
-            Markdown::read(&source).write("", &dingtalk::markdown::DIALECT).text,
-            Markdown::read(&source).write("", &lark::markdown::DIALECT).text,
+            Markdown::read(&source).write(None, &dingtalk::markdown::DIALECT).text,
+            Markdown::read(&source).write(None, &lark::markdown::DIALECT).text,
         ] {
             assert!(text.contains('x') || text.contains('b'), "{text}");
         }
@@ -164,8 +228,8 @@ fn nothing_is_lost_where_the_depth_ends() {
             format!("{quotes}**<font color=\"red\">x</font>**"),
         ] {
             for flow in [
-                Markdown::read(&source).write("", &dingtalk::markdown::DIALECT),
-                Markdown::read(&source).write("", &lark::markdown::DIALECT),
+                Markdown::read(&source).write(None, &dingtalk::markdown::DIALECT),
+                Markdown::read(&source).write(None, &lark::markdown::DIALECT),
             ] {
                 assert!(flow.text.contains('x'), "{source:?} became {:?}", flow.text);
             }
@@ -211,7 +275,7 @@ fn a_cut_right_behind_a_link_is_not_moved_to_a_blank_within_it() {
     let source =
         format!("{}[some link text](https://x.test/some/path){}", "a".repeat(500), "b".repeat(500));
     for max in 500..700 {
-        let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(
+        let text = Markdown::read(&source).write(None, &lark::markdown::DIALECT).fit(
             |_| String::new(),
             Language::En,
             max,
@@ -232,10 +296,10 @@ proptest! {
     fn rendering_never_panics_and_never_exceeds_the_limit(source in any_markdown(), max in 80_usize..600) {
         let markdown = Markdown::read(&source);
         for flow in [
-            markdown.write("### s\n\n", &dingtalk::markdown::DIALECT),
-            markdown.write("", &lark::markdown::DIALECT),
-            markdown.write("### s\n", MarkdownKind::Markdown.dialect()),
-            markdown.write("", MarkdownKind::MarkdownV2.dialect()),
+            markdown.write(Some(Head { mark: "### ", text: "s", gap: "\n\n" }), &dingtalk::markdown::DIALECT),
+            markdown.write(None, &lark::markdown::DIALECT),
+            markdown.write(Some(Head { mark: "### ", text: "s", gap: "\n" }), MarkdownKind::Markdown.dialect()),
+            markdown.write(None, MarkdownKind::MarkdownV2.dialect()),
         ] {
             let text = flow.fit(|_| "\n@tail".to_owned(), Language::Zh, max, IN_JSON);
             prop_assert!(text.chars().map(IN_JSON).sum::<usize>() <= max);
@@ -255,7 +319,7 @@ proptest! {
         max in 150_usize..600,
     ) {
         let source = parts.concat();
-        let text = Markdown::read(&source).write("", &lark::markdown::DIALECT).fit(|_| String::new(), Language::En, max, IN_JSON);
+        let text = Markdown::read(&source).write(None, &lark::markdown::DIALECT).fit(|_| String::new(), Language::En, max, IN_JSON);
         prop_assert_eq!(text.matches("```").count() % 2, 0, "{}", text);
         prop_assert_eq!(text.matches('[').count(), text.matches("](https://x.test/some/path)").count(), "{}", text);
     }
@@ -270,7 +334,7 @@ proptest! {
         let letters = |text: &str| text.chars().filter(|c| "告警已宕机".contains(*c)).collect::<String>();
         let markdown = Markdown::read(&source);
         let expected = letters(&source);
-        for flow in [markdown.write("", &dingtalk::markdown::DIALECT), markdown.write("", &lark::markdown::DIALECT), markdown.write("", MarkdownKind::Markdown.dialect())] {
+        for flow in [markdown.write(None, &dingtalk::markdown::DIALECT), markdown.write(None, &lark::markdown::DIALECT), markdown.write(None, MarkdownKind::Markdown.dialect())] {
             prop_assert_eq!(&letters(&flow.text), &expected, "{}", flow.text);
         }
     }

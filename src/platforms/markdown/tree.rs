@@ -59,12 +59,32 @@ pub(super) enum Inline {
         color: String,
         content: Vec<Inline>,
     },
-    /// A mention of a member by id, as Lark writes it.
+    /// A mention of a member by id, in the form of the platform that knows the id.
     Mention {
+        form: MentionForm,
         id: String,
         content: Vec<Inline>,
     },
     Break,
+}
+
+/// The form of a mention in markdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platforms) enum MentionForm {
+    /// `<at id=…></at>`.
+    AtTag,
+    /// `<@…>`.
+    AtSign,
+}
+
+impl MentionForm {
+    /// What stands before and behind the name of a mentioned member.
+    pub(super) fn tags(self, id: &str) -> (String, &'static str) {
+        match self {
+            Self::AtTag => (format!("<at id={id}>"), "</at>"),
+            Self::AtSign => (format!("<@{id}>"), ""),
+        }
+    }
 }
 
 /// The text without any markup.
@@ -108,7 +128,7 @@ fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
         match inline {
             Inline::Text(text) | Inline::Code(text) => said.push_str(text),
             Inline::Break => said.push_str(line_end),
-            Inline::Mention { id, content } if content.is_empty() => {
+            Inline::Mention { id, content, .. } if content.is_empty() => {
                 said.push('@');
                 said.push_str(id);
             }
@@ -126,6 +146,46 @@ fn add_plain(inlines: &[Inline], line_end: &str, said: &mut String) {
             | Inline::Mention { content, .. } => add_plain(content, line_end, said),
         }
     }
+}
+
+/// The text of a cell without any markup, with the addresses of its links.
+pub(super) fn plain_with_addresses(inlines: &[Inline]) -> String {
+    let mut said = plain(inlines);
+    for_each(inlines, &mut |inline| {
+        if let Inline::Link { to: address, content } | Inline::Image { from: address, content } =
+            inline
+            && !address.is_empty()
+            && plain(content) != *address
+        {
+            said.push_str(if said.is_empty() { "" } else { " " });
+            said.push_str(address);
+        }
+    });
+    said
+}
+
+/// Visits all parts, also those inside others.
+pub(super) fn for_each(inlines: &[Inline], visit: &mut dyn FnMut(&Inline)) {
+    for inline in inlines {
+        visit(inline);
+        match inline {
+            Inline::Text(_) | Inline::Code(_) | Inline::Break => {}
+            Inline::Strong(content)
+            | Inline::Emphasis(content)
+            | Inline::Struck(content)
+            | Inline::Link { content, .. }
+            | Inline::Image { content, .. }
+            | Inline::Colored { content, .. }
+            | Inline::Mention { content, .. } => for_each(content, visit),
+        }
+    }
+}
+
+/// Whether a part of it is bold.
+pub(super) fn any_strong(inlines: &[Inline]) -> bool {
+    let mut found = false;
+    for_each(inlines, &mut |inline| found |= matches!(inline, Inline::Strong(_)));
+    found
 }
 
 /// Whether any line contains such a part. The alternative text of an image does not count.

@@ -1,27 +1,46 @@
 //! From the tree to the markdown of one platform.
 //!
-//! Owns the places where the result may be cut, which it records while it writes.
+//! Owns the blocks, and the places where the result may be cut, which it records while it writes.
 //!
-//! Not here: the differences between the platforms (`dialect.rs`), and the cuts
-//! (`platforms/split.rs`).
-
-use crate::platforms::chunk::PARTS_MAX;
+//! Not here: the parts of a line (`line.rs`), the differences between the platforms (`dialect.rs`),
+//! and the cuts (`platforms/split.rs`).
 
 use super::{
-    dialect::{CodeBlocks, Dialect, Images},
-    tree::{Block, Inline, Side, Table, plain},
+    dialect::{CodeBlocks, Dialect, FurtherTables, Indent},
+    literal::MarkCounts,
+    tree::{Block, Inline, Side, Table, any_strong, plain_with_addresses},
 };
-use crate::platforms::text::{AnnotatedText, Fence};
+use crate::platforms::{
+    chunk::PARTS_MAX,
+    text::{AnnotatedText, Fence},
+};
 
 /// The bound on the written text: a platform takes at most 20,000 bytes in a message. Text that is
 /// not in the source, such as missing cells of a wide table, has no other bound.
 const WRITTEN_BYTES_MAX: usize = PARTS_MAX as usize * 20_000;
 
-/// Writes the blocks after `head`, as far as they can be shown.
-pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> AnnotatedText {
-    let flow = AnnotatedText::from(head.to_owned());
-    let mut writing =
-        MarkdownWriter { flow, dialect, prefix: String::new(), solid: 0, quotes: 0, tables: 0 };
+/// A plain text before the blocks.
+#[derive(Clone, Copy)]
+pub(in crate::platforms) struct Head<'a> {
+    /// The mark that makes its first line a heading.
+    pub(in crate::platforms) mark: &'a str,
+    pub(in crate::platforms) text: &'a str,
+    /// The separator behind it.
+    pub(in crate::platforms) gap: &'a str,
+}
+
+/// Writes the blocks behind their head, as far as they can be shown. Also returns the length of the
+/// head.
+pub(super) fn write(
+    head: Option<Head<'_>>,
+    blocks: &[Block],
+    dialect: &Dialect,
+) -> (AnnotatedText, usize) {
+    let mut writing = MarkdownWriter::new(dialect);
+    if let Some(head) = head {
+        writing.head(&head);
+    }
+    let head_bytes = writing.flow.text.len();
     for (at, block) in blocks.iter().enumerate() {
         if writing.is_full() {
             break;
@@ -37,6 +56,13 @@ pub(super) fn write(head: &str, blocks: &[Block], dialect: &Dialect) -> Annotate
         Some(Block::Quote(_) | Block::List { .. } | Block::Table(_) | Block::Code { .. })
     );
     writing.flow.apart = if open_ended { "\n" } else { "" };
+    (writing.flow, head_bytes)
+}
+
+/// Writes lines of plain text.
+pub(super) fn write_plain(text: &str, dialect: &Dialect) -> AnnotatedText {
+    let mut writing = MarkdownWriter::new(dialect);
+    writing.head(&Head { mark: "", text, gap: "" });
     writing.flow
 }
 
@@ -45,29 +71,75 @@ pub(super) fn is_full(flow: &AnnotatedText) -> bool {
     flow.text.len() > WRITTEN_BYTES_MAX
 }
 
-struct MarkdownWriter<'a> {
-    flow: AnnotatedText,
-    dialect: &'a Dialect,
+pub(super) struct MarkdownWriter<'a> {
+    pub(super) flow: AnnotatedText,
+    pub(super) dialect: &'a Dialect,
     /// The prefix of every further line.
     prefix: String,
     /// How many uncuttable parts enclose the current place.
-    solid: usize,
+    pub(super) solid: usize,
     quotes: usize,
     tables: usize,
+    /// Where the text of the current line begins, behind prefixes and marks.
+    line_start: usize,
+    pub(super) counts: MarkCounts,
+    pub(super) in_cell: bool,
+    pub(super) in_heading: bool,
 }
 
-impl MarkdownWriter<'_> {
-    fn is_full(&self) -> bool {
+impl<'a> MarkdownWriter<'a> {
+    fn new(dialect: &'a Dialect) -> Self {
+        Self {
+            flow: AnnotatedText::default(),
+            dialect,
+            prefix: String::new(),
+            solid: 0,
+            quotes: 0,
+            tables: 0,
+            line_start: 0,
+            counts: MarkCounts::default(),
+            in_cell: false,
+            in_heading: false,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
         is_full(&self.flow)
     }
 
-    fn add(&mut self, text: &str) {
+    pub(super) fn is_at_line_start(&self) -> bool {
+        self.flow.text.len() == self.line_start && !self.in_heading && !self.in_cell
+    }
+
+    pub(super) fn add(&mut self, text: &str) {
         self.flow.text.push_str(text);
+    }
+
+    /// Adds a mark behind which the text of the line begins.
+    fn begin(&mut self, mark: &str) {
+        self.add(mark);
+        self.line_start = self.flow.text.len();
     }
 
     fn line(&mut self) {
         self.add("\n");
         self.flow.text.push_str(&self.prefix);
+        self.line_start = self.flow.text.len();
+    }
+
+    fn head(&mut self, head: &Head<'_>) {
+        self.counts = MarkCounts::of_text(head.text);
+        self.add(head.mark);
+        self.in_heading = !head.mark.is_empty();
+        for (at, line) in head.text.lines().enumerate() {
+            if at > 0 {
+                self.in_heading = false;
+                self.broken_line();
+            }
+            self.literal(line.trim(), '\n');
+        }
+        self.in_heading = false;
+        self.begin(head.gap);
     }
 
     /// Adds an empty line and begins the next.
@@ -102,9 +174,11 @@ impl MarkdownWriter<'_> {
             Block::Heading(level, content) => {
                 self.add(&"#".repeat(*level));
                 self.add(" ");
-                self.inlines(content);
+                self.in_heading = true;
+                self.counted(content);
+                self.in_heading = false;
             }
-            Block::Paragraph(content) => self.inlines(content),
+            Block::Paragraph(content) => self.counted(content),
             Block::Quote(blocks) => self.quote(blocks),
             Block::List { start, items } => self.list(*start, items),
             Block::Code { language, text } => self.code(language, text),
@@ -118,7 +192,7 @@ impl MarkdownWriter<'_> {
             return self.blocks(blocks, false);
         }
         self.quotes += 1;
-        self.add("> ");
+        self.begin("> ");
         self.within("> ", |own| own.blocks(blocks, false));
         self.quotes -= 1;
     }
@@ -135,46 +209,68 @@ impl MarkdownWriter<'_> {
                 || "- ".to_owned(),
                 |first| format!("{}. ", first.saturating_add(at as u64)),
             );
-            self.add(&mark);
-            self.within(&" ".repeat(mark.len()), |own| own.blocks(item, true));
+            self.begin(&mark);
+            let blanks = match self.dialect.indent {
+                Indent::UnderText => mark.len(),
+                Indent::Blanks(count) => count,
+            };
+            self.within(&" ".repeat(blanks), |own| own.blocks(item, true));
         }
     }
 
     fn code(&mut self, language: &str, text: &str) {
+        self.counts = MarkCounts::of_text(text);
         match self.dialect.code {
-            CodeBlocks::Fenced => {
-                let (fence, all) =
-                    ("`".repeat(longest_run(text, '`').max(2) + 1), self.flow.text.len());
-                self.add(&fence);
-                self.add(language);
-                let inner = self.flow.text.len();
-                self.line();
-                self.lines(text, Self::add);
-                let inner = inner..self.flow.text.len();
-                self.line();
-                self.add(&fence);
-                let (opening, closing) = (
-                    format!("{}{fence}{language}", self.prefix),
-                    format!("\n{}{fence}", self.prefix),
-                );
-                self.flow.fences.push(Fence {
-                    all: all..self.flow.text.len(),
-                    inner,
-                    opening,
-                    closing,
-                });
+            CodeBlocks::Fenced if self.dialect.fence_at_margin => {
+                let margin = self.prefix.trim_end_matches(' ').len();
+                let margin = if margin == 0 { 0 } else { margin + 1 };
+                let inside = self.prefix.get(..margin).unwrap_or_default().to_owned();
+                let indented = std::mem::replace(&mut self.prefix, inside);
+                if indented.len() > margin {
+                    self.move_to_margin(&indented);
+                }
+                self.fenced(language, text);
+                self.prefix = indented;
             }
+            CodeBlocks::Fenced => self.fenced(language, text),
             CodeBlocks::Quoted if self.quotes == 0 => {
-                self.add("> ");
+                self.begin("> ");
                 self.within("> ", |own| own.lines(text, Self::keep_blanks));
             }
             CodeBlocks::Quoted => self.lines(text, Self::keep_blanks),
             CodeBlocks::Lines => self.lines(text, |own, line| match line {
                 "" => {}
-                line if line.contains('`') => own.add(line),
+                line if line.contains('`') => own.literal(line, '\n'),
                 line => own.add(&format!("`{line}`")),
             }),
         }
+    }
+
+    /// Makes the next text the first of a line without the indentation of a list.
+    fn move_to_margin(&mut self, indented: &str) {
+        let line = self.flow.text.rfind('\n').map_or(0, |at| at + 1);
+        if self.flow.text.get(line..) == Some(indented) {
+            self.flow.text.truncate(line);
+            self.flow.text.push_str(&self.prefix);
+        } else {
+            self.line();
+        }
+    }
+
+    fn fenced(&mut self, language: &str, text: &str) {
+        let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
+        let all = self.flow.text.len();
+        self.add(&fence);
+        self.add(language);
+        let inner = self.flow.text.len();
+        self.line();
+        self.lines(text, Self::add);
+        let inner = inner..self.flow.text.len();
+        self.line();
+        self.add(&fence);
+        let opening = format!("{}{fence}{language}", self.prefix);
+        let closing = format!("\n{}{fence}", self.prefix);
+        self.flow.fences.push(Fence { all: all..self.flow.text.len(), inner, opening, closing });
     }
 
     fn lines(&mut self, text: &str, write: impl Fn(&mut Self, &str)) {
@@ -196,37 +292,56 @@ impl MarkdownWriter<'_> {
     fn keep_blanks(&mut self, line: &str) {
         let code = line.trim_start_matches(' ');
         self.add(&"&nbsp;".repeat(line.len() - code.len()));
-        self.add(code);
+        self.literal(code, '\n');
     }
 
     fn table(&mut self, table: &Table) {
         self.tables += 1;
-        let shown = self.tables <= self.dialect.tables_max;
+        match self.dialect.further_tables {
+            _ if self.tables <= self.dialect.tables_max => self.shown_table(table),
+            FurtherTables::Code => {
+                let rows = table.rows.iter().map(|row| {
+                    row.iter()
+                        .map(|cell| plain_with_addresses(cell))
+                        .collect::<Vec<_>>()
+                        .join(" | ")
+                });
+                self.code("", &rows.collect::<Vec<_>>().join("\n"));
+            }
+            FurtherTables::Lines => {
+                for (at, row) in table.rows.iter().enumerate() {
+                    if self.is_full() {
+                        return;
+                    }
+                    if at > 0 {
+                        self.broken_line();
+                    }
+                    self.row_as_line(row, at == 0);
+                }
+            }
+        }
+    }
+
+    fn shown_table(&mut self, table: &Table) {
         let (begin, mut below) = (self.flow.text.len(), None);
         for (at, row) in table.rows.iter().enumerate() {
             if self.is_full() {
                 break;
             }
-            if at > 0 && shown {
+            if at > 0 {
                 self.line();
-            } else if at > 0 {
-                self.broken_line();
             }
-            if shown {
-                self.row(row, table.sides.len());
-                if at == 0 {
-                    self.line();
-                    let rules = table.sides.iter().map(|side| match side {
-                        Side::Unset => "---",
-                        Side::Left => ":---",
-                        Side::Middle => ":---:",
-                        Side::Right => "---:",
-                    });
-                    self.add(&format!("| {} |", rules.collect::<Vec<_>>().join(" | ")));
-                    below = Some(self.flow.text.len());
-                }
-            } else {
-                self.row_as_line(row, at == 0);
+            self.row(row, table.sides.len());
+            if at == 0 {
+                self.line();
+                let rules = table.sides.iter().map(|side| match side {
+                    Side::Unset => "---",
+                    Side::Left => ":---",
+                    Side::Middle => ":---:",
+                    Side::Right => "---:",
+                });
+                self.add(&format!("| {} |", rules.collect::<Vec<_>>().join(" | ")));
+                below = Some(self.flow.text.len());
             }
         }
         if let Some(below) = below {
@@ -242,27 +357,31 @@ impl MarkdownWriter<'_> {
         }
     }
 
+    /// A row is one uncuttable part.
     fn row(&mut self, row: &[Vec<Inline>], columns: usize) {
-        self.add("|");
-        for at in 0..columns.max(1) {
-            if self.is_full() {
-                break;
+        self.count_row(row);
+        self.in_cell = true;
+        self.solid(|own| {
+            own.add("|");
+            for at in 0..columns.max(1) {
+                if own.is_full() {
+                    break;
+                }
+                own.add(" ");
+                own.inlines(row.get(at).map_or(&[][..], Vec::as_slice), ' ');
+                own.add(" |");
             }
-            self.add(" ");
-            let begin = self.flow.text.len();
-            self.inlines(row.get(at).map_or(&[][..], Vec::as_slice));
-            let cell = self.flow.text.split_off(begin);
-            self.add(&bars_escaped(&cell));
-            self.add(" |");
-        }
-        // Escaping bars may have moved the recorded places in the line. So the whole row becomes
-        // one uncuttable part.
-        let begin = self.flow.text.rfind('\n').map_or(0, |at| at + 1);
-        while self.flow.solid.pop_if(|solid| solid.end > begin).is_some() {}
-        self.flow.solid.push(begin..self.flow.text.len());
+        });
+        self.in_cell = false;
+    }
+
+    fn count_row(&mut self, row: &[Vec<Inline>]) {
+        self.counts = MarkCounts::default();
+        row.iter().for_each(|cell| self.counts.add(cell));
     }
 
     fn row_as_line(&mut self, row: &[Vec<Inline>], head: bool) {
+        self.count_row(row);
         for (at, cell) in row.iter().enumerate() {
             if self.is_full() {
                 return;
@@ -270,110 +389,30 @@ impl MarkdownWriter<'_> {
             if at > 0 {
                 self.add(" | ");
             }
-            match head && !cell.is_empty() {
-                true => self.inlines(&[Inline::Strong(cell.clone())]),
-                false => self.inlines(cell),
+            match head && !cell.is_empty() && !any_strong(cell) {
+                true => self.marked("**", cell, "**"),
+                false => self.inlines(cell, ' '),
             }
         }
     }
 
-    fn broken_line(&mut self) {
+    pub(super) fn broken_line(&mut self) {
+        if self.in_cell {
+            return self.add(self.dialect.cell_break);
+        }
         let (before, after) = self.dialect.line_break.split_once('\n').unwrap_or_default();
         self.add(before);
         self.line();
-        self.add(after);
+        self.begin(after);
     }
 
-    fn inlines(&mut self, inlines: &[Inline]) {
-        for inline in inlines {
-            if self.is_full() {
-                return;
-            }
-            self.inline(inline);
-        }
-    }
-
-    fn inline(&mut self, inline: &Inline) {
-        match inline {
-            Inline::Text(text) => self.add(text),
-            Inline::Break => self.broken_line(),
-            Inline::Code(code) => self.solid(|own| own.code_in_line(code)),
-            Inline::Strong(content) => self.marked("**", content, "**"),
-            Inline::Emphasis(content) => {
-                self.marked(self.dialect.emphasis, content, self.dialect.emphasis)
-            }
-            // A platform that does not show the marks leaves them readable, because they change the
-            // meaning.
-            Inline::Struck(content) => self.marked("~~", content, "~~"),
-            Inline::Link { to, content } => self.link(to, &plain(content), ""),
-            Inline::Image { from, content } => {
-                let shown = match self.dialect.images {
-                    Images::Shown => true,
-                    Images::ByKey => from.starts_with("img_"),
-                    Images::Linked => false,
-                };
-                self.link(from, &plain(content), if shown { "!" } else { "" });
-            }
-            Inline::Colored { color, content } => match (self.dialect.color_tag)(color) {
-                Some(tag) => self.marked(&tag, content, "</font>"),
-                None => self.inlines(content),
-            },
-            Inline::Mention { id, content } if self.dialect.at_tags => {
-                self.marked(&format!("<at id={id}>"), content, "</at>");
-            }
-            Inline::Mention { .. } => self.add(&plain(std::slice::from_ref(inline))),
-        }
-    }
-
-    fn marked(&mut self, before: &str, content: &[Inline], after: &str) {
-        self.solid(|own| {
-            own.add(before);
-            own.inlines(content);
-            own.add(after);
-        });
-    }
-
-    fn code_in_line(&mut self, code: &str) {
-        let ticks = "`".repeat(longest_run(code, '`') + 1);
-        let space = if code.starts_with('`') || code.ends_with('`') { " " } else { "" };
-        self.add(&format!("{ticks}{space}{code}{space}{ticks}"));
-    }
-
-    fn link(&mut self, to: &str, content: &str, mark: &str) {
-        let to = to.replace(' ', "%20").replace('(', "%28").replace(')', "%29");
-        self.solid(|own| match (mark, content) {
-            (_, content) if to.is_empty() => own.add(content),
-            ("", "") => own.add(&format!("[{to}]({to})")),
-            (mark, content) => own.add(&format!("{mark}[{content}]({to})")),
-        });
-    }
-
-    /// Writes a part that a cut must not split.
-    fn solid(&mut self, write: impl FnOnce(&mut Self)) {
-        let begin = self.flow.text.len();
-        self.solid += 1;
-        write(self);
-        self.solid -= 1;
-        if self.solid == 0 {
-            self.flow.solid.push(begin..self.flow.text.len());
-        }
+    /// Writes the parts of a whole block.
+    fn counted(&mut self, inlines: &[Inline]) {
+        self.counts = MarkCounts::of(inlines);
+        self.inlines(inlines, '\n');
     }
 }
 
 fn longest_run(text: &str, of: char) -> usize {
     text.split(|c| c != of).map(str::len).max().unwrap_or(0)
-}
-
-/// Escapes bars, because a bar would end the cell.
-fn bars_escaped(cell: &str) -> String {
-    let mut escaped = String::with_capacity(cell.len());
-    let mut before = ' ';
-    for c in cell.chars() {
-        if c == '|' && before != '\\' {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-        before = c;
-    }
-    escaped
 }

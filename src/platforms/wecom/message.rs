@@ -6,15 +6,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::markdown::{MarkdownKind, kind_for};
+use super::markdown::{self, MarkdownKind};
 use crate::{
     domain::{Format, Secret},
     platforms::{
         body::{RenderedBody, TextMessage, Unsendable, bounded, object},
         chat_phrases::Unmentioned,
-        chunk::{ChunkPosition, Numbering},
+        chunk::{ChunkPosition, Numbering, repeated},
         keyword::{self, VisibleText},
-        markdown::Markdown,
+        markdown::{Head, Markdown, plain_in},
         profile::SigningContext,
         text::{AnnotatedText, RAW},
     },
@@ -29,13 +29,14 @@ const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Renders text or markdown. Text can mention all members, or members by user id or mobile number.
 /// Markdown can mention by user id only; a note counts the others.
 pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
-    let numbering = |mark| Numbering::InText { mark, subject: words.subject, gap: "\n" };
+    let subject = words.subject.map(|subject| repeated(subject, RAW));
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = AnnotatedText::from(format!("{head}{}", words.text));
             let tail = |_, text: &str| keyword::tail(words.keyword, &[VisibleText::Text(text)]);
-            let share = flow.share(words.wanted, &numbering(""), tail, TEXT_BYTES_MAX, RAW);
+            let numbering = Numbering::InText { mark: "", subject: subject.as_deref(), gap: "\n" };
+            let share = flow.share(words.wanted, &numbering, tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", share.text.into())]);
             if share.part.index == 0 {
                 let mut users = words.mentions.users.clone();
@@ -52,15 +53,13 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             (object([("msgtype", "text".into()), ("text", text.into())]), share.part)
         }
         Format::Markdown => {
-            let head = words.subject.map(|subject| format!("### {subject}\n")).unwrap_or_default();
+            let head = words.subject.map(|text| Head { mark: "### ", text, gap: "\n" });
             let is_id = |user: &&String| !user.contains(['<', '>']);
             let (named, others): (Vec<_>, Vec<_>) = words.mentions.users.iter().partition(is_id);
             let unmentioned = Unmentioned {
                 everyone: words.mentions.all,
                 members: others.len() + words.mentions.mobiles.len(),
             };
-            // A mention matters more than a table, and only the older kind can mention.
-            let rings = !named.is_empty() || words.text.contains("<@");
             let note = unmentioned.tail(words.wanted.language);
             let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
                 let keyword = keyword::tail(words.keyword, &[VisibleText::Markdown(text)]);
@@ -73,10 +72,13 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 let line = if tags.is_empty() { "" } else { "\n" };
                 format!("{keyword}{line}{tags}{note}")
             };
-            let markdown = Markdown::read(words.text);
-            let kind = if rings { MarkdownKind::Markdown } else { kind_for(&markdown) };
-            let flow = markdown.write(&head, kind.dialect());
-            let share = flow.share(words.wanted, &numbering("### "), tail, MARKDOWN_BYTES_MAX, RAW);
+            // A mention matters more than a table, and only the older kind can mention.
+            let text = Markdown::read(words.text);
+            let (kind, flow) = markdown::write(&text, head, !named.is_empty());
+            let subject = subject.map(|line| plain_in(&line, kind.dialect()));
+            let numbering =
+                Numbering::InText { mark: "### ", subject: subject.as_deref(), gap: "\n" };
+            let share = flow.share(words.wanted, &numbering, tail, MARKDOWN_BYTES_MAX, RAW);
             let kind = match kind {
                 MarkdownKind::Markdown => "markdown",
                 MarkdownKind::MarkdownV2 => "markdown_v2",
